@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make         builds ./sockfair
+# make demo    sets up, builds, and runs every server design
+# make test    sets up and passes all tests, with two kernels in virtual machines
+# make check   the quick tests: no virtual machines
+# make setup   installs what is missing (Debian 12 and newer; elsewhere prints the package names)
+# make vmtest KERNEL=6.1      the tests of one virtual machine: see tests/vm/kernels
+# make install PREFIX=/usr/local
+# make bench   costs and rates
+# V=1 shows the commands.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CC ?= gcc
+CLANG ?= clang
+BUILD := .build
+ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$(2)";)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wno-format-truncation -Werror
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSOCKFAIR_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) -pthread -Ibpf -I$(BUILD) -MMD -MP
+LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -pthread
+
+BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.bpf.o,$(wildcard bpf/*.bpf.c))
+SKELETONS := $(BPF_OBJECTS:.bpf.o=.skel.h)
+SOURCES := $(wildcard user/*.c user/*/*.c)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(SOURCES)) $(BUILD)/user/render/schema.o
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all demo test check setup vmtest install bench clean unit
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: sockfair
+
+sockfair: $(OBJECTS)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux -Ibpf \
+		-I/usr/include/$(shell uname -m)-linux-gnu -Wall -Wextra -Wno-unused-parameter -Werror -c $< -o $@.tmp
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(basename $(basename $(@F)))_bpf >$@
+
+$(BUILD)/user/kernel/%.o: $(SKELETONS)
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# The JSON Schema is part of the program (sockfair --schema).
+$(BUILD)/user/render/schema.o: user/render/schema.S user/render/sockfair-1.schema.json
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(CC) -c $< -o $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+setup:
+	$(Q)tests/setup.sh test
+
+demo:
+	$(Q)tests/setup.sh build
+	$(Q)$(MAKE) --no-print-directory sockfair
+	./sockfair run all
+
+# Unit tests: the pure parts under sanitizers, without root.
+PURE := $(wildcard user/model/*.c user/render/*.c)
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(PURE) user/render/schema.S
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -MF $@.d -MT $@ \
+		-o $@ $< $(PURE) user/render/schema.S -lcmocka -ljansson -lgsl -lgslcblas -lm
+
+unit: $(UNITS)
+
+check:
+	$(Q)tests/setup.sh check
+	$(Q)$(MAKE) --no-print-directory sockfair unit
+	$(Q)tests/run.sh quick
+
+test: setup
+	$(Q)$(MAKE) --no-print-directory sockfair unit
+	$(Q)tests/run.sh all
+
+vmtest: setup
+	$(Q)$(MAKE) --no-print-directory sockfair
+	$(Q)tests/vm/run.sh $(KERNEL)
+
+bench:
+	$(Q)tests/setup.sh bench
+	$(Q)$(MAKE) --no-print-directory sockfair
+	$(Q)tests/bench/run.sh
+
+install: sockfair
+	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
+	install -D -m 644 user/render/sockfair-1.schema.json $(DESTDIR)$(PREFIX)/share/sockfair/sockfair-1.schema.json
+
+clean:
+	rm -rf $(BUILD) sockfair

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All that differs between kernels, behind one name each. An entry says which kernel, why, what happens without, and when it may
+ * go. The has_* flags are rodata set by user/kernel/probe.c, so the verifier never sees the branch that a kernel can't run.
+ */
+#ifndef SOCKFAIR_COMPAT_BPF_H
+#define SOCKFAIR_COMPAT_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "count.h"
+
+const volatile struct count_config config;
+
+/*
+ * Kernels from 6.2 on have bpf_rdonly_cast(), which types any address; its fields are then loaded directly (a fault reads 0).
+ * Older ones read through bpf_probe_read_kernel(), about 20 ns a pointer. Goes when 6.1 does (Debian 12: June 2028).
+ * READ's pointer must be a plain variable: BPF_CORE_READ relocates every structure access inside its argument.
+ */
+extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
+
+#define TYPED(ptr, type)                                                                                                       \
+	((type *)(config.has_rdonly_cast ? bpf_rdonly_cast((void *)(ptr), bpf_core_type_id_kernel(type)) : (void *)(ptr)))
+#define READ(ptr, field) (config.has_rdonly_cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
+#define READ_BITFIELD(ptr, field)                                                                                              \
+	(config.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field) : BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
+
+/*
+ * Tracing programs of 5.12 and newer can make the kernel generate a cookie where the socket has none yet; others (kprobe,
+ * tracepoint) see 0 until somebody asked for it. sk is TYPED; trusted: the same socket as an argument of an fentry, fexit or tp_btf
+ * program, else NULL.
+ */
+static __always_inline __u64 socket_cookie(struct sock *sk, struct sock *trusted)
+{
+	__u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
+
+	if (!cookie && trusted && config.has_socket_cookie)
+		cookie = bpf_get_socket_cookie(trusted);
+	return cookie;
+}
+
+/* udp_sock's flag moved from a bit field to udp_flags in 6.7. */
+static __always_inline bool udp_has_gro(struct sock *sk)
+{
+	struct udp_sock *up = TYPED(sk, struct udp_sock);
+	struct udp_sock___bits *old = (void *)up;
+
+	if (config.udp_gro_flag != 255)
+		return (READ(up, udp_flags) >> config.udp_gro_flag) & 1;
+	if (bpf_core_field_exists(old->gro_enabled))
+		return BPF_CORE_READ_BITFIELD_PROBED(old, gro_enabled);
+	return false;
+}
+
+/* First argument of the system call that the current thread is in. bpf_task_pt_regs(): 5.15. */
+static __always_inline __u64 syscall_argument(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+#if defined(__TARGET_ARCH_x86)
+	return regs->di;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->orig_x0;
+#endif
+}
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The hooks of the three backends. Each is one call of a handler in count.bpf.h. user/kernel/probe.c has the table that says
+ * which of them a backend needs; none is loaded unless it is named there ("?").
+ */
+#include "count.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* ---- fentry: trampolines ---- */
+
+SEC("?fentry/inet_csk_accept")
+int BPF_PROG(f_accept_enter, struct sock *sk)
+{
+	accept_entered(sk);
+	return 0;
+}
+
+SEC("?fentry/security_sock_graft")
+int BPF_PROG(f_accept_graft, struct sock *child)
+{
+	accept_grafted(child);
+	return 0;
+}
+
+/*
+ * A connection enters the accept queue in inet_csk_reqsk_queue_add(): called by inet_csk_complete_hashdance() (inlined there in 6.1 and
+ * newer), and for SYN cookies and Fast Open. Inside the former it is left to its exit, so each is counted once on every kernel.
+ */
+SEC("?fentry/inet_csk_complete_hashdance")
+int BPF_PROG(f_queue_enter, struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (mine)
+		mine->queue_sk = (__u64)sk;
+	return 0;
+}
+
+SEC("?fexit/inet_csk_complete_hashdance")
+int BPF_PROG(f_queue_exit, struct sock *sk, struct sock *child, void *request, bool own, struct sock *ret)
+{
+	struct stash *mine = stash();
+
+	if (mine)
+		mine->queue_sk = 0;
+	if (ret)
+		tcp_arrived(sk, child, true);
+	return 0;
+}
+
+SEC("?fexit/inet_csk_reqsk_queue_add")
+int BPF_PROG(f_request_exit, struct sock *sk, void *request, struct sock *child, struct sock *ret)
+{
+	struct stash *mine = stash();
+
+	if (ret && mine && !mine->queue_sk)
+		tcp_arrived(sk, child, true);
+	return 0;
+}
+
+SEC("?fexit/__udp_enqueue_schedule_skb")
+int BPF_PROG(f_udp_queue, struct sock *sk, struct sk_buff *skb, int ret)
+{
+	struct stash *mine = stash();
+
+	if (mine)
+		mine->failed_skb = ret ? (__u64)skb : 0;
+	udp_queued(sk, skb, ret, true);
+	return 0;
+}
+
+SEC("?fentry/skb_consume_udp")
+int BPF_PROG(f_udp_receive, struct sock *sk, struct sk_buff *skb, int len)
+{
+	udp_consumed(sk, skb, len, true);
+	return 0;
+}
+
+/* ---- kprobe: the same functions by breakpoint. What a return hook needs is kept from the entry hook. ---- */
+
+SEC("?kprobe/inet_csk_accept")
+int BPF_KPROBE(k_accept_enter, struct sock *sk)
+{
+	accept_entered(sk);
+	return 0;
+}
+
+SEC("?kprobe/security_sock_graft")
+int BPF_KPROBE(k_accept_graft, struct sock *child)
+{
+	accept_grafted(child);
+	return 0;
+}
+
+/* A call whose return was not seen (kretprobes have a limit of calls under way) leaves its entry behind. */
+static __always_inline void stash_put(__u64 *place, void *sk)
+{
+	if (*place)
+		lost_add(COUNT_LOST_STASH_BUSY, 1);
+	*place = count_on ? (__u64)sk : 0;
+}
+
+SEC("?kprobe/inet_csk_complete_hashdance")
+int BPF_KPROBE(k_queue_enter, struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (mine)
+		stash_put(&mine->queue_sk, sk);
+	return 0;
+}
+
+SEC("?kretprobe/inet_csk_complete_hashdance")
+int BPF_KRETPROBE(k_queue_exit, struct sock *ret)
+{
+	struct stash *mine = stash();
+
+	if (!mine || !mine->queue_sk)
+		return 0;
+	if (ret)
+		tcp_arrived((struct sock *)mine->queue_sk, ret, false);
+	mine->queue_sk = 0;
+	return 0;
+}
+
+SEC("?kprobe/inet_csk_reqsk_queue_add")
+int BPF_KPROBE(k_request_enter, struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (mine && !mine->queue_sk)
+		stash_put(&mine->request_sk, sk);
+	return 0;
+}
+
+SEC("?kretprobe/inet_csk_reqsk_queue_add")
+int BPF_KRETPROBE(k_request_exit, struct sock *ret)
+{
+	struct stash *mine = stash();
+
+	if (!mine || mine->queue_sk || !mine->request_sk)
+		return 0;
+	if (ret)
+		tcp_arrived((struct sock *)mine->request_sk, ret, false);
+	mine->request_sk = 0;
+	return 0;
+}
+
+SEC("?kprobe/__udp_enqueue_schedule_skb")
+int BPF_KPROBE(k_udp_enter, struct sock *sk, struct sk_buff *skb)
+{
+	struct stash *mine = stash();
+
+	if (mine) {
+		stash_put(&mine->udp_sk, sk);
+		mine->udp_skb = (__u64)skb;
+	}
+	return 0;
+}
+
+SEC("?kretprobe/__udp_enqueue_schedule_skb")
+int BPF_KRETPROBE(k_udp_exit, int ret)
+{
+	struct stash *mine = stash();
+
+	if (!mine || !mine->udp_sk)
+		return 0;
+	mine->failed_skb = ret ? mine->udp_skb : 0;
+	udp_queued((struct sock *)mine->udp_sk, (struct sk_buff *)mine->udp_skb, ret, false);
+	mine->udp_sk = 0;
+	return 0;
+}
+
+SEC("?kprobe/skb_consume_udp")
+int BPF_KPROBE(k_udp_receive, struct sock *sk, struct sk_buff *skb, int len)
+{
+	udp_consumed(sk, skb, len, false);
+	return 0;
+}
+
+/*
+ * From 6.18 a datagram can be dropped after __udp_enqueue_schedule_skb() returned 0: deliveries are staged per NUMA node and another
+ * CPU, emptying the stage, may find the socket's memory spent. It says so by freeing the buffer with this reason.
+ */
+static __always_inline bool is_late_drop(int reason)
+{
+	return reason == (int)bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_PROTO_MEM);
+}
+
+SEC("?tp_btf/kfree_skb")
+int BPF_PROG(fk_late_drop, struct sk_buff *skb, void *location, int reason, struct sock *sk)
+{
+	if (is_late_drop(reason))
+		udp_dropped_late(sk, skb, true);
+	return 0;
+}
+
+/* Programs that can't make a cookie find one on every listener that appears while we are attached. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(name_listener, struct sock *sk, int before, int after)
+{
+	if (after == TCP_LISTEN && config.has_socket_cookie)
+		bpf_get_socket_cookie(sk);
+	return 0;
+}
+
+/* ---- tracepoint: where the kernel refuses both ---- */
+
+SEC("?tracepoint/syscalls/sys_exit_accept")
+int t_accept(struct syscall_exit_args *args)
+{
+	accept_returned(args->ret);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_accept4")
+int t_accept4(struct syscall_exit_args *args)
+{
+	accept_returned(args->ret);
+	return 0;
+}
+
+/* The callback that a listener gets for each connection queued, and a UDP socket for each datagram. Runs for all sockets. */
+SEC("?tp_btf/sk_data_ready")
+int BPF_PROG(t_arrived, struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	if (READ(view, sk_protocol) == IPPROTO_UDP) {
+		udp_queued(sk, NULL, 0, true);
+		return 0;
+	}
+	if (READ(view, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(view))
+		return 0;
+	/* An MPTCP listener is called for itself and for its first subflow: once is enough. */
+	if (mptcp_owner(view))
+		return 0;
+	tcp_arrived(sk, NULL, true);
+	return 0;
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(t_udp_receive, struct sock *sk, int ret, int flags)
+{
+	socket_read(sk, ret, flags, true);
+	return 0;
+}
+
+SEC("?tp_btf/udp_fail_queue_rcv_skb")
+int BPF_PROG(t_udp_drop, int error, struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (config.has_late_drop && mine)
+		mine->failed_skb = ctx[2];
+	udp_queued(sk, NULL, error, true);
+	return 0;
+}
+
+SEC("?tp_btf/kfree_skb")
+int BPF_PROG(t_late_drop, struct sk_buff *skb, void *location, int reason, struct sock *sk)
+{
+	if (is_late_drop(reason))
+		udp_dropped_late(sk, skb, false);
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(t_uring_done, void *ring, void *request, struct io_uring_cqe *untyped)
+{
+	struct io_uring_cqe *cqe = TYPED(untyped, struct io_uring_cqe);
+
+	uring_completed(ring, request, READ(cqe, user_data), READ(cqe, res));
+	return 0;
+}
+
+/* Before 6.12 the parts of the completion came one by one. */
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(t_uring_done_old, void *ring, void *request, __u64 user_data, int result)
+{
+	uring_completed(ring, request, user_data, result);
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_task_add")
+int BPF_PROG(t_uring_wake, struct io_kiocb *request)
+{
+	uring_seen(request);
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(t_uring_submit, struct io_kiocb *request)
+{
+	uring_seen(request);
+	return 0;
+}
+
+/* Its name before 6.4. */
+SEC("?tp_btf/io_uring_submit_sqe")
+int BPF_PROG(t_uring_submit_old, struct io_kiocb *request)
+{
+	uring_seen(request);
+	return 0;
+}

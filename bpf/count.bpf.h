@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Counting, once for all backends: the entry points in count.bpf.c find the sockets and call these handlers.
+ *
+ * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per socket and CPU) and when a thread
+ * takes it (process context; a row per socket and thread). A UDP datagram likewise: put into a receive queue or dropped, then read.
+ * Every row has one writer, so counters need neither atomics nor per-CPU copies.
+ *
+ * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free indexes through a queue.
+ * A thread remembers its last row, so the usual event finds it without a hash.
+ */
+#ifndef SOCKFAIR_COUNT_BPF_H
+#define SOCKFAIR_COUNT_BPF_H
+
+#include "compat.bpf.h"
+
+/* .bss, mapped by user space. Counting begins when every hook is attached. */
+__u32 count_on;
+__u64 count_ports[1024]; /* bit per port */
+__u64 count_lost[COUNT_LOST_REASONS];
+
+struct thread_state {
+	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0 */
+	__u64 cookie; /* of the socket of `worker` */
+	__u32 worker; /* its last row */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} state_by_task SEC(".maps");
+
+/* The same where tracing programs have no task storage (before 5.12). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct thread_state);
+} state_by_tid SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_worker);
+} workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, struct count_worker_key);
+	__type(value, __u32);
+} worker_by_key SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(value, __u32);
+} free_workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_socket);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} socket_by_cookie SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(value, __u32);
+} free_sockets SEC(".maps");
+
+/* Index: socket * config.cpus + cpu. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_ARRIVALS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_arrival);
+} arrivals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, COUNT_CHILDREN);
+	__type(key, __u32);
+	__type(value, struct count_child);
+} children SEC(".maps");
+
+/* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU with bottom halves off. */
+struct stash {
+	__u64 queue_sk; /* in inet_csk_complete_hashdance() with this listener */
+	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
+	__u64 udp_sk; /* in __udp_enqueue_schedule_skb() */
+	__u64 udp_skb;
+	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stash);
+} stash_by_cpu SEC(".maps");
+
+/* Accept requests in flight on io_uring, for completions that come without their request (multishot). */
+struct uring_key {
+	__u64 ring; /* struct io_ring_ctx */
+	__u64 user_data;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct uring_key);
+	__type(value, __u64); /* struct file of the listener; 0: another request uses this user_data now */
+} uring_accepts SEC(".maps");
+
+static __always_inline void lost_add(enum count_lost reason, __u64 n)
+{
+	__sync_fetch_and_add(&count_lost[reason], n);
+}
+
+static __always_inline struct stash *stash(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&stash_by_cpu, &zero);
+}
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return config.has_task_storage ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+}
+
+/* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without. */
+static __always_inline struct thread_state *thread_state(bool create)
+{
+	static const struct thread_state empty;
+	struct thread_state *state;
+	__u32 tid;
+
+	if (config.has_task_storage)
+		return bpf_task_storage_get(&state_by_task, bpf_get_current_task_btf(), NULL,
+					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	tid = (__u32)bpf_get_current_pid_tgid();
+	state = bpf_map_lookup_elem(&state_by_tid, &tid);
+	if (state || !create)
+		return state;
+	bpf_map_update_elem(&state_by_tid, &tid, &empty, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&state_by_tid, &tid);
+}
+
+/* The filter: everything that a run doesn't ask for is gone at load time. sk is TYPED. */
+static __always_inline bool wanted(struct sock *sk)
+{
+	__u16 family, port;
+
+	if (!count_on)
+		return false;
+	if (config.by_port) {
+		port = READ(sk, __sk_common.skc_num);
+		if (!((count_ports[(port >> 6) & 1023] >> (port & 63)) & 1))
+			return false;
+	}
+	if (config.netns && READ(sk, __sk_common.skc_net.net)) {
+		struct net *net = READ(sk, __sk_common.skc_net.net);
+
+		if (READ(net, ns.inum) != config.netns)
+			return false;
+	}
+	family = READ(sk, __sk_common.skc_family);
+	if (config.family)
+		return family == config.family;
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 protocol = READ(sk, sk_protocol);
+
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/* ---- socket rows ---- */
+
+static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	struct socket *socket = READ(sk, sk_socket);
+	__u16 protocol = READ(sk, sk_protocol);
+
+	if (!row)
+		return 0;
+	row->cookie = cookie;
+	row->port = READ(sk, __sk_common.skc_num);
+	row->family = READ(sk, __sk_common.skc_family);
+	row->protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	row->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
+	row->uid = READ(sk, sk_uid.val);
+	row->netns = net ? READ(net, ns.inum) : 0;
+	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
+	if (row->family == AF_INET)
+		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
+	else
+		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	row->inode = 0;
+	if (socket) {
+		struct file *file = READ(socket, file);
+
+		if (file) {
+			struct inode *inode = READ(file, f_inode);
+
+			row->inode = READ(inode, i_ino);
+		}
+	}
+	row->used = 1;
+	return 0;
+}
+
+/* Index of the socket's row, made on first sight; negative: not counted, the reason is. */
+static __always_inline int socket_row(struct sock *sk, __u64 cookie)
+{
+	struct count_socket *row;
+	__u32 *known, index;
+
+	if (!cookie) {
+		lost_add(COUNT_LOST_COOKIE_UNKNOWN, 1);
+		return -1;
+	}
+	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+	if (known)
+		return *known;
+	if (bpf_map_pop_elem(&free_sockets, &index)) {
+		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		return -1;
+	}
+	if (bpf_map_update_elem(&socket_by_cookie, &cookie, &index, BPF_NOEXIST)) {
+		/* Another CPU was first. */
+		bpf_map_push_elem(&free_sockets, &index, 0);
+		known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+		if (known)
+			return *known;
+		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		return -1;
+	}
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (row)
+		socket_describe(row, sk, cookie);
+	return index;
+}
+
+static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie)
+{
+	int socket = socket_row(sk, cookie);
+	__u32 index;
+
+	if (socket < 0)
+		return NULL;
+	index = (__u32)socket * config.cpus + bpf_get_smp_processor_id();
+	return bpf_map_lookup_elem(&arrivals, &index);
+}
+
+/* ---- worker rows ---- */
+
+/*
+ * io_uring runs requests on kernel threads of the process too, named after the thread that owns the ring: iou-wrk-TID and
+ * iou-sqp-TID (kernel/io_uring, since 5.12). Returns the owner's tid, or 0 if the name is another.
+ */
+static __always_inline __u32 uring_owner(const char *comm)
+{
+	__u32 tid = 0;
+
+	if (comm[0] != 'i' || comm[1] != 'o' || comm[2] != 'u' || comm[3] != '-' || comm[7] != '-')
+		return 0;
+#pragma unroll
+	for (int i = 8; i < 16; i++) {
+		if (comm[i] < '0' || comm[i] > '9')
+			break;
+		tid = tid * 10 + (comm[i] - '0');
+	}
+	return tid;
+}
+
+/* Finds or makes the row of (socket, thread). Negative: full, counted by reason. */
+static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
+{
+	struct task_struct *task = current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
+	struct count_worker *row;
+	__u32 *known, index;
+
+	if (!owner)
+		key.start_ns = READ(task, start_boottime);
+	known = bpf_map_lookup_elem(&worker_by_key, &key);
+	if (known)
+		return *known;
+	if (bpf_map_pop_elem(&free_workers, &index)) {
+		lost_add(COUNT_LOST_WORKERS_FULL, 1);
+		return -1;
+	}
+	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
+		/* Another kernel thread of the same owner was first. */
+		bpf_map_push_elem(&free_workers, &index, 0);
+		known = bpf_map_lookup_elem(&worker_by_key, &key);
+		if (known)
+			return *known;
+		lost_add(COUNT_LOST_WORKERS_FULL, 1);
+		return -1;
+	}
+	row = bpf_map_lookup_elem(&workers, &index);
+	if (!row)
+		return -1;
+	row->cookie = cookie;
+	row->start_ns = key.start_ns;
+	row->events = 0;
+	row->events_atomic = 0;
+	row->tid = key.tid;
+	row->pid = pid_tgid >> 32;
+	bpf_get_current_comm(row->comm, sizeof(row->comm));
+	row->used = 1;
+	if (sk)
+		socket_row(sk, cookie);
+	return index;
+}
+
+/* The current thread took n events from the socket. sk: for a first description of the socket, may be NULL. */
+static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
+{
+	struct task_struct *task = current_task();
+	struct thread_state *state;
+	struct count_worker *row;
+	__u32 owner = 0, index;
+	int found;
+
+	if (!cookie) {
+		lost_add(COUNT_LOST_COOKIE_UNKNOWN, n);
+		return;
+	}
+	if (READ(task, flags) & PF_IO_WORKER) {
+		char comm[16];
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		owner = uring_owner(comm);
+	}
+	state = thread_state(true);
+	if (state && state->cookie == cookie) {
+		index = state->worker;
+	} else {
+		found = worker_find(sk, cookie, owner);
+		if (found < 0)
+			return;
+		index = found;
+		if (state) {
+			state->worker = index;
+			state->cookie = cookie;
+		}
+	}
+	row = bpf_map_lookup_elem(&workers, &index);
+	if (!row)
+		return;
+	if (owner)
+		__sync_fetch_and_add(&row->events_atomic, n);
+	else
+		row->events += n;
+}
+
+/* ---- TCP ---- */
+
+/*
+ * An MPTCP server's socket is not the one that the TCP code works on: inet_csk_accept() and the accept queue have its first
+ * subflow. NULL: sk is no subflow, the server holds sk itself. sk is TYPED.
+ */
+static __always_inline struct sock *mptcp_owner(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = TYPED(sk, struct inet_connection_sock);
+	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
+	struct mptcp_subflow_context *subflow;
+	struct sock *owner;
+
+	if (!bpf_core_field_exists(tp->is_mptcp) || READ(sk, sk_protocol) != IPPROTO_TCP || !READ(tp, is_mptcp))
+		return NULL;
+	subflow = READ(icsk, icsk_ulp_data);
+	subflow = TYPED(subflow, struct mptcp_subflow_context);
+	owner = READ(subflow, conn);
+	return TYPED(owner, struct sock);
+}
+
+/*
+ * The place of a connection between arrival and accept, by its remote address and port: the verifier allows no arithmetic on the
+ * pointer itself. Two connections may share one; the later arrival has it.
+ */
+static __always_inline struct count_child *child_slot(struct sock *untyped)
+{
+	struct sock *child = TYPED(untyped, struct sock);
+	__u32 port = READ(child, __sk_common.skc_dport), address = READ(child, __sk_common.skc_daddr);
+	__u32 index = ((address * 0x9e3779b1u) >> 16 ^ port) & (COUNT_CHILDREN - 1);
+
+	return bpf_map_lookup_elem(&children, &index);
+}
+
+/* `child` (NULL: not known) entered the accept queue of `sk`. `trusted`: see socket_cookie(). */
+static __always_inline void tcp_arrived(struct sock *sk, struct sock *child, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct count_arrival *row;
+	struct count_child *slot;
+	__u64 cookie;
+
+	if (!wanted(view) || (config.protocol && config.protocol != IPPROTO_TCP))
+		return;
+	owner = mptcp_owner(view);
+	if (owner) {
+		cookie = socket_cookie(owner, NULL);
+		row = arrival_row(owner, cookie);
+	} else {
+		cookie = socket_cookie(view, trusted ? sk : NULL);
+		row = arrival_row(view, cookie);
+	}
+	if (row)
+		row->arrived++;
+	slot = child ? child_slot(child) : NULL;
+	if (slot) {
+		slot->cookie = cookie;
+		slot->child = (__u64)child;
+	}
+}
+
+/* A thread enters inet_csk_accept(): remember the listener until accept_grafted() takes it. */
+static __always_inline void accept_entered(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	bool ours = wanted(view) && (!config.protocol || config.protocol == IPPROTO_TCP);
+	struct thread_state *state = thread_state(ours);
+
+	if (state)
+		state->listener = ours ? (__u64)sk : 0;
+}
+
+/*
+ * The accepted connection gets its struct socket, in the accepting thread. This, not the return of inet_csk_accept(), is where an
+ * accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook (fexit and kretprobe rewrite the
+ * call at its entry). Such a thread's listener is not known from accept_entered() but from the connection's arrival, which
+ * came after we attached, as the queue was empty while the thread slept.
+ */
+static __always_inline void accept_grafted(struct sock *child)
+{
+	struct sock *view = TYPED(child, struct sock), *listener, *owner;
+	struct thread_state *state;
+	struct count_child *slot;
+	struct mptcp_sock *msk;
+	struct sock *queued = child;
+	__u64 cookie = 0;
+
+	if (!wanted(view) || !is_tcp(view) || (config.protocol && config.protocol != IPPROTO_TCP))
+		return;
+	state = thread_state(false);
+	if (state && state->listener) {
+		listener = TYPED(state->listener, struct sock);
+		owner = mptcp_owner(listener);
+		if (owner)
+			listener = owner;
+		state->listener = 0;
+		worker_add(listener, socket_cookie(listener, NULL), 1);
+		return;
+	}
+	msk = TYPED(child, struct mptcp_sock);
+	if (bpf_core_field_exists(msk->first) && READ(view, sk_protocol) == IPPROTO_MPTCP)
+		queued = READ(msk, first);
+	slot = child_slot(queued);
+	if (slot && slot->child == (__u64)queued)
+		cookie = slot->cookie;
+	if (cookie)
+		worker_add(NULL, cookie, 1);
+	else
+		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+}
+
+/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
+static __always_inline struct sock *socket_of_file(struct file *untyped)
+{
+	struct file *file = TYPED(untyped, struct file);
+	struct socket *socket;
+
+	if (!untyped)
+		return NULL;
+	/* private_data of another kind of file is not a struct socket: only a socket points back to its file. */
+	socket = READ(file, private_data);
+	socket = TYPED(socket, struct socket);
+	if (!socket || READ(socket, file) != untyped)
+		return NULL;
+	return READ(socket, sk);
+}
+
+static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, __u32 fd)
+{
+	struct files_struct *files = READ(task, files);
+	struct fdtable *fdt;
+	struct file **table, *file = NULL;
+
+	if (!files)
+		return NULL;
+	fdt = READ(files, fdt);
+	if (fd >= READ(fdt, max_fds))
+		return NULL;
+	table = READ(fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
+	return socket_of_file(file);
+}
+
+/* Could this connection have come from that listener? */
+static __always_inline bool child_fits(struct sock *listener, struct sock *child)
+{
+	__be32 address;
+
+	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN ||
+	    READ(listener, __sk_common.skc_num) != READ(child, __sk_common.skc_num) ||
+	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
+		return false;
+	/* skc_rcv_saddr of an IPv6 socket: its v4-mapped address, or LOOPBACK4_IPV6; 0 where the socket takes any. */
+	address = READ(listener, __sk_common.skc_rcv_saddr);
+	return !address || address == READ(child, __sk_common.skc_rcv_saddr);
+}
+
+/*
+ * accept() or accept4() returned the new descriptor `ret`. The listener is what its first argument names now: if the descriptor was
+ * replaced while the thread slept, the connection does not fit (listener_unknown); a replacement that listens on the same address
+ * and port can't be told from the original.
+ */
+static __always_inline void accept_returned(long ret)
+{
+	struct task_struct *task;
+	struct sock *sk, *listener, *child;
+
+	if (ret < 0 || !count_on || (config.protocol && config.protocol != IPPROTO_TCP))
+		return;
+	task = bpf_get_current_task_btf();
+	sk = socket_of_descriptor(task, syscall_argument(task));
+	listener = TYPED(sk, struct sock);
+	if (sk && !wanted(listener) && READ(listener, __sk_common.skc_state) == TCP_LISTEN)
+		return;
+	child = socket_of_descriptor(task, ret);
+	child = TYPED(child, struct sock);
+	if (!child || !wanted(child) || !is_tcp(child))
+		return;
+	if (!sk || !child_fits(listener, child)) {
+		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		return;
+	}
+	worker_add(listener, socket_cookie(listener, NULL), 1);
+}
+
+/* ---- TCP through io_uring, tracepoint backend ---- */
+
+#define IORING_OP_ACCEPT 13 /* include/uapi/linux/io_uring.h */
+
+/* A request was submitted, or woke from its poll: completions that don't name their request are told by ring and user_data. */
+static __always_inline void uring_seen(struct io_kiocb *request)
+{
+	struct io_kiocb *req = TYPED(request, struct io_kiocb);
+	struct uring_key key;
+	__u64 file, *known, nothing = 0;
+
+	if (READ(req, opcode) != IORING_OP_ACCEPT)
+		return;
+	key.ring = (__u64)READ(req, ctx);
+	key.user_data = READ(req, cqe.user_data);
+	file = (__u64)READ(req, file);
+	known = bpf_map_lookup_elem(&uring_accepts, &key);
+	if (known && (*known == file || !file))
+		return;
+	bpf_map_update_elem(&uring_accepts, &key, file ? &file : &nothing, BPF_ANY);
+}
+
+static __always_inline void uring_accepted(struct file *file)
+{
+	struct sock *sk = socket_of_file(file);
+
+	sk = TYPED(sk, struct sock);
+	if (!sk) {
+		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
+		return;
+	}
+	if (wanted(sk) && is_tcp(sk))
+		worker_add(sk, socket_cookie(sk, NULL), 1);
+}
+
+/* A completion. req is NULL for all but the last one of a multishot accept. */
+static __always_inline void uring_completed(void *ring, void *request, __u64 user_data, int result)
+{
+	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
+	struct io_kiocb *req = TYPED(request, struct io_kiocb);
+	__u64 *file;
+
+	if (result < 0 || !count_on || (config.protocol && config.protocol != IPPROTO_TCP))
+		return;
+	if (request) {
+		if (READ(req, opcode) == IORING_OP_ACCEPT)
+			uring_accepted(READ(req, file));
+		return;
+	}
+	file = bpf_map_lookup_elem(&uring_accepts, &key);
+	if (file && *file)
+		uring_accepted((struct file *)*file);
+}
+
+/* ---- UDP ---- */
+
+static __always_inline bool udp_wanted(struct sock *sk)
+{
+	return READ(sk, sk_protocol) == IPPROTO_UDP && wanted(sk) && (!config.protocol || config.protocol == IPPROTO_UDP);
+}
+
+/*
+ * Datagrams in one buffer: several where the socket asked for UDP_GRO and the kernel merged them. gso_segs is 0 for what a
+ * driver merged itself; then it is the length over the size of one.
+ */
+static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
+{
+	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
+	unsigned char *end = READ(skb, head) + READ(skb, end);
+	struct skb_shared_info *shared = TYPED(end, struct skb_shared_info);
+	__u32 size = READ(shared, gso_size), segments = READ(shared, gso_segs);
+
+	if (!size)
+		return 1;
+	return segments ? segments : (READ(skb, len) + size - 1) / size;
+}
+
+/* skb NULL: the hook does not show it (tracepoint backend). */
+static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, int error, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct count_arrival *row;
+	__u64 n = 1;
+
+	if (!udp_wanted(view))
+		return;
+	if (udp_has_gro(view)) {
+		if (skb)
+			n = skb_datagrams(skb);
+		else
+			lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
+	}
+	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL));
+	if (!row)
+		return;
+	if (error)
+		row->dropped += n;
+	else
+		row->arrived += n;
+}
+
+/* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it was counted as arrived. */
+static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb, const bool counted)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct count_arrival *row;
+	struct stash *mine = stash();
+	__u64 n;
+
+	if (!sk || !udp_wanted(view))
+		return;
+	if (mine && mine->failed_skb == (__u64)skb) {
+		mine->failed_skb = 0;
+		return;
+	}
+	n = udp_has_gro(view) ? skb_datagrams(skb) : 1;
+	row = arrival_row(view, socket_cookie(view, NULL));
+	if (!row)
+		return;
+	row->dropped += n;
+	if (counted)
+		row->dropped_late += n;
+}
+
+static __always_inline void udp_received(struct sock *sk, __u64 n, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
+}
+
+/*
+ * skb_consume_udp(sk, skb, len): after a read. A peek passes -len and leaves the buffer in the queue: len says so unless it is 0, then
+ * the queue's own reference does.
+ */
+static __always_inline void udp_consumed(struct sock *sk, struct sk_buff *untyped, int len, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
+
+	if (len < 0 || !udp_wanted(view) || (!len && READ(skb, users.refs.counter) > 1))
+		return;
+	udp_received(sk, udp_has_gro(view) ? skb_datagrams(skb) : 1, trusted);
+}
+
+/* sock:sock_recv_length: a read of any socket returned `ret`. */
+static __always_inline void socket_read(struct sock *sk, int ret, int flags, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !udp_wanted(view))
+		return;
+	/* After shutdown() a read returns 0 without a datagram; so does reading an empty datagram. */
+	if (!ret && READ(view, sk_shutdown) & RCV_SHUTDOWN) {
+		lost_add(COUNT_LOST_SHUTDOWN_READ, 1);
+		return;
+	}
+	if (udp_has_gro(view))
+		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
+	udp_received(sk, 1, trusted);
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
+ *
+ * Kernel memory, by the sizes below and before per-CPU overheads: workers 1.2 MiB + 1.4 MiB of index, sockets 1.0 MiB + 1.0 MiB
+ * of index, arrivals 1.5 MiB, children 0.5 MiB: under 8 MiB whatever the number of CPUs.
+ */
+#ifndef SOCKFAIR_COUNT_H
+#define SOCKFAIR_COUNT_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define COUNT_WORKERS_MAX 16384 /* rows (socket, thread) */
+#define COUNT_SOCKETS_MAX 16384 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
+#define COUNT_ARRIVALS_MAX 65536 /* rows (socket, CPU) */
+#define COUNT_CHILDREN 32768 /* power of two */
+
+/* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
+enum count_lost {
+	COUNT_LOST_WORKERS_FULL,
+	COUNT_LOST_SOCKETS_FULL,
+	COUNT_LOST_COOKIE_UNKNOWN,
+	COUNT_LOST_LISTENER_UNKNOWN,
+	COUNT_LOST_STASH_BUSY,
+	COUNT_LOST_GRO_DATAGRAMS,
+	COUNT_LOST_SHUTDOWN_READ,
+	COUNT_LOST_URING_LISTENER_UNKNOWN,
+	COUNT_LOST_REASONS
+};
+
+/* Set before loading (rodata): the verifier removes what is not asked for. 0: any. */
+struct count_config {
+	__u32 netns; /* inode */
+	__u16 family;
+	__u16 protocol; /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
+	__u32 cpus; /* possible CPUs */
+	__u32 sockets_max;
+	__u8 by_port; /* only ports whose bit is set in count_ports */
+	__u8 has_task_storage; /* bpf_task_storage_get(): 5.11, in tracing programs 5.12 */
+	__u8 has_rdonly_cast; /* bpf_rdonly_cast(): 6.2 */
+	__u8 has_socket_cookie; /* bpf_get_socket_cookie() in tracing programs: 5.12 */
+	__u8 udp_gro_flag; /* bit of udp_sock.udp_flags; 255: a bit field of udp_sock, or nothing */
+	__u8 has_late_drop; /* UDP deliveries are staged per NUMA node: 6.18 */
+	__u8 pad[2];
+};
+
+struct count_worker_key {
+	__u64 cookie;
+	__u64 start_ns; /* CLOCK_BOOTTIME; 0: counted by an io_uring kernel thread for its owner */
+	__u32 tid;
+	__u32 pad;
+};
+
+/* A thread on a socket. `events` has one writer, the thread itself, in process context. */
+struct count_worker {
+	__u64 cookie;
+	__u64 start_ns;
+	__u64 events; /* TCP: accepts. UDP: datagrams received */
+	__u64 events_atomic; /* the same, added by io_uring's kernel threads for their owner */
+	__u32 tid;
+	__u32 pid;
+	char comm[16];
+	__u32 used; /* the row is complete */
+	__u32 pad;
+};
+
+struct count_socket {
+	__u64 cookie;
+	__u32 inode;
+	__u32 uid;
+	__u32 netns;
+	__u16 port; /* host order */
+	__u16 family;
+	__u8 address[16]; /* network order */
+	__u32 limit; /* TCP: backlog. UDP: SO_RCVBUF in bytes */
+	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 reuseport;
+	__u8 used;
+};
+
+/* A socket on a CPU. One writer: that CPU with bottom halves off. */
+struct count_arrival {
+	__u64 arrived;
+	__u64 dropped;
+	__u64 dropped_late; /* counted as arrived before, then dropped: 6.18's staged delivery */
+};
+
+/* A connection between its arrival and its accept, found by a hash of its address. */
+struct count_child {
+	__u64 child; /* address of its struct sock */
+	__u64 cookie; /* of its listener */
+};
+
+#ifndef __bpf__
+_Static_assert(sizeof(struct count_config) == 24, "layout");
+_Static_assert(sizeof(struct count_worker_key) == 24, "layout");
+_Static_assert(sizeof(struct count_worker) == 64, "layout");
+_Static_assert(sizeof(struct count_socket) == 48, "layout");
+_Static_assert(sizeof(struct count_arrival) == 24, "layout");
+_Static_assert(sizeof(struct count_child) == 16, "layout");
+#endif
+
+#endif

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# setup.sh build|check|test: installs the Debian packages that are missing for that. Asks nothing, installs nothing twice; elsewhere
+# than on Debian it prints the names and stops.
+set -euo pipefail
+
+build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
+       libcap-dev)
+check=("${build[@]}" libcmocka-dev bats jq python3-jsonschema curl)
+test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip)
+bench=("${build[@]}" bpftrace jq)
+declare -n wanted=$1
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    # A Debian name says enough elsewhere too; what matters is that the tools and libraries are there.
+    echo "setup: not a Debian system; install what these Debian packages hold, then run make: ${wanted[*]}" >&2
+    exit 1
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "setup: needs root to install: ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "setup: apt-get install ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1
+}
+install || { "${as_root[@]}" apt-get update >"$log" 2>&1 && install; } || { tail -5 "$log" >&2; echo "setup: installing failed" >&2; exit 1; }

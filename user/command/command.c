@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+volatile sig_atomic_t interrupted;
+
+int complain(const char *format, ...)
+{
+	va_list args;
+
+	fputs("sockfair: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return STATUS_FAILED;
+}
+
+void usage_error(const struct argp_state *state, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%s: ", state->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "; see %s --help\n", state->name);
+	exit(STATUS_USAGE);
+}
+
+uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || n < min || n > max)
+		usage_error(state, "%s takes a whole number from %llu to %llu, not '%s'", option, (unsigned long long)min,
+			    (unsigned long long)max, text);
+	return n;
+}
+
+double option_real(const struct argp_state *state, const char *option, const char *text, double min, double max)
+{
+	char *end;
+	double n;
+
+	errno = 0;
+	n = strtod(text, &end);
+	if (!*text || *end || errno || !(n >= min && n <= max))
+		usage_error(state, "%s takes a number from %g to %g, not '%s'", option, min, max, text);
+	return n;
+}
+
+enum backend option_backend(const struct argp_state *state, const char *text)
+{
+	enum backend b = backend_parse(text);
+
+	if (b > BACKEND_AUTO)
+		usage_error(state, "there is no backend '%s': auto, fentry, kprobe or tracepoint", text);
+	return b;
+}
+
+int output_open(struct output *o, const char *path)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	memset(o, 0, sizeof(*o));
+	o->path = path;
+	o->file = path ? fopen(path, "we") : stdout;
+	if (!o->file)
+		return complain("cannot write %s: %s; choose another file for -o", path, strerror(errno));
+	o->style.colour = isatty(fileno(o->file)) && !(no_colour && *no_colour);
+	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	return STATUS_OK;
+}
+
+int output_flush(struct output *o)
+{
+	errno = 0;
+	if (!fflush(o->file) && !ferror(o->file))
+		return STATUS_OK;
+	if (interrupted < 2) {
+		complain("cannot write %s: %s", o->path ? o->path : "the output", strerror(errno ? errno : EIO));
+		interrupted = 2; /* said once; nothing more to do */
+	}
+	return STATUS_FAILED;
+}
+
+int output_close(struct output *o)
+{
+	int status = output_flush(o);
+
+	if (o->path && fclose(o->file) && status == STATUS_OK)
+		status = complain("cannot write %s: %s", o->path, strerror(errno));
+	return status;
+}

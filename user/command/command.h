@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the commands share: the table, exit statuses, options of the same name, output. */
+#ifndef SOCKFAIR_COMMAND_H
+#define SOCKFAIR_COMMAND_H
+
+#include <argp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../kernel/probe.h"
+#include "../render/text.h"
+
+enum status {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1, /* could not do it */
+	STATUS_USAGE = 2,
+	STATUS_UNEVEN = 3, /* with --fail-on uneven */
+};
+
+/* Each gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
+int command_run(int argc, char **argv);
+int command_doctor(int argc, char **argv);
+
+/* Set by SIGINT and SIGTERM: finish with what there is. */
+extern volatile sig_atomic_t interrupted;
+
+/* One line on stderr: "sockfair: ...". Returns STATUS_FAILED. */
+int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for a wrong call; ends the program with STATUS_USAGE. */
+void usage_error(const struct argp_state *state, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Whole number or fraction within [min, max]; anything else is a usage error that names the option. */
+uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max);
+double option_real(const struct argp_state *state, const char *option, const char *text, double min, double max);
+enum backend option_backend(const struct argp_state *state, const char *text);
+
+struct output {
+	FILE *file;
+	const char *path; /* NULL: stdout */
+	struct text_style style;
+};
+
+/* Opens -o's file (or stdout) and decides on colour. Returns STATUS_OK, or STATUS_FAILED after complaining. */
+int output_open(struct output *o, const char *path);
+/* Flushes; complains once if what was written did not arrive. Returns STATUS_OK or STATUS_FAILED. */
+int output_flush(struct output *o);
+int output_close(struct output *o);
+
+#endif

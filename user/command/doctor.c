@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+#include "trial.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+struct doctor_options {
+	enum backend backend;
+	bool hooks_only;
+};
+
+enum { OPT_BACKEND = 1000, OPT_HOOKS };
+
+static const struct argp_option options[] = {
+	{ "backend", OPT_BACKEND, "NAME", 0, "Self-test of this backend: auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{ "hooks", OPT_HOOKS, NULL, 0, "Only look; no self-test", 0 },
+	{},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct doctor_options *o = state->input;
+
+	switch (key) {
+	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
+	case OPT_HOOKS: o->hooks_only = true; break;
+	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'", arg);
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static void first_line(char *line, size_t size, const char *path, const char *otherwise)
+{
+	FILE *f = fopen(path, "re");
+
+	snprintf(line, size, "%s", otherwise);
+	if (!f)
+		return;
+	if (fgets(line, size, f))
+		line[strcspn(line, "\n")] = 0;
+	fclose(f);
+}
+
+/* System call tracepoints of a 64-bit kernel don't fire for its 32-bit processes, so users should know of them. */
+static unsigned count_32bit_processes(void)
+{
+	struct dirent *entry;
+	unsigned count = 0;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		char path[300];
+		unsigned char ident[EI_NIDENT] = {};
+		int fd;
+
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/exe", entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		count += read(fd, ident, sizeof(ident)) == sizeof(ident) && !memcmp(ident, ELFMAG, SELFMAG) &&
+			 ident[EI_CLASS] == ELFCLASS32;
+		close(fd);
+	}
+	if (proc)
+		closedir(proc);
+	return count;
+}
+
+static void print_system(FILE *out)
+{
+	char lockdown[128], uring[32], rights[64];
+	struct utsname name;
+	unsigned narrow = count_32bit_processes();
+
+	uname(&name);
+	first_line(lockdown, sizeof(lockdown), "/sys/kernel/security/lockdown", "not built in, or securityfs not mounted");
+	first_line(uring, sizeof(uring), "/proc/sys/kernel/io_uring_disabled", "0");
+	fprintf(out, "kernel         %s %s\n", name.release, name.machine);
+	fprintf(out, "BTF            %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "missing: no backend can work" : "yes");
+	fprintf(out, "lockdown       %s\n", lockdown);
+	if (probe_rights_missing(rights, sizeof(rights)))
+		fprintf(out, "rights         %s missing: run as root, or grant them\n", rights);
+	else
+		fprintf(out, "rights         enough\n");
+	fprintf(out, "io_uring       %s\n", strcmp(uring, "0") ? "restricted (kernel.io_uring_disabled)" : "allowed");
+	if (narrow)
+		fprintf(out, "32-bit         %u processes: the tracepoint backend does not see their system calls\n", narrow);
+	else
+		fprintf(out, "32-bit         no such process runs\n");
+}
+
+static void print_hooks(FILE *out, const struct probe *p, const struct text_style *style)
+{
+	static const char *const kinds[] = { "fentry", "fexit", "kprobe", "kretprobe", "tp_btf", "tracepoint" };
+
+	for (unsigned b = 0; b < BACKEND_COUNT; b++) {
+		const char *unseen[SNAPSHOT_UNSEEN_MAX];
+		unsigned sees = probe_sees(p, b);
+		size_t n;
+
+		fprintf(out, "\nbackend %s: %s\n", backend_name(b), sees ? "usable" : "not usable");
+		for (size_t i = 0; i < hook_count; i++) {
+			const struct hook_result *r = &p->results[i];
+
+			if (hooks[i].backend != b)
+				continue;
+			fprintf(out, "  %-10s %-28s %s%s%s\n", kinds[hooks[i].kind], hooks[i].target,
+				!style->colour ? "" : r->usable ? "\033[32m" : r->error ? "\033[31m" : "\033[2m",
+				r->usable ? "yes" : r->why, style->colour ? "\033[0m" : "");
+		}
+		n = sees ? probe_unseen(p, b, unseen, SNAPSHOT_UNSEEN_MAX) : 0;
+		for (size_t i = 0; i < n; i++)
+			fprintf(out, "  does not see: %s\n", unseen[i]);
+	}
+}
+
+/* ---- self-test: known traffic ---- */
+
+static const struct {
+	const char *name, *mode;
+	int family;
+	uint64_t requests;
+	bool processes;
+} cases[] = {
+	/* First: the observer attaches while these threads are blocked in accept(). */
+	{ "TCP IPv4, 8 threads already blocked in accept()", "shared-accept", AF_INET, 1000, false },
+	{ "TCP IPv6, 8 threads in accept()", "shared-accept", AF_INET6, 1000, false },
+	{ "TCP IPv4, SO_REUSEPORT, 8 processes", "reuseport", AF_INET, 1000, true },
+	{ "TCP IPv6, SO_REUSEPORT, epoll", "reuseport-epoll", AF_INET6, 1000, false },
+	{ "TCP IPv4, io_uring multishot accept", "io-uring", AF_INET, 1000, false },
+	{ "UDP IPv4, one socket", "udp-shared", AF_INET, 1000, false },
+	{ "UDP IPv6, SO_REUSEPORT", "udp-reuseport", AF_INET6, 1000, false },
+};
+
+static bool has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	bool has = fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address));
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+static struct workload_options case_options(size_t i)
+{
+	struct workload_options w = { .mode = workload_mode_find(cases[i].mode), .workers = 8, .processes = cases[i].processes,
+				      .requests = cases[i].requests, .concurrency = 2, .slow_worker = -1, .flows = 64 };
+
+	w.bind.ss_family = cases[i].family;
+	if (cases[i].family == AF_INET)
+		((struct sockaddr_in *)&w.bind)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		((struct sockaddr_in6 *)&w.bind)->sin6_addr = in6addr_loopback;
+	return w;
+}
+
+/* Returns whether all agreed. "  yes   1,000 expected, 1,000 arrived, 1,000 accepted   TCP ..." */
+static bool case_print(FILE *out, size_t i, const struct snapshot *s)
+{
+	uint64_t arrived = 0, taken = 0;
+
+	for (size_t j = 0; j < s->endpoints[0].socket_count; j++) {
+		arrived += s->endpoints[0].sockets[j].arrived + s->endpoints[0].sockets[j].dropped;
+		taken += s->endpoints[0].sockets[j].accepted;
+	}
+	fprintf(out, "  %-8s %-48s %8llu %8llu %8llu\n", s->workload.agrees ? "agrees" : "WRONG", cases[i].name,
+		(unsigned long long)s->workload.sent, (unsigned long long)arrived, (unsigned long long)taken);
+	if (!s->workload.agrees)
+		fprintf(out, "           %s\n", s->workload.disagreement);
+	return s->workload.agrees;
+}
+
+static int self_test(FILE *out, enum backend backend)
+{
+	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD };
+	bool ipv6 = has_ipv6(), all = true, heading = false;
+	int status = STATUS_OK;
+	char why[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]) && !interrupted; i++) {
+		const struct workload_options w = case_options(i);
+		struct snapshot s;
+
+		if (cases[i].family == AF_INET6 && !ipv6) {
+			fprintf(out, "  skipped  %-48s this machine has no IPv6\n", cases[i].name);
+			continue;
+		}
+		if (trial_run(&trials, &w, &s, why, sizeof(why))) {
+			status = complain("self-test: %s", why);
+			break;
+		}
+		if (!heading)
+			fprintf(out, "\nself-test of backend %s, %.1f MiB of kernel memory\n  %-57s %8s %8s %8s\n",
+				backend_name(observer_backend(trials.observer)), observer_memory(trials.observer) / 1048576.0, "",
+				"sent", "arrived", "taken");
+		heading = true;
+		if (*s.workload.skipped)
+			fprintf(out, "  skipped  %-48s %s\n", cases[i].name, s.workload.skipped);
+		else
+			all &= case_print(out, i, &s);
+		fflush(out);
+		snapshot_free(&s);
+	}
+	trials_end(&trials);
+	if (status == STATUS_OK && !all)
+		status = complain("the self-test counted something else than was sent: don't trust this backend here, and report it");
+	return status;
+}
+
+int command_doctor(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Tells which hooks this kernel allows and what each backend does not see, then sends known traffic and compares "
+		       "what was counted.",
+	};
+	struct doctor_options o = { .backend = BACKEND_AUTO };
+	struct output out;
+	struct probe p;
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	status = output_open(&out, NULL);
+	if (status)
+		return status;
+	print_system(out.file);
+	if (probe_kernel(&p, true))
+		status = complain("cannot probe this kernel: %s", p.error[0] ? p.error : strerror(errno));
+	else
+		print_hooks(out.file, &p, &out.style);
+	probe_free(&p);
+	fflush(out.file);
+	if (status == STATUS_OK && !o.hooks_only)
+		status = self_test(out.file, o.backend);
+	return output_close(&out) ? STATUS_FAILED : status;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "trial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "command.h"
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* The first trial attaches when the workers already sleep in accept(), as beside a server that runs. */
+static int observe(struct trials *t, const struct endpoint *endpoint, char *why, size_t size)
+{
+	const struct observer_options options = { .backend = t->backend, .netns = endpoint->netns, .by_port = true };
+	int err = 0;
+
+	if (t->observer)
+		observer_reset(t->observer);
+	else
+		err = observer_open(&t->observer, &options, why, size);
+	if (err)
+		return err;
+	observer_watch_port(t->observer, endpoint->port);
+	observer_start(t->observer);
+	return 0;
+}
+
+static void progress_show(const struct workload_options *o, const struct workload_progress *p)
+{
+	char done[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE];
+
+	if (o->serve_only)
+		fprintf(stderr, "\r%s: %s accepted, %s served ", o->mode->name, text_count(done, p->accepted),
+			text_count(all, p->served));
+	else
+		fprintf(stderr, "\r%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
+}
+
+static void wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
+{
+	const double end = t->seconds_max > 0 ? now() + t->seconds_max : 0;
+	struct workload_progress p;
+
+	while (!workload_wait(w, 200) && !interrupted && (!end || now() < end)) {
+		if (!t->progress)
+			continue;
+		workload_progress(w, &p);
+		progress_show(o, &p);
+	}
+	if (t->progress)
+		fputs("\r\033[K", stderr);
+	workload_interrupt(w);
+	for (int i = 0; i < 100 && !workload_wait(w, 100); i++)
+		;
+}
+
+/* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other addresses or protocols. */
+static int keep_endpoint(struct snapshot *s, const struct endpoint *own)
+{
+	struct endpoint *found = snapshot_find(s, own->protocol, own->port, own->netns);
+	struct endpoint kept = {};
+	int err = 0;
+
+	if (found) {
+		kept = *found;
+		memset(found, 0, sizeof(*found));
+	} else {
+		kept = (struct endpoint){ .protocol = own->protocol, .family = own->family, .port = own->port,
+					  .netns = own->netns };
+		memcpy(kept.address, own->address, sizeof(kept.address));
+	}
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		endpoint_free(&s->endpoints[i]);
+	if (!s->endpoints)
+		s->endpoints = calloc(1, sizeof(kept));
+	if (!s->endpoints) {
+		endpoint_free(&kept);
+		return -ENOMEM;
+	}
+	s->endpoints[0] = kept;
+	s->endpoint_count = 1;
+	err = endpoint_merge(&s->endpoints[0], own);
+	return err;
+}
+
+static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
+{
+	const struct endpoint *own = workload_endpoint(w);
+	struct workload_account account = {};
+	int err;
+
+	workload_counts(w, &account);
+	err = observer_read(t->observer, s);
+	if (err)
+		return err;
+	s->final = true;
+	s->has_workload = true;
+	s->workload = account;
+	err = keep_endpoint(s, own);
+	if (err)
+		return err;
+	snapshot_check(s, own, observer_sees(t->observer) &
+				       (own->protocol == PROTOCOL_UDP ? SEES_UDP_QUEUED : SEES_TCP_ARRIVED));
+	return endpoint_judge(&s->endpoints[0], t->threshold);
+}
+
+static int skipped(struct snapshot *s, const struct workload_options *options, const char *why)
+{
+	struct timespec time;
+	struct utsname name;
+
+	memset(s, 0, sizeof(*s));
+	uname(&name);
+	clock_gettime(CLOCK_REALTIME, &time);
+	snprintf(s->release, sizeof(s->release), "%s", name.release);
+	s->start_ms = time.tv_sec * 1000ll + time.tv_nsec / 1000000;
+	s->final = true;
+	s->has_workload = true;
+	s->workload = (struct workload_account){ .mode = options->mode->name, .slow_worker = -1 };
+	snprintf(s->workload.skipped, sizeof(s->workload.skipped), "%s", why);
+	return 0;
+}
+
+int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s, char *why, size_t why_size)
+{
+	struct workload *w;
+	char address[64];
+	int err = workload_start(&w, options, why, why_size);
+
+	memset(s, 0, sizeof(*s));
+	if (err == -EOPNOTSUPP)
+		return skipped(s, options, why);
+	if (err)
+		return err;
+	err = observe(t, workload_endpoint(w), why, why_size);
+	if (err)
+		goto out;
+	if (options->serve_only)
+		fprintf(stderr, "%s: serving on %s %s; Ctrl-C ends with the result\n", options->mode->name,
+			options->mode->protocol == PROTOCOL_UDP ? "udp" : "tcp", text_address(address, workload_endpoint(w)));
+	workload_go(w);
+	wait_for_end(t, w, options);
+	workload_settle(w);
+	err = result_read(t, w, s);
+	if (err) {
+		snprintf(why, why_size, "cannot read the result: %s", strerror(-err));
+		snapshot_free(s);
+	}
+out:
+	workload_stop(w);
+	return err;
+}
+
+void trials_end(struct trials *t)
+{
+	observer_close(t->observer);
+	t->observer = NULL;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One workload under observation: what `run` and the self-test of `doctor` do for each mode. */
+#ifndef SOCKFAIR_TRIAL_H
+#define SOCKFAIR_TRIAL_H
+
+#include "../kernel/observer.h"
+#include "../workload/workload.h"
+
+struct trials {
+	struct observer *observer;  /* opened by the first trial, after its workers block */
+	enum backend backend;       /* asked for */
+	double threshold;
+	double seconds_max;         /* serve-only: ends by itself; 0: when interrupted */
+	bool progress;              /* show it on stderr */
+};
+
+/*
+ * Runs one workload and fills the snapshot (snapshot_free() it). Returns 0; the mode may have been skipped, see
+ * workload.skipped. Negative errno: it could not be done, why says it in one line.
+ */
+int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s, char *why, size_t why_size);
+
+void trials_end(struct trials *t);
+
+#endif

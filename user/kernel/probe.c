@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#define F BACKEND_FENTRY
+#define K BACKEND_KPROBE
+#define T BACKEND_TRACEPOINT
+
+const struct hook hooks[] = {
+	{ F, HOOK_FENTRY, "inet_csk_accept", "f_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ F, HOOK_FENTRY, "security_sock_graft", "f_accept_graft", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	/* exit before entry: an entry whose exit is not yet attached would leave its mark behind */
+	{ F, HOOK_FEXIT, "inet_csk_complete_hashdance", "f_queue_exit", SEES_TCP_ARRIVED, false },
+	{ F, HOOK_FEXIT, "inet_csk_reqsk_queue_add", "f_request_exit", SEES_TCP_ARRIVED, false },
+	{ F, HOOK_FENTRY, "inet_csk_complete_hashdance", "f_queue_enter", SEES_TCP_ARRIVED, false },
+	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
+	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, true },
+
+	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ K, HOOK_KPROBE, "security_sock_graft", "k_accept_graft", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ K, HOOK_KRETPROBE, "inet_csk_complete_hashdance", "k_queue_exit", SEES_TCP_ARRIVED, false },
+	{ K, HOOK_KRETPROBE, "inet_csk_reqsk_queue_add", "k_request_exit", SEES_TCP_ARRIVED, false },
+	{ K, HOOK_KPROBE, "inet_csk_complete_hashdance", "k_queue_enter", SEES_TCP_ARRIVED, false },
+	{ K, HOOK_KPROBE, "inet_csk_reqsk_queue_add", "k_request_enter", SEES_TCP_ARRIVED, false },
+	{ K, HOOK_KRETPROBE, "__udp_enqueue_schedule_skb", "k_udp_exit", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
+	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, true },
+	{ K, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept", SEES_TCP_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4", SEES_TCP_ACCEPTED, false },
+	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
+	{ T, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+	{ T, HOOK_TP_BTF, "sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TP_BTF, "udp_fail_queue_rcv_skb", "t_udp_drop", SEES_UDP_DROPPED, false },
+	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, true },
+	{ T, HOOK_TP_BTF, "io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TP_BTF, "io_uring_complete", "t_uring_done_old", SEES_URING_ACCEPTED, true },
+	{ T, HOOK_TP_BTF, "io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TP_BTF, "io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TP_BTF, "io_uring_submit_sqe", "t_uring_submit_old", SEES_URING_ACCEPTED, true },
+};
+const size_t hook_count = sizeof(hooks) / sizeof(hooks[0]);
+
+#undef F
+#undef K
+#undef T
+
+static const char *const backend_names[] = { "fentry", "kprobe", "tracepoint", "auto" };
+
+const char *backend_name(enum backend b)
+{
+	return backend_names[b];
+}
+
+enum backend backend_parse(const char *name)
+{
+	unsigned b = 0;
+
+	while (b <= BACKEND_AUTO && strcmp(name, backend_names[b]))
+		b++;
+	return b;
+}
+
+/* ---- features ---- */
+
+static bool btf_has(const struct btf *btf, const char *name, unsigned kind)
+{
+	return btf__find_by_name_kind(btf, name, kind) > 0;
+}
+
+/* Parameters of a BTF-typed tracepoint, without the leading void *; -1 if there is none. */
+static int tracepoint_parameters(const struct btf *btf, const char *name, const struct btf_param **params)
+{
+	const struct btf_type *t;
+	char typedef_name[64];
+	int id;
+
+	snprintf(typedef_name, sizeof(typedef_name), "btf_trace_%s", name);
+	id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
+	if (id <= 0)
+		return -1;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, id)->type); /* typedef -> pointer -> function */
+	t = btf__type_by_id(btf, t->type);
+	if (!btf_is_func_proto(t))
+		return -1;
+	if (params)
+		*params = btf_params(t) + 1;
+	return btf_vlen(t) - 1;
+}
+
+static bool first_parameter_is(const struct btf *btf, const char *tracepoint, const char *type)
+{
+	const struct btf_param *params;
+	const struct btf_type *t;
+
+	if (tracepoint_parameters(btf, tracepoint, &params) < 1)
+		return false;
+	t = btf__type_by_id(btf, params[0].type);
+	if (!btf_is_ptr(t))
+		return false;
+	t = btf__type_by_id(btf, t->type);
+	return btf_is_struct(t) && !strcmp(btf__name_by_offset(btf, t->name_off), type);
+}
+
+/* The flag is in an anonymous enum, which CO-RE can't name. 255: this kernel has no such flag. */
+static unsigned udp_gro_flag(const struct btf *btf)
+{
+	for (unsigned id = 1, n = btf__type_cnt(btf); id < n; id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+
+		if (!btf_is_enum(t) || t->name_off)
+			continue;
+		for (int i = 0; i < btf_vlen(t); i++)
+			if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), "UDP_FLAGS_GRO_ENABLED"))
+				return btf_enum(t)[i].val;
+	}
+	return 255;
+}
+
+static void features_read(struct kernel_features *f, const struct btf *btf)
+{
+	f->btf = true;
+	/* A kprobe program gets the same helpers as the other tracing programs. */
+	f->task_storage = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_storage_get, NULL) == 1;
+	f->task_pt_regs = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_pt_regs, NULL) == 1;
+	f->rdonly_cast = btf_has(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
+	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
+	f->udp_gro_flag = udp_gro_flag(btf);
+	f->data_ready = tracepoint_parameters(btf, "sk_data_ready", NULL) >= 0;
+	f->uring_complete_arguments = tracepoint_parameters(btf, "io_uring_complete", NULL);
+	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;
+	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");
+}
+
+/* ---- hooks ---- */
+
+static const char *tracefs_place(void)
+{
+	return access("/sys/kernel/tracing/events", F_OK) ? "/sys/kernel/debug/tracing" : "/sys/kernel/tracing";
+}
+
+/*
+ * Tracepoints are found through tracefs. Where it is not mounted, mount it for ourselves alone: the mount namespace is
+ * private to this process and goes with it.
+ */
+static void tracefs_ensure(void)
+{
+	if (!access("/sys/kernel/tracing/events", F_OK) || !access("/sys/kernel/debug/tracing/events", F_OK))
+		return;
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return;
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+static int read_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int n;
+
+	if (!f)
+		return -errno;
+	if (fscanf(f, "%d", &n) != 1)
+		n = -EINVAL;
+	fclose(f);
+	return n;
+}
+
+static int perf_attach(struct perf_event_attr *attr, int prog)
+{
+	int fd, err = 0;
+
+	attr->size = sizeof(*attr);
+	fd = syscall(__NR_perf_event_open, attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int attach_kprobe(int prog, const char *function, bool ret)
+{
+	struct perf_event_attr attr = { .config = ret, .kprobe_func = (__u64)(unsigned long)function };
+	int type = read_number("/sys/bus/event_source/devices/kprobe/type");
+
+	if (type < 0)
+		return type;
+	attr.type = type;
+	return perf_attach(&attr, prog);
+}
+
+static int attach_tracepoint(int prog, const char *name)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT };
+	char path[128];
+	int id;
+
+	snprintf(path, sizeof(path), "%s/events/%s/id", tracefs_place(), name);
+	id = read_number(path);
+	if (id < 0)
+		return id;
+	attr.config = id;
+	return perf_attach(&attr, prog);
+}
+
+static int attach_raw(int prog)
+{
+	int fd = bpf_raw_tracepoint_open(NULL, prog);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int load(const struct btf *btf, const struct hook *h)
+{
+	const struct bpf_insn program[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+	enum bpf_prog_type type = BPF_PROG_TYPE_TRACING;
+	char name[80];
+	int id = 0, fd;
+
+	switch (h->kind) {
+	case HOOK_FENTRY:
+	case HOOK_FEXIT:
+		opts.expected_attach_type = h->kind == HOOK_FENTRY ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT;
+		id = btf__find_by_name_kind(btf, h->target, BTF_KIND_FUNC);
+		break;
+	case HOOK_TP_BTF:
+		opts.expected_attach_type = BPF_TRACE_RAW_TP;
+		snprintf(name, sizeof(name), "btf_trace_%s", h->target);
+		id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+		break;
+	case HOOK_KPROBE:
+	case HOOK_KRETPROBE:
+		type = BPF_PROG_TYPE_KPROBE;
+		break;
+	case HOOK_TRACEPOINT:
+		type = BPF_PROG_TYPE_TRACEPOINT;
+		break;
+	}
+	if (id < 0)
+		return -ENOENT;
+	opts.attach_btf_id = id;
+	fd = bpf_prog_load(type, "sockfair_probe", "GPL", program, 2, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+static int hook_try(const struct btf *btf, const struct hook *h, bool attach)
+{
+	int err = 0, prog = load(btf, h);
+
+	if (prog < 0)
+		return prog;
+	switch (attach ? (int)h->kind : -1) {
+	case -1:
+		break;
+	case HOOK_KPROBE:
+	case HOOK_KRETPROBE:
+		err = attach_kprobe(prog, h->target, h->kind == HOOK_KRETPROBE);
+		break;
+	case HOOK_TRACEPOINT:
+		err = attach_tracepoint(prog, h->target);
+		break;
+	default:
+		err = attach_raw(prog);
+	}
+	close(prog);
+	return err;
+}
+
+/* Hooks that exist but not for this kernel's shape. Returns why not, or NULL. */
+static const char *hook_unneeded(const struct hook *h, const struct kernel_features *f)
+{
+	if (strstr(h->program, "late_drop") && !f->late_drop)
+		return "not needed: this kernel does not stage UDP deliveries";
+	if (!strcmp(h->program, "name_listener") && h->backend == BACKEND_TRACEPOINT && f->data_ready)
+		return "not needed: sk_data_ready names listeners";
+	if (!strcmp(h->program, "t_uring_done") && f->uring_complete_arguments > 3)
+		return "its older form is used";
+	if (!strcmp(h->program, "t_uring_done_old") && f->uring_complete_arguments <= 3)
+		return "its newer form is used";
+	if (!strcmp(h->program, "t_uring_submit") && f->uring_submit_old_name)
+		return "its older name is used";
+	if (!strcmp(h->program, "t_uring_submit_old") && !f->uring_submit_old_name)
+		return "its newer name is used";
+	return NULL;
+}
+
+/* Hooks that the backend has to do without here: what lacks, or NULL. */
+static const char *hook_lacks(const struct hook *h, const struct kernel_features *f)
+{
+	if (h->kind == HOOK_TRACEPOINT && !f->task_pt_regs)
+		return "needs bpf_task_pt_regs() (5.15)";
+	if (strstr(h->program, "t_uring") && !f->uring_request_typed)
+		return "io_uring's tracepoints do not show the request (before 6.0)";
+	return NULL;
+}
+
+static void explain(struct hook_result *r, const struct hook *h)
+{
+	const char *text = strerror(-r->error);
+
+	if (r->error == -ENOENT && h->kind == HOOK_TRACEPOINT)
+		text = "no such tracepoint, or tracefs can't be mounted";
+	else if (r->error == -ENOENT)
+		text = "this kernel has none";
+	else if (r->error == -ENODEV)
+		text = "this kernel is built without kprobes";
+	else if (r->error == -524)
+		text = "loads, but this kernel can't attach it (ENOTSUPP)";
+	else if (r->error == -EPERM || r->error == -EACCES)
+		text = "refused by this kernel (lockdown, or tracing not allowed)";
+	snprintf(r->why, sizeof(r->why), "%s", text);
+}
+
+/* Is the hook's place in this kernel at all? */
+static int hook_find(const struct btf *btf, const struct hook *h)
+{
+	char path[128];
+
+	switch (h->kind) {
+	case HOOK_TP_BTF:
+		return tracepoint_parameters(btf, h->target, NULL) < 0 ? -ENOENT : 0;
+	case HOOK_TRACEPOINT:
+		snprintf(path, sizeof(path), "%s/events/%s", tracefs_place(), h->target);
+		return access(path, F_OK) ? -ENOENT : 0;
+	case HOOK_KPROBE:
+	case HOOK_KRETPROBE:
+		if (access("/sys/bus/event_source/devices/kprobe/type", F_OK))
+			return -ENODEV;
+		/* fall through */
+	default:
+		return btf_has(btf, h->target, BTF_KIND_FUNC) ? 0 : -ENOENT;
+	}
+}
+
+static void hook_probe(const struct btf *btf, const struct hook *h, const struct kernel_features *f, bool attach,
+		       struct hook_result *r)
+{
+	const char *unneeded = hook_unneeded(h, f), *lacks = hook_lacks(h, f);
+
+	if (unneeded || lacks) {
+		r->error = unneeded ? 0 : -EOPNOTSUPP;
+		snprintf(r->why, sizeof(r->why), "%s", unneeded ? unneeded : lacks);
+		return;
+	}
+	r->error = hook_find(btf, h);
+	if (!r->error)
+		r->error = hook_try(btf, h, attach);
+	r->usable = !r->error;
+	if (!r->usable)
+		explain(r, h);
+}
+
+void probe_refuse(struct probe *p, size_t hook, int error)
+{
+	p->results[hook].usable = false;
+	p->results[hook].error = error;
+	explain(&p->results[hook], &hooks[hook]);
+}
+
+const char *probe_refusal(const struct probe *p, enum backend b, int error)
+{
+	for (size_t i = 0; i < hook_count; i++)
+		if (hooks[i].backend == b && p->results[i].error && !hooks[i].optional)
+			return p->results[i].why;
+	return strerror(-error);
+}
+
+bool probe_rights_missing(char *text, size_t size)
+{
+	static const struct {
+		cap_value_t cap;
+		const char *name;
+	} needed[] = { { CAP_BPF, "CAP_BPF" }, { CAP_PERFMON, "CAP_PERFMON" } };
+	char *end = text;
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t has, admin = CAP_CLEAR;
+
+	*text = 0;
+	if (!caps)
+		return false;
+	cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &admin);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && admin != CAP_SET; i++)
+		if (!cap_get_flag(caps, needed[i].cap, CAP_EFFECTIVE, &has) && has != CAP_SET)
+			end += snprintf(end, size - (end - text), "%s%s", *text ? " and " : "", needed[i].name);
+	cap_free(caps);
+	return *text;
+}
+
+int probe_kernel(struct probe *p, bool attach)
+{
+	struct btf *btf;
+
+	memset(p, 0, sizeof(*p));
+	p->results = calloc(hook_count, sizeof(*p->results));
+	if (!p->results)
+		return -ENOMEM;
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		snprintf(p->error, sizeof(p->error),
+			 "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
+		return -ENOENT;
+	}
+	features_read(&p->features, btf);
+	tracefs_ensure();
+	for (size_t i = 0; i < hook_count; i++)
+		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
+	btf__free(btf);
+	return 0;
+}
+
+void probe_free(struct probe *p)
+{
+	free(p->results);
+	p->results = NULL;
+}
+
+unsigned probe_sees(const struct probe *p, enum backend b)
+{
+	unsigned sees = 0, misses = 0;
+
+	for (size_t i = 0; i < hook_count; i++) {
+		if (hooks[i].backend != b)
+			continue;
+		sees |= hooks[i].sees;
+		/* error 0: not needed here */
+		if (!p->results[i].usable && p->results[i].error && !hooks[i].optional)
+			misses |= hooks[i].sees;
+	}
+	return sees & ~misses;
+}
+
+size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max)
+{
+	static const struct {
+		unsigned what;
+		const char *text;
+	} table[] = {
+		{ SEES_TCP_ACCEPTED, "accepts of TCP connections" },
+		{ SEES_TCP_ARRIVED, "arrivals of TCP connections" },
+		{ SEES_UDP_QUEUED, "arrivals of UDP datagrams" },
+		{ SEES_UDP_RECEIVED, "reads of UDP datagrams" },
+		{ SEES_UDP_DROPPED, "dropped UDP datagrams" },
+		{ SEES_URING_ACCEPTED, "accepts through io_uring" },
+	};
+	unsigned sees = probe_sees(p, b);
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!(sees & table[i].what) && n < max)
+			sentences[n++] = table[i].text;
+	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_TCP_ACCEPTED))
+		sentences[n++] = "accepts by 32-bit processes and kernel threads";
+	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_QUEUED))
+		sentences[n++] = "how many datagrams were merged for a UDP_GRO socket";
+	return n;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/command.h"
+#include "render/json.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *brief;
+} commands[] = {
+	{ "run", command_run, "run a server design on loopback and print who got the work" },
+	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
+};
+static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+static void help(FILE *out)
+{
+	fputs("Usage: sockfair COMMAND [OPTION...]\n"
+	      "Shows how the Linux kernel shares one port's work over sockets and threads, and whether that is fair.\n\n", out);
+	for (size_t i = 0; i < command_count; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].brief);
+	fputs("\n  sockfair COMMAND --help   the options of a command\n"
+	      "  sockfair --version\n"
+	      "  sockfair --schema         the JSON Schema of what --json prints\n\n"
+	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven (with --fail-on uneven).\n", out);
+}
+
+/* The first asks for an orderly end, with the report; the default action takes the second. */
+static void on_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+static void signals_prepare(void)
+{
+	struct sigaction orderly = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
+
+	sigaction(SIGINT, &orderly, NULL);
+	sigaction(SIGTERM, &orderly, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
+}
+
+int main(int argc, char **argv)
+{
+	static char name[64];
+
+	setlocale(LC_CTYPE, "");
+	argp_err_exit_status = STATUS_USAGE;
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
+		help(stdout);
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
+		puts("sockfair " SOCKFAIR_VERSION);
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	if (argc > 1 && !strcmp(argv[1], "--schema")) {
+		fwrite(json_schema, 1, json_schema_end - json_schema, stdout);
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	for (size_t i = 0; argc > 1 && i < command_count; i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		signals_prepare();
+		snprintf(name, sizeof(name), "sockfair %s", argv[1]);
+		argv[1] = name;
+		return commands[i].run(argc - 1, argv + 1);
+	}
+	if (argc > 1)
+		fprintf(stderr, "sockfair: there is no command '%s'; see sockfair --help\n", argv[1]);
+	else
+		help(stderr);
+	return STATUS_USAGE;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is this distribution fair? Counts over k bins, n events, against the yardstick of a fair hash: each event (or each flow,
+ * where events of one flow move together) falls into one of k bins with the same probability.
+ */
+#ifndef SOCKFAIR_FAIRNESS_H
+#define SOCKFAIR_FAIRNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAIRNESS_THRESHOLD 0.20 /* default excess above which a distribution is called uneven */
+
+enum verdict {
+	VERDICT_NOT_APPLICABLE, /* fewer than two bins, or no events */
+	VERDICT_UNEVEN,         /* p < 0.001 and excess > threshold */
+	VERDICT_TOO_FEW,        /* too few events to see an excess of `threshold` with power 0.9 */
+	VERDICT_FLOWS_UNKNOWN,  /* events come in flows, their number is unknown: magnitudes only */
+	VERDICT_EVEN,
+};
+
+enum fairness_unit { UNIT_EVENT, UNIT_FLOW };
+
+struct fairness {
+	size_t bins;                   /* k */
+	uint64_t events;               /* sum of the counts */
+	enum fairness_unit unit;
+	uint64_t flows;                /* UNIT_FLOW: number of flows, 0 if unknown */
+	size_t idle;                   /* bins with nothing */
+	double cv;                     /* population coefficient of variation; NaN if k < 1 or no events */
+	double cv_expected;            /* sqrt((k-1)/n): its root mean square under a fair hash */
+	double excess;                 /* sqrt(max(0, cv^2 - (k-1)/n)) */
+	double max_over_mean;
+	double max_over_mean_expected; /* expectation under a fair hash */
+	double jain;                   /* 1/(1+cv^2) */
+	double p_value;                /* upper tail; NaN where there is no test */
+	bool simulated;                /* p and max_over_mean_expected come from the Monte Carlo */
+	uint64_t needed;               /* units needed to see an excess of `threshold` with power 0.9; 0 if k < 2 */
+	enum verdict verdict;
+};
+
+/*
+ * Judges counts[0..bins). flows: UNIT_FLOW's n (0: unknown), ignored for UNIT_EVENT. Returns 0, or -ENOMEM. NaN marks values that
+ * do not exist. Deterministic: the simulation has a fixed seed.
+ */
+int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
+		   double threshold);
+
+/* Units needed so that the chi-squared test at 0.001 sees an excess of `excess` over k bins with power 0.9. */
+uint64_t fairness_needed(size_t bins, double excess);
+
+/* "even", "uneven", "too-few", "flows-unknown", "not-applicable" */
+const char *verdict_name(enum verdict v);
+
+#endif

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Operations on the model: copy and free, merge what the kernel counted with what a server knows of itself, check that all
+ * accounts agree, judge fairness.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot.h"
+
+void endpoint_free(struct endpoint *e)
+{
+	free(e->sockets);
+	free(e->workers);
+	free(e->cpus);
+	*e = (struct endpoint){};
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		endpoint_free(&s->endpoints[i]);
+	free(s->endpoints);
+	free(s->lost);
+	*s = (struct snapshot){};
+}
+
+/* Copies an array into *to; no rows give NULL. Returns 0 or -ENOMEM. */
+static int rows_copy(void *to, const void *from, size_t count, size_t size)
+{
+	void *rows = NULL;
+
+	if (count) {
+		rows = calloc(count, size);
+		if (!rows)
+			return -ENOMEM;
+		memcpy(rows, from, count * size);
+	}
+	memcpy(to, &rows, sizeof(rows));
+	return 0;
+}
+
+int endpoint_copy(struct endpoint *to, const struct endpoint *from)
+{
+	int err;
+
+	*to = *from;
+	to->sockets = NULL;
+	to->workers = NULL;
+	to->cpus = NULL;
+	err = rows_copy(&to->sockets, from->sockets, from->socket_count, sizeof(*from->sockets));
+	if (!err)
+		err = rows_copy(&to->workers, from->workers, from->worker_count, sizeof(*from->workers));
+	if (!err)
+		err = rows_copy(&to->cpus, from->cpus, from->cpu_count, sizeof(*from->cpus));
+	if (err)
+		endpoint_free(to);
+	return err;
+}
+
+uint64_t snapshot_lost(const struct snapshot *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->lost_count; i++)
+		sum += s->lost[i].count;
+	return sum;
+}
+
+struct endpoint *snapshot_find(struct snapshot *s, enum protocol protocol, uint16_t port, uint32_t netns)
+{
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		struct endpoint *e = &s->endpoints[i];
+
+		if (e->protocol == protocol && e->port == port && e->netns == netns)
+			return e;
+	}
+	return NULL;
+}
+
+/*
+ * Rows sorted by their identity, to find a row of one account in another without comparing each with each. The rows themselves
+ * stay in the server's order.
+ */
+struct row_index {
+	const void **rows;
+	size_t count;
+	int (*compare)(const void *, const void *); /* of pointers to row pointers */
+};
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int compare_sockets(const void *a, const void *b)
+{
+	const struct socket_row *x = *(const void *const *)a, *y = *(const void *const *)b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int order = COMPARE(x->pid, y->pid);
+
+	return order ? order : COMPARE(x->tid, y->tid);
+}
+
+/* A worker is one thread on one socket. start_ns is left out: the server need not know it. */
+static int compare_workers(const void *a, const void *b)
+{
+	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int order = compare_threads(a, b);
+
+	return order ? order : COMPARE(x->cookie, y->cookie);
+}
+
+/* Returns 0 or -ENOMEM; free index->rows. */
+static int index_rows(struct row_index *index, const void *rows, size_t count, size_t size,
+		      int (*compare)(const void *, const void *))
+{
+	*index = (struct row_index){ .count = count, .compare = compare };
+	if (!count)
+		return 0;
+	index->rows = calloc(count, sizeof(*index->rows));
+	if (!index->rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		index->rows[i] = (const char *)rows + i * size;
+	qsort(index->rows, count, sizeof(*index->rows), compare);
+	return 0;
+}
+
+/* The indexed row of the same identity; NULL if none. */
+static const void *index_find(const struct row_index *index, const void *row)
+{
+	const void **found = NULL;
+
+	if (index->count)
+		found = bsearch(&row, index->rows, index->count, sizeof(*index->rows), index->compare);
+	return found ? *found : NULL;
+}
+
+/* The server's view of a socket without its counts: those are the kernel's to make. */
+static struct socket_row socket_uncounted(const struct socket_row *own)
+{
+	struct socket_row row = *own;
+
+	row.arrived = 0;
+	row.dropped = 0;
+	row.accepted = 0;
+	row.drops = 0;
+	return row;
+}
+
+static struct worker_row worker_uncounted(const struct worker_row *own)
+{
+	struct worker_row row = *own;
+
+	row.accepted = 0;
+	return row;
+}
+
+/* The kernel's row with what only the server knows of this worker. */
+static struct worker_row worker_merged(const struct worker_row *kernel, const struct worker_row *own)
+{
+	struct worker_row row = *kernel;
+
+	row.number = own->number;
+	row.can_accept |= own->can_accept;
+	row.serves = own->serves;
+	row.served = own->served;
+	row.ended |= own->ended;
+	if (!row.start_ns)
+		row.start_ns = own->start_ns;
+	if (!row.comm[0])
+		memcpy(row.comm, own->comm, sizeof(row.comm));
+	if (!row.cgroup[0])
+		memcpy(row.cgroup, own->cgroup, sizeof(row.cgroup));
+	return row;
+}
+
+/* The server's sockets in its order, then those only the kernel knows. Returns 0 or -ENOMEM. */
+static int merge_sockets(struct endpoint *kernel, const struct endpoint *own)
+{
+	size_t count = own->socket_count;
+	struct row_index index;
+	struct socket_row *merged = calloc(count + kernel->socket_count + 1, sizeof(*merged));
+	int err = index_rows(&index, own->sockets, count, sizeof(*own->sockets), compare_sockets);
+
+	if (!merged || err) {
+		err = -ENOMEM;
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++)
+		merged[i] = socket_uncounted(&own->sockets[i]);
+	for (size_t i = 0; i < kernel->socket_count; i++) {
+		const struct socket_row *row = &kernel->sockets[i], *same = index_find(&index, row);
+
+		merged[same ? (size_t)(same - own->sockets) : count++] = *row;
+	}
+	free(kernel->sockets);
+	kernel->sockets = merged;
+	kernel->socket_count = count;
+	merged = NULL;
+out:
+	free(index.rows);
+	free(merged);
+	return err;
+}
+
+/*
+ * The server's workers in its order, then those only the kernel knows. Of several rows of the kernel for one worker (a thread
+ * id that was used again) the first is the server's. Returns 0 or -ENOMEM.
+ */
+static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
+{
+	size_t count = own->worker_count;
+	struct row_index index;
+	struct worker_row *merged = calloc(count + kernel->worker_count + 1, sizeof(*merged));
+	bool *taken = calloc(count + 1, sizeof(*taken));
+	int err = index_rows(&index, own->workers, count, sizeof(*own->workers), compare_workers);
+
+	if (!merged || !taken || err) {
+		err = -ENOMEM;
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++)
+		merged[i] = worker_uncounted(&own->workers[i]);
+	for (size_t i = 0; i < kernel->worker_count; i++) {
+		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
+
+		if (same && !taken[same - own->workers]) {
+			merged[same - own->workers] = worker_merged(row, same);
+			taken[same - own->workers] = true;
+		} else {
+			merged[count++] = *row;
+		}
+	}
+	free(kernel->workers);
+	kernel->workers = merged;
+	kernel->worker_count = count;
+	merged = NULL;
+out:
+	free(index.rows);
+	free(taken);
+	free(merged);
+	return err;
+}
+
+int endpoint_merge(struct endpoint *kernel, const struct endpoint *own)
+{
+	int err = merge_sockets(kernel, own);
+
+	if (!err)
+		err = merge_workers(kernel, own);
+	if (err)
+		return err;
+	if (own->flows)
+		kernel->flows = own->flows;
+	for (size_t i = 0; i < own->worker_count; i++)
+		kernel->served_known |= own->workers[i].serves;
+	return 0;
+}
+
+/* What the kernel counted over all sockets of the server. */
+struct kernel_sums {
+	uint64_t arrived, dropped, accepted;
+};
+
+static struct kernel_sums kernel_sums(const struct endpoint *e)
+{
+	struct kernel_sums sums = {};
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		sums.arrived += e->sockets[i].arrived;
+		sums.dropped += e->sockets[i].dropped;
+		sums.accepted += e->sockets[i].accepted;
+	}
+	return sums;
+}
+
+/* Writes down what does not agree, a clause with figures. Returns false: it is the answer of the check that found it. */
+static bool __attribute__((format(printf, 2, 3))) disagree(struct workload_account *w, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(w->disagreement, sizeof(w->disagreement), format, args);
+	va_end(args);
+	return false;
+}
+
+static bool check_lost(struct workload_account *w, const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->lost_count; i++) {
+		if (s->lost[i].count)
+			return disagree(w, "%" PRIu64 " events were lost (%s)", snapshot_lost(s), s->lost[i].reason);
+	}
+	return true;
+}
+
+/*
+ * Clients that gave up may have arrived and been served all the same, and an arrival that was reset need not be accepted: then
+ * what clients made is the least that must have been accepted, and what arrived is the most.
+ */
+static bool check_tcp_with_failures(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
+{
+	if (arrivals_seen && k->arrived < k->accepted)
+		return disagree(w, "the kernel saw %" PRIu64 " connections arrive, but %" PRIu64 " accepted", k->arrived,
+				k->accepted);
+	if (w->sent > k->accepted)
+		return disagree(w, "clients made %" PRIu64 " connections, the kernel counted %" PRIu64 " accepts", w->sent,
+				k->accepted);
+	if (w->accepted != k->accepted)
+		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64, w->accepted, k->accepted);
+	return true;
+}
+
+static bool check_tcp(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
+{
+	if (w->failed && !w->serve_only)
+		return check_tcp_with_failures(w, k, arrivals_seen);
+	if (!w->serve_only && arrivals_seen && w->sent != k->arrived)
+		return disagree(w, "clients made %" PRIu64 " connections, the kernel saw %" PRIu64 " arrive", w->sent,
+				k->arrived);
+	if (arrivals_seen && k->arrived != k->accepted)
+		return disagree(w, "the kernel saw %" PRIu64 " connections arrive, but %" PRIu64 " accepted", k->arrived,
+				k->accepted);
+	if (!w->serve_only && w->sent != k->accepted)
+		return disagree(w, "clients made %" PRIu64 " connections, the kernel counted %" PRIu64 " accepts", w->sent,
+				k->accepted);
+	if (w->accepted != k->accepted)
+		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64, w->accepted, k->accepted);
+	/* Clients from outside may connect and say nothing. */
+	if (w->serve_only ? w->served > w->accepted : w->served != w->accepted)
+		return disagree(w, "the server accepted %" PRIu64 " connections, but served %" PRIu64, w->accepted, w->served);
+	return true;
+}
+
+/* Where arrivals are not seen, drops are not either: nothing to hold what clients sent against. */
+static bool check_udp(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
+{
+	if (!w->serve_only && arrivals_seen && w->sent != k->arrived + k->dropped)
+		return disagree(w, "clients sent %" PRIu64 " datagrams, the kernel delivered %" PRIu64 " and dropped %" PRIu64,
+				w->sent, k->arrived, k->dropped);
+	if (arrivals_seen && k->arrived != k->accepted)
+		return disagree(w, "the kernel delivered %" PRIu64 " datagrams, but saw %" PRIu64 " received", k->arrived,
+				k->accepted);
+	if (w->accepted != k->accepted)
+		return disagree(w, "the server counted %" PRIu64 " datagrams received, the kernel %" PRIu64, w->accepted,
+				k->accepted);
+	return true;
+}
+
+static bool disagree_worker(struct workload_account *w, const struct worker_row *own, uint64_t expected, uint64_t counted,
+			    const char *taken)
+{
+	char name[32];
+
+	if (own->number < 0)
+		snprintf(name, sizeof(name), "thread %" PRId32, own->tid);
+	else
+		snprintf(name, sizeof(name), "worker %d", own->number);
+	return disagree(w, "%s counted %" PRIu64 " %s, the kernel %" PRIu64, name, expected, taken, counted);
+}
+
+static bool disagree_stranger(struct workload_account *w, const struct worker_row *row, const char *taken)
+{
+	return disagree(w, "the kernel counted %" PRIu64 " %s by thread %" PRId32 " (%.15s), no worker of the server",
+			row->accepted, taken, row->tid, row->comm);
+}
+
+/* counted[i]: what the kernel counted for own->workers[i]. A worker that can't accept must have got nothing. */
+static bool compare_counts(struct workload_account *w, const struct endpoint *own, const uint64_t *counted, const char *taken)
+{
+	for (size_t i = 0; i < own->worker_count; i++) {
+		const struct worker_row *row = &own->workers[i];
+		uint64_t expected = row->can_accept ? row->accepted : 0;
+
+		if (counted[i] != expected)
+			return disagree_worker(w, row, expected, counted[i], taken);
+	}
+	return true;
+}
+
+/* Per worker: what the kernel counted is what the server counted, and nobody else took anything. */
+static bool check_workers(struct workload_account *w, const struct endpoint *kernel, const struct endpoint *own)
+{
+	const char *taken = own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received";
+	uint64_t *counted = calloc(own->worker_count + 1, sizeof(*counted));
+	struct row_index index;
+	int err = index_rows(&index, own->workers, own->worker_count, sizeof(*own->workers), compare_workers);
+	bool agrees = true;
+
+	if (!counted || err) {
+		agrees = disagree(w, "not enough memory to compare the workers");
+		goto out;
+	}
+	for (size_t i = 0; i < kernel->worker_count && agrees; i++) {
+		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
+
+		if (same)
+			counted[same - own->workers] += row->accepted;
+		else if (row->accepted)
+			agrees = disagree_stranger(w, row, taken);
+	}
+	if (agrees)
+		agrees = compare_counts(w, own, counted, taken);
+out:
+	free(index.rows);
+	free(counted);
+	return agrees;
+}
+
+static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool arrivals_seen)
+{
+	struct workload_account *w = &s->workload;
+	const struct endpoint *kernel = snapshot_find(s, own->protocol, own->port, own->netns);
+	struct kernel_sums sums;
+
+	if (!check_lost(w, s))
+		return false;
+	/* An endpoint that nothing came to need not have a row. */
+	if (!kernel && (w->accepted || (w->sent && !w->serve_only)))
+		return disagree(w, "the kernel counted nothing");
+	if (!kernel)
+		return true;
+	sums = kernel_sums(kernel);
+	if (!(own->protocol == PROTOCOL_TCP ? check_tcp : check_udp)(w, &sums, arrivals_seen))
+		return false;
+	return check_workers(w, kernel, own);
+}
+
+void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen)
+{
+	s->workload.disagreement[0] = '\0';
+	s->workload.agrees = check_agreement(s, own, arrivals_seen);
+}
+
+static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double threshold)
+{
+	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
+	int err;
+
+	if (!counts)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->socket_count; i++)
+		counts[i] = e->sockets[i].arrived;
+	err = fairness_judge(&e->socket_fairness, counts, e->socket_count, unit, e->flows, threshold);
+	free(counts);
+	return err;
+}
+
+/* What a worker is measured by: the work it takes, or the work it does. */
+enum share { SHARE_ACCEPTED, SHARE_SERVED };
+
+static bool has_share(const struct worker_row *row, enum share share)
+{
+	return share == SHARE_ACCEPTED ? row->can_accept : row->serves;
+}
+
+static uint64_t share_of(const struct worker_row *row, enum share share)
+{
+	return share == SHARE_ACCEPTED ? row->accepted : row->served;
+}
+
+/*
+ * Threads that ended lived for part of the window only, so a fair sharing owed them less: they are no bins while others live
+ * on. A workload's workers (those with a number) all live from before its first request to after its last.
+ */
+static bool leaves_out_ended(const struct endpoint *e, enum share share)
+{
+	bool lives = false;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		if (e->workers[i].number >= 0)
+			return false;
+		lives |= has_share(&e->workers[i], share) && !e->workers[i].ended;
+	}
+	return lives;
+}
+
+/* Points rows[] at the workers that are bins, sorted by thread. Returns their number. */
+static size_t select_workers(const struct worker_row **rows, const struct endpoint *e, enum share share)
+{
+	const bool without_ended = leaves_out_ended(e, share);
+	size_t count = 0;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct worker_row *row = &e->workers[i];
+
+		if (has_share(row, share) && !(row->ended && without_ended))
+			rows[count++] = row;
+	}
+	qsort(rows, count, sizeof(*rows), compare_threads);
+	return count;
+}
+
+/* Judges threads: the rows of one thread on several sockets are one bin. */
+static int judge_workers(struct fairness *f, const struct endpoint *e, enum share share, enum fairness_unit unit,
+			 double threshold)
+{
+	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
+	uint64_t *counts = calloc(e->worker_count + 1, sizeof(*counts));
+	size_t row_count, bins = 0;
+	int err = -ENOMEM;
+
+	if (!rows || !counts)
+		goto out;
+	row_count = select_workers(rows, e, share);
+	for (size_t i = 0; i < row_count; i++) {
+		if (i == 0 || compare_threads(&rows[i - 1], &rows[i]))
+			bins++;
+		counts[bins - 1] += share_of(rows[i], share);
+	}
+	err = fairness_judge(f, counts, bins, unit, e->flows, threshold);
+out:
+	free(counts);
+	free(rows);
+	return err;
+}
+
+/*
+ * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to its socket and to who reads
+ * that. On a single socket each datagram wakes whom it likes.
+ */
+static enum fairness_unit unit_of(const struct endpoint *e)
+{
+	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
+}
+
+int endpoint_judge(struct endpoint *e, double threshold)
+{
+	const enum fairness_unit unit = unit_of(e);
+	int err = judge_sockets(e, unit, threshold);
+
+	if (!err)
+		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, unit, threshold);
+	if (!err)
+		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, unit, threshold);
+	return err;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The model: what the kernel counted during a window, per endpoint (protocol, address, port, network namespace), socket,
+ * worker and CPU. Pure data: nothing here knows libbpf, files or clocks. kernel/ fills it, workload/ adds what it knows of its
+ * own server, render/ prints it.
+ */
+#ifndef SOCKFAIR_SNAPSHOT_H
+#define SOCKFAIR_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <netinet/in.h>
+
+#include "fairness.h"
+
+enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
+
+/* One socket that others share work with: a TCP listener or a bound UDP socket. */
+struct socket_row {
+	uint64_t cookie;      /* never reused by the kernel; 0: not known */
+	uint32_t inode;       /* as ss and /proc/PID/fd show it */
+	uint32_t uid;         /* owner */
+	bool reuseport;       /* SO_REUSEPORT is set */
+	uint64_t arrived;     /* TCP: connections put into the accept queue. UDP: datagrams put into the receive queue */
+	uint64_t dropped;     /* UDP: datagrams that found no room. TCP: 0, see queue */
+	uint64_t accepted;    /* TCP: connections taken by accept. UDP: datagrams taken by a read. The sum of its workers */
+	uint64_t drops;       /* the kernel's own drop counter of the socket, growth since the window began */
+	bool queue_known;     /* queue_length and queue_limit were read */
+	uint32_t queue_length; /* TCP: connections waiting now. UDP: bytes */
+	uint32_t queue_limit;  /* TCP: backlog in force (N holds N + 1). UDP: SO_RCVBUF in bytes */
+};
+
+/* One thread on one socket. */
+struct worker_row {
+	int number;           /* of a workload's worker, from 0; -1: not a worker of ours */
+	int32_t pid;          /* process id (tgid) in the initial pid namespace */
+	int32_t tid;
+	uint64_t start_ns;    /* thread's start, CLOCK_BOOTTIME ns: tells a reused tid; 0: not known */
+	char comm[16];
+	char cgroup[256];     /* path in the cgroup v2 tree; "" where unknown */
+	uint64_t cookie;      /* of its socket */
+	bool can_accept;      /* it waits on that socket or took from it: a bin of the fairness test */
+	uint64_t accepted;    /* TCP: accepts. UDP: datagrams received. As the kernel counted */
+	bool serves;          /* who serves is known (`served` is meaningful) and this one can serve */
+	uint64_t served;      /* requests this thread served */
+	bool ended;           /* the thread is gone */
+};
+
+struct cpu_row {
+	uint32_t cpu;
+	uint64_t arrived;
+};
+
+struct endpoint {
+	enum protocol protocol;
+	int family;                  /* AF_INET or AF_INET6 */
+	uint8_t address[16];         /* network order; 4 bytes used for AF_INET */
+	uint16_t port;               /* host order */
+	uint32_t netns;              /* inode of the network namespace */
+	uint64_t flows;              /* UDP: distinct flows (client address and port) where known, else 0 */
+	struct socket_row *sockets;
+	size_t socket_count;
+	struct worker_row *workers;
+	size_t worker_count;
+	struct cpu_row *cpus;        /* those with arrivals, ascending */
+	size_t cpu_count;
+	struct fairness socket_fairness, worker_fairness, served_fairness; /* by endpoint_judge() */
+	bool served_known;           /* served_fairness means something */
+};
+
+/* What the tool itself could not count or attribute. A row per reason that happened. */
+struct lost_row {
+	const char *reason;   /* stable code, e.g. "listener_unknown" */
+	const char *text;     /* one sentence for people */
+	uint64_t count;
+};
+
+/* A workload's own account of itself. */
+struct workload_account {
+	const char *mode;
+	char skipped[160];           /* why this kernel can't run the mode; "": it ran */
+	unsigned workers;
+	bool processes;
+	unsigned concurrency;
+	double target_rate;          /* --rate, per second; 0: closed loop */
+	unsigned work_us;
+	int slow_worker;             /* -1: none */
+	bool serve_only;             /* no clients of ours: sent, answered, failed mean nothing */
+	uint64_t sent;               /* TCP: connections made (the client has the reply's first byte). UDP: datagrams sent */
+	uint64_t failed;             /* TCP: connections given up by the client. UDP: datagrams without a reply in time */
+	uint64_t accepted;           /* the server's own count of accepts or receives */
+	uint64_t served;             /* the server's own count of requests served */
+	double seconds;              /* from the first to the last request */
+	bool agrees;                 /* kernel, server and clients agree, per worker: see snapshot_check() */
+	char disagreement[256];      /* the first thing that does not agree; "" if all does */
+};
+
+#define SNAPSHOT_UNSEEN_MAX 16
+
+struct snapshot {
+	char release[65];            /* uname -r */
+	const char *backend;         /* "fentry", "kprobe", "tracepoint" */
+	const char *unseen[SNAPSHOT_UNSEEN_MAX]; /* nouns: what this backend does not see on this kernel */
+	size_t unseen_count;
+	int64_t start_ms;            /* window's start, Unix time in ms */
+	double seconds;
+	bool final;
+	struct endpoint *endpoints;
+	size_t endpoint_count;
+	struct lost_row *lost;
+	size_t lost_count;
+	bool has_workload;
+	struct workload_account workload;
+};
+
+/* Frees what a snapshot or an endpoint owns and zeroes it. */
+void snapshot_free(struct snapshot *s);
+void endpoint_free(struct endpoint *e);
+
+/* Copies an endpoint with its rows. Returns 0 or -ENOMEM. */
+int endpoint_copy(struct endpoint *to, const struct endpoint *from);
+
+/* Sum of the lost rows. */
+uint64_t snapshot_lost(const struct snapshot *s);
+
+/* The endpoint of that protocol, port, namespace; NULL if none. */
+struct endpoint *snapshot_find(struct snapshot *s, enum protocol protocol, uint16_t port, uint32_t netns);
+
+/*
+ * Adds what a server knows of itself to what the kernel counted: rows for sockets and workers that got nothing, the workers'
+ * numbers, which of them can accept, and `served`. `own` has the server's sockets and workers; its counts of accepts are not used.
+ * Rows of the kernel that the server does not know stay. Returns 0 or -ENOMEM.
+ */
+int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
+
+/*
+ * Fills workload.agrees and .disagreement: TCP: made by clients = arrived = accepted = served; UDP: sent = delivered + dropped,
+ * delivered = received; both: per worker what the kernel counted = what the server counted. With serve_only the
+ * clients are left out. Only meaningful once all is at rest. Where the backend saw no arrivals they are left out (`arrivals_seen`).
+ */
+void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
+
+/* Fills the three fairness results of an endpoint. threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM. */
+int endpoint_judge(struct endpoint *e, double threshold);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKFAIR_JSON_H
+#define SOCKFAIR_JSON_H
+
+#include <stdio.h>
+
+#include "../model/snapshot.h"
+
+/* Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Returns 0, -ENOMEM or -EIO. */
+int json_snapshot(FILE *out, const struct snapshot *s);
+
+/* The schema's text, part of the program. */
+extern const char json_schema[], json_schema_end[];
+
+#endif

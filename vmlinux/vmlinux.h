@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel types that the programs read, and of those only the fields that they read. Offsets and bit positions are relocated
+ * by libbpf when a program is loaded (preserve_access_index), so the building machine's own kernel plays no part. Fields that
+ * only some kernels have are asked for with bpf_core_field_exists() before they are read; a type that changed its shape has a
+ * flavour (___suffix), which libbpf matches against the kernel's type of the name before the three underscores.
+ */
+/* The name of the guard tells libbpf's headers to use the kernel's register names. */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+/* What include/linux and include/net keep as macros, which BTF does not know. */
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
+#define TCP_LISTEN 10
+#define MSG_PEEK 0x2
+#define MSG_ERRQUEUE 0x2000
+#define RCV_SHUTDOWN 1
+#define SOCK_STREAM 1
+#define PF_IO_WORKER 0x10      /* include/linux/sched.h: io-wq workers, and SQPOLL threads, since 5.12 */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	unsigned char skc_reuseport : 1;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+};
+
+struct inode {
+	unsigned long i_ino;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_rcvbuf;
+	u16 sk_type;
+	u16 sk_protocol;
+	u32 sk_max_ack_backlog;
+	u8 sk_shutdown;
+	kuid_t sk_uid;
+	struct socket *sk_socket;
+};
+
+struct inet_connection_sock {
+	void *icsk_ulp_data;
+};
+
+struct tcp_sock {
+	bool is_mptcp;
+};
+
+struct mptcp_subflow_context {
+	struct sock *conn;
+};
+
+struct mptcp_sock {
+	struct sock *first;
+};
+
+struct udp_sock {
+	unsigned long udp_flags;
+};
+
+/* 6.6 and older keep the flag as a bit field (f2921dd0bb ("udp: move udp->gro_enabled to udp->udp_flags"), 6.7). */
+struct udp_sock___bits {
+	__u8 gro_enabled : 1;
+};
+
+/* Only asked whether it exists: 6.18 and newer stage deliveries per NUMA node. */
+struct udp_prod_queue {
+	atomic_t rmem_alloc;
+};
+
+enum skb_drop_reason {
+	SKB_DROP_REASON_PROTO_MEM = 0, /* the kernel's own value is read from its BTF */
+};
+
+struct sk_buff {
+	unsigned int len;
+	refcount_t users;
+	unsigned char *head;
+	unsigned int end; /* an offset from head on 64-bit kernels */
+};
+
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned short gso_segs;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid;
+	int tgid;
+	u64 start_boottime;
+	char comm[16];
+	struct files_struct *files;
+};
+
+struct io_cqe {
+	__u64 user_data;
+};
+
+struct io_ring_ctx {
+	unsigned int cq_entries;
+};
+
+struct io_kiocb {
+	struct file *file;
+	u8 opcode;
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+};
+
+struct io_uring_cqe {
+	__u64 user_data;
+	__s32 res;
+};
+
+#pragma clang attribute pop
+
+/* Context of tracepoint/syscalls/sys_exit_* (its format file in tracefs). */
+struct syscall_exit_args {
+	unsigned long long common;
+	long id;
+	long ret;
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+} __attribute__((preserve_access_index));
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp;
+	__u64 pc;
+	__u64 pstate;
+} __attribute__((preserve_access_index));
+struct pt_regs {
+	struct user_pt_regs user_regs;
+	__u64 orig_x0;
+} __attribute__((preserve_access_index));
+#endif
+
+#endif
