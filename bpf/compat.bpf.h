@@ -28,6 +28,14 @@ extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 #define READ_BITFIELD(ptr, field)                                                                                              \
 	(config.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field) : BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
 
+/* The pointer that lies at an address. Typing the address as a structure that is one pointer saves the helper call. */
+static __always_inline void *pointer_at(void *address)
+{
+	struct hlist_head *place = TYPED(address, struct hlist_head);
+
+	return READ(place, first);
+}
+
 /*
  * Tracing programs of 5.12 and newer can make the kernel generate a cookie where the socket has none yet; others (kprobe,
  * tracepoint) see 0 until somebody asked for it. sk is TYPED; trusted: the same socket as an argument of an fentry, fexit or tp_btf
@@ -55,15 +63,15 @@ static __always_inline bool udp_has_gro(struct sock *sk)
 	return false;
 }
 
-/* First argument of the system call that the current thread is in. bpf_task_pt_regs(): 5.15. */
-static __always_inline __u64 syscall_argument(struct task_struct *task)
+/* Argument n (from 0) of the system call that the current thread is in. bpf_task_pt_regs(): 5.15. */
+static __always_inline __u64 syscall_argument(struct task_struct *task, const int n)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
 #if defined(__TARGET_ARCH_x86)
-	return regs->di;
+	return n == 0 ? regs->di : n == 1 ? regs->si : n == 2 ? regs->dx : regs->r10;
 #elif defined(__TARGET_ARCH_arm64)
-	return regs->orig_x0;
+	return n == 0 ? regs->orig_x0 : regs->user_regs.regs[n];
 #endif
 }
 

@@ -247,6 +247,28 @@ int BPF_PROG(t_udp_receive, struct sock *sk, int ret, int flags)
 	return 0;
 }
 
+/* Before 6.3 there is no such tracepoint: the system calls that servers use. A read of 0 is an empty datagram, or the end. */
+SEC("?tracepoint/syscalls/sys_exit_recvfrom")
+int t_recvfrom(struct syscall_exit_args *args)
+{
+	read_returned(3, args->ret >= 0);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_recvmsg")
+int t_recvmsg(struct syscall_exit_args *args)
+{
+	read_returned(2, args->ret >= 0);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_recvmmsg")
+int t_recvmmsg(struct syscall_exit_args *args)
+{
+	read_returned(3, args->ret);
+	return 0;
+}
+
 SEC("?tp_btf/udp_fail_queue_rcv_skb")
 int BPF_PROG(t_udp_drop, int error, struct sock *sk)
 {

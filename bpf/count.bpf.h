@@ -510,7 +510,7 @@ static __always_inline struct sock *socket_of_descriptor(struct task_struct *tas
 {
 	struct files_struct *files = READ(task, files);
 	struct fdtable *fdt;
-	struct file **table, *file = NULL;
+	void *table;
 
 	if (!files)
 		return NULL;
@@ -518,8 +518,7 @@ static __always_inline struct sock *socket_of_descriptor(struct task_struct *tas
 	if (fd >= READ(fdt, max_fds))
 		return NULL;
 	table = READ(fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
-	return socket_of_file(file);
+	return socket_of_file(pointer_at(table + (__u64)fd * sizeof(struct file *)));
 }
 
 /* Could this connection have come from that listener? */
@@ -527,8 +526,7 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
 {
 	__be32 address;
 
-	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN ||
-	    READ(listener, __sk_common.skc_num) != READ(child, __sk_common.skc_num) ||
+	if (READ(listener, __sk_common.skc_num) != READ(child, __sk_common.skc_num) ||
 	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
 		return false;
 	/* skc_rcv_saddr of an IPv6 socket: its v4-mapped address, or LOOPBACK4_IPV6; 0 where the socket takes any. */
@@ -545,23 +543,24 @@ static __always_inline void accept_returned(long ret)
 {
 	struct task_struct *task;
 	struct sock *sk, *listener, *child;
+	bool listens;
 
 	if (ret < 0 || !count_on || (config.protocol && config.protocol != IPPROTO_TCP))
 		return;
 	task = bpf_get_current_task_btf();
-	sk = socket_of_descriptor(task, syscall_argument(task));
+	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
-	if (sk && !wanted(listener) && READ(listener, __sk_common.skc_state) == TCP_LISTEN)
+	listens = sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener);
+	if (listens && !wanted(listener))
 		return;
 	child = socket_of_descriptor(task, ret);
+	if (!child)
+		return;
 	child = TYPED(child, struct sock);
-	if (!child || !wanted(child) || !is_tcp(child))
-		return;
-	if (!sk || !child_fits(listener, child)) {
+	if (listens && child_fits(listener, child))
+		worker_add(listener, socket_cookie(listener, NULL), 1);
+	else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
-		return;
-	}
-	worker_add(listener, socket_cookie(listener, NULL), 1);
 }
 
 /* ---- TCP through io_uring, tracepoint backend ---- */
@@ -724,6 +723,31 @@ static __always_inline void socket_read(struct sock *sk, int ret, int flags, con
 	if (udp_has_gro(view))
 		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
 	udp_received(sk, 1, trusted);
+}
+
+/*
+ * recvfrom(), recvmsg() or recvmmsg() took n datagrams, for kernels without sock_recv_length. The descriptor may have been replaced
+ * meanwhile, as in accept_returned(); nothing of the datagram is left to tell.
+ */
+static __always_inline void read_returned(const int flags_argument, long n)
+{
+	struct task_struct *task;
+	struct sock *sk;
+
+	if (n <= 0 || !count_on)
+		return;
+	task = bpf_get_current_task_btf();
+	if (syscall_argument(task, flags_argument) & (MSG_PEEK | MSG_ERRQUEUE))
+		return;
+	sk = socket_of_descriptor(task, syscall_argument(task, 0));
+	if (!sk)
+		return;
+	sk = TYPED(sk, struct sock);
+	if (!udp_wanted(sk))
+		return;
+	if (udp_has_gro(sk))
+		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
+	worker_add(sk, socket_cookie(sk, NULL), n);
 }
 
 #endif

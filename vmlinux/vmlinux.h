@@ -157,6 +157,11 @@ struct skb_shared_info {
 	unsigned short gso_segs;
 };
 
+/* Stands for any pointer in memory: see pointer_at(). */
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;

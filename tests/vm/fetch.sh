@@ -25,13 +25,11 @@ apt_options() { # SUITE -> fills the array `opts`
 update() { # SUITE
     local dir=$cache/apt/$1
     apt_options "$1"
-    [ -e "$dir/updated" ] && return
     mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
     : >"$dir/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) $1 main" >"$dir/sources.list"
     apt-get "${opts[@]}" -o APT::Update::Error-Mode=any update >"$dir/log" 2>&1 ||
         die "apt-get update for $1 failed: $(grep -m1 -E '^(E|W|Err)' "$dir/log" || tail -1 "$dir/log")"
-    touch "$dir/updated"
 }
 
 unpack() { # SUITE FOLDER PACKAGE...

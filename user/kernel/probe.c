@@ -51,6 +51,9 @@ const struct hook hooks[] = {
 	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
 	{ T, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
 	{ T, HOOK_TP_BTF, "sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmsg", "t_recvmsg", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmmsg", "t_recvmmsg", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TP_BTF, "udp_fail_queue_rcv_skb", "t_udp_drop", SEES_UDP_DROPPED, false },
 	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, true },
 	{ T, HOOK_TP_BTF, "io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED, false },
@@ -148,6 +151,7 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
 	f->udp_gro_flag = udp_gro_flag(btf);
 	f->data_ready = tracepoint_parameters(btf, "sk_data_ready", NULL) >= 0;
+	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;
 	f->uring_complete_arguments = tracepoint_parameters(btf, "io_uring_complete", NULL);
 	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;
 	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");
@@ -302,6 +306,10 @@ static const char *hook_unneeded(const struct hook *h, const struct kernel_featu
 		return "not needed: this kernel does not stage UDP deliveries";
 	if (!strcmp(h->program, "name_listener") && h->backend == BACKEND_TRACEPOINT && f->data_ready)
 		return "not needed: sk_data_ready names listeners";
+	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
+		return "this kernel has none (6.3): system calls stand in";
+	if (!strncmp(h->program, "t_recv", 6) && f->recv_length)
+		return "not needed: sock_recv_length sees all reads";
 	if (!strcmp(h->program, "t_uring_done") && f->uring_complete_arguments > 3)
 		return "its older form is used";
 	if (!strcmp(h->program, "t_uring_done_old") && f->uring_complete_arguments <= 3)
@@ -479,7 +487,9 @@ size_t probe_unseen(const struct probe *p, enum backend b, const char **sentence
 			sentences[n++] = table[i].text;
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_TCP_ACCEPTED))
 		sentences[n++] = "accepts by 32-bit processes and kernel threads";
-	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_QUEUED))
+	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED) && !p->features.recv_length)
+		sentences[n++] = "reads of UDP datagrams but by recvfrom, recvmsg and recvmmsg";
+	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED))
 		sentences[n++] = "how many datagrams were merged for a UDP_GRO socket";
 	return n;
 }

@@ -47,7 +47,7 @@ extern const size_t hook_count;
 
 struct kernel_features {
 	bool btf;
-	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, data_ready;
+	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, data_ready, recv_length;
 	unsigned udp_gro_flag;
 	int uring_complete_arguments; /* of the tracepoint; 0: none */
 	bool uring_submit_old_name;   /* io_uring_submit_sqe, before 6.4 */

@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Bad input gets one clear line and the right status; nothing is left behind, however a run ends.
+load common
+
+teardown() { assert_clean; }
+
+refused() { # STATUS TEXT ARGUMENT...
+    local want=$1 text=$2
+    shift 2
+    run "$sockfair" "$@"
+    [ "$status" = "$want" ] || { echo "status $status: $output"; return 1; }
+    assert_one_line "$text"
+}
+
+@test "wrong calls: status 2, one line" {
+    refused 2 "no mode 'nosuch'" run nosuch
+    refused 2 "name a mode" run
+    refused 2 "no command 'nosuch'" nosuch
+    refused 2 "'abc'" run reuseport -n abc
+    refused 2 "'-1'" run reuseport -n -1
+    refused 2 "from 1 to 4096, not '0'" run reuseport -w 0
+    refused 2 "from 1 to 4096, not '100000'" run reuseport -w 100000
+    refused 2 "not '70000'" run reuseport --port 70000
+    refused 2 "not 'localhost'" run reuseport --bind localhost
+    refused 2 "no backend 'magic'" run reuseport --backend magic
+    refused 2 "'--slow-worker" run reuseport --slow-worker 1 || refused 2 "--slow-worker needs --work" run reuseport --slow-worker 1
+    refused 2 "numbered from 0 to 7" run reuseport --work 1 --slow-worker 8
+    refused 2 "takes 'uneven'" run reuseport --fail-on even
+    refused 2 "one mode" run all --serve-only
+}
+
+@test "--help and --version are no errors; --schema is the schema" {
+    run --separate-stderr "$sockfair" --help
+    [ "$status" = 0 ] && [[ $output == *run* ]] && [ -z "$stderr" ]
+    run --separate-stderr "$sockfair" run --help
+    [ "$status" = 0 ] && [[ $output == *shared-epoll-exclusive* && $output == *--slow-worker* ]]
+    run "$sockfair" --version
+    [[ $output =~ ^sockfair\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+    "$sockfair" --schema | cmp - "$BATS_TEST_DIRNAME/../../user/render/sockfair-1.schema.json"
+}
+
+@test "port in use, address of nobody" {
+    "$sockfair" run shared-accept --serve-only --port 18081 2>"$BATS_TEST_TMPDIR/says" >/dev/null &
+    pid=$!
+    until grep -q 'serving on' "$BATS_TEST_TMPDIR/says"; do sleep 0.05; kill -0 $pid; done
+    refused 1 "in use" run shared-accept --port 18081
+    kill -INT $pid
+    wait $pid
+    refused 1 "192.0.2.1" run shared-accept --bind 192.0.2.1
+}
+
+@test "without rights: the missing capabilities; a port below 1024 without the right" {
+    run setpriv --reuid 65534 --regid 65534 --clear-groups "$sockfair" run shared-accept -n 10
+    [ "$status" = 1 ]
+    assert_one_line "CAP_BPF and CAP_PERFMON missing"
+    run setpriv --reuid 65534 --regid 65534 --clear-groups "$sockfair" run shared-accept -n 10 --port 81
+    [ "$status" = 1 ]
+    assert_one_line "CAP_NET_BIND_SERVICE"
+}
+
+@test "-o that can't be written, disk full, stdout closed early" {
+    refused 1 "cannot write /nonexistent/x" run shared-accept -n 10 -o /nonexistent/x
+    refused 1 "cannot write /dev/full: No space left on device" run shared-accept -n 10 -o /dev/full
+    run bash -c "'$sockfair' run shared-accept reuseport -n 1000 | head -1; exit \${PIPESTATUS[0]}"
+    [ "$status" = 1 ]
+    [[ $output == *"sockfair: cannot write the output: Broken pipe" ]]
+}
+
+@test "a backend that this kernel refuses says why" {
+    for backend in fentry kprobe; do
+        "$sockfair" doctor --hooks | grep -q "backend $backend: usable" || refused 1 "backend $backend can't be used" run shared-accept -n 10 --backend $backend
+    done
+}
+
+@test "no BTF: one line" {
+    run unshare -m sh -c "mount -t tmpfs none /sys/kernel/btf && exec '$sockfair' run shared-accept -n 10"
+    [ "$status" = 1 ]
+    assert_one_line "no BTF"
+}
+
+@test "tracefs that is not mounted is no obstacle and stays unmounted" {
+    run unshare -m sh -c "umount -l /sys/kernel/tracing 2>/dev/null; umount -l /sys/kernel/debug 2>/dev/null; '$sockfair' run shared-accept -n 100 --backend tracepoint --json >'$BATS_TEST_TMPDIR/one' && ! grep -q ' /sys/kernel/tracing tracefs' /proc/self/mounts"
+    [ "$status" = 0 ]
+    "$check" --sent 100 "$BATS_TEST_TMPDIR/one"
+}
+
+@test "io_uring disabled: the mode says so, the rest goes on, status 0" {
+    before=$(cat /proc/sys/kernel/io_uring_disabled)
+    echo 2 >/proc/sys/kernel/io_uring_disabled
+    run "$sockfair" run io-uring shared-accept -n 100 --json -o "$BATS_TEST_TMPDIR/two"
+    echo "$before" >/proc/sys/kernel/io_uring_disabled
+    [ "$status" = 0 ]
+    "$check" --allow-skip "$BATS_TEST_TMPDIR/two"
+    jq -s -e '(.[0].workload.skipped | test("io_uring")) and .[1].workload.served == 100' "$BATS_TEST_TMPDIR/two"
+}
+
+@test "Ctrl-C in the middle: the report of what was, status 0" {
+    for processes in '' --processes; do
+        "$sockfair" run shared-accept -n 100000000 $processes --json -o "$BATS_TEST_TMPDIR/one" &
+        pid=$!
+        until bpftool prog show | grep -q accept; do sleep 0.05; kill -0 $pid; done
+        sleep 0.5
+        kill -INT $pid
+        wait $pid
+        "$check" "$BATS_TEST_TMPDIR/one"
+        assert_clean
+    done
+}
+
+@test "kill -9 leaves nothing behind" {
+    for processes in '' --processes; do
+        "$sockfair" run shared-accept reuseport -n 100000000 $processes >/dev/null &
+        pid=$!
+        until bpftool prog show | grep -q accept; do sleep 0.05; kill -0 $pid; done
+        kill -9 $pid
+        wait $pid || true
+        assert_clean
+    done
+}
+
+@test "--fail-on uneven: 3 when it is, 0 when not" {
+    run "$sockfair" run udp-reuseaddr -n 4000 --fail-on uneven
+    [ "$status" = 3 ]
+    run "$sockfair" run reuseport -n 4000 --fail-on uneven
+    [ "$status" = 0 ]
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every mode on the backend that this kernel gives: what clients, kernel and server counted is the same, to the last one.
+load common
+
+teardown() { assert_clean; }
+
+@test "all modes: exact, as JSON in the schema" {
+    "$sockfair" run all --json -n "$n" -o "$BATS_TEST_TMPDIR/all"
+    "$check" --sent "$n" "$BATS_TEST_TMPDIR/all"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/all")" = 12 ]
+}
+
+@test "all modes with processes instead of threads" {
+    "$sockfair" run all --processes --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
+    "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
+    # Workers are processes: as many pids as workers.
+    [ "$(jq -s '.[1].endpoints[0].workers | map(.pid) | unique | length' "$BATS_TEST_TMPDIR/all")" = 8 ]
+}
+
+@test "all modes over IPv6" {
+    "$sockfair" run all --bind ::1 --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
+    "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
+    [ "$(jq -r '.endpoints[0].address' "$BATS_TEST_TMPDIR/all" | sort -u)" = ::1 ]
+}
+
+@test "64 outstanding, 3 workers" {
+    "$sockfair" run all -C 64 -w 3 --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
+    "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
+}
+
+@test "workers blocked in accept before we attach lose nothing, in each mode on its own" {
+    for mode in single-listener shared-accept reuseport io-uring udp-shared; do
+        "$sockfair" run $mode --json -n 500 >>"$BATS_TEST_TMPDIR/all"
+    done
+    "$check" --sent 500 "$BATS_TEST_TMPDIR/all"
+}
+
+@test "a full receive buffer: sent = delivered + dropped, as the socket's own drop counter says" {
+    for address in 127.0.0.1 ::1; do
+        "$sockfair" run udp-shared -w 2 -C 1024 --work 300 -n 8000 --bind $address --json -o "$BATS_TEST_TMPDIR/one"
+        "$check" --sent 8000 "$BATS_TEST_TMPDIR/one"
+        jq -e '.endpoints[0].sockets[0] | .dropped > 0 and .dropped == .drops' "$BATS_TEST_TMPDIR/one"
+    done
+}
+
+@test "who gets the work is what kernels do" {
+    "$sockfair" run shared-accept shared-epoll-exclusive reuseport udp-reuseaddr --json -n 4000 -o "$BATS_TEST_TMPDIR/all"
+    jq -s -e '
+        (.[0].endpoints[0].fairness.workers.cv < .[1].endpoints[0].fairness.workers.cv / 2) and
+        (.[1].endpoints[0].fairness.workers | .verdict == "uneven" and .cv > 0.8) and
+        (.[2].endpoints[0].fairness.sockets | .verdict == "even" and .p_value > 0.00001) and
+        (.[3].endpoints[0].sockets | map(.delivered) == [0, 0, 0, 0, 0, 0, 0, 4000])' "$BATS_TEST_TMPDIR/all"
+}
+
+@test "sockets and workers that got nothing are rows" {
+    "$sockfair" run reuseport -n 1 -w 5 --json -o "$BATS_TEST_TMPDIR/one"
+    "$check" --sent 1 "$BATS_TEST_TMPDIR/one"
+    jq -e '.endpoints[0] | (.sockets | length == 5) and (.workers | length == 5) and .fairness.sockets.idle == 4 and
+           .fairness.workers.verdict == "too-few"' "$BATS_TEST_TMPDIR/one"
+}
+
+@test "the slow worker of a reuseport group still gets its share" {
+    "$sockfair" run reuseport --work 20 --slow-worker 1 -n 4000 --json -o "$BATS_TEST_TMPDIR/one"
+    "$check" --sent 4000 "$BATS_TEST_TMPDIR/one"
+    jq -e '.endpoints[0].workers[1].accepted > 350' "$BATS_TEST_TMPDIR/one"
+}
+
+@test "open loop, repeats, one worker, 256 workers" {
+    "$sockfair" run shared-accept --rate 2000 -n 400 --repeat 2 --json >"$BATS_TEST_TMPDIR/all"
+    "$sockfair" run reuseport -w 1 -n 400 --json >>"$BATS_TEST_TMPDIR/all"
+    "$sockfair" run shared-accept -w 256 -n 400 --json >>"$BATS_TEST_TMPDIR/all"
+    "$check" --sent 400 "$BATS_TEST_TMPDIR/all"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/all")" = 4 ]
+}
+
+@test "serve-only counts clients from outside" {
+    "$sockfair" run shared-accept --serve-only --port 18080 --json -o "$BATS_TEST_TMPDIR/one" 2>"$BATS_TEST_TMPDIR/says" &
+    pid=$!
+    until grep -q 'serving on' "$BATS_TEST_TMPDIR/says"; do sleep 0.05; kill -0 $pid; done
+    for i in {1..20}; do [ "$(curl -s http://127.0.0.1:18080/)" = ok ]; done
+    kill -INT $pid
+    wait $pid
+    jq -e '.workload | .accepted == 20 and .served == 20 and .agrees and .sent == null' "$BATS_TEST_TMPDIR/one"
+    jq -e '.endpoints[0].sockets[0] | .arrived == 20 and .accepted == 20' "$BATS_TEST_TMPDIR/one"
+}
+
+@test "text: rows, fairness line, table" {
+    run --separate-stderr "$sockfair" run reuseport udp-reuseport -n 2000
+    [ "$status" = 0 ] && [ -z "$stderr" ]
+    [ "$(grep -cE '^ +[0-7] +[0-9]+ +[0-9]+ +[0-9,]+ +[0-9.]+%' <<<"$output")" = 16 ]
+    grep -qE '^  sockets  (even|too few to tell): CV 0\.[0-9]+ \(fair hash 0\.[0-9]+\)' <<<"$output"
+    grep -q 'kernel, server and clients agree on every worker' <<<"$output"
+    [ "$(grep -cE '^(reuseport|udp-reuseport) .* agree$' <<<"$output")" = 2 ]
+    [[ $output != *$'\033'* ]]
+}

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh quick|all: runs the tests and ends with one line "N passed, N failed[, N skipped]". Every suite speaks TAP: unit tests (cmocka),
+# tests/cli (bats) on this kernel, and with `all` tests/vm, other kernels. A suite that ends badly without saying which test
+# failed counts as one failure.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+passed=0 failed=0 skipped=0
+
+suite() { # NAME COMMAND...
+    local name=$1 line failed_before=$failed passed_before=$passed
+    shift
+    echo "# $name"
+    while IFS= read -r line; do
+        case $line in
+            *'ok '*'# SKIP'* | *'ok '*'# skip'*) skipped=$((skipped + 1)); echo "$line" ;;
+            ok\ * | *': ok '*) passed=$((passed + 1)); [ -z "${V:-}" ] || echo "$line" ;;
+            not\ ok\ * | *': not ok '*) failed=$((failed + 1)); echo "$line" ;;
+            1..* | *': 1..'* | *' passed, '*' failed'*) ;;
+            *) echo "$line" ;;
+        esac
+    done < <("$@" 2>&1; echo "status $?" >"$statuses")
+    if ! grep -qx 'status 0' "$statuses" && [ $failed = "$failed_before" ]; then
+        failed=$((failed + 1))
+        echo "not ok - $name ended with $(cat "$statuses")"
+    elif [ $passed = "$passed_before" ] && [ $failed = "$failed_before" ]; then
+        failed=$((failed + 1))
+        echo "not ok - $name: no test passed"
+    fi
+}
+
+statuses=$(mktemp)
+trap 'rm -f "$statuses"' EXIT
+for program in .build/tests/test_*; do
+    case $program in *.d) continue ;; esac
+    suite "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
+done
+if [ "$(id -u)" = 0 ]; then
+    for file in tests/cli/*.bats; do
+        SOCKFAIR_TEST_N=$([ "$1" = quick ] && echo 2000 || echo 20000) suite "cli: ${file##*/}" bats --tap "$file"
+    done
+    [ "$1" != all ] || suite "virtual machines" tests/vm/run.sh
+else
+    failed=$((failed + 1))
+    echo "not ok - the rest needs root: run make as root"
+fi
+echo "$passed passed, $failed failed$([ $skipped = 0 ] || echo ", $skipped skipped")"
+[ $failed = 0 ] && [ $passed -gt 0 ]

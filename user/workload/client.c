@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "client.h"
+
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
+
+#define TCP_TIMEOUT_NS (10 * NS_PER_S)
+#define UDP_TIMEOUT_NS (1 * NS_PER_S)
+#define INTERRUPTED_TIMEOUT_NS (1 * NS_PER_S) /* what is outstanding may still end */
+#define TICK_MS 100             /* how often timeouts and the interrupt flag are looked at */
+#define ERRORS_MAX 1000         /* in a row, without a success: the thread gives up */
+#define FAILING_TIMEOUTS_MAX 3  /* so does it after this many timeouts' time without a success */
+#define EVENTS 64
+#define TIMER UINT32_MAX        /* epoll data of the timer; everything else is an index */
+#define NO_TICKET UINT64_MAX
+#define STOP_WITHIN_MS 2000
+
+/* One place for a request; it holds one after another. */
+struct slot {
+	int fd;               /* TCP: of this request; UDP: of its flow */
+	bool busy;
+	bool asked;           /* TCP: the request is sent, the reply awaited */
+	int64_t deadline_ns;
+	uint64_t sequence;    /* UDP: of this request's datagram */
+	unsigned flow;        /* UDP: the next to use */
+};
+
+/* UDP: a connected socket, thus a client port. Belongs to the slot (index modulo slots). */
+struct flow {
+	int fd;
+	bool used;
+};
+
+struct client;
+
+/* A request begins by start() and ends, in either function, by request_end(). */
+struct protocol_client {
+	int (*prepare)(struct client *c); /* optional: 0 or a negative errno */
+	void (*start)(struct client *c, struct slot *slot);
+	void (*event)(struct client *c, uint32_t index); /* the epoll data that start() or prepare() registered */
+	void (*give_up)(struct client *c, struct slot *slot); /* optional: frees what the request had */
+};
+
+/* A client thread. */
+struct client {
+	const struct workload_options *options;
+	const struct protocol_client *protocol;
+	struct shared *shared;
+	struct client_tally *tally;
+	struct sockaddr_storage server;
+	socklen_t server_size;
+	int64_t timeout_ns;
+	pthread_t thread;
+
+	int epoll, timer;
+	struct slot *slots;
+	unsigned slot_count, busy_count;
+	struct slot **idle;     /* a ring: all slots take turns, so that all flows are used at low rates too */
+	unsigned idle_head;
+	struct flow *flows;
+	unsigned flow_count;
+
+	int64_t now_ns;         /* as of the last wake-up */
+	int64_t next_tick_ns;
+	uint64_t ticket;        /* number of the request to start next */
+	uint64_t timer_ticket;  /* which the timer is set for */
+	uint64_t sequence;
+	bool over;              /* no further requests */
+	unsigned errors;        /* in a row */
+	int64_t failing_since_ns; /* 0: it is not */
+};
+
+/* ---- what both protocols do ---- */
+
+enum outcome { SUCCEEDED, FAILED, TIMED_OUT };
+
+/* A server that is gone must not keep the clients for ever. */
+static void note_failure(struct client *c, enum outcome outcome)
+{
+	tally_add(&c->tally->failed);
+	if (!c->failing_since_ns)
+		c->failing_since_ns = c->now_ns;
+	if (outcome == FAILED)
+		c->errors++;
+	if (c->errors >= ERRORS_MAX || c->now_ns - c->failing_since_ns >= FAILING_TIMEOUTS_MAX * c->timeout_ns)
+		c->over = true;
+}
+
+static void note_success(struct client *c)
+{
+	c->errors = 0;
+	c->failing_since_ns = 0;
+	atomic_store_explicit(&c->tally->last_ns, c->now_ns, memory_order_relaxed);
+}
+
+static void request_end(struct client *c, struct slot *slot, enum outcome outcome)
+{
+	if (outcome == SUCCEEDED)
+		note_success(c);
+	else
+		note_failure(c, outcome);
+	slot->busy = false;
+	c->busy_count--;
+	c->idle[(c->idle_head + c->slot_count - c->busy_count - 1) % c->slot_count] = slot;
+}
+
+static int watch(struct client *c, int operation, int fd, uint32_t events, uint32_t index)
+{
+	struct epoll_event event = { .events = events, .data.u32 = index };
+
+	return epoll_ctl(c->epoll, operation, fd, &event) ? -errno : 0;
+}
+
+/* ---- TCP ---- */
+
+static void tcp_end(struct client *c, struct slot *slot, enum outcome outcome)
+{
+	if (slot->fd >= 0)
+		close(slot->fd);
+	slot->fd = -1;
+	request_end(c, slot, outcome);
+}
+
+/* 0, -EAGAIN while the connection is not there yet, or another negative errno. */
+static int tcp_ask(struct slot *slot)
+{
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+
+	if (send(slot->fd, request, sizeof(request) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return errno == ENOTCONN ? -EAGAIN : -errno;
+	slot->asked = true;
+	return 0;
+}
+
+/* close() resets: no TIME_WAIT piles up, and client ports do not run out. */
+static int tcp_open(const struct client *c)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	int fd = socket(c->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	return fd;
+}
+
+/* On loopback the connection mostly exists when connect() returns, though it says EINPROGRESS: so ask at once. */
+static void tcp_start(struct client *c, struct slot *slot)
+{
+	int err;
+
+	slot->asked = false;
+	slot->fd = tcp_open(c);
+	if (slot->fd < 0 ||
+	    (connect(slot->fd, (struct sockaddr *)&c->server, c->server_size) && errno != EINPROGRESS)) {
+		tcp_end(c, slot, FAILED);
+		return;
+	}
+	err = tcp_ask(slot);
+	if (!err || err == -EAGAIN)
+		err = watch(c, EPOLL_CTL_ADD, slot->fd, slot->asked ? EPOLLIN : EPOLLOUT, slot - c->slots);
+	if (err)
+		tcp_end(c, slot, FAILED);
+}
+
+static void tcp_event(struct client *c, uint32_t index)
+{
+	struct slot *slot = &c->slots[index];
+	char reply[256];
+	ssize_t length;
+
+	if (!slot->asked) {
+		int err = tcp_ask(slot);
+
+		if (!err)
+			err = watch(c, EPOLL_CTL_MOD, slot->fd, EPOLLIN, index);
+		if (err && err != -EAGAIN)
+			tcp_end(c, slot, FAILED);
+		return;
+	}
+	length = recv(slot->fd, reply, sizeof(reply), 0);
+	if (length > 0)
+		tally_add(&c->tally->sent); /* made: only now it is known that a worker has it */
+	if (length >= 0 || errno != EAGAIN)
+		tcp_end(c, slot, length > 0 ? SUCCEEDED : FAILED);
+}
+
+static void tcp_give_up(struct client *c, struct slot *slot)
+{
+	tcp_end(c, slot, TIMED_OUT);
+}
+
+static const struct protocol_client tcp_client = {
+	.start = tcp_start, .event = tcp_event, .give_up = tcp_give_up,
+};
+
+/* ---- UDP ---- */
+
+static int udp_open_flow(struct client *c, unsigned index)
+{
+	int fd = socket(c->server.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	c->flows[index].fd = fd;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&c->server, c->server_size))
+		return -errno;
+	return watch(c, EPOLL_CTL_ADD, fd, EPOLLIN, index);
+}
+
+static int udp_prepare(struct client *c)
+{
+	int err = 0;
+
+	c->flows = calloc(c->flow_count, sizeof(*c->flows));
+	if (!c->flows)
+		return -ENOMEM;
+	for (unsigned i = 0; i < c->slot_count; i++)
+		c->slots[i].flow = i;
+	for (unsigned i = 0; i < c->flow_count && !err; i++)
+		err = udp_open_flow(c, i);
+	return err;
+}
+
+static void udp_note_sent(struct client *c, struct flow *flow)
+{
+	tally_add(&c->tally->sent);
+	if (!flow->used)
+		tally_add(&c->tally->flows);
+	flow->used = true;
+}
+
+static void udp_start(struct client *c, struct slot *slot)
+{
+	struct flow *flow = &c->flows[slot->flow];
+
+	slot->flow += c->slot_count;
+	if (slot->flow >= c->flow_count)
+		slot->flow = slot - c->slots;
+	slot->fd = flow->fd;
+	slot->sequence = c->sequence++;
+	if (send(flow->fd, &slot->sequence, sizeof(slot->sequence), MSG_NOSIGNAL) == sizeof(slot->sequence))
+		udp_note_sent(c, flow);
+	else
+		request_end(c, slot, FAILED);
+}
+
+/* A reply that comes after its request timed out has an old sequence number. */
+static void udp_event(struct client *c, uint32_t index)
+{
+	struct slot *slot = &c->slots[index % c->slot_count];
+	uint64_t sequence;
+
+	while (recv(c->flows[index].fd, &sequence, sizeof(sequence), 0) == sizeof(sequence))
+		if (slot->busy && sequence == slot->sequence) {
+			request_end(c, slot, SUCCEEDED);
+			return; /* what else there may be, epoll reports again */
+		}
+}
+
+static void udp_give_up(struct client *c, struct slot *slot)
+{
+	request_end(c, slot, TIMED_OUT);
+}
+
+static const struct protocol_client udp_client = {
+	.prepare = udp_prepare, .start = udp_start, .event = udp_event, .give_up = udp_give_up,
+};
+
+/* ---- the loop ---- */
+
+/* Takes the number of the next request. All threads take from one counter, so the total is exact and no thread ends early. */
+static bool take_ticket(struct client *c)
+{
+	if (c->over)
+		return false;
+	if (c->ticket == NO_TICKET) {
+		c->ticket = atomic_fetch_add_explicit(&c->shared->next_request, 1, memory_order_relaxed);
+		c->over = c->ticket >= c->options->requests;
+	}
+	return !c->over;
+}
+
+static int64_t ticket_due_ns(const struct client *c)
+{
+	double after_ns = c->options->rate > 0 ? c->ticket * (1e9 / c->options->rate) : 0;
+
+	return (int64_t)tally_read(&c->shared->go_ns) + (int64_t)after_ns;
+}
+
+/* epoll_wait() counts in milliseconds: too coarse for a rate. */
+static void arm_timer(struct client *c)
+{
+	int64_t due_ns = ticket_due_ns(c);
+	struct itimerspec at = { .it_value = { .tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S } };
+
+	if (c->timer_ticket == c->ticket)
+		return;
+	timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	c->timer_ticket = c->ticket;
+}
+
+static void start_due(struct client *c)
+{
+	while (c->busy_count < c->slot_count && take_ticket(c)) {
+		struct slot *slot;
+
+		if (c->options->rate > 0 && ticket_due_ns(c) > c->now_ns) {
+			arm_timer(c);
+			return;
+		}
+		c->ticket = NO_TICKET;
+		slot = c->idle[c->idle_head];
+		c->idle_head = (c->idle_head + 1) % c->slot_count;
+		c->busy_count++;
+		slot->busy = true;
+		slot->deadline_ns = c->now_ns + c->timeout_ns;
+		c->protocol->start(c, slot);
+	}
+}
+
+/* Timeouts and the interrupt, every TICK_MS. */
+static void tick(struct client *c)
+{
+	bool stopping = atomic_load_explicit(&c->shared->interrupt, memory_order_relaxed);
+	int64_t latest_ns = c->now_ns + INTERRUPTED_TIMEOUT_NS;
+
+	if (c->now_ns < c->next_tick_ns)
+		return;
+	c->next_tick_ns = c->now_ns + TICK_MS * NS_PER_MS;
+	c->over |= stopping;
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		struct slot *slot = &c->slots[i];
+
+		if (stopping && slot->deadline_ns > latest_ns)
+			slot->deadline_ns = latest_ns;
+		if (slot->busy && slot->deadline_ns <= c->now_ns)
+			c->protocol->give_up(c, slot);
+	}
+}
+
+static void handle_event(struct client *c, uint32_t index)
+{
+	uint64_t expirations;
+
+	if (index != TIMER)
+		c->protocol->event(c, index);
+	else if (read(c->timer, &expirations, sizeof(expirations)) < 0)
+		return; /* set anew meanwhile */
+}
+
+static void client_loop(struct client *c)
+{
+	struct epoll_event events[EVENTS];
+
+	for (;;) {
+		int count;
+
+		c->now_ns = monotonic_ns();
+		tick(c);
+		start_due(c);
+		if (c->over && !c->busy_count)
+			return;
+		count = epoll_wait(c->epoll, events, EVENTS, TICK_MS);
+		c->now_ns = monotonic_ns();
+		for (int i = 0; i < count; i++)
+			handle_event(c, events[i].data.u32);
+	}
+}
+
+/* ---- threads ---- */
+
+static int client_prepare(struct client *c)
+{
+	c->slots = calloc(c->slot_count, sizeof(*c->slots));
+	c->idle = calloc(c->slot_count, sizeof(*c->idle));
+	if (!c->slots || !c->idle)
+		return -ENOMEM;
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		c->slots[i].fd = -1;
+		c->idle[i] = &c->slots[i];
+	}
+	c->epoll = epoll_create1(EPOLL_CLOEXEC);
+	c->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (c->epoll < 0 || c->timer < 0 || watch(c, EPOLL_CTL_ADD, c->timer, EPOLLIN, TIMER))
+		return -errno;
+	return c->protocol->prepare ? c->protocol->prepare(c) : 0;
+}
+
+/* What it opened and allocated goes with its process. */
+static void *client_run(void *argument)
+{
+	struct client *c = argument;
+	int err = client_prepare(c);
+
+	if (err) {
+		shared_refuse(c->shared, err, "cannot prepare the clients: %s", strerror(-err));
+		return NULL;
+	}
+	word_add(&c->shared->ready);
+	while (!atomic_load(&c->shared->go))
+		word_wait(&c->shared->go, 0, -1);
+	client_loop(c);
+	return NULL;
+}
+
+unsigned clients_thread_count(const struct workload_options *o)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned count = cpus > 0 ? cpus : 1;
+
+	if (o->serve_only)
+		return 0;
+	if (count > CLIENT_THREADS_MAX)
+		count = CLIENT_THREADS_MAX;
+	if (count > o->concurrency)
+		count = o->concurrency;
+	if (o->mode->protocol == PROTOCOL_UDP && count > o->flows)
+		count = o->flows;
+	return count;
+}
+
+static unsigned share_of(unsigned total, unsigned i, unsigned count)
+{
+	return total / count + (i < total % count ? 1 : 0);
+}
+
+/* A queue of all that is outstanding, at the slowest worker, is no reason to give a request up. */
+static int64_t request_timeout_ns(const struct workload_options *o)
+{
+	int64_t work_ns = o->work_us * INT64_C(1000) * (o->slow_worker >= 0 ? 10 : 1);
+
+	return (o->mode->protocol == PROTOCOL_TCP ? TCP_TIMEOUT_NS : UDP_TIMEOUT_NS) + o->concurrency * work_ns;
+}
+
+static void client_init(struct client *c, unsigned i, unsigned count, const struct workload_options *o,
+			const struct sockaddr_storage *server, struct shared *shared)
+{
+	bool tcp = o->mode->protocol == PROTOCOL_TCP;
+
+	*c = (struct client){
+		.options = o,
+		.protocol = tcp ? &tcp_client : &udp_client,
+		.shared = shared,
+		.tally = &shared->clients[i],
+		.server = *server,
+		.server_size = server->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in),
+		.timeout_ns = request_timeout_ns(o),
+		.slot_count = share_of(o->concurrency, i, count),
+		.flow_count = tcp ? 0 : share_of(o->flows, i, count),
+		.ticket = NO_TICKET,
+		.timer_ticket = NO_TICKET,
+	};
+	if (!tcp && c->slot_count > c->flow_count)
+		c->slot_count = c->flow_count; /* a flow has one datagram outstanding */
+}
+
+/* Who listens on the wildcard address is reached on loopback. */
+static void reach_wildcard(struct sockaddr_storage *server)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)server;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)server;
+
+	if (server->ss_family == AF_INET && in->sin_addr.s_addr == htonl(INADDR_ANY))
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (server->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr))
+		in6->sin6_addr = in6addr_loopback;
+}
+
+/* ---- the process ---- */
+
+/* The whole life of the client process. */
+static _Noreturn void clients_run(const struct workload_options *o, const struct sockaddr_storage *address,
+				  struct shared *shared)
+{
+	static struct client clients[CLIENT_THREADS_MAX];
+	struct sockaddr_storage server = *address;
+	unsigned count = clients_thread_count(o), started = 0;
+	int err = 0;
+
+	prctl(PR_SET_NAME, "sockfair-client");
+	child_keep(-1, -1); /* no listener of the server's: the kernel would name this process as its holder too */
+	reach_wildcard(&server);
+	while (started < count && !err) {
+		struct client *c = &clients[started];
+
+		client_init(c, started, count, o, &server, shared);
+		err = pthread_create(&c->thread, NULL, client_run, c);
+		started += !err;
+	}
+	if (err) {
+		shared_refuse(shared, -err, "cannot start the clients: %s", strerror(err));
+		_exit(1);
+	}
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(clients[i].thread, NULL);
+	_exit(0);
+}
+
+int clients_start(struct clients *c, const struct workload_options *options, const struct sockaddr_storage *server,
+		  struct shared *shared, struct why why)
+{
+	pid_t pid;
+
+	*c = (struct clients){ .pidfd = -1 };
+	pid = child_fork();
+	if (pid < 0)
+		return refuse(why, pid, "cannot start the client process: %s", strerror(-pid));
+	if (pid == 0)
+		clients_run(options, server, shared);
+	c->pid = pid;
+	c->pidfd = pidfd_open(pid, 0); /* close-on-exec by itself */
+	if (c->pidfd < 0)
+		return refuse(why, -errno, "cannot watch the client process: %s", strerror(errno));
+	return 0;
+}
+
+bool clients_wait(struct clients *c, int timeout_ms)
+{
+	struct pollfd ended = { .fd = c->pidfd, .events = POLLIN };
+	int status = -1;
+
+	if (c->done)
+		return true;
+	poll(&ended, 1, timeout_ms);
+	c->done = child_reap(c->pid, &status);
+	c->died = c->done && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return c->done;
+}
+
+void clients_stop(struct clients *c, struct shared *shared)
+{
+	int64_t kill_ns = monotonic_ns() + STOP_WITHIN_MS * NS_PER_MS;
+
+	if (!c->pid)
+		return;
+	atomic_store(&shared->interrupt, true);
+	if (!atomic_load(&shared->go))
+		word_add(&shared->go);
+	while (!clients_wait(c, TICK_MS))
+		if (monotonic_ns() > kill_ns)
+			kill(c->pid, SIGKILL);
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	*c = (struct clients){ .pidfd = -1 };
+}
