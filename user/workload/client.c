@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #define ERRORS_MAX 1000         /* in a row, without a success: the thread gives up */
 #define FAILING_TIMEOUTS_MAX 3  /* so does it after this many timeouts' time without a success */
 #define EVENTS 64
+#define POLLED_SLOTS_MAX 8     /* with more there is mostly something to do */
+#define POLL_NS 50000
 #define TIMER UINT32_MAX        /* epoll data of the timer; everything else is an index */
 #define NO_TICKET UINT64_MAX
 #define STOP_WITHIN_MS 2000
@@ -38,6 +41,7 @@ struct slot {
 	bool asked;           /* TCP: the request is sent, the reply awaited */
 	int64_t deadline_ns;
 	uint64_t sequence;    /* UDP: of this request's datagram */
+	unsigned current;     /* UDP: the flow in use */
 	unsigned flow;        /* UDP: the next to use */
 };
 
@@ -54,6 +58,7 @@ struct protocol_client {
 	int (*prepare)(struct client *c); /* optional: 0 or a negative errno */
 	void (*start)(struct client *c, struct slot *slot);
 	void (*event)(struct client *c, uint32_t index); /* the epoll data that start() or prepare() registered */
+	void (*poll)(struct client *c, struct slot *slot); /* ends the request if its reply is there */
 	void (*give_up)(struct client *c, struct slot *slot); /* optional: frees what the request had */
 };
 
@@ -200,13 +205,18 @@ static void tcp_event(struct client *c, uint32_t index)
 		tcp_end(c, slot, length > 0 ? SUCCEEDED : FAILED);
 }
 
+static void tcp_poll(struct client *c, struct slot *slot)
+{
+	tcp_event(c, slot - c->slots);
+}
+
 static void tcp_give_up(struct client *c, struct slot *slot)
 {
 	tcp_end(c, slot, TIMED_OUT);
 }
 
 static const struct protocol_client tcp_client = {
-	.start = tcp_start, .event = tcp_event, .give_up = tcp_give_up,
+	.start = tcp_start, .event = tcp_event, .poll = tcp_poll, .give_up = tcp_give_up,
 };
 
 /* ---- UDP ---- */
@@ -247,6 +257,7 @@ static void udp_start(struct client *c, struct slot *slot)
 {
 	struct flow *flow = &c->flows[slot->flow];
 
+	slot->current = slot->flow;
 	slot->flow += c->slot_count;
 	if (slot->flow >= c->flow_count)
 		slot->flow = slot - c->slots;
@@ -271,13 +282,18 @@ static void udp_event(struct client *c, uint32_t index)
 		}
 }
 
+static void udp_poll(struct client *c, struct slot *slot)
+{
+	udp_event(c, slot->current);
+}
+
 static void udp_give_up(struct client *c, struct slot *slot)
 {
 	request_end(c, slot, TIMED_OUT);
 }
 
 static const struct protocol_client udp_client = {
-	.prepare = udp_prepare, .start = udp_start, .event = udp_event, .give_up = udp_give_up,
+	.prepare = udp_prepare, .start = udp_start, .event = udp_event, .poll = udp_poll, .give_up = udp_give_up,
 };
 
 /* ---- the loop ---- */
@@ -362,6 +378,27 @@ static void handle_event(struct client *c, uint32_t index)
 		return; /* set anew meanwhile */
 }
 
+/*
+ * Looks for the replies itself before it sleeps: on a virtual machine waking a processor that sleeps costs more than the request. It
+ * yields, so that a worker on the same processor runs. Returns true if a request ended.
+ */
+static bool poll_briefly(struct client *c)
+{
+	const unsigned busy = c->busy_count;
+
+	if (c->slot_count > POLLED_SLOTS_MAX || !busy)
+		return false;
+	for (int64_t until_ns = c->now_ns + POLL_NS; c->now_ns < until_ns; sched_yield()) {
+		c->now_ns = monotonic_ns();
+		for (unsigned i = 0; i < c->slot_count; i++)
+			if (c->slots[i].busy)
+				c->protocol->poll(c, &c->slots[i]);
+		if (c->busy_count < busy)
+			return true;
+	}
+	return false;
+}
+
 static void client_loop(struct client *c)
 {
 	struct epoll_event events[EVENTS];
@@ -374,6 +411,8 @@ static void client_loop(struct client *c)
 		start_due(c);
 		if (c->over && !c->busy_count)
 			return;
+		if (poll_briefly(c))
+			continue;
 		count = epoll_wait(c->epoll, events, EVENTS, TICK_MS);
 		c->now_ns = monotonic_ns();
 		for (int i = 0; i < count; i++)
