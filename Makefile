@@ -49,7 +49,7 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(basename $(basename $(@F)))_bpf >$@
 
-$(BUILD)/user/kernel/%.o: $(SKELETONS)
+$(filter $(BUILD)/user/kernel/%,$(OBJECTS)): $(SKELETONS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@

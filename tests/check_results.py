@@ -96,7 +96,7 @@ def main():
                 wrong = list(problems(doc, args.sent))
             if skip and not args.allow_skip:
                 wrong.append("skipped: " + skip)
-            title = f"{args.label}{work.get('mode')}: {work.get('sent')} counted by clients, kernel and server"
+            title = f"{args.label}{work.get('mode')}: {work.get('sent')} counted by all, {work.get('rate_per_second') or 0:.0f} a second"
             failed += bool(wrong)
             if args.tap:
                 print(f"{'not ok' if wrong else 'ok'} - {title}" + (f" # SKIP {skip}" if skip and not wrong else ""))
