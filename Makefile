@@ -34,7 +34,7 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*
 
 .PHONY: all demo test check setup vmtest install bench clean unit
 .DELETE_ON_ERROR:
-.SECONDARY:
+.SECONDARY: $(BPF_OBJECTS) $(SKELETONS)
 all: sockfair
 
 sockfair: $(OBJECTS)

@@ -28,12 +28,13 @@ int BPF_PROG(f_accept_graft, struct sock *child)
  * newer), and for SYN cookies and Fast Open. Inside the former it is left to its exit, so each is counted once on every kernel.
  */
 SEC("?fentry/inet_csk_complete_hashdance")
-int BPF_PROG(f_queue_enter, struct sock *sk)
+int BPF_PROG(f_queue_enter, struct sock *sk, struct sock *child)
 {
 	struct stash *mine = stash();
 
 	if (mine)
 		mine->queue_sk = (__u64)sk;
+	child_remember(sk, child, true);
 	return 0;
 }
 
@@ -45,7 +46,7 @@ int BPF_PROG(f_queue_exit, struct sock *sk, struct sock *child, void *request, b
 	if (mine)
 		mine->queue_sk = 0;
 	if (ret)
-		tcp_arrived(sk, child, true);
+		tcp_arrived(sk, true);
 	return 0;
 }
 
@@ -54,9 +55,20 @@ int BPF_PROG(f_request_exit, struct sock *sk, void *request, struct sock *child,
 {
 	struct stash *mine = stash();
 
-	if (ret && mine && !mine->queue_sk)
-		tcp_arrived(sk, child, true);
+	if (!ret || !mine || mine->queue_sk)
+		return 0;
+	child_remember(sk, child, true);
+	tcp_arrived(sk, true);
 	return 0;
+}
+
+/*
+ * A datagram that is refused at once is freed by the caller: with the reason of a late drop (is_late_drop()), unless the receive buffer
+ * was full (-ENOMEM).
+ */
+static __always_inline bool frees_alike(int error)
+{
+	return error && error != -ENOMEM;
 }
 
 SEC("?fexit/__udp_enqueue_schedule_skb")
@@ -65,7 +77,7 @@ int BPF_PROG(f_udp_queue, struct sock *sk, struct sk_buff *skb, int ret)
 	struct stash *mine = stash();
 
 	if (mine)
-		mine->failed_skb = ret ? (__u64)skb : 0;
+		mine->failed_skb = frees_alike(ret) ? (__u64)skb : 0;
 	udp_queued(sk, skb, ret, true);
 	return 0;
 }
@@ -102,12 +114,13 @@ static __always_inline void stash_put(__u64 *place, void *sk)
 }
 
 SEC("?kprobe/inet_csk_complete_hashdance")
-int BPF_KPROBE(k_queue_enter, struct sock *sk)
+int BPF_KPROBE(k_queue_enter, struct sock *sk, struct sock *child)
 {
 	struct stash *mine = stash();
 
 	if (mine)
 		stash_put(&mine->queue_sk, sk);
+	child_remember(sk, child, false);
 	return 0;
 }
 
@@ -119,7 +132,7 @@ int BPF_KRETPROBE(k_queue_exit, struct sock *ret)
 	if (!mine || !mine->queue_sk)
 		return 0;
 	if (ret)
-		tcp_arrived((struct sock *)mine->queue_sk, ret, false);
+		tcp_arrived((struct sock *)mine->queue_sk, false);
 	mine->queue_sk = 0;
 	return 0;
 }
@@ -141,8 +154,10 @@ int BPF_KRETPROBE(k_request_exit, struct sock *ret)
 
 	if (!mine || mine->queue_sk || !mine->request_sk)
 		return 0;
-	if (ret)
-		tcp_arrived((struct sock *)mine->request_sk, ret, false);
+	if (ret) {
+		child_remember((struct sock *)mine->request_sk, ret, false);
+		tcp_arrived((struct sock *)mine->request_sk, false);
+	}
 	mine->request_sk = 0;
 	return 0;
 }
@@ -166,7 +181,7 @@ int BPF_KRETPROBE(k_udp_exit, int ret)
 
 	if (!mine || !mine->udp_sk)
 		return 0;
-	mine->failed_skb = ret ? mine->udp_skb : 0;
+	mine->failed_skb = frees_alike(ret) ? mine->udp_skb : 0;
 	udp_queued((struct sock *)mine->udp_sk, (struct sk_buff *)mine->udp_skb, ret, false);
 	mine->udp_sk = 0;
 	return 0;
@@ -196,7 +211,10 @@ int BPF_PROG(fk_late_drop, struct sk_buff *skb, void *location, int reason, stru
 	return 0;
 }
 
-/* Programs that can't make a cookie find one on every listener that appears while we are attached. */
+/*
+ * Makes the cookie of each listener that appears while we are attached: kprobe programs can't, and the others only for a socket that is
+ * their argument, which an MPTCP server's never is.
+ */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(name_listener, struct sock *sk, int before, int after)
 {
@@ -210,14 +228,28 @@ int BPF_PROG(name_listener, struct sock *sk, int before, int after)
 SEC("?tracepoint/syscalls/sys_exit_accept")
 int t_accept(struct syscall_exit_args *args)
 {
-	accept_returned(args->ret);
+	accept_returned(args->ret, false);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_accept")
+int t_accept_again(struct syscall_exit_args *args)
+{
+	accept_returned(args->ret, true);
 	return 0;
 }
 
 SEC("?tracepoint/syscalls/sys_exit_accept4")
 int t_accept4(struct syscall_exit_args *args)
 {
-	accept_returned(args->ret);
+	accept_returned(args->ret, false);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_accept4")
+int t_accept4_again(struct syscall_exit_args *args)
+{
+	accept_returned(args->ret, true);
 	return 0;
 }
 
@@ -233,17 +265,20 @@ int BPF_PROG(t_arrived, struct sock *sk)
 	}
 	if (READ(view, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(view))
 		return 0;
-	/* An MPTCP listener is called for itself and for its first subflow: once is enough. */
-	if (mptcp_owner(view))
-		return 0;
-	tcp_arrived(sk, NULL, true);
+	/* An MPTCP listener is called for its first subflow, and then, unless the queue is empty again, for itself. */
+	if (READ(view, sk_protocol) != IPPROTO_MPTCP)
+		tcp_arrived(sk, true);
 	return 0;
 }
 
-SEC("?tp_btf/sock_recv_length")
-int BPF_PROG(t_udp_receive, struct sock *sk, int ret, int flags)
+/*
+ * Hooks in process context are plain tracepoints, whose programs run with preemption off on every kernel. Those of tp_btf can be
+ * preempted (seen on 7.3), and the kernel skips a program that was preempted on the same CPU.
+ */
+SEC("?tracepoint/sock/sock_recv_length")
+int t_udp_receive(struct trace_event_raw_sock_msg_length *event)
 {
-	socket_read(sk, ret, flags, true);
+	socket_read(event->sk, event->ret, event->flags);
 	return 0;
 }
 
@@ -251,21 +286,21 @@ int BPF_PROG(t_udp_receive, struct sock *sk, int ret, int flags)
 SEC("?tracepoint/syscalls/sys_exit_recvfrom")
 int t_recvfrom(struct syscall_exit_args *args)
 {
-	read_returned(3, args->ret >= 0);
+	read_returned(3, 1, args->ret);
 	return 0;
 }
 
 SEC("?tracepoint/syscalls/sys_exit_recvmsg")
 int t_recvmsg(struct syscall_exit_args *args)
 {
-	read_returned(2, args->ret >= 0);
+	read_returned(2, 1, args->ret);
 	return 0;
 }
 
 SEC("?tracepoint/syscalls/sys_exit_recvmmsg")
 int t_recvmmsg(struct syscall_exit_args *args)
 {
-	read_returned(3, args->ret);
+	read_returned(3, args->ret, args->ret);
 	return 0;
 }
 
@@ -275,7 +310,7 @@ int BPF_PROG(t_udp_drop, int error, struct sock *sk)
 	struct stash *mine = stash();
 
 	if (config.has_late_drop && mine)
-		mine->failed_skb = ctx[2];
+		mine->failed_skb = frees_alike(error) ? ctx[2] : 0;
 	udp_queued(sk, NULL, error, true);
 	return 0;
 }
@@ -288,41 +323,42 @@ int BPF_PROG(t_late_drop, struct sk_buff *skb, void *location, int reason, struc
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(t_uring_done, void *ring, void *request, struct io_uring_cqe *untyped)
+SEC("?tracepoint/io_uring/io_uring_complete")
+int t_uring_done(struct trace_event_raw_io_uring_complete *event)
 {
-	struct io_uring_cqe *cqe = TYPED(untyped, struct io_uring_cqe);
-
-	uring_completed(ring, request, READ(cqe, user_data), READ(cqe, res));
+	uring_completed(event->ctx, event->req, event->user_data, event->res);
 	return 0;
 }
 
-/* Before 6.12 the parts of the completion came one by one. */
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(t_uring_done_old, void *ring, void *request, __u64 user_data, int result)
+SEC("?tracepoint/io_uring/io_uring_task_add")
+int t_uring_wake(struct trace_event_raw_io_uring_task_add *event)
 {
-	uring_completed(ring, request, user_data, result);
+	if (event->opcode == IORING_OP_ACCEPT)
+		uring_seen(event->ctx, event->req, event->user_data);
 	return 0;
 }
 
-SEC("?tp_btf/io_uring_task_add")
-int BPF_PROG(t_uring_wake, struct io_kiocb *request)
+SEC("?tracepoint/io_uring/io_uring_submit_req")
+int t_uring_submit(struct trace_event_raw_io_uring_submit_req *event)
 {
-	uring_seen(request);
-	return 0;
-}
-
-SEC("?tp_btf/io_uring_submit_req")
-int BPF_PROG(t_uring_submit, struct io_kiocb *request)
-{
-	uring_seen(request);
+	if (event->opcode == IORING_OP_ACCEPT)
+		uring_seen(event->ctx, event->req, event->user_data);
 	return 0;
 }
 
 /* Its name before 6.4. */
-SEC("?tp_btf/io_uring_submit_sqe")
-int BPF_PROG(t_uring_submit_old, struct io_kiocb *request)
+SEC("?tracepoint/io_uring/io_uring_submit_sqe")
+int t_uring_submit_old(struct trace_event_raw_io_uring_submit_sqe *event)
 {
-	uring_seen(request);
+	if (event->opcode == IORING_OP_ACCEPT)
+		uring_seen(event->ctx, event->req, event->user_data);
+	return 0;
+}
+
+/* A completion that finds no room is kept aside; when it is delivered later there is no other event. */
+SEC("?tracepoint/io_uring/io_uring_cqe_overflow")
+int t_uring_full(struct trace_event_raw_io_uring_cqe_overflow *event)
+{
+	uring_completed(event->ctx, NULL, event->user_data, event->res);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per socket and CPU) and when a thread
  * takes it (process context; a row per socket and thread). A UDP datagram likewise: put into a receive queue or dropped, then read.
- * Every row has one writer, so counters need neither atomics nor per-CPU copies.
+ * Every row has one writer, so counters need neither atomics nor per-CPU copies (but for what io_uring's kernel threads add to the
+ * row of their owner).
  *
  * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free indexes through a queue.
  * A thread remembers its last row, so the usual event finds it without a hash.
@@ -16,14 +17,17 @@
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
+__u32 count_epoch; /* goes up when all rows are forgotten */
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_REASONS];
+__u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
 
 struct thread_state {
-	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0 */
+	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: its last child */
 	__u64 cookie; /* of the socket of `worker` */
+	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
 	__u32 worker; /* its last row */
-	__u32 pad;
+	__u32 epoch; /* in which that was its row */
 };
 
 struct {
@@ -125,7 +129,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct uring_key);
-	__type(value, __u64); /* struct file of the listener; 0: another request uses this user_data now */
+	__type(value, __u64); /* struct file of the listener, which the request holds; 0: not known */
 } uring_accepts SEC(".maps");
 
 static __always_inline void lost_add(enum count_lost reason, __u64 n)
@@ -148,18 +152,22 @@ static __always_inline struct task_struct *current_task(void)
 /* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without. */
 static __always_inline struct thread_state *thread_state(bool create)
 {
-	static const struct thread_state empty;
-	struct thread_state *state;
+	struct thread_state fresh = {}, *state;
+	struct task_struct *task;
 	__u32 tid;
 
 	if (config.has_task_storage)
 		return bpf_task_storage_get(&state_by_task, bpf_get_current_task_btf(), NULL,
 					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	task = current_task();
 	tid = (__u32)bpf_get_current_pid_tgid();
+	fresh.start_ns = READ(task, start_boottime);
 	state = bpf_map_lookup_elem(&state_by_tid, &tid);
-	if (state || !create)
+	if (state && state->start_ns == fresh.start_ns)
 		return state;
-	bpf_map_update_elem(&state_by_tid, &tid, &empty, BPF_NOEXIST);
+	if (!create)
+		return NULL;
+	bpf_map_update_elem(&state_by_tid, &tid, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&state_by_tid, &tid);
 }
 
@@ -215,7 +223,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
 	if (row->family == AF_INET)
 		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
-	else
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 	row->inode = 0;
 	if (socket) {
@@ -266,11 +274,15 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie)
 static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie)
 {
 	int socket = socket_row(sk, cookie);
-	__u32 index;
+	__u32 cpu = bpf_get_smp_processor_id(), index;
 
 	if (socket < 0)
 		return NULL;
-	index = (__u32)socket * config.cpus + bpf_get_smp_processor_id();
+	if (cpu >= config.cpus) {
+		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		return NULL;
+	}
+	index = (__u32)socket * config.cpus + cpu;
 	return bpf_map_lookup_elem(&arrivals, &index);
 }
 
@@ -327,9 +339,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 		return -1;
 	row->cookie = cookie;
 	row->start_ns = key.start_ns;
-	row->events = 0;
-	row->events_atomic = 0;
-	row->tid = key.tid;
+	row->tid = key.tid; /* events are 0 already, and may be counted by now */
 	row->pid = pid_tgid >> 32;
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	row->used = 1;
@@ -358,7 +368,7 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 		owner = uring_owner(comm);
 	}
 	state = thread_state(true);
-	if (state && state->cookie == cookie) {
+	if (state && state->cookie == cookie && state->epoch == count_epoch) {
 		index = state->worker;
 	} else {
 		found = worker_find(sk, cookie, owner);
@@ -367,6 +377,7 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 		index = found;
 		if (state) {
 			state->worker = index;
+			state->epoch = count_epoch;
 			state->cookie = cookie;
 		}
 	}
@@ -392,7 +403,7 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 	struct mptcp_subflow_context *subflow;
 	struct sock *owner;
 
-	if (!bpf_core_field_exists(tp->is_mptcp) || READ(sk, sk_protocol) != IPPROTO_TCP || !READ(tp, is_mptcp))
+	if (!bpf_core_type_exists(struct mptcp_sock) || READ(sk, sk_protocol) != IPPROTO_TCP || !READ(tp, is_mptcp)) /* CONFIG_MPTCP */
 		return NULL;
 	subflow = READ(icsk, icsk_ulp_data);
 	subflow = TYPED(subflow, struct mptcp_subflow_context);
@@ -401,27 +412,48 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 }
 
 /*
- * The place of a connection between arrival and accept, by its remote address and port: the verifier allows no arithmetic on the
- * pointer itself. Two connections may share one; the later arrival has it.
+ * The place of a connection between arrival and accept, by its remote port and address: the verifier allows no arithmetic on the
+ * pointer itself. Connections of one client never share a place; those of different clients may, then the later arrival has it.
  */
 static __always_inline struct count_child *child_slot(struct sock *untyped)
 {
 	struct sock *child = TYPED(untyped, struct sock);
-	__u32 port = READ(child, __sk_common.skc_dport), address = READ(child, __sk_common.skc_daddr);
+	__u32 port = bpf_ntohs(READ(child, __sk_common.skc_dport)), address = READ(child, __sk_common.skc_daddr);
 	__u32 index = ((address * 0x9e3779b1u) >> 16 ^ port) & (COUNT_CHILDREN - 1);
 
 	return bpf_map_lookup_elem(&children, &index);
 }
 
-/* `child` (NULL: not known) entered the accept queue of `sk`. `trusted`: see socket_cookie(). */
-static __always_inline void tcp_arrived(struct sock *sk, struct sock *child, const bool trusted)
+static __always_inline bool tcp_wanted(struct sock *sk)
+{
+	return wanted(sk) && (!config.protocol || config.protocol == IPPROTO_TCP);
+}
+
+/* `child` is about to enter the accept queue of `sk`. `trusted`: see socket_cookie(). */
+static __always_inline void child_remember(struct sock *sk, struct sock *child, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct count_child *slot;
+
+	if (!child || !tcp_wanted(view))
+		return;
+	owner = mptcp_owner(view);
+	slot = child_slot(child);
+	if (!slot)
+		return;
+	slot->child = 0;
+	slot->cookie = owner ? socket_cookie(owner, NULL) : socket_cookie(view, trusted ? sk : NULL);
+	slot->child = (__u64)child;
+}
+
+/* A connection entered the accept queue of `sk`. `trusted`: see socket_cookie(). */
+static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock), *owner;
 	struct count_arrival *row;
-	struct count_child *slot;
 	__u64 cookie;
 
-	if (!wanted(view) || (config.protocol && config.protocol != IPPROTO_TCP))
+	if (!tcp_wanted(view))
 		return;
 	owner = mptcp_owner(view);
 	if (owner) {
@@ -433,61 +465,6 @@ static __always_inline void tcp_arrived(struct sock *sk, struct sock *child, con
 	}
 	if (row)
 		row->arrived++;
-	slot = child ? child_slot(child) : NULL;
-	if (slot) {
-		slot->cookie = cookie;
-		slot->child = (__u64)child;
-	}
-}
-
-/* A thread enters inet_csk_accept(): remember the listener until accept_grafted() takes it. */
-static __always_inline void accept_entered(struct sock *sk)
-{
-	struct sock *view = TYPED(sk, struct sock);
-	bool ours = wanted(view) && (!config.protocol || config.protocol == IPPROTO_TCP);
-	struct thread_state *state = thread_state(ours);
-
-	if (state)
-		state->listener = ours ? (__u64)sk : 0;
-}
-
-/*
- * The accepted connection gets its struct socket, in the accepting thread. This, not the return of inet_csk_accept(), is where an
- * accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook (fexit and kretprobe rewrite the
- * call at its entry). Such a thread's listener is not known from accept_entered() but from the connection's arrival, which
- * came after we attached, as the queue was empty while the thread slept.
- */
-static __always_inline void accept_grafted(struct sock *child)
-{
-	struct sock *view = TYPED(child, struct sock), *listener, *owner;
-	struct thread_state *state;
-	struct count_child *slot;
-	struct mptcp_sock *msk;
-	struct sock *queued = child;
-	__u64 cookie = 0;
-
-	if (!wanted(view) || !is_tcp(view) || (config.protocol && config.protocol != IPPROTO_TCP))
-		return;
-	state = thread_state(false);
-	if (state && state->listener) {
-		listener = TYPED(state->listener, struct sock);
-		owner = mptcp_owner(listener);
-		if (owner)
-			listener = owner;
-		state->listener = 0;
-		worker_add(listener, socket_cookie(listener, NULL), 1);
-		return;
-	}
-	msk = TYPED(child, struct mptcp_sock);
-	if (bpf_core_field_exists(msk->first) && READ(view, sk_protocol) == IPPROTO_MPTCP)
-		queued = READ(msk, first);
-	slot = child_slot(queued);
-	if (slot && slot->child == (__u64)queued)
-		cookie = slot->cookie;
-	if (cookie)
-		worker_add(NULL, cookie, 1);
-	else
-		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
 
 /* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
@@ -506,7 +483,7 @@ static __always_inline struct sock *socket_of_file(struct file *untyped)
 	return READ(socket, sk);
 }
 
-static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, __u32 fd)
+static __always_inline struct file *file_of_descriptor(struct task_struct *task, __u32 fd)
 {
 	struct files_struct *files = READ(task, files);
 	struct fdtable *fdt;
@@ -518,7 +495,12 @@ static __always_inline struct sock *socket_of_descriptor(struct task_struct *tas
 	if (fd >= READ(fdt, max_fds))
 		return NULL;
 	table = READ(fdt, fd);
-	return socket_of_file(pointer_at(table + (__u64)fd * sizeof(struct file *)));
+	return pointer_at(table + (__u64)fd * sizeof(struct file *));
+}
+
+static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, __u32 fd)
+{
+	return socket_of_file(file_of_descriptor(task, fd));
 }
 
 /* Could this connection have come from that listener? */
@@ -529,9 +511,123 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
 	if (READ(listener, __sk_common.skc_num) != READ(child, __sk_common.skc_num) ||
 	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
 		return false;
-	/* skc_rcv_saddr of an IPv6 socket: its v4-mapped address, or LOOPBACK4_IPV6; 0 where the socket takes any. */
+	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address, with the real one beside it. */
 	address = READ(listener, __sk_common.skc_rcv_saddr);
-	return !address || address == READ(child, __sk_common.skc_rcv_saddr);
+	if (!address)
+		return true;
+	if (address != READ(child, __sk_common.skc_rcv_saddr))
+		return false;
+	if (READ(listener, __sk_common.skc_family) != AF_INET6 ||
+	    !bpf_core_field_exists(listener->__sk_common.skc_v6_rcv_saddr))
+		return true;
+	return READ(listener, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2]) ==
+		       READ(child, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2]) &&
+	       READ(listener, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]) ==
+		       READ(child, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]);
+}
+
+/* A thread enters inet_csk_accept(): remember the listener for accept_grafted(). */
+static __always_inline void accept_entered(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	bool ours = tcp_wanted(view);
+	struct thread_state *state = thread_state(ours);
+
+	if (state)
+		state->listener = ours ? (__u64)sk : 0;
+}
+
+/* The listener that the current thread's accept() names, if the connection fits it; else NULL. */
+static __always_inline struct sock *listener_in_syscall(struct sock *child)
+{
+	struct task_struct *task;
+	struct sock *listener;
+
+	if (!config.has_task_pt_regs || !config.has_task_storage)
+		return NULL;
+	task = bpf_get_current_task_btf();
+	listener = socket_of_descriptor(task, syscall_argument(task, 0));
+	if (!listener)
+		return NULL;
+	listener = TYPED(listener, struct sock);
+	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(listener) || !child_fits(listener, child))
+		return NULL;
+	return listener;
+}
+
+/*
+ * The accepted connection gets its struct socket, in the accepting thread and with bottom halves off. This, not the return of
+ * inet_csk_accept(), is where an accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook
+ * (fexit and kretprobe rewrite the call at its entry). The listener is known from the connection's arrival. If that was before
+ * we attached, or its place was taken, from accept_entered(), or from the thread's system call.
+ */
+static __always_inline void accept_grafted(struct sock *child)
+{
+	struct sock *view = TYPED(child, struct sock), *entered, *listener, *owner;
+	struct thread_state *state;
+	struct count_child *slot;
+	struct mptcp_sock *msk;
+	struct sock *queued = child;
+
+	if (!count_on || !is_tcp(view))
+		return;
+	state = thread_state(false);
+	entered = state ? (struct sock *)state->listener : NULL;
+	if (state)
+		state->listener = 0;
+	if (bpf_core_type_exists(struct mptcp_sock) && READ(view, sk_protocol) == IPPROTO_MPTCP) {
+		msk = TYPED(child, struct mptcp_sock);
+		queued = READ(msk, first);
+	}
+	slot = child_slot(queued);
+	if (slot && slot->child == (__u64)queued && slot->cookie) {
+		worker_add(NULL, slot->cookie, 1);
+		return;
+	}
+	if (entered) {
+		listener = TYPED(entered, struct sock);
+		owner = mptcp_owner(listener);
+		if (owner)
+			listener = owner;
+		/* An entry for another listener can only be left from an accept that failed. */
+		if (child_fits(listener, view)) {
+			worker_add(listener, socket_cookie(listener, NULL), 1);
+			return;
+		}
+	}
+	if (!tcp_wanted(view))
+		return;
+	listener = listener_in_syscall(view);
+	if (listener)
+		worker_add(listener, socket_cookie(listener, NULL), 1);
+	else
+		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+}
+
+/*
+ * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()), the kernel skips a program that was
+ * preempted on the same CPU. So two run for each accept, and the second counts what the first was skipped for. Returns whether
+ * the one that runs now has nothing to do. The mark is in the thread's state; without one, the second can't know, and says so.
+ */
+static __always_inline bool accept_done(struct sock *child, const bool again)
+{
+	struct thread_state *state = thread_state(true);
+
+	if (!state) {
+		if (again)
+			lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		return true;
+	}
+	if (!again) {
+		state->listener = (__u64)child;
+		return false;
+	}
+	if (state->listener == (__u64)child) {
+		state->listener = 0;
+		return true;
+	}
+	__sync_fetch_and_add(&count_rescued, 1);
+	return false;
 }
 
 /*
@@ -539,7 +635,7 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
  * replaced while the thread slept, the connection does not fit (listener_unknown); a replacement that listens on the same address
  * and port can't be told from the original.
  */
-static __always_inline void accept_returned(long ret)
+static __always_inline void accept_returned(long ret, const bool again)
 {
 	struct task_struct *task;
 	struct sock *sk, *listener, *child;
@@ -554,8 +650,14 @@ static __always_inline void accept_returned(long ret)
 	if (listens && !wanted(listener))
 		return;
 	child = socket_of_descriptor(task, ret);
-	if (!child)
+	if (config.accept_twice && accept_done(child, again))
 		return;
+	if (!child) {
+		/* Another thread closed it already. */
+		if (listens)
+			lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		return;
+	}
 	child = TYPED(child, struct sock);
 	if (listens && child_fits(listener, child))
 		worker_add(listener, socket_cookie(listener, NULL), 1);
@@ -566,23 +668,24 @@ static __always_inline void accept_returned(long ret)
 /* ---- TCP through io_uring, tracepoint backend ---- */
 
 #define IORING_OP_ACCEPT 13 /* include/uapi/linux/io_uring.h */
+#define REQ_F_FIXED_FILE 1 /* include/linux/io_uring_types.h: the descriptor is an index of the ring's own table */
 
-/* A request was submitted, or woke from its poll: completions that don't name their request are told by ring and user_data. */
-static __always_inline void uring_seen(struct io_kiocb *request)
+/* An accept was submitted, or woke from its poll: completions that don't name their request are told by ring and user_data. */
+static __always_inline void uring_seen(void *ring, void *request, __u64 user_data)
 {
+	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
-	struct uring_key key;
-	__u64 file, *known, nothing = 0;
+	__u64 file, *known;
 
-	if (READ(req, opcode) != IORING_OP_ACCEPT)
-		return;
-	key.ring = (__u64)READ(req, ctx);
-	key.user_data = READ(req, cqe.user_data);
 	file = (__u64)READ(req, file);
+	/* On submission it has no file yet. The accept may end before it wakes once, so find the file by its descriptor. */
+	if (!file && !(READ(req, flags) & REQ_F_FIXED_FILE))
+		file = (__u64)file_of_descriptor(current_task(), READ(req, cqe.fd));
 	known = bpf_map_lookup_elem(&uring_accepts, &key);
-	if (known && (*known == file || !file))
+	if (known && *known == file)
 		return;
-	bpf_map_update_elem(&uring_accepts, &key, file ? &file : &nothing, BPF_ANY);
+	if (bpf_map_update_elem(&uring_accepts, &key, &file, BPF_ANY))
+		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 }
 
 static __always_inline void uring_accepted(struct file *file)
@@ -590,7 +693,7 @@ static __always_inline void uring_accepted(struct file *file)
 	struct sock *sk = socket_of_file(file);
 
 	sk = TYPED(sk, struct sock);
-	if (!sk) {
+	if (!sk || READ(sk, __sk_common.skc_state) != TCP_LISTEN) {
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 		return;
 	}
@@ -605,15 +708,19 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	__u64 *file;
 
-	if (result < 0 || !count_on || (config.protocol && config.protocol != IPPROTO_TCP))
+	if (config.protocol && config.protocol != IPPROTO_TCP)
 		return;
 	if (request) {
-		if (READ(req, opcode) == IORING_OP_ACCEPT)
+		if (READ(req, opcode) != IORING_OP_ACCEPT)
+			return;
+		/* The request is over: its user_data may come back with another operation. */
+		bpf_map_delete_elem(&uring_accepts, &key);
+		if (result >= 0 && count_on)
 			uring_accepted(READ(req, file));
 		return;
 	}
-	file = bpf_map_lookup_elem(&uring_accepts, &key);
-	if (file && *file)
+	file = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);
+	if (file)
 		uring_accepted((struct file *)*file);
 }
 
@@ -708,33 +815,39 @@ static __always_inline void udp_consumed(struct sock *sk, struct sk_buff *untype
 	udp_received(sk, udp_has_gro(view) ? skb_datagrams(skb) : 1, trusted);
 }
 
+/* After shutdown() a read returns 0 without a datagram; so does reading an empty datagram. */
+static __always_inline bool read_ended(struct sock *sk, long ret)
+{
+	if (ret || !(READ(sk, sk_shutdown) & RCV_SHUTDOWN))
+		return false;
+	lost_add(COUNT_LOST_SHUTDOWN_READ, 1);
+	return true;
+}
+
 /* sock:sock_recv_length: a read of any socket returned `ret`. */
-static __always_inline void socket_read(struct sock *sk, int ret, int flags, const bool trusted)
+static __always_inline void socket_read(struct sock *sk, int ret, int flags)
 {
 	struct sock *view = TYPED(sk, struct sock);
 
 	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !udp_wanted(view))
 		return;
-	/* After shutdown() a read returns 0 without a datagram; so does reading an empty datagram. */
-	if (!ret && READ(view, sk_shutdown) & RCV_SHUTDOWN) {
-		lost_add(COUNT_LOST_SHUTDOWN_READ, 1);
+	if (read_ended(view, ret))
 		return;
-	}
 	if (udp_has_gro(view))
 		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
-	udp_received(sk, 1, trusted);
+	udp_received(sk, 1, false);
 }
 
 /*
  * recvfrom(), recvmsg() or recvmmsg() took n datagrams, for kernels without sock_recv_length. The descriptor may have been replaced
  * meanwhile, as in accept_returned(); nothing of the datagram is left to tell.
  */
-static __always_inline void read_returned(const int flags_argument, long n)
+static __always_inline void read_returned(const int flags_argument, long n, long ret)
 {
 	struct task_struct *task;
 	struct sock *sk;
 
-	if (n <= 0 || !count_on)
+	if (ret < 0 || n <= 0 || !count_on)
 		return;
 	task = bpf_get_current_task_btf();
 	if (syscall_argument(task, flags_argument) & (MSG_PEEK | MSG_ERRQUEUE))
@@ -743,7 +856,7 @@ static __always_inline void read_returned(const int flags_argument, long n)
 	if (!sk)
 		return;
 	sk = TYPED(sk, struct sock);
-	if (!udp_wanted(sk))
+	if (!udp_wanted(sk) || read_ended(sk, ret))
 		return;
 	if (udp_has_gro(sk))
 		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);

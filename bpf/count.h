@@ -3,7 +3,7 @@
  * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
  *
  * Kernel memory, by the sizes below and before per-CPU overheads: workers 1.2 MiB + 1.4 MiB of index, sockets 1.0 MiB + 1.0 MiB
- * of index, arrivals 1.5 MiB, children 0.5 MiB: under 8 MiB whatever the number of CPUs.
+ * of index, arrivals 1.5 MiB, children 1.0 MiB: under 8 MiB whatever the number of CPUs.
  */
 #ifndef SOCKFAIR_COUNT_H
 #define SOCKFAIR_COUNT_H
@@ -15,7 +15,7 @@
 #define COUNT_WORKERS_MAX 16384 /* rows (socket, thread) */
 #define COUNT_SOCKETS_MAX 16384 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
 #define COUNT_ARRIVALS_MAX 65536 /* rows (socket, CPU) */
-#define COUNT_CHILDREN 32768 /* power of two */
+#define COUNT_CHILDREN 65536 /* one per port */
 
 /* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
 enum count_lost {
@@ -43,7 +43,8 @@ struct count_config {
 	__u8 has_socket_cookie; /* bpf_get_socket_cookie() in tracing programs: 5.12 */
 	__u8 udp_gro_flag; /* bit of udp_sock.udp_flags; 255: a bit field of udp_sock, or nothing */
 	__u8 has_late_drop; /* UDP deliveries are staged per NUMA node: 6.18 */
-	__u8 pad[2];
+	__u8 has_task_pt_regs; /* bpf_task_pt_regs(): 5.15 */
+	__u8 accept_twice; /* programs at the end of system calls can be preempted: 7.x */
 };
 
 struct count_worker_key {

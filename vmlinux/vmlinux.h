@@ -33,6 +33,7 @@ typedef _Bool bool;
 #define MSG_PEEK 0x2
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
+#define ENOMEM 12
 #define SOCK_STREAM 1
 #define PF_IO_WORKER 0x10      /* include/linux/sched.h: io-wq workers, and SQPOLL threads, since 5.12 */
 
@@ -181,23 +182,55 @@ struct task_struct {
 };
 
 struct io_cqe {
-	__u64 user_data;
-};
-
-struct io_ring_ctx {
-	unsigned int cq_entries;
+	int fd; /* until the request has its file */
 };
 
 struct io_kiocb {
 	struct file *file;
 	u8 opcode;
+	unsigned int flags;
 	struct io_cqe cqe;
-	struct io_ring_ctx *ctx;
 };
 
-struct io_uring_cqe {
-	__u64 user_data;
-	__s32 res;
+/* Contexts of tracepoint programs; their fields have the same names on all kernels that we use them on. */
+struct trace_event_raw_sock_msg_length {
+	void *sk;
+	int ret;
+	int flags;
+};
+
+struct trace_event_raw_io_uring_complete {
+	void *ctx;
+	void *req;
+	u64 user_data;
+	int res;
+};
+
+struct trace_event_raw_io_uring_cqe_overflow {
+	void *ctx;
+	u64 user_data;
+	s32 res;
+};
+
+struct trace_event_raw_io_uring_task_add {
+	void *ctx;
+	void *req;
+	u64 user_data;
+	u8 opcode;
+};
+
+struct trace_event_raw_io_uring_submit_req {
+	void *ctx;
+	void *req;
+	u64 user_data;
+	u8 opcode;
+};
+
+struct trace_event_raw_io_uring_submit_sqe {
+	void *ctx;
+	void *req;
+	u64 user_data;
+	u8 opcode;
 };
 
 #pragma clang attribute pop

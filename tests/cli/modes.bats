@@ -44,6 +44,17 @@ teardown() { assert_clean; }
     done
 }
 
+# Runs udp-shared with more datagrams under way than UDP may have memory for.
+@test "memory for UDP spent: drops after delivery was staged are seen too" {
+    before=$(cat /proc/sys/net/ipv4/udp_mem)
+    used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
+    echo "$used $((used + 20)) $((used + 40))" >/proc/sys/net/ipv4/udp_mem
+    "$sockfair" run udp-shared -w 2 -C 1024 --work 100 -n 8000 --json -o "$BATS_TEST_TMPDIR/one" || true
+    echo "$before" >/proc/sys/net/ipv4/udp_mem
+    "$check" "$BATS_TEST_TMPDIR/one"
+    jq -e '.endpoints[0].sockets[0] | .dropped > 0 and .dropped == .drops' "$BATS_TEST_TMPDIR/one"
+}
+
 @test "who gets the work is what kernels do" {
     "$sockfair" run shared-accept shared-epoll-exclusive reuseport udp-reuseaddr --json -n 4000 -o "$BATS_TEST_TMPDIR/all"
     jq -s -e '

@@ -107,20 +107,26 @@ static void lost_is_the_sum(void **state)
 	assert_int_equal(snapshot_lost(&some), 7);
 }
 
-static void find_needs_all_three(void **state)
+static void find_needs_all_to_be_the_same(void **state)
 {
 	struct endpoint endpoints[] = {
-		{ .protocol = PROTOCOL_UDP, .port = 80, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .port = 81, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .port = 80, .netns = 2 },
-		{ .protocol = PROTOCOL_TCP, .port = 80, .netns = 1 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
+		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 81, .netns = 1 },
+		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 2 },
+		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 2 }, .port = 80, .netns = 1 },
+		{ .protocol = PROTOCOL_TCP, .family = AF_INET6, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
+		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
 	};
-	struct snapshot s = { .endpoints = endpoints, .endpoint_count = 4 };
+	struct snapshot s = { .endpoints = endpoints, .endpoint_count = 6 };
+	struct endpoint like = endpoints[5];
 
 	(void)state;
-	assert_ptr_equal(snapshot_find(&s, PROTOCOL_TCP, 80, 1), &endpoints[3]);
-	assert_ptr_equal(snapshot_find(&s, PROTOCOL_UDP, 80, 1), &endpoints[0]);
-	assert_null(snapshot_find(&s, PROTOCOL_UDP, 80, 2));
+	for (int i = 0; i < 6; i++) {
+		like = endpoints[i];
+		assert_ptr_equal(snapshot_find(&s, &like), &endpoints[i]);
+	}
+	like.port = 8080;
+	assert_null(snapshot_find(&s, &like));
 }
 
 /* Sockets 30, 10, 20 in the server's order; the kernel saw 20, 10 and a foreign 40. */
@@ -414,7 +420,7 @@ int main(void)
 		cmocka_unit_test(copy_of_nothing),
 		cmocka_unit_test(free_takes_everything),
 		cmocka_unit_test(lost_is_the_sum),
-		cmocka_unit_test(find_needs_all_three),
+		cmocka_unit_test(find_needs_all_to_be_the_same),
 		cmocka_unit_test(merge_sockets_in_the_servers_order),
 		cmocka_unit_test(merge_workers_acceptor_first),
 		cmocka_unit_test(merge_adds_what_the_server_knows),

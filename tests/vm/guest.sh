@@ -31,6 +31,12 @@ for backend in fentry kprobe tracepoint; do
         ./sockfair run udp-shared --json -n 3000 -w 2 -C 1024 --work 500 --bind $address --backend $backend -o "$dir/one" 2>"$dir/errors"
         count_results "$backend, full receive buffer on $address:" $? "$dir/one" --sent 3000
     done
+    udp_mem=$(cat /proc/sys/net/ipv4/udp_mem)
+    used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
+    echo "$used $((used + 20)) $((used + 40))" >/proc/sys/net/ipv4/udp_mem
+    ./sockfair run udp-shared --json -n 3000 -w 2 -C 1024 --work 500 --backend $backend -o "$dir/one" 2>"$dir/errors"
+    count_results "$backend, memory for UDP spent:" $? "$dir/one"
+    echo "$udp_mem" >/proc/sys/net/ipv4/udp_mem
     ./sockfair doctor --backend $backend >"$dir/doctor" 2>&1
     status=$?
     tests=$((tests + 1))

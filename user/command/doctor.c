@@ -187,6 +187,7 @@ static int self_test(FILE *out, enum backend backend)
 {
 	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD };
 	bool ipv6 = has_ipv6(), all = true, heading = false;
+	unsigned tested = 0;
 	int status = STATUS_OK;
 	char why[256];
 
@@ -210,11 +211,13 @@ static int self_test(FILE *out, enum backend backend)
 		if (*s.workload.skipped)
 			fprintf(out, "  skipped  %-48s %s\n", cases[i].name, s.workload.skipped);
 		else
-			all &= case_print(out, i, &s);
+			all &= case_print(out, i, &s), tested++;
 		fflush(out);
 		snapshot_free(&s);
 	}
 	trials_end(&trials);
+	if (status == STATUS_OK && (interrupted || !tested))
+		status = complain("the self-test was not finished");
 	if (status == STATUS_OK && !all)
 		status = complain("the self-test counted something else than was sent: don't trust this backend here, and report it");
 	return status;

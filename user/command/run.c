@@ -161,9 +161,9 @@ static int report(struct run_options *o, struct output *out, const struct snapsh
 {
 	const struct workload_account *w = &s->workload;
 
-	if (o->json)
-		json_snapshot(out->file, s);
-	else
+	if (o->json && json_snapshot(out->file, s) == -ENOMEM)
+		return complain("out of memory");
+	if (!o->json)
 		text_result(out->file, s, design, &out->style);
 	if (output_flush(out))
 		return STATUS_FAILED;

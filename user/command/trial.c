@@ -67,7 +67,7 @@ static void wait_for_end(const struct trials *t, struct workload *w, const struc
 /* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other addresses or protocols. */
 static int keep_endpoint(struct snapshot *s, const struct endpoint *own)
 {
-	struct endpoint *found = snapshot_find(s, own->protocol, own->port, own->netns);
+	struct endpoint *found = snapshot_find(s, own);
 	struct endpoint kept = {};
 	int err = 0;
 

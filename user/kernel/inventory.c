@@ -55,11 +55,15 @@ static int dump(int fd, int family, int protocol, uint32_t states, struct list *
 	struct {
 		struct nlmsghdr header;
 		struct inet_diag_req_v2 request;
+		struct rtattr attribute;
+		uint32_t protocol; /* the request has 8 bits for it: MPTCP needs more */
 	} ask = {
 		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = family, .sdiag_protocol = protocol, .idiag_states = states,
+		.request = { .sdiag_family = family, .sdiag_protocol = protocol > 255 ? IPPROTO_RAW : protocol, .idiag_states = states,
 			     .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1) },
+		.attribute = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = INET_DIAG_REQ_PROTOCOL },
+		.protocol = protocol,
 	};
 	static char buffer[32768] __attribute__((aligned(8)));
 
@@ -105,6 +109,8 @@ int inventory_sockets(struct inventory_socket **out)
 		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, &l);
 		if (!err)
 			err = dump(fd, families[i], IPPROTO_UDP, -1, &l);
+		if (!err)
+			dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, &l); /* not every kernel has it */
 	}
 	close(fd);
 	if (err && !l.count)

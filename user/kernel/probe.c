@@ -31,8 +31,14 @@ const struct hook hooks[] = {
 	{ F, HOOK_FEXIT, "inet_csk_reqsk_queue_add", "f_request_exit", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FENTRY, "inet_csk_complete_hashdance", "f_queue_enter", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	/*
+	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program on that CPU. The other hooks run
+	 * with bottom halves off, this one does not. The trampoline stands in where there are no kprobes.
+	 */
+	{ F, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
-	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, true },
+	{ F, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 
 	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
 	{ K, HOOK_KPROBE, "security_sock_graft", "k_accept_graft", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
@@ -43,24 +49,27 @@ const struct hook hooks[] = {
 	{ K, HOOK_KRETPROBE, "__udp_enqueue_schedule_skb", "k_udp_exit", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
-	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, true },
+	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 	{ K, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
 
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4", SEES_TCP_ACCEPTED, false },
+	/* after the others: see accept_done() */
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept_again", SEES_TCP_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
 	{ T, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
-	{ T, HOOK_TP_BTF, "sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "sock/sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmsg", "t_recvmsg", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmmsg", "t_recvmmsg", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TP_BTF, "udp_fail_queue_rcv_skb", "t_udp_drop", SEES_UDP_DROPPED, false },
-	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, true },
-	{ T, HOOK_TP_BTF, "io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TP_BTF, "io_uring_complete", "t_uring_done_old", SEES_URING_ACCEPTED, true },
-	{ T, HOOK_TP_BTF, "io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TP_BTF, "io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TP_BTF, "io_uring_submit_sqe", "t_uring_submit_old", SEES_URING_ACCEPTED, true },
+	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_cqe_overflow", "t_uring_full", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_sqe", "t_uring_submit_old", SEES_URING_ACCEPTED, false },
 };
 const size_t hook_count = sizeof(hooks) / sizeof(hooks[0]);
 
@@ -150,9 +159,8 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
 	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
 	f->udp_gro_flag = udp_gro_flag(btf);
-	f->data_ready = tracepoint_parameters(btf, "sk_data_ready", NULL) >= 0;
+	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
 	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;
-	f->uring_complete_arguments = tracepoint_parameters(btf, "io_uring_complete", NULL);
 	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;
 	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");
 }
@@ -304,16 +312,12 @@ static const char *hook_unneeded(const struct hook *h, const struct kernel_featu
 {
 	if (strstr(h->program, "late_drop") && !f->late_drop)
 		return "not needed: this kernel does not stage UDP deliveries";
-	if (!strcmp(h->program, "name_listener") && h->backend == BACKEND_TRACEPOINT && f->data_ready)
-		return "not needed: sk_data_ready names listeners";
+	if (strstr(h->program, "_again") && !f->preempted_exits)
+		return "not needed: the program before it can't be preempted";
 	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
 		return "this kernel has none (6.3): system calls stand in";
 	if (!strncmp(h->program, "t_recv", 6) && f->recv_length)
 		return "not needed: sock_recv_length sees all reads";
-	if (!strcmp(h->program, "t_uring_done") && f->uring_complete_arguments > 3)
-		return "its older form is used";
-	if (!strcmp(h->program, "t_uring_done_old") && f->uring_complete_arguments <= 3)
-		return "its newer form is used";
 	if (!strcmp(h->program, "t_uring_submit") && f->uring_submit_old_name)
 		return "its older name is used";
 	if (!strcmp(h->program, "t_uring_submit_old") && !f->uring_submit_old_name)
@@ -387,6 +391,31 @@ static void hook_probe(const struct btf *btf, const struct hook *h, const struct
 		explain(r, h);
 }
 
+static size_t hook_index(enum backend b, const char *program)
+{
+	size_t i = 0;
+
+	while (hooks[i].backend != b || strcmp(hooks[i].program, program))
+		i++;
+	return i;
+}
+
+/* Of the two hooks for reads in the fentry backend one is enough. */
+static void prefer_kprobe_reads(struct probe *p)
+{
+	struct hook_result *kprobe = &p->results[hook_index(BACKEND_FENTRY, "k_udp_receive")];
+	struct hook_result *fentry = &p->results[hook_index(BACKEND_FENTRY, "f_udp_receive")];
+
+	if (!fentry->usable)
+		return;
+	if (kprobe->usable) {
+		fentry->usable = false;
+		snprintf(fentry->why, sizeof(fentry->why), "not needed: the kprobe sees all reads");
+	} else {
+		kprobe->error = 0; /* the trampoline stands in */
+	}
+}
+
 void probe_refuse(struct probe *p, size_t hook, int error)
 {
 	p->results[hook].usable = false;
@@ -441,6 +470,7 @@ int probe_kernel(struct probe *p, bool attach)
 	tracefs_ensure();
 	for (size_t i = 0; i < hook_count; i++)
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
+	prefer_kprobe_reads(p);
 	btf__free(btf);
 	return 0;
 }
@@ -485,8 +515,10 @@ size_t probe_unseen(const struct probe *p, enum backend b, const char **sentence
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (!(sees & table[i].what) && n < max)
 			sentences[n++] = table[i].text;
+	if (b == BACKEND_KPROBE && n < max && sees)
+		sentences[n++] = "calls from an interrupt that hits another kprobe's program";
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_TCP_ACCEPTED))
-		sentences[n++] = "accepts by 32-bit processes and kernel threads";
+		sentences[n++] = "accepts by 32-bit processes and kernel threads, or by io_uring without a completion";
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED) && !p->features.recv_length)
 		sentences[n++] = "reads of UDP datagrams but by recvfrom, recvmsg and recvmmsg";
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED))

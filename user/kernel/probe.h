@@ -17,7 +17,7 @@ enum backend backend_parse(const char *name);
 
 enum hook_kind { HOOK_FENTRY, HOOK_FEXIT, HOOK_KPROBE, HOOK_KRETPROBE, HOOK_TP_BTF, HOOK_TRACEPOINT };
 
-/* What a hook counts. A backend sees it when all of its hooks for it are usable, or one of those with the same `instead`. */
+/* What a hook counts. A backend sees it when all of its hooks for it are usable or not needed. */
 enum hook_purpose {
 	SEES_TCP_ACCEPTED = 1,
 	SEES_TCP_ARRIVED = 2,
@@ -33,7 +33,7 @@ struct hook {
 	const char *target;   /* kernel function, tracepoint, or group/tracepoint */
 	const char *program;  /* in bpf/count.bpf.c */
 	unsigned sees;        /* enum hook_purpose */
-	bool optional;        /* not every kernel has it; counts are whole without */
+	bool optional;        /* what it sees is whole without it */
 };
 
 struct hook_result {
@@ -47,9 +47,8 @@ extern const size_t hook_count;
 
 struct kernel_features {
 	bool btf;
-	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, data_ready, recv_length;
+	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, recv_length, preempted_exits;
 	unsigned udp_gro_flag;
-	int uring_complete_arguments; /* of the tracepoint; 0: none */
 	bool uring_submit_old_name;   /* io_uring_submit_sqe, before 6.4 */
 	bool uring_request_typed;     /* io_uring's tracepoints pass struct io_kiocb */
 };
@@ -77,7 +76,7 @@ unsigned probe_sees(const struct probe *p, enum backend b);
 /* What the backend does not see on this kernel, as nouns; returns how many. */
 size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max);
 
-/* Capabilities that are missing for loading and attaching, as "CAP_BPF and CAP_PERFMON (or run as root)"; false: none is. */
+/* Capabilities that are missing for loading and attaching, as "CAP_BPF and CAP_PERFMON"; false: none is. */
 bool probe_rights_missing(char *text, size_t size);
 
 #endif

@@ -71,12 +71,13 @@ uint64_t snapshot_lost(const struct snapshot *s)
 	return sum;
 }
 
-struct endpoint *snapshot_find(struct snapshot *s, enum protocol protocol, uint16_t port, uint32_t netns)
+struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		struct endpoint *e = &s->endpoints[i];
 
-		if (e->protocol == protocol && e->port == port && e->netns == netns)
+		if (e->protocol == like->protocol && e->port == like->port && e->netns == like->netns && e->family == like->family &&
+		    !memcmp(e->address, like->address, sizeof(e->address)))
 			return e;
 	}
 	return NULL;
@@ -416,10 +417,23 @@ out:
 	return agrees;
 }
 
+/* The sums may agree where events of one socket were put down to another. */
+static bool check_sockets(struct workload_account *w, const struct endpoint *kernel)
+{
+	for (size_t i = 0; i < kernel->socket_count && !w->failed; i++) {
+		const struct socket_row *row = &kernel->sockets[i];
+
+		if (row->arrived != row->accepted)
+			return disagree(w, "socket %" PRIu64 ": %" PRIu64 " came, %" PRIu64 " were taken", row->cookie, row->arrived,
+					row->accepted);
+	}
+	return true;
+}
+
 static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool arrivals_seen)
 {
 	struct workload_account *w = &s->workload;
-	const struct endpoint *kernel = snapshot_find(s, own->protocol, own->port, own->netns);
+	const struct endpoint *kernel = snapshot_find(s, own);
 	struct kernel_sums sums;
 
 	if (!check_lost(w, s))
@@ -431,6 +445,8 @@ static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool
 		return true;
 	sums = kernel_sums(kernel);
 	if (!(own->protocol == PROTOCOL_TCP ? check_tcp : check_udp)(w, &sums, arrivals_seen))
+		return false;
+	if (arrivals_seen && !check_sockets(w, kernel))
 		return false;
 	return check_workers(w, kernel, own);
 }

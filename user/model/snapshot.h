@@ -124,8 +124,8 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from);
 /* Sum of the lost rows. */
 uint64_t snapshot_lost(const struct snapshot *s);
 
-/* The endpoint of that protocol, port, namespace; NULL if none. */
-struct endpoint *snapshot_find(struct snapshot *s, enum protocol protocol, uint16_t port, uint32_t netns);
+/* The endpoint with the same protocol, address, port and namespace; NULL if none. */
+struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
 
 /*
  * Adds what a server knows of itself to what the kernel counted: rows for sockets and workers that got nothing, the workers'
