@@ -239,21 +239,21 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	return 0;
 }
 
-/* Index of the socket's row, made on first sight; negative: not counted, the reason is. */
-static __always_inline int socket_row(struct sock *sk, __u64 cookie)
+/* Index of the socket's row, made on first sight; negative: there is none, and `events` are lost by reason. */
+static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
 {
 	struct count_socket *row;
 	__u32 *known, index;
 
 	if (!cookie) {
-		lost_add(COUNT_LOST_COOKIE_UNKNOWN, 1);
+		lost_add(COUNT_LOST_COOKIE_UNKNOWN, events);
 		return -1;
 	}
 	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	if (known)
 		return *known;
 	if (bpf_map_pop_elem(&free_sockets, &index)) {
-		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		lost_add(COUNT_LOST_SOCKETS_FULL, events);
 		return -1;
 	}
 	if (bpf_map_update_elem(&socket_by_cookie, &cookie, &index, BPF_NOEXIST)) {
@@ -262,7 +262,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie)
 		known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 		if (known)
 			return *known;
-		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		lost_add(COUNT_LOST_SOCKETS_FULL, events);
 		return -1;
 	}
 	row = bpf_map_lookup_elem(&sockets, &index);
@@ -273,7 +273,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie)
 
 static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie)
 {
-	int socket = socket_row(sk, cookie);
+	int socket = socket_row(sk, cookie, 1);
 	__u32 cpu = bpf_get_smp_processor_id(), index;
 
 	if (socket < 0)
@@ -344,7 +344,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	row->used = 1;
 	if (sk)
-		socket_row(sk, cookie);
+		socket_row(sk, cookie, 0); /* without one, user space sees that the worker has no socket */
 	return index;
 }
 

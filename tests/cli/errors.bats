@@ -85,6 +85,25 @@ refused() { # STATUS TEXT ARGUMENT...
     "$check" --sent 100 "$BATS_TEST_TMPDIR/one"
 }
 
+@test "in a pid namespace the kernel's pids are not ours: one line" {
+    run unshare --pid --fork --mount-proc "$sockfair" run shared-accept -n 10
+    [ "$status" = 1 ]
+    assert_one_line "pid namespace"
+}
+
+@test "another server's sockets on the same port, at another address, are not ours" {
+    "$sockfair" run shared-accept --serve-only --port 18082 2>"$BATS_TEST_TMPDIR/says" >/dev/null &
+    pid=$!
+    until grep -q 'serving on' "$BATS_TEST_TMPDIR/says"; do sleep 0.05; kill -0 $pid; done
+    "$sockfair" run reuseport --bind ::1 --port 18082 -n 300 --json >"$BATS_TEST_TMPDIR/one" &
+    ours=$!
+    for i in {1..30}; do curl -s http://127.0.0.1:18082/ >/dev/null; done
+    wait $ours
+    kill -INT $pid
+    wait $pid
+    "$check" --sent 300 "$BATS_TEST_TMPDIR/one"
+}
+
 @test "io_uring disabled: the mode says so, the rest goes on, status 0" {
     before=$(cat /proc/sys/kernel/io_uring_disabled)
     echo 2 >/proc/sys/kernel/io_uring_disabled
@@ -93,6 +112,16 @@ refused() { # STATUS TEXT ARGUMENT...
     [ "$status" = 0 ]
     "$check" --allow-skip "$BATS_TEST_TMPDIR/two"
     jq -s -e '(.[0].workload.skipped | test("io_uring")) and .[1].workload.served == 100' "$BATS_TEST_TMPDIR/two"
+}
+
+@test "rows run out: what is not counted is lost by reason, to the last one" {
+    run env SOCKFAIR_ROWS=3 "$sockfair" run reuseport -n 800 --json -o "$BATS_TEST_TMPDIR/one"
+    [ "$status" = 1 ]
+    assert_one_line "lost"
+    # 3 of 8 sockets and threads have rows. Each connection of the others is missed twice: arriving and accepted.
+    jq -e '(.endpoints[0].sockets | map(.arrived) | add) as $arrived | (.endpoints[0].workers | map(.accepted) | add) as $accepted |
+           (.endpoints[0].sockets | map(select(.arrived > 0)) | length) == 3 and .lost.total == 1600 - $arrived - $accepted and
+           .workload.agrees == false' "$BATS_TEST_TMPDIR/one"
 }
 
 @test "Ctrl-C in the middle: the report of what was, status 0" {

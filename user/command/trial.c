@@ -21,7 +21,10 @@ static double now(void)
 /* The first trial attaches when the workers already sleep in accept(), as beside a server that runs. */
 static int observe(struct trials *t, const struct endpoint *endpoint, char *why, size_t size)
 {
-	const struct observer_options options = { .backend = t->backend, .netns = endpoint->netns, .by_port = true };
+	/* SOCKFAIR_ROWS: few rows, to see what happens when they run out. */
+	const char *rows = getenv("SOCKFAIR_ROWS");
+	const struct observer_options options = { .backend = t->backend, .netns = endpoint->netns, .by_port = true,
+						  .rows_max = rows ? strtoul(rows, NULL, 10) : 0 };
 	int err = 0;
 
 	if (t->observer)

@@ -161,20 +161,20 @@ static void unmap_array(void *memory, const struct bpf_map *map)
 		munmap(memory, (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map));
 }
 
-static int queue_fill(const struct bpf_map *queue)
+static int queue_fill(const struct bpf_map *queue, __u32 rows_max)
 {
-	for (__u32 i = 0, n = bpf_map__max_entries(queue); i < n; i++)
+	for (__u32 i = 0, n = bpf_map__max_entries(queue); i < n && (!rows_max || i < rows_max); i++)
 		if (bpf_map_update_elem(bpf_map__fd(queue), NULL, &i, BPF_ANY))
 			return -errno;
 	return 0;
 }
 
-static int rows_prepare(struct observer *o)
+static int rows_prepare(struct observer *o, __u32 rows_max)
 {
-	int err = queue_fill(o->bpf->maps.free_workers);
+	int err = queue_fill(o->bpf->maps.free_workers, rows_max);
 
 	if (!err)
-		err = queue_fill(o->bpf->maps.free_sockets);
+		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
 	o->workers = map_array(o->bpf->maps.workers);
 	o->sockets = map_array(o->bpf->maps.sockets);
 	o->arrivals = map_array(o->bpf->maps.arrivals);
@@ -232,7 +232,7 @@ static int backend_try(struct observer *o, const struct observer_options *option
 	configure(o, options);
 	err = load(o);
 	if (!err)
-		err = rows_prepare(o);
+		err = rows_prepare(o, options->rows_max);
 	if (!err)
 		err = attach(o);
 	if (!err && !probe_sees(&o->probe, b))
@@ -333,10 +333,16 @@ uint64_t observer_memory(const struct observer *o)
 	return total;
 }
 
+/* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an _again is the second of two. */
+static bool hook_spare(const char *program)
+{
+	/* Skipped late drops are nearly all buffers of others, freed while one of others was freed. */
+	return strstr(program, "accept_enter") || strstr(program, "_again") || strstr(program, "late_drop");
+}
+
 /*
  * Times that the kernel skipped one of our programs, since it was running on that CPU already (5.12 and newer say so; for kprobes and
- * tracepoints 6.7 and newer): at most so many events were not counted, as programs also run for what is not ours. Skipped entries to accept
- * are harmless, accept_grafted() has other ways to the listener; so are late drops of other kinds, nearly all that program sees.
+ * tracepoints 6.7 and newer): at most so many events were not counted, as programs also run for what is not ours.
  */
 static uint64_t runs_missed(const struct observer *o)
 {
@@ -346,8 +352,7 @@ static uint64_t runs_missed(const struct observer *o)
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
-		if (hook_used(o, i) && !strstr(hooks[i].program, "accept_enter") && !strstr(hooks[i].program, "late_drop") &&
-		    !strstr(hooks[i].program, "_again") &&
+		if (hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program) &&
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(hook_program(o, i)), &info, &size))
 			missed += info.recursion_misses;
 	}

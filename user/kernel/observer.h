@@ -19,6 +19,7 @@ struct observer_options {
 	bool by_port;            /* only the ports given to observer_watch_port() */
 	int family;              /* AF_INET, AF_INET6, or 0 */
 	int protocol;            /* IPPROTO_TCP, IPPROTO_UDP, or 0 */
+	uint32_t rows_max;       /* rows of threads, and of sockets; 0: all there is room for */
 };
 
 struct observer;
