@@ -16,6 +16,7 @@ CC ?= gcc
 CLANG ?= clang
 BUILD := .build
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+MAKEFLAGS += -j$(shell nproc)
 BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
 
 Q := $(if $(V),,@)
@@ -34,7 +35,6 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*
 
 .PHONY: all demo test check setup vmtest install bench clean unit
 .DELETE_ON_ERROR:
-.SECONDARY: $(BPF_OBJECTS) $(SKELETONS)
 all: sockfair
 
 sockfair: $(OBJECTS)
@@ -70,11 +70,15 @@ demo:
 	./sockfair run all
 
 # Unit tests: the pure parts under sanitizers, without root.
-PURE := $(wildcard user/model/*.c user/render/*.c)
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(PURE) user/render/schema.S
+SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
+$(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -MF $@.d -MT $@ \
-		-o $@ $< $(PURE) user/render/schema.S -lcmocka -ljansson -lgsl -lgslcblas -lm
+	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
+
+$(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(PURE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljansson -lgsl -lgslcblas -lm
 
 unit: $(UNITS)
 
@@ -102,3 +106,6 @@ install: sockfair
 
 clean:
 	rm -rf $(BUILD) sockfair
+
+# What is made on the way stays.
+.SECONDARY: $(BPF_OBJECTS) $(SKELETONS) $(PURE) $(patsubst tests/%.c,$(BUILD)/sanitized/tests/%.o,$(wildcard tests/unit/*.c))

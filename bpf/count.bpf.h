@@ -23,7 +23,7 @@ __u64 count_lost[COUNT_LOST_REASONS];
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
 
 struct thread_state {
-	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: its last child */
+	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: see accept_done() */
 	__u64 cookie; /* of the socket of `worker` */
 	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
 	__u32 worker; /* its last row */
@@ -606,23 +606,24 @@ static __always_inline void accept_grafted(struct sock *child)
 
 /*
  * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()), the kernel skips a program that was
- * preempted on the same CPU. So two run for each accept, and the second counts what the first was skipped for. Returns whether
- * the one that runs now has nothing to do. The mark is in the thread's state; without one, the second can't know, and says so.
+ * preempted on the same CPU. So two run for each accept, and the second does what the first was skipped for. Returns whether the
+ * one that runs now has nothing to do. The mark is in the thread's state; without one, the second can't know, and says so.
  */
-static __always_inline bool accept_done(struct sock *child, const bool again)
+static __always_inline bool accept_done(long ret, const bool again)
 {
 	struct thread_state *state = thread_state(true);
+	__u64 mark = 1ull << 32 | (__u32)ret;
 
 	if (!state) {
-		if (again)
+		if (again && ret >= 0)
 			lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 		return true;
 	}
 	if (!again) {
-		state->listener = (__u64)child;
+		state->listener = mark;
 		return false;
 	}
-	if (state->listener == (__u64)child) {
+	if (state->listener == mark) {
 		state->listener = 0;
 		return true;
 	}
@@ -641,7 +642,9 @@ static __always_inline void accept_returned(long ret, const bool again)
 	struct sock *sk, *listener, *child;
 	bool listens;
 
-	if (ret < 0 || !count_on || (config.protocol && config.protocol != IPPROTO_TCP))
+	if (!count_on || (config.accept_twice && accept_done(ret, again)))
+		return;
+	if (ret < 0 || (config.protocol && config.protocol != IPPROTO_TCP))
 		return;
 	task = bpf_get_current_task_btf();
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
@@ -650,8 +653,6 @@ static __always_inline void accept_returned(long ret, const bool again)
 	if (listens && !wanted(listener))
 		return;
 	child = socket_of_descriptor(task, ret);
-	if (config.accept_twice && accept_done(child, again))
-		return;
 	if (!child) {
 		/* Another thread closed it already. */
 		if (listens)

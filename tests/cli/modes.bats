@@ -11,6 +11,7 @@ teardown() { assert_clean; }
     [ "$(wc -l <"$BATS_TEST_TMPDIR/all")" = 12 ]
 }
 
+# bats test_tags=slow
 @test "all modes with processes instead of threads" {
     "$sockfair" run all --processes --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
     "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
@@ -18,12 +19,14 @@ teardown() { assert_clean; }
     [ "$(jq -s '.[1].endpoints[0].workers | map(.pid) | unique | length' "$BATS_TEST_TMPDIR/all")" = 8 ]
 }
 
+# bats test_tags=slow
 @test "all modes over IPv6" {
     "$sockfair" run all --bind ::1 --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
     "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
     [ "$(jq -r '.endpoints[0].address' "$BATS_TEST_TMPDIR/all" | sort -u)" = ::1 ]
 }
 
+# bats test_tags=slow
 @test "64 outstanding, 3 workers" {
     "$sockfair" run all -C 64 -w 3 --json -n 2000 -o "$BATS_TEST_TMPDIR/all"
     "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
@@ -36,6 +39,7 @@ teardown() { assert_clean; }
     "$check" --sent 500 "$BATS_TEST_TMPDIR/all"
 }
 
+# bats test_tags=slow
 @test "a full receive buffer: sent = delivered + dropped, as the socket's own drop counter says" {
     for address in 127.0.0.1 ::1; do
         "$sockfair" run udp-shared -w 2 -C 1024 --work 300 -n 8000 --bind $address --json -o "$BATS_TEST_TMPDIR/one"
@@ -45,6 +49,7 @@ teardown() { assert_clean; }
 }
 
 # Runs udp-shared with more datagrams under way than UDP may have memory for.
+# bats test_tags=slow
 @test "memory for UDP spent: drops after delivery was staged are seen too" {
     before=$(cat /proc/sys/net/ipv4/udp_mem)
     used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
@@ -71,12 +76,14 @@ teardown() { assert_clean; }
            .fairness.workers.verdict == "too-few"' "$BATS_TEST_TMPDIR/one"
 }
 
+# bats test_tags=slow
 @test "the slow worker of a reuseport group still gets its share" {
     "$sockfair" run reuseport --work 20 --slow-worker 1 -n 4000 --json -o "$BATS_TEST_TMPDIR/one"
     "$check" --sent 4000 "$BATS_TEST_TMPDIR/one"
     jq -e '.endpoints[0].workers[1].accepted > 350' "$BATS_TEST_TMPDIR/one"
 }
 
+# bats test_tags=slow
 @test "open loop, repeats, one worker, 256 workers" {
     "$sockfair" run shared-accept --rate 2000 -n 400 --repeat 2 --json >"$BATS_TEST_TMPDIR/all"
     "$sockfair" run reuseport -w 1 -n 400 --json >>"$BATS_TEST_TMPDIR/all"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
 # 20,000 connections in one, attached to blocked workers, overfull receive buffers, and the self-test. An emulated machine makes some
-# 600 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
+# 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
-n=${VM_REQUESTS:-2000}
+n=${VM_REQUESTS:-1000}
 dir=$(mktemp -d)
 tests=0
 
