@@ -40,7 +40,7 @@ struct {
 /* The same where tracing programs have no task storage (before 5.12). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, COUNT_WORKERS_MAX);
+	__uint(max_entries, COUNT_WORKERS_MAX / 2);
 	__type(key, __u32);
 	__type(value, struct thread_state);
 } state_by_tid SEC(".maps");
@@ -134,7 +134,9 @@ struct {
 
 static __always_inline void lost_add(enum count_lost reason, __u64 n)
 {
-	__sync_fetch_and_add(&count_lost[reason], n);
+	/* Adding a constant 0 would be compiled to an atomic OR, which 5.10 does not know. */
+	if (n)
+		__sync_fetch_and_add(&count_lost[reason], n);
 }
 
 static __always_inline struct stash *stash(void)
@@ -348,6 +350,15 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 	return index;
 }
 
+/* Only the thread itself comes here. */
+static __always_inline void row_add(__u32 index, __u64 n)
+{
+	struct count_worker *row = bpf_map_lookup_elem(&workers, &index);
+
+	if (row)
+		row->events += n;
+}
+
 /* The current thread took n events from the socket. sk: for a first description of the socket, may be NULL. */
 static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 {
@@ -381,13 +392,13 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 			state->cookie = cookie;
 		}
 	}
-	row = bpf_map_lookup_elem(&workers, &index);
-	if (!row)
+	if (!owner) {
+		row_add(index, n);
 		return;
-	if (owner)
+	}
+	row = bpf_map_lookup_elem(&workers, &index);
+	if (row)
 		__sync_fetch_and_add(&row->events_atomic, n);
-	else
-		row->events += n;
 }
 
 /* ---- TCP ---- */
@@ -638,9 +649,10 @@ static __always_inline bool accept_done(long ret, const bool again)
  */
 static __always_inline void accept_returned(long ret, const bool again)
 {
-	struct task_struct *task;
 	struct sock *sk, *listener, *child;
-	bool listens;
+	struct thread_state *state;
+	struct task_struct *task;
+	bool listens, known;
 
 	if (!count_on || (config.accept_twice && accept_done(ret, again)))
 		return;
@@ -649,8 +661,11 @@ static __always_inline void accept_returned(long ret, const bool again)
 	task = bpf_get_current_task_btf();
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
-	listens = sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener);
-	if (listens && !wanted(listener))
+	state = thread_state(false);
+	/* Mostly the thread's last listener again: it has passed the filter, its row is known. */
+	known = sk && state && state->cookie && state->epoch == count_epoch && state->cookie == socket_cookie(listener, NULL);
+	listens = known || (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
+	if (listens && !known && !wanted(listener))
 		return;
 	child = socket_of_descriptor(task, ret);
 	if (!child) {
@@ -661,7 +676,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 	}
 	child = TYPED(child, struct sock);
 	if (listens && child_fits(listener, child))
-		worker_add(listener, socket_cookie(listener, NULL), 1);
+		known ? row_add(state->worker, 1) : worker_add(listener, socket_cookie(listener, NULL), 1);
 	else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }

@@ -493,7 +493,9 @@ unsigned probe_sees(const struct probe *p, enum backend b)
 		if (!p->results[i].usable && p->results[i].error && !hooks[i].optional)
 			misses |= hooks[i].sees;
 	}
-	return sees & ~misses;
+	sees &= ~misses;
+	/* Without accepts there is nothing to show. */
+	return sees & SEES_TCP_ACCEPTED ? sees : 0;
 }
 
 size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max)
