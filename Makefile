@@ -7,7 +7,7 @@
 # make setup   installs what is missing (Debian 12 and newer; elsewhere prints the package names)
 # make vmtest KERNEL=6.1      the tests of one virtual machine: see tests/vm/kernels
 # make install PREFIX=/usr/local
-# make bench   costs and rates
+# make bench   what the programs cost per event, beside bpftrace
 # V=1 shows the commands.
 
 VERSION := 0.1.0
@@ -16,7 +16,11 @@ CC ?= gcc
 CLANG ?= clang
 BUILD := .build
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+# Loading BPF programs and virtual machines need root.
+SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
+endif
 BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
 
 Q := $(if $(V),,@)
@@ -67,7 +71,7 @@ setup:
 demo:
 	$(Q)tests/setup.sh build
 	$(Q)$(MAKE) --no-print-directory sockfair
-	./sockfair run all
+	$(SUDO) ./sockfair run all
 
 # Unit tests: the pure parts under sanitizers, without root.
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -85,20 +89,20 @@ unit: $(UNITS)
 check:
 	$(Q)tests/setup.sh check
 	$(Q)$(MAKE) --no-print-directory sockfair unit
-	$(Q)tests/run.sh quick
+	$(Q)$(SUDO) tests/run.sh quick
 
 test: setup
 	$(Q)$(MAKE) --no-print-directory sockfair unit
-	$(Q)tests/run.sh all
+	$(Q)$(SUDO) tests/run.sh all
 
 vmtest: setup
 	$(Q)$(MAKE) --no-print-directory sockfair
-	$(Q)tests/vm/run.sh $(KERNEL)
+	$(Q)$(SUDO) tests/vm/run.sh $(KERNEL)
 
 bench:
 	$(Q)tests/setup.sh bench
 	$(Q)$(MAKE) --no-print-directory sockfair
-	$(Q)tests/bench/run.sh
+	$(Q)$(SUDO) tests/bench/accept-cost.sh
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair

@@ -16,7 +16,7 @@ suite() { # NAME COMMAND...
             *'ok '*'# SKIP'* | *'ok '*'# skip'*) skipped=$((skipped + 1)); echo "$line" ;;
             ok\ * | *': ok '*) passed=$((passed + 1)); [ -z "${V:-}" ] || echo "$line" ;;
             not\ ok\ * | *': not ok '*) failed=$((failed + 1)); echo "$line" ;;
-            1..* | *': 1..'* | *' passed, '*' failed'*) ;;
+            '# ok - '* | 1..* | *': 1..'* | *' passed, '*' failed'*) ;;
             *) echo "$line" ;;
         esac
     done < <("$@" 2>&1; echo "status $?" >"$statuses")
