@@ -115,7 +115,7 @@ static void print_hooks(FILE *out, const struct probe *p, const struct text_styl
 
 			if (hooks[i].backend != b)
 				continue;
-			fprintf(out, "  %-10s %-28s %s%s%s\n", kinds[hooks[i].kind], hooks[i].target,
+			fprintf(out, "  %-10s %-32s %s%s%s\n", kinds[hooks[i].kind], hooks[i].target,
 				!style->colour ? "" : r->usable ? "\033[32m" : r->error ? "\033[31m" : "\033[2m",
 				r->usable ? "yes" : r->why, style->colour ? "\033[0m" : "");
 		}

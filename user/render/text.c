@@ -110,7 +110,7 @@ static void fairness_line(FILE *out, const char *what, const struct fairness *f,
 	if (f->unit == UNIT_FLOW && f->flows)
 		fprintf(out, "; per flow, %s flows", text_count(flows, f->flows));
 	if (f->verdict == VERDICT_TOO_FEW)
-		fprintf(out, "; needs %s", text_count(needed, f->needed));
+		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 	fputc('\n', out);
 }
 
@@ -178,8 +178,10 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 		fprintf(out, "  %6llu %8u %10s", (unsigned long long)s->cookie, s->inode, text_count(count, s->arrived));
 		if (udp)
 			fprintf(out, " %10s", text_count(count, s->dropped));
-		else
+		else if (s->queue_limit)
 			fprintf(out, " %9u", s->queue_limit);
+		else
+			fprintf(out, " %9s", "-"); /* not known: 0 would be a claim */
 		fprintf(out, " %6.1f%%  ", sum ? 100.0 * s->arrived / sum : 0.0);
 		bar(out, (double)s->arrived / most, style);
 		fputc('\n', out);
