@@ -32,6 +32,7 @@ teardown() { assert_clean; }
     "$check" --sent 2000 "$BATS_TEST_TMPDIR/all"
 }
 
+# bats test_tags=slow
 @test "workers blocked in accept before we attach lose nothing, in each mode on its own" {
     for mode in single-listener shared-accept reuseport io-uring udp-shared; do
         "$sockfair" run $mode --json -n 500 >>"$BATS_TEST_TMPDIR/all"
@@ -60,6 +61,7 @@ teardown() { assert_clean; }
     jq -e '.endpoints[0].sockets[0] | .dropped > 0 and .dropped == .drops' "$BATS_TEST_TMPDIR/one"
 }
 
+# bats test_tags=slow
 @test "who gets the work is what kernels do" {
     "$sockfair" run shared-accept shared-epoll-exclusive reuseport udp-reuseaddr --json -n 4000 -o "$BATS_TEST_TMPDIR/all"
     jq -s -e '
