@@ -8,34 +8,35 @@ n=${VM_REQUESTS:-1000}
 dir=$(mktemp -d)
 tests=0
 
-count_results() { # LABEL STATUS FILE OPTION...
-    local label=$1 status=$2 file=$3
+# Runs sockfair with OPTION... under a backend and prints a test line per document. On an emulated machine programs are preempted long enough
+# for the kernel to skip some: a result that says so (lost: runs_missed) is right, but no proof, and is tried once more.
+counted() { # BACKEND LABEL SENT OPTION...
+    local backend=$1 label=$2 sent=$3 try
     shift 3
-    [ "$status" = 0 ] || sed 's/^/# /' "$dir/errors"
-    tests/check_results.py --tap --label "$label " "$@" "$file" >"$dir/tap" 2>&1
+    for try in 1 2; do
+        ./sockfair run "$@" --json --backend "$backend" -o "$dir/out" 2>"$dir/errors" || sed 's/^/# /' "$dir/errors"
+        tests/check_results.py --tap --label "$label " ${sent:+--sent "$sent"} "$dir/out" >"$dir/tap" 2>&1 && break
+        [ $try = 2 ] || ! grep -q runs_missed "$dir/out" || { echo "# $label: runs were skipped, tried again"; continue; }
+        break
+    done
     cat "$dir/tap"
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
 }
 
 for backend in fentry kprobe tracepoint; do
-    ./sockfair run all --json -n "$n" --backend $backend -o "$dir/all" 2>"$dir/errors"
-    count_results "$backend" $? "$dir/all" --sent "$n"
-    ./sockfair run shared-accept -C 64 --json -n 20000 --backend $backend -o "$dir/one" 2>"$dir/errors"
-    count_results "$backend, 64 at once:" $? "$dir/one" --sent 20000
+    counted $backend $backend "$n" all -n "$n"
+    counted $backend "$backend, 64 at once:" 20000 shared-accept -C 64 -n 20000
     # Workers that were blocked in accept() before anything was attached, in each way of waiting.
     for mode in reuseport single-listener io-uring; do
-        ./sockfair run $mode --json -n 500 --processes --backend $backend -o "$dir/one" 2>"$dir/errors"
-        count_results "$backend, blocked before, processes:" $? "$dir/one" --sent 500
+        counted $backend "$backend, blocked before, processes:" 500 $mode -n 500 --processes
     done
     for address in 127.0.0.1 ::1; do
-        ./sockfair run udp-shared --json -n 3000 -w 2 -C 1024 --work 500 --bind $address --backend $backend -o "$dir/one" 2>"$dir/errors"
-        count_results "$backend, full receive buffer on $address:" $? "$dir/one" --sent 3000
+        counted $backend "$backend, full receive buffer on $address:" 3000 udp-shared -n 3000 -w 2 -C 1024 --work 500 --bind $address
     done
     udp_mem=$(cat /proc/sys/net/ipv4/udp_mem)
     used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
     echo "$used $((used + 20)) $((used + 40))" >/proc/sys/net/ipv4/udp_mem
-    ./sockfair run udp-shared --json -n 3000 -w 2 -C 1024 --work 500 --backend $backend -o "$dir/one" 2>"$dir/errors"
-    count_results "$backend, memory for UDP spent:" $? "$dir/one"
+    counted $backend "$backend, memory for UDP spent:" '' udp-shared -n 3000 -w 2 -C 1024 --work 500
     echo "$udp_mem" >/proc/sys/net/ipv4/udp_mem
     ./sockfair doctor --backend $backend >"$dir/doctor" 2>&1
     status=$?
