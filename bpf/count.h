@@ -36,7 +36,6 @@ struct count_config {
 	__u16 family;
 	__u16 protocol; /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
 	__u32 cpus; /* possible CPUs */
-	__u32 sockets_max;
 	__u8 by_port; /* only ports whose bit is set in count_ports */
 	__u8 has_task_storage; /* bpf_task_storage_get(): 5.11, in tracing programs 5.12 */
 	__u8 has_rdonly_cast; /* bpf_rdonly_cast(): 6.2 */
@@ -95,7 +94,7 @@ struct count_child {
 };
 
 #ifndef __bpf__
-_Static_assert(sizeof(struct count_config) == 24, "layout");
+_Static_assert(sizeof(struct count_config) == 20, "layout");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 64, "layout");
 _Static_assert(sizeof(struct count_socket) == 48, "layout");

@@ -34,7 +34,6 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define ENOMEM 12
-#define SOCK_STREAM 1
 #define PF_IO_WORKER 0x10      /* include/linux/sched.h: io-wq workers, and SQPOLL threads, since 5.12 */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -104,7 +103,6 @@ struct socket {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_rcvbuf;
-	u16 sk_type;
 	u16 sk_protocol;
 	u32 sk_max_ack_backlog;
 	u8 sk_shutdown;
@@ -135,11 +133,6 @@ struct udp_sock {
 /* 6.6 and older keep the flag as a bit field (f2921dd0bb ("udp: move udp->gro_enabled to udp->udp_flags"), 6.7). */
 struct udp_sock___bits {
 	__u8 gro_enabled : 1;
-};
-
-/* Only asked whether it exists: 6.18 and newer stage deliveries per NUMA node. */
-struct udp_prod_queue {
-	atomic_t rmem_alloc;
 };
 
 enum skb_drop_reason {

@@ -88,7 +88,6 @@ static void configure(struct observer *o, const struct observer_options *options
 		.family = options->family,
 		.protocol = options->protocol,
 		.cpus = o->cpus,
-		.sockets_max = o->sockets_max,
 		.by_port = options->by_port,
 		.has_task_storage = f->task_storage,
 		.has_rdonly_cast = f->rdonly_cast,
