@@ -29,7 +29,7 @@ say = $(if $(V),,@echo "  $(1)	$(2)";)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wno-format-truncation -Werror
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSOCKFAIR_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) -pthread -Ibpf -I$(BUILD) -MMD -MP
-LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -pthread
+LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -lncursesw -ltinfo -pthread
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(BPF_OBJECTS:.bpf.o=.skel.h)

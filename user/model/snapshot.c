@@ -17,6 +17,8 @@ void endpoint_free(struct endpoint *e)
 	free(e->sockets);
 	free(e->workers);
 	free(e->cpus);
+	free(e->holders);
+	free(e->findings);
 	*e = (struct endpoint){};
 }
 
@@ -52,11 +54,17 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->sockets = NULL;
 	to->workers = NULL;
 	to->cpus = NULL;
+	to->holders = NULL;
+	to->findings = NULL;
 	err = rows_copy(&to->sockets, from->sockets, from->socket_count, sizeof(*from->sockets));
 	if (!err)
 		err = rows_copy(&to->workers, from->workers, from->worker_count, sizeof(*from->workers));
 	if (!err)
 		err = rows_copy(&to->cpus, from->cpus, from->cpu_count, sizeof(*from->cpus));
+	if (!err)
+		err = rows_copy(&to->holders, from->holders, from->holder_count, sizeof(*from->holders));
+	if (!err)
+		err = rows_copy(&to->findings, from->findings, from->finding_count, sizeof(*from->findings));
 	if (err)
 		endpoint_free(to);
 	return err;
@@ -181,6 +189,8 @@ static struct worker_row worker_merged(const struct worker_row *kernel, const st
 		memcpy(row.comm, own->comm, sizeof(row.comm));
 	if (!row.cgroup[0])
 		memcpy(row.cgroup, own->cgroup, sizeof(row.cgroup));
+	if (!row.process[0])
+		memcpy(row.process, own->process, sizeof(row.process));
 	return row;
 }
 
@@ -457,16 +467,51 @@ void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrival
 	s->workload.agrees = check_agreement(s, own, arrivals_seen);
 }
 
+/*
+ * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to its socket and to who reads
+ * that. On a single socket each datagram wakes whom it likes.
+ */
+static enum fairness_unit unit_of(const struct endpoint *e)
+{
+	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
+}
+
+/*
+ * Which rows are bins. Rows that appeared or ended in the window lived for part of it, so a fair sharing owed them less: they are
+ * no bins while others lived through it. If none did, those that were there from the start are compared (a server that was
+ * stopped), else those that are there now (a server that was started). A workload's workers (those with a number) all live from before its
+ * first request to after its last.
+ */
+enum lifetime { LIVED_THROUGH, LIVED_FROM_START, LIVED_TO_END, LIVED_ANYHOW };
+
+static bool lived(enum lifetime least, bool appeared, bool ended)
+{
+	return least == LIVED_ANYHOW || (least == LIVED_THROUGH && !appeared && !ended) || (least == LIVED_FROM_START && !appeared) ||
+	       (least == LIVED_TO_END && !ended);
+}
+
+static enum lifetime sockets_lifetime(const struct endpoint *e)
+{
+	for (enum lifetime least = LIVED_THROUGH; least < LIVED_ANYHOW; least++)
+		for (size_t i = 0; i < e->socket_count; i++)
+			if (lived(least, e->sockets[i].appeared, e->sockets[i].ended))
+				return least;
+	return LIVED_ANYHOW;
+}
+
 static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double threshold)
 {
+	const enum lifetime least = sockets_lifetime(e);
 	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
+	size_t bins = 0;
 	int err;
 
 	if (!counts)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
-		counts[i] = e->sockets[i].arrived;
-	err = fairness_judge(&e->socket_fairness, counts, e->socket_count, unit, e->flows, threshold);
+		if (lived(least, e->sockets[i].appeared, e->sockets[i].ended))
+			counts[bins++] = e->sockets[i].arrived;
+	err = fairness_judge(&e->socket_fairness, counts, bins, unit, e->flows, threshold);
 	free(counts);
 	return err;
 }
@@ -484,41 +529,45 @@ static uint64_t share_of(const struct worker_row *row, enum share share)
 	return share == SHARE_ACCEPTED ? row->accepted : row->served;
 }
 
-/*
- * Threads that ended lived for part of the window only, so a fair sharing owed them less: they are no bins while others live
- * on. A workload's workers (those with a number) all live from before its first request to after its last.
- */
-static bool leaves_out_ended(const struct endpoint *e, enum share share)
+static enum lifetime workers_lifetime(const struct endpoint *e, enum share share)
 {
-	bool lives = false;
-
-	for (size_t i = 0; i < e->worker_count; i++) {
+	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].number >= 0)
-			return false;
-		lives |= has_share(&e->workers[i], share) && !e->workers[i].ended;
-	}
-	return lives;
+			return LIVED_ANYHOW;
+	for (enum lifetime least = LIVED_THROUGH; least < LIVED_ANYHOW; least++)
+		for (size_t i = 0; i < e->worker_count; i++)
+			if (has_share(&e->workers[i], share) && lived(least, e->workers[i].appeared, e->workers[i].ended))
+				return least;
+	return LIVED_ANYHOW;
 }
 
-/* Points rows[] at the workers that are bins, sorted by thread. Returns their number. */
-static size_t select_workers(const struct worker_row **rows, const struct endpoint *e, enum share share)
+static int compare_processes(const void *a, const void *b)
 {
-	const bool without_ended = leaves_out_ended(e, share);
+	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
+
+	return COMPARE(x->pid, y->pid);
+}
+
+/* Points rows[] at the workers that are bins, sorted by compare. Returns their number. */
+static size_t select_workers(const struct worker_row **rows, const struct endpoint *e, enum share share,
+			     int (*compare)(const void *, const void *))
+{
+	const enum lifetime least = workers_lifetime(e, share);
 	size_t count = 0;
 
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *row = &e->workers[i];
 
-		if (has_share(row, share) && !(row->ended && without_ended))
+		if (has_share(row, share) && lived(least, row->appeared, row->ended))
 			rows[count++] = row;
 	}
-	qsort(rows, count, sizeof(*rows), compare_threads);
+	qsort(rows, count, sizeof(*rows), compare);
 	return count;
 }
 
-/* Judges threads: the rows of one thread on several sockets are one bin. */
-static int judge_workers(struct fairness *f, const struct endpoint *e, enum share share, enum fairness_unit unit,
-			 double threshold)
+/* Judges threads or processes: the rows that compare as equal (one thread on several sockets) are one bin. */
+static int judge_workers(struct fairness *f, const struct endpoint *e, enum share share,
+			 int (*compare)(const void *, const void *), double threshold)
 {
 	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
 	uint64_t *counts = calloc(e->worker_count + 1, sizeof(*counts));
@@ -527,36 +576,39 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, enum shar
 
 	if (!rows || !counts)
 		goto out;
-	row_count = select_workers(rows, e, share);
+	row_count = select_workers(rows, e, share, compare);
 	for (size_t i = 0; i < row_count; i++) {
-		if (i == 0 || compare_threads(&rows[i - 1], &rows[i]))
+		if (i == 0 || compare(&rows[i - 1], &rows[i]))
 			bins++;
 		counts[bins - 1] += share_of(rows[i], share);
 	}
-	err = fairness_judge(f, counts, bins, unit, e->flows, threshold);
+	err = fairness_judge(f, counts, bins, unit_of(e), e->flows, threshold);
 out:
 	free(counts);
 	free(rows);
 	return err;
 }
 
-/*
- * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to its socket and to who reads
- * that. On a single socket each datagram wakes whom it likes.
- */
-static enum fairness_unit unit_of(const struct endpoint *e)
-{
-	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
-}
-
 int endpoint_judge(struct endpoint *e, double threshold)
 {
-	const enum fairness_unit unit = unit_of(e);
-	int err = judge_sockets(e, unit, threshold);
+	int err = judge_sockets(e, unit_of(e), threshold);
 
 	if (!err)
-		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, unit, threshold);
+		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, compare_threads, threshold);
 	if (!err)
-		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, unit, threshold);
+		err = judge_workers(&e->process_fairness, e, SHARE_ACCEPTED, compare_processes, threshold);
+	if (!err)
+		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, compare_threads, threshold);
 	return err;
+}
+
+uint64_t endpoint_events(const struct endpoint *e)
+{
+	uint64_t came = e->omitted.arrived + e->omitted.dropped, taken = e->omitted.accepted;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		came += e->sockets[i].arrived + e->sockets[i].dropped;
+		taken += e->sockets[i].accepted;
+	}
+	return came > taken ? came : taken;
 }

@@ -22,6 +22,9 @@ struct socket_row {
 	uint32_t inode;       /* as ss and /proc/PID/fd show it */
 	uint32_t uid;         /* owner */
 	bool reuseport;       /* SO_REUSEPORT is set */
+	uint64_t group;       /* SO_REUSEPORT group: the lowest cookie of its sockets; 0: none, or not known */
+	char device[16];      /* the network device it is bound to; "": none */
+	bool v6only;          /* IPv6: takes no IPv4 */
 	uint64_t arrived;     /* TCP: connections put into the accept queue. UDP: datagrams put into the receive queue */
 	uint64_t dropped;     /* UDP: datagrams that found no room. TCP: 0, see queue */
 	uint64_t accepted;    /* TCP: connections taken by accept. UDP: datagrams taken by a read. The sum of its workers */
@@ -29,6 +32,22 @@ struct socket_row {
 	bool queue_known;     /* queue_length and queue_limit were read */
 	uint32_t queue_length; /* TCP: connections waiting now. UDP: bytes */
 	uint32_t queue_limit;  /* TCP: backlog in force (N holds N + 1). UDP: SO_RCVBUF in bytes */
+	bool waiting_known;   /* `waiting` was read: an inventory was taken */
+	uint32_t waiting;     /* threads that waited on it (accept, poll, epoll, a read) when last looked at */
+	bool appeared;        /* it was made during the window: no bin of the fairness test */
+	bool ended;           /* it is closed */
+};
+
+/* A process that has a descriptor of the socket, whether it uses it or not. */
+struct holder_row {
+	uint64_t cookie;      /* of the socket */
+	int32_t pid;
+	int32_t pid_inside;   /* the same as its own pid namespace counts; equal to pid outside of containers */
+	int fd;               /* the lowest descriptor */
+	unsigned fds;         /* how many descriptors it has of that socket */
+	uint32_t uid;         /* of the process */
+	char process[16];     /* its name */
+	char cgroup[256];
 };
 
 /* One thread on one socket. */
@@ -37,14 +56,39 @@ struct worker_row {
 	int32_t pid;          /* process id (tgid) in the initial pid namespace */
 	int32_t tid;
 	uint64_t start_ns;    /* thread's start, CLOCK_BOOTTIME ns: tells a reused tid; 0: not known */
-	char comm[16];
+	int32_t pid_inside;   /* pid and tid as the thread's own pid namespace counts; 0: not known */
+	int32_t tid_inside;
+	char comm[16];        /* name of the thread */
+	char process[16];     /* name of the process; "": not known */
 	char cgroup[256];     /* path in the cgroup v2 tree; "" where unknown */
 	uint64_t cookie;      /* of its socket */
+	bool waits;           /* it waited on the socket when last looked at */
 	bool can_accept;      /* it waits on that socket or took from it: a bin of the fairness test */
 	uint64_t accepted;    /* TCP: accepts. UDP: datagrams received. As the kernel counted */
 	bool serves;          /* who serves is known (`served` is meaningful) and this one can serve */
 	uint64_t served;      /* requests this thread served */
+	bool appeared;        /* the thread began during the window: no bin of the fairness test */
 	bool ended;           /* the thread is gone */
+};
+
+/* Rows beyond the limit that are not listed, and what they counted. */
+struct omitted {
+	uint64_t sockets, workers;
+	uint64_t arrived, dropped, accepted;
+};
+
+/* Something that looks wrong, or is worth knowing: model/findings.h */
+struct evidence {
+	const char *name;     /* stable, e.g. "sockets" */
+	double number;
+};
+#define EVIDENCE_MAX 6
+struct finding {
+	const char *code;     /* stable, e.g. "group-split" */
+	char text[240];       /* one sentence with the figures and what to do about it */
+	uint64_t cookie;      /* of the socket that it is about; 0: of the endpoint */
+	struct evidence evidence[EVIDENCE_MAX];
+	size_t evidence_count;
 };
 
 struct cpu_row {
@@ -65,7 +109,13 @@ struct endpoint {
 	size_t worker_count;
 	struct cpu_row *cpus;        /* those with arrivals, ascending */
 	size_t cpu_count;
+	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */
+	size_t holder_count;
+	struct omitted omitted;
+	struct finding *findings;    /* by findings_fill() */
+	size_t finding_count;
 	struct fairness socket_fairness, worker_fairness, served_fairness; /* by endpoint_judge() */
+	struct fairness process_fairness; /* workers added up by process; for text, by endpoint_judge() */
 	bool served_known;           /* served_fairness means something */
 };
 
@@ -141,7 +191,19 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
  */
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
-/* Fills the three fairness results of an endpoint. threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM. */
+/*
+ * Fills the fairness results of an endpoint. Bins that lived for part of the window only are left out while others lived through it.
+ * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
+ */
 int endpoint_judge(struct endpoint *e, double threshold);
+
+/*
+ * What happened between two snapshots of one observer: the rows of `now` with the growth of their counts. Rows that had ended `before` are
+ * left out. Returns 0 or -ENOMEM; snapshot_free(out).
+ */
+int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before);
+
+/* Connections or datagrams that came to the endpoint (arrived, and for UDP dropped), or where those are not seen were taken. */
+uint64_t endpoint_events(const struct endpoint *e);
 
 #endif

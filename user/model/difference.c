@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happened between two snapshots. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot.h"
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int compare_endpoints(const void *a, const void *b)
+{
+	const struct endpoint *x = *(const struct endpoint *const *)a, *y = *(const struct endpoint *const *)b;
+
+	if (x->protocol != y->protocol)
+		return COMPARE(x->protocol, y->protocol);
+	if (x->netns != y->netns)
+		return COMPARE(x->netns, y->netns);
+	if (x->port != y->port)
+		return COMPARE(x->port, y->port);
+	if (x->family != y->family)
+		return COMPARE(x->family, y->family);
+	return memcmp(x->address, y->address, sizeof(x->address));
+}
+
+static int compare_sockets(const void *a, const void *b)
+{
+	const struct socket_row *x = *(const struct socket_row *const *)a, *y = *(const struct socket_row *const *)b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_workers(const void *a, const void *b)
+{
+	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+
+	if (x->cookie != y->cookie)
+		return COMPARE(x->cookie, y->cookie);
+	if (x->tid != y->tid)
+		return COMPARE(x->tid, y->tid);
+	return COMPARE(x->start_ns, y->start_ns);
+}
+
+static int compare_cpus(const void *a, const void *b)
+{
+	const struct cpu_row *x = *(const struct cpu_row *const *)a, *y = *(const struct cpu_row *const *)b;
+
+	return COMPARE(x->cpu, y->cpu);
+}
+
+/* Pointers to rows in order, to find a row of one snapshot in another. */
+struct order {
+	const void **rows;
+	size_t count;
+	int (*compare)(const void *, const void *);
+};
+
+static int order_make(struct order *o, const void *rows, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	*o = (struct order){ .rows = calloc(count + 1, sizeof(*o->rows)), .count = count, .compare = compare };
+	if (!o->rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		o->rows[i] = (const char *)rows + i * size;
+	qsort(o->rows, count, sizeof(*o->rows), compare);
+	return 0;
+}
+
+static const void *order_find(const struct order *o, const void *row)
+{
+	const void **found = o->rows ? bsearch(&row, o->rows, o->count, sizeof(*o->rows), o->compare) : NULL;
+
+	return found ? *found : NULL;
+}
+
+/* The drop counter of the kernel may have been read late for the earlier one. */
+static uint64_t growth(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
+{
+	struct order old;
+	size_t kept = 0;
+	int err = order_make(&old, before->sockets, before->socket_count, sizeof(*before->sockets), compare_sockets);
+
+	for (size_t i = 0; i < e->socket_count && !err; i++) {
+		struct socket_row row = e->sockets[i];
+		const struct socket_row *was = order_find(&old, &e->sockets[i]);
+
+		if (was && was->ended && row.arrived == was->arrived && row.accepted == was->accepted && row.dropped == was->dropped)
+			continue;
+		if (was) {
+			row.appeared = false;
+			row.arrived = growth(row.arrived, was->arrived);
+			row.dropped = growth(row.dropped, was->dropped);
+			row.accepted = growth(row.accepted, was->accepted);
+			row.drops = growth(row.drops, was->drops);
+		}
+		e->sockets[kept++] = row;
+	}
+	if (!err)
+		e->socket_count = kept;
+	free(old.rows);
+	return err;
+}
+
+static int subtract_workers(struct endpoint *e, const struct endpoint *before)
+{
+	struct order old;
+	size_t kept = 0;
+	int err = order_make(&old, before->workers, before->worker_count, sizeof(*before->workers), compare_workers);
+
+	for (size_t i = 0; i < e->worker_count && !err; i++) {
+		struct worker_row row = e->workers[i];
+		const struct worker_row *was = order_find(&old, &e->workers[i]);
+
+		if (was && was->ended && row.accepted == was->accepted)
+			continue;
+		if (was) {
+			row.appeared = false;
+			row.accepted = growth(row.accepted, was->accepted);
+			row.served = growth(row.served, was->served);
+		}
+		e->workers[kept++] = row;
+	}
+	if (!err)
+		e->worker_count = kept;
+	free(old.rows);
+	return err;
+}
+
+static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
+{
+	struct order old;
+	size_t kept = 0;
+	int err = order_make(&old, before->cpus, before->cpu_count, sizeof(*before->cpus), compare_cpus);
+
+	for (size_t i = 0; i < e->cpu_count && !err; i++) {
+		struct cpu_row row = e->cpus[i];
+		const struct cpu_row *was = order_find(&old, &e->cpus[i]);
+
+		row.arrived = growth(row.arrived, was ? was->arrived : 0);
+		if (row.arrived)
+			e->cpus[kept++] = row;
+	}
+	if (!err)
+		e->cpu_count = kept;
+	free(old.rows);
+	return err;
+}
+
+static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
+{
+	int err = subtract_sockets(e, before);
+
+	if (!err)
+		err = subtract_workers(e, before);
+	if (!err)
+		err = subtract_cpus(e, before);
+	e->omitted.sockets = growth(e->omitted.sockets, before->omitted.sockets);
+	e->omitted.workers = growth(e->omitted.workers, before->omitted.workers);
+	e->omitted.arrived = growth(e->omitted.arrived, before->omitted.arrived);
+	e->omitted.dropped = growth(e->omitted.dropped, before->omitted.dropped);
+	e->omitted.accepted = growth(e->omitted.accepted, before->omitted.accepted);
+	return err;
+}
+
+/* The reasons of `now` with their growth; those without any are left out. */
+static int subtract_lost(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
+{
+	out->lost = calloc(now->lost_count + 1, sizeof(*out->lost));
+	if (!out->lost)
+		return -ENOMEM;
+	for (size_t i = 0; i < now->lost_count; i++) {
+		struct lost_row row = now->lost[i];
+
+		for (size_t j = 0; j < before->lost_count; j++)
+			if (!strcmp(before->lost[j].reason, row.reason))
+				row.count = growth(row.count, before->lost[j].count);
+		if (row.count)
+			out->lost[out->lost_count++] = row;
+	}
+	return 0;
+}
+
+int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
+{
+	struct order old;
+	int err;
+
+	*out = *now;
+	out->final = false;
+	out->start_ms = before->start_ms + (int64_t)(before->seconds * 1000 + 0.5);
+	out->seconds = now->seconds - before->seconds;
+	out->lost = NULL;
+	out->lost_count = 0;
+	out->endpoint_count = 0;
+	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
+	err = order_make(&old, before->endpoints, before->endpoint_count, sizeof(*before->endpoints), compare_endpoints);
+	if (!out->endpoints)
+		err = -ENOMEM;
+	for (size_t i = 0; i < now->endpoint_count && !err; i++) {
+		const struct endpoint *from = &now->endpoints[i], *was;
+		struct endpoint *e = &out->endpoints[out->endpoint_count];
+
+		was = order_find(&old, from);
+		err = endpoint_copy(e, from);
+		if (err)
+			break;
+		out->endpoint_count++;
+		if (was)
+			err = subtract_endpoint(e, was);
+		/* All that it had was gone before. */
+		if (was && !e->socket_count && !e->worker_count && !endpoint_events(e)) {
+			endpoint_free(e);
+			out->endpoint_count--;
+		}
+	}
+	if (!err)
+		err = subtract_lost(out, now, before);
+	free(old.rows);
+	if (err)
+		snapshot_free(out);
+	return err;
+}
