@@ -606,9 +606,9 @@ uint64_t endpoint_events(const struct endpoint *e)
 {
 	uint64_t came = e->omitted.arrived + e->omitted.dropped, taken = e->omitted.accepted;
 
-	for (size_t i = 0; i < e->socket_count; i++) {
+	for (size_t i = 0; i < e->socket_count; i++)
 		came += e->sockets[i].arrived + e->sockets[i].dropped;
-		taken += e->sockets[i].accepted;
-	}
+	for (size_t i = 0; i < e->worker_count; i++)
+		taken += e->workers[i].accepted;
 	return came > taken ? came : taken;
 }
