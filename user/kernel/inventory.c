@@ -797,6 +797,71 @@ static void workers_end(struct ledger *l)
 	}
 }
 
+/* Those that sock_diag knows and no process holds: the kernel's own, or on their way from one process to another. */
+static int unheld_fill(const struct inventory *v, struct ledger *l, const struct sockdiag_row *rows, int count)
+{
+	const struct selection *want = &v->selection;
+	struct list unwanted = {}; /* held, but not asked for */
+	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0;
+
+	if (ignored < 0)
+		return ignored;
+	unwanted.count = ignored;
+	list_sort(&unwanted, sizeof(uint64_t), by_value);
+	for (int i = 0; i < count && !err; i++) {
+		const struct sockdiag_row *r = &rows[i];
+		struct ledger_socket *s;
+		bool made;
+
+		if (r->connected || selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
+		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
+		    list_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
+			continue;
+		s = ledger_socket(l, r->cookie, &made);
+		err = s ? 0 : -ENOMEM;
+		if (!s || !made)
+			continue;
+		s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+		s->family = r->family;
+		s->port = r->port;
+		s->netns = r->netns;
+		memcpy(s->address, r->address, sizeof(s->address));
+		s->row.inode = r->inode;
+		s->row.uid = r->uid;
+		s->row.queue_known = true;
+		s->row.queue_length = r->queue_length;
+		s->row.queue_limit = r->queue_limit;
+		s->drops_now = r->drops;
+	}
+	free(unwanted.rows);
+	return err;
+}
+
+int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
+{
+	struct sockdiag_row *live;
+	int count = sockdiag_dump_namespaces(&live, 0), err;
+
+	err = inventory_scan(v);
+	for (size_t i = 0; i < v->found.count && !err; i++) {
+		struct found *f = (struct found *)v->found.rows + i;
+
+		f->wanted &= !f->r.connected;
+		if (f->wanted)
+			err = socket_fill(v, l, f, i, 0);
+		if (f->wanted) /* the socket's own counter, since it was made */
+			ledger_find_socket(l, f->r.cookie)->drops_first = 0;
+	}
+	if (!err)
+		err = groups_name(v, l);
+	if (!err)
+		err = holders_fill(v, l);
+	if (!err)
+		err = unheld_fill(v, l, live, count);
+	free(live);
+	return err ? fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+}
+
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	const struct found *rows = v->found.rows;

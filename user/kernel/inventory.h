@@ -23,6 +23,12 @@ int inventory_scan(struct inventory *v);
  */
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
+/*
+ * A sample once, for a list: also of sockets that no process holds. UDP sockets that are connected are left out. Returns 0 or negative errno
+ * with `why`.
+ */
+int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size);
+
 /* Cookies of the sockets of the last sample that are asked for (wanted), or not; *cookies is to be freed. Returns how many, or -ENOMEM. */
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies);
 
