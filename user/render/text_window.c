@@ -56,27 +56,6 @@ struct view {
 	bool several_netns;
 };
 
-enum text_by text_by_default(const struct endpoint *e)
-{
-	const struct worker_row *first = NULL;
-	bool several = false;
-
-	/* process_fairness has a bin per process that lived through the window, worker_fairness one per thread. */
-	if (e->process_fairness.bins > 1)
-		return e->process_fairness.bins == e->worker_fairness.bins ? TEXT_BY_PROCESS : TEXT_BY_THREAD;
-	for (size_t i = 0; i < e->worker_count; i++) {
-		const struct worker_row *w = &e->workers[i];
-
-		if (!w->can_accept)
-			continue;
-		if (first && w->pid == first->pid && (w->tid != first->tid || w->start_ns != first->start_ns))
-			return TEXT_BY_THREAD;
-		several |= first && w->pid != first->pid;
-		first = first ? first : w;
-	}
-	return several ? TEXT_BY_PROCESS : TEXT_BY_THREAD;
-}
-
 static int compare_lines(const void *a, const void *b)
 {
 	const struct line *x = a, *y = b;
@@ -152,6 +131,23 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 		t->most = t->lines[i].count > t->most ? t->lines[i].count : t->most;
 	}
 	return true;
+}
+
+enum text_by text_by_default(const struct endpoint *e)
+{
+	enum text_by by = TEXT_BY_THREAD;
+	struct table threads;
+
+	if (!table_make(&threads, e, TEXT_BY_THREAD, false))
+		return by;
+	/* Lines are in order of pid: two threads of one process are neighbours. */
+	if (threads.count > 1)
+		by = TEXT_BY_PROCESS;
+	for (size_t i = 1; i < threads.count; i++)
+		if (threads.lines[i].pid == threads.lines[i - 1].pid)
+			by = TEXT_BY_THREAD;
+	free(threads.lines);
+	return by;
 }
 
 /* Fills the lines' counts since the start; what ended before the window goes to *ended and *their_count. */
