@@ -381,26 +381,39 @@ static void cgroup_of(char *buffer, const struct endpoint *e, const struct text_
 		text_cgroup(buffer, strcmp(first, "/") ? first : "", style->utf8);
 }
 
-static void port_heading(const struct view *v, const struct endpoint *e, const struct endpoint *all)
+/* What follows the address: ", netns 4026531840, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start" */
+static void heading_words(FILE *to, const struct view *v, const struct endpoint *e, const struct endpoint *all)
 {
 	const char *unit = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
 	const uint64_t events = endpoint_events(e);
-	char address[TEXT_ADDRESS_SIZE], cgroup[TEXT_CGROUP_SIZE], number[TEXT_COUNT_SIZE];
+	char cgroup[TEXT_CGROUP_SIZE], number[TEXT_COUNT_SIZE];
 
-	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), text_address(address, e),
-		text_paint(v->style, TEXT_PLAIN));
 	if (v->several_netns)
-		fprintf(v->out, ", netns %" PRIu32, e->netns);
+		fprintf(to, ", netns %" PRIu32, e->netns);
 	cgroup_of(cgroup, e, v->style);
-	fprintf(v->out, "%s%s: ", *cgroup ? ", " : "", cgroup);
+	fprintf(to, "%s%s: ", *cgroup ? ", " : "", cgroup);
 	if (events)
-		fprintf(v->out, "%s %s/s", rate(number, events, v->window->seconds), unit);
+		fprintf(to, "%s %s/s", rate(number, events, v->window->seconds), unit);
 	else
-		fprintf(v->out, "no %s", unit);
+		fprintf(to, "no %s", unit);
 	if (!v->total)
-		fprintf(v->out, ", %s in all", text_count(number, events));
+		fprintf(to, ", %s in all", text_count(number, events));
 	else if (all)
-		fprintf(v->out, ", %s since the start", text_count(number, endpoint_events(all)));
+		fprintf(to, ", %s since the start", text_count(number, endpoint_events(all)));
+}
+
+static void port_heading(const struct view *v, const struct endpoint *e, const struct endpoint *all)
+{
+	char address[TEXT_ADDRESS_SIZE], words[512] = "";
+	FILE *memory = fmemopen(words, sizeof(words), "w");
+
+	if (memory) {
+		heading_words(memory, v, e, all);
+		fclose(memory);
+	}
+	text_address(address, e);
+	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), address, text_paint(v->style, TEXT_PLAIN));
+	text_wrapped(v->out, words, 4 + text_width(address), 4, v->style);
 	fputc('\n', v->out);
 }
 
