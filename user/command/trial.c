@@ -136,7 +136,7 @@ static int skipped(struct snapshot *s, const struct workload_options *options, c
 int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s, char *why, size_t why_size)
 {
 	struct workload *w;
-	char address[64];
+	char address[TEXT_ADDRESS_SIZE];
 	int err = workload_start(&w, options, why, why_size);
 
 	memset(s, 0, sizeof(*s));

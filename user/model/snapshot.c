@@ -91,6 +91,32 @@ struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like)
 	return NULL;
 }
 
+/* The index of the first holder of this cookie or a higher one. */
+static size_t holders_from(const struct endpoint *e, uint64_t cookie)
+{
+	size_t low = 0, high = e->holder_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (e->holders[middle].cookie < cookie)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count)
+{
+	size_t from = holders_from(e, cookie), end = from;
+
+	while (end < e->holder_count && e->holders[end].cookie == cookie)
+		end++;
+	*count = end - from;
+	return e->holders + from;
+}
+
 /*
  * Rows sorted by their identity, to find a row of one account in another without comparing each with each. The rows themselves
  * stay in the server's order.

@@ -177,6 +177,9 @@ uint64_t snapshot_lost(const struct snapshot *s);
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
 
+/* The holders of a socket, one after the other, and their number; *count 0 (and any pointer) if none is known. */
+const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count);
+
 /*
  * Adds what a server knows of itself to what the kernel counted: rows for sockets and workers that got nothing, the workers'
  * numbers, which of them can accept, and `served`. `own` has the server's sockets and workers; its counts of accepts are not used.
