@@ -121,15 +121,21 @@ static void cell_inode(char *out, int width, const struct row *r, const struct v
 		strcpy(out, "-");
 }
 
-/* "3/4096"; not known: 0 would be a claim */
+/* "3/4096", "213k/213k"; not known: 0 would be a claim */
 static void cell_queue(char *out, int width, const struct row *r, const struct view *v)
 {
-	(void)width;
+	char length[CELL_SIZE], limit[CELL_SIZE];
+
 	(void)v;
-	if (r->socket && r->socket->queue_known && !r->ended)
-		snprintf(out, CELL_SIZE, "%" PRIu32 "/%" PRIu32, r->socket->queue_length, r->socket->queue_limit);
-	else
+	if (!r->socket || !r->socket->queue_known || r->ended) {
 		strcpy(out, "-");
+		return;
+	}
+	if (snprintf(out, CELL_SIZE, "%" PRIu32 "/%" PRIu32, r->socket->queue_length, r->socket->queue_limit) <= width)
+		return;
+	count_text(length, (width - 1) / 2, r->socket->queue_length);
+	count_text(limit, (width - 1) / 2, r->socket->queue_limit);
+	snprintf(out, CELL_SIZE, "%.100s/%.100s", length, limit);
 }
 
 static void cell_waits(char *out, int width, const struct row *r, const struct view *v)
@@ -267,7 +273,7 @@ static void cell_holders(char *out, int width, const struct row *r, const struct
 
 static const char *verdict_word(enum verdict v)
 {
-	return v == VERDICT_TOO_FEW ? "too few" : v == VERDICT_FLOWS_UNKNOWN ? "flows?" : v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
+	return v == VERDICT_TOO_FEW ? "too few" : v == VERDICT_FLOWS_UNKNOWN ? "flows?" : verdict_name(v);
 }
 
 static const struct fairness none = { .cv = NAN, .cv_expected = NAN, .max_over_mean = NAN };
@@ -289,7 +295,10 @@ static const struct fairness *workers_of(const struct row *r, const struct view 
 /* "8 uneven" */
 static void fairness_cell(char *out, const struct fairness *f)
 {
-	snprintf(out, CELL_SIZE, "%zu %s", f->bins, verdict_word(f->verdict));
+	if (f->verdict == VERDICT_NOT_APPLICABLE)
+		snprintf(out, CELL_SIZE, "%zu", f->bins);
+	else
+		snprintf(out, CELL_SIZE, "%zu %s", f->bins, verdict_word(f->verdict));
 }
 
 static void cell_sockets_verdict(char *out, int width, const struct row *r, const struct view *v)

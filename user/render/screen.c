@@ -126,7 +126,7 @@ static const struct {
 	{ 'q', 0, press_quit, "q, Ctrl-C", "q quit", "quit" },
 	{ 'h', 0, press_help, "h, ?", "h help", "this help, and back" },
 	{ '?', 0, press_help, NULL, NULL, NULL },
-	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs", "ports, sockets, workers (threads), processes; also Tab and left, right" },
+	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs", "ports, sockets, workers (threads), processes; also Tab, arrows" },
 	{ '2', TAB_SOCKETS, press_tab, NULL, NULL, NULL },
 	{ '3', TAB_WORKERS, press_tab, NULL, NULL, NULL },
 	{ '4', TAB_PROCESSES, press_tab, NULL, NULL, NULL },
@@ -141,14 +141,14 @@ static const struct {
 	{ SCREEN_PAGE_DOWN, 1, press_page, NULL, NULL, NULL },
 	{ SCREEN_HOME, -FAR, press_move, NULL, NULL, NULL },
 	{ SCREEN_END, FAR, press_move, NULL, NULL, NULL },
-	{ SCREEN_ENTER, 0, press_enter, "Enter", "Enter this port", "only the port under the cursor" },
-	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all ports", "back to all ports; also Backspace" },
+	{ SCREEN_ENTER, 0, press_enter, "Enter", "Enter open", "only the port under the cursor" },
+	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all", "back to all ports; also Backspace" },
 	{ 's', 0, press_sort, "s, S", "s sort", "sort by the next column; S: the other way round" },
 	{ 'S', 0, press_reverse, NULL, NULL, NULL },
-	{ 't', 0, press_recent, "t", "t since start/interval", "shares and verdicts since the start, or of the last interval" },
+	{ 't', 0, press_recent, "t", "t interval", "shares and verdicts since the start, or of the last interval" },
 	{ 'f', 0, press_freeze, "f, space", "f freeze", "keep this picture, and go on; counting never stops" },
 	{ ' ', 0, press_freeze, NULL, NULL, NULL },
-	{ 'z', 0, press_reset, "z, r", "z from zero", "begin counting anew" },
+	{ 'z', 0, press_reset, "z, r", "z reset", "begin counting anew" },
 	{ 'r', 0, press_reset, NULL, NULL, NULL },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -222,14 +222,14 @@ static void duration_text(char *out, double seconds)
 }
 
 /*
- * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, since 1:02:03, interval 1 s      FROZEN
+ * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:03, every 1 s      FROZEN
  */
 static void header(struct grid *g, int row, const struct view *v, const struct screen_state *state)
 {
 	char text[CELL_SIZE], length[64];
 
 	duration_text(length, v->total->seconds);
-	snprintf(text, sizeof(text), "kernel %.64s, %s, since %s, interval %.3g s", v->total->release,
+	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.3g s", v->total->release,
 		 v->total->backend ? v->total->backend : "no backend", length, v->interval->seconds > 0 ? v->interval->seconds : 0.0);
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, "sockfair watch");
 	grid_put(g, row, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
@@ -277,7 +277,8 @@ static void footer(struct grid *g, int row, const struct screen_state *state)
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		const bool here = keys[i].key == SCREEN_ENTER ? state->tab == TAB_PORTS && !state->help :
 				  keys[i].key == SCREEN_BACK ? state->selected || state->help : true;
-		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back" : keys[i].brief;
+		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back" :
+				    keys[i].key == 't' && state->recent ? "t since start" : keys[i].brief;
 
 		if (!brief || !here || column + grid_width(g, brief) > g->columns)
 			continue;
@@ -290,6 +291,14 @@ static void footer(struct grid *g, int row, const struct screen_state *state)
 static bool shown(const struct grid *g, const struct column *c)
 {
 	return g->columns >= c->from;
+}
+
+static bool shown_title(const struct grid *g, const struct columns *c, const char *title)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (!strcmp(c->column[i].title, title))
+			return shown(g, &c->column[i]);
+	return false;
 }
 
 /* What the columns of a fixed width leave to the one without. */
@@ -333,7 +342,9 @@ static void cells(struct grid *g, int row, const struct row *r, const struct vie
 
 		if (!shown(g, one))
 			continue;
-		if (one->text) {
+		if (!one->text && r->ended && !shown_title(g, c, "state") && !shown_title(g, c, "waits")) {
+			grid_put(g, row, column, width, ALIGN_LEFT, attribute, "ended");
+		} else if (one->text) {
 			one->text(text, width, r, v);
 			grid_put(g, row, column, width, one->align, attribute, text);
 		} else {
@@ -349,7 +360,7 @@ static const char *verdict_words(const struct fairness *f)
 {
 	switch (f->verdict) {
 	case VERDICT_TOO_FEW:
-		return "too few to tell";
+		return "too few";
 	case VERDICT_FLOWS_UNKNOWN:
 		return "flows unknown";
 	case VERDICT_NOT_APPLICABLE:
@@ -360,25 +371,28 @@ static const char *verdict_words(const struct fairness *f)
 }
 
 /*
- *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02x the mean, 0 of 8 idle
+ *   workers   uneven: CV 1.640 (fair hash 0.019), busiest 5.02x mean, 0 of 8 idle
+ *
+ * With 80 columns it just fits; what more there is to say needs more.
  */
 static void verdict_line(struct list *l, const char *what, const struct fairness *f)
 {
-	int row = list_row(l), column = 12, used = 0;
-	char text[CELL_SIZE] = "", needed[TEXT_COUNT_SIZE];
+	const int row = list_row(l), columns = l->grid->columns;
+	int column = 12, used;
+	char text[CELL_SIZE], needed[TEXT_COUNT_SIZE], more[64];
 
 	grid_put(l->grid, row, 2, column - 2, ALIGN_LEFT, ATTRIBUTE_NORMAL, what);
-	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, verdict_attribute(f->verdict), verdict_words(f));
+	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, verdict_attribute(f->verdict), verdict_words(f));
 	if (f->verdict == VERDICT_NOT_APPLICABLE)
 		return;
-	used = snprintf(text, sizeof(text), ": CV %.3f", f->cv);
+	used = sprintf(text, ": CV %.3f", f->cv);
 	if (!isnan(f->cv_expected))
-		used += snprintf(text + used, sizeof(text) - used, " (fair hash %.3f)", f->cv_expected);
-	used += snprintf(text + used, sizeof(text) - used, ", busiest %.2fx mean, %zu of %zu idle", f->max_over_mean, f->idle, f->bins);
-	if (f->verdict == VERDICT_TOO_FEW)
-		snprintf(text + used, sizeof(text) - used, "; needs %s %s", text_count(needed, f->needed),
-			 f->unit == UNIT_FLOW ? "flows" : "events");
-	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+		used += sprintf(text + used, " (fair%s %.3f)", columns < 90 ? "" : " hash", f->cv_expected);
+	used += sprintf(text + used, ", busiest %.2fx mean, %zu of %zu idle", f->max_over_mean, f->idle, f->bins);
+	snprintf(more, sizeof(more), "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
+	if (f->verdict == VERDICT_TOO_FEW && column + used + (int)strlen(more) <= columns)
+		strcpy(text + used, more);
+	grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 
 static void findings(struct list *l, const struct endpoint *e)
@@ -392,7 +406,7 @@ static void findings(struct list *l, const struct endpoint *e)
 }
 
 /*
- * tcp 0.0.0.0:8080  1,234/s, 12,345 since start
+ * tcp 0.0.0.0:8080  1,234/s, 12,345 since start  ! 1 finding
  */
 static void port_heading(struct list *l, const struct row *port, const struct view *v)
 {
@@ -402,9 +416,12 @@ static void port_heading(struct list *l, const struct row *port, const struct vi
 	port_name(text, port->total, v);
 	column = grid_put(l->grid, row, 0, l->grid->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, text) + 2;
 	rate_text(rate, TEXT_COUNT_SIZE, port->recent, v->interval->seconds);
-	snprintf(text, sizeof(text), "%.32s/s, %s since start%s", rate, text_count(count, port->count),
-		 v->tab != TAB_PORTS && port->total->finding_count ? "  !" : "");
-	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate, text_count(count, port->count));
+	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text) + 2;
+	if (v->tab == TAB_PORTS || !port->total->finding_count)
+		return;
+	snprintf(text, sizeof(text), "! %zu finding%s", port->total->finding_count, port->total->finding_count > 1 ? "s" : "");
+	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_YELLOW, text);
 }
 
 /* Under the list of ports: what there is to say of the one under the cursor. */
