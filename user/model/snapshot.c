@@ -70,6 +70,31 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	return err;
 }
 
+int snapshot_copy(struct snapshot *to, const struct snapshot *from)
+{
+	int err = 0;
+
+	*to = *from;
+	to->lost_count = 0;
+	to->lost = NULL;
+	to->endpoint_count = 0;
+	to->endpoints = calloc(from->endpoint_count + 1, sizeof(*to->endpoints));
+	if (!to->endpoints)
+		err = -ENOMEM;
+	for (size_t i = 0; i < from->endpoint_count && !err; i++) {
+		err = endpoint_copy(&to->endpoints[i], &from->endpoints[i]);
+		if (!err)
+			to->endpoint_count++;
+	}
+	if (!err)
+		err = rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
+	if (!err)
+		to->lost_count = from->lost_count;
+	else
+		snapshot_free(to);
+	return err;
+}
+
 uint64_t snapshot_lost(const struct snapshot *s)
 {
 	uint64_t sum = 0;

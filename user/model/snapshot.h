@@ -171,6 +171,9 @@ void endpoint_free(struct endpoint *e);
 /* Copies an endpoint with its rows. Returns 0 or -ENOMEM. */
 int endpoint_copy(struct endpoint *to, const struct endpoint *from);
 
+/* Copies a snapshot with its endpoints. Returns 0 or -ENOMEM; snapshot_free(to). */
+int snapshot_copy(struct snapshot *to, const struct snapshot *from);
+
 /* Sum of the lost rows. */
 uint64_t snapshot_lost(const struct snapshot *s);
 
