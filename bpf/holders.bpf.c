@@ -16,6 +16,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
+const volatile __u8 has_loop; /* bpf_loop(): 5.17 */
 __u32 scan; /* number of the present scan */
 
 /* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
@@ -61,10 +62,12 @@ static __always_inline struct task_struct *ring_task(struct io_kiocb *req)
 /*
  * The task or the epoll that an entry of wait queue `head` stands for; 0: none that we know. accept() and reads sleep with an
  * entry on their own stack; poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and io_uring lie in
- * objects that name the queue they are in.
+ * objects that name the queue they are in. A global function, with addresses as numbers: so the verifier walks it once, not for each waiter.
  */
-static __always_inline __u64 waiter_of(struct wait_queue_entry *entry, struct wait_queue_head *head)
+__noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 {
+	struct wait_queue_entry *entry = (void *)entry_address;
+	struct wait_queue_head *head = (void *)head_address;
 	void *private = BPF_CORE_READ(entry, private);
 	struct eppoll_entry *epoll = CONTAINER(entry, struct eppoll_entry, wait);
 	struct task_struct *task;
@@ -88,23 +91,44 @@ static __always_inline __u64 waiter_of(struct wait_queue_entry *entry, struct wa
 	return 0;
 }
 
-/* Writes a record per waiter of the queue. Returns whether one found no room: the kernel then asks for the same file again. */
-static __noinline int waiters_write(struct seq_file *seq, struct wait_queue_head *head)
+struct walk {
+	struct seq_file *seq;
+	struct wait_queue_head *head;
+	struct list_head *first, *at;
+	int failed;
+};
+
+/* Writes a record for one entry. Returns 1 at the end. */
+static long waiter_write(__u32 i, struct walk *w)
 {
 	struct holders_node_record record = { .kind = HOLDERS_WAITER };
-	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head);
-	struct list_head *at = BPF_CORE_READ(first, next);
-	int failed = 0;
+	struct list_head *at = w->at;
 
-	for (int i = 0; i < HOLDERS_WAITERS_MAX; i++) {
-		if (!at || at == first)
-			break;
-		record.node = waiter_of(CONTAINER(at, struct wait_queue_entry, entry), head);
-		if (record.node && bpf_seq_write(seq, &record, sizeof(record)))
-			failed = 1;
-		at = BPF_CORE_READ(at, next);
+	if (!at || at == w->first)
+		return 1;
+	record.node = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	if (record.node && bpf_seq_write(w->seq, &record, sizeof(record))) {
+		w->failed = 1;
+		return 1;
 	}
-	return failed;
+	w->at = BPF_CORE_READ(at, next);
+	return 0;
+}
+
+/* Writes a record per waiter of the queue. Returns whether one found no room: the kernel then asks for the same file again. */
+static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head)
+{
+	/* BPF_CORE_READ would take the fields of `walk` for kernel fields: hence plain variables. */
+	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head), *at = BPF_CORE_READ(first, next);
+	struct walk w = { .seq = seq, .head = head, .first = first, .at = at };
+
+	if (has_loop) {
+		bpf_loop(HOLDERS_WAITERS_MAX, waiter_write, &w, 0);
+		return w.failed;
+	}
+	for (int i = 0; i < HOLDERS_WAITERS_OLD && !waiter_write(i, &w); i++)
+		;
+	return w.failed;
 }
 
 /* The socket of a file, or NULL. Without the helper (before 5.11): only a socket points back to its file. */

@@ -209,6 +209,7 @@ int inventory_open(struct inventory **out, const struct selection *selection, ch
 		goto out;
 	}
 	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
+	v->bpf->rodata->has_loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1;
 	err = holders_bpf__load(v->bpf);
 	if (!err)
 		err = attach(v->bpf->progs.list_sockets, &v->sockets_link);
