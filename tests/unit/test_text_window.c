@@ -85,8 +85,8 @@ static void an_interval_at_80_columns(void **state)
 	fixture_init(&f);
 	assert_text(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 16,138 since\n"
-		    "    the start\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
 		    "  process                      /s  accepted since start   share\n"
 		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
 		    "  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
@@ -106,8 +106,8 @@ static void by_socket(void **state)
 	fixture_init(&f);
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 16,138 since\n"
-		    "    the start\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
 		    "  socket/inode         /s   arrived since start       queue  drops   share\n"
 		    "  17/301            2,000     2,000      16,138       3/511      0  100.0%  ####\n"
 		    "  sockets  nothing to compare: only one\n"
