@@ -273,7 +273,9 @@ int list_sockets(struct bpf_iter__task_file *ctx)
 	if (protocol == IPPROTO_UDP ? !BPF_CORE_READ(sk, __sk_common.skc_num) :
 	    (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
 		return 0;
-	bpf_map_update_elem(&processes, &pid, &now, BPF_ANY);
+	in_scan = bpf_map_lookup_elem(&processes, &pid);
+	if (!in_scan || *in_scan != now)
+		bpf_map_update_elem(&processes, &pid, &now, BPF_ANY);
 	node = (__u64)sk;
 	in_scan = bpf_map_lookup_elem(&listed, &node);
 	first = !in_scan || *in_scan != now;

@@ -14,7 +14,9 @@
 #include "filter.h"
 #include "live.h"
 
+#define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
 #define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
+#define SCAN_SHARE 0.02     /* of a core at most, for looking at it while work arrives: with many thousand sockets it is looked at less often */
 
 struct watch_options {
 	struct selection selection;
@@ -38,6 +40,7 @@ struct watch {
 	struct snapshot before;  /* the total at the last interval's end */
 	bool has_base, has_before;
 	double started, scanned; /* CLOCK_MONOTONIC */
+	double scan_cost;        /* CPU seconds that the last look took */
 	bool uneven;
 	char filter[512];
 };
@@ -125,10 +128,11 @@ static int judge(struct snapshot *s, double threshold)
 }
 
 /* All since the start, or since the last reset. */
-static int read_total(struct watch *w, struct snapshot *total)
+static int read_total(struct watch *w, struct snapshot *total, bool final)
 {
+	const bool quiet = observer_found(w->observer, 0) <= QUIET_MAX || (final && w->o->json);
 	struct snapshot all;
-	int err = observer_read(w->observer, w->has_base ? &all : total, true);
+	int err = observer_read(w->observer, w->has_base ? &all : total, quiet);
 
 	if (err || !w->has_base)
 		return err;
@@ -137,14 +141,24 @@ static int read_total(struct watch *w, struct snapshot *total)
 	return err;
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 static int scan(struct watch *w, bool always)
 {
-	int err = 0;
+	const double since = now() - w->scanned, before = cpu_seconds();
+	int err;
 
-	if (observer_active(w->observer) || always || now() - w->scanned >= SCAN_IDLE_SECONDS) {
-		err = observer_scan(w->observer);
-		w->scanned = now();
-	}
+	if (!always && since < SCAN_IDLE_SECONDS && (!observer_active(w->observer) || since < w->scan_cost / SCAN_SHARE))
+		return 0;
+	err = observer_scan(w->observer);
+	w->scanned = now();
+	w->scan_cost = cpu_seconds() - before;
 	return err;
 }
 
@@ -170,7 +184,7 @@ static int interval_end(struct watch *w)
 	int err = scan(w, false);
 
 	if (!err)
-		err = read_total(w, &total);
+		err = read_total(w, &total, false);
 	if (!err)
 		err = snapshot_difference(&interval, &total, &w->before);
 	if (!err)
@@ -193,7 +207,7 @@ static int interval_end(struct watch *w)
 static int reset(struct watch *w)
 {
 	struct snapshot all;
-	int err = observer_read(w->observer, &all, true);
+	int err = observer_read(w->observer, &all, observer_found(w->observer, 0) <= QUIET_MAX);
 
 	if (err)
 		return err;
@@ -201,7 +215,7 @@ static int reset(struct watch *w)
 	snapshot_free(&w->before);
 	w->base = all;
 	w->has_base = true;
-	return read_total(w, &w->before);
+	return read_total(w, &w->before, false);
 }
 
 static int window_end(struct watch *w)
@@ -210,7 +224,7 @@ static int window_end(struct watch *w)
 	int err = scan(w, true);
 
 	if (!err)
-		err = read_total(w, &total);
+		err = read_total(w, &total, true);
 	if (!err)
 		err = judge(&total, w->o->threshold);
 	for (size_t i = 0; i < total.endpoint_count && !err; i++)
@@ -300,7 +314,7 @@ static int watch_begin(struct watch *w)
 	err = observer_start(w->observer);
 	w->started = w->scanned = now();
 	if (!err)
-		err = read_total(w, &w->before);
+		err = read_total(w, &w->before, false);
 	if (err)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
 	say_what_is_watched(w, missing, sizeof(missing));

@@ -620,6 +620,7 @@ static void socket_describe(const struct inventory *v, struct ledger_socket *s, 
 	s->row.inode = r->inode;
 	s->row.uid = r->uid;
 	s->row.reuseport = r->reuseport;
+	s->row.group = 0; /* groups_name() */
 	s->row.v6only = r->v6only;
 	s->row.queue_known = true;
 	s->row.queue_length = r->length;
@@ -656,11 +657,10 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 	list_sort(&groups, sizeof(struct edge), edges_in_order);
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct edge key = { .node = rows[i].r.group };
-		struct ledger_socket *s = rows[i].wanted ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
-		size_t first = list_first(&groups, sizeof(key), &key, edges_by_node);
+		struct ledger_socket *s = rows[i].wanted && key.node ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
 		if (s)
-			s->row.group = key.node && first < groups.count ? ((struct edge *)groups.rows)[first].waiter : 0;
+			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key), &key, edges_by_node)].waiter;
 	}
 	free(groups.rows);
 	return 0;
@@ -701,6 +701,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l)
 	struct list out = {};
 	size_t at = 0;
 
+	ledger_hold(l, NULL, 0);
 	for (size_t i = 0; i < v->holders.count; i++) {
 		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
 		const struct thread *t;

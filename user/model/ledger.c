@@ -546,7 +546,7 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 
 static struct omitted omitted_of(const struct ledger *l, const struct ledger_socket *s)
 {
-	struct folded key = { .key = *s }, *found = rows_find(&l->folded, &key);
+	struct folded key = { .key = *s }, *found = l->folded.count ? rows_find(&l->folded, &key) : NULL;
 
 	return found ? found->omitted : (struct omitted){};
 }
@@ -626,7 +626,11 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 	for (size_t first = 0, next; first < l->sockets.count && !err; first = next) {
 		for (next = first + 1; next < l->sockets.count && !compare_endpoints(sockets[first], sockets[next]); next++)
 			;
-		if (decided(sockets + first, next - first) && (all || has_events(l, sockets + first, next - first)))
+		if (!decided(sockets + first, next - first))
+			continue;
+		if (!all && !has_events(l, sockets + first, next - first))
+			s->quiet++;
+		else
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
 	}
 	if (!err)

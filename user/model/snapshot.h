@@ -158,6 +158,7 @@ struct snapshot {
 	bool final;
 	struct endpoint *endpoints;
 	size_t endpoint_count;
+	size_t quiet;                /* endpoints without events that are not listed, for there are many */
 	struct lost_row *lost;
 	size_t lost_count;
 	bool has_workload;

@@ -263,6 +263,7 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	string(w, "start", start);
 	json_number_real(w, "seconds", s->seconds);
 	json_bool(w, "final", s->final);
+	json_number(w, "quiet", s->quiet);
 	json_close(w, '}');
 }
 

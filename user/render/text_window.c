@@ -466,7 +466,7 @@ static void ports(const struct view *v, const struct endpoint **busy, bool with_
 {
 	const struct snapshot *s = v->window;
 	uint64_t folded = 0;
-	size_t count = 0;
+	size_t count = 0, quiet;
 	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
 
 	for (size_t i = 0; i < s->endpoint_count; i++)
@@ -482,9 +482,10 @@ static void ports(const struct view *v, const struct endpoint **busy, bool with_
 	}
 	if (count > PORTS_MAX)
 		fprintf(v->out, "%s more ports with %s\n", text_count(more, count - PORTS_MAX), text_count(number, folded));
-	if (count < s->endpoint_count)
-		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, s->endpoint_count - count), count ? "more " : "",
-			s->endpoint_count - count == 1 ? "" : "s");
+	quiet = s->endpoint_count - count + s->quiet;
+	if (quiet)
+		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, quiet), count ? "more " : "",
+			quiet == 1 ? "" : "s");
 }
 
 static void window_heading(const struct view *v, bool whole)
@@ -515,14 +516,14 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 {
 	struct view v = { .out = out, .window = window, .total = window->final ? NULL : total, .by = by, .style = style };
 	const struct endpoint **busy = calloc(window->endpoint_count + 1, sizeof(*busy));
-	const bool nothing = !events_of(window), few = window->endpoint_count <= QUIET_PORTS_SHOWN;
+	const bool nothing = !events_of(window), few = window->endpoint_count + window->quiet <= QUIET_PORTS_SHOWN;
 
 	for (size_t i = 1; i < window->endpoint_count; i++)
 		v.several_netns |= window->endpoints[i].netns != window->endpoints[0].netns;
 	window_heading(&v, !v.total);
 	if (nothing)
 		fprintf(out, "no connection or datagram in %.1f s%s\n", window->seconds,
-			window->endpoint_count ? "" : ": nothing listens on what the filter asks for");
+			window->endpoint_count + window->quiet ? "" : ": nothing listens on what the filter asks for");
 	/* Idle rows are worth a look once, not every second. */
 	if (busy && window->endpoint_count)
 		ports(&v, busy, few && (!nothing || !v.total));
