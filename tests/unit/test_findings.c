@@ -381,6 +381,16 @@ static void shared_socket_is_told(void **state)
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "workers"), 4);
 	done(&f);
+	/* shared well */
+	e->workers[0].accepted = 500;
+	assert_nothing(&f);
+	done(&f);
+	e->worker_fairness.verdict = VERDICT_UNEVEN;
+	fill(&f);
+	assert_finding(e, "shared-socket", "4 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; "
+		       "with SO_REUSEPORT each could have its own");
+	done(&f);
+	e->workers[0].accepted = 0;
 	e->worker_count = 1;
 	assert_nothing(&f);
 }

@@ -208,10 +208,10 @@ static void ports_page(void **state)
 		"1 Ports  2 Sockets  3 Workers  4 Processes       by events/s, shares since start\n"
 		"\n"
 		"port                                  events/s       total    sockets    workers\n"
-		"tcp 127.0.0.1:8080                       1,350      14,800   4 uneven   4 uneven\n"
+		"tcp 127.0.0.1:8080                       1,350      18,256   4 uneven   4 uneven\n"
 		"udp [::1]:53                               5.5          11   2 flows?   2 flows?\n"
 		"\n"
-		"tcp 127.0.0.1:8080  1,350/s, 14,800 since start\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start\n"
 		"  sockets   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"  workers   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"  processes uneven: CV 0.338 (fair 0.008), busiest 1.34x mean, 0 of 2 idle\n"
@@ -240,7 +240,7 @@ static void sockets_page(void **state)
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
 		"  socket    inode arrived/s       total     queue  drops waits  share\n"
-		"tcp 127.0.0.1:8080  1,350/s, 14,800 since start  ! 1 finding\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  sockets   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"      41      341       500       5,000     0/511      0     1  33.8% ██████████\n"
 		"      42      342       450       4,900     1/511      0     1  33.1% █████████▊\n"
@@ -272,7 +272,7 @@ static void workers_page(void **state)
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
 		"    pid     tid thread           socket  taken/s      total state  share\n"
-		"tcp 127.0.0.1:8080  1,350/s, 14,800 since start  ! 1 finding\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  workers   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"    700     700 nginx-0              41      500      5,000 waits  27.4% ███████\n"
 		"    700     701 nginx-1              42      450      4,900 busy   26.8% ██████▉\n"
@@ -304,7 +304,7 @@ static void processes_page(void **state)
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
 		"    pid process         threads waits   taken/s       total  share\n"
-		"tcp 127.0.0.1:8080  1,350/s, 14,800 since start  ! 1 finding\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  processes uneven: CV 0.338 (fair 0.008), busiest 1.34x mean, 0 of 2 idle\n"
 		"    700 nginx                 2     1       950       9,900  54.2% █████████████\n"
 		"    702 nginx                 2     1       400       4,900  26.8% ██████▍\n"
@@ -448,7 +448,7 @@ static void rows_beyond_the_limit_are_told(void **state)
 	assert_true(has(f, 24, 80, "  and 12 more, beyond what is listed, with 5,678"));
 	f->state.tab = TAB_WORKERS;
 	assert_true(has(f, 24, 80, "  and 34 more threads, beyond what is listed, with 9,012"));
-	/* They count where shares are made: 5,000 of 14,800 + 3,456 + 9,012. */
+	/* They count where shares are made: 5,000 of 18,256 + 3,456 + 9,012. */
 	assert_true(has(f, 24, 80, "5,000 waits  18.3% "));
 }
 
@@ -558,7 +558,7 @@ static void no_time_makes_no_rate(void **state)
 	struct fixture *f = *state;
 
 	f->interval.seconds = 0;
-	assert_true(has(f, 24, 80, "tcp 127.0.0.1:8080                           -      14,800"));
+	assert_true(has(f, 24, 80, "tcp 127.0.0.1:8080                           -      18,256"));
 	assert_true(has(f, 24, 80, "every 0 s"));
 	f->interval.seconds = 10000;
 	assert_true(has(f, 24, 80, "udp [::1]:53                              <0.1"));

@@ -152,11 +152,14 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 
 /* --- rules about an endpoint ----------------------------------------------------------------------------------------- */
 
+/* Worth a word before there is any work, and when the work went unevenly: workers that share a socket may also share it well. */
 static bool shared_socket(struct finding *f, const struct facts *facts)
 {
 	const struct takers *most = NULL;
 	size_t shared = 0;
 
+	if (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN)
+		return false;
 	for (size_t i = 0; i < facts->taker_count; i++) {
 		const struct takers *t = &facts->takers[i];
 
