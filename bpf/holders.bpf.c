@@ -16,7 +16,6 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
-const volatile __u8 has_loop; /* bpf_loop(): 5.17 */
 __u32 scan; /* number of the present scan */
 
 /* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
@@ -115,13 +114,13 @@ static long waiter_write(__u32 i, struct walk *w)
 }
 
 /* Writes a record per waiter of the queue. Returns whether one found no room: the kernel then asks for the same file again. */
-static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head)
+static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head, const bool loop)
 {
 	/* BPF_CORE_READ would take the fields of `walk` for kernel fields: hence plain variables. */
 	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head), *at = BPF_CORE_READ(first, next);
 	struct walk w = { .seq = seq, .head = head, .first = first, .at = at };
 
-	if (has_loop) {
+	if (loop) {
 		bpf_loop(HOLDERS_WAITERS_MAX, waiter_write, &w, 0);
 		return w.failed;
 	}
@@ -232,7 +231,7 @@ static __always_inline bool is_epoll(struct file *file)
 }
 
 /* Its own waiters, and the epolls that watch it in turn. */
-static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid, __u32 fd)
+static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid, __u32 fd, const bool loop)
 {
 	struct eventpoll *ep = BPF_CORE_READ(file, private_data);
 	const struct holders_node_record record = { .kind = HOLDERS_EPOLL, .node = (__u64)ep };
@@ -241,12 +240,11 @@ static __always_inline void epoll_write(struct seq_file *seq, struct file *file,
 		return;
 	bpf_seq_write(seq, (void *)&record, sizeof(record));
 	holder_write(seq, pid, fd, ep);
-	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq));
-	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait));
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq), loop);
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait), loop);
 }
 
-SEC("iter/task_file")
-int list_sockets(struct bpf_iter__task_file *ctx)
+static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool loop)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
@@ -263,7 +261,7 @@ int list_sockets(struct bpf_iter__task_file *ctx)
 	sk = socket_of(file, &cookie);
 	if (!sk) {
 		if (is_epoll(file))
-			epoll_write(ctx->meta->seq, file, pid, ctx->fd);
+			epoll_write(ctx->meta->seq, file, pid, ctx->fd, loop);
 		return 0;
 	}
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -283,13 +281,26 @@ int list_sockets(struct bpf_iter__task_file *ctx)
 		failed = socket_write(ctx->meta->seq, file, sk, protocol, cookie);
 		queue = BPF_CORE_READ(sk, sk_wq);
 		if (queue)
-			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait));
+			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait), loop);
 	}
 	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
 	/* What found no room in the buffer is written again from the start. */
 	if (first && !failed)
 		bpf_map_update_elem(&listed, &node, &now, BPF_ANY);
 	return 0;
+}
+
+SEC("?iter/task_file")
+int list_sockets(struct bpf_iter__task_file *ctx)
+{
+	return file_list(ctx, true);
+}
+
+/* Before bpf_loop() (5.17); kernels before 5.13 don't even load what passes a function. */
+SEC("?iter/task_file")
+int list_sockets_old(struct bpf_iter__task_file *ctx)
+{
+	return file_list(ctx, false);
 }
 
 static __always_inline __u32 number_inside(struct task_struct *task)

@@ -196,6 +196,7 @@ static int attach(struct bpf_program *program, struct bpf_link **link)
 int inventory_open(struct inventory **out, const struct selection *selection, char *why, size_t why_size)
 {
 	struct inventory *v = calloc(1, sizeof(*v));
+	struct bpf_program *list_sockets;
 	int err;
 
 	if (!v)
@@ -210,10 +211,14 @@ int inventory_open(struct inventory **out, const struct selection *selection, ch
 		goto out;
 	}
 	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
-	v->bpf->rodata->has_loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1;
+	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1)
+		list_sockets = v->bpf->progs.list_sockets;
+	else
+		list_sockets = v->bpf->progs.list_sockets_old;
+	bpf_program__set_autoload(list_sockets, true);
 	err = holders_bpf__load(v->bpf);
 	if (!err)
-		err = attach(v->bpf->progs.list_sockets, &v->sockets_link);
+		err = attach(list_sockets, &v->sockets_link);
 	if (!err)
 		err = attach(v->bpf->progs.list_threads, &v->threads_link);
 	if (err)
