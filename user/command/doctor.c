@@ -12,6 +12,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "../kernel/inventory.h"
+
 struct doctor_options {
 	enum backend backend;
 	bool hooks_only;
@@ -125,6 +127,21 @@ static void print_hooks(FILE *out, const struct probe *p, const struct text_styl
 	}
 }
 
+static void print_inventory(FILE *out)
+{
+	const struct selection all = {};
+	struct inventory *inventory;
+	char why[256];
+
+	if (inventory_open(&inventory, &all, why, sizeof(why))) {
+		fprintf(out, "\ninventory (list, watch): not usable: %s\n", why);
+		return;
+	}
+	fprintf(out, "\ninventory (list, watch): usable: BPF iterators over descriptors and threads, %.1f MiB of kernel memory\n",
+		inventory_memory(inventory) / 1048576.0);
+	inventory_close(inventory);
+}
+
 /* ---- self-test: known traffic ---- */
 
 static const struct {
@@ -183,6 +200,17 @@ static bool case_print(FILE *out, size_t i, const struct snapshot *s)
 	return s->workload.agrees;
 }
 
+static void print_limits(FILE *out, const struct observer *observer)
+{
+	char workers[TEXT_COUNT_SIZE], sockets[TEXT_COUNT_SIZE];
+	unsigned worker_rows, socket_rows;
+
+	observer_limits(observer, &worker_rows, &socket_rows);
+	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic, in %.1f MiB of kernel memory\n"
+		"  %-57s %8s %8s %8s\n", backend_name(observer_backend(observer)), text_count(workers, worker_rows),
+		text_count(sockets, socket_rows), observer_memory(observer) / 1048576.0, "", "sent", "arrived", "taken");
+}
+
 static int self_test(FILE *out, enum backend backend)
 {
 	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD };
@@ -204,9 +232,7 @@ static int self_test(FILE *out, enum backend backend)
 			break;
 		}
 		if (!heading)
-			fprintf(out, "\nself-test of backend %s, %.1f MiB of kernel memory\n  %-57s %8s %8s %8s\n",
-				backend_name(observer_backend(trials.observer)), observer_memory(trials.observer) / 1048576.0, "",
-				"sent", "arrived", "taken");
+			print_limits(out, trials.observer);
 		heading = true;
 		if (*s.workload.skipped)
 			fprintf(out, "  skipped  %-48s %s\n", cases[i].name, s.workload.skipped);
@@ -245,6 +271,8 @@ int command_doctor(int argc, char **argv)
 		status = complain("cannot probe this kernel: %s", p.error[0] ? p.error : strerror(errno));
 	else
 		print_hooks(out.file, &p, &out.style);
+	if (status == STATUS_OK)
+		print_inventory(out.file);
 	probe_free(&p);
 	fflush(out.file);
 	if (status == STATUS_OK && !o.hooks_only)
