@@ -49,11 +49,14 @@ struct observer {
 	int64_t start_ms;
 };
 
+/* Texts with a limit in them are made when an observer is opened: snapshots keep pointers. */
+static char workers_full[80], sockets_full[80];
+
 static const struct {
 	const char *reason, *text;
 } lost_texts[COUNT_LOST_REASONS] = {
-	[COUNT_LOST_WORKERS_FULL] = { "workers_full", "accepts or reads by threads beyond the limit of rows" },
-	[COUNT_LOST_SOCKETS_FULL] = { "sockets_full", "events of sockets beyond the limit of rows" },
+	[COUNT_LOST_WORKERS_FULL] = { "workers_full", workers_full },
+	[COUNT_LOST_SOCKETS_FULL] = { "sockets_full", sockets_full },
 	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown", "events of sockets that the kernel has not named yet" },
 	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown", "accepts whose listening socket could not be told" },
 	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)" },
@@ -174,10 +177,18 @@ static int queue_fill(const struct bpf_map *queue, __u32 rows_max)
 	return 0;
 }
 
+static void limits_say(const struct observer *o, __u32 rows_max)
+{
+	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows",
+		 rows_max ? rows_max : COUNT_WORKERS_MAX);
+	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
+}
+
 static int rows_prepare(struct observer *o, __u32 rows_max)
 {
 	int err = queue_fill(o->bpf->maps.free_workers, rows_max);
 
+	limits_say(o, rows_max);
 	if (!err)
 		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
 	o->workers = map_array(o->bpf->maps.workers);
