@@ -7,6 +7,7 @@
  * tcp 0.0.0.0:80, 2 sockets
  *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service
  *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
+ *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235, 1236, 1237 and 5 more, fd 8, in /system.slice/nginx.service
  *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
  * udp *:53
  *        400       21   101      0/212992      0        -     1
@@ -121,6 +122,28 @@ static void print_holders(FILE *out, const struct endpoint *e, const struct sock
 	free(sorted);
 }
 
+/* " nginx 1235 waits;" where others hold the socket too, but only that process uses it. Returns the width. */
+static int print_waiter(FILE *out, const struct endpoint *e, const struct socket_row *s, const struct text_style *style)
+{
+	const struct worker_row *one = NULL;
+	char name[17];
+	size_t holders;
+
+	endpoint_holders(e, s->cookie, &holders);
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct worker_row *w = &e->workers[i];
+
+		if (w->cookie != s->cookie || !w->can_accept)
+			continue;
+		if (one && one->pid != w->pid)
+			return 0;
+		one = w;
+	}
+	if (!one || holders < 2)
+		return 0;
+	return fprintf(out, "  %s %" PRId32 " waits;", text_name(name, one->process, sizeof(one->process), style->utf8), one->pid);
+}
+
 /* "17"; "yes" where the group is not known; "-" for none. */
 static void group_cell(char *buffer, size_t size, const struct socket_row *s)
 {
@@ -147,6 +170,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 			 group, waits);
 	if (device && *s->device)
 		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+	column += print_waiter(out, e, s, style);
 	print_holders(out, e, s, column, style);
 }
 
