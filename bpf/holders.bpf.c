@@ -338,6 +338,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	record.tid_inside = number_inside(task);
 	record.uid = BPF_CORE_READ(task, cred, euid.val);
 	record.threads = BPF_CORE_READ(task, signal, nr_threads);
+	record.parent = BPF_CORE_READ(leader, real_parent, tgid);
 	BPF_CORE_READ_STR_INTO(&record.comm, task, comm);
 	BPF_CORE_READ_STR_INTO(&record.process, leader, comm);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));

@@ -71,7 +71,7 @@ struct holders_thread_record {
 	__u32 tid_inside;
 	__u32 uid; /* effective */
 	__u32 threads; /* of its process */
-	__u32 pad;
+	__u32 parent; /* its pid */
 	char comm[16];
 	char process[16];
 };

@@ -243,6 +243,7 @@ struct task_struct {
 	int tgid;
 	u64 start_boottime;
 	void *stack;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	const struct cred *cred;

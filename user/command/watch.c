@@ -15,6 +15,7 @@
 #include "live.h"
 
 #define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
+#define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
 #define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
 #define SCAN_SHARE 0.02     /* of a core at most, for looking at it while work arrives: with many thousand sockets it is looked at less often */
 
@@ -41,6 +42,7 @@ struct watch {
 	bool has_base, has_before;
 	double started, scanned; /* CLOCK_MONOTONIC */
 	double scan_cost;        /* CPU seconds that the last look took */
+	bool active;             /* something was counted between the last two looks */
 	bool uneven;
 	char filter[512];
 };
@@ -154,7 +156,8 @@ static int scan(struct watch *w, bool always)
 	const double since = now() - w->scanned, before = cpu_seconds();
 	int err;
 
-	if (!always && since < SCAN_IDLE_SECONDS && (!observer_active(w->observer) || since < w->scan_cost / SCAN_SHARE))
+	w->active = observer_active(w->observer);
+	if (!always && since < SCAN_IDLE_SECONDS && (!w->active || since < w->scan_cost / SCAN_SHARE))
 		return 0;
 	err = observer_scan(w->observer);
 	w->scanned = now();
@@ -236,17 +239,27 @@ static int window_end(struct watch *w)
 	return err;
 }
 
-/* Until that time of CLOCK_MONOTONIC. Returns LIVE_QUIT when interrupted. */
-static enum live_event wait_until(struct watch *w, double end)
+/*
+ * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an interval may do so within it. Returns
+ * LIVE_QUIT when interrupted.
+ */
+static enum live_event wait_until(struct watch *w, double end, int *err)
 {
+	enum live_event event = LIVE_TIMEOUT;
 	double left;
 
-	while (!interrupted && (left = end - now()) > 0) {
+	while (!interrupted && !*err && event == LIVE_TIMEOUT && (left = end - now()) > 0) {
+		/* At most a second: a signal may come just before the wait. */
+		double sample = w->active ? SAMPLE_SECONDS : 1, part = left < sample ? left : sample;
+
 		if (w->live)
-			return live_wait(w->live, left);
-		poll(NULL, 0, left < 1 ? left * 1000 + 1 : 1000); /* in parts: a signal may come just before */
+			event = live_wait(w->live, part);
+		else
+			poll(NULL, 0, part * 1000 + 1);
+		if (left > sample && event == LIVE_TIMEOUT)
+			*err = scan(w, false);
 	}
-	return interrupted ? LIVE_QUIT : LIVE_TIMEOUT;
+	return interrupted ? LIVE_QUIT : event;
 }
 
 static int watch_loop(struct watch *w)
@@ -265,7 +278,7 @@ static int watch_loop(struct watch *w)
 		while (interval && next < now()); /* the last one took longer than an interval */
 		if (end && next > end)
 			next = end;
-		while ((event = wait_until(w, next)) == LIVE_RESET && !err)
+		while ((event = wait_until(w, next, &err)) == LIVE_RESET && !err)
 			err = reset(w);
 		if (event == LIVE_QUIT || err)
 			break;

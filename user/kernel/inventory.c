@@ -520,6 +520,7 @@ static void worker_describe(struct ledger_worker *w, const struct thread *t, uin
 	w->row.pid = t->r.pid;
 	w->row.pid_inside = t->r.pid_inside;
 	w->row.tid_inside = t->r.tid_inside;
+	w->row.parent = t->r.parent;
 	w->row.appeared = started_ns && t->r.start_ns > started_ns;
 	memcpy(w->row.comm, t->r.comm, sizeof(w->row.comm));
 	memcpy(w->row.process, t->r.process, sizeof(w->row.process));
@@ -699,7 +700,7 @@ static int by_cookie(const void *a, const void *b)
 }
 
 /* Who holds what, added up by process. */
-static int holders_fill(const struct inventory *v, struct ledger *l)
+static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	const struct holder *rows = v->holders.rows;
 	const struct found *found = v->found.rows;
@@ -725,6 +726,9 @@ static int holders_fill(const struct inventory *v, struct ledger *l)
 		row.fd = rows[i].fd;
 		if (t) {
 			row.pid_inside = t->r.pid_inside;
+			row.parent = t->r.parent;
+			row.start_ns = t->r.start_ns;
+			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
 			snprintf(row.cgroup, sizeof(row.cgroup), "%s", t->cgroup);
@@ -894,7 +898,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	if (!err)
 		err = groups_name(v, l);
 	if (!err)
-		err = holders_fill(v, l);
+		err = holders_fill(v, l, 0);
 	if (!err)
 		err = unheld_fill(v, l, live, count);
 	free(live);
@@ -912,7 +916,7 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	if (!err)
 		err = groups_name(v, l);
 	if (!err)
-		err = holders_fill(v, l);
+		err = holders_fill(v, l, started_ns);
 	if (err)
 		return err;
 	workers_update(v, l, started_ns);

@@ -541,6 +541,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 		if (!sockets[i]->undecided)
 			add_socket(l, e, sockets[i]);
 	err = fill_holders(l, e);
+	if (!err)
+		err = endpoint_add_siblings(e);
 	return err ? err : fill_cpus(l, e, sockets, count);
 }
 

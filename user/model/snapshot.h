@@ -43,6 +43,9 @@ struct holder_row {
 	uint64_t cookie;      /* of the socket */
 	int32_t pid;
 	int32_t pid_inside;   /* the same as its own pid namespace counts; equal to pid outside of containers */
+	int32_t parent;       /* its parent's pid; 0: not known */
+	uint64_t start_ns;    /* of its first thread, CLOCK_BOOTTIME; 0: not known */
+	bool appeared;        /* it began during the window */
 	int fd;               /* the lowest descriptor */
 	unsigned fds;         /* how many descriptors it has of that socket */
 	uint32_t uid;         /* of the process */
@@ -55,6 +58,7 @@ struct worker_row {
 	int number;           /* of a workload's worker, from 0; -1: not a worker of ours */
 	int32_t pid;          /* process id (tgid) in the initial pid namespace */
 	int32_t tid;
+	int32_t parent;       /* its process's parent's pid; 0: not known */
 	uint64_t start_ns;    /* thread's start, CLOCK_BOOTTIME ns: tells a reused tid; 0: not known */
 	int32_t pid_inside;   /* pid and tid as the thread's own pid namespace counts; 0: not known */
 	int32_t tid_inside;
@@ -209,6 +213,13 @@ int endpoint_judge(struct endpoint *e, double threshold);
  * left out. Returns 0 or -ENOMEM; snapshot_free(out).
  */
 int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before);
+
+/*
+ * Adds rows for idle siblings. Where the workers of a server agree among themselves on who accepts (nginx's accept_mutex, a semaphore), one that
+ * never gets its turn is never seen waiting. It is told by this: it holds a socket of the port, has no row on any, and has the name and the
+ * parent of a process that is a worker by its first thread. The master has another parent. Returns 0 or -ENOMEM.
+ */
+int endpoint_add_siblings(struct endpoint *e);
 
 /* Connections or datagrams that came to the endpoint (arrived, and for UDP dropped), or where those are not seen were taken. */
 uint64_t endpoint_events(const struct endpoint *e);
