@@ -288,18 +288,35 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 			text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
 }
 
+/* Every text that is about one protocol names it, or says "accepts". */
+static bool concerns(const struct snapshot *s, const char *unseen)
+{
+	bool tcp = !s->endpoint_count, udp = tcp;
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		tcp |= s->endpoints[i].protocol == PROTOCOL_TCP;
+		udp |= s->endpoints[i].protocol == PROTOCOL_UDP;
+	}
+	if (strstr(unseen, "UDP"))
+		return udp;
+	return tcp || !(strstr(unseen, "TCP") || strstr(unseen, "accepts"));
+}
+
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char *words = NULL;
-	size_t size;
+	size_t size, said = 0;
 	FILE *memory = s->unseen_count ? open_memstream(&words, &size) : NULL;
 
 	if (!memory)
 		return;
 	for (size_t i = 0; i < s->unseen_count; i++)
-		fprintf(memory, "%s%s", i ? "; " : "  this backend does not see: ", s->unseen[i]);
+		if (concerns(s, s->unseen[i]))
+			fprintf(memory, "%s%s", said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
 	fclose(memory);
-	text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
-	fputc('\n', out);
+	if (said) {
+		text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
+		fputc('\n', out);
+	}
 	free(words);
 }
