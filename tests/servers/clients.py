@@ -19,7 +19,8 @@ def ask(address, port, count):
                 answer = b"".join(iter(lambda: s.recv(4096), b""))
                 answered += bool(answer)
         except OSError as error:
-            print(error, file=sys.stderr)
+            print(f"gave up after {answered} of {count} answers: {error}", file=sys.stderr)
+            break
     return answered
 
 

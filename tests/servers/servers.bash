@@ -24,9 +24,13 @@ within() { # SECONDS COMMAND...
     done
 }
 
+# (What is asked over and over starts no program where it can: in an emulated machine that takes long.)
 gone() { # PID...
-    local pid
-    for pid; do [ ! -e "/proc/$pid" ] || grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null || return 1; done
+    local pid stat
+    for pid; do
+        { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
+        [[ ${stat##*) } == Z* ]] || return 1
+    done
 }
 
 # Reads /proc instead of asking sock_diag as `ss` does: that would give the sockets their cookies, which is sockfair's to do.
@@ -46,11 +50,11 @@ at_rest() { # PROTOCOL PORT [PID]
 
 # Every thread of PID... sleeps in the kernel and waits for events or connections.
 blocked() { # PID...
-    local pid task
+    local pid task place
     for pid; do
         for task in /proc/"$pid"/task/*; do
-            grep -qE '^(ep_poll|do_epoll_wait|do_poll|do_sys_poll|poll_schedule_timeout|do_select|inet_csk_accept|inet_csk_wait_for_connect|schedule_timeout|futex_|do_sys_futex|__skb_wait_for_more_packets)' \
-                "$task/wchan" || return 1
+            read -r place <"$task/wchan" || : # the name ends without a newline
+            [[ $place =~ ^(ep_poll|do_epoll_wait|do_poll|poll_schedule|do_sys_poll|inet_csk_(accept|wait)|schedule_timeout|futex_|do_sys_futex) ]] || return 1
         done
     done
 }
@@ -71,18 +75,28 @@ children() { # PID
     pgrep -P "$1" || :
 }
 
-descendants() { # PID
-    local child
-    for child in $(children "$1"); do echo "$child"; descendants "$child"; done
+# Those of PID... that are still children of PARENT (their numbers may be somebody else's by now), their children, and so on.
+families() { # PARENT PID...
+    ps -eo pid=,ppid= | awk -v root="$1" -v pids="${*:2}" '{ parent[$1] = $2 }
+        END {
+            split(pids, list, " ")
+            for (i in list) if (parent[list[i]] == root) ours[list[i]]
+            do {
+                grown = 0
+                for (pid in parent) if (!(pid in ours) && parent[pid] in ours) { ours[pid]; grown = 1 }
+            } while (grown)
+            for (pid in ours) print pid
+        }'
 }
 
 # Ends what the test started, with its children; says what had to be killed.
 stop_all() {
-    local pid family=() stubborn=0
-    for pid in "${started[@]}"; do family+=("$pid" $(descendants "$pid")); done
+    local family stubborn=0 shell=$BASHPID
+    [ ${#started[@]} -gt 0 ] || return 0
+    mapfile -t family < <(families "$shell" "${started[@]}")
     [ ${#family[@]} -gt 0 ] || return 0
-    kill -TERM "${started[@]}" 2>/dev/null || :
-    kill -CONT "${started[@]}" 2>/dev/null || :
+    kill -TERM "${family[@]}" 2>/dev/null || :
+    kill -CONT "${family[@]}" 2>/dev/null || :
     within 20 gone "${family[@]}" || stubborn=1
     [ $stubborn = 0 ] || { ps -o pid,ppid,args -p "$(IFS=,; echo "${family[*]}")"; kill -KILL "${family[@]}" 2>/dev/null || :; }
     return $stubborn
