@@ -17,7 +17,6 @@
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
-__u32 count_epoch; /* goes up when all rows are forgotten */
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_REASONS];
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
@@ -27,7 +26,7 @@ struct thread_state {
 	__u64 cookie; /* of the socket of `worker` */
 	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
 	__u32 worker; /* its last row */
-	__u32 epoch; /* in which that was its row */
+	__u32 generation; /* of that row when it was this thread's */
 };
 
 struct {
@@ -173,6 +172,29 @@ static __always_inline struct thread_state *thread_state(bool create)
 	return bpf_map_lookup_elem(&state_by_tid, &tid);
 }
 
+static __always_inline bool netns_wanted(struct sock *sk)
+{
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	__u32 inode;
+
+	if (!net) /* a kernel without network namespaces */
+		return true;
+	inode = READ(net, ns.inum);
+#pragma unroll
+	for (int i = 0; i < COUNT_NETNS_MAX; i++)
+		if (config.netns[i] && config.netns[i] == inode)
+			return true;
+	return false;
+}
+
+/* User space found that the filter leaves this socket out (it asks for other processes, say). */
+static __always_inline bool unwanted(__u64 cookie)
+{
+	__u32 *row = config.by_socket ? bpf_map_lookup_elem(&socket_by_cookie, &cookie) : NULL;
+
+	return row && *row == COUNT_UNWANTED;
+}
+
 /* The filter: everything that a run doesn't ask for is gone at load time. sk is TYPED. */
 static __always_inline bool wanted(struct sock *sk)
 {
@@ -185,16 +207,12 @@ static __always_inline bool wanted(struct sock *sk)
 		if (!((count_ports[(port >> 6) & 1023] >> (port & 63)) & 1))
 			return false;
 	}
-	if (config.netns && READ(sk, __sk_common.skc_net.net)) {
-		struct net *net = READ(sk, __sk_common.skc_net.net);
-
-		if (READ(net, ns.inum) != config.netns)
-			return false;
-	}
+	if (config.netns[0] && !netns_wanted(sk))
+		return false;
 	family = READ(sk, __sk_common.skc_family);
-	if (config.family)
-		return family == config.family;
-	return family == AF_INET || family == AF_INET6;
+	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)
+		return false;
+	return !config.by_socket || !unwanted(READ(sk, __sk_common.skc_cookie.counter));
 }
 
 static __always_inline bool is_tcp(struct sock *sk)
@@ -253,7 +271,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	}
 	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	if (known)
-		return *known;
+		return *known; /* COUNT_UNWANTED is negative */
 	if (bpf_map_pop_elem(&free_sockets, &index)) {
 		lost_add(COUNT_LOST_SOCKETS_FULL, events);
 		return -1;
@@ -350,14 +368,19 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 	return index;
 }
 
-/* Only the thread itself comes here. */
-static __always_inline void row_add(__u32 index, __u64 n)
+/* The row that the thread remembers, if it is still its row for that socket. */
+static __always_inline struct count_worker *remembered_row(const struct thread_state *state, __u64 cookie)
 {
-	struct count_worker *row = bpf_map_lookup_elem(&workers, &index);
+	struct count_worker *row;
+	__u32 index;
 
-	if (row)
-		row->events += n;
+	if (!state || !cookie || state->cookie != cookie)
+		return NULL;
+	index = state->worker;
+	row = bpf_map_lookup_elem(&workers, &index);
+	return row && row->generation == state->generation ? row : NULL;
 }
+
 
 /* The current thread took n events from the socket. sk: for a first description of the socket, may be NULL. */
 static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
@@ -379,26 +402,27 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 		owner = uring_owner(comm);
 	}
 	state = thread_state(true);
-	if (state && state->cookie == cookie && state->epoch == count_epoch) {
-		index = state->worker;
-	} else {
+	row = remembered_row(state, cookie);
+	if (!row) {
+		if (unwanted(cookie))
+			return;
 		found = worker_find(sk, cookie, owner);
 		if (found < 0)
 			return;
 		index = found;
+		row = bpf_map_lookup_elem(&workers, &index);
+		if (!row)
+			return;
 		if (state) {
 			state->worker = index;
-			state->epoch = count_epoch;
+			state->generation = row->generation;
 			state->cookie = cookie;
 		}
 	}
-	if (!owner) {
-		row_add(index, n);
-		return;
-	}
-	row = bpf_map_lookup_elem(&workers, &index);
-	if (row)
+	if (owner)
 		__sync_fetch_and_add(&row->events_atomic, n);
+	else
+		row->events += n; /* only the thread itself comes here */
 }
 
 /* ---- TCP ---- */
@@ -650,9 +674,10 @@ static __always_inline bool accept_done(long ret, const bool again)
 static __always_inline void accept_returned(long ret, const bool again)
 {
 	struct sock *sk, *listener, *child;
+	struct count_worker *known;
 	struct thread_state *state;
 	struct task_struct *task;
-	bool listens, known;
+	bool listens;
 
 	if (!count_on || (config.accept_twice && accept_done(ret, again)))
 		return;
@@ -663,7 +688,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 	listener = TYPED(sk, struct sock);
 	state = thread_state(false);
 	/* Mostly the thread's last listener again: it has passed the filter, its row is known. */
-	known = sk && state && state->cookie && state->epoch == count_epoch && state->cookie == socket_cookie(listener, NULL);
+	known = sk ? remembered_row(state, socket_cookie(listener, NULL)) : NULL;
 	listens = known || (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
 	if (listens && !known && !wanted(listener))
 		return;
@@ -675,9 +700,12 @@ static __always_inline void accept_returned(long ret, const bool again)
 		return;
 	}
 	child = TYPED(child, struct sock);
-	if (listens && child_fits(listener, child))
-		known ? row_add(state->worker, 1) : worker_add(listener, socket_cookie(listener, NULL), 1);
-	else if (wanted(child) && is_tcp(child))
+	if (listens && child_fits(listener, child)) {
+		if (known)
+			known->events++;
+		else
+			worker_add(listener, socket_cookie(listener, NULL), 1);
+	} else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
 
@@ -744,7 +772,10 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 
 static __always_inline bool udp_wanted(struct sock *sk)
 {
-	return READ(sk, sk_protocol) == IPPROTO_UDP && wanted(sk) && (!config.protocol || config.protocol == IPPROTO_UDP);
+	if (READ(sk, sk_protocol) != IPPROTO_UDP || !wanted(sk) || (config.protocol && config.protocol != IPPROTO_UDP))
+		return false;
+	/* Nobody asked for an address or a port with bind(): a client. */
+	return !config.without_clients || (READ_BITFIELD(sk, sk_userlocks) & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
 }
 
 /*

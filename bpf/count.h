@@ -30,13 +30,18 @@ enum count_lost {
 	COUNT_LOST_REASONS
 };
 
+#define COUNT_NETNS_MAX 8
+#define COUNT_UNWANTED 0xffffffffu /* in place of a socket's row: its events are not asked for */
+
 /* Set before loading (rodata): the verifier removes what is not asked for. 0: any. */
 struct count_config {
-	__u32 netns; /* inode */
+	__u32 netns[COUNT_NETNS_MAX]; /* inodes, up to the first 0 */
 	__u16 family;
 	__u16 protocol; /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
 	__u32 cpus; /* possible CPUs */
 	__u8 by_port; /* only ports whose bit is set in count_ports */
+	__u8 by_socket; /* user space marks sockets as COUNT_UNWANTED */
+	__u8 without_clients; /* leave out UDP sockets whose port the kernel picked */
 	__u8 has_task_storage; /* bpf_task_storage_get(): 5.11, in tracing programs 5.12 */
 	__u8 has_rdonly_cast; /* bpf_rdonly_cast(): 6.2 */
 	__u8 has_socket_cookie; /* bpf_get_socket_cookie() in tracing programs: 5.12 */
@@ -44,6 +49,7 @@ struct count_config {
 	__u8 has_late_drop; /* UDP deliveries are staged per NUMA node: 6.18 */
 	__u8 has_task_pt_regs; /* bpf_task_pt_regs(): 5.15 */
 	__u8 accept_twice; /* programs at the end of system calls can be preempted: 7.x */
+	__u8 pad[2];
 };
 
 struct count_worker_key {
@@ -63,7 +69,7 @@ struct count_worker {
 	__u32 pid;
 	char comm[16];
 	__u32 used; /* the row is complete */
-	__u32 pad;
+	__u32 generation; /* goes up when user space takes the row back: threads remember rows */
 };
 
 struct count_socket {
@@ -94,7 +100,7 @@ struct count_child {
 };
 
 #ifndef __bpf__
-_Static_assert(sizeof(struct count_config) == 20, "layout");
+_Static_assert(sizeof(struct count_config) == 52, "layout");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 64, "layout");
 _Static_assert(sizeof(struct count_socket) == 48, "layout");

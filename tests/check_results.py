@@ -1,12 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""check_results.py [--tap] [--label TEXT] [--sent N] [--allow-skip] FILE...
+"""check_results.py [--tap] [--label TEXT] [--sent N] [--allow-skip] [--port P] [--expect-accepted N] [--expect-arrived N] FILE...
 
 Reads files of `sockfair ... --json` and checks every document: against the JSON Schema (by an independent validator, with
 unknown fields refused), that nothing is lost, and that the counts of clients, kernel and server add up on their own, without trusting the
 program's own word for it. Prints what is wrong, or with --tap one line per document. Status 1 if anything is.
+
+Documents of `watch` and `list` have no workload to be held against. --port looks at the endpoints of that port only.
+--expect-accepted (accepted, or received) and --expect-arrived (arrived, or delivered + dropped) say what the final document must have
+counted over all of them; a file of intervals must add up to its final document.
 """
 import argparse
+import collections
 import json
 import pathlib
 import sys
@@ -30,7 +35,90 @@ def strict(schema, name=""):
     return out
 
 
-def problems(doc, sent):
+def names(end):
+    """What came to a socket and what was taken from it, as this protocol calls it."""
+    return ("delivered", "received") if end["protocol"] == "udp" else ("arrived", "accepted")
+
+
+def by_socket(end, taken):
+    """Each socket's count is that of its workers; where rows are left out theirs is at most that."""
+    own = collections.Counter()
+    for worker in end["workers"]:
+        own[worker["cookie"]] += worker[taken]
+    left_out = any(end["omitted"].values())
+    for socket in end["sockets"]:
+        count = own[socket["cookie"]]
+        if count > socket[taken] or (count < socket[taken] and not left_out):
+            yield f"socket {socket['cookie']}: {socket[taken]}, its workers {count}"
+
+
+def counted(end):
+    """All that an endpoint took, and all that came to it."""
+    came, taken = names(end)
+    rows = end["sockets"] + [end["omitted"]]
+    return sum(r[taken] for r in rows), sum(r[came] + r.get("dropped", 0) for r in rows)
+
+
+def fairness_problems(end, arrivals_seen):
+    """Fairness is over the rows; those that lived for part of the window may be left out."""
+    came, taken = names(end)
+    for which, rows, key in (("sockets", end["sockets"], came), ("workers", end["workers"], taken),
+                             ("processes", end["workers"], taken)):
+        if which == "sockets" and not arrivals_seen:
+            continue
+        fair, total = end["fairness"][which], sum(r[key] for r in rows)
+        in_part = any(r["appeared"] or r["ended"] for r in rows)
+        if fair["events"] > total or (fair["events"] < total and not in_part):
+            yield f"fairness of {which} is over {fair['events']} events of {total}"
+        if fair["bins"] > len(rows):
+            yield f"fairness of {which}: {fair['bins']} bins of {len(rows)} rows"
+
+
+def watch_problems(doc, port):
+    """What is wrong with the figures of one document of `watch` or `list`."""
+    if doc["lost"]["total"] or doc["lost"]["by_reason"]:
+        yield "lost: " + json.dumps(doc["lost"])
+    seen = collections.Counter(s["cookie"] for end in doc["endpoints"] for s in end["sockets"] if s["cookie"])
+    for cookie, times in seen.items():
+        if times > 1:
+            yield f"socket {cookie} is listed {times} times"
+    for end in doc["endpoints"]:
+        if port is not None and end["port"] != port:
+            continue
+        udp = end["protocol"] == "udp"
+        seen = not any(what.startswith("arrivals of " + ("UDP" if udp else "TCP")) for what in doc["kernel"]["unseen"])
+        wrong = list(by_socket(end, names(end)[1])) + list(fairness_problems(end, seen))
+        yield from (f"{end['protocol']} {end['address']}:{end['port']}: {text}" for text in wrong)
+
+
+class Intervals:
+    """What the documents of one file count, to hold against its final document and against what was expected."""
+
+    def __init__(self, args):
+        self.args = args
+        self.sums, self.finals, self.any = [0, 0], 0, False
+
+    def add(self, doc):
+        args = self.args
+        ends = [e for e in doc["endpoints"] if args.port is None or e["port"] == args.port]
+        sums = [sum(part) for part in zip(*map(counted, ends))] or [0, 0]
+        if not doc["window"]["final"]:
+            self.sums = [a + b for a, b in zip(self.sums, sums)]
+            self.any = True
+            return
+        self.finals += 1
+        if self.any and self.sums != sums:
+            yield f"the intervals count {self.sums} (accepted, arrived), the whole window {sums}"
+        for what, count, want in zip(("accepted", "arrived"), sums, (args.expect_accepted, args.expect_arrived)):
+            if want is not None and count != want:
+                yield f"{what}: {count}, expected {want}"
+
+    def end(self):
+        if not self.finals and (self.args.expect_accepted is not None or self.args.expect_arrived is not None):
+            yield "no final document"
+
+
+def run_problems(doc, sent):
     """What is wrong with the figures of one document of `run`."""
     work = doc["workload"]
     if not work["agrees"]:
@@ -65,10 +153,7 @@ def problems(doc, sent):
             yield f"{what}: {count}, clients: {want}"
     if sent is not None and work["sent"] != sent:
         yield f"sent {work['sent']}, asked for {sent}"
-    for socket in end["sockets"]:
-        own = sum(w[taken] for w in end["workers"] if w["cookie"] == socket["cookie"])
-        if own != socket[taken]:
-            yield f"socket {socket['cookie']}: {socket[taken]}, its workers {own}"
+    yield from by_socket(end, taken)
     for which, rows, key in (("sockets", end["sockets"], came), ("workers", end["workers"], taken)):
         if which == "sockets" and not arrivals_seen:
             continue
@@ -79,33 +164,56 @@ def problems(doc, sent):
             yield f"fairness of {which} is over {fair['events']} events"
 
 
+def title_of(doc, args):
+    work = doc.get("workload")
+    if work:
+        return f"{args.label}{work.get('mode')}: {work.get('sent')} counted by all, {work.get('rate_per_second') or 0:.0f} a second"
+    window = doc.get("window", {})
+    return f"{args.label}{'whole window' if window.get('final') else 'interval'} of {window.get('seconds') or 0:.1f} s"
+
+
+def problems(doc, args, intervals, validator):
+    """What is wrong with one document."""
+    wrong = [f"schema: {'/'.join(map(str, e.path))}: {e.message[:200]}" for e in validator.iter_errors(doc)]
+    if wrong:
+        return wrong
+    if "workload" not in doc:
+        return list(watch_problems(doc, args.port)) + list(intervals.add(doc))
+    skip = doc["workload"].get("skipped")
+    if skip:
+        return [] if args.allow_skip else ["skipped: " + skip]
+    return list(run_problems(doc, args.sent))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tap", action="store_true")
     parser.add_argument("--label", default="")
     parser.add_argument("--sent", type=int)
     parser.add_argument("--allow-skip", action="store_true")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--expect-accepted", type=int)
+    parser.add_argument("--expect-arrived", type=int)
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     validator = jsonschema.Draft202012Validator(strict(json.loads(SCHEMA.read_text())))
     failed = documents = 0
     for name in args.files:
+        intervals = Intervals(args)
         for line in pathlib.Path(name).read_text().splitlines():
             documents += 1
             doc = json.loads(line)
-            wrong = [f"schema: {'/'.join(map(str, e.path))}: {e.message[:200]}" for e in validator.iter_errors(doc)]
-            work = doc.get("workload", {})
-            skip = work.get("skipped")
-            if not wrong and not skip:
-                wrong = list(problems(doc, args.sent))
-            if skip and not args.allow_skip:
-                wrong.append("skipped: " + skip)
-            title = f"{args.label}{work.get('mode')}: {work.get('sent')} counted by all, {work.get('rate_per_second') or 0:.0f} a second"
+            wrong = problems(doc, args, intervals, validator)
+            skip = doc.get("workload", {}).get("skipped")
+            title = title_of(doc, args)
             failed += bool(wrong)
             if args.tap:
                 print(f"{'not ok' if wrong else 'ok'} - {title}" + (f" # SKIP {skip}" if skip and not wrong else ""))
             for text in wrong:
                 print(f"# {title}: {text}")
+        for text in intervals.end():
+            failed += 1
+            print(f"{'not ok - ' if args.tap else '# '}{args.label}{name}: {text}")
     if not documents:
         print(("not ok - " if args.tap else "") + args.label + "no documents")
     return 1 if failed or not documents else 0

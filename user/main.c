@@ -14,6 +14,8 @@ static const struct {
 	const char *brief;
 } commands[] = {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
+	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
+	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -30,6 +30,9 @@ typedef _Bool bool;
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
 #define TCP_LISTEN 10
+#define TCP_ESTABLISHED 1
+#define SOCK_BINDADDR_LOCK 4
+#define SOCK_BINDPORT_LOCK 8
 #define MSG_PEEK 0x2
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
@@ -81,6 +84,8 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned char skc_reuseport : 1;
+	unsigned char skc_ipv6only : 1;
+	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
@@ -90,8 +95,21 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
 };
 
@@ -100,14 +118,48 @@ struct socket {
 	struct sock *sk;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
+struct wait_queue_entry {
+	void *private;
+	struct list_head entry;
+};
+
+struct socket_wq {
+	struct wait_queue_head wait;
+};
+
+struct sock_reuseport;
+
+/* sock.sk_drop_counters of UDP sockets: from 6.18 on. */
+struct numa_drop_counters {
+	atomic_t drops0;
+	atomic_t drops1;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
 	int sk_rcvbuf;
 	u16 sk_protocol;
+	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
+	atomic_t sk_drops;
+	struct numa_drop_counters *sk_drop_counters;
+	unsigned char sk_userlocks : 4;
 	u8 sk_shutdown;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
+	struct socket_wq *sk_wq;
+	struct sock_reuseport *sk_reuseport_cb;
 };
 
 struct inet_connection_sock {
@@ -128,6 +180,7 @@ struct mptcp_sock {
 
 struct udp_sock {
 	unsigned long udp_flags;
+	int forward_deficit; /* receive memory that is free already, but not yet given back */
 };
 
 /* 6.6 and older keep the flag as a bit field (f2921dd0bb ("udp: move udp->gro_enabled to udp->udp_flags"), 6.7). */
@@ -165,17 +218,46 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct cred {
+	kuid_t euid;
+};
+
+struct css_set;
+
+struct signal_struct {
+	int nr_threads;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
 	u64 start_boottime;
+	void *stack;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	const struct cred *cred;
 	char comm[16];
 	struct files_struct *files;
+	struct signal_struct *signal;
+	struct css_set *cgroups;
 };
 
 struct io_cqe {
 	int fd; /* until the request has its file */
+};
+
+struct io_uring_task {
+	struct task_struct *task;
 };
 
 struct io_kiocb {
@@ -183,6 +265,56 @@ struct io_kiocb {
 	u8 opcode;
 	unsigned int flags;
 	struct io_cqe cqe;
+	struct io_uring_task *tctx;
+};
+
+/* Before 6.13 a request points to its thread itself. */
+struct io_kiocb___task {
+	struct task_struct *task;
+};
+
+/* Who waits on a wait queue, by the kind of entry: see waiter_of() in inventory.bpf.c. */
+struct io_poll {
+	struct wait_queue_head *head;
+	struct wait_queue_entry wait;
+};
+
+struct poll_wqueues {
+	struct task_struct *polling_task;
+};
+
+struct eventpoll {
+	struct wait_queue_head wq;
+	struct wait_queue_head poll_wait;
+};
+
+struct epitem {
+	struct eventpoll *ep;
+};
+
+struct eppoll_entry {
+	struct epitem *base;
+	struct wait_queue_entry wait;
+	struct wait_queue_head *whead;
+};
+
+/* Contexts of iterators. */
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 /* Contexts of tracepoint programs; their fields have the same names on all kernels that we use them on. */

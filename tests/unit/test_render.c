@@ -14,7 +14,7 @@
 #include "../../user/render/json.h"
 #include "../../user/render/text.h"
 
-static const struct text_style ascii = { false, false };
+static const struct text_style ascii = {};
 
 struct fixture {
 	struct socket_row sockets[2];

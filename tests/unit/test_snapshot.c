@@ -413,6 +413,94 @@ static void judge_ended_workers(void **state)
 	assert_int_equal(e.worker_fairness.bins, 3); /* the server ended as a whole */
 }
 
+/* The bins of an endpoint with these workers and a socket each with the same life. */
+static size_t bins_of(const struct worker_row *workers, size_t count, size_t *sockets)
+{
+	struct socket_row rows[8] = {};
+	struct endpoint e;
+	size_t bins;
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct socket_row){ .cookie = i + 1, .appeared = workers[i].appeared, .ended = workers[i].ended,
+					       .arrived = workers[i].accepted };
+	e = endpoint_of(PROTOCOL_TCP, rows, count, workers, count);
+	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
+	bins = e.worker_fairness.bins;
+	assert_int_equal(e.process_fairness.bins, bins);
+	*sockets = e.socket_fairness.bins;
+	endpoint_free(&e);
+	return bins;
+}
+
+#define LIFE(id, a, e) { .number = -1, .pid = id, .tid = id, .can_accept = true, .accepted = id, .appeared = a, .ended = e }
+
+/* Who lived for part of the window was owed less: no bin while others lived through it. */
+static void judge_only_who_lived_through_the_window(void **state)
+{
+	const struct worker_row mixed[] = { LIFE(1, false, false), LIFE(2, true, false), LIFE(3, false, true), LIFE(4, true, true),
+					    LIFE(5, false, false) };
+	size_t sockets;
+
+	(void)state;
+	assert_int_equal(bins_of(mixed, 5, &sockets), 2);
+	assert_int_equal(sockets, 2);
+}
+
+/* A server that was stopped, one that was started, one that did both. */
+static void judge_the_longest_lives_there_are(void **state)
+{
+	const struct worker_row stopped[] = { LIFE(1, false, true), LIFE(2, false, true), LIFE(3, true, true), LIFE(4, true, false) };
+	const struct worker_row started[] = { LIFE(1, true, false), LIFE(2, true, false), LIFE(3, true, true) };
+	const struct worker_row both[] = { LIFE(1, true, true), LIFE(2, true, true) };
+	size_t sockets;
+
+	(void)state;
+	assert_int_equal(bins_of(stopped, 4, &sockets), 2);
+	assert_int_equal(sockets, 2);
+	assert_int_equal(bins_of(started, 3, &sockets), 2);
+	assert_int_equal(sockets, 2);
+	assert_int_equal(bins_of(both, 2, &sockets), 2);
+	assert_int_equal(sockets, 2);
+}
+
+static void judge_processes_by_the_sum_of_their_threads(void **state)
+{
+	const struct worker_row workers[] = {
+		{ .number = -1, .pid = 1, .tid = 10, .can_accept = true, .accepted = 300 },
+		{ .number = -1, .pid = 2, .tid = 20, .can_accept = true, .accepted = 500 },
+		{ .number = -1, .pid = 1, .tid = 11, .can_accept = true, .accepted = 200 },
+		{ .number = -1, .pid = 3, .tid = 30 }, /* a master */
+	};
+	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, 4);
+
+	(void)state;
+	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e.process_fairness.bins, 2);
+	assert_int_equal(e.process_fairness.events, 1000);
+	assert_true(e.process_fairness.cv == 0);
+	assert_int_equal(e.worker_fairness.bins, 3);
+	endpoint_free(&e);
+}
+
+static void holders_of_a_socket(void **state)
+{
+	struct holder_row rows[] = { { .cookie = 1, .pid = 5 }, { .cookie = 3, .pid = 4 }, { .cookie = 3, .pid = 6 }, { .cookie = 9, .pid = 1 } };
+	const struct endpoint e = { .holders = rows, .holder_count = 4 }, none = {};
+	size_t count;
+
+	(void)state;
+	assert_ptr_equal(endpoint_holders(&e, 3, &count), &rows[1]);
+	assert_int_equal(count, 2);
+	endpoint_holders(&e, 9, &count);
+	assert_int_equal(count, 1);
+	endpoint_holders(&e, 4, &count);
+	assert_int_equal(count, 0);
+	endpoint_holders(&e, 10, &count);
+	assert_int_equal(count, 0);
+	endpoint_holders(&none, 1, &count);
+	assert_int_equal(count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +519,10 @@ int main(void)
 		cmocka_unit_test(judge_passes_the_threshold_and_errors_on),
 		cmocka_unit_test(judge_udp_units),
 		cmocka_unit_test(judge_ended_workers),
+		cmocka_unit_test(judge_only_who_lived_through_the_window),
+		cmocka_unit_test(judge_the_longest_lives_there_are),
+		cmocka_unit_test(judge_processes_by_the_sum_of_their_threads),
+		cmocka_unit_test(holders_of_a_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

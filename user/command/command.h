@@ -21,6 +21,8 @@ enum status {
 
 /* Each gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
 int command_run(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_list(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish with what there is. */

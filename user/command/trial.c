@@ -23,8 +23,8 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 {
 	/* SOCKFAIR_ROWS: few rows, to see what happens when they run out. */
 	const char *rows = getenv("SOCKFAIR_ROWS");
-	const struct observer_options options = { .backend = t->backend, .netns = endpoint->netns, .by_port = true,
-						  .rows_max = rows ? strtoul(rows, NULL, 10) : 0 };
+	const struct observer_options options = { .backend = t->backend, .by_port = true, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
+						  .selection = { .netns = { endpoint->netns }, .netns_count = 1 } };
 	int err = 0;
 
 	if (t->observer)
@@ -34,8 +34,7 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 	if (err)
 		return err;
 	observer_watch_port(t->observer, endpoint->port);
-	observer_start(t->observer);
-	return 0;
+	return observer_start(t->observer);
 }
 
 static void progress_show(const struct workload_options *o, const struct workload_progress *p)
@@ -103,7 +102,7 @@ static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
 	int err;
 
 	workload_counts(w, &account);
-	err = observer_read(t->observer, s);
+	err = observer_read(t->observer, s, false);
 	if (err)
 		return err;
 	s->final = true;
@@ -137,7 +136,7 @@ static int skipped(struct snapshot *s, const struct workload_options *options, c
 int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s, char *why, size_t why_size)
 {
 	struct workload *w;
-	char address[64];
+	char address[TEXT_ADDRESS_SIZE];
 	int err = workload_start(&w, options, why, why_size);
 
 	memset(s, 0, sizeof(*s));

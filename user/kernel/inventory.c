@@ -2,197 +2,883 @@
 #include "inventory.h"
 
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
-#include <netinet/tcp.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-struct list {
-	struct inventory_socket *rows;
-	int count, room;
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "holders.h"
+#include "holders.skel.h"
+#include "loading.h"
+#include "process.h"
+#include "sockdiag.h"
+
+#define EPOLL_DEPTH 5 /* EP_MAX_NESTS of fs/eventpoll.c */
+
+/* A socket of the last scan. */
+struct found {
+	struct holders_socket_record r;
+	bool wanted;
 };
 
-static int list_add(struct list *l, const struct nlmsghdr *message)
-{
-	const struct inet_diag_msg *diag = NLMSG_DATA(message);
-	const struct rtattr *a = (const struct rtattr *)(diag + 1);
-	int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*diag));
-	struct inventory_socket *row;
+struct edge {
+	uint64_t node, waiter; /* socket or epoll; task or epoll */
+};
 
+struct holder {
+	uint64_t node;
+	uint32_t pid, fd;
+};
+
+struct thread {
+	struct holders_thread_record r;
+	const char *cgroup;
+	size_t mark; /* the socket for which it was counted last, plus one */
+};
+
+/* What a css_set stands for: its cgroup's path, read of a process that is in it. */
+struct cgroup {
+	uint64_t set;
+	char path[256];
+};
+
+struct list {
+	void *rows;
+	size_t count, room;
+};
+
+struct inventory {
+	struct holders_bpf *bpf;
+	struct bpf_link *sockets_link, *threads_link;
+	struct selection selection;
+	uint32_t scan;
+	/* the last scan */
+	struct list found;   /* struct found, by node */
+	struct list epolls;  /* uint64_t, ascending */
+	struct list edges;   /* struct edge, by node */
+	struct list holders; /* struct holder, by node, pid, fd */
+	struct list threads; /* struct thread, by task */
+	struct list by_tid;  /* const struct thread *, by tid */
+	struct list cgroups; /* struct cgroup, by set */
+	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
+};
+
+static int fail(int err, char *why, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, size, format, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- lists ---- */
+
+/* Appends a row and returns it; NULL: no memory. */
+static void *list_add(struct list *l, const void *row, size_t size)
+{
 	if (l->count == l->room) {
-		int room = l->room ? l->room * 2 : 256;
-		void *rows = realloc(l->rows, room * sizeof(*l->rows));
+		size_t room = l->room ? l->room * 2 : 256;
+		void *rows = realloc(l->rows, room * size);
 
 		if (!rows)
-			return -ENOMEM;
+			return NULL;
 		l->rows = rows;
 		l->room = room;
 	}
-	row = &l->rows[l->count++];
-	*row = (struct inventory_socket){ .cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
-					  .queue_length = diag->idiag_rqueue, .queue_limit = diag->idiag_wqueue };
-	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest)) {
-		const uint32_t *memory = RTA_DATA(a);
+	return memcpy((char *)l->rows + l->count++ * size, row, size);
+}
 
-		if (a->rta_type != INET_DIAG_SKMEMINFO || RTA_PAYLOAD(a) < (SK_MEMINFO_DROPS + 1) * sizeof(*memory))
-			continue;
-		row->drops = memory[SK_MEMINFO_DROPS];
-		if (diag->idiag_state != TCP_LISTEN)
-			row->queue_limit = memory[SK_MEMINFO_RCVBUF];
+static void list_sort(struct list *l, size_t size, int (*compare)(const void *, const void *))
+{
+	if (l->count)
+		qsort(l->rows, l->count, size, compare);
+}
+
+/* The first row that compares equal to the key; l->count if none. */
+static size_t list_first(const struct list *l, size_t size, const void *key, int (*compare)(const void *, const void *))
+{
+	size_t low = 0, high = l->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare((const char *)l->rows + middle * size, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
+	return low < l->count && !compare((const char *)l->rows + low * size, key) ? low : l->count;
+}
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int by_node(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return COMPARE(x->r.node, y->r.node);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return COMPARE(*(const uint64_t *)a, *(const uint64_t *)b);
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	return COMPARE(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+static int edges_by_node(const void *a, const void *b)
+{
+	const struct edge *x = a, *y = b;
+
+	return COMPARE(x->node, y->node);
+}
+
+static int holders_by_node(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+
+	return COMPARE(x->node, y->node);
+}
+
+static int holders_in_order(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+
+	if (x->node != y->node)
+		return COMPARE(x->node, y->node);
+	if (x->pid != y->pid)
+		return COMPARE(x->pid, y->pid);
+	return COMPARE(x->fd, y->fd);
+}
+
+static int by_task(const void *a, const void *b)
+{
+	const struct thread *x = a, *y = b;
+
+	return COMPARE(x->r.task, y->r.task);
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct thread *x = *(const struct thread *const *)a, *y = *(const struct thread *const *)b;
+
+	return COMPARE(x->r.tid, y->r.tid);
+}
+
+static int by_set(const void *a, const void *b)
+{
+	const struct cgroup *x = a, *y = b;
+
+	return COMPARE(x->set, y->set);
+}
+
+/* ---- opening ---- */
+
+static int attach(struct bpf_program *program, struct bpf_link **link)
+{
+	*link = bpf_program__attach_iter(program, NULL);
+	return *link ? 0 : -errno;
+}
+
+int inventory_open(struct inventory **out, const struct selection *selection, char *why, size_t why_size)
+{
+	struct inventory *v = calloc(1, sizeof(*v));
+	int err;
+
+	if (!v)
+		return fail(-ENOMEM, why, why_size, "out of memory");
+	v->selection = *selection;
+	err = loading_prepare(why, why_size);
+	if (err)
+		goto out;
+	v->bpf = holders_bpf__open();
+	if (!v->bpf) {
+		err = fail(-errno, why, why_size, "cannot open the inventory's programs: %s", strerror(errno));
+		goto out;
+	}
+	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
+	v->bpf->rodata->has_loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1;
+	err = holders_bpf__load(v->bpf);
+	if (!err)
+		err = attach(v->bpf->progs.list_sockets, &v->sockets_link);
+	if (!err)
+		err = attach(v->bpf->progs.list_threads, &v->threads_link);
+	if (err)
+		fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",
+		     strerror(-err));
+out:
+	if (err) {
+		inventory_close(v);
+		return err;
+	}
+	*out = v;
 	return 0;
 }
 
-/* One dump. Returns 0 or negative errno. */
-static int dump(int fd, int family, int protocol, uint32_t states, struct list *l)
+uint64_t inventory_memory(const struct inventory *v)
 {
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 request;
-		struct rtattr attribute;
-		uint32_t protocol; /* the request has 8 bits for it: MPTCP needs more */
-	} ask = {
-		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = family, .sdiag_protocol = protocol > 255 ? IPPROTO_RAW : protocol, .idiag_states = states,
-			     .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1) },
-		.attribute = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = INET_DIAG_REQ_PROTOCOL },
-		.protocol = protocol,
-	};
-	static char buffer[32768] __attribute__((aligned(8)));
+	return loading_memory(v->bpf->obj);
+}
 
-	if (send(fd, &ask, sizeof(ask), 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t length = recv(fd, buffer, sizeof(buffer), 0);
-		struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+void inventory_close(struct inventory *v)
+{
+	if (!v)
+		return;
+	free(v->found.rows);
+	free(v->epolls.rows);
+	free(v->edges.rows);
+	free(v->holders.rows);
+	free(v->threads.rows);
+	free(v->by_tid.rows);
+	free(v->cgroups.rows);
+	free(v->pids.rows);
+	bpf_link__destroy(v->sockets_link);
+	bpf_link__destroy(v->threads_link);
+	holders_bpf__destroy(v->bpf);
+	free(v);
+}
 
-		if (length <= 0)
-			return length ? -errno : -EIO;
-		for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
-			int err;
+/* ---- scanning ---- */
 
-			if (message->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (message->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)NLMSG_DATA(message))->error;
-			err = list_add(l, message);
-			if (err)
-				return err;
-		}
+/* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
+static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
+{
+	uint32_t kind = *(const uint32_t *)bytes;
+
+	if (kind == HOLDERS_SOCKET) {
+		struct found f = { .r = *(const struct holders_socket_record *)bytes };
+
+		*at = f.r.node;
+		return list_add(&v->found, &f, sizeof(f)) ? (int)sizeof(f.r) : -ENOMEM;
 	}
+	if (kind == HOLDERS_THREAD) {
+		struct thread t = { .r = *(const struct holders_thread_record *)bytes };
+
+		return list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r) : -ENOMEM;
+	}
+	if (kind == HOLDERS_HOLDER) {
+		const struct holders_holder_record *r = (const void *)bytes;
+		struct holder h = { r->node, r->pid, r->fd };
+
+		return list_add(&v->holders, &h, sizeof(h)) ? (int)sizeof(*r) : -ENOMEM;
+	}
+	const struct holders_node_record *r = (const void *)bytes;
+
+	if (kind == HOLDERS_EPOLL) {
+		*at = r->node;
+		return list_add(&v->epolls, &r->node, sizeof(r->node)) ? (int)sizeof(*r) : -ENOMEM;
+	}
+	struct edge e = { *at, r->node };
+
+	return list_add(&v->edges, &e, sizeof(e)) ? (int)sizeof(*r) : -ENOMEM;
 }
 
-static int compare(const void *a, const void *b)
+/* Runs an iterator and takes its records. A read ends between two files or threads, so never within a record. */
+static int iterate(struct inventory *v, const struct bpf_link *link)
 {
-	const struct inventory_socket *x = a, *y = b;
+	static _Alignas(8) char buffer[32768];
+	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
+	uint64_t at = 0;
+	ssize_t length;
 
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
-}
-
-int inventory_sockets(struct inventory_socket **out)
-{
-	static const int families[] = { AF_INET, AF_INET6 };
-	struct list l = {};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), err = 0;
-
-	*out = NULL;
 	if (fd < 0)
 		return -errno;
-	for (int i = 0; i < 2 && !err; i++) {
-		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, &l);
-		if (!err)
-			err = dump(fd, families[i], IPPROTO_UDP, -1, &l);
-		if (!err)
-			dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, &l); /* not every kernel has it */
+	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
+		if (length < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (length < 0)
+			err = -errno;
+		for (ssize_t i = 0; i < length && err >= 0;) {
+			err = record_take(v, buffer + i, &at);
+			i += err > 0 ? err : 0;
+		}
+		err = err > 0 ? 0 : err;
 	}
 	close(fd);
-	if (err && !l.count)
+	return err;
+}
+
+/* Sockets may be listed twice. */
+static void found_unique(struct inventory *v)
+{
+	struct found *rows = v->found.rows;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (!kept || rows[kept - 1].r.node != rows[i].r.node)
+			rows[kept++] = rows[i];
+	v->found.count = kept;
+}
+
+/* Takes processes that hold sockets no more out of the kernel's table, which has room for HOLDERS_PROCESSES_MAX. */
+static int processes_forget(struct inventory *v)
+{
+	const struct holder *holders = v->holders.rows;
+	struct list now = {};
+
+	for (size_t i = 0; i < v->holders.count; i++)
+		if (!list_add(&now, &holders[i].pid, sizeof(holders[i].pid))) {
+			free(now.rows);
+			return -ENOMEM;
+		}
+	list_sort(&now, sizeof(uint32_t), by_pid);
+	for (size_t i = 0; i < v->pids.count; i++) {
+		uint32_t pid = ((uint32_t *)v->pids.rows)[i];
+
+		if ((!i || pid != ((uint32_t *)v->pids.rows)[i - 1]) && list_first(&now, sizeof(pid), &pid, by_pid) == now.count)
+			bpf_map_delete_elem(bpf_map__fd(v->bpf->maps.processes), &pid);
+	}
+	free(v->pids.rows);
+	v->pids = now;
+	return 0;
+}
+
+static const char *cgroup_path(struct inventory *v, const struct thread *t)
+{
+	struct cgroup key = { .set = t->r.cgroups };
+	size_t i = list_first(&v->cgroups, sizeof(key), &key, by_set);
+
+	return i < v->cgroups.count ? ((struct cgroup *)v->cgroups.rows)[i].path : "";
+}
+
+/* A css_set lives as long as a thread is in it; its address may come back later with another meaning, so each scan reads anew. */
+static int cgroups_read(struct inventory *v)
+{
+	struct thread *threads = v->threads.rows;
+	struct cgroup *rows;
+	size_t kept = 0;
+
+	v->cgroups.count = 0;
+	for (size_t i = 0; i < v->threads.count; i++) {
+		struct cgroup c = { .set = threads[i].r.cgroups };
+
+		/* Threads of a process come one after the other, mostly all in one set. */
+		if (i && threads[i - 1].r.cgroups == c.set)
+			continue;
+		snprintf(c.path, sizeof(c.path), "%u", threads[i].r.pid);
+		if (!list_add(&v->cgroups, &c, sizeof(c)))
+			return -ENOMEM;
+	}
+	list_sort(&v->cgroups, sizeof(struct cgroup), by_set);
+	rows = v->cgroups.rows;
+	for (size_t i = 0; i < v->cgroups.count; i++) {
+		int pid = atoi(rows[i].path);
+
+		if (kept && rows[kept - 1].set == rows[i].set)
+			continue;
+		rows[kept] = rows[i];
+		process_cgroup(pid, rows[kept].path, sizeof(rows[kept].path));
+		kept++;
+	}
+	v->cgroups.count = kept;
+	for (size_t i = 0; i < v->threads.count; i++)
+		threads[i].cgroup = cgroup_path(v, &threads[i]);
+	return 0;
+}
+
+static int threads_index(struct inventory *v)
+{
+	int err = cgroups_read(v);
+
+	if (err)
 		return err;
-	qsort(l.rows, l.count, sizeof(*l.rows), compare);
-	*out = l.rows;
-	return l.count;
+	list_sort(&v->threads, sizeof(struct thread), by_task);
+	v->by_tid.count = 0;
+	for (size_t i = 0; i < v->threads.count; i++) {
+		const struct thread *t = (struct thread *)v->threads.rows + i;
+
+		if (!list_add(&v->by_tid, &t, sizeof(t)))
+			return -ENOMEM;
+	}
+	list_sort(&v->by_tid, sizeof(struct thread *), by_tid);
+	return 0;
 }
 
-static const struct inventory_socket *find(const struct inventory_socket *rows, int count, uint64_t cookie)
+static struct thread *thread_by_tid(const struct inventory *v, uint32_t tid)
 {
-	const struct inventory_socket key = { .cookie = cookie };
+	const struct thread key = { .r.tid = tid }, *pointer = &key;
+	size_t i = list_first(&v->by_tid, sizeof(pointer), &pointer, by_tid);
 
-	return count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare) : NULL;
+	return i < v->by_tid.count ? ((struct thread **)v->by_tid.rows)[i] : NULL;
 }
 
-void inventory_queues(struct snapshot *s, const struct inventory_socket *baseline, int baseline_count)
+static bool held_by_wanted(const struct inventory *v, uint64_t node)
 {
-	struct inventory_socket *now;
-	int count = inventory_sockets(&now);
+	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
-	for (size_t i = 0; i < s->endpoint_count; i++)
-		for (size_t j = 0; j < s->endpoints[i].socket_count; j++) {
-			struct socket_row *row = &s->endpoints[i].sockets[j];
-			const struct inventory_socket *live = find(now, count, row->cookie);
-			const struct inventory_socket *before = find(baseline, baseline_count, row->cookie);
+	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == node; i++) {
+		const struct thread *t = thread_by_tid(v, rows[i].pid);
 
-			if (!live)
-				continue;
-			row->queue_known = true;
-			row->queue_length = live->queue_length;
-			row->queue_limit = live->queue_limit;
-			row->drops = live->drops - (before ? before->drops : 0u);
-		}
-	free(now);
+		if (t && selection_process(&v->selection, t->r.pid, t->r.process, t->cgroup))
+			return true;
+	}
+	return false;
 }
 
-/* Start of a thread in clock ticks since boot; 0: it is gone. Field 22 of its stat file, counted after the comm's last ')'. */
-static unsigned long long start_ticks(int pid, int tid)
+static void select_sockets(struct inventory *v)
 {
-	unsigned long long ticks = 0;
-	char path[64], line[1024], *at;
-	FILE *f;
+	struct found *rows = v->found.rows;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	f = fopen(path, "re");
-	if (!f)
+	for (size_t i = 0; i < v->found.count; i++) {
+		const struct holders_socket_record *r = &rows[i].r;
+
+		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound) &&
+				 (!selection_by_process(&v->selection) || held_by_wanted(v, r->node));
+	}
+}
+
+int inventory_scan(struct inventory *v)
+{
+	int err;
+
+	v->found.count = v->epolls.count = v->edges.count = v->holders.count = v->threads.count = 0;
+	v->bpf->bss->scan = ++v->scan;
+	err = iterate(v, v->sockets_link);
+	if (!err)
+		err = iterate(v, v->threads_link);
+	if (!err)
+		err = processes_forget(v);
+	if (!err)
+		err = threads_index(v);
+	if (err)
+		return err;
+	list_sort(&v->found, sizeof(struct found), by_node);
+	found_unique(v);
+	list_sort(&v->epolls, sizeof(uint64_t), by_value);
+	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
+	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
+	select_sockets(v);
+	return 0;
+}
+
+int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies)
+{
+	const struct found *rows = v->found.rows;
+	size_t count = 0;
+
+	*cookies = calloc(v->found.count + 1, sizeof(**cookies));
+	if (!*cookies)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted == wanted && rows[i].r.cookie)
+			(*cookies)[count++] = rows[i].r.cookie;
+	return count;
+}
+
+bool inventory_wants(const struct inventory *v, int32_t pid, const char *name)
+{
+	const struct thread *t = thread_by_tid(v, pid);
+	char cgroup[256];
+
+	if (t)
+		return selection_process(&v->selection, pid, t->r.process, t->cgroup);
+	process_cgroup(pid, cgroup, sizeof(cgroup));
+	return selection_process(&v->selection, pid, name, cgroup);
+}
+
+size_t inventory_count(const struct inventory *v, uint16_t port)
+{
+	const struct found *rows = v->found.rows;
+	size_t count = 0;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		count += rows[i].wanted && (!port || rows[i].r.port == port);
+	return count;
+}
+
+/* ---- bringing a ledger up to date ---- */
+
+/* What is done for each thread that waits on a socket. */
+struct waiters {
+	struct inventory *v;
+	struct ledger *l;
+	struct ledger_socket *socket;
+	size_t index; /* of the socket, plus one */
+	uint64_t started_ns;
+};
+
+static void worker_describe(struct ledger_worker *w, const struct thread *t, uint64_t started_ns)
+{
+	w->row.pid = t->r.pid;
+	w->row.pid_inside = t->r.pid_inside;
+	w->row.tid_inside = t->r.tid_inside;
+	w->row.appeared = started_ns && t->r.start_ns > started_ns;
+	memcpy(w->row.comm, t->r.comm, sizeof(w->row.comm));
+	memcpy(w->row.process, t->r.process, sizeof(w->row.process));
+	snprintf(w->row.cgroup, sizeof(w->row.cgroup), "%s", t->cgroup);
+}
+
+static int waiter_add(const struct waiters *to, struct thread *t)
+{
+	struct ledger_worker *w;
+
+	if (t->mark == to->index) /* through several descriptors or epolls */
 		return 0;
-	at = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	fclose(f);
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (at)
-		sscanf(at, "%llu", &ticks);
-	return ticks;
+	t->mark = to->index;
+	w = ledger_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns, NULL);
+	if (!w)
+		return -ENOMEM;
+	worker_describe(w, t, to->started_ns);
+	w->row.can_accept = true;
+	w->row.waits = true;
+	w->scan = to->v->scan;
+	to->socket->row.waiting++;
+	return 0;
 }
 
-static void cgroup_read(int pid, char *path, size_t size)
+/*
+ * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one thread, then that is who comes back
+ * to it. An epoll that a fork left in two processes tells nothing.
+ */
+static int owner_add(const struct waiters *to, uint64_t epoll)
 {
-	char name[64], line[512];
-	FILE *f;
+	const struct holder key = { .node = epoll }, *rows = to->v->holders.rows;
+	size_t first = list_first(&to->v->holders, sizeof(key), &key, holders_by_node), i = first;
+	struct thread *t;
 
-	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
-	f = fopen(name, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "0::", 3)) {
-			line[strcspn(line, "\n")] = 0;
-			snprintf(path, size, "%s", line + 3);
+	while (i < to->v->holders.count && rows[i].node == epoll && rows[i].pid == rows[first].pid)
+		i++;
+	if (i == first || (i < to->v->holders.count && rows[i].node == epoll))
+		return 0;
+	t = thread_by_tid(to->v, rows[first].pid);
+	return t && t->r.threads == 1 ? waiter_add(to, t) : 0;
+}
+
+/* Those who wait on the node, through epolls too. */
+static int waiters_follow(const struct waiters *to, uint64_t node, int depth)
+{
+	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
+	bool any = false;
+	int err = 0;
+
+	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
+	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
+		const struct thread thread = { .r.task = rows[i].waiter };
+		size_t t = list_first(&to->v->threads, sizeof(thread), &thread, by_task);
+
+		if (t < to->v->threads.count) {
+			err = waiter_add(to, (struct thread *)to->v->threads.rows + t);
+			any = true;
+		} else if (depth && list_first(&to->v->epolls, sizeof(uint64_t), &rows[i].waiter, by_value) < to->v->epolls.count) {
+			err = waiters_follow(to, rows[i].waiter, depth - 1);
+			any = true;
 		}
-	if (f)
-		fclose(f);
+	}
+	if (!any && !err && depth < EPOLL_DEPTH)
+		err = owner_add(to, node);
+	return err;
 }
 
-void inventory_describe_thread(struct worker_row *row)
+/* Interface names belong to a network namespace: that of a process which holds the socket. */
+static void device_name(const struct inventory *v, const struct found *f, char *name, size_t size)
 {
-	const unsigned long long ns_per_tick = 1000000000ull / sysconf(_SC_CLK_TCK);
-	unsigned long long ticks = start_ticks(row->pid, row->tid);
+	const struct holder key = { .node = f->r.node }, *rows = v->holders.rows;
+	size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = -1;
+	char path[64], found[IF_NAMESIZE] = "";
 
-	if (ticks && !row->start_ns)
-		row->start_ns = ticks * ns_per_tick;
-	/* Another thread may have the number by now. */
-	row->ended = !ticks || ticks != row->start_ns / ns_per_tick;
-	if (!row->ended)
-		cgroup_read(row->pid, row->cgroup, sizeof(row->cgroup));
+	if (i < v->holders.count) {
+		snprintf(path, sizeof(path), "/proc/%u/ns/net", rows[i].pid);
+		there = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
+		if_indextoname(f->r.device, found);
+		setns(home, CLONE_NEWNET); /* where we came from: allowed before, allowed now */
+	}
+	if (home >= 0)
+		close(home);
+	if (there >= 0)
+		close(there);
+	if (*found)
+		snprintf(name, size, "%s", found);
+	else
+		snprintf(name, size, "if%u", f->r.device);
+}
+
+static void socket_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
+{
+	const struct holders_socket_record *r = &f->r;
+
+	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+	s->family = r->family;
+	s->port = r->port;
+	s->netns = r->netns;
+	memcpy(s->address, r->address, sizeof(s->address));
+	s->row.inode = r->inode;
+	s->row.uid = r->uid;
+	s->row.reuseport = r->reuseport;
+	s->row.v6only = r->v6only;
+	s->row.queue_known = true;
+	s->row.queue_length = r->length;
+	s->row.queue_limit = r->limit;
+	s->row.waiting_known = true;
+	if (r->device && !*s->row.device)
+		device_name(v, f, s->row.device, sizeof(s->row.device));
+	s->drops_now = r->drops;
+	s->scan = v->scan;
+}
+
+static int edges_in_order(const void *a, const void *b)
+{
+	const struct edge *x = a, *y = b;
+	int order = edges_by_node(a, b);
+
+	return order ? order : COMPARE(x->waiter, y->waiter);
+}
+
+/* A group's name is the lowest cookie of its sockets. */
+static int groups_name(const struct inventory *v, struct ledger *l)
+{
+	const struct found *rows = v->found.rows;
+	struct list groups = {}; /* edges from a group to its cookies */
+
+	for (size_t i = 0; i < v->found.count; i++) {
+		struct edge e = { rows[i].r.group, rows[i].r.cookie };
+
+		if (rows[i].r.group && !list_add(&groups, &e, sizeof(e))) {
+			free(groups.rows);
+			return -ENOMEM;
+		}
+	}
+	list_sort(&groups, sizeof(struct edge), edges_in_order);
+	for (size_t i = 0; i < v->found.count; i++) {
+		const struct edge key = { .node = rows[i].r.group };
+		struct ledger_socket *s = rows[i].wanted ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
+		size_t first = list_first(&groups, sizeof(key), &key, edges_by_node);
+
+		if (s)
+			s->row.group = key.node && first < groups.count ? ((struct edge *)groups.rows)[first].waiter : 0;
+	}
+	free(groups.rows);
+	return 0;
+}
+
+static int socket_fill(struct inventory *v, struct ledger *l, const struct found *f, size_t index, uint64_t started_ns)
+{
+	struct waiters to = { .v = v, .l = l, .index = index + 1, .started_ns = started_ns };
+	struct ledger_socket *s;
+	bool made;
+
+	s = ledger_socket(l, f->r.cookie, &made);
+	if (!s)
+		return -ENOMEM;
+	if (made && started_ns)
+		s->row.appeared = true;
+	if (!s->scan && !s->row.appeared)
+		s->drops_first = f->r.drops;
+	socket_describe(v, s, f);
+	s->undecided = false;
+	s->row.waiting = 0;
+	to.socket = s;
+	return waiters_follow(&to, f->r.node, EPOLL_DEPTH);
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct holder_row *x = a, *y = b;
+
+	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
+}
+
+/* Who holds what, added up by process. */
+static int holders_fill(const struct inventory *v, struct ledger *l)
+{
+	const struct holder *rows = v->holders.rows;
+	const struct found *found = v->found.rows;
+	struct list out = {};
+	size_t at = 0;
+
+	for (size_t i = 0; i < v->holders.count; i++) {
+		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
+		const struct thread *t;
+
+		while (at < v->found.count && found[at].r.node < rows[i].node)
+			at++;
+		if (at == v->found.count || found[at].r.node != rows[i].node || !found[at].wanted)
+			continue;
+		if (i && rows[i - 1].node == rows[i].node && rows[i - 1].pid == rows[i].pid && last) {
+			last->fds++;
+			continue;
+		}
+		t = thread_by_tid(v, rows[i].pid);
+		row.cookie = found[at].r.cookie;
+		row.pid = rows[i].pid;
+		row.fd = rows[i].fd;
+		if (t) {
+			row.pid_inside = t->r.pid_inside;
+			row.uid = t->r.uid;
+			memcpy(row.process, t->r.process, sizeof(row.process));
+			snprintf(row.cgroup, sizeof(row.cgroup), "%s", t->cgroup);
+		}
+		if (!list_add(&out, &row, sizeof(row))) {
+			free(out.rows);
+			return -ENOMEM;
+		}
+	}
+	list_sort(&out, sizeof(struct holder_row), by_cookie);
+	ledger_hold(l, out.rows, out.count);
+	return 0;
+}
+
+/* Threads that did not wait at this sample: alive still? Those of a process that holds no socket any more are not in the scan. */
+static void workers_update(const struct inventory *v, struct ledger *l, uint64_t started_ns)
+{
+	struct ledger_worker *const *rows;
+	size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		struct ledger_worker *w = rows[i];
+		const struct thread *t = w->row.ended || w->scan == v->scan ? NULL : thread_by_tid(v, w->row.tid);
+
+		if (w->row.ended || w->scan == v->scan)
+			continue;
+		w->row.waits = false;
+		if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
+			worker_describe(w, t, started_ns);
+		else if (t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
+			ledger_end_worker(l, w);
+	}
+}
+
+/* Sockets that no process holds: on their way from one to another, of the kernel's own, or closed. sock_diag lists the former. */
+static int sockets_update(const struct inventory *v, struct ledger *l)
+{
+	struct ledger_socket *const *rows;
+	struct sockdiag_row *live = NULL;
+	size_t count = ledger_sockets(l, &rows);
+	int live_count = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ledger_socket *s = rows[i];
+		const struct sockdiag_row *found;
+
+		if (s->row.ended || s->scan == v->scan)
+			continue;
+		if (!live)
+			live_count = sockdiag_dump_namespaces(&live, 0);
+		if (live_count < 0)
+			break; /* can't tell */
+		found = sockdiag_find(live, live_count, s->row.cookie);
+		if (!found) {
+			ledger_end_socket(l, s);
+			continue;
+		}
+		s->row.queue_known = true;
+		s->row.queue_length = found->queue_length;
+		s->row.waiting = 0;
+		s->drops_now = found->drops;
+	}
+	free(live);
+	return 0;
+}
+
+/* A closed socket has no workers: theirs end with it. */
+static void workers_end(struct ledger *l)
+{
+	struct ledger_worker *const *rows;
+	size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct ledger_socket *s = rows[i]->row.ended ? NULL : ledger_find_socket(l, rows[i]->row.cookie);
+
+		if (s && s->row.ended)
+			ledger_end_worker(l, rows[i]);
+	}
+}
+
+/* Those that sock_diag knows and no process holds: the kernel's own, or on their way from one process to another. */
+static int unheld_fill(const struct inventory *v, struct ledger *l, const struct sockdiag_row *rows, int count)
+{
+	const struct selection *want = &v->selection;
+	struct list unwanted = {}; /* held, but not asked for */
+	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0;
+
+	if (ignored < 0)
+		return ignored;
+	unwanted.count = ignored;
+	list_sort(&unwanted, sizeof(uint64_t), by_value);
+	for (int i = 0; i < count && !err; i++) {
+		const struct sockdiag_row *r = &rows[i];
+		struct ledger_socket *s;
+		bool made;
+
+		if (r->connected || selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
+		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
+		    list_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
+			continue;
+		s = ledger_socket(l, r->cookie, &made);
+		err = s ? 0 : -ENOMEM;
+		if (!s || !made)
+			continue;
+		s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+		s->family = r->family;
+		s->port = r->port;
+		s->netns = r->netns;
+		memcpy(s->address, r->address, sizeof(s->address));
+		s->row.inode = r->inode;
+		s->row.uid = r->uid;
+		s->row.queue_known = true;
+		s->row.queue_length = r->queue_length;
+		s->row.queue_limit = r->queue_limit;
+		s->drops_now = r->drops;
+	}
+	free(unwanted.rows);
+	return err;
+}
+
+int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
+{
+	struct sockdiag_row *live;
+	int count = sockdiag_dump_namespaces(&live, 0), err;
+
+	err = inventory_scan(v);
+	for (size_t i = 0; i < v->found.count && !err; i++) {
+		struct found *f = (struct found *)v->found.rows + i;
+
+		f->wanted &= !f->r.connected;
+		if (f->wanted)
+			err = socket_fill(v, l, f, i, 0);
+		if (f->wanted) /* the socket's own counter, since it was made */
+			ledger_find_socket(l, f->r.cookie)->drops_first = 0;
+	}
+	if (!err)
+		err = groups_name(v, l);
+	if (!err)
+		err = holders_fill(v, l);
+	if (!err)
+		err = unheld_fill(v, l, live, count);
+	free(live);
+	return err ? fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+}
+
+int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
+{
+	const struct found *rows = v->found.rows;
+	int err = 0;
+
+	for (size_t i = 0; i < v->found.count && !err; i++)
+		if (rows[i].wanted)
+			err = socket_fill(v, l, &rows[i], i, started_ns);
+	if (!err)
+		err = groups_name(v, l);
+	if (!err)
+		err = holders_fill(v, l);
+	if (err)
+		return err;
+	workers_update(v, l, started_ns);
+	sockets_update(v, l);
+	workers_end(l);
+	return ledger_trim(l);
 }

@@ -1,28 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What sock_diag and /proc tell of sockets and threads, beside what the programs count. */
+/*
+ * Which TCP listeners and UDP sockets there are, in all network namespaces, which processes hold them, and which threads wait on them:
+ * BPF iterators over descriptors and threads. A scan stops nothing; it is a sample.
+ */
 #ifndef SOCKFAIR_INVENTORY_H
 #define SOCKFAIR_INVENTORY_H
 
-#include "../model/snapshot.h"
+#include "../model/ledger.h"
+#include "selection.h"
 
-/* A listening TCP or a UDP socket of this network namespace. */
-struct inventory_socket {
-	uint64_t cookie;
-	uint32_t queue_length; /* TCP: connections. UDP: bytes */
-	uint32_t queue_limit;  /* TCP: backlog. UDP: receive buffer in bytes */
-	uint32_t drops;        /* since the socket was made; wraps */
-};
+struct inventory;
+
+/* Loads the iterators. Returns 0 or negative errno with `why`: one line, what failed, why, what to do. */
+int inventory_open(struct inventory **out, const struct selection *selection, char *why, size_t why_size);
+
+/* Takes a sample. Returns 0 or negative errno. Sockets without a cookie get theirs. */
+int inventory_scan(struct inventory *v);
 
 /*
- * Asks the kernel for all of them, by cookie in ascending order. The dump has a side effect that is wanted: sockets without a cookie
- * get theirs. Returns how many, or negative errno (the diag modules may not be there); *out is to be freed.
+ * Brings the ledger up to date with the last sample: what is known of sockets, threads and holders, who waits, what ended. started_ns: when
+ * the window began (CLOCK_BOOTTIME); 0: it has not. Returns 0 or -ENOMEM.
  */
-int inventory_sockets(struct inventory_socket **out);
+int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
-/* Fills queue and drops of the snapshot's sockets; drops against the baseline. Sockets not found keep queue_known = false. */
-void inventory_queues(struct snapshot *s, const struct inventory_socket *baseline, int baseline_count);
+/*
+ * A sample once, for a list: also of sockets that no process holds. UDP sockets that are connected are left out. Returns 0 or negative errno
+ * with `why`.
+ */
+int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size);
 
-/* Fills ended, cgroup, and where unknown start_ns of a row whose pid and tid are set. */
-void inventory_describe_thread(struct worker_row *row);
+/* Cookies of the sockets of the last sample that are asked for (wanted), or not; *cookies is to be freed. Returns how many, or -ENOMEM. */
+int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies);
+
+/* Is it a process that is asked for? For those that the last sample does not hold; name: what is known of it otherwise. */
+bool inventory_wants(const struct inventory *v, int32_t pid, const char *name);
+
+/* Number of sockets asked for with that port (0: any) in the last sample. */
+size_t inventory_count(const struct inventory *v, uint16_t port);
+
+/* Bytes of kernel memory that its maps take. */
+uint64_t inventory_memory(const struct inventory *v);
+
+/* NULL is fine. */
+void inventory_close(struct inventory *v);
 
 #endif

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -21,6 +19,11 @@
 #include "count.h"
 #include "count.skel.h"
 #include "inventory.h"
+#include "loading.h"
+#include "process.h"
+#include "sockdiag.h"
+
+#define LEDGER_ENDED_MAX 8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
 
 struct observer {
 	struct count_bpf *bpf;
@@ -32,8 +35,15 @@ struct observer {
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
-	struct inventory_socket *baseline; /* as it was at the window's start */
+	struct ledger *ledger;
+	struct inventory *inventory; /* NULL: none is taken */
+	bool by_process;             /* the inventory says which sockets are asked for */
+	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
+	size_t unwanted_count;
+	uint64_t active;             /* what observer_active() saw last */
+	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
+	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
 	uint64_t missed_before;
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
@@ -68,14 +78,6 @@ static int fail(int err, char *why, size_t size, const char *format, ...)
 #define SEES_ALL                                                                                                               \
 	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_UDP_QUEUED | SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
 
-static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
-{
-	if (getenv("SOCKFAIR_LIBBPF_LOG"))
-		return vfprintf(stderr, format, args);
-	(void)level;
-	return 0;
-}
-
 static void configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->probe.features;
@@ -84,11 +86,12 @@ static void configure(struct observer *o, const struct observer_options *options
 	o->cpus = libbpf_num_possible_cpus();
 	o->sockets_max = COUNT_ARRIVALS_MAX / o->cpus < COUNT_SOCKETS_MAX ? COUNT_ARRIVALS_MAX / o->cpus : COUNT_SOCKETS_MAX;
 	*c = (struct count_config){
-		.netns = options->netns,
-		.family = options->family,
-		.protocol = options->protocol,
+		.family = options->selection.family,
+		.protocol = options->selection.protocol,
 		.cpus = o->cpus,
 		.by_port = options->by_port,
+		.by_socket = o->by_process,
+		.without_clients = !options->by_port,
 		.has_task_storage = f->task_storage,
 		.has_rdonly_cast = f->rdonly_cast,
 		.has_socket_cookie = f->socket_cookie,
@@ -97,8 +100,11 @@ static void configure(struct observer *o, const struct observer_options *options
 		.accept_twice = f->preempted_exits,
 		.udp_gro_flag = f->udp_gro_flag,
 	};
+	for (size_t i = 0; i < options->selection.netns_count; i++)
+		c->netns[i] = options->selection.netns[i];
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
-	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
+	/* Sockets that are not asked for are in it too. */
+	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->by_process ? COUNT_SOCKETS_MAX : o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
@@ -182,22 +188,6 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	return err;
 }
 
-static bool in_first_pid_namespace(void)
-{
-	struct stat st;
-
-	/* PROC_PID_INIT_INO of include/linux/proc_ns.h */
-	return stat("/proc/self/ns/pid", &st) || st.st_ino == 0xEFFFFFFCu;
-}
-
-/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK. */
-static void memlock_raise(void)
-{
-	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
-}
-
 static void detach(struct observer *o)
 {
 	for (size_t i = 0; i < o->link_count; i++)
@@ -268,30 +258,39 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 	return 0;
 }
 
+/* With an inventory: names all sockets (their cookies), and looks for the first time. */
+static int inventory_begin(struct observer *o, const struct observer_options *options, char *why, size_t size)
+{
+	int err = inventory_open(&o->inventory, &options->selection, why, size);
+
+	if (err)
+		return err;
+	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, 0);
+	err = observer_scan(o);
+	return err ? fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+}
+
 int observer_open(struct observer **out, const struct observer_options *options, char *why, size_t why_size)
 {
 	struct observer *o = calloc(1, sizeof(*o));
-	char rights[64];
 	int err;
 
 	if (!o)
 		return fail(-ENOMEM, why, why_size, "out of memory");
-	libbpf_set_print(log_nothing);
-	if (probe_rights_missing(rights, sizeof(rights))) {
-		err = fail(-EPERM, why, why_size, "cannot load BPF programs: %s missing; run as root, or grant them", rights);
+	o->by_process = options->inventory && selection_by_process(&options->selection);
+	err = loading_prepare(why, why_size);
+	if (err)
 		goto out;
-	}
-	if (!in_first_pid_namespace()) {
-		err = fail(-EOPNOTSUPP, why, why_size,
-			   "the kernel counts by the host's process ids, which this pid namespace hides; run in the host's (docker: --pid=host)");
-		goto out;
-	}
-	memlock_raise();
-	err = probe_kernel(&o->probe, false);
+	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
+	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
 	if (err)
 		fail(err, why, why_size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err));
 	else
 		err = backend_choose(o, options, why, why_size);
+	for (size_t i = 0; i < options->selection.port_count && !err; i++)
+		observer_watch_port(o, options->selection.ports[i]);
+	if (!err && options->inventory)
+		err = inventory_begin(o, options, why, why_size);
 out:
 	if (err) {
 		observer_close(o);
@@ -313,23 +312,13 @@ unsigned observer_sees(const struct observer *o)
 
 uint64_t observer_memory(const struct observer *o)
 {
-	const struct bpf_map *map;
-	uint64_t total = 0;
+	return loading_memory(o->bpf->obj) + (o->inventory ? inventory_memory(o->inventory) : 0);
+}
 
-	bpf_object__for_each_map(map, o->bpf->obj) {
-		char path[64], line[128];
-		unsigned long long bytes;
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
-		f = bpf_map__fd(map) < 0 ? NULL : fopen(path, "re");
-		while (f && fgets(line, sizeof(line), f))
-			if (sscanf(line, "memlock: %llu", &bytes) == 1)
-				total += bytes;
-		if (f)
-			fclose(f);
-	}
-	return total;
+void observer_limits(const struct observer *o, unsigned *workers, unsigned *sockets)
+{
+	*workers = COUNT_WORKERS_MAX;
+	*sockets = o->sockets_max;
 }
 
 /* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an _again is the second of two. */
@@ -363,48 +352,96 @@ void observer_watch_port(struct observer *o, uint16_t port)
 	__atomic_or_fetch(&o->bpf->bss->count_ports[port >> 6], 1ull << (port & 63), __ATOMIC_SEQ_CST);
 }
 
+/* ---- giving rows back ---- */
+
+/*
+ * User space may take a row back when nobody counts on it any more: its key is taken out, so that nobody finds it, and its generation goes
+ * up, so that a thread that remembers it lets go of it. A program that had found it before may still be counting; after a grace period of the
+ * kernel's readers none is.
+ */
+static void worker_unlink(struct observer *o, __u32 i)
+{
+	struct count_worker *row = &o->workers[i];
+	struct count_worker_key key = { .cookie = row->cookie, .start_ns = row->start_ns, .tid = row->tid };
+
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.worker_by_key), &key);
+	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+static void socket_unlink(struct observer *o, __u32 i, bool unwanted)
+{
+	__u64 cookie = o->sockets[i].cookie;
+	__u32 mark = COUNT_UNWANTED;
+
+	if (unwanted)
+		bpf_map_update_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie, &mark, BPF_ANY);
+	else
+		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie);
+}
+
+static void grace_period(void)
+{
+	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+static void worker_free(struct observer *o, __u32 i)
+{
+	__u32 generation = o->workers[i].generation;
+
+	memset(&o->workers[i], 0, sizeof(o->workers[i]));
+	o->workers[i].generation = generation;
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
+}
+
+static void socket_free(struct observer *o, __u32 i)
+{
+	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
+	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
+}
+
 void observer_reset(struct observer *o)
 {
 	__atomic_store_n(&o->bpf->bss->count_on, 0, __ATOMIC_SEQ_CST);
-	/* Programs that began before run on for a moment: a grace period of the kernel's readers. */
-	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	o->bpf->bss->count_epoch++;
-	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
-		struct count_worker *row = &o->workers[i];
-		struct count_worker_key key = { .cookie = row->cookie, .start_ns = row->start_ns, .tid = row->tid };
-
-		if (!row->used)
-			continue;
-		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.worker_by_key), &key);
-		memset(row, 0, sizeof(*row));
-		bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
-	}
-	for (__u32 i = 0; i < o->sockets_max; i++) {
-		if (!o->sockets[i].used)
-			continue;
-		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &o->sockets[i].cookie);
-		memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
-		memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
-		bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
-	}
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
+		if (o->workers[i].used)
+			worker_unlink(o, i);
+	for (__u32 i = 0; i < o->sockets_max; i++)
+		if (o->sockets[i].used)
+			socket_unlink(o, i, false);
+	grace_period();
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
+		if (o->workers[i].used)
+			worker_free(o, i);
+	for (__u32 i = 0; i < o->sockets_max; i++)
+		if (o->sockets[i].used)
+			socket_free(o, i);
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
+	ledger_clear(o->ledger);
 	free(o->baseline);
 	o->baseline = NULL;
 	o->baseline_count = 0;
 }
 
-void observer_start(struct observer *o)
+int observer_start(struct observer *o)
 {
 	struct timespec now;
+	int err = 0;
 
-	o->baseline_count = inventory_sockets(&o->baseline);
+	if (o->inventory)
+		err = observer_scan(o);
+	else
+		o->baseline_count = sockdiag_dump(&o->baseline);
 	o->missed_before = runs_missed(o);
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	o->started_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
 	clock_gettime(CLOCK_MONOTONIC, &o->started);
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
+	return err;
 }
 
 void observer_close(struct observer *o)
@@ -412,192 +449,261 @@ void observer_close(struct observer *o)
 	if (!o)
 		return;
 	detach(o);
+	inventory_close(o->inventory);
+	ledger_free(o->ledger);
+	free(o->unwanted);
 	free(o->baseline);
 	probe_free(&o->probe);
 	free(o);
 }
 
-/* ---- reading ---- */
+/* ---- from the kernel's rows to the ledger ---- */
 
-static int compare_sockets(const void *a, const void *b)
-{
-	const struct count_socket *x = *(const struct count_socket *const *)a, *y = *(const struct count_socket *const *)b;
-
-	if (x->protocol != y->protocol)
-		return x->protocol < y->protocol ? -1 : 1;
-	if (x->netns != y->netns)
-		return x->netns < y->netns ? -1 : 1;
-	if (x->port != y->port)
-		return x->port < y->port ? -1 : 1;
-	if (x->family != y->family)
-		return x->family < y->family ? -1 : 1;
-	if (memcmp(x->address, y->address, sizeof(x->address)))
-		return memcmp(x->address, y->address, sizeof(x->address));
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
-}
-
-static bool same_endpoint(const struct count_socket *x, const struct count_socket *y)
-{
-	return x->protocol == y->protocol && x->netns == y->netns && x->port == y->port && x->family == y->family &&
-	       !memcmp(x->address, y->address, sizeof(x->address));
-}
-
-static int compare_workers(const void *a, const void *b)
-{
-	const struct count_worker *x = a, *y = b;
-
-	if (x->cookie != y->cookie)
-		return x->cookie < y->cookie ? -1 : 1;
-	if (x->pid != y->pid)
-		return x->pid < y->pid ? -1 : 1;
-	if (x->tid != y->tid)
-		return x->tid < y->tid ? -1 : 1;
-	/* A row of start 0 (io_uring's kernel threads) last: it joins the thread's own. */
-	return x->start_ns > y->start_ns ? -1 : x->start_ns < y->start_ns;
-}
-
-/* The rows of the maps in order; those of workers as copies, as they go on counting. The caller frees. */
-struct rows {
-	const struct count_socket **sockets;
-	size_t socket_count;
-	struct count_worker *workers;
-	size_t worker_count;
-};
-
-static int rows_collect(const struct observer *o, struct rows *r)
-{
-	r->sockets = calloc(o->sockets_max, sizeof(*r->sockets));
-	r->workers = calloc(COUNT_WORKERS_MAX, sizeof(*r->workers));
-	if (!r->sockets || !r->workers)
-		return -ENOMEM;
-	for (size_t i = 0; i < o->sockets_max; i++)
-		if (o->sockets[i].used)
-			r->sockets[r->socket_count++] = &o->sockets[i];
-	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
-		if (o->workers[i].used)
-			r->workers[r->worker_count++] = o->workers[i];
-	qsort(r->sockets, r->socket_count, sizeof(*r->sockets), compare_sockets);
-	qsort(r->workers, r->worker_count, sizeof(*r->workers), compare_workers);
-	return 0;
-}
-
-/* First worker row of that socket; worker_count if none. */
-static size_t rows_first_worker(const struct rows *r, uint64_t cookie)
-{
-	size_t low = 0, high = r->worker_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (r->workers[middle].cookie < cookie)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < r->worker_count && r->workers[low].cookie == cookie ? low : r->worker_count;
-}
-
-static void socket_fill(const struct observer *o, struct endpoint *e, const struct count_socket *from, uint64_t *by_cpu)
+/* by_cpu: room for o->cpus. last: the row is given back. */
+static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, uint64_t *by_cpu, bool last)
 {
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
-	struct socket_row *row = &e->sockets[e->socket_count++];
+	uint64_t arrived = 0, dropped = 0;
 
-	*row = (struct socket_row){ .cookie = from->cookie, .inode = from->inode, .uid = from->uid, .reuseport = from->reuseport,
-				    .queue_limit = from->limit };
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
 		/* In this order: what is dropped late was counted as arrived before. */
 		uint64_t late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
-		uint64_t arrived = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
 
-		row->arrived += arrived - late;
-		row->dropped += a[cpu].dropped;
-		by_cpu[cpu] += arrived; /* before late drops: those are another CPU's */
+		by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE); /* before late drops: those are another CPU's */
+		arrived += by_cpu[cpu] - late;
+		dropped += a[cpu].dropped;
 	}
+	return ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
 }
 
-static void worker_fill(struct endpoint *e, struct socket_row *socket, const struct count_worker *from)
+/* What the counting programs know of the socket, for want of an inventory's better knowledge. */
+static struct ledger_socket *socket_enter(struct observer *o, const struct count_socket *from)
 {
-	struct worker_row *last = e->worker_count ? &e->workers[e->worker_count - 1] : NULL, *row;
-	uint64_t events = from->events + from->events_atomic;
+	bool made;
+	struct ledger_socket *s = ledger_socket(o->ledger, from->cookie, &made);
 
-	socket->accepted += events;
-	if (!from->start_ns && last && last->cookie == from->cookie && last->pid == (int)from->pid && last->tid == (int)from->tid) {
-		last->accepted += events;
-		return;
+	if (!s || !made)
+		return s;
+	s->protocol = from->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+	s->family = from->family;
+	s->port = from->port;
+	s->netns = from->netns;
+	memcpy(s->address, from->address, sizeof(s->address));
+	s->row.inode = from->inode;
+	s->row.uid = from->uid;
+	s->row.reuseport = from->reuseport;
+	s->row.queue_limit = from->limit;
+	if (o->inventory) {
+		const struct sockdiag_row *before = sockdiag_find(o->baseline, o->baseline_count, from->cookie);
+
+		s->row.appeared = !before;
+		s->drops_first = before ? before->drops : 0;
+		s->drops_now = s->drops_first;
+		s->undecided = o->by_process;
 	}
-	row = &e->workers[e->worker_count++];
-	*row = (struct worker_row){ .number = -1, .pid = from->pid, .tid = from->tid, .start_ns = from->start_ns,
-				    .cookie = from->cookie, .can_accept = true, .accepted = events };
-	memcpy(row->comm, from->comm, sizeof(row->comm));
-	inventory_describe_thread(row);
+	return s;
 }
 
-static int endpoint_fill(const struct observer *o, const struct rows *r, size_t first, size_t count, struct endpoint *e)
+static int worker_enter(struct observer *o, const struct count_worker *from, bool last)
 {
-	const struct count_socket *head = r->sockets[first];
+	bool made;
+	struct ledger_worker *w = ledger_worker(o->ledger, from->cookie, from->tid, from->start_ns, &made);
+
+	if (!w)
+		return -ENOMEM;
+	if (made) {
+		w->row.pid = from->pid;
+		memcpy(w->row.comm, from->comm, sizeof(w->row.comm));
+		w->row.appeared = o->inventory && from->start_ns > o->started_ns;
+	}
+	w->row.can_accept = true;
+	if (!last)
+		ledger_revive_worker(o->ledger, w);
+	ledger_count_worker(w, from->events + from->events_atomic, last);
+	return 0;
+}
+
+static int rows_enter(struct observer *o)
+{
 	uint64_t *by_cpu = calloc(o->cpus, sizeof(*by_cpu));
-	size_t workers = 0;
+	int err = by_cpu ? 0 : -ENOMEM;
 
-	for (size_t i = first; i < first + count; i++)
-		for (size_t w = rows_first_worker(r, r->sockets[i]->cookie);
-		     w < r->worker_count && r->workers[w].cookie == r->sockets[i]->cookie; w++)
-			workers++;
-	e->protocol = head->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
-	e->family = head->family;
-	e->port = head->port;
-	e->netns = head->netns;
-	memcpy(e->address, head->address, sizeof(e->address));
-	e->sockets = calloc(count, sizeof(*e->sockets));
-	e->workers = calloc(workers ? workers : 1, sizeof(*e->workers));
-	e->cpus = calloc(o->cpus, sizeof(*e->cpus));
-	if (!by_cpu || !e->sockets || !e->workers || !e->cpus) {
-		free(by_cpu);
-		return -ENOMEM;
+	for (size_t i = 0; i < o->sockets_max && !err; i++) {
+		struct ledger_socket *s = o->sockets[i].used ? socket_enter(o, &o->sockets[i]) : NULL;
+
+		if (!o->sockets[i].used)
+			continue;
+		err = s ? socket_count(o, &o->sockets[i], s, by_cpu, false) : -ENOMEM;
+		if (s)
+			ledger_revive_socket(o->ledger, s);
 	}
-	for (size_t i = first; i < first + count; i++) {
-		socket_fill(o, e, r->sockets[i], by_cpu);
-		for (size_t w = rows_first_worker(r, r->sockets[i]->cookie);
-		     w < r->worker_count && r->workers[w].cookie == r->sockets[i]->cookie; w++)
-			worker_fill(e, &e->sockets[e->socket_count - 1], &r->workers[w]);
-	}
-	for (unsigned cpu = 0; cpu < o->cpus; cpu++)
-		if (by_cpu[cpu])
-			e->cpus[e->cpu_count++] = (struct cpu_row){ cpu, by_cpu[cpu] };
+	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
+		if (o->workers[i].used)
+			err = worker_enter(o, &o->workers[i], false);
 	free(by_cpu);
+	return err;
+}
+
+/* ---- with an inventory ---- */
+
+bool observer_active(struct observer *o)
+{
+	uint64_t sum = 0, before = o->active;
+
+	for (size_t i = 0; i < o->sockets_max * o->cpus; i++)
+		sum += o->arrivals[i].arrived + o->arrivals[i].dropped;
+	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
+		sum += o->workers[i].events + o->workers[i].events_atomic;
+	o->active = sum;
+	return sum != before;
+}
+
+size_t observer_found(const struct observer *o, uint16_t port)
+{
+	return inventory_count(o->inventory, port);
+}
+
+static int compare_cookies(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool has_cookie(const uint64_t *cookies, size_t count, uint64_t cookie)
+{
+	return count && bsearch(&cookie, cookies, count, sizeof(cookie), compare_cookies);
+}
+
+/*
+ * Tells the kernel which of the sockets that exist are not asked for. Those it does not know of are counted: whether they are asked for
+ * shows when they are found, or when a thread that is asked for has taken from them.
+ */
+static int unwanted_update(struct observer *o)
+{
+	const int fd = bpf_map__fd(o->bpf->maps.socket_by_cookie);
+	const __u32 mark = COUNT_UNWANTED;
+	uint64_t *cookies;
+	int count = inventory_cookies(o->inventory, false, &cookies);
+
+	if (count < 0)
+		return count;
+	qsort(cookies, count, sizeof(*cookies), compare_cookies);
+	for (int i = 0; i < count; i++)
+		if (!has_cookie(o->unwanted, o->unwanted_count, cookies[i]))
+			bpf_map_update_elem(fd, &cookies[i], &mark, BPF_NOEXIST); /* one that has a row is unlinked with it */
+	for (size_t i = 0; i < o->unwanted_count; i++)
+		if (!has_cookie(cookies, count, o->unwanted[i]))
+			bpf_map_delete_elem(fd, &o->unwanted[i]);
+	free(o->unwanted);
+	o->unwanted = cookies;
+	o->unwanted_count = count;
 	return 0;
 }
 
-static int endpoints_fill(const struct observer *o, const struct rows *r, struct snapshot *s)
-{
-	s->endpoints = calloc(r->socket_count ? r->socket_count : 1, sizeof(*s->endpoints));
-	if (!s->endpoints)
-		return -ENOMEM;
-	for (size_t first = 0, next; first < r->socket_count; first = next) {
-		int err;
+/* The rows that are to be given back, by index. */
+struct ending {
+	__u32 *workers, *sockets;
+	size_t worker_count, socket_count;
+};
 
-		for (next = first + 1; next < r->socket_count && same_endpoint(r->sockets[first], r->sockets[next]); next++)
-			;
-		err = endpoint_fill(o, r, first, next - first, &s->endpoints[s->endpoint_count++]);
-		if (err)
-			return err;
+static void ending_find(const struct observer *o, struct ending *e)
+{
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
+		const struct count_worker *row = &o->workers[i];
+		const struct ledger_worker *w;
+
+		if (!row->used)
+			continue;
+		w = ledger_worker(o->ledger, row->cookie, row->tid, row->start_ns, NULL);
+		if (!w || w->row.ended || has_cookie(o->unwanted, o->unwanted_count, row->cookie))
+			e->workers[e->worker_count++] = i;
 	}
-	return 0;
+	for (__u32 i = 0; i < o->sockets_max; i++) {
+		const struct ledger_socket *s = o->sockets[i].used ? ledger_find_socket(o->ledger, o->sockets[i].cookie) : NULL;
+
+		if (o->sockets[i].used && (!s || s->row.ended || has_cookie(o->unwanted, o->unwanted_count, o->sockets[i].cookie)))
+			e->sockets[e->socket_count++] = i;
+	}
 }
 
-/* Events of threads on sockets that found no row: counted, but there is no socket to show them under. */
-static uint64_t orphaned(const struct rows *r, const struct snapshot *s)
+static int ending_give_back(struct observer *o, const struct ending *e)
 {
-	uint64_t events = 0;
+	uint64_t *by_cpu = calloc(o->cpus, sizeof(*by_cpu));
+	int err = by_cpu ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < r->worker_count; i++)
-		events += r->workers[i].events + r->workers[i].events_atomic;
-	for (size_t i = 0; i < s->endpoint_count; i++)
-		for (size_t j = 0; j < s->endpoints[i].worker_count; j++)
-			events -= s->endpoints[i].workers[j].accepted;
-	return events;
+	for (size_t i = 0; i < e->worker_count; i++)
+		worker_unlink(o, e->workers[i]);
+	for (size_t i = 0; i < e->socket_count; i++)
+		socket_unlink(o, e->sockets[i], has_cookie(o->unwanted, o->unwanted_count, o->sockets[e->sockets[i]].cookie));
+	if (e->worker_count || e->socket_count)
+		grace_period();
+	for (size_t i = 0; i < e->worker_count && !err; i++) {
+		err = worker_enter(o, &o->workers[e->workers[i]], true);
+		worker_free(o, e->workers[i]);
+	}
+	for (size_t i = 0; i < e->socket_count && !err; i++) {
+		struct ledger_socket *s = socket_enter(o, &o->sockets[e->sockets[i]]);
+
+		err = s ? socket_count(o, &o->sockets[e->sockets[i]], s, by_cpu, true) : -ENOMEM;
+		if (s && has_cookie(o->unwanted, o->unwanted_count, s->row.cookie))
+			ledger_forget_socket(o->ledger, s->row.cookie);
+		socket_free(o, e->sockets[i]);
+	}
+	free(by_cpu);
+	return err;
 }
 
-static int lost_fill(const struct observer *o, const struct rows *r, struct snapshot *s)
+/* Sockets that came and went between two scans: were they asked for? Who took from them tells. */
+static void undecided_decide(struct observer *o)
+{
+	struct ledger_socket *const *sockets;
+	struct ledger_worker *const *workers;
+	size_t worker_count = ledger_workers(o->ledger, &workers);
+
+	for (size_t i = ledger_sockets(o->ledger, &sockets); i-- > 0;) {
+		struct ledger_socket *s = sockets[i];
+		bool asked = false;
+
+		if (!s->undecided || !s->row.ended)
+			continue;
+		for (size_t w = 0; w < worker_count && !asked; w++)
+			asked = workers[w]->row.cookie == s->row.cookie &&
+				inventory_wants(o->inventory, workers[w]->row.pid, workers[w]->row.comm);
+		s->undecided = !asked;
+		if (!asked) {
+			ledger_forget_socket(o->ledger, s->row.cookie);
+			worker_count = ledger_workers(o->ledger, &workers);
+		}
+	}
+}
+
+int observer_scan(struct observer *o)
+{
+	struct ending e = { .workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers)),
+			    .sockets = calloc(o->sockets_max, sizeof(*e.sockets)) };
+	int err = e.workers && e.sockets ? inventory_scan(o->inventory) : -ENOMEM;
+
+	if (!err)
+		err = rows_enter(o);
+	if (!err)
+		err = inventory_fill(o->inventory, o->ledger, o->started_ns);
+	if (!err && o->by_process)
+		err = unwanted_update(o);
+	if (!err) {
+		ending_find(o, &e);
+		err = ending_give_back(o, &e);
+	}
+	if (!err && o->by_process)
+		undecided_decide(o);
+	free(e.workers);
+	free(e.sockets);
+	return err;
+}
+
+/* ---- reading ---- */
+
+static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
 	uint64_t missed = runs_missed(o) - o->missed_before;
 
@@ -607,7 +713,8 @@ static int lost_fill(const struct observer *o, const struct rows *r, struct snap
 	if (missed)
 		s->lost[s->lost_count++] = (struct lost_row){ "runs_missed", "at most: the program was running on that CPU already", missed };
 	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
-		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned(r, s) : 0);
+		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
+		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned : 0);
 
 		if (count)
 			s->lost[s->lost_count++] = (struct lost_row){ lost_texts[i].reason, lost_texts[i].text, count };
@@ -615,9 +722,18 @@ static int lost_fill(const struct observer *o, const struct rows *r, struct snap
 	return 0;
 }
 
-int observer_read(struct observer *o, struct snapshot *s)
+/* Without an inventory: what sock_diag and /proc tell of the rows that there are. */
+static void describe(const struct observer *o, struct snapshot *s)
 {
-	struct rows rows = {};
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		for (size_t j = 0; j < s->endpoints[i].worker_count; j++)
+			process_describe_thread(&s->endpoints[i].workers[j]);
+	sockdiag_queues(s, o->baseline, o->baseline_count);
+}
+
+int observer_read(struct observer *o, struct snapshot *s, bool all)
+{
+	uint64_t orphaned = 0;
 	struct utsname name;
 	struct timespec now;
 	int err;
@@ -630,15 +746,13 @@ int observer_read(struct observer *o, struct snapshot *s)
 	s->start_ms = o->start_ms;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;
-	err = rows_collect(o, &rows);
+	err = rows_enter(o);
 	if (!err)
-		err = endpoints_fill(o, &rows, s);
+		err = ledger_snapshot(o->ledger, s, all, &orphaned);
 	if (!err)
-		err = lost_fill(o, &rows, s);
-	if (!err)
-		inventory_queues(s, o->baseline, o->baseline_count);
-	free(rows.sockets);
-	free(rows.workers);
+		err = lost_fill(o, s, orphaned);
+	if (!err && !o->inventory)
+		describe(o, s);
 	if (err)
 		snapshot_free(s);
 	return err;

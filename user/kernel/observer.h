@@ -4,7 +4,8 @@
  *
  *   observer_open()   probes, loads, attaches; nothing is counted yet
  *   observer_start()  the window begins
- *   observer_read()   a snapshot of all since then, at any time
+ *   observer_scan()   with an inventory: who holds the sockets and who waits on them, now
+ *   observer_read()   a snapshot of all since the start, at any time
  *   observer_close()  detaches; also what happens when the process dies, however it dies
  */
 #ifndef SOCKFAIR_OBSERVER_H
@@ -12,14 +13,14 @@
 
 #include "../model/snapshot.h"
 #include "probe.h"
+#include "selection.h"
 
 struct observer_options {
-	enum backend backend;    /* BACKEND_AUTO: the one that sees most */
-	uint32_t netns;          /* inode; 0: all */
-	bool by_port;            /* only the ports given to observer_watch_port() */
-	int family;              /* AF_INET, AF_INET6, or 0 */
-	int protocol;            /* IPPROTO_TCP, IPPROTO_UDP, or 0 */
-	uint32_t rows_max;       /* rows of threads, and of sockets; 0: all there is room for */
+	enum backend backend;       /* BACKEND_AUTO: the one that sees most */
+	struct selection selection;
+	bool by_port;               /* only the selection's ports and those given to observer_watch_port() */
+	bool inventory;             /* sockets and workers that got nothing are rows too; rows of the dead are given back */
+	uint32_t rows_max;          /* rows of threads, and of sockets; 0: all there is room for */
 };
 
 struct observer;
@@ -32,20 +33,34 @@ enum backend observer_backend(const struct observer *o);
 unsigned observer_sees(const struct observer *o);
 /* Bytes of kernel memory that the maps take, as the kernel accounts them; 0 if it does not say. */
 uint64_t observer_memory(const struct observer *o);
+/* Rows of threads, and of sockets, that there is room for. */
+void observer_limits(const struct observer *o, unsigned *workers, unsigned *sockets);
 
 /* Counts this port (host order) from now on; only with by_port. */
 void observer_watch_port(struct observer *o, uint16_t port);
 
-void observer_start(struct observer *o);
+/* Returns 0 or negative errno: the first scan failed. */
+int observer_start(struct observer *o);
+
+/* Has anything been counted since it was asked last? */
+bool observer_active(struct observer *o);
+
+/* Takes a sample of the inventory, and gives back the rows of closed sockets and of threads that ended. Returns 0 or negative errno. */
+int observer_scan(struct observer *o);
+
+/* Sockets with that port (0: any) that the selection asks for, in the last scan. */
+size_t observer_found(const struct observer *o, uint16_t port);
 
 /*
- * Forgets all that was counted and stops counting until observer_start(). Only for when the sockets counted so far are closed: a
- * thread that still uses one of them remembers where its row was.
+ * Forgets all that was counted and stops counting until observer_start().
  */
 void observer_reset(struct observer *o);
 
-/* Fills a snapshot: endpoints with sockets, workers and CPUs that had events, sorted; lost. Returns 0 or -ENOMEM. snapshot_free() it. */
-int observer_read(struct observer *o, struct snapshot *s);
+/*
+ * Fills a snapshot: endpoints with sockets, workers and CPUs, sorted; lost. all: with an inventory, endpoints without events too. Returns 0
+ * or -ENOMEM. snapshot_free() it.
+ */
+int observer_read(struct observer *o, struct snapshot *s, bool all);
 
 /* NULL is fine. */
 void observer_close(struct observer *o);

@@ -79,6 +79,52 @@ static uint64_t growth(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
+/*
+ * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place went to others, and what they had
+ * counted is part of now->omitted. Returns 0 or -ENOMEM.
+ */
+static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, const struct endpoint *before)
+{
+	struct order listed;
+	int err = order_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets), compare_sockets);
+
+	for (size_t i = 0; i < before->socket_count && !err; i++) {
+		const struct socket_row *was = &before->sockets[i];
+
+		if (order_find(&listed, was))
+			continue;
+		gone->sockets++;
+		gone->arrived += was->arrived;
+		gone->dropped += was->dropped;
+		gone->accepted += was->accepted;
+	}
+	free(listed.rows);
+	return err;
+}
+
+/* Workers of a socket that is gone are in its sum: only those of the others add to what was accepted. */
+static int add_gone_workers(struct omitted *gone, const struct endpoint *now, const struct endpoint *before)
+{
+	struct order sockets = {}, listed;
+	int err = order_make(&listed, now->workers, now->worker_count, sizeof(*now->workers), compare_workers);
+
+	if (!err)
+		err = order_make(&sockets, now->sockets, now->socket_count, sizeof(*now->sockets), compare_sockets);
+	for (size_t i = 0; i < before->worker_count && !err; i++) {
+		const struct worker_row *was = &before->workers[i];
+		const struct socket_row its_socket = { .cookie = was->cookie };
+
+		if (order_find(&listed, was))
+			continue;
+		gone->workers++;
+		if (order_find(&sockets, &its_socket))
+			gone->accepted += was->accepted;
+	}
+	free(sockets.rows);
+	free(listed.rows);
+	return err;
+}
+
 static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
@@ -151,19 +197,57 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
+/*
+ * A socket's accepts are the sum of its workers. Where one of those is no longer listed the sum fell, and its difference would hide what
+ * the others accepted: they are added up anew.
+ */
+static int add_up_workers(struct endpoint *e)
+{
+	struct order by_cookie;
+	int err = order_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets), compare_sockets);
+	uint64_t *sums = calloc(e->socket_count + 1, sizeof(*sums));
+
+	if (!sums)
+		err = -ENOMEM;
+	for (size_t i = 0; i < e->worker_count && !err; i++) {
+		const struct socket_row key = { .cookie = e->workers[i].cookie }, *its = order_find(&by_cookie, &key);
+
+		if (its)
+			sums[its - e->sockets] += e->workers[i].accepted;
+	}
+	for (size_t i = 0; i < e->socket_count && !err; i++)
+		if (sums[i] > e->sockets[i].accepted)
+			e->sockets[i].accepted = sums[i];
+	free(sums);
+	free(by_cookie.rows);
+	return err;
+}
+
+static void subtract_omitted(struct omitted *o, const struct omitted *before, const struct omitted *gone)
+{
+	o->sockets = growth(o->sockets, before->sockets + gone->sockets);
+	o->workers = growth(o->workers, before->workers + gone->workers);
+	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
+	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
+	o->accepted = growth(o->accepted, before->accepted + gone->accepted);
+}
+
 static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 {
-	int err = subtract_sockets(e, before);
+	struct omitted gone = {};
+	int err = add_gone_sockets(&gone, e, before);
 
 	if (!err)
+		err = add_gone_workers(&gone, e, before);
+	if (!err)
+		err = subtract_sockets(e, before);
+	if (!err)
 		err = subtract_workers(e, before);
+	if (!err && gone.workers)
+		err = add_up_workers(e);
 	if (!err)
 		err = subtract_cpus(e, before);
-	e->omitted.sockets = growth(e->omitted.sockets, before->omitted.sockets);
-	e->omitted.workers = growth(e->omitted.workers, before->omitted.workers);
-	e->omitted.arrived = growth(e->omitted.arrived, before->omitted.arrived);
-	e->omitted.dropped = growth(e->omitted.dropped, before->omitted.dropped);
-	e->omitted.accepted = growth(e->omitted.accepted, before->omitted.accepted);
+	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	return err;
 }
 

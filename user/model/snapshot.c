@@ -70,6 +70,31 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	return err;
 }
 
+int snapshot_copy(struct snapshot *to, const struct snapshot *from)
+{
+	int err = 0;
+
+	*to = *from;
+	to->lost_count = 0;
+	to->lost = NULL;
+	to->endpoint_count = 0;
+	to->endpoints = calloc(from->endpoint_count + 1, sizeof(*to->endpoints));
+	if (!to->endpoints)
+		err = -ENOMEM;
+	for (size_t i = 0; i < from->endpoint_count && !err; i++) {
+		err = endpoint_copy(&to->endpoints[i], &from->endpoints[i]);
+		if (!err)
+			to->endpoint_count++;
+	}
+	if (!err)
+		err = rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
+	if (!err)
+		to->lost_count = from->lost_count;
+	else
+		snapshot_free(to);
+	return err;
+}
+
 uint64_t snapshot_lost(const struct snapshot *s)
 {
 	uint64_t sum = 0;
@@ -89,6 +114,32 @@ struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like)
 			return e;
 	}
 	return NULL;
+}
+
+/* The index of the first holder of this cookie or a higher one. */
+static size_t holders_from(const struct endpoint *e, uint64_t cookie)
+{
+	size_t low = 0, high = e->holder_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (e->holders[middle].cookie < cookie)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count)
+{
+	size_t from = holders_from(e, cookie), end = from;
+
+	while (end < e->holder_count && e->holders[end].cookie == cookie)
+		end++;
+	*count = end - from;
+	return e->holders + from;
 }
 
 /*
@@ -606,9 +657,9 @@ uint64_t endpoint_events(const struct endpoint *e)
 {
 	uint64_t came = e->omitted.arrived + e->omitted.dropped, taken = e->omitted.accepted;
 
-	for (size_t i = 0; i < e->socket_count; i++) {
+	for (size_t i = 0; i < e->socket_count; i++)
 		came += e->sockets[i].arrived + e->sockets[i].dropped;
-		taken += e->sockets[i].accepted;
-	}
+	for (size_t i = 0; i < e->worker_count; i++)
+		taken += e->workers[i].accepted;
 	return came > taken ? came : taken;
 }

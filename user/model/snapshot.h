@@ -171,11 +171,17 @@ void endpoint_free(struct endpoint *e);
 /* Copies an endpoint with its rows. Returns 0 or -ENOMEM. */
 int endpoint_copy(struct endpoint *to, const struct endpoint *from);
 
+/* Copies a snapshot with its endpoints. Returns 0 or -ENOMEM; snapshot_free(to). */
+int snapshot_copy(struct snapshot *to, const struct snapshot *from);
+
 /* Sum of the lost rows. */
 uint64_t snapshot_lost(const struct snapshot *s);
 
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
+
+/* The holders of a socket, one after the other, and their number; *count 0 (and any pointer) if none is known. */
+const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count);
 
 /*
  * Adds what a server knows of itself to what the kernel counted: rows for sockets and workers that got nothing, the workers'

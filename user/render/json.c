@@ -1,153 +1,256 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A snapshot as one document, written as it goes: ten thousand ports take no more memory than one. */
 #include "json.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
-#include <jansson.h>
+#include "json_writer.h"
 
-static json_t *real(double value)
+#define NAME(w, key, array) json_text(w, key, array, sizeof(array))
+
+static void string(struct json_writer *w, const char *key, const char *value)
 {
-	return isfinite(value) ? json_real(value) : json_null();
+	json_text(w, key, value, SIZE_MAX);
 }
 
-static json_t *number(uint64_t value)
+static void fairness(struct json_writer *w, const char *key, const struct fairness *f)
 {
-	return json_integer(value);
+	json_open(w, key, '{');
+	json_number(w, "bins", f->bins);
+	json_number(w, "events", f->events);
+	string(w, "unit", f->unit == UNIT_FLOW ? "flow" : "event");
+	json_number_if(w, "flows", f->unit == UNIT_FLOW && f->flows, f->flows);
+	json_number(w, "idle", f->idle);
+	json_number_real(w, "cv", f->cv);
+	json_number_real(w, "cv_expected", f->cv_expected);
+	json_number_real(w, "excess", f->excess);
+	json_number_real(w, "max_over_mean", f->max_over_mean);
+	json_number_real(w, "max_over_mean_expected", f->max_over_mean_expected);
+	json_number_real(w, "jain", f->jain);
+	json_number_real(w, "p_value", f->p_value);
+	json_bool(w, "simulated", f->simulated);
+	json_number_if(w, "needed", f->bins > 1, f->needed);
+	string(w, "verdict", verdict_name(f->verdict));
+	json_close(w, '}');
 }
 
-/* Names that come from the kernel (comm, cgroup) may hold any bytes: what is not UTF-8 is escaped as \xNN. */
-static json_t *text(const char *bytes, size_t max)
+static void holder(struct json_writer *w, const struct holder_row *h)
 {
-	char escaped[4 * 256 + 1], *end = escaped;
-	json_t *whole = json_stringn(bytes, strnlen(bytes, max));
-
-	if (whole)
-		return whole;
-	for (size_t i = 0; i < max && i < 256 && bytes[i]; i++)
-		end += sprintf(end, (bytes[i] & 0x80) ? "\\x%02x" : "%c", (unsigned char)bytes[i]);
-	*end = 0;
-	return json_string(escaped);
+	json_open(w, NULL, '{');
+	json_number(w, "pid", h->pid);
+	json_number_if(w, "pid_inside", h->pid_inside, h->pid_inside);
+	NAME(w, "process", h->process);
+	json_number(w, "uid", h->uid);
+	json_number(w, "fd", h->fd);
+	json_number(w, "fds", h->fds);
+	if (*h->cgroup)
+		NAME(w, "cgroup", h->cgroup);
+	else
+		json_nothing(w, "cgroup");
+	json_close(w, '}');
 }
 
-static json_t *fairness(const struct fairness *f)
+/* null: nobody looked who holds it. */
+static void holders(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
-	json_t *o = json_object();
+	size_t count;
+	const struct holder_row *rows = endpoint_holders(e, s->cookie, &count);
 
-	json_object_set_new(o, "bins", number(f->bins));
-	json_object_set_new(o, "events", number(f->events));
-	json_object_set_new(o, "unit", json_string(f->unit == UNIT_FLOW ? "flow" : "event"));
-	json_object_set_new(o, "flows", f->unit == UNIT_FLOW && f->flows ? number(f->flows) : json_null());
-	json_object_set_new(o, "idle", number(f->idle));
-	json_object_set_new(o, "cv", real(f->cv));
-	json_object_set_new(o, "cv_expected", real(f->cv_expected));
-	json_object_set_new(o, "excess", real(f->excess));
-	json_object_set_new(o, "max_over_mean", real(f->max_over_mean));
-	json_object_set_new(o, "max_over_mean_expected", real(f->max_over_mean_expected));
-	json_object_set_new(o, "jain", real(f->jain));
-	json_object_set_new(o, "p_value", real(f->p_value));
-	json_object_set_new(o, "simulated", json_boolean(f->simulated));
-	json_object_set_new(o, "needed", f->bins > 1 ? number(f->needed) : json_null());
-	json_object_set_new(o, "verdict", json_string(verdict_name(f->verdict)));
-	return o;
+	if (!count && !s->waiting_known) {
+		json_nothing(w, "holders");
+		return;
+	}
+	json_open(w, "holders", '[');
+	for (size_t i = 0; i < count; i++)
+		holder(w, &rows[i]);
+	json_close(w, ']');
 }
 
-static json_t *socket_row(const struct endpoint *e, const struct socket_row *s)
+static void socket_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
-	json_t *o = json_object(), *queue = json_object();
-	bool udp = e->protocol == PROTOCOL_UDP;
+	const bool udp = e->protocol == PROTOCOL_UDP;
 
-	json_object_set_new(o, "cookie", number(s->cookie));
-	json_object_set_new(o, "inode", number(s->inode));
-	json_object_set_new(o, "uid", number(s->uid));
-	json_object_set_new(o, "reuseport", json_boolean(s->reuseport));
-	json_object_set_new(o, udp ? "delivered" : "arrived", number(s->arrived));
-	json_object_set_new(o, udp ? "received" : "accepted", number(s->accepted));
+	json_open(w, NULL, '{');
+	json_number(w, "cookie", s->cookie);
+	json_number(w, "inode", s->inode);
+	json_number(w, "uid", s->uid);
+	json_bool(w, "reuseport", s->reuseport);
+	json_number_if(w, "group", s->group, s->group);
+	if (*s->device)
+		NAME(w, "device", s->device);
+	else
+		json_nothing(w, "device");
+	json_bool(w, "v6only", s->v6only);
+	json_number(w, udp ? "delivered" : "arrived", s->arrived);
+	json_number(w, udp ? "received" : "accepted", s->accepted);
 	if (udp)
-		json_object_set_new(o, "dropped", number(s->dropped));
-	json_object_set_new(queue, "length", s->queue_known ? number(s->queue_length) : json_null());
-	json_object_set_new(queue, "limit", s->queue_limit ? number(s->queue_limit) : json_null());
-	json_object_set_new(o, "queue", queue);
-	json_object_set_new(o, "drops", s->queue_known ? number(s->drops) : json_null());
-	return o;
+		json_number(w, "dropped", s->dropped);
+	json_open(w, "queue", '{');
+	json_number_if(w, "length", s->queue_known, s->queue_length);
+	json_number_if(w, "limit", s->queue_limit, s->queue_limit);
+	json_close(w, '}');
+	json_number_if(w, "drops", s->queue_known, s->drops);
+	json_number_if(w, "waiting", s->waiting_known, s->waiting);
+	json_bool(w, "appeared", s->appeared);
+	json_bool(w, "ended", s->ended);
+	holders(w, e, s);
+	json_close(w, '}');
 }
 
-static json_t *worker_row(const struct endpoint *e, const struct worker_row *w)
+static void worker_row(struct json_writer *w, const struct endpoint *e, const struct worker_row *row)
 {
-	json_t *o = json_object();
-
-	json_object_set_new(o, "number", w->number < 0 ? json_null() : number(w->number));
-	json_object_set_new(o, "pid", number(w->pid));
-	json_object_set_new(o, "tid", number(w->tid));
-	json_object_set_new(o, "comm", text(w->comm, sizeof(w->comm)));
-	json_object_set_new(o, "cgroup", *w->cgroup ? text(w->cgroup, sizeof(w->cgroup)) : json_null());
-	json_object_set_new(o, "cookie", number(w->cookie));
-	json_object_set_new(o, e->protocol == PROTOCOL_UDP ? "received" : "accepted", number(w->accepted));
-	json_object_set_new(o, "served", w->serves ? number(w->served) : json_null());
-	json_object_set_new(o, "ended", json_boolean(w->ended));
-	return o;
+	json_open(w, NULL, '{');
+	json_number_if(w, "number", row->number >= 0, row->number);
+	json_number(w, "pid", row->pid);
+	json_number(w, "tid", row->tid);
+	json_number_if(w, "pid_inside", row->pid_inside, row->pid_inside);
+	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
+	NAME(w, "comm", row->comm);
+	if (*row->process)
+		NAME(w, "process", row->process);
+	else
+		json_nothing(w, "process");
+	if (*row->cgroup)
+		NAME(w, "cgroup", row->cgroup);
+	else
+		json_nothing(w, "cgroup");
+	json_number(w, "cookie", row->cookie);
+	json_bool(w, "waits", row->waits);
+	json_number(w, e->protocol == PROTOCOL_UDP ? "received" : "accepted", row->accepted);
+	json_number_if(w, "served", row->serves, row->served);
+	json_bool(w, "appeared", row->appeared);
+	json_bool(w, "ended", row->ended);
+	json_close(w, '}');
 }
 
-static json_t *endpoint(const struct endpoint *e)
+static void cpus(struct json_writer *w, const struct endpoint *e)
 {
-	json_t *o = json_object(), *sockets = json_array(), *workers = json_array(), *cpus = json_array(), *fair = json_object();
+	json_open(w, "cpus", '[');
+	for (size_t i = 0; i < e->cpu_count; i++) {
+		json_open(w, NULL, '{');
+		json_number(w, "cpu", e->cpus[i].cpu);
+		json_number(w, "arrived", e->cpus[i].arrived);
+		json_close(w, '}');
+	}
+	json_close(w, ']');
+}
+
+static void omitted(struct json_writer *w, const struct endpoint *e)
+{
+	const bool udp = e->protocol == PROTOCOL_UDP;
+
+	json_open(w, "omitted", '{');
+	json_number(w, "sockets", e->omitted.sockets);
+	json_number(w, "workers", e->omitted.workers);
+	json_number(w, udp ? "delivered" : "arrived", e->omitted.arrived);
+	json_number(w, "dropped", e->omitted.dropped);
+	json_number(w, udp ? "received" : "accepted", e->omitted.accepted);
+	json_close(w, '}');
+}
+
+static void finding(struct json_writer *w, const struct finding *f)
+{
+	json_open(w, NULL, '{');
+	string(w, "code", f->code);
+	NAME(w, "text", f->text);
+	json_number_if(w, "cookie", f->cookie, f->cookie);
+	json_open(w, "evidence", '{');
+	for (size_t i = 0; i < f->evidence_count; i++)
+		json_number_real(w, f->evidence[i].name, f->evidence[i].number);
+	json_close(w, '}');
+	json_close(w, '}');
+}
+
+static void endpoint(struct json_writer *w, const struct endpoint *e)
+{
 	char address[INET6_ADDRSTRLEN];
 
 	inet_ntop(e->family, e->address, address, sizeof(address));
-	json_object_set_new(o, "protocol", json_string(e->protocol == PROTOCOL_UDP ? "udp" : "tcp"));
-	json_object_set_new(o, "address", json_string(address));
-	json_object_set_new(o, "port", number(e->port));
-	json_object_set_new(o, "netns", number(e->netns));
+	json_open(w, NULL, '{');
+	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	string(w, "address", address);
+	json_number(w, "port", e->port);
+	json_number(w, "netns", e->netns);
+	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)
-		json_array_append_new(sockets, socket_row(e, &e->sockets[i]));
+		socket_row(w, e, &e->sockets[i]);
+	json_close(w, ']');
+	json_open(w, "workers", '[');
 	for (size_t i = 0; i < e->worker_count; i++)
-		json_array_append_new(workers, worker_row(e, &e->workers[i]));
-	for (size_t i = 0; i < e->cpu_count; i++)
-		json_array_append_new(cpus, json_pack("{s:I, s:I}", "cpu", (json_int_t)e->cpus[i].cpu,
-						      "arrived", (json_int_t)e->cpus[i].arrived));
-	json_object_set_new(o, "sockets", sockets);
-	json_object_set_new(o, "workers", workers);
-	json_object_set_new(o, "cpus", cpus);
-	json_object_set_new(fair, "sockets", fairness(&e->socket_fairness));
-	json_object_set_new(fair, "workers", fairness(&e->worker_fairness));
+		worker_row(w, e, &e->workers[i]);
+	json_close(w, ']');
+	cpus(w, e);
+	omitted(w, e);
+	json_open(w, "fairness", '{');
+	fairness(w, "sockets", &e->socket_fairness);
+	fairness(w, "workers", &e->worker_fairness);
+	fairness(w, "processes", &e->process_fairness);
 	if (e->served_known)
-		json_object_set_new(fair, "served", fairness(&e->served_fairness));
-	json_object_set_new(o, "fairness", fair);
-	json_object_set_new(o, "findings", json_array());
-	return o;
+		fairness(w, "served", &e->served_fairness);
+	json_close(w, '}');
+	json_open(w, "findings", '[');
+	for (size_t i = 0; i < e->finding_count; i++)
+		finding(w, &e->findings[i]);
+	json_close(w, ']');
+	json_close(w, '}');
 }
 
-static json_t *workload(const struct workload_account *w)
+static void workload(struct json_writer *w, const struct workload_account *a)
 {
-	json_t *o = json_object();
-	uint64_t done = w->serve_only ? w->accepted : w->sent;
+	const uint64_t done = a->serve_only ? a->accepted : a->sent;
 
-	json_object_set_new(o, "mode", json_string(w->mode));
-	if (*w->skipped) {
-		json_object_set_new(o, "skipped", json_string(w->skipped));
-		return o;
+	json_open(w, "workload", '{');
+	string(w, "mode", a->mode);
+	if (*a->skipped) {
+		NAME(w, "skipped", a->skipped);
+		json_close(w, '}');
+		return;
 	}
-	json_object_set_new(o, "workers", number(w->workers));
-	json_object_set_new(o, "processes", json_boolean(w->processes));
-	json_object_set_new(o, "concurrency", w->serve_only ? json_null() : number(w->concurrency));
-	json_object_set_new(o, "target_rate_per_second", w->target_rate > 0 ? real(w->target_rate) : json_null());
-	json_object_set_new(o, "work_us", number(w->work_us));
-	json_object_set_new(o, "slow_worker", w->slow_worker < 0 ? json_null() : number(w->slow_worker));
-	json_object_set_new(o, "sent", w->serve_only ? json_null() : number(w->sent));
-	json_object_set_new(o, "failed", w->serve_only ? json_null() : number(w->failed));
-	json_object_set_new(o, "accepted", number(w->accepted));
-	json_object_set_new(o, "served", number(w->served));
-	json_object_set_new(o, "agrees", json_boolean(w->agrees));
-	json_object_set_new(o, "disagreement", *w->disagreement ? json_string(w->disagreement) : json_null());
-	json_object_set_new(o, "seconds", real(w->seconds));
-	json_object_set_new(o, "rate_per_second", w->seconds > 0 ? real(done / w->seconds) : json_null());
-	return o;
+	json_number(w, "workers", a->workers);
+	json_bool(w, "processes", a->processes);
+	json_number_if(w, "concurrency", !a->serve_only, a->concurrency);
+	if (a->target_rate > 0)
+		json_number_real(w, "target_rate_per_second", a->target_rate);
+	else
+		json_nothing(w, "target_rate_per_second");
+	json_number(w, "work_us", a->work_us);
+	json_number_if(w, "slow_worker", a->slow_worker >= 0, a->slow_worker);
+	json_number_if(w, "sent", !a->serve_only, a->sent);
+	json_number_if(w, "failed", !a->serve_only, a->failed);
+	json_number(w, "accepted", a->accepted);
+	json_number(w, "served", a->served);
+	json_bool(w, "agrees", a->agrees);
+	if (*a->disagreement)
+		NAME(w, "disagreement", a->disagreement);
+	else
+		json_nothing(w, "disagreement");
+	json_number_real(w, "seconds", a->seconds);
+	if (a->seconds > 0)
+		json_number_real(w, "rate_per_second", done / a->seconds);
+	else
+		json_nothing(w, "rate_per_second");
+	json_close(w, '}');
 }
 
-static json_t *window(const struct snapshot *s)
+static void kernel(struct json_writer *w, const struct snapshot *s)
+{
+	json_open(w, "kernel", '{');
+	NAME(w, "release", s->release);
+	if (s->backend)
+		string(w, "backend", s->backend);
+	else
+		json_nothing(w, "backend");
+	json_open(w, "unseen", '[');
+	for (size_t i = 0; i < s->unseen_count; i++)
+		string(w, NULL, s->unseen[i]);
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+static void window(struct json_writer *w, const struct snapshot *s)
 {
 	time_t seconds = s->start_ms / 1000;
 	char start[40], whole[32];
@@ -156,35 +259,41 @@ static json_t *window(const struct snapshot *s)
 	gmtime_r(&seconds, &utc);
 	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
 	snprintf(start, sizeof(start), "%s.%03dZ", whole, (int)(s->start_ms % 1000));
-	return json_pack("{s:s, s:f, s:b}", "start", start, "seconds", s->seconds, "final", s->final);
+	json_open(w, "window", '{');
+	string(w, "start", start);
+	json_number_real(w, "seconds", s->seconds);
+	json_bool(w, "final", s->final);
+	json_close(w, '}');
+}
+
+static void lost(struct json_writer *w, const struct snapshot *s)
+{
+	json_open(w, "lost", '{');
+	json_number(w, "total", snapshot_lost(s));
+	json_open(w, "by_reason", '{');
+	for (size_t i = 0; i < s->lost_count; i++)
+		json_number(w, s->lost[i].reason, s->lost[i].count);
+	json_close(w, '}');
+	json_close(w, '}');
 }
 
 int json_snapshot(FILE *out, const struct snapshot *s)
 {
-	json_t *o = json_object(), *kernel = json_object(), *unseen = json_array(), *endpoints = json_array(),
-	       *reasons = json_object(), *lost = json_object();
-	int err;
+	struct json_writer w = { .out = out };
 
-	json_object_set_new(o, "schema", json_string("sockfair/1"));
-	json_object_set_new(o, "version", json_string(SOCKFAIR_VERSION));
-	for (size_t i = 0; i < s->unseen_count; i++)
-		json_array_append_new(unseen, json_string(s->unseen[i]));
-	json_object_set_new(kernel, "release", json_string(s->release));
-	json_object_set_new(kernel, "backend", s->backend ? json_string(s->backend) : json_null());
-	json_object_set_new(kernel, "unseen", unseen);
-	json_object_set_new(o, "kernel", kernel);
-	json_object_set_new(o, "window", window(s));
+	json_open(&w, NULL, '{');
+	string(&w, "schema", "sockfair/1");
+	string(&w, "version", SOCKFAIR_VERSION);
+	kernel(&w, s);
+	window(&w, s);
 	if (s->has_workload)
-		json_object_set_new(o, "workload", workload(&s->workload));
+		workload(&w, &s->workload);
+	json_open(&w, "endpoints", '[');
 	for (size_t i = 0; i < s->endpoint_count; i++)
-		json_array_append_new(endpoints, endpoint(&s->endpoints[i]));
-	json_object_set_new(o, "endpoints", endpoints);
-	for (size_t i = 0; i < s->lost_count; i++)
-		json_object_set_new(reasons, s->lost[i].reason, number(s->lost[i].count));
-	json_object_set_new(lost, "total", number(snapshot_lost(s)));
-	json_object_set_new(lost, "by_reason", reasons);
-	json_object_set_new(o, "lost", lost);
-	err = json_dumpf(o, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) || fputc('\n', out) == EOF ? -EIO : 0;
-	json_decref(o);
-	return err;
+		endpoint(&w, &s->endpoints[i]);
+	json_close(&w, ']');
+	lost(&w, s);
+	json_close(&w, '}');
+	fputc('\n', out);
+	return ferror(out) ? -EIO : 0;
 }

@@ -6,7 +6,10 @@
 
 #include "../model/snapshot.h"
 
-/* Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Returns 0, -ENOMEM or -EIO. */
+/*
+ * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Needs no memory of its own: rows are
+ * written as they come. Returns 0 or -EIO.
+ */
 int json_snapshot(FILE *out, const struct snapshot *s);
 
 /* The schema's text, part of the program. */

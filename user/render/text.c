@@ -1,118 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "text.h"
 
-#include <arpa/inet.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define BAR_CELLS 32
+#include "text_parts.h"
+
 #define ROWS_MAX 64 /* more are folded into one line: text is for people */
-
-static const char *const red = "\033[31m", *const green = "\033[32m", *const yellow = "\033[33m", *const bold = "\033[1m",
-			 *const dim = "\033[2m", *const plain = "\033[0m";
-
-static const char *paint(const struct text_style *style, const char *colour)
-{
-	return style->colour ? colour : "";
-}
-
-char *text_count(char *buffer, uint64_t n)
-{
-	char digits[24];
-	int length = sprintf(digits, "%llu", (unsigned long long)n);
-	char *to = buffer;
-
-	for (int i = 0; i < length; i++) {
-		if (i && (length - i) % 3 == 0)
-			*to++ = ',';
-		*to++ = digits[i];
-	}
-	*to = 0;
-	return buffer;
-}
-
-char *text_address(char *buffer, const struct endpoint *e)
-{
-	char address[INET6_ADDRSTRLEN];
-
-	inet_ntop(e->family, e->address, address, sizeof(address));
-	sprintf(buffer, e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, e->port);
-	return buffer;
-}
-
-/* A bar of `share` of the busiest row. */
-static void bar(FILE *out, double share, const struct text_style *style)
-{
-	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	int units = lround(share * BAR_CELLS * 8);
-
-	if (!style->utf8) {
-		for (int i = 0; i < (units + 4) / 8; i++)
-			fputc('#', out);
-		return;
-	}
-	for (int i = 0; i < units / 8; i++)
-		fputs("█", out);
-	fputs(eighths[units % 8], out);
-}
-
-static const char *verdict_colour(enum verdict v)
-{
-	return v == VERDICT_UNEVEN ? red : v == VERDICT_EVEN ? green : v == VERDICT_NOT_APPLICABLE ? dim : yellow;
-}
-
-static const char *verdict_words(enum verdict v)
-{
-	switch (v) {
-	case VERDICT_TOO_FEW:
-		return "too few to tell";
-	case VERDICT_FLOWS_UNKNOWN:
-		return "number of flows unknown";
-	case VERDICT_NOT_APPLICABLE:
-		return "nothing to compare";
-	default:
-		return verdict_name(v);
-	}
-}
-
-static void p_value(char *buffer, double p)
-{
-	if (isnan(p))
-		strcpy(buffer, "-");
-	else if (p < 0.001)
-		strcpy(buffer, "<0.001");
-	else
-		sprintf(buffer, "%.3f", p);
-}
-
-/* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
-static void fairness_line(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
-{
-	char p[16], needed[TEXT_COUNT_SIZE], flows[TEXT_COUNT_SIZE];
-
-	fprintf(out, "  %-8s %s%s%s", what, paint(style, verdict_colour(f->verdict)), verdict_words(f->verdict), paint(style, plain));
-	if (f->verdict == VERDICT_NOT_APPLICABLE) {
-		fprintf(out, ": %s\n", f->bins == 1 ? "only one" : f->bins ? "no events" : "none");
-		return;
-	}
-	fprintf(out, ": CV %.3f", f->cv);
-	if (!isnan(f->cv_expected))
-		fprintf(out, " (fair hash %.3f)", f->cv_expected);
-	fprintf(out, ", busiest %.2fx the mean", f->max_over_mean);
-	if (!isnan(f->max_over_mean_expected))
-		fprintf(out, " (%.2f)", f->max_over_mean_expected);
-	fprintf(out, ", %zu of %zu idle", f->idle, f->bins);
-	p_value(p, f->p_value);
-	if (!isnan(f->p_value))
-		fprintf(out, ", p %s%s", p, f->simulated ? " (simulated)" : "");
-	fprintf(out, ", Jain %.3f", f->jain);
-	if (f->unit == UNIT_FLOW && f->flows)
-		fprintf(out, "; per flow, %s flows", text_count(flows, f->flows));
-	if (f->verdict == VERDICT_TOO_FEW)
-		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
-	fputc('\n', out);
-}
 
 static uint64_t worker_work(const struct worker_row *w)
 {
@@ -122,6 +16,7 @@ static uint64_t worker_work(const struct worker_row *w)
 static void worker_table(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
 	const bool hands_over = e->served_known && e->served_fairness.bins > e->worker_fairness.bins;
+	const int cells = text_bar_cells(style, hands_over ? 66 : 55); /* what stands left of the bar, and "(ended)" */
 	uint64_t most = 1, sum = 0, folded = 0;
 	char count[TEXT_COUNT_SIZE], served[TEXT_COUNT_SIZE];
 
@@ -131,8 +26,8 @@ static void worker_table(FILE *out, const struct endpoint *e, const struct text_
 		most = n > most ? n : most;
 		sum += n;
 	}
-	fprintf(out, "  %sworker      tid   socket %10s", paint(style, bold), e->protocol == PROTOCOL_UDP ? "received" : "accepted");
-	fprintf(out, hands_over ? "     served   share%s\n" : "   share%s\n", paint(style, plain));
+	fprintf(out, "  %sworker      tid   socket %10s", text_paint(style, TEXT_BOLD), e->protocol == PROTOCOL_UDP ? "received" : "accepted");
+	fprintf(out, hands_over ? "     served   share%s\n" : "   share%s\n", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *w = &e->workers[i];
 		uint64_t n = hands_over ? w->served : w->accepted;
@@ -149,7 +44,7 @@ static void worker_table(FILE *out, const struct endpoint *e, const struct text_
 		if (hands_over)
 			fprintf(out, " %10s", text_count(served, w->served));
 		fprintf(out, " %6.1f%%  ", sum ? 100.0 * n / sum : 0.0);
-		bar(out, (double)n / most, style);
+		text_bar(out, (double)n / most, cells, style);
 		fprintf(out, "%s\n", w->ended ? "  (ended)" : "");
 	}
 	if (e->worker_count > ROWS_MAX)
@@ -159,6 +54,7 @@ static void worker_table(FILE *out, const struct endpoint *e, const struct text_
 static void socket_table(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
+	const int cells = text_bar_cells(style, udp ? 49 : 48); /* what stands left of the bar */
 	uint64_t most = 1, sum = 0, folded = 0;
 	char count[TEXT_COUNT_SIZE];
 
@@ -166,8 +62,8 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 		most = e->sockets[i].arrived > most ? e->sockets[i].arrived : most;
 		sum += e->sockets[i].arrived;
 	}
-	fprintf(out, "  %ssocket    inode %10s %s   share%s\n", paint(style, bold), udp ? "delivered" : "arrived",
-		udp ? "   dropped" : "  backlog", paint(style, plain));
+	fprintf(out, "  %ssocket    inode %10s %s   share%s\n", text_paint(style, TEXT_BOLD), udp ? "delivered" : "arrived",
+		udp ? "   dropped" : "  backlog", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
@@ -183,7 +79,7 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 		else
 			fprintf(out, " %9s", "-"); /* not known: 0 would be a claim */
 		fprintf(out, " %6.1f%%  ", sum ? 100.0 * s->arrived / sum : 0.0);
-		bar(out, (double)s->arrived / most, style);
+		text_bar(out, (double)s->arrived / most, cells, style);
 		fputc('\n', out);
 	}
 	if (e->socket_count > ROWS_MAX)
@@ -207,9 +103,9 @@ static void heading(FILE *out, const struct snapshot *s, const char *design, con
 	const struct workload_account *w = &s->workload;
 	const struct endpoint *e = s->endpoint_count ? &s->endpoints[0] : NULL;
 	const char *unit = e && e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
-	char address[64], count[TEXT_COUNT_SIZE];
+	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE];
 
-	fprintf(out, "%s%s%s: %s\n", paint(style, bold), w->mode, paint(style, plain), design);
+	fprintf(out, "%s%s%s: %s\n", text_paint(style, TEXT_BOLD), w->mode, text_paint(style, TEXT_PLAIN), design);
 	if (*w->skipped) {
 		fprintf(out, "  not run: %s\n", w->skipped);
 		return;
@@ -241,18 +137,15 @@ static void account(FILE *out, const struct snapshot *s, const struct text_style
 	else
 		fprintf(out, "  ");
 	if (w->agrees)
-		fprintf(out, "%s%s agree%s on every worker", paint(style, green), w->serve_only ? "kernel and server" :
-			"kernel, server and clients", paint(style, plain));
+		fprintf(out, "%s%s agree%s on every worker", text_paint(style, TEXT_GREEN), w->serve_only ? "kernel and server" :
+			"kernel, server and clients", text_paint(style, TEXT_PLAIN));
 	else
-		fprintf(out, "%scounts do not agree%s: %s", paint(style, red), paint(style, plain), w->disagreement);
+		fprintf(out, "%scounts do not agree%s: %s", text_paint(style, TEXT_RED), text_paint(style, TEXT_PLAIN), w->disagreement);
 	if (w->failed)
 		fprintf(out, "; %s %s", text_count(failed, w->failed), udp ? "without a reply in time" : "given up by the clients");
 	fprintf(out, "; lost %s\n", text_count(rate, snapshot_lost(s)));
-	for (size_t i = 0; i < s->lost_count; i++)
-		fprintf(out, "  %sat least: %s of these not counted: %s%s\n", paint(style, red), text_count(rate, s->lost[i].count),
-			s->lost[i].text, paint(style, plain));
-	for (size_t i = 0; i < s->unseen_count; i++)
-		fprintf(out, "%s%s%s", i ? "; " : "  this backend does not see: ", s->unseen[i], i + 1 == s->unseen_count ? "\n" : "");
+	text_lost(out, s, style);
+	text_unseen(out, s, style);
 }
 
 void text_result(FILE *out, const struct snapshot *s, const char *design, const struct text_style *style)
@@ -269,10 +162,10 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 		fputc('\n', out);
 		socket_table(out, e, style);
 		fputc('\n', out);
-		fairness_line(out, "workers", &e->worker_fairness, style);
-		fairness_line(out, "sockets", &e->socket_fairness, style);
+		text_fairness(out, "workers", &e->worker_fairness, style);
+		text_fairness(out, "sockets", &e->socket_fairness, style);
 		if (e->served_known && e->served_fairness.bins > e->worker_fairness.bins)
-			fairness_line(out, "served", &e->served_fairness, style);
+			text_fairness(out, "served", &e->served_fairness, style);
 		cpu_line(out, e);
 	}
 	account(out, s, style);
@@ -289,7 +182,7 @@ static void verdict_cell(FILE *out, enum verdict v, int width, const struct text
 {
 	const char *name = v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
 
-	fprintf(out, "%s%-*s%s", paint(style, verdict_colour(v)), width, name, paint(style, plain));
+	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name, text_paint(style, TEXT_PLAIN));
 }
 
 static void comparison_row(FILE *out, const struct snapshot *s, const struct text_style *style)
@@ -305,7 +198,7 @@ static void comparison_row(FILE *out, const struct snapshot *s, const struct tex
 		return;
 	}
 	f = headline(e);
-	p_value(p, f->p_value);
+	text_p_value(p, f->p_value);
 	verdict_cell(out, f->verdict, 13, style);
 	snprintf(idle, sizeof(idle), "%zu of %zu", f->idle, f->bins);
 	if (isnan(f->cv))
@@ -320,8 +213,8 @@ static void comparison_row(FILE *out, const struct snapshot *s, const struct tex
 
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style)
 {
-	fprintf(out, "%s%-23s %-13s%6s %9s %8s %9s %7s  %-10s%11s  %s%s\n", paint(style, bold), "mode", "workers", "CV", "fair hash",
-		"busiest", "idle", "p", "sockets", "per second", "counts", paint(style, plain));
+	fprintf(out, "%s%-23s %-13s%6s %9s %8s %9s %7s  %-10s%11s  %s%s\n", text_paint(style, TEXT_BOLD), "mode", "workers", "CV", "fair hash",
+		"busiest", "idle", "p", "sockets", "per second", "counts", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < count; i++)
 		comparison_row(out, &runs[i], style);
 	for (size_t i = 0; i < count; i++) {

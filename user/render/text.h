@@ -10,6 +10,7 @@
 struct text_style {
 	bool colour;
 	bool utf8; /* bars of eighths; else of '#' */
+	int width; /* columns: bars take what is left, long lines are broken. 0: not a terminal: bars as for 100, nothing is broken */
 };
 
 #define TEXT_COUNT_SIZE 32
@@ -17,8 +18,30 @@ struct text_style {
 /* "12,345,678" into buffer (TEXT_COUNT_SIZE); returns it. */
 char *text_count(char *buffer, uint64_t n);
 
-/* "127.0.0.1:8080" or "[::1]:8080" into buffer (64 bytes); returns it. */
+#define TEXT_ADDRESS_SIZE 96
+
+/*
+ * An address as people write it, into buffer (TEXT_ADDRESS_SIZE); returns it. It looks at the sockets: [::] that takes IPv4 too is
+ * "*:80", else "[::]:80"; all of them bound to one device give "0.0.0.0%eth0:80", or the zone "[fe80::1%eth0]:80"; v4-mapped
+ * addresses are IPv4: "127.0.0.1:80".
+ */
 char *text_address(char *buffer, const struct endpoint *e);
+
+/*
+ * A name that may hold any bytes (up to its NUL or `max`) made harmless for a terminal: control characters and what is not UTF-8 become
+ * '?', and without utf8 everything but ASCII. buffer: max + 1 bytes; returns it.
+ */
+char *text_name(char *buffer, const char *bytes, size_t max, bool utf8);
+
+/* Columns that a string of text_name() takes: one a character. */
+int text_width(const char *text);
+
+/*
+ * A cgroup path as text_name() with long hexadecimal ids cut to 12 digits, as container tools show them. buffer: TEXT_CGROUP_SIZE.
+ * "/system.slice/docker-0123456789ab.scope"
+ */
+#define TEXT_CGROUP_SIZE 257
+char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 
 /*
  * One result with its distribution per worker and per socket, fairness, rate, agreement. design: the mode's one line.
@@ -42,5 +65,20 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
  * shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -              31,200  agree
  */
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style);
+
+enum text_by { TEXT_BY_DEFAULT, TEXT_BY_PROCESS, TEXT_BY_THREAD, TEXT_BY_SOCKET };
+
+/* Processes where several accept and none of them with more than one thread; else threads. */
+enum text_by text_by_default(const struct endpoint *e);
+
+/*
+ * What happened in a window. total: all since the start, of the same observer; NULL (or window->final): the window is all there is.
+ * by: the rows; TEXT_BY_DEFAULT picks workers for each port and adds its sockets. Sample: text_window.c.
+ */
+void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total, enum text_by by,
+		 const struct text_style *style);
+
+/* An inventory: ports, their sockets, who holds them, findings. Sample: text_list.c. */
+void text_list(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 #endif

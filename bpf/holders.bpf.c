@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The inventory: every TCP listener and UDP socket that a process holds, in all network namespaces, and who waits on it. Iterators over
+ * all descriptors and all threads, run when user space asks; nothing is stopped for it.
+ *
+ * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(), epoll and io_uring leave their entries. The
+ * queues change meanwhile and are read without their locks: so a target counts only when it points back to where we came
+ * from (waiter_of()), and a walk is bounded.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "holders.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
+const volatile __u8 has_loop; /* bpf_loop(): 5.17 */
+__u32 scan; /* number of the present scan */
+
+/* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, __u32);
+} listed SEC(".maps");
+
+/* Processes that hold a socket: the threads of others are not listed. User space takes out those that are gone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, HOLDERS_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} processes SEC(".maps");
+
+#define STACK_MAX 65536 /* no kernel stack is larger */
+
+/* Is `address` on the kernel stack of what may be a task? */
+static __always_inline bool on_stack_of(struct task_struct *task, const void *address)
+{
+	__u64 stack = (__u64)BPF_CORE_READ(task, stack);
+
+	return stack && (__u64)address - stack < STACK_MAX;
+}
+
+static __always_inline struct task_struct *ring_task(struct io_kiocb *req)
+{
+	struct io_kiocb___task *old = (void *)req;
+
+	if (bpf_core_field_exists(req->tctx))
+		return BPF_CORE_READ(req, tctx, task);
+	if (bpf_core_field_exists(old->task))
+		return BPF_CORE_READ(old, task);
+	return NULL;
+}
+
+#define CONTAINER(entry, type, member) ((type *)((void *)(entry)-bpf_core_field_offset(type, member)))
+
+/*
+ * The task or the epoll that an entry of wait queue `head` stands for; 0: none that we know. accept() and reads sleep with an
+ * entry on their own stack; poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and io_uring lie in
+ * objects that name the queue they are in. A global function, with addresses as numbers: so the verifier walks it once, not for each waiter.
+ */
+__noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
+{
+	struct wait_queue_entry *entry = (void *)entry_address;
+	struct wait_queue_head *head = (void *)head_address;
+	void *private = BPF_CORE_READ(entry, private);
+	struct eppoll_entry *epoll = CONTAINER(entry, struct eppoll_entry, wait);
+	struct task_struct *task;
+
+	if (BPF_CORE_READ(epoll, whead) == head)
+		return (__u64)BPF_CORE_READ(epoll, base, ep);
+	if (!private)
+		return 0;
+	if (on_stack_of(private, entry))
+		return (__u64)private;
+	task = BPF_CORE_READ((struct poll_wqueues *)private, polling_task);
+	if (task && on_stack_of(task, private))
+		return (__u64)task;
+	if (bpf_core_type_exists(struct io_poll)) {
+		struct io_poll *poll = CONTAINER(entry, struct io_poll, wait);
+
+		if (BPF_CORE_READ(poll, head) == head)
+			/* The lowest bits of a request's address are flags (IO_WQE_F_DOUBLE). */
+			return (__u64)ring_task((void *)((__u64)private & ~3ull));
+	}
+	return 0;
+}
+
+struct walk {
+	struct seq_file *seq;
+	struct wait_queue_head *head;
+	struct list_head *first, *at;
+	int failed;
+};
+
+/* Writes a record for one entry. Returns 1 at the end. */
+static long waiter_write(__u32 i, struct walk *w)
+{
+	struct holders_node_record record = { .kind = HOLDERS_WAITER };
+	struct list_head *at = w->at;
+
+	if (!at || at == w->first)
+		return 1;
+	record.node = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	if (record.node && bpf_seq_write(w->seq, &record, sizeof(record))) {
+		w->failed = 1;
+		return 1;
+	}
+	w->at = BPF_CORE_READ(at, next);
+	return 0;
+}
+
+/* Writes a record per waiter of the queue. Returns whether one found no room: the kernel then asks for the same file again. */
+static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head)
+{
+	/* BPF_CORE_READ would take the fields of `walk` for kernel fields: hence plain variables. */
+	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head), *at = BPF_CORE_READ(first, next);
+	struct walk w = { .seq = seq, .head = head, .first = first, .at = at };
+
+	if (has_loop) {
+		bpf_loop(HOLDERS_WAITERS_MAX, waiter_write, &w, 0);
+		return w.failed;
+	}
+	for (int i = 0; i < HOLDERS_WAITERS_OLD && !waiter_write(i, &w); i++)
+		;
+	return w.failed;
+}
+
+/* The socket of a file, or NULL. Without the helper (before 5.11): only a socket points back to its file. */
+static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
+{
+	struct socket *socket;
+
+	*cookie = 0;
+	if (has_socket_cookie) {
+		struct sock *sk;
+
+		socket = bpf_sock_from_file(file);
+		if (!socket)
+			return NULL;
+		sk = socket->sk;
+		if (!sk)
+			return NULL;
+		/* A cookie only for what we list: making one is a write to the socket. */
+		if ((sk->sk_protocol == IPPROTO_UDP || sk->__sk_common.skc_state == TCP_LISTEN) &&
+		    (sk->__sk_common.skc_family == AF_INET || sk->__sk_common.skc_family == AF_INET6))
+			*cookie = bpf_get_socket_cookie(sk);
+		return sk;
+	}
+	socket = BPF_CORE_READ(file, private_data);
+	if (!socket || BPF_CORE_READ(socket, file) != file)
+		return NULL;
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline __u32 drops_of(struct sock *sk)
+{
+	struct numa_drop_counters *counters;
+
+	if (bpf_core_field_exists(sk->sk_drop_counters)) {
+		counters = BPF_CORE_READ(sk, sk_drop_counters);
+		if (counters)
+			return BPF_CORE_READ(counters, drops0.counter) + BPF_CORE_READ(counters, drops1.counter);
+	}
+	return BPF_CORE_READ(sk, sk_drops.counter);
+}
+
+static __always_inline __u32 udp_queued(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) - BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
+}
+
+/* Where an MPTCP socket listens: the queue is its first subflow's. */
+static __always_inline struct sock *queue_of(struct sock *sk, __u16 protocol)
+{
+	struct sock *first;
+
+	if (protocol != IPPROTO_MPTCP || !bpf_core_type_exists(struct mptcp_sock))
+		return sk;
+	first = BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	return first ? first : sk;
+}
+
+static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
+{
+	struct holders_socket_record record = { .kind = HOLDERS_SOCKET, .node = (__u64)sk };
+	struct sock *queue = queue_of(sk, protocol);
+	__u8 locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+	bool udp = protocol == IPPROTO_UDP;
+
+	record.cookie = cookie ? cookie : BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	record.group = (__u64)BPF_CORE_READ(queue, sk_reuseport_cb);
+	record.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	record.uid = BPF_CORE_READ(sk, sk_uid.val);
+	record.device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	record.length = udp ? udp_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
+	record.limit = udp ? BPF_CORE_READ(sk, sk_rcvbuf) : BPF_CORE_READ(queue, sk_max_ack_backlog);
+	record.drops = drops_of(queue);
+	record.port = BPF_CORE_READ(queue, __sk_common.skc_num);
+	record.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	record.protocol = udp ? IPPROTO_UDP : IPPROTO_TCP;
+	record.reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
+	record.v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
+	record.connected = udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED;
+	record.autobound = udp && !(locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
+	if (record.family == AF_INET)
+		*(__be32 *)record.address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(record.address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	return bpf_seq_write(seq, &record, sizeof(record));
+}
+
+static __always_inline bool holder_write(struct seq_file *seq, __u32 pid, __u32 fd, const void *node)
+{
+	const struct holders_holder_record record = { .kind = HOLDERS_HOLDER, .pid = pid, .fd = fd, .node = (__u64)node };
+
+	return bpf_seq_write(seq, (void *)&record, sizeof(record));
+}
+
+static __always_inline bool is_epoll(struct file *file)
+{
+	const unsigned char *name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+	char start[8] = {};
+
+	bpf_probe_read_kernel(start, sizeof(start), name);
+	return *(__u64 *)start == *(__u64 *)"[eventpo";
+}
+
+/* Its own waiters, and the epolls that watch it in turn. */
+static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid, __u32 fd)
+{
+	struct eventpoll *ep = BPF_CORE_READ(file, private_data);
+	const struct holders_node_record record = { .kind = HOLDERS_EPOLL, .node = (__u64)ep };
+
+	if (!ep)
+		return;
+	bpf_seq_write(seq, (void *)&record, sizeof(record));
+	holder_write(seq, pid, fd, ep);
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq));
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait));
+}
+
+SEC("iter/task_file")
+int list_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	__u16 protocol, family;
+	struct socket_wq *queue;
+	__u32 *in_scan, pid, now = scan;
+	bool failed = false, first;
+	__u64 cookie, node;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	pid = task->tgid;
+	sk = socket_of(file, &cookie);
+	if (!sk) {
+		if (is_epoll(file))
+			epoll_write(ctx->meta->seq, file, pid, ctx->fd);
+		return 0;
+	}
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (protocol == IPPROTO_UDP ? !BPF_CORE_READ(sk, __sk_common.skc_num) :
+	    (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+		return 0;
+	bpf_map_update_elem(&processes, &pid, &now, BPF_ANY);
+	node = (__u64)sk;
+	in_scan = bpf_map_lookup_elem(&listed, &node);
+	first = !in_scan || *in_scan != now;
+	if (first) {
+		failed = socket_write(ctx->meta->seq, file, sk, protocol, cookie);
+		queue = BPF_CORE_READ(sk, sk_wq);
+		if (queue)
+			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait));
+	}
+	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
+	/* What found no room in the buffer is written again from the start. */
+	if (first && !failed)
+		bpf_map_update_elem(&listed, &node, &now, BPF_ANY);
+	return 0;
+}
+
+static __always_inline __u32 number_inside(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	__u32 level, nr = 0;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level);
+	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+						       level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+SEC("iter/task")
+int list_threads(struct bpf_iter__task *ctx)
+{
+	struct holders_thread_record record = { .kind = HOLDERS_THREAD };
+	struct task_struct *task = ctx->task, *leader;
+	__u32 *in_scan;
+
+	if (!task)
+		return 0;
+	record.pid = task->tgid;
+	in_scan = bpf_map_lookup_elem(&processes, &record.pid);
+	if (!in_scan || *in_scan != scan)
+		return 0;
+	leader = task->group_leader;
+	record.task = (__u64)task;
+	record.start_ns = task->start_boottime;
+	record.cgroups = (__u64)BPF_CORE_READ(task, cgroups);
+	record.tid = task->pid;
+	record.pid_inside = number_inside(leader);
+	record.tid_inside = number_inside(task);
+	record.uid = BPF_CORE_READ(task, cred, euid.val);
+	record.threads = BPF_CORE_READ(task, signal, nr_threads);
+	BPF_CORE_READ_STR_INTO(&record.comm, task, comm);
+	BPF_CORE_READ_STR_INTO(&record.process, leader, comm);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the inventory's iterators (holders.bpf.c) write and user/kernel/inventory.c reads: a stream of records, each begins with its
+ * kind. Addresses of kernel objects are names only, good for joining the records of one scan.
+ */
+#ifndef SOCKFAIR_HOLDERS_H
+#define SOCKFAIR_HOLDERS_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* Waiters listed of one wait queue: the records of one file must fit into the iterator's buffer of 32 KiB. */
+#define HOLDERS_WAITERS_MAX 1024
+#define HOLDERS_WAITERS_OLD 64 /* before 5.17 the verifier walks the loop */
+#define HOLDERS_PROCESSES_MAX 16384
+
+enum holders_kind {
+	HOLDERS_SOCKET, /* struct holders_socket_record; once per scan, mostly */
+	HOLDERS_EPOLL, /* struct holders_node_record */
+	HOLDERS_HOLDER, /* struct holders_holder_record: of the socket or epoll before it, or of one listed earlier */
+	HOLDERS_WAITER, /* struct holders_node_record: waits on the socket or epoll before it */
+	HOLDERS_THREAD, /* struct holders_thread_record */
+};
+
+struct holders_node_record {
+	__u32 kind;
+	__u32 pad;
+	__u64 node; /* of a waiter: its task, or an epoll */
+};
+
+struct holders_holder_record {
+	__u32 kind;
+	__u32 pid;
+	__u64 node;
+	__u32 fd;
+	__u32 pad;
+};
+
+struct holders_socket_record {
+	__u32 kind;
+	__u32 netns; /* inode */
+	__u64 node;
+	__u64 cookie; /* 0: it has none yet */
+	__u64 group; /* its struct sock_reuseport; 0: none */
+	__u32 inode;
+	__u32 uid;
+	__u32 device; /* interface index; 0: any */
+	__u32 length; /* TCP: connections in the accept queue. UDP: bytes */
+	__u32 limit; /* TCP: backlog. UDP: SO_RCVBUF */
+	__u32 drops;
+	__u8 address[16]; /* network order */
+	__u16 port; /* host order */
+	__u16 family;
+	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 reuseport;
+	__u8 v6only;
+	__u8 connected; /* UDP */
+	__u8 autobound; /* UDP: the kernel picked the port: a client */
+	__u16 pad[3];
+};
+
+struct holders_thread_record {
+	__u32 kind;
+	__u32 pid;
+	__u64 task;
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+	__u64 cgroups; /* its struct css_set: threads with the same one are in the same cgroups */
+	__u32 tid;
+	__u32 pid_inside; /* as its own pid namespace counts */
+	__u32 tid_inside;
+	__u32 uid; /* effective */
+	__u32 threads; /* of its process */
+	__u32 pad;
+	char comm[16];
+	char process[16];
+};
+
+#ifndef __bpf__
+_Static_assert(sizeof(struct holders_node_record) == 16, "layout");
+_Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
+_Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 88, "layout");
+#endif
+
+#endif

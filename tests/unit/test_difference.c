@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happened between two snapshots: user/model/difference.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+
+#include "../../user/model/snapshot.h"
+
+/* One TCP port at a time of the window; rows belong to the test. */
+struct moment {
+	struct socket_row sockets[4];
+	struct worker_row workers[4];
+	struct cpu_row cpus[4];
+	struct lost_row lost[2];
+	struct endpoint endpoint;
+	struct snapshot snapshot;
+};
+
+static void moment_init(struct moment *m, double seconds, size_t sockets, size_t workers)
+{
+	m->endpoint.family = AF_INET;
+	m->endpoint.port = 80;
+	m->endpoint.netns = 1;
+	m->endpoint.sockets = m->sockets;
+	m->endpoint.socket_count = sockets;
+	m->endpoint.workers = m->workers;
+	m->endpoint.worker_count = workers;
+	m->endpoint.cpus = m->cpus;
+	m->snapshot = (struct snapshot){ .backend = "fentry", .start_ms = 1767225600000, .seconds = seconds, .final = true,
+					 .endpoints = &m->endpoint, .endpoint_count = 1, .lost = m->lost };
+}
+
+static struct snapshot difference(const struct moment *now, const struct moment *before)
+{
+	struct snapshot out;
+
+	assert_int_equal(snapshot_difference(&out, &now->snapshot, &before->snapshot), 0);
+	return out;
+}
+
+static void the_window_is_the_time_between(void **state)
+{
+	struct moment before = {}, now = {};
+	struct snapshot d;
+
+	(void)state;
+	moment_init(&before, 2.5, 0, 0);
+	moment_init(&now, 3.75, 0, 0);
+	now.endpoint.port = 81; /* new: it stays even without rows */
+	d = difference(&now, &before);
+	assert_true(d.start_ms == 1767225602500);
+	assert_true(d.seconds == 1.25);
+	assert_false(d.final);
+	assert_string_equal(d.backend, "fentry");
+	assert_int_equal(d.endpoint_count, 1);
+	snapshot_free(&d);
+}
+
+static void counts_are_growth(void **state)
+{
+	struct moment before = {
+		.sockets = { { .cookie = 1, .arrived = 10, .accepted = 9, .drops = 4 }, { .cookie = 2, .arrived = 5, .accepted = 5 } },
+		.workers = { { .tid = 7, .cookie = 1, .accepted = 9 }, { .tid = 8, .cookie = 2, .accepted = 5 } },
+	}, now = {
+		.sockets = { { .cookie = 2, .arrived = 5, .accepted = 5 },
+			     { .cookie = 1, .arrived = 30, .accepted = 28, .drops = 3, .queue_known = true, .queue_length = 2 } },
+		.workers = { { .tid = 8, .cookie = 2, .accepted = 5 }, { .tid = 7, .cookie = 1, .accepted = 28, .waits = true } },
+	};
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	moment_init(&before, 1, 2, 2);
+	moment_init(&now, 2, 2, 2);
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->socket_count, 2); /* unchanged ones stay, with 0 */
+	assert_int_equal(e->sockets[0].cookie, 2);
+	assert_int_equal(e->sockets[0].arrived + e->sockets[0].accepted, 0);
+	assert_int_equal(e->sockets[1].arrived, 20);
+	assert_int_equal(e->sockets[1].accepted, 19);
+	assert_int_equal(e->sockets[1].drops, 0); /* the earlier was read late: never below 0 */
+	assert_int_equal(e->sockets[1].queue_length, 2);
+	assert_int_equal(e->workers[0].accepted, 0);
+	assert_int_equal(e->workers[1].accepted, 19);
+	assert_true(e->workers[1].waits);
+	snapshot_free(&d);
+}
+
+static void rows_appear_end_and_are_gone(void **state)
+{
+	struct moment before = {
+		.sockets = { { .cookie = 1, .arrived = 4, .accepted = 4, .ended = true }, { .cookie = 2, .arrived = 5, .accepted = 5, .appeared = true } },
+		.workers = { { .tid = 6, .cookie = 1, .accepted = 4, .ended = true }, { .tid = 7, .cookie = 2, .accepted = 5, .appeared = true } },
+	}, now = before;
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	now.sockets[1].ended = true;
+	now.sockets[1].arrived = now.sockets[1].accepted = 6;
+	now.sockets[2] = (struct socket_row){ .cookie = 3, .arrived = 2, .accepted = 2, .appeared = true };
+	now.workers[1].ended = true;
+	now.workers[1].accepted = 6;
+	now.workers[2] = (struct worker_row){ .tid = 8, .cookie = 3, .accepted = 2, .appeared = true };
+	moment_init(&before, 1, 2, 2);
+	moment_init(&now, 2, 3, 3);
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->socket_count, 2); /* cookie 1 had ended before */
+	assert_int_equal(e->sockets[0].cookie, 2);
+	assert_true(e->sockets[0].ended);
+	assert_false(e->sockets[0].appeared); /* in an earlier interval */
+	assert_int_equal(e->sockets[0].arrived, 1);
+	assert_true(e->sockets[1].appeared);
+	assert_int_equal(e->sockets[1].arrived, 2);
+	assert_int_equal(e->worker_count, 2);
+	assert_true(e->workers[0].ended);
+	assert_int_equal(e->workers[0].accepted, 1);
+	assert_true(e->workers[1].appeared);
+	snapshot_free(&d);
+}
+
+static void a_port_that_was_gone_is_left_out(void **state)
+{
+	struct moment before = { .sockets = { { .cookie = 1, .arrived = 4, .ended = true } } }, now = before;
+	struct snapshot d;
+
+	(void)state;
+	moment_init(&before, 1, 1, 0);
+	moment_init(&now, 2, 1, 0);
+	d = difference(&now, &before);
+	assert_int_equal(d.endpoint_count, 0);
+	snapshot_free(&d);
+	now.sockets[0].arrived = 5; /* a last one, counted after it was found closed */
+	d = difference(&now, &before);
+	assert_int_equal(d.endpoint_count, 1);
+	assert_int_equal(d.endpoints[0].sockets[0].arrived, 1);
+	snapshot_free(&d);
+}
+
+static void a_thread_id_used_again_is_another_thread(void **state)
+{
+	struct moment before = { .workers = { { .tid = 7, .start_ns = 100, .cookie = 1, .accepted = 50, .ended = true } } }, now = {
+		.workers = { { .tid = 7, .start_ns = 100, .cookie = 1, .accepted = 50, .ended = true },
+			     { .tid = 7, .start_ns = 200, .cookie = 1, .accepted = 20, .appeared = true } },
+	};
+	struct snapshot d;
+
+	(void)state;
+	moment_init(&before, 1, 0, 1);
+	moment_init(&now, 2, 0, 2);
+	d = difference(&now, &before);
+	assert_int_equal(d.endpoints[0].worker_count, 1);
+	assert_true(d.endpoints[0].workers[0].start_ns == 200);
+	assert_int_equal(d.endpoints[0].workers[0].accepted, 20);
+	snapshot_free(&d);
+}
+
+static void cpus_and_lost_are_growth_without_zeros(void **state)
+{
+	struct moment before = { .cpus = { { 0, 5 }, { 2, 7 } }, .lost = { { "a", "", 3 }, { "b", "", 1 } } }, now = {
+		.cpus = { { 0, 5 }, { 1, 4 }, { 2, 9 } }, .lost = { { "b", "", 1 }, { "a", "", 10 } },
+	};
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	moment_init(&before, 1, 0, 0);
+	moment_init(&now, 2, 1, 0);
+	before.endpoint.cpu_count = 2;
+	now.endpoint.cpu_count = 3;
+	before.snapshot.lost_count = now.snapshot.lost_count = 2;
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->cpu_count, 2);
+	assert_int_equal(e->cpus[0].cpu, 1);
+	assert_int_equal(e->cpus[0].arrived, 4);
+	assert_int_equal(e->cpus[1].cpu, 2);
+	assert_int_equal(e->cpus[1].arrived, 2);
+	assert_int_equal(d.lost_count, 1);
+	assert_string_equal(d.lost[0].reason, "a");
+	assert_int_equal(d.lost[0].count, 7);
+	snapshot_free(&d);
+}
+
+/* Socket 1 (its worker with it) made room for others: what it had counted before was told before. */
+static void an_evicted_socket_is_not_counted_again(void **state)
+{
+	struct moment before = {
+		.sockets = { { .cookie = 1, .arrived = 100, .dropped = 3, .accepted = 100, .ended = true },
+			     { .cookie = 2, .arrived = 10, .accepted = 10 } },
+		.workers = { { .tid = 6, .cookie = 1, .accepted = 100, .ended = true }, { .tid = 7, .cookie = 2, .accepted = 10 } },
+	}, now = {
+		.sockets = { { .cookie = 2, .arrived = 15, .accepted = 15 } },
+		.workers = { { .tid = 7, .cookie = 2, .accepted = 15 } },
+	};
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	moment_init(&before, 1, 2, 2);
+	moment_init(&now, 2, 1, 1);
+	before.endpoint.omitted = (struct omitted){ 5, 6, 1000, 10, 1000 };
+	/* beside it two new rows that were never listed, with 7 */
+	now.endpoint.omitted = (struct omitted){ 7, 8, 1107, 13, 1107 };
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->omitted.sockets, 1);
+	assert_int_equal(e->omitted.workers, 1);
+	assert_int_equal(e->omitted.arrived, 7);
+	assert_int_equal(e->omitted.dropped, 0);
+	assert_int_equal(e->omitted.accepted, 7);
+	assert_int_equal(endpoint_events(e), 12); /* 5 of socket 2, 7 beyond the limit */
+	snapshot_free(&d);
+}
+
+/* Worker 6 of socket 2 made room: the socket's sum fell by 90, yet worker 7 accepted 5. */
+static void an_evicted_worker_is_not_counted_again(void **state)
+{
+	struct moment before = {
+		.sockets = { { .cookie = 2, .arrived = 100, .accepted = 100 } },
+		.workers = { { .tid = 6, .cookie = 2, .accepted = 90, .ended = true }, { .tid = 7, .cookie = 2, .accepted = 10 } },
+	}, now = {
+		.sockets = { { .cookie = 2, .arrived = 105, .accepted = 15 } },
+		.workers = { { .tid = 7, .cookie = 2, .accepted = 15 } },
+	};
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	moment_init(&before, 1, 1, 2);
+	moment_init(&now, 2, 1, 1);
+	now.endpoint.omitted = (struct omitted){ .workers = 1, .accepted = 90 };
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->omitted.workers, 0);
+	assert_int_equal(e->omitted.accepted, 0);
+	assert_int_equal(e->sockets[0].arrived, 5);
+	assert_int_equal(e->sockets[0].accepted, 5);
+	assert_int_equal(endpoint_events(e), 5);
+	snapshot_free(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_window_is_the_time_between),
+		cmocka_unit_test(counts_are_growth),
+		cmocka_unit_test(rows_appear_end_and_are_gone),
+		cmocka_unit_test(a_port_that_was_gone_is_left_out),
+		cmocka_unit_test(a_thread_id_used_again_is_another_thread),
+		cmocka_unit_test(cpus_and_lost_are_growth_without_zeros),
+		cmocka_unit_test(an_evicted_socket_is_not_counted_again),
+		cmocka_unit_test(an_evicted_worker_is_not_counted_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

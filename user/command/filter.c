@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "filter.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+
+#define NETNS_INODE_MIN 4026531840u /* PROC_DYNAMIC_FIRST of fs/proc/generic.c: no pid is that high */
+
+enum { OPT_COMM = 2000 };
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "Which sockets (lists are comma-separated; all that is given must hold):", 1 },
+	{ "port", 'P', "PORT", 0, "Local ports", 0 },
+	{ "pid", 'p', "PID", 0, "Sockets that these processes hold, whoever takes from them", 0 },
+	{ "comm", OPT_COMM, "NAME", 0, "Sockets held by processes of these names", 0 },
+	{ "cgroup", 'c', "PATH", 0, "Sockets held by processes in these cgroups or below", 0 },
+	{ "netns", 'N', "PID|PATH|INODE", 0, "In these network namespaces (all)", 0 },
+	{ NULL, '4', NULL, 0, "IPv4 sockets only", 0 },
+	{ NULL, '6', NULL, 0, "IPv6 sockets only, dual-stack ones too", 0 },
+	{ "tcp", 't', NULL, 0, "TCP only", 0 },
+	{ "udp", 'u', NULL, 0, "UDP only", 0 },
+	{},
+};
+
+/* Calls add for each part of a comma-separated list. */
+static void each(struct selection *s, const struct argp_state *state, const char *option, char *list,
+		 void (*add)(struct selection *, const struct argp_state *, const char *, const char *))
+{
+	char *rest = list, *part;
+
+	if (!*list)
+		usage_error(state, "%s got an empty value", option);
+	while ((part = strsep(&rest, ",")))
+		add(s, state, option, part);
+}
+
+static void room(const struct argp_state *state, const char *option, size_t count, size_t max)
+{
+	if (count >= max)
+		usage_error(state, "%s takes at most %zu values", option, max);
+}
+
+static void add_port(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+{
+	room(state, option, s->port_count, SELECTION_MAX);
+	s->ports[s->port_count++] = option_count(state, option, text, 1, 65535);
+}
+
+static void add_pid(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+{
+	room(state, option, s->pid_count, SELECTION_MAX);
+	s->pids[s->pid_count++] = option_count(state, option, text, 1, 4194304);
+}
+
+static void add_comm(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+{
+	room(state, option, s->comm_count, SELECTION_MAX);
+	/* The kernel keeps 15 bytes of a name. */
+	snprintf(s->comms[s->comm_count++], sizeof(s->comms[0]), "%s", text);
+}
+
+/* As /proc/PID/cgroup has it, or as the file system shows it. */
+static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup" };
+	char *to = s->cgroups[s->cgroup_count];
+	size_t length;
+
+	room(state, option, s->cgroup_count, SELECTION_MAX);
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+		if (!strncmp(text, roots[i], strlen(roots[i]))) {
+			text += strlen(roots[i]);
+			break;
+		}
+	snprintf(to, sizeof(s->cgroups[0]), "%s%s", *text == '/' ? "" : "/", text);
+	length = strlen(to);
+	if (length > 1 && to[length - 1] == '/')
+		to[length - 1] = 0;
+	s->cgroup_count++;
+}
+
+static void add_netns(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+{
+	char path[300];
+	struct stat st;
+
+	room(state, option, s->netns_count, SELECTION_NETNS_MAX);
+	if (strspn(text, "0123456789") == strlen(text) && *text) {
+		uint64_t number = option_count(state, option, text, 1, UINT32_MAX);
+
+		if (number >= NETNS_INODE_MIN) {
+			s->netns[s->netns_count++] = number;
+			return;
+		}
+		snprintf(path, sizeof(path), "/proc/%s/ns/net", text);
+	} else {
+		snprintf(path, sizeof(path), "%s%s", strchr(text, '/') ? "" : "/run/netns/", text);
+	}
+	if (stat(path, &st)) {
+		complain("cannot find the network namespace %s (%s: %s); give a process id, a path, a name of ip netns, or its inode", text,
+			 path, strerror(errno));
+		exit(STATUS_FAILED);
+	}
+	s->netns[s->netns_count++] = st.st_ino;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct selection *s = state->input;
+
+	switch (key) {
+	case 'P': each(s, state, "--port", arg, add_port); break;
+	case 'p': each(s, state, "--pid", arg, add_pid); break;
+	case OPT_COMM: each(s, state, "--comm", arg, add_comm); break;
+	case 'c': each(s, state, "--cgroup", arg, add_cgroup); break;
+	case 'N': each(s, state, "--netns", arg, add_netns); break;
+	case '4':
+	case '6':
+		if (s->family && s->family != (key == '4' ? AF_INET : AF_INET6))
+			usage_error(state, "-4 and -6 exclude each other; without both it is about both");
+		s->family = key == '4' ? AF_INET : AF_INET6;
+		break;
+	case 't':
+	case 'u':
+		if (s->protocol && s->protocol != (key == 't' ? IPPROTO_TCP : IPPROTO_UDP))
+			usage_error(state, "-t and -u exclude each other; without both it is about both");
+		s->protocol = key == 't' ? IPPROTO_TCP : IPPROTO_UDP;
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp filter_argp = { .options = options, .parser = parse };
+
+int filter_check(const struct selection *s)
+{
+	for (size_t i = 0; i < s->pid_count; i++)
+		if (kill(s->pids[i], 0) && errno == ESRCH)
+			return complain("there is no process %d; see ps -e, or filter by --comm or --port", s->pids[i]);
+	for (size_t i = 0; i < s->cgroup_count; i++) {
+		char unified[300], hybrid[300], first[300];
+
+		snprintf(unified, sizeof(unified), "/sys/fs/cgroup%s", s->cgroups[i]);
+		snprintf(hybrid, sizeof(hybrid), "/sys/fs/cgroup/unified%s", s->cgroups[i]);
+		snprintf(first, sizeof(first), "/sys/fs/cgroup/memory%s", s->cgroups[i]);
+		if (access(unified, F_OK) && access(hybrid, F_OK) && access(first, F_OK))
+			return complain("there is no cgroup %s; /proc/PID/cgroup says which one a process is in", s->cgroups[i]);
+	}
+	return STATUS_OK;
+}
+
+static void put(FILE *f, const char *separator, const char *what, const char *value)
+{
+	fprintf(f, "%s%s%s%s", ftell(f) > 0 ? separator : "", what, *what ? " " : "", value);
+}
+
+char *filter_text(const struct selection *s, char *buffer, size_t size)
+{
+	FILE *f = fmemopen(buffer, size, "w");
+	char number[16];
+
+	*buffer = 0;
+	if (!f)
+		return buffer;
+	if (s->protocol)
+		put(f, ", ", "", s->protocol == IPPROTO_TCP ? "tcp" : "udp");
+	if (s->family)
+		put(f, ", ", "", s->family == AF_INET ? "IPv4" : "IPv6");
+	for (size_t i = 0; i < s->port_count; i++) {
+		snprintf(number, sizeof(number), "%u", s->ports[i]);
+		put(f, i ? "," : ", ", i ? "" : "port", number);
+	}
+	for (size_t i = 0; i < s->pid_count; i++) {
+		snprintf(number, sizeof(number), "%d", s->pids[i]);
+		put(f, i ? "," : ", ", i ? "" : "pid", number);
+	}
+	for (size_t i = 0; i < s->comm_count; i++)
+		put(f, i ? "," : ", ", i ? "" : "process", s->comms[i]);
+	for (size_t i = 0; i < s->cgroup_count; i++)
+		put(f, i ? "," : ", ", i ? "" : "cgroup", s->cgroups[i]);
+	for (size_t i = 0; i < s->netns_count; i++) {
+		snprintf(number, sizeof(number), "%u", s->netns[i]);
+		put(f, i ? "," : ", ", i ? "" : "netns", number);
+	}
+	if (!ftell(f))
+		put(f, "", "", "all sockets");
+	fclose(f);
+	buffer[size - 1] = 0;
+	return buffer;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "../kernel/inventory.h"
+#include "../model/findings.h"
+#include "../render/json.h"
+#include "filter.h"
+
+struct list_options {
+	struct selection selection;
+	bool json;
+	const char *file;
+};
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "The result:", 2 },
+	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema)", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct list_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
+	case 'j': o->json = true; break;
+	case 'o': o->file = arg; break;
+	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static int fill(const struct selection *selection, struct snapshot *s, char *why, size_t size)
+{
+	struct ledger *ledger = ledger_new(0, 1);
+	struct inventory *inventory = NULL;
+	uint64_t orphaned;
+	int err;
+
+	err = ledger ? inventory_open(&inventory, selection, why, size) : -ENOMEM;
+	if (!err)
+		err = inventory_snapshot(inventory, ledger, why, size);
+	if (!err)
+		err = ledger_snapshot(ledger, s, true, &orphaned);
+	for (size_t i = 0; i < s->endpoint_count && !err; i++)
+		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);
+	if (!err)
+		err = findings_fill(s);
+	if (err == -ENOMEM)
+		snprintf(why, size, "out of memory");
+	inventory_close(inventory);
+	ledger_free(ledger);
+	return err;
+}
+
+int command_list(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Lists which sockets share which ports, who holds them and who waits on them, how deep their queues are, and what looks "
+		       "wrong: TCP listeners and bound UDP sockets of all network namespaces.",
+		.children = children,
+	};
+	struct list_options o = {};
+	struct snapshot s = { .final = true };
+	struct timespec time;
+	struct utsname name;
+	struct output out;
+	char why[512];
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	status = filter_check(&o.selection);
+	if (!status)
+		status = output_open(&out, o.file);
+	if (status)
+		return status;
+	uname(&name);
+	snprintf(s.release, sizeof(s.release), "%s", name.release);
+	clock_gettime(CLOCK_REALTIME, &time);
+	s.start_ms = time.tv_sec * 1000ll + time.tv_nsec / 1000000;
+	if (fill(&o.selection, &s, why, sizeof(why)))
+		status = complain("%s", why);
+	else if (o.json && json_snapshot(out.file, &s) == -ENOMEM)
+		status = complain("out of memory");
+	else if (!o.json)
+		text_list(out.file, &s, &out.style);
+	snapshot_free(&s);
+	return output_close(&out) ? STATUS_FAILED : status;
+}

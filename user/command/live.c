@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "live.h"
+
+#include <curses.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../render/screen.h"
+#include "command.h"
+
+#define KEY_CTRL(c) ((c) & 0x1f)
+#define SIGNAL_MAX 40
+
+struct shown {
+	struct snapshot interval, total;
+	bool set;
+};
+
+struct live {
+	SCREEN *screen;
+	FILE *keys; /* where keys come from */
+	bool utf8, colour;
+	struct screen_state state;
+	struct shown latest, kept; /* kept: what is shown while frozen */
+	struct sigaction before[SIGNAL_MAX];
+	size_t signal_count;
+};
+
+/* ---- the terminal as it was: nothing here but what a signal handler may call ---- */
+
+static struct {
+	volatile sig_atomic_t open;
+	int fd;
+	struct termios termios;
+	char leave[256]; /* what ends colours, the keypad, a hidden cursor and the other screen */
+	size_t length;
+} terminal;
+
+static void terminal_restore(void)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	if (!terminal.open)
+		return;
+	terminal.open = 0;
+	while (done < terminal.length && (n = write(terminal.fd, terminal.leave + done, terminal.length - done)) > 0)
+		done += n;
+	tcsetattr(terminal.fd, TCSANOW, &terminal.termios);
+}
+
+static volatile sig_atomic_t resized, stopped, continued, asked_to_end;
+
+/* The default action follows: the signal is blocked until the handler returns. */
+static void on_fatal(int signal)
+{
+	int saved = errno;
+
+	terminal_restore();
+	raise(signal); /* SA_RESETHAND made it the default */
+	errno = saved;
+}
+
+/* The first asks for an orderly end, the second ends. */
+static void on_end(int number)
+{
+	interrupted = interrupted ? interrupted : 1;
+	if (!asked_to_end) {
+		asked_to_end = 1;
+		return;
+	}
+	signal(number, SIG_DFL);
+	on_fatal(number);
+}
+
+static void on_change(int signal)
+{
+	if (signal == SIGWINCH)
+		resized = 1;
+	else if (signal == SIGTSTP)
+		stopped = 1;
+	else
+		continued = 1;
+}
+
+#define FATAL (SA_RESETHAND | SA_ONSTACK)
+static const struct {
+	int signal;
+	void (*handler)(int);
+	int flags;
+	bool waited_for; /* blocked but for the waiting: none is missed between a look at its flag and the wait */
+} handled[] = {
+	{ SIGINT, on_end, 0, true },
+	{ SIGTERM, on_end, 0, true },
+	{ SIGHUP, on_end, 0, true },
+	{ SIGWINCH, on_change, SA_RESTART, true },
+	{ SIGTSTP, on_change, SA_RESTART, true },
+	{ SIGCONT, on_change, SA_RESTART, true },
+	{ SIGQUIT, on_fatal, FATAL, false },
+	{ SIGABRT, on_fatal, FATAL, false },
+	{ SIGSEGV, on_fatal, FATAL, false },
+	{ SIGBUS, on_fatal, FATAL, false },
+	{ SIGFPE, on_fatal, FATAL, false },
+	{ SIGILL, on_fatal, FATAL, false },
+	{ SIGSYS, on_fatal, FATAL, false },
+	{ SIGTRAP, on_fatal, FATAL, false },
+	{ SIGXCPU, on_fatal, FATAL, false },
+	{ SIGXFSZ, on_fatal, FATAL, false },
+	{ SIGUSR1, on_fatal, FATAL, false },
+	{ SIGUSR2, on_fatal, FATAL, false },
+	{ SIGALRM, on_fatal, FATAL, false },
+	{ SIGVTALRM, on_fatal, FATAL, false },
+	{ SIGPROF, on_fatal, FATAL, false },
+	{ SIGPOLL, on_fatal, FATAL, false },
+	{ SIGPWR, on_fatal, FATAL, false },
+};
+#define HANDLED_COUNT (sizeof(handled) / sizeof(handled[0]))
+_Static_assert(HANDLED_COUNT <= SIGNAL_MAX, "live.before has a place for each");
+
+static char crash_stack[65536]; /* a stack overflow leaves no other */
+
+/* What the caller ignores (nohup) stays ignored, and what it does with a fatal signal is its own affair. */
+static void signals_take(struct live *live)
+{
+	const stack_t stack = { .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) };
+
+	resized = stopped = continued = asked_to_end = 0;
+	sigaltstack(&stack, NULL);
+	for (size_t i = 0; i < HANDLED_COUNT; i++) {
+		struct sigaction action = { .sa_handler = handled[i].handler, .sa_flags = handled[i].flags };
+		struct sigaction *before = &live->before[i];
+
+		sigfillset(&action.sa_mask);
+		sigaction(handled[i].signal, NULL, before);
+		if (before->sa_handler != SIG_IGN && (before->sa_handler == SIG_DFL || handled[i].waited_for))
+			sigaction(handled[i].signal, &action, NULL);
+	}
+	live->signal_count = HANDLED_COUNT;
+}
+
+static void signals_give_back(struct live *live)
+{
+	for (size_t i = 0; i < live->signal_count; i++)
+		sigaction(handled[i].signal, &live->before[i], NULL);
+	live->signal_count = 0;
+}
+
+/* ---- open and close ---- */
+
+/* Appends a string of the terminal's without the padding ("$<5/>") that only tputs() understands. */
+static void leave_append(const char *capability)
+{
+	const char *text = tigetstr(capability);
+
+	if (!text || text == (char *)-1)
+		return;
+	while (*text && terminal.length < sizeof(terminal.leave)) {
+		const char *end = text[0] == '$' && text[1] == '<' ? strchr(text, '>') : NULL;
+
+		if (end)
+			text = end + 1;
+		else
+			terminal.leave[terminal.length++] = *text++;
+	}
+}
+
+static void leave_prepare(void)
+{
+	static const char *const capabilities[] = { "sgr0", "op", "rmkx", "cnorm", "rmcup" };
+
+	terminal.length = 0;
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
+		leave_append(capabilities[i]);
+	terminal.open = 1;
+}
+
+static void screen_prepare(struct live *live)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	set_term(live->screen);
+	cbreak();
+	noecho();
+	nonl();
+	keypad(stdscr, TRUE);
+	nodelay(stdscr, TRUE);
+	set_escdelay(25); /* a lone Esc is a key of ours */
+	typeahead(-1);
+	curs_set(0);
+	live->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	live->colour = has_colors() && !(no_colour && *no_colour);
+	if (live->colour && start_color() == OK && use_default_colors() == OK) {
+		init_pair(1, COLOR_RED, -1);
+		init_pair(2, COLOR_GREEN, -1);
+		init_pair(3, COLOR_YELLOW, -1);
+	}
+}
+
+/* Keys come from stdin; where that is no terminal, from the controlling one. */
+static FILE *keys_open(void)
+{
+	int fd = isatty(STDIN_FILENO) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open("/dev/tty", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
+static int __attribute__((format(printf, 4, 5))) fail(char *why, size_t why_size, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, why_size, format, args);
+	va_end(args);
+	return err;
+}
+
+/* Takes the terminal over. Returns 0, or negative errno with the reason. */
+static int terminal_take(struct live *live, char *why, size_t why_size)
+{
+	const char *type = getenv("TERM");
+	const char *cup;
+
+	fflush(stdout);
+	terminal.fd = STDOUT_FILENO;
+	if (!isatty(STDOUT_FILENO) || tcgetattr(STDOUT_FILENO, &terminal.termios))
+		return fail(why, why_size, -ENOTTY, "stdout is no terminal");
+	live->keys = keys_open();
+	if (!live->keys)
+		return fail(why, why_size, -ENOTTY, "there is no terminal to read keys from");
+	live->screen = type && *type ? newterm(type, stdout, live->keys) : NULL;
+	if (!live->screen)
+		return fail(why, why_size, -EINVAL, type && *type ? "the terminal type '%s' is not known; set TERM" : "TERM is not set%s",
+			    type && *type ? type : "");
+	leave_prepare();
+	cup = tigetstr("cup");
+	if (!cup || cup == (char *)-1)
+		return fail(why, why_size, -EINVAL, "a terminal of the type '%s' cannot show a full screen; set TERM", type);
+	return 0;
+}
+
+int live_open(struct live **out, const char *filter, char *why, size_t why_size)
+{
+	static bool at_exit;
+	struct live *live = calloc(1, sizeof(*live));
+	int err;
+
+	*out = NULL;
+	if (!live)
+		return fail(why, why_size, -ENOMEM, "not enough memory");
+	signals_take(live); /* before newterm(), which would install its own where there are none */
+	err = terminal_take(live, why, why_size);
+	if (err) {
+		live_close(live);
+		return err;
+	}
+	if (!at_exit)
+		at_exit = !atexit(terminal_restore);
+	screen_prepare(live);
+	live->state.filter = filter;
+	*out = live;
+	return 0;
+}
+
+static void shown_free(struct shown *s)
+{
+	snapshot_free(&s->interval);
+	snapshot_free(&s->total);
+	s->set = false;
+}
+
+void live_close(struct live *live)
+{
+	if (!live)
+		return;
+	if (live->screen) {
+		endwin();
+		delscreen(live->screen);
+	}
+	terminal_restore();
+	signals_give_back(live);
+	if (live->keys)
+		fclose(live->keys);
+	shown_free(&live->latest);
+	shown_free(&live->kept);
+	free(live);
+}
+
+/* ---- draw ---- */
+
+static attr_t attribute_of(const struct live *live, enum attribute a)
+{
+	static const attr_t plain[ATTRIBUTE_COUNT] = {
+		[ATTRIBUTE_BOLD] = A_BOLD, [ATTRIBUTE_DIM] = A_DIM, [ATTRIBUTE_RED] = A_BOLD, [ATTRIBUTE_YELLOW] = A_BOLD,
+		[ATTRIBUTE_REVERSE] = A_REVERSE,
+	};
+	static const short pairs[ATTRIBUTE_COUNT] = { [ATTRIBUTE_RED] = 1, [ATTRIBUTE_GREEN] = 2, [ATTRIBUTE_YELLOW] = 3 };
+
+	return live->colour && pairs[a] ? COLOR_PAIR(pairs[a]) : plain[a];
+}
+
+/* Returns 0 or -ENOMEM. */
+static int draw(struct live *live)
+{
+	static const struct snapshot nothing;
+	const struct shown *s = live->state.frozen && live->kept.set ? &live->kept : &live->latest;
+	struct grid g;
+	char *text = NULL;
+	int err = grid_init(&g, LINES, COLS, live->utf8);
+
+	if (!err)
+		err = screen_compose(&g, s->set ? &s->interval : &nothing, s->set ? &s->total : &nothing, &live->state);
+	if (!err && !(text = malloc(4 * g.columns + 1)))
+		err = -ENOMEM;
+	erase();
+	for (int row = 0; !err && row < g.rows; row++) {
+		enum attribute a;
+
+		for (int column = 0, width; (width = grid_run(&g, row, column, text, &a)) > 0; column += width) {
+			attrset(attribute_of(live, a));
+			mvaddstr(row, column, text);
+		}
+	}
+	attrset(A_NORMAL);
+	free(text);
+	grid_free(&g);
+	refresh();
+	return err;
+}
+
+static void measure(void)
+{
+	struct winsize size;
+
+	if (!ioctl(terminal.fd, TIOCGWINSZ, &size) && size.ws_row && size.ws_col && is_term_resized(size.ws_row, size.ws_col))
+		resizeterm(size.ws_row, size.ws_col);
+}
+
+/* Everything is painted again: who knows what is on the terminal. */
+static void repaint(struct live *live)
+{
+	measure();
+	clearok(curscr, TRUE);
+	curs_set(0);
+	draw(live);
+}
+
+int live_show(struct live *live, const struct snapshot *interval, const struct snapshot *total)
+{
+	struct shown s = { .set = true };
+	int err = snapshot_copy(&s.interval, interval);
+
+	if (!err)
+		err = snapshot_copy(&s.total, total);
+	if (err) {
+		shown_free(&s);
+		return err;
+	}
+	shown_free(&live->latest);
+	live->latest = s;
+	return draw(live);
+}
+
+void live_notice(struct live *live, const char *notice)
+{
+	snprintf(live->state.notice, sizeof(live->state.notice), "%s", notice ? notice : "");
+}
+
+/* ---- keys ---- */
+
+static int key_of(int curses_key)
+{
+	static const struct {
+		int curses, screen;
+	} map[] = {
+		{ KEY_UP, SCREEN_UP },         { KEY_DOWN, SCREEN_DOWN },     { KEY_PPAGE, SCREEN_PAGE_UP }, { KEY_NPAGE, SCREEN_PAGE_DOWN },
+		{ KEY_HOME, SCREEN_HOME },     { KEY_END, SCREEN_END },       { KEY_LEFT, SCREEN_LEFT },     { KEY_RIGHT, SCREEN_RIGHT },
+		{ KEY_BTAB, SCREEN_LEFT },     { KEY_ENTER, SCREEN_ENTER },   { '\r', SCREEN_ENTER },        { '\n', SCREEN_ENTER },
+		{ 27, SCREEN_BACK },           { KEY_BACKSPACE, SCREEN_BACK }, { 127, SCREEN_BACK },         { '\b', SCREEN_BACK },
+		{ KEY_CTRL('c'), 'q' },        { KEY_F(1), 'h' },
+	};
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (map[i].curses == curses_key)
+			return map[i].screen;
+	return curses_key < 0x100 ? curses_key : 0;
+}
+
+/* Frozen, the picture is kept beside what comes in meanwhile. */
+static void freeze_settle(struct live *live)
+{
+	if (live->state.frozen == live->kept.set)
+		return;
+	if (live->state.frozen) {
+		live->kept = live->latest;
+		live->latest = (struct shown){};
+		return;
+	}
+	if (live->latest.set)
+		shown_free(&live->kept);
+	else
+		live->latest = live->kept;
+	live->kept = (struct shown){};
+}
+
+/* All keys that are there, then one picture. Returns LIVE_TIMEOUT if there is nothing to act on; hung up: there was no key at all. */
+static enum live_event keys_read(struct live *live)
+{
+	enum live_event event = LIVE_TIMEOUT;
+	bool any = false, changed = false;
+	int key;
+
+	while (event == LIVE_TIMEOUT && (key = getch()) != ERR) {
+		enum screen_answer answer;
+
+		any = true;
+		if (key == KEY_CTRL('l')) {
+			repaint(live);
+			continue;
+		}
+		answer = screen_press(&live->state, key_of(key));
+		changed |= answer != SCREEN_IGNORED;
+		freeze_settle(live);
+		event = answer == SCREEN_QUIT ? LIVE_QUIT : answer == SCREEN_RESET ? LIVE_RESET : LIVE_TIMEOUT;
+	}
+	if (changed)
+		draw(live);
+	return any ? event : LIVE_QUIT;
+}
+
+/* ---- wait ---- */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Ctrl-Z: leaves the screen as it was, stops, and comes back. */
+static void stop(void)
+{
+	struct sigaction ours, standard = { .sa_handler = SIG_DFL };
+	sigset_t one, before;
+
+	stopped = 0;
+	endwin();
+	terminal.open = 0; /* whatever ends it now has nothing to restore */
+	sigaction(SIGTSTP, &standard, &ours);
+	sigemptyset(&one);
+	sigaddset(&one, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &one, &before); /* here it stops, and goes on */
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	sigaction(SIGTSTP, &ours, NULL);
+	terminal.open = 1;
+	continued = 1;
+}
+
+/* What signals have asked for since the last look. */
+static void flags_settle(struct live *live)
+{
+	if (stopped)
+		stop();
+	if (continued) {
+		continued = resized = 0;
+		endwin(); /* so that the picture begins with the modes and the other screen, which the shell may have left */
+		repaint(live);
+	}
+	if (resized) {
+		resized = 0;
+		repaint(live);
+	}
+}
+
+static enum live_event wait_until(struct live *live, double end, const sigset_t *waiting)
+{
+	enum live_event event = LIVE_TIMEOUT;
+
+	while (event == LIVE_TIMEOUT) {
+		struct pollfd fd = { .fd = fileno(live->keys), .events = POLLIN };
+		double left = end - now();
+		struct timespec time;
+
+		flags_settle(live);
+		if (interrupted)
+			return LIVE_QUIT;
+		left = left > 0 ? left : 0;
+		time = (struct timespec){ .tv_sec = left, .tv_nsec = (left - (time_t)left) * 1e9 };
+		if (ppoll(&fd, 1, &time, waiting) < 0) {
+			if (errno != EINTR)
+				return LIVE_QUIT;
+			continue;
+		}
+		if (fd.revents & (POLLHUP | POLLERR | POLLNVAL))
+			return LIVE_QUIT;
+		if (fd.revents)
+			event = keys_read(live);
+		else if (left <= 0 || now() >= end)
+			return LIVE_TIMEOUT;
+	}
+	return event;
+}
+
+enum live_event live_wait(struct live *live, double seconds)
+{
+	sigset_t blocked, before;
+	enum live_event event;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < HANDLED_COUNT; i++)
+		if (handled[i].waited_for)
+			sigaddset(&blocked, handled[i].signal);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	event = wait_until(live, now() + (seconds < 1e9 ? seconds : 1e9), &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return event;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../kernel/observer.h"
+#include "../model/findings.h"
+#include "../render/json.h"
+#include "filter.h"
+#include "live.h"
+
+#define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
+
+struct watch_options {
+	struct selection selection;
+	enum backend backend;
+	enum text_by by;
+	double interval, duration; /* seconds; 0: not given */
+	uint64_t count;            /* intervals; 0: no limit */
+	double threshold;
+	bool json, plain, fail_on_uneven;
+	const char *file;
+	unsigned positional;
+};
+
+/* A watch under way. Snapshots are of the window since the start, or since the user's last reset. */
+struct watch {
+	const struct watch_options *o;
+	struct observer *observer;
+	struct live *live;       /* NULL: tables or JSON */
+	struct output out;
+	struct snapshot base;    /* what had been counted at the last reset; no endpoints: there was none */
+	struct snapshot before;  /* the total at the last interval's end */
+	bool has_base, has_before;
+	double started, scanned; /* CLOCK_MONOTONIC */
+	bool uneven;
+	char filter[512];
+};
+
+enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN };
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "How long, how often:", 2 },
+	{ "interval", 'i', "SECONDS", 0, "A table (or JSON document) per interval (1)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after that long; Ctrl-C ends it earlier, with the result so far", 0 },
+	{ NULL, 0, NULL, 0, "The result:", 3 },
+	{ "by", OPT_BY, "WHAT", 0, "Rows of the table: process, thread or socket (workers, and sockets where they share)", 0 },
+	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
+	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end", 0 },
+	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{},
+};
+
+static enum text_by parse_by(const struct argp_state *state, const char *text)
+{
+	if (!strcmp(text, "process"))
+		return TEXT_BY_PROCESS;
+	if (!strcmp(text, "thread"))
+		return TEXT_BY_THREAD;
+	if (!strcmp(text, "socket"))
+		return TEXT_BY_SOCKET;
+	usage_error(state, "--by takes process, thread or socket, not '%s'", text);
+}
+
+/* vmstat's [interval [count]] */
+static void positional(struct watch_options *o, const struct argp_state *state, const char *arg)
+{
+	if (o->positional == 0)
+		o->interval = option_real(state, "interval", arg, 0.05, 1e9);
+	else if (o->positional == 1)
+		o->count = option_count(state, "count", arg, 1, 1000000000);
+	else
+		usage_error(state, "takes [interval [count]], but got '%s' as well", arg);
+	o->positional++;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct watch_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
+	case 'i': o->interval = option_real(state, "--interval", arg, 0.05, 1e9); break;
+	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
+	case 'j': o->json = true; break;
+	case 'o': o->file = arg; break;
+	case OPT_PLAIN: o->plain = true; break;
+	case OPT_BY: o->by = parse_by(state, arg); break;
+	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
+	case OPT_THRESHOLD: o->threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
+	case OPT_FAIL_ON:
+		if (strcmp(arg, "uneven"))
+			usage_error(state, "--fail-on takes 'uneven', not '%s'", arg);
+		o->fail_on_uneven = true;
+		break;
+	case ARGP_KEY_ARG: positional(o, state, arg); break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static int judge(struct snapshot *s, double threshold)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < s->endpoint_count && !err; i++)
+		err = endpoint_judge(&s->endpoints[i], threshold);
+	return err ? err : findings_fill(s);
+}
+
+/* All since the start, or since the last reset. */
+static int read_total(struct watch *w, struct snapshot *total)
+{
+	struct snapshot all;
+	int err = observer_read(w->observer, w->has_base ? &all : total, true);
+
+	if (err || !w->has_base)
+		return err;
+	err = snapshot_difference(total, &all, &w->base);
+	snapshot_free(&all);
+	return err;
+}
+
+static int scan(struct watch *w, bool always)
+{
+	int err = 0;
+
+	if (observer_active(w->observer) || always || now() - w->scanned >= SCAN_IDLE_SECONDS) {
+		err = observer_scan(w->observer);
+		w->scanned = now();
+	}
+	return err;
+}
+
+static int show(struct watch *w, const struct snapshot *window, const struct snapshot *total)
+{
+	int err = 0;
+
+	if (w->live && total)
+		err = live_show(w->live, window, total);
+	else if (w->o->json)
+		err = json_snapshot(w->out.file, window) == -ENOMEM ? -ENOMEM : 0;
+	else
+		text_window(w->out.file, window, total, w->o->by, &w->out.style);
+	if (!err && !w->live && output_flush(&w->out))
+		err = -EIO; /* said already */
+	return err;
+}
+
+/* The end of an interval: what happened in it, beside all since the start. */
+static int interval_end(struct watch *w)
+{
+	struct snapshot total = {}, interval = {};
+	int err = scan(w, false);
+
+	if (!err)
+		err = read_total(w, &total);
+	if (!err)
+		err = snapshot_difference(&interval, &total, &w->before);
+	if (!err)
+		err = judge(&total, w->o->threshold);
+	if (!err)
+		err = judge(&interval, w->o->threshold);
+	if (!err)
+		err = show(w, &interval, &total);
+	snapshot_free(&interval);
+	if (err) {
+		snapshot_free(&total);
+		return err;
+	}
+	snapshot_free(&w->before);
+	w->before = total;
+	return 0;
+}
+
+/* Begins counting anew, for the user: the difference to what there is now. */
+static int reset(struct watch *w)
+{
+	struct snapshot all;
+	int err = observer_read(w->observer, &all, true);
+
+	if (err)
+		return err;
+	snapshot_free(&w->base);
+	snapshot_free(&w->before);
+	w->base = all;
+	w->has_base = true;
+	return read_total(w, &w->before);
+}
+
+static int window_end(struct watch *w)
+{
+	struct snapshot total = {};
+	int err = scan(w, true);
+
+	if (!err)
+		err = read_total(w, &total);
+	if (!err)
+		err = judge(&total, w->o->threshold);
+	for (size_t i = 0; i < total.endpoint_count && !err; i++)
+		w->uneven |= total.endpoints[i].worker_fairness.verdict == VERDICT_UNEVEN;
+	total.final = true;
+	if (!err)
+		err = show(w, &total, NULL);
+	snapshot_free(&total);
+	return err;
+}
+
+/* Until that time of CLOCK_MONOTONIC. Returns LIVE_QUIT when interrupted. */
+static enum live_event wait_until(struct watch *w, double end)
+{
+	double left;
+
+	while (!interrupted && (left = end - now()) > 0) {
+		if (w->live)
+			return live_wait(w->live, left);
+		poll(NULL, 0, left < 1 ? left * 1000 + 1 : 1000); /* in parts: a signal may come just before */
+	}
+	return interrupted ? LIVE_QUIT : LIVE_TIMEOUT;
+}
+
+static int watch_loop(struct watch *w)
+{
+	const struct watch_options *o = w->o;
+	const double interval = o->interval > 0 ? o->interval : w->live || (!o->duration && !o->json) ? 1 : 0;
+	const double end = o->duration > 0 ? w->started + o->duration : 0;
+	double next = w->started;
+	int err = 0;
+
+	for (uint64_t n = 1; !err; n++) {
+		enum live_event event;
+
+		do
+			next = interval ? next + interval : end ? end : w->started + 1e9;
+		while (interval && next < now()); /* the last one took longer than an interval */
+		if (end && next > end)
+			next = end;
+		while ((event = wait_until(w, next)) == LIVE_RESET && !err)
+			err = reset(w);
+		if (event == LIVE_QUIT || err)
+			break;
+		if (interval)
+			err = interval_end(w);
+		if ((end && next >= end) || n == o->count)
+			break;
+	}
+	return err;
+}
+
+/* What is not there yet is worth a line: a wrong port looks like an idle one. */
+static void say_what_is_watched(const struct watch *w, char *missing, size_t size)
+{
+	const struct selection *s = &w->o->selection;
+	size_t length = 0;
+
+	*missing = 0;
+	for (size_t i = 0; i < s->port_count && length < size; i++)
+		if (!observer_found(w->observer, s->ports[i]))
+			length += snprintf(missing + length, size - length, "%s%u", *missing ? ", " : "nobody has a socket on port ", s->ports[i]);
+	if (!*missing && !observer_found(w->observer, 0))
+		snprintf(missing, size, "no socket is what the filter asks for (%s)", w->filter);
+	if (*missing && strlen(missing) < size - 20)
+		strcat(missing, " yet: waiting");
+	if (!w->live && *missing)
+		fprintf(stderr, "sockfair: %s\n", missing);
+	if (!w->live)
+		fprintf(stderr, "watching %s, backend %s%s\n", w->filter, backend_name(observer_backend(w->observer)),
+			w->o->duration || w->o->count ? "" : "; Ctrl-C ends with the result");
+}
+
+static int watch_begin(struct watch *w)
+{
+	const struct watch_options *o = w->o;
+	const char *rows = getenv("SOCKFAIR_ROWS");
+	const struct observer_options wanted = { .backend = o->backend, .selection = o->selection, .by_port = o->selection.port_count,
+						 .inventory = true, .rows_max = rows ? strtoul(rows, NULL, 10) : 0 };
+	char why[512], missing[256];
+	int err = observer_open(&w->observer, &wanted, why, sizeof(why));
+
+	if (err)
+		return complain("%s", why);
+	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) && live_open(&w->live, w->filter, why, sizeof(why)))
+		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
+	err = observer_start(w->observer);
+	w->started = w->scanned = now();
+	if (!err)
+		err = read_total(w, &w->before);
+	if (err)
+		return complain("cannot read the sockets of this machine: %s", strerror(-err));
+	say_what_is_watched(w, missing, sizeof(missing));
+	if (w->live) {
+		live_notice(w->live, missing);
+		live_show(w->live, &w->before, &w->before);
+	}
+	return STATUS_OK;
+}
+
+static int watch(struct watch *w)
+{
+	int status = watch_begin(w), err;
+
+	if (status)
+		return status;
+	err = watch_loop(w);
+	live_close(w->live);
+	w->live = NULL;
+	if (!err)
+		err = window_end(w);
+	if (err == -EIO)
+		return STATUS_FAILED;
+	if (err)
+		return complain("cannot read what was counted: %s", strerror(-err));
+	return w->o->fail_on_uneven && w->uneven ? STATUS_UNEVEN : STATUS_OK;
+}
+
+int command_watch(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "[INTERVAL [COUNT]]",
+		.doc = "Watches servers that run: which socket and which process or thread gets the connections and datagrams of each port, and "
+		       "whether that is fair. On a terminal a full-screen view; otherwise a table per interval.\v"
+		       "Without a filter, all TCP listeners and UDP sockets of the machine, in all network namespaces. UDP sockets whose port the "
+		       "kernel picked are clients' and are left out, unless -P names the port.",
+		.children = children,
+	};
+	struct watch_options o = { .backend = BACKEND_AUTO, .threshold = FAIRNESS_THRESHOLD };
+	struct watch w = { .o = &o };
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	status = filter_check(&o.selection);
+	if (status)
+		return status;
+	filter_text(&o.selection, w.filter, sizeof(w.filter));
+	status = output_open(&w.out, o.file);
+	if (status)
+		return status;
+	status = watch(&w);
+	live_close(w.live);
+	observer_close(w.observer);
+	snapshot_free(&w.base);
+	snapshot_free(&w.before);
+	return output_close(&w.out) ? STATUS_FAILED : status;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "loading.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "probe.h"
+
+static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (getenv("SOCKFAIR_LIBBPF_LOG"))
+		return vfprintf(stderr, format, args);
+	(void)level;
+	return 0;
+}
+
+static bool in_first_pid_namespace(void)
+{
+	struct stat st;
+
+	/* PROC_PID_INIT_INO of include/linux/proc_ns.h */
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == 0xEFFFFFFCu;
+}
+
+int loading_prepare(char *why, size_t why_size)
+{
+	/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK. */
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	char rights[64];
+
+	libbpf_set_print(log_nothing);
+	if (probe_rights_missing(rights, sizeof(rights))) {
+		snprintf(why, why_size, "cannot load BPF programs: %s missing; run as root, or grant them", rights);
+		return -EPERM;
+	}
+	if (!in_first_pid_namespace()) {
+		snprintf(why, why_size, "the kernel counts by the host's process ids, which this pid namespace hides; run in the host's "
+					"(docker: --pid=host)");
+		return -EOPNOTSUPP;
+	}
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	return 0;
+}
+
+bool loading_has_socket_cookie(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
+}
+
+uint64_t loading_memory(struct bpf_object *object)
+{
+	const struct bpf_map *map;
+	uint64_t total = 0;
+
+	bpf_object__for_each_map(map, object) {
+		char path[64], line[128];
+		unsigned long long bytes;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+		f = bpf_map__fd(map) < 0 ? NULL : fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "memlock: %llu", &bytes) == 1)
+				total += bytes;
+		if (f)
+			fclose(f);
+	}
+	return total;
+}

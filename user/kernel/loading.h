@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What both sets of programs (counting, inventory) need to be loaded. */
+#ifndef SOCKFAIR_LOADING_H
+#define SOCKFAIR_LOADING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bpf_object;
+
+/*
+ * Checks rights and pid namespace, raises limits. Returns 0 or negative errno with `why`: one line, what failed, why, what to do.
+ */
+int loading_prepare(char *why, size_t why_size);
+
+/* Can tracing programs make a socket's cookie? (bpf_get_socket_cookie() for them: 5.12) */
+bool loading_has_socket_cookie(void);
+
+/* Bytes of kernel memory that the maps take, as the kernel accounts them; 0 if it does not say. */
+uint64_t loading_memory(struct bpf_object *object);
+
+#endif

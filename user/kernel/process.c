@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "process.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Start of a thread in clock ticks since boot; 0: it is gone, or a zombie. Fields 3 and 22 of its stat file, counted after the comm's
+ * last ')'.
+ */
+static unsigned long long start_ticks(int pid, int tid)
+{
+	unsigned long long ticks = 0;
+	char path[64], line[1024], *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	at = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	if (at && (at[1] != ' ' || at[2] == 'Z' || at[2] == 'X'))
+		return 0;
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at)
+		sscanf(at, "%llu", &ticks);
+	return ticks;
+}
+
+/*
+ * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the controllers' own paths can say more than a
+ * "/" of version 2.
+ */
+void process_cgroup(int pid, char *path, size_t size)
+{
+	char name[64], line[512];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
+	*path = 0;
+	f = fopen(name, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
+
+		if (!at)
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		at++;
+		if (!strncmp(line, "0::", 3) ? at[1] || !*path : strlen(at) > strlen(path))
+			snprintf(path, size, "%s", at);
+	}
+	if (f)
+		fclose(f);
+}
+
+bool process_thread_lives(int pid, int tid, uint64_t start_ns)
+{
+	const unsigned long long ns_per_tick = 1000000000ull / sysconf(_SC_CLK_TCK);
+	unsigned long long ticks = start_ticks(pid, tid);
+
+	return ticks && (!start_ns || ticks == start_ns / ns_per_tick);
+}
+
+void process_describe_thread(struct worker_row *row)
+{
+	const unsigned long long ns_per_tick = 1000000000ull / sysconf(_SC_CLK_TCK);
+	unsigned long long ticks = start_ticks(row->pid, row->tid);
+
+	if (ticks && !row->start_ns)
+		row->start_ns = ticks * ns_per_tick;
+	/* Another thread may have the number by now. */
+	row->ended = !process_thread_lives(row->pid, row->tid, row->start_ns);
+	if (!row->ended)
+		process_cgroup(row->pid, row->cgroup, sizeof(row->cgroup));
+}

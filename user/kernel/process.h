@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What /proc tells of processes and threads. */
+#ifndef SOCKFAIR_PROCESS_H
+#define SOCKFAIR_PROCESS_H
+
+#include "../model/snapshot.h"
+
+/* Does this thread, which began at start_ns (CLOCK_BOOTTIME; 0: any), still run? */
+bool process_thread_lives(int pid, int tid, uint64_t start_ns);
+
+/* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */
+void process_cgroup(int pid, char *path, size_t size);
+
+/* Fills ended, cgroup, and where unknown start_ns of a row whose pid and tid are set. */
+void process_describe_thread(struct worker_row *row);
+
+#endif

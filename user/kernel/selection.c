@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "selection.h"
+
+#include <string.h>
+
+bool selection_by_process(const struct selection *s)
+{
+	return s->pid_count || s->comm_count || s->cgroup_count;
+}
+
+bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol, uint16_t port, bool client)
+{
+	bool in = !s->netns_count;
+
+	for (size_t i = 0; i < s->netns_count; i++)
+		in |= s->netns[i] == netns;
+	if (!in || (s->family && s->family != family) || (s->protocol && s->protocol != protocol))
+		return false;
+	in = !s->port_count && !client;
+	for (size_t i = 0; i < s->port_count; i++)
+		in |= s->ports[i] == port;
+	return in;
+}
+
+/* PATH itself, or below it. */
+static bool cgroup_within(const char *cgroup, const char *path)
+{
+	size_t length = strlen(path);
+
+	return !strncmp(cgroup, path, length) && (!cgroup[length] || cgroup[length] == '/' || (length && path[length - 1] == '/'));
+}
+
+bool selection_process(const struct selection *s, int32_t pid, const char *name, const char *cgroup)
+{
+	bool in = !s->pid_count;
+
+	for (size_t i = 0; i < s->pid_count; i++)
+		in |= s->pids[i] == pid;
+	if (!in)
+		return false;
+	in = !s->comm_count;
+	for (size_t i = 0; i < s->comm_count; i++)
+		in |= !strncmp(s->comms[i], name, sizeof(s->comms[i]));
+	if (!in)
+		return false;
+	in = !s->cgroup_count;
+	for (size_t i = 0; i < s->cgroup_count; i++)
+		in |= cgroup_within(cgroup, s->cgroups[i]);
+	return in;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sockdiag.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct list {
+	struct sockdiag_row *rows;
+	int count, room;
+};
+
+static int list_add(struct list *l, const struct nlmsghdr *message, int protocol)
+{
+	const struct inet_diag_msg *diag = NLMSG_DATA(message);
+	const struct rtattr *a = (const struct rtattr *)(diag + 1);
+	int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*diag));
+	struct sockdiag_row *row;
+
+	if (l->count == l->room) {
+		int room = l->room ? l->room * 2 : 256;
+		void *rows = realloc(l->rows, room * sizeof(*l->rows));
+
+		if (!rows)
+			return -ENOMEM;
+		l->rows = rows;
+		l->room = room;
+	}
+	row = &l->rows[l->count++];
+	*row = (struct sockdiag_row){ .cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+				     .inode = diag->idiag_inode, .uid = diag->idiag_uid, .device = diag->id.idiag_if,
+				     .family = diag->idiag_family, .protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+				     .port = ntohs(diag->id.idiag_sport), .connected = diag->idiag_state == TCP_ESTABLISHED,
+				     .queue_length = diag->idiag_rqueue, .queue_limit = diag->idiag_wqueue };
+	memcpy(row->address, diag->id.idiag_src, diag->idiag_family == AF_INET ? 4 : 16);
+	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest)) {
+		const uint32_t *memory = RTA_DATA(a);
+
+		if (a->rta_type != INET_DIAG_SKMEMINFO || RTA_PAYLOAD(a) < (SK_MEMINFO_DROPS + 1) * sizeof(*memory))
+			continue;
+		row->drops = memory[SK_MEMINFO_DROPS];
+		if (diag->idiag_state != TCP_LISTEN)
+			row->queue_limit = memory[SK_MEMINFO_RCVBUF];
+	}
+	return 0;
+}
+
+/* One dump. Returns 0 or negative errno. */
+static int dump(int fd, int family, int protocol, uint32_t states, struct list *l)
+{
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 request;
+		struct rtattr attribute;
+		uint32_t protocol; /* the request has 8 bits for it: MPTCP needs more */
+	} ask = {
+		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.request = { .sdiag_family = family, .sdiag_protocol = protocol > 255 ? IPPROTO_RAW : protocol, .idiag_states = states,
+			     .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1) },
+		.attribute = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = INET_DIAG_REQ_PROTOCOL },
+		.protocol = protocol,
+	};
+	static char buffer[32768] __attribute__((aligned(8)));
+
+	if (send(fd, &ask, sizeof(ask), 0) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t length = recv(fd, buffer, sizeof(buffer), 0);
+		struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+
+		if (length <= 0)
+			return length ? -errno : -EIO;
+		for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+			int err;
+
+			if (message->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (message->nlmsg_type == NLMSG_ERROR)
+				return ((struct nlmsgerr *)NLMSG_DATA(message))->error;
+			err = list_add(l, message, protocol);
+			if (err)
+				return err;
+		}
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct sockdiag_row *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+/* Appends those of the present network namespace. */
+static int list_fill(struct list *l)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; i < 2 && !err; i++) {
+		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, l);
+		if (!err)
+			err = dump(fd, families[i], IPPROTO_UDP, -1, l);
+		if (!err)
+			dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, l); /* not every kernel has it */
+	}
+	close(fd);
+	return err;
+}
+
+static int list_finish(struct list *l, int err, struct sockdiag_row **out)
+{
+	*out = NULL;
+	if (err && !l->count) {
+		free(l->rows);
+		return err;
+	}
+	if (l->count)
+		qsort(l->rows, l->count, sizeof(*l->rows), compare);
+	*out = l->rows;
+	return l->count;
+}
+
+int sockdiag_dump(struct sockdiag_row **out)
+{
+	struct list l = {};
+
+	return list_finish(&l, list_fill(&l), out);
+}
+
+/* Network namespaces visited, by inode. */
+struct visited {
+	uint32_t *inodes;
+	size_t count, room;
+};
+
+/* Returns whether it was new; no memory counts as not. */
+static bool visit(struct visited *v, uint32_t inode)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (v->inodes[i] == inode)
+			return false;
+	if (v->count == v->room) {
+		size_t room = v->room ? v->room * 2 : 64;
+		void *inodes = realloc(v->inodes, room * sizeof(*v->inodes));
+
+		if (!inodes)
+			return false;
+		v->inodes = inodes;
+		v->room = room;
+	}
+	v->inodes[v->count++] = inode;
+	return true;
+}
+
+/* Dumps the namespace of that process, unless it was visited. Returns 0 or negative errno. */
+static int dump_namespace_of(const char *pid, struct visited *v, uint32_t wanted, struct list *l)
+{
+	int before = l->count, fd, err;
+	struct stat st;
+	char path[300];
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+	if (stat(path, &st) || (wanted && st.st_ino != wanted) || !visit(v, st.st_ino))
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* it is gone */
+	err = setns(fd, CLONE_NEWNET) ? -errno : list_fill(l);
+	close(fd);
+	for (int i = before; i < l->count; i++)
+		l->rows[i].netns = st.st_ino;
+	return err;
+}
+
+int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err = 0;
+	DIR *proc = opendir("/proc");
+	struct visited v = {};
+	struct dirent *entry;
+	struct list l = {};
+
+	if (home < 0 || !proc)
+		err = -errno;
+	while (!err && (entry = readdir(proc)))
+		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
+			err = dump_namespace_of(entry->d_name, &v, netns, &l);
+	if (home >= 0 && setns(home, CLONE_NEWNET) && !err)
+		err = -errno;
+	if (home >= 0)
+		close(home);
+	if (proc)
+		closedir(proc);
+	free(v.inodes);
+	return list_finish(&l, err, out);
+}
+
+const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie)
+{
+	const struct sockdiag_row key = { .cookie = cookie };
+
+	return count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare) : NULL;
+}
+
+void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count)
+{
+	struct sockdiag_row *now;
+	int count = sockdiag_dump(&now);
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		for (size_t j = 0; j < s->endpoints[i].socket_count; j++) {
+			struct socket_row *row = &s->endpoints[i].sockets[j];
+			const struct sockdiag_row *live = sockdiag_find(now, count, row->cookie);
+			const struct sockdiag_row *before = sockdiag_find(baseline, baseline_count, row->cookie);
+
+			if (!live)
+				continue;
+			row->queue_known = true;
+			row->queue_length = live->queue_length;
+			row->queue_limit = live->queue_limit;
+			row->drops = live->drops - (before ? before->drops : 0u);
+		}
+	free(now);
+}

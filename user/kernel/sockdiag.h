@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What sock_diag tells of sockets: also of those that no process holds by a descriptor. */
+#ifndef SOCKFAIR_SOCKDIAG_H
+#define SOCKFAIR_SOCKDIAG_H
+
+#include "../model/snapshot.h"
+
+/* A listening TCP or a UDP socket. */
+struct sockdiag_row {
+	uint64_t cookie;
+	uint32_t netns;        /* inode; 0 from sockdiag_dump(), which asks in the present one */
+	uint32_t inode;        /* 0: the kernel's own */
+	uint32_t uid;
+	uint32_t device;       /* interface index */
+	int family;
+	int protocol;          /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t address[16];
+	uint16_t port;         /* host order */
+	bool connected;        /* UDP */
+	uint32_t queue_length; /* TCP: connections. UDP: bytes */
+	uint32_t queue_limit;  /* TCP: backlog. UDP: receive buffer in bytes */
+	uint32_t drops;        /* since the socket was made; wraps */
+};
+
+/*
+ * Asks the kernel for all of them, by cookie in ascending order. The dump has a side effect that is wanted: sockets without a cookie
+ * get theirs. Returns how many, or negative errno (the diag modules may not be there); *out is to be freed.
+ */
+int sockdiag_dump(struct sockdiag_row **out);
+
+/* The same over all network namespaces that processes live in; netns: only that one (its inode), 0: all. Needs CAP_SYS_ADMIN. */
+int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns);
+
+const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie);
+
+/* Fills queue and drops of the snapshot's sockets; drops against the baseline. Sockets not found keep queue_known = false. */
+void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count);
+
+#endif

@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ledger.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* Rows in a tree by identity (tsearch) and in an array, in no order. */
+struct rows {
+	void *tree;
+	void **list;
+	size_t count, room;
+	int (*compare)(const void *, const void *);
+	size_t ended;
+};
+
+/* What was folded, of one endpoint. */
+struct folded {
+	struct ledger_socket key; /* only what names the endpoint */
+	struct omitted omitted;
+};
+
+struct ledger {
+	struct rows sockets, workers, folded;
+	struct holder_row *holders;
+	size_t holder_count;
+	size_t ended_max;
+	unsigned cpus;
+	uint64_t ends; /* counts rows that ended, to tell the oldest */
+};
+
+/* ---- rows ---- */
+
+static int compare_endpoints(const struct ledger_socket *x, const struct ledger_socket *y)
+{
+	if (x->protocol != y->protocol)
+		return COMPARE(x->protocol, y->protocol);
+	if (x->netns != y->netns)
+		return COMPARE(x->netns, y->netns);
+	if (x->port != y->port)
+		return COMPARE(x->port, y->port);
+	if (x->family != y->family)
+		return COMPARE(x->family, y->family);
+	return memcmp(x->address, y->address, sizeof(x->address));
+}
+
+static int compare_sockets(const void *a, const void *b)
+{
+	const struct ledger_socket *x = a, *y = b;
+
+	return COMPARE(x->row.cookie, y->row.cookie);
+}
+
+static int compare_workers(const void *a, const void *b)
+{
+	const struct ledger_worker *x = a, *y = b;
+
+	if (x->row.cookie != y->row.cookie)
+		return COMPARE(x->row.cookie, y->row.cookie);
+	if (x->row.tid != y->row.tid)
+		return COMPARE(x->row.tid, y->row.tid);
+	return COMPARE(x->row.start_ns, y->row.start_ns);
+}
+
+static int compare_folded(const void *a, const void *b)
+{
+	const struct folded *x = a, *y = b;
+
+	return compare_endpoints(&x->key, &y->key);
+}
+
+static void *rows_find(const struct rows *r, const void *key)
+{
+	void **found = tfind(key, &r->tree, r->compare);
+
+	return found ? *found : NULL;
+}
+
+/* Adds a copy of the row. NULL: no memory. */
+static void *rows_add(struct rows *r, const void *row, size_t size)
+{
+	void *copy;
+
+	if (r->count == r->room) {
+		size_t room = r->room ? r->room * 2 : 64;
+		void *list = realloc(r->list, room * sizeof(*r->list));
+
+		if (!list)
+			return NULL;
+		r->list = list;
+		r->room = room;
+	}
+	copy = malloc(size);
+	if (!copy)
+		return NULL;
+	memcpy(copy, row, size);
+	if (!tsearch(copy, &r->tree, r->compare)) {
+		free(copy);
+		return NULL;
+	}
+	r->list[r->count++] = copy;
+	return copy;
+}
+
+/* Takes the row at that place of the list out; another moves there. The caller frees what it owns. */
+static void rows_remove(struct rows *r, size_t i)
+{
+	void *row = r->list[i];
+
+	tdelete(row, &r->tree, r->compare);
+	r->list[i] = r->list[--r->count];
+	free(row);
+}
+
+static void rows_clear(struct rows *r)
+{
+	while (r->count)
+		rows_remove(r, r->count - 1);
+	free(r->list);
+	*r = (struct rows){ .compare = r->compare };
+}
+
+/* ---- the ledger ---- */
+
+struct ledger *ledger_new(size_t ended_max, unsigned cpus)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->sockets.compare = compare_sockets;
+	l->workers.compare = compare_workers;
+	l->folded.compare = compare_folded;
+	l->ended_max = ended_max;
+	l->cpus = cpus;
+	return l;
+}
+
+static void socket_remove(struct ledger *l, size_t i)
+{
+	struct ledger_socket *s = l->sockets.list[i];
+
+	l->sockets.ended -= s->row.ended;
+	free(s->by_cpu); /* by_cpu_past is part of it */
+	rows_remove(&l->sockets, i);
+}
+
+static void worker_remove(struct ledger *l, size_t i)
+{
+	struct ledger_worker *w = l->workers.list[i];
+
+	l->workers.ended -= w->row.ended;
+	rows_remove(&l->workers, i);
+}
+
+void ledger_clear(struct ledger *l)
+{
+	while (l->sockets.count)
+		socket_remove(l, l->sockets.count - 1);
+	rows_clear(&l->sockets);
+	rows_clear(&l->workers);
+	rows_clear(&l->folded);
+	ledger_hold(l, NULL, 0);
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (!l)
+		return;
+	ledger_clear(l);
+	free(l);
+}
+
+struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie)
+{
+	const struct ledger_socket key = { .row.cookie = cookie };
+
+	return rows_find(&l->sockets, &key);
+}
+
+struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *made)
+{
+	const struct ledger_socket fresh = { .row.cookie = cookie };
+	struct ledger_socket *s = ledger_find_socket(l, cookie);
+
+	if (made)
+		*made = !s;
+	return s ? s : rows_add(&l->sockets, &fresh, sizeof(fresh));
+}
+
+struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns, bool *made)
+{
+	const struct ledger_worker fresh = { .row = { .number = -1, .cookie = cookie, .tid = tid, .start_ns = start_ns } };
+	struct ledger_worker *w = rows_find(&l->workers, &fresh);
+
+	if (made)
+		*made = !w;
+	return w ? w : rows_add(&l->workers, &fresh, sizeof(fresh));
+}
+
+int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last)
+{
+	if (!s->by_cpu) {
+		s->by_cpu = calloc(2 * l->cpus, sizeof(*s->by_cpu));
+		if (!s->by_cpu)
+			return -ENOMEM;
+		s->by_cpu_past = s->by_cpu + l->cpus;
+	}
+	s->arrived = last ? 0 : arrived;
+	s->dropped = last ? 0 : dropped;
+	s->arrived_past += last ? arrived : 0;
+	s->dropped_past += last ? dropped : 0;
+	for (unsigned i = 0; i < l->cpus; i++) {
+		s->by_cpu[i] = last ? 0 : by_cpu[i];
+		s->by_cpu_past[i] += last ? by_cpu[i] : 0;
+	}
+	return 0;
+}
+
+void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
+{
+	w->accepted = last ? 0 : accepted;
+	w->accepted_past += last ? accepted : 0;
+}
+
+size_t ledger_sockets(const struct ledger *l, struct ledger_socket *const **rows)
+{
+	*rows = (struct ledger_socket *const *)l->sockets.list;
+	return l->sockets.count;
+}
+
+size_t ledger_workers(const struct ledger *l, struct ledger_worker *const **rows)
+{
+	*rows = (struct ledger_worker *const *)l->workers.list;
+	return l->workers.count;
+}
+
+void ledger_end_socket(struct ledger *l, struct ledger_socket *s)
+{
+	if (s->row.ended)
+		return;
+	s->row.ended = true;
+	s->row.waiting = 0;
+	s->ended_at = ++l->ends;
+	l->sockets.ended++;
+}
+
+void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
+{
+	if (w->row.ended)
+		return;
+	w->row.ended = true;
+	w->row.waits = false;
+	w->ended_at = ++l->ends;
+	l->workers.ended++;
+}
+
+void ledger_revive_socket(struct ledger *l, struct ledger_socket *s)
+{
+	l->sockets.ended -= s->row.ended;
+	s->row.ended = false;
+}
+
+void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
+{
+	l->workers.ended -= w->row.ended;
+	w->row.ended = false;
+}
+
+void ledger_forget_socket(struct ledger *l, uint64_t cookie)
+{
+	for (size_t i = l->workers.count; i-- > 0;)
+		if (((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
+			worker_remove(l, i);
+	for (size_t i = l->sockets.count; i-- > 0;)
+		if (((struct ledger_socket *)l->sockets.list[i])->row.cookie == cookie)
+			socket_remove(l, i);
+}
+
+void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count)
+{
+	free(l->holders);
+	l->holders = rows;
+	l->holder_count = count;
+}
+
+/* ---- folding ---- */
+
+static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
+{
+	struct folded key = { .key = { .protocol = s->protocol, .family = s->family, .port = s->port, .netns = s->netns } }, *found;
+
+	memcpy(key.key.address, s->address, sizeof(s->address));
+	found = rows_find(&l->folded, &key);
+	if (!found)
+		found = rows_add(&l->folded, &key, sizeof(key));
+	return found ? &found->omitted : NULL;
+}
+
+static int compare_ended_workers(const void *a, const void *b)
+{
+	const struct ledger_worker *x = *(void *const *)a, *y = *(void *const *)b;
+
+	return COMPARE(x->ended_at - 1, y->ended_at - 1); /* those that live, 0, last */
+}
+
+static int compare_ended_sockets(const void *a, const void *b)
+{
+	const struct ledger_socket *x = *(void *const *)a, *y = *(void *const *)b;
+
+	return COMPARE(x->ended_at - 1, y->ended_at - 1);
+}
+
+/* Folds the first `count` of the list, once sorted. */
+static int fold_workers(struct ledger *l, size_t count)
+{
+	qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), compare_ended_workers);
+	for (size_t i = count; i-- > 0;) {
+		const struct ledger_worker *w = l->workers.list[i];
+		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
+		struct omitted *o = s ? folded(l, s) : NULL;
+
+		if (s && !o)
+			return -ENOMEM;
+		if (s) {
+			o->workers++;
+			o->accepted += w->accepted + w->accepted_past;
+			s->accepted_omitted += w->accepted + w->accepted_past;
+		}
+		worker_remove(l, i);
+	}
+	return 0;
+}
+
+/* The rows of a socket's workers go with it. */
+static int fold_socket(struct ledger *l, size_t i)
+{
+	struct ledger_socket *s = l->sockets.list[i];
+	struct omitted *o = folded(l, s);
+
+	if (!o)
+		return -ENOMEM;
+	o->sockets++;
+	o->arrived += s->arrived + s->arrived_past;
+	o->dropped += s->dropped + s->dropped_past;
+	socket_remove(l, i);
+	return 0;
+}
+
+static int fold_sockets(struct ledger *l, size_t count)
+{
+	size_t workers = 0;
+	int err;
+
+	qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), compare_ended_sockets);
+	for (size_t i = 0; i < l->workers.count; i++) {
+		struct ledger_worker *w = l->workers.list[i];
+		const struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
+
+		if (!s || !s->row.ended || s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
+			continue;
+		ledger_end_worker(l, w); /* on this socket */
+		w->ended_at = 1; /* before all others */
+		workers++;
+	}
+	err = fold_workers(l, workers);
+	for (size_t i = count; i-- > 0 && !err;)
+		err = fold_socket(l, i);
+	return err;
+}
+
+int ledger_trim(struct ledger *l)
+{
+	/* An eighth at a time, so that sorting is rare. */
+	const size_t least = l->ended_max / 8 + 1;
+	int err = 0;
+
+	if (l->sockets.ended > l->ended_max)
+		err = fold_sockets(l, l->sockets.ended - l->ended_max + least);
+	if (!err && l->workers.ended > l->ended_max)
+		err = fold_workers(l, l->workers.ended - l->ended_max + least);
+	return err;
+}
+
+/* ---- the snapshot ---- */
+
+static int order_sockets(const void *a, const void *b)
+{
+	const struct ledger_socket *x = *(void *const *)a, *y = *(void *const *)b;
+	int order = compare_endpoints(x, y);
+
+	return order ? order : COMPARE(x->row.cookie, y->row.cookie);
+}
+
+static int order_workers(const void *a, const void *b)
+{
+	const struct ledger_worker *x = *(void *const *)a, *y = *(void *const *)b;
+
+	if (x->row.cookie != y->row.cookie)
+		return COMPARE(x->row.cookie, y->row.cookie);
+	if (x->row.pid != y->row.pid)
+		return COMPARE(x->row.pid, y->row.pid);
+	if (x->row.tid != y->row.tid)
+		return COMPARE(x->row.tid, y->row.tid);
+	/* A row of start 0 (io_uring's kernel threads) last: it joins the thread's own. */
+	return COMPARE(y->row.start_ns, x->row.start_ns);
+}
+
+/* The first worker on that socket, or where it would be. */
+static size_t first_worker(const struct ledger *l, uint64_t cookie)
+{
+	size_t low = 0, high = l->workers.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (((struct ledger_worker *)l->workers.list[middle])->row.cookie < cookie)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static size_t count_workers(const struct ledger *l, uint64_t cookie)
+{
+	size_t first = first_worker(l, cookie), i = first;
+
+	while (i < l->workers.count && ((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
+		i++;
+	return i - first;
+}
+
+static void add_worker(struct endpoint *e, struct socket_row *socket, const struct ledger_worker *from)
+{
+	struct worker_row *last = e->worker_count ? &e->workers[e->worker_count - 1] : NULL;
+	uint64_t accepted = from->accepted + from->accepted_past;
+
+	socket->accepted += accepted;
+	if (!from->row.start_ns && last && last->cookie == from->row.cookie && last->pid == from->row.pid && last->tid == from->row.tid) {
+		last->accepted += accepted;
+		return;
+	}
+	e->workers[e->worker_count] = from->row;
+	e->workers[e->worker_count++].accepted = accepted;
+}
+
+static void add_socket(const struct ledger *l, struct endpoint *e, const struct ledger_socket *from)
+{
+	struct socket_row *row = &e->sockets[e->socket_count++];
+
+	*row = from->row;
+	row->arrived = from->arrived + from->arrived_past;
+	row->dropped = from->dropped + from->dropped_past;
+	row->accepted = from->accepted_omitted;
+	row->drops = (uint32_t)(from->drops_now - from->drops_first);
+	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0; n--, i++)
+		add_worker(e, row, l->workers.list[i]);
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct holder_row *x = a, *y = b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+/* Holders of the socket; *count how many. */
+static const struct holder_row *find_holders(const struct ledger *l, uint64_t cookie, size_t *count)
+{
+	const struct holder_row key = { .cookie = cookie }, *end = l->holders + l->holder_count, *first;
+
+	*count = 0;
+	first = l->holder_count ? bsearch(&key, l->holders, l->holder_count, sizeof(key), compare_holders) : NULL;
+	if (!first)
+		return NULL;
+	while (first > l->holders && first[-1].cookie == cookie)
+		first--;
+	while (first + *count < end && first[*count].cookie == cookie)
+		++*count;
+	return first;
+}
+
+static int fill_holders(const struct ledger *l, struct endpoint *e)
+{
+	const struct holder_row *rows;
+	size_t count, total = 0;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		find_holders(l, e->sockets[i].cookie, &count);
+		total += count;
+	}
+	e->holders = total ? calloc(total, sizeof(*e->holders)) : NULL;
+	if (total && !e->holders)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->socket_count; i++) {
+		rows = find_holders(l, e->sockets[i].cookie, &count);
+		if (count)
+			memcpy(e->holders + e->holder_count, rows, count * sizeof(*rows));
+		e->holder_count += count;
+	}
+	return 0;
+}
+
+static int fill_cpus(const struct ledger *l, struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+{
+	uint64_t *by_cpu = calloc(l->cpus, sizeof(*by_cpu));
+	bool any = false;
+
+	for (size_t i = 0; i < count && by_cpu; i++)
+		for (unsigned cpu = 0; sockets[i]->by_cpu && !sockets[i]->undecided && cpu < l->cpus; cpu++) {
+			by_cpu[cpu] += sockets[i]->by_cpu[cpu] + sockets[i]->by_cpu_past[cpu];
+			any |= by_cpu[cpu];
+		}
+	e->cpus = any ? calloc(l->cpus, sizeof(*e->cpus)) : NULL;
+	for (unsigned cpu = 0; e->cpus && cpu < l->cpus; cpu++)
+		if (by_cpu[cpu])
+			e->cpus[e->cpu_count++] = (struct cpu_row){ cpu, by_cpu[cpu] };
+	free(by_cpu);
+	return by_cpu && (e->cpus || !any) ? 0 : -ENOMEM;
+}
+
+/* One endpoint out of its sockets, which lie side by side. */
+static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+{
+	const struct ledger_socket *head = sockets[0];
+	size_t workers = 0;
+	int err;
+
+	*e = (struct endpoint){ .protocol = head->protocol, .family = head->family, .port = head->port, .netns = head->netns };
+	memcpy(e->address, head->address, sizeof(e->address));
+	for (size_t i = 0; i < count; i++)
+		workers += count_workers(l, sockets[i]->row.cookie);
+	e->sockets = calloc(count, sizeof(*e->sockets));
+	e->workers = calloc(workers + 1, sizeof(*e->workers));
+	if (!e->sockets || !e->workers)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (!sockets[i]->undecided)
+			add_socket(l, e, sockets[i]);
+	err = fill_holders(l, e);
+	return err ? err : fill_cpus(l, e, sockets, count);
+}
+
+static struct omitted omitted_of(const struct ledger *l, const struct ledger_socket *s)
+{
+	struct folded key = { .key = *s }, *found = rows_find(&l->folded, &key);
+
+	return found ? found->omitted : (struct omitted){};
+}
+
+static bool decided(struct ledger_socket *const *sockets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!sockets[i]->undecided)
+			return true;
+	return false;
+}
+
+static bool has_events(const struct ledger *l, struct ledger_socket *const *sockets, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct ledger_socket *s = sockets[i];
+
+		if (s->by_cpu || s->accepted_omitted)
+			return true;
+		for (size_t w = first_worker(l, s->row.cookie), n = count_workers(l, s->row.cookie); n > 0; n--, w++) {
+			const struct ledger_worker *worker = l->workers.list[w];
+
+			if (worker->accepted || worker->accepted_past)
+				return true;
+		}
+	}
+	return omitted_of(l, sockets[0]).sockets > 0;
+}
+
+/* Endpoints of which nothing is left but what was folded. */
+static int add_folded(const struct ledger *l, struct snapshot *s)
+{
+	for (size_t i = 0; i < l->folded.count; i++) {
+		const struct folded *f = l->folded.list[i];
+		struct endpoint e = { .protocol = f->key.protocol, .family = f->key.family, .port = f->key.port, .netns = f->key.netns,
+				      .omitted = f->omitted };
+		struct endpoint *found;
+
+		memcpy(e.address, f->key.address, sizeof(e.address));
+		found = snapshot_find(s, &e);
+		if (found)
+			found->omitted = f->omitted;
+		else
+			s->endpoints[s->endpoint_count++] = e;
+	}
+	return 0;
+}
+
+static uint64_t orphans(const struct ledger *l)
+{
+	uint64_t events = 0;
+
+	for (size_t i = 0; i < l->workers.count; i++) {
+		const struct ledger_worker *w = l->workers.list[i];
+
+		if (!ledger_find_socket(l, w->row.cookie))
+			events += w->accepted + w->accepted_past;
+	}
+	return events;
+}
+
+int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
+{
+	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
+	size_t endpoints = 0;
+	int err = 0;
+
+	if (l->sockets.count)
+		qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
+	if (l->workers.count)
+		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), order_workers);
+	for (size_t i = 0; i < l->sockets.count; i++)
+		endpoints += !i || compare_endpoints(sockets[i - 1], sockets[i]);
+	s->endpoints = calloc(endpoints + l->folded.count + 1, sizeof(*s->endpoints));
+	if (!s->endpoints)
+		return -ENOMEM;
+	for (size_t first = 0, next; first < l->sockets.count && !err; first = next) {
+		for (next = first + 1; next < l->sockets.count && !compare_endpoints(sockets[first], sockets[next]); next++)
+			;
+		if (decided(sockets + first, next - first) && (all || has_events(l, sockets + first, next - first)))
+			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
+	}
+	if (!err)
+		err = add_folded(l, s);
+	*orphaned = orphans(l);
+	return err;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All that a window has seen, by identity: sockets by cookie, workers by (cookie, tid, start). The kernel's rows come and go beneath it
+ * (they are few, and given back when a socket closes or a thread ends); what they counted stays here. Memory is bounded: of the rows
+ * that ended the oldest are folded into their endpoint's `omitted`, with their counts.
+ */
+#ifndef SOCKFAIR_LEDGER_H
+#define SOCKFAIR_LEDGER_H
+
+#include "snapshot.h"
+
+struct ledger_socket {
+	struct socket_row row;    /* what is known of it; the counts are filled in by ledger_snapshot() */
+	enum protocol protocol;
+	int family;
+	uint8_t address[16];
+	uint16_t port;
+	uint32_t netns;
+	uint32_t drops_first, drops_now; /* the kernel's drop counter, which wraps */
+	uint64_t scan;            /* of the inventory, in which it was last seen; 0: never */
+	bool undecided;           /* not known yet whether it is asked for: in no snapshot */
+
+	/* kept by the ledger */
+	uint64_t arrived, dropped;           /* of the present row of the kernel */
+	uint64_t arrived_past, dropped_past; /* of rows given back */
+	uint64_t accepted_omitted;           /* of workers that are no longer rows */
+	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
+	uint64_t ended_at;
+};
+
+struct ledger_worker {
+	struct worker_row row;    /* `accepted` is filled in by ledger_snapshot() */
+	uint64_t scan;
+
+	/* kept by the ledger */
+	uint64_t accepted, accepted_past;
+	uint64_t ended_at;
+};
+
+struct ledger;
+
+/* ended_max: how many rows of closed sockets, and of ended threads, are kept; cpus: possible CPUs. NULL: no memory. */
+struct ledger *ledger_new(size_t ended_max, unsigned cpus);
+void ledger_free(struct ledger *l);
+/* Forgets all rows. */
+void ledger_clear(struct ledger *l);
+
+/* The row, made if there is none (*made says so, may be NULL). NULL: no memory. */
+struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *made);
+struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns, bool *made);
+/* NULL if there is none. */
+struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie);
+
+/*
+ * What a row of the kernel has counted so far. last: it is given back, a later one begins at 0. by_cpu: arrivals per CPU. Returns 0 or
+ * -ENOMEM.
+ */
+int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
+void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
+
+size_t ledger_sockets(const struct ledger *l, struct ledger_socket *const **rows);
+size_t ledger_workers(const struct ledger *l, struct ledger_worker *const **rows);
+
+void ledger_end_socket(struct ledger *l, struct ledger_socket *s);
+void ledger_end_worker(struct ledger *l, struct ledger_worker *w);
+/* They had not ended after all. */
+void ledger_revive_socket(struct ledger *l, struct ledger_socket *s);
+void ledger_revive_worker(struct ledger *l, struct ledger_worker *w);
+/* Takes the row out with all that it counted, and for a socket its workers. */
+void ledger_forget_socket(struct ledger *l, uint64_t cookie);
+
+/* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie. */
+void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
+
+/* Folds the oldest of the rows that ended, where they are too many. Call now and then. Returns 0 or -ENOMEM. */
+int ledger_trim(struct ledger *l);
+
+/*
+ * Fills s->endpoints, sorted. all: those without any event too. orphaned: events of workers whose socket has no row (they are in no
+ * endpoint). Returns 0 or -ENOMEM.
+ */
+int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "grid.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIDE_MAX 2000 /* what a terminal claims to be may be nonsense */
+
+int grid_init(struct grid *g, int rows, int columns, bool utf8)
+{
+	rows = rows < 1 ? 1 : rows > SIDE_MAX ? SIDE_MAX : rows;
+	columns = columns < 1 ? 1 : columns > SIDE_MAX ? SIDE_MAX : columns;
+	*g = (struct grid){ .rows = rows, .columns = columns, .utf8 = utf8 };
+	g->cells = calloc((size_t)rows * columns, sizeof(*g->cells));
+	if (!g->cells)
+		return -ENOMEM;
+	for (int i = 0; i < rows * columns; i++)
+		strcpy(g->cells[i].text, " ");
+	return 0;
+}
+
+void grid_free(struct grid *g)
+{
+	free(g->cells);
+	*g = (struct grid){};
+}
+
+/*
+ * Characters whose width all terminals agree on. wcwidth() would ask the locale; what is in no range (controls, combining marks, text
+ * direction, private use, the newest emoji) could move all that follows, and is shown as '?'.
+ */
+static const struct {
+	uint32_t first, last;
+	int width;
+} widths[] = {
+	{ 0x20, 0x7e, 1 },       { 0xa1, 0xac, 1 },       { 0xae, 0x2ff, 1 },      { 0x370, 0x377, 1 },     { 0x384, 0x482, 1 },
+	{ 0x48a, 0x52f, 1 },     { 0x1e00, 0x1fff, 1 },   { 0x2010, 0x2027, 1 },   { 0x2030, 0x205e, 1 },   { 0x2070, 0x20bf, 1 },
+	{ 0x2190, 0x21ff, 1 },   { 0x2200, 0x22ff, 1 },   { 0x2500, 0x25fc, 1 },   { 0x2e80, 0x2fd5, 2 },   { 0x3001, 0x3029, 2 },
+	{ 0x3041, 0x3096, 2 },   { 0x30a0, 0x30ff, 2 },   { 0x3131, 0x318e, 2 },   { 0x3400, 0x4dbf, 2 },   { 0x4e00, 0x9fff, 2 },
+	{ 0xac00, 0xd7a3, 2 },   { 0xf900, 0xfaff, 2 },   { 0xff01, 0xff60, 2 },   { 0x20000, 0x2fffd, 2 },
+};
+
+static int width_of(uint32_t c)
+{
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+		if (c >= widths[i].first && c <= widths[i].last)
+			return widths[i].width;
+	return 0;
+}
+
+/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, surrogate, or no UTF-8 at all). */
+static int decode(const unsigned char *p, uint32_t *c)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	int length = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
+
+	*c = length == 1 ? *p : *p & (0x7f >> length);
+	for (int i = 1; i < length; i++) {
+		if (p[i] >> 6 != 2)
+			return 0;
+		*c = *c << 6 | (p[i] & 0x3f);
+	}
+	return length && (length == 1 || *c >= least[length]) && *c <= 0x10ffff && *c >> 11 != 0x1b ? length : 0;
+}
+
+/* Takes the next character off *text and makes it harmless. Returns its width. */
+static int take(const struct grid *g, const char **text, char out[5])
+{
+	uint32_t c;
+	int length = decode((const unsigned char *)*text, &c), width = length ? width_of(c) : 0;
+
+	if (!width || (!g->utf8 && length > 1)) {
+		strcpy(out, "?");
+		width = 1;
+	} else {
+		memcpy(out, *text, length);
+		out[length] = 0;
+	}
+	*text += length ? length : 1;
+	return width;
+}
+
+int grid_width(const struct grid *g, const char *text)
+{
+	char c[5];
+	int width = 0;
+
+	while (*text)
+		width += take(g, &text, c);
+	return width;
+}
+
+static void put_cell(struct grid *g, int row, int column, enum attribute attribute, const char *text)
+{
+	struct cell *cell;
+
+	if (row < 0 || row >= g->rows || column < 0 || column >= g->columns)
+		return;
+	cell = &g->cells[row * g->columns + column];
+	strcpy(cell->text, text);
+	cell->attribute = attribute;
+}
+
+/* Puts whole characters as far as width reaches. Returns the columns taken. */
+static int put_fitting(struct grid *g, int row, int column, int width, enum attribute attribute, const char *text)
+{
+	char c[5];
+	int used = 0;
+
+	while (*text) {
+		int w = take(g, &text, c);
+
+		if (used + w > width)
+			break;
+		put_cell(g, row, column + used, attribute, c);
+		if (w == 2)
+			put_cell(g, row, column + used + 1, attribute, "");
+		used += w;
+	}
+	return used;
+}
+
+int grid_put(struct grid *g, int row, int column, int width, enum align align, enum attribute attribute, const char *text)
+{
+	const char *ellipsis = g->utf8 ? "…" : "~";
+	int wanted, used;
+	char c[5];
+
+	if (column + width > g->columns)
+		width = g->columns - column;
+	if (row < 0 || row >= g->rows || width <= 0)
+		return 0;
+	wanted = grid_width(g, text);
+	if (wanted <= width)
+		return put_fitting(g, row, column + (align == ALIGN_RIGHT ? width - wanted : 0), width, attribute, text);
+	if (align != ALIGN_TAIL) {
+		used = put_fitting(g, row, column, width - 1, attribute, text);
+		put_cell(g, row, column + used, attribute, ellipsis);
+		return used + 1;
+	}
+	while (wanted > width - 1)
+		wanted -= take(g, &text, c);
+	put_cell(g, row, column, attribute, ellipsis);
+	return 1 + put_fitting(g, row, column + 1, width - 1, attribute, text);
+}
+
+void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute, double share)
+{
+	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	long units;
+
+	if (!(share > 0) || width <= 0) /* NaN too */
+		return;
+	units = lround((share > 1 ? 1 : share) * width * 8);
+	if (!g->utf8)
+		units = (units + 4) / 8 * 8;
+	for (int i = 0; i < units / 8; i++)
+		put_cell(g, row, column + i, attribute, g->utf8 ? "█" : "#");
+	if (units % 8)
+		put_cell(g, row, column + units / 8, attribute, eighths[units % 8]);
+}
+
+void grid_paint(struct grid *g, int row, enum attribute attribute)
+{
+	for (int i = 0; row >= 0 && row < g->rows && i < g->columns; i++)
+		g->cells[row * g->columns + i].attribute = attribute;
+}
+
+int grid_run(const struct grid *g, int row, int column, char *buffer, enum attribute *attribute)
+{
+	const struct cell *cell = &g->cells[row * g->columns];
+	int end = column;
+
+	*buffer = 0;
+	if (column >= g->columns)
+		return 0;
+	*attribute = cell[column].attribute;
+	for (; end < g->columns && cell[end].attribute == *attribute; end++)
+		buffer = stpcpy(buffer, cell[end].text);
+	return end - column;
+}

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "screen.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns.h"
+#include "text.h"
+
+#define ROWS_MIN 8
+#define COLUMNS_MIN 40
+#define FAR 1000000 /* lines: beyond any list */
+
+/* ---- keys ---- */
+
+static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers", "4 Processes" };
+
+static enum screen_answer press_quit(struct screen_state *s, int arg)
+{
+	(void)s;
+	(void)arg;
+	return SCREEN_QUIT;
+}
+
+static enum screen_answer press_reset(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->frozen = false;
+	return SCREEN_RESET;
+}
+
+static enum screen_answer press_help(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->help = !s->help;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_freeze(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->frozen = !s->frozen;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_recent(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->recent = !s->recent;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_sort(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->sort[s->tab]++;
+	s->reversed[s->tab] = false;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_reverse(struct screen_state *s, int arg)
+{
+	(void)arg;
+	s->reversed[s->tab] = !s->reversed[s->tab];
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_tab(struct screen_state *s, int tab)
+{
+	s->tab = tab;
+	s->help = false;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_next_tab(struct screen_state *s, int step)
+{
+	return press_tab(s, (s->tab + TAB_COUNT + step) % TAB_COUNT);
+}
+
+static enum screen_answer press_move(struct screen_state *s, int lines)
+{
+	s->move += lines;
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_page(struct screen_state *s, int pages)
+{
+	s->move += pages * (s->page > 2 ? s->page - 1 : 1);
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_enter(struct screen_state *s, int arg)
+{
+	(void)arg;
+	if (s->help || s->tab != TAB_PORTS || !s->pointed)
+		return SCREEN_IGNORED;
+	s->selected = true;
+	s->chosen = s->cursor;
+	s->tab = TAB_WORKERS;
+	memset(s->top, 0, sizeof(s->top));
+	return SCREEN_CHANGED;
+}
+
+static enum screen_answer press_back(struct screen_state *s, int arg)
+{
+	(void)arg;
+	if (s->help) {
+		s->help = false;
+	} else {
+		s->selected = false;
+		s->tab = TAB_PORTS;
+		memset(s->top, 0, sizeof(s->top));
+	}
+	return SCREEN_CHANGED;
+}
+
+/* Of several keys for one thing the first says what it does; `brief` goes into the last line of the page. */
+static const struct {
+	int key, arg;
+	enum screen_answer (*press)(struct screen_state *s, int arg);
+	const char *name, *brief, *what;
+} keys[] = {
+	{ 'q', 0, press_quit, "q, Ctrl-C", "q quit", "quit" },
+	{ 'h', 0, press_help, "h, ?", "h help", "this help, and back" },
+	{ '?', 0, press_help, NULL, NULL, NULL },
+	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs", "ports, sockets, workers (threads), processes; also Tab, arrows" },
+	{ '2', TAB_SOCKETS, press_tab, NULL, NULL, NULL },
+	{ '3', TAB_WORKERS, press_tab, NULL, NULL, NULL },
+	{ '4', TAB_PROCESSES, press_tab, NULL, NULL, NULL },
+	{ '\t', 1, press_next_tab, NULL, NULL, NULL },
+	{ SCREEN_RIGHT, 1, press_next_tab, NULL, NULL, NULL },
+	{ SCREEN_LEFT, -1, press_next_tab, NULL, NULL, NULL },
+	{ SCREEN_UP, -1, press_move, "up, down", NULL, "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
+	{ SCREEN_DOWN, 1, press_move, NULL, NULL, NULL },
+	{ 'k', -1, press_move, NULL, NULL, NULL },
+	{ 'j', 1, press_move, NULL, NULL, NULL },
+	{ SCREEN_PAGE_UP, -1, press_page, NULL, NULL, NULL },
+	{ SCREEN_PAGE_DOWN, 1, press_page, NULL, NULL, NULL },
+	{ SCREEN_HOME, -FAR, press_move, NULL, NULL, NULL },
+	{ SCREEN_END, FAR, press_move, NULL, NULL, NULL },
+	{ SCREEN_ENTER, 0, press_enter, "Enter", "Enter open", "only the port under the cursor" },
+	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all", "back to all ports; also Backspace" },
+	{ 's', 0, press_sort, "s, S", "s sort", "sort by the next column; S: the other way round" },
+	{ 'S', 0, press_reverse, NULL, NULL, NULL },
+	{ 't', 0, press_recent, "t", "t interval", "shares and verdicts since the start, or of the last interval" },
+	{ 'f', 0, press_freeze, "f, space", "f freeze", "keep this picture, and go on; counting never stops" },
+	{ ' ', 0, press_freeze, NULL, NULL, NULL },
+	{ 'z', 0, press_reset, "z, r", "z reset", "begin counting anew" },
+	{ 'r', 0, press_reset, NULL, NULL, NULL },
+};
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+
+enum screen_answer screen_press(struct screen_state *state, int key)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (keys[i].key == key)
+			return keys[i].press(state, keys[i].arg);
+	return SCREEN_IGNORED;
+}
+
+/* ---- the page ---- */
+
+/* The part of the page that a list scrolls in. Lines outside of it are counted only. */
+struct list {
+	struct grid *grid;
+	int first, height; /* rows of the page */
+	int skip;          /* lines of the list above the page */
+	int line;          /* lines of the list so far */
+};
+
+/* The next line's row of the page, or -1: not on it. */
+static int list_row(struct list *l)
+{
+	int row = l->line++ - l->skip;
+
+	return row >= 0 && row < l->height ? l->first + row : -1;
+}
+
+static void list_text(struct list *l, int indent, enum attribute attribute, const char *text)
+{
+	grid_put(l->grid, list_row(l), indent, l->grid->columns - indent, ALIGN_LEFT, attribute, text);
+}
+
+/* A paragraph, broken between words; lines after the first are indented by two more. */
+static void list_wrapped(struct list *l, int indent, enum attribute attribute, const char *text)
+{
+	char line[CELL_SIZE];
+	int width = l->grid->columns - indent;
+
+	for (int i = 0; *text; i++) {
+		size_t length = strlen(text), limit = i ? width - 2 : width;
+
+		if (limit < 8 || limit >= sizeof(line))
+			limit = limit < 8 ? 8 : sizeof(line) - 1;
+		if (length > limit) {
+			for (length = limit; length > limit / 2 && text[length] != ' '; length--)
+				;
+			if (text[length] != ' ')
+				length = limit;
+		}
+		snprintf(line, sizeof(line), "%.*s", (int)length, text);
+		list_text(l, indent + (i ? 2 : 0), attribute, line);
+		for (text += length; *text == ' '; text++)
+			;
+	}
+}
+
+/* "0:07", "1:02:03", "3d 01:02:03" */
+static void duration_text(char *out, double seconds)
+{
+	uint64_t s = seconds > 0 && seconds < 1e15 ? seconds : 0;
+
+	if (s >= 86400)
+		sprintf(out, "%" PRIu64 "d %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24), (int)(s / 60 % 60), (int)(s % 60));
+	else if (s >= 3600)
+		sprintf(out, "%d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
+	else
+		sprintf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));
+}
+
+/*
+ * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:03, every 1 s      FROZEN
+ */
+static void header(struct grid *g, int row, const struct view *v, const struct screen_state *state)
+{
+	char text[CELL_SIZE], length[64];
+
+	duration_text(length, v->total->seconds);
+	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.3g s", v->total->release,
+		 v->total->backend ? v->total->backend : "no backend", length, v->interval->seconds > 0 ? v->interval->seconds : 0.0);
+	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, "sockfair watch");
+	grid_put(g, row, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+	if (state->frozen)
+		grid_put(g, row, g->columns - 8, 8, ALIGN_RIGHT, ATTRIBUTE_REVERSE, " FROZEN ");
+}
+
+/*
+ *  1 Ports  2 Sockets  3 Workers  4 Processes        by total, shares since the start
+ */
+static void tabs(struct grid *g, int row, const struct view *v, const struct screen_state *state)
+{
+	const struct column *sort = columns_sort(state->tab, state->sort[state->tab]);
+	int gap = g->columns >= 60 ? 2 : 1, column = 0;
+	char text[CELL_SIZE];
+
+	for (int i = 0; i < TAB_COUNT; i++)
+		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT,
+				   i == (int)state->tab ? ATTRIBUTE_REVERSE : ATTRIBUTE_NORMAL, tab_names[i]) + gap;
+	snprintf(text, sizeof(text), "by %s%s, %s", sort->title, state->reversed[state->tab] ? " reversed" : "",
+		 v->recent ? "shares of the interval" : "shares since start");
+	if (column + 2 + grid_width(g, text) > g->columns)
+		*strchr(text, ',') = 0;
+	if (column + 2 + grid_width(g, text) <= g->columns)
+		grid_put(g, row, column, g->columns - column, ALIGN_RIGHT, ATTRIBUTE_DIM, text);
+}
+
+/* "≥ counts are lower bounds: 7 lost (accepts whose listening socket could not be told: 7)" */
+static void lost_line(struct grid *g, int row, const struct snapshot *total)
+{
+	char text[CELL_SIZE], count[TEXT_COUNT_SIZE];
+	int used = snprintf(text, sizeof(text), "%s all counts are lower bounds, %s lost:", g->utf8 ? "≥" : ">=",
+			    text_count(count, snapshot_lost(total)));
+
+	for (size_t i = 0; i < total->lost_count && used < (int)sizeof(text); i++)
+		used += snprintf(text + used, sizeof(text) - used, "%s %s %s", i ? ";" : "", text_count(count, total->lost[i].count),
+				 total->lost[i].text);
+	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_RED, text);
+}
+
+static void footer(struct grid *g, int row, const struct screen_state *state)
+{
+	int column = 0;
+
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const bool here = keys[i].key == SCREEN_ENTER ? state->tab == TAB_PORTS && !state->help :
+				  keys[i].key == SCREEN_BACK ? state->selected || state->help : true;
+		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back" :
+				    keys[i].key == 't' && state->recent ? "t since start" : keys[i].brief;
+
+		if (!brief || !here || column + grid_width(g, brief) > g->columns)
+			continue;
+		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM, brief) + 2;
+	}
+}
+
+/* ---- columns ---- */
+
+static bool shown(const struct grid *g, const struct column *c)
+{
+	return g->columns >= c->from;
+}
+
+static bool shown_title(const struct grid *g, const struct columns *c, const char *title)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (!strcmp(c->column[i].title, title))
+			return shown(g, &c->column[i]);
+	return false;
+}
+
+/* What the columns of a fixed width leave to the one without. */
+static int spare_width(const struct grid *g, const struct columns *c)
+{
+	int spare = g->columns;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (shown(g, &c->column[i]))
+			spare -= c->column[i].width + (i > 0);
+	return spare > 0 ? spare : 0;
+}
+
+static void titles(struct grid *g, int row, const struct screen_state *state)
+{
+	const struct columns *c = &columns_of_tab[state->tab];
+	const struct column *sort = columns_sort(state->tab, state->sort[state->tab]);
+	int column = 0, spare = spare_width(g, c);
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct column *one = &c->column[i];
+		int width = one->width ? one->width : spare;
+
+		if (!shown(g, one))
+			continue;
+		grid_put(g, row, column, width, one->align, one == sort ? ATTRIBUTE_REVERSE : ATTRIBUTE_BOLD, one->title);
+		column += width + 1;
+	}
+}
+
+static void cells(struct grid *g, int row, const struct row *r, const struct view *v)
+{
+	const struct columns *c = &columns_of_tab[v->tab];
+	int column = 0, spare = spare_width(g, c);
+	char text[CELL_SIZE];
+
+	for (size_t i = 0; i < c->count && row >= 0; i++) {
+		const struct column *one = &c->column[i];
+		int width = one->width ? one->width : spare;
+		enum attribute attribute = r->ended ? ATTRIBUTE_DIM : one->attribute ? one->attribute(r, v) : ATTRIBUTE_NORMAL;
+
+		if (!shown(g, one))
+			continue;
+		if (!one->text && r->ended && !shown_title(g, c, "state") && !shown_title(g, c, "waits")) {
+			grid_put(g, row, column, width, ALIGN_LEFT, attribute, "ended");
+		} else if (one->text) {
+			one->text(text, width, r, v);
+			grid_put(g, row, column, width, one->align, attribute, text);
+		} else {
+			grid_bar(g, row, column, width, attribute, r->bar);
+		}
+		column += width + 1;
+	}
+}
+
+/* ---- an endpoint's verdict and findings ---- */
+
+static const char *verdict_words(const struct fairness *f)
+{
+	switch (f->verdict) {
+	case VERDICT_TOO_FEW:
+		return "too few";
+	case VERDICT_FLOWS_UNKNOWN:
+		return "flows unknown";
+	case VERDICT_NOT_APPLICABLE:
+		return f->bins == 1 ? "nothing to compare: only one" : f->bins ? "nothing to compare: no events" : "none";
+	default:
+		return verdict_name(f->verdict);
+	}
+}
+
+/*
+ *   workers   uneven: CV 1.640 (fair hash 0.019), busiest 5.02x mean, 0 of 8 idle
+ *
+ * With 80 columns it just fits; what more there is to say needs more.
+ */
+static void verdict_line(struct list *l, const char *what, const struct fairness *f)
+{
+	const int row = list_row(l), columns = l->grid->columns;
+	int column = 12, used;
+	char text[CELL_SIZE], needed[TEXT_COUNT_SIZE], more[64];
+
+	grid_put(l->grid, row, 2, column - 2, ALIGN_LEFT, ATTRIBUTE_NORMAL, what);
+	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, verdict_attribute(f->verdict), verdict_words(f));
+	if (f->verdict == VERDICT_NOT_APPLICABLE)
+		return;
+	used = sprintf(text, ": CV %.3f", f->cv);
+	if (!isnan(f->cv_expected))
+		used += sprintf(text + used, " (fair%s %.3f)", columns < 90 ? "" : " hash", f->cv_expected);
+	used += sprintf(text + used, ", busiest %.2fx mean, %zu of %zu idle", f->max_over_mean, f->idle, f->bins);
+	snprintf(more, sizeof(more), "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
+	if (f->verdict == VERDICT_TOO_FEW && column + used + (int)strlen(more) <= columns)
+		strcpy(text + used, more);
+	grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+}
+
+static void findings(struct list *l, const struct endpoint *e)
+{
+	char text[sizeof(e->findings->text) + 4];
+
+	for (size_t i = 0; i < e->finding_count; i++) {
+		snprintf(text, sizeof(text), "! %.*s", (int)sizeof(e->findings[i].text), e->findings[i].text);
+		list_wrapped(l, 2, ATTRIBUTE_YELLOW, text);
+	}
+}
+
+/*
+ * tcp 0.0.0.0:8080  1,234/s, 12,345 since start  ! 1 finding
+ */
+static void port_heading(struct list *l, const struct row *port, const struct view *v)
+{
+	char text[CELL_SIZE], rate[CELL_SIZE], count[TEXT_COUNT_SIZE];
+	int row = list_row(l), column;
+
+	port_name(text, port->total, v);
+	column = grid_put(l->grid, row, 0, l->grid->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, text) + 2;
+	rate_text(rate, TEXT_COUNT_SIZE, port->recent, v->interval->seconds);
+	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate, text_count(count, port->count));
+	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text) + 2;
+	if (v->tab == TAB_PORTS || !port->total->finding_count)
+		return;
+	snprintf(text, sizeof(text), "! %zu finding%s", port->total->finding_count, port->total->finding_count > 1 ? "s" : "");
+	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_YELLOW, text);
+}
+
+/* Under the list of ports: what there is to say of the one under the cursor. */
+static void port_detail(struct list *l, const struct row *port, const struct view *v)
+{
+	const struct endpoint *judged = row_judged(port, v);
+
+	list_row(l);
+	port_heading(l, port, v);
+	if (judged) {
+		verdict_line(l, "sockets", &judged->socket_fairness);
+		verdict_line(l, "workers", &judged->worker_fairness);
+		verdict_line(l, "processes", &judged->process_fairness);
+	} else {
+		list_text(l, 2, ATTRIBUTE_DIM, "nothing of it in this interval");
+	}
+	findings(l, port->total);
+}
+
+/* ---- tabs ---- */
+
+struct page {
+	struct view view;
+	struct screen_state *state;
+	struct row *ports;
+	size_t port_count;
+	struct list list;
+};
+
+static void port_remember(struct endpoint *to, const struct endpoint *from)
+{
+	*to = *from;
+	to->sockets = NULL;
+	to->workers = NULL;
+	to->cpus = NULL;
+	to->holders = NULL;
+	to->findings = NULL;
+	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count = 0;
+}
+
+/* Moves the cursor as the user asked; it stays on its port wherever that is sorted to. Returns its index. */
+static size_t cursor_settle(struct page *p)
+{
+	const struct endpoint *on = p->state->pointed ? snapshot_find((struct snapshot *)p->view.total, &p->state->cursor) : NULL;
+	long at = 0;
+
+	for (size_t i = 0; i < p->port_count; i++)
+		if (p->ports[i].total == on)
+			at = i;
+	at += p->state->move;
+	at = at < 0 ? 0 : at >= (long)p->port_count ? (long)p->port_count - 1 : at;
+	p->state->move = 0;
+	p->state->pointed = true;
+	port_remember(&p->state->cursor, p->ports[at].total);
+	return at;
+}
+
+static void scroll_settle(struct page *p, int lines, int height)
+{
+	int *top = &p->state->top[p->state->tab];
+
+	*top += p->state->move;
+	*top = *top > lines - height ? lines - height : *top;
+	*top = *top < 0 ? 0 : *top;
+	p->state->move = 0;
+	p->state->page = height;
+	p->list.skip = *top;
+	p->list.line = 0;
+}
+
+/* The list above, the detail of the port under the cursor below: each gets half where both are long. */
+static int tab_ports(struct page *p)
+{
+	size_t at = cursor_settle(p);
+	int height = p->list.height, below, *top = &p->state->top[TAB_PORTS];
+	struct list detail = p->list;
+
+	detail.height = 0;
+	port_detail(&detail, &p->ports[at], &p->view);
+	below = detail.line;
+	if (below > height - (int)p->port_count)
+		below = height - (int)p->port_count > height / 2 ? height - (int)p->port_count : below > height / 2 ? height / 2 : below;
+	p->list.height = height - below;
+	*top = (int)at < *top ? (int)at : (int)at >= *top + p->list.height ? (int)at - p->list.height + 1 : *top;
+	scroll_settle(p, p->port_count, p->list.height);
+	for (size_t i = 0; i < p->port_count; i++) {
+		int row = list_row(&p->list);
+
+		cells(p->list.grid, row, &p->ports[i], &p->view);
+		if (i == at && row >= 0)
+			grid_paint(p->list.grid, row, ATTRIBUTE_REVERSE);
+	}
+	detail.first += (int)p->port_count < p->list.height ? (int)p->port_count : p->list.height;
+	detail.height = below;
+	detail.line = 0;
+	port_detail(&detail, &p->ports[at], &p->view);
+	return 0;
+}
+
+static void folded_line(struct list *l, const char *format, uint64_t rows, uint64_t events)
+{
+	char text[CELL_SIZE], many[TEXT_COUNT_SIZE], with[TEXT_COUNT_SIZE];
+
+	if (!rows)
+		return;
+	snprintf(text, sizeof(text), format, text_count(many, rows), text_count(with, events));
+	list_text(l, 2, ATTRIBUTE_DIM, text);
+}
+
+/*
+ * The rows of one port on one of the other tabs:
+ *
+ * tcp 0.0.0.0:8080  1,234/s, 12,345 since start
+ *   workers   even: CV 0.013 (fair hash 0.013), busiest 1.02x mean, 0 of 8 idle
+ *     700     703 worker-0             17      154      1,543 waits  12.5% ██████████
+ *   ...
+ *   and 12 ended with 3,456
+ */
+static int port_rows(struct page *p, const struct row *port)
+{
+	static const char *const what[TAB_COUNT] = { "", "sockets", "workers", "processes" };
+	const struct view *v = &p->view;
+	const struct endpoint *e = port->total, *judged = row_judged(port, v);
+	uint64_t ended = 0, with = 0;
+	struct row *rows;
+	size_t count;
+	int err = rows_make(&rows, &count, e, port->interval, v->tab, v->recent);
+
+	if (err)
+		return err;
+	columns_order(rows, count, v->tab, p->state->sort[v->tab], p->state->reversed[v->tab]);
+	port_heading(&p->list, port, v);
+	if (judged)
+		verdict_line(&p->list, what[v->tab], v->tab == TAB_SOCKETS ? &judged->socket_fairness : v->tab == TAB_WORKERS ?
+			     &judged->worker_fairness : &judged->process_fairness);
+	if (p->state->selected)
+		findings(&p->list, e);
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].ended && !rows[i].present) {
+			ended++;
+			with += rows[i].count;
+		} else {
+			cells(p->list.grid, list_row(&p->list), &rows[i], v);
+		}
+	}
+	folded_line(&p->list, "and %s ended with %s", ended, with);
+	if (v->tab == TAB_SOCKETS)
+		folded_line(&p->list, "and %s more, beyond what is listed, with %s", e->omitted.sockets, e->omitted.arrived);
+	else
+		folded_line(&p->list, "and %s more threads, beyond what is listed, with %s", e->omitted.workers, e->omitted.accepted);
+	free(rows);
+	return 0;
+}
+
+static int all_port_rows(struct page *p)
+{
+	bool first = true;
+	int err = 0;
+
+	for (size_t i = 0; i < p->port_count && !err; i++) {
+		if (p->state->selected && snapshot_find((struct snapshot *)p->view.total, &p->state->chosen) != p->ports[i].total)
+			continue;
+		if (!first)
+			list_row(&p->list);
+		first = false;
+		err = port_rows(p, &p->ports[i]);
+	}
+	return err;
+}
+
+/* Counts the lines, then draws those in view. */
+static int tab_rows(struct page *p)
+{
+	char text[CELL_SIZE + 64], name[CELL_SIZE];
+	int height = p->list.height, err;
+
+	if (p->state->selected && !snapshot_find((struct snapshot *)p->view.total, &p->state->chosen)) {
+		port_name(name, &p->state->chosen, &p->view);
+		snprintf(text, sizeof(text), "%s is not there any more; Esc shows all ports", name);
+		list_text(&p->list, 0, ATTRIBUTE_YELLOW, text);
+		return 0;
+	}
+	p->list.height = 0;
+	err = all_port_rows(p);
+	if (err)
+		return err;
+	p->list.height = height;
+	scroll_settle(p, p->list.line, height);
+	return all_port_rows(p);
+}
+
+static void help(struct page *p)
+{
+	struct list *l = &p->list;
+	char text[CELL_SIZE];
+
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		int row;
+
+		if (!keys[i].what)
+			continue;
+		row = list_row(l);
+		grid_put(l->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, keys[i].name);
+		grid_put(l->grid, row, 11, l->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL, keys[i].what);
+	}
+	list_row(l);
+	list_wrapped(l, 0, ATTRIBUTE_NORMAL, "CV: standard deviation over mean of what each got; fair hash: the CV that chance alone gives. "
+		     "Uneven is what chance does not explain and what is large enough to matter. "
+		     "total: since the start, or since z. queue: waiting now / limit (TCP connections, UDP bytes).");
+	for (size_t i = 0; i < p->view.total->unseen_count; i++) {
+		snprintf(text, sizeof(text), "This backend does not see: %s", p->view.total->unseen[i]);
+		list_wrapped(l, 0, ATTRIBUTE_YELLOW, text);
+	}
+}
+
+static void help_page(struct page *p)
+{
+	int height = p->list.height;
+
+	p->list.height = 0;
+	help(p);
+	p->list.height = height;
+	scroll_settle(p, p->list.line, height);
+	help(p);
+}
+
+static void nothing_yet(struct list *l, const struct screen_state *state)
+{
+	char text[CELL_SIZE];
+
+	if (state->filter && *state->filter)
+		snprintf(text, sizeof(text), "waiting for a socket that matches: %s", state->filter);
+	else
+		strcpy(text, "waiting for the first connection or datagram");
+	list_text(l, 0, ATTRIBUTE_NORMAL, text);
+}
+
+/* ---- all of it ---- */
+
+static bool several_netns(const struct snapshot *s)
+{
+	for (size_t i = 1; i < s->endpoint_count; i++)
+		if (s->endpoints[i].netns != s->endpoints[0].netns)
+			return true;
+	return false;
+}
+
+static int body(struct page *p)
+{
+	struct grid *g = p->list.grid;
+
+	if (p->state->help) {
+		help_page(p);
+		return 0;
+	}
+	if (!p->port_count) {
+		nothing_yet(&p->list, p->state);
+		p->state->move = 0;
+		return 0;
+	}
+	titles(g, p->list.first++, p->state);
+	p->list.height--;
+	return p->state->tab == TAB_PORTS ? tab_ports(p) : tab_rows(p);
+}
+
+int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total, struct screen_state *state)
+{
+	struct page p = { .view = { interval, total, state->recent, several_netns(total), state->tab }, .state = state };
+	int row = 0, last = g->rows - 1, err;
+
+	if (g->rows < ROWS_MIN || g->columns < COLUMNS_MIN) {
+		grid_put(g, 0, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_NORMAL, "too small: needs 40x8");
+		return 0;
+	}
+	err = rows_of_ports(&p.ports, &p.port_count, &p.view);
+	if (err)
+		return err;
+	columns_order(p.ports, p.port_count, TAB_PORTS, state->sort[TAB_PORTS], state->reversed[TAB_PORTS]);
+	header(g, row++, &p.view, state);
+	if (state->filter && *state->filter) {
+		grid_put(g, row, 0, 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, "only");
+		grid_put(g, row++, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, state->filter);
+	}
+	if (snapshot_lost(total))
+		lost_line(g, row++, total);
+	tabs(g, row++, &p.view, state);
+	row++;
+	footer(g, last--, state);
+	if (*state->notice)
+		grid_put(g, last--, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_YELLOW, state->notice);
+	p.list = (struct list){ .grid = g, .first = row, .height = last - row + 1 };
+	err = body(&p);
+	free(p.ports);
+	return err;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on the socket now; holders of one name
+ * stand together.
+ *
+ *      inode   cookie   uid         queue  drops    group waits  held by
+ * tcp 0.0.0.0:80, 2 sockets
+ *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service
+ *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
+ *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
+ * udp *:53
+ *        400       21   101      0/212992      0        -     1
+ *     unbound 800 fd 3
+ *     backup 900 fd 5 and 1 more
+ *
+ * 2 ports, 3 sockets, 1 finding
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text_parts.h"
+
+#define PIDS_SHOWN 3
+#define HELD_INDENT 4
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct holder_row *x = *(const struct holder_row *const *)a, *y = *(const struct holder_row *const *)b;
+	int order = strncmp(x->process, y->process, sizeof(x->process));
+
+	if (!order)
+		order = strncmp(x->cgroup, y->cgroup, sizeof(x->cgroup));
+	return order ? order : COMPARE(x->pid, y->pid);
+}
+
+static bool together(const struct holder_row *a, const struct holder_row *b)
+{
+	return !strncmp(a->process, b->process, sizeof(a->process)) && !strncmp(a->cgroup, b->cgroup, sizeof(a->cgroup));
+}
+
+static bool same_fds(const struct holder_row *const *rows, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (rows[i]->fd != rows[0]->fd || rows[i]->fds != rows[0]->fds)
+			return false;
+	return true;
+}
+
+static void print_fd(FILE *to, const struct holder_row *h)
+{
+	fprintf(to, " fd %d", h->fd);
+	if (h->fds > 1)
+		fprintf(to, " and %u more", h->fds - 1);
+}
+
+/* "nginx 1235 (12 inside), 1236 and 5 more, fd 6, in /system.slice/nginx.service" */
+static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count, const struct text_style *style)
+{
+	const size_t shown = count > PIDS_SHOWN + 1 ? PIDS_SHOWN : count; /* "and 1 more" takes as much room as that one */
+	const bool one_fd = same_fds(rows, count);
+	char name[17], cgroup[TEXT_CGROUP_SIZE];
+
+	fputs(text_name(name, rows[0]->process, sizeof(rows[0]->process), style->utf8), to);
+	for (size_t i = 0; i < shown; i++) {
+		fprintf(to, "%s %" PRId32, i ? "," : "", rows[i]->pid);
+		if (rows[i]->pid_inside && rows[i]->pid_inside != rows[i]->pid)
+			fprintf(to, " (%" PRId32 " inside)", rows[i]->pid_inside);
+		if (!one_fd)
+			print_fd(to, rows[i]);
+	}
+	if (count > shown)
+		fprintf(to, " and %zu more", count - shown);
+	if (one_fd) {
+		fputs(count > 1 ? "," : "", to);
+		print_fd(to, rows[0]);
+	}
+	if (*rows[0]->cgroup && strcmp(rows[0]->cgroup, "/"))
+		fprintf(to, ", in %s", text_cgroup(cgroup, rows[0]->cgroup, style->utf8));
+}
+
+/* One kind of process on the socket's line if it fits there; else a line for each kind. Ends the socket's line. */
+static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t count, int column, const struct text_style *style)
+{
+	for (size_t from = 0, end; from < count; from = end) {
+		char words[640] = "";
+		FILE *memory = fmemopen(words, sizeof(words), "w");
+
+		for (end = from + 1; end < count && together(rows[from], rows[end]);)
+			end++;
+		if (!memory)
+			continue;
+		print_processes(memory, rows + from, end - from, style);
+		fclose(memory);
+		if (from == 0 && end == count && (!style->width || column + 2 + text_width(words) <= style->width)) {
+			fprintf(out, "  %s", words);
+		} else {
+			fprintf(out, "\n%*s", HELD_INDENT, "");
+			text_wrapped(out, words, HELD_INDENT, HELD_INDENT + 2, style);
+		}
+	}
+	fputc('\n', out);
+}
+
+static void print_holders(FILE *out, const struct endpoint *e, const struct socket_row *s, int column, const struct text_style *style)
+{
+	size_t count;
+	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count), **sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!count || !sorted) {
+		fputs(count ? "  (not enough memory)\n" : "  no process seen\n", out);
+		free(sorted);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &holders[i];
+	qsort(sorted, count, sizeof(*sorted), compare_holders);
+	print_kinds(out, sorted, count, column, style);
+	free(sorted);
+}
+
+/* "17"; "yes" where the group is not known; "-" for none. */
+static void group_cell(char *buffer, size_t size, const struct socket_row *s)
+{
+	if (s->group)
+		snprintf(buffer, size, "%" PRIu64, s->group);
+	else
+		snprintf(buffer, size, s->reuseport ? "yes" : "-");
+}
+
+/* device: it is not in the address already. */
+static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s, bool device, const struct text_style *style)
+{
+	char queue[32] = "-", drops[TEXT_COUNT_SIZE] = "-", group[24], waits[16] = "-", name[17];
+	int column;
+
+	if (s->queue_known) {
+		snprintf(queue, sizeof(queue), "%" PRIu32 "/%" PRIu32, s->queue_length, s->queue_limit);
+		text_count(drops, s->drops);
+	}
+	if (s->waiting_known)
+		snprintf(waits, sizeof(waits), "%" PRIu32, s->waiting);
+	group_cell(group, sizeof(group), s);
+	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode, s->cookie, s->uid, queue, drops,
+			 group, waits);
+	if (device && *s->device)
+		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+	print_holders(out, e, s, column, style);
+}
+
+static bool same_device(const struct endpoint *e)
+{
+	for (size_t i = 1; i < e->socket_count; i++)
+		if (strncmp(e->sockets[i].device, e->sockets[0].device, sizeof(e->sockets[0].device)))
+			return false;
+	return true;
+}
+
+static void print_port(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+{
+	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE];
+	const bool device = !same_device(e);
+
+	fprintf(out, "%s%s %s%s", text_paint(style, TEXT_BOLD), text_protocol(e), text_address(address, e),
+		text_paint(style, TEXT_PLAIN));
+	if (with_netns)
+		fprintf(out, ", netns %" PRIu32, e->netns);
+	if (e->socket_count > 1)
+		fprintf(out, ", %s sockets", text_count(count, e->socket_count));
+	fputc('\n', out);
+	for (size_t i = 0; i < e->socket_count; i++)
+		print_socket(out, e, &e->sockets[i], device, style);
+	if (e->omitted.sockets)
+		fprintf(out, "  and %s sockets beyond the limit\n", text_count(count, e->omitted.sockets));
+	for (size_t i = 0; i < e->finding_count; i++)
+		text_finding(out, &e->findings[i], 2, style);
+}
+
+static void print_sums(FILE *out, const struct snapshot *s)
+{
+	size_t sockets = 0, findings = 0;
+	char ports[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		sockets += s->endpoints[i].socket_count + s->endpoints[i].omitted.sockets;
+		findings += s->endpoints[i].finding_count;
+	}
+	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, s->endpoint_count), s->endpoint_count == 1 ? "" : "s",
+		text_count(rows, sockets), sockets == 1 ? "" : "s");
+	if (findings)
+		fprintf(out, "%zu finding%s\n", findings, findings == 1 ? "" : "s");
+	else
+		fputs("nothing looks wrong\n", out);
+}
+
+void text_list(FILE *out, const struct snapshot *s, const struct text_style *style)
+{
+	bool several_netns = false;
+
+	if (!s->endpoint_count) {
+		fputs("nothing listens on what the filter asks for\n", out);
+		text_lost(out, s, style);
+		return;
+	}
+	for (size_t i = 1; i < s->endpoint_count; i++)
+		several_netns |= s->endpoints[i].netns != s->endpoints[0].netns;
+	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD), "inode", "cookie", "uid", "queue",
+		"drops", "group", "waits", text_paint(style, TEXT_PLAIN));
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		print_port(out, &s->endpoints[i], several_netns, style);
+	print_sums(out, s);
+	text_lost(out, s, style);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "text_parts.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+
+#define BAR_CELLS_MAX 32
+#define BAR_CELLS_MIN 4    /* a shorter bar says less than the figure beside it */
+#define WIDTH_ANY 100      /* what bars are made for where the width is not known */
+#define ID_DIGITS_MIN 32   /* as many hexadecimal digits in a cgroup's name are an id */
+#define ID_DIGITS_SHOWN 12
+
+const char *text_paint(const struct text_style *style, const char *colour)
+{
+	return style->colour ? colour : "";
+}
+
+char *text_count(char *buffer, uint64_t n)
+{
+	char digits[24];
+	int length = sprintf(digits, "%llu", (unsigned long long)n);
+	char *to = buffer;
+
+	for (int i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = 0;
+	return buffer;
+}
+
+/* C1 controls are commands for a terminal too; so are the marks that turn the direction of writing, which hide what a name says. */
+static bool is_harmless(uint32_t code)
+{
+	return code >= 0x20 && (code < 0x7f || code >= 0xa0) && !(code >= 0x202a && code <= 0x202e) &&
+	       !(code >= 0x2066 && code <= 0x2069) && code != 0x200e && code != 0x200f && code != 0x2028 && code != 0x2029;
+}
+
+char *text_name(char *buffer, const char *bytes, size_t max, bool utf8)
+{
+	const size_t size = strnlen(bytes, max);
+	char *to = buffer;
+
+	for (size_t at = 0; at < size;) {
+		uint32_t code = 0;
+		size_t length = utf8_next(bytes + at, size - at, &code);
+
+		if (length && is_harmless(code) && (utf8 || length == 1)) {
+			memcpy(to, bytes + at, length);
+			to += length;
+		} else {
+			*to++ = '?';
+		}
+		at += length ? length : 1;
+	}
+	*to = '\0';
+	return buffer;
+}
+
+int text_width(const char *text)
+{
+	int columns = 0;
+
+	for (; *text; text++)
+		columns += (*text & 0xc0) != 0x80;
+	return columns;
+}
+
+char *text_cgroup(char *buffer, const char *cgroup, bool utf8)
+{
+	char *from = buffer, *to = buffer;
+
+	text_name(buffer, cgroup, TEXT_CGROUP_SIZE - 1, utf8);
+	while (*from) {
+		size_t digits = strspn(from, "0123456789abcdef"), kept = digits >= ID_DIGITS_MIN ? ID_DIGITS_SHOWN : digits;
+
+		memmove(to, from, kept);
+		to += kept;
+		from += digits;
+		if (*from)
+			*to++ = *from++;
+	}
+	*to = '\0';
+	return buffer;
+}
+
+/* The device that all sockets are bound to; "" if there is none. */
+static const char *common_device(const struct endpoint *e)
+{
+	for (size_t i = 1; i < e->socket_count; i++)
+		if (strncmp(e->sockets[i].device, e->sockets[0].device, sizeof(e->sockets[0].device)))
+			return "";
+	return e->socket_count ? e->sockets[0].device : "";
+}
+
+/* An IPv6 wildcard takes IPv4 too unless all of its sockets refuse it. */
+static bool is_dual_stack(const struct endpoint *e)
+{
+	static const uint8_t any[16];
+
+	if (e->family != AF_INET6 || memcmp(e->address, any, sizeof(any)))
+		return false;
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (!e->sockets[i].v6only)
+			return true;
+	return false;
+}
+
+char *text_address(char *buffer, const struct endpoint *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const bool is_mapped = e->family == AF_INET6 && !memcmp(e->address, mapped, sizeof(mapped));
+	const bool link_local = e->family == AF_INET6 && e->address[0] == 0xfe && (e->address[1] & 0xc0) == 0x80;
+	const char *raw = common_device(e);
+	char address[INET6_ADDRSTRLEN], device[17], zone[18] = "";
+
+	if (*raw)
+		sprintf(zone, "%%%s", text_name(device, raw, sizeof(e->sockets->device), false));
+	if (is_mapped)
+		inet_ntop(AF_INET, e->address + 12, address, sizeof(address));
+	else
+		inet_ntop(e->family, e->address, address, sizeof(address));
+	if (is_dual_stack(e))
+		sprintf(buffer, "*%s:%u", zone, e->port);
+	else if (e->family == AF_INET || is_mapped)
+		sprintf(buffer, "%s%s:%u", address, zone, e->port);
+	else
+		sprintf(buffer, link_local ? "[%s%s]:%u" : "[%s]%s:%u", address, zone, e->port);
+	return buffer;
+}
+
+const char *text_protocol(const struct endpoint *e)
+{
+	return e->protocol == PROTOCOL_UDP ? "udp" : "tcp";
+}
+
+int text_bar_cells(const struct text_style *style, int used)
+{
+	int cells = (style->width ? style->width : WIDTH_ANY) - used;
+
+	return cells < BAR_CELLS_MIN ? 0 : cells > BAR_CELLS_MAX ? BAR_CELLS_MAX : cells;
+}
+
+void text_bar(FILE *out, double share, int cells, const struct text_style *style)
+{
+	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	int units = lround(share * cells * 8);
+
+	if (!style->utf8) {
+		for (int i = 0; i < (units + 4) / 8; i++)
+			fputc('#', out);
+		return;
+	}
+	for (int i = 0; i < units / 8; i++)
+		fputs("█", out);
+	fputs(eighths[units % 8], out);
+}
+
+const char *text_verdict_colour(enum verdict v)
+{
+	return v == VERDICT_UNEVEN ? TEXT_RED : v == VERDICT_EVEN ? TEXT_GREEN : v == VERDICT_NOT_APPLICABLE ? TEXT_DIM : TEXT_YELLOW;
+}
+
+static const char *verdict_words(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_TOO_FEW:
+		return "too few to tell";
+	case VERDICT_FLOWS_UNKNOWN:
+		return "number of flows unknown";
+	case VERDICT_NOT_APPLICABLE:
+		return "nothing to compare";
+	default:
+		return verdict_name(v);
+	}
+}
+
+void text_p_value(char *buffer, double p)
+{
+	if (isnan(p))
+		strcpy(buffer, "-");
+	else if (p < 0.001)
+		strcpy(buffer, "<0.001");
+	else
+		sprintf(buffer, "%.3f", p);
+}
+
+void text_wrapped(FILE *out, const char *words, int column, int indent, const struct text_style *style)
+{
+	const int width = style->width ? style->width : INT32_MAX;
+	bool fresh = true; /* nothing on this line yet that a break could follow */
+
+	while (*words) {
+		const size_t spaces = strspn(words, " "), length = strcspn(words + spaces, " ");
+		char word[256];
+
+		snprintf(word, sizeof(word), "%.*s", (int)length, words + spaces);
+		if (!fresh && column + (int)spaces + text_width(word) > width) {
+			fprintf(out, "\n%*s", indent, "");
+			column = indent;
+		} else {
+			fprintf(out, "%*s", (int)spaces, "");
+			column += spaces;
+		}
+		fputs(word, out);
+		column += text_width(word);
+		fresh = false;
+		words += spaces + (length < sizeof(word) ? length : sizeof(word) - 1);
+	}
+}
+
+/* What follows the verdict: ": CV 1.640 (fair hash 0.019), ..." */
+static void fairness_figures(FILE *out, const struct fairness *f)
+{
+	char p[16], needed[TEXT_COUNT_SIZE], flows[TEXT_COUNT_SIZE];
+
+	if (f->verdict == VERDICT_NOT_APPLICABLE) {
+		fprintf(out, ": %s", f->bins == 1 ? "only one" : f->bins ? "no events" : "none");
+		return;
+	}
+	fprintf(out, ": CV %.3f", f->cv);
+	if (!isnan(f->cv_expected))
+		fprintf(out, " (fair hash %.3f)", f->cv_expected);
+	fprintf(out, ", busiest %.2fx the mean", f->max_over_mean);
+	if (!isnan(f->max_over_mean_expected))
+		fprintf(out, " (%.2f)", f->max_over_mean_expected);
+	fprintf(out, ", %zu of %zu idle", f->idle, f->bins);
+	text_p_value(p, f->p_value);
+	if (!isnan(f->p_value))
+		fprintf(out, ", p %s%s", p, f->simulated ? " (simulated)" : "");
+	fprintf(out, ", Jain %.3f", f->jain);
+	if (f->unit == UNIT_FLOW && f->flows)
+		fprintf(out, "; per flow, %s flows", text_count(flows, f->flows));
+	if (f->verdict == VERDICT_TOO_FEW)
+		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
+}
+
+void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
+{
+	const char *verdict = verdict_words(f->verdict);
+	char figures[400] = "";
+	FILE *memory = fmemopen(figures, sizeof(figures), "w");
+
+	if (memory) {
+		fairness_figures(memory, f);
+		fclose(memory);
+	}
+	fprintf(out, "  %-8s %s%s%s", what, text_paint(style, text_verdict_colour(f->verdict)), verdict, text_paint(style, TEXT_PLAIN));
+	text_wrapped(out, figures, 2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict), 11, style);
+	fputc('\n', out);
+}
+
+void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style)
+{
+	char text[sizeof(f->text) + 1];
+
+	fprintf(out, "%*s%s! ", indent, "", text_paint(style, TEXT_YELLOW));
+	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), indent + 2, indent + 2, style);
+	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
+}
+
+void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
+{
+	char count[TEXT_COUNT_SIZE];
+
+	for (size_t i = 0; i < s->lost_count; i++)
+		fprintf(out, "  %sat least: %s of these not counted: %s%s\n", text_paint(style, TEXT_RED),
+			text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
+}
+
+void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
+{
+	(void)style;
+	for (size_t i = 0; i < s->unseen_count; i++)
+		fprintf(out, "%s%s%s", i ? "; " : "  this backend does not see: ", s->unseen[i], i + 1 == s->unseen_count ? "\n" : "");
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the text renderers share among themselves. */
+#ifndef SOCKFAIR_TEXT_PARTS_H
+#define SOCKFAIR_TEXT_PARTS_H
+
+#include "text.h"
+
+#define TEXT_RED "\033[31m"
+#define TEXT_GREEN "\033[32m"
+#define TEXT_YELLOW "\033[33m"
+#define TEXT_BOLD "\033[1m"
+#define TEXT_DIM "\033[2m"
+#define TEXT_PLAIN "\033[0m"
+
+/* The colour, or "" without colours. */
+const char *text_paint(const struct text_style *style, const char *colour);
+const char *text_verdict_colour(enum verdict v);
+
+/* How many cells a bar may take beside `used` columns: 0 (no room) to 32. */
+int text_bar_cells(const struct text_style *style, int used);
+
+/* A bar of `share` of `cells`. */
+void text_bar(FILE *out, double share, int cells, const struct text_style *style);
+
+/* "<0.001" into buffer (16 bytes). */
+void text_p_value(char *buffer, double p);
+
+/* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
+void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
+
+/*
+ * Words, broken into lines of the style's width; `column` is where the first line is by now, later lines begin at `indent`.
+ */
+void text_wrapped(FILE *out, const char *words, int column, int indent, const struct text_style *style);
+
+/* "  ! one socket ...", yellow */
+void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style);
+
+/* "tcp" or "udp" */
+const char *text_protocol(const struct endpoint *e);
+
+/* "  at least: 7 of these not counted: ...", a line per reason */
+void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style);
+
+/* "  this backend does not see: ..." */
+void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style);
+
+#endif

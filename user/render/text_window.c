@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A window of `watch`, an interval or the whole:
+ *
+ * 12:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry
+ * tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s
+ *   process                        /s  accepted since start   share
+ *   nginx 1235                  1,500     1,500      12,000   75.0%  ################
+ *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
+ *   2 ended before: 31 accepted
+ *   socket 17/301: queue 0/511, drops 0
+ *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, p <0.001, Jain 0.800
+ *   ! 2 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT each could have its own
+ * 12 more ports without traffic
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "text_parts.h"
+
+#define ROWS_MAX 64         /* of a table; of more the busiest */
+#define PORTS_MAX 32        /* of more the busiest */
+#define QUIET_PORTS_SHOWN 3 /* as many ports are shown even if nothing came */
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* A row of a table: a process, a thread or a socket. What does not tell it from others is 0. */
+struct line {
+	int32_t pid, tid;
+	uint64_t start_ns, cookie;
+	const struct worker_row *worker;
+	const struct socket_row *socket;
+	uint64_t count; /* in the window */
+	uint64_t total; /* since the start */
+	bool ended;
+};
+
+struct table {
+	const struct endpoint *endpoint;
+	enum text_by by;
+	struct line *lines;
+	size_t count;
+	bool by_taken;  /* sockets: arrivals are not seen, so they are measured by what was taken from them */
+	uint64_t sum, most;
+};
+
+/* What is the same for all tables of one window. */
+struct view {
+	FILE *out;
+	const struct snapshot *window, *total; /* total: NULL if the window is all there is */
+	enum text_by by;
+	const struct text_style *style;
+	bool several_netns;
+};
+
+static int compare_lines(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+	int order = COMPARE(x->pid, y->pid);
+
+	if (!order)
+		order = COMPARE(x->tid, y->tid);
+	if (!order)
+		order = COMPARE(x->start_ns, y->start_ns);
+	return order ? order : COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_busiest(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+	int order = COMPARE(y->count, x->count);
+
+	if (!order)
+		order = COMPARE(y->total, x->total);
+	return order ? order : compare_lines(a, b);
+}
+
+static struct line line_of_worker(const struct worker_row *w, enum text_by by)
+{
+	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .ended = w->ended };
+
+	if (by == TEXT_BY_THREAD) {
+		line.tid = w->tid;
+		line.start_ns = w->start_ns;
+	}
+	return line;
+}
+
+static struct line line_of_socket(const struct socket_row *s, bool by_taken)
+{
+	return (struct line){ .cookie = s->cookie, .socket = s, .count = by_taken ? s->accepted : s->arrived, .ended = s->ended };
+}
+
+/* Adds up lines of one identity: a thread's sockets, a process's threads. It ended if all of it did. */
+static void merge_lines(struct table *t)
+{
+	size_t kept = 0;
+
+	qsort(t->lines, t->count, sizeof(*t->lines), compare_lines);
+	for (size_t i = 0; i < t->count; i++) {
+		if (kept && !compare_lines(&t->lines[kept - 1], &t->lines[i])) {
+			t->lines[kept - 1].count += t->lines[i].count;
+			t->lines[kept - 1].ended &= t->lines[i].ended;
+		} else {
+			t->lines[kept++] = t->lines[i];
+		}
+	}
+	t->count = kept;
+}
+
+/* A process that holds the socket but never took from it, nor waited to, is no row. Returns false without memory. */
+static bool table_make(struct table *t, const struct endpoint *e, enum text_by by, bool by_taken)
+{
+	const size_t rows = by == TEXT_BY_SOCKET ? e->socket_count : e->worker_count;
+
+	*t = (struct table){ .endpoint = e, .by = by, .by_taken = by_taken, .lines = calloc(rows + 1, sizeof(*t->lines)) };
+	if (!t->lines)
+		return false;
+	for (size_t i = 0; i < rows; i++) {
+		if (by == TEXT_BY_SOCKET)
+			t->lines[t->count++] = line_of_socket(&e->sockets[i], by_taken);
+		else if (e->workers[i].can_accept || e->workers[i].accepted)
+			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
+	}
+	merge_lines(t);
+	for (size_t i = 0; i < t->count; i++) {
+		t->sum += t->lines[i].count;
+		t->most = t->lines[i].count > t->most ? t->lines[i].count : t->most;
+	}
+	return true;
+}
+
+enum text_by text_by_default(const struct endpoint *e)
+{
+	enum text_by by = TEXT_BY_THREAD;
+	struct table threads;
+
+	if (!table_make(&threads, e, TEXT_BY_THREAD, false))
+		return by;
+	/* Lines are in order of pid: two threads of one process are neighbours. */
+	if (threads.count > 1)
+		by = TEXT_BY_PROCESS;
+	for (size_t i = 1; i < threads.count; i++)
+		if (threads.lines[i].pid == threads.lines[i - 1].pid)
+			by = TEXT_BY_THREAD;
+	free(threads.lines);
+	return by;
+}
+
+/* Fills the lines' counts since the start; what ended before the window goes to *ended and *their_count. */
+static void table_add_totals(struct table *t, const struct table *all, size_t *ended, uint64_t *their_count)
+{
+	for (size_t i = 0, j = 0; i < all->count; i++) {
+		while (j < t->count && compare_lines(&t->lines[j], &all->lines[i]) < 0)
+			j++;
+		if (j < t->count && !compare_lines(&t->lines[j], &all->lines[i])) {
+			t->lines[j].total = all->lines[i].count;
+		} else if (all->lines[i].ended) {
+			++*ended;
+			*their_count += all->lines[i].count;
+		}
+	}
+}
+
+/* Takes ended lines out, unless nothing else is left: over a whole window they are history. */
+static void table_fold_ended(struct table *t, size_t *ended, uint64_t *their_count)
+{
+	size_t kept = 0, living = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		living += !t->lines[i].ended;
+	for (size_t i = 0; i < t->count && living; i++) {
+		if (t->lines[i].ended) {
+			++*ended;
+			*their_count += t->lines[i].count;
+		} else {
+			t->lines[kept++] = t->lines[i];
+		}
+	}
+	t->count = living ? kept : t->count;
+}
+
+#define LABEL_SIZE 96
+
+/* "nginx 1235 (12 inside)", or "17/301" */
+static int label(char *buffer, const struct line *l, enum text_by by, const struct text_style *style)
+{
+	const struct worker_row *w = l->worker;
+	char name[17], inside[32] = "";
+	int32_t id, id_inside;
+
+	if (by == TEXT_BY_SOCKET) {
+		snprintf(buffer, LABEL_SIZE, "%" PRIu64 "/%" PRIu32, l->socket->cookie, l->socket->inode);
+		return text_width(buffer);
+	}
+	id = by == TEXT_BY_PROCESS ? w->pid : w->tid;
+	id_inside = by == TEXT_BY_PROCESS ? w->pid_inside : w->tid_inside;
+	if (id_inside && id_inside != id)
+		snprintf(inside, sizeof(inside), " (%" PRId32 " inside)", id_inside);
+	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm, sizeof(w->comm), style->utf8);
+	snprintf(buffer, LABEL_SIZE, "%s %" PRId32 "%s", name, id, inside);
+	return text_width(buffer);
+}
+
+static char *rate(char *buffer, uint64_t count, double seconds)
+{
+	const double per_second = seconds > 0 ? count / seconds : 0;
+
+	if (per_second >= 10 || per_second == 0)
+		text_count(buffer, llround(per_second));
+	else
+		snprintf(buffer, TEXT_COUNT_SIZE, "%.1f", per_second);
+	return buffer;
+}
+
+static const char *count_name(const struct table *t)
+{
+	const bool udp = t->endpoint->protocol == PROTOCOL_UDP;
+
+	if (t->by == TEXT_BY_SOCKET && !t->by_taken)
+		return udp ? "delivered" : "arrived";
+	return udp ? "received" : "accepted";
+}
+
+static void queue_cell(char *buffer, size_t size, const struct socket_row *s)
+{
+	if (s->queue_known)
+		snprintf(buffer, size, "%" PRIu32 "/%" PRIu32, s->queue_length, s->queue_limit);
+	else
+		snprintf(buffer, size, "-");
+}
+
+static uint64_t socket_drops(const struct endpoint *e, const struct socket_row *s)
+{
+	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
+}
+
+static void table_line(const struct view *v, const struct table *t, const struct line *l, int label_width, int cells)
+{
+	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE], queue[32];
+	const int width = label(text, l, t->by, v->style);
+
+	fprintf(v->out, "  %s%*s", text, label_width - width, "");
+	fprintf(v->out, " %8s", rate(number, l->count, v->window->seconds));
+	fprintf(v->out, " %9s", text_count(number, l->count));
+	if (v->total)
+		fprintf(v->out, " %11s", text_count(number, l->total));
+	if (t->by == TEXT_BY_SOCKET) {
+		queue_cell(queue, sizeof(queue), l->socket);
+		fprintf(v->out, " %11s", queue);
+		fprintf(v->out, " %6s", text_count(number, socket_drops(t->endpoint, l->socket)));
+	}
+	fprintf(v->out, " %6.1f%%", t->sum ? 100.0 * l->count / t->sum : 0.0);
+	if (l->count && cells) {
+		fputs("  ", v->out);
+		text_bar(v->out, (double)l->count / t->most, cells, v->style);
+	}
+	fprintf(v->out, "%s\n", l->ended ? "  (ended)" : "");
+}
+
+static void table_heading(const struct view *v, const struct table *t, int label_width)
+{
+	static const char *const names[] = { [TEXT_BY_PROCESS] = "process", [TEXT_BY_THREAD] = "thread",
+					     [TEXT_BY_SOCKET] = "socket/inode" };
+
+	fprintf(v->out, "  %s%-*s %8s %9s%s%s %7s%s\n", text_paint(v->style, TEXT_BOLD), label_width, names[t->by], "/s", count_name(t),
+		v->total ? " since start" : "", t->by == TEXT_BY_SOCKET ? "       queue  drops" : "", "share",
+		text_paint(v->style, TEXT_PLAIN));
+}
+
+static void table_print(const struct view *v, struct table *t)
+{
+	const bool sockets = t->by == TEXT_BY_SOCKET;
+	const size_t shown = t->count > ROWS_MAX ? ROWS_MAX : t->count;
+	int label_width = 14, used = 2 + 9 + 10 + (v->total ? 12 : 0) + (sockets ? 19 : 0) + 8 + 2;
+	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE];
+	uint64_t folded = 0;
+	bool any_ended = false;
+
+	if (t->count > ROWS_MAX)
+		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
+	for (size_t i = 0; i < shown; i++) {
+		const int width = label(text, &t->lines[i], t->by, v->style);
+
+		label_width = width > label_width ? width : label_width;
+		any_ended |= t->lines[i].ended;
+	}
+	used += label_width + (any_ended ? 9 : 0);
+	if (shown)
+		table_heading(v, t, label_width);
+	for (size_t i = 0; i < shown; i++)
+		table_line(v, t, &t->lines[i], label_width, text_bar_cells(v->style, used));
+	for (size_t i = shown; i < t->count; i++)
+		folded += t->lines[i].count;
+	if (t->count > shown)
+		fprintf(v->out, "  and %zu more with %s\n", t->count - shown, text_count(number, folded));
+}
+
+static void omitted_line(const struct view *v, const struct table *t)
+{
+	const struct omitted *o = &t->endpoint->omitted;
+	const bool sockets = t->by == TEXT_BY_SOCKET;
+	const uint64_t rows = sockets ? o->sockets : o->workers, count = sockets && !t->by_taken ? o->arrived : o->accepted;
+	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
+
+	if (rows || count)
+		fprintf(v->out, "  and %s rows beyond the limit with %s\n", text_count(more, rows), text_count(number, count));
+}
+
+/* Where no arrival was seen but something was taken, this backend does not see them. */
+static bool arrivals_unseen(const struct endpoint *e)
+{
+	uint64_t arrived = 0, taken = 0;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		arrived += e->sockets[i].arrived;
+		taken += e->sockets[i].accepted;
+	}
+	return !arrived && taken;
+}
+
+static void table_of(const struct view *v, const struct endpoint *e, const struct endpoint *all, enum text_by by)
+{
+	const bool by_taken = arrivals_unseen(all ? all : e);
+	struct table t, totals = {};
+	uint64_t their_count = 0;
+	size_t ended = 0;
+	char number[TEXT_COUNT_SIZE];
+
+	if (!table_make(&t, e, by, by_taken) || (all && !table_make(&totals, all, by, by_taken))) {
+		fputs("  (not enough memory for this table)\n", v->out);
+		goto out;
+	}
+	if (all)
+		table_add_totals(&t, &totals, &ended, &their_count);
+	if (!v->total)
+		table_fold_ended(&t, &ended, &their_count);
+	table_print(v, &t);
+	if (ended)
+		fprintf(v->out, "  %zu ended%s: %s %s\n", ended, v->total ? " before" : "", text_count(number, their_count),
+			count_name(&t));
+	omitted_line(v, &t);
+out:
+	free(totals.lines);
+	free(t.lines);
+}
+
+/* "  socket 17/301: queue 0/511, drops 0": one socket needs no table. */
+static void only_socket(const struct view *v, const struct endpoint *e)
+{
+	const struct socket_row *s = &e->sockets[0];
+	char queue[32], drops[TEXT_COUNT_SIZE];
+
+	queue_cell(queue, sizeof(queue), s);
+	fprintf(v->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s, drops %s%s\n", s->cookie, s->inode, queue,
+		text_count(drops, socket_drops(e, s)), s->ended ? " (ended)" : "");
+}
+
+/* The cgroup of those who take the work, else of those who hold the sockets; "" if it is the root or not known. */
+static void cgroup_of(char *buffer, const struct endpoint *e, const struct text_style *style)
+{
+	const char *first = "";
+	bool several = false;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const char *own = e->workers[i].cgroup;
+
+		if (!*own || e->workers[i].ended)
+			continue;
+		several |= *first && strcmp(own, first);
+		first = *first ? first : own;
+	}
+	if (!*first && e->holder_count)
+		first = e->holders[0].cgroup;
+	if (several)
+		strcpy(buffer, "several cgroups");
+	else
+		text_cgroup(buffer, strcmp(first, "/") ? first : "", style->utf8);
+}
+
+/* What follows the address: ", netns 4026531840, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start" */
+static void heading_words(FILE *to, const struct view *v, const struct endpoint *e, const struct endpoint *all)
+{
+	const char *unit = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
+	const uint64_t events = endpoint_events(e);
+	char cgroup[TEXT_CGROUP_SIZE], number[TEXT_COUNT_SIZE];
+
+	if (v->several_netns)
+		fprintf(to, ", netns %" PRIu32, e->netns);
+	cgroup_of(cgroup, e, v->style);
+	fprintf(to, "%s%s: ", *cgroup ? ", " : "", cgroup);
+	if (events)
+		fprintf(to, "%s %s/s", rate(number, events, v->window->seconds), unit);
+	else
+		fprintf(to, "no %s", unit);
+	if (!v->total)
+		fprintf(to, ", %s in all", text_count(number, events));
+	else if (all)
+		fprintf(to, ", %s since the start", text_count(number, endpoint_events(all)));
+}
+
+static void port_heading(const struct view *v, const struct endpoint *e, const struct endpoint *all)
+{
+	char address[TEXT_ADDRESS_SIZE], words[512] = "";
+	FILE *memory = fmemopen(words, sizeof(words), "w");
+
+	if (memory) {
+		heading_words(memory, v, e, all);
+		fclose(memory);
+	}
+	text_address(address, e);
+	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), address, text_paint(v->style, TEXT_PLAIN));
+	text_wrapped(v->out, words, 4 + text_width(address), 4, v->style);
+	fputc('\n', v->out);
+}
+
+static void port_fairness(const struct view *v, const struct endpoint *e, enum text_by by)
+{
+	if (!endpoint_events(e))
+		return;
+	if (by == TEXT_BY_PROCESS)
+		text_fairness(v->out, "processes", &e->process_fairness, v->style);
+	else if (by == TEXT_BY_THREAD)
+		text_fairness(v->out, "threads", &e->worker_fairness, v->style);
+	if (e->socket_fairness.bins > 1 || by == TEXT_BY_SOCKET)
+		text_fairness(v->out, "sockets", &e->socket_fairness, v->style);
+}
+
+static void port(const struct view *v, const struct endpoint *e)
+{
+	/* snapshot_find() gives a pointer to change it by; it is not changed here. */
+	const struct endpoint *all = v->total ? snapshot_find((struct snapshot *)v->total, e) : NULL;
+	const enum text_by by = v->by == TEXT_BY_DEFAULT ? text_by_default(all ? all : e) : v->by;
+
+	port_heading(v, e, all);
+	table_of(v, e, all, by);
+	if (v->by == TEXT_BY_DEFAULT && e->socket_count == 1)
+		only_socket(v, e);
+	else if (v->by == TEXT_BY_DEFAULT)
+		table_of(v, e, all, TEXT_BY_SOCKET);
+	port_fairness(v, e, by);
+	for (size_t i = 0; i < e->finding_count; i++)
+		text_finding(v->out, &e->findings[i], 2, v->style);
+}
+
+/* A port to which nothing came may have a reason for that. That workers share a socket is none. */
+static bool has_trouble(const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->finding_count; i++)
+		if (strcmp(e->findings[i].code, "shared-socket"))
+			return true;
+	return false;
+}
+
+static int compare_events(const void *a, const void *b)
+{
+	const struct endpoint *x = *(const struct endpoint *const *)a, *y = *(const struct endpoint *const *)b;
+	int order = COMPARE(endpoint_events(y), endpoint_events(x));
+
+	return order ? order : COMPARE(x, y);
+}
+
+/* Ports with events or trouble in the snapshot's order; of too many the busiest. */
+static void ports(const struct view *v, const struct endpoint **busy, bool with_quiet)
+{
+	const struct snapshot *s = v->window;
+	uint64_t folded = 0;
+	size_t count = 0;
+	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		if (with_quiet || endpoint_events(&s->endpoints[i]) || has_trouble(&s->endpoints[i]))
+			busy[count++] = &s->endpoints[i];
+	if (count > PORTS_MAX)
+		qsort(busy, count, sizeof(*busy), compare_events);
+	for (size_t i = 0; i < count; i++) {
+		if (i < PORTS_MAX)
+			port(v, busy[i]);
+		else
+			folded += endpoint_events(busy[i]);
+	}
+	if (count > PORTS_MAX)
+		fprintf(v->out, "%s more ports with %s\n", text_count(more, count - PORTS_MAX), text_count(number, folded));
+	if (count < s->endpoint_count)
+		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, s->endpoint_count - count), count ? "more " : "",
+			s->endpoint_count - count == 1 ? "" : "s");
+}
+
+static void window_heading(const struct view *v, bool whole)
+{
+	const struct snapshot *s = v->window;
+	const time_t end = s->start_ms / 1000.0 + s->seconds;
+	struct tm utc;
+	char when[16];
+
+	gmtime_r(&end, &utc);
+	strftime(when, sizeof(when), "%H:%M:%S", &utc);
+	fprintf(v->out, "%s%s UTC%s, %s%.1f s%s", text_paint(v->style, TEXT_BOLD), when, text_paint(v->style, TEXT_PLAIN),
+		whole ? "the whole window of " : "", s->seconds, *s->release ? "; kernel " : "");
+	fprintf(v->out, "%s%s%s\n", s->release, s->backend ? ", backend " : "", s->backend ? s->backend : "");
+}
+
+static uint64_t events_of(const struct snapshot *s)
+{
+	uint64_t events = 0;
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		events += endpoint_events(&s->endpoints[i]);
+	return events;
+}
+
+void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total, enum text_by by,
+		 const struct text_style *style)
+{
+	struct view v = { .out = out, .window = window, .total = window->final ? NULL : total, .by = by, .style = style };
+	const struct endpoint **busy = calloc(window->endpoint_count + 1, sizeof(*busy));
+	const bool nothing = !events_of(window), few = window->endpoint_count <= QUIET_PORTS_SHOWN;
+
+	for (size_t i = 1; i < window->endpoint_count; i++)
+		v.several_netns |= window->endpoints[i].netns != window->endpoints[0].netns;
+	window_heading(&v, !v.total);
+	if (nothing)
+		fprintf(out, "no connection or datagram in %.1f s%s\n", window->seconds,
+			window->endpoint_count ? "" : ": nothing listens on what the filter asks for");
+	/* Idle rows are worth a look once, not every second. */
+	if (busy && window->endpoint_count)
+		ports(&v, busy, few && (!nothing || !v.total));
+	text_lost(out, window, style);
+	if (!v.total)
+		text_unseen(out, window, style);
+	fputc('\n', out);
+	free(busy);
+}
