@@ -193,6 +193,7 @@ contain() {
         ask 10 nsenter -n -t "$inner"
         watched
         adds_up 10
+        accepted_by "$inner" 10
         document "here.netns == $netns"
     done
 }
@@ -212,5 +213,6 @@ contain() {
     port=$inside_port
     ask 10
     watched
+    adds_up 10
     document '[.endpoints[].workers[]] | total(.accepted) == 10' "here.workers | map([.pid, .cgroup]) == [[$inside, \"/sockfair-test-$$\"]]"
 }

@@ -101,7 +101,8 @@ counts_all() {
     within 60 at_rest tcp "$port"
     watched
     same "the first status" "$before" 1
-    adds_up $((before + after - before))
+    adds_up $((after - before + 1)) # the growth, and the first status
+    agrees_by_worker
     requests=$(awk '/requests in/ { print $1 }' "$dir/wrk")
     [ "$requests" -gt 100 ] && [ "$requests" -le "$after" ]
 }
@@ -178,6 +179,7 @@ kill_worker_and_reload() {
     }
     disturbed reload
     same "nginx's accepts" "$accepts" "$ours"
+    agrees_by_worker
     mapfile -t new < <(children "$master")
     document "here.workers | map(select(.ended) | .pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         "here.workers | map(select(.ended | not) | .pid) | sort == ($(pid_list "${new[@]}") | sort)" 'here.sockets | length == 4'
