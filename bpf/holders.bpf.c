@@ -72,10 +72,9 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 	struct eppoll_entry *epoll = CONTAINER(entry, struct eppoll_entry, wait);
 	struct task_struct *task;
 
-	if (BPF_CORE_READ(epoll, whead) == head)
-		return (__u64)BPF_CORE_READ(epoll, base, ep);
+	/* An entry of poll() names its queue in the same place, but has a private. */
 	if (!private)
-		return 0;
+		return BPF_CORE_READ(epoll, whead) == head ? (__u64)BPF_CORE_READ(epoll, base, ep) : 0;
 	if (on_stack_of(private, entry))
 		return (__u64)private;
 	task = BPF_CORE_READ((struct poll_wqueues *)private, polling_task);

@@ -173,6 +173,163 @@ static void text_folds_many_rows_and_keeps_the_sum(void **state)
 	free(workers);
 }
 
+/* What text_address() makes of an endpoint with these sockets. */
+static void assert_address(const char *address, const struct socket_row *sockets, size_t count, const char *expected)
+{
+	struct endpoint e = { .port = 80, .sockets = (struct socket_row *)sockets, .socket_count = count };
+	char buffer[TEXT_ADDRESS_SIZE];
+
+	e.family = strchr(address, ':') ? AF_INET6 : AF_INET;
+	assert_int_equal(inet_pton(e.family, address, e.address), 1);
+	assert_string_equal(text_address(buffer, &e), expected);
+}
+
+static void addresses_are_what_people_write(void **state)
+{
+	const struct socket_row dual = {}, v6only = { .v6only = true }, eth0 = { .device = "eth0" },
+				eth0_v6only = { .device = "eth0", .v6only = true }, odd = { .device = "e\033[2Jxxxxxxxxxx" },
+				full = { .device = "0123456789abcde", .v6only = true }, two[] = { eth0, dual },
+				mixed[] = { v6only, dual };
+
+	(void)state;
+	assert_address("127.0.0.1", &dual, 1, "127.0.0.1:80");
+	assert_address("0.0.0.0", &dual, 1, "0.0.0.0:80");
+	assert_address("0.0.0.0", NULL, 0, "0.0.0.0:80");
+	assert_address("0.0.0.0", &eth0, 1, "0.0.0.0%eth0:80");
+	assert_address("0.0.0.0", two, 2, "0.0.0.0:80");
+	assert_address("::", &dual, 1, "*:80");
+	assert_address("::", mixed, 2, "*:80");
+	assert_address("::", &v6only, 1, "[::]:80");
+	assert_address("::", NULL, 0, "[::]:80");
+	assert_address("::", &eth0, 1, "*%eth0:80");
+	assert_address("::", &eth0_v6only, 1, "[::]%eth0:80");
+	assert_address("::1", &dual, 1, "[::1]:80");
+	assert_address("::ffff:127.0.0.1", &dual, 1, "127.0.0.1:80");
+	assert_address("fe80::1", &eth0, 1, "[fe80::1%eth0]:80");
+	assert_address("fe80::1", &dual, 1, "[fe80::1]:80");
+	assert_address("0.0.0.0", &odd, 1, "0.0.0.0%e?[2Jxxxxxxxxxx:80");
+	assert_address("1111:2222:3333:4444:5555:6666:7777:8888", &full, 1,
+		       "[1111:2222:3333:4444:5555:6666:7777:8888]%0123456789abcde:80");
+}
+
+static void assert_name(const char *bytes, size_t max, bool utf8, const char *expected)
+{
+	char buffer[64];
+
+	assert_string_equal(text_name(buffer, bytes, max, utf8), expected);
+}
+
+static void names_are_made_harmless(void **state)
+{
+	(void)state;
+	assert_name("nginx", 16, true, "nginx");
+	assert_name("0123456789abcdef", 16, true, "0123456789abcdef"); /* no NUL at its end */
+	assert_name("a\033[2J\n\t\x7f", 16, true, "a?[2J???");
+	assert_name("d\xc3\xa9mon", 16, true, "d\xc3\xa9mon");
+	assert_name("d\xc3\xa9mon", 16, false, "d?mon");
+	assert_name("cut\xc3", 16, true, "cut?"); /* the kernel cuts names at 15 bytes */
+	assert_name("\xc0\xaf\xed\xa0\x80\xf5\x80", 16, true, "???????"); /* overlong, surrogate, beyond Unicode */
+	assert_name("\xc2\x9b" "31m", 16, true, "?31m"); /* C1: a terminal may obey */
+	assert_name("a\xe2\x80\xae" "b", 16, true, "a?b"); /* right-to-left override */
+	assert_name("", 16, true, "");
+	assert_int_equal(text_width("d\xc3\xa9mon"), 5);
+}
+
+static void cgroups_have_short_ids(void **state)
+{
+	char buffer[TEXT_CGROUP_SIZE];
+
+	(void)state;
+	assert_string_equal(text_cgroup(buffer, "/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope", true),
+			    "/system.slice/docker-0123456789ab.scope");
+	assert_string_equal(text_cgroup(buffer, "/deadbeef/0123456789abcdef0123456789abcdef", true), "/deadbeef/0123456789ab");
+	assert_string_equal(text_cgroup(buffer, "/", true), "/");
+}
+
+static void text_fits_its_width(void **state)
+{
+	const struct text_style narrow = { .width = 72 };
+	struct fixture f;
+	char *text, *save = NULL;
+
+	(void)state;
+	fixture_init(&f);
+	text = text_of(&f.snapshot, &narrow);
+	assert_non_null(strstr(text, "  75.0%  #################\n"));
+	assert_non_null(strstr(text, "(fair hash 0.022),\n           busiest 1.50x the mean (1.02), 0 of 2 idle, p <0.001,\n           Jain 0.800\n"));
+	strtok_r(text, "\n", &save); /* the heading is not broken yet */
+	strtok_r(NULL, "\n", &save);
+	for (char *line = strtok_r(NULL, "\n", &save); line && strncmp(line, "  4,000", 7); line = strtok_r(NULL, "\n", &save))
+		assert_true(strlen(line) <= 72);
+	free(text);
+}
+
+static json_t *at(json_t *doc, const char *rows, size_t i)
+{
+	return json_array_get(json_object_get(json_array_get(json_object_get(doc, "endpoints"), 0), rows), i);
+}
+
+static void assert_json(json_t *o, const char *key, const char *expected)
+{
+	char *text = json_dumps(json_object_get(o, key), JSON_ENCODE_ANY | JSON_COMPACT);
+
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void json_has_what_an_inventory_adds(void **state)
+{
+	struct holder_row holders[] = { { .cookie = 17, .pid = 700, .pid_inside = 7, .fd = 3, .fds = 1, .uid = 33, .process = "nginx",
+					  .cgroup = "/a" },
+					{ .cookie = 17, .pid = 701, .fd = 3, .fds = 2, .process = "nginx" } };
+	struct finding finding = { .code = "queue-near-limit", .text = "full", .cookie = 17, .evidence = { { "length", 96 } },
+				   .evidence_count = 1 };
+	struct fixture f;
+	char *text;
+	json_t *doc, *end;
+
+	(void)state;
+	fixture_init(&f);
+	f.endpoint.holders = holders;
+	f.endpoint.holder_count = 2;
+	f.endpoint.findings = &finding;
+	f.endpoint.finding_count = 1;
+	f.endpoint.omitted = (struct omitted){ 1, 2, 3, 4, 5 };
+	f.sockets[0].group = 17;
+	strcpy(f.sockets[0].device, "eth0");
+	f.sockets[0].waiting_known = true;
+	f.sockets[0].waiting = 2;
+	f.sockets[0].v6only = f.sockets[0].appeared = f.sockets[0].ended = true;
+	f.workers[0].pid_inside = 7;
+	f.workers[0].tid_inside = 8;
+	f.workers[0].waits = f.workers[0].appeared = true;
+	strcpy(f.workers[0].process, "nginx");
+	doc = json_of(&f.snapshot, &text);
+	end = json_array_get(json_object_get(doc, "endpoints"), 0);
+	assert_json(at(doc, "sockets", 0), "group", "17");
+	assert_json(at(doc, "sockets", 0), "device", "\"eth0\"");
+	assert_json(at(doc, "sockets", 0), "waiting", "2");
+	assert_json(at(doc, "sockets", 0), "ended", "true");
+	assert_json(at(doc, "sockets", 0), "holders",
+		    "[{\"pid\":700,\"pid_inside\":7,\"process\":\"nginx\",\"uid\":33,\"fd\":3,\"fds\":1,\"cgroup\":\"/a\"},"
+		    "{\"pid\":701,\"pid_inside\":null,\"process\":\"nginx\",\"uid\":0,\"fd\":3,\"fds\":2,\"cgroup\":null}]");
+	assert_json(at(doc, "sockets", 1), "group", "null");
+	assert_json(at(doc, "sockets", 1), "device", "null");
+	assert_json(at(doc, "sockets", 1), "waiting", "null");
+	assert_json(at(doc, "sockets", 1), "holders", "null"); /* nobody looked */
+	assert_json(at(doc, "workers", 0), "tid_inside", "8");
+	assert_json(at(doc, "workers", 0), "process", "\"nginx\"");
+	assert_json(at(doc, "workers", 1), "pid_inside", "null");
+	assert_json(at(doc, "workers", 1), "process", "null");
+	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"accepted\":5}");
+	assert_json(end, "findings",
+		    "[{\"code\":\"queue-near-limit\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");
+	assert_json(json_object_get(json_object_get(end, "fairness"), "processes"), "bins", "1");
+	json_decref(doc);
+	free(text);
+}
+
 static void json_has_the_figures(void **state)
 {
 	struct fixture f;
@@ -268,6 +425,11 @@ int main(void)
 		cmocka_unit_test(text_says_what_is_lost_unseen_and_wrong),
 		cmocka_unit_test(text_of_udp_has_drops_and_flows),
 		cmocka_unit_test(text_folds_many_rows_and_keeps_the_sum),
+		cmocka_unit_test(addresses_are_what_people_write),
+		cmocka_unit_test(names_are_made_harmless),
+		cmocka_unit_test(cgroups_have_short_ids),
+		cmocka_unit_test(text_fits_its_width),
+		cmocka_unit_test(json_has_what_an_inventory_adds),
 		cmocka_unit_test(json_has_the_figures),
 		cmocka_unit_test(json_of_nothing_has_nulls_not_nan),
 		cmocka_unit_test(json_escapes_names_that_are_no_text),

@@ -77,3 +77,256 @@ static void assert_text(const struct snapshot *window, const struct snapshot *to
 	free(text);
 }
 
+static void an_interval_at_80_columns(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_text(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
+		    "  process                      /s  accepted since start   share\n"
+		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
+		    "  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
+		    "  nginx 1237 (12 inside)        0         0           7    0.0%\n"
+		    "  1 ended before: 31 accepted\n"
+		    "  socket 17/301: queue 3/511, drops 0\n"
+		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
+		    "           1 of 2 idle, p <0.001, Jain 0.500\n"
+		    "\n");
+}
+
+static void by_socket(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &narrow,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
+		    "  socket/inode         /s   arrived since start       queue  drops   share\n"
+		    "  17/301            2,000     2,000      16,138       3/511      0  100.0%  ####\n"
+		    "  sockets  nothing to compare: only one\n"
+		    "\n");
+}
+
+/* Rows that ended are folded; `total` does not matter. */
+static void the_whole_window(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.total.final = true;
+	assert_text(&f.total, &f.total, TEXT_BY_DEFAULT, &pipe_style,
+		    "00:00:10 UTC, the whole window of 10.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80: 1,614 connections/s, 16,138 in all\n"
+		    "  process                      /s  accepted   share\n"
+		    "  nginx 1235                1,200    12,000   74.4%  ################################\n"
+		    "  nginx 1237 (12 inside)      0.7         7    0.0%\n"
+		    "  2 ended: 4,131 accepted\n"
+		    "  socket 17/301: queue 3/511, drops 0\n"
+		    "  processes uneven: CV 0.999 (fair hash 0.009), busiest 2.00x the mean (1.01), 0 of 2 idle, p <0.001, Jain 0.501\n"
+		    "  this backend does not see: accepts through io_uring\n"
+		    "\n");
+}
+
+static void assert_has(const struct snapshot *window, const struct snapshot *total, const char *words)
+{
+	char *text = text_of(window, total, TEXT_BY_DEFAULT, &pipe_style);
+
+	if (!strstr(text, words))
+		fail_msg("\"%s\" is not in\n%s", words, text);
+	free(text);
+}
+
+static void all_ended_are_shown(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 4; i++)
+		f.all_workers[i].ended = true;
+	assert_has(&f.total, NULL, "  nginx 1234                  3.1        31    0.2%  (ended)\n");
+	assert_has(&f.total, NULL, "  (ended)\n  socket 17/301");
+}
+
+static void who_accepts_decides_about_rows(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_PROCESS);
+	f.now_workers[1].can_accept = false; /* a master, no worker */
+	f.now_workers[1].accepted = 0;
+	f.now_workers[1].pid = 1235;
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_PROCESS);
+	f.now_workers[1].can_accept = true; /* a second thread of 1235 */
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_THREAD);
+	f.now.worker_count = 1;
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_THREAD);
+	f.now.worker_count = 0;
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_THREAD);
+}
+
+static void a_process_is_the_sum_of_its_threads(void **state)
+{
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.now_workers[0].pid = f.now_workers[1].pid = 1235;
+	f.now_workers[0].comm[0] = '\033'; /* the thread's name; the process's is shown */
+	text = text_of(&f.window, NULL, TEXT_BY_PROCESS, &pipe_style);
+	assert_non_null(strstr(text, "  nginx 1235                2,000     2,000  100.0%"));
+	assert_null(strstr(text, "(ended)")); /* one of its threads lives */
+	free(text);
+	text = text_of(&f.window, NULL, TEXT_BY_THREAD, &pipe_style);
+	assert_non_null(strstr(text, "  ?ginx 1235"));
+	free(text);
+}
+
+static void nothing_is_one_line(void **state)
+{
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.now_sockets[0].arrived = f.now_sockets[0].accepted = 0;
+	for (int i = 0; i < 3; i++)
+		f.now_workers[i].accepted = 0;
+	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &pipe_style);
+	assert_string_equal(text, "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+			    "no connection or datagram in 1.0 s\n1 port without traffic\n\n");
+	free(text);
+	assert_has(&f.window, NULL, "no connection or datagram in 1.0 s\ntcp 0.0.0.0:80"); /* at the end idle rows are shown once */
+	assert_has(&f.window, NULL, "  nginx 1235                    0         0    0.0%\n");
+	f.window.endpoint_count = 0;
+	assert_has(&f.window, &f.total, "no connection or datagram in 1.0 s: nothing listens on what the filter asks for\n");
+}
+
+/* Five ports: one with traffic, one that is in trouble without any. */
+static void quiet_ports_are_folded_unless_in_trouble(void **state)
+{
+	struct fixture f;
+	struct endpoint ports[5];
+	struct socket_row full = { .cookie = 5, .inode = 55, .queue_known = true, .queue_length = 129, .queue_limit = 128 };
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 5; i++)
+		ports[i] = (struct endpoint){ .family = AF_INET, .port = 81 + i, .netns = 4026531840u + i };
+	ports[2] = f.now;
+	ports[3].sockets = &full;
+	ports[3].socket_count = 1;
+	f.window.endpoints = ports;
+	f.window.endpoint_count = 5;
+	assert_int_equal(findings_fill(&f.window), 0);
+	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &pipe_style);
+	assert_non_null(strstr(text, "tcp 0.0.0.0:80, netns 4026531840, /system.slice/nginx.service: 2,000 connections/s"));
+	assert_non_null(strstr(text, "tcp 0.0.0.0:84, netns 4026531843: no connections\n  socket 5/55: queue 129/128, drops 0\n  ! the accept"));
+	assert_non_null(strstr(text, "\n3 more ports without traffic\n"));
+	assert_null(strstr(text, ":81"));
+	free(text);
+	for (int i = 0; i < 5; i++)
+		free(ports[i].findings);
+}
+
+static void omitted_and_lost_are_told(void **state)
+{
+	struct fixture f;
+	struct lost_row lost = { "listener_unknown", "accepts whose listening socket could not be told", 7 };
+
+	(void)state;
+	fixture_init(&f);
+	f.now.omitted = (struct omitted){ .sockets = 1, .workers = 1200, .accepted = 34567 };
+	f.window.lost = &lost;
+	f.window.lost_count = 1;
+	assert_has(&f.window, &f.total, "  and 1,200 rows beyond the limit with 34,567\n");
+	assert_has(&f.window, &f.total, "  at least: 7 of these not counted: accepts whose listening socket could not be told\n");
+}
+
+static void many_rows_are_folded_to_the_busiest(void **state)
+{
+	struct worker_row workers[100] = {};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 100; i++)
+		workers[i] = (struct worker_row){ .number = -1, .pid = 1, .tid = i + 1, .comm = "w", .can_accept = true, .accepted = i };
+	f.now.workers = workers;
+	f.now.worker_count = 100;
+	assert_has(&f.window, NULL, "share\n  w 100 "); /* the busiest first */
+	assert_has(&f.window, NULL, "  and 36 more with 630\n");
+}
+
+static void several_sockets_get_a_table_of_drops_and_queues(void **state)
+{
+	struct socket_row sockets[] = {
+		{ .cookie = 17, .inode = 301, .arrived = 600, .accepted = 600, .dropped = 1234, .queue_known = true, .queue_length = 7,
+		  .queue_limit = 212992 },
+		{ .cookie = 18, .inode = 302, .arrived = 200, .accepted = 200 },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.now.protocol = PROTOCOL_UDP;
+	f.now.sockets = sockets;
+	f.now.socket_count = 2;
+	f.now.flows = 64;
+	assert_int_equal(endpoint_judge(&f.now, FAIRNESS_THRESHOLD), 0);
+	assert_has(&f.window, NULL, "  socket/inode         /s delivered       queue  drops   share\n");
+	assert_has(&f.window, NULL, "  17/301              600       600    7/212992  1,234   75.0%  ####");
+	assert_has(&f.window, NULL, "  18/302              200       200           -      0   25.0%  ####");
+	assert_has(&f.window, NULL, "  sockets  ");
+	sockets[0].arrived = sockets[1].arrived = 0; /* a backend that sees no arrivals */
+	assert_has(&f.window, NULL, "  17/301              600       600");
+}
+
+static void colour_only_if_asked(void **state)
+{
+	const struct text_style colourful = { .colour = true, .utf8 = true, .width = 80 };
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &colourful);
+	assert_non_null(strstr(text, "\033[31muneven\033[0m"));
+	assert_non_null(strstr(text, "█"));
+	free(text);
+	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow);
+	assert_null(strchr(text, '\033'));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_interval_at_80_columns),
+		cmocka_unit_test(by_socket),
+		cmocka_unit_test(the_whole_window),
+		cmocka_unit_test(all_ended_are_shown),
+		cmocka_unit_test(who_accepts_decides_about_rows),
+		cmocka_unit_test(a_process_is_the_sum_of_its_threads),
+		cmocka_unit_test(nothing_is_one_line),
+		cmocka_unit_test(quiet_ports_are_folded_unless_in_trouble),
+		cmocka_unit_test(omitted_and_lost_are_told),
+		cmocka_unit_test(many_rows_are_folded_to_the_busiest),
+		cmocka_unit_test(several_sockets_get_a_table_of_drops_and_queues),
+		cmocka_unit_test(colour_only_if_asked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 volatile sig_atomic_t interrupted;
@@ -71,6 +72,7 @@ enum backend option_backend(const struct argp_state *state, const char *text)
 int output_open(struct output *o, const char *path)
 {
 	const char *no_colour = getenv("NO_COLOR");
+	struct winsize size;
 
 	memset(o, 0, sizeof(*o));
 	o->path = path;
@@ -78,6 +80,8 @@ int output_open(struct output *o, const char *path)
 	if (!o->file)
 		return complain("cannot write %s: %s; choose another file for -o", path, strerror(errno));
 	o->style.colour = isatty(fileno(o->file)) && !(no_colour && *no_colour);
+	if (isatty(fileno(o->file)) && !ioctl(fileno(o->file), TIOCGWINSZ, &size))
+		o->style.width = size.ws_col;
 	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	return STATUS_OK;
 }

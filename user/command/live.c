@@ -287,6 +287,7 @@ void live_close(struct live *live)
 		return;
 	if (live->screen) {
 		endwin();
+		terminal.length = 0; /* that has been said; the modes are what newterm() found, unless it found none */
 		delscreen(live->screen);
 	}
 	terminal_restore();

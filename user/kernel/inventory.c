@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -838,20 +839,51 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, const struct
 	return err;
 }
 
-int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
-{
-	struct sockdiag_row *live;
-	int count = sockdiag_dump_namespaces(&live, 0), err;
+/* A thread that is busy waits nowhere, so for a socket that seems forgotten one look is not enough. */
+#define LOOKS 5
+#define LOOKS_APART_NS 20000000
 
-	err = inventory_scan(v);
+/* Enters the sockets of the last scan. `again`: some socket of a group has nobody who waits. */
+static int look(struct inventory *v, struct ledger *l, bool *again)
+{
+	int err = 0;
+
+	*again = false;
 	for (size_t i = 0; i < v->found.count && !err; i++) {
 		struct found *f = (struct found *)v->found.rows + i;
+		struct ledger_socket *s;
+		uint32_t before;
 
 		f->wanted &= !f->r.connected;
-		if (f->wanted)
-			err = socket_fill(v, l, f, i, 0);
-		if (f->wanted) /* the socket's own counter, since it was made */
-			ledger_find_socket(l, f->r.cookie)->drops_first = 0;
+		if (!f->wanted)
+			continue;
+		s = ledger_find_socket(l, f->r.cookie);
+		before = s ? s->row.waiting : 0;
+		err = socket_fill(v, l, f, i, 0);
+		if (err)
+			break;
+		s = ledger_find_socket(l, f->r.cookie);
+		s->drops_first = 0; /* the socket's own counter, since it was made */
+		if (s->row.waiting < before)
+			s->row.waiting = before;
+		*again |= f->r.group && !s->row.waiting;
+	}
+	return err;
+}
+
+int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
+{
+	const struct timespec apart = { .tv_nsec = LOOKS_APART_NS };
+	struct sockdiag_row *live;
+	int count = sockdiag_dump_namespaces(&live, 0), err = 0;
+	bool again = true;
+
+	for (int i = 0; i < LOOKS && again && !err; i++) {
+		if (i)
+			nanosleep(&apart, NULL);
+		err = inventory_scan(v);
+		if (!err)
+			err = look(v, l, &again);
 	}
 	if (!err)
 		err = groups_name(v, l);

@@ -287,28 +287,33 @@ static size_t list_reaches(struct reach *reaches, const struct facts *facts)
 	return count;
 }
 
+/* Marks both if they overlap, and remembers the first pair that does. */
+static void mark_pair(struct reach *a, struct reach *b, const struct reach *pair[2])
+{
+	if (!reaches_overlap(a, b))
+		return;
+	a->split = b->split = true;
+	if (pair[0])
+		return;
+	pair[0] = a;
+	pair[1] = b;
+}
+
+#define OVERLAPS_MAX 64 /* of the wildcards (one a device, say), and of those of one address, that are compared with each group */
+
 /*
- * Marks the groups that overlap with another and remembers one such pair. Two addresses overlap only if they are equal or one is a
- * wildcard, so that a port on thousands of addresses takes no comparison of each with each; of many wildcards (one a device) the first 64
- * are looked at. Returns how many overlap.
+ * Two addresses overlap only if they are equal or one is a wildcard, so a port on thousands of addresses takes no comparison of each
+ * with each. Returns how many groups overlap with another.
  */
 static size_t mark_splits(struct reach *reaches, size_t count, const struct reach *pair[2])
 {
 	size_t split = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < i && j < 64 && reaches[j].any; j++)
-			if (reaches_overlap(&reaches[i], &reaches[j])) {
-				reaches[i].split = reaches[j].split = true;
-				pair[0] = pair[0] ? pair[0] : &reaches[j];
-				pair[1] = pair[1] ? pair[1] : &reaches[i];
-			}
-		for (size_t j = i; j-- > 0 && i - j < 64 && !memcmp(reaches[j].address, reaches[i].address, 16);)
-			if (reaches_overlap(&reaches[i], &reaches[j])) {
-				reaches[i].split = reaches[j].split = true;
-				pair[0] = pair[0] ? pair[0] : &reaches[j];
-				pair[1] = pair[1] ? pair[1] : &reaches[i];
-			}
+		for (size_t j = 0; j < i && j < OVERLAPS_MAX && reaches[j].any; j++)
+			mark_pair(&reaches[j], &reaches[i], pair);
+		for (size_t j = i; j-- > 0 && i - j < OVERLAPS_MAX && !memcmp(reaches[j].address, reaches[i].address, 16);)
+			mark_pair(&reaches[j], &reaches[i], pair);
 	}
 	for (size_t i = 0; i < count; i++)
 		split += reaches[i].split;

@@ -328,7 +328,6 @@ static int fold_workers(struct ledger *l, size_t count)
 		if (s) {
 			o->workers++;
 			o->accepted += w->accepted + w->accepted_past;
-			s->accepted_omitted += w->accepted + w->accepted_past;
 		}
 		worker_remove(l, i);
 	}
@@ -455,7 +454,7 @@ static void add_socket(const struct ledger *l, struct endpoint *e, const struct 
 	*row = from->row;
 	row->arrived = from->arrived + from->arrived_past;
 	row->dropped = from->dropped + from->dropped_past;
-	row->accepted = from->accepted_omitted;
+	row->accepted = 0; /* its workers add theirs */
 	row->drops = (uint32_t)(from->drops_now - from->drops_first);
 	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0; n--, i++)
 		add_worker(e, row, l->workers.list[i]);
@@ -565,7 +564,7 @@ static bool has_events(const struct ledger *l, struct ledger_socket *const *sock
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_socket *s = sockets[i];
 
-		if (s->by_cpu || s->accepted_omitted)
+		if (s->by_cpu)
 			return true;
 		for (size_t w = first_worker(l, s->row.cookie), n = count_workers(l, s->row.cookie); n > 0; n--, w++) {
 			const struct ledger_worker *worker = l->workers.list[w];
@@ -574,7 +573,7 @@ static bool has_events(const struct ledger *l, struct ledger_socket *const *sock
 				return true;
 		}
 	}
-	return omitted_of(l, sockets[0]).sockets > 0;
+	return omitted_of(l, sockets[0]).sockets || omitted_of(l, sockets[0]).workers;
 }
 
 /* Endpoints of which nothing is left but what was folded. */

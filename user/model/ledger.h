@@ -23,7 +23,6 @@ struct ledger_socket {
 	/* kept by the ledger */
 	uint64_t arrived, dropped;           /* of the present row of the kernel */
 	uint64_t arrived_past, dropped_past; /* of rows given back */
-	uint64_t accepted_omitted;           /* of workers that are no longer rows */
 	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
 	uint64_t ended_at;
 };

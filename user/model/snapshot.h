@@ -115,7 +115,7 @@ struct endpoint {
 	struct finding *findings;    /* by findings_fill() */
 	size_t finding_count;
 	struct fairness socket_fairness, worker_fairness, served_fairness; /* by endpoint_judge() */
-	struct fairness process_fairness; /* workers added up by process; for text, by endpoint_judge() */
+	struct fairness process_fairness; /* workers added up by process; by endpoint_judge() */
 	bool served_known;           /* served_fairness means something */
 };
 

@@ -35,12 +35,12 @@ void rate_text(char *out, int width, uint64_t n, double seconds)
 {
 	double rate = n / seconds;
 
-	if (!(seconds > 0) || !(rate < 1e19))
+	if (!(seconds > 0) || !(rate < 1.8e19))
 		strcpy(out, "-");
 	else if (n && rate < 9.95)
 		snprintf(out, CELL_SIZE, rate < 0.1 ? "<0.1" : "%.1f", rate);
 	else
-		count_text(out, width, llround(rate));
+		count_text(out, width, (uint64_t)(rate + 0.5));
 }
 
 void port_name(char *out, const struct endpoint *e, const struct view *v)
@@ -716,19 +716,19 @@ static int rows_fill(struct row **rows, size_t *count, const struct endpoint *e,
 /* Shares of all that the endpoint counted, also in rows that are not listed. */
 static void rows_share(struct row *rows, size_t count, const struct endpoint *e, enum screen_tab tab, bool recent, bool arrived)
 {
-	uint64_t sum = !e ? 0 : tab == TAB_SOCKETS && arrived ? e->omitted.arrived : e->omitted.accepted, most = 0;
+	double sum = !e ? 0 : tab == TAB_SOCKETS && arrived ? e->omitted.arrived : e->omitted.accepted, most = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t n = recent ? rows[i].recent : rows[i].count;
+		double n = recent ? rows[i].recent : rows[i].count;
 
 		sum += n;
 		most = n > most ? n : most;
 	}
 	for (size_t i = 0; i < count; i++) {
-		uint64_t n = recent ? rows[i].recent : rows[i].count;
+		double n = recent ? rows[i].recent : rows[i].count;
 
-		rows[i].share = sum ? (double)n / sum : NAN;
-		rows[i].bar = most ? (double)n / most : 0;
+		rows[i].share = sum > 0 ? n / sum : NAN;
+		rows[i].bar = most > 0 ? n / most : 0;
 	}
 }
 

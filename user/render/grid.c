@@ -50,7 +50,7 @@ static int width_of(uint32_t c)
 	return 0;
 }
 
-/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, surrogate, or no UTF-8 at all). */
+/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, or no UTF-8 at all). */
 static int decode(const unsigned char *p, uint32_t *c)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -62,7 +62,7 @@ static int decode(const unsigned char *p, uint32_t *c)
 			return 0;
 		*c = *c << 6 | (p[i] & 0x3f);
 	}
-	return length && (length == 1 || *c >= least[length]) && *c <= 0x10ffff && *c >> 11 != 0x1b ? length : 0;
+	return length && (length == 1 || *c >= least[length]) ? length : 0;
 }
 
 /* Takes the next character off *text and makes it harmless. Returns its width. */

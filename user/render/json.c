@@ -294,6 +294,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 	json_close(&w, ']');
 	lost(&w, s);
 	json_close(&w, '}');
+	json_flush(&w);
 	fputc('\n', out);
 	return ferror(out) ? -EIO : 0;
 }

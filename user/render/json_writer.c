@@ -6,20 +6,45 @@
 
 #include "utf8.h"
 
+void json_flush(struct json_writer *w)
+{
+	fwrite(w->buffer, 1, w->used, w->out);
+	w->used = 0;
+}
+
+static void put_bytes(struct json_writer *w, const char *bytes, size_t size)
+{
+	if (size > sizeof(w->buffer) - w->used)
+		json_flush(w);
+	if (size > sizeof(w->buffer)) {
+		fwrite(bytes, 1, size, w->out);
+		return;
+	}
+	memcpy(w->buffer + w->used, bytes, size);
+	w->used += size;
+}
+
 static void put(struct json_writer *w, const char *text)
 {
-	fputs_unlocked(text, w->out);
+	put_bytes(w, text, strlen(text));
+}
+
+static void put_one(struct json_writer *w, char c)
+{
+	if (w->used == sizeof(w->buffer))
+		json_flush(w);
+	w->buffer[w->used++] = c;
 }
 
 /* What comes before a value: a comma, its key. Keys are ours and need no escapes. */
 static void begin(struct json_writer *w, const char *key)
 {
 	if (w->comma)
-		putc_unlocked(',', w->out);
+		put_one(w, ',');
 	w->comma = true;
 	if (!key)
 		return;
-	putc_unlocked('"', w->out);
+	put_one(w, '"');
 	put(w, key);
 	put(w, "\":");
 }
@@ -27,13 +52,13 @@ static void begin(struct json_writer *w, const char *key)
 void json_open(struct json_writer *w, const char *key, char bracket)
 {
 	begin(w, key);
-	putc_unlocked(bracket, w->out);
+	put_one(w, bracket);
 	w->comma = false;
 }
 
 void json_close(struct json_writer *w, char bracket)
 {
-	putc_unlocked(bracket, w->out);
+	put_one(w, bracket);
 	w->comma = true;
 }
 
@@ -89,14 +114,29 @@ void json_nothing(struct json_writer *w, const char *key)
 /* Line ends and other control characters are escaped: a document stays one line, whatever a thread is called. */
 static void put_character(struct json_writer *w, const char *bytes, size_t length, uint32_t code)
 {
+	char escape[8];
+
+	if (length && code >= 0x20 && code != 0x7f && code != '"' && code != '\\') {
+		put_bytes(w, bytes, length);
+		return;
+	}
 	if (!length)
-		fprintf(w->out, "\\\\x%02x", (unsigned char)*bytes);
+		snprintf(escape, sizeof(escape), "\\\\x%02x", (unsigned char)*bytes);
 	else if (code == '"' || code == '\\')
-		fprintf(w->out, "\\%c", (int)code);
-	else if (code < 0x20 || code == 0x7f)
-		fprintf(w->out, "\\u%04x", (unsigned)code);
+		snprintf(escape, sizeof(escape), "\\%c", (int)code);
 	else
-		fwrite_unlocked(bytes, 1, length, w->out);
+		snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)code);
+	put(w, escape);
+}
+
+/* How many of bytes[0..size) need no look at all: nearly always the whole name. */
+static size_t plain_run(const char *bytes, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size && bytes[length] >= 0x20 && bytes[length] < 0x7f && bytes[length] != '"' && bytes[length] != '\\')
+		length++;
+	return length;
 }
 
 void json_text(struct json_writer *w, const char *key, const char *bytes, size_t max)
@@ -106,10 +146,15 @@ void json_text(struct json_writer *w, const char *key, const char *bytes, size_t
 	uint32_t code = 0;
 
 	begin(w, key);
-	putc_unlocked('"', w->out);
+	put_one(w, '"');
 	for (size_t at = 0; at < size; at += length ? length : 1) {
+		length = plain_run(bytes + at, size - at);
+		if (length) {
+			put_bytes(w, bytes + at, length);
+			continue;
+		}
 		length = utf8_next(bytes + at, size - at, &code);
 		put_character(w, bytes + at, length, code);
 	}
-	putc_unlocked('"', w->out);
+	put_one(w, '"');
 }

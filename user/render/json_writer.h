@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * JSON as a stream: nothing is kept, so that a document of any size takes no memory. The caller opens and closes what it nests.
- * Errors of writing stay in the FILE's error flag. `key` is NULL for an element of an array.
+ * JSON as a stream: nothing is kept, so that a document of any size takes no memory. The caller opens and closes what it nests, and
+ * calls json_flush() at the end. Errors of writing stay in the FILE's error flag. `key` is NULL for an element of an array.
  */
 #ifndef SOCKFAIR_JSON_WRITER_H
 #define SOCKFAIR_JSON_WRITER_H
@@ -14,7 +14,11 @@
 struct json_writer {
 	FILE *out;
 	bool comma; /* the next value needs one before it */
+	size_t used;
+	char buffer[8192]; /* a FILE costs a call for each of the many short pieces */
 };
+
+void json_flush(struct json_writer *w);
 
 void json_open(struct json_writer *w, const char *key, char bracket);   /* '{' or '[' */
 void json_close(struct json_writer *w, char bracket);                   /* '}' or ']' */

@@ -199,7 +199,8 @@ static void list_wrapped(struct list *l, int indent, enum attribute attribute, c
 			for (length = limit; length > limit / 2 && text[length] != ' '; length--)
 				;
 			if (text[length] != ' ')
-				length = limit;
+				for (length = limit; (text[length] & 0xc0) == 0x80; length--) /* no character is cut in two */
+					;
 		}
 		snprintf(line, sizeof(line), "%.*s", (int)length, text);
 		list_text(l, indent + (i ? 2 : 0), attribute, line);

@@ -43,7 +43,7 @@ static void worker_table(FILE *out, const struct endpoint *e, const struct text_
 		fprintf(out, " %8d %8llu %10s", w->tid, (unsigned long long)w->cookie, text_count(count, w->accepted));
 		if (hands_over)
 			fprintf(out, " %10s", text_count(served, w->served));
-		fprintf(out, " %6.1f%%  ", sum ? 100.0 * n / sum : 0.0);
+		fprintf(out, " %6.1f%%", sum ? 100.0 * n / sum : 0.0);
 		text_bar(out, (double)n / most, cells, style);
 		fprintf(out, "%s\n", w->ended ? "  (ended)" : "");
 	}
@@ -78,7 +78,7 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 			fprintf(out, " %9u", s->queue_limit);
 		else
 			fprintf(out, " %9s", "-"); /* not known: 0 would be a claim */
-		fprintf(out, " %6.1f%%  ", sum ? 100.0 * s->arrived / sum : 0.0);
+		fprintf(out, " %6.1f%%", sum ? 100.0 * s->arrived / sum : 0.0);
 		text_bar(out, (double)s->arrived / most, cells, style);
 		fputc('\n', out);
 	}

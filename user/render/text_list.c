@@ -11,7 +11,7 @@
  * udp *:53
  *        400       21   101      0/212992      0        -     1
  *     unbound 800 fd 3
- *     backup 900 fd 5 and 1 more
+ *     backup 900 fd 5 (one of 2)
  *
  * 2 ports, 3 sockets, 1 finding
  */
@@ -53,7 +53,7 @@ static void print_fd(FILE *to, const struct holder_row *h)
 {
 	fprintf(to, " fd %d", h->fd);
 	if (h->fds > 1)
-		fprintf(to, " and %u more", h->fds - 1);
+		fprintf(to, " (one of %u)", h->fds);
 }
 
 /* "nginx 1235 (12 inside), 1236 and 5 more, fd 6, in /system.slice/nginx.service" */
@@ -98,7 +98,7 @@ static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t 
 			fprintf(out, "  %s", words);
 		} else {
 			fprintf(out, "\n%*s", HELD_INDENT, "");
-			text_wrapped(out, words, HELD_INDENT, HELD_INDENT + 2, style);
+			text_wrapped(out, words, HELD_INDENT, HELD_INDENT + 2, TEXT_BREAK_WORDS, style);
 		}
 	}
 	fputc('\n', out);

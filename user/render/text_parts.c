@@ -150,8 +150,11 @@ int text_bar_cells(const struct text_style *style, int used)
 void text_bar(FILE *out, double share, int cells, const struct text_style *style)
 {
 	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	int units = lround(share * cells * 8);
+	const int units = lround(share * cells * 8);
 
+	if (units < (style->utf8 ? 1 : 4))
+		return;
+	fputs("  ", out);
 	if (!style->utf8) {
 		for (int i = 0; i < (units + 4) / 8; i++)
 			fputc('#', out);
@@ -191,14 +194,24 @@ void text_p_value(char *buffer, double p)
 		sprintf(buffer, "%.3f", p);
 }
 
-void text_wrapped(FILE *out, const char *words, int column, int indent, const struct text_style *style)
+/* Bytes up to the next space where a line may be broken. */
+static size_t unbroken(const char *words, enum text_break at)
+{
+	size_t length = strcspn(words, " ");
+
+	while (at == TEXT_BREAK_CLAUSES && words[length] && !strchr(",;:", words[length - 1]))
+		length += 1 + strcspn(words + length + 1, " ");
+	return length;
+}
+
+void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style)
 {
 	const int width = style->width ? style->width : INT32_MAX;
 	bool fresh = true; /* nothing on this line yet that a break could follow */
 
 	while (*words) {
-		const size_t spaces = strspn(words, " "), length = strcspn(words + spaces, " ");
-		char word[256];
+		const size_t spaces = strspn(words, " "), length = unbroken(words + spaces, at);
+		char word[512];
 
 		snprintf(word, sizeof(word), "%.*s", (int)length, words + spaces);
 		if (!fresh && column + (int)spaces + text_width(word) > width) {
@@ -252,7 +265,8 @@ void text_fairness(FILE *out, const char *what, const struct fairness *f, const 
 		fclose(memory);
 	}
 	fprintf(out, "  %-8s %s%s%s", what, text_paint(style, text_verdict_colour(f->verdict)), verdict, text_paint(style, TEXT_PLAIN));
-	text_wrapped(out, figures, 2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict), 11, style);
+	text_wrapped(out, figures, 2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict), 11, TEXT_BREAK_CLAUSES,
+		     style);
 	fputc('\n', out);
 }
 
@@ -261,7 +275,7 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
 	char text[sizeof(f->text) + 1];
 
 	fprintf(out, "%*s%s! ", indent, "", text_paint(style, TEXT_YELLOW));
-	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), indent + 2, indent + 2, style);
+	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), indent + 2, indent + 2, TEXT_BREAK_WORDS, style);
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
@@ -276,7 +290,16 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
-	(void)style;
+	char *words = NULL;
+	size_t size;
+	FILE *memory = s->unseen_count ? open_memstream(&words, &size) : NULL;
+
+	if (!memory)
+		return;
 	for (size_t i = 0; i < s->unseen_count; i++)
-		fprintf(out, "%s%s%s", i ? "; " : "  this backend does not see: ", s->unseen[i], i + 1 == s->unseen_count ? "\n" : "");
+		fprintf(memory, "%s%s", i ? "; " : "  this backend does not see: ", s->unseen[i]);
+	fclose(memory);
+	text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
+	fputc('\n', out);
+	free(words);
 }

@@ -19,7 +19,7 @@ const char *text_verdict_colour(enum verdict v);
 /* How many cells a bar may take beside `used` columns: 0 (no room) to 32. */
 int text_bar_cells(const struct text_style *style, int used);
 
-/* A bar of `share` of `cells`. */
+/* Two spaces and a bar of `share` of `cells`; nothing if it would be empty. */
 void text_bar(FILE *out, double share, int cells, const struct text_style *style);
 
 /* "<0.001" into buffer (16 bytes). */
@@ -28,10 +28,12 @@ void text_p_value(char *buffer, double p);
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
 
+enum text_break { TEXT_BREAK_WORDS, TEXT_BREAK_CLAUSES /* after commas, semicolons and colons only */ };
+
 /*
  * Words, broken into lines of the style's width; `column` is where the first line is by now, later lines begin at `indent`.
  */
-void text_wrapped(FILE *out, const char *words, int column, int indent, const struct text_style *style);
+void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style);
 
 /* "  ! one socket ...", yellow */
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style);

@@ -254,10 +254,8 @@ static void table_line(const struct view *v, const struct table *t, const struct
 		fprintf(v->out, " %6s", text_count(number, socket_drops(t->endpoint, l->socket)));
 	}
 	fprintf(v->out, " %6.1f%%", t->sum ? 100.0 * l->count / t->sum : 0.0);
-	if (l->count && cells) {
-		fputs("  ", v->out);
+	if (t->most)
 		text_bar(v->out, (double)l->count / t->most, cells, v->style);
-	}
 	fprintf(v->out, "%s\n", l->ended ? "  (ended)" : "");
 }
 
@@ -413,7 +411,7 @@ static void port_heading(const struct view *v, const struct endpoint *e, const s
 	}
 	text_address(address, e);
 	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), address, text_paint(v->style, TEXT_PLAIN));
-	text_wrapped(v->out, words, 4 + text_width(address), 4, v->style);
+	text_wrapped(v->out, words, 4 + text_width(address), 4, TEXT_BREAK_CLAUSES, v->style);
 	fputc('\n', v->out);
 }
 
