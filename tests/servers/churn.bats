@@ -53,6 +53,7 @@ lives() { # PID
     accepted_by "$pid" $count
 }
 
+# bats test_tags=vm
 @test "a listening socket handed over (SCM_RIGHTS): one socket, each process has what it accepted" {
     serve handover
     watch -P "$port"
@@ -173,6 +174,7 @@ contain() {
     host=$(stat -L -c %i /proc/self/ns/net)
 }
 
+# bats test_tags=vm
 @test "a container: its network namespace, the host's pids and its own, beside the same port outside" {
     contain
     watch -P "$port"

@@ -58,12 +58,14 @@ counts_all() {
     document "here.workers | map(.tid) | sort == $tids" "here.workers | all(.pid == $server)"
 }
 
+# bats test_tags=vm
 @test "haproxy, one listener for four threads: no connection is missed, each thread is a row" {
     haproxy_start
     counts_all
     document 'here.sockets | length == 1'
 }
 
+# bats test_tags=vm
 @test "haproxy, a listener for each thread: each socket has what haproxy says it has, and its own thread" {
     haproxy_start shards by-thread
     counts_all

@@ -3,6 +3,7 @@
 # lighttpd: a parent and four worker processes on one shared socket. It has no count over all workers: what the clients counted is compared.
 load servers
 
+# bats test_tags=vm
 @test "lighttpd: what its clients count, and a parent that never accepts is no row" {
     port=$(free_port)
     mkdir "$dir/www"

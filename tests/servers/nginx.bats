@@ -71,6 +71,7 @@ counts_all() {
     agrees_by_worker
 }
 
+# bats test_tags=vm
 @test "nginx, one shared socket: no accept of any worker is missed, first ones of blocked workers included" {
     nginx_start off
     counts_all
@@ -78,12 +79,14 @@ counts_all() {
         'here.workers | all(.process == "nginx" and .ended == false)'
 }
 
+# bats test_tags=vm
 @test "nginx, accept_mutex: workers that take turns in watching the socket lose nothing" {
     nginx_start on
     counts_all
     document "here.workers | map(.pid) - $(pid_list "${workers[@]}") == []"
 }
 
+# bats test_tags=vm
 @test "nginx, reuseport: four sockets, each with its worker" {
     nginx_start off reuseport
     counts_all
@@ -159,6 +162,7 @@ kill_worker_and_reload() {
     within 60 has_workers
 }
 
+# bats test_tags=vm
 @test "nginx, a worker killed and a reload in the middle: all completed requests are there, the dead are marked" {
     nginx_start off
     disturbed kill_worker_and_reload

@@ -23,6 +23,7 @@ own_counts() {
     [ "$connections" -ge "$n" ] && [ "$connections" -le $((n + 16)) ] || { echo "node's connections: $counts"; return 1; }
 }
 
+# bats test_tags=vm
 @test "node, round robin: the primary accepts all and hands them over" {
     node_start rr
     watch -P "$port"
@@ -34,6 +35,7 @@ own_counts() {
         "here.workers | map(.pid) - [$server, $(IFS=,; echo "${workers[*]}")] == []"
 }
 
+# bats test_tags=vm
 @test "node, shared handles: each worker accepted what it says, the primary is no row" {
     node_start none
     watch -P "$port"

@@ -64,6 +64,7 @@ counts_all() {
 
 threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonumber) | sort'); }
 
+# bats test_tags=vm
 @test "unbound, one socket for four threads: each datagram is counted, each thread is a row" {
     unbound_start no
     watch -P "$port" -u
@@ -71,6 +72,7 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
     document 'here.sockets | length == 1' "here.workers | map(.tid) | sort == $(threads)"
 }
 
+# bats test_tags=vm
 @test "unbound, so-reuseport: a socket for each thread" {
     unbound_start yes
     watch -P "$port" -u
