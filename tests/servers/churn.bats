@@ -53,7 +53,6 @@ lives() { # PID
     accepted_by "$pid" $count
 }
 
-# bats test_tags=vm
 @test "a listening socket handed over (SCM_RIGHTS): one socket, each process has what it accepted" {
     serve handover
     watch -P "$port"

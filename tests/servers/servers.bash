@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # For the bats files of this folder: starts real servers and their loads on loopback ports, watches them, and compares what the server, the
 # client and sockfair counted. All files live in the test's own folder; every process is stopped by its pid. SOCKFAIR_TEST_N: connections or
-# queries per load; SOCKFAIR_TEST_BACKEND: force one.
+# queries per load; SOCKFAIR_TEST_BACKEND: force one; SOCKFAIR_TEST_EMULATED: set in virtual machines.
 bats_require_minimum_version 1.5.0
 here=$BATS_TEST_DIRNAME
 sockfair=$here/../../sockfair
@@ -129,14 +129,17 @@ watched() {
     kill -INT "$watcher"
     wait "$watcher" || status=$?
     [ $status = 0 ] || { echo "watch ended with $status"; cat "$dir/watch.log"; return 1; }
+    # On an emulated machine programs are preempted long enough for the kernel to skip some. A result that says so is right, but no proof: once more.
+    [ -z "${SOCKFAIR_TEST_EMULATED:-}" ] || ! grep -q runs_missed "$document" || BATS_TEST_RETRIES=1
 }
 
 # The document has these properties; `here` is the one endpoint of $port, `by_pid` what each process took.
 document() { # JQ-EXPRESSION...
     local what
-    for what; do
-        jq -e --argjson port "$port" "$jq_words $what" "$document" >/dev/null || { echo "not so: $what"; cat "$document"; return 1; }
-    done
+    jq -e --argjson port "$port" "$jq_words true$(printf ' and (%s)' "$@")" "$document" >/dev/null && return
+    for what; do jq -e --argjson port "$port" "$jq_words $what" "$document" >/dev/null || echo "not so: $what"; done
+    cat "$document"
+    return 1
 }
 
 # What EXPRESSION is in the document, on one line.

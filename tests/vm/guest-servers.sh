@@ -3,4 +3,5 @@
 # guest-servers.sh: the tests of tests/servers that are tagged `vm` (each real server in each way of sharing), as root in a virtual
 # machine, with the fentry backend, which the machine's own kernel may refuse. VM_REQUESTS: connections per load; an emulated machine makes some 400
 # to 1,000 a second. Run by VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1.
-SOCKFAIR_TEST_N=${VM_REQUESTS:-400} SOCKFAIR_TEST_BACKEND=fentry exec bats --tap --filter-tags vm tests/servers/*.bats
+export SOCKFAIR_TEST_N=${VM_REQUESTS:-400} SOCKFAIR_TEST_BACKEND=fentry SOCKFAIR_TEST_EMULATED=yes
+exec bats --tap --filter-tags vm tests/servers/*.bats
