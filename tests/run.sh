@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh quick|all: runs the tests and ends with one line "N passed, N failed[, N skipped]". Every suite speaks TAP: unit tests (cmocka),
-# tests/cli (bats) on this kernel, and with `all` tests/vm, other kernels. A suite that ends badly without saying which test
+# tests/cli (bats) on this kernel, and with `all` tests/servers, real servers on this kernel and on one that has fentry, and tests/vm, other
+# kernels. A suite that ends badly without saying which test
 # failed counts as one failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +43,13 @@ if [ "$(id -u)" = 0 ]; then
             SOCKFAIR_TEST_N=20000 suite "cli: ${file##*/}" bats --tap "$file"
         fi
     done
-    [ "$1" != all ] || suite "virtual machines" tests/vm/run.sh
+    if [ "$1" = all ]; then
+        for file in tests/servers/*.bats; do
+            SOCKFAIR_TEST_N=50000 suite "servers: ${file##*/}" bats --tap "$file"
+        done
+        suite "virtual machines" tests/vm/run.sh
+        suite "servers in a virtual machine" env VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1
+    fi
 else
     failed=$((failed + 1))
     echo "not ok - the rest needs root: run make as root"

@@ -7,7 +7,9 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
 check=("${build[@]}" libcmocka-dev bats jq python3-jsonschema curl)
-test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip)
+servers=(nginx haproxy lighttpd unbound)
+test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
+      "${servers[@]}" nodejs wrk apache2-utils dnsperf iproute2 procps)
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
 
@@ -29,9 +31,28 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
 fi
 echo "setup: apt-get install ${missing[*]}"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) policy=
+cleanup() {
+    rm -f "$log"
+    [ -z "$policy" ] || "${as_root[@]}" rm -f "$policy"
+}
+trap cleanup EXIT
+
+# The tests want the servers' programs. As services of this machine those are not to run: not now (Debian asks policy-rc.d before it starts
+# one), and not after the next boot.
+services=()
+for package in "${missing[@]}"; do
+    [[ " ${servers[*]} " != *" $package "* ]] || services+=("$package.service")
+done
+if [ ${#services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+    "${as_root[@]}" chmod 755 $policy
+fi
 install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1
 }
 install || { "${as_root[@]}" apt-get update >"$log" 2>&1 && install; } || { tail -5 "$log" >&2; echo "setup: installing failed" >&2; exit 1; }
+if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl --quiet disable "${services[@]}" >"$log" 2>&1 || { cat "$log" >&2; echo "setup: could not disable ${services[*]}" >&2; }
+fi

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For the bats files of this folder: starts real servers and their loads on loopback ports, watches them, and compares what the server, the
+# client and sockfair counted. All files live in the test's own folder; every process is stopped by its pid. SOCKFAIR_TEST_N: connections or
+# queries per load; SOCKFAIR_TEST_BACKEND: force one; SOCKFAIR_TEST_EMULATED: set in virtual machines.
+bats_require_minimum_version 1.5.0
+here=$BATS_TEST_DIRNAME
+sockfair=$here/../../sockfair
+n=${SOCKFAIR_TEST_N:-5000}
+dir=${BATS_TEST_TMPDIR:-}
+document=$dir/document
+started=()
+
+teardown() { stop_all; }
+
+# --- waiting ---
+
+# Until COMMAND succeeds. Bounded: what takes that long in an emulated machine is broken.
+within() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || { echo "did not happen in time: $*"; return 1; }
+        sleep 0.05
+    done
+}
+
+# (What is asked over and over starts no program where it can: in an emulated machine that takes long.)
+gone() { # PID...
+    local pid stat
+    for pid; do
+        { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
+        [[ ${stat##*) } == Z* ]] || return 1
+    done
+}
+
+# Reads /proc instead of asking sock_diag as `ss` does: that would give the sockets their cookies, which is sockfair's to do.
+listens() { # PROTOCOL PORT [PID]: in the network namespace of PID
+    local net=/proc/${3:-self}/net state=0A
+    [ "$1" = tcp ] || state=07
+    awk -v port="$(printf %04X "$2")" -v state=$state 'substr($2, length($2) - 3) == port && $4 == state { found = 1 } END { exit !found }' \
+        "$net/$1" "$net/${1}6"
+}
+
+# Nothing is under way at PORT: the queues of its sockets are empty and no connection is open.
+at_rest() { # PROTOCOL PORT [PID]
+    local net=/proc/${3:-self}/net
+    awk -v port="$(printf %04X "$2")" 'substr($2, length($2) - 3) == port && ($4 ~ /^(01|03|08)$/ || $4 ~ /^(0A|07)$/ && substr($5, 10) !~ /^0+$/) { busy = 1 }
+        END { exit busy }' "$net/$1" "$net/${1}6"
+}
+
+# Every thread of PID... sleeps in the kernel and waits for events or connections.
+blocked() { # PID...
+    local pid task place
+    for pid; do
+        for task in /proc/"$pid"/task/*; do
+            read -r place <"$task/wchan" || : # the name ends without a newline
+            [[ $place =~ ^(ep_poll|do_epoll_wait|do_poll|poll_schedule|do_sys_poll|inet_csk_(accept|wait)|schedule_timeout|futex_|do_sys_futex) ]] || return 1
+        done
+    done
+}
+
+# --- processes ---
+
+# Runs COMMAND in the background; its pid is in $pid. It ends with the test, even where the test is killed. It gets a session of its own:
+# lighttpd ends its whole process group.
+start() { # LOG COMMAND...
+    local log=$dir/$1
+    shift
+    setpriv --pdeathsig TERM setsid "$@" >"$log" 2>&1 3>&- &
+    pid=$!
+    started+=("$pid")
+}
+
+children() { # PID
+    pgrep -P "$1" || :
+}
+
+# Those of PID... that are still children of PARENT (their numbers may be somebody else's by now), their children, and so on.
+families() { # PARENT PID...
+    ps -eo pid=,ppid= | awk -v root="$1" -v pids="${*:2}" '{ parent[$1] = $2 }
+        END {
+            split(pids, list, " ")
+            for (i in list) if (parent[list[i]] == root) ours[list[i]]
+            do {
+                grown = 0
+                for (pid in parent) if (!(pid in ours) && parent[pid] in ours) { ours[pid]; grown = 1 }
+            } while (grown)
+            for (pid in ours) print pid
+        }'
+}
+
+# Ends what the test started, with its children; says what had to be killed.
+stop_all() {
+    local family stubborn=0 shell=$BASHPID
+    [ ${#started[@]} -gt 0 ] || return 0
+    mapfile -t family < <(families "$shell" "${started[@]}")
+    [ ${#family[@]} -gt 0 ] || return 0
+    kill -TERM "${family[@]}" 2>/dev/null || :
+    kill -CONT "${family[@]}" 2>/dev/null || :
+    within 20 gone "${family[@]}" || stubborn=1
+    [ $stubborn = 0 ] || { ps -o pid,ppid,args -p "$(IFS=,; echo "${family[*]}")"; kill -KILL "${family[@]}" 2>/dev/null || :; }
+    return $stubborn
+}
+
+# A loopback port that nobody uses, outside of the range that the kernel gives to clients.
+free_port() {
+    local port=$((20000 + RANDOM % 1000 * 10)) # RANDOM differs from test to test
+    while listens tcp $port || listens udp $port; do port=$((port + 1)); done
+    echo $port
+}
+
+# --- what is compared ---
+
+# Counts from here on, until `watched`. The server should be idle by now.
+watch() { # OPTION...
+    "$sockfair" watch --json -d 900 -o "$document" ${SOCKFAIR_TEST_BACKEND:+--backend "$SOCKFAIR_TEST_BACKEND"} "$@" \
+        >"$dir/watch.out" 2>"$dir/watch.log" 3>&- &
+    watcher=$!
+    started+=("$watcher")
+    within 60 attached
+    grep -q watching "$dir/watch.log" || { cat "$dir/watch.log"; return 1; }
+}
+
+attached() { grep -q watching "$dir/watch.log" || gone "$watcher"; }
+
+# Ends the window. The document is in $document.
+watched() {
+    local status=0
+    kill -INT "$watcher"
+    wait "$watcher" || status=$?
+    [ $status = 0 ] || { echo "watch ended with $status"; cat "$dir/watch.log"; return 1; }
+    # On an emulated machine programs are preempted long enough for the kernel to skip some. A result that says so is right, but no proof: once more.
+    [ -z "${SOCKFAIR_TEST_EMULATED:-}" ] || ! grep -q runs_missed "$document" || BATS_TEST_RETRIES=1
+}
+
+# The document has these properties; `here` is the one endpoint of $port, `by_pid` what each process took.
+document() { # JQ-EXPRESSION...
+    local what
+    jq -e --argjson port "$port" "$jq_words true$(printf ' and (%s)' "$@")" "$document" >/dev/null && return
+    for what; do jq -e --argjson port "$port" "$jq_words $what" "$document" >/dev/null || echo "not so: $what"; done
+    cat "$document"
+    return 1
+}
+
+# What EXPRESSION is in the document, on one line.
+of_document() { # JQ-EXPRESSION
+    jq -r -c --argjson port "$port" "$jq_words $1" "$document"
+}
+
+jq_words='
+def here: [.endpoints[] | select(.port == $port)] | if length == 1 then .[0] else error("\(length) endpoints of port \($port)") end;
+def took: .accepted // .received;
+def came: (.arrived // .delivered) + (.dropped // 0);
+def total(f): map(f) | add // 0;
+def by_pid: [here.workers | group_by(.pid)[] | {key: (.[0].pid | tostring), value: total(took)}] | from_entries;
+'
+
+# The document loses nothing and has COUNT taken at $port, per socket and per worker; CAME had come. It is in the schema and adds up in itself:
+# with SOCKFAIR_TEST_DOCUMENTS it is kept in that folder, to be checked for that with all others at once.
+adds_up() { # COUNT [CAME]
+    document .window.final '.lost.total == 0' "(here.workers | total(took)) == $1" "(here.sockets | total(took)) == $1" \
+        "(here.sockets | total(came)) == ${2:-$1}"
+    if [ -n "${SOCKFAIR_TEST_DOCUMENTS:-}" ]; then
+        cp "$document" "$SOCKFAIR_TEST_DOCUMENTS/$BATS_SUITE_TEST_NUMBER.$1"
+    else
+        "$here/../check_results.py" --port "$port" "$document" || { cat "$document"; return 1; }
+    fi
+}
+
+same() { # WHAT A B
+    [ "$2" = "$3" ] || { echo "$1: $2, not $3"; return 1; }
+}
+
+# --- loads ---
+
+# COUNT requests, each in a connection of its own. ab counts them itself: none may fail.
+load() { # COUNT [OPTION...]
+    local count=$1
+    shift
+    ab -q -n "$count" -c 16 "$@" "http://127.0.0.1:$port/" >"$dir/ab" 2>&1 || { cat "$dir/ab"; return 1; }
+    same "ab's completed requests" "$(awk '/^Complete requests:/ { print $3 }' "$dir/ab")" "$count"
+    same "ab's failed requests" "$(awk '/^Failed requests:/ { print $3 }' "$dir/ab")" 0
+    within 60 at_rest tcp "$port"
+}
