@@ -6,7 +6,7 @@ n=${SOCKFAIR_TEST_N:-20000}
 
 # Everything that a command could leave behind: our programs in the kernel, workers and clients.
 leftovers() {
-    bpftool prog show | grep -oE 'name ([fkt]+_|name_listener)[a-z0-9_]*' || :
+    bpftool prog show | grep -oE 'name ([fkt]+_|name_listener|list_sockets|list_threads)[a-z0-9_]*' || :
     ps -eo pid=,comm= | grep -E ' (sockfair|worker-)' || :
     ls -d /tmp/sockfair* 2>/dev/null || :
 }
@@ -26,4 +26,73 @@ assert_clean() {
 assert_one_line() { # TEXT
     [ "$(wc -l <<<"$output")" = 1 ] && [[ $output == sockfair*"$1"* ]] || { echo "not one line with '$1': $output"; return 1; }
 }
+
+# One line and that status.
+refused() { # STATUS TEXT ARGUMENT...
+    local want=$1 text=$2
+    shift 2
+    run "$sockfair" "$@"
+    [ "$status" = "$want" ] || { echo "status $status: $output"; return 1; }
+    assert_one_line "$text"
+}
+
+# Until the command succeeds, for 10 s at most. What it writes is shown if it never does.
+eventually() { # COMMAND...
+    local i
+    for i in {1..200}; do
+        "$@" >"$BATS_TEST_TMPDIR/eventually" 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "not within 10 s: $*"
+    cat "$BATS_TEST_TMPDIR/eventually"
+    return 1
+}
+
+# ---- servers and clients: sockets.py ----
+
+started=() # processes to kill in the end
+
+# Runs Python code with sockets.py in the background, until it is ready. Its pid is in $server, what it said beside "ready" in $said.
+serve() { # CODE [COMMAND-BEFORE...]
+    local code=$1 says=$BATS_TEST_TMPDIR/says.${#started[@]}
+    shift
+    : >"$says"
+    PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1 "$@" /usr/bin/python3 -c "from sockets import *
+$code
+ready()
+idle()" >>"$says" 2>&1 3>&- &
+    server=$!
+    started+=($server)
+    eventually grep -q ^ready "$says" || { cat "$says"; return 1; }
+    said=$(sed -n 's/^said //p' "$says")
+}
+
+# A server of ours, until it serves.
+serve_mode() { # MODE OPTION...
+    local says=$BATS_TEST_TMPDIR/says.${#started[@]}
+    : >"$says"
+    "$sockfair" run --serve-only "$@" >/dev/null 2>>"$says" 3>&- &
+    server=$!
+    started+=($server)
+    eventually grep -q 'serving on' "$says" || { cat "$says"; return 1; }
+}
+
+clients() { # CODE [COMMAND-BEFORE...]
+    local code=$1
+    shift
+    PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1 "$@" /usr/bin/python3 -c "from sockets import *
+$code"
+}
+
+end() { # PID [SIGNAL]
+    kill "-${2:-KILL}" "$1" 2>/dev/null || :
+    wait "$1" 2>/dev/null || :
+}
+
+end_started() {
+    local pid
+    for pid in "${started[@]}"; do end "$pid"; done
+    started=()
+}
+
 bats_require_minimum_version 1.5.0

@@ -5,14 +5,6 @@ load common
 
 teardown() { assert_clean; }
 
-refused() { # STATUS TEXT ARGUMENT...
-    local want=$1 text=$2
-    shift 2
-    run "$sockfair" "$@"
-    [ "$status" = "$want" ] || { echo "status $status: $output"; return 1; }
-    assert_one_line "$text"
-}
-
 @test "wrong calls: status 2, one line" {
     refused 2 "no mode 'nosuch'" run nosuch
     refused 2 "name a mode" run

@@ -11,7 +11,7 @@
 
 #include "command.h"
 
-#define NETNS_INODE_MIN 4026531840u /* PROC_DYNAMIC_FIRST of fs/proc/generic.c: no pid is that high */
+#define NETNS_INODE_MIN 0xefffff00u /* no pid is that high; the first namespace has 0xeffffff9 (6.18), others 0xf0000000 and above */
 
 enum { OPT_COMM = 2000 };
 

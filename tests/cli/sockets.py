@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sockets for tests, held and waited on in every way that servers do, and clients that count.
+
+    serve "s = tcp(18100); thread(accepts, s)"     # in a bats file: see common.bash
+
+A script says ready() when its sockets are there; what waits comes to wait a moment later.
+"""
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+
+REPLY = b"ok\n"
+
+
+def ready(*what):
+    """Tells the test to go on."""
+    print("ready", *what, flush=True)
+
+
+def idle():
+    """Lives until it is killed, and waits on no socket."""
+    while True:
+        signal.pause()
+
+
+def named(name):
+    """Names this thread (of a process: its main thread) for the kernel."""
+    ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME
+
+
+def bound(kind, port, address="127.0.0.1", reuseport=False, reuseaddr=False, v6only=None):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    if kind == socket.SOCK_STREAM or reuseaddr:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuseport:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if v6only is not None:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    s.bind((address, port))
+    return s
+
+
+def tcp(port, address="127.0.0.1", backlog=100, **options):
+    s = bound(socket.SOCK_STREAM, port, address, **options)
+    s.listen(backlog)
+    return s
+
+
+def udp(port, address="127.0.0.1", **options):
+    return bound(socket.SOCK_DGRAM, port, address, **options)
+
+
+def answer(connection):
+    connection.recv(1000)
+    connection.sendall(REPLY)
+    connection.close()
+
+
+# What a thread or process may do for a living.
+
+def accepts(s):
+    while True:
+        answer(s.accept()[0])
+
+
+def accepts_once(s):
+    answer(s.accept()[0])
+
+
+def polls(*sockets):
+    p = select.poll()
+    for s in sockets:
+        p.register(s, select.POLLIN)
+    while True:
+        for fd, _ in p.poll():
+            answer(next(s for s in sockets if s.fileno() == fd).accept()[0])
+
+
+def selects(*sockets):
+    while True:
+        for s in select.select(sockets, [], [])[0]:
+            answer(s.accept()[0])
+
+
+def epolls(s, depth=1):
+    """Waits in an epoll; with a depth above 1 in one that watches another, and so on."""
+    outer = select.epoll()
+    outer.register(s, select.EPOLLIN)
+    for _ in range(depth - 1):
+        inner, outer = outer, select.epoll()
+        outer.register(inner, select.EPOLLIN)
+        keep.append(inner)
+    while True:
+        outer.poll()
+        answer(s.accept()[0])
+
+
+def receives(s):
+    while True:
+        data, client = s.recvfrom(2000)
+        s.sendto(data, client)
+
+
+keep = []  # what nobody else refers to would be closed
+
+
+def thread(work, *args, name=None):
+    def run():
+        if name:
+            named(name)
+        work(*args)
+
+    keep.extend(args)
+    t = threading.Thread(target=run, daemon=True)
+    t.start()
+    return t
+
+
+def process(work, *args, name=None):
+    """A child that dies with us. Returns its pid."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+    if name:
+        named(name)
+    work(*args)
+    os._exit(0)
+
+
+# Clients. Each returns only when the server has answered: then it has accepted, too.
+
+def visit(port, count, address="127.0.0.1"):
+    for _ in range(count):
+        with socket.create_connection((address, port), timeout=20) as c:
+            c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            if not c.recv(1000):
+                sys.exit("no answer")
+
+
+def send(port, count, address="127.0.0.1"):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as c:
+        c.settimeout(20)
+        c.connect((address, port))
+        for _ in range(count):
+            c.send(b"x")
+            c.recv(2000)

@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a window has seen, by identity, while the kernel's rows come and go: user/model/ledger.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+
+#include "../../user/model/ledger.h"
+
+#define CPUS 2
+
+/* A TCP listener on 10.0.0.0:port. */
+static struct ledger_socket *listener(struct ledger *l, uint64_t cookie, uint16_t port)
+{
+	struct ledger_socket *s = ledger_socket(l, cookie, NULL);
+
+	assert_non_null(s);
+	s->protocol = PROTOCOL_TCP;
+	s->family = AF_INET;
+	s->address[0] = 10;
+	s->port = port;
+	s->netns = 1;
+	return s;
+}
+
+static struct ledger_worker *worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns)
+{
+	struct ledger_worker *w = ledger_worker(l, cookie, tid, start_ns, NULL);
+
+	assert_non_null(w);
+	w->row.pid = tid;
+	return w;
+}
+
+static void arrive(struct ledger *l, struct ledger_socket *s, uint64_t first_cpu, uint64_t second_cpu, uint64_t dropped, bool last)
+{
+	const uint64_t by_cpu[CPUS] = { first_cpu, second_cpu };
+
+	assert_int_equal(ledger_count_socket(l, s, first_cpu + second_cpu, dropped, by_cpu, last), 0);
+}
+
+static struct snapshot all_of(struct ledger *l)
+{
+	struct snapshot s = {};
+	uint64_t orphaned = 99;
+
+	assert_int_equal(ledger_snapshot(l, &s, true, &orphaned), 0);
+	assert_int_equal(orphaned, 0);
+	return s;
+}
+
+/* All that came and all that was taken, listed or not. */
+struct sums {
+	uint64_t sockets, workers, arrived, dropped, accepted;
+};
+
+static struct sums sums_of(const struct snapshot *s)
+{
+	struct sums sums = {};
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+
+		sums.sockets += e->socket_count + e->omitted.sockets;
+		sums.workers += e->worker_count + e->omitted.workers;
+		sums.arrived += e->omitted.arrived;
+		sums.dropped += e->omitted.dropped;
+		sums.accepted += e->omitted.accepted;
+		for (size_t j = 0; j < e->socket_count; j++) {
+			sums.arrived += e->sockets[j].arrived;
+			sums.dropped += e->sockets[j].dropped;
+		}
+		for (size_t j = 0; j < e->worker_count; j++)
+			sums.accepted += e->workers[j].accepted;
+	}
+	return sums;
+}
+
+static const struct socket_row *socket_of(const struct snapshot *s, uint64_t cookie)
+{
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		for (size_t j = 0; j < s->endpoints[i].socket_count; j++)
+			if (s->endpoints[i].sockets[j].cookie == cookie)
+				return &s->endpoints[i].sockets[j];
+	return NULL;
+}
+
+static const struct worker_row *worker_of(const struct snapshot *s, uint64_t cookie, int32_t tid, uint64_t start_ns)
+{
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		for (size_t j = 0; j < s->endpoints[i].worker_count; j++) {
+			const struct worker_row *w = &s->endpoints[i].workers[j];
+
+			if (w->cookie == cookie && w->tid == tid && w->start_ns == start_ns)
+				return w;
+		}
+	return NULL;
+}
+
+/* ---- identity ---- */
+
+static void a_row_is_made_once(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *s;
+	struct ledger_worker *w;
+	bool made;
+
+	(void)state;
+	assert_null(ledger_find_socket(l, 17));
+	s = ledger_socket(l, 17, &made);
+	assert_true(made);
+	assert_ptr_equal(ledger_socket(l, 17, &made), s);
+	assert_false(made);
+	assert_ptr_equal(ledger_find_socket(l, 17), s);
+	assert_ptr_not_equal(ledger_socket(l, 18, &made), s);
+	assert_true(made);
+
+	w = ledger_worker(l, 17, 700, 5, &made);
+	assert_true(made);
+	assert_int_equal(w->row.number, -1);
+	assert_ptr_equal(ledger_worker(l, 17, 700, 5, &made), w);
+	assert_false(made);
+	assert_ptr_not_equal(ledger_worker(l, 18, 700, 5, &made), w); /* the same thread on another socket */
+	assert_true(made);
+	assert_ptr_not_equal(ledger_worker(l, 17, 701, 5, &made), w);
+	assert_true(made);
+	ledger_free(l);
+}
+
+static void a_thread_id_used_again_is_another_row(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	listener(l, 17, 80);
+	ledger_count_worker(worker(l, 17, 700, 100), 3, false);
+	ledger_count_worker(worker(l, 17, 700, 200), 4, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].worker_count, 2);
+	assert_int_equal(worker_of(&s, 17, 700, 100)->accepted, 3);
+	assert_int_equal(worker_of(&s, 17, 700, 200)->accepted, 4);
+	assert_int_equal(s.endpoints[0].sockets[0].accepted, 7);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* Sockets are one endpoint only if protocol, family, address, port and namespace are the same. */
+static void endpoints_differ(void **state)
+{
+	static const struct {
+		enum protocol protocol;
+		int family;
+		uint8_t address[16];
+		uint16_t port;
+		uint32_t netns;
+	} each[] = {
+		{ PROTOCOL_TCP, AF_INET, { 0 }, 80, 1 },  { PROTOCOL_UDP, AF_INET, { 0 }, 80, 1 },	{ PROTOCOL_TCP, AF_INET6, { 0 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET, { 127 }, 80, 1 }, { PROTOCOL_TCP, AF_INET6, { [15] = 1 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET, { 0 }, 81, 1 },  { PROTOCOL_TCP, AF_INET, { 0 }, 80, 2 },
+	};
+	enum { COUNT = sizeof(each) / sizeof(each[0]) };
+	struct ledger *l = ledger_new(0, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	for (int i = 0; i < 2 * COUNT; i++) { /* two sockets of each, made far apart */
+		struct ledger_socket *row = ledger_socket(l, i + 1, NULL);
+
+		row->protocol = each[i % COUNT].protocol;
+		row->family = each[i % COUNT].family;
+		memcpy(row->address, each[i % COUNT].address, sizeof(row->address));
+		row->port = each[i % COUNT].port;
+		row->netns = each[i % COUNT].netns;
+	}
+	s = all_of(l);
+	assert_int_equal(s.endpoint_count, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		const struct endpoint *e = &s.endpoints[i];
+		size_t of = e->sockets[0].cookie - 1;
+
+		assert_int_equal(e->socket_count, 2);
+		assert_int_equal(e->sockets[1].cookie, e->sockets[0].cookie + COUNT);
+		assert_int_equal(e->protocol, each[of].protocol);
+		assert_int_equal(e->family, each[of].family);
+		assert_memory_equal(e->address, each[of].address, 16);
+		assert_int_equal(e->port, each[of].port);
+		assert_int_equal(e->netns, each[of].netns);
+	}
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* ---- counts ---- */
+
+static void counts_go_on_over_rows_given_back(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct ledger_worker *w = worker(l, 17, 700, 5);
+	struct snapshot s;
+
+	(void)state;
+	arrive(l, socket, 3, 0, 1, false);
+	arrive(l, socket, 4, 1, 1, false); /* the same row, later: it says all that it has counted */
+	ledger_count_worker(w, 2, false);
+	ledger_count_worker(w, 5, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].arrived, 5);
+	assert_int_equal(s.endpoints[0].sockets[0].dropped, 1);
+	assert_int_equal(s.endpoints[0].sockets[0].accepted, 5);
+	snapshot_free(&s);
+
+	arrive(l, socket, 4, 2, 1, true); /* given back; a new one begins at 0 */
+	ledger_count_worker(w, 6, true);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].arrived, 6);
+	assert_int_equal(s.endpoints[0].workers[0].accepted, 6);
+	snapshot_free(&s);
+	arrive(l, socket, 1, 0, 3, false);
+	ledger_count_worker(w, 1, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].arrived, 7);
+	assert_int_equal(s.endpoints[0].sockets[0].dropped, 4);
+	assert_int_equal(s.endpoints[0].sockets[0].accepted, 7);
+	assert_int_equal(s.endpoints[0].workers[0].accepted, 7);
+	assert_int_equal(s.endpoints[0].cpu_count, 2);
+	assert_int_equal(s.endpoints[0].cpus[0].arrived, 5);
+	assert_int_equal(s.endpoints[0].cpus[1].arrived, 2);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void the_kernels_drop_counter_wraps(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct snapshot s;
+
+	(void)state;
+	socket->drops_first = UINT32_MAX - 1;
+	socket->drops_now = 3;
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].drops, 5);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void cpus_are_those_with_arrivals(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	arrive(l, listener(l, 17, 80), 0, 3, 0, false);
+	arrive(l, listener(l, 18, 80), 0, 4, 0, false);
+	arrive(l, listener(l, 19, 81), 5, 0, 0, false);
+	listener(l, 20, 82);
+	s = all_of(l);
+	assert_int_equal(s.endpoint_count, 3);
+	assert_int_equal(s.endpoints[0].cpu_count, 1);
+	assert_int_equal(s.endpoints[0].cpus[0].cpu, 1);
+	assert_int_equal(s.endpoints[0].cpus[0].arrived, 7);
+	assert_int_equal(s.endpoints[1].cpu_count, 1);
+	assert_int_equal(s.endpoints[1].cpus[0].cpu, 0);
+	assert_int_equal(s.endpoints[2].cpu_count, 0);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* Kernel threads of io_uring have no start that is known: what they take is the thread's own. */
+static void start_0_joins_the_threads_own_row(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	listener(l, 17, 80);
+	ledger_count_worker(worker(l, 17, 700, 0), 3, false);
+	ledger_count_worker(worker(l, 17, 700, 5), 4, false);
+	ledger_count_worker(worker(l, 17, 701, 0), 2, false); /* a thread that has no other */
+	ledger_count_worker(worker(l, 17, 702, 9), 1, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].worker_count, 3);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->accepted, 7);
+	assert_int_equal(worker_of(&s, 17, 701, 0)->accepted, 2);
+	assert_int_equal(worker_of(&s, 17, 702, 9)->accepted, 1);
+	assert_int_equal(s.endpoints[0].sockets[0].accepted, 10);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void workers_without_a_socket_are_orphans(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct snapshot s = {};
+	uint64_t orphaned;
+
+	(void)state;
+	listener(l, 17, 80);
+	ledger_count_worker(worker(l, 17, 700, 5), 4, false);
+	ledger_count_worker(worker(l, 18, 700, 5), 3, true);
+	ledger_count_worker(worker(l, 18, 700, 5), 2, false);
+	assert_int_equal(ledger_snapshot(l, &s, true, &orphaned), 0);
+	assert_int_equal(orphaned, 5);
+	assert_int_equal(s.endpoint_count, 1);
+	assert_int_equal(s.endpoints[0].worker_count, 1);
+	snapshot_free(&s);
+	listener(l, 18, 80); /* its socket is found after all */
+	s = all_of(l);
+	assert_int_equal(socket_of(&s, 18)->accepted, 5);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* ---- who is in a snapshot ---- */
+
+static void quiet_endpoints_are_counted_or_listed(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct snapshot s = {};
+	uint64_t orphaned;
+
+	(void)state;
+	listener(l, 17, 80);
+	listener(l, 18, 80); /* two sockets, one endpoint */
+	listener(l, 19, 81);
+	worker(l, 19, 700, 5); /* waits, has taken nothing */
+	arrive(l, listener(l, 20, 82), 1, 0, 0, true);
+	listener(l, 21, 83);
+	ledger_count_worker(worker(l, 21, 700, 5), 1, true); /* where arrivals are not seen */
+	assert_int_equal(ledger_snapshot(l, &s, false, &orphaned), 0);
+	assert_int_equal(s.quiet, 2);
+	assert_int_equal(s.endpoint_count, 2);
+	assert_int_equal(s.endpoints[0].port, 82);
+	assert_int_equal(s.endpoints[1].port, 83);
+	snapshot_free(&s);
+	s = all_of(l);
+	assert_int_equal(s.quiet, 0);
+	assert_int_equal(s.endpoint_count, 4);
+	assert_int_equal(s.endpoints[1].worker_count, 1);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void undecided_sockets_are_in_no_snapshot(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *own = listener(l, 17, 80), *other = listener(l, 18, 80), *alone = listener(l, 19, 81);
+	struct snapshot s = {};
+	uint64_t orphaned;
+
+	(void)state;
+	arrive(l, own, 1, 0, 0, false);
+	arrive(l, other, 0, 7, 0, false);
+	arrive(l, alone, 5, 0, 0, false);
+	ledger_count_worker(worker(l, 18, 700, 5), 7, false);
+	other->undecided = alone->undecided = true;
+	for (int all = 0; all < 2; all++) {
+		assert_int_equal(ledger_snapshot(l, &s, all, &orphaned), 0);
+		assert_int_equal(orphaned, 0); /* not lost either */
+		assert_int_equal(s.quiet, 0);
+		assert_int_equal(s.endpoint_count, 1);
+		assert_int_equal(s.endpoints[0].socket_count, 1);
+		assert_int_equal(s.endpoints[0].worker_count, 0);
+		assert_int_equal(s.endpoints[0].sockets[0].cookie, 17);
+		assert_int_equal(s.endpoints[0].cpu_count, 1);
+		assert_int_equal(s.endpoints[0].cpus[0].arrived, 1);
+		snapshot_free(&s);
+	}
+	other->undecided = alone->undecided = false;
+	s = all_of(l);
+	assert_int_equal(sums_of(&s).arrived, 13);
+	assert_int_equal(sums_of(&s).accepted, 7);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void holders_go_with_their_sockets(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	static const struct holder_row held[] = {
+		{ .cookie = 16, .pid = 9 }, { .cookie = 17, .pid = 700, .fd = 3 }, { .cookie = 17, .pid = 701, .fd = 4 }, { .cookie = 19, .pid = 700 },
+	};
+	struct holder_row *rows = malloc(sizeof(held));
+	const struct holder_row *of;
+	struct snapshot s;
+	size_t count;
+
+	(void)state;
+	memcpy(rows, held, sizeof(held));
+	listener(l, 17, 80);
+	listener(l, 18, 80);
+	listener(l, 19, 81);
+	ledger_hold(l, rows, 4);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].holder_count, 2);
+	of = endpoint_holders(&s.endpoints[0], 17, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(of[0].pid, 700);
+	assert_int_equal(of[1].fd, 4);
+	endpoint_holders(&s.endpoints[0], 18, &count);
+	assert_int_equal(count, 0);
+	assert_int_equal(s.endpoints[1].holder_count, 1);
+	snapshot_free(&s);
+	ledger_hold(l, NULL, 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].holder_count + s.endpoints[1].holder_count, 0);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* ---- ending, reviving, forgetting ---- */
+
+static void ended_rows_stay_with_their_counts(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct ledger_worker *w = worker(l, 17, 700, 5);
+	struct snapshot s;
+
+	(void)state;
+	socket->row.waiting = 1;
+	w->row.waits = true;
+	arrive(l, socket, 4, 0, 0, true);
+	ledger_count_worker(w, 4, true);
+	ledger_end_worker(l, w);
+	ledger_end_socket(l, socket);
+	ledger_end_socket(l, socket); /* once */
+	assert_int_equal(ledger_trim(l), 0);
+	s = all_of(l);
+	assert_true(socket_of(&s, 17)->ended);
+	assert_int_equal(socket_of(&s, 17)->waiting, 0);
+	assert_int_equal(socket_of(&s, 17)->arrived, 4);
+	assert_true(worker_of(&s, 17, 700, 5)->ended);
+	assert_false(worker_of(&s, 17, 700, 5)->waits);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->accepted, 4);
+	assert_int_equal(s.endpoints[0].omitted.sockets + s.endpoints[0].omitted.workers, 0);
+	snapshot_free(&s);
+
+	ledger_revive_socket(l, socket);
+	ledger_revive_worker(l, w);
+	s = all_of(l);
+	assert_false(socket_of(&s, 17)->ended);
+	assert_false(worker_of(&s, 17, 700, 5)->ended);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void forgetting_takes_the_workers_too(void **state)
+{
+	struct ledger *l = ledger_new(2, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	for (uint64_t cookie = 17; cookie < 20; cookie++) {
+		arrive(l, listener(l, cookie, 80), 10, 0, 0, false);
+		for (int tid = 700; tid < 703; tid++)
+			ledger_count_worker(worker(l, cookie, tid, 5), 3, false);
+	}
+	ledger_end_socket(l, ledger_find_socket(l, 18));
+	ledger_end_worker(l, worker(l, 18, 700, 5));
+	ledger_forget_socket(l, 18);
+	ledger_forget_socket(l, 99);
+	assert_null(ledger_find_socket(l, 18));
+	s = all_of(l);
+	assert_int_equal(sums_of(&s).sockets, 2);
+	assert_int_equal(sums_of(&s).workers, 6);
+	assert_int_equal(sums_of(&s).arrived, 20);
+	assert_int_equal(sums_of(&s).accepted, 18);
+	snapshot_free(&s);
+
+	/* What was forgotten does not count as ended: two more may end before any is folded. */
+	ledger_end_worker(l, worker(l, 17, 700, 5));
+	ledger_end_worker(l, worker(l, 17, 701, 5));
+	ledger_end_socket(l, ledger_find_socket(l, 19));
+	assert_int_equal(ledger_trim(l), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].socket_count, 2);
+	assert_int_equal(s.endpoints[0].worker_count, 6);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void clear_forgets_all(void **state)
+{
+	struct ledger *l = ledger_new(1, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	for (uint64_t cookie = 17; cookie < 21; cookie++) {
+		arrive(l, listener(l, cookie, 80), 1, 0, 0, true);
+		ledger_count_worker(worker(l, cookie, 700, 5), 1, true);
+		ledger_end_socket(l, ledger_find_socket(l, cookie));
+	}
+	assert_int_equal(ledger_trim(l), 0);
+	ledger_clear(l);
+	s = all_of(l);
+	assert_int_equal(s.endpoint_count, 0);
+	snapshot_free(&s);
+	listener(l, 17, 80);
+	s = all_of(l);
+	assert_int_equal(sums_of(&s).arrived + sums_of(&s).accepted, 0);
+	assert_int_equal(sums_of(&s).sockets, 1);
+	snapshot_free(&s);
+	ledger_free(l);
+	ledger_free(NULL);
+}
+
+/* ---- folding ---- */
+
+static void ended_workers_are_folded_oldest_first(void **state)
+{
+	enum { MAX = 16, MADE = 40, LIVE = 5 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct snapshot s;
+	size_t ended = 0;
+	int oldest = MADE;
+
+	(void)state;
+	arrive(l, socket, 1000, 0, 0, false);
+	for (int i = 0; i < LIVE; i++)
+		ledger_count_worker(worker(l, 17, 1000 + i, 5), 10, false);
+	/* They end in another order than that of their ids. */
+	for (int i = 0; i < MADE; i++) {
+		struct ledger_worker *w = worker(l, 17, 700 + (i * 7) % MADE, 5);
+
+		ledger_count_worker(w, i + 1, true);
+		ledger_end_worker(l, w);
+		assert_int_equal(ledger_trim(l), 0);
+		s = all_of(l);
+		assert_int_equal(sums_of(&s).workers, LIVE + i + 1);
+		assert_int_equal(sums_of(&s).accepted, LIVE * 10 + (i + 1) * (i + 2) / 2);
+		assert_in_range(s.endpoints[0].worker_count, i < MAX ? LIVE + i + 1 : LIVE + MAX - MAX / 8 - 1, LIVE + MAX);
+		snapshot_free(&s);
+	}
+	s = all_of(l);
+	for (size_t i = 0; i < s.endpoints[0].worker_count; i++) {
+		const struct worker_row *w = &s.endpoints[0].workers[i];
+
+		if (w->ended) {
+			ended++;
+			oldest = (int)w->accepted - 1 < oldest ? (int)w->accepted - 1 : oldest;
+		}
+	}
+	assert_in_range(ended, 1, MAX);
+	assert_int_equal(oldest, MADE - ended); /* those that stayed are the last that ended */
+	assert_int_equal(s.endpoints[0].worker_count - ended, LIVE);
+	assert_int_equal(s.endpoints[0].omitted.workers, MADE - ended);
+	assert_int_equal(s.endpoints[0].omitted.sockets, 0);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* Their workers with them, those that live (they take from other sockets) too. */
+static void ended_sockets_are_folded_with_their_workers(void **state)
+{
+	enum { MAX = 8, MADE = 60 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	arrive(l, listener(l, 1000, 80), 5, 0, 0, false);
+	ledger_count_worker(worker(l, 1000, 700, 5), 5, false);
+	for (int i = 0; i < MADE; i++) {
+		struct ledger_socket *socket = listener(l, 2000 + i, i % 2 ? 80 : 81);
+		const struct endpoint *e;
+
+		arrive(l, socket, 3, 4, 2, true);
+		ledger_count_worker(worker(l, 2000 + i, 700, 5), 4, false); /* lives */
+		ledger_count_worker(worker(l, 2000 + i, 800 + i, 5), 2, true);
+		if (i % 3)
+			ledger_end_worker(l, worker(l, 2000 + i, 800 + i, 5));
+		ledger_end_socket(l, socket);
+		assert_int_equal(ledger_trim(l), 0);
+		s = all_of(l);
+		assert_int_equal(sums_of(&s).sockets, 1 + i + 1);
+		assert_int_equal(sums_of(&s).workers, 1 + 2 * (i + 1));
+		assert_int_equal(sums_of(&s).arrived, 5 + 7 * (i + 1));
+		assert_int_equal(sums_of(&s).dropped, 2 * (i + 1));
+		assert_int_equal(sums_of(&s).accepted, 5 + 6 * (i + 1));
+		assert_int_equal(s.endpoint_count, 1 + (i >= 0));
+		e = &s.endpoints[0];
+		assert_int_equal(socket_of(&s, 1000)->accepted, 5);
+		assert_false(worker_of(&s, 1000, 700, 5)->ended);
+		assert_in_range(e->socket_count + s.endpoints[1].socket_count, 1, 1 + MAX);
+		assert_non_null(socket_of(&s, 2000 + i)); /* the youngest stays */
+		snapshot_free(&s);
+	}
+	ledger_free(l);
+}
+
+/* Nothing is left of a port but what was folded: its counts still are somewhere. */
+static void a_port_that_is_all_folded_stays(void **state)
+{
+	struct ledger *l = ledger_new(1, CPUS);
+	struct snapshot s = {};
+	uint64_t orphaned;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct ledger_socket *socket = listener(l, 17 + i, 80 + i);
+
+		arrive(l, socket, 1, 1, 0, true);
+		ledger_count_worker(worker(l, 17 + i, 700, 5), 2, true);
+		ledger_end_socket(l, socket);
+	}
+	assert_int_equal(ledger_trim(l), 0);
+	for (int all = 0; all < 2; all++) {
+		assert_int_equal(ledger_snapshot(l, &s, all, &orphaned), 0);
+		assert_int_equal(orphaned, 0);
+		assert_int_equal(s.endpoint_count, 3);
+		assert_int_equal(sums_of(&s).arrived, 6);
+		assert_int_equal(sums_of(&s).accepted, 6);
+		assert_true(s.endpoints[0].omitted.sockets + s.endpoints[1].omitted.sockets + s.endpoints[2].omitted.sockets >= 2);
+		snapshot_free(&s);
+	}
+	ledger_free(l);
+}
+
+/* A thread that was taken for ended and is back (a reused row of the kernel) must not be folded as if it had ended long ago. */
+static void revived_rows_are_not_folded(void **state)
+{
+	enum { MAX = 2, MADE = 6 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct ledger_worker *back = worker(l, 17, 700, 5);
+	struct snapshot s;
+
+	(void)state;
+	ledger_count_worker(back, 10, false);
+	ledger_end_worker(l, back);
+	ledger_revive_worker(l, back);
+	arrive(l, socket, 20, 0, 0, false);
+	ledger_end_socket(l, socket);
+	ledger_revive_socket(l, socket);
+	for (int i = 0; i < MADE; i++) {
+		struct ledger_socket *other = listener(l, 100 + i, 80);
+
+		ledger_count_worker(worker(l, 17, 800 + i, 5), 1, true);
+		ledger_end_worker(l, worker(l, 17, 800 + i, 5));
+		arrive(l, other, 1, 0, 0, true);
+		ledger_end_socket(l, other);
+	}
+	assert_int_equal(ledger_trim(l), 0);
+	s = all_of(l);
+	assert_non_null(socket_of(&s, 17));
+	assert_int_equal(socket_of(&s, 17)->arrived, 20);
+	assert_non_null(worker_of(&s, 17, 700, 5));
+	assert_int_equal(worker_of(&s, 17, 700, 5)->accepted, 10);
+	assert_int_equal(sums_of(&s).arrived, 20 + MADE);
+	assert_int_equal(sums_of(&s).accepted, 10 + MADE);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* The first row of all that ended, on a socket that lives, stays apart from the workers of a socket that is folded. */
+static void the_first_to_end_does_not_take_anothers_place(void **state)
+{
+	enum { MAX = 8, MADE = 9 };
+	struct snapshot s;
+
+	(void)state;
+	for (int first_made = 0; first_made < 2; first_made++) {
+		struct ledger *l = ledger_new(MAX, CPUS);
+
+		listener(l, 17, 80);
+		if (first_made)
+			ledger_end_worker(l, worker(l, 17, 700, 5));
+		for (int i = 0; i < MADE; i++)
+			ledger_count_worker(worker(l, 100 + i, 800, 5), 2, true);
+		if (!first_made)
+			ledger_end_worker(l, worker(l, 17, 700, 5));
+		for (int i = 0; i < MADE; i++)
+			ledger_end_socket(l, listener(l, 100 + i, 81));
+		assert_int_equal(ledger_trim(l), 0);
+		s = all_of(l);
+		assert_int_equal(sums_of(&s).accepted, 2 * MADE);
+		assert_int_equal(sums_of(&s).workers, 1 + MADE);
+		assert_non_null(worker_of(&s, 17, 700, 5));
+		snapshot_free(&s);
+		ledger_free(l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_row_is_made_once),
+		cmocka_unit_test(a_thread_id_used_again_is_another_row),
+		cmocka_unit_test(endpoints_differ),
+		cmocka_unit_test(counts_go_on_over_rows_given_back),
+		cmocka_unit_test(the_kernels_drop_counter_wraps),
+		cmocka_unit_test(cpus_are_those_with_arrivals),
+		cmocka_unit_test(start_0_joins_the_threads_own_row),
+		cmocka_unit_test(workers_without_a_socket_are_orphans),
+		cmocka_unit_test(quiet_endpoints_are_counted_or_listed),
+		cmocka_unit_test(undecided_sockets_are_in_no_snapshot),
+		cmocka_unit_test(holders_go_with_their_sockets),
+		cmocka_unit_test(ended_rows_stay_with_their_counts),
+		cmocka_unit_test(forgetting_takes_the_workers_too),
+		cmocka_unit_test(clear_forgets_all),
+		cmocka_unit_test(ended_workers_are_folded_oldest_first),
+		cmocka_unit_test(ended_sockets_are_folded_with_their_workers),
+		cmocka_unit_test(a_port_that_is_all_folded_stays),
+		cmocka_unit_test(revived_rows_are_not_folded),
+		cmocka_unit_test(the_first_to_end_does_not_take_anothers_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
