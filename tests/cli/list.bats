@@ -307,8 +307,8 @@ def holds(n):
 r, w = os.pipe()
 for n in range(20):
     process(holds, n)
-while os.fstat(r) and sum(len(os.read(r, 1)) for _ in range(20)) < 20:
-    pass'
+for n in range(20):
+    os.read(r, 1)'
     "$sockfair" list --json -P 18110,18111 >"$BATS_TEST_TMPDIR/all"
     jq -c '.endpoints |= .[:20]' "$BATS_TEST_TMPDIR/all" >"$lists" # the validator would take minutes for all
     jq -e '(.endpoints | length == 5001) and ([.endpoints[].sockets[]] | length == 10000 and all(.holders | length == 1)) and
