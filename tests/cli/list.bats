@@ -37,12 +37,12 @@ ports_are() { # PORTS OPTION...
     local want=$1
     shift
     list "$@"
-    jq -e --argjson want "[$want]" '[.endpoints[] | .port | select(. >= 18100 and . < 18200)] | sort == $want' "$list" ||
+    jq -e --argjson want "[$want]" '[.endpoints[] | .port | select(. >= 8100 and . < 8200)] | sort == $want' "$list" ||
         { jq -c '[.endpoints[] | [.protocol, .address, .port]]' "$list"; return 1; }
 }
 
 @test "threads that wait in accept(), poll(), select(), epoll and nested epoll" {
-    serve 'sockets = [tcp(18100 + i) for i in range(6)]
+    serve 'sockets = [tcp(8100 + i) for i in range(6)]
 for i in range(3):
     thread(accepts, sockets[0])
     thread(polls, sockets[1])
@@ -50,213 +50,213 @@ for i in range(3):
     thread(epolls, sockets[3])
     thread(epolls, sockets[4], 2)
     thread(epolls, sockets[5], 3)'
-    for port in 18100 18101 18102 18103 18104 18105; do waiters_are $port 3 1; done
+    for port in 8100 8101 8102 8103 8104 8105; do waiters_are $port 3 1; done
     # The main thread holds them too and waits on none.
     endpoint_is "(.sockets[0].holders | length == 1 and .[0].pid == $server and .[0].fds == 1) and
-                 (.workers | all(.tid != $server and .pid == $server))" -P 18100
+                 (.workers | all(.tid != $server and .pid == $server))" -P 8100
 }
 
 @test "one thread that waits on many sockets, and one socket through several descriptors" {
-    serve 'sockets = [tcp(18100, reuseport=True) for i in range(5)]
+    serve 'sockets = [tcp(8100, reuseport=True) for i in range(5)]
 thread(polls, *sockets)
-twice = tcp(18101)
+twice = tcp(8101)
 keep.append(os.dup(twice.fileno()))
 thread(polls, twice, twice.dup())'
-    waiters_are 18100 1 5
-    endpoint_is '.workers | map(.tid) | unique | length == 1' -P 18100
-    waiters_are 18101 1 1
-    endpoint_is '.sockets[0].holders | length == 1 and .[0].fds == 3' -P 18101
+    waiters_are 8100 1 5
+    endpoint_is '.workers | map(.tid) | unique | length == 1' -P 8100
+    waiters_are 8101 1 1
+    endpoint_is '.sockets[0].holders | length == 1 and .[0].fds == 3' -P 8101
 }
 
 @test "the modes of run: threads, processes, io_uring" {
-    serve_mode shared-accept --port 18100 -w 4
-    serve_mode shared-epoll-fd --port 18101 -w 4
-    serve_mode reuseport-epoll --port 18102 -w 4 --processes
-    serve_mode udp-reuseport --port 18103 -w 4
-    waiters_are 18100 4 1
-    waiters_are 18101 4 1
-    waiters_are 18102 1 4
-    waiters_are 18103 1 4
-    endpoint_is '.workers | map(.pid) | unique | length == 4' -P 18102
+    serve_mode shared-accept --port 8100 -w 4
+    serve_mode shared-epoll-fd --port 8101 -w 4
+    serve_mode reuseport-epoll --port 8102 -w 4 --processes
+    serve_mode udp-reuseport --port 8103 -w 4
+    waiters_are 8100 4 1
+    waiters_are 8101 4 1
+    waiters_are 8102 1 4
+    waiters_are 8103 1 4
+    endpoint_is '.workers | map(.pid) | unique | length == 4' -P 8102
 }
 
 @test "io_uring: the rings' threads wait on the socket" {
     [ "$(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0)" = 0 ] || skip "io_uring is disabled"
-    serve_mode io-uring --port 18100 -w 4
-    waiters_are 18100 4 1
+    serve_mode io-uring --port 8100 -w 4
+    waiters_are 8100 4 1
 }
 
 @test "UDP: threads in recvfrom()" {
-    serve 's = udp(18100)
+    serve 's = udp(8100)
 thread(receives, s)
 thread(receives, s)'
-    waiters_are 18100 2 1
-    endpoint_is '.protocol == "udp" and .sockets[0].queue.limit > 1000' -P 18100
+    waiters_are 8100 2 1
+    endpoint_is '.protocol == "udp" and .sockets[0].queue.limit > 1000' -P 8100
 }
 
 @test "a process that holds a socket and never waits on it is no worker" {
-    serve 's = tcp(18100)
+    serve 's = tcp(8100)
 print("said", process(accepts, s, name="test-child"))'
-    waiters_are 18100 1 1
+    waiters_are 8100 1 1
     endpoint_is "(.sockets[0].holders | map(.pid) | sort == ([$server, $said] | sort)) and (.workers | map(.pid) == [$said]) and
-                 .workers[0].process == \"test-child\"" -P 18100
-    run "$sockfair" list -P 18100
+                 .workers[0].process == \"test-child\"" -P 8100
+    run "$sockfair" list -P 8100
     [[ $output == *"python3 $server fd "* && $output == *"test-child $said fd "* ]]
 }
 
 @test "SO_REUSEPORT groups: named by the lowest cookie, apart by address" {
-    serve 'sockets = [tcp(18100, a, reuseport=True) for a in ("127.0.0.1", "127.0.0.2", "127.0.0.1")] + [tcp(18101)]
+    serve 'sockets = [tcp(8100, a, reuseport=True) for a in ("127.0.0.1", "127.0.0.2", "127.0.0.1")] + [tcp(8101)]
 thread(polls, *sockets)'
-    eventually ports_are 18100,18100,18101 -p "$server"
-    list -P 18100
+    eventually ports_are 8100,8100,8101 -p "$server"
+    list -P 8100
     jq -e '[.endpoints[] | (.sockets | map(.group) | unique) == [.sockets | map(.cookie) | min]] == [true, true] and
            (.endpoints | map(.sockets | length) | sort) == [1, 2] and
            ([.endpoints[].sockets[].group] | unique | length) == 2' "$list"
-    endpoint_is '.sockets[0].group == null and (.sockets[0].reuseport | not)' -P 18101
+    endpoint_is '.sockets[0].group == null and (.sockets[0].reuseport | not)' -P 8101
 }
 
 @test "groups that overlap: group-split, on the wildcard and a specific address" {
-    serve 'sockets = [tcp(18100, a, reuseport=True) for a in ("0.0.0.0", "127.0.0.1")]
+    serve 'sockets = [tcp(8100, a, reuseport=True) for a in ("0.0.0.0", "127.0.0.1")]
 thread(polls, *sockets)'
-    eventually ports_are 18100,18100 -p "$server"
-    list -P 18100
+    eventually ports_are 8100,8100 -p "$server"
+    list -P 8100
     jq -e '[.endpoints[].findings[].code] == ["group-split"]' "$list"
 }
 
 @test "a full accept queue: its length and limit, queue-near-limit" {
-    serve 's = tcp(18100, backlog=7)
+    serve 's = tcp(8100, backlog=7)
 for i in range(8):
-    c = socket.create_connection(("127.0.0.1", 18100))
+    c = socket.create_connection(("127.0.0.1", 8100))
     keep.append(c)'
     # The queue holds one more than the backlog.
-    eventually endpoint_is '.sockets[0].queue == { length: 8, limit: 7 }' -P 18100
-    endpoint_is '.findings | map(.code) == ["queue-near-limit"] and (.[0].evidence | .length == 8 and .limit == 7)' -P 18100
-    run "$sockfair" list -P 18100
+    eventually endpoint_is '.sockets[0].queue == { length: 8, limit: 7 }' -P 8100
+    endpoint_is '.findings | map(.code) == ["queue-near-limit"] and (.[0].evidence | .length == 8 and .limit == 7)' -P 8100
+    run "$sockfair" list -P 8100
     [[ $output == *" 8/7 "* && $output == *"! the accept queue of socket"* && $output == *"1 finding"* ]]
 }
 
 @test "a socket of a group that nobody waits on: socket-unwaited; silent once somebody does" {
-    serve 'sockets = [tcp(18100, reuseport=True) for i in range(3)]
+    serve 'sockets = [tcp(8100, reuseport=True) for i in range(3)]
 thread(polls, *sockets[:2])'
-    eventually endpoint_is '.findings | map(.code) == ["socket-unwaited"]' -P 18100
-    endpoint_is '.findings[0].cookie as $c | .sockets | map(select(.cookie == $c)) | length == 1 and .[0].waiting == 0' -P 18100
+    eventually endpoint_is '.findings | map(.code) == ["socket-unwaited"]' -P 8100
+    endpoint_is '.findings[0].cookie as $c | .sockets | map(select(.cookie == $c)) | length == 1 and .[0].waiting == 0' -P 8100
     end "$server"
-    serve 'sockets = [tcp(18100, reuseport=True) for i in range(3)]
+    serve 'sockets = [tcp(8100, reuseport=True) for i in range(3)]
 for s in sockets:
     thread(accepts, s)'
-    waiters_are 18100 1 3
-    endpoint_is '.findings == []' -P 18100
-    run "$sockfair" list -P 18100
+    waiters_are 8100 1 3
+    endpoint_is '.findings == []' -P 8100
+    run "$sockfair" list -P 8100
     [[ $output == *"1 port, 3 sockets, nothing looks wrong"* ]]
 }
 
 @test "UDP with SO_REUSEADDR: udp-last-binder; with SO_REUSEPORT nothing" {
     serve 'for i in range(2):
-    thread(receives, udp(18100, reuseaddr=True))
-    thread(receives, udp(18101, reuseport=True))'
-    waiters_are 18100 1 2
-    endpoint_is '.findings | map(.code) == ["udp-last-binder"]' -P 18100
-    waiters_are 18101 1 2
-    endpoint_is '.findings == []' -P 18101
+    thread(receives, udp(8100, reuseaddr=True))
+    thread(receives, udp(8101, reuseport=True))'
+    waiters_are 8100 1 2
+    endpoint_is '.findings | map(.code) == ["udp-last-binder"]' -P 8100
+    waiters_are 8101 1 2
+    endpoint_is '.findings == []' -P 8101
 }
 
 @test "two users on one UDP port: udp-two-users, with both uids" {
-    serve 'keep.append(udp(18100, reuseaddr=True))'
-    serve 'keep.append(udp(18100, reuseaddr=True))' setpriv --reuid 65534 --clear-groups
+    serve 'keep.append(udp(8100, reuseaddr=True))'
+    serve 'keep.append(udp(8100, reuseaddr=True))' setpriv --reuid 65534 --clear-groups
     endpoint_is '(.sockets | map(.uid) | sort == [0, 65534]) and (.findings | map(.code) | index("udp-two-users") != null) and
                  (.findings[] | select(.code == "udp-two-users") | .evidence | [.uid, .other_uid] | sort == [0, 65534]) and
-                 (.sockets | map(.holders[0].uid) | sort == [0, 65534])' -P 18100
+                 (.sockets | map(.holders[0].uid) | sort == [0, 65534])' -P 8100
 }
 
 @test "other network namespaces: listed from outside, filtered by pid, path and inode" {
     serve 'subprocess = __import__("subprocess")
 subprocess.check_call(["ip", "link", "set", "lo", "up"])
-thread(accepts, tcp(18100))' unshare -n
+thread(accepts, tcp(8100))' unshare -n
     inner=$server
-    serve 'thread(accepts, tcp(18100))'
+    serve 'thread(accepts, tcp(8100))'
     ns=$(stat -Lc %i /proc/$inner/ns/net)
     own=$(stat -Lc %i /proc/self/ns/net)
     [ "$ns" != "$own" ]
-    ports_are 18100,18100 -P 18100
+    ports_are 8100,8100 -P 8100
     jq -e "[.endpoints[].netns] | sort == ([$ns, $own] | sort)" "$list"
-    [ "$("$sockfair" list -P 18100 | grep -c ', netns ')" = 2 ]
+    [ "$("$sockfair" list -P 8100 | grep -c ', netns ')" = 2 ]
     for which in "$inner" "/proc/$inner/ns/net" "$ns"; do
-        eventually endpoint_is ".netns == $ns and .sockets[0].holders[0].pid == $inner and .workers[0].pid == $inner" -P 18100 -N "$which"
+        eventually endpoint_is ".netns == $ns and .sockets[0].holders[0].pid == $inner and .workers[0].pid == $inner" -P 8100 -N "$which"
     done
-    endpoint_is ".netns == $own" -P 18100 -N $$
-    ports_are 18100,18100 -P 18100 -N "$inner,$own"
+    endpoint_is ".netns == $own" -P 8100 -N $$
+    ports_are 8100,8100 -P 8100 -N "$inner,$own"
     refused 1 "network namespace /nonexistent" list -N /nonexistent
     refused 1 "network namespace 4194304" list -N 4194304
 }
 
 @test "filters: what they ask for and nothing else" {
-    serve 'keep.extend([tcp(18100), tcp(18101, "::1"), udp(18102), udp(18103, "::1")])'
+    serve 'keep.extend([tcp(8100), tcp(8101, "::1"), udp(8102), udp(8103, "::1")])'
     first=$server
     serve 'named("test-filter")
-keep.extend([tcp(18104), udp(18105)])'
-    ports_are 18100,18101,18102,18103,18104,18105
-    ports_are 18100,18105 -P 18100,18105,18199
-    ports_are 18104,18105 -p "$server"
-    ports_are 18100,18101,18102,18103,18104,18105 -p "$first,$server"
-    ports_are 18104,18105 --comm test-filter
-    ports_are 18104,18105 --comm nosuch,test-filter
+keep.extend([tcp(8104), udp(8105)])'
+    ports_are 8100,8101,8102,8103,8104,8105
+    ports_are 8100,8105 -P 8100,8105,8199
+    ports_are 8104,8105 -p "$server"
+    ports_are 8100,8101,8102,8103,8104,8105 -p "$first,$server"
+    ports_are 8104,8105 --comm test-filter
+    ports_are 8104,8105 --comm nosuch,test-filter
     ports_are '' --comm test-filte
-    ports_are 18100,18102,18104,18105 -4
-    ports_are 18101,18103 -6
-    ports_are 18100,18101,18104 -t
-    ports_are 18102,18103,18105 -u
-    ports_are 18103 -u -6 -p "$first"
-    ports_are '' -t -P 18105
+    ports_are 8100,8102,8104,8105 -4
+    ports_are 8101,8103 -6
+    ports_are 8100,8101,8104 -t
+    ports_are 8102,8103,8105 -u
+    ports_are 8103 -u -6 -p "$first"
+    ports_are '' -t -P 8105
     cgroup=$(sed -n 's/^0:://p' /proc/$server/cgroup)
     if [ -n "$cgroup" ] && [ "$cgroup" != / ]; then
-        ports_are 18104,18105 -c "$cgroup" -p "$server"
-        ports_are 18104,18105 -c "${cgroup%/*}/" -p "$server"
+        ports_are 8104,8105 -c "$cgroup" -p "$server"
+        ports_are 8104,8105 -c "${cgroup%/*}/" -p "$server"
     fi
 }
 
 @test "clients: a UDP socket whose port the kernel picked is listed only by its port" {
-    serve 'keep.append(udp(18100))
+    serve 'keep.append(udp(8100))
 c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-c.sendto(b"x", ("127.0.0.1", 18100))
+c.sendto(b"x", ("127.0.0.1", 8100))
 keep.append(c)
 print("said", c.getsockname()[1])'
     list -p "$server"
-    jq -e '[.endpoints[].port] == [18100]' "$list"
+    jq -e '[.endpoints[].port] == [8100]' "$list"
     endpoint_is ".port == $said" -P "$said"
 }
 
 @test "addresses as people write them: *, [::], brackets, zones" {
-    serve 'keep.extend([tcp(18100, "::", v6only=False), tcp(18101, "::", v6only=True), tcp(18102, "0.0.0.0"), tcp(18103, "::1"),
-                        tcp(18104, "::ffff:127.0.0.1")])'
+    serve 'keep.extend([tcp(8100, "::", v6only=False), tcp(8101, "::", v6only=True), tcp(8102, "0.0.0.0"), tcp(8103, "::1"),
+                        tcp(8104, "::ffff:127.0.0.1")])'
     run "$sockfair" list -p "$server"
-    grep -qx 'tcp \*:18100' <<<"$output"
-    grep -qx 'tcp \[::\]:18101' <<<"$output"
-    grep -qx 'tcp 0.0.0.0:18102' <<<"$output"
-    grep -qx 'tcp \[::1\]:18103' <<<"$output"
-    grep -qE '^tcp (127.0.0.1|\[::ffff:127.0.0.1\]):18104$' <<<"$output"
-    endpoint_is '.address == "::" and (.sockets[0].v6only | not)' -P 18100
-    endpoint_is '.address == "::" and .sockets[0].v6only' -P 18101
+    grep -qx 'tcp \*:8100' <<<"$output"
+    grep -qx 'tcp \[::\]:8101' <<<"$output"
+    grep -qx 'tcp 0.0.0.0:8102' <<<"$output"
+    grep -qx 'tcp \[::1\]:8103' <<<"$output"
+    grep -qE '^tcp (127.0.0.1|\[::ffff:127.0.0.1\]):8104$' <<<"$output"
+    endpoint_is '.address == "::" and (.sockets[0].v6only | not)' -P 8100
+    endpoint_is '.address == "::" and .sockets[0].v6only' -P 8101
 }
 
 @test "nothing found: says so, status 0; as JSON an empty list" {
-    run "$sockfair" list -P 18199
+    run "$sockfair" list -P 8199
     [ "$status" = 0 ]
     [ "$output" = "nothing listens on what the filter asks for" ]
-    list -P 18199
+    list -P 8199
     jq -e '.endpoints == [] and .lost.total == 0' "$list"
 }
 
 @test "the whole machine, as JSON in the schema; what ss knows is there" {
-    serve 'keep.extend([tcp(18100), udp(18101)])'
+    serve 'keep.extend([tcp(8100), udp(8101)])'
     list
-    for port in 18100 18101; do
+    for port in 8100 8101; do
         inode=$(ss -Hlntue "sport = :$port" | grep -oE 'ino:[0-9]+' | cut -d: -f2)
         jq -e "[.endpoints[] | select(.port == $port) | .sockets[].inode] == [$inode]" "$list"
     done
 }
 
 @test "-o FILE, a full disk, stdout that is closed" {
-    "$sockfair" list -P 18199 -o "$BATS_TEST_TMPDIR/out"
+    "$sockfair" list -P 8199 -o "$BATS_TEST_TMPDIR/out"
     grep -q 'nothing listens' "$BATS_TEST_TMPDIR/out"
     refused 1 "cannot write /nonexistent/x" list -o /nonexistent/x
     refused 1 "cannot write /dev/full: No space left on device" list -o /dev/full
@@ -300,17 +300,17 @@ print("said", c.getsockname()[1])'
     serve 'import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
 def holds(n):
-    keep.extend(tcp(18110, "127.1.%d.%d" % (n, i), reuseport=True) for i in range(250))
-    keep.extend(tcp(18111, reuseport=True) for i in range(250))
+    keep.extend(tcp(8110, "127.1.%d.%d" % (n, i), reuseport=True) for i in range(250))
+    keep.extend(tcp(8111, reuseport=True) for i in range(250))
     os.write(w, b"x")
     idle()
 r, w = os.pipe()
 for n in range(20):
     process(holds, n)
-while os.fstat(r) and sum(len(os.read(r, 1)) for _ in range(20)) < 20:
-    pass'
-    "$sockfair" list --json -P 18110,18111 >"$BATS_TEST_TMPDIR/all"
+for n in range(20):
+    os.read(r, 1)'
+    "$sockfair" list --json -P 8110,8111 >"$BATS_TEST_TMPDIR/all"
     jq -c '.endpoints |= .[:20]' "$BATS_TEST_TMPDIR/all" >"$lists" # the validator would take minutes for all
     jq -e '(.endpoints | length == 5001) and ([.endpoints[].sockets[]] | length == 10000 and all(.holders | length == 1)) and
-           ([.endpoints[] | select(.port == 18111) | .sockets[].group] | unique | length == 1)' "$BATS_TEST_TMPDIR/all"
+           ([.endpoints[] | select(.port == 8111) | .sockets[].group] | unique | length == 1)' "$BATS_TEST_TMPDIR/all"
 }

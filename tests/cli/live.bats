@@ -63,12 +63,12 @@ left_clean() { # STATUS
 }
 
 @test "80x24 and 200x50: the port, its workers, what the keys do" {
-    serve_mode reuseport --port 18120 -w 3
+    serve_mode reuseport --port 8120 -w 3
     for size in "80 24" "200 50"; do
-        view $size -P 18120 0.2
-        see '127.0.0.1:18120'
+        view $size -P 8120 0.2
+        see '127.0.0.1:8120'
         see 'q quit.*h help'
-        clients 'visit(18120, 30)'
+        clients 'visit(8120, 30)'
         key 3
         for worker in worker-0 worker-1 worker-2; do see "$worker"; done
         [ "$(shown | grep -c worker-0)" = 1 ]
@@ -83,22 +83,22 @@ left_clean() { # STATUS
 }
 
 @test "keys: tabs, sort, freeze, help, reset; unknown ones do nothing" {
-    serve_mode reuseport --port 18120 -w 3
-    view 100 30 -P 18120 0.2
-    inode=$(ss -Hltne 'sport = :18120' | grep -oE 'ino:[0-9]+' | cut -d: -f2 | head -1)
+    serve_mode reuseport --port 8120 -w 3
+    view 100 30 -P 8120 0.2
+    inode=$(ss -Hltne 'sport = :8120' | grep -oE 'ino:[0-9]+' | cut -d: -f2 | head -1)
     key 2; see "$inode"
     key 3; see worker-1
     key 4; see "sockfair +$server|$server +sockfair"; see_no worker-1
-    key 1; see '127.0.0.1:18120'
+    key 1; see '127.0.0.1:8120'
     key 3; key s; see worker-1; key s; see worker-1; key x; see worker-1
     key h; see 'keep this picture'; see 'anew'
     key h; see_no 'keep this picture'
     key 1
     # Frozen, it shows what was; then what has come meanwhile.
-    clients 'visit(18120, 40)'
+    clients 'visit(8120, 40)'
     see '(^|[^0-9])40([^0-9]|$)'
     key f; see '[Ff]rozen|FROZEN'
-    clients 'visit(18120, 1960)'
+    clients 'visit(8120, 1960)'
     shows_not '2,000'; see '(^|[^0-9])40([^0-9]|$)'
     key f; see '2,000'
     key q
@@ -107,15 +107,15 @@ left_clean() { # STATUS
 }
 
 @test "resized to 20x5 and back: goes on" {
-    serve_mode shared-accept --port 18120 -w 2
-    view 80 24 -P 18120 0.2
-    see '127.0.0.1:18120'
+    serve_mode shared-accept --port 8120 -w 2
+    view 80 24 -P 8120 0.2
+    see '127.0.0.1:8120'
     for size in "20 5" "3 2" "80 24" "200 50"; do
         t resize-window -x ${size% *} -y ${size#* }
         eventually [ "$(t display -p '#{window_width} #{window_height}')" = "$size" ]
         kill -0 "$(cat "$term_out/pid")"
     done
-    see '127.0.0.1:18120'
+    see '127.0.0.1:8120'
     see 'q quit'
     key q
     left_clean 0
@@ -123,10 +123,10 @@ left_clean() { # STATUS
 
 # bats test_tags=slow
 @test "SIGTERM, SIGINT, SIGHUP, Ctrl-C: the terminal is left clean, with the result" {
-    serve_mode shared-accept --port 18120 -w 2
+    serve_mode shared-accept --port 8120 -w 2
     for signal in TERM INT HUP C-c; do
-        view 80 24 -P 18120 0.2
-        see '127.0.0.1:18120'
+        view 80 24 -P 8120 0.2
+        see '127.0.0.1:8120'
         case $signal in C-c) key C-c ;; *) kill -$signal "$(cat "$term_out/pid")" ;; esac
         left_clean 0
         t kill-server
@@ -137,25 +137,25 @@ left_clean() { # STATUS
 
 # bats test_tags=slow
 @test "Ctrl-Z gives the terminal back, fg takes it again" {
-    serve_mode shared-accept --port 18120 -w 2
+    serve_mode shared-accept --port 8120 -w 2
     t -f /dev/null new-session -d -x 100 -y 30 "env LC_ALL=C.UTF-8 PS1='prompt> ' bash --norc -i" 3>&-
     see 'prompt>'
-    key "'$sockfair' watch -P 18120 0.2" Enter
+    key "'$sockfair' watch -P 8120 0.2" Enter
     eventually alternate_is 1
-    see '127.0.0.1:18120'
+    see '127.0.0.1:8120'
     key C-z
     eventually alternate_is 0
     see 'Stopped'
     key fg Enter
     eventually alternate_is 1
-    see '127.0.0.1:18120'
+    see '127.0.0.1:8120'
     key q
     eventually alternate_is 0
     see 'the whole window of'
 }
 
 @test "the terminal goes away: the program ends" {
-    view 80 24 -P 18199 0.2
+    view 80 24 -P 8199 0.2
     see 'waiting'
     pid=$(cat "$term_out/pid")
     t kill-server
@@ -164,7 +164,7 @@ left_clean() { # STATUS
 ended() { ! kill -0 "$1" 2>/dev/null; }
 
 @test "a terminal of no known type: says so, and prints tables" {
-    t -f /dev/null new-session -d -x 100 -y 30 "env TERM=nosuchterm '$sockfair' watch -P 18199 0.2 2; exec sleep 1000" 3>&-
+    t -f /dev/null new-session -d -x 100 -y 30 "env TERM=nosuchterm '$sockfair' watch -P 8199 0.2 2; exec sleep 1000" 3>&-
     see "no full-screen view: the terminal type 'nosuchterm' is not known"
     see 'the whole window of'
     alternate_is 0

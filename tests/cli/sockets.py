@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sockets for tests, held and waited on in every way that servers do, and clients that count.
 
-    serve "s = tcp(18100); thread(accepts, s)"     # in a bats file: see common.bash
+    serve "s = tcp(8100); thread(accepts, s)"     # in a bats file: see common.bash
 
 A script says ready() when its sockets are there; what waits comes to wait a moment later.
 """
