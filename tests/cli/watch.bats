@@ -251,7 +251,7 @@ each_interval() {
     SOCKFAIR_ROWS=4 watch_begin -P 8100 -i 0.2
     clients 'visit(8100, 100)'
     watch_end
-    grep -q 'at least: .* of these not counted: events of sockets beyond the limit of rows' "$out"
+    grep -q 'at least: .* of these not counted: events of sockets beyond the limit of 4 rows' "$out"
 }
 
 @test "another network namespace: counted from outside, and -N counts it only" {

@@ -268,9 +268,10 @@ static int watch_loop(struct watch *w)
 	const double interval = o->interval > 0 ? o->interval : w->live || (!o->duration && !o->json) ? 1 : 0;
 	const double end = o->duration > 0 ? w->started + o->duration : 0;
 	double next = w->started;
+	bool last = false;
 	int err = 0;
 
-	for (uint64_t n = 1; !err; n++) {
+	for (uint64_t n = 1; !err && !last; n++) {
 		enum live_event event;
 
 		do
@@ -280,12 +281,11 @@ static int watch_loop(struct watch *w)
 			next = end;
 		while ((event = wait_until(w, next, &err)) == LIVE_RESET && !err)
 			err = reset(w);
-		if (event == LIVE_QUIT || err)
-			break;
-		if (interval)
+		last = event == LIVE_QUIT || (end && next >= end) || n == o->count;
+		if (last) /* so that the intervals add up to the whole */
+			observer_stop(w->observer);
+		if (interval && !err)
 			err = interval_end(w);
-		if ((end && next >= end) || n == o->count)
-			break;
 	}
 	return err;
 }

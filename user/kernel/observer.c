@@ -411,9 +411,15 @@ static void socket_free(struct observer *o, __u32 i)
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
 }
 
-void observer_reset(struct observer *o)
+void observer_stop(struct observer *o)
 {
 	__atomic_store_n(&o->bpf->bss->count_on, 0, __ATOMIC_SEQ_CST);
+	grace_period();
+}
+
+void observer_reset(struct observer *o)
+{
+	observer_stop(o);
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
 		if (o->workers[i].used)
 			worker_unlink(o, i);
@@ -707,6 +713,8 @@ int observer_scan(struct observer *o)
 	}
 	if (!err && o->by_process)
 		undecided_decide(o);
+	if (!err) /* after that: a row that still counts in the kernel must not be folded */
+		err = ledger_trim(o->ledger);
 	free(e.workers);
 	free(e.sockets);
 	return err;

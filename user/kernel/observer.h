@@ -42,6 +42,9 @@ void observer_watch_port(struct observer *o, uint16_t port);
 /* Returns 0 or negative errno: the first scan failed. */
 int observer_start(struct observer *o);
 
+/* The window ends: what comes later is not counted. */
+void observer_stop(struct observer *o);
+
 /* Has anything been counted since it was asked last? */
 bool observer_active(struct observer *o);
 

@@ -135,6 +135,7 @@ struct ledger *ledger_new(size_t ended_max, unsigned cpus)
 	l->workers.compare = compare_workers;
 	l->folded.compare = compare_folded;
 	l->ended_max = ended_max;
+	l->ends = 1; /* before all others: see fold_sockets() */
 	l->cpus = cpus;
 	return l;
 }
@@ -262,12 +263,14 @@ void ledger_revive_socket(struct ledger *l, struct ledger_socket *s)
 {
 	l->sockets.ended -= s->row.ended;
 	s->row.ended = false;
+	s->ended_at = 0;
 }
 
 void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 {
 	l->workers.ended -= w->row.ended;
 	w->row.ended = false;
+	w->ended_at = 0;
 }
 
 void ledger_forget_socket(struct ledger *l, uint64_t cookie)
