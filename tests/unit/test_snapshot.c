@@ -501,9 +501,47 @@ static void holders_of_a_socket(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* An accept mutex: nginx 12 never gets its turn, so it is never seen waiting. */
+static void idle_siblings_are_workers(void **state)
+{
+	struct holder_row holders[] = {
+		{ .cookie = 5, .pid = 10, .parent = 1, .process = "nginx" }, /* the master */
+		{ .cookie = 5, .pid = 11, .parent = 10, .process = "nginx" },
+		{ .cookie = 5, .pid = 12, .parent = 10, .process = "nginx", .pid_inside = 3, .start_ns = 77, .cgroup = "/n" },
+		{ .cookie = 5, .pid = 13, .parent = 10, .process = "helper" }, /* another program of the master's */
+		{ .cookie = 5, .pid = 14, .parent = 9, .process = "nginx" }, /* another server's */
+		{ .cookie = 6, .pid = 12, .parent = 10, .process = "nginx" }, /* one row, though it holds two sockets */
+	};
+	struct endpoint e = { .holders = holders, .holder_count = 6, .worker_count = 1 };
+
+	(void)state;
+	e.workers = calloc(1, sizeof(*e.workers));
+	e.workers[0] = (struct worker_row){ .number = -1, .pid = 11, .tid = 11, .parent = 10, .process = "nginx", .cookie = 5, .can_accept = true };
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.worker_count, 2);
+	assert_int_equal(e.workers[1].tid, 12);
+	assert_int_equal(e.workers[1].cookie, 5);
+	assert_int_equal(e.workers[1].pid_inside, 3);
+	assert_int_equal(e.workers[1].start_ns, 77);
+	assert_string_equal(e.workers[1].cgroup, "/n");
+	assert_true(e.workers[1].can_accept && !e.workers[1].waits && !e.workers[1].accepted);
+	/* A thread that accepts beside others of its process says nothing of other processes. */
+	e.worker_count = 1;
+	e.workers[0].tid = 15;
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.worker_count, 1);
+	/* Nor does one that ended. */
+	e.workers[0].tid = 11;
+	e.workers[0].ended = true;
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.worker_count, 1);
+	free(e.workers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(idle_siblings_are_workers),
 		cmocka_unit_test(copy_is_deep),
 		cmocka_unit_test(copy_of_nothing),
 		cmocka_unit_test(free_takes_everything),
