@@ -378,7 +378,7 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 		return NULL;
 	index = state->worker;
 	row = bpf_map_lookup_elem(&workers, &index);
-	return row && row->generation == state->generation ? row : NULL;
+	return row && row->generation == state->generation && row->cookie == cookie ? row : NULL;
 }
 
 

@@ -327,7 +327,8 @@ int list_threads(struct bpf_iter__task *ctx)
 		return 0;
 	record.pid = task->tgid;
 	in_scan = bpf_map_lookup_elem(&processes, &record.pid);
-	if (!in_scan || *in_scan != scan)
+	/* Threads of io_uring wait for their owner: count.bpf.h credits that too. */
+	if (!in_scan || *in_scan != scan || (task->flags & PF_IO_WORKER))
 		return 0;
 	leader = task->group_leader;
 	record.task = (__u64)task;

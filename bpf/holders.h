@@ -11,8 +11,8 @@
 #endif
 
 /* Waiters listed of one wait queue: the records of one file must fit into the iterator's buffer of 32 KiB. */
-#define HOLDERS_WAITERS_MAX 1024
-#define HOLDERS_WAITERS_OLD 64 /* before 5.17 the verifier walks the loop */
+#define HOLDERS_WAITERS_MAX 1000 /* an epoll has two queues */
+#define HOLDERS_WAITERS_OLD 256 /* before 5.17 the verifier walks the loop */
 #define HOLDERS_PROCESSES_MAX 16384
 
 enum holders_kind {

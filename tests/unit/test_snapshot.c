@@ -507,12 +507,13 @@ static void idle_siblings_are_workers(void **state)
 	struct holder_row holders[] = {
 		{ .cookie = 5, .pid = 10, .parent = 1, .process = "nginx" }, /* the master */
 		{ .cookie = 5, .pid = 11, .parent = 10, .process = "nginx" },
-		{ .cookie = 5, .pid = 12, .parent = 10, .process = "nginx", .pid_inside = 3, .start_ns = 77, .cgroup = "/n" },
-		{ .cookie = 5, .pid = 13, .parent = 10, .process = "helper" }, /* another program of the master's */
-		{ .cookie = 5, .pid = 14, .parent = 9, .process = "nginx" }, /* another server's */
-		{ .cookie = 6, .pid = 12, .parent = 10, .process = "nginx" }, /* one row, though it holds two sockets */
+		{ .cookie = 5, .pid = 12, .parent = 10, .process = "nginx", .polls = true, .pid_inside = 3, .start_ns = 77, .cgroup = "/n" },
+		{ .cookie = 5, .pid = 13, .parent = 10, .process = "helper", .polls = true }, /* another program of the master's */
+		{ .cookie = 5, .pid = 14, .parent = 9, .process = "nginx", .polls = true }, /* another server's */
+		{ .cookie = 6, .pid = 12, .parent = 10, .process = "nginx", .polls = true }, /* one row, though it holds two sockets */
+		{ .cookie = 6, .pid = 15, .parent = 10, .process = "nginx" }, /* a helper that was forked: it never waits for events */
 	};
-	struct endpoint e = { .holders = holders, .holder_count = 6, .worker_count = 1 };
+	struct endpoint e = { .holders = holders, .holder_count = 7, .worker_count = 1 };
 
 	(void)state;
 	e.workers = calloc(1, sizeof(*e.workers));

@@ -50,6 +50,7 @@ static int fill(const struct selection *selection, struct snapshot *s, char *why
 		err = inventory_snapshot(inventory, ledger, why, size);
 	if (!err)
 		err = ledger_snapshot(ledger, s, true, &orphaned);
+	s->unlisted = err ? 0 : inventory_unlisted(inventory);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);
 	if (!err)

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "sockdiag.h"
 
+#define WAITING_MAX 24576 /* rows beyond which threads that only wait get none: sockets times threads may be very many */
 #define EPOLL_DEPTH 5 /* EP_MAX_NESTS of fs/eventpoll.c */
 
 /* A socket of the last scan. */
@@ -60,6 +61,7 @@ struct inventory {
 	struct bpf_link *sockets_link, *threads_link;
 	struct selection selection;
 	uint32_t scan;
+	uint64_t unlisted;   /* threads on sockets that found no row in the last fill */
 	/* the last scan */
 	struct list found;   /* struct found, by node */
 	struct list epolls;  /* uint64_t, ascending */
@@ -231,6 +233,11 @@ out:
 	}
 	*out = v;
 	return 0;
+}
+
+uint64_t inventory_unlisted(const struct inventory *v)
+{
+	return v->unlisted;
 }
 
 uint64_t inventory_memory(const struct inventory *v)
@@ -445,7 +452,7 @@ static void select_sockets(struct inventory *v)
 	}
 }
 
-int inventory_scan(struct inventory *v)
+static int scan_once(struct inventory *v)
 {
 	int err;
 
@@ -469,6 +476,29 @@ int inventory_scan(struct inventory *v)
 	return 0;
 }
 
+/* Kernels before 5.12 name a socket only when sock_diag lists it. */
+static bool some_unnamed(const struct inventory *v)
+{
+	const struct found *rows = v->found.rows;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (!rows[i].r.cookie)
+			return true;
+	return false;
+}
+
+int inventory_scan(struct inventory *v)
+{
+	struct sockdiag_row *rows;
+	int err = scan_once(v);
+
+	if (err || !some_unnamed(v))
+		return err;
+	if (sockdiag_dump_namespaces(&rows, 0, NULL) >= 0)
+		free(rows);
+	return scan_once(v);
+}
+
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies)
 {
 	const struct found *rows = v->found.rows;
@@ -483,15 +513,18 @@ int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies
 	return count;
 }
 
-bool inventory_wants(const struct inventory *v, int32_t pid, const char *name)
+enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, const char *name)
 {
 	const struct thread *t = thread_by_tid(v, pid);
 	char cgroup[256];
 
 	if (t)
-		return selection_process(&v->selection, pid, t->r.process, t->cgroup);
+		return selection_process(&v->selection, pid, t->r.process, t->cgroup) ? INVENTORY_ASKED : INVENTORY_NOT_ASKED;
 	process_cgroup(pid, cgroup, sizeof(cgroup));
-	return selection_process(&v->selection, pid, name, cgroup);
+	if (selection_process(&v->selection, pid, name, cgroup))
+		return INVENTORY_ASKED;
+	/* Of one that is gone only the pid is certain: a thread may have had another name than its process. */
+	return !*cgroup && (v->selection.comm_count || v->selection.cgroup_count) ? INVENTORY_UNKNOWN : INVENTORY_NOT_ASKED;
 }
 
 size_t inventory_count(const struct inventory *v, uint16_t port)
@@ -529,19 +562,26 @@ static void worker_describe(struct ledger_worker *w, const struct thread *t, uin
 
 static int waiter_add(const struct waiters *to, struct thread *t)
 {
-	struct ledger_worker *w;
+	struct ledger_worker *const *rows, *w;
 
 	if (t->mark == to->index) /* through several descriptors or epolls */
 		return 0;
 	t->mark = to->index;
-	w = ledger_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns, NULL);
+	to->socket->row.waiting++;
+	w = ledger_find_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns);
+	if (!w && ledger_workers(to->l, &rows) >= WAITING_MAX) {
+		to->v->unlisted++;
+		return 0;
+	}
+	if (!w)
+		w = ledger_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns, NULL);
 	if (!w)
 		return -ENOMEM;
+	ledger_revive_worker(to->l, w);
 	worker_describe(w, t, to->started_ns);
 	w->row.can_accept = true;
 	w->row.waits = true;
 	w->scan = to->v->scan;
-	to->socket->row.waiting++;
 	return 0;
 }
 
@@ -685,6 +725,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 		s->row.appeared = true;
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
+	ledger_revive_socket(l, s);
 	socket_describe(v, s, f);
 	s->undecided = false;
 	s->row.waiting = 0;
@@ -699,15 +740,36 @@ static int by_cookie(const void *a, const void *b)
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
 }
 
+/* The processes that have an epoll of their own, ascending. One that a fork left in two processes is nobody's own. */
+static int epoll_owners(const struct inventory *v, struct list *owners)
+{
+	const struct holder *rows = v->holders.rows;
+
+	for (size_t i = 0, next; i < v->holders.count; i = next) {
+		for (next = i + 1; next < v->holders.count && rows[next].node == rows[i].node; next++)
+			;
+		if (rows[i].pid != rows[next - 1].pid ||
+		    list_first(&v->epolls, sizeof(uint64_t), &rows[i].node, by_value) == v->epolls.count)
+			continue;
+		if (!list_add(owners, &rows[i].pid, sizeof(rows[i].pid)))
+			return -ENOMEM;
+	}
+	list_sort(owners, sizeof(uint32_t), by_pid);
+	return 0;
+}
+
 /* Who holds what, added up by process. */
 static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	const struct holder *rows = v->holders.rows;
 	const struct found *found = v->found.rows;
-	struct list out = {};
+	struct list out = {}, owners = {};
 	size_t at = 0;
+	int err = epoll_owners(v, &owners);
 
 	ledger_hold(l, NULL, 0);
+	if (err)
+		goto out;
 	for (size_t i = 0; i < v->holders.count; i++) {
 		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
 		const struct thread *t;
@@ -728,39 +790,82 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.pid_inside = t->r.pid_inside;
 			row.parent = t->r.parent;
 			row.start_ns = t->r.start_ns;
+			row.polls = list_first(&owners, sizeof(uint32_t), &row.pid, by_pid) < owners.count;
 			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
 			snprintf(row.cgroup, sizeof(row.cgroup), "%s", t->cgroup);
 		}
 		if (!list_add(&out, &row, sizeof(row))) {
-			free(out.rows);
-			return -ENOMEM;
+			err = -ENOMEM;
+			goto out;
 		}
 	}
 	list_sort(&out, sizeof(struct holder_row), by_cookie);
 	ledger_hold(l, out.rows, out.count);
-	return 0;
+	out.rows = NULL;
+out:
+	free(owners.rows);
+	free(out.rows);
+	return err;
 }
 
-/* Threads that did not wait at this sample: alive still? Those of a process that holds no socket any more are not in the scan. */
-static void workers_update(const struct inventory *v, struct ledger *l, uint64_t started_ns)
+static bool holds(const struct inventory *v, const struct found *f, uint32_t pid)
+{
+	const struct holder key = { .node = f->r.node }, *rows = v->holders.rows;
+
+	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == key.node; i++)
+		if (rows[i].pid == pid)
+			return true;
+	return false;
+}
+
+static int found_by_cookie(const void *a, const void *b)
+{
+	const struct found *x = *(const struct found *const *)a, *y = *(const struct found *const *)b;
+
+	return COMPARE(x->r.cookie, y->r.cookie);
+}
+
+/*
+ * Threads that did not wait at this sample: alive still, and does their process still hold the socket? (After a reload nginx's old workers live
+ * on for their connections, but accept no more.) Those of a process that holds no socket any more are not in the scan.
+ */
+static int workers_update(const struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	struct ledger_worker *const *rows;
 	size_t count = ledger_workers(l, &rows);
+	struct list found = {};
 
+	for (size_t i = 0; i < v->found.count; i++) {
+		const struct found *f = (const struct found *)v->found.rows + i;
+
+		if (!list_add(&found, &f, sizeof(f))) {
+			free(found.rows);
+			return -ENOMEM;
+		}
+	}
+	list_sort(&found, sizeof(struct found *), found_by_cookie);
 	for (size_t i = 0; i < count; i++) {
 		struct ledger_worker *w = rows[i];
-		const struct thread *t = w->row.ended || w->scan == v->scan ? NULL : thread_by_tid(v, w->row.tid);
+		const struct found key = { .r.cookie = w->row.cookie }, *pointer = &key;
+		const struct thread *t;
+		size_t at;
 
 		if (w->row.ended || w->scan == v->scan)
 			continue;
 		w->row.waits = false;
-		if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
+		t = thread_by_tid(v, w->row.tid);
+		at = list_first(&found, sizeof(pointer), &pointer, found_by_cookie);
+		if (at < found.count && !holds(v, ((struct found **)found.rows)[at], w->row.pid))
+			ledger_end_worker(l, w);
+		else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
 			worker_describe(w, t, started_ns);
 		else if (t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
 			ledger_end_worker(l, w);
 	}
+	free(found.rows);
+	return 0;
 }
 
 /* Sockets that no process holds: on their way from one to another, of the kernel's own, or closed. sock_diag lists the former. */
@@ -769,6 +874,7 @@ static int sockets_update(const struct inventory *v, struct ledger *l)
 	struct ledger_socket *const *rows;
 	struct sockdiag_row *live = NULL;
 	size_t count = ledger_sockets(l, &rows);
+	bool complete = false;
 	int live_count = -1;
 
 	for (size_t i = 0; i < count; i++) {
@@ -778,8 +884,8 @@ static int sockets_update(const struct inventory *v, struct ledger *l)
 		if (s->row.ended || s->scan == v->scan)
 			continue;
 		if (!live)
-			live_count = sockdiag_dump_namespaces(&live, 0);
-		if (live_count < 0)
+			live_count = sockdiag_dump_namespaces(&live, 0, &complete);
+		if (live_count < 0 || !complete)
 			break; /* can't tell */
 		found = sockdiag_find(live, live_count, s->row.cookie);
 		if (!found) {
@@ -814,17 +920,29 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, const struct
 {
 	const struct selection *want = &v->selection;
 	struct list unwanted = {}; /* held, but not asked for */
+	struct list held = {};     /* inodes with their namespaces */
 	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0;
 
 	if (ignored < 0)
 		return ignored;
 	unwanted.count = ignored;
 	list_sort(&unwanted, sizeof(uint64_t), by_value);
+	for (size_t i = 0; i < v->found.count && !err; i++) {
+		const struct holders_socket_record *r = &((const struct found *)v->found.rows)[i].r;
+		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
+
+		err = list_add(&held, &inode, sizeof(inode)) ? 0 : -ENOMEM;
+	}
+	list_sort(&held, sizeof(uint64_t), by_value);
 	for (int i = 0; i < count && !err; i++) {
 		const struct sockdiag_row *r = &rows[i];
+		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 		struct ledger_socket *s;
 		bool made;
 
+		/* The subflow of an MPTCP listener has that one's inode. */
+		if (r->inode == UINT32_MAX || list_first(&held, sizeof(inode), &inode, by_value) < held.count)
+			continue;
 		if (r->connected || selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
 		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
 		    list_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
@@ -846,6 +964,7 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, const struct
 		s->drops_now = r->drops;
 	}
 	free(unwanted.rows);
+	free(held.rows);
 	return err;
 }
 
@@ -884,8 +1003,8 @@ static int look(struct inventory *v, struct ledger *l, bool *again)
 int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
 {
 	const struct timespec apart = { .tv_nsec = LOOKS_APART_NS };
-	struct sockdiag_row *live;
-	int count = sockdiag_dump_namespaces(&live, 0), err = 0;
+	struct sockdiag_row *before, *live;
+	int before_count = sockdiag_dump_namespaces(&before, 0, NULL), count, err = 0;
 	bool again = true;
 
 	for (int i = 0; i < LOOKS && again && !err; i++) {
@@ -899,8 +1018,13 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 		err = groups_name(v, l);
 	if (!err)
 		err = holders_fill(v, l, 0);
+	/* What came or went meanwhile was not missed: only what was there before and is there after. */
+	count = sockdiag_dump_namespaces(&live, 0, NULL);
+	for (int i = 0; i < count; i++)
+		live[i].inode = sockdiag_find(before, before_count, live[i].cookie) ? live[i].inode : UINT32_MAX;
 	if (!err)
 		err = unheld_fill(v, l, live, count);
+	free(before);
 	free(live);
 	return err ? fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
@@ -910,6 +1034,7 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	const struct found *rows = v->found.rows;
 	int err = 0;
 
+	v->unlisted = 0;
 	for (size_t i = 0; i < v->found.count && !err; i++)
 		if (rows[i].wanted)
 			err = socket_fill(v, l, &rows[i], i, started_ns);
@@ -919,7 +1044,9 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 		err = holders_fill(v, l, started_ns);
 	if (err)
 		return err;
-	workers_update(v, l, started_ns);
+	err = workers_update(v, l, started_ns);
+	if (err)
+		return err;
 	sockets_update(v, l);
 	workers_end(l);
 	return 0;

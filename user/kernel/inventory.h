@@ -32,11 +32,16 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 /* Cookies of the sockets of the last sample that are asked for (wanted), or not; *cookies is to be freed. Returns how many, or -ENOMEM. */
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies);
 
-/* Is it a process that is asked for? For those that the last sample does not hold; name: what is known of it otherwise. */
-bool inventory_wants(const struct inventory *v, int32_t pid, const char *name);
+enum inventory_answer { INVENTORY_UNKNOWN, INVENTORY_NOT_ASKED, INVENTORY_ASKED };
+
+/* Is it a process that is asked for? Also for those that the last sample does not hold; name: of one of its threads. */
+enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, const char *name);
 
 /* Number of sockets asked for with that port (0: any) in the last sample. */
 size_t inventory_count(const struct inventory *v, uint16_t port);
+
+/* Threads that wait on sockets beyond the limit of rows, at the last sample. */
+uint64_t inventory_unlisted(const struct inventory *v);
 
 /* Bytes of kernel memory that its maps take. */
 uint64_t inventory_memory(const struct inventory *v);

@@ -2,13 +2,12 @@
 #include "observer.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,11 +34,13 @@ struct observer {
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
+	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
 	struct inventory *inventory; /* NULL: none is taken */
 	bool by_process;             /* the inventory says which sockets are asked for */
 	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
 	size_t unwanted_count;
+	uint64_t lost_undecided;     /* events of sockets that came and went unseen: not known whether they were asked for */
 	uint64_t active;             /* what observer_active() saw last */
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
@@ -269,6 +270,29 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 	return 0;
 }
 
+/*
+ * Waits until every program that runs now has ended: the kernel does so after an update of a map of maps (maybe_wait_bpf_programs(),
+ * synchronize_rcu() on every kernel from 5.10 on). membarrier() would not with nohz_full or on a single CPU.
+ */
+static int grace_period(const struct observer *o)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(o->outer_map, &zero, &o->inner_map, BPF_ANY) ? -errno : 0;
+}
+
+static int grace_prepare(struct observer *o)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	o->inner_map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_grace", sizeof(__u32), sizeof(__u32), 1, NULL);
+	if (o->inner_map < 0)
+		return -errno;
+	opts.inner_map_fd = o->inner_map;
+	o->outer_map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "sockfair_grace", sizeof(__u32), sizeof(__u32), 1, &opts);
+	return o->outer_map < 0 ? -errno : grace_period(o);
+}
+
 /* With an inventory: names all sockets (their cookies), and looks for the first time. */
 static int inventory_begin(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
@@ -276,7 +300,7 @@ static int inventory_begin(struct observer *o, const struct observer_options *op
 
 	if (err)
 		return err;
-	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, 0);
+	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, 0, NULL);
 	err = observer_scan(o);
 	return err ? fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
@@ -288,6 +312,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 
 	if (!o)
 		return fail(-ENOMEM, why, why_size, "out of memory");
+	o->inner_map = o->outer_map = -1;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
 	if (err)
@@ -298,6 +323,11 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		fail(err, why, why_size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err));
 	else
 		err = backend_choose(o, options, why, why_size);
+	if (!err) {
+		err = grace_prepare(o);
+		if (err)
+			fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
+	}
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
@@ -355,7 +385,8 @@ static uint64_t runs_missed(const struct observer *o)
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(hook_program(o, i)), &info, &size))
 			missed += info.recursion_misses;
 	}
-	return missed - o->bpf->bss->count_rescued;
+	/* read a moment later, so it may be ahead */
+	return missed > o->bpf->bss->count_rescued ? missed - o->bpf->bss->count_rescued : 0;
 }
 
 void observer_watch_port(struct observer *o, uint16_t port)
@@ -390,17 +421,13 @@ static void socket_unlink(struct observer *o, __u32 i, bool unwanted)
 		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie);
 }
 
-static void grace_period(void)
-{
-	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
+/* The generation goes up once more: a thread that had found the row before may have remembered it just after it was unlinked. */
 static void worker_free(struct observer *o, __u32 i)
 {
-	__u32 generation = o->workers[i].generation;
+	struct count_worker *row = &o->workers[i];
 
-	memset(&o->workers[i], 0, sizeof(o->workers[i]));
-	o->workers[i].generation = generation;
+	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
+	memset(row, 0, offsetof(struct count_worker, generation));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
@@ -414,7 +441,7 @@ static void socket_free(struct observer *o, __u32 i)
 void observer_stop(struct observer *o)
 {
 	__atomic_store_n(&o->bpf->bss->count_on, 0, __ATOMIC_SEQ_CST);
-	grace_period();
+	grace_period(o);
 }
 
 void observer_reset(struct observer *o)
@@ -426,7 +453,7 @@ void observer_reset(struct observer *o)
 	for (__u32 i = 0; i < o->sockets_max; i++)
 		if (o->sockets[i].used)
 			socket_unlink(o, i, false);
-	grace_period();
+	grace_period(o);
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
 		if (o->workers[i].used)
 			worker_free(o, i);
@@ -466,6 +493,10 @@ void observer_close(struct observer *o)
 	if (!o)
 		return;
 	detach(o);
+	if (o->inner_map >= 0)
+		close(o->inner_map);
+	if (o->outer_map >= 0)
+		close(o->outer_map);
 	inventory_close(o->inventory);
 	ledger_free(o->ledger);
 	free(o->unwanted);
@@ -601,10 +632,18 @@ static int unwanted_update(struct observer *o)
 	const int fd = bpf_map__fd(o->bpf->maps.socket_by_cookie);
 	const __u32 mark = COUNT_UNWANTED;
 	uint64_t *cookies;
-	int count = inventory_cookies(o->inventory, false, &cookies);
+	int count = inventory_cookies(o->inventory, false, &cookies), kept = 0;
 
 	if (count < 0)
 		return count;
+	/* What was asked for once stays so: who held it may be gone, and another hold it still. */
+	for (int i = 0; i < count; i++) {
+		const struct ledger_socket *s = ledger_find_socket(o->ledger, cookies[i]);
+
+		if (!s || s->undecided)
+			cookies[kept++] = cookies[i];
+	}
+	count = kept;
 	qsort(cookies, count, sizeof(*cookies), compare_cookies);
 	for (int i = 0; i < count; i++)
 		if (!has_cookie(o->unwanted, o->unwanted_count, cookies[i]))
@@ -632,7 +671,7 @@ static void ending_find(const struct observer *o, struct ending *e)
 
 		if (!row->used)
 			continue;
-		w = ledger_worker(o->ledger, row->cookie, row->tid, row->start_ns, NULL);
+		w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
 		if (!w || w->row.ended || has_cookie(o->unwanted, o->unwanted_count, row->cookie))
 			e->workers[e->worker_count++] = i;
 	}
@@ -653,8 +692,8 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 		worker_unlink(o, e->workers[i]);
 	for (size_t i = 0; i < e->socket_count; i++)
 		socket_unlink(o, e->sockets[i], has_cookie(o->unwanted, o->unwanted_count, o->sockets[e->sockets[i]].cookie));
-	if (e->worker_count || e->socket_count)
-		grace_period();
+	if (!err && (e->worker_count || e->socket_count))
+		err = grace_period(o);
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		err = worker_enter(o, &o->workers[e->workers[i]], true);
 		worker_free(o, e->workers[i]);
@@ -671,7 +710,10 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 	return err;
 }
 
-/* Sockets that came and went between two scans: were they asked for? Who took from them tells. */
+/*
+ * Sockets that came and went between two scans: were they asked for? Who took from them tells, if it can still be asked. What can't be told
+ * is lost.
+ */
 static void undecided_decide(struct observer *o)
 {
 	struct ledger_socket *const *sockets;
@@ -680,18 +722,23 @@ static void undecided_decide(struct observer *o)
 
 	for (size_t i = ledger_sockets(o->ledger, &sockets); i-- > 0;) {
 		struct ledger_socket *s = sockets[i];
-		bool asked = false;
+		enum inventory_answer answer = INVENTORY_UNKNOWN;
+		uint64_t events = s->arrived_past + s->dropped_past, taken = 0;
 
 		if (!s->undecided || !s->row.ended)
 			continue;
-		for (size_t w = 0; w < worker_count && !asked; w++)
-			asked = workers[w]->row.cookie == s->row.cookie &&
-				inventory_wants(o->inventory, workers[w]->row.pid, workers[w]->row.comm);
-		s->undecided = !asked;
-		if (!asked) {
-			ledger_forget_socket(o->ledger, s->row.cookie);
-			worker_count = ledger_workers(o->ledger, &workers);
-		}
+		for (size_t w = 0; w < worker_count && answer != INVENTORY_ASKED; w++)
+			if (workers[w]->row.cookie == s->row.cookie) {
+				answer = inventory_asks(o->inventory, workers[w]->row.pid, workers[w]->row.comm);
+				taken += workers[w]->accepted_past;
+			}
+		s->undecided = answer != INVENTORY_ASKED;
+		if (answer == INVENTORY_ASKED)
+			continue;
+		if (answer == INVENTORY_UNKNOWN)
+			o->lost_undecided += events > taken ? events : taken;
+		ledger_forget_socket(o->ledger, s->row.cookie);
+		worker_count = ledger_workers(o->ledger, &workers);
 	}
 }
 
@@ -724,13 +771,16 @@ int observer_scan(struct observer *o)
 
 static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
-	uint64_t missed = runs_missed(o) - o->missed_before;
+	uint64_t all = runs_missed(o), missed = all > o->missed_before ? all - o->missed_before : 0;
 
-	s->lost = calloc(COUNT_LOST_REASONS + 1, sizeof(*s->lost));
+	s->lost = calloc(COUNT_LOST_REASONS + 2, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
 	if (missed)
 		s->lost[s->lost_count++] = (struct lost_row){ "runs_missed", "at most: the program was running on that CPU already", missed };
+	if (o->lost_undecided)
+		s->lost[s->lost_count++] = (struct lost_row){ "holder_unknown", "at most: events of sockets that were gone before their process "
+							      "was known, so the filter could not tell", o->lost_undecided };
 	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
 		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
 		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned : 0);
@@ -765,6 +815,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	s->start_ms = o->start_ms;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;
+	s->unlisted = o->inventory ? inventory_unlisted(o->inventory) : 0;
 	err = rows_enter(o);
 	if (!err)
 		err = ledger_snapshot(o->ledger, s, all, &orphaned);

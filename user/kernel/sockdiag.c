@@ -113,12 +113,12 @@ static int list_fill(struct list *l)
 
 	if (fd < 0)
 		return -errno;
-	for (int i = 0; i < 2 && !err; i++) {
-		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, l);
-		if (!err)
-			err = dump(fd, families[i], IPPROTO_UDP, -1, l);
-		if (!err)
-			dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, l); /* not every kernel has it */
+	for (int i = 0; i < 2; i++) {
+		int tcp = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, l);
+		int udp = dump(fd, families[i], IPPROTO_UDP, -1, l);
+
+		dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, l); /* not every kernel has it */
+		err = err ? err : tcp ? tcp : udp;
 	}
 	close(fd);
 	return err;
@@ -189,27 +189,37 @@ static int dump_namespace_of(const char *pid, struct visited *v, uint32_t wanted
 	return err;
 }
 
-int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns)
+int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns, bool *complete)
 {
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err = 0;
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), failed = 0, back = 0;
 	DIR *proc = opendir("/proc");
 	struct visited v = {};
 	struct dirent *entry;
 	struct list l = {};
 
 	if (home < 0 || !proc)
-		err = -errno;
-	while (!err && (entry = readdir(proc)))
-		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
-			err = dump_namespace_of(entry->d_name, &v, netns, &l);
-	if (home >= 0 && setns(home, CLONE_NEWNET) && !err)
-		err = -errno;
-	if (home >= 0)
+		failed = -errno;
+	while (home >= 0 && proc && (entry = readdir(proc)))
+		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
+			int err = dump_namespace_of(entry->d_name, &v, netns, &l);
+
+			failed = failed ? failed : err;
+		}
+	if (home >= 0) {
+		back = setns(home, CLONE_NEWNET) ? -errno : 0;
 		close(home);
+	}
 	if (proc)
 		closedir(proc);
 	free(v.inodes);
-	return list_finish(&l, err, out);
+	if (complete)
+		*complete = !failed;
+	if (back) { /* what would be asked from now on would be another namespace's */
+		free(l.rows);
+		*out = NULL;
+		return back;
+	}
+	return list_finish(&l, failed, out);
 }
 
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie)

@@ -28,8 +28,11 @@ struct sockdiag_row {
  */
 int sockdiag_dump(struct sockdiag_row **out);
 
-/* The same over all network namespaces that processes live in; netns: only that one (its inode), 0: all. Needs CAP_SYS_ADMIN. */
-int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns);
+/*
+ * The same over all network namespaces that processes live in; netns: only that one (its inode), 0: all. complete
+ * (may be NULL): nothing failed on the way. Needs CAP_SYS_ADMIN. Negative also when the way back to the own namespace failed.
+ */
+int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns, bool *complete);
 
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie);
 

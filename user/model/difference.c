@@ -152,6 +152,16 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
+/* A row of start 0 joins the thread's own once that has one: see ledger_snapshot(). */
+static const struct worker_row *find_worker(const struct order *old, const struct worker_row *row)
+{
+	struct worker_row joined = *row;
+
+	joined.start_ns = 0;
+	row = order_find(old, row);
+	return row ? row : order_find(old, &joined);
+}
+
 static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
@@ -160,7 +170,7 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		struct worker_row row = e->workers[i];
-		const struct worker_row *was = order_find(&old, &e->workers[i]);
+		const struct worker_row *was = find_worker(&old, &e->workers[i]);
 
 		if (was && was->ended && row.accepted == was->accepted)
 			continue;

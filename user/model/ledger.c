@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FOLDED_MAX 4096 /* endpoints that are folded one by one; all others together, as port 0 */
+
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* Rows in a tree by identity (tsearch) and in an array, in no order. */
@@ -29,6 +31,7 @@ struct ledger {
 	size_t holder_count;
 	size_t ended_max;
 	unsigned cpus;
+	uint64_t orphaned; /* events of folded workers whose socket had no row */
 	uint64_t ends; /* counts rows that ended, to tell the oldest */
 };
 
@@ -164,6 +167,7 @@ void ledger_clear(struct ledger *l)
 	rows_clear(&l->sockets);
 	rows_clear(&l->workers);
 	rows_clear(&l->folded);
+	l->orphaned = 0;
 	ledger_hold(l, NULL, 0);
 }
 
@@ -190,6 +194,13 @@ struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *mad
 	if (made)
 		*made = !s;
 	return s ? s : rows_add(&l->sockets, &fresh, sizeof(fresh));
+}
+
+struct ledger_worker *ledger_find_worker(const struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns)
+{
+	const struct ledger_worker key = { .row = { .cookie = cookie, .tid = tid, .start_ns = start_ns } };
+
+	return rows_find(&l->workers, &key);
 }
 
 struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns, bool *made)
@@ -298,6 +309,10 @@ static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 
 	memcpy(key.key.address, s->address, sizeof(s->address));
 	found = rows_find(&l->folded, &key);
+	if (!found && l->folded.count >= FOLDED_MAX) {
+		key = (struct folded){ .key = { .protocol = s->protocol, .family = AF_INET } };
+		found = rows_find(&l->folded, &key);
+	}
 	if (!found)
 		found = rows_add(&l->folded, &key, sizeof(key));
 	return found ? &found->omitted : NULL;
@@ -324,11 +339,13 @@ static int fold_workers(struct ledger *l, size_t count)
 	for (size_t i = count; i-- > 0;) {
 		const struct ledger_worker *w = l->workers.list[i];
 		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
-		struct omitted *o = s ? folded(l, s) : NULL;
+		struct omitted *o = s && !s->undecided ? folded(l, s) : NULL;
 
-		if (s && !o)
+		if (s && !s->undecided && !o)
 			return -ENOMEM;
-		if (s) {
+		if (!s)
+			l->orphaned += w->accepted + w->accepted_past;
+		if (o) {
 			o->workers++;
 			o->accepted += w->accepted + w->accepted_past;
 		}
@@ -341,8 +358,12 @@ static int fold_workers(struct ledger *l, size_t count)
 static int fold_socket(struct ledger *l, size_t i)
 {
 	struct ledger_socket *s = l->sockets.list[i];
-	struct omitted *o = folded(l, s);
+	struct omitted *o = s->undecided ? NULL : folded(l, s);
 
+	if (s->undecided) {
+		socket_remove(l, i);
+		return 0;
+	}
 	if (!o)
 		return -ENOMEM;
 	o->sockets++;
@@ -581,28 +602,37 @@ static bool has_events(const struct ledger *l, struct ledger_socket *const *sock
 	return omitted_of(l, sockets[0]).sockets || omitted_of(l, sockets[0]).workers;
 }
 
-/* Endpoints of which nothing is left but what was folded. */
-static int add_folded(const struct ledger *l, struct snapshot *s)
+static int compare_to_endpoint(const void *key, const void *element)
 {
+	const struct ledger_socket *x = key;
+	const struct endpoint *e = element;
+	struct ledger_socket y = { .protocol = e->protocol, .family = e->family, .port = e->port, .netns = e->netns };
+
+	memcpy(y.address, e->address, sizeof(y.address));
+	return compare_endpoints(x, &y);
+}
+
+/* What was folded: to its endpoint, or where nothing else is left of that, as one. */
+static void add_folded(const struct ledger *l, struct snapshot *s)
+{
+	const size_t sorted = s->endpoint_count;
+
 	for (size_t i = 0; i < l->folded.count; i++) {
 		const struct folded *f = l->folded.list[i];
-		struct endpoint e = { .protocol = f->key.protocol, .family = f->key.family, .port = f->key.port, .netns = f->key.netns,
-				      .omitted = f->omitted };
-		struct endpoint *found;
+		struct endpoint *e = sorted ? bsearch(&f->key, s->endpoints, sorted, sizeof(*e), compare_to_endpoint) : NULL;
 
-		memcpy(e.address, f->key.address, sizeof(e.address));
-		found = snapshot_find(s, &e);
-		if (found)
-			found->omitted = f->omitted;
-		else
-			s->endpoints[s->endpoint_count++] = e;
+		if (!e) {
+			e = &s->endpoints[s->endpoint_count++];
+			*e = (struct endpoint){ .protocol = f->key.protocol, .family = f->key.family, .port = f->key.port, .netns = f->key.netns };
+			memcpy(e->address, f->key.address, sizeof(e->address));
+		}
+		e->omitted = f->omitted;
 	}
-	return 0;
 }
 
 static uint64_t orphans(const struct ledger *l)
 {
-	uint64_t events = 0;
+	uint64_t events = l->orphaned;
 
 	for (size_t i = 0; i < l->workers.count; i++) {
 		const struct ledger_worker *w = l->workers.list[i];
@@ -639,7 +669,7 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
 	}
 	if (!err)
-		err = add_folded(l, s);
+		add_folded(l, s);
 	*orphaned = orphans(l);
 	return err;
 }

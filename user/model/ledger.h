@@ -48,6 +48,7 @@ void ledger_clear(struct ledger *l);
 struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *made);
 struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns, bool *made);
 /* NULL if there is none. */
+struct ledger_worker *ledger_find_worker(const struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns);
 struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie);
 
 /*

@@ -702,7 +702,7 @@ int endpoint_add_siblings(struct endpoint *e)
 		const struct holder_row *h = &e->holders[i];
 		bool added = false;
 
-		if (!h->parent || bsearch(&h->pid, known, workers, sizeof(*known), compare_pids) || !is_sibling(e, workers, h))
+		if (!h->parent || !h->polls || bsearch(&h->pid, known, workers, sizeof(*known), compare_pids) || !is_sibling(e, workers, h))
 			continue;
 		for (size_t j = workers; j < e->worker_count && !added; j++) /* by another socket of the port */
 			added = rows[j].pid == h->pid;

@@ -47,6 +47,7 @@ struct holder_row {
 	uint64_t start_ns;    /* of its first thread, CLOCK_BOOTTIME; 0: not known */
 	bool appeared;        /* it began during the window */
 	int fd;               /* the lowest descriptor */
+	bool polls;           /* it has an epoll of its own */
 	unsigned fds;         /* how many descriptors it has of that socket */
 	uint32_t uid;         /* of the process */
 	char process[16];     /* its name */
@@ -163,6 +164,7 @@ struct snapshot {
 	struct endpoint *endpoints;
 	size_t endpoint_count;
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
+	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
 	struct lost_row *lost;
 	size_t lost_count;
 	bool has_workload;
@@ -217,7 +219,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 /*
  * Adds rows for idle siblings. Where the workers of a server agree among themselves on who accepts (nginx's accept_mutex, a semaphore), one that
  * never gets its turn is never seen waiting. It is told by this: it holds a socket of the port, has no row on any, and has the name and the
- * parent of a process that is a worker by its first thread. The master has another parent. Returns 0 or -ENOMEM.
+ * parent of a process that is a worker by its first thread, and an epoll of its own. The master has another parent. Returns 0 or -ENOMEM.
  */
 int endpoint_add_siblings(struct endpoint *e);
 

@@ -264,6 +264,7 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_number_real(w, "seconds", s->seconds);
 	json_bool(w, "final", s->final);
 	json_number(w, "quiet", s->quiet);
+	json_number(w, "unlisted", s->unlisted);
 	json_close(w, '}');
 }
 

@@ -286,6 +286,8 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 	for (size_t i = 0; i < s->lost_count; i++)
 		fprintf(out, "  %sat least: %s of these not counted: %s%s\n", text_paint(style, TEXT_RED),
 			text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
+	if (s->unlisted)
+		fprintf(out, "  %s more threads wait on these sockets: beyond the limit of rows\n", text_count(count, s->unlisted));
 }
 
 /* Every text that is about one protocol names it, or says "accepts". */
