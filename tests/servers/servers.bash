@@ -9,6 +9,8 @@ n=${SOCKFAIR_TEST_N:-5000}
 dir=${BATS_TEST_TMPDIR:-}
 document=$dir/document
 started=()
+poll=0.05 # seconds; to look more often than that takes the emulated machine's time from what is waited for
+[ -z "${SOCKFAIR_TEST_EMULATED:-}" ] || poll=0.3
 
 teardown() { stop_all; }
 
@@ -20,7 +22,7 @@ within() { # SECONDS COMMAND...
     shift
     until "$@"; do
         [ $SECONDS -lt $end ] || { echo "did not happen in time: $*"; return 1; }
-        sleep 0.05
+        sleep $poll
     done
 }
 
