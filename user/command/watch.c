@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct watch {
 	double scan_cost;        /* CPU seconds that the last look took */
 	bool active;             /* something was counted between the last two looks */
 	bool uneven;
+	uint64_t lost;           /* of the whole window */
 	char filter[512];
 };
 
@@ -232,6 +234,7 @@ static int window_end(struct watch *w)
 		err = judge(&total, w->o->threshold);
 	for (size_t i = 0; i < total.endpoint_count && !err; i++)
 		w->uneven |= total.endpoints[i].worker_fairness.verdict == VERDICT_UNEVEN;
+	w->lost = snapshot_lost(&total);
 	total.final = true;
 	if (!err)
 		err = show(w, &total, NULL);
@@ -353,6 +356,8 @@ static int watch(struct watch *w)
 		return STATUS_FAILED;
 	if (err)
 		return complain("cannot read what was counted: %s", strerror(-err));
+	if (w->o->fail_on_uneven && w->uneven && w->lost)
+		return complain("cannot judge: %" PRIu64 " events were not counted; narrow the filter", w->lost);
 	return w->o->fail_on_uneven && w->uneven ? STATUS_UNEVEN : STATUS_OK;
 }
 
