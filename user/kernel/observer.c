@@ -702,8 +702,8 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 		struct ledger_socket *s = socket_enter(o, &o->sockets[e->sockets[i]]);
 
 		err = s ? socket_count(o, &o->sockets[e->sockets[i]], s, by_cpu, true) : -ENOMEM;
-		if (s && has_cookie(o->unwanted, o->unwanted_count, s->row.cookie))
-			ledger_forget_socket(o->ledger, s->row.cookie);
+		if (s)
+			s->forgotten = has_cookie(o->unwanted, o->unwanted_count, s->row.cookie);
 		socket_free(o, e->sockets[i]);
 	}
 	free(by_cpu);
@@ -714,32 +714,43 @@ static int ending_give_back(struct observer *o, const struct ending *e)
  * Sockets that came and went between two scans: were they asked for? Who took from them tells, if it can still be asked. What can't be told
  * is lost.
  */
-static void undecided_decide(struct observer *o)
+static int undecided_decide(struct observer *o)
 {
 	struct ledger_socket *const *sockets;
 	struct ledger_worker *const *workers;
-	size_t worker_count = ledger_workers(o->ledger, &workers);
+	size_t count = ledger_workers(o->ledger, &workers), open = 0;
+	struct {
+		uint64_t cookie, taken;
+		enum inventory_answer answer;
+	} *of = calloc(ledger_sockets(o->ledger, &sockets) + 1, sizeof(*of)), *found;
 
-	for (size_t i = ledger_sockets(o->ledger, &sockets); i-- > 0;) {
-		struct ledger_socket *s = sockets[i];
-		enum inventory_answer answer = INVENTORY_UNKNOWN;
-		uint64_t events = s->arrived_past + s->dropped_past, taken = 0;
+	if (!of)
+		return -ENOMEM;
+	for (size_t i = 0, n = ledger_sockets(o->ledger, &sockets); i < n; i++)
+		if (sockets[i]->undecided && sockets[i]->row.ended)
+			of[open++].cookie = sockets[i]->row.cookie;
+	qsort(of, open, sizeof(*of), compare_cookies);
+	for (size_t i = 0; i < count && open; i++) {
+		enum inventory_answer answer;
 
-		if (!s->undecided || !s->row.ended)
+		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), compare_cookies);
+		if (!found)
 			continue;
-		for (size_t w = 0; w < worker_count && answer != INVENTORY_ASKED; w++)
-			if (workers[w]->row.cookie == s->row.cookie) {
-				answer = inventory_asks(o->inventory, workers[w]->row.pid, workers[w]->row.comm);
-				taken += workers[w]->accepted_past;
-			}
-		s->undecided = answer != INVENTORY_ASKED;
-		if (answer == INVENTORY_ASKED)
-			continue;
-		if (answer == INVENTORY_UNKNOWN)
-			o->lost_undecided += events > taken ? events : taken;
-		ledger_forget_socket(o->ledger, s->row.cookie);
-		worker_count = ledger_workers(o->ledger, &workers);
+		answer = inventory_asks(o->inventory, workers[i]->row.pid, workers[i]->row.comm);
+		found->answer = answer > found->answer ? answer : found->answer;
+		found->taken += workers[i]->accepted_past;
 	}
+	for (size_t i = 0; i < open; i++) {
+		struct ledger_socket *s = ledger_find_socket(o->ledger, of[i].cookie);
+		uint64_t came = s->arrived_past + s->dropped_past;
+
+		s->undecided = of[i].answer != INVENTORY_ASKED;
+		s->forgotten = s->undecided;
+		if (of[i].answer == INVENTORY_UNKNOWN)
+			o->lost_undecided += came > of[i].taken ? came : of[i].taken;
+	}
+	free(of);
+	return 0;
 }
 
 int observer_scan(struct observer *o)
@@ -759,7 +770,9 @@ int observer_scan(struct observer *o)
 		err = ending_give_back(o, &e);
 	}
 	if (!err && o->by_process)
-		undecided_decide(o);
+		err = undecided_decide(o);
+	if (!err && o->by_process)
+		ledger_forget(o->ledger);
 	if (!err) /* after that: a row that still counts in the kernel must not be folded */
 		err = ledger_trim(o->ledger);
 	free(e.workers);

@@ -284,13 +284,16 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 	w->ended_at = 0;
 }
 
-void ledger_forget_socket(struct ledger *l, uint64_t cookie)
+void ledger_forget(struct ledger *l)
 {
-	for (size_t i = l->workers.count; i-- > 0;)
-		if (((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
+	for (size_t i = l->workers.count; i-- > 0;) {
+		const struct ledger_socket *s = ledger_find_socket(l, ((struct ledger_worker *)l->workers.list[i])->row.cookie);
+
+		if (s && s->forgotten)
 			worker_remove(l, i);
+	}
 	for (size_t i = l->sockets.count; i-- > 0;)
-		if (((struct ledger_socket *)l->sockets.list[i])->row.cookie == cookie)
+		if (((struct ledger_socket *)l->sockets.list[i])->forgotten)
 			socket_remove(l, i);
 }
 

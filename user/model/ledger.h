@@ -19,6 +19,7 @@ struct ledger_socket {
 	uint32_t drops_first, drops_now; /* the kernel's drop counter, which wraps */
 	uint64_t scan;            /* of the inventory, in which it was last seen; 0: never */
 	bool undecided;           /* not known yet whether it is asked for: in no snapshot */
+	bool forgotten;           /* ledger_forget() takes it out */
 
 	/* kept by the ledger */
 	uint64_t arrived, dropped;           /* of the present row of the kernel */
@@ -66,8 +67,8 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w);
 /* They had not ended after all. */
 void ledger_revive_socket(struct ledger *l, struct ledger_socket *s);
 void ledger_revive_worker(struct ledger *l, struct ledger_worker *w);
-/* Takes the row out with all that it counted, and for a socket its workers. */
-void ledger_forget_socket(struct ledger *l, uint64_t cookie);
+/* Takes the sockets out that are marked so, with all that they counted, and their workers. */
+void ledger_forget(struct ledger *l);
 
 /* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie. */
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
