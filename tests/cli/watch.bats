@@ -185,6 +185,49 @@ print("said", process(accepts_once, s, name="test-child"))'
     counted 8100 4 '.endpoints[0] | (.workers | length == 4 and all(.ended and .accepted == 1)) and (.sockets[0].ended | not)'
 }
 
+@test "-p: what was counted stays when the process asked for ends and another holds the socket still" {
+    serve 's = tcp(8100)
+print("said", process(accepts, s))'
+    watch_begin -p "$said" -i 0.1 --json
+    clients 'visit(8100, 50)'
+    kill "$said"
+    eventually gone "$said"
+    eventually more_lines 3
+    watch_end
+    counted 8100 50 '.endpoints[0].workers == [.endpoints[0].workers[] | select(.ended and .accepted == 50)]'
+}
+
+@test "workers that close the listener and live on have ended; one that pauses and listens again has not" {
+    # On a datagram: the first server closes its listener; the second stops listening and begins again.
+    serve 'def closes(s, go):
+    answer(s.accept()[0])
+    s.close()
+    go.recvfrom(10)
+def pauses(s, go):
+    answer(s.accept()[0])
+    s.shutdown(socket.SHUT_RDWR)
+    client = go.recvfrom(10)[1]
+    s.listen(10)
+    go.sendto(b"x", client)
+    accepts(s)
+a, b = tcp(8100), tcp(8101)
+process(closes, a, udp(8102))
+process(pauses, b, udp(8103))'
+    watch_begin -P 8100,8101 -i 0.1 --json
+    clients 'visit(8100, 1)
+visit(8101, 1)'
+    eventually last_document '[.endpoints[] | .workers[] | .ended] == [true, true]'
+    clients 'c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+c.settimeout(20)
+c.sendto(b"x", ("127.0.0.1", 8103))
+c.recv(10)'
+    eventually last_document '[.endpoints[] | .port as $p | .sockets[] | [$p, .ended]] == [[8100, false], [8101, false]]'
+    watch_end
+    "$check" "$out"
+    [ "$(tail -n 1 "$out" | jq -c '[.endpoints[] | .port as $p | .workers[] | [$p, .accepted, .ended]]')" = '[[8100,1,true],[8101,1,false]]' ]
+}
+
+last_document() { tail -n 1 "$out" | jq -e "$1" >/dev/null; }
 gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }
 threads_left() { [ "$(ls "/proc/$server/task" | wc -l)" -lt "$1" ]; }
 
