@@ -68,6 +68,7 @@ thread(polls, twice, twice.dup())'
     endpoint_is '.sockets[0].holders | length == 1 and .[0].fds == 3' -P 8101
 }
 
+# bats test_tags=slow
 @test "the modes of run: threads, processes, io_uring" {
     serve_mode shared-accept --port 8100 -w 4
     serve_mode shared-epoll-fd --port 8101 -w 4

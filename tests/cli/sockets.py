@@ -6,12 +6,14 @@
 A script says ready() when its sockets are there; what waits comes to wait a moment later.
 """
 import ctypes
+import errno
 import os
 import select
 import signal
 import socket
 import sys
 import threading
+import time
 
 REPLY = b"ok\n"
 
@@ -48,6 +50,19 @@ def tcp(port, address="127.0.0.1", backlog=100, **options):
     s = bound(socket.SOCK_STREAM, port, address, **options)
     s.listen(backlog)
     return s
+
+
+def free(port):
+    """A listener on a port that had one a moment ago. Who lists the sockets of processes holds a reference to each for a moment (the kernel's
+    iterator), so one that is closed just then is gone a moment later."""
+    for _ in range(100):
+        try:
+            return tcp(port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            time.sleep(0.02)
+    return tcp(port)
 
 
 def udp(port, address="127.0.0.1", **options):

@@ -197,6 +197,7 @@ print("said", process(accepts, s))'
     counted 8100 50 '.endpoints[0].workers == [.endpoints[0].workers[] | select(.ended and .accepted == 50)]'
 }
 
+# bats test_tags=slow
 @test "workers that close the listener and live on have ended; one that pauses and listens again has not" {
     # On a datagram: the first server closes its listener; the second stops listening and begins again.
     serve 'def closes(s, go):
@@ -231,6 +232,7 @@ last_document() { tail -n 1 "$out" | jq -e "$1" >/dev/null; }
 gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }
 threads_left() { [ "$(ls "/proc/$server/task" | wc -l)" -lt "$1" ]; }
 
+# bats test_tags=slow
 @test "a server that is killed and comes back on its port: two sockets, one ended, all counted" {
     serve_mode shared-accept --port 8100 -w 2 --processes
     watch_begin -P 8100 --json
@@ -244,9 +246,10 @@ threads_left() { [ "$(ls "/proc/$server/task" | wc -l)" -lt "$1" ]; }
                       (.[0].workers | map(select(.ended)) | length == 2 and (map(.accepted) | add == 30))'
 }
 
+# bats test_tags=slow
 @test "300 listeners opened and closed in turn, each with its thread: the sum is exact" {
     churn='for i in range(300):
-    l = tcp(8100)
+    l = free(8100)
     t = threading.Thread(target=accepts_once, args=(l,))
     t.start()
     visit(8100, 1)
@@ -259,9 +262,10 @@ threads_left() { [ "$(ls "/proc/$server/task" | wc -l)" -lt "$1" ]; }
     counted 8100 300 '.endpoints[0] | (.sockets | length) + .omitted.sockets == 300 and (.workers | length) + .omitted.workers == 300'
 }
 
+# bats test_tags=slow
 @test "few rows: rows of the dead are used again" {
     churn='for i in range(20):
-    l = tcp(8100)
+    l = free(8100)
     visitor = threading.Thread(target=visit, args=(8100, 1))
     visitor.start()
     accepts_once(l)
@@ -283,6 +287,7 @@ each_interval() {
     done
 }
 
+# bats test_tags=slow
 @test "rows run out: what has no row is lost, by reason, to the last one" {
     serve_mode reuseport --port 8100 -w 16
     SOCKFAIR_ROWS=4 watch_begin -P 8100 --json
@@ -322,6 +327,7 @@ thread(accepts, tcp(8100))' unshare -n
     counted 8100 7
 }
 
+# bats test_tags=slow
 @test "-4, -6, -t, -u, addresses: only those are counted" {
     serve 'thread(accepts, tcp(8100))
 thread(accepts, tcp(8100, "::1"))
