@@ -163,6 +163,7 @@ left_clean() { # STATUS
 }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 
+# bats test_tags=slow
 @test "a terminal of no known type: says so, and prints tables" {
     t -f /dev/null new-session -d -x 100 -y 30 "env TERM=nosuchterm '$sockfair' watch -P 8199 0.2 2; exec sleep 1000" 3>&-
     see "no full-screen view: the terminal type 'nosuchterm' is not known"

@@ -308,6 +308,7 @@ each_interval() {
     grep -q 'cannot judge: .* events were not counted' "$out.says"
 }
 
+# bats test_tags=slow
 @test "another network namespace: counted from outside, and -N counts it only" {
     serve 'subprocess = __import__("subprocess")
 subprocess.check_call(["ip", "link", "set", "lo", "up"])
@@ -341,6 +342,7 @@ thread(receives, udp(8100))'
     done
 }
 
+# bats test_tags=slow
 @test "a dual-stack listener takes both" {
     serve 'thread(accepts, tcp(8100, "::", v6only=False))'
     watch_begin -P 8100 --json
