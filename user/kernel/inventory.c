@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,16 +71,6 @@ struct inventory {
 	struct list cgroups; /* struct cgroup, by set */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
-
-static int fail(int err, char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return err;
-}
 
 /* ---- lists ---- */
 
@@ -202,14 +191,14 @@ int inventory_open(struct inventory **out, const struct selection *selection, ch
 	int err;
 
 	if (!v)
-		return fail(-ENOMEM, why, why_size, "out of memory");
+		return loading_fail(-ENOMEM, why, why_size, "out of memory");
 	v->selection = *selection;
 	err = loading_prepare(why, why_size);
 	if (err)
 		goto out;
 	v->bpf = holders_bpf__open();
 	if (!v->bpf) {
-		err = fail(-errno, why, why_size, "cannot open the inventory's programs: %s", strerror(errno));
+		err = loading_fail(-errno, why, why_size, "cannot open the inventory's programs: %s", strerror(errno));
 		goto out;
 	}
 	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
@@ -224,7 +213,7 @@ int inventory_open(struct inventory **out, const struct selection *selection, ch
 	if (!err)
 		err = attach(v->bpf->progs.list_threads, &v->threads_link);
 	if (err)
-		fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",
+		loading_fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",
 		     strerror(-err));
 out:
 	if (err) {
@@ -1026,7 +1015,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 		err = unheld_fill(v, l, live, count);
 	free(before);
 	free(live);
-	return err ? fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
 
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)

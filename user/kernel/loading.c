@@ -29,6 +29,16 @@ static bool in_first_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &st) || st.st_ino == 0xEFFFFFFCu;
 }
 
+int loading_fail(int err, char *why, size_t why_size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, why_size, format, args);
+	va_end(args);
+	return err;
+}
+
 int loading_prepare(char *why, size_t why_size)
 {
 	/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK. */

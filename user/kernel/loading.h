@@ -9,6 +9,9 @@
 
 struct bpf_object;
 
+/* Writes the one line that says why, and returns err. */
+int loading_fail(int err, char *why, size_t why_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /*
  * Checks rights and pid namespace, raises limits. Returns 0 or negative errno with `why`: one line, what failed, why, what to do.
  */

@@ -2,7 +2,6 @@
 #include "observer.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,16 +65,6 @@ static const struct {
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
 						"io_uring accepts whose listening socket could not be told" },
 };
-
-static int fail(int err, char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return err;
-}
 
 /* ---- opening ---- */
 
@@ -250,7 +239,7 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 
 	if (options->backend != BACKEND_AUTO) {
 		sees = backend_try(o, options, options->backend);
-		return sees > 0 ? 0 : fail(sees, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor",
+		return sees > 0 ? 0 : loading_fail(sees, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor",
 					   backend_name(options->backend), probe_refusal(&o->probe, options->backend, sees));
 	}
 	for (int b = 0; b < BACKEND_COUNT; b++) {
@@ -265,7 +254,7 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 		}
 	}
 	if (best < 0 || backend_try(o, options, best) < 0)
-		return fail(-EOPNOTSUPP, why, size,
+		return loading_fail(-EOPNOTSUPP, why, size,
 			    "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
 	return 0;
 }
@@ -302,7 +291,7 @@ static int inventory_begin(struct observer *o, const struct observer_options *op
 		return err;
 	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, 0, NULL);
 	err = observer_scan(o);
-	return err ? fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
 
 int observer_open(struct observer **out, const struct observer_options *options, char *why, size_t why_size)
@@ -311,7 +300,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	int err;
 
 	if (!o)
-		return fail(-ENOMEM, why, why_size, "out of memory");
+		return loading_fail(-ENOMEM, why, why_size, "out of memory");
 	o->inner_map = o->outer_map = -1;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
@@ -320,13 +309,13 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
 	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
 	if (err)
-		fail(err, why, why_size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err));
+		loading_fail(err, why, why_size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err));
 	else
 		err = backend_choose(o, options, why, why_size);
 	if (!err) {
 		err = grace_prepare(o);
 		if (err)
-			fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
+			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
 	}
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
