@@ -19,6 +19,7 @@ void endpoint_free(struct endpoint *e)
 	free(e->cpus);
 	free(e->holders);
 	free(e->findings);
+	free(e->histograms);
 	*e = (struct endpoint){};
 }
 
@@ -56,6 +57,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->cpus = NULL;
 	to->holders = NULL;
 	to->findings = NULL;
+	to->histograms = NULL;
 	err = rows_copy(&to->sockets, from->sockets, from->socket_count, sizeof(*from->sockets));
 	if (!err)
 		err = rows_copy(&to->workers, from->workers, from->worker_count, sizeof(*from->workers));
@@ -65,6 +67,8 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 		err = rows_copy(&to->holders, from->holders, from->holder_count, sizeof(*from->holders));
 	if (!err)
 		err = rows_copy(&to->findings, from->findings, from->finding_count, sizeof(*from->findings));
+	if (!err)
+		err = rows_copy(&to->histograms, from->histograms, from->histogram_count, sizeof(*from->histograms));
 	if (err)
 		endpoint_free(to);
 	return err;
@@ -568,16 +572,16 @@ static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double thr
 }
 
 /* What a worker is measured by: the work it takes, or the work it does. */
-enum share { SHARE_ACCEPTED, SHARE_SERVED };
+enum share { SHARE_ACCEPTED, SHARE_SERVED, SHARE_OPEN };
 
 static bool has_share(const struct worker_row *row, enum share share)
 {
-	return share == SHARE_ACCEPTED ? row->can_accept : row->serves;
+	return share == SHARE_ACCEPTED ? row->can_accept : row->serves && (share == SHARE_SERVED || row->open_known);
 }
 
 static uint64_t share_of(const struct worker_row *row, enum share share)
 {
-	return share == SHARE_ACCEPTED ? row->accepted : row->served;
+	return share == SHARE_ACCEPTED ? row->accepted : share == SHARE_SERVED ? row->served : row->open;
 }
 
 static enum lifetime workers_lifetime(const struct endpoint *e, enum share share)
@@ -650,6 +654,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 		err = judge_workers(&e->process_fairness, e, SHARE_ACCEPTED, compare_processes, threshold);
 	if (!err)
 		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, compare_threads, threshold);
+	if (!err && e->open_known)
+		err = judge_workers(&e->open_fairness, e, SHARE_OPEN, compare_threads, threshold);
 	return err;
 }
 

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include "fairness.h"
+#include "wait.h"
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
 
@@ -32,6 +33,21 @@ struct socket_row {
 	bool queue_known;     /* queue_length and queue_limit were read */
 	uint32_t queue_length; /* TCP: connections waiting now. UDP: bytes */
 	uint32_t queue_limit;  /* TCP: backlog in force (N holds N + 1). UDP: SO_RCVBUF in bytes */
+	bool highest_known;    /* TCP: arrivals are seen */
+	uint32_t queue_highest; /* TCP: the longest that its accept queue was in the window, seen at each arrival */
+	bool full_known;       /* it was looked at more than once */
+	uint64_t full_ns;      /* TCP: time in which the queue was full at two looks that follow each other */
+	uint64_t stalled_ns;   /* TCP: so long by now connections have been in the queue at each look, and none was taken; 0: that is not so */
+	uint32_t stalled_length; /* the queue's length when that began */
+	bool wait_known;       /* TCP: waits are measured */
+	struct wait wait;      /* TCP: time in the accept queue, of those that came to it in the window and were accepted */
+	uint64_t queued_before; /* TCP: accepted in the window, but queued before it: not in `wait` */
+	uint64_t reset_queued; /* TCP: accepted, but the client had reset it while it was in the queue */
+	uint64_t dropped_closing; /* TCP: in the queue when the socket was closed, and reset by that */
+	uint64_t migrated;     /* TCP: in the queue when the socket was closed, and moved to another of its group (net.ipv4.tcp_migrate_req) */
+	bool steered;          /* a program (SO_ATTACH_REUSEPORT_*) picks the socket of its group */
+	bool incoming_cpu_set; /* SO_INCOMING_CPU */
+	uint32_t incoming_cpu;
 	bool waiting_known;   /* `waiting` was read: an inventory was taken */
 	uint32_t waiting;     /* threads that waited on it (accept, poll, epoll, a read) when last looked at */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
@@ -52,6 +68,17 @@ struct holder_row {
 	uint32_t uid;         /* of the process */
 	char process[16];     /* its name */
 	char cgroup[256];
+	char state;           /* of its first thread, as in /proc/PID/stat: R running, S sleeping, D, T stopped, t traced, Z; 0: not known */
+	char doing[32];       /* where in the kernel that thread is (/proc/PID/wchan: "do_epoll_wait"); "": in user space, or not known */
+};
+
+/* How a thread waits on a socket. */
+enum wait_kind {
+	WAITS_NOT,
+	WAITS_BLOCKED,        /* in accept() or a read */
+	WAITS_POLL,           /* poll() or select() */
+	WAITS_EPOLL,
+	WAITS_URING,          /* io_uring */
 };
 
 /* One thread on one socket. */
@@ -68,10 +95,21 @@ struct worker_row {
 	char cgroup[256];     /* path in the cgroup v2 tree; "" where unknown */
 	uint64_t cookie;      /* of its socket */
 	bool waits;           /* it waited on the socket when last looked at */
+	enum wait_kind wait_kind; /* how, when it was last seen to wait; WAITS_NOT: never seen */
+	bool exclusive;       /* a wake-up wakes one of such waiters (EPOLLEXCLUSIVE, accept()), not all */
+	uint64_t epoll;       /* WAITS_EPOLL: names the epoll; threads with the same one share it */
 	bool can_accept;      /* it waits on that socket or took from it: a bin of the fairness test */
 	uint64_t accepted;    /* TCP: accepts. UDP: datagrams received. As the kernel counted */
+	bool wait_known;      /* TCP: waits are measured */
+	struct wait wait;     /* TCP: time in the accept queue, of those that this thread accepted: see socket_row */
+	uint64_t queued_before, reset_queued; /* as in socket_row */
 	bool serves;          /* who serves is known (`served` is meaningful) and this one can serve */
-	uint64_t served;      /* requests this thread served */
+	uint64_t served;      /* TCP: connections from which this thread was the first to read */
+	struct wait handed;   /* TCP: of those, the ones that another thread had accepted: from that accept to the first read; no histogram */
+	bool open_known;      /* `open` and `finished` are meaningful */
+	uint64_t open;        /* TCP: connections of the window that it serves (or has accepted, while nobody has read) and that are open now */
+	uint64_t finished;    /* TCP: those of the window that are closed */
+	uint64_t finished_ns; /* the sum of their lifetimes, from accept to close */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
 	bool ended;           /* the thread is gone */
 };
@@ -88,9 +126,15 @@ struct evidence {
 	double number;
 };
 #define EVIDENCE_MAX 6
+enum finding_level {
+	FINDING_PROBLEM,      /* something to change */
+	FINDING_NOTE,         /* worth knowing; never uneven by itself */
+	FINDING_GOOD,         /* nothing to fix */
+};
 struct finding {
 	const char *code;     /* stable, e.g. "group-split" */
-	char text[240];       /* one sentence with the figures and what to do about it */
+	enum finding_level level;
+	char text[320];       /* one sentence with the figures and what to do about it */
 	uint64_t cookie;      /* of the socket that it is about; 0: of the endpoint */
 	struct evidence evidence[EVIDENCE_MAX];
 	size_t evidence_count;
@@ -117,11 +161,15 @@ struct endpoint {
 	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */
 	size_t holder_count;
 	struct omitted omitted;
+	struct wait_histogram *histograms; /* those that waits of sockets and workers name */
+	size_t histogram_count;
 	struct finding *findings;    /* by findings_fill() */
 	size_t finding_count;
 	struct fairness socket_fairness, worker_fairness, served_fairness; /* by endpoint_judge() */
 	struct fairness process_fairness; /* workers added up by process; by endpoint_judge() */
 	bool served_known;           /* served_fairness means something */
+	struct fairness open_fairness; /* open connections by worker; where they are known */
+	bool open_known;             /* open_fairness means something */
 };
 
 /* What the tool itself could not count or attribute. A row per reason that happened. */
@@ -165,6 +213,8 @@ struct snapshot {
 	size_t endpoint_count;
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
+	uint32_t somaxconn;          /* net.core.somaxconn of our own network namespace; 0: not known */
+	uint32_t somaxconn_netns;    /* inode of that namespace */
 	struct lost_row *lost;
 	size_t lost_count;
 	bool has_workload;
