@@ -50,6 +50,14 @@ int BPF_PROG(f_queue_exit, struct sock *sk, struct sock *child, void *request, b
 	return 0;
 }
 
+/* One that comes from the queue of a listener that closes (listener_closed()) has arrived before. */
+static __always_inline bool is_new(struct sock *child)
+{
+	struct sock *view = TYPED(child, struct sock);
+
+	return READ(view, __sk_common.skc_state) == TCP_SYN_RECV;
+}
+
 SEC("?fexit/inet_csk_reqsk_queue_add")
 int BPF_PROG(f_request_exit, struct sock *sk, void *request, struct sock *child, struct sock *ret)
 {
@@ -58,7 +66,8 @@ int BPF_PROG(f_request_exit, struct sock *sk, void *request, struct sock *child,
 	if (!ret || !mine || mine->queue_sk)
 		return 0;
 	child_remember(sk, child, true);
-	tcp_arrived(sk, true);
+	if (is_new(child))
+		tcp_arrived(sk, true);
 	return 0;
 }
 
@@ -156,7 +165,8 @@ int BPF_KRETPROBE(k_request_exit, struct sock *ret)
 		return 0;
 	if (ret) {
 		child_remember((struct sock *)mine->request_sk, ret, false);
-		tcp_arrived((struct sock *)mine->request_sk, false);
+		if (is_new(ret))
+			tcp_arrived((struct sock *)mine->request_sk, false);
 	}
 	mine->request_sk = 0;
 	return 0;
@@ -212,14 +222,32 @@ int BPF_PROG(fk_late_drop, struct sk_buff *skb, void *location, int reason, stru
 }
 
 /*
- * Makes the cookie of each listener that appears while we are attached: kprobe programs can't, and the others only for a socket that is
- * their argument, which an MPTCP server's never is.
+ * Also makes the cookie of each listener that appears while we are attached: kprobe programs can't, and the others only for a socket that
+ * is their argument, which an MPTCP server's never is.
  */
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(name_listener, struct sock *sk, int before, int after)
+int BPF_PROG(state_change, struct sock *sk, int before, int after)
 {
 	if (after == TCP_LISTEN && config.has_socket_cookie)
 		bpf_get_socket_cookie(sk);
+	state_changed(sk, before, after);
+	return 0;
+}
+
+/* ---- who serves: tcp_rcv_space_adjust() is called for every read that took bytes from a TCP connection, in the reading thread ---- */
+
+SEC("?tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(first_read, struct sock *sk)
+{
+	connection_read(sk);
+	return 0;
+}
+
+/* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU: see t_udp_receive(). */
+SEC("?tracepoint/tcp/tcp_rcv_space_adjust")
+int first_read_7(struct trace_event_raw_tcp_event_sk *event)
+{
+	connection_read((struct sock *)event->skaddr);
 	return 0;
 }
 

@@ -20,11 +20,13 @@ __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_REASONS];
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
+__u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
 struct thread_state {
 	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: see accept_done() */
 	__u64 cookie; /* of the socket of `worker` */
 	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
+	__u64 closing; /* the listener that it closed last */
 	__u32 worker; /* its last row */
 	__u32 generation; /* of that row when it was this thread's */
 };
@@ -64,6 +66,43 @@ struct {
 	__uint(max_entries, COUNT_WORKERS_MAX);
 	__type(value, __u32);
 } free_workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_wait);
+} waits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_HISTOGRAMS);
+	__type(key, __u32);
+	__type(value, struct count_histogram);
+} histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_HISTOGRAMS);
+	__type(value, __u32);
+} free_histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_serve);
+} serves SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_CONNECTIONS);
+	__type(key, __u64);
+	__type(value, struct count_connection);
+} connections SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -124,11 +163,16 @@ struct uring_key {
 	__u64 user_data;
 };
 
+struct uring_accept {
+	__u64 file; /* struct file of the listener, which the request holds; 0: not known */
+	__u64 direct; /* see uring_direct() */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct uring_key);
-	__type(value, __u64); /* struct file of the listener, which the request holds; 0: not known */
+	__type(value, struct uring_accept);
 } uring_accepts SEC(".maps");
 
 static __always_inline void lost_add(enum count_lost reason, __u64 n)
@@ -195,18 +239,24 @@ static __always_inline bool unwanted(__u64 cookie)
 	return row && *row == COUNT_UNWANTED;
 }
 
+/* sk is TYPED. A connection has its listener's port. */
+static __always_inline bool port_wanted(struct sock *sk)
+{
+	__u16 port;
+
+	if (!config.by_port)
+		return true;
+	port = READ(sk, __sk_common.skc_num);
+	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
+}
+
 /* The filter: everything that a run doesn't ask for is gone at load time. sk is TYPED. */
 static __always_inline bool wanted(struct sock *sk)
 {
-	__u16 family, port;
+	__u16 family;
 
-	if (!count_on)
+	if (!count_on || !port_wanted(sk))
 		return false;
-	if (config.by_port) {
-		port = READ(sk, __sk_common.skc_num);
-		if (!((count_ports[(port >> 6) & 1023] >> (port & 63)) & 1))
-			return false;
-	}
 	if (config.netns[0] && !netns_wanted(sk))
 		return false;
 	family = READ(sk, __sk_common.skc_family);
@@ -382,47 +432,272 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 }
 
 
-/* The current thread took n events from the socket. sk: for a first description of the socket, may be NULL. */
-static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
+/* A row of `workers` that is the current thread's. */
+struct worker {
+	struct count_worker *row;
+	__u32 index;
+	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's: others like us may write it now */
+};
+
+/*
+ * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. false: there is none;
+ * n events are lost, by reason, or not asked for.
+ */
+static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 cookie, __u64 n)
 {
 	struct task_struct *task = current_task();
 	struct thread_state *state;
-	struct count_worker *row;
-	__u32 owner = 0, index;
 	int found;
 
+	w->owner = 0;
 	if (!cookie) {
 		lost_add(COUNT_LOST_COOKIE_UNKNOWN, n);
-		return;
+		return false;
 	}
 	if (READ(task, flags) & PF_IO_WORKER) {
 		char comm[16];
 
 		bpf_get_current_comm(comm, sizeof(comm));
-		owner = uring_owner(comm);
+		w->owner = uring_owner(comm);
 	}
 	state = thread_state(true);
-	row = remembered_row(state, cookie);
-	if (!row) {
-		if (unwanted(cookie))
+	w->row = remembered_row(state, cookie);
+	if (w->row) {
+		w->index = state->worker;
+		return true;
+	}
+	if (unwanted(cookie))
+		return false;
+	found = worker_find(sk, cookie, w->owner);
+	if (found < 0)
+		return false;
+	w->index = found;
+	w->row = bpf_map_lookup_elem(&workers, &w->index);
+	if (!w->row)
+		return false;
+	if (state) {
+		state->worker = w->index;
+		state->generation = w->row->generation;
+		state->cookie = cookie;
+	}
+	return true;
+}
+
+static __always_inline void events_add(const struct worker *w, __u64 n)
+{
+	if (w->owner)
+		__sync_fetch_and_add(&w->row->events_atomic, n);
+	else
+		w->row->events += n; /* only the thread itself comes here */
+}
+
+/* The current thread took n datagrams from the socket. */
+static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
+{
+	struct worker w;
+
+	if (worker_get(&w, sk, cookie, n))
+		events_add(&w, n);
+}
+
+/* ---- what an accepted connection waited ---- */
+
+static __always_inline struct count_histogram *histogram_of(struct count_wait *wait)
+{
+	__u32 index;
+
+	if (!wait->histogram) {
+		if (bpf_map_pop_elem(&free_histograms, &index))
+			return NULL;
+		wait->histogram = index + 1; /* two kernel threads of one owner may both take one: one is then lost to the pool */
+	}
+	index = wait->histogram - 1;
+	return bpf_map_lookup_elem(&histograms, &index);
+}
+
+static __always_inline void wait_add(struct count_wait *wait, __u64 us, const bool atomic)
+{
+	struct count_histogram *h = histogram_of(wait);
+	__u32 slot = wait_slot(us);
+
+	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the check */
+	if (us > wait->max_us)
+		wait->max_us = us > 0xffffffff ? 0xffffffff : us;
+	if (atomic) {
+		__sync_fetch_and_add(&wait->count, 1);
+		__sync_fetch_and_add(&wait->sum_us, us);
+		if (slot < WAIT_SLOTS && h)
+			__sync_fetch_and_add(&h->slots[slot], 1);
+		return;
+	}
+	wait->count++;
+	wait->sum_us += us;
+	if (slot < WAIT_SLOTS && h)
+		h->slots[slot]++;
+}
+
+/*
+ * When the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The kernel notes it itself: rcvq_space.time is set
+ * when a connection is established (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that put it into the queue, a
+ * moment after that (before, for Fast Open), and next by the first read. So nothing need be remembered per connection, and what was queued
+ * before we attached has its time too. A connection that is accepted within that moment has none yet.
+ */
+static __always_inline __u64 queued_us(struct sock *child)
+{
+	struct tcp_sock *tp = TYPED(child, struct tcp_sock);
+
+	return READ(tp, rcvq_space.time);
+}
+
+static __always_inline void wait_measure(const struct worker *w, struct sock *child, __u64 now_ns)
+{
+	struct count_wait *wait = bpf_map_lookup_elem(&waits, &w->index);
+	__u64 now_us = now_ns / 1000, queued = queued_us(child);
+
+	if (!wait)
+		return;
+	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		wait->reset++;
+	if (queued && queued < count_started_us)
+		wait->before++;
+	else
+		wait_add(wait, queued && now_us > queued ? now_us - queued : 0, w->owner);
+}
+
+/* ---- who serves a connection ---- */
+
+static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generation)
+{
+	struct count_worker *row = bpf_map_lookup_elem(&workers, &worker);
+
+	/* The row was given back: its thread or its listener has ended. */
+	if (!row || row->generation != generation)
+		return NULL;
+	return bpf_map_lookup_elem(&serves, &worker);
+}
+
+/* The connection is no longer open: closed or half closed by its server, or reset. */
+static __always_inline void connection_closed(__u64 child)
+{
+	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
+	struct count_serve *serve;
+
+	if (!found)
+		return;
+	c = *found;
+	if (bpf_map_delete_elem(&connections, &child)) /* another was first */
+		return;
+	serve = serve_of(c.worker, c.generation);
+	if (!serve)
+		return;
+	__sync_fetch_and_add(&serve->closed, 1);
+	__sync_fetch_and_add(&serve->closed_ns, bpf_ktime_get_ns() - c.accepted_ns);
+}
+
+static __always_inline void connection_accepted(const struct worker *w, __u64 cookie, struct sock *child, __u64 now_ns)
+{
+	struct count_connection c = { .cookie = cookie, .accepted_ns = now_ns, .worker = w->index, .generation = w->row->generation };
+	struct count_serve *serve = bpf_map_lookup_elem(&serves, &w->index);
+	__u64 key = (__u64)child;
+
+	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		return;
+	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+		connection_closed(key); /* one whose end was not seen */
+		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+			lost_add(COUNT_LOST_CONNECTIONS_FULL, 1);
 			return;
-		found = worker_find(sk, cookie, owner);
-		if (found < 0)
-			return;
-		index = found;
-		row = bpf_map_lookup_elem(&workers, &index);
-		if (!row)
-			return;
-		if (state) {
-			state->worker = index;
-			state->generation = row->generation;
-			state->cookie = cookie;
 		}
 	}
-	if (owner)
-		__sync_fetch_and_add(&row->events_atomic, n);
+	__sync_fetch_and_add(&serve->opened, 1);
+	/* Reset meanwhile: nobody would tell us later. */
+	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		connection_closed(key);
+}
+
+static __always_inline bool is_current(const struct count_worker *row)
+{
+	struct task_struct *task = current_task();
+
+	return row->tid == (__u32)bpf_get_current_pid_tgid() && row->start_ns == READ(task, start_boottime);
+}
+
+/* The current thread is the first to read from a connection that another accepted: it has it now. */
+static __always_inline void connection_handed(struct count_connection *c, struct count_serve *from)
+{
+	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
+	struct count_serve *serve;
+	struct worker w;
+
+	if (!worker_get(&w, NULL, c->cookie, 1))
+		return;
+	serve = bpf_map_lookup_elem(&serves, &w.index);
+	if (!serve)
+		return;
+	__sync_fetch_and_add(&serve->served, 1);
+	if (w.index == c->worker && w.row->generation == c->generation) /* a kernel thread of io_uring for its owner */
+		return;
+	__sync_fetch_and_add(&serve->handed, 1);
+	__sync_fetch_and_add(&serve->handed_ns, delay);
+	if (delay > serve->handed_max_ns)
+		serve->handed_max_ns = delay;
+	__sync_fetch_and_add(&serve->opened, 1);
+	if (from)
+		__sync_fetch_and_add(&from->moved, 1);
+	c->worker = w.index;
+	c->generation = w.row->generation;
+}
+
+/* The current thread reads from a connection, which it has locked. */
+static __always_inline void connection_read(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct count_connection *c;
+	struct count_worker *row;
+	struct count_serve *serve;
+	__u64 key = (__u64)sk;
+	__u32 worker;
+
+	if (!count_on || !port_wanted(view))
+		return;
+	c = bpf_map_lookup_elem(&connections, &key);
+	if (!c || c->served)
+		return;
+	c->served = 1;
+	worker = c->worker;
+	row = bpf_map_lookup_elem(&workers, &worker);
+	serve = row && row->generation == c->generation ? bpf_map_lookup_elem(&serves, &worker) : NULL;
+	if (serve && is_current(row))
+		__sync_fetch_and_add(&serve->served, 1);
 	else
-		row->events += n; /* only the thread itself comes here */
+		connection_handed(c, serve);
+}
+
+/* ---- accepts ---- */
+
+/* child: the TCP connection, TYPED; NULL: not known. */
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child)
+{
+	__u64 now_ns;
+
+	if (!child || (!config.waits && !config.serves))
+		return;
+	now_ns = bpf_ktime_get_ns();
+	if (config.waits)
+		wait_measure(w, child, now_ns);
+	if (config.serves)
+		connection_accepted(w, cookie, child, now_ns);
+}
+
+/* The current thread accepted `child` from the socket. */
+static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child)
+{
+	struct worker w;
+
+	if (!worker_get(&w, sk, cookie, 1))
+		return;
+	events_add(&w, 1);
+	accept_measure(&w, cookie, child);
 }
 
 /* ---- TCP ---- */
@@ -487,6 +762,7 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 	struct sock *view = TYPED(sk, struct sock), *owner;
 	struct count_arrival *row;
 	__u64 cookie;
+	__u32 length;
 
 	if (!tcp_wanted(view))
 		return;
@@ -498,8 +774,12 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 		cookie = socket_cookie(view, trusted ? sk : NULL);
 		row = arrival_row(view, cookie);
 	}
-	if (row)
-		row->arrived++;
+	if (!row)
+		return;
+	row->arrived++;
+	length = READ(view, sk_ack_backlog);
+	if (length > row->queue_highest)
+		row->queue_highest = length;
 }
 
 /* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
@@ -602,7 +882,7 @@ static __always_inline void accept_grafted(struct sock *child)
 	struct thread_state *state;
 	struct count_child *slot;
 	struct mptcp_sock *msk;
-	struct sock *queued = child;
+	struct sock *queued = child, *tcp;
 
 	if (!count_on || !is_tcp(view))
 		return;
@@ -615,8 +895,9 @@ static __always_inline void accept_grafted(struct sock *child)
 		queued = READ(msk, first);
 	}
 	slot = child_slot(queued);
+	tcp = TYPED(queued, struct sock);
 	if (slot && slot->child == (__u64)queued && slot->cookie) {
-		worker_add(NULL, slot->cookie, 1);
+		worker_accepted(NULL, slot->cookie, tcp);
 		return;
 	}
 	if (entered) {
@@ -626,7 +907,7 @@ static __always_inline void accept_grafted(struct sock *child)
 			listener = owner;
 		/* An entry for another listener can only be left from an accept that failed. */
 		if (child_fits(listener, view)) {
-			worker_add(listener, socket_cookie(listener, NULL), 1);
+			worker_accepted(listener, socket_cookie(listener, NULL), tcp);
 			return;
 		}
 	}
@@ -634,7 +915,7 @@ static __always_inline void accept_grafted(struct sock *child)
 		return;
 	listener = listener_in_syscall(view);
 	if (listener)
-		worker_add(listener, socket_cookie(listener, NULL), 1);
+		worker_accepted(listener, socket_cookie(listener, NULL), tcp);
 	else
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
@@ -664,6 +945,19 @@ static __always_inline bool accept_done(long ret, const bool again)
 	}
 	__sync_fetch_and_add(&count_rescued, 1);
 	return false;
+}
+
+/* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any more. */
+static __always_inline struct sock *accepted_tcp(struct sock *child)
+{
+	struct mptcp_sock *msk;
+	struct sock *first;
+
+	if (!bpf_core_type_exists(struct mptcp_sock) || READ(child, sk_protocol) != IPPROTO_MPTCP)
+		return child;
+	msk = TYPED(child, struct mptcp_sock);
+	first = READ(msk, first);
+	return first ? TYPED(first, struct sock) : NULL;
 }
 
 /*
@@ -701,12 +995,103 @@ static __always_inline void accept_returned(long ret, const bool again)
 	}
 	child = TYPED(child, struct sock);
 	if (listens && child_fits(listener, child)) {
-		if (known)
+		if (known && state) {
+			const struct worker w = { .row = known, .index = state->worker };
+
 			known->events++;
-		else
-			worker_add(listener, socket_cookie(listener, NULL), 1);
+			accept_measure(&w, known->cookie, accepted_tcp(child));
+		} else {
+			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child));
+		}
 	} else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+}
+
+/* ---- what becomes of listeners and connections ---- */
+
+/* Do the connections in its queue move to another socket of its group when it closes? Since 5.14: reuseport_migrate_sock(). */
+static __always_inline bool migrates(struct sock *listener)
+{
+	struct net *net = READ(listener, __sk_common.skc_net.net);
+	struct sock_reuseport *group = READ(listener, sk_reuseport_cb);
+
+	if (!net || !group || !bpf_core_field_exists(net->ipv4.sysctl_tcp_migrate_req))
+		return false;
+	return READ(net, ipv4.sysctl_tcp_migrate_req) || READ(group, prog);
+}
+
+/*
+ * A listener is being closed. What is in its queue is reset next, by the same thread, or moved: then each that is reset tells, see
+ * queued_reset(). sk: the server's socket or, of MPTCP, its first subflow.
+ */
+static __always_inline void listener_closed(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	__u32 left = READ(view, sk_ack_backlog), index;
+	struct thread_state *state;
+	struct count_socket *row;
+	__u64 cookie;
+	int found;
+
+	if (!left || !tcp_wanted(view))
+		return;
+	owner = mptcp_owner(view);
+	cookie = socket_cookie(owner ? owner : view, NULL);
+	found = socket_row(owner ? owner : view, cookie, 0);
+	if (found < 0)
+		return;
+	index = found;
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (!row)
+		return;
+	row->left = left;
+	state = migrates(view) ? thread_state(true) : NULL;
+	if (state)
+		state->closing = cookie;
+	else
+		row->left_reset = left;
+}
+
+/* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
+static __always_inline void queued_reset(struct sock *view)
+{
+	struct thread_state *state = thread_state(false);
+	struct count_socket *row;
+	__u32 *found;
+	__u64 cookie;
+
+	if (!state || !state->closing)
+		return;
+	cookie = state->closing;
+	found = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+	row = found ? bpf_map_lookup_elem(&sockets, found) : NULL;
+	if (row && row->port == READ(view, __sk_common.skc_num) && row->left_reset < row->left)
+		row->left_reset++;
+}
+
+static __always_inline bool is_open(int state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_SYN_RECV;
+}
+
+/* inet_sock_set_state, for all sockets. */
+static __always_inline void state_changed(struct sock *sk, int before, int after)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	if (is_open(after) || after == TCP_LISTEN || !count_on || !port_wanted(view))
+		return;
+	if (before == TCP_LISTEN) {
+		listener_closed(sk);
+		return;
+	}
+	/* A change that was not seen (see accept_done()) is made good by the next. */
+	if (!is_open(before) && !config.accept_twice)
+		return;
+	if (config.serves)
+		connection_closed((__u64)sk);
+	if (after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err))
+		queued_reset(view);
 }
 
 /* ---- TCP through io_uring, tracepoint backend ---- */
@@ -714,25 +1099,50 @@ static __always_inline void accept_returned(long ret, const bool again)
 #define IORING_OP_ACCEPT 13 /* include/uapi/linux/io_uring.h */
 #define REQ_F_FIXED_FILE 1 /* include/linux/io_uring_types.h: the descriptor is an index of the ring's own table */
 
+/*
+ * Does the accept put the connection into the ring's own table of files? Then its result is a place there, not a descriptor. The request of an
+ * accept is a struct io_accept (io_uring/net.c; before 6.0 it was a part of io_kiocb and can't be told).
+ */
+static __always_inline bool uring_direct(void *request)
+{
+	struct io_accept *accept = TYPED(request, struct io_accept);
+
+	return !bpf_core_type_exists(struct io_accept) || READ(accept, file_slot);
+}
+
 /* An accept was submitted, or woke from its poll: completions that don't name their request are told by ring and user_data. */
 static __always_inline void uring_seen(void *ring, void *request, __u64 user_data)
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
-	__u64 file, *known;
+	struct uring_accept accept = { .direct = uring_direct(request) }, *known;
+	__u64 file;
 
 	file = (__u64)READ(req, file);
 	/* On submission it has no file yet. The accept may end before it wakes once, so find the file by its descriptor. */
 	if (!file && !(READ(req, flags) & REQ_F_FIXED_FILE))
 		file = (__u64)file_of_descriptor(current_task(), READ(req, cqe.fd));
+	accept.file = file;
 	known = bpf_map_lookup_elem(&uring_accepts, &key);
-	if (known && *known == file)
+	if (known && known->file == file)
 		return;
-	if (bpf_map_update_elem(&uring_accepts, &key, &file, BPF_ANY))
+	if (bpf_map_update_elem(&uring_accepts, &key, &accept, BPF_ANY))
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 }
 
-static __always_inline void uring_accepted(struct file *file)
+/* The connection that a completion names, TYPED, or NULL. */
+static __always_inline struct sock *uring_child(struct sock *listener, int descriptor)
+{
+	struct sock *child = socket_of_descriptor(current_task(), descriptor);
+
+	child = TYPED(child, struct sock);
+	if (!child || !is_tcp(child) || !child_fits(listener, child))
+		return NULL;
+	return accepted_tcp(child);
+}
+
+/* direct: the result is no descriptor; the connection is counted, but not followed. */
+static __always_inline void uring_accepted(struct file *file, int result, bool direct)
 {
 	struct sock *sk = socket_of_file(file);
 
@@ -742,7 +1152,7 @@ static __always_inline void uring_accepted(struct file *file)
 		return;
 	}
 	if (wanted(sk) && is_tcp(sk))
-		worker_add(sk, socket_cookie(sk, NULL), 1);
+		worker_accepted(sk, socket_cookie(sk, NULL), direct ? NULL : uring_child(sk, result));
 }
 
 /* A completion. req is NULL for all but the last one of a multishot accept. */
@@ -750,7 +1160,7 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
-	__u64 *file;
+	struct uring_accept *known;
 
 	if (config.protocol && config.protocol != IPPROTO_TCP)
 		return;
@@ -760,12 +1170,12 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 		/* The request is over: its user_data may come back with another operation. */
 		bpf_map_delete_elem(&uring_accepts, &key);
 		if (result >= 0 && count_on)
-			uring_accepted(READ(req, file));
+			uring_accepted(READ(req, file), result, uring_direct(request));
 		return;
 	}
-	file = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);
-	if (file)
-		uring_accepted((struct file *)*file);
+	known = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);
+	if (known)
+		uring_accepted((struct file *)known->file, result, known->direct);
 }
 
 /* ---- UDP ---- */

@@ -8,14 +8,16 @@
 #ifndef SOCKFAIR_COUNT_H
 #define SOCKFAIR_COUNT_H
 
-#ifndef __bpf__
 #include <linux/types.h>
-#endif
 
-#define COUNT_WORKERS_MAX 16384 /* rows (socket, thread) */
-#define COUNT_SOCKETS_MAX 16384 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
-#define COUNT_ARRIVALS_MAX 65536 /* rows (socket, CPU) */
-#define COUNT_CHILDREN 65536 /* one per port */
+#include "wait_slots.h"
+
+#define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */
+#define COUNT_SOCKETS_MAX 10240 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
+#define COUNT_ARRIVALS_MAX 40960 /* rows (socket, CPU) */
+#define COUNT_CHILDREN 32768
+#define COUNT_HISTOGRAMS 600 /* of waits: a row of `workers` takes one at its first accept */
+#define COUNT_CONNECTIONS 8192 /* open ones that are followed */
 
 /* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
 enum count_lost {
@@ -27,6 +29,7 @@ enum count_lost {
 	COUNT_LOST_GRO_DATAGRAMS,
 	COUNT_LOST_SHUTDOWN_READ,
 	COUNT_LOST_URING_LISTENER_UNKNOWN,
+	COUNT_LOST_CONNECTIONS_FULL,
 	COUNT_LOST_REASONS
 };
 
@@ -49,7 +52,8 @@ struct count_config {
 	__u8 has_late_drop; /* UDP deliveries are staged per NUMA node: 6.18 */
 	__u8 has_task_pt_regs; /* bpf_task_pt_regs(): 5.15 */
 	__u8 accept_twice; /* programs at the end of system calls can be preempted: 7.x */
-	__u8 pad[2];
+	__u8 waits; /* measure how long connections wait in accept queues */
+	__u8 serves; /* follow connections from accept to first read and close */
 };
 
 struct count_worker_key {
@@ -72,6 +76,43 @@ struct count_worker {
 	__u32 generation; /* goes up when user space takes the row back: threads remember rows */
 };
 
+/* Beside a row of `workers`, with the same index and writers: what its accepts waited in the queue. */
+struct count_wait {
+	__u64 count;
+	__u64 sum_us;
+	__u32 max_us;
+	__u32 histogram; /* index from 1; 0: none was left */
+	__u32 before; /* accepted, but queued before the window began: in none of the above */
+	__u32 reset; /* accepted, but reset by the client while in the queue */
+};
+
+/* Counts wrap; user space reads them often. */
+struct count_histogram {
+	__u32 slots[WAIT_SLOTS];
+};
+
+/* Beside a row of `workers`: the connections that this thread serves. Open: opened - moved - closed. */
+struct count_serve {
+	__u64 served; /* this thread was the first to read */
+	__u64 handed; /* of those, accepted by another thread */
+	__u64 handed_ns; /* from accept to first read, sum */
+	__u64 handed_max_ns;
+	__u64 opened; /* accepted, or taken over at the first read */
+	__u64 moved; /* handed to another thread */
+	__u64 closed;
+	__u64 closed_ns; /* their lifetimes, sum */
+};
+
+/* An accepted connection until it closes, found by the address of its struct sock. */
+struct count_connection {
+	__u64 cookie; /* of its listener */
+	__u64 accepted_ns;
+	__u32 worker; /* the row of who serves it, or has accepted it */
+	__u32 generation; /* of that row */
+	__u32 served; /* somebody has read from it */
+	__u32 pad;
+};
+
 struct count_socket {
 	__u64 cookie;
 	__u32 inode;
@@ -84,6 +125,8 @@ struct count_socket {
 	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reuseport;
 	__u8 used;
+	__u32 left; /* TCP: connections in its queue when it was closed */
+	__u32 left_reset; /* of those, reset by that; the others moved to another socket (net.ipv4.tcp_migrate_req) */
 };
 
 /* A socket on a CPU. One writer: that CPU with bottom halves off. */
@@ -91,6 +134,8 @@ struct count_arrival {
 	__u64 arrived;
 	__u64 dropped;
 	__u64 dropped_late; /* counted as arrived before, then dropped: 6.18's staged delivery */
+	__u32 queue_highest; /* TCP: the longest accept queue after an arrival here */
+	__u32 pad;
 };
 
 /* A connection between its arrival and its accept, found by a hash of its address. */
@@ -103,8 +148,12 @@ struct count_child {
 _Static_assert(sizeof(struct count_config) == 52, "layout");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 64, "layout");
-_Static_assert(sizeof(struct count_socket) == 48, "layout");
-_Static_assert(sizeof(struct count_arrival) == 24, "layout");
+_Static_assert(sizeof(struct count_wait) == 32, "layout");
+_Static_assert(sizeof(struct count_histogram) == 800, "layout");
+_Static_assert(sizeof(struct count_serve) == 64, "layout");
+_Static_assert(sizeof(struct count_connection) == 32, "layout");
+_Static_assert(sizeof(struct count_socket) == 56, "layout");
+_Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");
 #endif
 

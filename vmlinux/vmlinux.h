@@ -29,8 +29,11 @@ typedef _Bool bool;
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
-#define TCP_LISTEN 10
 #define TCP_ESTABLISHED 1
+#define TCP_SYN_RECV 3
+#define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
+#define TCP_LISTEN 10
 #define SOCK_BINDADDR_LOCK 4
 #define SOCK_BINDPORT_LOCK 8
 #define MSG_PEEK 0x2
@@ -45,8 +48,13 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	u8 sysctl_tcp_migrate_req; /* 5.14 */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -135,7 +143,11 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
-struct sock_reuseport;
+struct bpf_prog;
+
+struct sock_reuseport {
+	struct bpf_prog *prog;
+};
 
 /* sock.sk_drop_counters of UDP sockets: from 6.18 on. */
 struct numa_drop_counters {
@@ -156,6 +168,7 @@ struct sock {
 	struct numa_drop_counters *sk_drop_counters;
 	unsigned char sk_userlocks : 4;
 	u8 sk_shutdown;
+	int sk_err;
 	kuid_t sk_uid;
 	struct socket *sk_socket;
 	struct socket_wq *sk_wq;
@@ -168,6 +181,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	bool is_mptcp;
+	struct {
+		u64 time; /* us */
+	} rcvq_space;
 };
 
 struct mptcp_subflow_context {
@@ -269,6 +285,10 @@ struct io_kiocb {
 	struct io_uring_task *tctx;
 };
 
+struct io_accept {
+	u32 file_slot; /* 0: a descriptor */
+};
+
 /* Before 6.13 a request points to its thread itself. */
 struct io_kiocb___task {
 	struct task_struct *task;
@@ -323,6 +343,10 @@ struct trace_event_raw_sock_msg_length {
 	void *sk;
 	int ret;
 	int flags;
+};
+
+struct trace_event_raw_tcp_event_sk {
+	const void *skaddr;
 };
 
 struct trace_event_raw_io_uring_complete {

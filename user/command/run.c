@@ -23,7 +23,7 @@ struct run_options {
 };
 
 enum { OPT_PROCESSES = 1000, OPT_RATE, OPT_WORK, OPT_FLOWS, OPT_BIND, OPT_PORT, OPT_SERVE_ONLY, OPT_SLOW_WORKER, OPT_REPEAT,
-       OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD };
+       OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_NO_WAIT, OPT_NO_SERVE };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The server:", 1 },
@@ -46,6 +46,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a mode is uneven", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
+	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -123,6 +125,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SERVE_ONLY: w->serve_only = true; break;
 	case OPT_SLOW_WORKER: w->slow_worker = option_count(state, "--slow-worker", arg, 0, WORKERS_MAX - 1); break;
 	case OPT_REPEAT: o->repeat = option_count(state, "--repeat", arg, 1, 1000); break;
+	case OPT_NO_WAIT: o->trials.no_waits = true; break;
+	case OPT_NO_SERVE: o->trials.no_serving = true; break;
 	case OPT_BACKEND: o->trials.backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD: o->trials.threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
 	case OPT_FAIL_ON:

@@ -9,6 +9,7 @@
 struct trials {
 	struct observer *observer;  /* opened by the first trial, after its workers block */
 	enum backend backend;       /* asked for */
+	bool no_waits, no_serving;  /* as in observer_options */
 	double threshold;
 	double seconds_max;         /* serve-only: ends by itself; 0: when interrupted */
 	bool progress;              /* show it on stderr */

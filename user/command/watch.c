@@ -27,7 +27,7 @@ struct watch_options {
 	double interval, duration; /* seconds; 0: not given */
 	uint64_t count;            /* intervals; 0: no limit */
 	double threshold;
-	bool json, plain, fail_on_uneven;
+	bool json, plain, fail_on_uneven, no_wait, no_serve;
 	const char *file;
 	unsigned positional;
 };
@@ -49,7 +49,7 @@ struct watch {
 	char filter[512];
 };
 
-enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN };
+enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN, OPT_NO_WAIT, OPT_NO_SERVE };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How long, how often:", 2 },
@@ -62,6 +62,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
+	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -101,6 +103,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o': o->file = arg; break;
 	case OPT_PLAIN: o->plain = true; break;
 	case OPT_BY: o->by = parse_by(state, arg); break;
+	case OPT_NO_WAIT: o->no_wait = true; break;
+	case OPT_NO_SERVE: o->no_serve = true; break;
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD: o->threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
 	case OPT_FAIL_ON:
@@ -319,7 +323,7 @@ static int watch_begin(struct watch *w)
 	const struct watch_options *o = w->o;
 	const char *rows = getenv("SOCKFAIR_ROWS");
 	const struct observer_options wanted = { .backend = o->backend, .selection = o->selection, .by_port = o->selection.port_count,
-						 .inventory = true, .rows_max = rows ? strtoul(rows, NULL, 10) : 0 };
+						 .inventory = true, .no_waits = o->no_wait, .no_serving = o->no_serve, .rows_max = rows ? strtoul(rows, NULL, 10) : 0 };
 	char why[512], missing[256];
 	int err = observer_open(&w->observer, &wanted, why, sizeof(why));
 

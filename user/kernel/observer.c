@@ -33,6 +33,9 @@ struct observer {
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
+	struct count_wait *waits;           /* NULL: not measured */
+	struct count_histogram *histograms;
+	struct count_serve *serves;         /* NULL: not followed */
 	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
 	struct inventory *inventory; /* NULL: none is taken */
@@ -50,7 +53,7 @@ struct observer {
 };
 
 /* Texts with a limit in them are made when an observer is opened: snapshots keep pointers. */
-static char workers_full[80], sockets_full[80];
+static char workers_full[80], sockets_full[80], connections_full[120];
 
 static const struct {
 	const char *reason, *text;
@@ -62,6 +65,7 @@ static const struct {
 	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)" },
 	[COUNT_LOST_GRO_DATAGRAMS] = { "gro_datagrams", "events of UDP_GRO sockets that may hold several datagrams" },
 	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()" },
+	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full },
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
 						"io_uring accepts whose listening socket could not be told" },
 };
@@ -69,7 +73,21 @@ static const struct {
 /* ---- opening ---- */
 
 #define SEES_ALL                                                                                                               \
-	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_UDP_QUEUED | SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
+	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED | SEES_UDP_QUEUED | SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
+
+/* What is not asked for takes no memory; the programs' references to it are dead code. */
+static void waits_leave_out(struct observer *o)
+{
+	bpf_map__set_max_entries(o->bpf->maps.waits, 1);
+	bpf_map__set_max_entries(o->bpf->maps.histograms, 1);
+	bpf_map__set_max_entries(o->bpf->maps.free_histograms, 1);
+}
+
+static void serves_leave_out(struct observer *o)
+{
+	bpf_map__set_max_entries(o->bpf->maps.serves, 1);
+	bpf_map__set_max_entries(o->bpf->maps.connections, 1);
+}
 
 static void configure(struct observer *o, const struct observer_options *options)
 {
@@ -91,6 +109,8 @@ static void configure(struct observer *o, const struct observer_options *options
 		.has_late_drop = f->late_drop,
 		.has_task_pt_regs = f->task_pt_regs,
 		.accept_twice = f->preempted_exits,
+		.waits = !options->no_waits,
+		.serves = !options->no_serving,
 		.udp_gro_flag = f->udp_gro_flag,
 	};
 	for (size_t i = 0; i < options->selection.netns_count; i++)
@@ -101,6 +121,10 @@ static void configure(struct observer *o, const struct observer_options *options
 	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
+	if (options->no_waits)
+		waits_leave_out(o);
+	if (options->no_serving)
+		serves_leave_out(o);
 	if (o->backend != BACKEND_TRACEPOINT)
 		bpf_map__set_autocreate(o->bpf->maps.uring_accepts, false);
 	else
@@ -109,7 +133,8 @@ static void configure(struct observer *o, const struct observer_options *options
 
 static bool hook_used(const struct observer *o, size_t i)
 {
-	return hooks[i].backend == o->backend && o->probe.results[i].usable;
+	return hooks[i].backend == o->backend && o->probe.results[i].usable &&
+	       (o->bpf->rodata->config.serves || !(hooks[i].sees & SEES_TCP_SERVED));
 }
 
 static struct bpf_program *hook_program(const struct observer *o, size_t i)
@@ -171,11 +196,23 @@ static void limits_say(const struct observer *o, __u32 rows_max)
 {
 	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows",
 		 rows_max ? rows_max : COUNT_WORKERS_MAX);
+	snprintf(connections_full, sizeof(connections_full),
+		 "of who serves: accepted connections beyond the limit of %u open ones that are followed", COUNT_CONNECTIONS);
 	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
+}
+
+/* Of two halves that one flag leaves out, `*out` stays NULL where it does. Returns 0 or -ENOMEM. */
+static int map_wanted(void *out, const struct bpf_map *map, bool wanted)
+{
+	void *memory = wanted ? map_array(map) : NULL;
+
+	memcpy(out, &memory, sizeof(memory));
+	return wanted && !memory ? -ENOMEM : 0;
 }
 
 static int rows_prepare(struct observer *o, __u32 rows_max)
 {
+	const struct count_config *c = &o->bpf->rodata->config;
 	int err = queue_fill(o->bpf->maps.free_workers, rows_max);
 
 	limits_say(o, rows_max);
@@ -186,6 +223,14 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	o->arrivals = map_array(o->bpf->maps.arrivals);
 	if (!err && (!o->workers || !o->sockets || !o->arrivals))
 		err = -ENOMEM;
+	if (!err && c->waits)
+		err = queue_fill(o->bpf->maps.free_histograms, rows_max);
+	if (!err)
+		err = map_wanted(&o->waits, o->bpf->maps.waits, c->waits);
+	if (!err)
+		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
+	if (!err)
+		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
 	return err;
 }
 
@@ -201,6 +246,12 @@ static void detach(struct observer *o)
 	unmap_array(o->workers, o->bpf->maps.workers);
 	unmap_array(o->sockets, o->bpf->maps.sockets);
 	unmap_array(o->arrivals, o->bpf->maps.arrivals);
+	unmap_array(o->waits, o->bpf->maps.waits);
+	unmap_array(o->histograms, o->bpf->maps.histograms);
+	unmap_array(o->serves, o->bpf->maps.serves);
+	o->waits = NULL;
+	o->histograms = NULL;
+	o->serves = NULL;
 	o->workers = NULL;
 	o->sockets = NULL;
 	o->arrivals = NULL;
@@ -317,6 +368,8 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		if (err)
 			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
 	}
+	if (!err)
+		ledger_measures(o->ledger, !options->no_waits, !options->no_serving && (observer_sees(o) & SEES_TCP_SERVED));
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
@@ -410,6 +463,12 @@ static void socket_unlink(struct observer *o, __u32 i, bool unwanted)
 		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie);
 }
 
+static void histogram_free(struct observer *o, __u32 i)
+{
+	memset(&o->histograms[i], 0, sizeof(o->histograms[i]));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
+}
+
 /* The generation goes up once more: a thread that had found the row before may have remembered it just after it was unlinked. */
 static void worker_free(struct observer *o, __u32 i)
 {
@@ -417,6 +476,15 @@ static void worker_free(struct observer *o, __u32 i)
 
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
+	if (o->serves)
+		memset(&o->serves[i], 0, sizeof(o->serves[i]));
+	if (o->waits) {
+		__u32 histogram = o->waits[i].histogram;
+
+		memset(&o->waits[i], 0, sizeof(o->waits[i]));
+		if (histogram)
+			histogram_free(o, histogram - 1);
+	}
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
@@ -473,6 +541,7 @@ int observer_start(struct observer *o)
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	o->started_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
 	clock_gettime(CLOCK_MONOTONIC, &o->started);
+	o->bpf->bss->count_started_us = o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000;
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
 	return err;
 }
@@ -502,6 +571,7 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
 	uint64_t arrived = 0, dropped = 0;
 
+	to->row.highest_known = to->protocol == PROTOCOL_TCP && (observer_sees(o) & SEES_TCP_ARRIVED);
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
 		/* In this order: what is dropped late was counted as arrived before. */
 		uint64_t late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
@@ -509,7 +579,10 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 		by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE); /* before late drops: those are another CPU's */
 		arrived += by_cpu[cpu] - late;
 		dropped += a[cpu].dropped;
+		to->row.queue_highest = a[cpu].queue_highest > to->row.queue_highest ? a[cpu].queue_highest : to->row.queue_highest;
 	}
+	to->row.dropped_closing = from->left_reset;
+	to->row.migrated = from->left - from->left_reset;
 	return ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
 }
 
@@ -541,6 +614,29 @@ static struct ledger_socket *socket_enter(struct observer *o, const struct count
 	return s;
 }
 
+/* What was counted beside the row: waits, and whom it served. */
+static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool last)
+{
+	const struct count_wait *wait = o->waits ? &o->waits[i] : NULL;
+	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
+	struct ledger_work work = {};
+
+	if (wait) {
+		work.wait = (struct wait){ .count = wait->count, .sum_ns = wait->sum_us * 1000, .max_ns = wait->max_us * 1000ull };
+		work.queued_before = wait->before;
+		work.reset_queued = wait->reset;
+	}
+	if (serve) {
+		work.served = serve->served;
+		work.handed = (struct wait){ .count = serve->handed, .sum_ns = serve->handed_ns, .max_ns = serve->handed_max_ns };
+		work.finished = serve->closed;
+		work.finished_ns = serve->closed_ns;
+		work.moved = serve->moved;
+		work.opened = __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE);
+	}
+	return ledger_count_work(o->ledger, w, &work, wait && wait->histogram ? o->histograms[wait->histogram - 1].slots : NULL, last);
+}
+
 static int worker_enter(struct observer *o, const struct count_worker *from, bool last)
 {
 	bool made;
@@ -553,11 +649,12 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 		memcpy(w->row.comm, from->comm, sizeof(w->row.comm));
 		w->row.appeared = o->inventory && from->start_ns > o->started_ns;
 	}
-	w->row.can_accept = true;
+	/* A thread that only serves has a row too. */
+	w->row.can_accept |= from->events || from->events_atomic;
 	if (!last)
 		ledger_revive_worker(o->ledger, w);
 	ledger_count_worker(w, from->events + from->events_atomic, last);
-	return 0;
+	return work_count(o, from - o->workers, w, last);
 }
 
 static int rows_enter(struct observer *o)

@@ -37,7 +37,9 @@ const struct hook hooks[] = {
 	 */
 	{ F, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
-	{ F, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+	{ F, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ F, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
+	{ F, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 
 	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
@@ -50,7 +52,9 @@ const struct hook hooks[] = {
 	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
-	{ K, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ K, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
+	{ K, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4", SEES_TCP_ACCEPTED, false },
@@ -58,7 +62,9 @@ const struct hook hooks[] = {
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept_again", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
-	{ T, HOOK_TP_BTF, "inet_sock_set_state", "name_listener", 0, true },
+	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ T, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
+	{ T, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
 	{ T, HOOK_TRACEPOINT, "sock/sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmsg", "t_recvmsg", SEES_UDP_RECEIVED, false },
@@ -314,6 +320,10 @@ static const char *hook_unneeded(const struct hook *h, const struct kernel_featu
 		return "not needed: this kernel does not stage UDP deliveries";
 	if (strstr(h->program, "_again") && !f->preempted_exits)
 		return "not needed: the program before it can't be preempted";
+	if (!strcmp(h->program, "first_read_7") && !f->preempted_exits)
+		return "not needed: tp_btf's program can't be preempted";
+	if (!strcmp(h->program, "first_read") && f->preempted_exits)
+		return "it can be preempted: the plain tracepoint stands in";
 	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
 		return "this kernel has none (6.3): system calls stand in";
 	if (!strncmp(h->program, "t_recv", 6) && f->recv_length)
@@ -510,6 +520,7 @@ size_t probe_unseen(const struct probe *p, enum backend b, const char **sentence
 		{ SEES_UDP_RECEIVED, "reads of UDP datagrams" },
 		{ SEES_UDP_DROPPED, "dropped UDP datagrams" },
 		{ SEES_URING_ACCEPTED, "accepts through io_uring" },
+		{ SEES_TCP_SERVED, "who reads from TCP connections" },
 	};
 	unsigned sees = probe_sees(p, b);
 	size_t n = 0;

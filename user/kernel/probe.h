@@ -25,6 +25,7 @@ enum hook_purpose {
 	SEES_UDP_RECEIVED = 8,
 	SEES_URING_ACCEPTED = 16,
 	SEES_UDP_DROPPED = 32,
+	SEES_TCP_SERVED = 64,
 };
 
 struct hook {

@@ -143,6 +143,12 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
 			row.drops = growth(row.drops, was->drops);
+			row.full_ns = growth(row.full_ns, was->full_ns);
+			row.queued_before = growth(row.queued_before, was->queued_before);
+			row.reset_queued = growth(row.reset_queued, was->reset_queued);
+			row.dropped_closing = growth(row.dropped_closing, was->dropped_closing);
+			row.migrated = growth(row.migrated, was->migrated);
+			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
 		}
 		e->sockets[kept++] = row;
 	}
@@ -172,12 +178,18 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 		struct worker_row row = e->workers[i];
 		const struct worker_row *was = find_worker(&old, &e->workers[i]);
 
-		if (was && was->ended && row.accepted == was->accepted)
+		if (was && was->ended && row.accepted == was->accepted && row.served == was->served)
 			continue;
 		if (was) {
 			row.appeared = false;
 			row.accepted = growth(row.accepted, was->accepted);
 			row.served = growth(row.served, was->served);
+			row.finished = growth(row.finished, was->finished);
+			row.finished_ns = growth(row.finished_ns, was->finished_ns);
+			row.queued_before = growth(row.queued_before, was->queued_before);
+			row.reset_queued = growth(row.reset_queued, was->reset_queued);
+			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
+			wait_subtract(&row.handed, &was->handed, NULL, NULL);
 		}
 		e->workers[kept++] = row;
 	}

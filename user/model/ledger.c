@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ENDED_HISTOGRAMS_MAX 2048 /* of threads that ended; those of more are dropped */
 #define FOLDED_MAX 4096 /* endpoints that are folded one by one; all others together, as port 0 */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -33,6 +34,13 @@ struct ledger {
 	unsigned cpus;
 	uint64_t orphaned; /* events of folded workers whose socket had no row */
 	uint64_t ends; /* counts rows that ended, to tell the oldest */
+	size_t ended_histograms;
+	bool waits, serving; /* are measured */
+};
+
+struct ledger_slots {
+	struct wait_histogram sum;
+	uint32_t last[WAIT_SLOTS]; /* of the kernel's present row */
 };
 
 /* ---- rows ---- */
@@ -157,13 +165,23 @@ static void worker_remove(struct ledger *l, size_t i)
 	struct ledger_worker *w = l->workers.list[i];
 
 	l->workers.ended -= w->row.ended;
+	l->ended_histograms -= w->row.ended && w->slots;
+	free(w->slots);
 	rows_remove(&l->workers, i);
+}
+
+void ledger_measures(struct ledger *l, bool waits, bool serving)
+{
+	l->waits = waits;
+	l->serving = serving;
 }
 
 void ledger_clear(struct ledger *l)
 {
 	while (l->sockets.count)
 		socket_remove(l, l->sockets.count - 1);
+	while (l->workers.count)
+		worker_remove(l, l->workers.count - 1);
 	rows_clear(&l->sockets);
 	rows_clear(&l->workers);
 	rows_clear(&l->folded);
@@ -238,6 +256,37 @@ void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
 	w->accepted_past += last ? accepted : 0;
 }
 
+static void work_add(struct ledger_work *to, const struct ledger_work *from)
+{
+	wait_add(&to->wait, &from->wait, NULL);
+	wait_add(&to->handed, &from->handed, NULL);
+	to->queued_before += from->queued_before;
+	to->reset_queued += from->reset_queued;
+	to->served += from->served;
+	to->opened += from->opened;
+	to->moved += from->moved;
+	to->finished += from->finished;
+	to->finished_ns += from->finished_ns;
+}
+
+int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last)
+{
+	w->work = last ? (struct ledger_work){} : *work;
+	if (last)
+		work_add(&w->work_past, work);
+	if (slots && !w->slots) {
+		w->slots = calloc(1, sizeof(*w->slots));
+		if (!w->slots)
+			return -ENOMEM;
+		l->ended_histograms += w->row.ended;
+	}
+	for (unsigned i = 0; slots && i < WAIT_SLOTS; i++) {
+		w->slots->sum.slots[i] += slots[i] - w->slots->last[i]; /* in 32 bits, as they wrap */
+		w->slots->last[i] = last ? 0 : slots[i];
+	}
+	return 0;
+}
+
 size_t ledger_sockets(const struct ledger *l, struct ledger_socket *const **rows)
 {
 	*rows = (struct ledger_socket *const *)l->sockets.list;
@@ -268,6 +317,12 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 	w->row.waits = false;
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
+	l->ended_histograms += w->slots != NULL;
+	if (l->ended_histograms > ENDED_HISTOGRAMS_MAX) {
+		free(w->slots);
+		w->slots = NULL;
+		l->ended_histograms--;
+	}
 }
 
 void ledger_revive_socket(struct ledger *l, struct ledger_socket *s)
@@ -280,6 +335,7 @@ void ledger_revive_socket(struct ledger *l, struct ledger_socket *s)
 void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 {
 	l->workers.ended -= w->row.ended;
+	l->ended_histograms -= w->row.ended && w->slots;
 	w->row.ended = false;
 	w->ended_at = 0;
 }
@@ -460,31 +516,127 @@ static size_t count_workers(const struct ledger *l, uint64_t cookie)
 	return i - first;
 }
 
-static void add_worker(struct endpoint *e, struct socket_row *socket, const struct ledger_worker *from)
+/* The row's place in the endpoint's list of histograms, made if it has none; there is room (see count_histograms()). */
+static struct wait_histogram *histogram_of(struct endpoint *e, struct wait *wait)
 {
-	struct worker_row *last = e->worker_count ? &e->workers[e->worker_count - 1] : NULL;
-	uint64_t accepted = from->accepted + from->accepted_past;
+	if (!wait->histogram)
+		wait->histogram = ++e->histogram_count;
+	return &e->histograms[wait->histogram - 1];
+}
 
-	socket->accepted += accepted;
-	if (!from->row.start_ns && last && last->cookie == from->row.cookie && last->pid == from->row.pid && last->tid == from->row.tid) {
-		last->accepted += accepted;
-		return;
+/*
+ * Adds a thread's waits to its row or to that of its socket. What has no histogram of all leaves the sum without one; `complete` keeps that
+ * in mind.
+ */
+static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wait, const struct ledger_slots *slots, bool *complete)
+{
+	struct wait_histogram *histogram;
+
+	*complete &= !wait->count || slots;
+	if (slots && *complete) {
+		histogram = histogram_of(e, to);
+		for (unsigned i = 0; i < WAIT_SLOTS; i++)
+			histogram->slots[i] += slots->sum.slots[i];
 	}
-	e->workers[e->worker_count] = from->row;
-	e->workers[e->worker_count++].accepted = accepted;
+	to->count += wait->count;
+	to->sum_ns += wait->sum_ns;
+	to->max_ns = wait->max_ns > to->max_ns ? wait->max_ns : to->max_ns;
+	if (!*complete)
+		to->histogram = 0;
+}
+
+static void add_work(struct endpoint *e, struct worker_row *row, const struct ledger_work *work, const struct ledger_slots *slots)
+{
+	bool complete = !row->wait.count || row->wait.histogram;
+
+	add_waits(e, &row->wait, &work->wait, slots, &complete);
+	wait_add(&row->handed, &work->handed, NULL);
+	row->queued_before += work->queued_before;
+	row->reset_queued += work->reset_queued;
+	row->served += work->served;
+	row->finished += work->finished;
+	row->finished_ns += work->finished_ns;
+}
+
+static uint64_t open_now(const struct ledger_work *work)
+{
+	const uint64_t left = work->moved + work->finished;
+
+	return work->opened > left ? work->opened - left : 0; /* read one after the other */
+}
+
+/* complete: of the socket's histogram */
+static void add_worker(const struct ledger *l, struct endpoint *e, struct socket_row *socket, const struct ledger_worker *from, bool *complete)
+{
+	struct worker_row *row = e->worker_count ? &e->workers[e->worker_count - 1] : NULL;
+	const uint64_t accepted = from->accepted + from->accepted_past;
+	struct ledger_work work = from->work_past;
+
+	work_add(&work, &from->work);
+	if (from->row.start_ns || !row || row->cookie != from->row.cookie || row->pid != from->row.pid || row->tid != from->row.tid) {
+		row = &e->workers[e->worker_count++];
+		*row = from->row;
+		row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
+		row->open_known = l->serving && e->protocol == PROTOCOL_TCP;
+	}
+	row->accepted += accepted;
+	row->open += open_now(&from->work); /* of rows given back nobody tells us any more */
+	add_work(e, row, &work, from->slots);
+	socket->accepted += accepted;
+	socket->queued_before += work.queued_before;
+	socket->reset_queued += work.reset_queued;
+	add_waits(e, &socket->wait, &work.wait, from->slots, complete);
 }
 
 static void add_socket(const struct ledger *l, struct endpoint *e, const struct ledger_socket *from)
 {
 	struct socket_row *row = &e->sockets[e->socket_count++];
+	bool complete = true;
 
 	*row = from->row;
 	row->arrived = from->arrived + from->arrived_past;
 	row->dropped = from->dropped + from->dropped_past;
 	row->accepted = 0; /* its workers add theirs */
+	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 	row->drops = (uint32_t)(from->drops_now - from->drops_first);
 	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0; n--, i++)
-		add_worker(e, row, l->workers.list[i]);
+		add_worker(l, e, row, l->workers.list[i], &complete);
+}
+
+/*
+ * Who can serve: as long as nobody was seen to hand a connection over, those who accept; else those that served. An idle thread that is
+ * only handed connections is not known to us.
+ */
+static void fill_serving(const struct ledger *l, struct endpoint *e)
+{
+	bool hands_over = false, served = false, open = false;
+
+	if (!l->serving || e->protocol != PROTOCOL_TCP)
+		return;
+	for (size_t i = 0; i < e->worker_count; i++) {
+		hands_over |= e->workers[i].handed.count;
+		served |= e->workers[i].served;
+		open |= e->workers[i].open;
+	}
+	e->served_known = served;
+	e->open_known = open;
+	for (size_t i = 0; i < e->worker_count; i++)
+		e->workers[i].serves = hands_over ? e->workers[i].served : e->workers[i].can_accept;
+}
+
+/* Threads with a histogram, and their sockets. */
+static size_t count_histograms(const struct ledger *l, struct ledger_socket *const *sockets, size_t count)
+{
+	size_t histograms = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t first = first_worker(l, sockets[i]->row.cookie), n = count_workers(l, sockets[i]->row.cookie), before = histograms;
+
+		for (size_t w = first; w < first + n; w++)
+			histograms += ((struct ledger_worker *)l->workers.list[w])->slots != NULL;
+		histograms += histograms > before;
+	}
+	return histograms;
 }
 
 static int compare_holders(const void *a, const void *b)
@@ -562,7 +714,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 		workers += count_workers(l, sockets[i]->row.cookie);
 	e->sockets = calloc(count, sizeof(*e->sockets));
 	e->workers = calloc(workers + 1, sizeof(*e->workers));
-	if (!e->sockets || !e->workers)
+	e->histograms = calloc(count_histograms(l, sockets, count) + 1, sizeof(*e->histograms));
+	if (!e->sockets || !e->workers || !e->histograms)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		if (!sockets[i]->undecided)
@@ -570,6 +723,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 	err = fill_holders(l, e);
 	if (!err)
 		err = endpoint_add_siblings(e);
+	if (!err)
+		fill_serving(l, e);
 	return err ? err : fill_cpus(l, e, sockets, count);
 }
 

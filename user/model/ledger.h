@@ -28,12 +28,23 @@ struct ledger_socket {
 	uint64_t ended_at;
 };
 
+/* What a row of the kernel has counted of a thread's TCP connections, beside how many it accepted. */
+struct ledger_work {
+	struct wait wait, handed; /* without histograms */
+	uint64_t queued_before, reset_queued;
+	uint64_t served;
+	uint64_t opened, moved;   /* accepted or taken over at the first read; left to another thread at its first read */
+	uint64_t finished, finished_ns;
+};
+
 struct ledger_worker {
-	struct worker_row row;    /* `accepted` is filled in by ledger_snapshot() */
+	struct worker_row row;    /* counts are filled in by ledger_snapshot() */
 	uint64_t scan;
 
 	/* kept by the ledger */
 	uint64_t accepted, accepted_past;
+	struct ledger_work work, work_past;
+	struct ledger_slots *slots; /* histogram of waits; NULL: none */
 	uint64_t ended_at;
 };
 
@@ -44,6 +55,8 @@ struct ledger *ledger_new(size_t ended_max, unsigned cpus);
 void ledger_free(struct ledger *l);
 /* Forgets all rows. */
 void ledger_clear(struct ledger *l);
+/* What is measured: waits in accept queues, and who serves connections. Nothing is, unless this says so. */
+void ledger_measures(struct ledger *l, bool waits, bool serving);
 
 /* The row, made if there is none (*made says so, may be NULL). NULL: no memory. */
 struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *made);
@@ -58,6 +71,8 @@ struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie
  */
 int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
+/* slots: WAIT_SLOTS counts of waits in the row's histogram, which wrap; NULL: the row has none. Returns 0 or -ENOMEM. */
+int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last);
 
 size_t ledger_sockets(const struct ledger *l, struct ledger_socket *const **rows);
 size_t ledger_workers(const struct ledger *l, struct ledger_worker *const **rows);

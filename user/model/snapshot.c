@@ -220,23 +220,26 @@ static struct socket_row socket_uncounted(const struct socket_row *own)
 	return row;
 }
 
-static struct worker_row worker_uncounted(const struct worker_row *own)
+static struct worker_row worker_uncounted(const struct worker_row *own, bool served_known)
 {
 	struct worker_row row = *own;
 
 	row.accepted = 0;
+	if (served_known)
+		row.served = 0;
 	return row;
 }
 
 /* The kernel's row with what only the server knows of this worker. */
-static struct worker_row worker_merged(const struct worker_row *kernel, const struct worker_row *own)
+static struct worker_row worker_merged(const struct worker_row *kernel, const struct worker_row *own, bool served_known)
 {
 	struct worker_row row = *kernel;
 
 	row.number = own->number;
 	row.can_accept |= own->can_accept;
 	row.serves = own->serves;
-	row.served = own->served;
+	if (!served_known)
+		row.served = own->served;
 	row.ended |= own->ended;
 	if (!row.start_ns)
 		row.start_ns = own->start_ns;
@@ -295,12 +298,12 @@ static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
 		goto out;
 	}
 	for (size_t i = 0; i < count; i++)
-		merged[i] = worker_uncounted(&own->workers[i]);
+		merged[i] = worker_uncounted(&own->workers[i], kernel->served_known);
 	for (size_t i = 0; i < kernel->worker_count; i++) {
 		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
 
 		if (same && !taken[same - own->workers]) {
-			merged[same - own->workers] = worker_merged(row, same);
+			merged[same - own->workers] = worker_merged(row, same, kernel->served_known);
 			taken[same - own->workers] = true;
 		} else {
 			merged[count++] = *row;
@@ -440,15 +443,26 @@ static bool disagree_stranger(struct workload_account *w, const struct worker_ro
 			row->accepted, taken, row->tid, row->comm);
 }
 
-/* counted[i]: what the kernel counted for own->workers[i]. A worker that can't accept must have got nothing. */
-static bool compare_counts(struct workload_account *w, const struct endpoint *own, const uint64_t *counted, const char *taken)
+/* What the kernel counted of one worker of the server. */
+struct worker_sums {
+	uint64_t accepted, served;
+};
+
+/*
+ * counted[i]: of own->workers[i]. A worker that can't accept must have got nothing. A connection whose client gave up may have been read
+ * from and not been served.
+ */
+static bool compare_counts(struct workload_account *w, const struct endpoint *own, const struct worker_sums *counted, bool served_known)
 {
 	for (size_t i = 0; i < own->worker_count; i++) {
 		const struct worker_row *row = &own->workers[i];
-		uint64_t expected = row->can_accept ? row->accepted : 0;
+		uint64_t accepted = row->can_accept ? row->accepted : 0, served = row->serves ? row->served : 0;
 
-		if (counted[i] != expected)
-			return disagree_worker(w, row, expected, counted[i], taken);
+		if (counted[i].accepted != accepted)
+			return disagree_worker(w, row, accepted, counted[i].accepted,
+					       own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received");
+		if (served_known && !w->failed && !w->serve_only && counted[i].served != served)
+			return disagree_worker(w, row, served, counted[i].served, "connections served");
 	}
 	return true;
 }
@@ -457,7 +471,7 @@ static bool compare_counts(struct workload_account *w, const struct endpoint *ow
 static bool check_workers(struct workload_account *w, const struct endpoint *kernel, const struct endpoint *own)
 {
 	const char *taken = own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received";
-	uint64_t *counted = calloc(own->worker_count + 1, sizeof(*counted));
+	struct worker_sums *counted = calloc(own->worker_count + 1, sizeof(*counted));
 	struct row_index index;
 	int err = index_rows(&index, own->workers, own->worker_count, sizeof(*own->workers), compare_workers);
 	bool agrees = true;
@@ -469,13 +483,15 @@ static bool check_workers(struct workload_account *w, const struct endpoint *ker
 	for (size_t i = 0; i < kernel->worker_count && agrees; i++) {
 		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
 
-		if (same)
-			counted[same - own->workers] += row->accepted;
-		else if (row->accepted)
+		if (same) {
+			counted[same - own->workers].accepted += row->accepted;
+			counted[same - own->workers].served += row->served;
+		} else if (row->accepted) {
 			agrees = disagree_stranger(w, row, taken);
+		}
 	}
 	if (agrees)
-		agrees = compare_counts(w, own, counted, taken);
+		agrees = compare_counts(w, own, counted, kernel->served_known && own->protocol == PROTOCOL_TCP);
 out:
 	free(index.rows);
 	free(counted);
