@@ -723,7 +723,8 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 
 /*
  * The place of a connection between arrival and accept, by its remote port and address: the verifier allows no arithmetic on the
- * pointer itself. Connections of one client never share a place; those of different clients may, then the later arrival has it.
+ * pointer itself. Connections of one client share no place while its ports lie within 32,768; those of different clients may: then the later
+ * arrival has it.
  */
 static __always_inline struct count_child *child_slot(struct sock *untyped)
 {

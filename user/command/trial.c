@@ -23,7 +23,7 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 {
 	/* SOCKFAIR_ROWS: few rows, to see what happens when they run out. */
 	const char *rows = getenv("SOCKFAIR_ROWS");
-	const struct observer_options options = { .backend = t->backend, .by_port = true, .no_waits = t->no_waits, .no_serving = t->no_serving, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
+	const struct observer_options options = { .backend = t->backend, .by_port = true, .inventory = true, .no_waits = t->no_waits, .no_serving = t->no_serving, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
 						  .selection = { .netns = { endpoint->netns }, .netns_count = 1 } };
 	int err = 0;
 
@@ -102,7 +102,9 @@ static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
 	int err;
 
 	workload_counts(w, &account);
-	err = observer_read(t->observer, s, false);
+	err = observer_scan(t->observer);
+	if (!err)
+		err = observer_read(t->observer, s, false);
 	if (err)
 		return err;
 	s->final = true;

@@ -521,6 +521,7 @@ void observer_reset(struct observer *o)
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
 	ledger_clear(o->ledger);
+	o->started_ns = 0;
 	free(o->baseline);
 	o->baseline = NULL;
 	o->baseline_count = 0;
