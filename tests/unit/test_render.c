@@ -360,7 +360,9 @@ static void who_serves_and_what_is_open_are_shown_where_they_say_something(void 
 	fixture_slow_worker(&f);
 	f.workers[0].open_known = f.workers[1].open_known = true; /* all closed */
 	assert_has(&f.snapshot, &narrow, "open", false);
-	f.workers[1].open = 12;
+	f.workers[1].open = 12; /* not closed yet */
+	assert_has(&f.snapshot, &narrow, "open", false);
+	f.workers[1].open = 120;
 	f.workers[0].served = 3;
 	f.workers[1].served = 1997;
 	f.workers[1].handed = (struct wait){ .count = 1000, .sum_ns = 12000000, .max_ns = 1200000 };
@@ -368,7 +370,7 @@ static void who_serves_and_what_is_open_are_shown_where_they_say_something(void 
 	assert_has(&f.snapshot, &narrow,
 		   "  worker      tid   socket   accepted     served     open   share\n"
 		   "       0      703       17      1,003          3        0    0.1%\n"
-		   "       1      704       18        997      1,997       12   99.8%  #############\n", true);
+		   "       1      704       18        997      1,997      120   99.8%  #############\n", true);
 	assert_has(&f.snapshot, &narrow, "\n  served   uneven: ", true);
 	assert_has(&f.snapshot, &narrow, "\n  handed   1,000 to another thread: mean 12 us, max 1.2 ms until it read\n", true);
 }

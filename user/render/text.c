@@ -27,9 +27,21 @@ static uint64_t worker_share(const struct worker_row *w, const struct worker_col
 	return c->served ? w->served : w->accepted;
 }
 
+/* A run that is over has closed what it opened, but for the last few: those are no news. */
+static bool holds_open(const struct endpoint *e)
+{
+	uint64_t open = 0, all = 0;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		open += e->workers[i].open_known ? e->workers[i].open : 0;
+		all += e->workers[i].accepted;
+	}
+	return open > all / 100;
+}
+
 static struct worker_columns worker_columns(const struct endpoint *e, const struct text_style *style)
 {
-	struct worker_columns c = { .served = text_hands_over(e), .open = text_has_open(e), .most = 1 };
+	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1 };
 	int used = 47; /* up to the bar */
 	bool waits = false, ended = false;
 
