@@ -52,6 +52,20 @@ def by_socket(end, taken):
             yield f"socket {socket['cookie']}: {socket[taken]}, its workers {count}"
 
 
+def waits(end, taken, at_rest):
+    """Percentiles rise, nothing waits longer than the longest, and at rest all that was accepted waited, or came before the window."""
+    rows = [(f"socket {s['cookie']}", s) for s in end["sockets"]] + [(f"thread {w['tid']}", w) for w in end["workers"]]
+    for name, row in rows:
+        wait = row.get("wait_ns")
+        if not wait or not wait["count"]:
+            continue
+        rising = [wait[key] for key in ("p50", "p90", "p99", "max") if wait[key] is not None]
+        if rising != sorted(rising) or wait["mean"] > wait["max"]:
+            yield f"{name}: waits {json.dumps(wait)}"
+        if at_rest and wait["count"] + row["queued_before"] > row[taken]:
+            yield f"{name}: {wait['count']} waited and {row['queued_before']} were queued before, of {row[taken]}"
+
+
 def counted(end):
     """All that an endpoint took, and all that came to it."""
     came, taken = names(end)
@@ -88,6 +102,7 @@ def watch_problems(doc, port):
         udp = end["protocol"] == "udp"
         seen = not any(what.startswith("arrivals of " + ("UDP" if udp else "TCP")) for what in doc["kernel"]["unseen"])
         wrong = list(by_socket(end, names(end)[1])) + list(fairness_problems(end, seen))
+        wrong += waits(end, names(end)[1], False)
         yield from (f"{end['protocol']} {end['address']}:{end['port']}: {text}" for text in wrong)
 
 
@@ -154,6 +169,7 @@ def run_problems(doc, sent):
     if sent is not None and work["sent"] != sent:
         yield f"sent {work['sent']}, asked for {sent}"
     yield from by_socket(end, taken)
+    yield from waits(end, taken, True)
     for which, rows, key in (("sockets", end["sockets"], came), ("workers", end["workers"], taken)):
         if which == "sockets" and not arrivals_seen:
             continue

@@ -14,9 +14,12 @@
 #include "../../user/render/json.h"
 #include "../../user/render/text.h"
 
-static const struct text_style ascii = {};
+static const struct text_style ascii = {}, narrow = { .width = 80 },
+			       colourful = { .colour = true, .utf8 = true };
 
 struct fixture {
+	struct wait_histogram histograms[4];
+	struct finding findings[3];
 	struct socket_row sockets[2];
 	struct worker_row workers[2];
 	struct cpu_row cpus[1];
@@ -48,6 +51,42 @@ static void fixture_init(struct fixture *f)
 	f->snapshot.workload = (struct workload_account){ .mode = "reuseport", .workers = 2, .concurrency = 2, .slow_worker = -1,
 							  .sent = 2000, .accepted = 2000, .served = 2000, .seconds = 0.5,
 							  .agrees = true };
+	assert_int_equal(endpoint_judge(&f->endpoint, FAIRNESS_THRESHOLD), 0);
+}
+
+/* n connections that waited so long. */
+static void wait_record(struct wait *w, struct wait_histogram *h, uint64_t n, uint64_t ns)
+{
+	h->slots[wait_slot(ns / 1000)] += n;
+	w->count += n;
+	w->sum_ns += n * ns;
+	w->max_ns = ns > w->max_ns ? ns : w->max_ns;
+}
+
+/* reuseport --work 200 --slow-worker 1: the hash gives both the same, but what comes to the second waits. */
+static void fixture_slow_worker(struct fixture *f)
+{
+	static const uint64_t counts[] = { 1003, 997 };
+
+	fixture_init(f);
+	f->endpoint.histograms = f->histograms;
+	f->endpoint.histogram_count = 4;
+	for (int i = 0; i < 2; i++) {
+		struct socket_row *s = &f->sockets[i];
+		struct worker_row *w = &f->workers[i];
+
+		s->arrived = s->accepted = w->accepted = w->served = counts[i];
+		s->wait_known = w->wait_known = s->highest_known = s->full_known = true;
+		s->queue_highest = i ? 9 : 1;
+		s->wait.histogram = 1 + i;
+		wait_record(&s->wait, &f->histograms[i], counts[i] - 20, i ? 4200000 : 27000);
+		wait_record(&s->wait, &f->histograms[i], 20, i ? 9800000 : 310000);
+		w->wait = s->wait;
+		w->wait.histogram = 3 + i;
+		f->histograms[2 + i] = f->histograms[i];
+	}
+	f->snapshot.workload.work_us = 200;
+	f->snapshot.workload.slow_worker = 1;
 	assert_int_equal(endpoint_judge(&f->endpoint, FAIRNESS_THRESHOLD), 0);
 }
 
@@ -184,6 +223,228 @@ static void assert_address(const char *address, const struct socket_row *sockets
 	assert_string_equal(text_address(buffer, &e), expected);
 }
 
+static void durations_have_two_or_three_digits(void **state)
+{
+	static const struct {
+		double ns;
+		const char *text;
+	} cases[] = { { NAN, "-" }, { 0, "<1 us" }, { 999, "<1 us" }, { 1000, "1 us" }, { 27400, "27 us" }, { 999400, "999 us" },
+		      { 999500, "1.0 ms" }, { 1240000, "1.2 ms" }, { 9950000, "10 ms" }, { 310e6, "310 ms" }, { 3.4e9, "3.4 s" },
+		      { 120e9, "120 s" }, { 1000e9, "17 min" }, { 3600e9 * 17, "17 h" }, { 86400e9 * 42, "42 d" },
+		      { (double)UINT64_MAX, "213504 d" } };
+	char buffer[TEXT_DURATION_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(text_duration(buffer, cases[i].ns), cases[i].text);
+}
+
+static void assert_text(const struct snapshot *s, const struct text_style *style, const char *expected)
+{
+	char *text = text_of(s, style);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void assert_has(const struct snapshot *s, const struct text_style *style, const char *words, bool wanted)
+{
+	char *text = text_of(s, style);
+
+	if (!strstr(text, words) == wanted)
+		fail_msg("\"%s\" is%s in\n%s", words, wanted ? " not" : "", text);
+	free(text);
+}
+
+static void even_counts_but_a_long_wait(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	f.findings[0] = (struct finding){ .code = "slow-worker", .level = FINDING_PROBLEM,
+					  .text = "connections of socket 18 wait 4.2 ms, those of the others 27 us: its thread 704 is slow" };
+	f.findings[1] = (struct finding){ .code = "noted", .level = FINDING_NOTE, .text = "worth knowing" };
+	f.findings[2] = (struct finding){ .code = "fine", .level = FINDING_GOOD, .text = "nothing to fix" };
+	f.endpoint.findings = f.findings;
+	f.endpoint.finding_count = 3;
+	assert_text(&f.snapshot, &narrow,
+		"reuseport: one socket per worker\n"
+		"  tcp 127.0.0.1:8080, 2 workers (threads), 2,000 connections, 2 at once, 200 us of work each (worker 1: ten times that); "
+		"kernel 6.1.0, backend fentry\n"
+		"\n"
+		"  worker      tid   socket   accepted wait p99   share\n"
+		"       0      703       17      1,003   303 us   50.1%  ########################\n"
+		"       1      704       18        997   9.7 ms   49.9%  ########################\n"
+		"\n"
+		"  socket    inode    arrived   highest wait p50      p99      max   share\n"
+		"      17      301      1,003    1/4096    27 us   303 us   310 us   50.1%  #####\n"
+		"      18      302        997    9/4096   4.3 ms   9.7 ms   9.8 ms   49.9%  #####\n"
+		"\n"
+		"  workers  even: CV 0.003 (fair hash 0.022), busiest 1.00x the mean (1.02),\n"
+		"           0 of 2 idle, p 0.893, Jain 1.000\n"
+		"  sockets  even: CV 0.003 (fair hash 0.022), busiest 1.00x the mean (1.02),\n"
+		"           0 of 2 idle, p 0.893, Jain 1.000\n"
+		"  waits    p50 303 us, p90 4.3 ms, p99 4.3 ms, max 9.8 ms;\n"
+		"           highest queue 9 of 4096\n"
+		"  ! connections of socket 18 wait 4.2 ms, those of the others 27 us: its thread\n"
+		"    704 is slow\n"
+		"  i worth knowing\n"
+		"  ok nothing to fix\n"
+		"  arrivals by CPU: 3: 2,000\n"
+		"  4,000 connections/s; kernel, server and clients agree on every worker; lost 0\n"
+		"\n");
+	assert_has(&f.snapshot, &colourful, "\n  \033[33m! connections", true);
+	assert_has(&f.snapshot, &colourful, "\n  \033[2mi worth knowing\033[0m\n", true);
+	assert_has(&f.snapshot, &colourful, "\n  \033[32m✓ nothing to fix\033[0m\n", true);
+}
+
+static void waits_that_are_not_measured_take_no_room(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	for (int i = 0; i < 2; i++)
+		f.sockets[i].wait_known = f.workers[i].wait_known = false;
+	assert_has(&f.snapshot, &narrow, "wait", false);
+	assert_has(&f.snapshot, &narrow, "\n  queue    highest queue 9 of 4096\n", true);
+	for (int i = 0; i < 2; i++)
+		f.sockets[i].highest_known = false;
+	assert_has(&f.snapshot, &narrow, "highest", false);
+	fixture_slow_worker(&f);
+	for (int i = 0; i < 2; i++)
+		f.sockets[i].wait = f.workers[i].wait = (struct wait){}; /* none came in the window */
+	assert_has(&f.snapshot, &narrow, "wait", false);
+}
+
+/* A row without a histogram has its longest; of all together there are no percentiles then. */
+static void waits_without_a_histogram(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	f.sockets[1].wait.histogram = 0;
+	assert_has(&f.snapshot, &ascii, "      18      302        997    9/4096        -        -   9.8 ms   49.9%", true);
+	assert_has(&f.snapshot, &ascii, "  waits    mean 2.2 ms, max 9.8 ms (no room for percentiles); highest queue 9 of 4096\n", true);
+	f.sockets[1].wait.max_ns = f.sockets[1].wait.sum_ns = UINT64_MAX;
+	assert_has(&f.snapshot, &ascii, " 213504 d ", true);
+}
+
+static void what_seldom_happens_has_a_line_when_it_does(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	assert_has(&f.snapshot, &ascii, "full for", false);
+	f.sockets[0].queued_before = 3;
+	f.sockets[1].reset_queued = 1234;
+	f.sockets[1].dropped_closing = 5;
+	f.sockets[0].migrated = 6;
+	f.sockets[1].full_ns = 1240000000;
+	assert_has(&f.snapshot, &ascii,
+		   "; highest queue 9 of 4096, full for 1.2 s\n"
+		   "  3 accepted were queued before the window: not in the waits\n"
+		   "  1,234 accepted had been reset by the client while queued\n"
+		   "  5 reset by the kernel: queued when their socket was closed\n"
+		   "  6 moved to another socket: queued when theirs was closed\n", true);
+}
+
+static void who_serves_and_what_is_open_are_shown_where_they_say_something(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	f.workers[0].open_known = f.workers[1].open_known = true; /* all closed */
+	assert_has(&f.snapshot, &narrow, "open", false);
+	f.workers[1].open = 12; /* not closed yet */
+	assert_has(&f.snapshot, &narrow, "open", false);
+	f.workers[1].open = 120;
+	f.workers[0].served = 3;
+	f.workers[1].served = 1997;
+	f.workers[1].handed = (struct wait){ .count = 1000, .sum_ns = 12000000, .max_ns = 1200000 };
+	assert_int_equal(endpoint_judge(&f.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_has(&f.snapshot, &narrow,
+		   "  worker      tid   socket   accepted     served     open   share\n"
+		   "       0      703       17      1,003          3        0    0.1%\n"
+		   "       1      704       18        997      1,997      120   99.8%  #############\n", true);
+	assert_has(&f.snapshot, &narrow, "\n  served   uneven: ", true);
+	assert_has(&f.snapshot, &narrow, "\n  handed   1,000 to another thread: mean 12 us, max 1.2 ms until it read\n", true);
+}
+
+static void datagrams_have_no_waits(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.endpoint.protocol = PROTOCOL_UDP;
+	f.sockets[0].queued_before = 7; /* means nothing */
+	assert_has(&f.snapshot, &ascii, "wait", false);
+	assert_has(&f.snapshot, &ascii, "queue", false);
+}
+
+/* Where there is no room waits give way, then bars. */
+static void tables_with_waits_fit(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	for (int width = 60; width < 130; width++) {
+		const struct text_style style = { .width = width };
+		char *text = text_of(&f.snapshot, &style), *save = NULL;
+
+		strtok_r(text, "\n", &save); /* the heading is not broken yet */
+		strtok_r(NULL, "\n", &save);
+		for (char *line = strtok_r(NULL, "\n", &save); line && strncmp(line, "  4,000", 7); line = strtok_r(NULL, "\n", &save))
+			if ((int)strlen(line) > width)
+				fail_msg("%zu columns of %d: %s", strlen(line), width, line);
+		free(text);
+	}
+}
+
+static char *comparison_of(const struct snapshot *runs, size_t count)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	text_comparison(f, runs, count, &ascii);
+	fclose(f);
+	return text;
+}
+
+static void the_comparison_has_waits_where_a_mode_has(void **state)
+{
+	struct snapshot runs[2];
+	struct fixture f, udp;
+	char *text;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	fixture_init(&udp);
+	udp.endpoint.protocol = PROTOCOL_UDP;
+	udp.snapshot.workload.mode = "udp-reuseport";
+	runs[0] = f.snapshot;
+	runs[1] = udp.snapshot;
+	text = comparison_of(runs, 2);
+	assert_string_equal(text,
+		"mode                    workers          CV fair hash  busiest      idle       p  sockets    wait p99 per second  counts\n"
+		"reuseport               even          0.003     0.022    1.00x    0 of 2   0.893  even         4.3 ms      4,000  agree\n"
+		"udp-reuseport           uneven        0.500     0.022    1.50x    0 of 2  <0.001  uneven            -      4,000  agree\n"
+		"2 workers, 2 requests outstanding at once; kernel 6.1.0, backend fentry\n"
+		"CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n"
+		"wait p99: 99 of 100 connections were in the accept queue no longer than that\n");
+	free(text);
+	text = comparison_of(runs + 1, 1);
+	assert_null(strstr(text, "wait"));
+	free(text);
+}
+
 static void addresses_are_what_people_write(void **state)
 {
 	const struct socket_row dual = {}, v6only = { .v6only = true }, eth0 = { .device = "eth0" },
@@ -248,14 +509,14 @@ static void cgroups_have_short_ids(void **state)
 
 static void text_fits_its_width(void **state)
 {
-	const struct text_style narrow = { .width = 72 };
+	const struct text_style narrower = { .width = 72 };
 	struct fixture f;
 	char *text, *save = NULL;
 
 	(void)state;
 	fixture_init(&f);
-	text = text_of(&f.snapshot, &narrow);
-	assert_non_null(strstr(text, "  75.0%  #################\n"));
+	text = text_of(&f.snapshot, &narrower);
+	assert_non_null(strstr(text, "  75.0%  #########################\n"));
 	assert_non_null(strstr(text, "(fair hash 0.022),\n           busiest 1.50x the mean (1.02), 0 of 2 idle, p <0.001,\n           Jain 0.800\n"));
 	strtok_r(text, "\n", &save); /* the heading is not broken yet */
 	strtok_r(NULL, "\n", &save);
@@ -281,7 +542,7 @@ static void assert_json(json_t *o, const char *key, const char *expected)
 static void json_has_what_an_inventory_adds(void **state)
 {
 	struct holder_row holders[] = { { .cookie = 17, .pid = 700, .pid_inside = 7, .fd = 3, .fds = 1, .uid = 33, .process = "nginx",
-					  .cgroup = "/a" },
+					  .cgroup = "/a", .state = 'S', .doing = "do_epoll_wait" },
 					{ .cookie = 17, .pid = 701, .fd = 3, .fds = 2, .process = "nginx" } };
 	struct finding finding = { .code = "queue-near-limit", .text = "full", .cookie = 17, .evidence = { { "length", 96 } },
 				   .evidence_count = 1 };
@@ -312,8 +573,9 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "sockets", 0), "waiting", "2");
 	assert_json(at(doc, "sockets", 0), "ended", "true");
 	assert_json(at(doc, "sockets", 0), "holders",
-		    "[{\"pid\":700,\"pid_inside\":7,\"process\":\"nginx\",\"uid\":33,\"fd\":3,\"fds\":1,\"cgroup\":\"/a\"},"
-		    "{\"pid\":701,\"pid_inside\":null,\"process\":\"nginx\",\"uid\":0,\"fd\":3,\"fds\":2,\"cgroup\":null}]");
+		    "[{\"pid\":700,\"pid_inside\":7,\"process\":\"nginx\",\"uid\":33,\"fd\":3,\"fds\":1,\"cgroup\":\"/a\",\"state\":\"S\","
+		    "\"doing\":\"do_epoll_wait\"},"
+		    "{\"pid\":701,\"pid_inside\":null,\"process\":\"nginx\",\"uid\":0,\"fd\":3,\"fds\":2,\"cgroup\":null,\"state\":null,\"doing\":null}]");
 	assert_json(at(doc, "sockets", 1), "group", "null");
 	assert_json(at(doc, "sockets", 1), "device", "null");
 	assert_json(at(doc, "sockets", 1), "waiting", "null");
@@ -324,7 +586,7 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "workers", 1), "process", "null");
 	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"accepted\":5}");
 	assert_json(end, "findings",
-		    "[{\"code\":\"queue-near-limit\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");
+		    "[{\"code\":\"queue-near-limit\",\"level\":\"problem\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");
 	assert_json(json_object_get(json_object_get(end, "fairness"), "processes"), "bins", "1");
 	json_decref(doc);
 	free(text);
@@ -347,6 +609,119 @@ static void json_has_the_figures(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_object_get(json_object_get(end, "fairness"), "workers"), "verdict")),
 			    "uneven");
 	assert_true(fabs(json_real_value(json_object_get(json_object_get(doc, "workload"), "rate_per_second")) - 4000) < 1e-9);
+	json_decref(doc);
+	free(text);
+}
+
+static void json_has_waits_and_queues(void **state)
+{
+	struct fixture f;
+	char *text;
+	json_t *doc;
+
+	(void)state;
+	fixture_slow_worker(&f);
+	f.sockets[1].full_ns = 1500000000;
+	f.sockets[1].stalled_ns = 250000000;
+	f.sockets[1].steered = f.sockets[1].incoming_cpu_set = true;
+	f.sockets[1].queued_before = 2;
+	f.sockets[1].migrated = 3;
+	f.snapshot.somaxconn = 4096;
+	doc = json_of(&f.snapshot, &text);
+	assert_json(at(doc, "sockets", 1), "queue",
+		    "{\"length\":0,\"limit\":4096,\"highest\":9,\"full_seconds\":1.5,\"stalled_seconds\":0.25}");
+	assert_json(at(doc, "sockets", 1), "wait_ns",
+		    "{\"count\":997,\"mean\":4312337,\"p50\":4336941,\"p90\":4336941,\"p99\":9701053,\"max\":9800000}");
+	assert_json(at(doc, "sockets", 1), "queued_before", "2");
+	assert_json(at(doc, "sockets", 1), "reset_queued", "0");
+	assert_json(at(doc, "sockets", 1), "dropped_closing", "0");
+	assert_json(at(doc, "sockets", 1), "migrated", "3");
+	assert_json(at(doc, "sockets", 1), "steered", "true");
+	assert_json(at(doc, "sockets", 1), "incoming_cpu", "0");
+	assert_json(at(doc, "sockets", 0), "incoming_cpu", "null");
+	assert_json(at(doc, "workers", 1), "wait_ns",
+		    "{\"count\":997,\"mean\":4312337,\"p50\":4336941,\"p90\":4336941,\"p99\":9701053,\"max\":9800000}");
+	assert_json(json_object_get(doc, "window"), "somaxconn", "4096");
+	json_decref(doc);
+	free(text);
+}
+
+static void json_of_waits_that_are_not_known(void **state)
+{
+	struct fixture f;
+	char *text;
+	json_t *doc;
+
+	(void)state;
+	fixture_init(&f);
+	f.sockets[1].wait_known = true;
+	f.workers[1].wait_known = true;
+	f.workers[1].wait = (struct wait){ .count = 2, .sum_ns = 9000, .max_ns = 5000 }; /* no room for a histogram */
+	doc = json_of(&f.snapshot, &text);
+	assert_json(at(doc, "sockets", 0), "wait_ns", "null");
+	assert_json(at(doc, "sockets", 0), "queued_before", "null");
+	assert_json(at(doc, "sockets", 0), "queue",
+		    "{\"length\":0,\"limit\":4096,\"highest\":null,\"full_seconds\":null,\"stalled_seconds\":0.0}");
+	assert_json(at(doc, "sockets", 1), "wait_ns", "{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}");
+	assert_json(at(doc, "workers", 1), "wait_ns", "{\"count\":2,\"mean\":4500,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":5000}");
+	assert_json(json_object_get(doc, "window"), "somaxconn", "null");
+	json_decref(doc);
+	free(text);
+	f.endpoint.protocol = PROTOCOL_UDP;
+	doc = json_of(&f.snapshot, &text);
+	assert_json(at(doc, "sockets", 1), "wait_ns", "null");
+	assert_json(at(doc, "workers", 1), "wait_ns", "null");
+	assert_null(json_object_get(at(doc, "sockets", 1), "migrated"));
+	json_decref(doc);
+	free(text);
+}
+
+static void json_says_who_serves_and_how_threads_wait(void **state)
+{
+	struct fixture f;
+	char *text;
+	json_t *doc, *end;
+
+	(void)state;
+	fixture_init(&f);
+	f.workers[0].serves = false;
+	f.workers[0].wait_kind = WAITS_BLOCKED;
+	f.workers[0].exclusive = true;
+	f.workers[1].wait_kind = WAITS_EPOLL;
+	f.workers[1].epoll = 77;
+	f.workers[1].handed = (struct wait){ .count = 2, .sum_ns = 3000, .max_ns = 2000 };
+	f.workers[1].open_known = f.endpoint.open_known = true;
+	f.workers[1].open = 4;
+	f.workers[1].finished = 2;
+	f.workers[1].finished_ns = 5000;
+	doc = json_of(&f.snapshot, &text);
+	end = json_array_get(json_object_get(doc, "endpoints"), 0);
+	assert_json(at(doc, "workers", 0), "served", "null");
+	assert_json(at(doc, "workers", 0), "handed", "null");
+	assert_json(at(doc, "workers", 0), "open", "null");
+	assert_json(at(doc, "workers", 0), "lifetime_mean_ns", "null");
+	assert_json(at(doc, "workers", 0), "waits_by", "\"blocked\"");
+	assert_json(at(doc, "workers", 0), "exclusive", "true");
+	assert_json(at(doc, "workers", 0), "epoll", "null");
+	assert_json(at(doc, "workers", 1), "handed", "{\"count\":2,\"mean_ns\":1500,\"max_ns\":2000}");
+	assert_json(at(doc, "workers", 1), "open", "4");
+	assert_json(at(doc, "workers", 1), "finished", "2");
+	assert_json(at(doc, "workers", 1), "lifetime_mean_ns", "2500");
+	assert_json(at(doc, "workers", 1), "waits_by", "\"epoll\"");
+	assert_json(at(doc, "workers", 1), "exclusive", "false");
+	assert_json(at(doc, "workers", 1), "epoll", "77");
+	assert_non_null(json_object_get(json_object_get(end, "fairness"), "open"));
+	json_decref(doc);
+	free(text);
+	f.workers[1].finished = 0;
+	f.workers[1].wait_kind = WAITS_NOT;
+	f.endpoint.open_known = false;
+	doc = json_of(&f.snapshot, &text);
+	assert_json(at(doc, "workers", 1), "lifetime_mean_ns", "null");
+	assert_json(at(doc, "workers", 1), "waits_by", "null");
+	assert_json(at(doc, "workers", 1), "exclusive", "null");
+	assert_json(at(doc, "workers", 1), "epoll", "null");
+	assert_null(json_object_get(json_object_get(json_array_get(json_object_get(doc, "endpoints"), 0), "fairness"), "open"));
 	json_decref(doc);
 	free(text);
 }
@@ -425,12 +800,24 @@ int main(void)
 		cmocka_unit_test(text_says_what_is_lost_unseen_and_wrong),
 		cmocka_unit_test(text_of_udp_has_drops_and_flows),
 		cmocka_unit_test(text_folds_many_rows_and_keeps_the_sum),
+		cmocka_unit_test(durations_have_two_or_three_digits),
+		cmocka_unit_test(even_counts_but_a_long_wait),
+		cmocka_unit_test(waits_that_are_not_measured_take_no_room),
+		cmocka_unit_test(waits_without_a_histogram),
+		cmocka_unit_test(what_seldom_happens_has_a_line_when_it_does),
+		cmocka_unit_test(who_serves_and_what_is_open_are_shown_where_they_say_something),
+		cmocka_unit_test(datagrams_have_no_waits),
+		cmocka_unit_test(tables_with_waits_fit),
+		cmocka_unit_test(the_comparison_has_waits_where_a_mode_has),
 		cmocka_unit_test(addresses_are_what_people_write),
 		cmocka_unit_test(names_are_made_harmless),
 		cmocka_unit_test(cgroups_have_short_ids),
 		cmocka_unit_test(text_fits_its_width),
 		cmocka_unit_test(json_has_what_an_inventory_adds),
 		cmocka_unit_test(json_has_the_figures),
+		cmocka_unit_test(json_has_waits_and_queues),
+		cmocka_unit_test(json_of_waits_that_are_not_known),
+		cmocka_unit_test(json_says_who_serves_and_how_threads_wait),
 		cmocka_unit_test(json_of_nothing_has_nulls_not_nan),
 		cmocka_unit_test(json_escapes_names_that_are_no_text),
 		cmocka_unit_test(json_of_a_skipped_mode),

@@ -14,6 +14,7 @@
 #include "../../user/render/screen.h"
 
 struct fixture {
+	struct wait_histogram histograms[8]; /* of the web server's sockets, then of its threads */
 	struct socket_row web_sockets[4], dns_sockets[2];
 	struct worker_row web_workers[5], dns_workers[2];
 	struct holder_row holders[1];
@@ -193,6 +194,16 @@ static enum attribute attribute_at(struct fixture *f, int columns, const char *t
 	return a;
 }
 
+static int order_of(struct fixture *f, const char *first, const char *second)
+{
+	struct grid g = compose(f, 24, 80, true);
+	int a = find(&g, first), b = find(&g, second);
+
+	assert_true(a >= 0 && b >= 0);
+	grid_free(&g);
+	return b - a;
+}
+
 static void press(struct fixture *f, int key)
 {
 	assert_int_equal(screen_press(&f->state, key), SCREEN_CHANGED);
@@ -342,6 +353,171 @@ static void wide_pages_have_more_columns_and_longer_bars(void **state)
 	assert_true(has(f, 50, 200, "   CV fair hash  busiest       idle processes"));
 }
 
+/* The web server's connections wait: 27 us, of the second socket 1.2 ms, since the start and for longer in the interval. */
+static void with_waits(struct fixture *f)
+{
+	f->endpoints[0].histograms = f->histograms;
+	f->endpoints[0].histogram_count = 8;
+	for (int i = 0; i < 4; i++) {
+		struct socket_row *s = &f->web_sockets[i];
+		struct worker_row *w = &f->web_workers[i];
+
+		s->wait_known = w->wait_known = s->highest_known = w->open_known = w->serves = true;
+		s->queue_highest = 10 + i;
+		w->open = 3 * i;
+		w->served = 100 * i;
+		w->handed.count = i;
+		if (i == 3)
+			continue; /* none came */
+		f->histograms[i].slots[wait_slot(i == 1 ? 1240 : 27)] = 100;
+		s->wait = (struct wait){ .count = 100, .sum_ns = 2700000, .max_ns = i == 1 ? 3400000000 : 31000, .histogram = 1 + i };
+		w->wait = s->wait;
+	}
+	fixture_judge(f);
+}
+
+static void waits_at_80_columns(void **state)
+{
+	struct fixture *f = *state;
+
+	with_waits(f);
+	f->state.tab = TAB_SOCKETS;
+	assert_page(f, 16, 80,
+		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
+		"\n"
+		"  socket    inode arrived/s       total     queue  drops wait p99  share\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
+		"  sockets   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
+		"  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13\n"
+		"      41      341       500       5,000     0/511      0    27 us  33.8% ███████\n"
+		"      42      342       450       4,900     1/511      0   1.2 ms  33.1% ██████▉\n"
+		"      43      343       400       4,800     2/511      0    27 us  32.4% ██████▊\n"
+		"      44      344         0         100     3/511      0        -   0.7% ▏\n"
+		"\n"
+		"udp [::1]:53  5.5/s, 11 since start\n"
+		"  sockets   flows unknown: CV 0.000, busiest 1.00x mean, 0 of 2 idle\n"
+		"      61      361       1.5           3  0/212992      0        -  50.0% ███████\n"
+		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
+}
+
+static void waits_on_wider_pages(void **state)
+{
+	struct fixture *f = *state;
+
+	with_waits(f);
+	f->state.tab = TAB_SOCKETS;
+	assert_page(f, 12, 115,
+		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                                             by total, shares since start\n"
+		"\n"
+		"  socket    inode arrived/s       total     queue highest  drops wait p50 wait p99 wait max waits  share\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
+		"  sockets   uneven: CV 0.562 (fair hash 0.014), busiest 1.35x mean, 0 of 4 idle\n"
+		"  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13\n"
+		"      41      341       500       5,000     0/511      10      0    27 us    27 us    31 us     1  33.8% ██████████\n"
+		"      42      342       450       4,900     1/511      11      0   1.2 ms   1.2 ms    3.4 s     1  33.1% █████████▊\n"
+		"      43      343       400       4,800     2/511      12      0    27 us    27 us    31 us     1  32.4% █████████▋\n"
+		"      44      344         0         100     3/511      13      0        -        -        -     1   0.7% ▎\n"
+		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
+	f->state.tab = TAB_WORKERS;
+	assert_page(f, 12, 115,
+		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                                             by total, shares since start\n"
+		"\n"
+		"    pid     tid thread           socket  taken/s      total    served   open wait p99 state  share\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
+		"  workers   uneven: CV 0.562 (fair hash 0.014), busiest 1.35x mean, 0 of 4 idle\n"
+		"    700     700 nginx-0              41      500      5,000         0      0    27 us waits  27.4% ████████████████\n"
+		"    700     701 nginx-1              42      450      4,900       100      3   1.2 ms busy   26.8% ███████████████▋\n"
+		"    702     702 nginx-2              43      400      4,800       200      6    27 us waits  26.3% ███████████████▍\n"
+		"    702     703 nginx-3              44        0        100       300      9        - busy    0.5% ▍\n"
+		"  and 1 ended with 3,456\n"
+		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
+	f->state.tab = TAB_PROCESSES;
+	assert_page(f, 12, 100,
+		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                              by total, shares since start\n"
+		"\n"
+		"    pid process         threads waits   taken/s       total    served    open  share\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
+		"  processes uneven: CV 0.338 (fair hash 0.008), busiest 1.34x mean, 0 of 2 idle\n"
+		"    700 nginx                 2     1       950       9,900       100       3  54.2% ███████████████\n"
+		"    702 nginx                 2     1       400       4,900       500      15  26.8% ███████▍\n"
+		"  and 1 ended with 3,456\n"
+		"\n"
+		"udp [::1]:53  5.5/s, 11 since start\n"
+		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
+	f->state.tab = TAB_PORTS;
+	assert_true(has(f, 24, 80, "  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13"));
+}
+
+static void waits_sort_and_follow_the_interval(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoint *interval;
+
+	with_waits(f);
+	f->state.tab = TAB_SOCKETS;
+	while (!has(f, 24, 80, "by wait p99, "))
+		press(f, 's');
+	assert_true(order_of(f, "      42      342", "      41      341") > 0);
+	assert_true(order_of(f, "      41      341", "      44      344") > 0); /* what is not known is least */
+	press(f, 'S');
+	assert_true(order_of(f, "      44      344", "      41      341") > 0);
+	/* In the interval the first socket was the slow one. */
+	interval = &f->interval.endpoints[0];
+	memset(interval->histograms, 0, sizeof(f->histograms));
+	interval->histograms[0].slots[wait_slot(5000)] = 1;
+	interval->sockets[0].wait = (struct wait){ .count = 1, .sum_ns = 5000000, .max_ns = 5000000, .histogram = 1 };
+	interval->sockets[1].wait = (struct wait){};
+	assert_true(has(f, 24, 104, "   1.2 ms    3.4 s "));
+	press(f, 't');
+	assert_true(has(f, 24, 104, "   4.9 ms   4.9 ms   5.0 ms "));
+	assert_false(has(f, 24, 104, "   1.2 ms    3.4 s "));
+	assert_true(has(f, 24, 104, "  waits     p50 "));
+}
+
+static void findings_have_levels(void **state)
+{
+	struct fixture *f = *state;
+
+	f->findings[0].level = FINDING_NOTE;
+	f->state.tab = TAB_PORTS;
+	assert_int_equal(attribute_at(f, 80, "i socket 44"), ATTRIBUTE_DIM);
+	f->state.tab = TAB_SOCKETS;
+	assert_int_equal(attribute_at(f, 80, "i 1 note"), ATTRIBUTE_DIM);
+	f->findings[0].level = FINDING_GOOD;
+	assert_false(has(f, 24, 80, "1 note"));
+	assert_false(has(f, 24, 80, "1 finding"));
+	f->state.tab = TAB_PORTS;
+	assert_true(has(f, 24, 80, "  ✓ socket 44"));
+	assert_int_equal(attribute_at(f, 80, "ok socket 44"), ATTRIBUTE_GREEN);
+}
+
+static void every_size_holds_with_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	with_waits(f);
+	f->web_sockets[0].queue_highest = UINT32_MAX;
+	f->web_sockets[0].wait.max_ns = f->web_sockets[0].wait.sum_ns = f->web_workers[0].open = f->web_workers[0].served = UINT64_MAX;
+	f->web_sockets[1].wait.histogram = 0;
+	for (int columns = 40; columns < 230; columns++) {
+		for (int tab = 0; tab < TAB_COUNT; tab++) {
+			struct grid g;
+
+			f->state.tab = tab;
+			g = compose(f, 24, columns, columns % 2);
+			assert_int_equal(find(&g, "q quit"), 23);
+			if (tab)
+				if (find(&g, "share") < 0)
+					fail_msg("tab %d of %d columns: %s", tab, columns, line_text(&g, 3));
+			grid_free(&g);
+		}
+	}
+}
+
 static void small_terminals_are_told(void **state)
 {
 	static const int sizes[][2] = { { 1, 1 }, { 1, 80 }, { 7, 80 }, { 24, 39 }, { 24, 1 }, { 0, 0 } };
@@ -463,16 +639,6 @@ static void idle_rows_are_shown(void **state)
 	assert_true(has(f, 24, 80, "    702     703 nginx-3              44        0          0 busy       -"));
 }
 
-static int order_of(struct fixture *f, const char *first, const char *second)
-{
-	struct grid g = compose(f, 24, 80, true);
-	int a = find(&g, first), b = find(&g, second);
-
-	assert_true(a >= 0 && b >= 0);
-	grid_free(&g);
-	return b - a;
-}
-
 static void sort_goes_round_and_back(void **state)
 {
 	struct fixture *f = *state;
@@ -504,17 +670,17 @@ static void ports_sort_by_each_column(void **state)
 	assert_true(order_of(f, "tcp 127.0.0.1:8080  ", "udp [::1]:53") != 0);
 	for (int i = 0; i < 4; i++) {
 		struct row a[2], *rows;
-		struct view v = { &f->interval, &f->total, false, false, TAB_PORTS };
+		struct view v = { &f->interval, &f->total, false, false, TAB_PORTS, 0 };
 		size_t count;
 
 		assert_int_equal(rows_of_ports(&rows, &count, &v), 0);
 		assert_int_equal(count, 2);
-		columns_order(rows, count, TAB_PORTS, i, false);
+		columns_order(rows, count, TAB_PORTS, 0, i, false);
 		memcpy(a, rows, sizeof(a));
-		columns_order(rows, count, TAB_PORTS, i, true);
+		columns_order(rows, count, TAB_PORTS, 0, i, true);
 		assert_ptr_equal(a[0].total, rows[1].total);
 		/* The name server has lost datagrams, and udp comes after tcp. */
-		assert_int_equal(a[0].total->port, columns_sort(TAB_PORTS, i)->title[0] == 'd' ? 53 : 8080);
+		assert_int_equal(a[0].total->port, columns_sort(TAB_PORTS, 0, i)->title[0] == 'd' ? 53 : 8080);
 		free(rows);
 	}
 }
@@ -813,6 +979,11 @@ int main(void)
 		TEST(workers_page),
 		TEST(processes_page),
 		TEST(wide_pages_have_more_columns_and_longer_bars),
+		TEST(waits_at_80_columns),
+		TEST(waits_on_wider_pages),
+		TEST(waits_sort_and_follow_the_interval),
+		TEST(findings_have_levels),
+		TEST(every_size_holds_with_waits),
 		TEST(small_terminals_are_told),
 		TEST(every_size_holds),
 		TEST(verdicts_have_colours),

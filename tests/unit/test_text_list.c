@@ -124,6 +124,48 @@ static void list_in_a_pipe(void **state)
 	done(&f);
 }
 
+/* What few sockets and processes have is told where they have it. */
+static void list_tells_what_is_special(void **state)
+{
+	struct wait_histogram histogram = {};
+	struct finding notes[] = { { .code = "a-note", .level = FINDING_NOTE, .text = "worth knowing" },
+				   { .code = "fine", .level = FINDING_GOOD, .text = "nothing to fix" } };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	done(&f);
+	f.endpoints[0].findings = notes;
+	f.endpoints[0].finding_count = 2;
+	f.endpoints[1].findings = NULL;
+	f.endpoints[1].finding_count = 0;
+	f.web[0].steered = f.web[1].steered = f.web[1].incoming_cpu_set = true;
+	f.web[1].incoming_cpu = 3;
+	f.web[1].full_known = true;
+	f.web[1].full_ns = 250000000;
+	f.web[1].stalled_ns = 12000000000;
+	f.web_holders[8].state = 'T';
+	f.endpoints[0].histograms = &histogram;
+	f.endpoints[0].histogram_count = 1;
+	f.web[0].wait_known = true;
+	histogram.slots[wait_slot(12)] = 1;
+	f.web[0].wait = (struct wait){ .count = 1, .sum_ns = 12345, .max_ns = 12345, .histogram = 1 };
+	assert_text(&f, &pipe_style,
+		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
+		    "tcp 0.0.0.0:80, 2 sockets, a program picks the socket\n"
+		    "        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service\n"
+		    "        302       18     0         3/511 12,345       17     0  for CPU 3  full for 250 ms  none taken for 12 s  nginx 1235 (12 inside) (stopped) fd 7\n"
+		    "  waits    p50 12 us, p90 12 us, p99 12 us, max 12 us\n"
+		    "  i worth knowing\n"
+		    "  ok nothing to fix\n"
+		    "udp *:53\n"
+		    "        400       21   101      0/212992      0        -     2\n"
+		    "    back?up 900 fd 5, 901 fd 9 (one of 2)\n"
+		    "    unbound 800 fd 3\n"
+		    "\n"
+		    "2 ports, 3 sockets, nothing looks wrong, 1 note\n");
+}
+
 static void list_of_nothing(void **state)
 {
 	struct fixture f = {};
@@ -181,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(list_at_80_columns),
 		cmocka_unit_test(list_in_a_pipe),
+		cmocka_unit_test(list_tells_what_is_special),
 		cmocka_unit_test(list_of_nothing),
 		cmocka_unit_test(list_without_inventory),
 		cmocka_unit_test(list_of_many_is_fast),

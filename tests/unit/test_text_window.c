@@ -20,6 +20,7 @@ static const struct text_style narrow = { .width = 80 }, pipe_style = {};
 
 /* nginx with three workers on one socket and its master; 1234 crashed in an earlier interval, 1236 in this one. */
 struct fixture {
+	struct wait_histogram histograms[6];
 	struct socket_row now_sockets[1], all_sockets[1];
 	struct worker_row now_workers[3], all_workers[4];
 	struct endpoint now, all;
@@ -294,6 +295,202 @@ static void several_sockets_get_a_table_of_drops_and_queues(void **state)
 	assert_has(&f.window, NULL, "  17/301              600       600");
 }
 
+static void wait_record(struct wait *w, struct wait_histogram *h, uint64_t n, uint64_t ns)
+{
+	h->slots[wait_slot(ns / 1000)] += n;
+	w->count += n;
+	w->sum_ns += n * ns;
+	w->max_ns = ns > w->max_ns ? ns : w->max_ns;
+}
+
+/* Waits of the interval: of the socket in the first histogram, of three workers in the next. */
+static void fixture_waits(struct fixture *f)
+{
+	fixture_init(f);
+	f->now.histograms = f->histograms;
+	f->now.histogram_count = 6;
+	f->now_sockets[0].wait_known = f->now_sockets[0].highest_known = f->now_sockets[0].full_known = true;
+	f->now_sockets[0].queue_highest = 40;
+	f->now_sockets[0].wait.histogram = 1;
+	for (int i = 0; i < 3; i++) {
+		struct wait *w = &f->now_workers[i].wait;
+		const uint64_t n = f->now_workers[i].accepted, ns = i ? 1240000 : 27000;
+
+		f->now_workers[i].wait_known = true;
+		w->histogram = 2 + i;
+		if (!n)
+			continue;
+		wait_record(w, &f->histograms[1 + i], n, ns);
+		wait_record(&f->now_sockets[0].wait, &f->histograms[0], n, ns);
+	}
+}
+
+static void an_interval_with_waits_at_80_columns(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_waits(&f);
+	f.now_sockets[0].full_ns = 250000000;
+	assert_text(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
+		    "  process                      /s  accepted since start   share\n"
+		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
+		    "  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
+		    "  nginx 1237 (12 inside)        0         0           7    0.0%\n"
+		    "  1 ended before: 31 accepted\n"
+		    "  socket 17/301: queue 3/511, highest 40, full for 250 ms, drops 0\n"
+		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
+		    "           1 of 2 idle, p <0.001, Jain 0.500\n"
+		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms\n"
+		    "\n");
+}
+
+static void by_socket_with_waits(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_waits(&f);
+	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &narrow,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
+		    "  socket/inode         /s   arrived       queue wait p50 wait p99   share\n"
+		    "  17/301            2,000     2,000       3/511    27 us   1.2 ms  100.0%  #####\n"
+		    "  sockets  nothing to compare: only one\n"
+		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		    "           highest queue 40 of 511\n"
+		    "\n");
+	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &pipe_style,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start\n"
+		    "  socket/inode         /s   arrived since start       queue  highest  drops wait p50 wait p99 wait max   share\n"
+		    "  17/301            2,000     2,000      16,138       3/511       40      0    27 us   1.2 ms   1.2 ms  100.0%\n"
+		    "  sockets  nothing to compare: only one\n"
+		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms; highest queue 40 of 511\n"
+		    "\n");
+}
+
+/* Three threads of one process: their waits are one distribution. */
+static void a_process_waits_as_its_threads(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_waits(&f);
+	for (int i = 0; i < 3; i++)
+		f.now_workers[i].pid = 1235;
+	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
+		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "  process              /s  accepted wait p99   share\n"
+		    "  nginx 1235        2,000     2,000   1.2 ms  100.0%  ##########################\n"
+		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
+		    "           1 of 2 idle, p <0.001, Jain 0.500\n"
+		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		    "           highest queue 40 of 511\n"
+		    "  this backend does not see: accepts through io_uring\n"
+		    "\n");
+	f.now_workers[1].wait.histogram = 0;
+	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
+		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "  process              /s  accepted wait p99   share\n"
+		    "  nginx 1235        2,000     2,000        -  100.0%  ##########################\n"
+		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
+		    "           1 of 2 idle, p <0.001, Jain 0.500\n"
+		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		    "           highest queue 40 of 511\n"
+		    "  this backend does not see: accepts through io_uring\n"
+		    "\n");
+}
+
+static void who_serves_has_a_row(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 3; i++) {
+		struct worker_row *w = &f.now_workers[i];
+
+		w->pid = 1235;
+		w->ended = false;
+		w->serves = w->open_known = i > 0;
+		w->can_accept = i == 0;
+		w->served = i * 500;
+		w->open = i;
+		w->handed = (struct wait){ .count = w->served, .sum_ns = w->served * 12000, .max_ns = 1200000 };
+		w->accepted = i ? 0 : 1500;
+	}
+	f.now.served_known = true;
+	assert_int_equal(endpoint_judge(&f.now, FAIRNESS_THRESHOLD), 0);
+	assert_text(&f.window, &f.total, TEXT_BY_THREAD, &narrow,
+		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
+		    "    16,138 since the start\n"
+		    "  thread               /s  accepted since start    served     open   share\n"
+		    "  nginx 1235        1,500     1,500      12,000         0        0  100.0%  ####\n"
+		    "  nginx 1236            0         0           0       500        1    0.0%\n"
+		    "  nginx 1237            0         0           0     1,000        2    0.0%\n"
+		    "  2 ended before: 4,131 accepted\n"
+		    "  threads  nothing to compare: only one\n"
+		    "  served   uneven: CV 0.333 (fair hash 0.026), busiest 1.33x the mean (1.02),\n"
+		    "           0 of 2 idle, p <0.001, Jain 0.900\n"
+		    "  handed   1,500 to another thread: mean 12 us, max 1.2 ms until it read\n"
+		    "\n");
+}
+
+static void notes_are_no_trouble(void **state)
+{
+	struct fixture f;
+	struct endpoint ports[5];
+	struct finding findings[2] = { { .code = "a-note", .level = FINDING_NOTE, .text = "worth knowing" },
+				       { .code = "fine", .level = FINDING_GOOD, .text = "nothing to fix" } };
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 5; i++)
+		ports[i] = (struct endpoint){ .family = AF_INET, .port = 81 + i, .findings = findings, .finding_count = 2 };
+	ports[2] = f.now;
+	ports[2].findings = findings;
+	ports[2].finding_count = 2;
+	f.window.endpoints = ports;
+	f.window.endpoint_count = 5;
+	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &pipe_style);
+	assert_non_null(strstr(text, "\n  i worth knowing\n  ok nothing to fix\n"));
+	assert_non_null(strstr(text, "\n4 more ports without traffic\n"));
+	free(text);
+}
+
+/* Whatever there is to say, no line is longer than the terminal is wide. */
+static void every_width_holds(void **state)
+{
+	static const enum text_by by[] = { TEXT_BY_DEFAULT, TEXT_BY_PROCESS, TEXT_BY_THREAD, TEXT_BY_SOCKET };
+	struct fixture f;
+
+	(void)state;
+	fixture_waits(&f);
+	f.now_sockets[0].drops = 12;
+	f.now_workers[0].open_known = f.now_workers[0].serves = true;
+	f.now_workers[0].open = f.now_workers[0].handed.count = f.now_workers[0].served = 7;
+	for (int width = 70; width < 130; width++) {
+		for (size_t i = 0; i < sizeof(by) / sizeof(*by); i++) {
+			const struct text_style style = { .width = width };
+			char *text = text_of(&f.window, &f.total, by[i], &style), *save = NULL;
+
+			for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+				if ((int)strlen(line) > width)
+					fail_msg("%zu columns of %d: %s", strlen(line), width, line);
+			free(text);
+		}
+	}
+}
+
 static void colour_only_if_asked(void **state)
 {
 	const struct text_style colourful = { .colour = true, .utf8 = true, .width = 80 };
@@ -325,6 +522,12 @@ int main(void)
 		cmocka_unit_test(omitted_and_lost_are_told),
 		cmocka_unit_test(many_rows_are_folded_to_the_busiest),
 		cmocka_unit_test(several_sockets_get_a_table_of_drops_and_queues),
+		cmocka_unit_test(an_interval_with_waits_at_80_columns),
+		cmocka_unit_test(by_socket_with_waits),
+		cmocka_unit_test(a_process_waits_as_its_threads),
+		cmocka_unit_test(who_serves_has_a_row),
+		cmocka_unit_test(notes_are_no_trouble),
+		cmocka_unit_test(every_width_holds),
 		cmocka_unit_test(colour_only_if_asked),
 	};
 

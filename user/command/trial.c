@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "../model/findings.h"
 #include "command.h"
 
 static double now(void)
@@ -115,7 +116,8 @@ static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
 		return err;
 	snapshot_check(s, own, observer_sees(t->observer) &
 				       (own->protocol == PROTOCOL_UDP ? SEES_UDP_QUEUED : SEES_TCP_ARRIVED));
-	return endpoint_judge(&s->endpoints[0], t->threshold);
+	err = endpoint_judge(&s->endpoints[0], t->threshold);
+	return err ? err : findings_fill(s);
 }
 
 static int skipped(struct snapshot *s, const struct workload_options *options, const char *why)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "text.h"
+#include "wait_sum.h"
 
 #define SORTABLE_MAX 16
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -145,6 +146,54 @@ static void cell_waits(char *out, int width, const struct row *r, const struct v
 		strcpy(out, "ended");
 	else if (r->socket && r->socket->waiting_known)
 		count_text(out, width, r->socket->waiting);
+	else
+		strcpy(out, "-");
+}
+
+static void cell_highest(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)v;
+	if (r->socket->highest_known)
+		count_text(out, width, r->socket->queue_highest);
+	else
+		strcpy(out, "-");
+}
+
+static void cell_p50(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)width;
+	(void)v;
+	text_duration(out, r->p50_ns);
+}
+
+static void cell_p99(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)width;
+	(void)v;
+	text_duration(out, r->p99_ns);
+}
+
+static void cell_max(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)width;
+	(void)v;
+	text_duration(out, r->max_ns);
+}
+
+static void cell_served(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)v;
+	if (r->serves)
+		count_text(out, width, r->served);
+	else
+		strcpy(out, "-");
+}
+
+static void cell_open(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)v;
+	if (r->open_known)
+		count_text(out, width, r->open);
 	else
 		strcpy(out, "-");
 }
@@ -438,6 +487,42 @@ static int by_queue(const struct row *a, const struct row *b)
 	return COMPARE(a->socket ? a->socket->queue_length : 0, b->socket ? b->socket->queue_length : 0);
 }
 
+static int by_highest(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->socket->queue_highest, b->socket->queue_highest);
+}
+
+/* What is not known is least. */
+static int compare_real(double a, double b)
+{
+	return isnan(a) || isnan(b) ? isnan(b) - isnan(a) : COMPARE(a, b);
+}
+
+static int by_p50(const struct row *a, const struct row *b)
+{
+	return compare_real(a->p50_ns, b->p50_ns);
+}
+
+static int by_p99(const struct row *a, const struct row *b)
+{
+	return compare_real(a->p99_ns, b->p99_ns);
+}
+
+static int by_max(const struct row *a, const struct row *b)
+{
+	return compare_real(a->max_ns, b->max_ns);
+}
+
+static int by_served(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->served, b->served);
+}
+
+static int by_open(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->open, b->open);
+}
+
 static int by_cookie(const struct row *a, const struct row *b)
 {
 	return COMPARE(a->worker->cookie, b->worker->cookie);
@@ -470,9 +555,7 @@ static int by_port(const struct row *a, const struct row *b)
 
 static int by_uneven(const struct row *a, const struct row *b)
 {
-	double x = a->total->worker_fairness.excess, y = b->total->worker_fairness.excess;
-
-	return isnan(x) || isnan(y) ? isnan(y) - isnan(x) : COMPARE(x, y);
+	return compare_real(a->total->worker_fairness.excess, b->total->worker_fairness.excess);
 }
 
 /* ---- columns ---- */
@@ -482,63 +565,72 @@ static int by_uneven(const struct row *a, const struct row *b)
 #define T ALIGN_TAIL
 
 static const struct column port_columns[] = {
-	{ "port", 0, 0, L, true, cell_port, by_port, NULL },
-	{ "events/s", 9, 0, R, false, cell_rate, by_rate, NULL },
-	{ "total", 11, 0, R, false, cell_count, by_count, NULL },
-	{ "drops", 7, 110, R, false, cell_drops, by_drops, attribute_drops },
-	{ "sockets", 10, 66, R, false, cell_sockets_verdict, NULL, attribute_sockets_verdict },
-	{ "workers", 10, 54, R, false, cell_workers_verdict, by_uneven, attribute_workers_verdict },
-	{ "CV", 7, 96, R, false, cell_cv, NULL, attribute_workers_verdict },
-	{ "fair hash", 9, 104, R, false, cell_cv_expected, NULL, NULL },
-	{ "busiest", 8, 104, R, false, cell_busiest, NULL, NULL },
-	{ "idle", 10, 120, R, false, cell_idle, NULL, NULL },
-	{ "processes", 40, 150, L, false, cell_names, NULL, NULL },
+	{ "port", 0, 0, L, true, cell_port, by_port, NULL, 0 },
+	{ "events/s", 9, 0, R, false, cell_rate, by_rate, NULL, 0 },
+	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
+	{ "drops", 7, 110, R, false, cell_drops, by_drops, attribute_drops, 0 },
+	{ "sockets", 10, 66, R, false, cell_sockets_verdict, NULL, attribute_sockets_verdict, 0 },
+	{ "workers", 10, 54, R, false, cell_workers_verdict, by_uneven, attribute_workers_verdict, 0 },
+	{ "CV", 7, 96, R, false, cell_cv, NULL, attribute_workers_verdict, 0 },
+	{ "fair hash", 9, 104, R, false, cell_cv_expected, NULL, NULL, 0 },
+	{ "busiest", 8, 104, R, false, cell_busiest, NULL, NULL, 0 },
+	{ "idle", 10, 120, R, false, cell_idle, NULL, NULL, 0 },
+	{ "processes", 40, 150, L, false, cell_names, NULL, NULL, 0 },
 };
 
 static const struct column socket_columns[] = {
-	{ "socket", 8, 0, R, true, cell_cookie, by_id, NULL },
-	{ "inode", 8, 60, R, false, cell_inode, NULL, NULL },
-	{ "uid", 6, 120, R, false, cell_uid, NULL, NULL },
-	{ "group", 8, 120, R, false, cell_group, NULL, NULL },
-	{ "device", 9, 160, L, false, cell_device, NULL, NULL },
-	{ "arrived/s", 9, 0, R, false, cell_rate, by_rate, NULL },
-	{ "total", 11, 0, R, false, cell_count, by_count, NULL },
-	{ "queue", 9, 50, R, false, cell_queue, by_queue, attribute_queue },
-	{ "drops", 6, 70, R, false, cell_drops, by_drops, attribute_drops },
-	{ "waits", 5, 76, R, false, cell_waits, NULL, NULL },
-	{ "held by", 44, 170, L, false, cell_holders, NULL, NULL },
-	{ "share", 6, 0, R, false, cell_share, NULL, NULL },
-	{ "", 0, 0, L, false, NULL, NULL, attribute_bar },
+	{ "socket", 8, 0, R, true, cell_cookie, by_id, NULL, 0 },
+	{ "inode", 8, 60, R, false, cell_inode, NULL, NULL, 0 },
+	{ "uid", 6, 120, R, false, cell_uid, NULL, NULL, 0 },
+	{ "group", 8, 120, R, false, cell_group, NULL, NULL, 0 },
+	{ "device", 9, 160, L, false, cell_device, NULL, NULL, 0 },
+	{ "arrived/s", 9, 0, R, false, cell_rate, by_rate, NULL, 0 },
+	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
+	{ "queue", 9, 50, R, false, cell_queue, by_queue, attribute_queue, 0 },
+	{ "highest", 7, 112, R, false, cell_highest, by_highest, NULL, PRESENT_HIGHEST },
+	{ "drops", 6, 70, R, false, cell_drops, by_drops, attribute_drops, 0 },
+	{ "wait p50", 8, 92, R, false, cell_p50, by_p50, NULL, PRESENT_WAITS },
+	{ "wait p99", 8, 80, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
+	{ "wait max", 8, 104, R, false, cell_max, by_max, NULL, PRESENT_WAITS },
+	{ "waits", 5, 76, R, false, cell_waits, NULL, NULL, 0 },
+	{ "held by", 44, 170, L, false, cell_holders, NULL, NULL, 0 },
+	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
+	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
 
 static const struct column worker_columns[] = {
-	{ "pid", 7, 66, R, false, cell_pid, NULL, NULL },
-	{ "tid", 7, 0, R, true, cell_tid, by_id, NULL },
-	{ "inside", 7, 130, R, false, cell_pid_inside, NULL, NULL },
-	{ "thread", 15, 60, L, true, cell_comm, by_comm, NULL },
-	{ "process", 15, 140, L, false, cell_process, NULL, NULL },
-	{ "cgroup", 32, 120, T, false, cell_cgroup, NULL, NULL },
-	{ "socket", 7, 76, R, true, cell_cookie, by_cookie, NULL },
-	{ "queue", 9, 170, R, false, cell_queue, NULL, attribute_queue },
-	{ "drops", 6, 170, R, false, cell_drops, NULL, attribute_drops },
-	{ "taken/s", 8, 0, R, false, cell_rate, by_rate, NULL },
-	{ "total", 10, 0, R, false, cell_count, by_count, NULL },
-	{ "state", 5, 76, L, false, cell_state, NULL, NULL },
-	{ "share", 6, 0, R, false, cell_share, NULL, NULL },
-	{ "", 0, 0, L, false, NULL, NULL, attribute_bar },
+	{ "pid", 7, 66, R, false, cell_pid, NULL, NULL, 0 },
+	{ "tid", 7, 0, R, true, cell_tid, by_id, NULL, 0 },
+	{ "inside", 7, 130, R, false, cell_pid_inside, NULL, NULL, 0 },
+	{ "thread", 15, 60, L, true, cell_comm, by_comm, NULL, 0 },
+	{ "process", 15, 140, L, false, cell_process, NULL, NULL, 0 },
+	{ "cgroup", 32, 120, T, false, cell_cgroup, NULL, NULL, 0 },
+	{ "socket", 7, 76, R, true, cell_cookie, by_cookie, NULL, 0 },
+	{ "queue", 9, 170, R, false, cell_queue, NULL, attribute_queue, 0 },
+	{ "drops", 6, 170, R, false, cell_drops, NULL, attribute_drops, 0 },
+	{ "taken/s", 8, 0, R, false, cell_rate, by_rate, NULL, 0 },
+	{ "total", 10, 0, R, false, cell_count, by_count, NULL, 0 },
+	{ "served", 9, 100, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
+	{ "open", 6, 108, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "wait p99", 8, 90, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
+	{ "state", 5, 76, L, false, cell_state, NULL, NULL, 0 },
+	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
+	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
 
 static const struct column process_columns[] = {
-	{ "pid", 7, 0, R, true, cell_pid, by_id, NULL },
-	{ "inside", 7, 100, R, false, cell_pid_inside, NULL, NULL },
-	{ "process", 15, 50, L, false, cell_process, NULL, NULL },
-	{ "cgroup", 40, 120, T, false, cell_cgroup, NULL, NULL },
-	{ "threads", 7, 60, R, false, cell_threads, by_threads, NULL },
-	{ "waits", 5, 70, R, false, cell_waiting_threads, NULL, NULL },
-	{ "taken/s", 9, 0, R, false, cell_rate, by_rate, NULL },
-	{ "total", 11, 0, R, false, cell_count, by_count, NULL },
-	{ "share", 6, 0, R, false, cell_share, NULL, NULL },
-	{ "", 0, 0, L, false, NULL, NULL, attribute_bar },
+	{ "pid", 7, 0, R, true, cell_pid, by_id, NULL, 0 },
+	{ "inside", 7, 100, R, false, cell_pid_inside, NULL, NULL, 0 },
+	{ "process", 15, 54, L, false, cell_process, NULL, NULL, 0 },
+	{ "cgroup", 40, 120, T, false, cell_cgroup, NULL, NULL, 0 },
+	{ "threads", 7, 60, R, false, cell_threads, by_threads, NULL, 0 },
+	{ "waits", 5, 70, R, false, cell_waiting_threads, NULL, NULL, 0 },
+	{ "taken/s", 9, 0, R, false, cell_rate, by_rate, NULL, 0 },
+	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
+	{ "served", 9, 90, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
+	{ "open", 7, 98, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
+	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
 
 #define COLUMNS(table, first) { table, sizeof(table) / sizeof(table[0]), first }
@@ -549,14 +641,40 @@ const struct columns columns_of_tab[TAB_COUNT] = {
 	[TAB_PROCESSES] = COLUMNS(process_columns, "total"),
 };
 
-const struct column *columns_sort(enum screen_tab tab, unsigned sort)
+static unsigned socket_present(const struct socket_row *s)
+{
+	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0);
+}
+
+static unsigned worker_present(const struct worker_row *w)
+{
+	return (w->wait_known ? PRESENT_WAITS : 0) | (w->serves && w->handed.count ? PRESENT_SERVED : 0) |
+	       (w->open_known ? PRESENT_OPEN : 0);
+}
+
+unsigned view_present(const struct snapshot *total)
+{
+	unsigned present = 0;
+
+	for (size_t i = 0; i < total->endpoint_count; i++) {
+		const struct endpoint *e = &total->endpoints[i];
+
+		for (size_t j = 0; j < e->socket_count; j++)
+			present |= socket_present(&e->sockets[j]);
+		for (size_t j = 0; j < e->worker_count; j++)
+			present |= worker_present(&e->workers[j]);
+	}
+	return present;
+}
+
+const struct column *columns_sort(enum screen_tab tab, unsigned present, unsigned sort)
 {
 	const struct columns *c = &columns_of_tab[tab];
 	const struct column *sortable[SORTABLE_MAX];
 	unsigned count = 0, first = 0;
 
 	for (size_t i = 0; i < c->count && count < SORTABLE_MAX; i++) {
-		if (!c->column[i].compare)
+		if (!c->column[i].compare || (c->column[i].needs & ~present))
 			continue;
 		if (!strcmp(c->column[i].title, c->first))
 			first = count;
@@ -581,9 +699,9 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return order ? order : by_id(a, b);
 }
 
-void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned sort, bool reversed)
+void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned present, unsigned sort, bool reversed)
 {
-	struct order o = { columns_sort(tab, sort), 1, tab };
+	struct order o = { columns_sort(tab, present, sort), 1, tab };
 
 	o.sign = o.column->rising != reversed ? 1 : -1;
 	if (count)
@@ -612,6 +730,15 @@ static bool arrivals_seen(const struct endpoint *e)
 	return false;
 }
 
+static void row_waits(struct row *r, bool known, const struct wait *w)
+{
+	const struct wait_histogram *list = r->total->histograms;
+
+	r->p50_ns = known ? wait_quantile_ns(w, list, 0.5) : NAN;
+	r->p99_ns = known ? wait_quantile_ns(w, list, 0.99) : NAN;
+	r->max_ns = known ? wait_max_ns(w) : NAN;
+}
+
 static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arrived)
 {
 	for (size_t i = 0; i < e->socket_count; i++) {
@@ -619,6 +746,7 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 
 		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
 					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .ended = s->ended };
+		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
 	qsort(rows, e->socket_count, sizeof(*rows), compare_ids);
 	return e->socket_count;
@@ -640,7 +768,10 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 								compare_cookies) : NULL;
 
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
-					.ended = w->ended, .socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
+					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
+					.serves = w->serves, .open_known = w->open_known, .ended = w->ended,
+					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
+		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
 	qsort(rows, e->worker_count, sizeof(*rows), compare_ids);
 	return e->worker_count;
@@ -674,6 +805,10 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->waits = from.worker->waits;
 		} else {
 			to->count += from.count;
+			to->served += from.served;
+			to->open += from.open;
+			to->serves |= from.serves;
+			to->open_known |= from.open_known;
 			to->ended &= from.ended;
 			to->threads += from.worker->tid != tid;
 			to->waits += from.worker->waits && from.worker->tid != tid;
@@ -732,6 +867,15 @@ static void rows_share(struct row *rows, size_t count, const struct endpoint *e,
 	}
 }
 
+/* What is not counted twice, as events are, but stands for the one or the other. same: the row in the interval, or NULL. */
+static void row_take_interval(struct row *r, const struct row *same)
+{
+	r->served = same ? same->served : 0;
+	r->p50_ns = same ? same->p50_ns : NAN;
+	r->p99_ns = same ? same->p99_ns : NAN;
+	r->max_ns = same ? same->max_ns : NAN;
+}
+
 int rows_make(struct row **rows, size_t *count, const struct endpoint *total, const struct endpoint *interval, enum screen_tab tab,
 	      bool recent)
 {
@@ -754,6 +898,8 @@ int rows_make(struct row **rows, size_t *count, const struct endpoint *total, co
 		r->interval = interval;
 		r->present = same;
 		r->recent = same ? same->count : 0;
+		if (recent)
+			row_take_interval(r, same);
 	}
 	rows_share(*rows, *count, recent ? interval : total, tab, recent, arrived);
 	free(late);

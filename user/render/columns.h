@@ -14,11 +14,18 @@ struct row {
 	uint64_t count, recent;                  /* events since the start, in the interval */
 	uint64_t drops;                          /* since the start */
 	uint32_t threads, sockets, waits;        /* of a process */
+	double p50_ns, p99_ns, max_ns;           /* waits since the start, or of the interval where that is asked for; NaN: none known */
+	uint64_t served;                         /* likewise */
+	uint64_t open;                           /* now */
+	bool serves, open_known;                 /* `served` and `open` are known */
 	bool present;                            /* has a row in the interval: one that ended may be folded */
 	bool ended;
 	double share;                            /* of the endpoint's events, 0..1; NaN: there are none */
 	double bar;                              /* of the busiest row's events */
 };
+
+/* What only some backends and servers have: columns of it are left out where there is none. */
+enum present { PRESENT_WAITS = 1, PRESENT_HIGHEST = 2, PRESENT_SERVED = 4, PRESENT_OPEN = 8 };
 
 /* What a cell needs to know beside its row. */
 struct view {
@@ -26,19 +33,23 @@ struct view {
 	bool recent;          /* as in screen_state */
 	bool several_netns;   /* the namespace is part of the name */
 	enum screen_tab tab;
+	unsigned present;     /* of enum present, by view_present() */
 };
+
+unsigned view_present(const struct snapshot *total);
 
 #define CELL_SIZE 512
 
 struct column {
 	const char *title;
 	int width;            /* 0: takes what the others leave */
-	int from;             /* shown where the page has this many columns */
+	int from;             /* shown where the page has this many columns; without `needs`: beside those that have */
 	enum align align;
 	bool rising;          /* sorts the least first */
 	void (*text)(char *out, int width, const struct row *r, const struct view *v); /* NULL: the bar */
 	int (*compare)(const struct row *a, const struct row *b); /* NULL: not to sort by */
 	enum attribute (*attribute)(const struct row *r, const struct view *v); /* NULL: normal */
+	unsigned needs;       /* of enum present; 0: always there */
 };
 
 struct columns {
@@ -49,11 +60,11 @@ struct columns {
 
 extern const struct columns columns_of_tab[TAB_COUNT];
 
-/* The column that sorts: the sort-th after the tab's first choice, of those that can. */
-const struct column *columns_sort(enum screen_tab tab, unsigned sort);
+/* The column that sorts: the sort-th after the tab's first choice, of those that can. present: as in struct view. */
+const struct column *columns_sort(enum screen_tab tab, unsigned present, unsigned sort);
 
 /* Sorts rows by that column; rows alike in it by their identity, so that they keep their places. */
-void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned sort, bool reversed);
+void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned present, unsigned sort, bool reversed);
 
 /* "tcp 127.0.0.1:8080"; with its namespace where several are shown. out: CELL_SIZE bytes. */
 void port_name(char *out, const struct endpoint *e, const struct view *v);

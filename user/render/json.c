@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +15,48 @@
 static void string(struct json_writer *w, const char *key, const char *value)
 {
 	json_text(w, key, value, SIZE_MAX);
+}
+
+static const char *const level_names[] = { [FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good" };
+
+static const char *const wait_kind_names[] = { [WAITS_NOT] = NULL, [WAITS_BLOCKED] = "blocked", [WAITS_POLL] = "poll",
+					       [WAITS_EPOLL] = "epoll", [WAITS_URING] = "io_uring" };
+
+/* Whole nanoseconds; null for NaN. */
+static void nanoseconds(struct json_writer *w, const char *key, double ns)
+{
+	const uint64_t whole = isnan(ns) ? 0 : ns < 0x1p64 ? (uint64_t)(ns + 0.5) : UINT64_MAX;
+
+	json_number_if(w, key, !isnan(ns), whole);
+}
+
+static void wait_ns(struct json_writer *w, bool known, const struct wait *wait, const struct wait_histogram *list)
+{
+	if (!known) {
+		json_nothing(w, "wait_ns");
+		return;
+	}
+	json_open(w, "wait_ns", '{');
+	json_number(w, "count", wait->count);
+	nanoseconds(w, "mean", wait_mean_ns(wait));
+	nanoseconds(w, "p50", wait_quantile_ns(wait, list, 0.5));
+	nanoseconds(w, "p90", wait_quantile_ns(wait, list, 0.9));
+	nanoseconds(w, "p99", wait_quantile_ns(wait, list, 0.99));
+	json_number_if(w, "max", wait->count, wait->max_ns);
+	json_close(w, '}');
+}
+
+static void handed(struct json_writer *w, const struct worker_row *row)
+{
+	if (!row->serves) {
+		json_nothing(w, "handed");
+		return;
+	}
+	json_open(w, "handed", '{');
+	json_number(w, "count", row->handed.count);
+	nanoseconds(w, "mean_ns", wait_mean_ns(&row->handed));
+	json_number_if(w, "max_ns", row->handed.count, row->handed.max_ns);
+	json_close(w, '}');
 }
 
 static void fairness(struct json_writer *w, const char *key, const struct fairness *f)
@@ -50,6 +93,14 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 		NAME(w, "cgroup", h->cgroup);
 	else
 		json_nothing(w, "cgroup");
+	if (h->state)
+		json_text(w, "state", &h->state, 1);
+	else
+		json_nothing(w, "state");
+	if (*h->doing)
+		NAME(w, "doing", h->doing);
+	else
+		json_nothing(w, "doing");
 	json_close(w, '}');
 }
 
@@ -67,6 +118,17 @@ static void holders(struct json_writer *w, const struct endpoint *e, const struc
 	for (size_t i = 0; i < count; i++)
 		holder(w, &rows[i]);
 	json_close(w, ']');
+}
+
+static void queue(struct json_writer *w, const struct socket_row *s)
+{
+	json_open(w, "queue", '{');
+	json_number_if(w, "length", s->queue_known, s->queue_length);
+	json_number_if(w, "limit", s->queue_limit, s->queue_limit);
+	json_number_if(w, "highest", s->highest_known, s->queue_highest);
+	json_number_real(w, "full_seconds", s->full_known ? s->full_ns / 1e9 : NAN);
+	json_number_real(w, "stalled_seconds", s->stalled_ns / 1e9);
+	json_close(w, '}');
 }
 
 static void socket_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
@@ -88,10 +150,16 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number(w, udp ? "received" : "accepted", s->accepted);
 	if (udp)
 		json_number(w, "dropped", s->dropped);
-	json_open(w, "queue", '{');
-	json_number_if(w, "length", s->queue_known, s->queue_length);
-	json_number_if(w, "limit", s->queue_limit, s->queue_limit);
-	json_close(w, '}');
+	queue(w, s);
+	wait_ns(w, s->wait_known && !udp, &s->wait, e->histograms);
+	if (!udp) {
+		json_number_if(w, "queued_before", s->wait_known, s->queued_before);
+		json_number_if(w, "reset_queued", s->wait_known, s->reset_queued);
+		json_number(w, "dropped_closing", s->dropped_closing);
+		json_number(w, "migrated", s->migrated);
+	}
+	json_bool(w, "steered", s->steered);
+	json_number_if(w, "incoming_cpu", s->incoming_cpu_set, s->incoming_cpu);
 	json_number_if(w, "drops", s->queue_known, s->drops);
 	json_number_if(w, "waiting", s->waiting_known, s->waiting);
 	json_bool(w, "appeared", s->appeared);
@@ -100,8 +168,25 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_close(w, '}');
 }
 
+static void worker_waits(struct json_writer *w, const struct worker_row *row)
+{
+	const char *kind = wait_kind_names[row->wait_kind];
+
+	json_bool(w, "waits", row->waits);
+	if (kind) {
+		string(w, "waits_by", kind);
+		json_bool(w, "exclusive", row->exclusive);
+	} else {
+		json_nothing(w, "waits_by");
+		json_nothing(w, "exclusive");
+	}
+	json_number_if(w, "epoll", row->wait_kind == WAITS_EPOLL && row->epoll, row->epoll);
+}
+
 static void worker_row(struct json_writer *w, const struct endpoint *e, const struct worker_row *row)
 {
+	const bool udp = e->protocol == PROTOCOL_UDP;
+
 	json_open(w, NULL, '{');
 	json_number_if(w, "number", row->number >= 0, row->number);
 	json_number(w, "pid", row->pid);
@@ -118,9 +203,18 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	else
 		json_nothing(w, "cgroup");
 	json_number(w, "cookie", row->cookie);
-	json_bool(w, "waits", row->waits);
-	json_number(w, e->protocol == PROTOCOL_UDP ? "received" : "accepted", row->accepted);
+	worker_waits(w, row);
+	json_number(w, udp ? "received" : "accepted", row->accepted);
+	wait_ns(w, row->wait_known && !udp, &row->wait, e->histograms);
+	if (!udp) {
+		json_number_if(w, "queued_before", row->wait_known, row->queued_before);
+		json_number_if(w, "reset_queued", row->wait_known, row->reset_queued);
+	}
 	json_number_if(w, "served", row->serves, row->served);
+	handed(w, row);
+	json_number_if(w, "open", row->open_known, row->open);
+	json_number_if(w, "finished", row->open_known, row->finished);
+	nanoseconds(w, "lifetime_mean_ns", row->open_known && row->finished ? (double)row->finished_ns / row->finished : NAN);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
 	json_close(w, '}');
@@ -155,6 +249,7 @@ static void finding(struct json_writer *w, const struct finding *f)
 {
 	json_open(w, NULL, '{');
 	string(w, "code", f->code);
+	string(w, "level", level_names[f->level]);
 	NAME(w, "text", f->text);
 	json_number_if(w, "cookie", f->cookie, f->cookie);
 	json_open(w, "evidence", '{');
@@ -190,6 +285,8 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	fairness(w, "processes", &e->process_fairness);
 	if (e->served_known)
 		fairness(w, "served", &e->served_fairness);
+	if (e->open_known)
+		fairness(w, "open", &e->open_fairness);
 	json_close(w, '}');
 	json_open(w, "findings", '[');
 	for (size_t i = 0; i < e->finding_count; i++)
@@ -265,6 +362,7 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_bool(w, "final", s->final);
 	json_number(w, "quiet", s->quiet);
 	json_number(w, "unlisted", s->unlisted);
+	json_number_if(w, "somaxconn", s->somaxconn, s->somaxconn);
 	json_close(w, '}');
 }
 

@@ -9,6 +9,7 @@
 
 #include "columns.h"
 #include "text.h"
+#include "wait_sum.h"
 
 #define ROWS_MIN 8
 #define COLUMNS_MIN 40
@@ -243,7 +244,7 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
  */
 static void tabs(struct grid *g, int row, const struct view *v, const struct screen_state *state)
 {
-	const struct column *sort = columns_sort(state->tab, state->sort[state->tab]);
+	const struct column *sort = columns_sort(state->tab, v->present, state->sort[state->tab]);
 	int gap = g->columns >= 60 ? 2 : 1, column = 0;
 	char text[CELL_SIZE];
 
@@ -289,41 +290,50 @@ static void footer(struct grid *g, int row, const struct screen_state *state)
 
 /* ---- columns ---- */
 
-static bool shown(const struct grid *g, const struct column *c)
+/* Columns that need something make the page narrower for those that are always there. */
+static bool shown(const struct grid *g, const struct column *c, const struct view *v)
 {
-	return g->columns >= c->from;
+	const struct columns *all = &columns_of_tab[v->tab];
+	int columns = g->columns;
+
+	if (c->needs)
+		return columns >= c->from && !(c->needs & ~v->present);
+	for (size_t i = 0; i < all->count; i++)
+		if (all->column[i].needs && shown(g, &all->column[i], v))
+			columns -= all->column[i].width + 1;
+	return columns >= c->from;
 }
 
-static bool shown_title(const struct grid *g, const struct columns *c, const char *title)
+static bool shown_title(const struct grid *g, const struct columns *c, const char *title, const struct view *v)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (!strcmp(c->column[i].title, title))
-			return shown(g, &c->column[i]);
+			return shown(g, &c->column[i], v);
 	return false;
 }
 
 /* What the columns of a fixed width leave to the one without. */
-static int spare_width(const struct grid *g, const struct columns *c)
+static int spare_width(const struct grid *g, const struct columns *c, const struct view *v)
 {
 	int spare = g->columns;
 
 	for (size_t i = 0; i < c->count; i++)
-		if (shown(g, &c->column[i]))
+		if (shown(g, &c->column[i], v))
 			spare -= c->column[i].width + (i > 0);
 	return spare > 0 ? spare : 0;
 }
 
-static void titles(struct grid *g, int row, const struct screen_state *state)
+static void titles(struct grid *g, int row, const struct view *v, const struct screen_state *state)
 {
-	const struct columns *c = &columns_of_tab[state->tab];
-	const struct column *sort = columns_sort(state->tab, state->sort[state->tab]);
-	int column = 0, spare = spare_width(g, c);
+	const struct columns *c = &columns_of_tab[v->tab];
+	const struct column *sort = columns_sort(v->tab, v->present, state->sort[v->tab]);
+	int column = 0, spare = spare_width(g, c, v);
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct column *one = &c->column[i];
 		int width = one->width ? one->width : spare;
 
-		if (!shown(g, one))
+		if (!shown(g, one, v))
 			continue;
 		grid_put(g, row, column, width, one->align, one == sort ? ATTRIBUTE_REVERSE : ATTRIBUTE_BOLD, one->title);
 		column += width + 1;
@@ -333,7 +343,7 @@ static void titles(struct grid *g, int row, const struct screen_state *state)
 static void cells(struct grid *g, int row, const struct row *r, const struct view *v)
 {
 	const struct columns *c = &columns_of_tab[v->tab];
-	int column = 0, spare = spare_width(g, c);
+	int column = 0, spare = spare_width(g, c, v);
 	char text[CELL_SIZE];
 
 	for (size_t i = 0; i < c->count && row >= 0; i++) {
@@ -341,9 +351,9 @@ static void cells(struct grid *g, int row, const struct row *r, const struct vie
 		int width = one->width ? one->width : spare;
 		enum attribute attribute = r->ended ? ATTRIBUTE_DIM : one->attribute ? one->attribute(r, v) : ATTRIBUTE_NORMAL;
 
-		if (!shown(g, one))
+		if (!shown(g, one, v))
 			continue;
-		if (!one->text && r->ended && !shown_title(g, c, "state") && !shown_title(g, c, "waits")) {
+		if (!one->text && r->ended && !shown_title(g, c, "state", v) && !shown_title(g, c, "waits", v)) {
 			grid_put(g, row, column, width, ALIGN_LEFT, attribute, "ended");
 		} else if (one->text) {
 			one->text(text, width, r, v);
@@ -396,14 +406,62 @@ static void verdict_line(struct list *l, const char *what, const struct fairness
 	grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 
+/*
+ *   waits     p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
+ */
+static void waits_line(struct list *l, const struct endpoint *e)
+{
+	struct wait_sum sum = {};
+	uint32_t highest = 0;
+	char text[CELL_SIZE], p50[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE], max[TEXT_DURATION_SIZE];
+	int row, used;
+
+	wait_sum_add_sockets(&sum, e);
+	if (!sum.wait.count)
+		return;
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].highest_known && e->sockets[i].queue_highest > highest)
+			highest = e->sockets[i].queue_highest;
+	used = sprintf(text, "p50 %s, p99 %s, max %s", text_duration(p50, wait_sum_quantile_ns(&sum, 0.5)),
+		       text_duration(p99, wait_sum_quantile_ns(&sum, 0.99)), text_duration(max, wait_max_ns(&sum.wait)));
+	if (highest)
+		sprintf(text + used, "; highest queue %" PRIu32, highest);
+	row = list_row(l);
+	grid_put(l->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "waits");
+	grid_put(l->grid, row, 12, l->grid->columns - 12, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+}
+
 static void findings(struct list *l, const struct endpoint *e)
 {
-	char text[sizeof(e->findings->text) + 4];
+	static const enum attribute attributes[] = { [FINDING_PROBLEM] = ATTRIBUTE_YELLOW, [FINDING_NOTE] = ATTRIBUTE_DIM,
+						     [FINDING_GOOD] = ATTRIBUTE_GREEN };
+	char text[sizeof(e->findings->text) + 8];
 
 	for (size_t i = 0; i < e->finding_count; i++) {
-		snprintf(text, sizeof(text), "! %.*s", (int)sizeof(e->findings[i].text), e->findings[i].text);
-		list_wrapped(l, 2, ATTRIBUTE_YELLOW, text);
+		const struct finding *f = &e->findings[i];
+
+		snprintf(text, sizeof(text), "%s %.*s", text_mark(f->level, l->grid->utf8), (int)sizeof(f->text), f->text);
+		list_wrapped(l, 2, attributes[f->level], text);
 	}
+}
+
+/* "! 1 finding", or where nothing looks wrong "i 2 notes" */
+static void findings_mark(struct list *l, int row, int column, const struct endpoint *e)
+{
+	size_t problems = 0, notes = 0;
+	char text[64];
+
+	for (size_t i = 0; i < e->finding_count; i++) {
+		problems += e->findings[i].level == FINDING_PROBLEM;
+		notes += e->findings[i].level == FINDING_NOTE;
+	}
+	if (problems)
+		sprintf(text, "! %zu finding%s", problems, problems > 1 ? "s" : "");
+	else if (notes)
+		sprintf(text, "i %zu note%s", notes, notes > 1 ? "s" : "");
+	else
+		return;
+	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, problems ? ATTRIBUTE_YELLOW : ATTRIBUTE_DIM, text);
 }
 
 /*
@@ -419,10 +477,8 @@ static void port_heading(struct list *l, const struct row *port, const struct vi
 	rate_text(rate, TEXT_COUNT_SIZE, port->recent, v->interval->seconds);
 	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate, text_count(count, port->count));
 	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text) + 2;
-	if (v->tab == TAB_PORTS || !port->total->finding_count)
-		return;
-	snprintf(text, sizeof(text), "! %zu finding%s", port->total->finding_count, port->total->finding_count > 1 ? "s" : "");
-	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_YELLOW, text);
+	if (v->tab != TAB_PORTS)
+		findings_mark(l, row, column, port->total);
 }
 
 /* Under the list of ports: what there is to say of the one under the cursor. */
@@ -436,6 +492,7 @@ static void port_detail(struct list *l, const struct row *port, const struct vie
 		verdict_line(l, "sockets", &judged->socket_fairness);
 		verdict_line(l, "workers", &judged->worker_fairness);
 		verdict_line(l, "processes", &judged->process_fairness);
+		waits_line(l, judged);
 	} else {
 		list_text(l, 2, ATTRIBUTE_DIM, "nothing of it in this interval");
 	}
@@ -460,6 +517,8 @@ static void port_remember(struct endpoint *to, const struct endpoint *from)
 	to->cpus = NULL;
 	to->holders = NULL;
 	to->findings = NULL;
+	to->histograms = NULL;
+	to->histogram_count = 0;
 	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count = 0;
 }
 
@@ -553,11 +612,13 @@ static int port_rows(struct page *p, const struct row *port)
 
 	if (err)
 		return err;
-	columns_order(rows, count, v->tab, p->state->sort[v->tab], p->state->reversed[v->tab]);
+	columns_order(rows, count, v->tab, v->present, p->state->sort[v->tab], p->state->reversed[v->tab]);
 	port_heading(&p->list, port, v);
 	if (judged)
 		verdict_line(&p->list, what[v->tab], v->tab == TAB_SOCKETS ? &judged->socket_fairness : v->tab == TAB_WORKERS ?
 			     &judged->worker_fairness : &judged->process_fairness);
+	if (judged && v->tab == TAB_SOCKETS)
+		waits_line(&p->list, judged);
 	if (p->state->selected)
 		findings(&p->list, e);
 	for (size_t i = 0; i < count; i++) {
@@ -631,7 +692,9 @@ static void help(struct page *p)
 	list_row(l);
 	list_wrapped(l, 0, ATTRIBUTE_NORMAL, "CV: standard deviation over mean of what each got; fair hash: the CV that chance alone gives. "
 		     "Uneven is what chance does not explain and what is large enough to matter. "
-		     "total: since the start, or since z. queue: waiting now / limit (TCP connections, UDP bytes).");
+		     "total: since the start, or since z. queue: waiting now / limit (TCP connections, UDP bytes); highest: the longest that it was. "
+		     "wait: time in the accept queue, of half of the connections (p50), of 99 of 100 (p99), of all (max) at most. "
+		     "served: connections that a thread was the first to read from.");
 	for (size_t i = 0; i < p->view.total->unseen_count; i++) {
 		snprintf(text, sizeof(text), "This backend does not see: %s", p->view.total->unseen[i]);
 		list_wrapped(l, 0, ATTRIBUTE_YELLOW, text);
@@ -683,14 +746,15 @@ static int body(struct page *p)
 		p->state->move = 0;
 		return 0;
 	}
-	titles(g, p->list.first++, p->state);
+	titles(g, p->list.first++, &p->view, p->state);
 	p->list.height--;
 	return p->state->tab == TAB_PORTS ? tab_ports(p) : tab_rows(p);
 }
 
 int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total, struct screen_state *state)
 {
-	struct page p = { .view = { interval, total, state->recent, several_netns(total), state->tab }, .state = state };
+	struct page p = { .view = { interval, total, state->recent, several_netns(total), state->tab, view_present(total) },
+			  .state = state };
 	int row = 0, last = g->rows - 1, err;
 
 	if (g->rows < ROWS_MIN || g->columns < COLUMNS_MIN) {
@@ -700,7 +764,7 @@ int screen_compose(struct grid *g, const struct snapshot *interval, const struct
 	err = rows_of_ports(&p.ports, &p.port_count, &p.view);
 	if (err)
 		return err;
-	columns_order(p.ports, p.port_count, TAB_PORTS, state->sort[TAB_PORTS], state->reversed[TAB_PORTS]);
+	columns_order(p.ports, p.port_count, TAB_PORTS, p.view.present, state->sort[TAB_PORTS], state->reversed[TAB_PORTS]);
 	header(g, row++, &p.view, state);
 	if (state->filter && *state->filter) {
 		grid_put(g, row, 0, 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, "only");

@@ -5,82 +5,190 @@
 #include <string.h>
 
 #include "text_parts.h"
+#include "wait_sum.h"
 
-#define ROWS_MAX 64 /* more are folded into one line: text is for people */
+#define ROWS_MAX 64    /* more are folded into one line: text is for people */
+#define WAIT_BAR_MIN 8 /* the workers' waits are shown if a bar of that length still fits */
+
+/* What the table of workers has beside what it always has, and what its shares are made of. */
+struct worker_columns {
+	bool served, open, wait;
+	int cells; /* of a bar */
+	uint64_t sum, most;
+};
 
 static uint64_t worker_work(const struct worker_row *w)
 {
 	return w->accepted > w->served ? w->accepted : w->served;
 }
 
-static void worker_table(FILE *out, const struct endpoint *e, const struct text_style *style)
+static uint64_t worker_share(const struct worker_row *w, const struct worker_columns *c)
 {
-	const bool hands_over = e->served_known && e->served_fairness.bins > e->worker_fairness.bins;
-	const int cells = text_bar_cells(style, hands_over ? 66 : 55); /* what stands left of the bar, and "(ended)" */
-	uint64_t most = 1, sum = 0, folded = 0;
-	char count[TEXT_COUNT_SIZE], served[TEXT_COUNT_SIZE];
+	return c->served ? w->served : w->accepted;
+}
+
+/* A run that is over has closed what it opened, but for the last few: those are no news. */
+static bool holds_open(const struct endpoint *e)
+{
+	uint64_t open = 0, all = 0;
 
 	for (size_t i = 0; i < e->worker_count; i++) {
-		uint64_t n = hands_over ? e->workers[i].served : e->workers[i].accepted;
-
-		most = n > most ? n : most;
-		sum += n;
+		open += e->workers[i].open_known ? e->workers[i].open : 0;
+		all += e->workers[i].accepted;
 	}
-	fprintf(out, "  %sworker      tid   socket %10s", text_paint(style, TEXT_BOLD), e->protocol == PROTOCOL_UDP ? "received" : "accepted");
-	fprintf(out, hands_over ? "     served   share%s\n" : "   share%s\n", text_paint(style, TEXT_PLAIN));
+	return open > all / 100;
+}
+
+static struct worker_columns worker_columns(const struct endpoint *e, const struct text_style *style)
+{
+	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1 };
+	int used = 47; /* up to the bar */
+	bool waits = false, ended = false;
+
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *w = &e->workers[i];
-		uint64_t n = hands_over ? w->served : w->accepted;
+		const uint64_t n = worker_share(w, &c);
 
-		if (i >= ROWS_MAX) {
-			folded += worker_work(w);
-			continue;
-		}
-		if (w->number < 0)
-			fprintf(out, "  %6.6s", w->serves || !hands_over ? "other" : "accept");
+		c.most = n > c.most ? n : c.most;
+		c.sum += n;
+		waits |= w->wait_known && w->wait.count;
+		ended |= w->ended;
+	}
+	used += (c.served ? 11 : 0) + (c.open ? 9 : 0) + (ended ? 9 : 0);
+	c.wait = waits && text_bar_cells(style, used + 9) >= WAIT_BAR_MIN;
+	c.cells = text_bar_cells(style, used + (c.wait ? 9 : 0));
+	return c;
+}
+
+static void worker_line(FILE *out, const struct endpoint *e, const struct worker_row *w, const struct worker_columns *c,
+			const struct text_style *style)
+{
+	const double ns = w->wait_known ? wait_quantile_ns(&w->wait, e->histograms, 0.99) : NAN;
+	const uint64_t n = worker_share(w, c);
+	char count[TEXT_COUNT_SIZE], wait[TEXT_DURATION_SIZE];
+
+	if (w->number < 0)
+		fprintf(out, "  %6.6s", w->serves || !c->served ? "other" : "accept");
+	else
+		fprintf(out, "  %6d", w->number);
+	fprintf(out, " %8d %8llu %10s", w->tid, (unsigned long long)w->cookie, text_count(count, w->accepted));
+	if (c->served)
+		fprintf(out, " %10s", text_count(count, w->served));
+	if (c->open)
+		fprintf(out, " %8s", w->open_known ? text_count(count, w->open) : "-");
+	if (c->wait)
+		fprintf(out, " %8s", text_duration(wait, ns));
+	fprintf(out, " %6.1f%%", c->sum ? 100.0 * n / c->sum : 0.0);
+	text_bar(out, (double)n / c->most, c->cells, style);
+	fprintf(out, "%s\n", w->ended ? "  (ended)" : "");
+}
+
+static void worker_table(FILE *out, const struct endpoint *e, const struct text_style *style)
+{
+	const struct worker_columns c = worker_columns(e, style);
+	uint64_t folded = 0;
+	char count[TEXT_COUNT_SIZE];
+
+	fprintf(out, "  %sworker      tid   socket %10s%s%s%s   share%s\n", text_paint(style, TEXT_BOLD),
+		e->protocol == PROTOCOL_UDP ? "received" : "accepted", c.served ? "     served" : "", c.open ? "     open" : "",
+		c.wait ? " wait p99" : "", text_paint(style, TEXT_PLAIN));
+	for (size_t i = 0; i < e->worker_count; i++) {
+		if (i < ROWS_MAX)
+			worker_line(out, e, &e->workers[i], &c, style);
 		else
-			fprintf(out, "  %6d", w->number);
-		fprintf(out, " %8d %8llu %10s", w->tid, (unsigned long long)w->cookie, text_count(count, w->accepted));
-		if (hands_over)
-			fprintf(out, " %10s", text_count(served, w->served));
-		fprintf(out, " %6.1f%%", sum ? 100.0 * n / sum : 0.0);
-		text_bar(out, (double)n / most, cells, style);
-		fprintf(out, "%s\n", w->ended ? "  (ended)" : "");
+			folded += worker_work(&e->workers[i]);
 	}
 	if (e->worker_count > ROWS_MAX)
 		fprintf(out, "  and %zu more with %s\n", e->worker_count - ROWS_MAX, text_count(count, folded));
 }
 
-static void socket_table(FILE *out, const struct endpoint *e, const struct text_style *style)
-{
-	const bool udp = e->protocol == PROTOCOL_UDP;
-	const int cells = text_bar_cells(style, udp ? 49 : 48); /* what stands left of the bar */
-	uint64_t most = 1, sum = 0, folded = 0;
-	char count[TEXT_COUNT_SIZE];
+/* As above, of sockets. */
+struct socket_columns {
+	bool udp;
+	bool highest; /* "12/4096", the longest that the queue was, in place of the backlog alone */
+	bool p50, p99, max;
+	int cells;
+	uint64_t sum, most;
+};
 
-	for (size_t i = 0; i < e->socket_count; i++) {
-		most = e->sockets[i].arrived > most ? e->sockets[i].arrived : most;
-		sum += e->sockets[i].arrived;
-	}
-	fprintf(out, "  %ssocket    inode %10s %s   share%s\n", text_paint(style, TEXT_BOLD), udp ? "delivered" : "arrived",
-		udp ? "   dropped" : "  backlog", text_paint(style, TEXT_PLAIN));
+static struct socket_columns socket_columns(const struct endpoint *e, const struct text_style *style)
+{
+	struct socket_columns c = { .udp = e->protocol == PROTOCOL_UDP, .most = 1 };
+	const int width = style->width ? style->width : INT32_MAX;
+	int used = e->protocol == PROTOCOL_UDP ? 49 : 48; /* up to the bar */
+
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		if (i >= ROWS_MAX) {
-			folded += s->arrived;
-			continue;
-		}
-		fprintf(out, "  %6llu %8u %10s", (unsigned long long)s->cookie, s->inode, text_count(count, s->arrived));
-		if (udp)
-			fprintf(out, " %10s", text_count(count, s->dropped));
-		else if (s->queue_limit)
-			fprintf(out, " %9u", s->queue_limit);
+		c.most = s->arrived > c.most ? s->arrived : c.most;
+		c.sum += s->arrived;
+		c.highest |= s->highest_known && s->queue_highest;
+		c.p99 |= s->wait_known && s->wait.count;
+	}
+	used += c.p99 ? 9 : 0;
+	c.p50 = c.p99 && used + 7 <= width;
+	used += c.p50 ? 9 : 0;
+	c.max = c.p50 && used + 7 <= width;
+	used += c.max ? 9 : 0;
+	c.cells = text_bar_cells(style, used);
+	return c;
+}
+
+/* "12/4096", "4096"; not known: 0 would be a claim */
+static void queue_cell(char *buffer, size_t size, const struct socket_row *s, const struct socket_columns *c)
+{
+	if (c->highest && s->highest_known && s->queue_limit)
+		snprintf(buffer, size, "%u/%u", s->queue_highest, s->queue_limit);
+	else if (!c->highest && s->queue_limit)
+		snprintf(buffer, size, "%u", s->queue_limit);
+	else
+		snprintf(buffer, size, "-");
+}
+
+static void wait_cells(FILE *out, const struct endpoint *e, const struct socket_row *s, const struct socket_columns *c)
+{
+	const struct wait none = {}, *w = s->wait_known ? &s->wait : &none;
+	char text[TEXT_DURATION_SIZE];
+
+	if (c->p50)
+		fprintf(out, " %8s", text_duration(text, wait_quantile_ns(w, e->histograms, 0.5)));
+	if (c->p99)
+		fprintf(out, " %8s", text_duration(text, wait_quantile_ns(w, e->histograms, 0.99)));
+	if (c->max)
+		fprintf(out, " %8s", text_duration(text, wait_max_ns(w)));
+}
+
+static void socket_line(FILE *out, const struct endpoint *e, const struct socket_row *s, const struct socket_columns *c,
+			const struct text_style *style)
+{
+	char count[TEXT_COUNT_SIZE], queue[32];
+
+	fprintf(out, "  %6llu %8u %10s", (unsigned long long)s->cookie, s->inode, text_count(count, s->arrived));
+	queue_cell(queue, sizeof(queue), s, c);
+	if (c->udp)
+		fprintf(out, " %10s", text_count(count, s->dropped));
+	else
+		fprintf(out, " %9s", queue);
+	wait_cells(out, e, s, c);
+	fprintf(out, " %6.1f%%", c->sum ? 100.0 * s->arrived / c->sum : 0.0);
+	text_bar(out, (double)s->arrived / c->most, c->cells, style);
+	fputc('\n', out);
+}
+
+static void socket_table(FILE *out, const struct endpoint *e, const struct text_style *style)
+{
+	const struct socket_columns c = socket_columns(e, style);
+	uint64_t folded = 0;
+	char count[TEXT_COUNT_SIZE];
+
+	fprintf(out, "  %ssocket    inode %10s %s%s%s%s   share%s\n", text_paint(style, TEXT_BOLD), c.udp ? "delivered" : "arrived",
+		c.udp ? "   dropped" : c.highest ? "  highest" : "  backlog", c.p50 ? " wait p50" : "",
+		c.p50 ? "      p99" : c.p99 ? " wait p99" : "", c.max ? "      max" : "", text_paint(style, TEXT_PLAIN));
+	for (size_t i = 0; i < e->socket_count; i++) {
+		if (i < ROWS_MAX)
+			socket_line(out, e, &e->sockets[i], &c, style);
 		else
-			fprintf(out, " %9s", "-"); /* not known: 0 would be a claim */
-		fprintf(out, " %6.1f%%", sum ? 100.0 * s->arrived / sum : 0.0);
-		text_bar(out, (double)s->arrived / most, cells, style);
-		fputc('\n', out);
+			folded += e->sockets[i].arrived;
 	}
 	if (e->socket_count > ROWS_MAX)
 		fprintf(out, "  and %zu more with %s\n", e->socket_count - ROWS_MAX, text_count(count, folded));
@@ -164,8 +272,11 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 		fputc('\n', out);
 		text_fairness(out, "workers", &e->worker_fairness, style);
 		text_fairness(out, "sockets", &e->socket_fairness, style);
-		if (e->served_known && e->served_fairness.bins > e->worker_fairness.bins)
+		if (e->served_known && text_hands_over(e))
 			text_fairness(out, "served", &e->served_fairness, style);
+		text_waits(out, e, true, style);
+		for (size_t f = 0; f < e->finding_count; f++)
+			text_finding(out, &e->findings[f], 2, style);
 		cpu_line(out, e);
 	}
 	account(out, s, style);
@@ -185,12 +296,22 @@ static void verdict_cell(FILE *out, enum verdict v, int width, const struct text
 	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name, text_paint(style, TEXT_PLAIN));
 }
 
-static void comparison_row(FILE *out, const struct snapshot *s, const struct text_style *style)
+/* Of all its connections; NaN where it is not known. */
+static double wait_p99_ns(const struct snapshot *s)
+{
+	struct wait_sum sum = {};
+
+	if (s->endpoint_count)
+		wait_sum_add_sockets(&sum, &s->endpoints[0]);
+	return wait_sum_quantile_ns(&sum, 0.99);
+}
+
+static void comparison_row(FILE *out, const struct snapshot *s, bool waits, const struct text_style *style)
 {
 	const struct workload_account *w = &s->workload;
 	const struct endpoint *e = s->endpoint_count ? &s->endpoints[0] : NULL;
 	const struct fairness *f;
-	char p[16], rate[TEXT_COUNT_SIZE], idle[24];
+	char p[16], rate[TEXT_COUNT_SIZE], idle[24], wait[TEXT_DURATION_SIZE];
 
 	fprintf(out, "%-23s ", w->mode);
 	if (*w->skipped || !e) {
@@ -207,16 +328,23 @@ static void comparison_row(FILE *out, const struct snapshot *s, const struct tex
 		fprintf(out, "%6.3f %9.3f %7.2fx %9s", f->cv, f->cv_expected, f->max_over_mean, idle);
 	fprintf(out, " %7s  ", p);
 	verdict_cell(out, e->socket_fairness.verdict, 10, style);
+	if (waits)
+		fprintf(out, " %8s", text_duration(wait, wait_p99_ns(s)));
 	fprintf(out, "%11s  %s\n", text_count(rate, w->seconds > 0 ? (w->serve_only ? w->accepted : w->sent) / w->seconds : 0),
 		w->agrees ? "agree" : "DO NOT AGREE");
 }
 
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style)
 {
-	fprintf(out, "%s%-23s %-13s%6s %9s %8s %9s %7s  %-10s%11s  %s%s\n", text_paint(style, TEXT_BOLD), "mode", "workers", "CV", "fair hash",
-		"busiest", "idle", "p", "sockets", "per second", "counts", text_paint(style, TEXT_PLAIN));
+	bool waits = false;
+
 	for (size_t i = 0; i < count; i++)
-		comparison_row(out, &runs[i], style);
+		waits |= !isnan(wait_p99_ns(&runs[i]));
+	fprintf(out, "%s%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s%s\n", text_paint(style, TEXT_BOLD), "mode", "workers", "CV",
+		"fair hash", "busiest", "idle", "p", "sockets", waits ? " wait p99" : "", "per second", "counts",
+		text_paint(style, TEXT_PLAIN));
+	for (size_t i = 0; i < count; i++)
+		comparison_row(out, &runs[i], waits, style);
 	for (size_t i = 0; i < count; i++) {
 		const struct workload_account *w = &runs[i].workload;
 
@@ -227,4 +355,6 @@ void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const
 		break;
 	}
 	fprintf(out, "CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n");
+	if (waits)
+		fprintf(out, "wait p99: 99 of 100 connections were in the accept queue no longer than that\n");
 }

@@ -18,6 +18,14 @@ struct text_style {
 /* "12,345,678" into buffer (TEXT_COUNT_SIZE); returns it. */
 char *text_count(char *buffer, uint64_t n);
 
+#define TEXT_DURATION_SIZE 16
+
+/* Nanoseconds with two or three digits, into buffer (TEXT_DURATION_SIZE); returns it: "<1 us", "27 us", "1.2 ms", "3.4 s", "17 min"; NaN: "-". */
+char *text_duration(char *buffer, double ns);
+
+/* "!", "i" or "✓"; without UTF-8 "ok". */
+const char *text_mark(enum finding_level level, bool utf8);
+
 #define TEXT_ADDRESS_SIZE 96
 
 /*
@@ -49,11 +57,16 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
  * shared-epoll-exclusive: each worker has its own epoll on the shared socket, EPOLLEXCLUSIVE
  *   tcp 127.0.0.1:39145, 8 workers (threads), 20,000 connections, 2 at once; kernel 6.18.44, backend tracepoint
  *
- *   worker      tid  accepted   share
- *        0    23051    12,541   62.7%  ████████████████████████████████
- *        1    23052     6,077   30.4%  ███████████████▌
+ *   worker      tid   socket   accepted wait p99   share
+ *        0    23051       17     12,541    29 us   62.7%  ████████████████████████████████
+ *        1    23052       17      6,077    31 us   30.4%  ███████████████▌
  *   ...
+ *   socket    inode    arrived   highest wait p50      p99      max   share
+ *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%  ████████████████████████████████
+ *
  *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02 x the mean (1.03), 0 of 8 idle, p < 0.001, Jain 0.271
+ *   waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
+ *   ! one of the findings
  *   25,110 connections/s; kernel, server and clients agree on each worker; lost 0
  */
 void text_result(FILE *out, const struct snapshot *s, const char *design, const struct text_style *style);
@@ -61,8 +74,8 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 /*
  * Several results in one table.
  *
- * mode                    workers          CV fair hash  busiest      idle       p  sockets    per second  counts
- * shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -              31,200  agree
+ * mode                    workers          CV fair hash  busiest      idle       p  sockets    wait p99 per second  counts
+ * shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -             30 us     31,200  agree
  */
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style);
 

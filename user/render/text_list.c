@@ -4,17 +4,18 @@
  * stand together.
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
- * tcp 0.0.0.0:80, 2 sockets
+ * tcp 0.0.0.0:80, 4 sockets
  *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service
  *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
  *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235, 1236, 1237 and 5 more, fd 8, in /system.slice/nginx.service
+ *        304       20     0         9/511      0       17     0  none taken for 12 s  nginx 1237 (stopped) fd 9
  *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
  * udp *:53
  *        400       21   101      0/212992      0        -     1
  *     unbound 800 fd 3
  *     backup 900 fd 5 (one of 2)
  *
- * 2 ports, 3 sockets, 1 finding
+ * 2 ports, 5 sockets, 1 finding, 2 notes
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,7 +58,13 @@ static void print_fd(FILE *to, const struct holder_row *h)
 		fprintf(to, " (one of %u)", h->fds);
 }
 
-/* "nginx 1235 (12 inside), 1236 and 5 more, fd 6, in /system.slice/nginx.service" */
+/* Why a process can't take anything; NULL: it can, or that is not known. */
+static const char *state_word(char state)
+{
+	return state == 'T' ? "stopped" : state == 't' ? "stopped by a tracer" : state == 'Z' ? "zombie" : NULL;
+}
+
+/* "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in /system.slice/nginx.service" */
 static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count, const struct text_style *style)
 {
 	const size_t shown = count > PIDS_SHOWN + 1 ? PIDS_SHOWN : count; /* "and 1 more" takes as much room as that one */
@@ -69,6 +76,8 @@ static void print_processes(FILE *to, const struct holder_row *const *rows, size
 		fprintf(to, "%s %" PRId32, i ? "," : "", rows[i]->pid);
 		if (rows[i]->pid_inside && rows[i]->pid_inside != rows[i]->pid)
 			fprintf(to, " (%" PRId32 " inside)", rows[i]->pid_inside);
+		if (state_word(rows[i]->state))
+			fprintf(to, " (%s)", state_word(rows[i]->state));
 		if (!one_fd)
 			print_fd(to, rows[i]);
 	}
@@ -153,10 +162,28 @@ static void group_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, s->reuseport ? "yes" : "-");
 }
 
-/* device: it is not in the address already. */
+/* What few sockets have: "  %eth0  for CPU 3  highest 40  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
+static int print_special(FILE *out, const struct socket_row *s, bool device)
+{
+	char name[17], duration[TEXT_DURATION_SIZE];
+	int column = 0;
+
+	if (device && *s->device)
+		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+	if (s->incoming_cpu_set)
+		column += fprintf(out, "  for CPU %" PRIu32, s->incoming_cpu);
+	if (s->highest_known && s->queue_highest)
+		column += fprintf(out, "  highest %" PRIu32, s->queue_highest);
+	if (s->full_known && s->full_ns)
+		column += fprintf(out, "  full for %s", text_duration(duration, s->full_ns));
+	if (s->stalled_ns)
+		column += fprintf(out, "  none taken for %s", text_duration(duration, s->stalled_ns));
+	return column;
+}
+
 static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s, bool device, const struct text_style *style)
 {
-	char queue[32] = "-", drops[TEXT_COUNT_SIZE] = "-", group[24], waits[16] = "-", name[17];
+	char queue[32] = "-", drops[TEXT_COUNT_SIZE] = "-", group[24], waits[16] = "-";
 	int column;
 
 	if (s->queue_known) {
@@ -168,8 +195,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 	group_cell(group, sizeof(group), s);
 	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode, s->cookie, s->uid, queue, drops,
 			 group, waits);
-	if (device && *s->device)
-		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+	column += print_special(out, s, device);
 	column += print_waiter(out, e, s, style);
 	print_holders(out, e, s, column, style);
 }
@@ -180,6 +206,14 @@ static bool same_device(const struct endpoint *e)
 		if (strncmp(e->sockets[i].device, e->sockets[0].device, sizeof(e->sockets[0].device)))
 			return false;
 	return true;
+}
+
+static bool is_steered(const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].steered)
+			return true;
+	return false;
 }
 
 static void print_port(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
@@ -193,30 +227,42 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 		fprintf(out, ", netns %" PRIu32, e->netns);
 	if (e->socket_count > 1)
 		fprintf(out, ", %s sockets", text_count(count, e->socket_count));
+	if (is_steered(e))
+		fputs(", a program picks the socket", out);
 	fputc('\n', out);
 	for (size_t i = 0; i < e->socket_count; i++)
 		print_socket(out, e, &e->sockets[i], device, style);
 	if (e->omitted.sockets)
 		fprintf(out, "  and %s sockets beyond the limit\n", text_count(count, e->omitted.sockets));
+	text_waits(out, e, false, style);
 	for (size_t i = 0; i < e->finding_count; i++)
 		text_finding(out, &e->findings[i], 2, style);
 }
 
+/* "2 ports, 3 sockets, 1 finding, 2 notes": a finding is what looks wrong. */
 static void print_sums(FILE *out, const struct snapshot *s)
 {
-	size_t sockets = 0, findings = 0;
+	size_t sockets = 0, findings = 0, notes = 0;
 	char ports[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
-		sockets += s->endpoints[i].socket_count + s->endpoints[i].omitted.sockets;
-		findings += s->endpoints[i].finding_count;
+		const struct endpoint *e = &s->endpoints[i];
+
+		sockets += e->socket_count + e->omitted.sockets;
+		for (size_t f = 0; f < e->finding_count; f++) {
+			findings += e->findings[f].level == FINDING_PROBLEM;
+			notes += e->findings[f].level == FINDING_NOTE;
+		}
 	}
 	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, s->endpoint_count), s->endpoint_count == 1 ? "" : "s",
 		text_count(rows, sockets), sockets == 1 ? "" : "s");
 	if (findings)
-		fprintf(out, "%zu finding%s\n", findings, findings == 1 ? "" : "s");
+		fprintf(out, "%zu finding%s", findings, findings == 1 ? "" : "s");
 	else
-		fputs("nothing looks wrong\n", out);
+		fputs("nothing looks wrong", out);
+	if (notes)
+		fprintf(out, ", %zu note%s", notes, notes == 1 ? "" : "s");
+	fputc('\n', out);
 }
 
 void text_list(FILE *out, const struct snapshot *s, const struct text_style *style)

@@ -35,6 +35,25 @@ char *text_count(char *buffer, uint64_t n)
 	return buffer;
 }
 
+char *text_duration(char *buffer, double ns)
+{
+	static const struct {
+		double ns;
+		const char *name;
+	} units[] = { { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" }, { 60e9, "min" }, { 3600e9, "h" }, { 86400e9, "d" } };
+	size_t i = 0;
+
+	if (isnan(ns))
+		return strcpy(buffer, "-");
+	if (ns < 1000)
+		return strcpy(buffer, "<1 us"); /* the unit of what is measured */
+	while (i + 1 < sizeof(units) / sizeof(*units) && ns / units[i].ns >= 999.5)
+		i++;
+	ns /= units[i].ns;
+	snprintf(buffer, TEXT_DURATION_SIZE, i && ns < 9.95 ? "%.1f %s" : "%.0f %s", ns, units[i].name);
+	return buffer;
+}
+
 /* C1 controls are commands for a terminal too; so are the marks that turn the direction of writing, which hide what a name says. */
 static bool is_harmless(uint32_t code)
 {
@@ -270,12 +289,21 @@ void text_fairness(FILE *out, const char *what, const struct fairness *f, const 
 	fputc('\n', out);
 }
 
+const char *text_mark(enum finding_level level, bool utf8)
+{
+	return level == FINDING_PROBLEM ? "!" : level == FINDING_NOTE ? "i" : utf8 ? "✓" : "ok";
+}
+
+static const char *const level_colours[] = { [FINDING_PROBLEM] = TEXT_YELLOW, [FINDING_NOTE] = TEXT_DIM, [FINDING_GOOD] = TEXT_GREEN };
+
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style)
 {
+	const char *mark = text_mark(f->level, style->utf8);
+	const int column = indent + text_width(mark) + 1;
 	char text[sizeof(f->text) + 1];
 
-	fprintf(out, "%*s%s! ", indent, "", text_paint(style, TEXT_YELLOW));
-	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), indent + 2, indent + 2, TEXT_BREAK_WORDS, style);
+	fprintf(out, "%*s%s%s ", indent, "", text_paint(style, level_colours[f->level]), mark);
+	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), column, column, TEXT_BREAK_WORDS, style);
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 

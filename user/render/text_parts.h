@@ -35,8 +35,25 @@ enum text_break { TEXT_BREAK_WORDS, TEXT_BREAK_CLAUSES /* after commas, semicolo
  */
 void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style);
 
-/* "  ! one socket ...", yellow */
+/* "  ! one socket ...", yellow; "  i ..." dim, "  ✓ ..." green */
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style);
+
+/*
+ * TCP, where there is something to say:
+ *
+ *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms; highest queue 12 of 4096, full for 1.2 s
+ *   handed   1,000 to another thread: mean 12 us, max 1.2 ms until it read
+ *   3 accepted were queued before the window: not in the waits
+ *
+ * queue: the queue too; false where it stands elsewhere.
+ */
+void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style);
+
+/* Some thread serves what another one accepted: `served` tells something that `accepted` does not. */
+bool text_hands_over(const struct endpoint *e);
+
+/* Some thread has connections open, and that is known. */
+bool text_has_open(const struct endpoint *e);
 
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);

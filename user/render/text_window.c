@@ -8,9 +8,15 @@
  *   nginx 1235                  1,500     1,500      12,000   75.0%  ################
  *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
  *   2 ended before: 31 accepted
- *   socket 17/301: queue 0/511, drops 0
+ *   socket 17/301: queue 0/511, highest 40, drops 0
  *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, p <0.001, Jain 0.800
+ *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms
  *   ! 2 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT each could have its own
+ *
+ * and where there are several sockets, or they are asked for:
+ *
+ *   socket/inode         /s   arrived since start       queue  drops wait p50 wait p99 wait max   share
+ *   17/301            2,000     2,000      16,138       3/511      0    27 us   1.2 ms   3.4 ms  100.0%  ####
  * 12 more ports without traffic
  */
 #include <inttypes.h>
@@ -20,6 +26,7 @@
 #include <time.h>
 
 #include "text_parts.h"
+#include "wait_sum.h"
 
 #define ROWS_MAX 64         /* of a table; of more the busiest */
 #define PORTS_MAX 32        /* of more the busiest */
@@ -35,6 +42,7 @@ struct line {
 	const struct socket_row *socket;
 	uint64_t count; /* in the window */
 	uint64_t total; /* since the start */
+	uint64_t served, open;
 	bool ended;
 };
 
@@ -80,7 +88,8 @@ static int compare_busiest(const void *a, const void *b)
 
 static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
-	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .ended = w->ended };
+	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
+			     .open = w->open_known ? w->open : 0, .ended = w->ended };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
@@ -103,6 +112,8 @@ static void merge_lines(struct table *t)
 	for (size_t i = 0; i < t->count; i++) {
 		if (kept && !compare_lines(&t->lines[kept - 1], &t->lines[i])) {
 			t->lines[kept - 1].count += t->lines[i].count;
+			t->lines[kept - 1].served += t->lines[i].served;
+			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
 		} else {
 			t->lines[kept++] = t->lines[i];
@@ -111,7 +122,7 @@ static void merge_lines(struct table *t)
 	t->count = kept;
 }
 
-/* A process that holds the socket but never took from it, nor waited to, is no row. Returns false without memory. */
+/* A process that holds the socket but never took from it, nor waited to, nor serves what others took is no row. Returns false without memory. */
 static bool table_make(struct table *t, const struct endpoint *e, enum text_by by, bool by_taken)
 {
 	const size_t rows = by == TEXT_BY_SOCKET ? e->socket_count : e->worker_count;
@@ -122,7 +133,7 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 	for (size_t i = 0; i < rows; i++) {
 		if (by == TEXT_BY_SOCKET)
 			t->lines[t->count++] = line_of_socket(&e->sockets[i], by_taken);
-		else if (e->workers[i].can_accept || e->workers[i].accepted)
+		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served))
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
 	merge_lines(t);
@@ -238,63 +249,305 @@ static uint64_t socket_drops(const struct endpoint *e, const struct socket_row *
 	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
 }
 
-static void table_line(const struct view *v, const struct table *t, const struct line *l, int label_width, int cells)
+/* ---- columns: each a row of `fields` ---- */
+
+#define FIELD_HIDDEN -1
+#define FIELD_ALWAYS 0
+
+struct field {
+	const char *title;   /* NULL: what is counted */
+	int width;
+	/* FIELD_HIDDEN: it says nothing here. FIELD_ALWAYS. Else where the page is too narrow the highest goes first. */
+	int (*rank)(const struct view *v, const struct table *t);
+	void (*text)(char *out, const struct view *v, const struct table *t, const struct line *l); /* out: FIELD_SIZE bytes */
+};
+#define FIELD_SIZE TEXT_COUNT_SIZE
+
+static int rank_always(const struct view *v, const struct table *t)
 {
-	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE], queue[32];
+	(void)v;
+	(void)t;
+	return FIELD_ALWAYS;
+}
+
+static int rank_total(const struct view *v, const struct table *t)
+{
+	(void)t;
+	return v->total ? 7 : FIELD_HIDDEN;
+}
+
+static int rank_queue(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return t->by == TEXT_BY_SOCKET ? 3 : FIELD_HIDDEN;
+}
+
+static int rank_highest(const struct view *v, const struct table *t)
+{
+	(void)v;
+	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
+		if (t->endpoint->sockets[i].highest_known && t->endpoint->sockets[i].queue_highest)
+			return 6;
+	return FIELD_HIDDEN;
+}
+
+static int rank_drops(const struct view *v, const struct table *t)
+{
+	(void)v;
+	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
+		if (socket_drops(t->endpoint, &t->endpoint->sockets[i]))
+			return 2;
+	return t->by == TEXT_BY_SOCKET ? 10 : FIELD_HIDDEN;
+}
+
+static int rank_served(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return t->by != TEXT_BY_SOCKET && text_hands_over(t->endpoint) ? 2 : FIELD_HIDDEN;
+}
+
+static int rank_open(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return t->by != TEXT_BY_SOCKET && text_has_open(t->endpoint) ? 5 : FIELD_HIDDEN;
+}
+
+static bool socket_waits_known(const struct table *t)
+{
+	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
+		if (t->endpoint->sockets[i].wait_known && t->endpoint->sockets[i].wait.count)
+			return true;
+	return false;
+}
+
+static int rank_p50(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return socket_waits_known(t) ? 4 : FIELD_HIDDEN;
+}
+
+/* Of workers only where there is room, or where they were asked for. */
+static int rank_p99(const struct view *v, const struct table *t)
+{
+	if (socket_waits_known(t))
+		return 1;
+	for (size_t i = 0; i < t->endpoint->worker_count && t->by != TEXT_BY_SOCKET; i++)
+		if (t->endpoint->workers[i].wait_known && t->endpoint->workers[i].wait.count)
+			return v->by == TEXT_BY_DEFAULT ? 9 : 4;
+	return FIELD_HIDDEN;
+}
+
+static int rank_max(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return socket_waits_known(t) ? 8 : FIELD_HIDDEN;
+}
+
+static void field_rate(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)t;
+	rate(out, l->count, v->window->seconds);
+}
+
+static void field_count(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	text_count(out, l->count);
+}
+
+static void field_total(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	text_count(out, l->total);
+}
+
+static void field_queue(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	queue_cell(out, FIELD_SIZE, l->socket);
+}
+
+static void field_highest(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	snprintf(out, FIELD_SIZE, "-");
+	if (l->socket->highest_known)
+		text_count(out, l->socket->queue_highest);
+}
+
+static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	text_count(out, socket_drops(t->endpoint, l->socket));
+}
+
+static void field_served(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	text_count(out, l->served);
+}
+
+static void field_open(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	text_count(out, l->open);
+}
+
+/* The waits of all rows that a line stands for. */
+static void line_waits(struct wait_sum *sum, const struct table *t, const struct line *l)
+{
+	const struct endpoint *e = t->endpoint;
+
+	*sum = (struct wait_sum){};
+	if (t->by == TEXT_BY_SOCKET)
+		wait_sum_add(sum, l->socket->wait_known, &l->socket->wait, e->histograms);
+	for (size_t i = 0; i < e->worker_count && t->by != TEXT_BY_SOCKET; i++) {
+		const struct worker_row *w = &e->workers[i];
+		const struct line its = line_of_worker(w, t->by);
+
+		if (!compare_lines(&its, l))
+			wait_sum_add(sum, w->wait_known, &w->wait, e->histograms);
+	}
+}
+
+static void field_p50(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	struct wait_sum sum;
+
+	(void)v;
+	line_waits(&sum, t, l);
+	text_duration(out, wait_sum_quantile_ns(&sum, 0.5));
+}
+
+static void field_p99(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	struct wait_sum sum;
+
+	(void)v;
+	line_waits(&sum, t, l);
+	text_duration(out, wait_sum_quantile_ns(&sum, 0.99));
+}
+
+static void field_max(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	struct wait_sum sum;
+
+	(void)v;
+	line_waits(&sum, t, l);
+	text_duration(out, wait_max_ns(&sum.wait));
+}
+
+static void field_share(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	snprintf(out, FIELD_SIZE, "%.1f%%", t->sum ? 100.0 * l->count / t->sum : 0.0);
+}
+
+static const struct field fields[] = {
+	{ "/s", 8, rank_always, field_rate },
+	{ NULL, 9, rank_always, field_count },
+	{ "since start", 11, rank_total, field_total },
+	{ "served", 9, rank_served, field_served },
+	{ "open", 8, rank_open, field_open },
+	{ "queue", 11, rank_queue, field_queue },
+	{ "highest", 8, rank_highest, field_highest },
+	{ "drops", 6, rank_drops, field_drops },
+	{ "wait p50", 8, rank_p50, field_p50 },
+	{ "wait p99", 8, rank_p99, field_p99 },
+	{ "wait max", 8, rank_max, field_max },
+	{ "share", 7, rank_always, field_share },
+};
+#define FIELD_COUNT (sizeof(fields) / sizeof(*fields))
+
+/* Which fields there is something to say in and room for; *used: columns of the page that a line takes with them. */
+struct shown {
+	bool field[FIELD_COUNT];
+	int label_width, used;
+};
+
+static void fields_fit(struct shown *shown, const struct view *v, const struct table *t)
+{
+	int ranks[FIELD_COUNT];
+
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		ranks[i] = fields[i].rank(v, t);
+		shown->field[i] = ranks[i] != FIELD_HIDDEN;
+		shown->used += shown->field[i] ? 1 + fields[i].width : 0;
+	}
+	while (v->style->width && shown->used > v->style->width) {
+		size_t worst = 0; /* the first is always shown */
+
+		for (size_t i = 0; i < FIELD_COUNT; i++)
+			if (shown->field[i] && ranks[i] > ranks[worst])
+				worst = i;
+		if (ranks[worst] == FIELD_ALWAYS)
+			return;
+		shown->field[worst] = false;
+		shown->used -= 1 + fields[worst].width;
+	}
+}
+
+static void table_line(const struct view *v, const struct table *t, const struct line *l, const struct shown *shown)
+{
+	char text[LABEL_SIZE], cell[FIELD_SIZE];
 	const int width = label(text, l, t->by, v->style);
 
-	fprintf(v->out, "  %s%*s", text, label_width - width, "");
-	fprintf(v->out, " %8s", rate(number, l->count, v->window->seconds));
-	fprintf(v->out, " %9s", text_count(number, l->count));
-	if (v->total)
-		fprintf(v->out, " %11s", text_count(number, l->total));
-	if (t->by == TEXT_BY_SOCKET) {
-		queue_cell(queue, sizeof(queue), l->socket);
-		fprintf(v->out, " %11s", queue);
-		fprintf(v->out, " %6s", text_count(number, socket_drops(t->endpoint, l->socket)));
+	fprintf(v->out, "  %s%*s", text, shown->label_width - width, "");
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		if (!shown->field[i])
+			continue;
+		fields[i].text(cell, v, t, l);
+		fprintf(v->out, " %*s", fields[i].width, cell);
 	}
-	fprintf(v->out, " %6.1f%%", t->sum ? 100.0 * l->count / t->sum : 0.0);
 	if (t->most)
-		text_bar(v->out, (double)l->count / t->most, cells, v->style);
+		text_bar(v->out, (double)l->count / t->most, text_bar_cells(v->style, shown->used + 2), v->style);
 	fprintf(v->out, "%s\n", l->ended ? "  (ended)" : "");
 }
 
-static void table_heading(const struct view *v, const struct table *t, int label_width)
+static void table_heading(const struct view *v, const struct table *t, const struct shown *shown)
 {
 	static const char *const names[] = { [TEXT_BY_PROCESS] = "process", [TEXT_BY_THREAD] = "thread",
 					     [TEXT_BY_SOCKET] = "socket/inode" };
 
-	fprintf(v->out, "  %s%-*s %8s %9s%s%s %7s%s\n", text_paint(v->style, TEXT_BOLD), label_width, names[t->by], "/s", count_name(t),
-		v->total ? " since start" : "", t->by == TEXT_BY_SOCKET ? "       queue  drops" : "", "share",
-		text_paint(v->style, TEXT_PLAIN));
+	fprintf(v->out, "  %s%-*s", text_paint(v->style, TEXT_BOLD), shown->label_width, names[t->by]);
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (shown->field[i])
+			fprintf(v->out, " %*s", fields[i].width, fields[i].title ? fields[i].title : count_name(t));
+	fprintf(v->out, "%s\n", text_paint(v->style, TEXT_PLAIN));
 }
 
 static void table_print(const struct view *v, struct table *t)
 {
-	const bool sockets = t->by == TEXT_BY_SOCKET;
-	const size_t shown = t->count > ROWS_MAX ? ROWS_MAX : t->count;
-	int label_width = 14, used = 2 + 9 + 10 + (v->total ? 12 : 0) + (sockets ? 19 : 0) + 8 + 2;
+	const size_t count = t->count > ROWS_MAX ? ROWS_MAX : t->count;
+	struct shown shown = { .label_width = 14 };
 	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE];
 	uint64_t folded = 0;
 	bool any_ended = false;
 
 	if (t->count > ROWS_MAX)
 		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const int width = label(text, &t->lines[i], t->by, v->style);
 
-		label_width = width > label_width ? width : label_width;
+		shown.label_width = width > shown.label_width ? width : shown.label_width;
 		any_ended |= t->lines[i].ended;
 	}
-	used += label_width + (any_ended ? 9 : 0);
-	if (shown)
-		table_heading(v, t, label_width);
-	for (size_t i = 0; i < shown; i++)
-		table_line(v, t, &t->lines[i], label_width, text_bar_cells(v->style, used));
-	for (size_t i = shown; i < t->count; i++)
+	shown.used = 2 + shown.label_width + (any_ended ? 9 : 0);
+	fields_fit(&shown, v, t);
+	if (count)
+		table_heading(v, t, &shown);
+	for (size_t i = 0; i < count; i++)
+		table_line(v, t, &t->lines[i], &shown);
+	for (size_t i = count; i < t->count; i++)
 		folded += t->lines[i].count;
-	if (t->count > shown)
-		fprintf(v->out, "  and %zu more with %s\n", t->count - shown, text_count(number, folded));
+	if (t->count > count)
+		fprintf(v->out, "  and %zu more with %s\n", t->count - count, text_count(number, folded));
 }
 
 static void omitted_line(const struct view *v, const struct table *t)
@@ -346,15 +599,19 @@ out:
 	free(t.lines);
 }
 
-/* "  socket 17/301: queue 0/511, drops 0": one socket needs no table. */
+/* "  socket 17/301: queue 0/511, highest 40, full for 1.2 s, drops 0": one socket needs no table. */
 static void only_socket(const struct view *v, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
-	char queue[32], drops[TEXT_COUNT_SIZE];
+	char queue[32], drops[TEXT_COUNT_SIZE], duration[TEXT_DURATION_SIZE];
 
 	queue_cell(queue, sizeof(queue), s);
-	fprintf(v->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s, drops %s%s\n", s->cookie, s->inode, queue,
-		text_count(drops, socket_drops(e, s)), s->ended ? " (ended)" : "");
+	fprintf(v->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s", s->cookie, s->inode, queue);
+	if (s->highest_known && s->queue_highest)
+		fprintf(v->out, ", highest %" PRIu32, s->queue_highest);
+	if (s->full_known && s->full_ns)
+		fprintf(v->out, ", full for %s", text_duration(duration, s->full_ns));
+	fprintf(v->out, ", drops %s%s\n", text_count(drops, socket_drops(e, s)), s->ended ? " (ended)" : "");
 }
 
 /* The cgroup of those who take the work, else of those who hold the sockets; "" if it is the root or not known. */
@@ -423,6 +680,8 @@ static void port_fairness(const struct view *v, const struct endpoint *e, enum t
 		text_fairness(v->out, "processes", &e->process_fairness, v->style);
 	else if (by == TEXT_BY_THREAD)
 		text_fairness(v->out, "threads", &e->worker_fairness, v->style);
+	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET)
+		text_fairness(v->out, "served", &e->served_fairness, v->style);
 	if (e->socket_fairness.bins > 1 || by == TEXT_BY_SOCKET)
 		text_fairness(v->out, "sockets", &e->socket_fairness, v->style);
 }
@@ -440,6 +699,7 @@ static void port(const struct view *v, const struct endpoint *e)
 	else if (v->by == TEXT_BY_DEFAULT)
 		table_of(v, e, all, TEXT_BY_SOCKET);
 	port_fairness(v, e, by);
+	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
 	for (size_t i = 0; i < e->finding_count; i++)
 		text_finding(v->out, &e->findings[i], 2, v->style);
 }
@@ -448,7 +708,7 @@ static void port(const struct view *v, const struct endpoint *e)
 static bool has_trouble(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->finding_count; i++)
-		if (strcmp(e->findings[i].code, "shared-socket"))
+		if (e->findings[i].level == FINDING_PROBLEM && strcmp(e->findings[i].code, "shared-socket"))
 			return true;
 	return false;
 }

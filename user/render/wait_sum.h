@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Waits of several rows as one: of a port's sockets, of a process's threads. */
+#ifndef SOCKFAIR_WAIT_SUM_H
+#define SOCKFAIR_WAIT_SUM_H
+
+#include "../model/snapshot.h"
+
+/* All zero is a good start. */
+struct wait_sum {
+	bool known;                      /* the waits of at least one row are measured */
+	struct wait wait;
+	struct wait_histogram histogram; /* wait.histogram names it, or is 0: one of the rows with connections had none */
+};
+
+/* Adds a row's waits. list: of its endpoint. */
+void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const struct wait_histogram *list);
+
+/* Adds those of all sockets: each connection once. */
+void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e);
+
+/* As wait_quantile_ns(). */
+double wait_sum_quantile_ns(const struct wait_sum *sum, double q);
+
+/* NaN without connections. */
+double wait_max_ns(const struct wait *w);
+
+#endif
