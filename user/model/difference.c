@@ -144,6 +144,8 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.accepted = growth(row.accepted, was->accepted);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
+			/* The longest of all: it was in this interval only if it grew. */
+			row.highest_known &= row.queue_highest > was->queue_highest;
 			row.queued_before = growth(row.queued_before, was->queued_before);
 			row.reset_queued = growth(row.reset_queued, was->reset_queued);
 			row.dropped_closing = growth(row.dropped_closing, was->dropped_closing);
