@@ -2,6 +2,8 @@
 /* Findings about the queue of one socket: user/model/findings_queue.c. */
 #include "findings_fixture.h"
 
+#include "../../user/model/findings_rules.h"
+
 static void queue_near_limit_of_tcp(void **state)
 {
 	struct fixture f = {};
@@ -366,7 +368,7 @@ static void some_clients_always_die(void **state)
 	struct socket_row *s = add_socket(e, 17, 0);
 
 	(void)state;
-	s->accepted = 1000;
+	s->accepted = 901;
 	s->reset_queued = 9; /* fewer than one in a hundred */
 	assert_nothing(&f);
 	s->accepted = 40;
@@ -402,6 +404,37 @@ static void problems_come_first(void **state)
 	done(&f);
 }
 
+/* The highest numbers fit (fill() looks). */
+static void long_texts_fit(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, UINT64_MAX, UINT64_MAX);
+
+	(void)state;
+	s->inode = UINT32_MAX;
+	s->dropped_closing = s->migrated = s->accepted = UINT64_MAX;
+	s->reset_queued = UINT64_MAX / 100 + 1;
+	add_waits(e, s, 1, 999999000000);
+	fill(&f);
+	assert_true(has(e, "closed-with-queue") && has(e, "accepted-dead"));
+	done(&f);
+}
+
+/* Three digits, and no "1000 ms". */
+static void durations_are_readable(void **state)
+{
+	static const struct { double ns; const char *text; } cases[] = {
+		{ 0, "0 us" }, { 740e3, "740 us" }, { 999.4e3, "999 us" }, { 999.5e3, "1.0 ms" }, { 12.34e6, "12.3 ms" }, { 99.94e6, "99.9 ms" },
+		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" }, { 999.5e6, "1.0 s" }, { 4.2e9, "4.2 s" }, { 99.95e9, "100 s" }, { 1e13, "10000 s" },
+	};
+	char text[DURATION_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(say_duration(text, cases[i].ns), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +455,8 @@ int main(void)
 		cmocka_unit_test(accepted_dead),
 		cmocka_unit_test(some_clients_always_die),
 		cmocka_unit_test(problems_come_first),
+		cmocka_unit_test(long_texts_fit),
+		cmocka_unit_test(durations_are_readable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static void wake_order_of_exclusive_epolls(void **state)
 	add_socket(e, 17, 0);
 	add_waiters(e, 17, uneven, 4, WAITS_EPOLL, true);
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly, 4 epolls with EPOLLEXCLUSIVE wait on it: the first"
+	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the first"
 		       " registered that is idle is woken (nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
@@ -87,7 +87,7 @@ static void wake_order_of_one_epoll(void **state)
 	e->workers[0].tid = 703;
 	e->workers[3].tid = 700;
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly, 4 threads wait on one epoll of it: the last to start"
+	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 threads wait on one epoll of it, the last to start"
 		       " waiting is woken first (thread 703 of nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(evidence(&e->findings[0], "epoll_threads"), 4);
@@ -108,7 +108,7 @@ static void wake_order_of_io_uring(void **state)
 	e->workers[0].tid = 4194304;
 	strcpy(e->workers[0].process, "fifteen_letters");
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 18446744073709551615 (inode 4294967295) unevenly, 4 threads accept by io_uring: one"
+	assert_finding(e, "wake-order", "4 workers share socket 18446744073709551615 (inode 4294967295) unevenly: 4 threads accept by io_uring, one"
 		       " ring takes nearly all (thread 4194304 of fifteen_letters 4194303 took 40000 of 40000); for an even share give each its"
 		       " own SO_REUSEPORT socket");
 	assert_int_equal(evidence(&e->findings[0], "rings"), 4);
@@ -484,6 +484,39 @@ static void steered(void **state)
 	assert_nothing(&f);
 }
 
+/* The highest numbers and the longest names fit (fill() looks). */
+static void long_texts_fit(void **state)
+{
+	static const uint64_t most[] = { 1ull << 60, 1, 1, 1 };
+	struct fixture f = {};
+	struct endpoint *e = add_group(&f);
+
+	(void)state;
+	e->sockets[3].cookie = e->workers[3].cookie = UINT64_MAX;
+	e->sockets[3].inode = UINT32_MAX;
+	e->workers[3].pid = 4194303;
+	e->workers[3].tid = 4194304;
+	strcpy(e->workers[3].process, "fifteen_letters");
+	add_waits(e, &e->sockets[3], 1000, 99900000);
+	fill(&f);
+	assert_string_equal(e->findings[0].code, "slow-worker");
+	done(&f);
+	for (int kind = WAITS_EPOLL; kind <= WAITS_URING; kind++)
+		for (int exclusive = 0; exclusive < 2; exclusive++) {
+			f = (struct fixture){};
+			e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+			add_socket(e, UINT64_MAX, UINT64_MAX)->inode = UINT32_MAX;
+			add_waiters(e, UINT64_MAX, most, 4, kind, exclusive);
+			e->workers[0].pid = 4194303;
+			e->workers[0].tid = 4194304;
+			strcpy(e->workers[0].process, "fifteen_letters");
+			fill(&f);
+			assert_true(has(e, "wake-order") || has(e, "thundering-herd"));
+			assert_true(has(e, "lone-reuseport"));
+			done(&f);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +538,7 @@ int main(void)
 		cmocka_unit_test(no_worker_is_slow),
 		cmocka_unit_test(short_or_few_waits_tell_nothing),
 		cmocka_unit_test(steered),
+		cmocka_unit_test(long_texts_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,7 +239,8 @@ static bool accepted_dead(struct finding *f, const struct facts *facts, const st
 	const bool soon = s->wait_known && s->wait.count && !s->queued_before && s->wait.max_ns < DEAD_WAIT_NS;
 	char longest[DURATION_SIZE], waited[DURATION_SIZE + 40] = "";
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || s->reset_queued < DEAD_LEAST || s->reset_queued * DEAD_SHARE < s->accepted || soon)
+	if (facts->endpoint->protocol != PROTOCOL_TCP || s->reset_queued < DEAD_LEAST || soon ||
+	    (double)s->reset_queued * DEAD_SHARE < (double)s->accepted)
 		return false;
 	if (s->wait_known && s->wait.count)
 		snprintf(waited, sizeof(waited), " (the longest wait: %s)", say_duration(longest, s->wait.max_ns));

@@ -30,11 +30,11 @@
 static bool say_wake_order(char *how, size_t size, const struct takers *t)
 {
 	if (t->exclusive_epolls > 1)
-		snprintf(how, size, "%zu epolls with EPOLLEXCLUSIVE wait on it: the first registered that is idle is woken", t->exclusive_epolls);
+		snprintf(how, size, "%zu epolls with EPOLLEXCLUSIVE wait on it, the first registered that is idle is woken", t->exclusive_epolls);
 	else if (t->epoll_threads > 1)
-		snprintf(how, size, "%zu threads wait on one epoll of it: the last to start waiting is woken first", t->epoll_threads);
+		snprintf(how, size, "%zu threads wait on one epoll of it, the last to start waiting is woken first", t->epoll_threads);
 	else if (t->urings > 1)
-		snprintf(how, size, "%zu threads accept by io_uring: one ring takes nearly all", t->urings);
+		snprintf(how, size, "%zu threads accept by io_uring, one ring takes nearly all", t->urings);
 	else
 		return false;
 	return true;
@@ -49,7 +49,7 @@ static bool wake_order(struct finding *f, const struct facts *facts, const struc
 	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
 	    t->excess <= FAIRNESS_THRESHOLD || !say_wake_order(how, sizeof(how), t))
 		return false;
-	finding_say(f, "%zu workers share " SOCKET " unevenly, %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
+	finding_say(f, "%zu workers share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
 		    " own SO_REUSEPORT socket", t->threads, s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted,
 		    t->taken);
 	finding_show(f, "workers", t->threads);
