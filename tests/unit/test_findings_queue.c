@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Findings about the queue of one socket: user/model/findings_queue.c. */
+#include "findings_fixture.h"
+
+#include "../../user/model/findings_rules.h"
+
+static void queue_near_limit_of_tcp(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->queue_length = 95;
+	assert_nothing(&f);
+	s->queue_length = 96;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) holds 96, its limit is 128: when full, "
+		       "connections wait or fail; accept faster, or raise listen()'s backlog and net.core.somaxconn");
+	assert_int_equal(e->findings[0].cookie, 17);
+	assert_int_equal(evidence(&e->findings[0], "length"), 96);
+	assert_int_equal(evidence(&e->findings[0], "limit"), 128);
+	s->queue_limit = 3; /* full, but a queue of three is none */
+	s->queue_length = 3;
+	assert_nothing(&f);
+}
+
+static void queue_near_limit_of_udp(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_UDP, "0.0.0.0", 53);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->queue_limit = 0xffffffff; /* no overflow */
+	s->queue_length = 0x80000000;
+	assert_nothing(&f);
+	s->queue_limit = 212992;
+	s->queue_length = 159744;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the receive buffer of socket 17 (inode 1017) holds 159744 of 212992 bytes: when full, "
+		       "datagrams are dropped; read faster, or raise SO_RCVBUF and net.core.rmem_max");
+	done(&f);
+}
+
+static void socket_unwaited_while_others_wait(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 17);
+	add_socket(e, 18, 17)->waiting = 0;
+	for (int i = 0; i < 5; i++)
+		add_holder(e, 18, 700 + i, "nginx");
+	fill(&f);
+	assert_finding(e, "socket-unwaited", "no thread waits on socket 18 (inode 1018), one of 2 in its SO_REUSEPORT group: its share "
+		       "goes nowhere (0 queued); held by nginx 700, nginx 701, nginx 702 and 2 more: close it there, or accept from it");
+	assert_int_equal(e->findings[0].cookie, 18);
+	done(&f);
+}
+
+static void socket_unwaited_with_a_queue(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 17);
+
+	(void)state;
+	s->waiting = 0;
+	s->queue_length = 3;
+	s->appeared = true;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "socket-unwaited");
+	assert_non_null(strstr(e->findings[0].text, "(3 queued); held by no process seen"));
+	done(&f);
+}
+
+/* A socket in whose queue three connections have been for 4.2 s, and nobody takes them. */
+static struct socket_row *add_stalled(struct endpoint *e, uint64_t cookie, uint64_t group)
+{
+	struct socket_row *s = add_socket(e, cookie, group);
+
+	s->waiting = 0;
+	s->full_known = true;
+	s->queue_length = 3;
+	s->stalled_length = 2;
+	s->stalled_ns = 4200000000;
+	return s;
+}
+
+static void stalled_socket_of_a_stopped_worker(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct holder_row *h;
+
+	(void)state;
+	add_stalled(e, 17, 17);
+	add_socket(e, 18, 17);
+	h = add_holder(e, 17, 600, "nginx"); /* the master holds it too, but takes nothing from it */
+	h->state = 'S';
+	h = add_holder(e, 17, 700, "nginx");
+	h->state = 'T';
+	strcpy(h->doing, "do_signal_stop");
+	add_worker(e, 17, 700, 700)->waits = false;
+	fill(&f);
+	assert_finding(e, "stalled-socket", "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: nginx 700 is stopped"
+		       " (SIGSTOP); continue it (kill -CONT), or restart it");
+	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
+	assert_int_equal(e->findings[0].cookie, 17);
+	assert_int_equal(evidence(&e->findings[0], "pid"), 700);
+	assert_int_equal(evidence(&e->findings[0], "queued"), 3);
+	assert_int_equal(evidence(&e->findings[0], "queued_before"), 2);
+	assert_true(evidence(&e->findings[0], "stalled_seconds") == 4.2);
+	assert_int_equal(evidence(&e->findings[0], "sockets"), 2);
+	done(&f);
+}
+
+/* Who is stuck comes first; a name of 15 characters and the highest numbers fit. */
+static void stalled_socket_names_what_its_holders_do(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_stalled(e, UINT64_MAX, 0);
+	struct holder_row *h[3];
+
+	(void)state;
+	s->inode = s->queue_length = UINT32_MAX;
+	for (int i = 0; i < 3; i++) {
+		h[i] = add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
+		h[i]->state = "SRD"[i];
+		strcpy(h[i]->doing, "a_function_with_a_name_as_long_");
+	}
+	for (int i = 3; i < 16; i++)
+		add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
+	fill(&f);
+	assert_finding(e, "stalled-socket", "4294967295 connections queued on socket 18446744073709551615 (inode 4294967295), none taken for"
+		       " 4.2 s: fifteen_letters 4194302 is uninterruptible in a_function_with_a_name_as_long_, fifteen_letters 4194300 sleeps"
+		       " in a_function_with_a_name_as_long_ (and 14 more); see where it hangs: /proc/PID/stack");
+	e->holder_count = 2;
+	h[1]->doing[0] = '\0';
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "4194301 is running; see what its"));
+	h[0]->state = 't';
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, ": fifteen_letters 4194300 is stopped by a debugger, fifteen_letters 4194301 is running; let"));
+	e->holder_count = 0;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "none taken for 4.2 s: no process was seen to hold it"));
+	done(&f);
+}
+
+static void a_short_stall_is_none(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_stalled(e, 17, 0);
+
+	(void)state;
+	add_holder(e, 17, 700, "nginx")->state = 'T'; /* seen so once; 0.4 s ago it took something */
+	s->stalled_ns = 499999999;
+	assert_nothing(&f);
+	s->stalled_ns = 500000000;
+	fill(&f);
+	assert_true(has(e, "stalled-socket"));
+	done(&f);
+	s->queue_length = 0;
+	assert_nothing(&f);
+	s->queue_length = 3;
+	e->protocol = PROTOCOL_UDP; /* bytes */
+	assert_nothing(&f);
+}
+
+/* A list looks but once: only what is stopped can't take anything. */
+static void stalled_in_a_list_if_all_are_stopped(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_stalled(e, 17, 0);
+
+	(void)state;
+	s->full_known = false;
+	s->stalled_ns = 0;
+	s->queue_length = 1;
+	assert_nothing(&f); /* nobody holds it */
+	add_holder(e, 17, 700, "a")->state = 'T';
+	add_holder(e, 17, 701, "b")->state = 'Z';
+	fill(&f);
+	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP), b 701 is a zombie; continue"
+		       " it (kill -CONT), or restart it");
+	add_holder(e, 17, 702, "c")->state = 'S';
+	assert_nothing(&f);
+	e->holder_count = 0;
+	add_holder(e, 17, 701, "b")->state = 'Z';
+	assert_nothing(&f);
+}
+
+/* One socket, one cause: that its queue is full and that nobody waits on it follow. */
+static void stalled_socket_says_it_all(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_stalled(e, 17, 17);
+
+	(void)state;
+	add_socket(e, 18, 17);
+	s->queue_length = s->queue_highest = 129;
+	s->highest_known = true;
+	s->full_ns = 1000000000;
+	s->drops = 9;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "stalled-socket");
+	s->stalled_ns = 0;
+	fill(&f);
+	assert_int_equal(e->finding_count, 2);
+	assert_true(has(e, "backlog-small") && has(e, "socket-unwaited"));
+	done(&f);
+}
+
+/* Its queue was full, and the kernel dropped something. */
+static struct socket_row *add_overflowed(struct endpoint *e)
+{
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	s->drops = 45;
+	s->highest_known = s->full_known = true;
+	s->queue_highest = 129;
+	return s;
+}
+
+static void backlog_small_by_listen(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_overflowed(e)->full_ns = 1500000000;
+	f.snapshot.somaxconn = 4096;
+	f.snapshot.somaxconn_netns = e->netns;
+	fill(&f);
+	assert_finding(e, "backlog-small", "the accept queue of socket 17 (inode 1017) overflowed: 45 SYNs and ACKs dropped (a retransmission"
+		       " counts again); its longest was 129, its limit is 128 (N holds N + 1): listen()'s backlog sets it: raise that, or accept"
+		       " faster");
+	assert_int_equal(evidence(&e->findings[0], "drops"), 45);
+	assert_int_equal(evidence(&e->findings[0], "limit"), 128);
+	assert_int_equal(evidence(&e->findings[0], "highest"), 129);
+	assert_true(evidence(&e->findings[0], "full_seconds") == 1.5);
+	assert_int_equal(evidence(&e->findings[0], "somaxconn"), 4096);
+	done(&f);
+}
+
+static void backlog_small_by_somaxconn(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_overflowed(e);
+
+	(void)state;
+	f.snapshot.somaxconn = 128;
+	f.snapshot.somaxconn_netns = e->netns;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "(N holds N + 1): net.core.somaxconn caps it: raise that, and listen()'s backlog, or"));
+	f.snapshot.somaxconn_netns++; /* of another namespace it is not known */
+	s->highest_known = false;
+	s->full_ns = 1;
+	s->cookie = s->drops = UINT64_MAX;
+	s->inode = s->queue_limit = UINT32_MAX;
+	fill(&f);
+	assert_finding(e, "backlog-small", "the accept queue of socket 18446744073709551615 (inode 4294967295) overflowed: 18446744073709551615"
+		       " SYNs and ACKs dropped (a retransmission counts again); its limit is 4294967295 (N holds N + 1): raise listen()'s"
+		       " backlog (and net.core.somaxconn, which caps it), or accept faster");
+	done(&f);
+}
+
+static void backlog_is_large_enough(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_overflowed(e);
+
+	(void)state;
+	s->queue_highest = 128; /* room for one more: the drops have another reason */
+	assert_nothing(&f);
+	s->queue_highest = 129; /* full, but all fitted */
+	s->drops = 0;
+	assert_nothing(&f);
+	s->drops = 45;
+	s->highest_known = false; /* the 129 means nothing */
+	assert_nothing(&f);
+}
+
+/* What overflowed is near its limit: told once. */
+static void backlog_small_stands_for_queue_near_limit(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_overflowed(e);
+
+	(void)state;
+	s->queue_length = 129;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "backlog-small");
+	s->drops = 0;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "queue-near-limit");
+	done(&f);
+}
+
+static void closed_with_queue(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 17);
+
+	(void)state;
+	s->ended = true;
+	s->migrated = 3; /* moved, none lost */
+	assert_nothing(&f);
+	s->dropped_closing = 12;
+	fill(&f);
+	assert_finding(e, "closed-with-queue", "socket 17 (inode 1017) was closed with a queue: 12 connections were reset, 3 moved to another"
+		       " socket; take what is queued before you close, or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its"
+		       " SO_REUSEPORT group gets them");
+	assert_int_equal(e->findings[0].cookie, 17);
+	assert_int_equal(evidence(&e->findings[0], "reset"), 12);
+	assert_int_equal(evidence(&e->findings[0], "migrated"), 3);
+	s->reuseport = false; /* there is nobody to move to */
+	s->dropped_closing = 1;
+	s->migrated = 0;
+	fill(&f);
+	assert_finding(e, "closed-with-queue", "socket 17 (inode 1017) was closed with a queue: 1 connection was reset; take what is queued before"
+		       " you close");
+	done(&f);
+}
+
+static void accepted_dead(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->accepted = 1000;
+	s->reset_queued = 10;
+	add_waits(e, s, 1000, 4200000);
+	fill(&f);
+	assert_finding(e, "accepted-dead", "10 of 1000 connections accepted from socket 17 (inode 1017) were dead: the client had reset them while they"
+		       " were queued (the longest wait: 4.2 s); accept faster: more workers, or less work between two accepts");
+	assert_int_equal(evidence(&e->findings[0], "reset"), 10);
+	assert_int_equal(evidence(&e->findings[0], "accepted"), 1000);
+	assert_true(evidence(&e->findings[0], "wait_max_ns") == 4.2e9);
+	s->wait_known = false;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "while they were queued; accept faster"));
+	done(&f);
+}
+
+/* Single clients die at any time; a health check resets at once. */
+static void some_clients_always_die(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->accepted = 901;
+	s->reset_queued = 9; /* fewer than one in a hundred */
+	assert_nothing(&f);
+	s->accepted = 40;
+	s->reset_queued = 4;
+	assert_nothing(&f);
+	s->reset_queued = 20; /* every other is a check */
+	add_waits(e, s, 40, 99999);
+	assert_nothing(&f);
+	s->queued_before = 1; /* that one may have waited long */
+	fill(&f);
+	assert_true(has(e, "accepted-dead"));
+	done(&f);
+}
+
+/* Several problems of one port come before its notes, in the order of the rules. */
+static void problems_come_first(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 0)->queue_length = 100;
+	add_worker(e, 17, 700, 700);
+	add_worker(e, 17, 701, 701);
+	add_stalled(e, 18, 0);
+	fill(&f);
+	assert_int_equal(e->finding_count, 3);
+	assert_string_equal(e->findings[0].code, "stalled-socket");
+	assert_string_equal(e->findings[1].code, "queue-near-limit");
+	assert_string_equal(e->findings[2].code, "shared-socket");
+	assert_int_equal(e->findings[1].level, FINDING_PROBLEM);
+	assert_int_equal(e->findings[2].level, FINDING_NOTE);
+	done(&f);
+}
+
+/* The highest numbers fit (fill() looks). */
+static void long_texts_fit(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, UINT64_MAX, UINT64_MAX);
+
+	(void)state;
+	s->inode = UINT32_MAX;
+	s->dropped_closing = s->migrated = s->accepted = UINT64_MAX;
+	s->reset_queued = UINT64_MAX / 100 + 1;
+	add_waits(e, s, 1, 999999000000);
+	fill(&f);
+	assert_true(has(e, "closed-with-queue") && has(e, "accepted-dead"));
+	done(&f);
+}
+
+/* Three digits, and no "1000 ms". */
+static void durations_are_readable(void **state)
+{
+	static const struct { double ns; const char *text; } cases[] = {
+		{ 0, "0 us" }, { 740e3, "740 us" }, { 999.4e3, "999 us" }, { 999.5e3, "1.0 ms" }, { 12.34e6, "12.3 ms" }, { 99.94e6, "99.9 ms" },
+		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" }, { 999.5e6, "1.0 s" }, { 4.2e9, "4.2 s" }, { 99.95e9, "100 s" }, { 1e13, "10000 s" },
+	};
+	char text[DURATION_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(say_duration(text, cases[i].ns), cases[i].text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queue_near_limit_of_tcp),
+		cmocka_unit_test(queue_near_limit_of_udp),
+		cmocka_unit_test(socket_unwaited_while_others_wait),
+		cmocka_unit_test(socket_unwaited_with_a_queue),
+		cmocka_unit_test(stalled_socket_of_a_stopped_worker),
+		cmocka_unit_test(stalled_socket_names_what_its_holders_do),
+		cmocka_unit_test(a_short_stall_is_none),
+		cmocka_unit_test(stalled_in_a_list_if_all_are_stopped),
+		cmocka_unit_test(stalled_socket_says_it_all),
+		cmocka_unit_test(backlog_small_by_listen),
+		cmocka_unit_test(backlog_small_by_somaxconn),
+		cmocka_unit_test(backlog_is_large_enough),
+		cmocka_unit_test(backlog_small_stands_for_queue_near_limit),
+		cmocka_unit_test(closed_with_queue),
+		cmocka_unit_test(accepted_dead),
+		cmocka_unit_test(some_clients_always_die),
+		cmocka_unit_test(problems_come_first),
+		cmocka_unit_test(long_texts_fit),
+		cmocka_unit_test(durations_are_readable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
+#include <stdio.h>
+
+#include "findings_rules.h"
+
+/* A worker that is slow takes something now and then; half a second is longer than any of them should think between two accepts. */
+#define STALLED_NS 500000000ull
+
+/*
+ * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is reset sooner is a health check or a scan
+ * that never meant to stay. One in a hundred, and more than a few: single clients die at any time.
+ */
+#define DEAD_WAIT_NS 100000000ull
+#define DEAD_LEAST 5
+#define DEAD_SHARE 100 /* one in so many accepted */
+
+static bool is_stopped(const struct holder_row *h)
+{
+	return h->state == 'T' || h->state == 't';
+}
+
+static bool all_stopped(const struct endpoint *e, uint64_t cookie)
+{
+	size_t count, stopped = 0;
+	const struct holder_row *h = endpoint_holders(e, cookie, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_stopped(&h[i]) && h[i].state != 'Z')
+			return false;
+		stopped += is_stopped(&h[i]);
+	}
+	return stopped;
+}
+
+/* Where it was looked at but once, how long nothing was taken is not known: then only what can't take anything counts. */
+static bool is_stalled(const struct facts *facts, const struct socket_row *s)
+{
+	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known || !s->queue_length)
+		return false;
+	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_stopped(facts->endpoint, s->cookie));
+}
+
+/* "nginx 700 is stopped (SIGSTOP)" */
+#define DOING_SIZE 96
+static const char *say_doing(char buffer[DOING_SIZE], const struct holder_row *h)
+{
+	static const struct { char state; const char *does, *where; } states[] = {
+		{ 'T', "is stopped (SIGSTOP)", "" }, { 't', "is stopped by a debugger", "" }, { 'D', "is uninterruptible", " in " },
+		{ 'R', "is running", "" },           { 'S', "sleeps", " in " },               { 'Z', "is a zombie", "" },
+		{ 0, "holds it", "" },
+	};
+	size_t i = 0;
+
+	while (states[i].state && states[i].state != h->state)
+		i++;
+	snprintf(buffer, DOING_SIZE, "%.15s %" PRId32 " %s%s%.31s", h->process, h->pid, states[i].does, *h->doing ? states[i].where : "",
+		 *states[i].where ? h->doing : "");
+	return buffer;
+}
+
+static const char *advice_for(const struct holder_row *h)
+{
+	switch (h->state) {
+	case 'T': return "continue it (kill -CONT), or restart it";
+	case 't': return "let its debugger continue it";
+	case 'D': return "see where it hangs: /proc/PID/stack";
+	case 'R': return "see what keeps it busy: perf top -p PID";
+	default: return "see what its threads wait for: gdb -p PID";
+	}
+}
+
+/* 0: the first to blame. Where those that take from the socket are known, they before the others; the stopped and the stuck before the rest. */
+static unsigned blame(const struct takers *takers, const struct holder_row *h)
+{
+	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + (is_stopped(h) || h->state == 'D' ? 0 : 1);
+}
+
+/* Fills picked[] with up to `most` holders, who is to blame first. Returns how many there are of that kind. */
+static size_t pick_holders(const struct holder_row *picked[], size_t most, const struct facts *facts, uint64_t cookie)
+{
+	const struct takers *takers = takers_find(facts, cookie);
+	size_t count, found = 0;
+	const struct holder_row *rows = endpoint_holders(facts->endpoint, cookie, &count);
+
+	for (unsigned rank = 0; rank < 4 && (rank != 2 || !found); rank++)
+		for (size_t i = 0; i < count; i++)
+			if (blame(takers, &rows[i]) == rank && found++ < most)
+				picked[found - 1] = &rows[i];
+	return found;
+}
+
+/* "nginx 700 is stopped (SIGSTOP), nginx 701 sleeps in do_epoll_wait (and 2 more); continue it (kill -CONT), or restart it" */
+#define CULPRITS_SIZE 280
+static void say_culprits(char buffer[CULPRITS_SIZE], const struct holder_row *const picked[], size_t found)
+{
+	char one[DOING_SIZE], other[DOING_SIZE] = "", more[40] = "";
+
+	if (!found) {
+		snprintf(buffer, CULPRITS_SIZE, "no process was seen to hold it");
+		return;
+	}
+	if (found > 1)
+		say_doing(other, picked[1]);
+	if (found > 2)
+		snprintf(more, sizeof(more), " (and %zu more)", found - 2);
+	snprintf(buffer, CULPRITS_SIZE, "%s%s%s%s; %s", say_doing(one, picked[0]), found > 1 ? ", " : "", other, more,
+		 advice_for(picked[0]));
+}
+
+static bool stalled_socket(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const struct group *group = group_find(facts, s->group);
+	const struct holder_row *picked[2];
+	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", culprits[CULPRITS_SIZE];
+	size_t found;
+
+	if (!is_stalled(facts, s))
+		return false;
+	found = pick_holders(picked, 2, facts, s->cookie);
+	say_culprits(culprits, picked, found);
+	if (s->stalled_ns)
+		snprintf(since, sizeof(since), ", none taken for %s", say_duration(duration, s->stalled_ns));
+	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s", s->queue_length, s->queue_length == 1 ? "" : "s", s->cookie,
+		    s->inode, since, culprits);
+	if (found)
+		finding_show(f, "pid", picked[0]->pid);
+	finding_show(f, "queued", s->queue_length);
+	finding_show(f, "queued_before", s->stalled_length);
+	finding_show(f, "stalled_seconds", s->stalled_ns / 1e9);
+	finding_show(f, "sockets", group ? group->sockets : 1);
+	return true;
+}
+
+/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, the worker is the cause. */
+static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
+{
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s))
+		return false;
+	return (s->highest_known && s->queue_highest > s->queue_limit) || s->full_ns;
+}
+
+/* What to raise. Another namespace's net.core.somaxconn is not known. */
+static const char *backlog_advice(const struct facts *facts, const struct socket_row *s)
+{
+	if (!facts->snapshot->somaxconn || facts->snapshot->somaxconn_netns != facts->endpoint->netns)
+		return "raise listen()'s backlog (and net.core.somaxconn, which caps it)";
+	if (s->queue_limit == facts->snapshot->somaxconn)
+		return "net.core.somaxconn caps it: raise that, and listen()'s backlog";
+	return "listen()'s backlog sets it: raise that";
+}
+
+/* A queue of limit N holds N + 1. */
+static bool backlog_small(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	char longest[40] = "";
+
+	if (!has_overflowed(facts, s))
+		return false;
+	if (s->highest_known)
+		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
+	finding_say(f, "the accept queue of " SOCKET " overflowed: %" PRIu64 " SYNs and ACKs dropped (a retransmission counts again);"
+		    " %sits limit is %" PRIu32 " (N holds N + 1): %s, or accept faster",
+		    s->cookie, s->inode, s->drops, longest, s->queue_limit, backlog_advice(facts, s));
+	finding_show(f, "drops", s->drops);
+	finding_show(f, "limit", s->queue_limit);
+	if (s->highest_known)
+		finding_show(f, "highest", s->queue_highest);
+	if (s->full_known)
+		finding_show(f, "full_seconds", s->full_ns / 1e9);
+	if (facts->snapshot->somaxconn && facts->snapshot->somaxconn_netns == facts->endpoint->netns)
+		finding_show(f, "somaxconn", facts->snapshot->somaxconn);
+	return true;
+}
+
+/* A queue of two or three is no queue, however small its limit. */
+static bool queue_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
+
+	if (!s->queue_known || !s->queue_limit || (uint64_t)s->queue_length * 4 < (uint64_t)s->queue_limit * 3 ||
+	    (!udp && s->queue_length < 4) || is_stalled(facts, s) || has_overflowed(facts, s))
+		return false;
+	if (udp)
+		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
+			    " read faster, or raise SO_RCVBUF and net.core.rmem_max",
+			    s->cookie, s->inode, s->queue_length, s->queue_limit);
+	else
+		finding_say(f, "the accept queue of " SOCKET " holds %" PRIu32 ", its limit is %" PRIu32 ": when full, connections wait or"
+			    " fail; accept faster, or raise listen()'s backlog and net.core.somaxconn",
+			    s->cookie, s->inode, s->queue_length, s->queue_limit);
+	finding_show(f, "length", s->queue_length);
+	finding_show(f, "limit", s->queue_limit);
+	finding_show(f, "drops", s->drops);
+	return true;
+}
+
+/*
+ * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen to wait on it or to take from it at any
+ * time of the window. One that has just been made may be waited on in a moment.
+ */
+static bool socket_unwaited(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const struct group *group = group_find(facts, s->group);
+	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
+	char held[HELD_SIZE];
+
+	if (!s->reuseport || !group || !s->waiting_known || s->waiting || s->accepted || takers_find(facts, s->cookie) ||
+	    (s->appeared && !stuck) || (!group->waiting && !stuck) || is_stalled(facts, s))
+		return false;
+	finding_say(f, "no thread waits on " SOCKET ", one of %zu in its SO_REUSEPORT group: its share goes nowhere (%" PRIu32
+		    " queued); held by %s: close it there, or accept from it",
+		    s->cookie, s->inode, group->sockets, stuck ? s->queue_length : 0, say_holders(held, facts->endpoint, s->cookie));
+	finding_show(f, "sockets", group->sockets);
+	finding_show(f, "queued", stuck ? s->queue_length : 0);
+	finding_show(f, "waiting_elsewhere", group->waiting);
+	return true;
+}
+
+/* Its row has ended, or is about to. */
+static bool closed_with_queue(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	char migrated[60] = "";
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->dropped_closing)
+		return false;
+	if (s->migrated)
+		snprintf(migrated, sizeof(migrated), ", %" PRIu64 " moved to another socket", s->migrated);
+	finding_say(f, SOCKET " was closed with a queue: %" PRIu64 " connection%s reset%s; take what is queued before you close%s",
+		    s->cookie, s->inode, s->dropped_closing, s->dropped_closing == 1 ? " was" : "s were", migrated,
+		    s->reuseport ? ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them" : "");
+	finding_show(f, "reset", s->dropped_closing);
+	finding_show(f, "migrated", s->migrated);
+	return true;
+}
+
+static bool accepted_dead(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const bool soon = s->wait_known && s->wait.count && !s->queued_before && s->wait.max_ns < DEAD_WAIT_NS;
+	char longest[DURATION_SIZE], waited[DURATION_SIZE + 40] = "";
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || s->reset_queued < DEAD_LEAST || soon ||
+	    (double)s->reset_queued * DEAD_SHARE < (double)s->accepted)
+		return false;
+	if (s->wait_known && s->wait.count)
+		snprintf(waited, sizeof(waited), " (the longest wait: %s)", say_duration(longest, s->wait.max_ns));
+	finding_say(f, "%" PRIu64 " of %" PRIu64 " connections accepted from " SOCKET " were dead: the client had reset them while they were"
+		    " queued%s; accept faster: more workers, or less work between two accepts",
+		    s->reset_queued, s->accepted, s->cookie, s->inode, waited);
+	finding_show(f, "reset", s->reset_queued);
+	finding_show(f, "accepted", s->accepted);
+	if (s->wait_known && s->wait.count)
+		finding_show(f, "wait_max_ns", s->wait.max_ns);
+	return true;
+}
+
+static const struct rule rules[] = {
+	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
+	{ "backlog-small", FINDING_PROBLEM, .of_socket = backlog_small },
+	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_near_limit },
+	{ "socket-unwaited", FINDING_PROBLEM, .of_socket = socket_unwaited },
+	{ "closed-with-queue", FINDING_PROBLEM, .of_socket = closed_with_queue, .of_ended = true },
+	{ "accepted-dead", FINDING_PROBLEM, .of_socket = accepted_dead },
+};
+
+const struct rule_table queue_rules = { rules, sizeof(rules) / sizeof(*rules) };

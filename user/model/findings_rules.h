@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files with rules (findings_*.c) share: the facts that rules look at, and how they say what they found. To add a finding: one function
+ * that fills it or says that there is none, and one row of the table at the end of its file. A rule is about one socket or about an
+ * endpoint. It must cost no more than the rows it looks at: machines have ten thousand sockets.
+ */
+#ifndef SOCKFAIR_FINDINGS_RULES_H
+#define SOCKFAIR_FINDINGS_RULES_H
+
+#include <inttypes.h>
+
+#include "snapshot.h"
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* The sockets of an endpoint that share one SO_REUSEPORT group. */
+struct group {
+	uint64_t id;
+	const struct socket_row *const *rows;
+	size_t sockets;
+	uint32_t waiting; /* threads, over all of them */
+	bool steered;     /* a program or SO_INCOMING_CPU picks among them */
+};
+
+/* The threads that can take from one socket, and how they wait on it. */
+struct takers {
+	uint64_t cookie;
+	const struct worker_row *const *rows; /* by pid, then tid */
+	size_t threads, processes;
+	size_t woken_together;   /* waiters that each event wakes: an epoll (however many threads share it) or a poll() counts one */
+	size_t exclusive_epolls; /* epolls with EPOLLEXCLUSIVE */
+	size_t epoll_threads;    /* the most threads that share one epoll */
+	size_t urings;           /* threads that accept by io_uring */
+	uint64_t taken;          /* by all of them */
+	const struct worker_row *busiest;
+	double excess;           /* of what they took, over a fair hash: see fairness.h; 0 if nothing was taken */
+};
+
+/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left out. */
+struct facts {
+	const struct snapshot *snapshot;
+	const struct endpoint *endpoint; /* with the findings so far */
+	const struct socket_row **grouped; /* what groups' rows point into */
+	struct group *groups;      /* by id */
+	size_t group_count;
+	const struct worker_row **taking; /* what takers' rows point into */
+	struct takers *takers;     /* by cookie */
+	size_t taker_count;
+	const struct facts *port;  /* those of the same protocol, port and namespace: one after the other, in the snapshot's order */
+	size_t port_count;
+};
+
+struct rule {
+	const char *code;
+	enum finding_level level;
+	bool (*of_socket)(struct finding *, const struct facts *, const struct socket_row *);
+	bool (*of_endpoint)(struct finding *, const struct facts *);
+	bool of_ended; /* of_socket: sockets that ended too */
+};
+
+struct rule_table {
+	const struct rule *rows;
+	size_t count;
+};
+
+/*
+ * Rules run by level, problems first, then in the order of these tables and of their rows: a rule can leave to another what that
+ * has said (finding_said).
+ */
+extern const struct rule_table queue_rules;   /* findings_queue.c: what waits in the queue of a socket, and who lets it wait */
+extern const struct rule_table binding_rules; /* findings_binding.c: how the sockets of a port were bound */
+extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
+extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
+
+/* The facts of all endpoints, those of one port together. Returns 0 or -ENOMEM; facts_free() in either case. */
+int facts_gather(struct facts **out, const struct snapshot *s);
+void facts_free(struct facts *facts, size_t count);
+
+/* NULL if there is none (of sockets and threads that did not end). */
+const struct group *group_find(const struct facts *facts, uint64_t id);
+const struct takers *takers_find(const struct facts *facts, uint64_t cookie);
+
+/* A thread of that process takes from the socket. */
+bool takers_have(const struct takers *t, int32_t pid);
+
+/*
+ * Several sockets on one UDP port are meant for multicast: each gets a copy. Of a wildcard address it can't be told what comes, so
+ * ports that are known for it are left alone: mDNS, LLMNR, SSDP.
+ */
+bool is_multicast(const struct endpoint *e);
+
+/* The endpoint has this finding by now. */
+bool finding_said(const struct endpoint *e, const char *code);
+
+/* The fairness that counts: of the workers if there are several, else of the sockets; NULL if there is but one of either. */
+const struct fairness *fairness_counting(const struct endpoint *e);
+
+/* "connections" or "datagrams" */
+const char *events_name(const struct endpoint *e);
+
+/* Sets the text. Returns false if it was cut. */
+bool finding_say(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds to the evidence. */
+void finding_show(struct finding *f, const char *name, double number);
+
+/* "socket 17 (inode 1017)": takes its cookie and its inode. */
+#define SOCKET "socket %" PRIu64 " (inode %" PRIu32 ")"
+
+/* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless. */
+#define DURATION_SIZE 32
+const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s" */
+#define WORKER_SIZE 64
+const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w); /* "nginx 700", "thread 703 of envoy 700" */
+#define HELD_SIZE 100
+const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64_t cookie); /* "nginx 700, nginx 701, nginx 702 and 3 more" */
+
+#endif

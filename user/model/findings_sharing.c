@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules about why work is shared as it is: how threads wait on one socket, and how sockets of a SO_REUSEPORT group are picked. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "findings_rules.h"
+
+#define HERD_LEAST 3 /* of two that are woken one has work to do */
+
+/*
+ * Flows that a hash can't spread: with fewer than four a socket a fair hash itself gives a CV of 0.5 and more, for it is
+ * sqrt((sockets - 1) / flows). Of few datagrams there can't be many flows, and one socket is enough for them.
+ */
+#define FLOWS_A_SOCKET 4
+#define FEW_FLOWS_CV 0.5
+#define FEW_FLOWS_DATAGRAMS 1000
+
+/*
+ * A worker is slow when its connections wait four times as long as those of the others, and a millisecond longer: below that a thread that had to
+ * wait for its CPU makes the difference. One pause of it hits a few connections, so there must be a hundred, and where that is
+ * known each of the longest-waiting quarter must have waited so long.
+ */
+#define SLOW_TIMES 4
+#define SLOW_MORE_NS 1e6
+#define SLOW_LEAST 100
+#define SLOW_QUANTILE 0.75
+
+/* How the threads of a socket wait says who wakes. Returns whether it says so. */
+static bool say_wake_order(char *how, size_t size, const struct takers *t)
+{
+	if (t->exclusive_epolls > 1)
+		snprintf(how, size, "%zu epolls with EPOLLEXCLUSIVE wait on it, the first registered that is idle is woken", t->exclusive_epolls);
+	else if (t->epoll_threads > 1)
+		snprintf(how, size, "%zu threads wait on one epoll of it, the last to start waiting is woken first", t->epoll_threads);
+	else if (t->urings > 1)
+		snprintf(how, size, "%zu threads accept by io_uring, one ring takes nearly all", t->urings);
+	else
+		return false;
+	return true;
+}
+
+/* The endpoint's verdict says that it is uneven, the excess that it is so among the threads of this socket. */
+static bool wake_order(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const struct takers *t = takers_find(facts, s->cookie);
+	char how[120], busiest[WORKER_SIZE];
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
+	    t->excess <= FAIRNESS_THRESHOLD || !say_wake_order(how, sizeof(how), t))
+		return false;
+	finding_say(f, "%zu workers share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
+		    " own SO_REUSEPORT socket", t->threads, s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted,
+		    t->taken);
+	finding_show(f, "workers", t->threads);
+	finding_show(f, "busiest_tid", t->busiest->tid);
+	finding_show(f, "busiest_accepted", t->busiest->accepted);
+	finding_show(f, "accepted", t->taken);
+	if (t->exclusive_epolls > 1)
+		finding_show(f, "exclusive_epolls", t->exclusive_epolls);
+	else if (t->epoll_threads > 1)
+		finding_show(f, "epoll_threads", t->epoll_threads);
+	else
+		finding_show(f, "rings", t->urings);
+	return true;
+}
+
+/* Threads that block in accept() are woken one at a time, and so are those that share one epoll. */
+static bool thundering_herd(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const struct takers *t = takers_find(facts, s->cookie);
+	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !t || t->woken_together < HERD_LEAST || !came)
+		return false;
+	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " connections woke all"
+		    " that were idle, all but one in vain; give each its own SO_REUSEPORT socket (or EPOLLEXCLUSIVE, which favours the"
+		    " first)", t->woken_together, s->cookie, s->inode, came);
+	finding_show(f, "workers", t->woken_together);
+	finding_show(f, "connections", came);
+	return true;
+}
+
+/* The mean wait at a socket of which enough is known, else NaN. */
+static double mean_of(const struct socket_row *s)
+{
+	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_mean_ns(&s->wait) : NAN;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+/* The socket of a group whose connections wait longest, and the median of the means of the others. */
+struct slowest {
+	const struct socket_row *socket;
+	double mean_ns, others_ns;
+};
+
+/* means: room for one a socket of the group. Returns false where fewer than two are known. */
+static bool find_slowest(struct slowest *slowest, const struct group *group, double *means)
+{
+	size_t count = 0;
+
+	*slowest = (struct slowest){};
+	for (size_t i = 0; i < group->sockets; i++) {
+		const double mean = mean_of(group->rows[i]);
+
+		if (isnan(mean))
+			continue;
+		means[count++] = mean;
+		if (mean > slowest->mean_ns || !slowest->socket) {
+			slowest->socket = group->rows[i];
+			slowest->mean_ns = mean;
+		}
+	}
+	if (count < 2)
+		return false;
+	qsort(means, count, sizeof(*means), compare_doubles);
+	count--; /* the last is the slowest itself */
+	slowest->others_ns = (means[(count - 1) / 2] + means[count / 2]) / 2;
+	return true;
+}
+
+static bool is_slow(const struct slowest *slowest, const struct wait_histogram *histograms)
+{
+	const double times = SLOW_TIMES * slowest->others_ns, more = slowest->others_ns + SLOW_MORE_NS;
+	const double bound = times > more ? times : more;
+	const double longest_quarter = wait_quantile_ns(&slowest->socket->wait, histograms, SLOW_QUANTILE);
+
+	return slowest->mean_ns >= bound && !(longest_quarter < bound); /* NaN: not known */
+}
+
+/* Of all groups the socket that is slow by the most. */
+static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	double *means = calloc(e->socket_count + 1, sizeof(*means));
+
+	*worst = (struct slowest){};
+	for (size_t i = 0; i < facts->group_count && means; i++) {
+		struct slowest slowest;
+
+		if (!find_slowest(&slowest, &facts->groups[i], means) || !is_slow(&slowest, e->histograms) ||
+		    (worst->socket && slowest.mean_ns - slowest.others_ns <= worst->mean_ns - worst->others_ns))
+			continue;
+		*worst = slowest;
+		*sockets = facts->groups[i].sockets;
+	}
+	free(means);
+	return worst->socket;
+}
+
+static bool slow_worker(struct finding *f, const struct facts *facts)
+{
+	char who[WORKER_SIZE], mean[DURATION_SIZE], others[DURATION_SIZE], p99[DURATION_SIZE], longest[DURATION_SIZE + 10] = "";
+	const struct takers *t;
+	struct slowest slow;
+	size_t sockets = 0;
+	double p99_ns;
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->socket_fairness.verdict == VERDICT_UNEVEN ||
+	    !find_slow(&slow, &sockets, facts))
+		return false;
+	f->cookie = slow.socket->cookie;
+	t = takers_find(facts, slow.socket->cookie);
+	p99_ns = wait_quantile_ns(&slow.socket->wait, facts->endpoint->histograms, 0.99);
+	if (!isnan(p99_ns))
+		snprintf(longest, sizeof(longest), ", p99 %s", say_duration(p99, p99_ns));
+	finding_say(f, "connections wait %s (mean%s) for %s on " SOCKET ", but %s on the others of its group: whoever is picked, by a"
+		    " hash or a program, is not asked how busy it is; make that worker faster, or share one socket",
+		    say_duration(mean, slow.mean_ns), longest, t ? say_worker(who, t->busiest) : "its worker", slow.socket->cookie,
+		    slow.socket->inode, say_duration(others, slow.others_ns));
+	finding_show(f, "wait_mean_ns", slow.mean_ns);
+	finding_show(f, "others_mean_ns", slow.others_ns);
+	if (!isnan(p99_ns))
+		finding_show(f, "wait_p99_ns", p99_ns);
+	finding_show(f, "connections", slow.socket->wait.count);
+	finding_show(f, "sockets", sockets);
+	if (t)
+		finding_show(f, "tid", t->busiest->tid);
+	return true;
+}
+
+/* A note: with several threads on one socket a program may be content. Where groups are split, that says it. */
+static bool lone_reuseport(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	const struct group *group = group_find(facts, s->group);
+	const struct takers *t = takers_find(facts, s->cookie);
+
+	if (!s->reuseport || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
+	    t->threads < 2 || is_multicast(facts->endpoint) || finding_said(facts->port->endpoint, "group-split"))
+		return false;
+	finding_say(f, SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no effect, and %zu threads of %zu process%s take"
+		    " from the one socket; to let the kernel share, open one for each", s->cookie, s->inode, t->threads, t->processes,
+		    t->processes == 1 ? "" : "es");
+	finding_show(f, "threads", t->threads);
+	finding_show(f, "processes", t->processes);
+	return true;
+}
+
+static const struct group *largest_group(const struct facts *facts)
+{
+	const struct group *largest = NULL;
+
+	for (size_t i = 0; i < facts->group_count; i++)
+		if (!largest || facts->groups[i].sockets > largest->sockets)
+			largest = &facts->groups[i];
+	return largest;
+}
+
+static bool few_clients(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct fairness *fair = &e->socket_fairness;
+	const struct group *group = largest_group(facts);
+
+	if (e->protocol != PROTOCOL_UDP || is_multicast(e) || !group || group->sockets < 2 || group->steered || !e->flows ||
+	    e->flows >= FLOWS_A_SOCKET * group->sockets || fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= FEW_FLOWS_CV))
+		return false;
+	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s: a hash gives a flow to one socket, so the busiest of %zu"
+		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
+		    e->flows, e->flows == 1 ? "" : "s", fair->bins, fair->max_over_mean, fair->idle);
+	finding_show(f, "flows", e->flows);
+	finding_show(f, "sockets", fair->bins);
+	finding_show(f, "datagrams", fair->events);
+	finding_show(f, "idle", fair->idle);
+	finding_show(f, "max_over_mean", fair->max_over_mean);
+	return true;
+}
+
+static bool steered(struct finding *f, const struct facts *facts)
+{
+	size_t by_program = 0, by_cpu = 0, sockets = 0;
+
+	for (size_t i = 0; i < facts->group_count; i++) {
+		const struct group *group = &facts->groups[i];
+
+		if (!group->steered || group->sockets < 2)
+			continue;
+		sockets += group->sockets;
+		for (size_t j = 0; j < group->sockets; j++) {
+			by_program += group->rows[j]->steered;
+			by_cpu += group->rows[j]->incoming_cpu_set;
+		}
+	}
+	if (!by_program && !by_cpu)
+		return false;
+	if (by_program)
+		finding_say(f, "a program (SO_ATTACH_REUSEPORT_*) picks among these %zu sockets, not the kernel's hash: how even it is,"
+			    " is that program's doing", sockets);
+	else
+		finding_say(f, "SO_INCOMING_CPU is set on %zu of %zu sockets: the CPU that a packet comes in on picks the socket, not the"
+			    " hash alone; how even it is, follows the CPUs", by_cpu, sockets);
+	finding_show(f, "sockets", sockets);
+	finding_show(f, "by_program", by_program);
+	finding_show(f, "by_cpu", by_cpu);
+	return true;
+}
+
+/*
+ * Worth a word before there is any work, and when the work went unevenly: workers that share a socket may also share it well. Where more
+ * is known of how they wait, other rules have said so.
+ */
+static bool shared_socket(struct finding *f, const struct facts *facts)
+{
+	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport" };
+	const struct takers *most = NULL;
+	size_t shared = 0;
+
+	for (size_t i = 0; i < sizeof(better) / sizeof(*better); i++)
+		if (finding_said(facts->endpoint, better[i]))
+			return false;
+	if (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN)
+		return false;
+	for (size_t i = 0; i < facts->taker_count; i++) {
+		const struct takers *t = &facts->takers[i];
+
+		if (t->threads < 2)
+			continue;
+		shared++;
+		if (!most || t->threads > most->threads)
+			most = t;
+	}
+	if (!most)
+		return false;
+	f->cookie = shared == 1 ? most->cookie : 0;
+	if (shared == 1)
+		finding_say(f, "%zu workers (of %zu process%s) on one socket, %" PRIu64 ": which of them wakes decides who gets the work;"
+			    " with SO_REUSEPORT each could have its own", most->threads, most->processes,
+			    most->processes == 1 ? "" : "es", most->cookie);
+	else
+		finding_say(f, "%zu sockets have several workers each, up to %zu: which of them wakes decides who gets the work", shared,
+			    most->threads);
+	finding_show(f, "sockets", shared);
+	finding_show(f, "workers", most->threads);
+	finding_show(f, "processes", most->processes);
+	return true;
+}
+
+static const struct rule rules[] = {
+	{ "wake-order", FINDING_PROBLEM, .of_socket = wake_order },
+	{ "thundering-herd", FINDING_PROBLEM, .of_socket = thundering_herd },
+	{ "slow-worker", FINDING_PROBLEM, .of_endpoint = slow_worker },
+	{ "lone-reuseport", FINDING_NOTE, .of_socket = lone_reuseport },
+	{ "few-clients", FINDING_NOTE, .of_endpoint = few_clients },
+	{ "steered", FINDING_NOTE, .of_endpoint = steered },
+	{ "shared-socket", FINDING_NOTE, .of_endpoint = shared_socket },
+};
+
+const struct rule_table sharing_rules = { rules, sizeof(rules) / sizeof(*rules) };

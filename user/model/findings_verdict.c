@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules that read the verdicts: balanced here and not there, too few to tell, nothing to fix. */
+#include "findings_rules.h"
+
+#define ALPHA 0.001 /* as the verdict itself: fairness.h */
+
+/* The figures of a fairness that is uneven, as evidence. */
+static void show_spread(struct finding *f, const struct fairness *fair)
+{
+	finding_show(f, "bins", fair->bins);
+	finding_show(f, "events", fair->events);
+	finding_show(f, "cv", fair->cv);
+	finding_show(f, "cv_expected", fair->cv_expected);
+	finding_show(f, "max_over_mean", fair->max_over_mean);
+	finding_show(f, "idle", fair->idle);
+}
+
+/* Who accepts is not uneven, or there is but one: then what is uneven comes later. */
+static bool accepts_well(const struct endpoint *e)
+{
+	return e->worker_fairness.verdict != VERDICT_UNEVEN;
+}
+
+static bool serves_unevenly(const struct endpoint *e)
+{
+	return e->served_known && e->served_fairness.verdict == VERDICT_UNEVEN;
+}
+
+static bool serving_uneven(struct finding *f, const struct facts *facts)
+{
+	const struct fairness *fair = &facts->endpoint->served_fairness;
+
+	if (!accepts_well(facts->endpoint) || !serves_unevenly(facts->endpoint))
+		return false;
+	finding_say(f, "%s: of %zu threads the busiest served %.1f times the mean, %zu nothing (CV %.3g, a fair hash gives %.3g);"
+		    " look at how the program hands connections on",
+		    facts->endpoint->worker_fairness.bins > 1 ? "accepting is not uneven, but serving is" :
+							     "one thread accepts, but serving is uneven",
+		    fair->bins, fair->max_over_mean, fair->idle, fair->cv, fair->cv_expected);
+	show_spread(f, fair);
+	return true;
+}
+
+static bool open_uneven(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct fairness *fair = &e->open_fairness;
+
+	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) || serves_unevenly(e))
+		return false;
+	finding_say(f, "new connections are shared evenly, but those that stay open are not: of %" PRIu64 " open ones the busiest of %zu threads"
+		    " has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close idle ones sooner, or cap them per worker", fair->events,
+		    fair->bins, fair->max_over_mean, fair->cv, fair->cv_expected);
+	show_spread(f, fair);
+	return true;
+}
+
+static const char *units_name(const struct endpoint *e, const struct fairness *fair)
+{
+	return fair->unit == UNIT_FLOW ? "flows" : events_name(e);
+}
+
+static const char *bins_name(const struct endpoint *e, const struct fairness *fair)
+{
+	return fair == &e->worker_fairness ? "workers" : "sockets";
+}
+
+/* Where it is known why, that is said: one socket gets all, or the flows can't be spread. */
+static bool too_few(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct fairness *fair = fairness_counting(e);
+	uint64_t count;
+
+	if (!fair || fair->verdict != VERDICT_TOO_FEW || is_multicast(e) || finding_said(e, "udp-last-binder") ||
+	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients"))
+		return false;
+	count = fair->unit == UNIT_FLOW ? fair->flows : fair->events;
+	finding_say(f, "%" PRIu64 " %s are too few to tell whether %zu %s share them evenly: %" PRIu64 " would do", count,
+		    units_name(e, fair), fair->bins, bins_name(e, fair), fair->needed);
+	finding_show(f, "seen", count);
+	finding_show(f, "needed", fair->needed);
+	finding_show(f, "bins", fair->bins);
+	return true;
+}
+
+static bool has_problem(const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->finding_count; i++)
+		if (e->findings[i].level == FINDING_PROBLEM)
+			return true;
+	return false;
+}
+
+/* Against chance, by the same test as the verdict: proven to be less spread, proven to be more (though not by much), or neither. */
+static const char *how_even(const struct fairness *fair)
+{
+	if (fair->p_value > 1 - ALPHA)
+		return "more evenly than a hash";
+	return fair->p_value < ALPHA ? "evenly enough" : "as evenly as chance allows";
+}
+
+static bool even(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct fairness *fair = fairness_counting(e);
+
+	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e))
+		return false;
+	finding_say(f, "%zu %s share %" PRIu64 " %s %s: CV %.3g, a fair hash gives %.3g: nothing to fix", fair->bins, bins_name(e, fair),
+		    fair->events, events_name(e), how_even(fair), fair->cv, fair->cv_expected);
+	finding_show(f, "bins", fair->bins);
+	finding_show(f, "events", fair->events);
+	finding_show(f, "cv", fair->cv);
+	finding_show(f, "cv_expected", fair->cv_expected);
+	finding_show(f, "p_value", fair->p_value);
+	return true;
+}
+
+static const struct rule rules[] = {
+	{ "serving-uneven", FINDING_PROBLEM, .of_endpoint = serving_uneven },
+	{ "open-uneven", FINDING_PROBLEM, .of_endpoint = open_uneven },
+	{ "too-few", FINDING_NOTE, .of_endpoint = too_few },
+	{ "even", FINDING_GOOD, .of_endpoint = even },
+};
+
+const struct rule_table verdict_rules = { rules, sizeof(rules) / sizeof(*rules) };
