@@ -295,7 +295,7 @@ int BPF_PROG(t_arrived, struct sock *sk)
 		return 0;
 	/* An MPTCP listener is called for its first subflow, and then, unless the queue is empty again, for itself. */
 	if (READ(view, sk_protocol) != IPPROTO_MPTCP)
-		tcp_arrived(sk, true);
+		listener_called(sk);
 	return 0;
 }
 

@@ -147,6 +147,7 @@ struct stash {
 	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
 	__u64 udp_sk; /* in __udp_enqueue_schedule_skb() */
 	__u64 udp_skb;
+	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
 
@@ -239,14 +240,25 @@ static __always_inline bool unwanted(__u64 cookie)
 	return row && *row == COUNT_UNWANTED;
 }
 
-/* sk is TYPED. A connection has its listener's port. */
+/*
+ * The local port, which a connection has from its listener; sk is TYPED. One that is closed has given its number back (tcp_set_state(),
+ * inet_put_port()) unless it was bound to it, before anybody is told; inet_sport stays.
+ */
+static __always_inline __u16 port_of(struct sock *sk)
+{
+	struct inet_sock *inet = TYPED(sk, struct inet_sock);
+	__u16 port = READ(sk, __sk_common.skc_num);
+
+	return port ? port : bpf_ntohs(READ(inet, inet_sport));
+}
+
 static __always_inline bool port_wanted(struct sock *sk)
 {
 	__u16 port;
 
 	if (!config.by_port)
 		return true;
-	port = READ(sk, __sk_common.skc_num);
+	port = port_of(sk);
 	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
 }
 
@@ -284,7 +296,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	if (!row)
 		return 0;
 	row->cookie = cookie;
-	row->port = READ(sk, __sk_common.skc_num);
+	row->port = port_of(sk);
 	row->family = READ(sk, __sk_common.skc_family);
 	row->protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 	row->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
@@ -783,6 +795,22 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 		row->queue_highest = length;
 }
 
+/*
+ * sk_data_ready() of a listener. It is also called when a connection moves to it from another of its group that closes (newer kernels of
+ * those that migrate): that has arrived before. What arrives now was made on this CPU a moment ago, by cloning the listener.
+ */
+static __always_inline void listener_called(struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (config.marks_clones && mine) {
+		if (!mine->cloned)
+			return;
+		mine->cloned = 0;
+	}
+	tcp_arrived(sk, true);
+}
+
 /* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
 static __always_inline struct sock *socket_of_file(struct file *untyped)
 {
@@ -824,7 +852,7 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
 {
 	__be32 address;
 
-	if (READ(listener, __sk_common.skc_num) != READ(child, __sk_common.skc_num) ||
+	if (port_of(listener) != port_of(child) ||
 	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
 		return false;
 	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address, with the real one beside it. */
@@ -1066,7 +1094,7 @@ static __always_inline void queued_reset(struct sock *view)
 	cookie = state->closing;
 	found = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	row = found ? bpf_map_lookup_elem(&sockets, found) : NULL;
-	if (row && row->port == READ(view, __sk_common.skc_num) && row->left_reset < row->left)
+	if (row && row->port == port_of(view) && row->left_reset < row->left)
 		row->left_reset++;
 }
 
@@ -1080,6 +1108,12 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 {
 	struct sock *view = TYPED(sk, struct sock);
 
+	if (before == TCP_LISTEN && after == TCP_SYN_RECV && config.marks_clones) {
+		struct stash *mine = stash();
+
+		if (mine)
+			mine->cloned = 1;
+	}
 	if (is_open(after) || after == TCP_LISTEN || !count_on || !port_wanted(view))
 		return;
 	if (before == TCP_LISTEN) {

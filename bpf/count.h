@@ -55,6 +55,8 @@ struct count_config {
 	__u8 accept_twice; /* programs at the end of system calls can be preempted: 7.x */
 	__u8 waits; /* measure how long connections wait in accept queues */
 	__u8 serves; /* follow connections from accept to first read and close */
+	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state tells of connections that are made */
+	__u8 pad[3];
 };
 
 struct count_worker_key {
@@ -146,7 +148,7 @@ struct count_child {
 };
 
 #ifndef __bpf__
-_Static_assert(sizeof(struct count_config) == 52, "layout");
+_Static_assert(sizeof(struct count_config) == 56, "layout");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 64, "layout");
 _Static_assert(sizeof(struct count_wait) == 32, "layout");

@@ -175,6 +175,10 @@ struct sock {
 	struct sock_reuseport *sk_reuseport_cb;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
 struct inet_connection_sock {
 	void *icsk_ulp_data;
 };

@@ -111,6 +111,7 @@ static void configure(struct observer *o, const struct observer_options *options
 		.accept_twice = f->preempted_exits,
 		.waits = !options->no_waits,
 		.serves = !options->no_serving,
+		.marks_clones = o->backend == BACKEND_TRACEPOINT && probe_usable(&o->probe, o->backend, "state_change"),
 		.udp_gro_flag = f->udp_gro_flag,
 	};
 	for (size_t i = 0; i < options->selection.netns_count; i++)

@@ -426,6 +426,11 @@ static void prefer_kprobe_reads(struct probe *p)
 	}
 }
 
+bool probe_usable(const struct probe *p, enum backend b, const char *program)
+{
+	return p->results[hook_index(b, program)].usable;
+}
+
 void probe_refuse(struct probe *p, size_t hook, int error)
 {
 	p->results[hook].usable = false;

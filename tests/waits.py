@@ -1,0 +1,406 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""waits.py [--backend NAME] [CASE...]: what `sockfair watch` says of accept queues, against a server that measures itself. TAP.
+
+Each case runs in a network namespace of its own. The server notes when a connection is made and when it takes it: the wait lies between two
+readings of the clock, so nothing depends on how fast the machine is.
+"""
+import argparse
+import ctypes
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
+PORT = 8080
+ERROR, UNIT = 1 / 17, 1e-6  # of a percentile; the kernel's stamp is in microseconds
+TCP_DEFER_ACCEPT, TCP_FASTOPEN, MSG_FASTOPEN = 9, 23, 0x20000000
+
+backend = None
+
+
+def now():
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def sysctl(name, value):
+    with open("/proc/sys/" + name.replace(".", "/"), "w") as f:
+        f.write(str(value))
+
+
+def equal(what, got, expected):
+    if got != expected:
+        raise AssertionError(f"{what}: {got}, not {expected}")
+
+
+def between(what, low, got, high):
+    if not low <= got <= high:
+        raise AssertionError(f"{what}: {got:.9f} is not between {low:.9f} and {high:.9f}")
+
+
+def listen(backlog=100, reuseport=False, family=socket.AF_INET, options=()):
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuseport:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for option, value in options:
+        s.setsockopt(socket.IPPROTO_TCP, option, value)
+    s.bind(("127.0.0.1", PORT))
+    s.listen(backlog)
+    return s
+
+
+def connect():
+    return socket.create_connection(("127.0.0.1", PORT), timeout=30)
+
+
+class Watch:
+    """Watches the port; `sockets` and `workers` of it in the end."""
+
+    def __init__(self, *options):
+        command = [SOCKFAIR, "watch", "-P", str(PORT), "-d", "600", "--json", *options]
+        if backend:
+            command += ["--backend", backend]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        said = ""
+        while "watching" not in said:
+            line = self.child.stderr.readline()
+            if not line:
+                raise AssertionError("sockfair watch ended: " + said)
+            said += line
+
+    def end(self):
+        self.child.send_signal(signal.SIGINT)
+        out, err = self.child.communicate(timeout=60)
+        if self.child.returncode:
+            raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
+        document = json.loads(out)
+        self.lost = document["lost"]
+        endpoints = [e for e in document["endpoints"] if e["port"] == PORT]
+        equal("endpoints", len(endpoints), 1)
+        self.endpoint = endpoints[0]
+        self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
+        equal("lost", self.lost["total"], 0)
+        return self
+
+
+def check_waits(what, wait, bounds):
+    """bounds: the least and the most that each connection can have waited, in seconds."""
+    low, high = (sorted(b[i] for b in bounds) for i in (0, 1))
+    n = len(bounds)
+    equal(f"{what}: count", wait["count"], n)
+    between(f"{what}: mean", sum(low) / n - UNIT, wait["mean"] / 1e9, sum(high) / n + UNIT)
+    between(f"{what}: longest", low[-1] - UNIT, wait["max"] / 1e9, high[-1] + UNIT)
+    for q in (50, 90, 99):
+        rank = max(-(-q * n // 100), 1) - 1
+        between(f"{what}: p{q}", low[rank] * (1 - ERROR) - UNIT, wait[f"p{q}"] / 1e9, high[rank] * (1 + ERROR) + UNIT)
+
+
+def take(listener, made, bounds):
+    """Accepts one connection that was made within `made`; adds what it can have waited."""
+    before = now()
+    connection = listener.accept()[0]
+    after = now()
+    # The last ACK of the handshake may be on its way when connect() returns: a connection that was taken at once has waited for nothing.
+    bounds.append((max(before - made[1] - SLACK, 0), after - made[0]))
+    return connection
+
+
+# Between connect()'s return and the entry into the queue lies the handling of an ACK by the same machine; its softirq may be put off.
+SLACK = 0.01
+
+
+def waits_of(delays, opener=connect, options=(), greeting=b""):
+    s = listen(options=options)
+    watch = Watch()
+    bounds = []
+    for delay in delays:
+        start = now()
+        client = opener()
+        if greeting:
+            client.sendall(greeting)
+        made = (start, now())
+        time.sleep(delay)
+        take(s, made, bounds).close()
+        client.close()
+    watch.end()
+    check_waits("socket", watch.sockets[0]["wait_ns"], bounds)
+    check_waits("worker", watch.workers[0]["wait_ns"], bounds)
+    equal("queued before", watch.sockets[0]["queued_before"], 0)
+    equal("accepted", watch.sockets[0]["accepted"], len(bounds))
+    return watch
+
+
+DELAYS = [0.03, 0.05, 0.09, 0.03, 0.2, 0.03, 0.05, 0.03, 0.03, 0.12]
+
+
+def a_sleeping_worker():
+    """a worker that sleeps a known time shows it in the wait of its socket"""
+    waits_of(DELAYS)
+
+
+def two_sockets():
+    """of two sockets of a group, each shows its own worker's sleep"""
+    sockets = [listen(reuseport=True), listen(reuseport=True)]
+    watch = Watch()
+    bounds = [[], []]
+    for _ in range(24):
+        start = now()
+        client = connect()
+        made = (start, now())
+        time.sleep(0.01)
+        for s, b, delay in zip(sockets, bounds, (0.0, 0.06)):
+            s.settimeout(0)
+            time.sleep(delay)
+            try:
+                take(s, made, b).close()
+                break
+            except BlockingIOError:
+                pass
+        client.close()
+    watch.end()
+    equal("connections", sum(map(len, bounds)), 24)
+    for socket_row in watch.sockets:
+        mine = [b for s, b in zip(sockets, bounds) if os.fstat(s.fileno()).st_ino == socket_row["inode"]][0]
+        check_waits(f"socket {socket_row['inode']}", socket_row["wait_ns"], mine)
+
+
+def syn_cookies():
+    """connections made by SYN cookies wait as others do"""
+    sysctl("net.ipv4.tcp_syncookies", 2)
+    waits_of(DELAYS[:6])
+
+
+def deferred_accept():
+    """TCP_DEFER_ACCEPT: the wait begins with the first bytes, not with the handshake"""
+    s = listen(options=[(TCP_DEFER_ACCEPT, 30)])
+    watch = Watch()
+    bounds = []
+    for _ in range(4):
+        client = connect()
+        time.sleep(0.1)
+        start = now()
+        client.sendall(b"x")
+        made = (start, now())
+        time.sleep(0.03)
+        take(s, made, bounds).close()
+        client.close()
+    watch.end()
+    check_waits("socket", watch.sockets[0]["wait_ns"], bounds)
+
+
+def fast_open():
+    """TCP Fast Open: the wait begins when the SYN with data has made the connection"""
+    sysctl("net.ipv4.tcp_fastopen", 0x3 | 0x200)  # without cookies: every SYN with data is taken
+
+    def opener():
+        c = socket.socket()
+        c.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", PORT))
+        return c
+
+    with open("/proc/net/netstat") as f:
+        before = fast_opens(f.read())
+    waits_of(DELAYS[:6], opener=opener, options=[(TCP_FASTOPEN, 16)])
+    with open("/proc/net/netstat") as f:
+        equal("connections by Fast Open", fast_opens(f.read()) - before, 6)
+
+
+def fast_opens(netstat):
+    names, numbers = [line.split() for line in netstat.splitlines() if line.startswith("TcpExt:")]
+    return int(numbers[names.index("TCPFastOpenPassive")])
+
+
+def queued_before():
+    """what was queued before we attached is counted apart, not guessed"""
+    s = listen()
+    early = [connect() for _ in range(3)]
+    time.sleep(0.05)
+    watch = Watch()
+    bounds = []
+    start = now()
+    late = connect()
+    made = (start, now())
+    time.sleep(0.04)
+    taken = [s.accept()[0] for _ in early]
+    taken.append(take(s, made, bounds))
+    watch.end()
+    equal("accepted", watch.sockets[0]["accepted"], 4)
+    equal("queued before", watch.sockets[0]["queued_before"], 3)
+    check_waits("socket", watch.sockets[0]["wait_ns"], bounds)
+    late.close()
+
+
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def reset_in_queue():
+    """connections that the client resets while they are in the queue are counted"""
+    s = listen()
+    watch = Watch()
+    clients = [connect() for _ in range(5)]
+    for client in clients[:2]:
+        reset(client)
+    time.sleep(0.02)
+    taken = [s.accept()[0] for _ in clients]
+    for connection in taken:
+        connection.close()
+    watch.end()
+    equal("reset in the queue", watch.sockets[0]["reset_queued"], 2)
+    equal("of the worker", watch.workers[0]["reset_queued"], 2)
+    equal("waits", watch.sockets[0]["wait_ns"]["count"], 5)
+
+
+def closed_with_a_queue():
+    """a listener that is closed with connections in its queue: they are counted as dropped"""
+    s = listen()
+    watch = Watch()
+    clients = [connect() for _ in range(4)]
+    s.accept()[0].close()
+    s.close()
+    time.sleep(0.02)
+    watch.end()
+    equal("dropped", watch.sockets[0]["dropped_closing"], 3)
+    equal("migrated", watch.sockets[0]["migrated"], 0)
+    equal("accepted", watch.sockets[0]["accepted"], 1)
+    del clients
+
+
+def migrated():
+    """net.ipv4.tcp_migrate_req: what moves to another socket of the group is no drop, and keeps its wait"""
+    if not os.path.exists("/proc/sys/net/ipv4/tcp_migrate_req"):
+        return "this kernel can't migrate (5.14)"
+    sysctl("net.ipv4.tcp_migrate_req", 1)
+    first, second = listen(reuseport=True), listen(reuseport=True)
+    watch = Watch()
+    first_inode = os.fstat(first.fileno()).st_ino
+    clients, start = [], now()
+    while len(clients) < 12:
+        clients.append(connect())
+    made = (start, now())
+    time.sleep(0.05)
+    first.close()
+    time.sleep(0.05)
+    second.settimeout(5)
+    bounds = []
+    for _ in clients:
+        take(second, made, bounds).close()
+    watch.end()
+    gone = [row for row in watch.sockets if row["inode"] == first_inode][0]
+    stays = [row for row in watch.sockets if row["inode"] != first_inode][0]
+    equal("arrived", gone["arrived"] + stays["arrived"], 12)
+    equal("migrated", gone["migrated"], gone["arrived"])
+    equal("dropped", gone["dropped_closing"], 0)
+    equal("accepted", stays["accepted"], 12)
+    check_waits("the one that stays", stays["wait_ns"], bounds)
+    return None
+
+
+def who_serves():
+    """the thread that reads first serves; hand-over, open connections and lifetimes"""
+    s = listen()
+    watch = Watch()
+    clients = [connect() for _ in range(6)]
+    taken = [s.accept()[0] for _ in clients]
+    accepted = now()
+    time.sleep(0.05)
+    for client in clients:
+        client.sendall(b"x")
+
+    def serve():
+        ctypes.CDLL(None).prctl(15, b"server", 0, 0, 0)
+        for connection in taken[:4]:
+            connection.recv(10)
+        done.set()
+        idle.wait()
+
+    done, idle = threading.Event(), threading.Event()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    done.wait()
+    served = now()
+    taken[4].recv(10)  # by the thread that accepted it; nobody reads from the last
+    for connection in taken[:2]:
+        connection.close()
+    reset(clients[2])
+    time.sleep(0.02)
+    watch.end()
+    idle.set()
+    acceptor = [w for w in watch.workers if w["accepted"]][0]
+    server = [w for w in watch.workers if w["comm"] == "server"][0]
+    equal("accepted by the server", server["accepted"], 0)
+    equal("served by the acceptor", acceptor["served"], 1)
+    equal("served by the other", server["served"], 4)
+    equal("handed to the other", server["handed"]["count"], 4)
+    between("hand-over", 0.05, server["handed"]["mean_ns"] / 1e9, served - accepted + 1)
+    equal("handed to the acceptor", acceptor["handed"]["count"], 0)
+    equal("open at the other", server["open"], 1)
+    equal("finished by the other", server["finished"], 3)
+    equal("open at the acceptor", acceptor["open"], 2)
+    between("lifetime", 0.05, server["lifetime_mean_ns"] / 1e9, now() - accepted + 1)
+
+
+def left_out():
+    """--no-wait and --no-serve leave both out"""
+    s = listen()
+    watch = Watch("--no-wait", "--no-serve")
+    client = connect()
+    taken = s.accept()[0]
+    client.sendall(b"x")
+    taken.recv(10)
+    watch.end()
+    equal("accepted", watch.sockets[0]["accepted"], 1)
+    equal("wait", watch.sockets[0]["wait_ns"], None)
+    equal("wait of the worker", watch.workers[0]["wait_ns"], None)
+    equal("open", watch.workers[0]["open"], None)
+
+
+CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, migrated,
+         who_serves, left_out]
+
+
+def run(case):
+    """In a child of its own, with a network namespace of its own. Returns None, or why the case was skipped."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x40000000):  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return case()
+
+
+def main():
+    global backend
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backend")
+    parser.add_argument("--label", default="")
+    parser.add_argument("cases", nargs="*")
+    arguments = parser.parse_args()
+    backend = arguments.backend
+    failed = 0
+    for case in CASES:
+        if arguments.cases and case.__name__ not in arguments.cases:
+            continue
+        name = f"{arguments.label}{case.__doc__}"
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            failed += os.waitpid(pid, 0)[1] != 0
+            continue
+        try:
+            skipped = run(case)
+            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
+            os._exit(0)
+        except Exception as error:  # of any kind: the next case has its own process
+            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+    sys.exit(failed != 0)
+
+
+main()
