@@ -399,13 +399,13 @@ static void slow_worker_of_two(void **state)
 
 	(void)state;
 	e->socket_count = e->worker_count = 2;
-	e->sockets[1].wait.sum_ns = 1000 * 2000000ull;
+	e->sockets[1].wait.sum_ns = 1000 * 1250000ull;
 	e->sockets[1].wait.histogram = 0;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
 	assert_string_equal(e->findings[0].code, "slow-worker");
-	e->sockets[1].wait.sum_ns--; /* not four times as long */
+	e->sockets[1].wait.sum_ns--; /* not two and a half times as long */
 	fill(&f);
 	assert_string_equal(e->findings[0].code, "even");
 	done(&f);
@@ -417,10 +417,10 @@ static void no_worker_is_slow(void **state)
 	struct endpoint *e = add_group(&f);
 
 	(void)state;
-	add_waits(e, &e->sockets[2], 200, 100000); /* one in six waited for a pause of the worker: 17 ms in the mean */
+	add_waits(e, &e->sockets[2], 100, 100000); /* one in eleven waited for a pause of the worker: 9.5 ms in the mean */
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
-	add_waits(e, &e->sockets[2], 200, 100000); /* more than a quarter did */
+	add_waits(e, &e->sockets[2], 100, 100000); /* more than a tenth did */
 	fill(&f);
 	assert_true(has(e, "slow-worker"));
 	e->socket_fairness.verdict = VERDICT_UNEVEN; /* it gets more than its share: of course it waits longer */
@@ -434,7 +434,7 @@ static void no_worker_is_slow(void **state)
 	done(&f);
 }
 
-/* Eight times as long, but 0.35 ms; and long, but few. */
+/* Four times as long, but 0.15 ms; and long, but few. */
 static void short_or_few_waits_tell_nothing(void **state)
 {
 	struct fixture f = {};
@@ -443,7 +443,7 @@ static void short_or_few_waits_tell_nothing(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		e->sockets[i].wait.histogram = 0;
-		e->sockets[i].wait.sum_ns = 1000 * (i == 2 ? 400000ull : 50000ull);
+		e->sockets[i].wait.sum_ns = 1000 * (i == 2 ? 200000ull : 50000ull);
 	}
 	fill(&f);
 	assert_false(has(e, "slow-worker"));

@@ -17,14 +17,14 @@
 #define FEW_FLOWS_DATAGRAMS 1000
 
 /*
- * A worker is slow when its connections wait four times as long as those of the others, and a millisecond longer: below that a thread that had to
- * wait for its CPU makes the difference. One pause of it hits a few connections, so there must be a hundred, and where that is
- * known each of the longest-waiting quarter must have waited so long.
+ * A worker is slow when its connections wait 2.5 times as long as those of the others, and 0.2 ms longer: a thread that had to wait for its CPU
+ * makes less of a difference. One pause of it hits a few connections: so there must be a hundred, and the longest-waiting tenth, where that
+ * is known, must have waited 2.5 times as long as the others' too.
  */
-#define SLOW_TIMES 4
-#define SLOW_MORE_NS 1e6
+#define SLOW_TIMES 2.5
+#define SLOW_MORE_NS 0.2e6
 #define SLOW_LEAST 100
-#define SLOW_QUANTILE 0.75
+#define SLOW_QUANTILE 0.9
 
 /* How the threads of a socket wait says who wakes. Returns whether it says so. */
 static bool say_wake_order(char *how, size_t size, const struct takers *t)
@@ -81,10 +81,18 @@ static bool thundering_herd(struct finding *f, const struct facts *facts, const 
 	return true;
 }
 
-/* The mean wait at a socket of which enough is known, else NaN. */
-static double mean_of(const struct socket_row *s)
+/* What is measured of a socket's waits; NaN where too little is known. */
+typedef double measure(const struct socket_row *s, const struct wait_histogram *histograms);
+
+static double mean_of(const struct socket_row *s, const struct wait_histogram *histograms)
 {
+	(void)histograms;
 	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_mean_ns(&s->wait) : NAN;
+}
+
+static double longest_of(const struct socket_row *s, const struct wait_histogram *histograms)
+{
+	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_quantile_ns(&s->wait, histograms, SLOW_QUANTILE) : NAN;
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -94,63 +102,67 @@ static int compare_doubles(const void *a, const void *b)
 	return COMPARE(*x, *y);
 }
 
+/* The median of a measure over the group's sockets but one; NaN where it is known of none. values: room for one a socket. */
+static double median_of_others(const struct group *group, const struct socket_row *one, measure *of, const struct wait_histogram *histograms,
+			       double *values)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < group->sockets; i++) {
+		const double value = group->rows[i] == one ? NAN : of(group->rows[i], histograms);
+
+		if (!isnan(value))
+			values[count++] = value;
+	}
+	qsort(values, count, sizeof(*values), compare_doubles);
+	return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;
+}
+
 /* The socket of a group whose connections wait longest, and the median of the means of the others. */
 struct slowest {
 	const struct socket_row *socket;
 	double mean_ns, others_ns;
 };
 
-/* means: room for one a socket of the group. Returns false where fewer than two are known. */
-static bool find_slowest(struct slowest *slowest, const struct group *group, double *means)
+/* Returns whether it is slow. */
+static bool find_slowest(struct slowest *slowest, const struct group *group, const struct wait_histogram *histograms, double *values)
 {
-	size_t count = 0;
+	double tenth, tenth_of_others;
 
 	*slowest = (struct slowest){};
 	for (size_t i = 0; i < group->sockets; i++) {
-		const double mean = mean_of(group->rows[i]);
+		const double mean = mean_of(group->rows[i], histograms);
 
-		if (isnan(mean))
-			continue;
-		means[count++] = mean;
-		if (mean > slowest->mean_ns || !slowest->socket) {
-			slowest->socket = group->rows[i];
-			slowest->mean_ns = mean;
-		}
+		if (!isnan(mean) && (!slowest->socket || mean > slowest->mean_ns))
+			*slowest = (struct slowest){ .socket = group->rows[i], .mean_ns = mean };
 	}
-	if (count < 2)
+	if (!slowest->socket)
 		return false;
-	qsort(means, count, sizeof(*means), compare_doubles);
-	count--; /* the last is the slowest itself */
-	slowest->others_ns = (means[(count - 1) / 2] + means[count / 2]) / 2;
-	return true;
-}
-
-static bool is_slow(const struct slowest *slowest, const struct wait_histogram *histograms)
-{
-	const double times = SLOW_TIMES * slowest->others_ns, more = slowest->others_ns + SLOW_MORE_NS;
-	const double bound = times > more ? times : more;
-	const double longest_quarter = wait_quantile_ns(&slowest->socket->wait, histograms, SLOW_QUANTILE);
-
-	return slowest->mean_ns >= bound && !(longest_quarter < bound); /* NaN: not known */
+	slowest->others_ns = median_of_others(group, slowest->socket, mean_of, histograms, values);
+	if (isnan(slowest->others_ns) || slowest->mean_ns < SLOW_TIMES * slowest->others_ns || slowest->mean_ns < slowest->others_ns + SLOW_MORE_NS)
+		return false;
+	tenth = longest_of(slowest->socket, histograms);
+	tenth_of_others = median_of_others(group, slowest->socket, longest_of, histograms, values);
+	return isnan(tenth) || isnan(tenth_of_others) || tenth >= SLOW_TIMES * tenth_of_others;
 }
 
 /* Of all groups the socket that is slow by the most. */
 static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
-	double *means = calloc(e->socket_count + 1, sizeof(*means));
+	double *values = calloc(e->socket_count + 1, sizeof(*values));
 
 	*worst = (struct slowest){};
-	for (size_t i = 0; i < facts->group_count && means; i++) {
+	for (size_t i = 0; i < facts->group_count && values; i++) {
 		struct slowest slowest;
 
-		if (!find_slowest(&slowest, &facts->groups[i], means) || !is_slow(&slowest, e->histograms) ||
+		if (!find_slowest(&slowest, &facts->groups[i], e->histograms, values) ||
 		    (worst->socket && slowest.mean_ns - slowest.others_ns <= worst->mean_ns - worst->others_ns))
 			continue;
 		*worst = slowest;
 		*sockets = facts->groups[i].sockets;
 	}
-	free(means);
+	free(values);
 	return worst->socket;
 }
 

@@ -704,11 +704,11 @@ static void port(const struct view *v, const struct endpoint *e)
 		text_finding(v->out, &e->findings[i], 2, v->style);
 }
 
-/* A port to which nothing came may have a reason for that. That workers share a socket is none. */
+/* A port to which nothing came may have a reason for that. */
 static bool has_trouble(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->finding_count; i++)
-		if (e->findings[i].level == FINDING_PROBLEM && strcmp(e->findings[i].code, "shared-socket"))
+		if (e->findings[i].level == FINDING_PROBLEM)
 			return true;
 	return false;
 }
