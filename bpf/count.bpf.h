@@ -20,6 +20,7 @@ __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_REASONS];
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
+__u32 count_migrates; /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
 struct thread_state {
@@ -903,7 +904,8 @@ static __always_inline struct sock *listener_in_syscall(struct sock *child)
  * The accepted connection gets its struct socket, in the accepting thread and with bottom halves off. This, not the return of
  * inet_csk_accept(), is where an accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook
  * (fexit and kretprobe rewrite the call at its entry). The listener is known from the connection's arrival. If that was before
- * we attached, or its place was taken, from accept_entered(), or from the thread's system call.
+ * we attached, or its place was taken, or once connections have moved between listeners (nothing tells of that from 6.1 on), from
+ * accept_entered(), or from the thread's system call.
  */
 static __always_inline void accept_grafted(struct sock *child)
 {
@@ -925,7 +927,7 @@ static __always_inline void accept_grafted(struct sock *child)
 	}
 	slot = child_slot(queued);
 	tcp = TYPED(queued, struct sock);
-	if (slot && slot->child == (__u64)queued && slot->cookie) {
+	if (slot && slot->child == (__u64)queued && slot->cookie && !count_migrates) {
 		worker_accepted(NULL, slot->cookie, tcp);
 		return;
 	}
@@ -945,6 +947,8 @@ static __always_inline void accept_grafted(struct sock *child)
 	listener = listener_in_syscall(view);
 	if (listener)
 		worker_accepted(listener, socket_cookie(listener, NULL), tcp);
+	else if (slot && slot->child == (__u64)queued && slot->cookie)
+		worker_accepted(NULL, slot->cookie, tcp);
 	else
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
@@ -1074,11 +1078,14 @@ static __always_inline void listener_closed(struct sock *sk)
 	if (!row)
 		return;
 	row->left = left;
-	state = migrates(view) ? thread_state(true) : NULL;
+	if (!migrates(view)) {
+		row->left_reset = left;
+		return;
+	}
+	count_migrates = 1;
+	state = thread_state(true);
 	if (state)
 		state->closing = cookie;
-	else
-		row->left_reset = left;
 }
 
 /* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */

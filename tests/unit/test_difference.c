@@ -93,6 +93,63 @@ static void counts_are_growth(void **state)
 	snapshot_free(&d);
 }
 
+static void waits_and_queues_are_growth_too(void **state)
+{
+	struct wait_histogram earlier[2] = {}, later[2] = {};
+	struct moment before = {
+		.sockets = { { .cookie = 1, .accepted = 9, .full_ns = 5, .queued_before = 2, .reset_queued = 3, .queue_highest = 7, .highest_known = true,
+			       .wait = { .count = 9, .sum_ns = 90000, .max_ns = 90000, .histogram = 1 } } },
+		.workers = { { .tid = 7, .cookie = 1, .accepted = 9, .served = 4, .finished = 3, .finished_ns = 30, .open = 6,
+			       .handed = { .count = 4, .sum_ns = 8, .max_ns = 5 },
+			       .wait = { .count = 9, .sum_ns = 90000, .max_ns = 90000, .histogram = 2 } } },
+	}, now = before;
+	struct snapshot d;
+	struct endpoint *e;
+
+	(void)state;
+	earlier[0].slots[2] = earlier[1].slots[2] = 9;
+	later[0].slots[2] = later[1].slots[2] = 10;
+	later[0].slots[4] = later[1].slots[4] = 1;
+	moment_init(&before, 1, 1, 1);
+	before.endpoint.histograms = earlier;
+	before.endpoint.histogram_count = 2;
+	now.sockets[0].full_ns = 8;
+	now.sockets[0].queued_before = 3;
+	now.sockets[0].stalled_ns = 4;
+	now.sockets[0].wait.count = now.workers[0].wait.count = 11;
+	now.sockets[0].wait.sum_ns = now.workers[0].wait.sum_ns = 97000;
+	now.workers[0].served = 6;
+	now.workers[0].finished = 5;
+	now.workers[0].finished_ns = 70;
+	now.workers[0].open = 2;
+	now.workers[0].handed.count = 5;
+	moment_init(&now, 2, 1, 1);
+	now.endpoint.histograms = later;
+	now.endpoint.histogram_count = 2;
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->sockets[0].full_ns, 3);
+	assert_int_equal(e->sockets[0].queued_before, 1);
+	assert_int_equal(e->sockets[0].reset_queued, 0);
+	assert_int_equal(e->sockets[0].stalled_ns, 4); /* as it is now */
+	assert_false(e->sockets[0].highest_known); /* it was no longer in this interval than before, but how long is not known */
+	assert_int_equal(e->sockets[0].wait.count, 2);
+	assert_int_equal(e->sockets[0].wait.sum_ns, 7000);
+	assert_true(wait_quantile_ns(&e->sockets[0].wait, e->histograms, 1) == 4000);
+	assert_true(wait_quantile_ns(&e->workers[0].wait, e->histograms, 0.5) == 2000);
+	assert_int_equal(e->workers[0].served, 2);
+	assert_int_equal(e->workers[0].finished, 2);
+	assert_int_equal(e->workers[0].finished_ns, 40);
+	assert_int_equal(e->workers[0].open, 2); /* now */
+	assert_int_equal(e->workers[0].handed.count, 1);
+	snapshot_free(&d);
+	now.sockets[0].queue_highest = 8;
+	d = difference(&now, &before);
+	assert_true(d.endpoints[0].sockets[0].highest_known);
+	assert_int_equal(later[0].slots[2], 10); /* the snapshot's own are untouched */
+	snapshot_free(&d);
+}
+
 static void rows_appear_end_and_are_gone(void **state)
 {
 	struct moment before = {
@@ -253,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_window_is_the_time_between),
 		cmocka_unit_test(counts_are_growth),
+		cmocka_unit_test(waits_and_queues_are_growth_too),
 		cmocka_unit_test(rows_appear_end_and_are_gone),
 		cmocka_unit_test(a_port_that_was_gone_is_left_out),
 		cmocka_unit_test(a_thread_id_used_again_is_another_thread),

@@ -690,9 +690,205 @@ static void the_first_to_end_does_not_take_anothers_place(void **state)
 	}
 }
 
+/* ---- waits, serving, open connections ---- */
+
+/* n connections that waited as long, in a histogram of the kernel. */
+static struct ledger_work waited(uint32_t *slots, unsigned n, uint64_t us)
+{
+	if (slots)
+		slots[wait_slot(us)] += n;
+	return (struct ledger_work){ .wait = { .count = n, .sum_ns = n * us * 1000, .max_ns = us * 1000 } };
+}
+
+static void a_sockets_waits_are_those_of_its_workers(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	uint32_t one[WAIT_SLOTS] = {}, other[WAIT_SLOTS] = {};
+	struct ledger_work work = waited(one, 90, 10);
+	const struct socket_row *socket;
+	const struct worker_row *row;
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, false);
+	listener(l, 17, 80);
+	work.queued_before = 3;
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &work, one, false), 0);
+	work = waited(other, 10, 1000);
+	work.reset_queued = 2;
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 701, 5), &work, other, false), 0);
+	worker(l, 17, 702, 5); /* has accepted nothing: it takes no histogram away */
+	s = all_of(l);
+	socket = socket_of(&s, 17);
+	assert_true(socket->wait_known);
+	assert_int_equal(socket->wait.count, 100);
+	assert_int_equal(socket->wait.sum_ns, 10900000);
+	assert_int_equal(socket->wait.max_ns, 1000000);
+	assert_int_equal(socket->queued_before, 3);
+	assert_int_equal(socket->reset_queued, 2);
+	assert_true(wait_quantile_ns(&socket->wait, s.endpoints[0].histograms, 0.9) == 10000);
+	assert_true(wait_quantile_ns(&socket->wait, s.endpoints[0].histograms, 0.91) > 940000);
+	row = worker_of(&s, 17, 700, 5);
+	assert_true(wait_quantile_ns(&row->wait, s.endpoints[0].histograms, 1) == 10000);
+	row = worker_of(&s, 17, 701, 5);
+	assert_int_equal(row->wait.count, 10);
+	assert_true(wait_quantile_ns(&row->wait, s.endpoints[0].histograms, 0) > 940000);
+	assert_false(row->open_known);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* One thread found the pool of histograms empty: of the socket the mean is known, the percentiles are not. */
+static void without_all_histograms_there_are_no_percentiles(void **state)
+{
+	for (int first = 0; first < 2; first++) {
+		struct ledger *l = ledger_new(8, CPUS);
+		uint32_t slots[WAIT_SLOTS] = {};
+		struct ledger_work with = waited(slots, 5, 10), without = waited(NULL, 5, 30);
+		const struct socket_row *socket;
+		struct snapshot s;
+
+		(void)state;
+		ledger_measures(l, true, true);
+		listener(l, 17, 80);
+		assert_int_equal(ledger_count_work(l, worker(l, 17, 700 + first, 5), &with, slots, false), 0);
+		assert_int_equal(ledger_count_work(l, worker(l, 17, 701 - first, 5), &without, NULL, false), 0);
+		s = all_of(l);
+		socket = socket_of(&s, 17);
+		assert_int_equal(socket->wait.count, 10);
+		assert_int_equal(socket->wait.sum_ns, 200000);
+		assert_int_equal(socket->wait.histogram, 0);
+		assert_int_not_equal(worker_of(&s, 17, 700 + first, 5)->wait.histogram, 0);
+		assert_int_equal(worker_of(&s, 17, 701 - first, 5)->wait.histogram, 0);
+		snapshot_free(&s);
+		ledger_free(l);
+	}
+}
+
+static void histograms_go_on_over_rows_given_back_and_wraps(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_worker *w;
+	uint32_t slots[WAIT_SLOTS] = { [7] = UINT32_MAX - 1 };
+	struct ledger_work work = { .wait = { .count = UINT32_MAX - 1, .max_ns = 7000 } };
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, false);
+	listener(l, 17, 80);
+	w = worker(l, 17, 700, 5);
+	assert_int_equal(ledger_count_work(l, w, &work, slots, false), 0);
+	slots[7] = 2; /* four more */
+	work.wait.count = UINT32_MAX + 3ull;
+	assert_int_equal(ledger_count_work(l, w, &work, slots, true), 0);
+	memset(slots, 0, sizeof(slots)); /* another row, another histogram */
+	slots[7] = 5;
+	work.wait.count = 5;
+	assert_int_equal(ledger_count_work(l, w, &work, slots, false), 0);
+	s = all_of(l);
+	assert_int_equal(socket_of(&s, 17)->wait.count, UINT32_MAX + 8ull);
+	assert_int_equal(s.endpoints[0].histograms[socket_of(&s, 17)->wait.histogram - 1].slots[7], UINT32_MAX + 8ull);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void who_is_handed_connections_serves(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	const struct ledger_work accepts = { .served = 1, .opened = 10, .moved = 8, .finished = 1, .finished_ns = 500 };
+	const struct ledger_work is_handed = { .served = 8, .opened = 8, .finished = 5, .handed = { .count = 8, .sum_ns = 80, .max_ns = 30 } };
+	const struct worker_row *row;
+	struct ledger_worker *w;
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, false, true);
+	listener(l, 17, 80);
+	w = worker(l, 17, 700, 5);
+	w->row.can_accept = true;
+	ledger_count_worker(w, 10, false);
+	assert_int_equal(ledger_count_work(l, w, &accepts, NULL, false), 0);
+	w = worker(l, 17, 702, 5);
+	w->row.can_accept = true; /* accepts now and then, but serves nobody */
+	s = all_of(l);
+	assert_true(worker_of(&s, 17, 702, 5)->serves); /* as far as is known, who accepts serves */
+	snapshot_free(&s);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 701, 5), &is_handed, NULL, false), 0);
+	s = all_of(l);
+	assert_true(s.endpoints[0].served_known && s.endpoints[0].open_known);
+	row = worker_of(&s, 17, 700, 5);
+	assert_int_equal(row->open, 1);
+	assert_int_equal(row->finished, 1);
+	assert_int_equal(row->finished_ns, 500);
+	assert_true(row->serves);
+	assert_false(row->wait_known);
+	row = worker_of(&s, 17, 701, 5);
+	assert_int_equal(row->served, 8);
+	assert_int_equal(row->handed.max_ns, 30);
+	assert_int_equal(row->open, 3);
+	assert_true(row->serves);
+	assert_false(row->can_accept);
+	assert_false(worker_of(&s, 17, 702, 5)->serves);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void what_a_row_given_back_had_open_is_not_known(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	const struct ledger_work work = { .served = 4, .opened = 4, .finished = 1, .finished_ns = 9 };
+	struct ledger_worker *w;
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 17, 80);
+	w = worker(l, 17, 700, 5);
+	assert_int_equal(ledger_count_work(l, w, &work, NULL, true), 0);
+	s = all_of(l);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->open, 0);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->finished, 1);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->served, 4);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* What io_uring's kernel threads did for their owner is the owner's. */
+static void work_of_start_0_joins_the_threads_own(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	uint32_t slots[WAIT_SLOTS] = {}, owners[WAIT_SLOTS] = {};
+	struct ledger_work work = waited(slots, 5, 10), own = waited(owners, 3, 20);
+	const struct worker_row *row;
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 17, 80);
+	own.served = 3;
+	work.served = 5;
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 0), &work, slots, false), 0);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &own, owners, false), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].worker_count, 1);
+	row = &s.endpoints[0].workers[0];
+	assert_int_equal(row->wait.count, 8);
+	assert_int_equal(row->served, 8);
+	assert_true(wait_quantile_ns(&row->wait, s.endpoints[0].histograms, 0.5) == 10000);
+	assert_true(wait_quantile_ns(&row->wait, s.endpoints[0].histograms, 1) > 10000);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sockets_waits_are_those_of_its_workers),
+		cmocka_unit_test(without_all_histograms_there_are_no_percentiles),
+		cmocka_unit_test(histograms_go_on_over_rows_given_back_and_wraps),
+		cmocka_unit_test(who_is_handed_connections_serves),
+		cmocka_unit_test(what_a_row_given_back_had_open_is_not_known),
+		cmocka_unit_test(work_of_start_0_joins_the_threads_own),
 		cmocka_unit_test(a_row_is_made_once),
 		cmocka_unit_test(a_thread_id_used_again_is_another_row),
 		cmocka_unit_test(endpoints_differ),

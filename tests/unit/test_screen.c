@@ -83,7 +83,7 @@ static int setup(void **state)
 	f->holders[0] = (struct holder_row){ .cookie = 42, .pid = 700, .process = "nginx" };
 	strcpy(f->findings[0].text, "socket 44 (inode 344) gets connections, but no thread waits on it: look at what thread 703 does, or take "
 				    "the socket out of the group");
-	f->lost[0] = (struct lost_row){ "listener_unknown", "accepts whose listening socket could not be told", 7 };
+	f->lost[0] = (struct lost_row){ "listener_unknown", "accepts whose listening socket could not be told", 7, false };
 	f->endpoints[0] = (struct endpoint){ .protocol = PROTOCOL_TCP, .family = AF_INET, .port = 8080, .netns = 4026531840u,
 					     .sockets = f->web_sockets, .socket_count = 4, .workers = f->web_workers, .worker_count = 5,
 					     .holders = f->holders, .holder_count = 1, .findings = f->findings, .finding_count = 1 };

@@ -99,12 +99,13 @@ static void free_takes_everything(void **state)
 
 static void lost_is_the_sum(void **state)
 {
-	struct lost_row lost[] = { { "a", "", 3 }, { "b", "", 0 }, { "c", "", 4 } };
+	struct lost_row lost[] = { { "a", "", 3, false }, { "b", "", 0, false }, { "c", "", 4, true } };
 	const struct snapshot none = {}, some = { .lost = lost, .lost_count = 3 };
 
 	(void)state;
 	assert_int_equal(snapshot_lost(&none), 0);
 	assert_int_equal(snapshot_lost(&some), 7);
+	assert_int_equal(snapshot_lost_counts(&some), 3);
 }
 
 static void find_needs_all_to_be_the_same(void **state)

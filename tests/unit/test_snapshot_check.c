@@ -238,6 +238,42 @@ static void workers_disagree(void **state)
 	assert_disagrees(a, true, "thread 11 counted 40 accepts, the kernel 0");
 }
 
+/* Who read from the connections is held against who served them, where the kernel side followed them. */
+static void who_served_disagrees(void **state)
+{
+	struct accounts a = agreeing(PROTOCOL_TCP);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		a.own_workers[i].serves = true;
+		a.own_workers[i].served = a.own_workers[i].accepted;
+		a.kernel_workers[1 - i].served = a.own_workers[i].accepted;
+	}
+	a.kernel.served_known = true;
+	assert_agrees(a, true);
+	a.kernel_workers[1].served--;
+	assert_disagrees(a, true, "worker 0 counted 60 connections served, the kernel 59");
+	a.kernel.served_known = false;
+	assert_agrees(a, true);
+	a.kernel.served_known = true;
+	a.snapshot.workload.failed = 1; /* a client that gave up may have been read from */
+	assert_agrees(a, true);
+}
+
+/* Connections that could not be followed were counted all the same. */
+static void lost_beside_the_counts_is_no_disagreement(void **state)
+{
+	struct accounts a = agreeing(PROTOCOL_TCP);
+	struct lost_row lost = { "connections_full", "", 7, .beside = true };
+
+	(void)state;
+	a.snapshot.lost = &lost;
+	a.snapshot.lost_count = 1;
+	assert_agrees(a, true);
+	lost.beside = false;
+	assert_disagrees(a, true, "7 events were lost (connections_full)");
+}
+
 static void stranger_took_some(void **state)
 {
 	struct accounts a = agreeing(PROTOCOL_TCP);
@@ -305,6 +341,8 @@ int main(void)
 		cmocka_unit_test(udp_sent_is_delivered_or_dropped),
 		cmocka_unit_test(udp_delivered_and_received),
 		cmocka_unit_test(workers_disagree),
+		cmocka_unit_test(who_served_disagrees),
+		cmocka_unit_test(lost_beside_the_counts_is_no_disagreement),
 		cmocka_unit_test(stranger_took_some),
 		cmocka_unit_test(workers_are_told_by_socket_and_process),
 		cmocka_unit_test(server_of_no_accepts_took_some),

@@ -245,7 +245,7 @@ static void quiet_ports_are_folded_unless_in_trouble(void **state)
 static void omitted_and_lost_are_told(void **state)
 {
 	struct fixture f;
-	struct lost_row lost = { "listener_unknown", "accepts whose listening socket could not be told", 7 };
+	struct lost_row lost = { "listener_unknown", "accepts whose listening socket could not be told", 7, false };
 
 	(void)state;
 	fixture_init(&f);

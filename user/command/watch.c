@@ -238,7 +238,7 @@ static int window_end(struct watch *w)
 		err = judge(&total, w->o->threshold);
 	for (size_t i = 0; i < total.endpoint_count && !err; i++)
 		w->uneven |= total.endpoints[i].worker_fairness.verdict == VERDICT_UNEVEN;
-	w->lost = snapshot_lost(&total);
+	w->lost = snapshot_lost_counts(&total);
 	total.final = true;
 	if (!err)
 		err = show(w, &total, NULL);

@@ -878,16 +878,18 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (!s->lost)
 		return -ENOMEM;
 	if (missed)
-		s->lost[s->lost_count++] = (struct lost_row){ "runs_missed", "at most: the program was running on that CPU already", missed };
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = "runs_missed", .count = missed,
+							      .text = "at most: the program was running on that CPU already" };
 	if (o->lost_undecided)
-		s->lost[s->lost_count++] = (struct lost_row){ "holder_unknown", "at most: events of sockets that were gone before their process "
-							      "was known, so the filter could not tell", o->lost_undecided };
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = "holder_unknown", .count = o->lost_undecided, .text = "at most: events of sockets that "
+							      "were gone before their process was known, so the filter could not tell" };
 	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
 		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
 		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned : 0);
 
 		if (count)
-			s->lost[s->lost_count++] = (struct lost_row){ lost_texts[i].reason, lost_texts[i].text, count };
+			s->lost[s->lost_count++] = (struct lost_row){ .reason = lost_texts[i].reason, .text = lost_texts[i].text, .count = count,
+								      .beside = i == COUNT_LOST_CONNECTIONS_FULL };
 	}
 	return 0;
 }

@@ -177,6 +177,7 @@ struct lost_row {
 	const char *reason;   /* stable code, e.g. "listener_unknown" */
 	const char *text;     /* one sentence for people */
 	uint64_t count;
+	bool beside;          /* the counts of arrivals and accepts are whole all the same */
 };
 
 /* A workload's own account of itself. */
@@ -231,8 +232,9 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from);
 /* Copies a snapshot with its endpoints. Returns 0 or -ENOMEM; snapshot_free(to). */
 int snapshot_copy(struct snapshot *to, const struct snapshot *from);
 
-/* Sum of the lost rows. */
+/* Sum of the lost rows; of those that make counts of arrivals or accepts too low. */
 uint64_t snapshot_lost(const struct snapshot *s);
+uint64_t snapshot_lost_counts(const struct snapshot *s);
 
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
