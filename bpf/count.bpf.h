@@ -1132,7 +1132,7 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 		return;
 	if (config.serves)
 		connection_closed((__u64)sk);
-	if (after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err))
+	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err))
 		queued_reset(view);
 }
 
