@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/queues.h"
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
@@ -63,6 +64,7 @@ struct inventory {
 	uint64_t unlisted;   /* threads on sockets that found no row in the last fill */
 	/* the last scan */
 	struct list found;   /* struct found, by node */
+	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
 	struct list epolls;  /* uint64_t, ascending */
 	struct list edges;   /* struct edge, by node */
 	struct list holders; /* struct holder, by node, pid, fd */
@@ -253,6 +255,14 @@ void inventory_close(struct inventory *v)
 }
 
 /* ---- scanning ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
 
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
 static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
@@ -448,6 +458,7 @@ static int scan_once(struct inventory *v)
 	v->found.count = v->epolls.count = v->edges.count = v->holders.count = v->threads.count = 0;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
+	v->looked_ns = now_ns();
 	if (!err)
 		err = iterate(v, v->threads_link);
 	if (!err)
@@ -524,6 +535,16 @@ size_t inventory_count(const struct inventory *v, uint16_t port)
 	for (size_t i = 0; i < v->found.count; i++)
 		count += rows[i].wanted && (!port || rows[i].r.port == port);
 	return count;
+}
+
+bool inventory_queued(const struct inventory *v)
+{
+	const struct found *rows = v->found.rows;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && rows[i].r.length)
+			return true;
+	return false;
 }
 
 /* ---- bringing a ledger up to date ---- */
@@ -660,6 +681,7 @@ static void socket_describe(const struct inventory *v, struct ledger_socket *s, 
 	s->row.queue_known = true;
 	s->row.queue_length = r->length;
 	s->row.queue_limit = r->limit;
+	s->read_ns = v->looked_ns;
 	s->row.waiting_known = true;
 	if (r->device && !*s->row.device)
 		device_name(v, f, s->row.device, sizeof(s->row.device));
@@ -883,6 +905,7 @@ static int sockets_update(const struct inventory *v, struct ledger *l)
 		}
 		s->row.queue_known = true;
 		s->row.queue_length = found->queue_length;
+		s->read_ns = now_ns();
 		s->row.waiting = 0;
 		s->drops_now = found->drops;
 	}
@@ -1038,5 +1061,6 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 		return err;
 	sockets_update(v, l);
 	workers_end(l);
+	queues_look(l);
 	return 0;
 }

@@ -593,7 +593,7 @@ bool observer_active(struct observer *o)
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
 	o->active = sum;
-	return sum != before;
+	return sum != before || (o->inventory && inventory_queued(o->inventory));
 }
 
 size_t observer_found(const struct observer *o, uint16_t port)

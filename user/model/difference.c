@@ -143,6 +143,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
 			row.drops = growth(row.drops, was->drops);
+			row.full_ns = growth(row.full_ns, was->full_ns);
 		}
 		e->sockets[kept++] = row;
 	}
