@@ -37,6 +37,7 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define ENOMEM 12
+#define WQ_FLAG_EXCLUSIVE 1
 #define PF_IO_WORKER 0x10      /* include/linux/sched.h: io-wq workers, and SQPOLL threads, since 5.12 */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -89,6 +90,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	int skc_incoming_cpu;
 };
 
 struct inode {
@@ -127,6 +129,7 @@ struct wait_queue_head {
 };
 
 struct wait_queue_entry {
+	unsigned int flags;
 	void *private;
 	struct list_head entry;
 };
@@ -135,7 +138,11 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
-struct sock_reuseport;
+struct bpf_prog;
+
+struct sock_reuseport {
+	struct bpf_prog *prog;
+};
 
 /* sock.sk_drop_counters of UDP sockets: from 6.18 on. */
 struct numa_drop_counters {
