@@ -56,16 +56,23 @@ static __always_inline struct task_struct *ring_task(struct io_kiocb *req)
 	return NULL;
 }
 
+/* An address, with what the entry is that led to it; 0 stays 0. */
+static __always_inline __u64 found(const void *node, __u64 how)
+{
+	return node ? (__u64)node | how : 0;
+}
+
 #define CONTAINER(entry, type, member) ((type *)((void *)(entry)-bpf_core_field_offset(type, member)))
 
 /*
- * The task or the epoll that an entry of wait queue `head` stands for; 0: none that we know. accept() and reads sleep with an
+ * The task or the epoll that an entry of wait queue `head` stands for, and in the lowest bits HOLDERS_BY_*; 0: none that we know. accept() and reads sleep with an
  * entry on their own stack; poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and io_uring lie in
  * objects that name the queue they are in. A global function, with addresses as numbers: so the verifier walks it once, not for each waiter.
  */
 __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 {
 	struct wait_queue_entry *entry = (void *)entry_address;
+	__u64 exclusive = BPF_CORE_READ(entry, flags) & WQ_FLAG_EXCLUSIVE ? HOLDERS_EXCLUSIVE : 0;
 	struct wait_queue_head *head = (void *)head_address;
 	void *private = BPF_CORE_READ(entry, private);
 	struct eppoll_entry *epoll = CONTAINER(entry, struct eppoll_entry, wait);
@@ -73,18 +80,18 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 
 	/* An entry of poll() names its queue in the same place, but has a private. */
 	if (!private)
-		return BPF_CORE_READ(epoll, whead) == head ? (__u64)BPF_CORE_READ(epoll, base, ep) : 0;
+		return BPF_CORE_READ(epoll, whead) == head ? found(BPF_CORE_READ(epoll, base, ep), HOLDERS_BY_EPOLL | exclusive) : 0;
 	if (on_stack_of(private, entry))
-		return (__u64)private;
+		return found(private, HOLDERS_BY_SLEEP | exclusive);
 	task = BPF_CORE_READ((struct poll_wqueues *)private, polling_task);
 	if (task && on_stack_of(task, private))
-		return (__u64)task;
+		return found(task, HOLDERS_BY_POLL | exclusive);
 	if (bpf_core_type_exists(struct io_poll)) {
 		struct io_poll *poll = CONTAINER(entry, struct io_poll, wait);
 
 		if (BPF_CORE_READ(poll, head) == head)
 			/* The lowest bits of a request's address are flags (IO_WQE_F_DOUBLE). */
-			return (__u64)ring_task((void *)((__u64)private & ~3ull));
+			return found(ring_task((void *)((__u64)private & ~3ull)), HOLDERS_BY_URING | exclusive);
 	}
 	return 0;
 }
@@ -101,10 +108,13 @@ static long waiter_write(__u32 i, struct walk *w)
 {
 	struct holders_node_record record = { .kind = HOLDERS_WAITER };
 	struct list_head *at = w->at;
+	__u64 waiter;
 
 	if (!at || at == w->first)
 		return 1;
-	record.node = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	waiter = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	record.node = waiter & ~(__u64)HOLDERS_HOW;
+	record.how = waiter & HOLDERS_HOW;
 	if (record.node && bpf_seq_write(w->seq, &record, sizeof(record))) {
 		w->failed = 1;
 		return 1;
@@ -194,6 +204,8 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.cookie = cookie ? cookie : BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record.group = (__u64)BPF_CORE_READ(queue, sk_reuseport_cb);
+	record.steered = record.group && BPF_CORE_READ(queue, sk_reuseport_cb, prog);
+	record.incoming_cpu = BPF_CORE_READ(queue, __sk_common.skc_incoming_cpu);
 	record.inode = BPF_CORE_READ(file, f_inode, i_ino);
 	record.uid = BPF_CORE_READ(sk, sk_uid.val);
 	record.device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);

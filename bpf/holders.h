@@ -23,9 +23,18 @@ enum holders_kind {
 	HOLDERS_THREAD, /* struct holders_thread_record */
 };
 
+/* What an entry of a wait queue is: the lowest bits of an address say it, which are 0 in that of any kernel object. */
+#define HOLDERS_BY_SLEEP 0 /* of a thread in accept(), a read, or epoll_wait() */
+#define HOLDERS_BY_POLL 1 /* of a thread in poll() or select() */
+#define HOLDERS_BY_EPOLL 2
+#define HOLDERS_BY_URING 3
+#define HOLDERS_BY 3
+#define HOLDERS_EXCLUSIVE 4 /* a wake-up stops at such an entry */
+#define HOLDERS_HOW 7
+
 struct holders_node_record {
 	__u32 kind;
-	__u32 pad;
+	__u32 how; /* of a waiter: HOLDERS_BY_*, HOLDERS_EXCLUSIVE */
 	__u64 node; /* of a waiter: its task, or an epoll */
 };
 
@@ -57,7 +66,9 @@ struct holders_socket_record {
 	__u8 v6only;
 	__u8 connected; /* UDP */
 	__u8 autobound; /* UDP: the kernel picked the port: a client */
-	__u16 pad[3];
+	__u8 steered; /* its group has a program */
+	__u8 pad;
+	__s32 incoming_cpu; /* SO_INCOMING_CPU; negative: not set */
 };
 
 struct holders_thread_record {

@@ -40,6 +40,7 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define ENOMEM 12
+#define WQ_FLAG_EXCLUSIVE 1
 #define PF_IO_WORKER 0x10      /* include/linux/sched.h: io-wq workers, and SQPOLL threads, since 5.12 */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -97,6 +98,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	int skc_incoming_cpu;
 };
 
 struct inode {
@@ -135,6 +137,7 @@ struct wait_queue_head {
 };
 
 struct wait_queue_entry {
+	unsigned int flags;
 	void *private;
 	struct list_head entry;
 };

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "../kernel/inventory.h"
+#include "../kernel/settings.h"
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
@@ -51,6 +52,7 @@ static int fill(const struct selection *selection, struct snapshot *s, char *why
 	if (!err)
 		err = ledger_snapshot(ledger, s, true, &orphaned);
 	s->unlisted = err ? 0 : inventory_unlisted(inventory);
+	settings_fill(s);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);
 	if (!err)

@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/queues.h"
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
@@ -31,6 +32,12 @@ struct found {
 
 struct edge {
 	uint64_t node, waiter; /* socket or epoll; task or epoll */
+	uint32_t how; /* HOLDERS_BY_*, HOLDERS_EXCLUSIVE */
+};
+
+struct epoll {
+	uint64_t node;
+	uint64_t number; /* its name in the ledger; 0: it got none yet */
 };
 
 struct holder {
@@ -42,6 +49,8 @@ struct thread {
 	struct holders_thread_record r;
 	const char *cgroup;
 	size_t mark; /* the socket for which it was counted last, plus one */
+	bool looked; /* state, doing */
+	char state, doing[32];
 };
 
 /* What a css_set stands for: its cgroup's path, read of a process that is in it. */
@@ -61,14 +70,17 @@ struct inventory {
 	struct selection selection;
 	uint32_t scan;
 	uint64_t unlisted;   /* threads on sockets that found no row in the last fill */
+	uint64_t epolls_named;
 	/* the last scan */
 	struct list found;   /* struct found, by node */
-	struct list epolls;  /* uint64_t, ascending */
+	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
+	struct list epolls;  /* struct epoll, by node */
 	struct list edges;   /* struct edge, by node */
 	struct list holders; /* struct holder, by node, pid, fd */
 	struct list threads; /* struct thread, by task */
 	struct list by_tid;  /* const struct thread *, by tid */
 	struct list cgroups; /* struct cgroup, by set */
+	struct list epolls_before; /* of the scan before it, for their numbers */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
 
@@ -118,6 +130,13 @@ static int by_node(const void *a, const void *b)
 	const struct found *x = a, *y = b;
 
 	return COMPARE(x->r.node, y->r.node);
+}
+
+static int epolls_by_node(const void *a, const void *b)
+{
+	const struct epoll *x = a, *y = b;
+
+	return COMPARE(x->node, y->node);
 }
 
 static int by_value(const void *a, const void *b)
@@ -240,6 +259,7 @@ void inventory_close(struct inventory *v)
 		return;
 	free(v->found.rows);
 	free(v->epolls.rows);
+	free(v->epolls_before.rows);
 	free(v->edges.rows);
 	free(v->holders.rows);
 	free(v->threads.rows);
@@ -253,6 +273,14 @@ void inventory_close(struct inventory *v)
 }
 
 /* ---- scanning ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
 
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
 static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
@@ -279,10 +307,12 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 	const struct holders_node_record *r = (const void *)bytes;
 
 	if (kind == HOLDERS_EPOLL) {
+		struct epoll epoll = { .node = r->node };
+
 		*at = r->node;
-		return list_add(&v->epolls, &r->node, sizeof(r->node)) ? (int)sizeof(*r) : -ENOMEM;
+		return list_add(&v->epolls, &epoll, sizeof(epoll)) ? (int)sizeof(*r) : -ENOMEM;
 	}
-	struct edge e = { *at, r->node };
+	struct edge e = { *at, r->node, r->how };
 
 	return list_add(&v->edges, &e, sizeof(e)) ? (int)sizeof(*r) : -ENOMEM;
 }
@@ -441,13 +471,48 @@ static void select_sockets(struct inventory *v)
 	}
 }
 
+/* The epoll in a list by node; NULL if it is not there. */
+static struct epoll *epoll_find(const struct list *epolls, uint64_t node)
+{
+	const struct epoll key = { .node = node };
+	size_t i = list_first(epolls, sizeof(key), &key, epolls_by_node);
+
+	return i < epolls->count ? (struct epoll *)epolls->rows + i : NULL;
+}
+
+/* One that was there at the scan before keeps its number. (One that was closed and whose memory another got by now can't be told.) */
+static void epolls_index(struct inventory *v)
+{
+	struct epoll *rows;
+
+	list_sort(&v->epolls, sizeof(struct epoll), epolls_by_node);
+	rows = v->epolls.rows;
+	for (size_t i = 0; i < v->epolls.count; i++) {
+		const struct epoll *before = epoll_find(&v->epolls_before, rows[i].node);
+
+		rows[i].number = before ? before->number : 0;
+	}
+}
+
+/* Held by several processes an epoll is listed several times: the number is that of the first. */
+static uint64_t epoll_number(struct inventory *v, struct epoll *epoll)
+{
+	if (!epoll->number)
+		epoll->number = ++v->epolls_named;
+	return epoll->number;
+}
+
 static int scan_once(struct inventory *v)
 {
+	struct list epolls = v->epolls_before;
 	int err;
 
+	v->epolls_before = v->epolls;
+	v->epolls = epolls;
 	v->found.count = v->epolls.count = v->edges.count = v->holders.count = v->threads.count = 0;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
+	v->looked_ns = now_ns();
 	if (!err)
 		err = iterate(v, v->threads_link);
 	if (!err)
@@ -458,7 +523,7 @@ static int scan_once(struct inventory *v)
 		return err;
 	list_sort(&v->found, sizeof(struct found), by_node);
 	found_unique(v);
-	list_sort(&v->epolls, sizeof(uint64_t), by_value);
+	epolls_index(v);
 	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
 	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
 	select_sockets(v);
@@ -526,7 +591,39 @@ size_t inventory_count(const struct inventory *v, uint16_t port)
 	return count;
 }
 
+bool inventory_queued(const struct inventory *v)
+{
+	const struct found *rows = v->found.rows;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && rows[i].r.length)
+			return true;
+	return false;
+}
+
 /* ---- bringing a ledger up to date ---- */
+
+/* How the way from a socket to a thread goes: by the socket's own entry, and where that is an epoll's, by the last epoll. */
+struct way {
+	enum wait_kind kind;
+	bool exclusive;
+	uint64_t epoll;
+};
+
+static struct way way_begin(const struct edge *e)
+{
+	static const enum wait_kind kinds[] = { [HOLDERS_BY_SLEEP] = WAITS_BLOCKED, [HOLDERS_BY_POLL] = WAITS_POLL,
+						[HOLDERS_BY_EPOLL] = WAITS_EPOLL, [HOLDERS_BY_URING] = WAITS_URING };
+
+	return (struct way){ .kind = kinds[e->how & HOLDERS_BY], .exclusive = e->how & HOLDERS_EXCLUSIVE };
+}
+
+static void worker_waits(struct ledger_worker *w, struct way way)
+{
+	w->row.wait_kind = way.kind;
+	w->row.exclusive = way.exclusive;
+	w->row.epoll = way.epoll;
+}
 
 /* What is done for each thread that waits on a socket. */
 struct waiters {
@@ -549,7 +646,7 @@ static void worker_describe(struct ledger_worker *w, const struct thread *t, uin
 	snprintf(w->row.cgroup, sizeof(w->row.cgroup), "%s", t->cgroup);
 }
 
-static int waiter_add(const struct waiters *to, struct thread *t)
+static int waiter_add(const struct waiters *to, struct thread *t, struct way way)
 {
 	struct ledger_worker *const *rows, *w;
 
@@ -570,6 +667,7 @@ static int waiter_add(const struct waiters *to, struct thread *t)
 	worker_describe(w, t, to->started_ns);
 	w->row.can_accept = true;
 	w->row.waits = true;
+	worker_waits(w, way);
 	w->scan = to->v->scan;
 	return 0;
 }
@@ -578,7 +676,7 @@ static int waiter_add(const struct waiters *to, struct thread *t)
  * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one thread, then that is who comes back
  * to it. An epoll that a fork left in two processes tells nothing.
  */
-static int owner_add(const struct waiters *to, uint64_t epoll)
+static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 {
 	const struct holder key = { .node = epoll }, *rows = to->v->holders.rows;
 	size_t first = list_first(&to->v->holders, sizeof(key), &key, holders_by_node), i = first;
@@ -589,11 +687,11 @@ static int owner_add(const struct waiters *to, uint64_t epoll)
 	if (i == first || (i < to->v->holders.count && rows[i].node == epoll))
 		return 0;
 	t = thread_by_tid(to->v, rows[first].pid);
-	return t && t->r.threads == 1 ? waiter_add(to, t) : 0;
+	return t && t->r.threads == 1 ? waiter_add(to, t, way) : 0;
 }
 
-/* Those who wait on the node, through epolls too. */
-static int waiters_follow(const struct waiters *to, uint64_t node, int depth)
+/* Those who wait on the node, through epolls too. way: to the node; of no meaning for the socket itself. */
+static int waiters_follow(const struct waiters *to, uint64_t node, int depth, struct way way)
 {
 	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
 	bool any = false;
@@ -603,17 +701,20 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth)
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
 		const struct thread thread = { .r.task = rows[i].waiter };
 		size_t t = list_first(&to->v->threads, sizeof(thread), &thread, by_task);
+		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
+		struct epoll *epoll;
 
 		if (t < to->v->threads.count) {
-			err = waiter_add(to, (struct thread *)to->v->threads.rows + t);
+			err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next);
 			any = true;
-		} else if (depth && list_first(&to->v->epolls, sizeof(uint64_t), &rows[i].waiter, by_value) < to->v->epolls.count) {
-			err = waiters_follow(to, rows[i].waiter, depth - 1);
+		} else if (depth && (epoll = epoll_find(&to->v->epolls, rows[i].waiter))) {
+			next.epoll = epoll_number(to->v, epoll);
+			err = waiters_follow(to, rows[i].waiter, depth - 1, next);
 			any = true;
 		}
 	}
 	if (!any && !err && depth < EPOLL_DEPTH)
-		err = owner_add(to, node);
+		err = owner_add(to, node, way);
 	return err;
 }
 
@@ -660,6 +761,14 @@ static void socket_describe(const struct inventory *v, struct ledger_socket *s, 
 	s->row.queue_known = true;
 	s->row.queue_length = r->length;
 	s->row.queue_limit = r->limit;
+	s->read_ns = v->looked_ns;
+	s->row.steered = r->steered;
+	/*
+	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are connected. What is left there when a UDP
+	 * socket is disconnected again can't be told from a setting.
+	 */
+	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected;
+	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;
 	s->row.waiting_known = true;
 	if (r->device && !*s->row.device)
 		device_name(v, f, s->row.device, sizeof(s->row.device));
@@ -682,7 +791,7 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 	struct list groups = {}; /* edges from a group to its cookies */
 
 	for (size_t i = 0; i < v->found.count; i++) {
-		struct edge e = { rows[i].r.group, rows[i].r.cookie };
+		struct edge e = { .node = rows[i].r.group, .waiter = rows[i].r.cookie };
 
 		if (rows[i].r.group && !list_add(&groups, &e, sizeof(e))) {
 			free(groups.rows);
@@ -719,7 +828,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 	s->undecided = false;
 	s->row.waiting = 0;
 	to.socket = s;
-	return waiters_follow(&to, f->r.node, EPOLL_DEPTH);
+	return waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
 }
 
 static int by_cookie(const void *a, const void *b)
@@ -738,13 +847,32 @@ static int epoll_owners(const struct inventory *v, struct list *owners)
 		for (next = i + 1; next < v->holders.count && rows[next].node == rows[i].node; next++)
 			;
 		if (rows[i].pid != rows[next - 1].pid ||
-		    list_first(&v->epolls, sizeof(uint64_t), &rows[i].node, by_value) == v->epolls.count)
+		    !epoll_find(&v->epolls, rows[i].node))
 			continue;
 		if (!list_add(owners, &rows[i].pid, sizeof(rows[i].pid)))
 			return -ENOMEM;
 	}
 	list_sort(owners, sizeof(uint32_t), by_pid);
 	return 0;
+}
+
+/* Does the socket's queue raise the question what its holders do? */
+static bool has_backlog(const struct holders_socket_record *r)
+{
+	return r->protocol == IPPROTO_UDP ? r->length > r->limit / 4 * 3 : r->length;
+}
+
+/* What the process of the row does. A process with many such sockets is asked once. */
+static void holder_doing(struct holder_row *row, struct thread *first)
+{
+	if (!first->looked) {
+		process_describe_holder(row);
+		first->looked = true;
+		first->state = row->state;
+		memcpy(first->doing, row->doing, sizeof(first->doing));
+	}
+	row->state = first->state;
+	memcpy(row->doing, first->doing, sizeof(row->doing));
 }
 
 /* Who holds what, added up by process. */
@@ -761,7 +889,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 		goto out;
 	for (size_t i = 0; i < v->holders.count; i++) {
 		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
-		const struct thread *t;
+		struct thread *t;
 
 		while (at < v->found.count && found[at].r.node < rows[i].node)
 			at++;
@@ -784,6 +912,8 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
 			snprintf(row.cgroup, sizeof(row.cgroup), "%s", t->cgroup);
+			if (has_backlog(&found[at].r))
+				holder_doing(&row, t);
 		}
 		if (!list_add(&out, &row, sizeof(row))) {
 			err = -ENOMEM;
@@ -799,9 +929,10 @@ out:
 	return err;
 }
 
-static bool holds(const struct inventory *v, const struct found *f, uint32_t pid)
+/* Has the process a descriptor of that socket or epoll? */
+static bool holds(const struct inventory *v, uint64_t node, uint32_t pid)
 {
-	const struct holder key = { .node = f->r.node }, *rows = v->holders.rows;
+	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
 	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == key.node; i++)
 		if (rows[i].pid == pid)
@@ -816,11 +947,44 @@ static int found_by_cookie(const void *a, const void *b)
 	return COMPARE(x->r.cookie, y->r.cookie);
 }
 
+static bool is_watched(const struct inventory *v, uint64_t epoll)
+{
+	const struct edge key = { .node = epoll }, *rows = v->edges.rows;
+
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == epoll; i++)
+		if (epoll_find(&v->epolls, rows[i].waiter))
+			return true;
+	return false;
+}
+
+/*
+ * How a thread waits that takes from the socket, but is so busy that it was never seen waiting: an epoll stays on the socket's queue when nobody
+ * sleeps in it. Which one is the thread's own is known where its process has only one on that socket, and that one is not nested.
+ */
+static void busy_waits(struct inventory *v, struct ledger_worker *w, const struct found *f)
+{
+	const struct edge key = { .node = f->r.node }, *rows = v->edges.rows;
+	struct epoll *only = NULL;
+	bool several = false;
+
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == key.node; i++) {
+		struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
+
+		if (!epoll || !holds(v, epoll->node, w->row.pid))
+			continue;
+		several |= only && only != epoll;
+		only = epoll;
+		worker_waits(w, way_begin(&rows[i]));
+	}
+	if (only && !several && !is_watched(v, only->node))
+		w->row.epoll = epoll_number(v, only);
+}
+
 /*
  * Threads that did not wait at this sample: alive still, and does their process still hold the socket? (After a reload nginx's old workers live
  * on for their connections, but accept no more.) Those of a process that holds no socket any more are not in the scan.
  */
-static int workers_update(const struct inventory *v, struct ledger *l, uint64_t started_ns)
+static int workers_update(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	struct ledger_worker *const *rows;
 	size_t count = ledger_workers(l, &rows);
@@ -838,6 +1002,7 @@ static int workers_update(const struct inventory *v, struct ledger *l, uint64_t 
 	for (size_t i = 0; i < count; i++) {
 		struct ledger_worker *w = rows[i];
 		const struct found key = { .r.cookie = w->row.cookie }, *pointer = &key;
+		const struct found *its;
 		const struct thread *t;
 		size_t at;
 
@@ -846,12 +1011,15 @@ static int workers_update(const struct inventory *v, struct ledger *l, uint64_t 
 		w->row.waits = false;
 		t = thread_by_tid(v, w->row.tid);
 		at = list_first(&found, sizeof(pointer), &pointer, found_by_cookie);
-		if (at < found.count && !holds(v, ((struct found **)found.rows)[at], w->row.pid))
+		its = at < found.count ? ((struct found **)found.rows)[at] : NULL;
+		if (its && !holds(v, its->r.node, w->row.pid))
 			ledger_end_worker(l, w);
 		else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
 			worker_describe(w, t, started_ns);
 		else if (t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
 			ledger_end_worker(l, w);
+		if (its && !w->row.ended && w->row.can_accept && w->row.wait_kind == WAITS_NOT)
+			busy_waits(v, w, its);
 	}
 	free(found.rows);
 	return 0;
@@ -883,6 +1051,7 @@ static int sockets_update(const struct inventory *v, struct ledger *l)
 		}
 		s->row.queue_known = true;
 		s->row.queue_length = found->queue_length;
+		s->read_ns = now_ns();
 		s->row.waiting = 0;
 		s->drops_now = found->drops;
 	}
@@ -1038,5 +1207,6 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 		return err;
 	sockets_update(v, l);
 	workers_end(l);
+	queues_look(l);
 	return 0;
 }

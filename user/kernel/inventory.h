@@ -24,8 +24,8 @@ int inventory_scan(struct inventory *v);
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
 /*
- * A sample once, for a list: also of sockets that no process holds. UDP sockets that are connected are left out. Returns 0 or negative errno
- * with `why`.
+ * A sample once, for a list: also of sockets that no process holds. UDP sockets that are connected are left out. What needs time or counts
+ * (full_*, stalled_*) is not filled. Returns 0 or negative errno with `why`.
  */
 int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size);
 
@@ -39,6 +39,9 @@ enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, con
 
 /* Number of sockets asked for with that port (0: any) in the last sample. */
 size_t inventory_count(const struct inventory *v, uint16_t port);
+
+/* Did the last sample find a connection in the accept queue of a listener that is asked for? */
+bool inventory_queued(const struct inventory *v);
 
 /* Threads that wait on sockets beyond the limit of rows, at the last sample. */
 uint64_t inventory_unlisted(const struct inventory *v);

@@ -19,6 +19,7 @@
 #include "inventory.h"
 #include "loading.h"
 #include "process.h"
+#include "settings.h"
 #include "sockdiag.h"
 
 #define LEDGER_ENDED_MAX 8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
@@ -691,7 +692,7 @@ bool observer_active(struct observer *o)
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
 	o->active = sum;
-	return sum != before;
+	return sum != before || (o->inventory && inventory_queued(o->inventory));
 }
 
 size_t observer_found(const struct observer *o, uint16_t port)
@@ -919,6 +920,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;
 	s->unlisted = o->inventory ? inventory_unlisted(o->inventory) : 0;
+	settings_fill(s);
 	err = rows_enter(o);
 	if (!err)
 		err = ledger_snapshot(o->ledger, s, all, &orphaned);

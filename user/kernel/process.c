@@ -5,25 +5,30 @@
 #include <string.h>
 #include <unistd.h>
 
-/*
- * Start of a thread in clock ticks since boot; 0: it is gone, or a zombie. Fields 3 and 22 of its stat file, counted after the comm's
- * last ')'.
- */
-static unsigned long long start_ticks(int pid, int tid)
+/* Reads a thread's stat file into `line`. Returns where the state is, field 3: it follows the comm's last ')'. NULL: it is gone. */
+static char *read_stat(int pid, int tid, char *line, size_t size)
 {
-	unsigned long long ticks = 0;
-	char path[64], line[1024], *at;
+	char path[64], *at;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
 	f = fopen(path, "re");
 	if (!f)
-		return 0;
-	at = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+		return NULL;
+	at = fgets(line, size, f) ? strrchr(line, ')') : NULL;
 	fclose(f);
-	if (at && (at[1] != ' ' || at[2] == 'Z' || at[2] == 'X'))
+	return at && at[1] == ' ' ? at + 2 : NULL;
+}
+
+/* Start of a thread in clock ticks since boot, field 22 of its stat file; 0: it is gone, or a zombie. */
+static unsigned long long start_ticks(int pid, int tid)
+{
+	char line[1024], *at = read_stat(pid, tid, line, sizeof(line));
+	unsigned long long ticks = 0;
+
+	if (at && (*at == 'Z' || *at == 'X'))
 		return 0;
-	for (int field = 2; at && field < 22; field++)
+	for (int field = 3; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	if (at)
 		sscanf(at, "%llu", &ticks);
@@ -62,6 +67,21 @@ bool process_thread_lives(int pid, int tid, uint64_t start_ns)
 	unsigned long long ticks = start_ticks(pid, tid);
 
 	return ticks && (!start_ns || ticks == start_ns / ns_per_tick);
+}
+
+void process_describe_holder(struct holder_row *row)
+{
+	char line[1024], *at = read_stat(row->pid, row->pid, line, sizeof(line));
+	FILE *f;
+
+	row->state = at ? *at : 0;
+	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", row->pid, row->pid);
+	f = fopen(line, "re");
+	/* A thread that runs is "0". */
+	if (!f || !fgets(row->doing, sizeof(row->doing), f) || !strcmp(row->doing, "0"))
+		*row->doing = 0;
+	if (f)
+		fclose(f);
 }
 
 void process_describe_thread(struct worker_row *row)

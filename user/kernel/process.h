@@ -11,6 +11,9 @@ bool process_thread_lives(int pid, int tid, uint64_t start_ns);
 /* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */
 void process_cgroup(int pid, char *path, size_t size);
 
+/* What the process's first thread does: fills state and doing of a row whose pid is set. */
+void process_describe_holder(struct holder_row *row);
+
 /* Fills ended, cgroup, and where unknown start_ns of a row whose pid and tid are set. */
 void process_describe_thread(struct worker_row *row);
 

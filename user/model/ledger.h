@@ -20,6 +20,15 @@ struct ledger_socket {
 	uint64_t scan;            /* of the inventory, in which it was last seen; 0: never */
 	bool undecided;           /* not known yet whether it is asked for: in no snapshot */
 	bool forgotten;           /* ledger_forget() takes it out */
+	uint64_t read_ns;         /* when its queue was last read, CLOCK_MONOTONIC; 0: never */
+
+	/* kept by queues.c: at the look before */
+	uint64_t looked_ns;
+	uint32_t looked_length;
+	uint64_t looked_accepted;
+	uint64_t held_ns;         /* since when its queue has connections, and none was taken; 0: it has not */
+	uint32_t held_length;     /* of the queue, then */
+	uint64_t accepted_now;
 
 	/* kept by the ledger */
 	uint64_t arrived, dropped;           /* of the present row of the kernel */

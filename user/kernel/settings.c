@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "settings.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* What lies under /proc/sys/net is that of the namespace of who reads it. */
+void settings_fill(struct snapshot *s)
+{
+	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
+	struct stat netns;
+
+	if (f && fscanf(f, "%" SCNu32, &s->somaxconn) == 1 && !stat("/proc/self/ns/net", &netns))
+		s->somaxconn_netns = netns.st_ino;
+	else
+		s->somaxconn = 0;
+	if (f)
+		fclose(f);
+}
