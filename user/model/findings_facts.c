@@ -103,7 +103,9 @@ const struct fairness *fairness_counting(const struct endpoint *e)
 {
 	if (e->worker_fairness.bins > 1)
 		return &e->worker_fairness;
-	return e->socket_fairness.bins > 1 ? &e->socket_fairness : NULL;
+	if (e->socket_fairness.bins > 1)
+		return &e->socket_fairness;
+	return e->served_known && e->served_fairness.bins > 1 ? &e->served_fairness : NULL;
 }
 
 static int group_is(const void *key, const void *group)

@@ -92,7 +92,10 @@ bool is_multicast(const struct endpoint *e);
 /* The endpoint has this finding by now. */
 bool finding_said(const struct endpoint *e, const char *code);
 
-/* The fairness that counts: of the workers if there are several, else of the sockets; NULL if there is but one of either. */
+/*
+ * The fairness that counts: of the workers if there are several, else of the sockets, else of those that serve what one accepts; NULL if
+ * there is but one of each.
+ */
 const struct fairness *fairness_counting(const struct endpoint *e);
 
 /* "connections" or "datagrams" */

@@ -62,7 +62,7 @@ static const char *units_name(const struct endpoint *e, const struct fairness *f
 
 static const char *bins_name(const struct endpoint *e, const struct fairness *fair)
 {
-	return fair == &e->worker_fairness ? "workers" : "sockets";
+	return fair == &e->worker_fairness ? "workers" : fair == &e->socket_fairness ? "sockets" : "threads that serve";
 }
 
 /* Where it is known why, that is said: one socket gets all, or the flows can't be spread. */

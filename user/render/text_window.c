@@ -700,8 +700,10 @@ static void port(const struct view *v, const struct endpoint *e)
 		table_of(v, e, all, TEXT_BY_SOCKET);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
+	/* Of every second only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)
-		text_finding(v->out, &e->findings[i], 2, v->style);
+		if (!v->total || e->findings[i].level == FINDING_PROBLEM)
+			text_finding(v->out, &e->findings[i], 2, v->style);
 }
 
 /* A port to which nothing came may have a reason for that. */
