@@ -43,6 +43,11 @@ if [ "$(id -u)" = 0 ]; then
             SOCKFAIR_TEST_N=20000 suite "cli: ${file##*/}" bats --tap "$file"
         fi
     done
+    if [ "$1" = quick ]; then
+        suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
+    else
+        suite "waits: a server that measures itself" tests/waits.py
+    fi
     if [ "$1" = all ]; then
         for file in tests/servers/*.bats; do
             SOCKFAIR_TEST_N=50000 suite "servers: ${file##*/}" bats --tap "$file"

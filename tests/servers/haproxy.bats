@@ -54,6 +54,7 @@ counts_all() {
     watched
     [ "$connections" -ge "$n" ] && [ "$connections" -le $((n + 16)) ] || { echo "haproxy's connections: $connections"; return 1; }
     adds_up "$connections"
+    served "$n"
     tids=$(cd "/proc/$server/task" && echo * | jq -R 'split(" ") | map(tonumber) | sort')
     document "here.workers | map(.tid) | sort == $tids" "here.workers | all(.pid == $server)"
 }

@@ -68,6 +68,8 @@ counts_all() {
     watched
     [ "$accepts" -gt "$n" ] && [ "$accepts" -le $((n + 17)) ] || { echo "nginx's accepts: $accepts"; return 1; }
     adds_up "$accepts"
+    served $((n + 1))
+    document 'here.workers | all(.served <= .accepted and .handed.count == 0)' 'here.sockets | all(.wait_ns.count == .accepted)'
     agrees_by_worker
 }
 

@@ -33,6 +33,10 @@ own_counts() {
     adds_up "$connections"
     document "by_pid | with_entries(select(.value > 0)) == {\"$server\": $connections}" \
         "here.workers | map(.pid) - [$server, $(IFS=,; echo "${workers[*]}")] == []"
+    # The workers serve what the primary accepts: at most what each was handed (ab does not use all).
+    served "$n"
+    document "here.workers | all(if .pid == $server then .served == null else .served == .handed.count and .served <= $counts[.pid | tostring] end)" \
+        'here.fairness.served.bins == 4'
 }
 
 # bats test_tags=vm
@@ -44,4 +48,5 @@ own_counts() {
     watched
     adds_up "$connections"
     document "by_pid == $counts"
+    served "$n"
 }

@@ -169,6 +169,12 @@ adds_up() { # COUNT [CAME]
     fi
 }
 
+# COUNT connections at $port were read from, by whomever; all are closed again.
+served() { # COUNT
+    document "(here.workers | total(.served // 0)) == $1" '(here.workers | total(.open)) == 0' \
+        '(here.workers | total(.finished)) == (here.workers | total(took)) - (here.workers | total(.reset_queued))'
+}
+
 same() { # WHAT A B
     [ "$2" = "$3" ] || { echo "$1: $2, not $3"; return 1; }
 }

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
-# up to 20,000 connections in one, attached to blocked workers, overfull receive buffers, and the self-test. An emulated machine makes some
+# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers, and the self-test. An emulated machine makes some
 # 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
-n=${VM_REQUESTS:-1000}
+n=${VM_REQUESTS:-500}
 dir=$(mktemp -d)
 tests=0
 
@@ -25,12 +25,16 @@ counted() { # BACKEND LABEL SENT OPTION...
 
 for backend in fentry kprobe tracepoint; do
     counted $backend $backend "$n" all -n "$n"
-    many=$([ $backend = fentry ] && echo 20000 || echo 5000)
+    many=$([ $backend = fentry ] && echo 5000 || echo 2000)
     counted $backend "$backend, 64 at once:" "$many" shared-accept -C 64 -n "$many"
     # Workers that were blocked in accept() before anything was attached, in each way of waiting.
     for mode in reuseport single-listener io-uring; do
         counted $backend "$backend, blocked before, processes:" 500 $mode -n 500 --processes
     done
+    tests/waits.py --backend $backend --label "$backend: " a_sleeping_worker fast_open queued_before reset_in_queue closed_with_a_queue migrated \
+        who_serves >"$dir/tap"
+    cat "$dir/tap"
+    tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
     for address in 127.0.0.1 ::1; do
         counted $backend "$backend, full receive buffer on $address:" 3000 udp-shared -n 3000 -w 2 -C 1024 --work 500 --bind $address
     done

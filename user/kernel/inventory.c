@@ -1012,7 +1012,8 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 		t = thread_by_tid(v, w->row.tid);
 		at = list_first(&found, sizeof(pointer), &pointer, found_by_cookie);
 		its = at < found.count ? ((struct found **)found.rows)[at] : NULL;
-		if (its && !holds(v, its->r.node, w->row.pid))
+		/* Who only serves what others accept need not hold their socket. */
+		if (w->row.can_accept && its && !holds(v, its->r.node, w->row.pid))
 			ledger_end_worker(l, w);
 		else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
 			worker_describe(w, t, started_ns);
