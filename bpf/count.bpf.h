@@ -137,6 +137,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_SKETCHES);
+	__type(key, __u32);
+	__type(value, struct count_sketch);
+} sketches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, COUNT_CHILDREN);
 	__type(key, __u32);
 	__type(value, struct count_child);
@@ -354,13 +362,15 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	return index;
 }
 
-static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie)
+/* *row: of the socket, where this does not return NULL. */
+static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie, __u32 *row)
 {
 	int socket = socket_row(sk, cookie, 1);
 	__u32 cpu = bpf_get_smp_processor_id(), index;
 
 	if (socket < 0)
 		return NULL;
+	*row = socket;
 	if (cpu >= config.cpus) {
 		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
 		return NULL;
@@ -775,18 +785,18 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock), *owner;
 	struct count_arrival *row;
+	__u32 length, socket;
 	__u64 cookie;
-	__u32 length;
 
 	if (!tcp_wanted(view))
 		return;
 	owner = mptcp_owner(view);
 	if (owner) {
 		cookie = socket_cookie(owner, NULL);
-		row = arrival_row(owner, cookie);
+		row = arrival_row(owner, cookie, &socket);
 	} else {
 		cookie = socket_cookie(view, trusted ? sk : NULL);
-		row = arrival_row(view, cookie);
+		row = arrival_row(view, cookie, &socket);
 	}
 	if (!row)
 		return;
@@ -1246,11 +1256,54 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 	return segments ? segments : (READ(skb, len) + size - 1) / size;
 }
 
+/*
+ * Notes the flow of a datagram. Bits are set without a lock: of two that are set at once one may be lost, until its flow's next datagram. A
+ * buffer that is freed meanwhile reads as garbage, which may set a bit too many.
+ */
+static __always_inline void flow_note(__u32 socket, struct sk_buff *untyped)
+{
+	struct count_sketch *sketch = bpf_map_lookup_elem(&sketches, &socket);
+	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
+	__u32 hash, address, bit;
+	struct udphdr *udp;
+	unsigned char *head;
+
+	if (!sketch)
+		return;
+	head = READ(skb, head);
+	udp = TYPED(head + READ(skb, transport_header), struct udphdr);
+	if (READ(skb, protocol) == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = TYPED(head + READ(skb, network_header), struct iphdr);
+
+		address = READ(ip, saddr);
+	} else {
+		struct ipv6hdr *ip = TYPED(head + READ(skb, network_header), struct ipv6hdr);
+
+		address = READ(ip, saddr.in6_u.u6_addr32[0]) ^ READ(ip, saddr.in6_u.u6_addr32[1]) * 0x85ebca6bu ^
+			  READ(ip, saddr.in6_u.u6_addr32[2]) * 0xc2b2ae35u ^ READ(ip, saddr.in6_u.u6_addr32[3]) * 0x27d4eb2fu;
+	}
+	hash = (address ^ READ(udp, source) * 0x9e3779b1u) * 0x85ebca6bu;
+	hash = (hash ^ hash >> 15) * 0x2c1b3c6du;
+	bit = hash >> 22; /* the highest ten bits */
+	if (!(sketch->bits[bit >> 6 & 15] >> (bit & 63) & 1))
+		sketch->bits[bit >> 6 & 15] |= 1ull << (bit & 63);
+}
+
+/* The datagram that was put into the receive queue last; NULL: it is gone. */
+static __always_inline struct sk_buff *last_queued(struct sock *sk)
+{
+	struct sk_buff_head *queue = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
+	struct sk_buff *last = READ(sk, sk_receive_queue.prev);
+
+	return (void *)last == (void *)queue ? NULL : last;
+}
+
 /* skb NULL: the hook does not show it (tracepoint backend). */
 static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, int error, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
+	__u32 socket;
 	__u64 n = 1;
 
 	if (!udp_wanted(view))
@@ -1261,13 +1314,20 @@ static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, int
 		else
 			lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
 	}
-	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL));
+	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL), &socket);
 	if (!row)
 		return;
-	if (error)
+	if (error) {
 		row->dropped += n;
-	else
-		row->arrived += n;
+		return;
+	}
+	row->arrived += n;
+	if (!READ_BITFIELD(view, __sk_common.skc_reuseport))
+		return;
+	if (!skb)
+		skb = last_queued(view);
+	if (skb)
+		flow_note(socket, skb);
 }
 
 /* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it was counted as arrived. */
@@ -1276,6 +1336,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
 	struct stash *mine = stash();
+	__u32 socket;
 	__u64 n;
 
 	if (!sk || !udp_wanted(view))
@@ -1285,7 +1346,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 		return;
 	}
 	n = udp_has_gro(view) ? skb_datagrams(skb) : 1;
-	row = arrival_row(view, socket_cookie(view, NULL));
+	row = arrival_row(view, socket_cookie(view, NULL), &socket);
 	if (!row)
 		return;
 	row->dropped += n;

@@ -18,6 +18,8 @@
 #define COUNT_ARRIVALS_MAX 28672 /* rows (socket, CPU) */
 #define COUNT_CHILDREN 32768 /* more than the ports that a client picks from by default (32768 to 60999) */
 #define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
+#define COUNT_SKETCHES 512 /* the rows of `sockets` below that have one */
+#define COUNT_SKETCH_BITS 1024
 #define COUNT_CONNECTIONS 8192 /* open ones that are followed */
 
 /* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
@@ -141,6 +143,11 @@ struct count_arrival {
 	__u32 pad;
 };
 
+/* UDP sockets with SO_REUSEPORT: which flows (client address and port) came, a bit for each by its hash. */
+struct count_sketch {
+	__u64 bits[COUNT_SKETCH_BITS / 64];
+};
+
 /* A connection between its arrival and its accept, found by a hash of its address. */
 struct count_child {
 	__u64 child; /* address of its struct sock */
@@ -158,6 +165,7 @@ _Static_assert(sizeof(struct count_connection) == 32, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");
 _Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");
+_Static_assert(sizeof(struct count_sketch) == 128, "layout");
 #endif
 
 #endif

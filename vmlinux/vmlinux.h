@@ -36,6 +36,7 @@ typedef _Bool bool;
 #define TCP_LISTEN 10
 #define SOCK_BINDADDR_LOCK 4
 #define SOCK_BINDPORT_LOCK 8
+#define ETH_P_IP 0x0800
 #define MSG_PEEK 0x2
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
@@ -83,6 +84,12 @@ struct in6_addr {
 		__u8 u6_addr8[16];
 		__be32 u6_addr32[4];
 	} in6_u;
+};
+
+struct sk_buff;
+
+struct sk_buff_head {
+	struct sk_buff *prev;
 };
 
 struct sock_common {
@@ -163,6 +170,7 @@ struct sock {
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
+	struct sk_buff_head sk_receive_queue;
 	int sk_rcvbuf;
 	u16 sk_protocol;
 	u32 sk_ack_backlog;
@@ -215,8 +223,23 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_PROTO_MEM = 0, /* the kernel's own value is read from its BTF */
 };
 
+struct iphdr {
+	__be32 saddr;
+};
+
+struct ipv6hdr {
+	struct in6_addr saddr;
+};
+
+struct udphdr {
+	__be16 source;
+};
+
 struct sk_buff {
 	unsigned int len;
+	__be16 protocol;
+	__u16 transport_header; /* offsets from head */
+	__u16 network_header;
 	refcount_t users;
 	unsigned char *head;
 	unsigned int end; /* an offset from head on 64-bit kernels */

@@ -880,9 +880,42 @@ static void work_of_start_0_joins_the_threads_own(void **state)
 	ledger_free(l);
 }
 
+/* Two UDP sockets of a port: their flows add up; one that has datagrams but no sketch makes the number unknown. */
+static void flows_are_those_of_all_sockets(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct flow_sketch one = { .bits = { 3 } }, other = { .bits = { 6 } }, none = {};
+	struct ledger_socket *a = listener(l, 17, 53), *b = listener(l, 18, 53);
+	struct snapshot s;
+
+	(void)state;
+	a->protocol = b->protocol = PROTOCOL_UDP;
+	arrive(l, a, 5, 0, 0, false);
+	assert_int_equal(ledger_count_flows(a, &one), 0);
+	assert_int_equal(ledger_count_flows(b, &none), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].flows, 2);
+	assert_true(s.endpoints[0].flows_estimated);
+	snapshot_free(&s);
+	arrive(l, b, 5, 0, 0, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].flows, 0);
+	snapshot_free(&s);
+	assert_int_equal(ledger_count_flows(b, &other), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].flows, 3);
+	snapshot_free(&s);
+	assert_int_equal(ledger_count_flows(b, NULL), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].flows, 0);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flows_are_those_of_all_sockets),
 		cmocka_unit_test(a_sockets_waits_are_those_of_its_workers),
 		cmocka_unit_test(without_all_histograms_there_are_no_percentiles),
 		cmocka_unit_test(histograms_go_on_over_rows_given_back_and_wraps),

@@ -34,6 +34,7 @@ struct observer {
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
+	struct count_sketch *sketches;
 	struct count_wait *waits;           /* NULL: not measured */
 	struct count_histogram *histograms;
 	struct count_serve *serves;         /* NULL: not followed */
@@ -223,7 +224,8 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	o->workers = map_array(o->bpf->maps.workers);
 	o->sockets = map_array(o->bpf->maps.sockets);
 	o->arrivals = map_array(o->bpf->maps.arrivals);
-	if (!err && (!o->workers || !o->sockets || !o->arrivals))
+	o->sketches = map_array(o->bpf->maps.sketches);
+	if (!err && (!o->workers || !o->sockets || !o->arrivals || !o->sketches))
 		err = -ENOMEM;
 	if (!err && c->waits)
 		err = queue_fill(o->bpf->maps.free_histograms, rows_max);
@@ -248,9 +250,11 @@ static void detach(struct observer *o)
 	unmap_array(o->workers, o->bpf->maps.workers);
 	unmap_array(o->sockets, o->bpf->maps.sockets);
 	unmap_array(o->arrivals, o->bpf->maps.arrivals);
+	unmap_array(o->sketches, o->bpf->maps.sketches);
 	unmap_array(o->waits, o->bpf->maps.waits);
 	unmap_array(o->histograms, o->bpf->maps.histograms);
 	unmap_array(o->serves, o->bpf->maps.serves);
+	o->sketches = NULL;
 	o->waits = NULL;
 	o->histograms = NULL;
 	o->serves = NULL;
@@ -494,6 +498,8 @@ static void socket_free(struct observer *o, __u32 i)
 {
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
 	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
+	if (i < COUNT_SKETCHES)
+		memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
 }
 
@@ -568,11 +574,23 @@ void observer_close(struct observer *o)
 
 /* ---- from the kernel's rows to the ledger ---- */
 
+static int flows_count(const struct observer *o, __u32 row, struct ledger_socket *to)
+{
+	struct flow_sketch sketch;
+
+	_Static_assert(sizeof(sketch) == sizeof(*o->sketches), "layout");
+	if (row >= COUNT_SKETCHES)
+		return ledger_count_flows(to, NULL);
+	memcpy(&sketch, &o->sketches[row], sizeof(sketch));
+	return ledger_count_flows(to, &sketch);
+}
+
 /* by_cpu: room for o->cpus. last: the row is given back. */
 static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, uint64_t *by_cpu, bool last)
 {
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
 	uint64_t arrived = 0, dropped = 0;
+	int err;
 
 	to->row.highest_known = to->protocol == PROTOCOL_TCP && (observer_sees(o) & SEES_TCP_ARRIVED);
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
@@ -586,7 +604,8 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	}
 	to->row.dropped_closing = from->left_reset;
 	to->row.migrated = from->left - from->left_reset;
-	return ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
+	err = ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
+	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
 }
 
 /* What the counting programs know of the socket, for want of an inventory's better knowledge. */

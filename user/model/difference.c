@@ -271,6 +271,9 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 		err = add_up_workers(e);
 	if (!err)
 		err = subtract_cpus(e, before);
+	/* Which of the flows came in between is not known. */
+	if (e->flows_estimated)
+		e->flows = 0;
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	return err;
 }

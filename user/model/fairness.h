@@ -27,6 +27,7 @@ struct fairness {
 	uint64_t events;               /* sum of the counts */
 	enum fairness_unit unit;
 	uint64_t flows;                /* UNIT_FLOW: number of flows, 0 if unknown */
+	bool flows_estimated;          /* set by the caller */
 	size_t idle;                   /* bins with nothing */
 	double cv;                     /* population coefficient of variation; NaN if k < 1 or no events */
 	double cv_expected;            /* sqrt((k-1)/n): its root mean square under a fair hash */

@@ -157,6 +157,7 @@ static void socket_remove(struct ledger *l, size_t i)
 
 	l->sockets.ended -= s->row.ended;
 	free(s->by_cpu); /* by_cpu_past is part of it */
+	free(s->flows);
 	rows_remove(&l->sockets, i);
 }
 
@@ -254,6 +255,20 @@ void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
 {
 	w->accepted = last ? 0 : accepted;
 	w->accepted_past += last ? accepted : 0;
+}
+
+int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch)
+{
+	if (!sketch || !flows_estimate(sketch)) {
+		s->flows_unknown |= !sketch;
+		return 0;
+	}
+	if (!s->flows)
+		s->flows = calloc(1, sizeof(*s->flows));
+	if (!s->flows)
+		return -ENOMEM;
+	flows_add(s->flows, sketch);
+	return 0;
 }
 
 static void work_add(struct ledger_work *to, const struct ledger_work *from)
@@ -701,6 +716,25 @@ static int fill_cpus(const struct ledger *l, struct endpoint *e, struct ledger_s
 	return by_cpu && (e->cpus || !any) ? 0 : -ENOMEM;
 }
 
+/* Flows are shared by sockets of a SO_REUSEPORT group; of any other sockets there is no sketch. */
+static void fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+{
+	struct flow_sketch all = {};
+
+	if (e->protocol != PROTOCOL_UDP || e->socket_count < 2)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (sockets[i]->undecided)
+			continue;
+		if (sockets[i]->flows_unknown || (!sockets[i]->flows && sockets[i]->arrived + sockets[i]->arrived_past))
+			return;
+		if (sockets[i]->flows)
+			flows_add(&all, sockets[i]->flows);
+	}
+	e->flows = flows_estimate(&all);
+	e->flows_estimated = true;
+}
+
 /* One endpoint out of its sockets, which lie side by side. */
 static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
 {
@@ -720,6 +754,7 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 	for (size_t i = 0; i < count; i++)
 		if (!sockets[i]->undecided)
 			add_socket(l, e, sockets[i]);
+	fill_flows(e, sockets, count);
 	err = fill_holders(l, e);
 	if (!err)
 		err = endpoint_add_siblings(e);

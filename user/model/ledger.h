@@ -7,6 +7,7 @@
 #ifndef SOCKFAIR_LEDGER_H
 #define SOCKFAIR_LEDGER_H
 
+#include "flows.h"
 #include "snapshot.h"
 
 struct ledger_socket {
@@ -34,6 +35,8 @@ struct ledger_socket {
 	uint64_t arrived, dropped;           /* of the present row of the kernel */
 	uint64_t arrived_past, dropped_past; /* of rows given back */
 	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
+	struct flow_sketch *flows;           /* NULL: not known, or none */
+	bool flows_unknown;                  /* there was no room for a sketch */
 	uint64_t ended_at;
 };
 
@@ -80,6 +83,8 @@ struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie
  */
 int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
+/* UDP: the flows that came; NULL: there was no room for a sketch. Returns 0 or -ENOMEM. */
+int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch);
 /* slots: WAIT_SLOTS counts of waits in the row's histogram, which wrap; NULL: the row has none. Returns 0 or -ENOMEM. */
 int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last);
 

@@ -337,8 +337,10 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own)
 		err = merge_workers(kernel, own);
 	if (err)
 		return err;
-	if (own->flows)
+	if (own->flows) {
 		kernel->flows = own->flows;
+		kernel->flows_estimated = false;
+	}
 	for (size_t i = 0; i < own->worker_count; i++)
 		kernel->served_known |= own->workers[i].serves;
 	return 0;
@@ -592,6 +594,7 @@ static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double thr
 		if (lived(least, e->sockets[i].appeared, e->sockets[i].ended))
 			counts[bins++] = e->sockets[i].arrived;
 	err = fairness_judge(&e->socket_fairness, counts, bins, unit, e->flows, threshold);
+	e->socket_fairness.flows_estimated = e->flows_estimated;
 	free(counts);
 	return err;
 }
@@ -663,6 +666,7 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, enum shar
 		counts[bins - 1] += share_of(rows[i], share);
 	}
 	err = fairness_judge(f, counts, bins, unit_of(e), e->flows, threshold);
+	f->flows_estimated = e->flows_estimated;
 out:
 	free(counts);
 	free(rows);

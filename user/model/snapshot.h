@@ -152,6 +152,7 @@ struct endpoint {
 	uint16_t port;               /* host order */
 	uint32_t netns;              /* inode of the network namespace */
 	uint64_t flows;              /* UDP: distinct flows (client address and port) where known, else 0 */
+	bool flows_estimated;        /* by model/flows.h; else as many as the clients used */
 	struct socket_row *sockets;
 	size_t socket_count;
 	struct worker_row *workers;

@@ -268,6 +268,8 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	string(w, "address", address);
 	json_number(w, "port", e->port);
+	json_number_if(w, "flows", e->flows, e->flows);
+	json_bool(w, "flows_estimated", e->flows_estimated);
 	json_number(w, "netns", e->netns);
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)

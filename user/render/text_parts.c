@@ -268,7 +268,7 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 		fprintf(out, ", p %s%s", p, f->simulated ? " (simulated)" : "");
 	fprintf(out, ", Jain %.3f", f->jain);
 	if (f->unit == UNIT_FLOW && f->flows)
-		fprintf(out, "; per flow, %s flows", text_count(flows, f->flows));
+		fprintf(out, "; per flow, %s%s flows", f->flows_estimated ? "about " : "", text_count(flows, f->flows));
 	if (f->verdict == VERDICT_TOO_FEW)
 		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 }
