@@ -103,6 +103,7 @@ bench:
 	$(Q)tests/setup.sh bench
 	$(Q)$(MAKE) --no-print-directory sockfair
 	$(Q)$(SUDO) tests/bench/accept-cost.sh
+	$(Q)$(SUDO) tests/bench/wait-cost.sh
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair

@@ -53,7 +53,7 @@ for backend in fentry kprobe tracepoint; do
         sed 's/^/# /' "$dir/doctor"
     fi
 done
-left=$(bpftool prog show 2>/dev/null | grep -cE 'name [fkt]+_' || :)
+left=$(bpftool prog show 2>/dev/null | grep -cE 'name ([fkt]+_|state_change|first_read)' || :)
 tests=$((tests + 1))
 if [ "$left" = 0 ]; then echo "ok - nothing stays attached"; else echo "not ok - $left programs stay attached"; fi
 echo "1..$tests"
