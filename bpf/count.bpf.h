@@ -20,6 +20,7 @@ __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_REASONS];
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
+__u32 count_servers; /* rows made for serving alone */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
@@ -401,8 +402,9 @@ static __always_inline __u32 uring_owner(const char *comm)
 }
 
 /* Finds or makes the row of (socket, thread). Negative: full, counted by reason. */
-static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
+static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves)
 {
+	const enum count_lost full = serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL;
 	struct task_struct *task = current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
@@ -414,8 +416,8 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 	known = bpf_map_lookup_elem(&worker_by_key, &key);
 	if (known)
 		return *known;
-	if (bpf_map_pop_elem(&free_workers, &index)) {
-		lost_add(COUNT_LOST_WORKERS_FULL, 1);
+	if ((serves && count_servers >= COUNT_SERVERS_MAX) || bpf_map_pop_elem(&free_workers, &index)) {
+		lost_add(full, 1);
 		return -1;
 	}
 	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
@@ -424,7 +426,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 		known = bpf_map_lookup_elem(&worker_by_key, &key);
 		if (known)
 			return *known;
-		lost_add(COUNT_LOST_WORKERS_FULL, 1);
+		lost_add(full, 1);
 		return -1;
 	}
 	row = bpf_map_lookup_elem(&workers, &index);
@@ -435,7 +437,9 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner)
 	row->tid = key.tid; /* events are 0 already, and may be counted by now */
 	row->pid = pid_tgid >> 32;
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
-	row->used = 1;
+	row->used = serves ? COUNT_SERVES : COUNT_ACCEPTS;
+	if (serves)
+		__sync_fetch_and_add(&count_servers, 1);
 	if (sk)
 		socket_row(sk, cookie, 0); /* without one, user space sees that the worker has no socket */
 	return index;
@@ -454,7 +458,6 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 	return row && row->generation == state->generation && row->cookie == cookie ? row : NULL;
 }
 
-
 /* A row of `workers` that is the current thread's. */
 struct worker {
 	struct count_worker *row;
@@ -463,10 +466,10 @@ struct worker {
 };
 
 /*
- * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. false: there is none;
- * n events are lost, by reason, or not asked for.
+ * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. serves: it took nothing from
+ * the socket, but reads from a connection of it. false: there is no row; n events are lost, by reason, or not asked for.
  */
-static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 cookie, __u64 n)
+static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 cookie, __u64 n, const bool serves)
 {
 	struct task_struct *task = current_task();
 	struct thread_state *state;
@@ -491,7 +494,7 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 
 	}
 	if (unwanted(cookie))
 		return false;
-	found = worker_find(sk, cookie, w->owner);
+	found = worker_find(sk, cookie, w->owner, serves);
 	if (found < 0)
 		return false;
 	w->index = found;
@@ -519,7 +522,7 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 {
 	struct worker w;
 
-	if (worker_get(&w, sk, cookie, n))
+	if (worker_get(&w, sk, cookie, n, false))
 		events_add(&w, n);
 }
 
@@ -530,7 +533,8 @@ static __always_inline struct count_histogram *histogram_of(struct count_wait *w
 	__u32 index;
 
 	if (!wait->histogram) {
-		if (bpf_map_pop_elem(&free_histograms, &index))
+		/* From the first wait on or never: a histogram of some would pass for one of all. */
+		if (wait->count || bpf_map_pop_elem(&free_histograms, &index))
 			return NULL;
 		wait->histogram = index + 1; /* two kernel threads of one owner may both take one: one is then lost to the pool */
 	}
@@ -580,9 +584,9 @@ static __always_inline void wait_measure(const struct worker *w, struct sock *ch
 	if (!wait)
 		return;
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
-		wait->reset++;
+		__sync_fetch_and_add(&wait->reset, 1);
 	if (queued && queued < count_started_us)
-		wait->before++;
+		__sync_fetch_and_add(&wait->before, 1);
 	else
 		wait_add(wait, queued && now_us > queued ? now_us - queued : 0, w->owner);
 }
@@ -619,7 +623,8 @@ static __always_inline void connection_closed(__u64 child)
 
 static __always_inline void connection_accepted(const struct worker *w, __u64 cookie, struct sock *child, __u64 now_ns)
 {
-	struct count_connection c = { .cookie = cookie, .accepted_ns = now_ns, .worker = w->index, .generation = w->row->generation };
+	struct count_connection c = { .cookie = cookie, .accepted_ns = now_ns, .worker = w->index, .generation = w->row->generation,
+				      .tid = w->row->tid };
 	struct count_serve *serve = bpf_map_lookup_elem(&serves, &w->index);
 	__u64 key = (__u64)child;
 
@@ -645,25 +650,28 @@ static __always_inline bool is_current(const struct count_worker *row)
 	return row->tid == (__u32)bpf_get_current_pid_tgid() && row->start_ns == READ(task, start_boottime);
 }
 
-/* The current thread is the first to read from a connection that another accepted: it has it now. */
+/*
+ * The first to read from a connection is not who has the row that it was put down to: another thread, which has the connection from now on.
+ * Or the same one, by another row: io_uring's kernel threads have one of their own, and rows are given back.
+ */
 static __always_inline void connection_handed(struct count_connection *c, struct count_serve *from)
 {
 	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
 	struct count_serve *serve;
 	struct worker w;
 
-	if (!worker_get(&w, NULL, c->cookie, 1))
+	if (!worker_get(&w, NULL, c->cookie, 1, true))
 		return;
 	serve = bpf_map_lookup_elem(&serves, &w.index);
 	if (!serve)
 		return;
 	__sync_fetch_and_add(&serve->served, 1);
-	if (w.index == c->worker && w.row->generation == c->generation) /* a kernel thread of io_uring for its owner */
-		return;
-	__sync_fetch_and_add(&serve->handed, 1);
-	__sync_fetch_and_add(&serve->handed_ns, delay);
-	if (delay > serve->handed_max_ns)
-		serve->handed_max_ns = delay;
+	if (w.row->tid != c->tid) {
+		__sync_fetch_and_add(&serve->handed, 1);
+		__sync_fetch_and_add(&serve->handed_ns, delay);
+		if (delay > serve->handed_max_ns)
+			serve->handed_max_ns = delay;
+	}
 	__sync_fetch_and_add(&serve->opened, 1);
 	if (from)
 		__sync_fetch_and_add(&from->moved, 1);
@@ -675,6 +683,7 @@ static __always_inline void connection_handed(struct count_connection *c, struct
 static __always_inline void connection_read(struct sock *sk)
 {
 	struct sock *view = TYPED(sk, struct sock);
+	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
 	struct count_connection *c;
 	struct count_worker *row;
 	struct count_serve *serve;
@@ -684,7 +693,8 @@ static __always_inline void connection_read(struct sock *sk)
 	if (!count_on || !port_wanted(view))
 		return;
 	c = bpf_map_lookup_elem(&connections, &key);
-	if (!c || c->served)
+	/* A peek takes nothing, nor does a splice that finds nothing; and a softirq (sockmap) is no thread's read. */
+	if (!c || c->served || READ(tp, copied_seq) == READ(tp, rcvq_space.seq) || !READ(view, sk_lock.owned))
 		return;
 	c->served = 1;
 	worker = c->worker;
@@ -698,8 +708,11 @@ static __always_inline void connection_read(struct sock *sk)
 
 /* ---- accepts ---- */
 
-/* child: the TCP connection, TYPED; NULL: not known. */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child)
+/*
+ * child: the TCP connection, TYPED; NULL: not known. of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which
+ * outlives its parts.
+ */
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child, bool of_mptcp)
 {
 	__u64 now_ns;
 
@@ -708,19 +721,21 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 	now_ns = bpf_ktime_get_ns();
 	if (config.waits)
 		wait_measure(w, child, now_ns);
-	if (config.serves)
+	if (config.serves && of_mptcp)
+		lost_add(COUNT_LOST_MPTCP_UNFOLLOWED, 1);
+	else if (config.serves)
 		connection_accepted(w, cookie, child, now_ns);
 }
 
 /* The current thread accepted `child` from the socket. */
-static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child)
+static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp)
 {
 	struct worker w;
 
-	if (!worker_get(&w, sk, cookie, 1))
+	if (!worker_get(&w, sk, cookie, 1, false))
 		return;
 	events_add(&w, 1);
-	accept_measure(&w, cookie, child);
+	accept_measure(&w, cookie, child, of_mptcp);
 }
 
 /* ---- TCP ---- */
@@ -814,8 +829,9 @@ static __always_inline void listener_called(struct sock *sk)
 {
 	struct stash *mine = stash();
 
+	/* Until the first queue moves there is nothing to tell apart, and no need to trust a mark that may have been skipped. */
 	if (config.marks_clones && mine) {
-		if (!mine->cloned)
+		if (count_migrates && !mine->cloned)
 			return;
 		mine->cloned = 0;
 	}
@@ -938,7 +954,7 @@ static __always_inline void accept_grafted(struct sock *child)
 	slot = child_slot(queued);
 	tcp = TYPED(queued, struct sock);
 	if (slot && slot->child == (__u64)queued && slot->cookie && !count_migrates) {
-		worker_accepted(NULL, slot->cookie, tcp);
+		worker_accepted(NULL, slot->cookie, tcp, queued != child);
 		return;
 	}
 	if (entered) {
@@ -948,7 +964,7 @@ static __always_inline void accept_grafted(struct sock *child)
 			listener = owner;
 		/* An entry for another listener can only be left from an accept that failed. */
 		if (child_fits(listener, view)) {
-			worker_accepted(listener, socket_cookie(listener, NULL), tcp);
+			worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child);
 			return;
 		}
 	}
@@ -956,9 +972,9 @@ static __always_inline void accept_grafted(struct sock *child)
 		return;
 	listener = listener_in_syscall(view);
 	if (listener)
-		worker_accepted(listener, socket_cookie(listener, NULL), tcp);
+		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child);
 	else if (slot && slot->child == (__u64)queued && slot->cookie)
-		worker_accepted(NULL, slot->cookie, tcp);
+		worker_accepted(NULL, slot->cookie, tcp, queued != child);
 	else
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
@@ -990,13 +1006,18 @@ static __always_inline bool accept_done(long ret, const bool again)
 	return false;
 }
 
+static __always_inline bool is_mptcp(struct sock *sk)
+{
+	return bpf_core_type_exists(struct mptcp_sock) && READ(sk, sk_protocol) == IPPROTO_MPTCP;
+}
+
 /* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any more. */
 static __always_inline struct sock *accepted_tcp(struct sock *child)
 {
 	struct mptcp_sock *msk;
 	struct sock *first;
 
-	if (!bpf_core_type_exists(struct mptcp_sock) || READ(child, sk_protocol) != IPPROTO_MPTCP)
+	if (!is_mptcp(child))
 		return child;
 	msk = TYPED(child, struct mptcp_sock);
 	first = READ(msk, first);
@@ -1042,9 +1063,9 @@ static __always_inline void accept_returned(long ret, const bool again)
 			const struct worker w = { .row = known, .index = state->worker };
 
 			known->events++;
-			accept_measure(&w, known->cookie, accepted_tcp(child));
+			accept_measure(&w, known->cookie, accepted_tcp(child), is_mptcp(child));
 		} else {
-			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child));
+			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child));
 		}
 	} else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
@@ -1064,8 +1085,8 @@ static __always_inline bool migrates(struct sock *listener)
 }
 
 /*
- * A listener is being closed. What is in its queue is reset next, by the same thread, or moved: then each that is reset tells, see
- * queued_reset(). sk: the server's socket or, of MPTCP, its first subflow.
+ * A listener is being closed. What is in its queue is reset next, by the same thread, or moved. Each that is reset tells, see queued_reset();
+ * those that clients had reset before do not. sk: the server's socket or, of MPTCP, its first subflow.
  */
 static __always_inline void listener_closed(struct sock *sk)
 {
@@ -1087,15 +1108,15 @@ static __always_inline void listener_closed(struct sock *sk)
 	row = bpf_map_lookup_elem(&sockets, &index);
 	if (!row)
 		return;
-	row->left = left;
-	if (!migrates(view)) {
-		row->left_reset = left;
-		return;
+	if (migrates(view)) {
+		count_migrates = 1;
+		row->left += left;
 	}
-	count_migrates = 1;
 	state = thread_state(true);
 	if (state)
 		state->closing = cookie;
+	else
+		row->left_reset += left; /* those that clients had reset too */
 }
 
 /* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
@@ -1111,7 +1132,7 @@ static __always_inline void queued_reset(struct sock *view)
 	cookie = state->closing;
 	found = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	row = found ? bpf_map_lookup_elem(&sockets, found) : NULL;
-	if (row && row->port == port_of(view) && row->left_reset < row->left)
+	if (row && row->port == port_of(view))
 		row->left_reset++;
 }
 
@@ -1182,29 +1203,29 @@ static __always_inline void uring_seen(void *ring, void *request, __u64 user_dat
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 }
 
-/* The connection that a completion names, TYPED, or NULL. */
+/* The socket that a completion names, TYPED, or NULL. */
 static __always_inline struct sock *uring_child(struct sock *listener, int descriptor)
 {
 	struct sock *child = socket_of_descriptor(current_task(), descriptor);
 
 	child = TYPED(child, struct sock);
-	if (!child || !is_tcp(child) || !child_fits(listener, child))
-		return NULL;
-	return accepted_tcp(child);
+	return child && is_tcp(child) && child_fits(listener, child) ? child : NULL;
 }
 
 /* direct: the result is no descriptor; the connection is counted, but not followed. */
 static __always_inline void uring_accepted(struct file *file, int result, bool direct)
 {
-	struct sock *sk = socket_of_file(file);
+	struct sock *sk = socket_of_file(file), *child;
 
 	sk = TYPED(sk, struct sock);
 	if (!sk || READ(sk, __sk_common.skc_state) != TCP_LISTEN) {
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 		return;
 	}
-	if (wanted(sk) && is_tcp(sk))
-		worker_accepted(sk, socket_cookie(sk, NULL), direct ? NULL : uring_child(sk, result));
+	if (!wanted(sk) || !is_tcp(sk))
+		return;
+	child = direct ? NULL : uring_child(sk, result);
+	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL, child && is_mptcp(child));
 }
 
 /* A completion. req is NULL for all but the last one of a multishot accept. */

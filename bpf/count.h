@@ -32,7 +32,10 @@ enum count_lost {
 	COUNT_LOST_GRO_DATAGRAMS,
 	COUNT_LOST_SHUTDOWN_READ,
 	COUNT_LOST_URING_LISTENER_UNKNOWN,
+	/* Of following connections: counts are whole all the same. */
 	COUNT_LOST_CONNECTIONS_FULL,
+	COUNT_LOST_SERVERS_FULL,
+	COUNT_LOST_MPTCP_UNFOLLOWED,
 	COUNT_LOST_REASONS
 };
 
@@ -61,6 +64,10 @@ struct count_config {
 	__u8 pad[3];
 };
 
+#define COUNT_ACCEPTS 1
+#define COUNT_SERVES 2
+#define COUNT_SERVERS_MAX (COUNT_WORKERS_MAX / 2) /* rows made for serving alone: a thread for each connection must not crowd out who accepts */
+
 struct count_worker_key {
 	__u64 cookie;
 	__u64 start_ns; /* CLOCK_BOOTTIME; 0: counted by an io_uring kernel thread for its owner */
@@ -77,7 +84,7 @@ struct count_worker {
 	__u32 tid;
 	__u32 pid;
 	char comm[16];
-	__u32 used; /* the row is complete */
+	__u32 used; /* the row is complete: COUNT_ACCEPTS, or COUNT_SERVES if it was made for serving alone */
 	__u32 generation; /* goes up when user space takes the row back: threads remember rows */
 };
 
@@ -114,8 +121,8 @@ struct count_connection {
 	__u64 accepted_ns;
 	__u32 worker; /* the row of who serves it, or has accepted it */
 	__u32 generation; /* of that row */
+	__u32 tid; /* of who accepted it */
 	__u32 served; /* somebody has read from it */
-	__u32 pad;
 };
 
 struct count_socket {
@@ -130,8 +137,8 @@ struct count_socket {
 	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reuseport;
 	__u8 used;
-	__u32 left; /* TCP: connections in its queue when it was closed */
-	__u32 left_reset; /* of those, reset by that; the others moved to another socket (net.ipv4.tcp_migrate_req) */
+	__u32 left; /* TCP: connections in its queue when it was closed, if those move to other sockets (net.ipv4.tcp_migrate_req) */
+	__u32 left_reset; /* TCP: connections in its queue that its closing reset; of `left` the others moved */
 };
 
 /* A socket on a CPU. One writer: that CPU with bottom halves off. */

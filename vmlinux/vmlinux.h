@@ -165,8 +165,13 @@ struct numa_drop_counters {
 	atomic_t drops1;
 };
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
@@ -196,7 +201,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	bool is_mptcp;
+	u32 copied_seq;
 	struct {
+		u32 seq;
 		u64 time; /* us */
 	} rcvq_space;
 };

@@ -49,13 +49,13 @@ struct observer {
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
 	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
-	uint64_t missed_before;
+	uint64_t missed_before, changes_before;
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 };
 
 /* Texts with a limit in them are made when an observer is opened: snapshots keep pointers. */
-static char workers_full[80], sockets_full[80], connections_full[120];
+static char workers_full[80], sockets_full[80], connections_full[120], servers_full[120];
 
 static const struct {
 	const char *reason, *text;
@@ -68,6 +68,8 @@ static const struct {
 	[COUNT_LOST_GRO_DATAGRAMS] = { "gro_datagrams", "events of UDP_GRO sockets that may hold several datagrams" },
 	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()" },
 	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full },
+	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full },
+	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "of who serves: MPTCP connections, whose reads are not seen" },
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
 						"io_uring accepts whose listening socket could not be told" },
 };
@@ -201,6 +203,8 @@ static void limits_say(const struct observer *o, __u32 rows_max)
 		 rows_max ? rows_max : COUNT_WORKERS_MAX);
 	snprintf(connections_full, sizeof(connections_full),
 		 "of who serves: accepted connections beyond the limit of %u open ones that are followed", COUNT_CONNECTIONS);
+	snprintf(servers_full, sizeof(servers_full), "of who serves: connections read by threads that do not accept, beyond the limit of %u rows",
+		 COUNT_SERVERS_MAX);
 	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
 }
 
@@ -417,6 +421,19 @@ static bool hook_spare(const char *program)
 	return strstr(program, "accept_enter") || strstr(program, "_again") || strstr(program, "late_drop");
 }
 
+static uint64_t program_missed(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ? 0 : info.recursion_misses;
+}
+
+static uint64_t state_changes_missed(const struct observer *o)
+{
+	return probe_usable(&o->probe, o->backend, "state_change") ? program_missed(o->bpf->progs.state_change) : 0;
+}
+
 /*
  * Times that the kernel skipped one of our programs, since it was running on that CPU already (5.12 and newer say so; for kprobes and
  * tracepoints 6.7 and newer): at most so many events were not counted, as programs also run for what is not ours.
@@ -426,12 +443,8 @@ static uint64_t runs_missed(const struct observer *o)
 	uint64_t missed = 0;
 
 	for (size_t i = 0; i < hook_count; i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-
-		if (hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program) &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(hook_program(o, i)), &info, &size))
-			missed += info.recursion_misses;
+		if (hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program))
+			missed += program_missed(hook_program(o, i));
 	}
 	/* read a moment later, so it may be ahead */
 	return missed > o->bpf->bss->count_rescued ? missed - o->bpf->bss->count_rescued : 0;
@@ -480,6 +493,8 @@ static void worker_free(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
 
+	if (row->used == COUNT_SERVES)
+		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
 	if (o->serves)
@@ -501,6 +516,15 @@ static void socket_free(struct observer *o, __u32 i)
 	if (i < COUNT_SKETCHES)
 		memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
+}
+
+static void connections_forget(struct observer *o)
+{
+	const int fd = bpf_map__fd(o->bpf->maps.connections);
+	__u64 key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
 }
 
 void observer_stop(struct observer *o)
@@ -525,6 +549,9 @@ void observer_reset(struct observer *o)
 	for (__u32 i = 0; i < o->sockets_max; i++)
 		if (o->sockets[i].used)
 			socket_free(o, i);
+	if (o->serves)
+		connections_forget(o);
+	o->bpf->bss->count_migrates = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
@@ -545,6 +572,7 @@ int observer_start(struct observer *o)
 	else
 		o->baseline_count = sockdiag_dump(&o->baseline);
 	o->missed_before = runs_missed(o);
+	o->changes_before = state_changes_missed(o);
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
@@ -603,7 +631,7 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 		to->row.queue_highest = a[cpu].queue_highest > to->row.queue_highest ? a[cpu].queue_highest : to->row.queue_highest;
 	}
 	to->row.dropped_closing = from->left_reset;
-	to->row.migrated = from->left - from->left_reset;
+	to->row.migrated = from->left > from->left_reset ? from->left - from->left_reset : 0;
 	err = ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
 	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
 }
@@ -894,7 +922,7 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 {
 	uint64_t all = runs_missed(o), missed = all > o->missed_before ? all - o->missed_before : 0;
 
-	s->lost = calloc(COUNT_LOST_REASONS + 2, sizeof(*s->lost));
+	s->lost = calloc(COUNT_LOST_REASONS + 3, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
 	if (missed)
@@ -903,13 +931,16 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (o->lost_undecided)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "holder_unknown", .count = o->lost_undecided, .text = "at most: events of sockets that "
 							      "were gone before their process was known, so the filter could not tell" };
+	if (o->serves && state_changes_missed(o) > o->changes_before)
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = state_changes_missed(o) - o->changes_before, .beside = true,
+							      .text = "of open connections: at most so many ends were not seen, the program was running on that CPU" };
 	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
 		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
 		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned : 0);
 
 		if (count)
 			s->lost[s->lost_count++] = (struct lost_row){ .reason = lost_texts[i].reason, .text = lost_texts[i].text, .count = count,
-								      .beside = i == COUNT_LOST_CONNECTIONS_FULL };
+								      .beside = i >= COUNT_LOST_CONNECTIONS_FULL };
 	}
 	return 0;
 }
