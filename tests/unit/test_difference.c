@@ -258,7 +258,8 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	struct moment before = {
 		.sockets = { { .cookie = 1, .arrived = 100, .dropped = 3, .accepted = 100, .ended = true },
 			     { .cookie = 2, .arrived = 10, .accepted = 10 } },
-		.workers = { { .tid = 6, .cookie = 1, .accepted = 100, .ended = true }, { .tid = 7, .cookie = 2, .accepted = 10 } },
+		.workers = { { .tid = 6, .cookie = 1, .accepted = 100, .served = 96, .ended = true, .wait = { .count = 98, .sum_ns = 900 } },
+			     { .tid = 7, .cookie = 2, .accepted = 10 } },
 	}, now = {
 		.sockets = { { .cookie = 2, .arrived = 15, .accepted = 15 } },
 		.workers = { { .tid = 7, .cookie = 2, .accepted = 15 } },
@@ -269,9 +270,11 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	(void)state;
 	moment_init(&before, 1, 2, 2);
 	moment_init(&now, 2, 1, 1);
-	before.endpoint.omitted = (struct omitted){ 5, 6, 1000, 10, 1000 };
+	before.endpoint.omitted = (struct omitted){ .sockets = 5, .workers = 6, .arrived = 1000, .dropped = 10, .accepted = 1000, .served = 900,
+							.wait = { .count = 1000, .sum_ns = 5000, .max_ns = 50 } };
 	/* beside it two new rows that were never listed, with 7 */
-	now.endpoint.omitted = (struct omitted){ 7, 8, 1107, 13, 1107 };
+	now.endpoint.omitted = (struct omitted){ .sockets = 7, .workers = 8, .arrived = 1107, .dropped = 13, .accepted = 1107, .served = 1005,
+						      .wait = { .count = 1107, .sum_ns = 7000, .max_ns = 50 } };
 	d = difference(&now, &before);
 	e = &d.endpoints[0];
 	assert_int_equal(e->omitted.sockets, 1);
@@ -279,6 +282,9 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	assert_int_equal(e->omitted.arrived, 7);
 	assert_int_equal(e->omitted.dropped, 0);
 	assert_int_equal(e->omitted.accepted, 7);
+	assert_int_equal(e->omitted.served, 9); /* 96 were told of worker 6 before */
+	assert_int_equal(e->omitted.wait.count, 9);
+	assert_int_equal(e->omitted.wait.sum_ns, 1100);
 	assert_int_equal(endpoint_events(e), 12); /* 5 of socket 2, 7 beyond the limit */
 	snapshot_free(&d);
 }
@@ -287,11 +293,12 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 static void an_evicted_worker_is_not_counted_again(void **state)
 {
 	struct moment before = {
-		.sockets = { { .cookie = 2, .arrived = 100, .accepted = 100 } },
-		.workers = { { .tid = 6, .cookie = 2, .accepted = 90, .ended = true }, { .tid = 7, .cookie = 2, .accepted = 10 } },
+		.sockets = { { .cookie = 2, .arrived = 100, .accepted = 100, .wait = { .count = 100, .sum_ns = 1000, .max_ns = 70 } } },
+		.workers = { { .tid = 6, .cookie = 2, .accepted = 90, .ended = true, .wait = { .count = 90, .sum_ns = 900, .max_ns = 70 } },
+			     { .tid = 7, .cookie = 2, .accepted = 10, .wait = { .count = 10, .sum_ns = 100, .max_ns = 20 } } },
 	}, now = {
-		.sockets = { { .cookie = 2, .arrived = 105, .accepted = 15 } },
-		.workers = { { .tid = 7, .cookie = 2, .accepted = 15 } },
+		.sockets = { { .cookie = 2, .arrived = 105, .accepted = 15, .wait = { .count = 15, .sum_ns = 180, .max_ns = 30 } } },
+		.workers = { { .tid = 7, .cookie = 2, .accepted = 15, .wait = { .count = 15, .sum_ns = 180, .max_ns = 30 } } },
 	};
 	struct snapshot d;
 	struct endpoint *e;
@@ -307,6 +314,9 @@ static void an_evicted_worker_is_not_counted_again(void **state)
 	assert_int_equal(e->sockets[0].arrived, 5);
 	assert_int_equal(e->sockets[0].accepted, 5);
 	assert_int_equal(endpoint_events(e), 5);
+	assert_int_equal(e->sockets[0].wait.count, 5);
+	assert_int_equal(e->sockets[0].wait.sum_ns, 80);
+	assert_int_equal(e->sockets[0].wait.max_ns, 30);
 	snapshot_free(&d);
 }
 

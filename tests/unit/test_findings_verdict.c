@@ -172,6 +172,7 @@ static void serving_uneven(void **state)
 	for (int i = 0; i < 8; i++) {
 		e->workers[i].serves = true;
 		e->workers[i].served = i < 4 ? 10000 : 0;
+		e->workers[i].pid = 700 + i;
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
@@ -182,6 +183,11 @@ static void serving_uneven(void **state)
 	assert_int_equal(evidence(&e->findings[0], "events"), 40000);
 	assert_true(evidence(&e->findings[0], "max_over_mean") == 2);
 	assert_int_equal(evidence(&e->findings[0], "idle"), 4);
+	for (int i = 1; i < 8; i++)
+		e->workers[i].pid = 700; /* which thread of a process reads may be its scheduler's doing */
+	fill(&f);
+	assert_int_equal(e->findings[0].level, FINDING_NOTE);
+	assert_false(has(e, "even"));
 	for (int i = 1; i < 8; i++)
 		e->workers[i].can_accept = false;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
@@ -225,8 +231,8 @@ static void open_uneven(void **state)
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "open-uneven", "new connections are shared evenly, but those that stay open are not: of 1600 open ones the busiest of 8 threads"
-		       " has 4.5 times the mean (CV 1.32, a fair hash gives 0.0661); close idle ones sooner, or cap them per worker");
+	assert_finding(e, "open-uneven", "accepting is not uneven, but what stays open is: of 1600 open connections accepted in this window the busiest"
+		       " of 8 threads has 4.5 times the mean (CV 1.32, a fair hash gives 0.0661); close idle ones sooner, or cap them per worker");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "events"), 1600);
 	assert_true(evidence(&e->findings[0], "max_over_mean") == 4.5);

@@ -846,9 +846,67 @@ static void what_a_row_given_back_had_open_is_not_known(void **state)
 	w = worker(l, 17, 700, 5);
 	assert_int_equal(ledger_count_work(l, w, &work, NULL, true), 0);
 	s = all_of(l);
-	assert_int_equal(worker_of(&s, 17, 700, 5)->open, 0);
+	assert_false(worker_of(&s, 17, 700, 5)->open_known);
 	assert_int_equal(worker_of(&s, 17, 700, 5)->finished, 1);
 	assert_int_equal(worker_of(&s, 17, 700, 5)->served, 4);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* A thread that had no histogram once has none of all its waits; nor has one whose later row has none. */
+static void a_histogram_of_some_waits_is_none(void **state)
+{
+	for (int first = 0; first < 2; first++) {
+		struct ledger *l = ledger_new(8, CPUS);
+		uint32_t slots[WAIT_SLOTS] = {};
+		struct ledger_work with = waited(slots, 5, 10), without = waited(NULL, 5, 30);
+		struct ledger_worker *w;
+		struct snapshot s;
+
+		(void)state;
+		ledger_measures(l, true, true);
+		listener(l, 17, 80);
+		w = worker(l, 17, 700, 5);
+		assert_int_equal(ledger_count_work(l, w, first ? &with : &without, first ? slots : NULL, true), 0);
+		assert_int_equal(ledger_count_work(l, w, first ? &without : &with, first ? NULL : slots, false), 0);
+		s = all_of(l);
+		assert_int_equal(worker_of(&s, 17, 700, 5)->wait.count, 10);
+		assert_int_equal(worker_of(&s, 17, 700, 5)->wait.histogram, 0);
+		assert_int_equal(socket_of(&s, 17)->wait.histogram, 0);
+		snapshot_free(&s);
+		ledger_free(l);
+	}
+}
+
+/* What is folded keeps its sums: served, waits and the rest. */
+static void folded_workers_keep_their_work(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	const struct ledger_work work = { .served = 2, .finished = 1, .queued_before = 3, .reset_queued = 4, .wait = { .count = 5, .sum_ns = 50, .max_ns = 20 } };
+	uint64_t served = 0, waits = 0;
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 17, 80);
+	for (int i = 0; i < 20; i++) {
+		struct ledger_worker *w = worker(l, 17, 700 + i, 5);
+
+		ledger_count_worker(w, 5, true);
+		assert_int_equal(ledger_count_work(l, w, &work, NULL, true), 0);
+		ledger_end_worker(l, w);
+	}
+	assert_int_equal(ledger_trim(l), 0);
+	s = all_of(l);
+	assert_true(s.endpoints[0].omitted.workers > 0);
+	for (size_t i = 0; i < s.endpoints[0].worker_count; i++) {
+		served += s.endpoints[0].workers[i].served;
+		waits += s.endpoints[0].workers[i].wait.count;
+	}
+	assert_int_equal(served + s.endpoints[0].omitted.served, 40);
+	assert_int_equal(waits + s.endpoints[0].omitted.wait.count, 100);
+	assert_int_equal(s.endpoints[0].omitted.wait.max_ns, 20);
+	assert_int_equal(s.endpoints[0].omitted.reset_queued, 4 * s.endpoints[0].omitted.workers);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -922,6 +980,8 @@ int main(void)
 		cmocka_unit_test(who_is_handed_connections_serves),
 		cmocka_unit_test(what_a_row_given_back_had_open_is_not_known),
 		cmocka_unit_test(work_of_start_0_joins_the_threads_own),
+		cmocka_unit_test(a_histogram_of_some_waits_is_none),
+		cmocka_unit_test(folded_workers_keep_their_work),
 		cmocka_unit_test(a_row_is_made_once),
 		cmocka_unit_test(a_thread_id_used_again_is_another_row),
 		cmocka_unit_test(endpoints_differ),

@@ -556,7 +556,7 @@ static void json_has_what_an_inventory_adds(void **state)
 	f.endpoint.holder_count = 2;
 	f.endpoint.findings = &finding;
 	f.endpoint.finding_count = 1;
-	f.endpoint.omitted = (struct omitted){ 1, 2, 3, 4, 5 };
+	f.endpoint.omitted = (struct omitted){ .sockets = 1, .workers = 2, .arrived = 3, .dropped = 4, .accepted = 5 };
 	f.sockets[0].group = 17;
 	strcpy(f.sockets[0].device, "eth0");
 	f.sockets[0].waiting_known = true;
@@ -584,7 +584,8 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "workers", 0), "process", "\"nginx\"");
 	assert_json(at(doc, "workers", 1), "pid_inside", "null");
 	assert_json(at(doc, "workers", 1), "process", "null");
-	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"accepted\":5}");
+	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"accepted\":5,\"served\":0,\"finished\":0,"
+		       "\"queued_before\":0,\"reset_queued\":0,\"wait_ns\":{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}}");
 	assert_json(end, "findings",
 		    "[{\"code\":\"queue-near-limit\",\"level\":\"problem\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");
 	assert_json(json_object_get(json_object_get(end, "fairness"), "processes"), "bins", "1");

@@ -124,6 +124,15 @@ static void an_interval_has_its_own_longest(void **state)
 	assert_int_equal(now.max_ns, 208000); /* the slot from 192 to 208 */
 	assert_true(wait_quantile_ns(&now, list, 0.5) <= 106000);
 
+	/* Without a histogram the longest is known only if it is new. */
+	now = (struct wait){ .count = 5, .sum_ns = 50, .max_ns = 20 };
+	wait_subtract(&now, &(struct wait){ .count = 3, .sum_ns = 40, .max_ns = 20 }, NULL, NULL);
+	assert_int_equal(now.count, 2);
+	assert_int_equal(now.max_ns, 0);
+	now = (struct wait){ .count = 5, .sum_ns = 50, .max_ns = 21 };
+	wait_subtract(&now, &(struct wait){ .count = 3, .sum_ns = 40, .max_ns = 20 }, NULL, NULL);
+	assert_int_equal(now.max_ns, 21);
+
 	/* Nothing came: nothing is long. */
 	memset(list, 0, sizeof(list));
 	list[0] = before_list[0];

@@ -119,6 +119,11 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now, co
 		gone->workers++;
 		if (order_find(&sockets, &its_socket))
 			gone->accepted += was->accepted;
+		gone->served += was->served;
+		gone->finished += was->finished;
+		gone->queued_before += was->queued_before;
+		gone->reset_queued += was->reset_queued;
+		wait_add(&gone->wait, &was->wait, NULL);
 	}
 	free(sockets.rows);
 	free(listed.rows);
@@ -221,27 +226,48 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
+/* What the workers of a socket did in the interval. */
+struct workers_sum {
+	uint64_t accepted, queued_before, reset_queued;
+	struct wait wait;
+};
+
 /*
- * A socket's accepts are the sum of its workers. Where one of those is no longer listed the sum fell, and its difference would hide what
- * the others accepted: they are added up anew.
+ * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed the sum fell, and its difference would hide
+ * what the others did: they are added up anew, the waits without a histogram.
  */
 static int add_up_workers(struct endpoint *e)
 {
 	struct order by_cookie;
 	int err = order_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets), compare_sockets);
-	uint64_t *sums = calloc(e->socket_count + 1, sizeof(*sums));
+	struct workers_sum *sums = calloc(e->socket_count + 1, sizeof(*sums));
 
 	if (!sums)
 		err = -ENOMEM;
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
-		const struct socket_row key = { .cookie = e->workers[i].cookie }, *its = order_find(&by_cookie, &key);
+		const struct worker_row *w = &e->workers[i];
+		const struct socket_row key = { .cookie = w->cookie }, *its = order_find(&by_cookie, &key);
+		struct workers_sum *sum = its ? &sums[its - e->sockets] : NULL;
 
-		if (its)
-			sums[its - e->sockets] += e->workers[i].accepted;
+		if (!sum)
+			continue;
+		sum->accepted += w->accepted;
+		sum->queued_before += w->queued_before;
+		sum->reset_queued += w->reset_queued;
+		wait_add(&sum->wait, &w->wait, NULL);
 	}
-	for (size_t i = 0; i < e->socket_count && !err; i++)
-		if (sums[i] > e->sockets[i].accepted)
-			e->sockets[i].accepted = sums[i];
+	for (size_t i = 0; i < e->socket_count && !err; i++) {
+		struct socket_row *s = &e->sockets[i];
+
+		if (sums[i].accepted > s->accepted)
+			s->accepted = sums[i].accepted;
+		if (sums[i].queued_before > s->queued_before)
+			s->queued_before = sums[i].queued_before;
+		if (sums[i].reset_queued > s->reset_queued)
+			s->reset_queued = sums[i].reset_queued;
+		if (sums[i].wait.count > s->wait.count)
+			s->wait = sums[i].wait;
+	}
 	free(sums);
 	free(by_cookie.rows);
 	return err;
@@ -249,11 +275,20 @@ static int add_up_workers(struct endpoint *e)
 
 static void subtract_omitted(struct omitted *o, const struct omitted *before, const struct omitted *gone)
 {
+	struct wait earlier = {};
+
 	o->sockets = growth(o->sockets, before->sockets + gone->sockets);
 	o->workers = growth(o->workers, before->workers + gone->workers);
 	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
 	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
 	o->accepted = growth(o->accepted, before->accepted + gone->accepted);
+	o->served = growth(o->served, before->served + gone->served);
+	o->finished = growth(o->finished, before->finished + gone->finished);
+	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);
+	o->reset_queued = growth(o->reset_queued, before->reset_queued + gone->reset_queued);
+	wait_add(&earlier, &before->wait, NULL);
+	wait_add(&earlier, &gone->wait, NULL);
+	wait_subtract(&o->wait, &earlier, NULL, NULL);
 }
 
 static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)

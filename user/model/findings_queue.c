@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
+#include <math.h>
 #include <stdio.h>
 
 #include "findings_rules.h"
@@ -12,6 +13,7 @@
  * that never meant to stay. One in a hundred, and more than a few: single clients die at any time.
  */
 #define DEAD_WAIT_NS 100000000ull
+#define DEAD_QUANTILE 0.99 /* as many as must be dead must have waited so long: one hiccup is no reason */
 #define DEAD_LEAST 5
 #define DEAD_SHARE 100 /* one in so many accepted */
 
@@ -137,7 +139,8 @@ static bool has_overflowed(const struct facts *facts, const struct socket_row *s
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s))
 		return false;
-	return (s->highest_known && s->queue_highest > s->queue_limit) || s->full_ns;
+	/* An accept on another CPU may come before the longest is read: then it was one more. */
+	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
 }
 
 /* What to raise. Another namespace's net.core.somaxconn is not known. */
@@ -147,7 +150,7 @@ static const char *backlog_advice(const struct facts *facts, const struct socket
 		return "raise listen()'s backlog (and net.core.somaxconn, which caps it)";
 	if (s->queue_limit == facts->snapshot->somaxconn)
 		return "net.core.somaxconn caps it: raise that, and listen()'s backlog";
-	return "listen()'s backlog sets it: raise that";
+	return "listen()'s backlog sets it (or what net.core.somaxconn was then): raise that and listen again";
 }
 
 /* A queue of limit N holds N + 1. */
@@ -228,7 +231,8 @@ static bool closed_with_queue(struct finding *f, const struct facts *facts, cons
 		snprintf(migrated, sizeof(migrated), ", %" PRIu64 " moved to another socket", s->migrated);
 	finding_say(f, SOCKET " was closed with a queue: %" PRIu64 " connection%s reset%s; take what is queued before you close%s",
 		    s->cookie, s->inode, s->dropped_closing, s->dropped_closing == 1 ? " was" : "s were", migrated,
-		    s->reuseport ? ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them" : "");
+		    s->reuseport && !s->migrated ?
+			    ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them" : "");
 	finding_show(f, "reset", s->dropped_closing);
 	finding_show(f, "migrated", s->migrated);
 	return true;
@@ -236,7 +240,8 @@ static bool closed_with_queue(struct finding *f, const struct facts *facts, cons
 
 static bool accepted_dead(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
-	const bool soon = s->wait_known && s->wait.count && !s->queued_before && s->wait.max_ns < DEAD_WAIT_NS;
+	const double tail = wait_quantile_ns(&s->wait, facts->endpoint->histograms, DEAD_QUANTILE);
+	const bool soon = s->wait_known && s->wait.count && !s->queued_before && (isnan(tail) ? s->wait.max_ns : tail) < DEAD_WAIT_NS;
 	char longest[DURATION_SIZE], waited[DURATION_SIZE + 40] = "";
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || s->reset_queued < DEAD_LEAST || soon ||

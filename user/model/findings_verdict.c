@@ -26,6 +26,21 @@ static bool serves_unevenly(const struct endpoint *e)
 	return e->served_known && e->served_fairness.verdict == VERDICT_UNEVEN;
 }
 
+/* Which of a process's threads reads is the scheduler's doing in many runtimes (Go, tokio): worth knowing, nothing to change by itself. */
+static bool within_one_process(const struct endpoint *e)
+{
+	int32_t pid = 0;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		if (!e->workers[i].served)
+			continue;
+		if (pid && e->workers[i].pid != pid)
+			return false;
+		pid = e->workers[i].pid;
+	}
+	return true;
+}
+
 static bool serving_uneven(struct finding *f, const struct facts *facts)
 {
 	const struct fairness *fair = &facts->endpoint->served_fairness;
@@ -37,6 +52,7 @@ static bool serving_uneven(struct finding *f, const struct facts *facts)
 		    facts->endpoint->worker_fairness.bins > 1 ? "accepting is not uneven, but serving is" :
 							     "one thread accepts, but serving is uneven",
 		    fair->bins, fair->max_over_mean, fair->idle, fair->cv, fair->cv_expected);
+	f->level = within_one_process(facts->endpoint) ? FINDING_NOTE : FINDING_PROBLEM;
 	show_spread(f, fair);
 	return true;
 }
@@ -48,9 +64,9 @@ static bool open_uneven(struct finding *f, const struct facts *facts)
 
 	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) || serves_unevenly(e))
 		return false;
-	finding_say(f, "new connections are shared evenly, but those that stay open are not: of %" PRIu64 " open ones the busiest of %zu threads"
-		    " has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close idle ones sooner, or cap them per worker", fair->events,
-		    fair->bins, fair->max_over_mean, fair->cv, fair->cv_expected);
+	finding_say(f, "accepting is not uneven, but what stays open is: of %" PRIu64 " open connections accepted in this window the busiest of %zu"
+		    " threads has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close idle ones sooner, or cap them per worker",
+		    fair->events, fair->bins, fair->max_over_mean, fair->cv, fair->cv_expected);
 	show_spread(f, fair);
 	return true;
 }
@@ -105,7 +121,7 @@ static bool even(struct finding *f, const struct facts *facts)
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
 
-	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e))
+	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e) || finding_said(e, "serving-uneven"))
 		return false;
 	finding_say(f, "%zu %s share %" PRIu64 " %s %s: CV %.3g, a fair hash gives %.3g: nothing to fix", fair->bins, bins_name(e, fair),
 		    fair->events, events_name(e), how_even(fair), fair->cv, fair->cv_expected);

@@ -284,16 +284,39 @@ static void work_add(struct ledger_work *to, const struct ledger_work *from)
 	to->finished_ns += from->finished_ns;
 }
 
+static void histogram_drop(struct ledger *l, struct ledger_worker *w)
+{
+	l->ended_histograms -= w->row.ended && w->slots;
+	free(w->slots);
+	w->slots = NULL;
+}
+
+static void limit_ended_histograms(struct ledger *l, struct ledger_worker *w)
+{
+	if (l->ended_histograms <= ENDED_HISTOGRAMS_MAX)
+		return;
+	w->partial = true;
+	histogram_drop(l, w);
+}
+
 int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last)
 {
 	w->work = last ? (struct ledger_work){} : *work;
 	if (last)
 		work_add(&w->work_past, work);
+	w->partial |= work->wait.count && !slots;
+	if (w->partial) {
+		histogram_drop(l, w);
+		return 0;
+	}
 	if (slots && !w->slots) {
 		w->slots = calloc(1, sizeof(*w->slots));
 		if (!w->slots)
 			return -ENOMEM;
 		l->ended_histograms += w->row.ended;
+		limit_ended_histograms(l, w);
+		if (w->partial)
+			return 0;
 	}
 	for (unsigned i = 0; slots && i < WAIT_SLOTS; i++) {
 		w->slots->sum.slots[i] += slots[i] - w->slots->last[i]; /* in 32 bits, as they wrap */
@@ -333,11 +356,8 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
 	l->ended_histograms += w->slots != NULL;
-	if (l->ended_histograms > ENDED_HISTOGRAMS_MAX) {
-		free(w->slots);
-		w->slots = NULL;
-		l->ended_histograms--;
-	}
+	if (w->slots)
+		limit_ended_histograms(l, w);
 }
 
 void ledger_revive_socket(struct ledger *l, struct ledger_socket *s)
@@ -420,8 +440,16 @@ static int fold_workers(struct ledger *l, size_t count)
 		if (!s)
 			l->orphaned += w->accepted + w->accepted_past;
 		if (o) {
+			struct ledger_work work = w->work_past;
+
+			work_add(&work, &w->work);
 			o->workers++;
 			o->accepted += w->accepted + w->accepted_past;
+			o->served += work.served;
+			o->finished += work.finished;
+			o->queued_before += work.queued_before;
+			o->reset_queued += work.reset_queued;
+			wait_add(&o->wait, &work.wait, NULL);
 		}
 		worker_remove(l, i);
 	}
@@ -595,7 +623,9 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		row->open_known = l->serving && e->protocol == PROTOCOL_TCP;
 	}
 	row->accepted += accepted;
-	row->open += open_now(&from->work); /* of rows given back nobody tells us any more */
+	row->open += open_now(&from->work);
+	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
+		row->open_known = false;
 	add_work(e, row, &work, from->slots);
 	socket->accepted += accepted;
 	socket->queued_before += work.queued_before;
@@ -635,8 +665,12 @@ static void fill_serving(const struct ledger *l, struct endpoint *e)
 	}
 	e->served_known = served;
 	e->open_known = open;
-	for (size_t i = 0; i < e->worker_count; i++)
-		e->workers[i].serves = hands_over ? e->workers[i].served : e->workers[i].can_accept;
+	for (size_t i = 0; i < e->worker_count; i++) {
+		struct worker_row *w = &e->workers[i];
+
+		w->serves = hands_over ? w->served : w->can_accept;
+		w->open_known |= !w->accepted && !w->served && !w->finished; /* an idle sibling */
+	}
 }
 
 /* Threads with a histogram, and their sockets. */

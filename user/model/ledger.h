@@ -57,6 +57,7 @@ struct ledger_worker {
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
+	bool partial;             /* some of its waits were in no histogram: the others' is none of all */
 	uint64_t ended_at;
 };
 

@@ -478,8 +478,8 @@ static bool compare_counts(struct workload_account *w, const struct endpoint *ow
 	return true;
 }
 
-/* Per worker: what the kernel counted is what the server counted, and nobody else took anything. */
-static bool check_workers(struct workload_account *w, const struct endpoint *kernel, const struct endpoint *own)
+/* Per worker: what the kernel counted is what the server counted, and nobody else took anything. followed: all connections were. */
+static bool check_workers(struct workload_account *w, const struct endpoint *kernel, const struct endpoint *own, bool followed)
 {
 	const char *taken = own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received";
 	struct worker_sums *counted = calloc(own->worker_count + 1, sizeof(*counted));
@@ -502,7 +502,7 @@ static bool check_workers(struct workload_account *w, const struct endpoint *ker
 		}
 	}
 	if (agrees)
-		agrees = compare_counts(w, own, counted, kernel->served_known && own->protocol == PROTOCOL_TCP);
+		agrees = compare_counts(w, own, counted, kernel->served_known && own->protocol == PROTOCOL_TCP && followed);
 out:
 	free(index.rows);
 	free(counted);
@@ -540,7 +540,7 @@ static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool
 		return false;
 	if (arrivals_seen && !check_sockets(w, kernel))
 		return false;
-	return check_workers(w, kernel, own);
+	return check_workers(w, kernel, own, snapshot_lost(s) == snapshot_lost_counts(s));
 }
 
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen)

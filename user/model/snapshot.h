@@ -118,6 +118,8 @@ struct worker_row {
 struct omitted {
 	uint64_t sockets, workers;
 	uint64_t arrived, dropped, accepted;
+	uint64_t served, finished, queued_before, reset_queued;
+	struct wait wait; /* without a histogram */
 };
 
 /* Something that looks wrong, or is worth knowing: model/findings.h */

@@ -87,6 +87,8 @@ void wait_subtract(struct wait *now, const struct wait *before, struct wait_hist
 		now->max_ns = longest < now->max_ns && !(longest && h->slots[WAIT_SLOTS - 1]) ? longest : now->max_ns;
 	} else {
 		now->histogram = 0;
+		if (before->count && now->max_ns <= before->max_ns)
+			now->max_ns = 0;
 	}
 	if (!now->count)
 		now->max_ns = 0;

@@ -20,7 +20,7 @@ struct wait_histogram {
 struct wait {
 	uint64_t count;     /* connections whose wait was measured */
 	uint64_t sum_ns;
-	uint64_t max_ns;    /* of an interval: at most 5.9 % more than it was */
+	uint64_t max_ns;    /* of an interval: at most 12.5 % more than it was; 0 where it is not known */
 	uint32_t histogram; /* place in the list of its endpoint, from 1; 0: none, there was no room: no percentiles */
 };
 
@@ -37,7 +37,8 @@ void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *l
 
 /*
  * What came between two moments of one row: `now` less `before`. list and list_before: of their endpoints. The longest of the time between is
- * not known: it is the upper end of the highest slot that grew, or the longest of all if that is less.
+ * taken from the histogram: the upper end of the highest slot that grew, or the longest of all if that is less. Without one it is known only
+ * if it is the longest of all.
  */
 void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list, const struct wait_histogram *list_before);
 

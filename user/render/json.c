@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "json_writer.h"
+#include "wait_sum.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
 
@@ -42,7 +43,7 @@ static void wait_ns(struct json_writer *w, bool known, const struct wait *wait, 
 	nanoseconds(w, "p50", wait_quantile_ns(wait, list, 0.5));
 	nanoseconds(w, "p90", wait_quantile_ns(wait, list, 0.9));
 	nanoseconds(w, "p99", wait_quantile_ns(wait, list, 0.99));
-	json_number_if(w, "max", wait->count, wait->max_ns);
+	nanoseconds(w, "max", wait_max_ns(wait));
 	json_close(w, '}');
 }
 
@@ -55,7 +56,7 @@ static void handed(struct json_writer *w, const struct worker_row *row)
 	json_open(w, "handed", '{');
 	json_number(w, "count", row->handed.count);
 	nanoseconds(w, "mean_ns", wait_mean_ns(&row->handed));
-	json_number_if(w, "max_ns", row->handed.count, row->handed.max_ns);
+	nanoseconds(w, "max_ns", wait_max_ns(&row->handed));
 	json_close(w, '}');
 }
 
@@ -242,6 +243,13 @@ static void omitted(struct json_writer *w, const struct endpoint *e)
 	json_number(w, udp ? "delivered" : "arrived", e->omitted.arrived);
 	json_number(w, "dropped", e->omitted.dropped);
 	json_number(w, udp ? "received" : "accepted", e->omitted.accepted);
+	if (!udp) {
+		json_number(w, "served", e->omitted.served);
+		json_number(w, "finished", e->omitted.finished);
+		json_number(w, "queued_before", e->omitted.queued_before);
+		json_number(w, "reset_queued", e->omitted.reset_queued);
+		wait_ns(w, true, &e->omitted.wait, NULL);
+	}
 	json_close(w, '}');
 }
 

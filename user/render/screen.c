@@ -263,7 +263,9 @@ static void tabs(struct grid *g, int row, const struct view *v, const struct scr
 static void lost_line(struct grid *g, int row, const struct snapshot *total)
 {
 	char text[CELL_SIZE], count[TEXT_COUNT_SIZE];
-	int used = snprintf(text, sizeof(text), "%s all counts are lower bounds, %s lost:", g->utf8 ? "≥" : ">=",
+	const bool of_counts = snapshot_lost_counts(total);
+	int used = snprintf(text, sizeof(text), "%s %s, %s lost:", g->utf8 ? "≥" : ">=",
+			    of_counts ? "all counts are lower bounds" : "not all connections are followed",
 			    text_count(count, snapshot_lost(total)));
 
 	for (size_t i = 0; i < total->lost_count && used < (int)sizeof(text); i++)

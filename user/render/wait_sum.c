@@ -19,7 +19,7 @@ void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const 
 	}
 	sum->wait.count += w->count;
 	sum->wait.sum_ns += w->sum_ns;
-	sum->wait.max_ns = w->max_ns > sum->wait.max_ns ? w->max_ns : sum->wait.max_ns;
+	sum->wait.max_ns = w->max_ns > sum->wait.max_ns ? w->max_ns : sum->wait.max_ns; /* of those that are known */
 }
 
 void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e)
@@ -35,5 +35,5 @@ double wait_sum_quantile_ns(const struct wait_sum *sum, double q)
 
 double wait_max_ns(const struct wait *w)
 {
-	return w->count ? w->max_ns : NAN;
+	return w->count && (w->max_ns || !w->sum_ns) ? w->max_ns : NAN;
 }
