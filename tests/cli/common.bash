@@ -95,4 +95,31 @@ end_started() {
     started=()
 }
 
+# ---- `watch`: its pid is in $watch, its output in $out, both the test's own ----
+
+# In the background, until it says that it watches.
+watch_begin() { # OPTION...
+    : >"$out.says"
+    "$sockfair" watch "$@" >"$out" 2>>"$out.says" 3>&- &
+    watch=$!
+    eventually grep -q '^watching ' "$out.says" || { cat "$out.says"; return 1; }
+}
+
+# Asks for the result. Fails if the status is another one.
+watch_end() { # [STATUS [SIGNAL]]
+    local status=0
+    kill "-${2:-INT}" "$watch"
+    wait "$watch" || status=$?
+    watch=
+    [ $status = "${1:-0}" ] || { echo "status $status"; cat "$out.says"; return 1; }
+}
+
+# The final document: in the schema, adds up, and has counted that many. FILTER holds for it.
+counted() { # PORT COUNT [FILTER]
+    "$check" --port "$1" --expect-accepted "$2" --expect-arrived "$2" "$out"
+    tail -1 "$out" | jq -e ".window.final and (${3:-true})" || { tail -1 "$out"; return 1; }
+}
+
+more_lines() { [ "$(wc -l <"$out")" -gt "$1" ]; }
+
 bats_require_minimum_version 1.5.0

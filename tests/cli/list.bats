@@ -116,15 +116,21 @@ thread(polls, *sockets)'
     endpoint_is '.sockets[0].group == null and (.sockets[0].reuseport | not)' -P 8101
 }
 
-@test "groups that overlap: group-split, on the wildcard and a specific address" {
+@test "groups that overlap: group-split, on the wildcard and a specific address; silent on two addresses, and on two families" {
     serve 'sockets = [tcp(8100, a, reuseport=True) for a in ("0.0.0.0", "127.0.0.1")]
 thread(polls, *sockets)'
     eventually ports_are 8100,8100 -p "$server"
     list -P 8100
-    jq -e '[.endpoints[].findings[].code] == ["group-split"]' "$list"
+    jq -e '[.endpoints[].findings[].code] == ["group-split"] and ([.endpoints[].findings[].evidence] == [{ groups: 2, sockets_of_one: 1, sockets_of_other: 1 }])' "$list"
+    serve 'pairs = [("127.0.0.1", None), ("127.0.0.2", None), ("0.0.0.0", None), ("::", 1)]
+sockets = [tcp(8101 + i // 4, pairs[i // 2][0], reuseport=True, v6only=pairs[i // 2][1]) for i in range(8)]
+thread(polls, *sockets)'
+    eventually ports_are 8101,8101,8102,8102 -p "$server"
+    list -p "$server"
+    jq -e '[.endpoints[] | (.sockets | length), .findings] == [2, [], 2, [], 2, [], 2, []]' "$list"
 }
 
-@test "a full accept queue: its length and limit, queue-near-limit" {
+@test "a full accept queue: its length and limit, queue-near-limit; silent with less than three quarters" {
     serve 's = tcp(8100, backlog=7)
 for i in range(8):
     c = socket.create_connection(("127.0.0.1", 8100))
@@ -134,6 +140,9 @@ for i in range(8):
     endpoint_is '.findings | map(.code) == ["queue-near-limit"] and (.[0].evidence | .length == 8 and .limit == 7)' -P 8100
     run "$sockfair" list -P 8100
     [[ $output == *" 8/7 "* && $output == *"! the accept queue of socket"* && $output == *"1 finding"* ]]
+    serve 's = tcp(8101, backlog=7)
+for i in range(5): keep.append(socket.create_connection(("127.0.0.1", 8101)))'
+    endpoint_is '(.sockets[0].queue | .length == 5 and .limit == 7) and .findings == []' -P 8101
 }
 
 @test "a socket of a group that nobody waits on: socket-unwaited; silent once somebody does" {
@@ -161,12 +170,16 @@ for s in sockets:
     endpoint_is '.findings == []' -P 8101
 }
 
-@test "two users on one UDP port: udp-two-users, with both uids" {
+@test "two users on one UDP port: udp-two-users, with both uids; silent on two addresses" {
     serve 'keep.append(udp(8100, reuseaddr=True))'
     serve 'keep.append(udp(8100, reuseaddr=True))' setpriv --reuid 65534 --clear-groups
     endpoint_is '(.sockets | map(.uid) | sort == [0, 65534]) and (.findings | map(.code) | index("udp-two-users") != null) and
                  (.findings[] | select(.code == "udp-two-users") | .evidence | [.uid, .other_uid] | sort == [0, 65534]) and
                  (.sockets | map(.holders[0].uid) | sort == [0, 65534])' -P 8100
+    serve 'keep.append(udp(8101, reuseaddr=True))'
+    serve 'keep.append(udp(8101, "127.0.0.2", reuseaddr=True))' setpriv --reuid 65534 --clear-groups
+    list -P 8101
+    jq -e '[.endpoints[] | .sockets[0].uid, .findings] | sort == [0, 65534, [], []]' "$list"
 }
 
 @test "other network namespaces: listed from outside, filtered by pid, path and inode" {

@@ -8,14 +8,18 @@ A script says ready() when its sockets are there; what waits comes to wait a mom
 import ctypes
 import errno
 import os
+import queue
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
 
 REPLY = b"ok\n"
+STAYS = b"stays\n"  # the reply of a server that keeps the connection
+EXCLUSIVE = select.EPOLLIN | select.EPOLLEXCLUSIVE
 
 
 def ready(*what):
@@ -114,6 +118,66 @@ def epolls(s, depth=1):
         answer(s.accept()[0])
 
 
+def epoll_of(s, events=select.EPOLLIN):
+    """For accepts_by(); s no longer blocks."""
+    s.setblocking(False)
+    e = select.epoll()
+    e.register(s, events)
+    return e
+
+
+def accepts_by(e, s):
+    """Who was woken in vain waits again."""
+    while True:
+        e.poll()
+        try:
+            answer(s.accept()[0])
+        except BlockingIOError:
+            pass
+
+
+def accepts_slowly(s, seconds):
+    while True:
+        answer(s.accept()[0])
+        time.sleep(seconds)
+
+
+def accepts_dead(s):
+    """Takes connections that their clients may have reset."""
+    while True:
+        with s.accept()[0] as connection:
+            try:
+                connection.sendall(REPLY)
+            except OSError:
+                pass
+
+
+def accepts_for_good(s):
+    """Never closes a connection."""
+    while True:
+        connection = s.accept()[0]
+        connection.recv(1000)
+        connection.sendall(STAYS)
+        keep.append(connection)
+
+
+def hands_on(s, pick):
+    """Accepts, and lets one of two threads serve: pick(n) says which one gets the nth connection."""
+    queues = [queue.SimpleQueue(), queue.SimpleQueue()]
+
+    def serves(q):
+        while True:
+            answer(q.get())
+
+    for q in queues:
+        thread(serves, q)
+    n = 0
+    while True:
+        connection = s.accept()[0]
+        queues[pick(n)].put(connection)
+        n += 1
+
+
 def receives(s):
     while True:
         data, client = s.recvfrom(2000)
@@ -150,7 +214,7 @@ def process(work, *args, name=None):
     os._exit(0)
 
 
-# Clients. Each returns only when the server has answered: then it has accepted, too.
+# Clients. These return only when the server has answered: then it has accepted, too.
 
 def visit(port, count, address="127.0.0.1"):
     for _ in range(count):
@@ -160,6 +224,17 @@ def visit(port, count, address="127.0.0.1"):
                 sys.exit("no answer")
 
 
+def stay(port, count):
+    """As visit(), but lets those connections open that the server keeps."""
+    for _ in range(count):
+        c = socket.create_connection(("127.0.0.1", port), timeout=20)
+        c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        if c.recv(1000) == STAYS:
+            keep.append(c)
+        else:
+            c.close()
+
+
 def send(port, count, address="127.0.0.1"):
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as c:
         c.settimeout(20)
@@ -167,3 +242,30 @@ def send(port, count, address="127.0.0.1"):
         for _ in range(count):
             c.send(b"x")
             c.recv(2000)
+
+
+# These wait for no answer.
+
+def ask(port, count):
+    """Connections that are in the accept queue, or taken, when this returns. They stay open."""
+    for _ in range(count):
+        c = socket.create_connection(("127.0.0.1", port), timeout=20)
+        c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        keep.append(c)
+
+
+def knock(port, count):
+    """SYNs, all at once."""
+    for _ in range(count):
+        c = socket.socket()
+        c.setblocking(False)
+        c.connect_ex(("127.0.0.1", port))
+        keep.append(c)
+
+
+def reset():
+    """Ends what is kept, by a RST."""
+    for c in keep:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+    keep.clear()

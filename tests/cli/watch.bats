@@ -15,29 +15,6 @@ teardown() {
     assert_clean
 }
 
-# In the background, until it says that it watches. Its pid is in $watch, its output in $out.
-watch_begin() { # OPTION...
-    : >"$out.says"
-    "$sockfair" watch "$@" >"$out" 2>>"$out.says" 3>&- &
-    watch=$!
-    eventually grep -q '^watching ' "$out.says" || { cat "$out.says"; return 1; }
-}
-
-# Asks for the result. Fails if the status is another one.
-watch_end() { # [STATUS [SIGNAL]]
-    local status=0
-    kill "-${2:-INT}" "$watch"
-    wait "$watch" || status=$?
-    watch=
-    [ $status = "${1:-0}" ] || { echo "status $status"; cat "$out.says"; return 1; }
-}
-
-# The final document: in the schema, adds up, and has counted that many. FILTER holds for it.
-counted() { # PORT COUNT [FILTER]
-    "$check" --port "$1" --expect-accepted "$2" --expect-arrived "$2" "$out"
-    tail -1 "$out" | jq -e ".window.final and (${3:-true})" || { tail -1 "$out"; return 1; }
-}
-
 @test "what clients counted: accepted = arrived = sum over workers; ended early by Ctrl-C" {
     serve_mode shared-accept --port 8100 -w 4
     watch_begin -P 8100 -d 1000 --json
@@ -79,7 +56,6 @@ counted() { # PORT COUNT [FILTER]
     "$sockfair" watch -P 8100 --json 0.1 3 >"$out" 2>/dev/null
     [ "$(jq -s -c 'map(.window.final)' "$out")" = '[false,false,false,true]' ]
 }
-more_lines() { [ "$(wc -l <"$out")" -gt "$1" ]; }
 
 @test "text off a terminal: a table per interval, then the whole; by process, thread, socket" {
     serve_mode reuseport --port 8100 -w 3

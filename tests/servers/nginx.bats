@@ -73,12 +73,18 @@ counts_all() {
     agrees_by_worker
 }
 
+# Nothing looks wrong with it. (In an emulated machine threads wait for their CPU for so long that something may.)
+healthy() {
+    [ -n "${SOCKFAIR_TEST_EMULATED:-}" ] || document 'here.findings | all(.level != "problem")'
+}
+
 # bats test_tags=vm
 @test "nginx, one shared socket: no accept of any worker is missed, first ones of blocked workers included" {
     nginx_start off
     counts_all
     document 'here.sockets | length == 1' "here.workers | map(.pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         'here.workers | all(.process == "nginx" and .ended == false)'
+    healthy
 }
 
 # bats test_tags=vm
@@ -94,6 +100,7 @@ counts_all() {
     counts_all
     document 'here.sockets | length == 4 and all(.reuseport)' "here.workers | map(.pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         'here.workers | map(.cookie) | unique | length == 4' 'here.fairness.sockets | .bins == 4 and .verdict != "not-applicable"'
+    healthy
 }
 
 @test "nginx under wrk: our sum is the growth of stub_status, connections that wrk breaks off included" {
@@ -189,4 +196,36 @@ kill_worker_and_reload() {
     mapfile -t new < <(children "$master")
     document "here.workers | map(select(.ended) | .pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         "here.workers | map(select(.ended | not) | .pid) | sort == ($(pid_list "${new[@]}") | sort)" 'here.sockets | length == 4'
+}
+
+# The last interval has one finding of a stalled socket: of that process, with a queue that does not get shorter.
+stalled_by() { # PID
+    tail -n 1 "$document" | jq -e --argjson port "$port" "$jq_words here as \$e | \$e.findings | map(select(.code == \"stalled-socket\")) |
+        length == 1 and (.[0] | .cookie as \$c | (.evidence | .pid == $1 and .queued >= .queued_before and .queued_before > 0 and .sockets == 4) and
+        (.text | contains(\"nginx $1 is stopped (SIGSTOP)\")) and
+        (.text | contains(\"(inode \" + (\$e.sockets[] | select(.cookie == \$c) | .inode | tostring) + \")\")) and
+        (\$e.workers | map(select(.pid == $1) | .cookie) == [\$c]))" >/dev/null
+}
+
+calm_since() { # LINES
+    [ "$(wc -l <"$document")" -gt "$1" ] && ! tail -n 1 "$document" | grep -q stalled-socket
+}
+
+@test "nginx, reuseport, a worker that is stopped under load: stalled-socket names it and its queue, until it goes on" {
+    nginx_start off reuseport
+    watch -P "$port" -i 0.3
+    start ab.log ab -r -n "$n" -c 16 "http://127.0.0.1:$port/"
+    client=$pid
+    within 120 done_by_client 20
+    ! grep -q stalled-socket "$document"
+    kill -STOP "${workers[0]}"
+    within 60 stalled_by "${workers[0]}"
+    lines=$(wc -l <"$document")
+    kill -CONT "${workers[0]}"
+    within 600 gone "$client"
+    within 60 at_rest tcp "$port"
+    within 60 calm_since $((lines + 1))
+    watched
+    document 'here.findings | map(.code) | index("stalled-socket") == null' "here.workers | total(took) >= $n"
+    adds_up "$(tail -n 1 "$document" | jq '[.endpoints[].workers[].accepted] | add')"
 }

@@ -35,6 +35,7 @@ static inline struct endpoint *add_port(struct fixture *f, enum protocol protoco
 	struct endpoint *e = &f->endpoints[i];
 
 	f->snapshot.endpoints = f->endpoints;
+	f->snapshot.seconds = 1;
 	*e = (struct endpoint){ .protocol = protocol, .port = port, .netns = 1, .sockets = f->sockets[i], .workers = f->workers[i],
 				.holders = f->holders[i], .histograms = f->histograms[i] };
 	e->family = strchr(address, ':') ? AF_INET6 : AF_INET;

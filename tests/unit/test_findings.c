@@ -275,7 +275,7 @@ static double seconds_of(size_t many)
 {
 	struct endpoint e[2] = { { .port = 80, .socket_count = many, .holder_count = many },
 				 { .port = 81, .socket_count = 1, .worker_count = many, .holder_count = many } };
-	struct snapshot s = { .endpoints = e, .endpoint_count = 2 };
+	struct snapshot s = { .seconds = 1, .endpoints = e, .endpoint_count = 2 };
 	struct socket_row shared = { .cookie = 1, .reuseport = true, .group = 1, .queue_known = true, .queue_length = 9, .arrived = 9,
 				     .stalled_ns = 1000000000 };
 	clock_t start;

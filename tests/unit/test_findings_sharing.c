@@ -399,7 +399,8 @@ static void slow_worker_of_two(void **state)
 
 	(void)state;
 	e->socket_count = e->worker_count = 2;
-	e->sockets[1].wait.sum_ns = 1000 * 1250000ull;
+	e->sockets[0].wait.sum_ns = 1000 * 800000ull;
+	e->sockets[1].wait.sum_ns = 1000 * 2000000ull;
 	e->sockets[1].wait.histogram = 0;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
@@ -434,7 +435,7 @@ static void no_worker_is_slow(void **state)
 	done(&f);
 }
 
-/* Four times as long, but 0.15 ms; and long, but few. */
+/* Twenty times as long, but 0.95 ms; and long, but few, or in too short a time. */
 static void short_or_few_waits_tell_nothing(void **state)
 {
 	struct fixture f = {};
@@ -443,7 +444,7 @@ static void short_or_few_waits_tell_nothing(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		e->sockets[i].wait.histogram = 0;
-		e->sockets[i].wait.sum_ns = 1000 * (i == 2 ? 200000ull : 50000ull);
+		e->sockets[i].wait.sum_ns = 1000 * (i == 2 ? 1000000ull : 50000ull);
 	}
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
@@ -454,6 +455,9 @@ static void short_or_few_waits_tell_nothing(void **state)
 	e->sockets[2].wait.count = 100;
 	fill(&f);
 	assert_true(has(e, "slow-worker"));
+	f.snapshot.seconds = 0.89;
+	fill(&f);
+	assert_false(has(e, "slow-worker"));
 	done(&f);
 }
 

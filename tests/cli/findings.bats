@@ -1,0 +1,339 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Findings on real sockets: each is made to happen, with figures that are known, and is silent beside it, where only its cause is missing. (Those
+# about how sockets were bound are in list.bats, those of our own server designs in modes.bats.)
+load common
+
+setup() {
+    out=$BATS_TEST_TMPDIR/out
+    watch=
+}
+
+teardown() {
+    [ -z "$watch" ] || end "$watch"
+    for pid in "${started[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
+    end_started
+    assert_clean
+}
+
+# What holds for a document: `found` is the codes of its port's findings, `finding` what one says.
+words='
+def here: .endpoints | if length == 1 then .[0] else error("\(length) endpoints") end;
+def found: here.findings | map(.code);
+def finding(code): here.findings | map(select(.code == code)) | if length == 1 then .[0] else error("\(length) of \(code)") end;
+def problems: here.findings | map(select(.level == "problem") | .code);
+def row(inode): here.sockets[] | select(.inode == inode);
+'
+
+# The last document has these properties.
+holds() { # FILTER...
+    local filter
+    for filter; do
+        tail -n 1 "$out" | jq -e "$words $filter" >/dev/null || { echo "not so: $filter"; tail -n 1 "$out"; return 1; }
+    done
+}
+
+# Those of the whole window, which ends here.
+result_holds() { # FILTER...
+    watch_end
+    "$check" "$out"
+    holds "$@"
+}
+
+# Of `list`.
+list_holds() { # PORT FILTER...
+    "$sockfair" list --json -P "$1" >"$out.list"
+    local out=$out.list
+    shift
+    holds "$@"
+}
+
+# That many threads wait on each socket of the port.
+waiting() { # PORT THREADS SOCKETS
+    eventually list_holds "$1" "here.sockets | map(.waiting) == [range($3) | $2]"
+}
+
+# From here on sockfair runs in the network namespace of that process.
+move_to() { # PID
+    printf '#!/bin/sh\nexec nsenter -n -t %s %q "$@"\n' "$1" "$(realpath "$sockfair")" >"$BATS_TEST_TMPDIR/sockfair"
+    chmod +x "$BATS_TEST_TMPDIR/sockfair"
+    sockfair=$BATS_TEST_TMPDIR/sockfair
+}
+
+loopback='import subprocess
+subprocess.check_call(["ip", "link", "set", "lo", "up"])
+def sysctl(name, value):
+    with open("/proc/sys/net/" + name, "w") as f: f.write(str(value))
+'
+
+# bats test_tags=slow
+@test "stalled-socket: who is stopped, what is queued; silent under the same load and once it goes on; never beside even" {
+    serve 's = tcp(8300, reuseport=True); thread(accepts, s)
+print("said", os.fstat(s.fileno()).st_ino)'
+    stopped=$server inode=$said
+    serve 'thread(accepts, tcp(8300, reuseport=True))'
+    waiting 8300 1 2
+    watch_begin -P 8300 -i 0.2 --json
+    clients 'visit(8300, 600); stay(8300, 40)'
+    list_holds 8300 'found == []'
+    result_holds 'found == ["even"]' 'here.findings[0].evidence | .bins == 2 and .events == 640'
+    [ "$(jq -s "$words map(select(.endpoints | length == 1) | problems) | add" -c "$out")" = '[]' ]
+
+    watch_begin -P 8300 -i 0.2 --json
+    clients 'visit(8300, 600)'
+    kill -STOP "$stopped"
+    serve 'ask(8300, 40)'
+    eventually holds "finding(\"stalled-socket\").evidence | .pid == $stopped and .queued > 0 and .stalled_seconds >= 0.5"
+    list_holds 8300 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .evidence.pid == $stopped and
+        (.text | contains(\"python3 $stopped is stopped (SIGSTOP)\") and contains(\"(inode $inode)\"))"
+    result_holds 'found == ["stalled-socket"] and here.fairness.workers.verdict == "even"' \
+        "row($inode) as \$s | finding(\"stalled-socket\") | .cookie == \$s.cookie and (.evidence | .pid == $stopped and .sockets == 2 and
+         .queued == \$s.queue.length and .queued == \$s.arrived - \$s.accepted and .queued_before > 0 and .queued_before <= .queued)" \
+        "finding(\"stalled-socket\") | .text | test(\"^[0-9]+ connections queued on socket [0-9]+ .inode $inode., none taken for .*: python3 $stopped is stopped .SIGSTOP.; continue it\")" \
+        'here.sockets | map(.accepted + .queue.length) | add == 640'
+
+    kill -CONT "$stopped"
+    eventually list_holds 8300 'found == [] and (here.sockets | all(.queue.length == 0))'
+    watch_begin -P 8300 --json
+    clients 'visit(8300, 20)'
+    result_holds 'problems == []'
+}
+
+# bats test_tags=slow
+@test "backlog-small: drops at a full queue, and what sets its limit; silent with a larger one" {
+    serve 'thread(accepts_slowly, tcp(8301, backlog=2), 0.05)'
+    watch_begin -P 8301 -i 0.2 --json
+    serve 'knock(8301, 30)'
+    # What is queued is 3: the limit is 2.
+    eventually grep -q backlog-small "$out"
+    end "$server"
+    result_holds 'here.sockets[0] as $s | finding("backlog-small").evidence | .drops == $s.drops and .drops >= 20 and .limit == 2 and .highest == 3 and
+        .somaxconn == '"$(cat /proc/sys/net/core/somaxconn)" \
+        'finding("backlog-small").text | contains("its limit is 2 (N holds N + 1): listen()'\''s backlog sets it")'
+    end_started
+
+    serve 'thread(accepts_slowly, tcp(8301, backlog=100), 0)'
+    watch_begin -P 8301 --json
+    clients 'visit(8301, 1); ask(8301, 30)'
+    eventually list_holds 8301 'here.sockets[0].queue.length == 0'
+    result_holds 'problems == []' 'here.sockets[0] | .accepted == 31 and .drops == 0 and .queue.limit == 100'
+}
+
+# bats test_tags=slow
+@test "backlog-small: net.core.somaxconn caps it, in a namespace of its own; from outside it can't be told" {
+    serve "$loopback"'sysctl("core/somaxconn", 2)
+thread(accepts_slowly, tcp(8301, backlog=100), 0.05)' unshare -n
+    inner=$server
+    for where in outside inside; do
+        [ $where = outside ] || move_to "$inner"
+        watch_begin -P 8301 -i 0.2 --json
+        serve 'knock(8301, 30)' nsenter -n -t "$inner"
+        eventually grep -q backlog-small "$out"
+        end "$server"
+        result_holds 'finding("backlog-small").evidence | .limit == 2 and .highest == 3 and .drops > 0'
+        case $where in
+            outside) holds 'finding("backlog-small") | .evidence.somaxconn == null and (.text | contains("raise listen()'\''s backlog (and net.core.somaxconn"))' ;;
+            inside) holds 'finding("backlog-small") | .evidence.somaxconn == 2 and (.text | contains("net.core.somaxconn caps it"))' ;;
+        esac
+    done
+}
+
+# bats test_tags=slow
+@test "accepted-dead: five that were reset in the queue; silent with four, and with a worker that takes them first" {
+    serve 's = tcp(8302); thread(accepts_dead, s)'
+    waiting 8302 1 1
+    for dead in 5 4; do
+        watch_begin -P 8302 --json
+        kill -STOP "$server"
+        clients "ask(8302, $dead); time.sleep(0.15); reset()" # who gives up has waited
+        kill -CONT "$server"
+        waiting 8302 1 1
+        case $dead in
+            5) result_holds 'finding("accepted-dead").evidence | .reset == 5 and .accepted == 5 and .wait_max_ns >= 150e6' ;;
+            4) result_holds 'problems == []' 'here.sockets[0] | .accepted == 4 and .reset_queued == 4' ;;
+        esac
+    done
+    watch_begin -P 8302 --json
+    clients 'ask(8302, 10)
+for c in keep: c.recv(1)
+reset()'
+    result_holds 'problems == []' 'here.sockets[0] | .accepted == 10 and .reset_queued == 0'
+}
+
+# bats test_tags=slow
+@test "closed-with-queue: what was in it; silent when it is empty, and when it moves to another socket" {
+    [ -e /proc/sys/net/ipv4/tcp_migrate_req ] || skip "this kernel can't migrate (5.14)"
+    serve "$loopback"'thread(accepts, tcp(8303, reuseport=True))' unshare -n
+    inner=$server
+    move_to "$inner"
+    for migrate in 0 1; do
+        [ $migrate = 0 ] || nsenter -n -t "$inner" sysctl -q -w net.ipv4.tcp_migrate_req=1
+        serve 'keep.append(tcp(8303, reuseport=True)); print("said", os.fstat(keep[0].fileno()).st_ino)' nsenter -n -t "$inner"
+        closing=$server inode=$said
+        watch_begin -P 8303 --json
+        serve 'ask(8303, 20)' nsenter -n -t "$inner"
+        client=$server
+        queued="(row($inode).arrived)"
+        end "$closing"
+        case $migrate in
+            0) result_holds "$queued as \$n | \$n > 0 and (finding(\"closed-with-queue\") | .evidence.reset == \$n and .evidence.migrated == 0 and
+                             (.text | contains(\"(inode $inode) was closed with a queue\") and contains(\"tcp_migrate_req=1\")))" ;;
+            1) result_holds 'problems == []' "$queued as \$n | \$n > 0 and (row($inode) | .migrated == \$n and .dropped_closing == 0)" ;;
+        esac
+        end "$client"
+    done
+    serve 's = tcp(8304); thread(accepts, s)' nsenter -n -t "$inner"
+    watch_begin -P 8304 --json
+    clients 'visit(8304, 20)' nsenter -n -t "$inner"
+    end "$server"
+    result_holds 'problems == []' 'here.sockets[0] | .ended and .accepted == 20'
+}
+
+# bats test_tags=slow
+@test "slow-worker: the socket and the thread whose connections wait; silent without it, and on a shared socket" {
+    for slow in 1 ''; do
+        "$sockfair" run reuseport --work 500 ${slow:+--slow-worker 1} -n 1200 -w 4 --json >"$out"
+        case $slow in
+            1) holds 'here.workers[1] as $w | finding("slow-worker") | .cookie == $w.cookie and (.evidence | .tid == $w.tid and .sockets == 4 and
+                      .connections == $w.accepted and .wait_mean_ns > 2.5 * .others_mean_ns and .wait_p99_ns > 0)' ;;
+            *) holds 'found | index("slow-worker") == null' ;;
+        esac
+    done
+    "$sockfair" run shared-accept --work 500 --slow-worker 1 -n 1200 -w 4 --json >"$out"
+    holds 'found | index("slow-worker") == null' 'here.workers[1].accepted < 240' # it takes less
+}
+
+# bats test_tags=slow
+@test "serving-uneven: one of two threads gets nine in ten; silent when they take turns" {
+    for turn in 10 2; do
+        serve "thread(hands_on, tcp(8304), lambda n: n % $turn == 0)"
+        watch_begin -P 8304 --json
+        clients 'visit(8304, 600)'
+        case $turn in
+            10) result_holds 'found == ["serving-uneven"]' 'finding("serving-uneven").evidence | .bins == 2 and .events == 600 and .cv == 0.8 and .max_over_mean == 1.8' ;;
+            2) result_holds 'found == ["even"]' ;;
+        esac
+        end "$server"
+    done
+}
+
+# bats test_tags=slow
+@test "open-uneven: one of two sockets' workers keeps its connections; silent when both do, or none" {
+    for work in "accepts_for_good accepts" "accepts_for_good accepts_for_good" "accepts accepts"; do
+        # The file limit is above 600.
+        serve "thread(${work% *}, tcp(8305, reuseport=True))"
+        keeper=$server
+        serve "thread(${work#* }, tcp(8305, reuseport=True))"
+        other=$server
+        waiting 8305 1 2
+        watch_begin -P 8305 --json
+        serve 'stay(8305, 600)'
+        case $work in
+            *good\ accepts) result_holds 'found == ["open-uneven"]' "(here.workers[] | select(.pid == $keeper) | .accepted) as \$n |
+                              finding(\"open-uneven\").evidence | .bins == 2 and .events == \$n and .idle == 1 and .max_over_mean == 2" ;;
+            *good) result_holds 'found == ["even"]' 'here.workers | map(.open) | add == 600' ;;
+            *) result_holds 'found == ["even"]' 'here.workers | map(.open) | add == 0' ;;
+        esac
+        end "$server"
+        end "$keeper"
+        end "$other"
+    done
+}
+
+@test "lone-reuseport: SO_REUSEPORT on one socket of two threads; silent with one each" {
+    serve 's = tcp(8306, reuseport=True)
+thread(accepts, s)
+thread(accepts, s)
+for i in range(2): thread(accepts, tcp(8307, reuseport=True))'
+    waiting 8306 2 1
+    list_holds 8306 'found == ["lone-reuseport"]' 'here.sockets[0].cookie as $c | finding("lone-reuseport") | .cookie == $c and
+        .evidence == { threads: 2, processes: 1 }'
+    waiting 8307 1 2
+    list_holds 8307 'found == []'
+}
+
+# bats test_tags=slow
+@test "shared-socket: two threads block on one, before there is work; silent with one, and when the work is even" {
+    serve 's = tcp(8306)
+thread(accepts, s)
+thread(accepts, s)
+thread(accepts, tcp(8307))'
+    waiting 8306 2 1
+    list_holds 8306 'found == ["shared-socket"]' 'here.findings[0].evidence == { sockets: 1, workers: 2, processes: 1 }'
+    waiting 8307 1 1
+    list_holds 8307 'found == []'
+    watch_begin -P 8306 --json
+    clients 'visit(8306, 600)'
+    result_holds 'here.fairness.workers.verdict == "even"' 'found == ["even"]'
+}
+
+# bats test_tags=slow
+@test "few-clients: two ports' datagrams over eight sockets; silent with 1,024" {
+    "$sockfair" run udp-reuseport --flows 2 -n 4000 --json >"$out"
+    holds 'found == ["few-clients"]' 'finding("few-clients").evidence | .flows == 2 and .datagrams == 4000 and .sockets == 8 and .idle >= 6'
+    "$sockfair" run udp-reuseport --flows 1024 -n 4000 --json >"$out"
+    holds 'found | index("few-clients") == null'
+}
+
+@test "steered: SO_INCOMING_CPU on one of two sockets; silent without" {
+    serve 'for port in 8307, 8308:
+    for i in range(2):
+        s = tcp(port, reuseport=True)
+        if port == 8308 and i:
+            s.setsockopt(socket.SOL_SOCKET, 49, 0)
+        thread(accepts, s)'
+    for port in 8307 8308; do waiting $port 1 2; done
+    list_holds 8307 'found == []'
+    list_holds 8308 'found == ["steered"]' 'finding("steered").evidence == { sockets: 2, by_program: 0, by_cpu: 1 }'
+}
+
+# bats test_tags=slow
+@test "too-few: says how many would do; those do" {
+    "$sockfair" run reuseport -n 100 --json >"$out"
+    holds 'found == ["too-few"]' 'finding("too-few") | (.evidence | .seen == 100 and .bins == 8 and .needed > 700) and
+        (.evidence.needed as $n | .text | endswith(": \($n) would do"))' || holds 'here.fairness.workers.verdict == "uneven"' # chance: 1 in 1,000
+    needed=$(jq '.endpoints[0].findings[0].evidence.needed' "$out")
+    "$sockfair" run reuseport -n $((needed - 1)) --json >"$out"
+    holds 'here.fairness.workers.verdict == "too-few"' 'found | index("too-few")'
+    "$sockfair" run reuseport -n "$needed" --json >"$out"
+    holds 'found | index("too-few") == null'
+}
+
+# bats test_tags=slow
+@test "thundering-herd: three epolls on one socket; silent with EPOLLEXCLUSIVE, with a shared epoll, with two" {
+    for case in 'True, 3, select.EPOLLIN' 'True, 3, EXCLUSIVE' 'False, 3, select.EPOLLIN' 'True, 2, select.EPOLLIN'; do
+        serve "own, threads, events = $case
+s = tcp(8309)
+e = epoll_of(s, events)
+for i in range(threads): thread(accepts_by, epoll_of(s, events) if own and i else e, s)"
+        waiting 8309 "$(cut -d' ' -f2 <<<"${case//,/}")" 1
+        watch_begin -P 8309 --json
+        clients 'visit(8309, 100)'
+        case $case in
+            'True, 3, select.EPOLLIN') result_holds 'here.sockets[0].cookie as $c | finding("thundering-herd") | .cookie == $c and
+                                                     .evidence == { workers: 3, connections: 100 }' ;;
+            *) result_holds 'found | index("thundering-herd") == null' ;;
+        esac
+        end "$server"
+    done
+}
+
+# bats test_tags=slow
+@test "wake-order: of four with EPOLLEXCLUSIVE the first takes nearly all; silent with a socket each" {
+    for shared in True False; do
+        serve "one = tcp(8310, reuseport=True)
+for i in range(4):
+    s = one if $shared or not i else tcp(8310, reuseport=True)
+    thread(accepts_by, epoll_of(s, EXCLUSIVE), s)"
+        case $shared in True) waiting 8310 4 1 ;; *) waiting 8310 1 4 ;; esac
+        watch_begin -P 8310 --json
+        clients 'visit(8310, 800)'
+        case $shared in
+            True) result_holds 'here.fairness.workers.verdict == "uneven"' '(here.workers | max_by(.accepted)) as $w | here.sockets[0].cookie as $c |
+                    finding("wake-order") | .cookie == $c and (.evidence | .workers == 4 and .exclusive_epolls == 4 and .accepted == 800 and
+                    .busiest_tid == $w.tid and .busiest_accepted == $w.accepted)' ;;
+            *) result_holds 'found | index("wake-order") == null' ;;
+        esac
+        end "$server"
+    done
+}
