@@ -448,6 +448,17 @@ static void short_or_few_waits_tell_nothing(void **state)
 	}
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
+	for (int i = 0; i < 4; i++) { /* but it keeps its connections ten times as long: it is no pause */
+		e->workers[i].finished = 1000;
+		e->workers[i].finished_ns = 1000 * (i == 2 ? 2000000ull : 200000ull);
+	}
+	fill(&f);
+	assert_true(has(e, "slow-worker"));
+	e->sockets[2].wait.sum_ns = 1000 * 249000ull; /* 0.199 ms more */
+	fill(&f);
+	assert_false(has(e, "slow-worker"));
+	for (int i = 0; i < 4; i++)
+		e->workers[i].finished = 0;
 	e->sockets[2].wait.sum_ns = 99 * 20000000ull;
 	e->sockets[2].wait.count = 99;
 	fill(&f);

@@ -21,10 +21,12 @@
  * connections: so there must be a hundred, and the longest-waiting tenth, where that is known, must have waited 2.5 times as long as the
  * others' too. On a busy machine threads are paused again and again, one more than the others: of eight healthy ones, beside as many threads
  * as keep all CPUs busy twice, one socket's connections waited up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms in
- * a quarter of a second. An interval of a second is the least.
+ * a quarter of a second. An interval of a second is the least. Where the connections of that worker also last 2.5 times as long once it has
+ * them, which a thread that waits for a CPU before it accepts does not cause, 0.2 ms is enough.
  */
 #define SLOW_TIMES 2.5
 #define SLOW_MORE_NS 1e6
+#define SLOW_MORE_NS_BUSY 0.2e6
 #define SLOW_SECONDS 0.9
 #define SLOW_LEAST 100
 #define SLOW_QUANTILE 0.9
@@ -85,17 +87,31 @@ static bool thundering_herd(struct finding *f, const struct facts *facts, const 
 }
 
 /* What is measured of a socket's waits; NaN where too little is known. */
-typedef double measure(const struct socket_row *s, const struct wait_histogram *histograms);
+typedef double measure(const struct socket_row *s, const struct facts *facts);
 
-static double mean_of(const struct socket_row *s, const struct wait_histogram *histograms)
+static double mean_of(const struct socket_row *s, const struct facts *facts)
 {
-	(void)histograms;
+	(void)facts;
 	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_mean_ns(&s->wait) : NAN;
 }
 
-static double longest_of(const struct socket_row *s, const struct wait_histogram *histograms)
+static double longest_of(const struct socket_row *s, const struct facts *facts)
 {
-	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_quantile_ns(&s->wait, histograms, SLOW_QUANTILE) : NAN;
+	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_quantile_ns(&s->wait, facts->endpoint->histograms, SLOW_QUANTILE) : NAN;
+}
+
+/* How long the connections that were accepted from it lasted. */
+static double lifetime_of(const struct socket_row *s, const struct facts *facts)
+{
+	const struct takers *t = takers_find(facts, s->cookie);
+	uint64_t finished = 0;
+	double ns = 0;
+
+	for (size_t i = 0; t && i < t->threads; i++) {
+		finished += t->rows[i]->finished;
+		ns += t->rows[i]->finished_ns;
+	}
+	return finished >= SLOW_LEAST ? ns / finished : NAN;
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -106,13 +122,12 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 /* The median of a measure over the group's sockets but one; NaN where it is known of none. values: room for one a socket. */
-static double median_of_others(const struct group *group, const struct socket_row *one, measure *of, const struct wait_histogram *histograms,
-			       double *values)
+static double median_of_others(const struct group *group, const struct socket_row *one, measure *of, const struct facts *facts, double *values)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < group->sockets; i++) {
-		const double value = group->rows[i] == one ? NAN : of(group->rows[i], histograms);
+		const double value = group->rows[i] == one ? NAN : of(group->rows[i], facts);
 
 		if (!isnan(value))
 			values[count++] = value;
@@ -127,26 +142,32 @@ struct slowest {
 	double mean_ns, others_ns;
 };
 
-/* Returns whether it is slow. */
-static bool find_slowest(struct slowest *slowest, const struct group *group, const struct wait_histogram *histograms, double *values)
+/* Is the measure of one socket 2.5 times that of the others? NaN: not known. */
+static double stands_out(const struct group *group, const struct socket_row *one, measure *of, const struct facts *facts, double *values)
 {
-	double tenth, tenth_of_others;
+	const double others = median_of_others(group, one, of, facts, values), its = of(one, facts);
+
+	return isnan(its) || isnan(others) ? NAN : its >= SLOW_TIMES * others;
+}
+
+/* Returns whether it is slow. */
+static bool find_slowest(struct slowest *slowest, const struct group *group, const struct facts *facts, double *values)
+{
+	double more;
 
 	*slowest = (struct slowest){};
 	for (size_t i = 0; i < group->sockets; i++) {
-		const double mean = mean_of(group->rows[i], histograms);
+		const double mean = mean_of(group->rows[i], facts);
 
 		if (!isnan(mean) && (!slowest->socket || mean > slowest->mean_ns))
 			*slowest = (struct slowest){ .socket = group->rows[i], .mean_ns = mean };
 	}
-	if (!slowest->socket)
+	if (!slowest->socket || stands_out(group, slowest->socket, mean_of, facts, values) != 1 ||
+	    stands_out(group, slowest->socket, longest_of, facts, values) == 0)
 		return false;
-	slowest->others_ns = median_of_others(group, slowest->socket, mean_of, histograms, values);
-	if (isnan(slowest->others_ns) || slowest->mean_ns < SLOW_TIMES * slowest->others_ns || slowest->mean_ns < slowest->others_ns + SLOW_MORE_NS)
-		return false;
-	tenth = longest_of(slowest->socket, histograms);
-	tenth_of_others = median_of_others(group, slowest->socket, longest_of, histograms, values);
-	return isnan(tenth) || isnan(tenth_of_others) || tenth >= SLOW_TIMES * tenth_of_others;
+	slowest->others_ns = median_of_others(group, slowest->socket, mean_of, facts, values);
+	more = stands_out(group, slowest->socket, lifetime_of, facts, values) == 1 ? SLOW_MORE_NS_BUSY : SLOW_MORE_NS;
+	return slowest->mean_ns >= slowest->others_ns + more;
 }
 
 /* Of all groups the socket that is slow by the most. */
@@ -159,7 +180,7 @@ static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts
 	for (size_t i = 0; i < facts->group_count && values; i++) {
 		struct slowest slowest;
 
-		if (!find_slowest(&slowest, &facts->groups[i], e->histograms, values) ||
+		if (!find_slowest(&slowest, &facts->groups[i], facts, values) ||
 		    (worst->socket && slowest.mean_ns - slowest.others_ns <= worst->mean_ns - worst->others_ns))
 			continue;
 		*worst = slowest;
