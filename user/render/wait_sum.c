@@ -35,5 +35,5 @@ double wait_sum_quantile_ns(const struct wait_sum *sum, double q)
 
 double wait_max_ns(const struct wait *w)
 {
-	return w->count && (w->max_ns || !w->sum_ns) ? w->max_ns : NAN;
+	return w->count && (w->max_ns || !w->sum_ns) ? (double)w->max_ns : NAN; /* NAN is a float, and would make one of it */
 }
