@@ -4,7 +4,7 @@
 # some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers, and the self-test. An emulated machine makes some
 # 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
-n=${VM_REQUESTS:-500}
+n=${VM_REQUESTS:-300}
 dir=$(mktemp -d)
 tests=0
 
@@ -25,23 +25,23 @@ counted() { # BACKEND LABEL SENT OPTION...
 
 for backend in fentry kprobe tracepoint; do
     counted $backend $backend "$n" all -n "$n"
-    many=$([ $backend = fentry ] && echo 5000 || echo 2000)
+    many=$([ $backend = fentry ] && echo 4000 || echo 1000)
     counted $backend "$backend, 64 at once:" "$many" shared-accept -C 64 -n "$many"
     # Workers that were blocked in accept() before anything was attached, in each way of waiting.
     for mode in reuseport single-listener io-uring; do
-        counted $backend "$backend, blocked before, processes:" 500 $mode -n 500 --processes
+        counted $backend "$backend, blocked before, processes:" 300 $mode -n 300 --processes
     done
     tests/waits.py --backend $backend --label "$backend: " a_sleeping_worker fast_open queued_before reset_in_queue closed_with_a_queue migrated \
         who_serves >"$dir/tap"
     cat "$dir/tap"
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
     for address in 127.0.0.1 ::1; do
-        counted $backend "$backend, full receive buffer on $address:" 3000 udp-shared -n 3000 -w 2 -C 1024 --work 500 --bind $address
+        counted $backend "$backend, full receive buffer on $address:" 2000 udp-shared -n 2000 -w 2 -C 1024 --work 500 --bind $address
     done
     udp_mem=$(cat /proc/sys/net/ipv4/udp_mem)
     used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
     echo "$used $((used + 20)) $((used + 40))" >/proc/sys/net/ipv4/udp_mem
-    counted $backend "$backend, memory for UDP spent:" '' udp-shared -n 3000 -w 2 -C 1024 --work 500
+    counted $backend "$backend, memory for UDP spent:" '' udp-shared -n 2000 -w 2 -C 1024 --work 500
     echo "$udp_mem" >/proc/sys/net/ipv4/udp_mem
     ./sockfair doctor --backend $backend >"$dir/doctor" 2>&1
     status=$?
