@@ -72,14 +72,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, COUNT_WORKERS_MAX);
-	__type(key, __u32);
-	__type(value, struct count_wait);
-} waits SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, COUNT_HISTOGRAMS);
 	__type(key, __u32);
 	__type(value, struct count_histogram);
@@ -576,19 +568,23 @@ static __always_inline __u64 queued_us(struct sock *child)
 	return READ(tp, rcvq_space.time);
 }
 
+/* ns / 1000 without the processor's slow division where that is exact: below 2^32. */
+static __always_inline __u64 microseconds(__u64 ns)
+{
+	return ns >> 32 ? ns / 1000 : ns * 0x10624dd3 >> 38;
+}
+
 static __always_inline void wait_measure(const struct worker *w, struct sock *child, __u64 now_ns)
 {
-	struct count_wait *wait = bpf_map_lookup_elem(&waits, &w->index);
-	__u64 now_us = now_ns / 1000, queued = queued_us(child);
+	struct count_wait *wait = &w->row->wait;
+	__u64 queued = queued_us(child), queued_ns = queued * 1000;
 
-	if (!wait)
-		return;
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		__sync_fetch_and_add(&wait->reset, 1);
 	if (queued && queued < count_started_us)
 		__sync_fetch_and_add(&wait->before, 1);
 	else
-		wait_add(wait, queued && now_us > queued ? now_us - queued : 0, w->owner);
+		wait_add(wait, queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0, w->owner);
 }
 
 /* ---- who serves a connection ---- */
@@ -712,13 +708,10 @@ static __always_inline void connection_read(struct sock *sk)
  * child: the TCP connection, TYPED; NULL: not known. of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which
  * outlives its parts.
  */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child, bool of_mptcp)
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
 {
-	__u64 now_ns;
-
 	if (!child || (!config.waits && !config.serves))
 		return;
-	now_ns = bpf_ktime_get_ns();
 	if (config.waits)
 		wait_measure(w, child, now_ns);
 	if (config.serves && of_mptcp)
@@ -727,15 +720,24 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 		connection_accepted(w, cookie, child, now_ns);
 }
 
+/*
+ * When something was accepted. Asked for first of all: reading the clock waits for every load under way (lfence), and those that follow are
+ * misses of the cache, which else overlap. Asked for last it cost 200 ns more.
+ */
+static __always_inline __u64 accept_time(void)
+{
+	return config.waits || config.serves ? bpf_ktime_get_ns() : 0;
+}
+
 /* The current thread accepted `child` from the socket. */
-static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp)
+static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
 {
 	struct worker w;
 
 	if (!worker_get(&w, sk, cookie, 1, false))
 		return;
 	events_add(&w, 1);
-	accept_measure(&w, cookie, child, of_mptcp);
+	accept_measure(&w, cookie, child, of_mptcp, now_ns);
 }
 
 /* ---- TCP ---- */
@@ -940,9 +942,11 @@ static __always_inline void accept_grafted(struct sock *child)
 	struct count_child *slot;
 	struct mptcp_sock *msk;
 	struct sock *queued = child, *tcp;
+	__u64 now_ns;
 
 	if (!count_on || !is_tcp(view))
 		return;
+	now_ns = accept_time();
 	state = thread_state(false);
 	entered = state ? (struct sock *)state->listener : NULL;
 	if (state)
@@ -954,7 +958,7 @@ static __always_inline void accept_grafted(struct sock *child)
 	slot = child_slot(queued);
 	tcp = TYPED(queued, struct sock);
 	if (slot && slot->child == (__u64)queued && slot->cookie && !count_migrates) {
-		worker_accepted(NULL, slot->cookie, tcp, queued != child);
+		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
 		return;
 	}
 	if (entered) {
@@ -964,7 +968,7 @@ static __always_inline void accept_grafted(struct sock *child)
 			listener = owner;
 		/* An entry for another listener can only be left from an accept that failed. */
 		if (child_fits(listener, view)) {
-			worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child);
+			worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
 			return;
 		}
 	}
@@ -972,9 +976,9 @@ static __always_inline void accept_grafted(struct sock *child)
 		return;
 	listener = listener_in_syscall(view);
 	if (listener)
-		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child);
+		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
 	else if (slot && slot->child == (__u64)queued && slot->cookie)
-		worker_accepted(NULL, slot->cookie, tcp, queued != child);
+		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
 	else
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
 }
@@ -1035,12 +1039,14 @@ static __always_inline void accept_returned(long ret, const bool again)
 	struct count_worker *known;
 	struct thread_state *state;
 	struct task_struct *task;
+	__u64 now_ns;
 	bool listens;
 
 	if (!count_on || (config.accept_twice && accept_done(ret, again)))
 		return;
 	if (ret < 0 || (config.protocol && config.protocol != IPPROTO_TCP))
 		return;
+	now_ns = accept_time();
 	task = bpf_get_current_task_btf();
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
@@ -1063,9 +1069,9 @@ static __always_inline void accept_returned(long ret, const bool again)
 			const struct worker w = { .row = known, .index = state->worker };
 
 			known->events++;
-			accept_measure(&w, known->cookie, accepted_tcp(child), is_mptcp(child));
+			accept_measure(&w, known->cookie, accepted_tcp(child), is_mptcp(child), now_ns);
 		} else {
-			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child));
+			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child), now_ns);
 		}
 	} else if (wanted(child) && is_tcp(child))
 		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
@@ -1215,6 +1221,7 @@ static __always_inline struct sock *uring_child(struct sock *listener, int descr
 /* direct: the result is no descriptor; the connection is counted, but not followed. */
 static __always_inline void uring_accepted(struct file *file, int result, bool direct)
 {
+	const __u64 now_ns = accept_time();
 	struct sock *sk = socket_of_file(file), *child;
 
 	sk = TYPED(sk, struct sock);
@@ -1225,7 +1232,7 @@ static __always_inline void uring_accepted(struct file *file, int result, bool d
 	if (!wanted(sk) || !is_tcp(sk))
 		return;
 	child = direct ? NULL : uring_child(sk, result);
-	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL, child && is_mptcp(child));
+	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL, child && is_mptcp(child), now_ns);
 }
 
 /* A completion. req is NULL for all but the last one of a multishot accept. */

@@ -2,8 +2,8 @@
 /*
  * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
  *
- * Kernel memory, with what the kernel adds to an entry of a hash: workers 0.6 MiB + 1.1 MiB of index, their waits 0.3 MiB + 0.4 MiB of
- * histograms, whom they serve 0.6 MiB + 0.8 MiB of connections, sockets 0.5 MiB + 0.9 MiB of index, arrivals 0.9 MiB at most, children
+ * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.4 MiB of
+ * histograms, whom they serve 0.6 MiB + 0.8 MiB of connections, sockets 0.5 MiB + 0.9 MiB of index, arrivals 0.6 MiB at most, children
  * 0.5 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB whatever the number of CPUs.
  */
 #ifndef SOCKFAIR_COUNT_H
@@ -15,7 +15,7 @@
 
 #define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */
 #define COUNT_SOCKETS_MAX 10240 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
-#define COUNT_ARRIVALS_MAX 28672 /* rows (socket, CPU) */
+#define COUNT_ARRIVALS_MAX 20480 /* rows (socket, CPU) */
 #define COUNT_CHILDREN 32768 /* more than the ports that a client picks from by default (32768 to 60999) */
 #define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
 #define COUNT_SKETCHES 512 /* the rows of `sockets` below that have one */
@@ -75,20 +75,7 @@ struct count_worker_key {
 	__u32 pad;
 };
 
-/* A thread on a socket. `events` has one writer, the thread itself, in process context. */
-struct count_worker {
-	__u64 cookie;
-	__u64 start_ns;
-	__u64 events; /* TCP: accepts. UDP: datagrams received */
-	__u64 events_atomic; /* the same, added by io_uring's kernel threads for their owner */
-	__u32 tid;
-	__u32 pid;
-	char comm[16];
-	__u32 used; /* the row is complete: COUNT_ACCEPTS, or COUNT_SERVES if it was made for serving alone */
-	__u32 generation; /* goes up when user space takes the row back: threads remember rows */
-};
-
-/* Beside a row of `workers`, with the same index and writers: what its accepts waited in the queue. */
+/* What accepts of a thread waited in the queue. */
 struct count_wait {
 	__u64 count;
 	__u64 sum_us;
@@ -96,6 +83,25 @@ struct count_wait {
 	__u32 histogram; /* index from 1; 0: none was left */
 	__u32 before; /* accepted, but queued before the window began: in none of the above */
 	__u32 reset; /* accepted, but reset by the client while in the queue */
+};
+
+/*
+ * A thread on a socket. `events` and `wait` have one writer, the thread itself, in process context. What every accept touches is one cache
+ * line, which no other thread's row shares.
+ */
+struct count_worker {
+	__u64 cookie;
+	__u64 events; /* TCP: accepts. UDP: datagrams received */
+	__u64 events_atomic; /* the same, added by io_uring's kernel threads for their owner */
+	struct count_wait wait;
+	__u32 used; /* the row is complete: COUNT_ACCEPTS, or COUNT_SERVES if it was made for serving alone */
+	__u32 generation; /* goes up when user space takes the row back: threads remember rows */
+
+	__u64 start_ns;
+	__u32 tid;
+	__u32 pid;
+	char comm[16];
+	__u64 pad[4];
 };
 
 /* Counts wrap; user space reads them often. */
@@ -162,9 +168,11 @@ struct count_child {
 };
 
 #ifndef __bpf__
+#include <stddef.h>
+
 _Static_assert(sizeof(struct count_config) == 56, "layout");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
-_Static_assert(sizeof(struct count_worker) == 64, "layout");
+_Static_assert(sizeof(struct count_worker) == 128 && offsetof(struct count_worker, start_ns) == 64, "layout");
 _Static_assert(sizeof(struct count_wait) == 32, "layout");
 _Static_assert(sizeof(struct count_histogram) == 800, "layout");
 _Static_assert(sizeof(struct count_serve) == 64, "layout");

@@ -35,8 +35,7 @@ struct observer {
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
 	struct count_sketch *sketches;
-	struct count_wait *waits;           /* NULL: not measured */
-	struct count_histogram *histograms;
+	struct count_histogram *histograms; /* NULL: waits are not measured */
 	struct count_serve *serves;         /* NULL: not followed */
 	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
@@ -82,7 +81,6 @@ static const struct {
 /* What is not asked for takes no memory; the programs' references to it are dead code. */
 static void waits_leave_out(struct observer *o)
 {
-	bpf_map__set_max_entries(o->bpf->maps.waits, 1);
 	bpf_map__set_max_entries(o->bpf->maps.histograms, 1);
 	bpf_map__set_max_entries(o->bpf->maps.free_histograms, 1);
 }
@@ -234,8 +232,6 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	if (!err && c->waits)
 		err = queue_fill(o->bpf->maps.free_histograms, rows_max);
 	if (!err)
-		err = map_wanted(&o->waits, o->bpf->maps.waits, c->waits);
-	if (!err)
 		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
 	if (!err)
 		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
@@ -255,11 +251,9 @@ static void detach(struct observer *o)
 	unmap_array(o->sockets, o->bpf->maps.sockets);
 	unmap_array(o->arrivals, o->bpf->maps.arrivals);
 	unmap_array(o->sketches, o->bpf->maps.sketches);
-	unmap_array(o->waits, o->bpf->maps.waits);
 	unmap_array(o->histograms, o->bpf->maps.histograms);
 	unmap_array(o->serves, o->bpf->maps.serves);
 	o->sketches = NULL;
-	o->waits = NULL;
 	o->histograms = NULL;
 	o->serves = NULL;
 	o->workers = NULL;
@@ -492,20 +486,17 @@ static void histogram_free(struct observer *o, __u32 i)
 static void worker_free(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
+	const __u32 histogram = row->wait.histogram;
 
 	if (row->used == COUNT_SERVES)
 		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
+	memset(&row->start_ns, 0, sizeof(*row) - offsetof(struct count_worker, start_ns));
 	if (o->serves)
 		memset(&o->serves[i], 0, sizeof(o->serves[i]));
-	if (o->waits) {
-		__u32 histogram = o->waits[i].histogram;
-
-		memset(&o->waits[i], 0, sizeof(o->waits[i]));
-		if (histogram)
-			histogram_free(o, histogram - 1);
-	}
+	if (histogram)
+		histogram_free(o, histogram - 1);
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
@@ -667,7 +658,7 @@ static struct ledger_socket *socket_enter(struct observer *o, const struct count
 /* What was counted beside the row: waits, and whom it served. */
 static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool last)
 {
-	const struct count_wait *wait = o->waits ? &o->waits[i] : NULL;
+	const struct count_wait *wait = o->histograms ? &o->workers[i].wait : NULL;
 	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
 	struct ledger_work work = {};
 
