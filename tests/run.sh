@@ -50,7 +50,7 @@ if [ "$(id -u)" = 0 ]; then
     fi
     if [ "$1" = all ]; then
         for file in tests/servers/*.bats; do
-            SOCKFAIR_TEST_N=50000 suite "servers: ${file##*/}" bats --tap "$file"
+            SOCKFAIR_TEST_N=20000 suite "servers: ${file##*/}" bats --tap "$file"
         done
         suite "virtual machines" tests/vm/run.sh
         suite "servers in a virtual machine" env VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1
