@@ -177,7 +177,7 @@ static void thundering_herd(void **state)
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 
 	(void)state;
-	add_socket(e, 17, 0);
+	add_socket(e, 17, 0)->waiting = 3;
 	add_waiters(e, 17, fair, 3, WAITS_EPOLL, false);
 	fill(&f);
 	assert_finding(e, "thundering-herd", "3 workers wait on socket 17 (inode 1017) by epoll or poll() without EPOLLEXCLUSIVE: each of 30020"
@@ -204,7 +204,7 @@ static void no_herd(void **state)
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 
 	(void)state;
-	add_socket(e, 17, 0);
+	add_socket(e, 17, 0)->waiting = 4;
 	add_waiters(e, 17, fair, 4, WAITS_EPOLL, true);
 	e->workers[0].exclusive = e->workers[1].exclusive = false; /* two */
 	fill(&f);
@@ -219,6 +219,12 @@ static void no_herd(void **state)
 	add_waiters(e, 17, none, 4, WAITS_EPOLL, false); /* nothing came that could wake them */
 	fill(&f);
 	assert_false(has(e, "thundering-herd"));
+	e->worker_count = 0;
+	add_waiters(e, 17, fair, 4, WAITS_EPOLL, false);
+	e->sockets[0].waiting = 1; /* they take turns, as nginx's workers with accept_mutex */
+	fill(&f);
+	assert_false(has(e, "thundering-herd"));
+	e->sockets[0].waiting = 4;
 	e->worker_count = 0;
 	add_waiters(e, 17, fair, 4, WAITS_BLOCKED, true);
 	fill(&f);
@@ -521,6 +527,7 @@ static void long_texts_fit(void **state)
 			f = (struct fixture){};
 			e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 			add_socket(e, UINT64_MAX, UINT64_MAX)->inode = UINT32_MAX;
+			e->sockets[0].waiting = 4;
 			add_waiters(e, UINT64_MAX, most, 4, kind, exclusive);
 			e->workers[0].pid = 4194303;
 			e->workers[0].tid = 4194304;

@@ -76,7 +76,9 @@ static bool thundering_herd(struct finding *f, const struct facts *facts, const 
 	const struct takers *t = takers_find(facts, s->cookie);
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !t || t->woken_together < HERD_LEAST || !came)
+	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !t || t->woken_together < HERD_LEAST || !came ||
+	    (s->waiting_known && s->waiting < HERD_LEAST))
 		return false;
 	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " connections woke all"
 		    " that were idle, all but one in vain; give each its own SO_REUSEPORT socket (or EPOLLEXCLUSIVE, which favours the"
