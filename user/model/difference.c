@@ -73,12 +73,6 @@ static const void *order_find(const struct order *o, const void *row)
 	return found ? *found : NULL;
 }
 
-/* The drop counter of the kernel may have been read late for the earlier one. */
-static uint64_t growth(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 /*
  * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place went to others, and what they had
  * counted is part of now->omitted. Returns 0 or -ENOMEM.

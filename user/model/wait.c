@@ -64,11 +64,6 @@ void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *l
 	to->max_ns = from->max_ns > to->max_ns ? from->max_ns : to->max_ns;
 }
 
-static uint64_t growth(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list, const struct wait_histogram *list_before)
 {
 	uint64_t longest = 0;

@@ -24,6 +24,12 @@ struct wait {
 	uint32_t histogram; /* place in the list of its endpoint, from 1; 0: none, there was no room: no percentiles */
 };
 
+/* How much a count grew; 0 where it was read late for the earlier moment, or fell. */
+static inline uint64_t growth(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
 /* NaN where there is none. */
 double wait_mean_ns(const struct wait *w);
 
