@@ -30,6 +30,7 @@ struct observer {
 	size_t link_count;
 	struct probe probe;
 	enum backend backend;
+	unsigned sees;               /* bits of enum hook_purpose, once attached */
 	unsigned cpus, sockets_max;
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
@@ -372,8 +373,9 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		if (err)
 			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
 	}
+	o->sees = err ? 0 : probe_sees(&o->probe, o->backend);
 	if (!err)
-		ledger_measures(o->ledger, !options->no_waits, !options->no_serving && (observer_sees(o) & SEES_TCP_SERVED));
+		ledger_measures(o->ledger, !options->no_waits, !options->no_serving && (o->sees & SEES_TCP_SERVED));
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
@@ -394,7 +396,7 @@ enum backend observer_backend(const struct observer *o)
 
 unsigned observer_sees(const struct observer *o)
 {
-	return probe_sees(&o->probe, o->backend);
+	return o->sees;
 }
 
 uint64_t observer_memory(const struct observer *o)
@@ -611,7 +613,7 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	uint64_t arrived = 0, dropped = 0;
 	int err;
 
-	to->row.highest_known = to->protocol == PROTOCOL_TCP && (observer_sees(o) & SEES_TCP_ARRIVED);
+	to->row.highest_known = to->protocol == PROTOCOL_TCP && (o->sees & SEES_TCP_ARRIVED);
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
 		/* In this order: what is dropped late was counted as arrived before. */
 		uint64_t late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
@@ -912,6 +914,7 @@ int observer_scan(struct observer *o)
 static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
 	uint64_t all = runs_missed(o), missed = all > o->missed_before ? all - o->missed_before : 0;
+	const uint64_t changes = o->serves ? state_changes_missed(o) : 0;
 
 	s->lost = calloc(COUNT_LOST_REASONS + 3, sizeof(*s->lost));
 	if (!s->lost)
@@ -922,8 +925,8 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (o->lost_undecided)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "holder_unknown", .count = o->lost_undecided, .text = "at most: events of sockets that "
 							      "were gone before their process was known, so the filter could not tell" };
-	if (o->serves && state_changes_missed(o) > o->changes_before)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = state_changes_missed(o) - o->changes_before, .beside = true,
+	if (changes > o->changes_before)
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = changes - o->changes_before, .beside = true,
 							      .text = "of open connections: at most so many ends were not seen, the program was running on that CPU" };
 	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
 		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
