@@ -721,8 +721,8 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 }
 
 /*
- * When something was accepted. Asked for first of all: reading the clock waits for every load under way (lfence), and those that follow are
- * misses of the cache, which else overlap. Asked for last it cost 200 ns more.
+ * When something was accepted. Asked for first of all: reading the clock waits for every load under way (lfence), and the misses of the cache
+ * that follow should be free to overlap.
  */
 static __always_inline __u64 accept_time(void)
 {
