@@ -700,11 +700,18 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 	return work_count(o, from - o->workers, w, last);
 }
 
+/*
+ * Workers first: the kernel makes the socket's row before it counts a thread's first event on it. The other way round a socket made while we read would leave its
+ * thread's events without a socket (told as lost, until the next read), and more accepted than arrived.
+ */
 static int rows_enter(struct observer *o)
 {
 	uint64_t *by_cpu = calloc(o->cpus, sizeof(*by_cpu));
 	int err = by_cpu ? 0 : -ENOMEM;
 
+	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
+		if (o->workers[i].used)
+			err = worker_enter(o, &o->workers[i], false);
 	for (size_t i = 0; i < o->sockets_max && !err; i++) {
 		struct ledger_socket *s = o->sockets[i].used ? socket_enter(o, &o->sockets[i]) : NULL;
 
@@ -714,9 +721,6 @@ static int rows_enter(struct observer *o)
 		if (s)
 			ledger_revive_socket(o->ledger, s);
 	}
-	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
-		if (o->workers[i].used)
-			err = worker_enter(o, &o->workers[i], false);
 	free(by_cpu);
 	return err;
 }
