@@ -59,7 +59,7 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 # The JSON Schema is part of the program (sockfair --schema).
-$(BUILD)/user/render/schema.o: user/render/schema.S user/render/sockfair-1.schema.json
+$(BUILD)/user/render/schema.o: user/render/schema.S $(wildcard user/render/*.schema.json)
 	@mkdir -p $(@D)
 	$(call say,AS,$<)$(CC) -c $< -o $@
 
@@ -107,7 +107,8 @@ bench:
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
-	install -D -m 644 user/render/sockfair-1.schema.json $(DESTDIR)$(PREFIX)/share/sockfair/sockfair-1.schema.json
+	install -d $(DESTDIR)$(PREFIX)/share/sockfair
+	install -m 644 user/render/*.schema.json $(DESTDIR)$(PREFIX)/share/sockfair
 
 clean:
 	rm -rf $(BUILD) sockfair

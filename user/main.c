@@ -28,7 +28,7 @@ static void help(FILE *out)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].brief);
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
-	      "  sockfair --schema         the JSON Schema of what --json prints\n\n"
+	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
 	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven (with --fail-on uneven).\n", out);
 }
 
@@ -48,6 +48,21 @@ static void signals_prepare(void)
 	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
 }
 
+static int schema_print(const char *name)
+{
+	for (const struct json_schema *s = json_schemas; s->name; s++) {
+		if (strcmp(name, s->name))
+			continue;
+		fwrite(s->text, 1, s->end - s->text, stdout);
+		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+	}
+	fprintf(stderr, "sockfair: there is no schema '%s':", name);
+	for (const struct json_schema *s = json_schemas; s->name; s++)
+		fprintf(stderr, " %s", s->name);
+	fputc('\n', stderr);
+	return STATUS_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	static char name[64];
@@ -62,10 +77,8 @@ int main(int argc, char **argv)
 		puts("sockfair " SOCKFAIR_VERSION);
 		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
 	}
-	if (argc > 1 && !strcmp(argv[1], "--schema")) {
-		fwrite(json_schema, 1, json_schema_end - json_schema, stdout);
-		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
-	}
+	if (argc > 1 && !strcmp(argv[1], "--schema"))
+		return schema_print(argc > 2 ? argv[2] : json_schemas[0].name);
 	for (size_t i = 0; argc > 1 && i < command_count; i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;

@@ -11,9 +11,11 @@ leftovers() {
     ls -d /tmp/sockfair* 2>/dev/null || :
 }
 
-# Nothing is left, within 3 s: the kernel frees programs a grace period after their last user.
+# Nothing is left, within 3 s: the kernel frees programs a grace period after their last user. SOCKFAIR_TEST_ALONE=no: others run sockfair on this machine
+# too, so nothing can be said.
 assert_clean() {
     local i
+    [ "${SOCKFAIR_TEST_ALONE:-yes}" = yes ] || return 0
     for i in {1..60}; do
         [ -z "$(leftovers)" ] && return 0
         sleep 0.05

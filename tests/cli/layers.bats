@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The design's one direction: command -> kernel, workload, render -> model. Nothing points back.
+# The design's one direction: command -> experiment -> kernel, workload, render -> model. Nothing points back.
 cd "$BATS_TEST_DIRNAME/../.."
 
 # No line of FILE... matches PATTERN, but for those that match EXCEPT.
@@ -12,7 +12,7 @@ none() { # PATTERN EXCEPT FILE...
 }
 
 @test "only user/kernel knows libbpf and the programs" {
-    none '#include [<"](bpf/|.*skel\.h|count\.h)' 'nothing' user/main.c user/{command,model,render,workload}/*.[ch]
+    none '#include [<"](bpf/|.*skel\.h|count\.h)' 'nothing' user/main.c user/{command,experiment,model,render,workload}/*.[ch]
 }
 
 @test "the model includes nothing but itself, and does no input or output" {
@@ -24,6 +24,10 @@ none() { # PATTERN EXCEPT FILE...
     none '#include "\.\./' '"\.\./model/' user/{render,kernel,workload}/*.[ch]
 }
 
+@test "experiments include of ours the kernel, the workloads, the model and render" {
+    none '#include "\.\./' '"\.\./(kernel|workload|model|render)/' user/experiment/*.[ch]
+}
+
 @test "below user/command nothing prints to stdout" {
-    none '\b(printf|puts|putchar)\(|\bstdout\b' 'nothing' user/{model,render,kernel,workload}/*.c
+    none '\b(printf|puts|putchar)\(|\bstdout\b' 'nothing' user/{experiment,model,render,kernel,workload}/*.c
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "command.h"
-#include "trial.h"
+#include "../experiment/trial.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -213,7 +213,7 @@ static void print_limits(FILE *out, const struct observer *observer)
 
 static int self_test(FILE *out, enum backend backend)
 {
-	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD };
+	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD, .interrupted = &interrupted };
 	bool ipv6 = has_ipv6(), all = true, heading = false;
 	unsigned tested = 0;
 	int status = STATUS_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "command.h"
-#include "trial.h"
+#include "../experiment/trial.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -214,7 +214,8 @@ int command_run(int argc, char **argv)
 	};
 	struct run_options o = {
 		.workload = { .workers = 8, .concurrency = 2, .flows = 1024, .slow_worker = -1 },
-		.trials = { .backend = BACKEND_AUTO, .threshold = FAIRNESS_THRESHOLD, .progress = isatty(STDERR_FILENO) },
+		.trials = { .backend = BACKEND_AUTO, .threshold = FAIRNESS_THRESHOLD, .progress = isatty(STDERR_FILENO),
+			    .interrupted = &interrupted },
 		.repeat = 1,
 	};
 	struct sockaddr_in *address = (struct sockaddr_in *)&o.workload.bind;

@@ -11,6 +11,13 @@
 #include "json_writer.h"
 #include "wait_sum.h"
 
+extern const char json_schema_result[], json_schema_result_end[];
+
+const struct json_schema json_schemas[] = {
+	{ "result", json_schema_result, json_schema_result_end },
+	{},
+};
+
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
 
 static void string(struct json_writer *w, const char *key, const char *value)

@@ -12,7 +12,11 @@
  */
 int json_snapshot(FILE *out, const struct snapshot *s);
 
-/* The schema's text, part of the program. */
-extern const char json_schema[], json_schema_end[];
+/* The JSON Schemas of all that is printed, part of the program: see schema.S. Ended by a row without a name. */
+struct json_schema {
+	const char *name; /* for `sockfair --schema NAME` */
+	const char *text, *end;
+};
+extern const struct json_schema json_schemas[];
 
 #endif

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 	.section .rodata
-	.global json_schema, json_schema_end
-json_schema:
-	.incbin "user/render/sockfair-1.schema.json"
-json_schema_end:
+	.macro schema name, file
+	.global json_schema_\name, json_schema_\name\()_end
+json_schema_\name:
+	.incbin "\file"
+json_schema_\name\()_end:
 	.byte 0
+	.endm
+
+	schema result, "user/render/sockfair-1.schema.json"
 	.section .note.GNU-stack, "", %progbits

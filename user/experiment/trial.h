@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One workload under observation: what `run` and the self-test of `doctor` do for each mode. */
+/* One workload under observation: what `run`, `claims` and the self-test of `doctor` do for each mode. */
 #ifndef SOCKFAIR_TRIAL_H
 #define SOCKFAIR_TRIAL_H
+
+#include <signal.h>
 
 #include "../kernel/observer.h"
 #include "../workload/workload.h"
@@ -13,6 +15,7 @@ struct trials {
 	double threshold;
 	double seconds_max;         /* serve-only: ends by itself; 0: when interrupted */
 	bool progress;              /* show it on stderr */
+	const volatile sig_atomic_t *interrupted; /* not 0: end early, with what there is */
 };
 
 /*

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "../model/findings.h"
-#include "command.h"
+#include "../render/text.h"
 
 static double now(void)
 {
@@ -54,7 +54,7 @@ static void wait_for_end(const struct trials *t, struct workload *w, const struc
 	const double end = t->seconds_max > 0 ? now() + t->seconds_max : 0;
 	struct workload_progress p;
 
-	while (!workload_wait(w, 200) && !interrupted && (!end || now() < end)) {
+	while (!workload_wait(w, 200) && !*t->interrupted && (!end || now() < end)) {
 		if (!t->progress)
 			continue;
 		workload_progress(w, &p);
