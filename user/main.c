@@ -16,6 +16,7 @@ static const struct {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
 	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
 	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
+	{ "claims", command_claims, "tests what textbooks claim about sharing a port on this very kernel" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);

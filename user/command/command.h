@@ -23,6 +23,7 @@ enum status {
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_claims(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish with what there is. */
