@@ -25,7 +25,7 @@ const struct claim claims[] = {
 	{ "shared-accept-unfair", "threads that wait in accept() on one socket get very unequal shares", claim_unfair, false },
 	{ "reuseport-even-threads", "SO_REUSEPORT spreads evenly over threads", claim_even_threads, false },
 	{ "reuseport-even-processes", "SO_REUSEPORT spreads evenly over processes", claim_even_processes, false },
-	{ "udp-reuseaddr-one-gets-all", "SO_REUSEADDR lets several UDP sockets bind one port, but does not spread datagrams",
+	{ "udp-reuseaddr-one-gets-all", "with SO_REUSEADDR several UDP sockets bind one port, but one gets all",
 	  claim_udp_reuseaddr, false },
 	{ "reuseaddr-hijack", "SO_REUSEADDR does not prevent that another user takes over the port", claim_reuseaddr_hijack, false },
 	{ "reuseport-prevents-hijack", "SO_REUSEPORT prevents that another user takes over the port", claim_reuseport_prevents, false },

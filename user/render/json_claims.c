@@ -17,6 +17,8 @@ static void figure(struct json_writer *w, const struct claim_figure *f)
 		json_nothing(w, f->name);
 	else if (f->kind == FIGURE_TRUTH)
 		json_bool(w, f->name, f->value != 0);
+	else if (f->value >= 0 && f->value < 0x1p53 && f->value == floor(f->value))
+		json_number(w, f->name, f->value); /* a count: 64 and not 64.0 */
 	else
 		json_number_real(w, f->name, f->value);
 }
