@@ -44,12 +44,8 @@ named() { tr ' ' , <<<"$*"; }
 }
 
 @test "the namespace is private: the host's port 81, its sysctl and its own sockets are in nobody's way" {
-    serve 'import socket
-for port in (81, 20736, 7000, 7100, 7200):
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        s = socket.socket(socket.AF_INET, kind)
-        s.bind(("127.0.0.1", port))
-        hold(s)'
+    serve 'kinds = socket.SOCK_STREAM, socket.SOCK_DGRAM
+held = [bound(kind, port) for kind in kinds for port in (81, 20736, 7000, 7100, 7200)]'
     echo 79 >/proc/sys/net/ipv4/ip_unprivileged_port_start
     run "$sockfair" claims "${plain[@]}" --json -o "$one"
     changed=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)
@@ -104,6 +100,7 @@ for port in (81, 20736, 7000, 7100, 7200):
     waiter=$(pgrep -P $pid)
     sleep 0.5
     kill -INT $pid
+    eventually grep -q '^State:.Z' /proc/$pid/status # long before the ports are free
     wait $pid
     "$check_claims" --names htons,port-free-after-two-minutes --skipped port-free-after-two-minutes "$one"
     jq -e '.claims[1].why == "interrupted"' "$one"
