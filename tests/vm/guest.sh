@@ -23,6 +23,15 @@ counted() { # BACKEND LABEL SENT OPTION...
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
 }
 
+# Textbook claims, with the richest backend: a line per claim. That which waits for ports to be free takes a minute, beside all the rest.
+claims() { # FILE LABEL OPTION...
+    tests/check_claims.py --tap --label "$2" "${@:3}" "$1" >"$dir/tap"
+    cat "$dir/tap"
+    tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
+}
+
+./sockfair claims port-free-after-two-minutes --json -o "$dir/slow" &
+slow=$!
 for backend in fentry kprobe tracepoint; do
     counted $backend $backend "$n" all -n "$n"
     many=$([ $backend = fentry ] && echo 4000 || echo 1000)
@@ -56,6 +65,10 @@ for backend in fentry kprobe tracepoint; do
         sed 's/^/# /' "$dir/doctor"
     fi
 done
+./sockfair claims --quick -n 1000 --json -o "$dir/claims" # which tries a load again itself where runs of programs were skipped
+claims "$dir/claims" 'claims: ' --skipped port-free-after-two-minutes
+wait $slow
+claims "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
 left=$(bpftool prog show 2>/dev/null | grep -cE 'name ([fkt]+_|state_change|first_read)' || :)
 tests=$((tests + 1))
 if [ "$left" = 0 ]; then echo "ok - nothing stays attached"; else echo "not ok - $left programs stay attached"; fi

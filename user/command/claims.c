@@ -22,7 +22,7 @@ enum { OPT_QUICK = 1000, OPT_BACKEND };
 
 static const struct argp_option options[] = {
 	{ "quick", OPT_QUICK, NULL, 0, "Skip the claim that takes a minute", 0 },
-	{ "connections", 'n', "N", 0, "Connections or datagrams of each load (8,000); it takes a thousand to tell even from uneven", 0 },
+	{ "connections", 'n', "N", 0, "Connections or datagrams of each load (5,000); it takes a thousand to tell even from uneven", 0 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema claims)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
@@ -122,7 +122,7 @@ int command_claims(int argc, char **argv)
 		.help_filter = help_filter,
 	};
 	struct claims_request q = {
-		.claims = { .backend = BACKEND_AUTO, .requests = 8000, .progress = isatty(STDERR_FILENO), .interrupted = &interrupted },
+		.claims = { .backend = BACKEND_AUTO, .requests = 5000, .progress = isatty(STDERR_FILENO), .interrupted = &interrupted },
 	};
 	struct claim_report report = {};
 	int status;

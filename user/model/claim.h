@@ -184,7 +184,7 @@ void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, 
 /* The claim: even as a fair hash is. Holds if all runs are, partly if some are. */
 void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count);
 
-#define CLAIM_REPEATS 3
+#define CLAIM_REPEATS 5
 #define CLAIM_MARGIN 0.10 /* medians that differ by less are the same */
 
 /* One design at one load: CLAIM_REPEATS runs, that alternate with those of the other design. */
