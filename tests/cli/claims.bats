@@ -63,6 +63,7 @@ held = [bound(kind, port) for kind in kinds for port in (81, 20736, 7000, 7100, 
     refused 1 "No space left on device" claims htons -o /dev/full
     run "$sockfair" claims --help
     for name in "${plain[@]}"; do [[ $output == *"$name"* ]]; done
+    "$sockfair" --schema claims | cmp - "$BATS_TEST_DIRNAME/../../user/render/sockfair-claims-1.schema.json"
 }
 
 @test "without rights: which are missing" {

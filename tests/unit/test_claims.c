@@ -177,6 +177,20 @@ static void prevention_with_and_without_the_other_option(void **state)
 	assert_int_equal(r.figure_count, 0);
 }
 
+/* Everything stolen makes the longest sentence. */
+static void the_longest_sentence_finds_room(void **state)
+{
+	struct claim_result r = {};
+	struct claim_attempt a[6];
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		a[i] = (struct claim_attempt){ "tcp_listening_both_options", "a TCP socket that is bound and does not listen yet", true, 64, 64, i > 2 };
+	claim_judge_prevention(&r, a, 6, true);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_whole(&r);
+}
+
 /* ---- after close() ---- */
 
 static void two_minutes_are_two_minutes(void **state)
@@ -491,6 +505,7 @@ int main(void)
 		cmocka_unit_test(datagrams_to_one_or_to_all),
 		cmocka_unit_test(hijack_counts_what_was_stolen),
 		cmocka_unit_test(prevention_with_and_without_the_other_option),
+		cmocka_unit_test(the_longest_sentence_finds_room),
 		cmocka_unit_test(two_minutes_are_two_minutes),
 		cmocka_unit_test(immediate_by_whose_option),
 		cmocka_unit_test(privilege_needs_all_three),

@@ -225,14 +225,13 @@ static bool reaches(uint16_t port)
 	return fd >= 0;
 }
 
-static int htons_measure(struct claim_htons *m, struct why why)
+/* A listener whose port was given without htons(): where is it? */
+static int htons_listen(struct claim_htons *m, struct why why)
 {
-	const struct binding forgotten = { .family = AF_INET, .type = SOCK_STREAM, .port = 81, .no_htons = true, .listening = true };
-	struct binding low = { .family = AF_INET, .type = SOCK_STREAM, .port = 20480, .no_htons = true, .user = USER_ONE };
+	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->asked, .no_htons = true, .listening = true };
 	struct bound bound;
-	int err = binding_try(&forgotten, &bound, why);
+	int err = binding_try(&b, &bound, why);
 
-	*m = (struct claim_htons){ .asked = forgotten.port, .low_asked = low.port };
 	if (!err && bound.fd < 0)
 		err = refuse(why, -bound.error, "cannot bind: %s", strerror(bound.error));
 	if (err)
@@ -241,28 +240,38 @@ static int htons_measure(struct claim_htons *m, struct why why)
 	m->reaches_listens = reaches(m->listens);
 	m->reaches_asked = m->listens == m->asked ? m->reaches_listens : reaches(m->asked);
 	close(bound.fd);
-	err = binding_try(&low, &bound, why);
+	return 0;
+}
+
+/* A port that becomes one below 1024: which, and who without rights gets it? */
+static int htons_low(struct claim_htons *m, struct why why)
+{
+	struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->low_asked, .no_htons = true };
+	struct bound bound;
+	int err = binding_try(&b, &bound, why);
+
+	if (err || bound.fd < 0)
+		return err;
+	m->low_becomes = bound_port(bound.fd);
+	close(bound.fd);
+	b.user = USER_ONE;
+	err = binding_try(&b, &bound, why);
 	if (err)
 		return err;
 	m->low = bound.fd >= 0 ? TRY_ALLOWED : bound.error == EACCES ? TRY_REFUSED : TRY_UNKNOWN;
 	if (bound.fd >= 0)
 		close(bound.fd);
-	/* What it would have bound: asked with the right to. */
-	low.user = 0;
-	err = binding_try(&low, &bound, why);
-	if (!err && bound.fd >= 0) {
-		m->low_becomes = bound_port(bound.fd);
-		close(bound.fd);
-	}
-	return err;
+	return 0;
 }
 
 int claim_htons(struct claim_lab *lab, struct claim_result *r)
 {
-	struct claim_htons m;
-	int err = htons_measure(&m, claim_why(r));
+	struct claim_htons m = { .asked = 81, .low_asked = 20480 };
+	int err = htons_listen(&m, claim_why(r));
 
 	(void)lab;
+	if (!err)
+		err = htons_low(&m, claim_why(r));
 	if (!err)
 		claim_judge_htons(r, &m);
 	return err;

@@ -38,7 +38,7 @@ struct claim_result {
 	enum claim_verdict verdict;
 	struct claim_figure figures[CLAIM_FIGURES_MAX];
 	size_t figure_count;
-	char why[512];        /* one or two sentences with the main figures */
+	char why[1024];       /* one or two sentences with the main figures */
 };
 
 /* All claims of one run. */
