@@ -477,6 +477,7 @@ static void the_end_counts_verdicts(void **state)
 
 static void json_has_numbers_truths_and_nothing(void **state)
 {
+	/* A truth that is not known is neither. */
 	struct claim_result results[2] = { sample(), { .name = "x", .sentence = "y", .figure_count = 3 } };
 	const struct claim_report report = { .release = "6.1.0", .cpus = 2, .requests = 1000, .results = results, .result_count = 2 };
 	char *text = NULL;
@@ -485,13 +486,15 @@ static void json_has_numbers_truths_and_nothing(void **state)
 
 	(void)state;
 	claim_skip(&results[1], "because of %d", 7);
+	claim_truth(&results[0], true, "not_tried");
+	results[0].figures[results[0].figure_count - 1].value = NAN;
 	assert_int_equal(json_claims(f, &report), 0);
 	fclose(f);
 	assert_string_equal(text,
 			    "{\"schema\":\"sockfair-claims/1\",\"version\":\"" SOCKFAIR_VERSION "\",\"kernel\":{\"release\":\"6.1.0\","
 			    "\"backend\":null},\"cpus\":2,\"requests\":1000,\"claims\":[{\"name\":\"htons\",\"claim\":\"without htons() a server that "
 			    "asks for port 81 listens on 20736\",\"verdict\":\"holds\",\"figures\":{\"port_listens\":20736,\"seconds_until_free\":null,"
-			    "\"client_reaches_port_listens\":true,\"client_reaches_port_asked\":false},\"why\":\"asked 81, listens on 20736; a client "
+			    "\"client_reaches_port_listens\":true,\"client_reaches_port_asked\":false,\"not_tried\":null},\"why\":\"asked 81, listens on 20736; a client "
 			    "reaches 20736 and is refused on 81; and more words\"},{\"name\":\"x\",\"claim\":\"y\",\"verdict\":\"skipped\","
 			    "\"figures\":{},\"why\":\"because of 7\"}]}\n");
 	free(text);
