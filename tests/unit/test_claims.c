@@ -385,6 +385,25 @@ static void a_bottleneck_is_beyond_the_spread(void **state)
 	}
 }
 
+static void one_odd_run_is_no_spread(void **state)
+{
+	struct claim_load load = { .concurrency = 64 };
+	const double odd[] = { 10005, 10015, 10025 }; /* ahead of one, two, three of the other's */
+
+	(void)state;
+	runs_fill(load.reuseport.per_second, 10000, 10);
+	runs_fill(load.single.wait_us, 100, 0);
+	runs_fill(load.reuseport.wait_us, 100, 0);
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		struct claim_result r = {};
+
+		runs_fill(load.single.per_second, 8000, 10);
+		load.single.per_second[1] = odd[i];
+		claim_judge_bottleneck(&r, &load, 1, 2);
+		assert_int_equal(r.verdict, i < 2 ? CLAIM_HOLDS : CLAIM_FAILS);
+	}
+}
+
 static void one_load_where_it_shows_is_enough(void **state)
 {
 	struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
@@ -516,6 +535,7 @@ int main(void)
 		cmocka_unit_test(shares_decide),
 		cmocka_unit_test(many_shares_find_room),
 		cmocka_unit_test(a_bottleneck_is_beyond_the_spread),
+		cmocka_unit_test(one_odd_run_is_no_spread),
 		cmocka_unit_test(one_load_where_it_shows_is_enough),
 		cmocka_unit_test(text_is_broken_at_80_columns),
 		cmocka_unit_test(text_has_colours_and_the_terminals_width),
