@@ -353,16 +353,17 @@ static void runs_fill(double *values, double from, double step)
 
 static void a_bottleneck_is_beyond_the_spread(void **state)
 {
+	_Static_assert(CLAIM_REPEATS == 5, "the cases below");
 	const struct {
 		double single_rate, rate_step, other_rate, single_wait, other_wait;
 		enum claim_verdict verdict;
 		const char *says;
 	} cases[] = {
-		{ 8000, 10, 10000, 300, 100, CLAIM_HOLDS, "(fewer), " }, /* both */
-		{ 8000, 10, 10000, 100, 100, CLAIM_HOLDS, "us until a worker reads (no clear difference)" },
-		{ 9950, 10, 10100, 300, 100, CLAIM_PARTLY, "connections/s (no clear difference)" }, /* beyond the spread, within the margin */
-		{ 8000, 1500, 10000, 300, 100, CLAIM_PARTLY, "(longer)" }, /* beyond the margin, not beyond the spread */
-		{ 10000, 10, 8000, 100, 300, CLAIM_FAILS, "(more), 100 against 300 us until a worker reads (shorter)" },
+		{ 8000, 10, 10000, 300, 100, CLAIM_HOLDS, "connections/s, fewer, and " }, /* both */
+		{ 8000, 10, 10000, 100, 100, CLAIM_HOLDS, "us until a worker reads, no clear difference" },
+		{ 9950, 10, 10100, 300, 100, CLAIM_PARTLY, "connections/s, no clear difference" }, /* beyond the spread, within the margin */
+		{ 8000, 1500, 10000, 300, 100, CLAIM_PARTLY, "14000) against" }, /* beyond the margin, not beyond the spread */
+		{ 10000, 10, 8000, 100, 300, CLAIM_FAILS, "connections/s, more, and 100 (100-100) against 300 (300-300) us until a worker reads, shorter" },
 		{ 8000, 10, 10000, NAN, NAN, CLAIM_HOLDS, "waits not seen" },
 		{ 10000, 10, 10000, NAN, 100, CLAIM_FAILS, "waits not seen" },
 	};
@@ -381,6 +382,8 @@ static void a_bottleneck_is_beyond_the_spread(void **state)
 		assert_says(r, cases[i].says);
 		assert_whole(&r);
 		assert_int_equal(figure(&r, "cpus"), 2);
+		assert_true(figure(&r, "per_second_single_at_64_least") == cases[i].single_rate);
+		assert_true(figure(&r, "per_second_single_at_64_most") == cases[i].single_rate + 4 * cases[i].rate_step);
 		assert_true(isnan(figure(&r, "wait_mean_us_single_at_64")) == isnan(cases[i].single_wait));
 	}
 }
@@ -419,6 +422,7 @@ static void one_load_where_it_shows_is_enough(void **state)
 	claim_judge_bottleneck(&r, loads, 2, 1);
 	assert_int_equal(r.verdict, CLAIM_HOLDS);
 	assert_says(r, "on 1 CPU that");
+	assert_int_equal(r.figure_count, 26);
 	assert_whole(&r);
 }
 

@@ -125,12 +125,17 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void sort(double sorted[CLAIM_REPEATS], const double values[CLAIM_REPEATS])
+{
+	memcpy(sorted, values, CLAIM_REPEATS * sizeof(*sorted));
+	qsort(sorted, CLAIM_REPEATS, sizeof(*sorted), compare);
+}
+
 static double median(const double values[CLAIM_REPEATS])
 {
 	double sorted[CLAIM_REPEATS];
 
-	memcpy(sorted, values, sizeof(sorted));
-	qsort(sorted, CLAIM_REPEATS, sizeof(*sorted), compare);
+	sort(sorted, values);
 	return sorted[CLAIM_REPEATS / 2];
 }
 
@@ -153,32 +158,57 @@ static bool waits_known(const struct claim_load *l)
 	return true;
 }
 
+/* Median, least and most; null where it is not known. */
+static void runs_figures(struct claim_result *r, const char *what, const char *design, unsigned concurrency, const double values[CLAIM_REPEATS],
+			 bool known)
+{
+	double sorted[CLAIM_REPEATS];
+
+	sort(sorted, values);
+	claim_number(r, known ? sorted[CLAIM_REPEATS / 2] : NAN, "%s_%s_at_%u", what, design, concurrency);
+	claim_number(r, known ? sorted[0] : NAN, "%s_%s_at_%u_least", what, design, concurrency);
+	claim_number(r, known ? sorted[CLAIM_REPEATS - 1] : NAN, "%s_%s_at_%u_most", what, design, concurrency);
+}
+
 static void load_figures(struct claim_result *r, const struct claim_load *l)
 {
 	const bool known = waits_known(l);
 
-	claim_number(r, median(l->single.per_second), "per_second_single_at_%u", l->concurrency);
-	claim_number(r, median(l->reuseport.per_second), "per_second_reuseport_at_%u", l->concurrency);
-	claim_number(r, known ? median(l->single.wait_us) : NAN, "wait_mean_us_single_at_%u", l->concurrency);
-	claim_number(r, known ? median(l->reuseport.wait_us) : NAN, "wait_mean_us_reuseport_at_%u", l->concurrency);
+	runs_figures(r, "per_second", "single", l->concurrency, l->single.per_second, true);
+	runs_figures(r, "per_second", "reuseport", l->concurrency, l->reuseport.per_second, true);
+	runs_figures(r, "wait_mean_us", "single", l->concurrency, l->single.wait_us, known);
+	runs_figures(r, "wait_mean_us", "reuseport", l->concurrency, l->reuseport.wait_us, known);
 }
 
-/* "slower", "faster" or "no clear difference" of the single listener against the other, where more is better or worse */
-static const char *verdict_on(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], const char *more, const char *less)
+/* "10051 (9800-12000) against 9493 (9000-10774)": medians, in brackets least and most */
+static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS])
+{
+	double s[CLAIM_REPEATS], o[CLAIM_REPEATS];
+
+	sort(s, single);
+	sort(o, other);
+	claim_say(r, "%.0f (%.0f-%.0f) against %.0f (%.0f-%.0f)", s[CLAIM_REPEATS / 2], s[0], s[CLAIM_REPEATS - 1], o[CLAIM_REPEATS / 2], o[0],
+		  o[CLAIM_REPEATS - 1]);
+}
+
+/* How the single listener's runs compare with the others'. */
+static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], const char *more, const char *less)
 {
 	return is_beyond(single, other) ? more : is_beyond(other, single) ? less : "no clear difference";
 }
 
-/* "; 64 at once: 10,051 against 9,493 connections/s (no clear difference), 2,215 against 494 us until a worker reads (longer)" */
+/* "; 64 at once: 10051 (...) against 9493 (...) connections/s, no clear difference, and 2215 (...) against 494 (...) us until a worker reads, longer" */
 static void load_say(struct claim_result *r, const struct claim_load *l)
 {
-	claim_say(r, "; %u at once: %.0f against %.0f connections/s (%s)", l->concurrency, median(l->single.per_second),
-	    median(l->reuseport.per_second), verdict_on(l->single.per_second, l->reuseport.per_second, "more", "fewer"));
-	if (waits_known(l))
-		claim_say(r, ", %.0f against %.0f us until a worker reads (%s)", median(l->single.wait_us), median(l->reuseport.wait_us),
-		    verdict_on(l->single.wait_us, l->reuseport.wait_us, "longer", "shorter"));
-	else
-		claim_say(r, ", waits not seen by this backend");
+	claim_say(r, "; %u at once: ", l->concurrency);
+	runs_say(r, l->single.per_second, l->reuseport.per_second);
+	claim_say(r, " connections/s, %s, and ", comparison(l->single.per_second, l->reuseport.per_second, "more", "fewer"));
+	if (!waits_known(l)) {
+		claim_say(r, "waits not seen by this backend");
+		return;
+	}
+	runs_say(r, l->single.wait_us, l->reuseport.wait_us);
+	claim_say(r, " us until a worker reads, %s", comparison(l->single.wait_us, l->reuseport.wait_us, "longer", "shorter"));
 }
 
 void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus)
@@ -195,8 +225,9 @@ void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loa
 	claim_number(r, cpus, "cpus");
 	claim_number(r, CLAIM_REPEATS, "repeats");
 	r->verdict = fewer ? CLAIM_HOLDS : longer ? CLAIM_PARTLY : CLAIM_FAILS;
-	claim_say(r, "%s, on %u CPU%s that clients and workers share", fewer ? "it limits the rate" : longer ? "only in waits, not in connections per "
-	    "second" : "neither in connections per second nor in waits", cpus, cpus == 1 ? "" : "s");
+	claim_say(r, "%s, on %u CPU%s that clients and workers share; the single listener against SO_REUSEPORT, medians (least-most) of %d runs",
+		  fewer ? "it limits the rate" : longer ? "only in waits, not in connections per second" :
+		  "neither in connections per second nor in waits", cpus, cpus == 1 ? "" : "s", CLAIM_REPEATS);
 	for (size_t i = 0; i < count; i++)
 		load_say(r, &loads[i]);
 }
