@@ -88,6 +88,8 @@ def two_minutes(fig, verdict):
     for name in ("seconds_if_both_set_reuseaddr", "seconds_without_connection"):
         if fig[name] is None or fig[name] >= 59:
             yield f"{name} is {fig[name]}"
+    if not (fig["seconds_still_refused"] or 0) < (fig["seconds_until_free"] or 0):
+        yield f"refused at {fig['seconds_still_refused']}, free at {fig['seconds_until_free']}"
     holds = fig["seconds_until_free"] is not None and 100 <= fig["seconds_until_free"] <= 140
     yield from [] if verdict == ("holds" if holds else "fails") else [verdict]
 

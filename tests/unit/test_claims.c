@@ -200,8 +200,8 @@ static void two_minutes_are_two_minutes(void **state)
 		enum claim_verdict verdict;
 		const char *says;
 	} cases[] = {
-		{ 60.1, CLAIM_FAILS, "free after 60.1 s" }, { 99.9, CLAIM_FAILS, "free after 99.9 s" }, { 100, CLAIM_HOLDS, "free after 100.0 s" },
-		{ 140, CLAIM_HOLDS, "free after 140.0 s" }, { 140.1, CLAIM_FAILS, "free after 140.1 s" }, { 0.02, CLAIM_FAILS, "free at once" },
+		{ 60.1, CLAIM_FAILS, "free after 60.1 s (still refused at 60.0 s) where" }, { 99.9, CLAIM_FAILS, "free after 99.9 s" }, { 100, CLAIM_HOLDS, "free after 100.0 s" },
+		{ 140, CLAIM_HOLDS, "free after 140.0 s" }, { 140.1, CLAIM_FAILS, "free after 140.1 s" }, { 0.02, CLAIM_FAILS, "free at once where the server" },
 		{ NAN, CLAIM_FAILS, "free not within 150 s" },
 	};
 
@@ -209,12 +209,13 @@ static void two_minutes_are_two_minutes(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct claim_result r = {};
 		const struct claim_timewait m = { .neither = cases[i].seconds, .first_only = 61, .second_only = 62, .both = 0.01, .unused = 0,
-						  .client_closed = 0.1, .limit = 150, .step = 0.1 };
+						  .client_closed = 0.1, .limit = 150,
+						  .refused = cases[i].seconds < 1 ? NAN : isnan(cases[i].seconds) ? 150 : cases[i].seconds - 0.1 };
 
 		claim_judge_timewait(&r, &m);
 		assert_int_equal(r.verdict, cases[i].verdict);
 		assert_says(r, cases[i].says);
-		assert_says(r, "by the server before after 61.0 s, by the next after 62.0 s, by both at once");
+		assert_says(r, "only by the server before: after 61.0 s, only by the next: after 62.0 s, by both: at once");
 		assert_true(figure(&r, "seconds_if_only_second_sets_reuseaddr") == 62);
 		assert_whole(&r);
 	}

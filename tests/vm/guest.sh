@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
-# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers, and the self-test. An emulated machine makes some
+# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers, the self-test, and the textbook claims. An emulated machine makes some
 # 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
 n=${VM_REQUESTS:-300}

@@ -20,8 +20,8 @@ static void close_all(const int *fds, size_t count)
 }
 
 /*
- * As many sockets as the port takes, in the order of binding; *count says how many. Stops at the first that is refused. 0 or a negative errno with its
- * line; what was opened is the caller's either way.
+ * As many sockets as the port takes, in the order of binding; *count says how many. Stops at the first that is refused. 0 or a negative errno
+ * with its line; what was opened is the caller's either way.
  */
 static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsigned *count, struct why why)
 {

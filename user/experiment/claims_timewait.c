@@ -125,7 +125,8 @@ int claim_reuseaddr_immediate(struct claim_lab *lab, struct claim_result *r)
 struct waited {
 	int err;
 	char why[192];
-	double seconds[HISTORIES]; /* NaN: not free within the limit */
+	double seconds[HISTORIES]; /* when it was free; NaN: not within the limit */
+	double refused[HISTORIES]; /* when it was last refused; NaN: never */
 };
 
 /* Tries all that are not free yet. Returns how many are left, or a negative errno. */
@@ -134,6 +135,7 @@ static int try_all(struct waited *w, const int64_t closed_ns[HISTORIES])
 	int left = 0;
 
 	for (int i = 0; i < HISTORIES; i++) {
+		const int64_t tried_ns = monotonic_ns();
 		bool free_now;
 
 		if (!isnan(w->seconds[i]))
@@ -144,7 +146,8 @@ static int try_all(struct waited *w, const int64_t closed_ns[HISTORIES])
 		if (free_now)
 			w->seconds[i] = (monotonic_ns() - closed_ns[i]) / 1e9;
 		else
-			left++;
+			w->refused[i] = (tried_ns - closed_ns[i]) / 1e9;
+		left += !free_now;
 	}
 	return left;
 }
@@ -155,7 +158,7 @@ static void wait_for_all(struct waited *w)
 	int64_t closed_ns[HISTORIES], next_ns, until_ns;
 
 	for (int i = 0; i < HISTORIES; i++) {
-		w->seconds[i] = NAN;
+		w->seconds[i] = w->refused[i] = NAN;
 		w->err = history_make(&histories[i], PORT_TIMEWAIT + i, (struct why){ w->why, sizeof(w->why) });
 		if (w->err)
 			return;
@@ -236,6 +239,6 @@ int claim_two_minutes(struct claim_lab *lab, struct claim_result *r)
 		claim_judge_timewait(r, &(struct claim_timewait){
 			.neither = w.seconds[NEITHER], .first_only = w.seconds[FIRST_ONLY], .second_only = w.seconds[SECOND_ONLY],
 			.both = w.seconds[BOTH], .client_closed = w.seconds[CLIENT_CLOSED], .unused = w.seconds[UNUSED],
-			.limit = LIMIT_SECONDS, .step = EVERY_MS / 1000.0 });
+			.limit = LIMIT_SECONDS, .refused = w.refused[NEITHER] });
 	return err;
 }

@@ -126,7 +126,7 @@ struct claim_timewait {
 	double client_closed; /* neither sets it, the client closed first */
 	double unused;        /* neither sets it, there never was a connection */
 	double limit;         /* none was waited for longer; NaN above: not free until then */
-	double step;          /* how often it was tried */
+	double refused;       /* `neither`: the last time that it was still refused; it was free at some time between the two. NaN: it never was */
 };
 
 #define CLAIM_TWO_MINUTES_LEAST 100.0
@@ -201,8 +201,8 @@ struct claim_load {
 
 /*
  * The claim: the single listener is a bottleneck. A difference counts only if in all pairs of their runs but CLAIM_PAIRS_AGAINST one design is
- * ahead of the other, and the medians differ by CLAIM_MARGIN. Holds if some load has fewer connections per second than SO_REUSEPORT; partly if they only
- * wait longer.
+ * ahead of the other, and the medians differ by CLAIM_MARGIN. Holds if some load has fewer connections per second than SO_REUSEPORT; partly
+ * if they only wait longer.
  */
 void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus);
 

@@ -189,17 +189,21 @@ void claim_judge_timewait(struct claim_result *r, const struct claim_timewait *m
 	char t[6][32];
 
 	claim_number(r, m->neither, "seconds_until_free");
+	claim_number(r, m->refused, "seconds_still_refused");
 	claim_number(r, m->first_only, "seconds_if_only_first_sets_reuseaddr");
 	claim_number(r, m->second_only, "seconds_if_only_second_sets_reuseaddr");
 	claim_number(r, m->both, "seconds_if_both_set_reuseaddr");
 	claim_number(r, m->client_closed, "seconds_if_client_closes_first");
 	claim_number(r, m->unused, "seconds_without_connection");
 	r->verdict = m->neither >= CLAIM_TWO_MINUTES_LEAST && m->neither <= CLAIM_TWO_MINUTES_MOST ? CLAIM_HOLDS : CLAIM_FAILS;
-	claim_say(r, "free %s (tried every %.1f s) where the server closed a connection first, %s where the client did, %s without a connection; with "
-	       "SO_REUSEADDR set by the server before %s, by the next %s, by both %s",
-	    when(t[0], sizeof(t[0]), m->neither, m->limit), m->step, when(t[1], sizeof(t[1]), m->client_closed, m->limit),
-	    when(t[2], sizeof(t[2]), m->unused, m->limit), when(t[3], sizeof(t[3]), m->first_only, m->limit),
-	    when(t[4], sizeof(t[4]), m->second_only, m->limit), when(t[5], sizeof(t[5]), m->both, m->limit));
+	claim_say(r, "free %s", when(t[0], sizeof(t[0]), m->neither, m->limit));
+	if (!isnan(m->refused))
+		claim_say(r, " (still refused at %.1f s)", m->refused);
+	claim_say(r, " where the server closed a connection first, %s where the client did, %s without a connection; with SO_REUSEADDR set only by "
+		     "the server before: %s, only by the next: %s, by both: %s",
+		  when(t[1], sizeof(t[1]), m->client_closed, m->limit), when(t[2], sizeof(t[2]), m->unused, m->limit),
+		  when(t[3], sizeof(t[3]), m->first_only, m->limit), when(t[4], sizeof(t[4]), m->second_only, m->limit),
+		  when(t[5], sizeof(t[5]), m->both, m->limit));
 }
 
 void claim_judge_immediate(struct claim_result *r, const struct claim_immediate *m)

@@ -197,7 +197,7 @@ static const char *comparison(const double single[CLAIM_REPEATS], const double o
 	return is_beyond(single, other) ? more : is_beyond(other, single) ? less : "no clear difference";
 }
 
-/* "; 64 at once: 10051 (...) against 9493 (...) connections/s, no clear difference, and 2215 (...) against 494 (...) us until a worker reads, longer" */
+/* "; 64 at once: 10051 (..) against 9493 (..) connections/s, fewer, and 2215 (..) against 494 (..) us until a worker reads, longer" */
 static void load_say(struct claim_result *r, const struct claim_load *l)
 {
 	claim_say(r, "; %u at once: ", l->concurrency);
