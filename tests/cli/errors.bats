@@ -83,6 +83,7 @@ teardown() { assert_clean; }
     assert_one_line "pid namespace"
 }
 
+# bats test_tags=slow
 @test "another server's sockets on the same port, at another address, are not ours" {
     "$sockfair" run shared-accept --serve-only --port 18082 2>"$BATS_TEST_TMPDIR/says" >/dev/null &
     pid=$!
@@ -116,6 +117,7 @@ teardown() { assert_clean; }
            .workload.agrees == false' "$BATS_TEST_TMPDIR/one"
 }
 
+# bats test_tags=slow
 @test "Ctrl-C in the middle: the report of what was, status 0" {
     for processes in '' --processes; do
         "$sockfair" run shared-accept -n 100000000 $processes --json -o "$BATS_TEST_TMPDIR/one" &

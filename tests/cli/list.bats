@@ -203,6 +203,7 @@ thread(accepts, tcp(8100))' unshare -n
     refused 1 "network namespace 4194304" list -N 4194304
 }
 
+# bats test_tags=slow
 @test "filters: what they ask for and nothing else" {
     serve 'keep.extend([tcp(8100), tcp(8101, "::1"), udp(8102), udp(8103, "::1")])'
     first=$server
