@@ -100,7 +100,7 @@ static int same_user_binds(uint16_t port, bool *it, struct why why)
 
 int claim_reuseport_prevents(struct claim_lab *lab, struct claim_result *r)
 {
-	/* Many servers set both: SO_REUSEADDR for TIME_WAIT, SO_REUSEPORT for sharing. */
+	/* A server may well set both: SO_REUSEADDR for TIME_WAIT, SO_REUSEPORT for sharing. */
 	static const struct target targets[] = {
 		{ .key = "udp", .what = "a UDP socket", .type = SOCK_DGRAM, .reuseport = true },
 		{ .key = "tcp_bound", .what = "a TCP socket that is bound and does not listen yet", .type = SOCK_STREAM, .reuseport = true },
