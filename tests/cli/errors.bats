@@ -24,9 +24,12 @@ teardown() { assert_clean; }
 
 @test "--help and --version are no errors; --schema is the schema" {
     run --separate-stderr "$sockfair" --help
-    [ "$status" = 0 ] && [[ $output == *run* ]] && [ -z "$stderr" ]
+    [ "$status" = 0 ]
+    [[ $output == *run* ]]
+    [ -z "$stderr" ]
     run --separate-stderr "$sockfair" run --help
-    [ "$status" = 0 ] && [[ $output == *shared-epoll-exclusive* && $output == *--slow-worker* ]]
+    [ "$status" = 0 ]
+    [[ $output == *shared-epoll-exclusive* && $output == *--slow-worker* ]]
     run "$sockfair" --version
     [[ $output =~ ^sockfair\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
     "$sockfair" --schema | cmp - "$BATS_TEST_DIRNAME/../../user/render/sockfair-1.schema.json"

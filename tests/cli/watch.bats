@@ -67,7 +67,7 @@ teardown() {
         watch_end
         [ "$(grep -c 'the whole window of' "$out")" = 1 ]
         grep -q '^tcp 127.0.0.1:8100.*, 30 in all' "$out"
-        ! grep -q $'\033' "$out"
+        run ! grep -q $'\033' "$out"
         sed -n '/the whole window/,$p' "$out" >"$out.whole"
         case $by in
             process) [ "$(grep -cE "^ .* $server .* 30 .*100.0%" "$out.whole")" = 1 ] ;;
