@@ -36,19 +36,33 @@ enum bind_state {
 	BIND_TIME_WAIT,
 };
 
+/*
+ * What the kernel keeps per TCP port so as not to look at every socket (struct inet_bind_bucket): it lets in without a look who comes after others like it. All sockets
+ * of a port and network namespace share one.
+ */
+struct bind_bucket {
+	bool known;
+	int8_t reuse;         /* fastreuse: above 0: all who came had SO_REUSEADDR, and none ever listened */
+	int8_t reuseport;     /* fastreuseport: above 0: SO_REUSEPORT sockets of `place.uid` may come; BIND_BUCKET_STRICT: if their address overlaps with place's */
+	struct bind_place place; /* family, address, v6only, uid */
+};
+#define BIND_BUCKET_STRICT 2 /* FASTREUSEPORT_STRICT */
+
 /* Somebody who has a port. One row for all connections of one state and process that differ in their remote end alone. */
 struct bind_occupant {
 	struct bind_place place;
 	enum bind_state state;
-	bool options_known;   /* place.reuseaddr and reuseport mean something; not of BIND_TIME_WAIT and BIND_CLOSING */
+	bool options_known;   /* place.reuseaddr and reuseport mean something */
 	uint64_t count;       /* sockets in this row */
 	uint64_t cookie;      /* of one of them; 0: not known */
 	uint32_t inode;       /* of one of them; 0: not known */
-	int32_t pid;          /* a process that holds it; 0: none does */
+	int32_t pid;          /* a process that holds it; 0: none does, or it was not found */
+	bool held;            /* somebody holds it, though pid may be 0: in flight between processes, or a registered file of io_uring */
 	int32_t pid_inside;   /* as its own pid namespace counts; 0: not known */
 	unsigned holders;     /* how many processes do */
 	char process[16];
 	double seconds_left;  /* BIND_TIME_WAIT: until the last of them is over; NaN: not known */
+	struct bind_bucket bucket; /* TCP */
 };
 
 enum bind_call { CALL_BIND, CALL_LISTEN };
@@ -86,12 +100,37 @@ bool bind_conflict(const struct bind_place *wanted, enum bind_call call, const s
 /* Is it in the way whatever its options are? */
 bool bind_conflict_certain(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupant);
 
+enum bind_outlook { BIND_WORKS, BIND_FAILS, BIND_MAY_FAIL };
+
+/*
+ * Would the call work, as far as those go who have the port? All occupants of it together, for here the kernel is not the sum of its rules: TCP's bucket lets in without
+ * a look, and UDP's search ends with the first socket that may be joined. CALL_LISTEN: the listen() after a bind() that worked.
+ * BIND_MAY_FAIL: it depends on what can't be seen (options of an occupant, the order of UDP sockets).
+ */
+enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count);
+
 /* Would a datagram or connection fit both? inet_rcv_saddr_equal() with wildcards. */
 bool bind_addresses_overlap(const struct bind_place *a, const struct bind_place *b);
+
+/* Is it the event's own socket, which is among its port's occupants when the call worked? */
+bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o);
+
+/* The occupant that is most in the event's way (who listens before who lingers); -1: none is. */
+int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupants, size_t count);
+
+/* The device and the address overlap: they could get the same packets. */
+bool bind_places_overlap(const struct bind_place *a, const struct bind_place *b);
 
 /* ---- in words ---- */
 
 #define BIND_TEXT_MAX 640
+
+#define BIND_PLACE_TEXT 80
+/* "0.0.0.0:80", "[::]:80", "*:80" ([::] that takes IPv4 too), "[fe80::1%eth0]:80", "127.0.0.1%eth0:80"; into buffer (BIND_PLACE_TEXT); returns it. */
+char *bind_place_text(char *buffer, const struct bind_place *place);
+
+/* "bound", "listening", "connected", "unconnected", "closing", "time-wait" */
+const char *bind_state_name(enum bind_state state);
 
 /* Ports that are well known, by /etc/services and by use; and those that the user asked for. Bit p & 63 of word p >> 6. */
 struct bind_ports {
@@ -100,6 +139,10 @@ struct bind_ports {
 };
 /* Adds the ports that people use by hand and /etc/services may lack: 81, 3000, 8000, 8080, 8443... */
 void bind_ports_by_use(struct bind_ports *ports);
+static inline void bind_port_add(uint64_t *set, uint16_t port)
+{
+	set[port >> 6] |= 1ull << (port & 63);
+}
 static inline bool bind_port_in(const uint64_t *set, uint16_t port)
 {
 	return set[port >> 6] >> (port & 63) & 1;
