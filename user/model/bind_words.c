@@ -265,7 +265,9 @@ static void explain_family(struct words *w, const struct bind_event *e)
 {
 	char asked[24], own[24];
 
-	if (e->asked_family < 0 || e->asked_family == e->place.family)
+	if (e->asked_family == e->place.family)
+		words_add(w, "this kernel has no %s (IPv6: ipv6.disable=1)", family_name(e->place.family, own));
+	else if (e->asked_family < 0)
 		words_add(w, "the address is of another family than the socket, which is %s", family_name(e->place.family, own));
 	else
 		words_add(w, "the address that was passed is %s, the socket %s: make the socket with the family of the address", family_name(e->asked_family, asked),
