@@ -284,6 +284,8 @@ def main():
     parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
     every = arguments.every
+    if every > 1 and every % 2 == 0:
+        parser.error("--every takes an odd number: others would pass over the same options each time")
     failed = 0
     for case in CASES:
         if arguments.cases and case.__name__ not in arguments.cases:

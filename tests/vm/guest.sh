@@ -57,7 +57,7 @@ for backend in fentry kprobe tracepoint; do
     fi
 done
 # No backend plays a part in it, and every case asks some twenty times.
-tests/bind_rules.py --every 40 --label "bind-check: " tcp_connections several >"$dir/tap"
+tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several >"$dir/tap"
 cat "$dir/tap"
 tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
 left=$(bpftool prog show 2>/dev/null | grep -cE 'name ([fkt]+_|state_change|first_read)' || :)
