@@ -98,7 +98,7 @@ def there(kind, wish, port, number):
     s.bind((wish.address, port))
     if kind in ("bound", "unconnected"):
         return [s]
-    if kind == "cleared":  # the port's bucket still knows it as one with the option
+    if kind == "cleared":  # kernels before 6.8 still let in who has the option, by the port's bucket
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         return [s]
     addresses = [a for a in CLIENTS.get(wish.address, [wish.address]) if not (wish.v6only and "." in a)]
