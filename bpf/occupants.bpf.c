@@ -89,8 +89,12 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 		return 0;
 	r.uid = BPF_CORE_READ(sk, sk_uid.val);
 	/* Of an MPTCP socket the port belongs to the first subflow. */
-	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
-		return 0;
+	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {
+		if (protocol != IPPROTO_MPTCP)
+			return 0;
+		r.port = 0; /* another subflow of it may have a port that is asked for */
+		r.node = (__u64)sk;
+	}
 	r.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	r.inode = BPF_CORE_READ(file, f_inode, i_ino);
 	r.has_file = 1;

@@ -29,7 +29,7 @@ struct occupants_record {
 	__u32 device; /* interface index; 0: any */
 	__u32 pid; /* 0: not by a descriptor */
 	__u32 pid_inside; /* as its own pid namespace counts */
-	__u16 port; /* host order */
+	__u16 port; /* host order; 0: a holder of MPTCP subflows alone */
 	__u16 family;
 	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 state; /* TCP_* */

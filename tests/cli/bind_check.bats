@@ -114,6 +114,17 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 84
     check_is ".outcome == \"fails\" and (.occupants | length == 1 and .[0].pid == $server and .[0].state == \"listening\" and .[0].reuseaddr)" 127.0.0.1:8400
 }
 
+@test "an MPTCP connection is held with all of its subflows" {
+    nsenter --net=/proc/$home/ns/net sh -c 'ip addr add 10.7.0.1/32 dev lo; ip addr add 10.7.0.2/32 dev lo; ip mptcp limits set subflow 2' ||
+        skip "this kernel has no MPTCP, or one without subflows"
+    nsenter --net=/proc/$home/ns/net ip mptcp endpoint add 10.7.0.2 dev lo subflow
+    inside 's = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.bind(("10.7.0.1", 8400)); s.listen()
+c = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); c.connect(("10.7.0.1", 8400)); a = s.accept()[0]
+for i in range(3): c.send(b"x"); a.recv(1); a.send(b"y"); c.recv(1)
+s.close()'
+    eventually check_is "(.occupants | length == 1 and (.[0] | .state == \"connected\" and .sockets == 2 and .pid == $server and .holders == 1))" 10.7.0.1:8400
+}
+
 @test "rights: the limit of that namespace, the user, and root" {
     check_is '.outcome == "fails" and .error == "EACCES" and .port_limit == 1024' 127.0.0.1:81 --user 1000
     says 'ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which uid 65534 does not have' 127.0.0.1:81 --user nobody

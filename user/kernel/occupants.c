@@ -37,6 +37,7 @@ struct device {
 /* One look at the machine. */
 struct look {
 	struct records held;      /* by node, pid: those of descriptors */
+	const struct occupants_record **by_inode; /* the same by inode, pid: an MPTCP socket has one for all of its subflows */
 	struct records listed;    /* by node: those in the kernel's tables */
 	struct expiry *expiries;  /* by node */
 	size_t expiry_count;
@@ -107,6 +108,13 @@ static int by_node(const void *a, const void *b)
 	const struct occupants_record *x = a, *y = b;
 
 	return x->node != y->node ? COMPARE(x->node, y->node) : COMPARE(x->pid, y->pid);
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct occupants_record *x = *(const struct occupants_record *const *)a, *y = *(const struct occupants_record *const *)b;
+
+	return x->inode != y->inode ? COMPARE(x->inode, y->inode) : COMPARE(x->pid, y->pid);
 }
 
 static int expiries_by_node(const void *a, const void *b)
@@ -225,10 +233,22 @@ static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 static void look_free(struct look *l)
 {
 	free(l->held.rows);
+	free(l->by_inode);
 	free(l->listed.rows);
 	free(l->expiries);
 	free(l->devices);
 	*l = (struct look){};
+}
+
+static int holders_index(struct look *l)
+{
+	l->by_inode = calloc(l->held.count + 1, sizeof(*l->by_inode));
+	if (!l->by_inode)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->held.count; i++)
+		l->by_inode[i] = &l->held.rows[i];
+	qsort(l->by_inode, l->held.count, sizeof(*l->by_inode), by_inode);
+	return 0;
 }
 
 /* What is in the tables first: who is found there and has a file, some descriptor should lead to. */
@@ -252,7 +272,7 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 		qsort(l->listed.rows, l->listed.count, sizeof(*l->listed.rows), by_node);
 	if (l->expiry_count)
 		qsort(l->expiries, l->expiry_count, sizeof(*l->expiries), expiries_by_node);
-	return err;
+	return err ? err : holders_index(l);
 }
 
 /* The first record of that socket, NULL if none. */
@@ -271,10 +291,26 @@ static const struct occupants_record *find(const struct records *in, uint64_t no
 	return low < in->count && in->rows[low].node == node ? &in->rows[low] : NULL;
 }
 
+/* The first index in by_inode of who holds the socket's file; held.count: nobody. */
+static size_t find_holder(const struct look *l, const struct occupants_record *r)
+{
+	size_t low = 0, high = l->held.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->by_inode[middle]->inode < r->inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return r->inode && low < l->held.count && l->by_inode[low]->inode == r->inode ? low : l->held.count;
+}
+
 /* Somebody holds it, and no descriptor led to it. */
 static bool is_stray(const struct look *l, const struct occupants_record *r)
 {
-	return r->has_file && !find(&l->held, r->node);
+	return r->has_file && !find(&l->held, r->node) && find_holder(l, r) == l->held.count;
 }
 
 static bool has_strays(const struct look *l)
@@ -326,6 +362,21 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 		o.seconds_left = expiry ? expiry->seconds : NAN;
 	}
 	return o;
+}
+
+/* Says who holds a subflow. */
+static void holders_fill(struct bind_occupant *o, const struct look *l, const struct occupants_record *r)
+{
+	const size_t first = find_holder(l, r);
+
+	for (size_t i = first; i < l->held.count && l->by_inode[i]->inode == r->inode; i++) {
+		if (i == first) {
+			o->pid = l->by_inode[i]->pid;
+			o->pid_inside = l->by_inode[i]->pid_inside;
+			memcpy(o->process, l->by_inode[i]->process, sizeof(o->process));
+		}
+		o->holders += i == first || l->by_inode[i]->pid != l->by_inode[i - 1]->pid;
+	}
 }
 
 static int by_query(const struct bind_occupant *o, const struct occupants_query *q)
@@ -417,8 +468,10 @@ static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const 
 
 		if (!asked(r, queries, query_count) || find(&l->held, r->node) || (i && r->node == r[-1].node))
 			continue;
-		if (!r->has_file || (earlier && is_stray(before, earlier)))
-			rows[count++] = row_of(l, r);
+		if (is_stray(l, r) && !(earlier && is_stray(before, earlier)))
+			continue;
+		rows[count] = row_of(l, r);
+		holders_fill(&rows[count++], l, r);
 	}
 	return count;
 }
