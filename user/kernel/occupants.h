@@ -18,8 +18,9 @@ struct occupants_query {
 };
 
 /*
- * One look for all queries: sockets held by processes (an iterator over all descriptors), and those that none holds (sock_diag: TIME_WAIT, orphans, the kernel's own). *list is to be freed;
- * sorted by netns, protocol, port. *complete (may be NULL): nothing failed on the way. Returns how many, or negative errno.
+ * One look for all queries: sockets held by processes (an iterator over all descriptors), and those in the kernel's tables that none holds: TIME_WAIT (with its time from
+ * sock_diag), orphans, connections not accepted yet, the kernel's own. Not seen: a socket that only is bound and that no descriptor leads to. *list is to be freed; sorted by
+ * netns, protocol, port. *complete (may be NULL): nothing failed on the way. Returns how many, or negative errno.
  */
 int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count, struct bind_occupant **list, bool *complete);
 
