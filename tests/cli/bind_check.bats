@@ -133,6 +133,9 @@ s.close()'
     nsenter --net=/proc/$home/ns/net sysctl -q net.ipv4.ip_unprivileged_port_start=80
     check_is '.outcome == "works" and .port_limit == 80' 127.0.0.1:81 --user 1000
     check_is '.error == "EACCES"' 127.0.0.1:79 --user 1000
+    # By /etc/services, where the machine has it.
+    nsenter --net=/proc/$home/ns/net sysctl -q net.ipv4.ip_unprivileged_port_start=1024
+    [ -z "$(getent services nfs)" ] || says '2049 without htons() is 264: was that meant?' 127.0.0.1:264 --user 1000
 }
 
 @test "addresses: not here, of the link without its interface, of no interface" {
