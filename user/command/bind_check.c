@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
 	{ "reuseport", OPT_REUSEPORT, NULL, 0, "With SO_REUSEPORT set", 0 },
 	{ "v6only", OPT_V6ONLY, NULL, 0, "With IPV6_V6ONLY set", 0 },
 	{ "device", OPT_DEVICE, "NAME", 0, "With SO_BINDTODEVICE", 0 },
-	{ "user", OPT_USER, "NAME|UID", 0, "By a process of that user without special capabilities (by this one, with its)", 0 },
+	{ "user", OPT_USER, "NAME|UID", 0, "By a process of that user, without capabilities unless it is root (default: by this process)", 0 },
 	{ "netns", 'N', "PID|PATH|INODE", 0, "In that network namespace (this one)", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema bind-check)", 0 },
@@ -231,7 +231,7 @@ int command_bind_check(int argc, char **argv)
 		.parser = parse,
 		.args_doc = "ADDRESS:PORT...",
 		.doc = "Says whether a server could bind() to an address and port now, and listen(), and if not, why and who is in the way. It binds nothing and disturbs "
-		       "nobody. 80 and *:80 are all addresses, IPv4 and IPv6 at once; 0.0.0.0:80 and [::]:80 are one's."
+		       "nobody. 80 and *:80 are all addresses, IPv4 and IPv6 at once; 0.0.0.0:80 is IPv4 alone; [::]:80 takes IPv4 too, but for --v6only or net.ipv6.bindv6only."
 		       "\vExit status: 0 all would work, 3 some would not, 1 could not find out, 2 wrong call.",
 	};
 	struct bind_check_options o = { .user = { .self = true } };
