@@ -261,7 +261,22 @@ def clients():
     print(f"# {len(cases)} ports: {compare(cases)}")
 
 
-CASES = [tcp, tcp_connections, udp, devices, several, clients]
+def long_lists():
+    """many UDP sockets on one port, of which kernels looked at some only"""
+    keep, cases = [], []
+    for port, sockets in ((10000, 10), (10001, 10), (10002, 14), (10003, 14), (10004, 14)):
+        for number in range(1, sockets + 1):
+            keep += there("unconnected", Wish(True, (f"127.0.0.{number}", False), FLAGS[0], 0), port, 0)
+        address = {10000: "0.0.0.0", 10001: "127.0.0.99", 10002: "0.0.0.0", 10003: "127.0.0.99", 10004: "127.0.0.1"}[port]
+        cases.append((f"{sockets} sockets", Wish(True, (address, False), FLAGS[0], 0), port))
+    # Whether the wildcard beside 14 works depends on the kernel: it must be left open, the others must not.
+    counts = compare(cases)
+    if counts != {"fails": 2, "works": 2, "may-fail": 1}:
+        raise AssertionError(f"{counts}")
+    print(f"# {len(cases)} ports: {counts}, and really {cases[2][1].attempt(10002) or 'works'} beside 14")
+
+
+CASES = [tcp, tcp_connections, udp, devices, several, clients, long_lists]
 
 
 def run(case):
