@@ -159,7 +159,7 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 	return outlook_by_rules(wanted, call, occupants, count);
 }
 
-#define UDP_SLOT_LONG 10 /* udp_lib_get_port(): beyond, only the addresses' own slots are searched. Kernels of 2026 look at all again (6.18.44 does) */
+#define UDP_SLOT_LONG 10 /* udp_lib_get_port(): beyond, only the addresses' own slots are searched. Mended in stable kernels: Debian's 5.10 has it, its 6.1, 6.12, 7.3 not any more */
 
 /*
  * udp_lib_lport_inuse() stops at the first socket that the new one may join by SO_REUSEPORT, and lets it in, whoever comes after it in the list. Of a long list
