@@ -58,8 +58,10 @@ if [ "$(id -u)" = 0 ]; then
     done
     if [ "$1" = quick ]; then
         suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
+        suite "bind-check: against what bind() really does" tests/bind_rules.py --every 25
     else
         suite "waits: a server that measures itself" tests/waits.py
+        suite "bind-check: against what bind() really does" tests/bind_rules.py
     fi
     if [ "$1" = all ]; then
         for file in tests/servers/*.bats; do

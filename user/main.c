@@ -17,6 +17,7 @@ static const struct {
 	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
 	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
 	{ "claims", command_claims, "tests what textbooks claim about sharing a port on this very kernel" },
+	{ "bind-check", command_bind_check, "would a bind() to that address and port work now, and if not, who is in the way" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
@@ -30,7 +31,8 @@ static void help(FILE *out)
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
-	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven (with --fail-on uneven).\n", out);
+	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven (with --fail-on uneven), or a bind\n"
+	      "that would not work (bind-check).\n", out);
 }
 
 /* The first asks for an orderly end, with the report; the default action takes the second. */

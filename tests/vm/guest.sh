@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
-# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers, the self-test, and the textbook claims. An emulated machine makes some
-# 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
+# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), overfull receive buffers. Then, once: the self-test, the textbook
+# claims, and bind-check. An emulated machine makes some 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
 n=${VM_REQUESTS:-300}
 dir=$(mktemp -d)
@@ -78,6 +78,10 @@ names='tcp-reuseport-binds udp-reuseport-binds shared-accept-unfair reuseport-ev
 claims "$dir/claims" 'claims: ' --names "$(echo $names | tr ' ' ,)"
 wait $slow
 claims "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
+# No backend plays a part in it, and every case asks some twenty times.
+tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several >"$dir/tap"
+cat "$dir/tap"
+tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
 left=$(bpftool prog show 2>/dev/null | grep -cE 'name ([fkt]+_|state_change|first_read)' || :)
 tests=$((tests + 1))
 if [ "$left" = 0 ]; then echo "ok - nothing stays attached"; else echo "not ok - $left programs stay attached"; fi

@@ -17,6 +17,7 @@ enum status {
 	STATUS_FAILED = 1, /* could not do it */
 	STATUS_USAGE = 2,
 	STATUS_UNEVEN = 3, /* with --fail-on uneven */
+	STATUS_WOULD_FAIL = 3, /* bind-check */
 };
 
 /* Each gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
@@ -24,6 +25,7 @@ int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_claims(int argc, char **argv);
+int command_bind_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish with what there is. */

@@ -13,10 +13,12 @@
 
 extern const char json_schema_result[], json_schema_result_end[];
 extern const char json_schema_claims[], json_schema_claims_end[];
+extern const char json_schema_bind_check[], json_schema_bind_check_end[];
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
 	{ "claims", json_schema_claims, json_schema_claims_end },
+	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
 	{},
 };
 
