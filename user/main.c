@@ -27,7 +27,7 @@ static void help(FILE *out)
 	fputs("Usage: sockfair COMMAND [OPTION...]\n"
 	      "Shows how the Linux kernel shares one port's work over sockets and threads, and whether that is fair.\n\n", out);
 	for (size_t i = 0; i < command_count; i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].brief);
+		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].brief);
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"

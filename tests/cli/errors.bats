@@ -22,6 +22,13 @@ teardown() { assert_clean; }
     refused 2 "one mode" run all --serve-only
 }
 
+@test "an option that there is not, or without its argument: one line, status 2, for each command" {
+    for command in $("$sockfair" --help | sed -nE 's/^  ([a-z-]+) +[a-z].*/\1/p'); do
+        refused 2 "unrecognized option '--nosuch'" "$command" --nosuch
+        refused 2 "'o'" "$command" -o
+    done
+}
+
 @test "--help and --version are no errors; --schema is the schema" {
     run --separate-stderr "$sockfair" --help
     [ "$status" = 0 ]

@@ -127,7 +127,7 @@ int command_claims(int argc, char **argv)
 	struct claim_report report = {};
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &q);
+	command_parse(&argp, argc, argv, &q);
 	report.results = calloc(CLAIMS_MAX, sizeof(*report.results));
 	if (!report.results)
 		return complain("out of memory");

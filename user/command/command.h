@@ -37,6 +37,12 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for a wrong call; ends the program with STATUS_USAGE. */
 void usage_error(const struct argp_state *state, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 
+/*
+ * argp_parse() of a command's whole line. What getopt says of a wrong option is the one line; argp's advice after it (to err_stream) is left out. Ends the program
+ * with STATUS_USAGE on a wrong call.
+ */
+void command_parse(const struct argp *argp, int argc, char **argv, void *input);
+
 /* Whole number or fraction within [min, max]; anything else is a usage error that names the option. */
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max);
 double option_real(const struct argp_state *state, const char *option, const char *text, double min, double max);
