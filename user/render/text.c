@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "../model/wait_sum.h"
 #include "text_parts.h"
-#include "wait_sum.h"
 
 #define ROWS_MAX 64    /* more are folded into one line: text is for people */
 #define WAIT_BAR_MIN 8 /* the workers' waits are shown if a bar of that length still fits */
@@ -302,7 +302,7 @@ static double wait_p99_ns(const struct snapshot *s)
 	struct wait_sum sum = {};
 
 	if (s->endpoint_count)
-		wait_sum_add_sockets(&sum, &s->endpoints[0]);
+		wait_sum_add_endpoint(&sum, &s->endpoints[0]);
 	return wait_sum_quantile_ns(&sum, 0.99);
 }
 
