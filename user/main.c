@@ -16,6 +16,7 @@ static const struct {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
 	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
 	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
+	{ "compare", command_compare, "saved results side by side: before and after a change, and what is more than noise" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
@@ -29,7 +30,7 @@ static void help(FILE *out)
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
-	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven (with --fail-on uneven).\n", out);
+	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with --fail-on).\n", out);
 }
 
 /* The first asks for an orderly end, with the report; the default action takes the second. */

@@ -108,8 +108,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD: o->threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
 	case OPT_FAIL_ON:
-		if (strcmp(arg, "uneven"))
-			usage_error(state, "--fail-on takes 'uneven', not '%s'", arg);
+		option_fail_on(state, arg, FAIL_ON_UNEVEN);
 		o->fail_on_uneven = true;
 		break;
 	case ARGP_KEY_ARG: positional(o, state, arg); break;

@@ -11,10 +11,11 @@
 #include "../model/wait_sum.h"
 #include "json_writer.h"
 
-extern const char json_schema_result[], json_schema_result_end[];
+extern const char json_schema_result[], json_schema_result_end[], json_schema_comparison[], json_schema_comparison_end[];
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
+	{ "comparison", json_schema_comparison, json_schema_comparison_end },
 	{},
 };
 

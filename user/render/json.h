@@ -4,13 +4,19 @@
 
 #include <stdio.h>
 
-#include "../model/snapshot.h"
+#include "../model/comparison.h"
 
 /*
  * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Needs no memory of its own: rows are
  * written as they come. Returns 0 or -EIO.
  */
 int json_snapshot(FILE *out, const struct snapshot *s);
+
+/*
+ * Writes a comparison that was judged as one line, a document of schema sockfair-comparison/1 (sockfair-comparison-1.schema.json). It holds the
+ * figures of every run, so that it can be compared again: json_reader.h. Returns 0 or -EIO.
+ */
+int json_comparison(FILE *out, const struct comparison *c);
 
 /* The JSON Schemas of all that is printed, part of the program: see schema.S. Ended by a row without a name. */
 struct json_schema {

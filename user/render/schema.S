@@ -9,4 +9,5 @@ json_schema_\name\()_end:
 	.endm
 
 	schema result, "user/render/sockfair-1.schema.json"
+	schema comparison, "user/render/sockfair-comparison-1.schema.json"
 	.section .note.GNU-stack, "", %progbits
