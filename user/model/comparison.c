@@ -478,6 +478,7 @@ static void stat_fill(struct comparison_stat *stat, const struct comparison_stat
 		return;
 	noise_moments(own->values, own->count, &stat->mean, &stat->sd);
 	noise_moments(own->scores, own->count, &stat->score, &unused);
+	stat->score = fmax(0, stat->score);
 	if (own->count == 1)
 		stat->sd = NAN;
 	if (base == own || !base->count)
@@ -489,9 +490,24 @@ static void stat_fill(struct comparison_stat *stat, const struct comparison_stat
 	stat->told = isnan(stat->p) ? TOLD_UNTESTED : stat->p < NOISE_LEVEL ? TOLD_DIFFERENT : TOLD_NOISE;
 }
 
+static bool mixes_protocols(const struct comparison *c, const struct comparison_subject *subject)
+{
+	bool tcp = false, udp = false;
+
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_result *r = subject->cells[i];
+
+		tcp |= r && r->run_count && r->key.protocol == PROTOCOL_TCP;
+		udp |= r && r->run_count && r->key.protocol == PROTOCOL_UDP;
+	}
+	return tcp && udp;
+}
+
 /* 1: higher is better for these runs, -1: lower, 0: neither. */
 static int direction(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
 {
+	if ((metric == METRIC_RATE || metric == METRIC_DROPS) && mixes_protocols(c, subject))
+		return 0;
 	if (metrics[metric].better != BETTER_HIGHER_OWN)
 		return metrics[metric].better == BETTER_LOWER ? -1 : 0;
 	for (size_t i = 0; i < c->side_count; i++) {

@@ -51,6 +51,7 @@ enum metric_better {
 	BETTER_LOWER,
 	BETTER_HIGHER_OWN,   /* higher, where the load is a workload's own: beside a server that runs, clients decide how much they send */
 };
+/* Where TCP and UDP are side by side, neither is better for its rate or its drops: connections are no datagrams. */
 
 struct metric {
 	const char *name;    /* in JSON: stable */
@@ -95,7 +96,8 @@ struct comparison_stat {
 	double mean, sd;     /* sd: NaN for one run */
 	/*
 	 * The mean of what is tested and ranked: of the values, but for a CV that has a yardstick of CV^2 - (k-1)/n. That is the spread beyond
-	 * chance, squared, and its mean does not depend on how many events a run had; the CV of a shorter run is higher by chance alone.
+	 * chance, squared, and its mean does not depend on how many events a run had; the CV of a shorter run is higher by chance alone. Below
+	 * chance (round robin) it is 0: no side is better for being more even than a fair hash.
 	 */
 	double score;
 	double difference;   /* of the means, to the first side; NaN there, or where that side has none */

@@ -26,7 +26,7 @@ struct reader {
 	uint16_t port;          /* 0: all */
 	bool has_side, has_saved; /* a side for results; sides of a saved comparison */
 	size_t side;            /* the number of the former */
-	size_t results, intervals;
+	size_t results, intervals, finals;
 	size_t ports_seen[8], ports; /* that were not asked for: the first few, and how many */
 	size_t line, bytes;     /* where the next byte is; bytes of this document so far */
 	size_t first_line;      /* where this document began */
@@ -570,6 +570,17 @@ static int read_endpoints(struct reader *r, struct document *d)
 	return err;
 }
 
+/* A port is in a document once; twice it would look like a repeat. */
+static int check_once(struct reader *r)
+{
+	const struct comparison_side *side = &r->c->sides[r->side];
+
+	for (size_t i = 0; i < side->result_count; i++)
+		if (side->results[i].run_count > r->finals)
+			return fail(r, -EINVAL, "port %u of %s is in it twice; " FOREIGN, side->results[i].key.port, side->results[i].key.address);
+	return 0;
+}
+
 static int read_result(struct reader *r, const json_t *json)
 {
 	struct document d = { .json = json, .rate = NAN, .work_seconds = NAN };
@@ -585,6 +596,7 @@ static int read_result(struct reader *r, const json_t *json)
 		r->intervals++;
 		return 0;
 	}
+	r->finals++;
 	err = err ? err : need_side(r);
 	err = err ? err : read_workload(r, &d);
 	if (err)
@@ -595,7 +607,8 @@ static int read_result(struct reader *r, const json_t *json)
 	}
 	err = read_lost(r, &d);
 	err = err ? err : read_setup(r, json, d.work, d.setup, sizeof(d.setup));
-	return err ? err : read_endpoints(r, &d);
+	err = err ? err : read_endpoints(r, &d);
+	return err ? err : check_once(r);
 }
 
 /* ---- a saved comparison ---- */
