@@ -399,6 +399,31 @@ static void a_shorter_run_is_not_worse(void **state)
 	comparison_free(&c);
 }
 
+/* Round robin and a fair hash: both below chance, and neither is better for being further below. */
+static void less_than_chance_is_no_better(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison c = {};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct comparison_run run = run_with(METRIC_CV, i ? 0.018 : 0.001);
+
+		run.figures[METRIC_CV_EXPECTED] = 0.019;
+		side(&c, "side");
+		assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+	}
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
+	c.sides[1].results[0].runs[0].figures[METRIC_CV] = 0.5;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_CV)->mark, MARK_BEST);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_WORST);
+	comparison_free(&c);
+}
+
 static void rates_of_tcp_and_udp_are_not_ranked(void **state)
 {
 	struct comparison c;
@@ -524,6 +549,7 @@ int main(void)
 		cmocka_unit_test(single_runs_are_not_tested),
 		cmocka_unit_test(worse_has_a_direction),
 		cmocka_unit_test(a_shorter_run_is_not_worse),
+		cmocka_unit_test(less_than_chance_is_no_better),
 		cmocka_unit_test(rates_of_tcp_and_udp_are_not_ranked),
 		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
 		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),

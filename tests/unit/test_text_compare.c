@@ -183,6 +183,41 @@ static void files_that_differ_in_more_than_one_way(void **state)
 	comparison_free(&c);
 }
 
+/* All of a machine's ports, of which one has traffic. */
+static void ports_without_traffic_are_one_line(void **state)
+{
+	struct comparison_key key = { .protocol = PROTOCOL_TCP, .port = 80, .address = "0.0.0.0" };
+	struct comparison_run run = run_of(0.1, 1, 100), none;
+	struct comparison c = {};
+	char *text;
+
+	(void)state;
+	comparison_run_clear(&none);
+	none.figures[METRIC_EVENTS] = none.figures[METRIC_DROPS] = 0;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(comparison_side_add(&c, "a.json"), 0);
+		key.port = 80;
+		assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+		key.port = 22;
+		assert_int_equal(comparison_add(&c, i, &key, "", &none, NULL), 0);
+	}
+	key.port = 25;
+	assert_int_equal(comparison_add(&c, 1, &key, "", &none, NULL), 0);
+	arrange(&c);
+	text = text_of(&c, &narrow);
+	assert_non_null(strstr(text, "\ntcp 0.0.0.0:80\n"));
+	assert_non_null(strstr(text, "\nNo traffic on any side: tcp 0.0.0.0:22, tcp 0.0.0.0:25 (only B)\n"));
+	assert_null(strstr(text, "\ntcp 0.0.0.0:22"));
+	free(text);
+	/* What was dropped is no silence, nor is there one beside it if all are silent. */
+	c.sides[1].results[1].runs[0].figures[METRIC_DROPS] = 3;
+	assert_int_equal(comparison_judge(&c), 0);
+	text = text_of(&c, &narrow);
+	assert_non_null(strstr(text, "\ntcp 0.0.0.0:22\n"));
+	free(text);
+	comparison_free(&c);
+}
+
 /* Eight modes do not fit beside each other: a row each, and no line is wider than it may be. */
 static void many_sides_are_rows(void **state)
 {
@@ -262,6 +297,7 @@ int main(void)
 		cmocka_unit_test(repeated_runs),
 		cmocka_unit_test(single_runs),
 		cmocka_unit_test(files_that_differ_in_more_than_one_way),
+		cmocka_unit_test(ports_without_traffic_are_one_line),
 		cmocka_unit_test(many_sides_are_rows),
 		cmocka_unit_test(repeated_modes_have_a_row_each),
 	};

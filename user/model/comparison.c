@@ -645,8 +645,13 @@ size_t comparison_uneven_runs(const struct comparison_result *r)
 {
 	size_t uneven = 0;
 
-	for (size_t i = 0; i < r->run_count; i++)
-		uneven += r->runs[i].verdicts[workers_seen(&r->runs[i]) ? SHARE_WORKERS : SHARE_SOCKETS] == VERDICT_UNEVEN;
+	for (size_t i = 0; i < r->run_count; i++) {
+		const struct comparison_run *run = &r->runs[i];
+		const struct fairness workers = { .events = workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS] };
+		const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS] };
+
+		uneven += fairness_decisive(&workers, &sockets)->verdict == VERDICT_UNEVEN;
+	}
 	return uneven;
 }
 

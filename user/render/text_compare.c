@@ -643,15 +643,60 @@ static void legend(FILE *out, const struct comparison *c, const struct text_styl
 	}
 }
 
+/* Nothing came to it on any side, and nothing was dropped. */
+static bool is_quiet(const struct comparison *c, const struct comparison_subject *subject)
+{
+	for (size_t i = 0; i < c->side_count; i++)
+		if (subject->cells[i] && *subject->cells[i]->skipped)
+			return false;
+	return !is_known(c, subject, METRIC_EVENTS, true) && !is_known(c, subject, METRIC_DROPS, true);
+}
+
+/* A machine has many ports without traffic: one line for all of them. "No traffic on any side: tcp 0.0.0.0:22 (only A), udp ..." */
+static void quiet_line(FILE *out, const struct comparison *c, const struct text_style *style)
+{
+	size_t said = 0, size;
+	char *words = NULL, key[160], letter[24];
+	FILE *memory = open_memstream(&words, &size);
+
+	if (!memory)
+		return;
+	for (size_t i = 0; i < c->subject_count; i++) {
+		size_t with = 0, last = 0;
+
+		if (!is_quiet(c, &c->subjects[i]))
+			continue;
+		for (size_t k = 0; k < c->side_count; k++) {
+			with += c->subjects[i].cells[k] != NULL;
+			last = c->subjects[i].cells[k] ? k : last;
+		}
+		fprintf(memory, "%s%s", said++ ? ", " : "No traffic on any side: ", key_text(key, sizeof(key), &first_result(c, &c->subjects[i])->key, style->utf8));
+		if (with == 1 && c->side_count > 1)
+			fprintf(memory, " (only %s)", side_letter(letter, sizeof(letter), last));
+	}
+	fclose(memory);
+	if (said) {
+		line(out, words, style);
+		fputc('\n', out);
+	}
+	free(words);
+}
+
 void text_compare(FILE *out, const struct comparison *c, const struct text_style *style)
 {
 	char letter[24], name[NAME_SIZE + 1];
+	size_t quiet = 0;
 
 	for (size_t i = 0; i < c->side_count; i++)
 		fprintf(out, "%s  %s\n", side_letter(letter, sizeof(letter), i), text_name(name, c->sides[i].name, NAME_SIZE, style->utf8));
 	fputc('\n', out);
 	for (size_t i = 0; i < c->subject_count; i++)
-		subject_show(out, c, &c->subjects[i], style);
+		quiet += is_quiet(c, &c->subjects[i]);
+	for (size_t i = 0; i < c->subject_count; i++)
+		if (quiet == c->subject_count || !is_quiet(c, &c->subjects[i]))
+			subject_show(out, c, &c->subjects[i], style);
+	if (quiet < c->subject_count)
+		quiet_line(out, c, style);
 	legend(out, c, style);
 }
 
