@@ -160,10 +160,10 @@ window() { # PORT ARRIVED
 
 # bats test_tags=slow
 @test "a small file of empty arrays does not take the machine's memory" {
-    { printf '{"a":['; yes '[],' | head -c 48000000 | tr -d '\n'; printf '0]}'; } >"$BATS_TEST_TMPDIR/arrays.json"
-    run bash -c "ulimit -v 1600000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
+    { printf '{"a":['; yes '[],' | head -c 72000000 | tr -d '\n'; printf '0]}'; } >"$BATS_TEST_TMPDIR/arrays.json"
+    run bash -c "ulimit -v 2200000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
     [ "$status" = 1 ]
-    assert_one_line "more than 1024 MiB of memory"
+    assert_one_line "more than 1536 MiB of memory"
 }
 
 @test "wrong calls: status 2, one line" {

@@ -783,7 +783,7 @@ static size_t next_byte(void *buffer, size_t size, void *data)
 static int parse_failed(struct reader *r, const json_error_t *error)
 {
 	if (budget_exceeded)
-		return fail(r, -EFBIG, "a document that takes more than %u MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
+		return fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
 	if (r->too_long)
 		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))

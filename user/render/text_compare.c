@@ -612,7 +612,7 @@ static void look_what_is_used(const struct comparison *c, struct used *used)
 				used->sd |= stat->runs > 1;
 				used->difference |= !isnan(stat->difference);
 				used->noise |= stat->told == TOLD_NOISE && stat->difference != 0;
-				used->untested |= stat->told == TOLD_UNTESTED && !isnan(stat->difference);
+				used->untested |= stat->told == TOLD_UNTESTED && !isnan(stat->difference) && stat->difference != 0;
 				used->tested_mark |= stat->mark && stat->mark_tested;
 				used->untested_mark |= stat->mark && !stat->mark_tested;
 			}
