@@ -333,7 +333,6 @@ static void best_is_told_from_all_others_or_not_marked(void **state)
 static void single_runs_are_not_tested(void **state)
 {
 	struct comparison c;
-	size_t untested;
 
 	(void)state;
 	sides_of(&c, METRIC_WAIT_P99, waits, 2, 1);
@@ -341,8 +340,7 @@ static void single_runs_are_not_tested(void **state)
 	assert_true(isnan(stat_at(&c, 1, METRIC_WAIT_P99)->p));
 	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_BEST);
 	assert_false(stat_at(&c, 1, METRIC_WAIT_P99)->mark_tested);
-	assert_false(comparison_worse(&c, &untested));
-	assert_int_equal(untested, 1);
+	assert_int_equal(comparison_worse(&c), WORSE_UNTESTED);
 	comparison_free(&c);
 }
 
@@ -350,24 +348,22 @@ static void worse_has_a_direction(void **state)
 {
 	double turned[][5] = { { 50, 52, 51, 49, 50 }, { 100, 101, 99, 100, 102 } };
 	struct comparison c;
-	size_t untested;
 
 	(void)state;
 	sides_of(&c, METRIC_WAIT_P99, turned, 2, 5);
-	assert_true(comparison_worse(&c, &untested));
+	assert_int_equal(comparison_worse(&c), WORSE_TOLD);
 	comparison_free(&c);
 	sides_of(&c, METRIC_WAIT_P99, waits, 2, 5); /* it became better */
-	assert_false(comparison_worse(&c, &untested));
-	assert_int_equal(untested, 0);
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
 	comparison_free(&c);
 	sides_of(&c, METRIC_RATE, turned, 2, 5); /* a higher rate is better */
-	assert_false(comparison_worse(&c, &untested));
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
 	comparison_free(&c);
 	sides_of(&c, METRIC_RATE, waits, 2, 5);
-	assert_true(comparison_worse(&c, &untested));
+	assert_int_equal(comparison_worse(&c), WORSE_TOLD);
 	for (size_t k = 0; k < 5; k++) /* clients of others decide on it */
 		c.subjects[0].cells[1]->runs[k].own_load = false;
-	assert_false(comparison_worse(&c, &untested));
+	assert_int_equal(comparison_worse(&c), WORSE_NO_PAIR);
 	comparison_free(&c);
 }
 
@@ -377,7 +373,6 @@ static void a_shorter_run_is_not_worse(void **state)
 	static const double chi[] = { 0.8, 1.1, 0.9, 1.2, 1.0 };
 	const struct comparison_key key = mode_key("reuseport");
 	struct comparison c = {};
-	size_t untested;
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -395,7 +390,7 @@ static void a_shorter_run_is_not_worse(void **state)
 	assert_true(stat_at(&c, 1, METRIC_CV)->difference > 0.03);
 	assert_int_equal(stat_at(&c, 1, METRIC_CV)->told, TOLD_NOISE);
 	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
-	assert_false(comparison_worse(&c, &untested));
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
 	comparison_free(&c);
 }
 
@@ -441,7 +436,6 @@ static void a_first_side_that_was_skipped_can_not_be_worse_than(void **state)
 {
 	const struct comparison_key key = mode_key("io-uring");
 	struct comparison c = {};
-	size_t untested;
 
 	(void)state;
 	side(&c, "a");
@@ -450,8 +444,7 @@ static void a_first_side_that_was_skipped_can_not_be_worse_than(void **state)
 	add(&c, key, 5);
 	assert_int_equal(comparison_arrange(&c), 0);
 	assert_int_equal(comparison_judge(&c), 0);
-	assert_false(comparison_worse(&c, &untested));
-	assert_true(untested > 0);
+	assert_int_equal(comparison_worse(&c), WORSE_NO_PAIR);
 	comparison_free(&c);
 }
 

@@ -682,37 +682,36 @@ bool comparison_uneven(const struct comparison *c, uint64_t *lost)
 	return uneven;
 }
 
-/* Is the side told worse than the first in that metric? Counts a pair that could not be tested. */
-static bool is_worse(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric, size_t *untested)
+/* What was found so far about sides that are worse than the first. */
+struct worse_found {
+	size_t pairs, untested, worse;
+};
+
+static void look_if_worse(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric, struct worse_found *found)
 {
 	const struct comparison_stat *base = &subject->cells[0]->stats[metric], *own = &subject->cells[side]->stats[metric];
 	const int better = direction(c, subject, metric);
 
 	if (!better || !base->runs || !own->runs)
-		return false;
-	*untested += own->told == TOLD_UNTESTED;
-	return own->told == TOLD_DIFFERENT && (own->score - base->score) * better < 0;
+		return;
+	found->pairs++;
+	found->untested += own->told == TOLD_UNTESTED;
+	found->worse += own->told == TOLD_DIFFERENT && (own->score - base->score) * better < 0;
 }
 
-bool comparison_worse(const struct comparison *c, size_t *untested)
+enum worse comparison_worse(const struct comparison *c)
 {
-	bool worse = false;
+	static const enum metric_id judged[] = { METRIC_CV, METRIC_WAIT_P99, METRIC_RATE };
+	struct worse_found found = {};
 
-	*untested = 0;
 	for (size_t s = 0; s < c->subject_count; s++) {
 		const struct comparison_subject *subject = &c->subjects[s];
 
-		for (size_t i = 1; i < c->side_count && subject->cells[0]; i++) {
-			if (!subject->cells[i])
-				continue;
-			/* The first was skipped: there is nothing that the others could be worse than. */
-			*untested += !subject->cells[0]->run_count && subject->cells[i]->run_count;
-			worse |= is_worse(c, subject, i, METRIC_CV, untested);
-			worse |= is_worse(c, subject, i, METRIC_WAIT_P99, untested);
-			worse |= is_worse(c, subject, i, METRIC_RATE, untested);
-		}
+		for (size_t i = 1; i < c->side_count && subject->cells[0]; i++)
+			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged) && subject->cells[i]; m++)
+				look_if_worse(c, subject, i, judged[m], &found);
 	}
-	return worse;
+	return found.worse ? WORSE_TOLD : found.untested ? WORSE_UNTESTED : found.pairs ? WORSE_NOT : WORSE_NO_PAIR;
 }
 
 void comparison_free(struct comparison *c)

@@ -175,11 +175,14 @@ size_t comparison_uneven_runs(const struct comparison_result *r);
 /* Sides after the first, or where there is one, that one: a result with an uneven run. Then *lost is what its runs did not count. */
 bool comparison_uneven(const struct comparison *c, uint64_t *lost);
 
-/*
- * A side after the first is told worse than the first in METRIC_CV, the waits' 99th percentile, or a workload's own rate.
- * *untested: how many pairs had too few runs to tell.
- */
-bool comparison_worse(const struct comparison *c, size_t *untested);
+/* Is a side after the first told worse than the first: in METRIC_CV, the waits' 99th percentile, or a workload's own rate? */
+enum worse {
+	WORSE_NOT,
+	WORSE_TOLD,
+	WORSE_UNTESTED,      /* not told, but some pair had too few runs to tell */
+	WORSE_NO_PAIR,       /* nothing was beside anything: one side, or ports that are not the same */
+};
+enum worse comparison_worse(const struct comparison *c);
 
 void comparison_free(struct comparison *c);
 
