@@ -467,6 +467,12 @@ static void too_deep_too_many_too_long(void **state)
 	assert_refused(whole, "results in one file");
 	free(whole);
 	free(text);
+	text = many("{\"schema\":\"sockfair-comparison/1\",\"subjects\":[],\"sides\":[", "{\"name\":\"a\"},", JSON_READER_SIDES_MAX + 1);
+	text[strlen(text) - 1] = ']';
+	assert_true(asprintf(&whole, "%s}", text) > 0);
+	assert_refused(whole, "257 sides");
+	free(whole);
+	free(text);
 	/* Blanks are part of a document too. */
 	text = many("{", "                                                                ", (JSON_READER_DOCUMENT_MAX >> 6) + 1);
 	assert_refused(text, "more than 128 MiB");

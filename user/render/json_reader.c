@@ -674,8 +674,8 @@ static int read_saved_sides(struct reader *r, const json_t *json, size_t *count)
 	int err = get_array(r, json, "sides", REQUIRED, &sides);
 
 	*count = err ? 0 : json_array_size(sides);
-	if (!err && (!*count || *count > JSON_READER_RESULTS_MAX))
-		err = fail(r, -EINVAL, "%zu sides; " FOREIGN, *count);
+	if (!err && (!*count || *count + r->c->side_count > JSON_READER_SIDES_MAX))
+		err = fail(r, -EINVAL, "%zu sides, which is none or with the others more than %d; " FOREIGN, *count, JSON_READER_SIDES_MAX);
 	for (size_t i = 0; !err && i < *count; i++) {
 		char name[256];
 
