@@ -820,7 +820,8 @@ static void comparison_legend(FILE *out, const struct comparison *c, bool repeat
 	if (used.tested_mark)
 		fprintf(out, "*: best, !: worst, told from each other mode beyond noise (p < %g)\n", NOISE_LEVEL);
 	if (used.untested_mark)
-		fprintf(out, "*: best, !: worst, which may be noise: --repeat %d or more tests it\n", NOISE_RUNS_MIN);
+		fprintf(out, "*: best, !: worst%s, which may be noise: --repeat %d or more tests it\n",
+			used.tested_mark ? " where a mode has fewer runs" : "", NOISE_RUNS_MIN);
 }
 
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t repeat, const struct comparison *c,
