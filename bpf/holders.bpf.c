@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#include "descriptors.bpf.h"
 #include "holders.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -139,7 +140,7 @@ static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue
 	return w.failed;
 }
 
-/* The socket of a file, or NULL. Without the helper (before 5.11): only a socket points back to its file. */
+/* The socket of a file, or NULL. */
 static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 {
 	struct socket *socket;
@@ -160,10 +161,7 @@ static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 			*cookie = bpf_get_socket_cookie(sk);
 		return sk;
 	}
-	socket = BPF_CORE_READ(file, private_data);
-	if (!socket || BPF_CORE_READ(socket, file) != file)
-		return NULL;
-	return BPF_CORE_READ(socket, sk);
+	return file_socket(file);
 }
 
 static __always_inline __u32 drops_of(struct sock *sk)
@@ -181,17 +179,6 @@ static __always_inline __u32 drops_of(struct sock *sk)
 static __always_inline __u32 udp_queued(struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) - BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
-}
-
-/* Where an MPTCP socket listens: the queue is its first subflow's. */
-static __always_inline struct sock *queue_of(struct sock *sk, __u16 protocol)
-{
-	struct sock *first;
-
-	if (protocol != IPPROTO_MPTCP || !bpf_core_type_exists(struct mptcp_sock))
-		return sk;
-	first = BPF_CORE_READ((struct mptcp_sock *)sk, first);
-	return first ? first : sk;
 }
 
 static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
@@ -313,19 +300,6 @@ SEC("?iter/task_file")
 int list_sockets_old(struct bpf_iter__task_file *ctx)
 {
 	return file_list(ctx, false);
-}
-
-static __always_inline __u32 number_inside(struct task_struct *task)
-{
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level, nr = 0;
-
-	if (!pid)
-		return 0;
-	level = BPF_CORE_READ(pid, level);
-	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-						       level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
 }
 
 SEC("iter/task")

@@ -6,7 +6,7 @@ n=${SOCKFAIR_TEST_N:-20000}
 
 # Everything that a command could leave behind: our programs in the kernel, workers and clients.
 leftovers() {
-    bpftool prog show | grep -oE 'name ([fkt]+_|state_change|first_read|list_sockets|list_threads)[a-z0-9_]*' || :
+    bpftool prog show | grep -oE 'name ([fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp)[a-z0-9_]*' || :
     ps -eo pid=,comm= | grep -E ' (sockfair|worker-)' || :
     ls -d /tmp/sockfair* 2>/dev/null || :
 }

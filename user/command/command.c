@@ -38,6 +38,26 @@ void usage_error(const struct argp_state *state, const char *format, ...)
 	exit(STATUS_USAGE);
 }
 
+static argp_parser_t command_parser;
+
+static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
+{
+	FILE *nowhere = key == ARGP_KEY_INIT ? fopen("/dev/null", "we") : NULL;
+
+	if (nowhere)
+		state->err_stream = nowhere;
+	return command_parser(key, arg, state);
+}
+
+void command_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+	struct argp own = *argp;
+
+	command_parser = argp->parser;
+	own.parser = parse_and_say_once;
+	argp_parse(&own, argc, argv, 0, NULL, input);
+}
+
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)
 {
 	unsigned long long n;

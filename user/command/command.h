@@ -18,6 +18,7 @@ enum status {
 	STATUS_FAILED = 1, /* could not do it */
 	STATUS_USAGE = 2,
 	STATUS_UNEVEN = 3, /* with --fail-on: uneven, or worse than the first */
+	STATUS_WOULD_FAIL = 3, /* bind-check */
 };
 
 /* Each gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
@@ -25,6 +26,8 @@ int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_compare(int argc, char **argv);
+int command_claims(int argc, char **argv);
+int command_bind_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish with what there is. */
@@ -35,6 +38,12 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same for a wrong call; ends the program with STATUS_USAGE. */
 void usage_error(const struct argp_state *state, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/*
+ * argp_parse() of a command's whole line. What getopt says of a wrong option is the one line; argp's advice after it (to err_stream) is left out. Ends the program
+ * with STATUS_USAGE on a wrong call.
+ */
+void command_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* Whole number or fraction within [min, max]; anything else is a usage error that names the option. */
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max);

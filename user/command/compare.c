@@ -117,7 +117,7 @@ int command_compare(int argc, char **argv)
 	struct output out = {};
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	status = compare(&c, &o, &out);
 	comparison_free(&c);
 	return status;

@@ -249,7 +249,7 @@ int command_run(int argc, char **argv)
 
 	address->sin_family = AF_INET;
 	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	results = calloc(o.mode_count * o.repeat, sizeof(*results));
 	if (!results)
 		return complain("out of memory");

@@ -381,7 +381,7 @@ int command_watch(int argc, char **argv)
 	struct watch w = { .o = &o };
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	status = filter_check(&o.selection);
 	if (status)
 		return status;

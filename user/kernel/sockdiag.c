@@ -23,8 +23,9 @@ struct list {
 	int count, room;
 };
 
-static int list_add(struct list *l, const struct nlmsghdr *message, int protocol)
+static int list_add(void *to, const struct nlmsghdr *message, int protocol)
 {
+	struct list *l = to;
 	const struct inet_diag_msg *diag = NLMSG_DATA(message);
 	const struct rtattr *a = (const struct rtattr *)(diag + 1);
 	int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*diag));
@@ -58,8 +59,11 @@ static int list_add(struct list *l, const struct nlmsghdr *message, int protocol
 	return 0;
 }
 
+/* Takes a socket of a dump. Returns 0 or negative errno. */
+typedef int take_row(void *to, const struct nlmsghdr *message, int protocol);
+
 /* One dump. Returns 0 or negative errno. */
-static int dump(int fd, int family, int protocol, uint32_t states, struct list *l)
+static int dump(int fd, int family, int protocol, uint32_t states, take_row *take, void *to)
 {
 	struct {
 		struct nlmsghdr header;
@@ -91,7 +95,7 @@ static int dump(int fd, int family, int protocol, uint32_t states, struct list *
 				return 0;
 			if (message->nlmsg_type == NLMSG_ERROR)
 				return ((struct nlmsgerr *)NLMSG_DATA(message))->error;
-			err = list_add(l, message, protocol);
+			err = take(to, message, protocol);
 			if (err)
 				return err;
 		}
@@ -114,10 +118,10 @@ static int list_fill(struct list *l)
 	if (fd < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		int tcp = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, l);
-		int udp = dump(fd, families[i], IPPROTO_UDP, -1, l);
+		int tcp = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, list_add, l);
+		int udp = dump(fd, families[i], IPPROTO_UDP, -1, list_add, l);
 
-		dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, l); /* not every kernel has it */
+		dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, list_add, l); /* not every kernel has it */
 		err = err ? err : tcp ? tcp : udp;
 	}
 	close(fd);
@@ -227,6 +231,71 @@ const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int co
 	const struct sockdiag_row key = { .cookie = cookie };
 
 	return count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare) : NULL;
+}
+
+/* ---- TIME_WAIT ---- */
+
+struct lingering_list {
+	struct sockdiag_lingering *rows;
+	int count, room;
+};
+
+static int lingering_add(void *to, const struct nlmsghdr *message, int protocol)
+{
+	const struct inet_diag_msg *diag = NLMSG_DATA(message);
+	struct lingering_list *l = to;
+
+	(void)protocol;
+	if (diag->idiag_timer != 3) /* a whole socket in FIN_WAIT2 */
+		return 0;
+	if (l->count == l->room) {
+		int room = l->room ? l->room * 2 : 256;
+		void *rows = realloc(l->rows, room * sizeof(*l->rows));
+
+		if (!rows)
+			return -ENOMEM;
+		l->rows = rows;
+		l->room = room;
+	}
+	l->rows[l->count++] = (struct sockdiag_lingering){ .cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+							   .milliseconds_left = diag->idiag_expires };
+	return 0;
+}
+
+static int compare_lingering(const void *a, const void *b)
+{
+	const struct sockdiag_lingering *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+int sockdiag_lingering(struct sockdiag_lingering **out)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), err = 0;
+	struct lingering_list l = {};
+
+	*out = NULL;
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; i < 2 && !err; i++)
+		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_TIME_WAIT | 1 << TCP_FIN_WAIT2, lingering_add, &l);
+	close(fd);
+	if (err) {
+		free(l.rows);
+		return err;
+	}
+	if (l.count)
+		qsort(l.rows, l.count, sizeof(*l.rows), compare_lingering);
+	*out = l.rows;
+	return l.count;
+}
+
+const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows, int count, uint64_t cookie)
+{
+	const struct sockdiag_lingering key = { .cookie = cookie };
+
+	return cookie && count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare_lingering) : NULL;
 }
 
 void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count)

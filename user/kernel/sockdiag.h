@@ -36,6 +36,19 @@ int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns, bool *co
 
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie);
 
+/* A connection in TIME_WAIT. */
+struct sockdiag_lingering {
+	uint64_t cookie;
+	uint32_t milliseconds_left;
+};
+
+/*
+ * All in TIME_WAIT (FIN_WAIT2 without a socket too) of the present network namespace, by cookie; each gets its cookie by it. Returns how many, or negative errno; *out is
+ * to be freed.
+ */
+int sockdiag_lingering(struct sockdiag_lingering **out);
+const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows, int count, uint64_t cookie);
+
 /* Fills queue and drops of the snapshot's sockets; drops against the baseline. Sockets not found keep queue_known = false. */
 void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count);
 

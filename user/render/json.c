@@ -11,11 +11,16 @@
 #include "../model/wait_sum.h"
 #include "json_writer.h"
 
-extern const char json_schema_result[], json_schema_result_end[], json_schema_comparison[], json_schema_comparison_end[];
+extern const char json_schema_result[], json_schema_result_end[];
+extern const char json_schema_comparison[], json_schema_comparison_end[];
+extern const char json_schema_claims[], json_schema_claims_end[];
+extern const char json_schema_bind_check[], json_schema_bind_check_end[];
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
 	{ "comparison", json_schema_comparison, json_schema_comparison_end },
+	{ "claims", json_schema_claims, json_schema_claims_end },
+	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
 	{},
 };
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who has a port: sockets in any state that are bound to one of the ports asked for. Iterators, run when user space asks: over all descriptors (who holds it, and what is bound
+ * but in no table of the kernel's, since it neither listens nor is connected), and over the tables of the network namespace in which the iterator is opened (what nobody
+ * holds: TIME_WAIT, orphans, connections not accepted yet, the kernel's own). Nothing is stopped for it.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "descriptors.bpf.h"
+#include "occupants_record.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+__u64 ports[1024]; /* asked for: bit p & 63 of word p >> 6 */
+
+static __always_inline bool asked_for(__u16 port)
+{
+	return port && (ports[(port >> 6) & 1023] >> (port & 63) & 1);
+}
+
+static __always_inline void address_read(__u8 *to, struct sock *sk, __u16 family)
+{
+	if (family == AF_INET)
+		*(__be32 *)to = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(to, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+}
+
+static __always_inline void bucket_read(struct occupants_bucket *to, struct sock *sk, __u8 state)
+{
+	struct inet_bind_bucket *bucket = state == TCP_TIME_WAIT ? BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_tb) :
+								   BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+
+	if (!bucket)
+		return;
+	to->known = 1;
+	to->reuse = BPF_CORE_READ(bucket, fastreuse);
+	to->reuseport = BPF_CORE_READ(bucket, fastreuseport);
+	to->uid = BPF_CORE_READ(bucket, fastuid.val);
+	to->v6only = BPF_CORE_READ(bucket, fast_ipv6_only);
+	to->family = BPF_CORE_READ(bucket, fast_sk_family);
+	if (to->family == AF_INET)
+		*(__be32 *)to->address = BPF_CORE_READ(bucket, fast_rcv_saddr);
+	else if (bpf_core_field_exists(bucket->fast_v6_rcv_saddr))
+		bpf_probe_read_kernel(to->address, 16, __builtin_preserve_access_index(&bucket->fast_v6_rcv_saddr));
+}
+
+/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is asked for. */
+static __always_inline bool common_read(struct occupants_record *r, struct sock *sk, __u16 protocol)
+{
+	r->port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	/* A request for a connection takes no port. */
+	if (!asked_for(r->port) || (r->family != AF_INET && r->family != AF_INET6) || (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
+		return false;
+	r->protocol = protocol;
+	r->node = (__u64)sk;
+	r->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	r->device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	r->reuseaddr = !!BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse);
+	r->reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
+	r->v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
+	address_read(r->address, sk, r->family);
+	if (protocol == IPPROTO_TCP)
+		bucket_read(&r->bucket, sk, r->state);
+	return true;
+}
+
+SEC("iter/task_file")
+int list_occupants(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task, *leader;
+	struct occupants_record r = {};
+	struct file *file = ctx->file;
+	__u16 protocol;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = file_socket(file);
+	if (!sk)
+		return 0;
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
+		return 0;
+	r.uid = BPF_CORE_READ(sk, sk_uid.val);
+	/* Of an MPTCP socket the port belongs to the first subflow. */
+	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {
+		if (protocol != IPPROTO_MPTCP)
+			return 0;
+		r.port = 0; /* another subflow of it may have a port that is asked for */
+		r.node = (__u64)sk;
+	}
+	r.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	r.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	r.has_file = 1;
+	leader = task->group_leader;
+	r.pid = task->tgid;
+	r.pid_inside = number_inside(leader);
+	BPF_CORE_READ_STR_INTO(&r.process, leader, comm);
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
+static __always_inline void file_read(struct occupants_record *r, struct sock *sk)
+{
+	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
+	struct file *file = socket ? BPF_CORE_READ(socket, file) : NULL;
+
+	r->has_file = !!file;
+	r->inode = file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
+}
+
+SEC("iter/tcp")
+int list_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct occupants_record r = {};
+
+	if (!common || !common_read(&r, (struct sock *)common, IPPROTO_TCP))
+		return 0;
+	r.uid = ctx->uid;
+	if (r.state != TCP_TIME_WAIT)
+		file_read(&r, (struct sock *)common);
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
+SEC("iter/udp")
+int list_udp(struct bpf_iter__udp *ctx)
+{
+	struct udp_sock *udp = ctx->udp_sk;
+	struct occupants_record r = {};
+
+	if (!udp || !common_read(&r, (struct sock *)udp, IPPROTO_UDP))
+		return 0;
+	r.uid = ctx->uid;
+	file_read(&r, (struct sock *)udp);
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Why a bind() or listen() failed, and what looks wrong, word for word: user/model/bind_words.c, bind_suspect.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "bind_fixture.h"
+
+static char text[BIND_TEXT_MAX];
+static int blocker;
+static struct bind_ports ports;
+
+static const char *explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
+{
+	memset(text, '#', sizeof(text));
+	bind_explain(e, occupants, count, &ports, text, &blocker);
+	return text;
+}
+
+static int ports_prepare(void **state)
+{
+	(void)state;
+	memset(&ports, 0, sizeof(ports));
+	bind_ports_by_use(&ports);
+	return 0;
+}
+
+static void each_failure_has_its_words(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:81 uid=1000");
+
+	(void)state;
+	assert_string_equal(explain(&e, NULL, 0),
+			    "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which python3 (pid 9, uid 1000) does not have; give it "
+			    "that capability, lower the limit or take a port above it");
+	assert_int_equal(blocker, -1);
+	e.other_user_ns = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "which python3 (pid 9, uid 1000) has only in a user namespace that does not own this network namespace; give it"));
+	e.place.port = 0x21; /* 8448 */
+	bind_port_add(ports.requested, 8448);
+	assert_non_null(strstr(explain(&e, NULL, 0), "take a port above it. 8448 without htons() is 33: was that meant?"));
+	e.denied_by_lsm = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "a security module (SELinux, AppArmor...) refused it"));
+	e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:8080");
+	assert_non_null(strstr(explain(&e, NULL, 0), "not for its port, which needs no rights that it lacks: a security module"));
+	e = event(CALL_BIND, EADDRNOTAVAIL, "tcp 10.9.9.9:80");
+	assert_string_equal(explain(&e, NULL, 0), "no interface of this network namespace has the address 10.9.9.9 (see ip addr); IP_FREEBIND or "
+						  "net.ipv4.ip_nonlocal_bind=1 would allow it all the same");
+	e = event(CALL_BIND, EADDRNOTAVAIL, "tcp [2001:db8::1]:80");
+	assert_string_equal(explain(&e, NULL, 0),
+			    "no interface of this network namespace has the address [2001:db8::1] (see ip addr), or it is not ready yet (tentative: duplicate address "
+			    "detection); IP_FREEBIND or net.ipv6.ip_nonlocal_bind=1 would allow it all the same");
+	e = event(CALL_BIND, EAFNOSUPPORT, "tcp 0.0.0.0:80");
+	e.asked_family = AF_INET6;
+	assert_string_equal(explain(&e, NULL, 0), "the address that was passed is AF_INET6, the socket AF_INET: make the socket with the family of the address");
+	e.asked_family = 40;
+	assert_non_null(strstr(explain(&e, NULL, 0), "is family 40, the socket AF_INET"));
+	e.asked_family = -1;
+	assert_string_equal(explain(&e, NULL, 0), "the address is of another family than the socket, which is AF_INET");
+	e = event(CALL_BIND, EAFNOSUPPORT, "tcp [::1]:80");
+	assert_string_equal(explain(&e, NULL, 0), "this kernel has no AF_INET6 (IPv6: ipv6.disable=1)");
+	e = event(CALL_BIND, EINVAL, "tcp [fe80::1]:80");
+	assert_string_equal(explain(&e, NULL, 0), "a link-local address needs its interface: sin6_scope_id, as in fe80::1%eth0");
+	e.port_got = 81;
+	assert_string_equal(explain(&e, NULL, 0), "the socket is bound already, to port 81: a socket can be bound once");
+	e = event(CALL_BIND, EINVAL, "tcp [::ffff:127.0.0.1]:80 v6only");
+	assert_string_equal(explain(&e, NULL, 0), "an IPv4 address on a socket with IPV6_V6ONLY");
+	e = event(CALL_LISTEN, EOPNOTSUPP, "udp 0.0.0.0:80");
+	assert_string_equal(explain(&e, NULL, 0), "UDP sockets can't listen");
+	e = event(CALL_BIND, EPERM, "tcp 0.0.0.0:80");
+	assert_non_null(strstr(explain(&e, NULL, 0), "a BPF program of its cgroup"));
+	e.error = ENOBUFS;
+	assert_string_equal(explain(&e, NULL, 0), "No buffer space available");
+	e.error = 524;
+	assert_string_equal(explain(&e, NULL, 0), "the kernel gave no known reason");
+	assert_string_equal(bind_error_name(524, text), "errno 524");
+	assert_string_equal(bind_error_name(EADDRINUSE, text), "EADDRINUSE");
+	e.error = 0;
+	assert_string_equal(explain(&e, NULL, 0), "");
+}
+
+static void who_has_the_port_is_named(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:8080");
+	struct bind_occupant o[2] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:8080"), occupant(BIND_TIME_WAIT, "tcp 0.0.0.0:8080") };
+
+	(void)state;
+	o[1].count = 3;
+	assert_string_equal(explain(&e, o, 1), "nginx (pid 7, uid 0) listens on 0.0.0.0:8080 without SO_REUSEPORT; stop it, or take another port or address");
+	assert_int_equal(blocker, 0);
+	assert_non_null(strstr(explain(&e, o, 2), "address (3 more sockets are in the way)"));
+	o[0].holders = 3;
+	e.place.reuseaddr = true;
+	assert_string_equal(explain(&e, o, 1), "nginx (pid 7 and 2 others, uid 0) listens on 0.0.0.0:8080 without SO_REUSEPORT; SO_REUSEADDR does not help beside one that "
+					       "listens; stop it, or take another port or address");
+	o[0].place.reuseport = true;
+	assert_non_null(strstr(explain(&e, o, 1), "with SO_REUSEPORT, which ours lacks: set it before bind();"));
+	e.place.reuseport = true;
+	e.place.uid = 1000;
+	assert_non_null(strstr(explain(&e, o, 1), "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid 0 and ours, 1000);"));
+	o[0] = occupant(BIND_BOUND, "tcp [::]:8080");
+	assert_non_null(strstr(explain(&e, o, 1), "is bound to, and does not listen on, *:8080 without SO_REUSEPORT; SO_REUSEADDR is set by ours alone: both need it; stop it"));
+	o[0] = occupant(BIND_CONNECTED, "tcp 127.0.0.1:8080");
+	o[0].count = 2;
+	assert_non_null(strstr(explain(&e, o, 1), "nginx (pid 7, uid 0) has connections on 127.0.0.1:8080 (2) without SO_REUSEPORT"));
+	o[0].pid = 0;
+	o[0].held = false;
+	assert_non_null(strstr(explain(&e, o, 1), "2 connections that nobody accepted yet are on 127.0.0.1:8080"));
+	o[0] = occupant(BIND_UNCONNECTED, "udp 0.0.0.0:8080");
+	o[0].pid = 0;
+	o[0].held = false;
+	e = event(CALL_BIND, EADDRINUSE, "udp 0.0.0.0:8080");
+	assert_non_null(strstr(explain(&e, o, 1), "the kernel itself is bound to 0.0.0.0:8080"));
+	o[0].held = true;
+	assert_non_null(strstr(explain(&e, o, 1), "a socket on its way between processes, or registered with an io_uring (inode 301, uid 0) is bound to"));
+}
+
+static void what_lingers_is_told_with_its_time(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 127.0.0.1:8080");
+	struct bind_occupant o = occupant(BIND_TIME_WAIT, "tcp 127.0.0.1:8080");
+
+	(void)state;
+	o.seconds_left = 41.24;
+	assert_string_equal(explain(&e, &o, 1), "1 connection on 127.0.0.1:8080 lingers in TIME_WAIT, for another 41.2 s; wait: SO_REUSEADDR does not help, for the server "
+						"that left it had not set it (set it there, and the next restart need not wait)");
+	o.place.reuseaddr = true;
+	o.count = 3;
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEADDR before bind(): the server "
+						"that left them had it too");
+	o.options_known = false;
+	o.seconds_left = NAN;
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT; wait, or set SO_REUSEADDR before bind(): it helps if the server that "
+						"left them had set it too");
+	o = occupant(BIND_CLOSING, "tcp 127.0.0.1:8080");
+	assert_non_null(strstr(explain(&e, &o, 1), "1 connection on 127.0.0.1:8080, closed by its process, is not over yet (FIN_WAIT, CLOSING or LAST_ACK); wait"));
+}
+
+static void nobody_is_blamed_who_is_not_there(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 127.0.0.1:8080");
+	struct bind_occupant o = occupant(BIND_LISTENING, "tcp 127.0.0.2:8080");
+
+	(void)state;
+	assert_string_equal(explain(&e, &o, 1), "whoever had the port is gone by now: nobody is found who would be in the way");
+	assert_int_equal(blocker, -1);
+	e.place.port = 0;
+	assert_non_null(strstr(explain(&e, &o, 1), "no port of net.ipv4.ip_local_port_range is free"));
+}
+
+static void long_texts_are_cut_not_spilled(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 127.0.0.1:8080");
+	struct bind_occupant o = occupant(BIND_LISTENING, "tcp 127.0.0.1:8080");
+
+	(void)state;
+	memset(o.process, 'x', sizeof(o.process)); /* no NUL */
+	memset(o.place.device_name, 'y', sizeof(o.place.device_name));
+	assert_non_null(strstr(explain(&e, &o, 1), "xxxxxxxxxxxxxxxx (pid 7"));
+}
+
+static size_t suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, struct bind_suspicion *found)
+{
+	memset(found, 0, sizeof(*found) * BIND_SUSPICIONS_MAX);
+	return bind_suspect(e, occupants, count, &ports, found);
+}
+
+static void twins_look_wrong(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "tcp 0.0.0.0:20736");
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	assert_int_equal(suspect(&e, NULL, 0, found), 1);
+	assert_string_equal(found[0].code, "byte-swapped");
+	assert_string_equal(found[0].text, "81 without htons() is 20736: if port 81 was meant, the port is passed to bind() in the wrong byte order");
+	assert_int_equal(found[0].occupant, -1);
+	assert_false(bind_wants_occupants(&e));
+	e.call = CALL_LISTEN; /* said once */
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:20736"); /* not of one that failed */
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = event(CALL_BIND, 0, "tcp 0.0.0.0:81");
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = event(CALL_BIND, 0, "tcp 0.0.0.0:0"); /* the kernel's own choice */
+	e.port_got = 20736;
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = event(CALL_BIND, 0, "udp 0.0.0.0:36895"); /* 8080: a resolver's random port may be it */
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	bind_port_add(ports.requested, 8080);
+	assert_int_equal(suspect(&e, NULL, 0, found), 1);
+}
+
+static void two_users_of_a_udp_port_look_wrong(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "udp 0.0.0.0:53 reuseaddr uid=1000");
+	struct bind_occupant o[2] = { occupant(BIND_UNCONNECTED, "udp 0.0.0.0:53 reuseaddr uid=1000"), occupant(BIND_UNCONNECTED, "udp 0.0.0.0:53 reuseaddr") };
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	o[0].cookie = e.cookie = 99;
+	assert_true(bind_wants_occupants(&e));
+	assert_int_equal(suspect(&e, o, 2, found), 1);
+	assert_string_equal(found[0].code, "udp-two-users");
+	assert_non_null(strstr(found[0].text, "SO_REUSEADDR shares 0.0.0.0:53 with nginx (pid 7, uid 0), another user: of sockets with the same address the last to bind gets all"));
+	assert_int_equal(found[0].occupant, 1);
+	assert_int_equal(suspect(&e, o, 1, found), 0);
+	o[1].state = BIND_CONNECTED; /* gets what its peer sends, no more */
+	assert_int_equal(suspect(&e, o, 2, found), 0);
+	o[1].state = BIND_UNCONNECTED;
+	e.place.port = e.port_got = o[0].place.port = o[1].place.port = 5353; /* multicast */
+	assert_int_equal(suspect(&e, o, 2, found), 0);
+}
+
+static void a_split_group_looks_wrong(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "tcp 127.0.0.1:80 reuseport");
+	struct bind_occupant o[2] = { occupant(BIND_BOUND, "tcp 127.0.0.1:80 reuseport"), occupant(BIND_LISTENING, "tcp 0.0.0.0:80 reuseport") };
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	assert_true(bind_wants_occupants(&e));
+	assert_int_equal(suspect(&e, o, 2, found), 1);
+	assert_string_equal(found[0].code, "group-split");
+	assert_string_equal(found[0].text, "SO_REUSEPORT does not join it with nginx (pid 7, uid 0), for their bind differs in address (127.0.0.1:80 and 0.0.0.0:80): the port's "
+					   "sockets are split, and the more specific ones get all that fits them; bind all alike");
+	assert_int_equal(found[0].occupant, 1);
+	/* A normal nginx: the same bind again, and IPv6 alone beside IPv4. */
+	o[1] = occupant(BIND_LISTENING, "tcp [::]:80 reuseport v6only");
+	assert_int_equal(suspect(&e, o, 2, found), 0);
+	o[1] = occupant(BIND_LISTENING, "tcp [::]:80 reuseport");
+	assert_int_equal(suspect(&e, o, 2, found), 1);
+	o[1] = occupant(BIND_LISTENING, "tcp 127.0.0.1:80 reuseport device=2");
+	assert_int_equal(suspect(&e, o, 2, found), 1);
+	o[1].place.reuseport = false;
+	assert_int_equal(suspect(&e, o, 2, found), 0);
+	e = event(CALL_BIND, 0, "tcp 0.0.0.0:80 reuseaddr");
+	assert_false(bind_wants_occupants(&e));
+}
+
+static void places_are_written_as_people_do(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "tcp 0.0.0.0:80", "0.0.0.0:80" }, { "tcp [::]:80", "*:80" }, { "tcp [::]:80 v6only", "[::]:80" }, { "tcp [::1]:80", "[::1]:80" },
+		{ "tcp [::ffff:127.0.0.1]:80", "127.0.0.1:80" }, { "tcp [fe80::1]:80 device=3", "[fe80::1%3]:80" }, { "tcp 127.0.0.1:80 device=3", "127.0.0.1%3:80" },
+	};
+	char buffer[BIND_PLACE_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bind_place p = place(rows[i][0]);
+
+		assert_string_equal(bind_place_text(buffer, &p), rows[i][1]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(each_failure_has_its_words, ports_prepare), cmocka_unit_test_setup(who_has_the_port_is_named, ports_prepare),
+		cmocka_unit_test_setup(what_lingers_is_told_with_its_time, ports_prepare), cmocka_unit_test_setup(nobody_is_blamed_who_is_not_there, ports_prepare),
+		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_look_wrong, ports_prepare),
+		cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
+		cmocka_unit_test_setup(places_are_written_as_people_do, ports_prepare),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

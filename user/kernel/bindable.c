@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bindable.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/nsfs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loading.h"
+#include "namespace.h"
+
+static bool may_bind_low(void)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t has = CAP_CLEAR;
+
+	cap_get_flag(caps, CAP_NET_BIND_SERVICE, CAP_EFFECTIVE, &has);
+	cap_free(caps);
+	return has == CAP_SET;
+}
+
+/* ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the network namespace, and so it does for that one's creator. */
+static void rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
+{
+	int net = namespace_open(netns), owner = net < 0 ? -1 : ioctl(net, NS_GET_USERNS);
+	const bool has = user->self ? may_bind_low() : user->uid == 0;
+	uid_t creator;
+
+	/* EPERM: the user namespace is above ours, or beside it. */
+	c->event.can_bind_low = has && owner >= 0;
+	c->event.other_user_ns = has && owner < 0;
+	if (!has && owner >= 0 && user->uid && !ioctl(owner, NS_GET_OWNER_UID, &creator))
+		c->event.can_bind_low = creator == user->uid;
+	if (owner >= 0)
+		close(owner);
+	if (net >= 0)
+		close(net);
+}
+
+static int limit_read(uint32_t *limit)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+	int err = f && fscanf(f, "%" SCNu32, limit) == 1 ? 0 : -EIO;
+
+	if (f)
+		fclose(f);
+	return err;
+}
+
+/* A socket as the server would have it. Returns it, or negative errno. */
+static int socket_like(struct bind_place *place, bool v6only_known)
+{
+	int fd = socket(place->family, (place->protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1, v6only = place->v6only;
+	socklen_t size = sizeof(v6only);
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
+		goto fail;
+	if (place->family == AF_INET6 && v6only_known && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
+		goto fail;
+	/* net.ipv6.bindv6only decides of new sockets. */
+	if (place->family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size))
+		place->v6only = v6only;
+	if (place->device && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &place->device, sizeof(place->device)))
+		goto fail;
+	return fd;
+fail:
+	on = -errno;
+	close(fd);
+	return on;
+}
+
+static void address_try(struct bind_check *c)
+{
+	struct bind_place *p = &c->event.place;
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_scope_id = p->device };
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	int fd = socket_like(p, c->any || p->v6only);
+
+	if (fd == -EAFNOSUPPORT && c->any) {
+		p->family = AF_INET;
+		fd = socket_like(p, false);
+	}
+	c->event.asked_family = p->family;
+	memcpy(&six.sin6_addr, p->address, sizeof(six.sin6_addr));
+	memcpy(&four.sin_addr, p->address, sizeof(four.sin_addr));
+	if (fd < 0)
+		c->address_error = -fd;
+	else if (bind(fd, p->family == AF_INET6 ? (struct sockaddr *)&six : (struct sockaddr *)&four, p->family == AF_INET6 ? sizeof(six) : sizeof(four)))
+		c->address_error = errno;
+	else
+		c->address_error = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+static int check_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user, char *why, size_t why_size)
+{
+	struct bind_place *p = &c->event.place;
+	int err;
+
+	p->netns = netns;
+	p->uid = c->event.euid = user->self ? geteuid() : user->uid;
+	c->event.asked_known = true;
+	if (*p->device_name) {
+		p->device = if_nametoindex(p->device_name);
+		if (!p->device && strspn(p->device_name, "0123456789") == strlen(p->device_name))
+			p->device = strtoul(p->device_name, NULL, 10);
+		if (!p->device || !if_indextoname(p->device, p->device_name))
+			return loading_fail(-ENODEV, why, why_size, "there is no interface %.15s in that network namespace; see ip link", p->device_name);
+	}
+	err = limit_read(&c->event.port_limit);
+	if (err)
+		return loading_fail(err, why, why_size, "cannot read net.ipv4.ip_unprivileged_port_start: is /proc mounted, with /proc/sys?");
+	rights_fill(c, netns, user);
+	address_try(c);
+	return 0;
+}
+
+int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns, const struct bindable_user *user, char *why, size_t why_size)
+{
+	int home, err = namespace_enter(netns, &home), back;
+
+	if (err)
+		return loading_fail(err, why, why_size, "cannot enter the network namespace %" PRIu32 ": %s; it takes CAP_SYS_ADMIN, and a process that lives there or a name of ip netns",
+				    netns, strerror(-err));
+	for (size_t i = 0; i < count && !err; i++)
+		err = check_fill(&checks[i], netns, user, why, why_size);
+	back = namespace_leave(home);
+	if (back && !err)
+		err = loading_fail(back, why, why_size, "cannot return to the own network namespace: %s", strerror(-back));
+	return err;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ports that have a name on this machine. */
+#ifndef SOCKFAIR_SERVICES_H
+#define SOCKFAIR_SERVICES_H
+
+#include "../model/bind.h"
+
+/* Adds those of /etc/services (or of where else the machine has them, nsswitch.conf) and those of bind_ports_by_use() to well_known. */
+void services_fill(struct bind_ports *ports);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bind() and listen(): what was asked, who has the port, the kernel's rules of who may share it, and what that means in words. Pure: kernel/ fills the
+ * structures, render/ prints them.
+ */
+#ifndef SOCKFAIR_BIND_H
+#define SOCKFAIR_BIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "snapshot.h"
+
+/* Where a socket is, or wants to be, bound, and with which options. */
+struct bind_place {
+	enum protocol protocol; /* MPTCP is TCP */
+	int family;           /* of the socket: AF_INET or AF_INET6 */
+	uint8_t address[16];  /* network order; 4 bytes used for AF_INET */
+	uint16_t port;        /* host order */
+	uint32_t netns;       /* inode */
+	uint32_t device;      /* interface index; 0: any */
+	char device_name[16]; /* "": none, or not known */
+	uint32_t uid;         /* owner of the socket (its effective uid when it was made) */
+	bool reuseaddr, reuseport;
+	bool v6only;
+};
+
+/* As in the kernel's TCP_ESTABLISHED...; UDP has UNCONNECTED and CONNECTED. */
+enum bind_state {
+	BIND_BOUND,       /* TCP: bound, and not yet listening */
+	BIND_LISTENING,
+	BIND_CONNECTED,   /* TCP: a connection in any state in which a process may hold it. UDP: connected */
+	BIND_UNCONNECTED, /* UDP */
+	BIND_CLOSING,     /* TCP: a connection that no process holds any more: FIN_WAIT, CLOSING, LAST_ACK */
+	BIND_TIME_WAIT,
+};
+
+/*
+ * What the kernel keeps per TCP port so as not to look at every socket (struct inet_bind_bucket): it lets in without a look who comes after others like it. All sockets
+ * of a port and network namespace share one.
+ */
+struct bind_bucket {
+	bool known;
+	int8_t reuse;         /* fastreuse: above 0: all who came had SO_REUSEADDR, and none ever listened */
+	int8_t reuseport;     /* fastreuseport: above 0: SO_REUSEPORT sockets of `place.uid` may come; BIND_BUCKET_STRICT: if their address overlaps with place's */
+	struct bind_place place; /* family, address, v6only, uid */
+};
+#define BIND_BUCKET_STRICT 2 /* FASTREUSEPORT_STRICT */
+
+/* Somebody who has a port. One row for all connections of one state and process that differ in their remote end alone. */
+struct bind_occupant {
+	struct bind_place place;
+	enum bind_state state;
+	bool options_known;   /* place.reuseaddr and reuseport mean something */
+	uint64_t count;       /* sockets in this row */
+	uint64_t cookie;      /* of one of them; 0: not known */
+	uint32_t inode;       /* of one of them; 0: not known */
+	int32_t pid;          /* a process that holds it; 0: none does, or it was not found */
+	bool held;            /* somebody holds it, though pid may be 0: in flight between processes, or a registered file of io_uring */
+	int32_t pid_inside;   /* as its own pid namespace counts; 0: not known */
+	unsigned holders;     /* how many processes do */
+	char process[16];
+	double seconds_left;  /* BIND_TIME_WAIT: until the last of them is over; NaN: not known */
+	struct bind_bucket bucket; /* TCP */
+};
+
+enum bind_call { CALL_BIND, CALL_LISTEN };
+
+/* One call, as the kernel saw it. */
+struct bind_event {
+	uint64_t time_ns;     /* CLOCK_MONOTONIC when it returned */
+	enum bind_call call;
+	int error;            /* errno, positive; 0: it worked */
+	bool denied_by_lsm;   /* a security module refused it */
+	struct bind_place place; /* socket's options; address and port as asked for; listen(): as bound */
+	int asked_family;     /* sa_family of the address that was passed; -1: none, or not known */
+	bool asked_known;     /* place.address and port are what was passed (else unknown: 0) */
+	uint16_t port_got;    /* host order; that of the socket afterwards; 0: none */
+	uint32_t backlog;     /* listen() */
+	uint64_t cookie;      /* 0: not known */
+	uint32_t inode;
+	int32_t pid, tid;     /* in the initial pid namespace */
+	char comm[16];        /* of the thread */
+	uint32_t euid;
+	bool can_bind_low;    /* CAP_NET_BIND_SERVICE is effective in the user namespace that owns the network namespace */
+	bool other_user_ns;   /* it has the capability, but in a user namespace that does not own the network namespace */
+	uint32_t port_limit;  /* net.ipv4.ip_unprivileged_port_start there */
+	bool freebind;        /* IP_FREEBIND, IP_TRANSPARENT: the address need not be here */
+};
+
+/* ---- the kernel's rules ---- */
+
+/*
+ * Does the occupant stand in the way of a bind() (CALL_BIND), or of the listen() that follows it (CALL_LISTEN), of a socket with that place?
+ * Same network namespace and port are taken for granted. TCP: inet_csk_bind_conflict() (net/ipv4/inet_connection_sock.c); UDP: udp_lib_lport_inuse() (net/ipv4/udp.c).
+ * Of an occupant whose options are not known (TIME_WAIT) it is true when it may be in the way; see bind_conflict_certain().
+ */
+bool bind_conflict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupant);
+/* Is it in the way whatever its options are? */
+bool bind_conflict_certain(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupant);
+
+enum bind_outlook { BIND_WORKS, BIND_FAILS, BIND_MAY_FAIL };
+
+/*
+ * Would the call work, as far as those go who have the port? All occupants of it together, for here the kernel is not the sum of its rules: TCP's bucket lets in without
+ * a look, and UDP's search ends with the first socket that may be joined. CALL_LISTEN: the listen() after a bind() that worked.
+ * BIND_MAY_FAIL: it depends on what can't be seen (options of an occupant, the order of UDP sockets).
+ */
+enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count);
+
+/* Would a datagram or connection fit both? inet_rcv_saddr_equal() with wildcards. */
+bool bind_addresses_overlap(const struct bind_place *a, const struct bind_place *b);
+
+/* Is it the event's own socket, which is among its port's occupants when the call worked? */
+bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o);
+
+/* The occupant that is most in the event's way (who listens before who lingers); -1: none is. */
+int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupants, size_t count);
+
+/* The device and the address overlap: they could get the same packets. */
+bool bind_places_overlap(const struct bind_place *a, const struct bind_place *b);
+
+/* ---- in words ---- */
+
+#define BIND_TEXT_MAX 640
+
+#define BIND_PLACE_TEXT 80
+/* "0.0.0.0:80", "[::]:80", "*:80" ([::] that takes IPv4 too), "[fe80::1%eth0]:80", "127.0.0.1%eth0:80"; into buffer (BIND_PLACE_TEXT); returns it. */
+char *bind_place_text(char *buffer, const struct bind_place *place);
+
+/* "bound", "listening", "connected", "unconnected", "closing", "time-wait" */
+const char *bind_state_name(enum bind_state state);
+
+/* Ports that are well known, by /etc/services and by use; and those that the user asked for. Bit p & 63 of word p >> 6. */
+struct bind_ports {
+	uint64_t well_known[1024];
+	uint64_t requested[1024];
+};
+/* Adds the ports that people use by hand and /etc/services may lack: 81, 3000, 8000, 8080, 8443... */
+void bind_ports_by_use(struct bind_ports *ports);
+static inline void bind_port_add(uint64_t *set, uint16_t port)
+{
+	set[port >> 6] |= 1ull << (port & 63);
+}
+static inline bool bind_port_in(const uint64_t *set, uint16_t port)
+{
+	return set[port >> 6] >> (port & 63) & 1;
+}
+static inline uint16_t bind_port_swapped(uint16_t port)
+{
+	return (uint16_t)(port << 8 | port >> 8);
+}
+/* The well-known or requested port that the server probably meant: the twin of one that is itself not known. 0: none. */
+uint16_t bind_twin(const struct bind_ports *ports, uint16_t port);
+
+/* Errno as a name: "EADDRINUSE". "errno 200" into buffer (16 bytes) for one without. */
+const char *bind_error_name(int error, char *buffer);
+
+/*
+ * Why the call failed and what to do about it: one or two sentences into text (BIND_TEXT_MAX). The occupants are those of its port and network namespace, found after the
+ * event; *in_the_way (may be NULL): the index of the one that is named, -1: none.
+ */
+void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, char *text, int *in_the_way);
+
+/* A successful call that looks wrong. Codes are stable: "byte-swapped", "udp-two-users", "group-split". */
+struct bind_suspicion {
+	const char *code;
+	char text[BIND_TEXT_MAX]; /* one sentence: what looks wrong, and what to do */
+	int occupant;             /* index of who else is concerned; -1: nobody */
+};
+#define BIND_SUSPICIONS_MAX 4
+/* A table of rules. Returns how many apply. */
+size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, struct bind_suspicion *found);
+
+/* Does a rule need the occupants of the port to judge that event? Without, it may be judged at once. */
+bool bind_wants_occupants(const struct bind_event *e);
+
+#endif

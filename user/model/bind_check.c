@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bind_check.h"
+
+#include <errno.h>
+
+static int access_error(const struct bind_event *e)
+{
+	return e->place.port < e->port_limit && !e->can_bind_low ? EACCES : 0;
+}
+
+/* What fails before anybody looks who has the port. */
+static int error_before_conflicts(const struct bind_check *c)
+{
+	const struct bind_event *e = &c->event;
+	const bool tcp_multicast = e->place.family == AF_INET6 && e->place.address[0] == 0xff && e->place.protocol == PROTOCOL_TCP;
+
+	/* IPv4 looks at the address first, IPv6 at the rights; but EAFNOSUPPORT: there is not even a socket. */
+	if (c->address_error && (e->place.family == AF_INET || tcp_multicast || c->address_error == EAFNOSUPPORT))
+		return c->address_error;
+	return access_error(e) ? access_error(e) : c->address_error;
+}
+
+/* The call that does not work for sure, or bind() where both do. */
+static enum bind_outlook predict(const struct bind_place *place, const struct bind_check *c, enum bind_call *call)
+{
+	enum bind_outlook bind = bind_predict(place, CALL_BIND, c->occupants, c->occupant_count), listen;
+
+	*call = CALL_BIND;
+	if (bind != BIND_WORKS || place->protocol == PROTOCOL_UDP)
+		return bind;
+	listen = bind_predict(place, CALL_LISTEN, c->occupants, c->occupant_count);
+	if (listen != BIND_WORKS)
+		*call = CALL_LISTEN;
+	return listen;
+}
+
+static bool would_work_with(const struct bind_check *c, bool reuseaddr, bool reuseport)
+{
+	struct bind_place place = c->event.place;
+	enum bind_call call;
+
+	place.reuseaddr |= reuseaddr;
+	place.reuseport |= reuseport;
+	return predict(&place, c, &call) == BIND_WORKS;
+}
+
+void bind_check_judge(struct bind_check *c, const struct bind_ports *ports)
+{
+	struct bind_event *e = &c->event;
+
+	c->blocker = -1;
+	*c->text = 0;
+	c->helps_reuseaddr = c->helps_reuseport = c->helps_both = false;
+	e->call = CALL_BIND;
+	e->error = error_before_conflicts(c);
+	c->outlook = e->error ? BIND_FAILS : predict(&e->place, c, &e->call);
+	if (c->outlook == BIND_WORKS)
+		return;
+	if (!e->error) {
+		e->error = EADDRINUSE;
+		c->helps_reuseaddr = !e->place.reuseaddr && would_work_with(c, true, false);
+		c->helps_reuseport = !e->place.reuseport && would_work_with(c, false, true);
+		c->helps_both = !c->helps_reuseaddr && !c->helps_reuseport && would_work_with(c, true, true);
+	}
+	bind_explain(e, c->occupants, c->occupant_count, ports, c->text, &c->blocker);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Calls that worked and look wrong: a row of the table each. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind.h"
+#include "bind_words.h"
+
+struct scene {
+	const struct bind_event *event;
+	const struct bind_occupant *occupants;
+	size_t count;
+	const struct bind_ports *ports;
+};
+
+/* A program that picks UDP ports at random (a resolver, for its queries) hits a twin now and then: of UDP, only twins of privileged ports tell. */
+#define UDP_TWINS_BELOW 1024
+
+static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
+{
+	const struct bind_event *e = s->event;
+	uint16_t twin = e->asked_known && e->place.port ? bind_twin(s->ports, e->place.port) : 0;
+	struct words w = { found->text };
+
+	if (!twin || (e->place.protocol == PROTOCOL_UDP && twin >= UDP_TWINS_BELOW && !bind_port_in(s->ports->requested, twin)))
+		return false;
+	words_add(&w, "%u without htons() is %u: if port %u was meant, the port is passed to bind() in the wrong byte order", twin, e->place.port, twin);
+	return true;
+}
+
+/* Several sockets on one UDP port are meant for multicast: each gets a copy. As is_multicast() of the findings. */
+static bool is_multicast(const struct bind_place *p)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint16_t ports[] = { 1900, 5353, 5355 };
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(*ports); i++)
+		if (p->port == ports[i])
+			return true;
+	if (p->family == AF_INET)
+		return p->address[0] >> 4 == 14;
+	return p->address[0] == 0xff || (!memcmp(p->address, mapped, sizeof(mapped)) && p->address[12] >> 4 == 14);
+}
+
+/* The event's place with the port that the socket got. */
+static struct bind_place place_got(const struct bind_event *e)
+{
+	struct bind_place place = e->place;
+
+	place.port = e->port_got ? e->port_got : place.port;
+	return place;
+}
+
+static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
+{
+	struct bind_place place = place_got(s->event);
+	struct words w = { found->text };
+	char text[BIND_PLACE_TEXT];
+
+	if (place.protocol != PROTOCOL_UDP || !place.reuseaddr || is_multicast(&place))
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct bind_occupant *o = &s->occupants[i];
+
+		if (bind_is_own(s->event, o) || o->state != BIND_UNCONNECTED || !o->options_known || !o->place.reuseaddr || o->place.uid == place.uid ||
+		    !bind_places_overlap(&place, &o->place))
+			continue;
+		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
+		if (o->pid)
+			words_who(&w, o);
+		else
+			words_add(&w, "a socket of uid %" PRIu32, o->place.uid);
+		words_add(&w, ", another user: of sockets with the same address the last to bind gets all unicast datagrams; without SO_REUSEADDR on both, bind() would have said so");
+		found->occupant = i;
+		return true;
+	}
+	return false;
+}
+
+/* What two members of a group must have in common (reuseport_add_sock() is called for sockets that inet_rcv_saddr_equal() without wildcards). */
+static const char *difference(const struct bind_place *a, const struct bind_place *b)
+{
+	if (a->family != b->family)
+		return "family";
+	if (memcmp(a->address, b->address, a->family == AF_INET6 ? 16 : 4))
+		return "address";
+	if (a->device != b->device)
+		return "device";
+	return a->family == AF_INET6 && a->v6only != b->v6only ? "IPV6_V6ONLY" : NULL;
+}
+
+static bool group_split(const struct scene *s, struct bind_suspicion *found)
+{
+	struct bind_place place = place_got(s->event);
+	char ours[BIND_PLACE_TEXT], theirs[BIND_PLACE_TEXT];
+	struct words w = { found->text };
+
+	if (!place.reuseport || is_multicast(&place))
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct bind_occupant *o = &s->occupants[i];
+		const char *what = difference(&place, &o->place);
+
+		if (bind_is_own(s->event, o) || (o->state != BIND_BOUND && o->state != BIND_LISTENING && o->state != BIND_UNCONNECTED) || !what ||
+		    !o->options_known || !o->place.reuseport || !bind_places_overlap(&place, &o->place))
+			continue;
+		words_add(&w, "SO_REUSEPORT does not join it with ");
+		if (o->pid)
+			words_who(&w, o);
+		else
+			words_add(&w, "a socket of uid %" PRIu32, o->place.uid);
+		words_add(&w, ", for their bind differs in %s (%s and %s): the port's sockets are split, and the more specific ones get all that fits them; bind all alike", what,
+			  bind_place_text(ours, &place), bind_place_text(theirs, &o->place));
+		found->occupant = i;
+		return true;
+	}
+	return false;
+}
+
+static const struct {
+	const char *code;
+	bool (*applies)(const struct scene *, struct bind_suspicion *);
+} rules[] = {
+	{ "byte-swapped", byte_swapped },
+	{ "udp-two-users", udp_two_users },
+	{ "group-split", group_split },
+};
+_Static_assert(sizeof(rules) / sizeof(rules[0]) <= BIND_SUSPICIONS_MAX, "room for all");
+
+size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, struct bind_suspicion *found)
+{
+	const struct scene scene = { e, occupants, count, ports };
+	size_t n = 0;
+
+	/* Once a socket: listen() adds nothing. */
+	if (e->error || e->call != CALL_BIND)
+		return 0;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		found[n] = (struct bind_suspicion){ .code = rules[i].code, .occupant = -1 };
+		n += rules[i].applies(&scene, &found[n]);
+	}
+	return n;
+}
+
+bool bind_wants_occupants(const struct bind_event *e)
+{
+	if (e->error)
+		return e->error == EADDRINUSE;
+	return e->call == CALL_BIND && (e->place.reuseport || (e->place.reuseaddr && e->place.protocol == PROTOCOL_UDP));
+}

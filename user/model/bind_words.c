@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Why a bind() or listen() failed, in words. Names may hold any bytes: renderers make them harmless. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind.h"
+#include "bind_words.h"
+
+/* ---- parts ---- */
+
+void words_add(struct words *w, const char *format, ...)
+{
+	size_t used = strlen(w->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(w->text + used, BIND_TEXT_MAX - used, format, args);
+	va_end(args);
+}
+
+const char *bind_error_name(int error, char *buffer)
+{
+	const char *name = error ? strerrorname_np(error) : "OK";
+
+	if (name)
+		return name;
+	snprintf(buffer, 16, "errno %d", error);
+	return buffer;
+}
+
+const char *bind_state_name(enum bind_state state)
+{
+	static const char *const names[] = {
+		[BIND_BOUND] = "bound", [BIND_LISTENING] = "listening", [BIND_CONNECTED] = "connected", [BIND_UNCONNECTED] = "unconnected",
+		[BIND_CLOSING] = "closing", [BIND_TIME_WAIT] = "time-wait",
+	};
+
+	return names[state];
+}
+
+static bool is_mapped(const struct bind_place *p)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return p->family == AF_INET6 && !memcmp(p->address, mapped, sizeof(mapped));
+}
+
+static bool is_link_local(const struct bind_place *p)
+{
+	return p->family == AF_INET6 && p->address[0] == 0xfe && (p->address[1] & 0xc0) == 0x80;
+}
+
+char *bind_place_text(char *buffer, const struct bind_place *p)
+{
+	static const uint8_t zeros[16];
+	char address[INET6_ADDRSTRLEN], zone[20] = "";
+
+	if (*p->device_name)
+		snprintf(zone, sizeof(zone), "%%%.15s", p->device_name);
+	else if (p->device)
+		snprintf(zone, sizeof(zone), "%%%" PRIu32, p->device);
+	if (is_mapped(p) || p->family != AF_INET6)
+		inet_ntop(AF_INET, p->address + (p->family == AF_INET6 ? 12 : 0), address, sizeof(address));
+	else
+		inet_ntop(AF_INET6, p->address, address, sizeof(address));
+	if (p->family == AF_INET6 && !p->v6only && !memcmp(p->address, zeros, 16))
+		snprintf(buffer, BIND_PLACE_TEXT, "*%s:%u", zone, p->port);
+	else if (p->family != AF_INET6 || is_mapped(p))
+		snprintf(buffer, BIND_PLACE_TEXT, "%s%s:%u", address, zone, p->port);
+	else
+		snprintf(buffer, BIND_PLACE_TEXT, is_link_local(p) ? "[%s%s]:%u" : "[%s]%s:%u", address, zone, p->port);
+	return buffer;
+}
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0)" */
+void words_who(struct words *w, const struct bind_occupant *o)
+{
+	words_add(w, "%.16s (pid %" PRId32, o->process, o->pid);
+	if (o->holders > 1)
+		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
+	words_add(w, ", uid %" PRIu32 ")", o->place.uid);
+}
+
+/* ---- the port is in use ---- */
+
+/* What would have let us in, and what is in the way of that: ", ..." */
+static void say_sharing(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
+{
+	const bool listens = o->state == BIND_LISTENING;
+
+	if (!o->options_known)
+		return;
+	if (o->place.reuseport && ours->reuseport)
+		words_add(w, "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid %" PRIu32 " and ours, %" PRIu32 ")", o->place.uid, ours->uid);
+	else if (o->place.reuseport)
+		words_add(w, " with SO_REUSEPORT, which %s: set it before bind()", o->place.uid == ours->uid ? "ours lacks" : "ours lacks (and its user is another)");
+	else
+		words_add(w, " without SO_REUSEPORT");
+	if (listens && ours->reuseaddr)
+		words_add(w, "; SO_REUSEADDR does not help beside one that listens");
+	else if (!listens && o->place.reuseaddr != ours->reuseaddr)
+		words_add(w, "; SO_REUSEADDR is set %s", ours->reuseaddr ? "by ours alone: both need it" : "there but not by ours: both need it");
+}
+
+static void say_holder(struct words *w, const struct bind_occupant *o, const char *does)
+{
+	char place[BIND_PLACE_TEXT];
+
+	if (o->pid)
+		words_who(w, o);
+	else if (o->held)
+		words_add(w, "a socket on its way between processes, or registered with an io_uring (inode %" PRIu32 ", uid %" PRIu32 ")", o->inode, o->place.uid);
+	else
+		words_add(w, "the kernel itself");
+	words_add(w, " %s %s", does, bind_place_text(place, &o->place));
+}
+
+static void say_connected(struct words *w, const struct bind_occupant *o)
+{
+	char place[BIND_PLACE_TEXT];
+
+	if (o->pid || o->held) {
+		say_holder(w, o, o->count == 1 ? "has a connection on" : "has connections on");
+		if (o->count > 1)
+			words_add(w, " (%" PRIu64 ")", o->count);
+	} else {
+		words_add(w, "%" PRIu64 " connection%s that nobody accepted yet %s %s", o->count, plural(o->count), o->count == 1 ? "is on" : "are on",
+			  bind_place_text(place, &o->place));
+	}
+}
+
+/* Connections that nobody holds: they go by themselves. */
+static void say_lingering(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
+{
+	const bool waits = o->state == BIND_TIME_WAIT, one = o->count == 1;
+	char place[BIND_PLACE_TEXT];
+
+	bind_place_text(place, &o->place);
+	if (waits)
+		words_add(w, "%" PRIu64 " connection%s on %s linger%s in TIME_WAIT", o->count, plural(o->count), place, one ? "s" : "");
+	else
+		words_add(w, "%" PRIu64 " connection%s on %s, closed by %s process, %s not over yet (FIN_WAIT, CLOSING or LAST_ACK)", o->count, plural(o->count), place,
+			  one ? "its" : "their", one ? "is" : "are");
+	if (waits && isfinite(o->seconds_left))
+		words_add(w, one ? ", for another %.1f s" : ", the last for another %.1f s", o->seconds_left);
+	if (!o->options_known)
+		words_add(w, "; wait, or set SO_REUSEADDR before bind(): it helps if the server that left %s had set it too", one ? "it" : "them");
+	else if (o->place.reuseaddr && !ours->reuseaddr)
+		words_add(w, "; set SO_REUSEADDR before bind(): the server that left %s had it too", one ? "it" : "them");
+	else
+		words_add(w, "; wait: SO_REUSEADDR does not help, for the server that left %s had not set it (set it there, and the next restart need not wait)",
+			  one ? "it" : "them");
+}
+
+/* Others that are in the way too. */
+static void say_others(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, int named)
+{
+	uint64_t more = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if ((int)i != named && !bind_is_own(e, &occupants[i]) && bind_conflict(&e->place, e->call, &occupants[i]))
+			more += occupants[i].count;
+	if (more)
+		words_add(w, " (%" PRIu64 " more socket%s %s in the way)", more, plural(more), more == 1 ? "is" : "are");
+}
+
+static void say_occupant(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
+{
+	switch (o->state) {
+	case BIND_LISTENING: say_holder(w, o, "listens on"); break;
+	case BIND_BOUND: say_holder(w, o, "is bound to, and does not listen on,"); break;
+	case BIND_UNCONNECTED: say_holder(w, o, "is bound to"); break;
+	case BIND_CONNECTED: say_connected(w, o); break;
+	case BIND_CLOSING:
+	case BIND_TIME_WAIT: say_lingering(w, ours, o); return;
+	}
+	say_sharing(w, ours, o);
+	words_add(w, o->pid ? "; stop it, or take another port or address" : "; take another port or address");
+}
+
+static int explain_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
+{
+	int blocker = bind_blocker(e, occupants, count);
+
+	if (e->asked_known && !e->place.port && e->call == CALL_BIND) {
+		words_add(w, "no port of net.ipv4.ip_local_port_range is free for that address and these options");
+		return -1;
+	}
+	if (blocker < 0) {
+		words_add(w, "whoever had the port is gone by now: nobody is found who would be in the way");
+		return -1;
+	}
+	say_occupant(w, &e->place, &occupants[blocker]);
+	say_others(w, e, occupants, count, blocker);
+	return blocker;
+}
+
+/* ---- other reasons ---- */
+
+static void say_twin(struct words *w, const struct bind_event *e, const struct bind_ports *ports)
+{
+	uint16_t twin = ports && e->asked_known ? bind_twin(ports, e->place.port) : 0;
+
+	if (twin)
+		words_add(w, ". %u without htons() is %u: was that meant?", twin, e->place.port);
+}
+
+static void explain_access(struct words *w, const struct bind_event *e)
+{
+	if (e->denied_by_lsm) {
+		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
+	} else if (!e->asked_known) {
+		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it is not that, a security module refused it", e->port_limit);
+	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
+		words_add(w, "not for its port, which needs no rights that it lacks: a security module (SELinux, AppArmor...) refused it; its log says by which rule");
+	} else {
+		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which ", e->port_limit);
+		if (e->pid)
+			words_add(w, "%.16s (pid %" PRId32 ", uid %" PRIu32 ")", e->comm, e->pid, e->euid);
+		else
+			words_add(w, "uid %" PRIu32, e->euid);
+		words_add(w, e->other_user_ns ? " has only in a user namespace that does not own this network namespace" : " does not have");
+		words_add(w, "; give it that capability, lower the limit or take a port above it");
+	}
+}
+
+static void explain_not_available(struct words *w, const struct bind_event *e)
+{
+	char address[BIND_PLACE_TEXT];
+	struct bind_place place = e->place;
+
+	if (!e->asked_known) {
+		words_add(w, "the address is none of this network namespace; see ip addr");
+		return;
+	}
+	*place.device_name = 0;
+	place.device = 0;
+	bind_place_text(address, &place);
+	*strrchr(address, ':') = 0;
+	words_add(w, "no interface of this network namespace%s has the address %s (see ip addr)", e->place.device ? ", or not the one it is bound to," : "", address);
+	if (place.family == AF_INET6 && !is_mapped(&place))
+		words_add(w, ", or it is not ready yet (tentative: duplicate address detection)");
+	words_add(w, "; IP_FREEBIND or net.%s.ip_nonlocal_bind=1 would allow it all the same", place.family == AF_INET6 && !is_mapped(&place) ? "ipv6" : "ipv4");
+}
+
+static const char *family_name(int family, char *buffer)
+{
+	if (family == AF_INET || family == AF_INET6 || family == AF_UNIX || family == AF_UNSPEC)
+		return family == AF_INET ? "AF_INET" : family == AF_INET6 ? "AF_INET6" : family == AF_UNIX ? "AF_UNIX" : "AF_UNSPEC";
+	sprintf(buffer, "family %d", family);
+	return buffer;
+}
+
+static void explain_family(struct words *w, const struct bind_event *e)
+{
+	char asked[24], own[24];
+
+	if (e->asked_family == e->place.family)
+		words_add(w, "this kernel has no %s (IPv6: ipv6.disable=1)", family_name(e->place.family, own));
+	else if (e->asked_family < 0)
+		words_add(w, "the address is of another family than the socket, which is %s", family_name(e->place.family, own));
+	else
+		words_add(w, "the address that was passed is %s, the socket %s: make the socket with the family of the address", family_name(e->asked_family, asked),
+			  family_name(e->place.family, own));
+}
+
+static bool is_multicast(const struct bind_place *p)
+{
+	return p->family == AF_INET6 && p->address[0] == 0xff;
+}
+
+static void explain_invalid(struct words *w, const struct bind_event *e)
+{
+	if (e->call == CALL_LISTEN)
+		words_add(w, "the socket is connected, or in another state that does not allow to listen");
+	else if (e->port_got)
+		words_add(w, "the socket is bound already, to port %u: a socket can be bound once", e->port_got);
+	else if (e->asked_known && is_link_local(&e->place) && !e->place.device)
+		words_add(w, "a link-local address needs its interface: sin6_scope_id, as in fe80::1%%eth0");
+	else if (e->asked_known && is_mapped(&e->place) && e->place.v6only)
+		words_add(w, "an IPv4 address on a socket with IPV6_V6ONLY");
+	else if (e->asked_known && is_multicast(&e->place) && e->place.protocol == PROTOCOL_TCP)
+		words_add(w, "TCP can't be bound to a multicast address");
+	else
+		words_add(w, "the address is shorter than its family needs, or the socket is connected already");
+}
+
+static void explain_other(struct words *w, const struct bind_event *e)
+{
+	switch (e->error) {
+	case EPERM: words_add(w, "a BPF program of its cgroup (bind4, bind6) or a security module refused it"); break;
+	case ENODEV: words_add(w, "there is no interface with the index in sin6_scope_id, or that it is bound to"); break;
+	case EOPNOTSUPP: words_add(w, e->place.protocol == PROTOCOL_UDP ? "UDP sockets can't listen" : "sockets of this kind can't listen"); break;
+	case EFAULT: words_add(w, "the address lies outside of the program's memory"); break;
+	default: words_add(w, "%s", strerrordesc_np(e->error) ? strerrordesc_np(e->error) : "the kernel gave no known reason");
+	}
+}
+
+void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, char *text, int *in_the_way)
+{
+	struct words w = { text };
+	int blocker = -1;
+
+	*text = 0;
+	switch (e->error) {
+	case 0: break;
+	case EACCES: explain_access(&w, e); break;
+	case EADDRINUSE: blocker = explain_in_use(&w, e, occupants, count); break;
+	case EADDRNOTAVAIL: explain_not_available(&w, e); break;
+	case EAFNOSUPPORT: explain_family(&w, e); break;
+	case EINVAL: explain_invalid(&w, e); break;
+	default: explain_other(&w, e);
+	}
+	if (e->error == EACCES || e->error == EADDRINUSE)
+		say_twin(&w, e, ports);
+	if (in_the_way)
+		*in_the_way = blocker;
+}

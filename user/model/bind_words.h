@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files that put binds into words (bind_words.c, bind_suspect.c) share. */
+#ifndef SOCKFAIR_BIND_WORDS_H
+#define SOCKFAIR_BIND_WORDS_H
+
+#include "bind.h"
+
+struct words {
+	char *text; /* BIND_TEXT_MAX; what does not fit is cut */
+};
+
+void words_add(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0)" */
+void words_who(struct words *w, const struct bind_occupant *o);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Places and occupants (model/bind.h) in JSON: the same fields in each document that has them. */
+#ifndef SOCKFAIR_JSON_BIND_H
+#define SOCKFAIR_JSON_BIND_H
+
+#include "../model/bind.h"
+#include "json_writer.h"
+
+/* Into an open object: protocol, family, address, port, netns, device, v6only (null for IPv4). */
+void json_bind_place(struct json_writer *w, const struct bind_place *place);
+
+/* uid, reuseaddr, reuseport; null, null where `known` is false. */
+void json_bind_options(struct json_writer *w, const struct bind_place *place, bool known);
+
+/* An object of an array: its place, its options, and state, sockets, inode, cookie, pid, pid_inside, holders, process, seconds_left. The caller closes it with '}'. */
+void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *o);
+
+#endif
