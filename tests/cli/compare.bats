@@ -170,6 +170,7 @@ window() { # PORT ARRIVED
 
 @test "wrong calls: status 2, one line" {
     refused 2 "name a file" compare
+    refused 2 "unrecognized option" compare --nosuch
     refused 2 "'uneven', 'worse' or both" compare even.json --fail-on better
     refused 2 "'uneven', 'worse' or both" compare even.json --fail-on uneven,
     refused 2 "takes 'uneven'" watch --fail-on worse
