@@ -81,6 +81,7 @@ window() { # PORT ARRIVED
     refused 1 "54 events were not counted" compare even.json "$BATS_TEST_TMPDIR/lost.json" --fail-on uneven -o /dev/null
 }
 
+# bats test_tags=slow
 @test "run --fail-on worse: the first mode is the baseline" {
     # The last to bind gets everything: a CV that never varies.
     run "$sockfair" run udp-reuseport udp-reuseaddr --repeat 5 -n 2000 -w 4 --fail-on worse
@@ -119,6 +120,7 @@ window() { # PORT ARRIVED
     grep -q '^tcp 127.0.0.1:22: ' <<<"$output" && grep -qx '  A has none' <<<"$output"
 }
 
+# bats test_tags=slow
 @test "a real watch and a real list can be compared" {
     serve_mode shared-accept --port 18095 -w 2
     out=$BATS_TEST_TMPDIR/window.json
