@@ -16,6 +16,7 @@ static const struct {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
 	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
 	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
+	{ "binds", command_binds, "every bind() and listen() that fails or looks wrong, with the reason, live" },
 	{ "bind-check", command_bind_check, "would a bind() to that address and port work now, and if not, who is in the way" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };

@@ -24,6 +24,7 @@ enum status {
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_binds(int argc, char **argv);
 int command_bind_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 

@@ -12,10 +12,12 @@
 #include "wait_sum.h"
 
 extern const char json_schema_result[], json_schema_result_end[];
+extern const char json_schema_binds[], json_schema_binds_end[];
 extern const char json_schema_bind_check[], json_schema_bind_check_end[];
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
+	{ "binds", json_schema_binds, json_schema_binds_end },
 	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
 	{},
 };
