@@ -268,6 +268,24 @@ def reasons():
     watch.seen(13 if by_system_calls(watch.totals) else 12, 2, len(watch.told))
 
 
+def all_ports_taken():
+    """no port is left to pick: said so, and nobody is blamed"""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+        f.write("40000 40003")
+    watch = Watch()
+    kept = [make() for _ in range(5)]
+    errors = [call(s.bind, ("127.0.0.1", 0)) for s in kept]
+    equal("bind", errors, [None] * 4 + ["EADDRINUSE"])
+    equal("listen", call(make().listen, 1), "EADDRINUSE")
+    time.sleep(0.5)
+    watch.end()
+    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE")])
+    for document in watch.told:
+        holds(document["why"], "no port of net.ipv4.ip_local_port_range is free")
+        equal("occupants", document["occupants"], [])
+    watch.seen(5, 1, 2)
+
+
 def listening(port, *options):
     s = make(V4, STREAM, *options)
     s.bind(("0.0.0.0", port))
@@ -519,7 +537,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, reasons, suspicions, quiet, filters, by_cgroup, full_ring, ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, ten_thousand_a_second, io_uring, security_module]
 
 
 def run(case):

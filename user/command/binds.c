@@ -103,6 +103,12 @@ static struct occupants_query query_of(const struct bind_event *e)
 	return (struct occupants_query){ .netns = e->place.netns, .port = e->place.port ? e->place.port : e->port_got, .protocol = e->place.protocol };
 }
 
+/* No port: all ports are taken, and it is nobody's in particular. */
+static bool wants_look(const struct bind_event *e)
+{
+	return bind_wants_occupants(e) && query_of(e).port;
+}
+
 static int compare_queries(const void *a, const void *b)
 {
 	const struct occupants_query *x = a, *y = b;
@@ -123,7 +129,7 @@ static int look_take(struct watcher *w, struct look *l)
 	if (!l->queries)
 		return -ENOMEM;
 	for (size_t i = 0; i < w->count; i++)
-		if (bind_wants_occupants(&w->queue[i]))
+		if (wants_look(&w->queue[i]))
 			l->queries[l->query_count++] = query_of(&w->queue[i]);
 	if (!l->query_count)
 		return 0;
@@ -151,7 +157,7 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 {
 	const struct bind_event *e = &n->event;
 	const struct occupants_query query = query_of(e);
-	const bool asked = bind_wants_occupants(e);
+	const bool asked = wants_look(e);
 
 	n->time_ms = wall_ms(e->time_ns);
 	if (asked && l->count >= 0)
@@ -188,7 +194,7 @@ static int queue_tell(struct watcher *w, bool last)
 	int err;
 
 	for (size_t i = 0; i < w->count && !wants; i++)
-		wants = bind_wants_occupants(&w->queue[i]);
+		wants = wants_look(&w->queue[i]);
 	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now() - w->looked < LOOK_SECONDS))
 		return 0;
 	err = look_take(w, &l);

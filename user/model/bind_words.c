@@ -192,7 +192,7 @@ static int explain_in_use(struct words *w, const struct bind_event *e, const str
 {
 	int blocker = bind_blocker(e, occupants, count);
 
-	if (e->asked_known && !e->place.port && e->call == CALL_BIND) {
+	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
 		words_add(w, "no port of net.ipv4.ip_local_port_range is free for that address and these options");
 		return -1;
 	}
