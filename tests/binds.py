@@ -120,7 +120,8 @@ class Watch:
             command += ["-N", str(os.stat("/proc/self/ns/net").st_ino)]
         if backend:
             command += ["--backend", backend]
-        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
+                                      preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))  # PR_SET_PDEATHSIG: a case that fails ends here
         said = ""
         while "watching" not in said:
             line = self.child.stderr.readline()
