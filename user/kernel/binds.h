@@ -37,8 +37,8 @@ uint64_t binds_memory(const struct binds *b);
 void binds_start(struct binds *b);
 
 /*
- * Waits up to that long for calls, and gives each that the selection asks for to `take`, in the order in which they returned on each CPU. Returns how many, or negative errno:
- * -EINTR on a signal, -ENOMEM.
+ * Waits up to that long for calls, and gives each that the selection asks for to `take`, in the order in which they returned on each CPU. Returns how many,
+ * or negative errno: -EINTR on a signal, -ENOMEM.
  */
 int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const struct bind_event *event), void *to);
 
