@@ -30,8 +30,21 @@ suite() { # NAME COMMAND...
     fi
 }
 
-statuses=$(mktemp)
-trap 'rm -f "$statuses"' EXIT
+# Runs in the background what suite() shows later, once it has ended: for what mostly waits for an emulated machine's single thread.
+later() { # FILE COMMAND...
+    local file=$1 status=0
+    shift
+    "$@" >"$file" 2>&1 || status=$?
+    echo $status >"$file.status"
+}
+shown() { # FILE
+    cat "$1"
+    return "$(cat "$1.status")"
+}
+
+folder=$(mktemp -d)
+statuses=$folder/statuses
+trap 'rm -rf "$folder"' EXIT
 for program in .build/tests/test_*; do
     suite "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
 done
@@ -56,8 +69,18 @@ if [ "$(id -u)" = 0 ]; then
         for file in tests/servers/*.bats; do
             SOCKFAIR_TEST_N=20000 suite "servers: ${file##*/}" bats --tap "$file"
         done
-        suite "virtual machines" tests/vm/run.sh
-        suite "servers in a virtual machine" env VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1
+        kernels=$(awk '!/^#/ && $NF == "yes" { print $1 }' tests/vm/kernels)
+        for kernel in $kernels servers; do
+            [ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
+            if [ "$kernel" = servers ]; then
+                later "$folder/servers" env VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1 &
+            else
+                later "$folder/$kernel" tests/vm/run.sh "$kernel" &
+            fi
+        done
+        wait
+        for kernel in $kernels; do suite "virtual machine" shown "$folder/$kernel"; done
+        suite "servers in a virtual machine" shown "$folder/servers"
     fi
 else
     failed=$((failed + 1))

@@ -22,11 +22,21 @@ teardown() { assert_clean; }
     refused 2 "one mode" run all --serve-only
 }
 
+@test "an option that there is not, or without its argument: one line, status 2, for each command" {
+    for command in $("$sockfair" --help | sed -nE 's/^  ([a-z-]+) +[a-z].*/\1/p'); do
+        refused 2 "unrecognized option '--nosuch'" "$command" --nosuch
+        refused 2 "'o'" "$command" -o
+    done
+}
+
 @test "--help and --version are no errors; --schema is the schema" {
     run --separate-stderr "$sockfair" --help
-    [ "$status" = 0 ] && [[ $output == *run* ]] && [ -z "$stderr" ]
+    [ "$status" = 0 ]
+    [[ $output == *run* ]]
+    [ -z "$stderr" ]
     run --separate-stderr "$sockfair" run --help
-    [ "$status" = 0 ] && [[ $output == *shared-epoll-exclusive* && $output == *--slow-worker* ]]
+    [ "$status" = 0 ]
+    [[ $output == *shared-epoll-exclusive* && $output == *--slow-worker* ]]
     run "$sockfair" --version
     [[ $output =~ ^sockfair\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
     "$sockfair" --schema | cmp - "$BATS_TEST_DIRNAME/../../user/render/sockfair-1.schema.json"
@@ -83,6 +93,7 @@ teardown() { assert_clean; }
     assert_one_line "pid namespace"
 }
 
+# bats test_tags=slow
 @test "another server's sockets on the same port, at another address, are not ours" {
     "$sockfair" run shared-accept --serve-only --port 18082 2>"$BATS_TEST_TMPDIR/says" >/dev/null &
     pid=$!
@@ -116,6 +127,7 @@ teardown() { assert_clean; }
            .workload.agrees == false' "$BATS_TEST_TMPDIR/one"
 }
 
+# bats test_tags=slow
 @test "Ctrl-C in the middle: the report of what was, status 0" {
     for processes in '' --processes; do
         "$sockfair" run shared-accept -n 100000000 $processes --json -o "$BATS_TEST_TMPDIR/one" &

@@ -203,6 +203,7 @@ thread(accepts, tcp(8100))' unshare -n
     refused 1 "network namespace 4194304" list -N 4194304
 }
 
+# bats test_tags=slow
 @test "filters: what they ask for and nothing else" {
     serve 'keep.extend([tcp(8100), tcp(8101, "::1"), udp(8102), udp(8103, "::1")])'
     first=$server
@@ -301,12 +302,15 @@ print("said", c.getsockname()[1])'
     refused 2 "--comm got an empty value" list --comm ''
     for wrong in --nosuch -P -Z; do
         run "$sockfair" list $wrong
-        [ "$status" = 2 ] && [[ $output == "sockfair list: "*"${wrong##*-}"* ]]
+        [ "$status" = 2 ]
+        [[ $output == "sockfair list: "*"${wrong##*-}"* ]]
     done
     refused 1 "there is no process 4194304" list -p 4194304
     refused 1 "there is no cgroup /nosuch" list -c /nosuch
     run --separate-stderr "$sockfair" list --help
-    [ "$status" = 0 ] && [[ $output == *--netns* ]] && [ -z "$stderr" ]
+    [ "$status" = 0 ]
+    [[ $output == *--netns* ]]
+    [ -z "$stderr" ]
 }
 
 # bats test_tags=slow

@@ -106,6 +106,7 @@ left_clean() { # STATUS
     t capture-pane -p -S -100 | grep -q '2,000 in all'
 }
 
+# bats test_tags=slow
 @test "resized to 20x5 and back: goes on" {
     serve_mode shared-accept --port 8120 -w 2
     view 80 24 -P 8120 0.2

@@ -125,7 +125,8 @@ finds() { # CODES MODE...
 
 @test "text: rows, fairness line, table" {
     run --separate-stderr "$sockfair" run reuseport udp-reuseport -n 2000
-    [ "$status" = 0 ] && [ -z "$stderr" ]
+    [ "$status" = 0 ]
+    [ -z "$stderr" ]
     [ "$(grep -cE '^ +[0-7] +[0-9]+ +[0-9]+ +[0-9,]+( +[0-9.]+ [mu]?s)? +[0-9.]+%' <<<"$output")" = 16 ]
     grep -qE '^  sockets  (even|too few to tell): CV 0\.[0-9]+ \(fair hash 0\.[0-9]+\)' <<<"$output"
     grep -q 'kernel, server and clients agree on every worker' <<<"$output"

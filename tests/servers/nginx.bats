@@ -116,7 +116,8 @@ healthy() {
     adds_up $((after - before + 1)) # the growth, and the first status
     agrees_by_worker
     requests=$(awk '/requests in/ { print $1 }' "$dir/wrk")
-    [ "$requests" -gt 100 ] && [ "$requests" -le "$after" ]
+    [ "$requests" -gt 100 ]
+    [ "$requests" -le "$after" ]
 }
 
 @test "nginx, idle: all four workers are rows, the master is none, too few to tell" {
@@ -217,7 +218,7 @@ calm_since() { # LINES
     start ab.log ab -r -n "$n" -c 16 "http://127.0.0.1:$port/"
     client=$pid
     within 120 done_by_client 20
-    ! grep -q stalled-socket "$document"
+    run ! grep -q stalled-socket "$document"
     kill -STOP "${workers[0]}"
     within 60 stalled_by "${workers[0]}"
     lines=$(wc -l <"$document")

@@ -322,9 +322,21 @@ static void verdicts_have_names(void **state)
 	assert_string_equal(verdict_name(VERDICT_EVEN), "even");
 }
 
+/* A backend that does not see io_uring's accepts has workers, and no accept of theirs. */
+static void sockets_decide_where_no_worker_was_seen(void **state)
+{
+	struct fairness workers = { .bins = 8, .events = 100, .verdict = VERDICT_EVEN }, sockets = { .bins = 8, .events = 100, .verdict = VERDICT_UNEVEN };
+
+	(void)state;
+	assert_ptr_equal(fairness_decisive(&workers, &sockets), &workers);
+	workers.events = 0;
+	assert_ptr_equal(fairness_decisive(&workers, &sockets), &sockets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sockets_decide_where_no_worker_was_seen),
 		cmocka_unit_test(no_bins),
 		cmocka_unit_test(one_bin),
 		cmocka_unit_test(no_events),

@@ -242,7 +242,7 @@ int command_bind_check(int argc, char **argv)
 	uint32_t netns;
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	options_apply(&o);
 	netns = o.selection.netns_count ? o.selection.netns[0] : namespace_own();
 	status = output_open(&out, o.file);

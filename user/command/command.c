@@ -2,12 +2,15 @@
 #include "command.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <langinfo.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "../model/noise.h"
 
 volatile sig_atomic_t interrupted;
 
@@ -33,6 +36,26 @@ void usage_error(const struct argp_state *state, const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "; see %s --help\n", state->name);
 	exit(STATUS_USAGE);
+}
+
+static argp_parser_t command_parser;
+
+static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
+{
+	FILE *nowhere = key == ARGP_KEY_INIT ? fopen("/dev/null", "we") : NULL;
+
+	if (nowhere)
+		state->err_stream = nowhere;
+	return command_parser(key, arg, state);
+}
+
+void command_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+	struct argp own = *argp;
+
+	command_parser = argp->parser;
+	own.parser = parse_and_say_once;
+	argp_parse(&own, argc, argv, 0, NULL, input);
 }
 
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)
@@ -67,6 +90,49 @@ enum backend option_backend(const struct argp_state *state, const char *text)
 	if (b > BACKEND_AUTO)
 		usage_error(state, "there is no backend '%s': auto, fentry, kprobe or tracepoint", text);
 	return b;
+}
+
+static const struct {
+	const char *name;
+	unsigned bit;
+} fail_ons[] = { { "uneven", FAIL_ON_UNEVEN }, { "worse", FAIL_ON_WORSE } };
+
+unsigned option_fail_on(const struct argp_state *state, const char *text, unsigned known)
+{
+	unsigned wanted = 0;
+
+	for (const char *at = text;; at++) {
+		const size_t length = strcspn(at, ",");
+		unsigned bit = 0;
+
+		for (size_t i = 0; i < sizeof(fail_ons) / sizeof(*fail_ons); i++)
+			if (strlen(fail_ons[i].name) == length && !strncmp(at, fail_ons[i].name, length))
+				bit = fail_ons[i].bit & known;
+		if (!bit)
+			usage_error(state, "--fail-on takes %s, not '%.*s'", known & FAIL_ON_WORSE ? "'uneven', 'worse' or both with a comma" : "'uneven'",
+				    (int)length, at);
+		wanted |= bit;
+		at += length;
+		if (!*at)
+			return wanted;
+	}
+}
+
+int comparison_status(const struct comparison *c, unsigned fail_on)
+{
+	const enum worse worse = fail_on & FAIL_ON_WORSE ? comparison_worse(c) : WORSE_NOT;
+	uint64_t lost = 0;
+
+	if (worse == WORSE_TOLD)
+		return STATUS_UNEVEN;
+	if (fail_on & FAIL_ON_UNEVEN && comparison_uneven(c, &lost))
+		return lost ? complain("cannot judge: %" PRIu64 " events were not counted; narrow the filter of watch", lost) : STATUS_UNEVEN;
+	if (worse == WORSE_NO_PAIR)
+		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
+	if (worse == WORSE_UNTESTED)
+		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d",
+				NOISE_RUNS_MIN, NOISE_RUNS_MIN);
+	return STATUS_OK;
 }
 
 int output_open(struct output *o, const char *path)

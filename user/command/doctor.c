@@ -262,7 +262,7 @@ int command_doctor(int argc, char **argv)
 	struct probe p;
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	status = output_open(&out, NULL);
 	if (status)
 		return status;

@@ -82,7 +82,7 @@ int command_list(int argc, char **argv)
 	char why[512];
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	status = filter_check(&o.selection);
 	if (!status)
 		status = output_open(&out, o.file);

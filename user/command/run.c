@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../model/noise.h"
 #include "../render/json.h"
 
 struct run_options {
@@ -18,7 +19,8 @@ struct run_options {
 	unsigned repeat;
 	uint64_t requests; /* 0: by protocol */
 	uint16_t port;
-	bool json, fail_on_uneven;
+	unsigned fail_on;
+	bool json;
 	const char *file;
 };
 
@@ -44,7 +46,8 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The result:", 3 },
 	{ "json", 'j', NULL, 0, "One JSON document per mode, each one line (schema: sockfair --schema)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
-	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a mode is uneven", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if the workers' verdict of a mode is uneven (the sockets' where no worker was "
+	  "seen), or a mode is beyond noise worse than the first; several with commas", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
 	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
@@ -96,6 +99,9 @@ static void finish_parsing(struct run_options *o, const struct argp_state *state
 		usage_error(state, "--slow-worker needs --work: ten times nothing is nothing");
 	if (w->serve_only && o->mode_count > 1)
 		usage_error(state, "--serve-only takes one mode");
+	if (o->fail_on & FAIL_ON_WORSE && (o->mode_count < 2 || o->repeat < NOISE_RUNS_MIN))
+		usage_error(state, "--fail-on worse compares modes with the first: it needs two or more, and --repeat %d or more to tell noise",
+			    NOISE_RUNS_MIN);
 	if (o->trials.seconds_max > 0 && !w->serve_only)
 		usage_error(state, "--duration goes with --serve-only; otherwise -n says when a run ends");
 	if (w->bind.ss_family == AF_INET)
@@ -130,9 +136,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BACKEND: o->trials.backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD: o->trials.threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
 	case OPT_FAIL_ON:
-		if (strcmp(arg, "uneven"))
-			usage_error(state, "--fail-on takes 'uneven', not '%s'", arg);
-		o->fail_on_uneven = true;
+		o->fail_on |= option_fail_on(state, arg, FAIL_ON_UNEVEN | FAIL_ON_WORSE);
 		break;
 	case ARGP_KEY_ARG: add_mode(o, state, arg); break;
 	case ARGP_KEY_END: finish_parsing(o, state); break;
@@ -173,7 +177,7 @@ static int report(struct run_options *o, struct output *out, const struct snapsh
 		return STATUS_FAILED;
 	if (!*w->skipped && !w->agrees)
 		return complain("%s: %s", w->mode, w->disagreement);
-	if (o->fail_on_uneven && s->endpoint_count && s->endpoints[0].worker_fairness.verdict == VERDICT_UNEVEN)
+	if (o->fail_on & FAIL_ON_UNEVEN && s->endpoint_count && endpoint_decisive(&s->endpoints[0])->verdict == VERDICT_UNEVEN)
 		return STATUS_UNEVEN;
 	return STATUS_OK;
 }
@@ -202,6 +206,25 @@ static int run_all(struct run_options *o, struct output *out, struct snapshot *r
 	return interrupted == 2 ? STATUS_FAILED : status;
 }
 
+/* At the end: the modes beside each other. */
+static int compare(const struct run_options *o, struct output *out, const struct snapshot *results, size_t done)
+{
+	const bool shown = done > 1 && !o->json && interrupted < 2;
+	struct comparison c = {};
+	int status = STATUS_OK;
+
+	if (!shown && !(o->fail_on & FAIL_ON_WORSE && done))
+		return STATUS_OK;
+	if (comparison_of_runs(&c, results, done, o->repeat))
+		status = complain("out of memory");
+	else if (shown)
+		text_comparison(out->file, results, done, o->repeat, &c, &out->style);
+	if (!status)
+		status = comparison_status(&c, o->fail_on & FAIL_ON_WORSE);
+	comparison_free(&c);
+	return status;
+}
+
 int command_run(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -226,7 +249,7 @@ int command_run(int argc, char **argv)
 
 	address->sin_family = AF_INET;
 	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	results = calloc(o.mode_count * o.repeat, sizeof(*results));
 	if (!results)
 		return complain("out of memory");
@@ -234,8 +257,7 @@ int command_run(int argc, char **argv)
 	if (status)
 		goto out;
 	status = run_all(&o, &out, results, &done);
-	if (done > 1 && !o.json && interrupted < 2)
-		text_comparison(out.file, results, done, &out.style);
+	status = worse(status, compare(&o, &out, results, done));
 	trials_end(&o.trials);
 	status = worse(status, output_close(&out));
 out:

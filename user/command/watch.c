@@ -60,7 +60,7 @@ static const struct argp_option options[] = {
 	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
 	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
-	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen)", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
 	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
@@ -108,8 +108,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD: o->threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
 	case OPT_FAIL_ON:
-		if (strcmp(arg, "uneven"))
-			usage_error(state, "--fail-on takes 'uneven', not '%s'", arg);
+		option_fail_on(state, arg, FAIL_ON_UNEVEN);
 		o->fail_on_uneven = true;
 		break;
 	case ARGP_KEY_ARG: positional(o, state, arg); break;
@@ -237,7 +236,7 @@ static int window_end(struct watch *w)
 	if (!err)
 		err = judge(&total, w->o->threshold);
 	for (size_t i = 0; i < total.endpoint_count && !err; i++)
-		w->uneven |= total.endpoints[i].worker_fairness.verdict == VERDICT_UNEVEN;
+		w->uneven |= endpoint_decisive(&total.endpoints[i])->verdict == VERDICT_UNEVEN;
 	w->lost = snapshot_lost_counts(&total);
 	total.final = true;
 	if (!err)
@@ -382,7 +381,7 @@ int command_watch(int argc, char **argv)
 	struct watch w = { .o = &o };
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	status = filter_check(&o.selection);
 	if (status)
 		return status;

@@ -38,15 +38,16 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 	return observer_start(t->observer);
 }
 
-static void progress_show(const struct workload_options *o, const struct workload_progress *p)
+static void progress_show(const struct trials *t, const struct workload_options *o, const struct workload_progress *p)
 {
 	char done[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE];
 
+	fprintf(stderr, "\r%s%s", t->purpose ? t->purpose : "", t->purpose ? ": " : "");
 	if (o->serve_only)
-		fprintf(stderr, "\r%s: %s accepted, %s served ", o->mode->name, text_count(done, p->accepted),
+		fprintf(stderr, "%s: %s accepted, %s served ", o->mode->name, text_count(done, p->accepted),
 			text_count(all, p->served));
 	else
-		fprintf(stderr, "\r%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
+		fprintf(stderr, "%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
 }
 
 static void wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
@@ -58,7 +59,7 @@ static void wait_for_end(const struct trials *t, struct workload *w, const struc
 		if (!t->progress)
 			continue;
 		workload_progress(w, &p);
-		progress_show(o, &p);
+		progress_show(t, o, &p);
 	}
 	if (t->progress)
 		fputs("\r\033[K", stderr);

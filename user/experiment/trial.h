@@ -15,6 +15,7 @@ struct trials {
 	double threshold;
 	double seconds_max;         /* serve-only: ends by itself; 0: when interrupted */
 	bool progress;              /* show it on stderr */
+	const char *purpose;        /* stands before the progress; NULL: nothing does */
 	const volatile sig_atomic_t *interrupted; /* not 0: end early, with what there is */
 };
 

@@ -50,6 +50,11 @@ const char *verdict_name(enum verdict v)
 	return verdict_names[v];
 }
 
+const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets)
+{
+	return workers->events ? workers : sockets;
+}
+
 static struct totals totals_of(const uint64_t *counts, size_t bins)
 {
 	struct totals t = {};

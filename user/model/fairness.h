@@ -51,6 +51,12 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 /* Units needed so that the chi-squared test at 0.001 sees an excess of `excess` over k bins with power 0.9. */
 uint64_t fairness_needed(size_t bins, double excess);
 
+/*
+ * The result that decides whether a port is shared unevenly (--fail-on uneven): the workers', or where no worker was seen to take anything, as
+ * with a backend that does not see io_uring's accepts, the sockets'.
+ */
+const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets);
+
 /* "even", "uneven", "too-few", "flows-unknown", "not-applicable" */
 const char *verdict_name(enum verdict v);
 

@@ -748,6 +748,11 @@ int endpoint_add_siblings(struct endpoint *e)
 	return 0;
 }
 
+const struct fairness *endpoint_decisive(const struct endpoint *e)
+{
+	return fairness_decisive(&e->worker_fairness, &e->socket_fairness);
+}
+
 uint64_t endpoint_events(const struct endpoint *e)
 {
 	uint64_t came = e->omitted.arrived + e->omitted.dropped, taken = e->omitted.accepted;

@@ -265,6 +265,9 @@ void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrival
  */
 int endpoint_judge(struct endpoint *e, double threshold);
 
+/* Of endpoint_judge()'s results the one that decides for --fail-on uneven: see fairness_decisive(). */
+const struct fairness *endpoint_decisive(const struct endpoint *e);
+
 /*
  * What happened between two snapshots of one observer: the rows of `now` with the growth of their counts. Rows that had ended `before` are
  * left out. Returns 0 or -ENOMEM; snapshot_free(out).

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/wait_sum.h"
 #include "text.h"
-#include "wait_sum.h"
 
 #define SORTABLE_MAX 16
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))

@@ -8,19 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/wait_sum.h"
 #include "json_writer.h"
-#include "wait_sum.h"
-
-extern const char json_schema_result[], json_schema_result_end[];
-extern const char json_schema_binds[], json_schema_binds_end[];
-extern const char json_schema_bind_check[], json_schema_bind_check_end[];
-
-const struct json_schema json_schemas[] = {
-	{ "result", json_schema_result, json_schema_result_end },
-	{ "binds", json_schema_binds, json_schema_binds_end },
-	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
-	{},
-};
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
 
@@ -278,6 +267,15 @@ static void finding(struct json_writer *w, const struct finding *f)
 	json_close(w, '}');
 }
 
+/* Of all its connections: percentiles of a port can't be had from those of its sockets. */
+static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
+{
+	struct wait_sum sum = {};
+
+	wait_sum_add_endpoint(&sum, e);
+	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
+}
+
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -299,6 +297,10 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 		worker_row(w, e, &e->workers[i]);
 	json_close(w, ']');
 	cpus(w, e);
+	if (e->protocol == PROTOCOL_TCP)
+		endpoint_wait_ns(w, e);
+	else
+		json_nothing(w, "wait_ns");
 	omitted(w, e);
 	json_open(w, "fairness", '{');
 	fairness(w, "sockets", &e->socket_fairness);
@@ -391,6 +393,7 @@ static void lost(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "lost", '{');
 	json_number(w, "total", snapshot_lost(s));
+	json_number(w, "counts", snapshot_lost_counts(s));
 	json_open(w, "by_reason", '{');
 	for (size_t i = 0; i < s->lost_count; i++)
 		json_number(w, s->lost[i].reason, s->lost[i].count);

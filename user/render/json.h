@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "../model/snapshot.h"
+#include "../model/comparison.h"
 
 /*
  * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Needs no memory of its own: rows are
@@ -12,11 +12,10 @@
  */
 int json_snapshot(FILE *out, const struct snapshot *s);
 
-/* The JSON Schemas of all that is printed, part of the program: see schema.S. Ended by a row without a name. */
-struct json_schema {
-	const char *name; /* for `sockfair --schema NAME` */
-	const char *text, *end;
-};
-extern const struct json_schema json_schemas[];
+/*
+ * Writes a comparison that was judged as one line, a document of schema sockfair-comparison/1 (sockfair-comparison-1.schema.json). It holds the
+ * figures of every run, so that it can be compared again: json_reader.h. Returns 0 or -EIO.
+ */
+int json_comparison(FILE *out, const struct comparison *c);
 
 #endif

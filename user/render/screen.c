@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/wait_sum.h"
 #include "columns.h"
 #include "text.h"
-#include "wait_sum.h"
 
 #define ROWS_MIN 8
 #define COLUMNS_MIN 40

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "../model/wait_sum.h"
 #include "text_parts.h"
-#include "wait_sum.h"
 
 #define ROWS_MAX 64    /* more are folded into one line: text is for people */
 #define WAIT_BAR_MIN 8 /* the workers' waits are shown if a bar of that length still fits */
@@ -281,80 +281,4 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 	}
 	account(out, s, style);
 	fputc('\n', out);
-}
-
-/* What a row of the comparison is about: those who take the work, or where one hands over, those who serve. */
-static const struct fairness *headline(const struct endpoint *e)
-{
-	return e->worker_fairness.verdict == VERDICT_NOT_APPLICABLE && e->served_known ? &e->served_fairness : &e->worker_fairness;
-}
-
-static void verdict_cell(FILE *out, enum verdict v, int width, const struct text_style *style)
-{
-	const char *name = v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
-
-	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name, text_paint(style, TEXT_PLAIN));
-}
-
-/* Of all its connections; NaN where it is not known. */
-static double wait_p99_ns(const struct snapshot *s)
-{
-	struct wait_sum sum = {};
-
-	if (s->endpoint_count)
-		wait_sum_add_sockets(&sum, &s->endpoints[0]);
-	return wait_sum_quantile_ns(&sum, 0.99);
-}
-
-static void comparison_row(FILE *out, const struct snapshot *s, bool waits, const struct text_style *style)
-{
-	const struct workload_account *w = &s->workload;
-	const struct endpoint *e = s->endpoint_count ? &s->endpoints[0] : NULL;
-	const struct fairness *f;
-	char p[16], rate[TEXT_COUNT_SIZE], idle[24], wait[TEXT_DURATION_SIZE];
-
-	fprintf(out, "%-23s ", w->mode);
-	if (*w->skipped || !e) {
-		fprintf(out, "not run: %s\n", *w->skipped ? w->skipped : "no result");
-		return;
-	}
-	f = headline(e);
-	text_p_value(p, f->p_value);
-	verdict_cell(out, f->verdict, 13, style);
-	snprintf(idle, sizeof(idle), "%zu of %zu", f->idle, f->bins);
-	if (isnan(f->cv))
-		fprintf(out, "%6s %9s %8s %9s", "-", "-", "-", idle);
-	else
-		fprintf(out, "%6.3f %9.3f %7.2fx %9s", f->cv, f->cv_expected, f->max_over_mean, idle);
-	fprintf(out, " %7s  ", p);
-	verdict_cell(out, e->socket_fairness.verdict, 10, style);
-	if (waits)
-		fprintf(out, " %8s", text_duration(wait, wait_p99_ns(s)));
-	fprintf(out, "%11s  %s\n", text_count(rate, w->seconds > 0 ? (w->serve_only ? w->accepted : w->sent) / w->seconds : 0),
-		w->agrees ? "agree" : "DO NOT AGREE");
-}
-
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style)
-{
-	bool waits = false;
-
-	for (size_t i = 0; i < count; i++)
-		waits |= !isnan(wait_p99_ns(&runs[i]));
-	fprintf(out, "%s%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s%s\n", text_paint(style, TEXT_BOLD), "mode", "workers", "CV",
-		"fair hash", "busiest", "idle", "p", "sockets", waits ? " wait p99" : "", "per second", "counts",
-		text_paint(style, TEXT_PLAIN));
-	for (size_t i = 0; i < count; i++)
-		comparison_row(out, &runs[i], waits, style);
-	for (size_t i = 0; i < count; i++) {
-		const struct workload_account *w = &runs[i].workload;
-
-		if (*w->skipped)
-			continue;
-		fprintf(out, "%u workers, %u requests outstanding at once; kernel %s, backend %s\n", w->workers, w->concurrency,
-			runs[i].release, runs[i].backend);
-		break;
-	}
-	fprintf(out, "CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n");
-	if (waits)
-		fprintf(out, "wait p99: 99 of 100 connections were in the accept queue no longer than that\n");
 }

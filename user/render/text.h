@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "../model/snapshot.h"
+#include "../model/comparison.h"
 
 struct text_style {
 	bool colour;
@@ -72,12 +72,13 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 void text_result(FILE *out, const struct snapshot *s, const char *design, const struct text_style *style);
 
 /*
- * Several results in one table.
- *
- * mode                    workers          CV fair hash  busiest      idle       p  sockets    wait p99 per second  counts
- * shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -             30 us     31,200  agree
+ * What `run` did in one table, a row a mode. runs, repeat: as comparison_of_runs() took them to make c. Samples: text_compare.c.
  */
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, const struct text_style *style);
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t repeat, const struct comparison *c,
+		     const struct text_style *style);
+
+/* Saved results side by side, a table a subject. Sample: text_compare.c. */
+void text_compare(FILE *out, const struct comparison *c, const struct text_style *style);
 
 enum text_by { TEXT_BY_DEFAULT, TEXT_BY_PROCESS, TEXT_BY_THREAD, TEXT_BY_SOCKET };
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../model/wait_sum.h"
 #include "text_parts.h"
-#include "wait_sum.h"
 
 #define INDENT 11 /* where the words of a line begin, as those of text_fairness() */
 

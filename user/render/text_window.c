@@ -25,8 +25,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/wait_sum.h"
 #include "text_parts.h"
-#include "wait_sum.h"
 
 #define ROWS_MAX 64         /* of a table; of more the busiest */
 #define PORTS_MAX 32        /* of more the busiest */

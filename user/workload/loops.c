@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "mode.h"
 
 #define SILENT_CLIENT_MS 2000 /* how long a worker waits for the request of a connection that it has accepted */
@@ -146,59 +147,12 @@ void accept_by_common_epoll(struct worker *w)
 
 /* ---- handing on ---- */
 
-union descriptor_message {
-	struct cmsghdr align;
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
-/* The message has one byte, and room for one descriptor. */
-static struct msghdr descriptor_header(struct iovec *byte, union descriptor_message *control)
-{
-	return (struct msghdr){
-		.msg_iov = byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control->space),
-	};
-}
-
-static int send_descriptor(int queue, int fd)
-{
-	char byte = 0;
-	struct iovec data = { &byte, 1 };
-	union descriptor_message control = { 0 };
-	struct msghdr message = descriptor_header(&data, &control);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(queue, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* A descriptor, or a negative errno. */
-static int receive_descriptor(int queue)
-{
-	char byte;
-	struct iovec data = { &byte, 1 };
-	union descriptor_message control;
-	struct msghdr message = descriptor_header(&data, &control);
-	struct cmsghdr *c;
-	int fd;
-
-	if (recvmsg(queue, &message, MSG_CMSG_CLOEXEC) < 0)
-		return -errno;
-	c = CMSG_FIRSTHDR(&message);
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return -EMFILE; /* the kernel found no room for the descriptor and dropped it */
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* Blocks while the worker's queue is full. */
 static void hand_to(struct worker *w, int queue, int fd)
 {
 	int err;
 
-	while ((err = send_descriptor(queue, fd)) && !worker_stopped(w))
+	while ((err = descriptor_send(queue, fd)) && !worker_stopped(w))
 		pause_unless_harmless(-err);
 	close(fd);
 }
@@ -225,7 +179,7 @@ void serve_handed(struct worker *w)
 
 	worker_ready(w);
 	while (!worker_stopped(w)) {
-		int fd = receive_descriptor(queue);
+		int fd = descriptor_receive(queue);
 
 		if (fd >= 0)
 			serve(w, fd);

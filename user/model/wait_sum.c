@@ -28,6 +28,12 @@ void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e)
 		wait_sum_add(sum, e->sockets[i].wait_known, &e->sockets[i].wait, e->histograms);
 }
 
+void wait_sum_add_endpoint(struct wait_sum *sum, const struct endpoint *e)
+{
+	wait_sum_add_sockets(sum, e);
+	wait_sum_add(sum, e->omitted.wait.count > 0, &e->omitted.wait, NULL);
+}
+
 double wait_sum_quantile_ns(const struct wait_sum *sum, double q)
 {
 	return wait_quantile_ns(&sum->wait, &sum->histogram, q);

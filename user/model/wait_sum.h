@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_WAIT_SUM_H
 #define SOCKFAIR_WAIT_SUM_H
 
-#include "../model/snapshot.h"
+#include "snapshot.h"
 
 /* All zero is a good start. */
 struct wait_sum {
@@ -17,6 +17,12 @@ void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const 
 
 /* Adds those of all sockets: each connection once. */
 void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e);
+
+/*
+ * The same with those of threads that are beyond the limit of rows, which are in none of a socket: all that an endpoint measured. They have no
+ * histogram, so with any of them there are no percentiles.
+ */
+void wait_sum_add_endpoint(struct wait_sum *sum, const struct endpoint *e);
 
 /* As wait_quantile_ns(). */
 double wait_sum_quantile_ns(const struct wait_sum *sum, double q);

@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Real results, saved and compared: what is told, what is not, and one line for what is no result.
+load common
+
+check_comparison=$BATS_TEST_DIRNAME/../check_comparison.py
+
+# Six runs of each of two designs that differ as much as any do; the tests read it, none changes it.
+setup_file() {
+    export PYTHONDONTWRITEBYTECODE=1
+    cd "$BATS_FILE_TMPDIR"
+    "$BATS_TEST_DIRNAME/../../sockfair" run reuseport shared-epoll-exclusive --repeat 6 -n 2000 --json -o both.json
+    grep '"mode":"reuseport"' both.json >even.json
+    grep '"mode":"shared-epoll-exclusive"' both.json >uneven.json
+    head -1 even.json >one.json
+}
+
+setup() { cd "$BATS_FILE_TMPDIR"; }
+teardown() { assert_clean; }
+
+# A document of watch: two ports, of which one is udp. Figures are of no interest here.
+window() { # PORT ARRIVED
+    jq -c --argjson port "$1" --argjson n "$2" 'del(.workload) | .endpoints[0].port = $port | .endpoints[0].sockets[0].arrived = $n' one.json
+}
+
+@test "the modes of one file: they differ, beyond noise" {
+    run --separate-stderr "$sockfair" compare both.json
+    [ "$status" = 0 ] && [ -z "$stderr" ]
+    grep -qx 'A  reuseport' <<<"$output" && grep -qx 'B  shared-epoll-exclusive' <<<"$output"
+    grep -qE '^  runs +6 +6$' <<<"$output"
+    grep -qE '^  workers  .* uneven$' <<<"$output"
+    # No "?" (tested), no brackets (told), marked.
+    grep -qE '^  workers CV +0\.[0-9]+ .*\* +[12]\.[0-9]+ .*! +\+[12]\.[0-9]+$' <<<"$output"
+    [[ $output != *$'\033'* ]]
+}
+
+@test "JSON: in the schema, means and differences follow from the runs; compared again it is the same" {
+    "$sockfair" compare even.json uneven.json --json -o "$BATS_TEST_TMPDIR/saved.json"
+    "$check_comparison" "$BATS_TEST_TMPDIR/saved.json"
+    jq -e '.sides == [{"name": "even.json"}, {"name": "uneven.json"}] and (.subjects | length == 1) and
+           ([.subjects[0].results[].runs | length] == [6, 6]) and
+           (.subjects[0].figures.workers_cv[1] | .told == "different" and .p_value < 0.01 and .mark == "worst" and .mark_tested)' "$BATS_TEST_TMPDIR/saved.json"
+    # The figures of a run are those of its result.
+    [ "$(jq -s '[.[].endpoints[0] | [.fairness.workers.cv, .wait_ns.p99, (.sockets | map(.arrived) | add)]]' even.json)" = \
+      "$(jq '[.subjects[0].results[0].runs[].figures | [.workers_cv, .wait_p99_ns, .events]]' "$BATS_TEST_TMPDIR/saved.json")" ]
+    "$sockfair" compare "$BATS_TEST_TMPDIR/saved.json" --json | cmp - "$BATS_TEST_TMPDIR/saved.json"
+    "$sockfair" compare "$BATS_TEST_TMPDIR/saved.json" one.json --json -o "$BATS_TEST_TMPDIR/three.json"
+    "$check_comparison" "$BATS_TEST_TMPDIR/three.json"
+    jq -e '[.sides[].name] == ["even.json", "uneven.json", "one.json"] and .subjects[0].figures.cv[2].told == "untested"' "$BATS_TEST_TMPDIR/three.json"
+}
+
+@test "a file beside itself is no different" {
+    "$sockfair" compare both.json both.json --json -o "$BATS_TEST_TMPDIR/saved.json"
+    "$check_comparison" "$BATS_TEST_TMPDIR/saved.json"
+    jq -e '(.subjects | length == 2) and ([.subjects[].figures[][] | select(.told == "different" or .mark)] == [])' "$BATS_TEST_TMPDIR/saved.json"
+    "$sockfair" compare both.json both.json --fail-on worse
+}
+
+@test "single runs: not tested, and it says how to" {
+    tail -1 uneven.json >"$BATS_TEST_TMPDIR/last.json"
+    run "$sockfair" compare one.json "$BATS_TEST_TMPDIR/last.json"
+    [ "$status" = 0 ]
+    grep -qE '^  workers CV .*\(\*\) .*\(!\) .*\?$' <<<"$output"
+    grep -q 'not tested against noise, for which each side needs 5 runs: run --repeat 5' <<<"$output"
+    refused 1 "use run --repeat 5" compare one.json "$BATS_TEST_TMPDIR/last.json" --fail-on worse -o /dev/null
+    refused 1 "nothing beside the first side's results" compare one.json --fail-on worse -o /dev/null
+}
+
+@test "--fail-on: 3 where it is so, 0 where not" {
+    "$sockfair" compare uneven.json even.json --fail-on uneven -o /dev/null
+    run "$sockfair" compare even.json uneven.json --fail-on uneven
+    [ "$status" = 3 ]
+    run "$sockfair" compare uneven.json --fail-on uneven
+    [ "$status" = 3 ]
+    run "$sockfair" compare even.json uneven.json --fail-on uneven,worse
+    [ "$status" = 3 ]
+    run "$sockfair" compare even.json uneven.json --fail-on worse
+    [ "$status" = 3 ]
+    # What was not counted can't be judged.
+    jq -c '.lost = {total: 9, counts: 9, by_reason: {x: 9}}' uneven.json >"$BATS_TEST_TMPDIR/lost.json"
+    refused 1 "54 events were not counted" compare even.json "$BATS_TEST_TMPDIR/lost.json" --fail-on uneven -o /dev/null
+}
+
+@test "run --fail-on worse: the first mode is the baseline" {
+    # The last to bind gets everything: a CV that never varies.
+    run "$sockfair" run udp-reuseport udp-reuseaddr --repeat 5 -n 2000 -w 4 --fail-on worse
+    [ "$status" = 3 ] || { echo "$output"; return 1; }
+    # One row a mode, with its mean and what is more than noise.
+    grep -qE '^udp-reuseaddr +uneven +1\.732 (±|\+-)0%! ' <<<"$output"
+    [ "$(grep -cE '^udp-reuse(port|addr) .* agree$' <<<"$output")" = 2 ]
+    run "$sockfair" run udp-reuseport udp-reuseaddr --repeat 5 -n 1000 -w 4 --fail-on worse --json -o "$BATS_TEST_TMPDIR/runs.json"
+    [ "$status" = 3 ]
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/runs.json")" = 10 ]
+    refused 2 "--repeat 5 or more" run reuseport shared-accept --fail-on worse
+    refused 2 "two or more" run reuseport --repeat 5 --fail-on worse
+}
+
+@test "FILE:PORT takes one port; a file of that whole name is the file" {
+    { window 80 100; window 443 200; } | jq -sc '.[0].endpoints += .[1].endpoints | .[0]' >"$BATS_TEST_TMPDIR/r.json"
+    cd "$BATS_TEST_TMPDIR"
+    run "$sockfair" compare r.json:80 r.json:443
+    [ "$status" = 0 ]
+    grep -qx '  A: tcp 127.0.0.1:80' <<<"$output" && grep -qx '  B: tcp 127.0.0.1:443' <<<"$output"
+    "$sockfair" compare r.json r.json:443 --json | jq -e '(.subjects | length == 2) and ([.subjects[].results | map(.port)] == [[80], [443, 443]])'
+    refused 1 "has no port 22, but 80, 443" compare r.json:22
+    cp r.json r.json:22
+    "$sockfair" compare r.json:22 --json | jq -e '.subjects | length == 2'
+}
+
+@test "watch: repeated windows, ports matched, one that is gone is listed" {
+    for i in 1 2 3 4 5; do window 80 $((1000 + i)); done >"$BATS_TEST_TMPDIR/before.json"
+    for i in 1 2 3 4 5; do window 80 $((1000 + i)) | jq -c '.endpoints[0].address = "0.0.0.0"'; done >"$BATS_TEST_TMPDIR/after.json"
+    window 22 5 >"$BATS_TEST_TMPDIR/ssh.json"
+    cd "$BATS_TEST_TMPDIR"
+    "$sockfair" compare before.json after.json --json | jq -e '[.subjects[].results[].runs | length] == [5, 5]'
+    { cat ssh.json; cat after.json; } >after2.json
+    run "$sockfair" compare before.json after2.json
+    [ "$status" = 0 ]
+    grep -q '^tcp 127.0.0.1:22: ' <<<"$output" && grep -qx '  A has none' <<<"$output"
+}
+
+@test "a real watch and a real list can be compared" {
+    serve_mode shared-accept --port 18095 -w 2
+    out=$BATS_TEST_TMPDIR/window.json
+    watch_begin -P 18095 --json -i 0.2
+    for i in 1 2 3; do curl -s -o /dev/null http://127.0.0.1:18095/; done
+    watch_end
+    "$sockfair" list -P 18095 --json >"$BATS_TEST_TMPDIR/list.json"
+    end_started
+    [ "$(wc -l <"$out")" -gt 1 ] # intervals too: they are passed over
+    "$sockfair" compare "$out" "$BATS_TEST_TMPDIR/list.json" --json -o "$BATS_TEST_TMPDIR/saved.json"
+    "$check_comparison" "$BATS_TEST_TMPDIR/saved.json"
+    jq -e '[.subjects[].figures.events[].mean] == [3, 0] and ([.subjects[].results[].runs | length] == [1, 1])' "$BATS_TEST_TMPDIR/saved.json"
+}
+
+@test "bad files: one line each, status 1" {
+    cd "$BATS_TEST_TMPDIR"
+    even=$BATS_FILE_TMPDIR/even.json
+    refused 1 "cannot read nosuch.json: No such file" compare nosuch.json
+    refused 1 "it is a directory" compare .
+    : >empty.json
+    refused 1 "is empty" compare "$even" empty.json
+    head -c 5000 "$even" >cut.json
+    refused 1 "cut.json:1: ends in the middle of a document" compare cut.json "$even"
+    { cat "$even"; head -c 5000 "$even"; } >cut.json
+    refused 1 "cut.json:7: ends in the middle of a document" compare cut.json
+    jq -c '.schema = "sockfair/2"' "$BATS_FILE_TMPDIR/one.json" >two.json
+    refused 1 "schema 'sockfair/2' is not known" compare two.json
+    printf '[%.0s' {1..5000} >deep.json
+    refused 1 "nested too deeply" compare deep.json
+    printf '{"schema": "sockfair/1", "n": 1e999}' >huge.json
+    refused 1 "not JSON" compare huge.json
+    head -c 100000 "$sockfair" >binary.json
+    refused 1 "not JSON" compare binary.json
+    jq -c '.endpoints[0].sockets = 7' "$BATS_FILE_TMPDIR/one.json" >type.json
+    refused 1 "endpoints[0].sockets is a number, not an array" compare type.json
+    jq -c '.window.final = false' "$BATS_FILE_TMPDIR/one.json" >interval.json
+    refused 1 "intervals only" compare interval.json
+    refused 1 "cannot write /nonexistent/x" compare "$even" -o /nonexistent/x
+    refused 1 "No space left on device" compare "$even" -o /dev/full
+}
+
+# bats test_tags=slow
+@test "a small file of empty arrays does not take the machine's memory" {
+    { printf '{"a":['; yes '[],' | head -c 72000000 | tr -d '\n'; printf '0]}'; } >"$BATS_TEST_TMPDIR/arrays.json"
+    run bash -c "ulimit -v 2200000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
+    [ "$status" = 1 ]
+    assert_one_line "more than 1536 MiB of memory"
+}
+
+@test "wrong calls: status 2, one line" {
+    refused 2 "name a file" compare
+    refused 2 "unrecognized option" compare --nosuch
+    refused 2 "'uneven', 'worse' or both" compare even.json --fail-on better
+    refused 2 "'uneven', 'worse' or both" compare even.json --fail-on uneven,
+    refused 2 "takes 'uneven'" watch --fail-on worse
+}
+
+@test "without rights, without BPF: it only reads files" {
+    cp both.json "$BATS_TEST_TMPDIR/both.json"
+    chmod 755 "$BATS_TEST_TMPDIR"
+    chmod 644 "$BATS_TEST_TMPDIR/both.json"
+    run setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all "$sockfair" compare /dev/stdin <"$BATS_TEST_TMPDIR/both.json"
+    [ "$status" = 0 ]
+    grep -q '^  workers CV' <<<"$output"
+    "$sockfair" --schema comparison | cmp - "$BATS_TEST_DIRNAME/../../user/render/sockfair-comparison-1.schema.json"
+}

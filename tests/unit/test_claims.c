@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Claims: the verdict follows the figures, and both outputs say what was found. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "../../user/model/claim.h"
+#include "../../user/render/claims.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* NaN also where there is no such figure. */
+static double figure(const struct claim_result *r, const char *name)
+{
+	for (size_t i = 0; i < r->figure_count; i++)
+		if (!strcmp(r->figures[i].name, name))
+			return r->figures[i].value;
+	return NAN;
+}
+
+static bool has_figure(const struct claim_result *r, const char *name)
+{
+	for (size_t i = 0; i < r->figure_count; i++)
+		if (!strcmp(r->figures[i].name, name))
+			return true;
+	return false;
+}
+
+/* All figures found room, and the sentence too. */
+static void assert_whole(const struct claim_result *r)
+{
+	assert_true(r->figure_count < CLAIM_FIGURES_MAX);
+	assert_true(strlen(r->why) < sizeof(r->why) - 1);
+	for (size_t i = 0; i < r->figure_count; i++)
+		assert_true(strlen(r->figures[i].name) < sizeof(r->figures[i].name) - 1);
+}
+
+#define assert_says(r, text) assert_non_null(strstr((r).why, text))
+#define assert_says_not(r, text) assert_null(strstr((r).why, text))
+
+/* ---- binding ---- */
+
+static void binding_needs_the_option_on_both(void **state)
+{
+	const struct {
+		struct claim_binding m;
+		enum claim_verdict verdict;
+	} cases[] = {
+		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4 }, CLAIM_HOLDS },
+		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 2 }, CLAIM_HOLDS },
+		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 1 }, CLAIM_FAILS }, /* bound, but one gets all */
+		{ { .sockets = 4, .bound = 1, .requests = 256, .reached = 1 }, CLAIM_FAILS },
+		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4, .second_without = true }, CLAIM_PARTLY },
+		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4, .second_if_first = true }, CLAIM_HOLDS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_result r = {};
+
+		claim_judge_binding(&r, &cases[i].m);
+		assert_int_equal(r.verdict, cases[i].verdict);
+		assert_int_equal(figure(&r, "sockets_listening"), cases[i].m.bound);
+		assert_int_equal(figure(&r, "sockets_reached"), cases[i].m.reached);
+		assert_int_equal(figure(&r, "second_binds_without_option"), cases[i].m.second_without);
+		assert_whole(&r);
+	}
+}
+
+static void binding_says_who_else_gets_in(void **state)
+{
+	struct claim_result r = {};
+
+	(void)state;
+	claim_judge_binding(&r, &(struct claim_binding){ .udp = true, .sockets = 4, .bound = 4, .requests = 256, .reached = 4,
+							 .second_if_second = true });
+	assert_string_equal(r.why, "4 of 4 sockets with the option bind one port, and 256 datagrams reached 4 of them; a second socket can't bind "
+				   "if neither has it, can't if only the first, can if only the second");
+	assert_int_equal(figure(&r, "sockets_bound"), 4);
+	assert_int_equal(figure(&r, "datagrams"), 256);
+}
+
+static void datagrams_to_one_or_to_all(void **state)
+{
+	const struct claim_datagrams one = { true, 4, 4, { 0, 0, 0, 1024 } }, first = { true, 6, 4, { 1024, 0, 0, 0 } },
+				     all = { true, 6, 4, { 250, 262, 240, 272 } }, all_v4 = { true, 4, 4, { 250, 262, 240, 272 } },
+				     refused = { true, 4, 1, { 1024, 0, 0, 0 } },
+				     none = { false, 6, 0, {} };
+	const struct {
+		struct claim_datagrams m[2];
+		enum claim_verdict verdict;
+	} cases[] = {
+		{ { one, first }, CLAIM_HOLDS }, { { one, all }, CLAIM_PARTLY }, { { one, none }, CLAIM_HOLDS }, { { all_v4, none }, CLAIM_FAILS },
+		{ { refused, none }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_result r = {};
+
+		assert_int_equal(claim_judge_datagrams(&r, cases[i].m, 2), 0);
+		assert_int_equal(r.verdict, cases[i].verdict);
+		assert_whole(&r);
+		assert_true(has_figure(&r, "cv_v6") == (cases[i].m[1].known && r.verdict != CLAIM_SKIPPED));
+		if (i)
+			continue;
+		assert_int_equal(figure(&r, "socket_4_got_v4"), 1024);
+		assert_int_equal(figure(&r, "socket_1_got_v6"), 1024);
+		assert_string_equal(r.why, "IPv4: in the order of bind() the 4 sockets got 0 / 0 / 0 / 1024; IPv6: in the order of bind() the 4 "
+					   "sockets got 1024 / 0 / 0 / 0");
+	}
+}
+
+/* ---- hijacking ---- */
+
+static void hijack_counts_what_was_stolen(void **state)
+{
+	struct claim_attempt a[] = { { "udp", "UDP", true, 64, 64, false }, { "tcp_bound", "bound TCP", true, 64, 64, false },
+				     { "tcp_listening", "listening TCP", false, 0, 0, false } };
+	struct claim_result r = {};
+
+	(void)state;
+	claim_judge_hijack(&r, a, 3);
+	assert_int_equal(r.verdict, CLAIM_PARTLY);
+	assert_string_equal(r.why, "another user who sets it too takes over UDP (64 of 64 stolen), bound TCP (64 of 64 stolen); but is refused "
+				   "listening TCP");
+	assert_true(figure(&r, "udp_second_user_binds") == 1 && figure(&r, "tcp_listening_second_user_binds") == 0);
+	assert_int_equal(figure(&r, "tcp_bound_stolen"), 64);
+
+	r = (struct claim_result){};
+	a[2] = (struct claim_attempt){ "tcp_listening", "listening TCP", true, 64, 30, false };
+	claim_judge_hijack(&r, a, 3);
+	assert_int_equal(r.verdict, CLAIM_HOLDS);
+	assert_says(r, "listening TCP (30 of 64 stolen)");
+
+	r = (struct claim_result){};
+	for (int i = 0; i < 3; i++)
+		a[i].stolen = 0; /* bound, and gets nothing: nothing is hijacked */
+	claim_judge_hijack(&r, a, 3);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_says(r, "UDP (binds, but 0 of 64 stolen)");
+	assert_says_not(r, "takes over");
+}
+
+static void prevention_with_and_without_the_other_option(void **state)
+{
+	struct claim_attempt a[] = { { "udp", "UDP", false, 0, 0, false }, { "udp_both_options", "UDP", true, 64, 64, true } };
+	struct claim_result r = {};
+
+	(void)state;
+	claim_judge_prevention(&r, a, 2, true);
+	assert_int_equal(r.verdict, CLAIM_PARTLY);
+	assert_says(r, "is refused UDP; but where SO_REUSEADDR is set as well");
+
+	r = (struct claim_result){};
+	a[1].bound = false, a[1].stolen = 0;
+	claim_judge_prevention(&r, a, 2, true);
+	assert_int_equal(r.verdict, CLAIM_HOLDS);
+	assert_says_not(r, "SO_REUSEADDR");
+
+	r = (struct claim_result){};
+	a[0].bound = true, a[0].sent = 64, a[0].stolen = 1;
+	claim_judge_prevention(&r, a, 2, true);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+
+	r = (struct claim_result){};
+	claim_judge_prevention(&r, a, 2, false);
+	assert_int_equal(r.verdict, CLAIM_SKIPPED);
+	assert_int_equal(r.figure_count, 0);
+}
+
+/* Everything stolen makes the longest sentence. */
+static void the_longest_sentence_finds_room(void **state)
+{
+	struct claim_result r = {};
+	struct claim_attempt a[6];
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		a[i] = (struct claim_attempt){ "tcp_listening_both_options", "a TCP socket that is bound and does not listen yet", true, 64, 64, i > 2 };
+	claim_judge_prevention(&r, a, 6, true);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_whole(&r);
+}
+
+/* ---- after close() ---- */
+
+static void two_minutes_are_two_minutes(void **state)
+{
+	const struct {
+		double seconds;
+		enum claim_verdict verdict;
+		const char *says;
+	} cases[] = {
+		{ 60.1, CLAIM_FAILS, "free after 60.1 s (still refused at 60.0 s) where" }, { 99.9, CLAIM_FAILS, "free after 99.9 s" }, { 100, CLAIM_HOLDS, "free after 100.0 s" },
+		{ 140, CLAIM_HOLDS, "free after 140.0 s" }, { 140.1, CLAIM_FAILS, "free after 140.1 s" }, { 0.02, CLAIM_FAILS, "free at once where the server" },
+		{ NAN, CLAIM_FAILS, "free not within 150 s" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_result r = {};
+		const struct claim_timewait m = { .neither = cases[i].seconds, .first_only = 61, .second_only = 62, .both = 0.01, .unused = 0,
+						  .client_closed = 0.1, .limit = 150,
+						  .refused = cases[i].seconds < 1 ? NAN : isnan(cases[i].seconds) ? 150 : cases[i].seconds - 0.1 };
+
+		claim_judge_timewait(&r, &m);
+		assert_int_equal(r.verdict, cases[i].verdict);
+		assert_says(r, cases[i].says);
+		assert_says(r, "only by the server before: after 61.0 s, only by the next: after 62.0 s, by both: at once");
+		assert_true(figure(&r, "seconds_if_only_second_sets_reuseaddr") == 62);
+		assert_whole(&r);
+	}
+}
+
+static void immediate_by_whose_option(void **state)
+{
+	const struct {
+		struct claim_immediate m;
+		enum claim_verdict verdict;
+	} cases[] = {
+		{ { false, false, false, true }, CLAIM_PARTLY }, { { false, false, true, true }, CLAIM_HOLDS },
+		{ { false, false, false, false }, CLAIM_FAILS }, { { true, true, true, true }, CLAIM_SKIPPED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_result r = {};
+
+		claim_judge_immediate(&r, &cases[i].m);
+		assert_int_equal(r.verdict, cases[i].verdict);
+	}
+}
+
+/* ---- who may bind ---- */
+
+static void privilege_needs_all_three(void **state)
+{
+	const struct claim_privilege good = { .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED, .lowered = 80,
+					      .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
+	struct claim_privilege m[7] = { good, good, good, good, good, good, good };
+	const enum claim_verdict verdicts[] = { CLAIM_HOLDS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_PARTLY, CLAIM_HOLDS, CLAIM_PARTLY };
+
+	(void)state;
+	m[1].below = TRY_ALLOWED;
+	m[2].at = TRY_REFUSED;
+	m[3].capable = TRY_REFUSED;
+	m[4].lowered_at = TRY_REFUSED;
+	m[5].lowered = 0, m[5].lowered_below = m[5].lowered_at = TRY_UNKNOWN;
+	m[6].limit = 80;
+	for (size_t i = 0; i < COUNT(m); i++) {
+		struct claim_result r = {};
+
+		claim_judge_privilege(&r, &m[i]);
+		assert_int_equal(r.verdict, verdicts[i]);
+		assert_true(isnan(figure(&r, "at_lowered_limit_without_capability")) == (i == 5));
+		assert_whole(&r);
+	}
+}
+
+static void htons_forgotten(void **state)
+{
+	struct claim_htons m = { .asked = 81, .listens = 20736, .reaches_listens = true, .low_asked = 20480, .low_becomes = 80,
+				 .low = TRY_REFUSED };
+	struct claim_result r = {};
+
+	(void)state;
+	claim_judge_htons(&r, &m);
+	assert_int_equal(r.verdict, CLAIM_HOLDS);
+	assert_int_equal(figure(&r, "port_listens"), 20736);
+	assert_int_equal(figure(&r, "ports_that_become_privileged"), 1008); /* low byte 0 to 3, of 4..255 high bytes */
+	assert_whole(&r);
+
+	r = (struct claim_result){};
+	m.listens = 81, m.reaches_asked = true; /* a big-endian machine */
+	claim_judge_htons(&r, &m);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_says(r, "asked 81, listens on 81");
+}
+
+/* ---- sharing ---- */
+
+static struct claim_share share(const char *key, unsigned concurrency, uint64_t first, uint64_t others)
+{
+	struct claim_share s = { .design = key, .key = key, .concurrency = concurrency };
+	uint64_t counts[8] = { first, others, others, others, others, others, others, others };
+
+	assert_int_equal(fairness_judge(&s.fairness, counts, 8, UNIT_EVENT, 0, FAIRNESS_THRESHOLD), 0);
+	return s;
+}
+
+static void shares_decide(void **state)
+{
+	const struct claim_share even = share("blocking", 2, 1000, 1000), uneven = share("epoll", 2, 8000, 100),
+				 more = share("epoll", 64, 4000, 1000), few = share("few", 2, 10, 10);
+	const struct {
+		struct claim_share runs[3];
+		size_t count;
+		enum claim_verdict unfair, even;
+	} cases[] = {
+		{ { uneven, more }, 2, CLAIM_HOLDS, CLAIM_FAILS }, { { even, uneven, more }, 3, CLAIM_PARTLY, CLAIM_PARTLY },
+		{ { even, even }, 2, CLAIM_FAILS, CLAIM_HOLDS }, { { even, few }, 2, CLAIM_SKIPPED, CLAIM_SKIPPED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_result r = {}, e = {};
+
+		claim_judge_unfair(&r, cases[i].runs, cases[i].count);
+		claim_judge_even(&e, cases[i].runs, cases[i].count);
+		assert_int_equal(r.verdict, cases[i].unfair);
+		assert_int_equal(e.verdict, cases[i].even);
+		assert_whole(&r);
+		if (i == 1) {
+			assert_string_equal(r.why, "uneven: epoll (CV 2.402 with 2 outstanding, 0.722 with 64); even: blocking (CV 0.000 with 2 "
+						   "outstanding); chance alone gives a CV of 0.030");
+			assert_true(figure(&r, "busiest_over_mean_epoll_at_2") > 7 && figure(&r, "cv_blocking_at_2") == 0);
+		}
+		if (i == 3) {
+			assert_string_equal(r.why, "few: too-few (80 of 796 needed)");
+			assert_int_equal(r.figure_count, 0);
+		}
+	}
+}
+
+/* Six designs under two loads fill no more than there is room for. */
+static void many_shares_find_room(void **state)
+{
+	struct claim_share runs[6];
+	struct claim_result r = {};
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		runs[i] = share("exclusive", 64, 8000, 100), runs[i].design = "a design with a name like this";
+	claim_judge_unfair(&r, runs, 6);
+	assert_whole(&r);
+	assert_int_equal(r.figure_count, 24);
+}
+
+/* CLAIM_REPEATS values that rise by `step`. */
+static void runs_fill(double *values, double from, double step)
+{
+	for (int i = 0; i < CLAIM_REPEATS; i++)
+		values[i] = from + i * step;
+}
+
+static void a_bottleneck_is_beyond_the_spread(void **state)
+{
+	_Static_assert(CLAIM_REPEATS == 5, "the cases below");
+	const struct {
+		double single_rate, rate_step, other_rate, single_wait, other_wait;
+		enum claim_verdict verdict;
+		const char *says;
+	} cases[] = {
+		{ 8000, 10, 10000, 300, 100, CLAIM_HOLDS, "connections/s, fewer, and " }, /* both */
+		{ 8000, 10, 10000, 100, 100, CLAIM_HOLDS, "us until a worker reads, no clear difference" },
+		{ 9950, 10, 10100, 300, 100, CLAIM_PARTLY, "connections/s, no clear difference" }, /* beyond the spread, within the margin */
+		{ 8000, 1500, 10000, 300, 100, CLAIM_PARTLY, "14000) against" }, /* beyond the margin, not beyond the spread */
+		{ 10000, 10, 8000, 100, 300, CLAIM_FAILS, "connections/s, more, and 100 (100-100) against 300 (300-300) us until a worker reads, shorter" },
+		{ 8000, 10, 10000, NAN, NAN, CLAIM_HOLDS, "waits not seen" },
+		{ 10000, 10, 10000, NAN, 100, CLAIM_FAILS, "waits not seen" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct claim_load load = { .concurrency = 64 };
+		struct claim_result r = {};
+
+		runs_fill(load.single.per_second, cases[i].single_rate, cases[i].rate_step);
+		runs_fill(load.reuseport.per_second, cases[i].other_rate, cases[i].rate_step);
+		runs_fill(load.single.wait_us, cases[i].single_wait, 0);
+		runs_fill(load.reuseport.wait_us, cases[i].other_wait, 0);
+		claim_judge_bottleneck(&r, &load, 1, 2);
+		assert_int_equal(r.verdict, cases[i].verdict);
+		assert_says(r, cases[i].says);
+		assert_whole(&r);
+		assert_int_equal(figure(&r, "cpus"), 2);
+		assert_true(figure(&r, "per_second_single_at_64_least") == cases[i].single_rate);
+		assert_true(figure(&r, "per_second_single_at_64_most") == cases[i].single_rate + 4 * cases[i].rate_step);
+		assert_true(isnan(figure(&r, "wait_mean_us_single_at_64")) == isnan(cases[i].single_wait));
+	}
+}
+
+static void one_odd_run_is_no_spread(void **state)
+{
+	struct claim_load load = { .concurrency = 64 };
+	const double odd[] = { 10005, 10015, 10025 }; /* ahead of one, two, three of the other's */
+
+	(void)state;
+	runs_fill(load.reuseport.per_second, 10000, 10);
+	runs_fill(load.single.wait_us, 100, 0);
+	runs_fill(load.reuseport.wait_us, 100, 0);
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		struct claim_result r = {};
+
+		runs_fill(load.single.per_second, 8000, 10);
+		load.single.per_second[1] = odd[i];
+		claim_judge_bottleneck(&r, &load, 1, 2);
+		assert_int_equal(r.verdict, i < 2 ? CLAIM_HOLDS : CLAIM_FAILS);
+	}
+}
+
+static void one_load_where_it_shows_is_enough(void **state)
+{
+	struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
+	struct claim_result r = {};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		runs_fill(loads[i].single.per_second, i ? 7000 : 10000, 1);
+		runs_fill(loads[i].reuseport.per_second, 10000, 1);
+		runs_fill(loads[i].single.wait_us, 100, 1);
+		runs_fill(loads[i].reuseport.wait_us, 100, 1);
+	}
+	claim_judge_bottleneck(&r, loads, 2, 1);
+	assert_int_equal(r.verdict, CLAIM_HOLDS);
+	assert_says(r, "on 1 CPU that");
+	assert_int_equal(r.figure_count, 26);
+	assert_whole(&r);
+}
+
+/* ---- output ---- */
+
+static struct claim_result sample(void)
+{
+	struct claim_result r = { .name = "htons", .sentence = "without htons() a server that asks for port 81 listens on 20736",
+				  .verdict = CLAIM_HOLDS,
+				  .why = "asked 81, listens on 20736; a client reaches 20736 and is refused on 81; and more words" };
+
+	claim_number(&r, 20736, "port_listens");
+	claim_number(&r, NAN, "seconds_until_%s", "free");
+	claim_truth(&r, true, "client_reaches_port_listens");
+	claim_truth(&r, false, "client_reaches_port_asked");
+	return r;
+}
+
+static char *text_of(const struct claim_result *r, const struct text_style *style)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	text_claim(f, r, style);
+	fclose(f);
+	return text;
+}
+
+static void text_is_broken_at_80_columns(void **state)
+{
+	const struct claim_result r = sample();
+	char *text = text_of(&r, &(struct text_style){});
+
+	(void)state;
+	assert_string_equal(text, "holds    htons: without htons() a server that asks for port 81 listens on 20736\n"
+				  "         asked 81, listens on 20736; a client reaches 20736 and is refused on\n"
+				  "         81; and more words\n");
+	free(text);
+}
+
+static void text_has_colours_and_the_terminals_width(void **state)
+{
+	struct claim_result r = sample();
+	char *text;
+
+	(void)state;
+	r.verdict = CLAIM_FAILS;
+	text = text_of(&r, &(struct text_style){ .colour = true, .width = 200 });
+	assert_string_equal(text, "\033[31mfails   \033[0m htons: without htons() a server that asks for port 81 listens on 20736\n"
+				  "         \033[2masked 81, listens on 20736; a client reaches 20736 and is refused on 81; and more words\033[0m\n");
+	free(text);
+}
+
+static void the_end_counts_verdicts(void **state)
+{
+	struct claim_result results[4] = { { .verdict = CLAIM_HOLDS }, { .verdict = CLAIM_PARTLY }, { .verdict = CLAIM_HOLDS },
+					   { .verdict = CLAIM_FAILS } };
+	struct claim_report report = { .release = "6.1.0", .backend = "fentry", .cpus = 2, .requests = 8000, .results = results,
+				       .result_count = 4 };
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	text_claims_end(f, &report, &(struct text_style){});
+	report.result_count = 1, report.backend = NULL, report.cpus = 1;
+	text_claims_end(f, &report, &(struct text_style){});
+	fclose(f);
+	assert_string_equal(text, "\n4 claims: 2 hold, 1 in part, 1 fails\n"
+				  "kernel 6.1.0, backend fentry, 2 CPUs, 8,000 connections or datagrams a run\n"
+				  "\n1 claim: 1 holds\nkernel 6.1.0, 1 CPU\n");
+	free(text);
+}
+
+static void json_has_numbers_truths_and_nothing(void **state)
+{
+	/* A truth that is not known is neither. */
+	struct claim_result results[2] = { sample(), { .name = "x", .sentence = "y", .figure_count = 3 } };
+	const struct claim_report report = { .release = "6.1.0", .cpus = 2, .requests = 1000, .results = results, .result_count = 2 };
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	claim_skip(&results[1], "because of %d", 7);
+	claim_truth(&results[0], true, "not_tried");
+	results[0].figures[results[0].figure_count - 1].value = NAN;
+	assert_int_equal(json_claims(f, &report), 0);
+	fclose(f);
+	assert_string_equal(text,
+			    "{\"schema\":\"sockfair-claims/1\",\"version\":\"" SOCKFAIR_VERSION "\",\"kernel\":{\"release\":\"6.1.0\","
+			    "\"backend\":null},\"cpus\":2,\"requests\":1000,\"claims\":[{\"name\":\"htons\",\"claim\":\"without htons() a server that "
+			    "asks for port 81 listens on 20736\",\"verdict\":\"holds\",\"figures\":{\"port_listens\":20736,\"seconds_until_free\":null,"
+			    "\"client_reaches_port_listens\":true,\"client_reaches_port_asked\":false,\"not_tried\":null},\"why\":\"asked 81, listens on 20736; a client "
+			    "reaches 20736 and is refused on 81; and more words\"},{\"name\":\"x\",\"claim\":\"y\",\"verdict\":\"skipped\","
+			    "\"figures\":{},\"why\":\"because of 7\"}]}\n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(binding_needs_the_option_on_both),
+		cmocka_unit_test(binding_says_who_else_gets_in),
+		cmocka_unit_test(datagrams_to_one_or_to_all),
+		cmocka_unit_test(hijack_counts_what_was_stolen),
+		cmocka_unit_test(prevention_with_and_without_the_other_option),
+		cmocka_unit_test(the_longest_sentence_finds_room),
+		cmocka_unit_test(two_minutes_are_two_minutes),
+		cmocka_unit_test(immediate_by_whose_option),
+		cmocka_unit_test(privilege_needs_all_three),
+		cmocka_unit_test(htons_forgotten),
+		cmocka_unit_test(shares_decide),
+		cmocka_unit_test(many_shares_find_room),
+		cmocka_unit_test(a_bottleneck_is_beyond_the_spread),
+		cmocka_unit_test(one_odd_run_is_no_spread),
+		cmocka_unit_test(one_load_where_it_shows_is_enough),
+		cmocka_unit_test(text_is_broken_at_80_columns),
+		cmocka_unit_test(text_has_colours_and_the_terminals_width),
+		cmocka_unit_test(the_end_counts_verdicts),
+		cmocka_unit_test(json_has_numbers_truths_and_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What belongs together, what is more than noise, best and worst, and what scripts are told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <math.h>
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+#include <gsl/gsl_randist.h>
+
+#include "../../user/model/comparison.h"
+#include "../../user/model/noise.h"
+
+/* ---- noise ---- */
+
+static double gauss(gsl_rng *rng)
+{
+	return gsl_ran_ugaussian(rng);
+}
+
+static double log_normal(gsl_rng *rng)
+{
+	return exp(gsl_ran_ugaussian(rng));
+}
+
+/* The share of trials with p below the level; the second group is shifted by so much. */
+static double told_share(double (*value)(gsl_rng *), size_t n, double shift, int trials)
+{
+	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+	double a[10], b[10];
+	int told = 0;
+
+	gsl_rng_set(rng, 7);
+	for (int i = 0; i < trials; i++) {
+		for (size_t k = 0; k < n; k++) {
+			a[k] = value(rng);
+			b[k] = value(rng) + shift;
+		}
+		told += noise_p_value(a, n, b, n, 999) < NOISE_LEVEL;
+	}
+	gsl_rng_free(rng);
+	return (double)told / trials;
+}
+
+/* Of 600 trials 6 are expected at the level; 15 would come by chance once in a thousand times. */
+static void no_difference_is_seldom_called_one(void **state)
+{
+	(void)state;
+	assert_true(told_share(gauss, 5, 0, 600) <= 0.025);
+	assert_true(told_share(gauss, 10, 0, 600) <= 0.025);
+	assert_true(told_share(log_normal, 5, 0, 600) <= 0.025);
+	assert_true(told_share(log_normal, 10, 0, 600) <= 0.025);
+	/* It is a test, not a constant: at five times the spread of 0.01 some must come up. */
+	assert_true(told_share(gauss, 10, 1, 100) > 0.05);
+}
+
+static void a_large_difference_is_found(void **state)
+{
+	(void)state;
+	assert_true(told_share(gauss, 5, 6, 100) > 0.9);
+	assert_true(told_share(gauss, 10, 3, 100) > 0.9);
+	assert_true(told_share(log_normal, 10, 20, 100) > 0.9);
+}
+
+/* What NOISE_RUNS_MIN says of three runs. */
+static void three_runs_can_not_tell(void **state)
+{
+	const double a[] = { 1, 1.1, 0.9 }, b[] = { 1000, 1001, 1002 };
+
+	(void)state;
+	assert_true(noise_p_value(a, 3, b, 3, NOISE_REPLICATES) > NOISE_LEVEL);
+}
+
+static void runs_without_spread(void **state)
+{
+	/* 2.646 has no exact sum: its mean of five may not be 2.646 to the last bit */
+	const double same[] = { 2.646, 2.646, 2.646, 2.646, 2.646 }, other[] = { 2.645, 2.645, 2.645, 2.645, 2.645 };
+	const double spread[] = { 1.1, 1.3, 1.2, 1.4, 1.0 }, around[] = { 2.6, 2.7, 2.646, 2.64, 2.65 };
+
+	(void)state;
+	assert_true(noise_p_value(same, 5, same, 5, NOISE_REPLICATES) == 1);
+	assert_true(noise_p_value(same, 5, other, 5, NOISE_REPLICATES) < 0.001);
+	assert_true(noise_p_value(same, 5, spread, 5, NOISE_REPLICATES) < NOISE_LEVEL);
+	assert_true(noise_p_value(spread, 5, same, 5, NOISE_REPLICATES) < NOISE_LEVEL);
+	assert_true(noise_p_value(same, 5, around, 5, NOISE_REPLICATES) > NOISE_LEVEL);
+}
+
+static void the_same_values_give_the_same_p(void **state)
+{
+	const double a[] = { 5, 6, 7, 8, 9 }, b[] = { 7, 8, 9, 10, 12 };
+	const double p = noise_p_value(a, 5, b, 5, NOISE_REPLICATES);
+
+	(void)state;
+	assert_true(p == noise_p_value(a, 5, b, 5, NOISE_REPLICATES));
+	assert_true(p > 0.01 && p < 0.2);
+	/* Welch's t of -1.87 with 7.7 degrees of freedom: p 0.099. The bootstrap of so few is wider. */
+	assert_true(p > 0.05);
+}
+
+static void moments(void **state)
+{
+	const double values[] = { 2, 4, 4, 4, 5, 5, 7, 9 };
+	double mean, sd;
+
+	(void)state;
+	noise_moments(values, 8, &mean, &sd);
+	assert_true(fabs(mean - 5) < 1e-12 && fabs(sd - sqrt(32.0 / 7)) < 1e-12);
+	noise_moments(values, 1, &mean, &sd);
+	assert_true(mean == 2 && sd == 0);
+}
+
+/* ---- what belongs together ---- */
+
+static struct comparison_key port_key(const char *address, uint16_t port)
+{
+	struct comparison_key key = { .port = port, .netns = 1 };
+
+	strcpy(key.address, address);
+	return key;
+}
+
+static struct comparison_key mode_key(const char *mode)
+{
+	struct comparison_key key = { .port = 40000 };
+
+	strcpy(key.mode, mode);
+	return key;
+}
+
+static struct comparison_run run_with(enum metric_id metric, double value)
+{
+	struct comparison_run run;
+
+	comparison_run_clear(&run);
+	run.figures[metric] = value;
+	run.own_load = true;
+	return run;
+}
+
+static void add(struct comparison *c, struct comparison_key key, double rate)
+{
+	const struct comparison_run run = run_with(METRIC_RATE, rate);
+
+	assert_int_equal(comparison_add(c, c->side_count - 1, &key, "", &run, NULL), 0);
+}
+
+static void side(struct comparison *c, const char *name)
+{
+	assert_int_equal(comparison_side_add(c, name), 0);
+}
+
+/* The rates of a subject's cells, "10 20 -", as they were matched. */
+static const char *matched(const struct comparison *c, size_t subject)
+{
+	static char text[200];
+
+	*text = '\0';
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_result *r = c->subjects[subject].cells[i];
+
+		if (r)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%.0f", i ? " " : "", r->runs[0].figures[METRIC_RATE]);
+		else
+			strcat(text, i ? " -" : "-");
+	}
+	return text;
+}
+
+static void ports_are_matched_by_number_then_address(void **state)
+{
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "a");
+	add(&c, port_key("10.0.0.1", 80), 10);
+	add(&c, port_key("10.0.0.2", 80), 11);
+	add(&c, port_key("0.0.0.0", 443), 12);
+	side(&c, "b");
+	add(&c, port_key("0.0.0.0", 22), 20);
+	add(&c, port_key("10.0.0.2", 80), 21);
+	add(&c, port_key("10.0.0.9", 80), 22);
+	side(&c, "c");
+	add(&c, port_key("10.0.0.9", 80), 30);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(c.subject_count, 4);
+	assert_string_equal(matched(&c, 0), "10 22 30"); /* 10.0.0.9 took the one that was left, and so it does again */
+	assert_string_equal(matched(&c, 1), "11 21 -");
+	assert_string_equal(matched(&c, 2), "12 - -"); /* none is dropped */
+	assert_string_equal(matched(&c, 3), "- 20 -");
+	assert_true(c.subjects[0].alike);
+	comparison_free(&c);
+}
+
+static void one_each_is_compared_whatever_it_is(void **state)
+{
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "r.json:80");
+	add(&c, port_key("0.0.0.0", 80), 1);
+	side(&c, "r.json:443");
+	add(&c, port_key("0.0.0.0", 443), 2);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(c.subject_count, 1);
+	assert_string_equal(matched(&c, 0), "1 2");
+	assert_false(c.subjects[0].alike);
+	comparison_free(&c);
+}
+
+/* FILE:53 of two files has TCP and UDP: ports that were asked for match, protocols must. */
+static void named_ports_match_each_other(void **state)
+{
+	struct comparison_key tcp = port_key("0.0.0.0", 53), udp = tcp, tcp2 = port_key("0.0.0.0", 5353), udp2 = tcp2;
+	struct comparison c = {};
+
+	(void)state;
+	udp.protocol = udp2.protocol = PROTOCOL_UDP;
+	tcp.port_asked = udp.port_asked = tcp2.port_asked = udp2.port_asked = true;
+	side(&c, "a");
+	add(&c, tcp, 1);
+	add(&c, udp, 2);
+	side(&c, "b");
+	add(&c, udp2, 3);
+	add(&c, tcp2, 4);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(c.subject_count, 2);
+	assert_string_equal(matched(&c, 0), "1 4");
+	assert_string_equal(matched(&c, 1), "2 3");
+	comparison_free(&c);
+}
+
+static void modes_are_matched_by_name(void **state)
+{
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "a");
+	add(&c, mode_key("reuseport"), 1);
+	add(&c, mode_key("io-uring"), 2);
+	side(&c, "b");
+	add(&c, mode_key("io-uring"), 3);
+	add(&c, mode_key("reuseport"), 4);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(c.subject_count, 2);
+	assert_string_equal(matched(&c, 0), "1 4");
+	assert_string_equal(matched(&c, 1), "2 3");
+	comparison_free(&c);
+}
+
+static void the_modes_of_one_file_are_the_sides(void **state)
+{
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "all.json");
+	add(&c, mode_key("reuseport"), 1);
+	add(&c, mode_key("io-uring"), 2);
+	add(&c, mode_key("reuseport"), 3);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(c.side_count, 2);
+	assert_int_equal(c.subject_count, 1);
+	assert_string_equal(c.sides[0].name, "reuseport");
+	assert_int_equal(c.subjects[0].cells[0]->run_count, 2);
+	assert_string_equal(matched(&c, 0), "1 2");
+	comparison_free(&c);
+}
+
+static void another_setup_is_no_repeat(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	const struct comparison_run run = run_with(METRIC_RATE, 1);
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "a");
+	assert_int_equal(comparison_add(&c, 0, &key, "", NULL, "no io_uring"), 0); /* skipped: it has no setup */
+	assert_int_equal(comparison_add(&c, 0, &key, "8 workers", &run, NULL), 0);
+	assert_int_equal(comparison_add(&c, 0, &key, "8 workers", &run, NULL), 0);
+	assert_int_equal(comparison_add(&c, 0, &key, "4 workers", &run, NULL), -EEXIST);
+	assert_int_equal(c.sides[0].results[0].run_count, 2);
+	comparison_free(&c);
+}
+
+/* ---- differences, marks, scripts ---- */
+
+/* Sides with five runs each of one metric, or one: of the first `count` values. */
+static void sides_of(struct comparison *c, enum metric_id metric, double values[][5], size_t sides, size_t count)
+{
+	const struct comparison_key key = mode_key("reuseport");
+
+	*c = (struct comparison){};
+	for (size_t i = 0; i < sides; i++) {
+		side(c, "side");
+		for (size_t k = 0; k < count; k++) {
+			const struct comparison_run run = run_with(metric, values[i][k]);
+
+			assert_int_equal(comparison_add(c, i, &key, "", &run, NULL), 0);
+		}
+	}
+	assert_int_equal(comparison_arrange(c), 0);
+	assert_int_equal(comparison_judge(c), 0);
+}
+
+static const struct comparison_stat *stat_at(const struct comparison *c, size_t i, enum metric_id metric)
+{
+	return &c->subjects[0].cells[i]->stats[metric];
+}
+
+static double waits[][5] = { { 100, 101, 99, 100, 102 }, { 50, 52, 51, 49, 50 }, { 101, 100, 102, 99, 100 } };
+
+static void best_is_told_from_all_others_or_not_marked(void **state)
+{
+	struct comparison c;
+
+	(void)state;
+	sides_of(&c, METRIC_WAIT_P99, waits, 3, 5);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_BEST);
+	assert_true(stat_at(&c, 1, METRIC_WAIT_P99)->mark_tested);
+	assert_int_equal(stat_at(&c, 0, METRIC_WAIT_P99)->mark, MARK_NONE); /* the two others are alike: none of them is the worst */
+	assert_int_equal(stat_at(&c, 2, METRIC_WAIT_P99)->mark, MARK_NONE);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->told, TOLD_DIFFERENT);
+	assert_int_equal(stat_at(&c, 2, METRIC_WAIT_P99)->told, TOLD_NOISE);
+	assert_true(isnan(stat_at(&c, 0, METRIC_WAIT_P99)->difference));
+	assert_true(fabs(stat_at(&c, 1, METRIC_WAIT_P99)->difference + 50) < 1e-9);
+	assert_true(isnan(stat_at(&c, 1, METRIC_WAIT_MEAN)->mean));
+	comparison_free(&c);
+}
+
+static void single_runs_are_not_tested(void **state)
+{
+	struct comparison c;
+
+	(void)state;
+	sides_of(&c, METRIC_WAIT_P99, waits, 2, 1);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->told, TOLD_UNTESTED);
+	assert_true(isnan(stat_at(&c, 1, METRIC_WAIT_P99)->p));
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_BEST);
+	assert_false(stat_at(&c, 1, METRIC_WAIT_P99)->mark_tested);
+	assert_int_equal(comparison_worse(&c), WORSE_UNTESTED);
+	comparison_free(&c);
+}
+
+static void worse_has_a_direction(void **state)
+{
+	double turned[][5] = { { 50, 52, 51, 49, 50 }, { 100, 101, 99, 100, 102 } };
+	struct comparison c;
+
+	(void)state;
+	sides_of(&c, METRIC_WAIT_P99, turned, 2, 5);
+	assert_int_equal(comparison_worse(&c), WORSE_TOLD);
+	comparison_free(&c);
+	sides_of(&c, METRIC_WAIT_P99, waits, 2, 5); /* it became better */
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
+	comparison_free(&c);
+	sides_of(&c, METRIC_RATE, turned, 2, 5); /* a higher rate is better */
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
+	comparison_free(&c);
+	sides_of(&c, METRIC_RATE, waits, 2, 5);
+	assert_int_equal(comparison_worse(&c), WORSE_TOLD);
+	for (size_t k = 0; k < 5; k++) /* clients of others decide on it */
+		c.subjects[0].cells[1]->runs[k].own_load = false;
+	assert_int_equal(comparison_worse(&c), WORSE_NO_PAIR);
+	comparison_free(&c);
+}
+
+/* A tenth of the events: the CV is three times as high by chance alone, and no worse. */
+static void a_shorter_run_is_not_worse(void **state)
+{
+	static const double chi[] = { 0.8, 1.1, 0.9, 1.2, 1.0 };
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison c = {};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		side(&c, "side");
+		for (size_t k = 0; k < 5; k++) {
+			const double expected = i ? 0.059 : 0.019;
+			struct comparison_run run = run_with(METRIC_CV, expected * sqrt(chi[k]));
+
+			run.figures[METRIC_CV_EXPECTED] = expected;
+			assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+		}
+	}
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_true(stat_at(&c, 1, METRIC_CV)->difference > 0.03);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->told, TOLD_NOISE);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
+	comparison_free(&c);
+}
+
+/* Round robin and a fair hash: both below chance, and neither is better for being further below. */
+static void less_than_chance_is_no_better(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison c = {};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct comparison_run run = run_with(METRIC_CV, i ? 0.018 : 0.001);
+
+		run.figures[METRIC_CV_EXPECTED] = 0.019;
+		side(&c, "side");
+		assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+	}
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
+	c.sides[1].results[0].runs[0].figures[METRIC_CV] = 0.5;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_CV)->mark, MARK_BEST);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_WORST);
+	comparison_free(&c);
+}
+
+static void rates_of_tcp_and_udp_are_not_ranked(void **state)
+{
+	struct comparison c;
+
+	(void)state;
+	sides_of(&c, METRIC_RATE, waits, 2, 5);
+	assert_int_equal(stat_at(&c, 0, METRIC_RATE)->mark, MARK_BEST);
+	c.subjects[0].cells[1]->key.protocol = PROTOCOL_UDP;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_RATE)->mark, MARK_NONE);
+	comparison_free(&c);
+}
+
+static void a_first_side_that_was_skipped_can_not_be_worse_than(void **state)
+{
+	const struct comparison_key key = mode_key("io-uring");
+	struct comparison c = {};
+
+	(void)state;
+	side(&c, "a");
+	assert_int_equal(comparison_add(&c, 0, &key, "", NULL, "no io_uring"), 0);
+	side(&c, "b");
+	add(&c, key, 5);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(comparison_worse(&c), WORSE_NO_PAIR);
+	comparison_free(&c);
+}
+
+/* Verdicts of one side's runs: the workers', or where they got nothing the sockets'. */
+static void uneven_looks_at_sockets_where_no_worker_was_seen(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison_run run = run_with(metric_of_share(SHARE_WORKERS, SHARE_EVENTS), 100);
+	struct comparison c = {};
+	uint64_t lost;
+
+	(void)state;
+	run.verdicts[SHARE_SOCKETS] = VERDICT_UNEVEN;
+	side(&c, "a");
+	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_false(comparison_uneven(&c, &lost));
+	run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = 0;
+	run.figures[METRIC_LOST] = 7;
+	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
+	assert_true(comparison_uneven(&c, &lost)); /* a single side is judged itself */
+	assert_int_equal(lost, 7);
+	comparison_free(&c);
+}
+
+static void the_first_of_several_is_not_judged_uneven(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison_run run = run_with(metric_of_share(SHARE_WORKERS, SHARE_EVENTS), 100), even = run;
+	struct comparison c = {};
+	uint64_t lost;
+
+	(void)state;
+	run.verdicts[SHARE_WORKERS] = VERDICT_UNEVEN;
+	side(&c, "before");
+	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
+	side(&c, "after");
+	assert_int_equal(comparison_add(&c, 1, &key, "", &even, NULL), 0);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_false(comparison_uneven(&c, &lost));
+	assert_int_equal(comparison_uneven_runs(c.subjects[0].cells[0]), 1);
+	comparison_free(&c);
+}
+
+/* One who accepts for all: those who serve decide. */
+static void the_cv_that_decides(void **state)
+{
+	struct comparison_run run;
+
+	(void)state;
+	comparison_run_clear(&run);
+	run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = 100;
+	run.figures[metric_of_share(SHARE_WORKERS, SHARE_CV)] = 0.1;
+	run.figures[metric_of_share(SHARE_SOCKETS, SHARE_CV)] = 0.2;
+	run.figures[metric_of_share(SHARE_SERVED, SHARE_CV)] = 0.3;
+	run.verdicts[SHARE_WORKERS] = run.verdicts[SHARE_SERVED] = VERDICT_EVEN;
+	comparison_run_complete(&run);
+	assert_true(run.figures[METRIC_CV] == 0.1);
+	run.verdicts[SHARE_WORKERS] = VERDICT_NOT_APPLICABLE;
+	comparison_run_complete(&run);
+	assert_true(run.figures[METRIC_CV] == 0.3);
+	run.verdicts[SHARE_SERVED] = VERDICT_NOT_APPLICABLE;
+	run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = 0;
+	comparison_run_complete(&run);
+	assert_true(run.figures[METRIC_CV] == 0.2);
+}
+
+static void every_metric_has_its_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < METRIC_COUNT; i++) {
+		assert_non_null(metrics[i].name);
+		assert_non_null(metrics[i].label);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(metrics[i].name, metrics[k].name);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_difference_is_seldom_called_one),
+		cmocka_unit_test(a_large_difference_is_found),
+		cmocka_unit_test(three_runs_can_not_tell),
+		cmocka_unit_test(runs_without_spread),
+		cmocka_unit_test(the_same_values_give_the_same_p),
+		cmocka_unit_test(moments),
+		cmocka_unit_test(ports_are_matched_by_number_then_address),
+		cmocka_unit_test(one_each_is_compared_whatever_it_is),
+		cmocka_unit_test(named_ports_match_each_other),
+		cmocka_unit_test(modes_are_matched_by_name),
+		cmocka_unit_test(the_modes_of_one_file_are_the_sides),
+		cmocka_unit_test(another_setup_is_no_repeat),
+		cmocka_unit_test(best_is_told_from_all_others_or_not_marked),
+		cmocka_unit_test(single_runs_are_not_tested),
+		cmocka_unit_test(worse_has_a_direction),
+		cmocka_unit_test(a_shorter_run_is_not_worse),
+		cmocka_unit_test(less_than_chance_is_no_better),
+		cmocka_unit_test(rates_of_tcp_and_udp_are_not_ranked),
+		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
+		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),
+		cmocka_unit_test(the_first_of_several_is_not_judged_uneven),
+		cmocka_unit_test(the_cv_that_decides),
+		cmocka_unit_test(every_metric_has_its_row),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

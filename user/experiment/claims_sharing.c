@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who gets the work under load: workloads under observation, counted in the kernel. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "claims_lab.h"
+
+#define WORKERS 8
+#define FEW 2         /* outstanding at once: one for each of two CPUs */
+#define MANY 64
+#define TRIES 3       /* on an emulated machine the kernel skips runs of programs now and then */
+#define FLOWS_MAX 4096 /* client ports for UDP */
+
+/* A workload to run. */
+struct load {
+	const char *mode;
+	bool processes;
+	unsigned concurrency;
+};
+
+static struct workload_options load_options(const struct claim_lab *lab, const struct load *l)
+{
+	struct workload_options w = { .mode = workload_mode_find(l->mode), .workers = WORKERS, .processes = l->processes,
+				      .requests = lab->options.requests, .concurrency = l->concurrency, .slow_worker = -1 };
+	struct sockaddr_in *address = (struct sockaddr_in *)&w.bind;
+
+	w.flows = w.requests < FLOWS_MAX ? w.requests : FLOWS_MAX;
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return w;
+}
+
+/* Why the counts can't be believed; 0: they can. */
+static int check_counts(const struct snapshot *s, struct why why)
+{
+	const uint64_t lost = snapshot_lost_counts(s);
+
+	if (*s->workload.skipped)
+		return refuse(why, -EOPNOTSUPP, "%s: %s", s->workload.mode, s->workload.skipped);
+	if (lost)
+		return refuse(why, -ENODATA, "%s: %llu events could not be counted: no verdict", s->workload.mode, (unsigned long long)lost);
+	if (!s->workload.agrees)
+		return refuse(why, -ENODATA, "%s: %s: no verdict", s->workload.mode, s->workload.disagreement);
+	return 0;
+}
+
+/*
+ * Runs it, more than once where the counts of kernel, server and clients don't agree. 0: they do; snapshot_free(s). A negative errno with its line
+ * otherwise: nothing to free.
+ */
+static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot *s, struct why why)
+{
+	const struct workload_options options = load_options(lab, l);
+	int err = -ENODATA;
+
+	if (*lab->no_trials)
+		return refuse(why, -EOPNOTSUPP, "%s", lab->no_trials);
+	for (int i = 0; i < TRIES && err == -ENODATA && !*lab->options.interrupted; i++) {
+		err = trial_run(&lab->trials, &options, s, why.text, why.size);
+		if (err) {
+			if (!lab->trials.observer && err != -ENOMEM) /* it will be the same next time, and takes a while */
+				snprintf(lab->no_trials, sizeof(lab->no_trials), "%s", why.text);
+			return err;
+		}
+		err = check_counts(s, why);
+		if (err)
+			snapshot_free(s);
+		else
+			*why.text = '\0'; /* an earlier try may have said something */
+	}
+	return err;
+}
+
+/* ---- even or not ---- */
+
+struct share_plan {
+	const char *design, *key; /* as in struct claim_share */
+	struct load load;
+	bool tell_concurrency;
+};
+
+#define SHARES_MAX 8
+
+/* Fills one claim_share per row. */
+static int shares_measure(struct claim_lab *lab, const struct share_plan *plan, size_t count, struct claim_share *shares, struct why why)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct snapshot s;
+		int err = load_run(lab, &plan[i].load, &s, why);
+
+		if (err)
+			return err;
+		shares[i] = (struct claim_share){ .design = plan[i].design, .key = plan[i].key,
+						  .concurrency = plan[i].tell_concurrency ? plan[i].load.concurrency : 0,
+						  .fairness = s.endpoints[0].worker_fairness };
+		snapshot_free(&s);
+	}
+	return 0;
+}
+
+#define PLAN(...) { __VA_ARGS__, .tell_concurrency = true }
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int claim_unfair(struct claim_lab *lab, struct claim_result *r)
+{
+	static const struct share_plan plan[] = {
+		PLAN("blocking accept()", "blocking", .load = { "shared-accept", false, FEW }),
+		PLAN("blocking accept()", "blocking", .load = { "shared-accept", false, MANY }),
+		PLAN("an epoll each", "epoll", .load = { "shared-epoll", false, FEW }),
+		PLAN("an epoll each", "epoll", .load = { "shared-epoll", false, MANY }),
+		PLAN("EPOLLEXCLUSIVE", "exclusive", .load = { "shared-epoll-exclusive", false, FEW }),
+		PLAN("EPOLLEXCLUSIVE", "exclusive", .load = { "shared-epoll-exclusive", false, MANY }),
+	};
+	struct claim_share shares[SHARES_MAX];
+	int err = shares_measure(lab, plan, COUNT(plan), shares, claim_why(r));
+
+	if (!err)
+		claim_judge_unfair(r, shares, COUNT(plan));
+	return err;
+}
+
+static int even_claim(struct claim_lab *lab, bool processes, struct claim_result *r)
+{
+	const struct share_plan plan[] = {
+		PLAN("TCP", "tcp", .load = { "reuseport", processes, FEW }),
+		PLAN("TCP", "tcp", .load = { "reuseport", processes, MANY }),
+		{ "UDP", "udp", .load = { "udp-reuseport", processes, FEW } },
+	};
+	struct claim_share shares[SHARES_MAX];
+	int err = shares_measure(lab, plan, COUNT(plan), shares, claim_why(r));
+
+	if (!err)
+		claim_judge_even(r, shares, COUNT(plan));
+	return err;
+}
+
+int claim_even_threads(struct claim_lab *lab, struct claim_result *r)
+{
+	return even_claim(lab, false, r);
+}
+
+int claim_even_processes(struct claim_lab *lab, struct claim_result *r)
+{
+	return even_claim(lab, true, r);
+}
+
+/* ---- the bottleneck ---- */
+
+/* Mean time from the arrival until a worker first reads: in the accept queue, and then in the hand-over. NaN: not seen. */
+static double wait_us(const struct endpoint *e)
+{
+	uint64_t accepted = 0, queued_ns = 0, handed_ns = 0;
+	bool known = e->served_known;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		known &= e->sockets[i].wait_known;
+		accepted += e->sockets[i].wait.count;
+		queued_ns += e->sockets[i].wait.sum_ns;
+	}
+	for (size_t i = 0; i < e->worker_count; i++)
+		handed_ns += e->workers[i].handed.sum_ns;
+	return known && accepted ? (queued_ns + handed_ns) / 1e3 / accepted : NAN;
+}
+
+static int runs_add(struct claim_lab *lab, const char *mode, unsigned concurrency, struct claim_runs *runs, int at, struct why why)
+{
+	struct snapshot s;
+	int err = load_run(lab, &(struct load){ mode, false, concurrency }, &s, why);
+
+	if (err)
+		return err;
+	runs->per_second[at] = s.workload.seconds > 0 ? s.workload.sent / s.workload.seconds : 0;
+	runs->wait_us[at] = wait_us(&s.endpoints[0]);
+	snapshot_free(&s);
+	return 0;
+}
+
+int claim_bottleneck(struct claim_lab *lab, struct claim_result *r)
+{
+	struct claim_load loads[] = { { .concurrency = FEW }, { .concurrency = MANY } };
+	int err = 0;
+
+	for (size_t l = 0; l < COUNT(loads); l++)
+		for (int i = 0; i < CLAIM_REPEATS && !err; i++) { /* alternating: a slow spell of the machine hits both */
+			err = runs_add(lab, "single-listener", loads[l].concurrency, &loads[l].single, i, claim_why(r));
+			if (!err)
+				err = runs_add(lab, "reuseport", loads[l].concurrency, &loads[l].reuseport, i, claim_why(r));
+		}
+	if (!err)
+		claim_judge_bottleneck(r, loads, COUNT(loads), cpus_allowed());
+	return err;
+}

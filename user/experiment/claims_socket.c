@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "claims_socket.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../workload/child.h"
+#include "../workload/descriptor.h"
+
+#define BATCH 32         /* datagrams that fit into any receive buffer */
+#define GIVE_UP_MS 2000  /* what was sent on loopback is there at once, or soon on a busy machine */
+#define SOCKETS_MAX 16
+
+/* ---- addresses ---- */
+
+static socklen_t loopback(struct sockaddr_storage *a, int family, uint16_t port_in_network_order)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)a;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;
+
+	memset(a, 0, sizeof(*a));
+	a->ss_family = family;
+	if (family == AF_INET6) {
+		in6->sin6_addr = in6addr_loopback;
+		in6->sin6_port = port_in_network_order;
+		return sizeof(*in6);
+	}
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in->sin_port = port_in_network_order;
+	return sizeof(*in);
+}
+
+uint16_t bound_port(int fd)
+{
+	struct sockaddr_storage a = {};
+	socklen_t size = sizeof(a);
+
+	if (getsockname(fd, (struct sockaddr *)&a, &size))
+		return 0;
+	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+/* ---- binding ---- */
+
+static int socket_make(const struct binding *b)
+{
+	const int on = 1;
+	int fd = socket(b->family, b->type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if ((b->reuseaddr && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) ||
+	    (b->reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))) {
+		const int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* In this process. 0 or a negative errno: there was no attempt. */
+static int bind_here(const struct binding *b, struct bound *out)
+{
+	struct sockaddr_storage address;
+	const socklen_t size = loopback(&address, b->family, b->no_htons ? b->port : htons(b->port));
+	int fd = socket_make(b);
+
+	*out = (struct bound){ .fd = -1 };
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (struct sockaddr *)&address, size) || (b->listening && listen(fd, 64)))
+		out->error = errno;
+	else
+		out->fd = fd;
+	if (out->fd < 0)
+		close(fd);
+	return 0;
+}
+
+/* Nothing but this capability, in all three sets that count. */
+static int capabilities_keep(bool bind_service)
+{
+	const cap_value_t one = CAP_NET_BIND_SERVICE;
+	cap_t caps = cap_init();
+	int err = 0;
+
+	if (!caps)
+		return -ENOMEM;
+	if (bind_service && (cap_set_flag(caps, CAP_PERMITTED, 1, &one, CAP_SET) || cap_set_flag(caps, CAP_EFFECTIVE, 1, &one, CAP_SET)))
+		err = -errno;
+	if (!err && cap_set_proc(caps))
+		err = -errno;
+	cap_free(caps);
+	return err;
+}
+
+/* Becomes the user for good. Changing the user forgets the signal at the parent's death, so that is asked for again. */
+static int user_become(const struct binding *b, pid_t parent)
+{
+	if (prctl(PR_SET_KEEPCAPS, b->bind_service) || setgroups(0, NULL) || setresgid(b->user, b->user, b->user) ||
+	    setresuid(b->user, b->user, b->user))
+		return -errno;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return capabilities_keep(b->bind_service);
+}
+
+/* What the other process says before it hands the socket over. */
+struct answer {
+	int failed; /* negative errno: there was no attempt */
+	int error;  /* as in struct bound */
+};
+
+static _Noreturn void bind_as_child(const struct binding *b, int queue, pid_t parent)
+{
+	struct answer answer = {};
+	struct bound bound = { .fd = -1 };
+
+	child_keep(queue, -1);
+	answer.failed = user_become(b, parent);
+	if (!answer.failed)
+		answer.failed = bind_here(b, &bound);
+	answer.error = bound.error;
+	if (send(queue, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
+		_exit(1);
+	_exit(bound.fd >= 0 && descriptor_send(queue, bound.fd));
+}
+
+static int bind_as_receive(const struct binding *b, int queue, struct bound *out, struct why why)
+{
+	struct answer answer;
+
+	if (recv(queue, &answer, sizeof(answer), 0) != sizeof(answer))
+		return refuse(why, -ECHILD, "a process of user %u died before it could bind", b->user);
+	if (answer.failed)
+		return refuse(why, answer.failed, "cannot become user %u without rights: %s", b->user, strerror(-answer.failed));
+	*out = (struct bound){ .fd = -1, .error = answer.error };
+	if (answer.error)
+		return 0;
+	out->fd = descriptor_receive(queue);
+	return out->fd < 0 ? refuse(why, out->fd, "no socket came from a process of user %u: %s", b->user, strerror(-out->fd)) : 0;
+}
+
+static int bind_as(const struct binding *b, struct bound *out, struct why why)
+{
+	const pid_t self = getpid();
+	int ends[2], err;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return refuse(why, -errno, "cannot make a pair of sockets: %s", strerror(errno));
+	pid = child_fork();
+	if (pid == 0)
+		bind_as_child(b, ends[1], self);
+	close(ends[1]); /* so that its death is seen */
+	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid)) : bind_as_receive(b, ends[0], out, why);
+	close(ends[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return err;
+}
+
+int binding_try(const struct binding *b, struct bound *out, struct why why)
+{
+	int err;
+
+	*out = (struct bound){ .fd = -1 };
+	if (b->user)
+		return bind_as(b, out, why);
+	err = bind_here(b, out);
+	return err ? refuse(why, err, "cannot make a socket: %s", strerror(-err)) : 0;
+}
+
+int binding_allowed(const struct binding *b, bool *allowed, struct why why)
+{
+	struct bound bound;
+	int err = binding_try(b, &bound, why);
+
+	*allowed = bound.fd >= 0;
+	if (err)
+		return err;
+	if (*allowed)
+		close(bound.fd);
+	else if (bound.error != EACCES && bound.error != EADDRINUSE)
+		return refuse(why, -bound.error, "cannot bind port %u: %s", b->port, strerror(bound.error));
+	return 0;
+}
+
+/* ---- clients ---- */
+
+int client_connect(int family, int type, uint16_t port)
+{
+	const struct timeval patience = { .tv_sec = GIVE_UP_MS / 1000 };
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_storage address;
+	const socklen_t size = loopback(&address, family, htons(port));
+	int fd = socket(family, type | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	if (connect(fd, (struct sockaddr *)&address, size))
+		err = -errno;
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+static bool take(int fd, int type)
+{
+	char datagram[16];
+	int connection;
+
+	if (type == SOCK_DGRAM)
+		return recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT) >= 0;
+	connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	if (connection >= 0)
+		close(connection);
+	return connection >= 0;
+}
+
+/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are late, no longer. */
+static void collect(int type, unsigned expected, const int *fds, size_t count, uint64_t *got)
+{
+	const int64_t until_ns = monotonic_ns() + GIVE_UP_MS * INT64_C(1000000);
+	struct pollfd readable[SOCKETS_MAX];
+
+	while (expected && monotonic_ns() < until_ns) {
+		for (size_t i = 0; i < count; i++)
+			readable[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+		if (poll(readable, count, GIVE_UP_MS) <= 0)
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (!(readable[i].revents & POLLIN) || !take(fds[i], type))
+				continue;
+			got[i]++;
+			expected -= expected > 0;
+		}
+	}
+}
+
+unsigned spread(int family, int type, uint16_t port, unsigned requests, const int *fds, size_t count, uint64_t *got)
+{
+	/* A TCP client stays until its connection was accepted: its reset would take it out of the queue. */
+	const unsigned batch = type == SOCK_STREAM ? 1 : BATCH;
+	unsigned sent = 0, pending = 0;
+
+	for (unsigned i = 0; i < requests; i++) {
+		int fd = client_connect(family, type, port);
+		const bool made = fd >= 0 && (type == SOCK_STREAM || send(fd, "x", 1, MSG_NOSIGNAL) == 1);
+
+		sent += made;
+		pending += made;
+		if (pending >= batch || i + 1 == requests) {
+			collect(type, pending, fds, count, got);
+			pending = 0;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return sent;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What textbooks claim about sharing a port, and what an experiment on this kernel says to it. The experiments (user/experiment/claims*.c)
+ * fill the measurements below; each claim_judge_*() turns one of them into verdict, figures and why. Pure: the verdict follows the figures.
+ */
+#ifndef SOCKFAIR_CLAIM_H
+#define SOCKFAIR_CLAIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fairness.h"
+
+enum claim_verdict {
+	CLAIM_HOLDS,
+	CLAIM_PARTLY,  /* it holds only under a condition: why says which */
+	CLAIM_FAILS,
+	CLAIM_SKIPPED, /* there is no result: why says the reason */
+};
+
+/* "holds", "partly", "fails", "skipped" */
+const char *claim_verdict_name(enum claim_verdict v);
+
+enum claim_figure_kind { FIGURE_NUMBER, FIGURE_TRUTH };
+
+struct claim_figure {
+	char name[48];        /* stable, with its unit: "seconds_until_free" */
+	enum claim_figure_kind kind;
+	double value;         /* NaN: not measured; a truth is 0 or 1 */
+};
+
+#define CLAIM_FIGURES_MAX 48
+
+struct claim_result {
+	const char *name;     /* stable: "htons" */
+	const char *sentence; /* what is claimed */
+	enum claim_verdict verdict;
+	struct claim_figure figures[CLAIM_FIGURES_MAX];
+	size_t figure_count;
+	char why[1024];       /* one or two sentences with the main figures */
+};
+
+/* All claims of one run. */
+struct claim_report {
+	char release[65];     /* uname -r */
+	const char *backend;  /* "fentry", "kprobe", "tracepoint"; NULL: nothing was attached */
+	unsigned cpus;        /* that this process may use */
+	uint64_t requests;    /* connections or datagrams of each load */
+	struct claim_result *results;
+	size_t result_count;
+};
+
+/* Adds a figure; the name is a format. Beyond CLAIM_FIGURES_MAX: dropped, which a unit test watches. */
+__attribute__((format(printf, 3, 4)))
+void claim_number(struct claim_result *r, double value, const char *name, ...);
+__attribute__((format(printf, 3, 4)))
+void claim_truth(struct claim_result *r, bool value, const char *name, ...);
+
+/* Adds words to why. */
+__attribute__((format(printf, 2, 3)))
+void claim_say(struct claim_result *r, const char *words, ...);
+
+/* Empties the result's figures and says why there is none. */
+__attribute__((format(printf, 2, 3)))
+void claim_skip(struct claim_result *r, const char *why, ...);
+
+/* ---- several sockets on one port ---- */
+
+struct claim_binding {
+	bool udp;
+	unsigned sockets;     /* that were tried, all with SO_REUSEPORT */
+	unsigned bound;       /* TCP: that listen. UDP: that are bound */
+	unsigned requests;    /* connections made, or datagrams sent, each from another client port */
+	unsigned reached;     /* sockets that got some of them */
+	bool second_without;  /* a second socket got the port though neither has the option; ... */
+	bool second_if_first; /* only the first has it; ... */
+	bool second_if_second; /* only the second has it */
+};
+
+/* Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. */
+void claim_judge_binding(struct claim_result *r, const struct claim_binding *m);
+
+/* UDP sockets bound by SO_REUSEADDR, in the order of bind(). */
+#define CLAIM_SOCKETS 4
+struct claim_datagrams {
+	bool known;           /* false: this machine lacks the family */
+	int version;          /* of IP: 4 or 6 */
+	unsigned bound;       /* of CLAIM_SOCKETS */
+	uint64_t got[CLAIM_SOCKETS];
+};
+
+/*
+ * Holds: where the sockets could all be bound, their datagrams are shared unevenly (fairness_judge()). Partly: so with one IP version only.
+ * Returns 0 or -ENOMEM.
+ */
+int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count);
+
+/* ---- hijacking ---- */
+
+/* What one user does to another user's socket of the same address and port. */
+struct claim_attempt {
+	const char *key;      /* of its figures: "udp" */
+	const char *what;     /* what was attacked, for the sentence: "a UDP socket" */
+	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded */
+	uint64_t sent, stolen; /* datagrams or connections sent then, and those that the second user got */
+	bool aside;           /* the verdict's condition and not the claim itself, see claim_judge_prevention() */
+};
+
+/* The claim: SO_REUSEADDR does not prevent it. Holds if the second user gets in everywhere, partly if somewhere. */
+void claim_judge_hijack(struct claim_result *r, const struct claim_attempt *attempts, size_t count);
+
+/*
+ * The claim: SO_REUSEPORT prevents it. Fails if the second user gets in where that is the only option, partly if only where SO_REUSEADDR
+ * is set as well (`aside`). same_user: another process of the same user could bind, as it should: else the refusals prove nothing, and the claim
+ * is skipped.
+ */
+void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts, size_t count, bool same_user);
+
+/* ---- a port after close() ---- */
+
+enum claim_closing { CLOSED_BY_SERVER, CLOSED_BY_CLIENT, NO_CONNECTION, CLOSINGS };
+
+struct claim_timewait {
+	double neither, first_only, second_only, both; /* seconds until bind() succeeds, by who sets SO_REUSEADDR; the server closed first */
+	double client_closed; /* neither sets it, the client closed first */
+	double unused;        /* neither sets it, there never was a connection */
+	double limit;         /* none was waited for longer; NaN above: not free until then */
+	double refused;       /* `neither`: the last time that it was still refused; it was free at some time between the two. NaN: it never was */
+};
+
+#define CLAIM_TWO_MINUTES_LEAST 100.0
+#define CLAIM_TWO_MINUTES_MOST 140.0
+
+/* Holds if `neither` is within the two limits above. */
+void claim_judge_timewait(struct claim_result *r, const struct claim_timewait *m);
+
+/* Whether the port can be bound at once, by who sets SO_REUSEADDR: the server before, the one that binds now. */
+struct claim_immediate {
+	bool neither, first_only, second_only, both;
+};
+
+/* Holds if the second's option is enough. Partly if only both are. */
+void claim_judge_immediate(struct claim_result *r, const struct claim_immediate *m);
+
+/* ---- who may bind, and what ---- */
+
+enum claim_try { TRY_UNKNOWN, TRY_ALLOWED, TRY_REFUSED /* EACCES */ };
+
+struct claim_privilege {
+	unsigned limit;       /* net.ipv4.ip_unprivileged_port_start at first */
+	enum claim_try below, at; /* an unprivileged process: limit - 1, limit */
+	enum claim_try capable; /* the same with CAP_NET_BIND_SERVICE: limit - 1 */
+	unsigned lowered;     /* the limit then; 0: it could not be changed */
+	enum claim_try lowered_below, lowered_at;
+};
+
+/* Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. */
+void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m);
+
+struct claim_htons {
+	unsigned asked, listens; /* the port given without htons(), the port that getsockname() tells */
+	bool reaches_asked, reaches_listens; /* a client's connect() succeeds there */
+	unsigned low_asked, low_becomes; /* another port, whose swapped bytes are below the limit */
+	enum claim_try low;   /* an unprivileged process asks for it */
+};
+
+/* Holds if the server listens on the swapped port and only that one is reached. */
+void claim_judge_htons(struct claim_result *r, const struct claim_htons *m);
+
+/* ---- sharing under load ---- */
+
+/* One run of one server design. */
+struct claim_share {
+	const char *design;   /* for the sentence: "blocking accept()" */
+	const char *key;      /* of its figures: "blocking" */
+	unsigned concurrency; /* outstanding at once; 0: not part of names and sentences */
+	struct fairness fairness;
+};
+
+/* The claim: unfair. Holds if all runs are uneven, partly if some are. Runs that tell nothing (too few): skipped. */
+void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, size_t count);
+
+/* The claim: even as a fair hash is. Holds if all runs are, partly if some are. */
+void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count);
+
+#define CLAIM_REPEATS 5
+#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, by chance 4 of 252 times */
+#define CLAIM_MARGIN 0.10 /* medians that differ by less are the same */
+
+/* One design at one load: CLAIM_REPEATS runs, that alternate with those of the other design. */
+struct claim_runs {
+	double per_second[CLAIM_REPEATS];
+	double wait_us[CLAIM_REPEATS]; /* mean from the arrival until a worker first reads; NaN: the backend does not see it */
+};
+
+struct claim_load {
+	unsigned concurrency;
+	struct claim_runs single, reuseport;
+};
+
+/*
+ * The claim: the single listener is a bottleneck. A difference counts only if in all pairs of their runs but CLAIM_PAIRS_AGAINST one design is
+ * ahead of the other, and the medians differ by CLAIM_MARGIN. Holds if some load has fewer connections per second than SO_REUSEPORT; partly
+ * if they only wait longer.
+ */
+void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus);
+
+#endif

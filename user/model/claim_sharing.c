@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verdicts about who gets the work under load. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "claim.h"
+
+/* ---- even or not ---- */
+
+static void share_figure(struct claim_result *r, const struct claim_share *s, const char *what, double value)
+{
+	if (s->concurrency)
+		claim_number(r, value, "%s_%s_at_%u", what, s->key, s->concurrency);
+	else
+		claim_number(r, value, "%s_%s", what, s->key);
+}
+
+static void share_figures(struct claim_result *r, const struct claim_share *s)
+{
+	const struct fairness *f = &s->fairness;
+
+	share_figure(r, s, "cv", f->cv);
+	share_figure(r, s, "cv_fair_hash", f->cv_expected);
+	share_figure(r, s, "busiest_over_mean", f->max_over_mean);
+	share_figure(r, s, "p_value", f->p_value);
+}
+
+/* "blocking accept() (CV 0.020 with 2 outstanding, 0.062 with 64), ..." of the runs with that verdict; those of one design follow each other. */
+static void shares_say(struct claim_result *r, const struct claim_share *runs, size_t count, enum verdict want)
+{
+	const struct claim_share *last = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct claim_share *s = &runs[i];
+		const bool again = last && !strcmp(last->key, s->key);
+
+		if (s->fairness.verdict != want)
+			continue;
+		if (again)
+			claim_say(r, ", %.3f", s->fairness.cv);
+		else
+			claim_say(r, "%s%s (CV %.3f", last ? "), " : "", s->design, s->fairness.cv);
+		if (s->concurrency)
+			claim_say(r, again ? " with %u" : " with %u outstanding", s->concurrency);
+		if (s->fairness.unit == UNIT_FLOW)
+			claim_say(r, "; chance %.3f", s->fairness.cv_expected);
+		last = s;
+	}
+	claim_say(r, ")");
+}
+
+/* How many runs have that verdict. */
+static size_t shares_with(const struct claim_share *runs, size_t count, enum verdict v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += runs[i].fairness.verdict == v;
+	return n;
+}
+
+/* Fills the figures; false: a run told nothing, and the claim is skipped. */
+static bool shares_tell(struct claim_result *r, const struct claim_share *runs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct fairness *f = &runs[i].fairness;
+
+		if (f->verdict == VERDICT_EVEN || f->verdict == VERDICT_UNEVEN) {
+			share_figures(r, &runs[i]);
+			continue;
+		}
+		claim_skip(r, "%s: %s (%llu of %llu needed)", runs[i].design, verdict_name(f->verdict),
+			   (unsigned long long)(f->unit == UNIT_FLOW ? f->flows : f->events), (unsigned long long)f->needed);
+		return false;
+	}
+	return count > 0;
+}
+
+static void shares_say_both(struct claim_result *r, const struct claim_share *runs, size_t count)
+{
+	const size_t uneven = shares_with(runs, count, VERDICT_UNEVEN);
+
+	if (uneven) {
+		claim_say(r, "uneven: ");
+		shares_say(r, runs, count, VERDICT_UNEVEN);
+	}
+	if (uneven && uneven < count)
+		claim_say(r, "; ");
+	if (uneven < count) {
+		claim_say(r, "even: ");
+		shares_say(r, runs, count, VERDICT_EVEN);
+	}
+	claim_say(r, "; chance alone gives a CV of %.3f", runs[0].fairness.cv_expected);
+}
+
+void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, size_t count)
+{
+	const size_t uneven = shares_with(runs, count, VERDICT_UNEVEN);
+
+	if (!shares_tell(r, runs, count))
+		return;
+	r->verdict = uneven == count ? CLAIM_HOLDS : uneven ? CLAIM_PARTLY : CLAIM_FAILS;
+	shares_say_both(r, runs, count);
+}
+
+void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count)
+{
+	const size_t uneven = shares_with(runs, count, VERDICT_UNEVEN);
+
+	if (!shares_tell(r, runs, count))
+		return;
+	r->verdict = !uneven ? CLAIM_HOLDS : uneven < count ? CLAIM_PARTLY : CLAIM_FAILS;
+	shares_say_both(r, runs, count);
+	if (!uneven)
+		claim_say(r, ": as even as a fair hash is, no more");
+}
+
+/* ---- the bottleneck ---- */
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void sort(double sorted[CLAIM_REPEATS], const double values[CLAIM_REPEATS])
+{
+	memcpy(sorted, values, CLAIM_REPEATS * sizeof(*sorted));
+	qsort(sorted, CLAIM_REPEATS, sizeof(*sorted), compare);
+}
+
+static double median(const double values[CLAIM_REPEATS])
+{
+	double sorted[CLAIM_REPEATS];
+
+	sort(sorted, values);
+	return sorted[CLAIM_REPEATS / 2];
+}
+
+/* Nearly every one of `high` is beyond every one of `low`, and the medians differ by the margin. False with NaN. */
+static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS])
+{
+	unsigned against = 0;
+
+	for (size_t i = 0; i < CLAIM_REPEATS; i++)
+		for (size_t j = 0; j < CLAIM_REPEATS; j++)
+			against += !(high[i] > low[j]);
+	return against <= CLAIM_PAIRS_AGAINST && median(high) >= (1 + CLAIM_MARGIN) * median(low);
+}
+
+static bool waits_known(const struct claim_load *l)
+{
+	for (size_t i = 0; i < CLAIM_REPEATS; i++)
+		if (isnan(l->single.wait_us[i]) || isnan(l->reuseport.wait_us[i]))
+			return false;
+	return true;
+}
+
+/* Median, least and most; null where it is not known. */
+static void runs_figures(struct claim_result *r, const char *what, const char *design, unsigned concurrency, const double values[CLAIM_REPEATS],
+			 bool known)
+{
+	double sorted[CLAIM_REPEATS];
+
+	sort(sorted, values);
+	claim_number(r, known ? sorted[CLAIM_REPEATS / 2] : NAN, "%s_%s_at_%u", what, design, concurrency);
+	claim_number(r, known ? sorted[0] : NAN, "%s_%s_at_%u_least", what, design, concurrency);
+	claim_number(r, known ? sorted[CLAIM_REPEATS - 1] : NAN, "%s_%s_at_%u_most", what, design, concurrency);
+}
+
+static void load_figures(struct claim_result *r, const struct claim_load *l)
+{
+	const bool known = waits_known(l);
+
+	runs_figures(r, "per_second", "single", l->concurrency, l->single.per_second, true);
+	runs_figures(r, "per_second", "reuseport", l->concurrency, l->reuseport.per_second, true);
+	runs_figures(r, "wait_mean_us", "single", l->concurrency, l->single.wait_us, known);
+	runs_figures(r, "wait_mean_us", "reuseport", l->concurrency, l->reuseport.wait_us, known);
+}
+
+/* "10051 (9800-12000) against 9493 (9000-10774)": medians, in brackets least and most */
+static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS])
+{
+	double s[CLAIM_REPEATS], o[CLAIM_REPEATS];
+
+	sort(s, single);
+	sort(o, other);
+	claim_say(r, "%.0f (%.0f-%.0f) against %.0f (%.0f-%.0f)", s[CLAIM_REPEATS / 2], s[0], s[CLAIM_REPEATS - 1], o[CLAIM_REPEATS / 2], o[0],
+		  o[CLAIM_REPEATS - 1]);
+}
+
+/* How the single listener's runs compare with the others'. */
+static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], const char *more, const char *less)
+{
+	return is_beyond(single, other) ? more : is_beyond(other, single) ? less : "no clear difference";
+}
+
+/* "; 64 at once: 10051 (..) against 9493 (..) connections/s, fewer, and 2215 (..) against 494 (..) us until a worker reads, longer" */
+static void load_say(struct claim_result *r, const struct claim_load *l)
+{
+	claim_say(r, "; %u at once: ", l->concurrency);
+	runs_say(r, l->single.per_second, l->reuseport.per_second);
+	claim_say(r, " connections/s, %s, and ", comparison(l->single.per_second, l->reuseport.per_second, "more", "fewer"));
+	if (!waits_known(l)) {
+		claim_say(r, "waits not seen by this backend");
+		return;
+	}
+	runs_say(r, l->single.wait_us, l->reuseport.wait_us);
+	claim_say(r, " us until a worker reads, %s", comparison(l->single.wait_us, l->reuseport.wait_us, "longer", "shorter"));
+}
+
+void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus)
+{
+	size_t fewer = 0, longer = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct claim_load *l = &loads[i];
+
+		load_figures(r, l);
+		fewer += is_beyond(l->reuseport.per_second, l->single.per_second);
+		longer += waits_known(l) && is_beyond(l->single.wait_us, l->reuseport.wait_us);
+	}
+	claim_number(r, cpus, "cpus");
+	claim_number(r, CLAIM_REPEATS, "repeats");
+	r->verdict = fewer ? CLAIM_HOLDS : longer ? CLAIM_PARTLY : CLAIM_FAILS;
+	claim_say(r, "%s, on %u CPU%s that clients and workers share; the single listener against SO_REUSEPORT, medians (least-most) of %d runs",
+		  fewer ? "it limits the rate" : longer ? "only in waits, not in connections per second" :
+		  "neither in connections per second nor in waits", cpus, cpus == 1 ? "" : "s", CLAIM_REPEATS);
+	for (size_t i = 0; i < count; i++)
+		load_say(r, &loads[i]);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Results side by side. A side is a column: a saved file, or a server design of `run A B C`. A subject is what is compared: a port, or a design
+ * in files of several. Each side has repeated runs of a subject, and of each run the same figures; whether two sides differ is told by the spread of
+ * their runs (noise.h), never from single ones.
+ *
+ *   comparison_side_add(), comparison_add()   what there is, side by side
+ *   comparison_arrange()                      which results belong together
+ *   comparison_judge()                        means, differences, what is more than noise, best and worst
+ */
+#ifndef SOCKFAIR_COMPARISON_H
+#define SOCKFAIR_COMPARISON_H
+
+#include "snapshot.h"
+
+/* What fairness is about: who takes, where it arrives, who serves. */
+enum share { SHARE_WORKERS, SHARE_SOCKETS, SHARE_SERVED, SHARE_COUNT };
+
+/* The figures of fairness, in this order for each share. */
+enum share_figure { SHARE_BINS, SHARE_EVENTS, SHARE_CV, SHARE_CV_EXPECTED, SHARE_EXCESS, SHARE_MAX_OVER_MEAN, SHARE_IDLE, SHARE_FIGURES };
+
+/* In the order of the table metrics[]. */
+enum metric_id {
+	METRIC_RATE,         /* requests per second */
+	METRIC_EVENTS,       /* endpoint_events() */
+	METRIC_SECONDS,
+	METRIC_SHARES,       /* SHARE_COUNT times SHARE_FIGURES */
+	METRIC_WAIT_COUNT = METRIC_SHARES + SHARE_COUNT * SHARE_FIGURES, /* time in accept queues, of all connections of the endpoint */
+	METRIC_WAIT_MEAN,
+	METRIC_WAIT_P50,
+	METRIC_WAIT_P90,
+	METRIC_WAIT_P99,
+	METRIC_WAIT_MAX,
+	METRIC_QUEUE_HIGHEST, /* TCP: the longest that any of its accept queues was */
+	METRIC_DROPS,        /* TCP: the kernel's drop counters. UDP: datagrams that found no room */
+	METRIC_OPEN,         /* TCP: connections open at the end */
+	METRIC_LOST,         /* events that the tool did not count: the other figures are at least so high */
+	METRIC_CV,           /* that decides: the workers', where one alone accepts of those who serve, where none was seen the sockets' */
+	METRIC_CV_EXPECTED,
+	METRIC_COUNT
+};
+
+static inline enum metric_id metric_of_share(enum share share, enum share_figure figure)
+{
+	return (enum metric_id)(METRIC_SHARES + share * SHARE_FIGURES + figure);
+}
+
+enum metric_unit { METRIC_COUNTS, METRIC_PER_SECOND, METRIC_SECOND, METRIC_RATIO, METRIC_TIMES /* the mean */, METRIC_NS };
+enum metric_better {
+	BETTER_NEUTRAL,      /* no side is better for it */
+	BETTER_LOWER,
+	BETTER_HIGHER_OWN,   /* higher, where the load is a workload's own: beside a server that runs, clients decide how much they send */
+};
+/* Where TCP and UDP are side by side, neither is better for its rate or its drops: connections are no datagrams. */
+
+struct metric {
+	const char *name;    /* in JSON: stable */
+	const char *label;   /* for people */
+	enum metric_unit unit;
+	enum metric_better better;
+	bool tested;         /* against noise */
+	int chance;          /* the metric that says what chance alone gives: see comparison_stat.score; -1: none */
+	bool shown;          /* in text */
+};
+
+/* A figure is a row here, an entry above, and where it is taken from: comparison_run_of(), render/json_reader.c, the schema. */
+extern const struct metric metrics[METRIC_COUNT];
+
+struct comparison_run {
+	double figures[METRIC_COUNT]; /* NaN: not known */
+	enum verdict verdicts[SHARE_COUNT];
+	bool own_load;       /* clients of a workload made it */
+	bool disagrees;      /* a workload's kernel, server and clients did not count the same */
+};
+
+/* What a result is of. Results of the same design, or else of the same port, belong together. */
+struct comparison_key {
+	char mode[64];       /* a workload's; "": none */
+	enum protocol protocol;
+	char address[64];
+	uint16_t port;
+	uint32_t netns;
+	bool port_asked;     /* the user named this port for this side: it matches any other that was named */
+};
+
+enum told {
+	TOLD_UNTESTED,       /* too few runs, or nothing to compare with */
+	TOLD_NOISE,          /* no more than noise gives */
+	TOLD_DIFFERENT,      /* p < NOISE_LEVEL */
+};
+enum mark { MARK_NONE, MARK_BEST, MARK_WORST };
+
+/* One metric of one side. */
+struct comparison_stat {
+	size_t runs;         /* in which it is known; 0: the rest means nothing */
+	double mean, sd;     /* sd: NaN for one run */
+	/*
+	 * The mean of what is tested and ranked: of the values, but for a CV that has a yardstick of CV^2 - (k-1)/n. That is the spread beyond
+	 * chance, squared, and its mean does not depend on how many events a run had; the CV of a shorter run is higher by chance alone. Below
+	 * chance (round robin) it is 0: no side is better for being more even than a fair hash.
+	 */
+	double score;
+	double difference;   /* of the means, to the first side; NaN there, or where that side has none */
+	double p;            /* of that difference; NaN: not tested */
+	enum told told;
+	enum mark mark;      /* best or worst of the sides: told from each other side, or where that is not tested the only extreme one */
+	bool mark_tested;
+};
+
+struct comparison_result {
+	struct comparison_key key;
+	char setup[200];     /* what else a run depends on: workers, concurrency, kernel... ; for people */
+	char skipped[160];   /* why there are no runs */
+	struct comparison_run *runs;
+	size_t run_count, run_room;
+	struct comparison_stat *stats; /* METRIC_COUNT of them, by comparison_judge() */
+};
+
+struct comparison_side {
+	char *name;
+	struct comparison_result *results;
+	size_t result_count, result_room;
+};
+
+struct comparison_subject {
+	struct comparison_result **cells; /* one a side; NULL: that side has none. The first one present names the subject */
+	bool alike;          /* all of them have the same mode, or the same protocol and port */
+};
+
+struct comparison {
+	struct comparison_side *sides;
+	size_t side_count, side_room;
+	struct comparison_subject *subjects;
+	size_t subject_count;
+};
+
+/* The figures of one endpoint of a snapshot that has been judged. */
+void comparison_run_of(struct comparison_run *run, const struct snapshot *s, const struct endpoint *e);
+
+/* All figures unknown, all verdicts not applicable. */
+void comparison_run_clear(struct comparison_run *run);
+
+/* Fills METRIC_CV and METRIC_CV_EXPECTED from the shares. */
+void comparison_run_complete(struct comparison_run *run);
+
+/* A new last side. Returns 0 or -ENOMEM. */
+int comparison_side_add(struct comparison *c, const char *name);
+
+/*
+ * Adds a run to a side; further ones of the same key are repeats. run NULL: it was skipped, skipped says why. Returns 0, -ENOMEM, or
+ * -EEXIST: the side has runs of this key with another setup, so this is no repeat of them.
+ */
+int comparison_add(struct comparison *c, size_t side, const struct comparison_key *key, const char *setup,
+		   const struct comparison_run *run, const char *skipped);
+
+/*
+ * What `run` did, as sides: a snapshot each, `repeat` of them of the first mode, then as many of the next... The last mode may have fewer. Arranged
+ * and judged. Returns 0 or -ENOMEM; comparison_free().
+ */
+int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t repeat);
+
+/*
+ * Finds what belongs together. One side with several modes and nothing else: its modes become the sides. Sides with one result each: these
+ * are compared, whatever they are of. Otherwise modes are matched by name, and endpoints by protocol and port, those of the same address (and network
+ * namespace) first. Returns 0 or -ENOMEM.
+ */
+int comparison_arrange(struct comparison *c);
+
+/* Fills the stats of all results. Returns 0 or -ENOMEM. */
+int comparison_judge(struct comparison *c);
+
+/* How many runs of a result have the deciding verdict uneven: see fairness_decisive(). */
+size_t comparison_uneven_runs(const struct comparison_result *r);
+
+/* Sides after the first, or where there is one, that one: a result with an uneven run. Then *lost is what its runs did not count. */
+bool comparison_uneven(const struct comparison *c, uint64_t *lost);
+
+/* Is a side after the first told worse than the first: in METRIC_CV, the waits' 99th percentile, or a workload's own rate? */
+enum worse {
+	WORSE_NOT,
+	WORSE_TOLD,
+	WORSE_UNTESTED,      /* not told, but some pair had too few runs to tell */
+	WORSE_NO_PAIR,       /* nothing was beside anything: one side, or ports that are not the same */
+};
+enum worse comparison_worse(const struct comparison *c);
+
+void comparison_free(struct comparison *c);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A comparison as one document: json.h. */
+#include "json.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "../model/noise.h"
+#include "json_writer.h"
+
+static void string(struct json_writer *w, const char *key, const char *value)
+{
+	json_text(w, key, value, SIZE_MAX);
+}
+
+/* Counts to the last digit; nine digits are what results have for the others. */
+static void figure(struct json_writer *w, const char *key, double value)
+{
+	if (value >= 0 && value < 0x1p53 && value == floor(value))
+		json_number(w, key, (uint64_t)value);
+	else
+		json_number_real(w, key, value);
+}
+
+static void verdicts(struct json_writer *w, const struct comparison_run *run)
+{
+	json_open(w, "verdicts", '{');
+	string(w, "workers", verdict_name(run->verdicts[SHARE_WORKERS]));
+	string(w, "sockets", verdict_name(run->verdicts[SHARE_SOCKETS]));
+	string(w, "served", verdict_name(run->verdicts[SHARE_SERVED]));
+	json_close(w, '}');
+}
+
+static void run(struct json_writer *w, const struct comparison_run *run)
+{
+	json_open(w, NULL, '{');
+	json_bool(w, "own_load", run->own_load);
+	json_bool(w, "agrees", !run->disagrees);
+	verdicts(w, run);
+	json_open(w, "figures", '{');
+	for (size_t i = 0; i < METRIC_COUNT; i++)
+		figure(w, metrics[i].name, run->figures[i]);
+	json_close(w, '}');
+	json_close(w, '}');
+}
+
+static void key(struct json_writer *w, const struct comparison_key *k, bool endpoint)
+{
+	if (*k->mode)
+		string(w, "mode", k->mode);
+	else
+		json_nothing(w, "mode");
+	if (!endpoint)
+		return;
+	string(w, "protocol", k->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	string(w, "address", k->address);
+	json_number(w, "port", k->port);
+	json_number(w, "netns", k->netns);
+	json_bool(w, "by_port", k->port_asked);
+}
+
+static void result(struct json_writer *w, size_t side, const struct comparison_result *r)
+{
+	const bool skipped = !r->run_count && *r->skipped;
+
+	json_open(w, NULL, '{');
+	json_number(w, "side", side);
+	key(w, &r->key, !skipped);
+	string(w, "setup", r->setup);
+	if (skipped)
+		string(w, "skipped", r->skipped);
+	else
+		json_nothing(w, "skipped");
+	json_open(w, "runs", '[');
+	for (size_t i = 0; i < r->run_count; i++)
+		run(w, &r->runs[i]);
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+static void stat_of(struct json_writer *w, size_t side, size_t metric, const struct comparison_stat *s)
+{
+	static const char *const told[] = { [TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different" };
+	static const char *const marks[] = { [MARK_BEST] = "best", [MARK_WORST] = "worst" };
+
+	json_open(w, NULL, '{');
+	json_number(w, "side", side);
+	json_number(w, "runs", s->runs);
+	json_number_real(w, "mean", s->mean);
+	json_number_real(w, "sd", s->sd);
+	json_number_real(w, "difference", s->difference);
+	json_number_real(w, "p_value", s->p);
+	if (metrics[metric].tested && !isnan(s->difference))
+		string(w, "told", told[s->told]);
+	else
+		json_nothing(w, "told");
+	if (s->mark)
+		string(w, "mark", marks[s->mark]);
+	else
+		json_nothing(w, "mark");
+	json_bool(w, "mark_tested", s->mark_tested);
+	json_close(w, '}');
+}
+
+static void stats(struct json_writer *w, const struct comparison *c, const struct comparison_subject *subject)
+{
+	json_open(w, "figures", '{');
+	for (size_t m = 0; m < METRIC_COUNT; m++) {
+		json_open(w, metrics[m].name, '[');
+		for (size_t i = 0; i < c->side_count; i++)
+			if (subject->cells[i] && subject->cells[i]->stats[m].runs)
+				stat_of(w, i, m, &subject->cells[i]->stats[m]);
+		json_close(w, ']');
+	}
+	json_close(w, '}');
+}
+
+static void subject(struct json_writer *w, const struct comparison *c, const struct comparison_subject *s)
+{
+	json_open(w, NULL, '{');
+	json_open(w, "results", '[');
+	for (size_t i = 0; i < c->side_count; i++)
+		if (s->cells[i])
+			result(w, i, s->cells[i]);
+	json_close(w, ']');
+	stats(w, c, s);
+	json_close(w, '}');
+}
+
+int json_comparison(FILE *out, const struct comparison *c)
+{
+	struct json_writer w = { .out = out };
+
+	json_open(&w, NULL, '{');
+	string(&w, "schema", "sockfair-comparison/1");
+	string(&w, "version", SOCKFAIR_VERSION);
+	json_number_real(&w, "level", NOISE_LEVEL);
+	json_number(&w, "runs_needed", NOISE_RUNS_MIN);
+	json_open(&w, "sides", '[');
+	for (size_t i = 0; i < c->side_count; i++) {
+		json_open(&w, NULL, '{');
+		string(&w, "name", c->sides[i].name);
+		json_close(&w, '}');
+	}
+	json_close(&w, ']');
+	json_open(&w, "subjects", '[');
+	for (size_t i = 0; i < c->subject_count; i++)
+		subject(&w, c, &c->subjects[i]);
+	json_close(&w, ']');
+	json_close(&w, '}');
+	json_flush(&w);
+	fputc('\n', out);
+	return ferror(out) ? -EIO : 0;
+}

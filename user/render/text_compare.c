@@ -1,0 +1,853 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Results side by side. Of saved files:
+ *
+ *   A  before.json
+ *   B  after.json
+ *
+ *   reuseport: 8 workers (threads), 2 at once; kernel 6.18.44, backend tracepoint
+ *                             A              B
+ *     runs                    5              5
+ *     workers              even  uneven in 3/5
+ *     per second    10,955 ±2%*     9,800 ±3%!    -11%
+ *     workers CV    0.019 ±12%*    0.453 ±10%!  +0.434
+ *       fair hash         0.019          0.019
+ *     wait p99        200 us ±9%    210 us ±11% (+5.0%)
+ *
+ *   B is held against A; in brackets: no more than noise gives (p >= 0.01); ?: not tested
+ *   *: best, !: worst, told from each other side; (*), (!): not tested
+ *
+ * Where the sides do not fit beside each other each is a row, with the differences below it. And at the end of `run A B C`, which has nothing in
+ * files yet (with --repeat without the column p):
+ *
+ *   mode                    workers          CV fair hash  busiest      idle       p  sockets    wait p99 per second  counts
+ *   shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -             30 us     31,200* agree
+ */
+#include "text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../model/noise.h"
+#include "text_parts.h"
+
+#define WIDTH_ANY 100    /* where the width is not known */
+#define GAP 2            /* columns between cells */
+#define VALUE_SIZE 48
+#define NAME_SIZE 1024
+
+/* ---- cells ---- */
+
+/* "A" ... "Z", "#27" */
+static char *side_letter(char *buffer, size_t size, size_t side)
+{
+	if (side < 26)
+		snprintf(buffer, size, "%c", (char)('A' + side));
+	else
+		snprintf(buffer, size, "#%zu", side + 1);
+	return buffer;
+}
+
+static void plain_value(char *buffer, enum metric_unit unit, double value)
+{
+	switch (unit) {
+	case METRIC_COUNTS:
+	case METRIC_PER_SECOND:
+		if (value < 100 && value != floor(value))
+			snprintf(buffer, VALUE_SIZE, "%.1f", value);
+		else
+			text_count(buffer, (uint64_t)(value + 0.5));
+		break;
+	case METRIC_SECOND:
+	case METRIC_NS:
+		text_duration(buffer, unit == METRIC_NS ? value : value * 1e9);
+		break;
+	case METRIC_RATIO:
+		snprintf(buffer, VALUE_SIZE, "%.3f", value);
+		break;
+	case METRIC_TIMES:
+		snprintf(buffer, VALUE_SIZE, "%.2fx", value);
+		break;
+	}
+}
+
+/* " ±12%": the standard deviation of the runs. */
+static void add_noise(char *buffer, const struct comparison_stat *s, bool utf8)
+{
+	const double percent = s->sd / s->mean * 100;
+	const size_t used = strlen(buffer);
+
+	if (s->runs > 1 && s->mean > 0)
+		snprintf(buffer + used, VALUE_SIZE - used, percent > 0 && percent < 0.95 ? " %s%.1f%%" : " %s%.0f%%", utf8 ? "±" : "+-", percent);
+}
+
+/* "*", "(!)"; "" for none */
+static const char *mark_text(const struct comparison_stat *s)
+{
+	static const char *const marks[][2] = { [MARK_NONE] = { "", "" }, [MARK_BEST] = { "(*)", "*" }, [MARK_WORST] = { "(!)", "!" } };
+
+	return marks[s->mark][s->mark_tested];
+}
+
+static void value_cell(char *buffer, size_t metric, const struct comparison_stat *s, const struct text_style *style)
+{
+	plain_value(buffer, metrics[metric].unit, s->mean);
+	if (metrics[metric].tested)
+		add_noise(buffer, s, style->utf8);
+	strcat(buffer, mark_text(s));
+}
+
+static void plain_difference(char *buffer, enum metric_unit unit, const struct comparison_stat *s)
+{
+	const double base = s->mean - s->difference, percent = s->difference / base * 100;
+
+	if (s->difference == 0)
+		strcpy(buffer, "=");
+	else if (unit == METRIC_RATIO || unit == METRIC_TIMES)
+		snprintf(buffer, VALUE_SIZE, unit == METRIC_RATIO ? "%+.3f" : "%+.2fx", s->difference);
+	else if (base <= 0 && unit == METRIC_COUNTS)
+		snprintf(buffer, VALUE_SIZE, "%+.4g", s->difference);
+	else if (base <= 0)
+		strcpy(buffer, "from 0");
+	else if (percent >= 1000)
+		snprintf(buffer, VALUE_SIZE, "%.0f times", s->mean / base);
+	else
+		snprintf(buffer, VALUE_SIZE, fabs(percent) < 9.95 ? "%+.1f%%" : "%+.0f%%", percent);
+}
+
+/* "+12%"; "(+12%)": no more than noise, "+12%?": not tested; "" where there is nothing to be held against. */
+static void difference_cell(char *buffer, size_t metric, const struct comparison_stat *s)
+{
+	char plain[VALUE_SIZE];
+
+	*buffer = '\0';
+	if (isnan(s->difference) || !metrics[metric].tested)
+		return;
+	plain_difference(plain, metrics[metric].unit, s);
+	if (s->difference == 0)
+		strcpy(buffer, plain);
+	else if (s->told == TOLD_NOISE)
+		snprintf(buffer, VALUE_SIZE, "(%.40s)", plain);
+	else
+		snprintf(buffer, VALUE_SIZE, "%.40s%s", plain, s->told == TOLD_UNTESTED ? "?" : "");
+}
+
+/* "even", "uneven in 3/5", "mixed"; "-": nothing to judge */
+static void verdict_text(char *buffer, const struct comparison_result *r, enum share share)
+{
+	size_t uneven = 0, alike = 0;
+
+	for (size_t i = 0; i < r->run_count; i++) {
+		uneven += r->runs[i].verdicts[share] == VERDICT_UNEVEN;
+		alike += r->runs[i].verdicts[share] == r->runs[0].verdicts[share];
+	}
+	if (!r->run_count || (alike == r->run_count && r->runs[0].verdicts[share] == VERDICT_NOT_APPLICABLE))
+		strcpy(buffer, "-");
+	else if (alike == r->run_count)
+		strcpy(buffer, verdict_name(r->runs[0].verdicts[share]));
+	else if (uneven)
+		snprintf(buffer, VALUE_SIZE, "uneven in %zu/%zu", uneven, r->run_count);
+	else
+		strcpy(buffer, "mixed");
+}
+
+/* ---- rows: what the table of a subject has ---- */
+
+enum row_kind { ROW_RUNS, ROW_VERDICT, ROW_METRIC };
+struct row {
+	enum row_kind kind;
+	int which; /* of ROW_VERDICT the share, of ROW_METRIC the metric */
+};
+#define ROWS_MAX (1 + SHARE_COUNT + METRIC_COUNT)
+
+/* From the most important one on: where sides are rows, what does not fit is left out from the end. */
+static const struct row wide_rows[] = {
+	{ ROW_RUNS, 0 },
+	{ ROW_VERDICT, SHARE_WORKERS },
+	{ ROW_METRIC, METRIC_CV },
+	{ ROW_METRIC, METRIC_WAIT_P99 },
+	{ ROW_METRIC, METRIC_RATE },
+	{ ROW_VERDICT, SHARE_SOCKETS },
+	{ ROW_METRIC, METRIC_DROPS },
+	{ ROW_METRIC, METRIC_WAIT_P50 },
+	{ ROW_METRIC, METRIC_WAIT_MAX },
+};
+
+static const char *row_label(const struct row *row)
+{
+	static const char *const verdicts[] = { [SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served" };
+
+	return row->kind == ROW_RUNS ? "runs" : row->kind == ROW_VERDICT ? verdicts[row->which] : metrics[row->which].label;
+}
+
+static const struct comparison_stat *stat_of(const struct comparison_subject *subject, size_t side, size_t metric)
+{
+	const struct comparison_stat *s = subject->cells[side] ? &subject->cells[side]->stats[metric] : NULL;
+
+	return s && s->runs ? s : NULL;
+}
+
+/* Known of some side; `nonzero`: and not 0 of all. */
+static bool is_known(const struct comparison *c, const struct comparison_subject *subject, size_t metric, bool nonzero)
+{
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_stat *s = stat_of(subject, i, metric);
+
+		if (s && (!nonzero || s->mean > 0))
+			return true;
+	}
+	return false;
+}
+
+/* Who serves is who accepted, in all runs: that says nothing new. */
+static bool serves_alike(const struct comparison *c, const struct comparison_subject *subject)
+{
+	const size_t workers = metric_of_share(SHARE_WORKERS, SHARE_CV), served = metric_of_share(SHARE_SERVED, SHARE_CV);
+
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_result *r = subject->cells[i];
+
+		for (size_t k = 0; r && k < r->run_count; k++) {
+			const double a = r->runs[k].figures[workers], b = r->runs[k].figures[served];
+
+			if (!isnan(b) && !(fabs(a - b) < 1e-6))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool row_is_wanted(const struct comparison *c, const struct comparison_subject *subject, const struct row *row)
+{
+	const int share = row->kind == ROW_VERDICT ? row->which : (row->which - METRIC_SHARES) / SHARE_FIGURES;
+	const bool of_share = row->kind == ROW_VERDICT || (row->kind == ROW_METRIC && row->which >= METRIC_SHARES &&
+							     row->which < METRIC_WAIT_COUNT);
+
+	if (of_share && share == SHARE_SERVED && serves_alike(c, subject))
+		return false;
+	if (of_share && !is_known(c, subject, metric_of_share(share, SHARE_CV), false))
+		return false;
+	if (row->kind != ROW_METRIC)
+		return true;
+	return is_known(c, subject, row->which, row->which == METRIC_LOST || row->which == METRIC_OPEN);
+}
+
+static size_t tall_rows(const struct comparison *c, const struct comparison_subject *subject, struct row *rows)
+{
+	size_t count = 0;
+
+	rows[count++] = (struct row){ ROW_RUNS, 0 };
+	for (int share = 0; share < SHARE_COUNT; share++) {
+		rows[count] = (struct row){ ROW_VERDICT, share };
+		count += row_is_wanted(c, subject, &rows[count]);
+	}
+	for (int metric = 0; metric < METRIC_COUNT; metric++) {
+		rows[count] = (struct row){ ROW_METRIC, metric };
+		count += metrics[metric].shown && row_is_wanted(c, subject, &rows[count]);
+	}
+	return count;
+}
+
+struct cell {
+	char value[VALUE_SIZE], difference[VALUE_SIZE];
+};
+
+static void idle_cell(char *buffer, const struct comparison_subject *subject, size_t side, size_t metric)
+{
+	const struct comparison_stat *bins = stat_of(subject, side, metric - SHARE_IDLE + SHARE_BINS);
+	const size_t used = strlen(buffer);
+
+	if (bins)
+		snprintf(buffer + used, VALUE_SIZE - used, " of %.4g", bins->mean);
+}
+
+/* Bins that were not compared are none: "0 of 1 idle" would say something. */
+static bool is_of_nothing(const struct comparison_subject *subject, size_t side, size_t metric)
+{
+	const size_t share = (metric - METRIC_SHARES) / SHARE_FIGURES;
+
+	return metric >= METRIC_SHARES && metric < METRIC_WAIT_COUNT && !stat_of(subject, side, metric_of_share(share, SHARE_CV));
+}
+
+static void cell_fill(struct cell *cell, const struct comparison_subject *subject, size_t side, const struct row *row, const struct text_style *style)
+{
+	const struct comparison_result *r = subject->cells[side];
+	const struct comparison_stat *s;
+
+	*cell = (struct cell){ .value = "-" };
+	if (!r)
+		return;
+	if (row->kind == ROW_RUNS && !r->run_count)
+		strcpy(cell->value, "not run");
+	else if (row->kind == ROW_RUNS)
+		snprintf(cell->value, VALUE_SIZE, "%zu", r->run_count);
+	else if (row->kind == ROW_VERDICT)
+		verdict_text(cell->value, r, row->which);
+	if (row->kind != ROW_METRIC || !(s = stat_of(subject, side, row->which)) || is_of_nothing(subject, side, row->which))
+		return;
+	if (row->which >= METRIC_SHARES && row->which < METRIC_WAIT_COUNT && (row->which - METRIC_SHARES) % SHARE_FIGURES == SHARE_IDLE) {
+		plain_value(cell->value, METRIC_COUNTS, s->mean);
+		idle_cell(cell->value, subject, side, row->which);
+	} else {
+		value_cell(cell->value, row->which, s, style);
+	}
+	difference_cell(cell->difference, row->which, s);
+}
+
+/* ---- a table: rows of cells, aligned ---- */
+
+struct table {
+	const struct comparison *c;
+	const struct comparison_subject *subject;
+	const struct text_style *style;
+	struct row rows[ROWS_MAX];
+	size_t row_count;
+	struct cell *cells; /* side by side, row after row */
+};
+
+static struct cell *cell_at(const struct table *t, size_t row, size_t side)
+{
+	return &t->cells[row * t->c->side_count + side];
+}
+
+static int cells_fill(struct table *t)
+{
+	t->cells = calloc(t->row_count * t->c->side_count, sizeof(*t->cells));
+	for (size_t i = 0; t->cells && i < t->row_count; i++)
+		for (size_t k = 0; k < t->c->side_count; k++)
+			cell_fill(cell_at(t, i, k), t->subject, k, &t->rows[i], t->style);
+	return t->cells ? 0 : -1;
+}
+
+static int at_least(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+/* The widest value of a side, and the widest difference. */
+static void side_widths(const struct table *t, size_t side, int *value, int *difference)
+{
+	char letter[24];
+
+	*value = text_width(side_letter(letter, sizeof(letter), side));
+	*difference = 0;
+	for (size_t i = 0; i < t->row_count; i++) {
+		*value = at_least(*value, text_width(cell_at(t, i, side)->value));
+		*difference = at_least(*difference, text_width(cell_at(t, i, side)->difference));
+	}
+}
+
+static int label_width(const struct table *t)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < t->row_count; i++)
+		width = at_least(width, text_width(row_label(&t->rows[i])));
+	return width;
+}
+
+static int tall_width(const struct table *t)
+{
+	int width = 2 + label_width(t), value, difference;
+
+	for (size_t i = 0; i < t->c->side_count; i++) {
+		side_widths(t, i, &value, &difference);
+		width += GAP + value + (difference ? 1 + difference : 0);
+	}
+	return width;
+}
+
+/* Right-aligned in so many columns, which printf would count in bytes. */
+static void put_right(FILE *out, const char *text, int width)
+{
+	fprintf(out, "%*s%s", at_least(0, width - text_width(text)), "", text);
+}
+
+/* Spaces at the end of a line are left out: they are put before the next cell that has something. */
+static void tall_line(FILE *out, const struct table *t, size_t row)
+{
+	int value, difference, pending = 0;
+
+	for (size_t k = 0; k < t->c->side_count; k++) {
+		const struct cell *cell = cell_at(t, row, k);
+
+		side_widths(t, k, &value, &difference);
+		put_right(out, cell->value, pending + GAP + value);
+		pending = difference ? 1 + difference : 0;
+		if (!*cell->difference)
+			continue;
+		put_right(out, cell->difference, pending);
+		pending = 0;
+	}
+	fputc('\n', out);
+}
+
+static void tall_table(FILE *out, const struct table *t)
+{
+	const int labels = label_width(t);
+	int value, difference, pending = 0;
+	char letter[24];
+
+	if (t->c->side_count > 1) {
+		fprintf(out, "  %*s%s", labels, "", text_paint(t->style, TEXT_BOLD));
+		for (size_t k = 0; k < t->c->side_count; k++) {
+			side_widths(t, k, &value, &difference);
+			put_right(out, side_letter(letter, sizeof(letter), k), pending + GAP + value);
+			pending = difference ? 1 + difference : 0;
+		}
+		fprintf(out, "%s\n", text_paint(t->style, TEXT_PLAIN));
+	}
+	for (size_t i = 0; i < t->row_count; i++) {
+		fprintf(out, "  %-*s", labels, row_label(&t->rows[i]));
+		tall_line(out, t, i);
+	}
+}
+
+/* The widest of a column of the table with sides as rows. */
+static int column_width(const struct table *t, size_t row)
+{
+	int width = text_width(row_label(&t->rows[row]));
+
+	for (size_t k = 0; k < t->c->side_count; k++) {
+		width = at_least(width, text_width(cell_at(t, row, k)->value));
+		width = at_least(width, text_width(cell_at(t, row, k)->difference));
+	}
+	return width;
+}
+
+static void wide_table(FILE *out, const struct table *t, int width)
+{
+	int used = 5;
+	size_t columns = 0;
+	char letter[24];
+
+	while (columns < t->row_count && used + GAP + column_width(t, columns) <= width)
+		used += GAP + column_width(t, columns++);
+	fprintf(out, "  %s%3s", text_paint(t->style, TEXT_BOLD), "");
+	for (size_t i = 0; i < columns; i++)
+		put_right(out, row_label(&t->rows[i]), GAP + column_width(t, i));
+	fprintf(out, "%s\n", text_paint(t->style, TEXT_PLAIN));
+	for (size_t k = 0; k < t->c->side_count; k++) {
+		int pending = 5;
+		bool any = false;
+
+		fprintf(out, "  %-3s", side_letter(letter, sizeof(letter), k));
+		for (size_t i = 0; i < columns; i++)
+			put_right(out, cell_at(t, i, k)->value, GAP + column_width(t, i));
+		fputc('\n', out);
+		for (size_t i = 0; i < columns; i++) {
+			pending += GAP + column_width(t, i);
+			if (!*cell_at(t, i, k)->difference)
+				continue;
+			put_right(out, cell_at(t, i, k)->difference, pending);
+			pending = 0;
+			any = true;
+		}
+		if (any)
+			fputc('\n', out);
+	}
+}
+
+/* ---- a subject ---- */
+
+/* "reuseport", "tcp 0.0.0.0:80" */
+static char *key_text(char *buffer, size_t size, const struct comparison_key *key, bool utf8)
+{
+	char mode[sizeof(key->mode) + 1], address[sizeof(key->address) + 1];
+	const bool v6 = strchr(key->address, ':');
+
+	text_name(mode, key->mode, sizeof(key->mode), utf8);
+	text_name(address, key->address, sizeof(key->address), utf8);
+	if (*mode)
+		snprintf(buffer, size, "%s", mode);
+	else
+		snprintf(buffer, size, v6 ? "%s [%s]:%u" : "%s %s:%u", key->protocol == PROTOCOL_UDP ? "udp" : "tcp", address, key->port);
+	return buffer;
+}
+
+/* The result that names the subject: of the first side that has one. */
+static const struct comparison_result *first_result(const struct comparison *c, const struct comparison_subject *subject)
+{
+	size_t i = 0;
+
+	while (i + 1 < c->side_count && (!subject->cells[i] || !subject->cells[i]->run_count))
+		i++;
+	for (; !subject->cells[i]; i--)
+		;
+	return subject->cells[i];
+}
+
+static bool same_setup(const struct comparison *c, const struct comparison_subject *subject)
+{
+	const struct comparison_result *first = first_result(c, subject);
+
+	for (size_t i = 0; i < c->side_count; i++)
+		if (subject->cells[i] && subject->cells[i]->run_count && strcmp(subject->cells[i]->setup, first->setup))
+			return false;
+	return true;
+}
+
+static bool same_key_text(const struct comparison *c, const struct comparison_subject *subject)
+{
+	const struct comparison_key *first = &first_result(c, subject)->key;
+
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_key *key = subject->cells[i] ? &subject->cells[i]->key : first;
+
+		if (strcmp(key->mode, first->mode) || (!*first->mode && strcmp(key->address, first->address)))
+			return false;
+	}
+	return subject->alike;
+}
+
+static void line(FILE *out, const char *words, const struct text_style *style)
+{
+	text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
+	fputc('\n', out);
+}
+
+/* The modes of one file: the sides have their names, so nobody needs to be told what each is. */
+static bool keys_are_names(const struct comparison *c, const struct comparison_subject *subject)
+{
+	for (size_t i = 0; i < c->side_count; i++)
+		if (!subject->cells[i] || strcmp(subject->cells[i]->key.mode, c->sides[i].name))
+			return false;
+	return true;
+}
+
+/* What the sides are of: once where it is the same, else a line a side. */
+static void subject_heading(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+{
+	const bool named = keys_are_names(c, subject), one_key = named || same_key_text(c, subject), one_setup = same_setup(c, subject);
+	const struct comparison_result *first = first_result(c, subject);
+	char key[160], setup[sizeof(first->setup) + 1], words[512], letter[24];
+
+	key_text(key, sizeof(key), &first->key, style->utf8);
+	text_name(setup, first->setup, sizeof(first->setup), style->utf8);
+	snprintf(words, sizeof(words), "%s%s%s", one_key && !named ? key : "",
+		 one_key && !named && one_setup && *setup ? ": " : "", one_setup ? setup : "");
+	if (*words)
+		line(out, words, style);
+	for (size_t i = 0; i < c->side_count && !(one_key && one_setup); i++) {
+		const struct comparison_result *r = subject->cells[i];
+
+		if (!r)
+			continue;
+		key_text(key, sizeof(key), &r->key, style->utf8);
+		text_name(setup, r->setup, sizeof(r->setup), style->utf8);
+		snprintf(words, sizeof(words), "  %s: %s%s%s", side_letter(letter, sizeof(letter), i), one_key ? "" : key,
+			 !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
+		line(out, words, style);
+	}
+}
+
+static void subject_notes(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+{
+	char letter[24], words[512], name[sizeof(subject->cells[0]->skipped) + 1];
+
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_result *r = subject->cells[i];
+		const struct comparison_stat *lost = stat_of(subject, i, METRIC_LOST);
+		size_t disagree = 0;
+
+		side_letter(letter, sizeof(letter), i);
+		for (size_t k = 0; r && k < r->run_count; k++)
+			disagree += r->runs[k].disagrees;
+		*words = '\0';
+		if (!r)
+			snprintf(words, sizeof(words), "  %s has none", letter);
+		else if (!r->run_count)
+			snprintf(words, sizeof(words), "  %s not run: %s", letter, text_name(name, r->skipped, sizeof(r->skipped), style->utf8));
+		else if (disagree)
+			snprintf(words, sizeof(words), "  %s: kernel, server and clients did not count the same in %zu of %zu runs", letter, disagree,
+				 r->run_count);
+		if (*words)
+			line(out, words, style);
+		if (lost && lost->mean > 0)
+			fprintf(out, "  %s: some events were not counted: its counts are at least so high\n", letter);
+	}
+}
+
+static void subject_show(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+{
+	const int width = style->width ? style->width : WIDTH_ANY;
+	struct table t = { .c = c, .subject = subject, .style = style };
+
+	t.row_count = tall_rows(c, subject, t.rows);
+	if (cells_fill(&t))
+		return;
+	subject_heading(out, c, subject, style);
+	if (tall_width(&t) <= width || c->side_count == 1) {
+		tall_table(out, &t);
+	} else {
+		free(t.cells);
+		t.row_count = 0;
+		for (size_t i = 0; i < sizeof(wide_rows) / sizeof(*wide_rows); i++)
+			if (row_is_wanted(c, subject, &wide_rows[i]))
+				t.rows[t.row_count++] = wide_rows[i];
+		if (!cells_fill(&t))
+			wide_table(out, &t, width);
+	}
+	subject_notes(out, c, subject, style);
+	fputc('\n', out);
+	free(t.cells);
+}
+
+/* ---- the legend: only what was used ---- */
+
+struct used {
+	bool difference, noise, untested, tested_mark, untested_mark, sd;
+};
+
+static void look_what_is_used(const struct comparison *c, struct used *used)
+{
+	for (size_t s = 0; s < c->subject_count; s++)
+		for (size_t i = 0; i < c->side_count; i++)
+			for (size_t m = 0; m < METRIC_COUNT; m++) {
+				const struct comparison_stat *stat = stat_of(&c->subjects[s], i, m);
+
+				if (!stat || !metrics[m].tested)
+					continue;
+				used->sd |= stat->runs > 1;
+				used->difference |= !isnan(stat->difference);
+				used->noise |= stat->told == TOLD_NOISE && stat->difference != 0;
+				used->untested |= stat->told == TOLD_UNTESTED && !isnan(stat->difference) && stat->difference != 0;
+				used->tested_mark |= stat->mark && stat->mark_tested;
+				used->untested_mark |= stat->mark && !stat->mark_tested;
+			}
+}
+
+static void legend(FILE *out, const struct comparison *c, const struct text_style *style)
+{
+	struct used used = {};
+	char words[400];
+
+	look_what_is_used(c, &used);
+	if (used.difference) {
+		snprintf(words, sizeof(words), "Differences are to A%s.", used.noise ? "; in brackets: no more than noise gives (p >= 0.01)" : "");
+		line(out, words, style);
+	}
+	if (used.untested) {
+		snprintf(words, sizeof(words), "?: not tested against noise, for which each side needs %d runs: run --repeat %d, or %d windows in one file.",
+			 NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
+		line(out, words, style);
+	}
+	if (used.tested_mark)
+		line(out, "*: best, !: worst, told from each other side beyond noise.", style);
+	if (used.untested_mark)
+		line(out, "(*): best, (!): worst, which may be noise.", style);
+	if (used.sd) {
+		snprintf(words, sizeof(words), "%s: standard deviation of the runs.", style->utf8 ? "±" : "+-");
+		line(out, words, style);
+	}
+}
+
+/* Nothing came to it on any side, and nothing was dropped. */
+static bool is_quiet(const struct comparison *c, const struct comparison_subject *subject)
+{
+	for (size_t i = 0; i < c->side_count; i++)
+		if (subject->cells[i] && *subject->cells[i]->skipped)
+			return false;
+	return !is_known(c, subject, METRIC_EVENTS, true) && !is_known(c, subject, METRIC_DROPS, true);
+}
+
+/* A machine has many ports without traffic: one line for all of them. "No traffic on any side: tcp 0.0.0.0:22 (only A), udp ..." */
+static void quiet_line(FILE *out, const struct comparison *c, const struct text_style *style)
+{
+	size_t said = 0, size;
+	char *words = NULL, key[160], letter[24];
+	FILE *memory = open_memstream(&words, &size);
+
+	if (!memory)
+		return;
+	for (size_t i = 0; i < c->subject_count; i++) {
+		size_t with = 0, last = 0;
+
+		if (!is_quiet(c, &c->subjects[i]))
+			continue;
+		for (size_t k = 0; k < c->side_count; k++) {
+			with += c->subjects[i].cells[k] != NULL;
+			last = c->subjects[i].cells[k] ? k : last;
+		}
+		fprintf(memory, "%s%s", said++ ? ", " : "No traffic on any side: ", key_text(key, sizeof(key), &first_result(c, &c->subjects[i])->key, style->utf8));
+		if (with == 1 && c->side_count > 1)
+			fprintf(memory, " (only %s)", side_letter(letter, sizeof(letter), last));
+	}
+	fclose(memory);
+	if (said) {
+		line(out, words, style);
+		fputc('\n', out);
+	}
+	free(words);
+}
+
+void text_compare(FILE *out, const struct comparison *c, const struct text_style *style)
+{
+	char letter[24], name[NAME_SIZE + 1];
+	size_t quiet = 0;
+
+	for (size_t i = 0; i < c->side_count; i++)
+		fprintf(out, "%s  %s\n", side_letter(letter, sizeof(letter), i), text_name(name, c->sides[i].name, NAME_SIZE, style->utf8));
+	fputc('\n', out);
+	for (size_t i = 0; i < c->subject_count; i++)
+		quiet += is_quiet(c, &c->subjects[i]);
+	for (size_t i = 0; i < c->subject_count; i++)
+		if (quiet == c->subject_count || !is_quiet(c, &c->subjects[i]))
+			subject_show(out, c, &c->subjects[i], style);
+	if (quiet < c->subject_count)
+		quiet_line(out, c, style);
+	legend(out, c, style);
+}
+
+/* ---- the table of `run` ---- */
+
+/* What a row is about: those who take the work, or where one hands over, those who serve. */
+static const struct fairness *headline(const struct endpoint *e)
+{
+	return e->worker_fairness.verdict == VERDICT_NOT_APPLICABLE && e->served_known ? &e->served_fairness : &e->worker_fairness;
+}
+
+static void verdict_cell(FILE *out, enum verdict v, int width, const struct text_style *style)
+{
+	const char *name = v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
+
+	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name, text_paint(style, TEXT_PLAIN));
+}
+
+/* Of a table in which all marks are tested, or none: its legend says which. */
+static char mark_char(const struct comparison_stat *s)
+{
+	return s->mark == MARK_BEST ? '*' : s->mark == MARK_WORST ? '!' : ' ';
+}
+
+/* One run of each mode. */
+static void single_row(FILE *out, const struct snapshot *s, const struct comparison_stat *stats, bool waits, const struct text_style *style)
+{
+	const struct endpoint *e = &s->endpoints[0];
+	const struct fairness *f = headline(e);
+	char p[16], rate[TEXT_COUNT_SIZE], idle[24], wait[TEXT_DURATION_SIZE];
+
+	text_p_value(p, f->p_value);
+	verdict_cell(out, f->verdict, 13, style);
+	snprintf(idle, sizeof(idle), "%zu of %zu", f->idle, f->bins);
+	if (isnan(f->cv))
+		fprintf(out, "%6s %9s %8s %9s", "-", "-", "-", idle);
+	else
+		fprintf(out, "%6.3f%c%9.3f %7.2fx %9s", f->cv, mark_char(&stats[METRIC_CV]), f->cv_expected, f->max_over_mean, idle);
+	fprintf(out, " %7s  ", p);
+	verdict_cell(out, e->socket_fairness.verdict, 10, style);
+	text_count(rate, stats[METRIC_RATE].runs ? (uint64_t)stats[METRIC_RATE].mean : 0);
+	if (waits)
+		fprintf(out, " %8s%c%10s", text_duration(wait, stats[METRIC_WAIT_P99].runs ? stats[METRIC_WAIT_P99].mean : NAN),
+			mark_char(&stats[METRIC_WAIT_P99]), rate);
+	else
+		fprintf(out, "%11s", rate);
+	fprintf(out, "%c %s\n", mark_char(&stats[METRIC_RATE]), s->workload.agrees ? "agree" : "DO NOT AGREE");
+}
+
+/* "0.453 ±10%!"; "-" where it is not known */
+static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t metric, int width, const struct text_style *style)
+{
+	char cell[VALUE_SIZE] = "-";
+
+	if (stats[metric].runs) {
+		plain_value(cell, metrics[metric].unit, stats[metric].mean);
+		if (metrics[metric].tested)
+			add_noise(cell, &stats[metric], style->utf8);
+	}
+	put_right(out, cell, width);
+	if (metrics[metric].better != BETTER_NEUTRAL)
+		fputc(stats[metric].runs ? mark_char(&stats[metric]) : ' ', out);
+}
+
+/* As the verdict of one run, of several. */
+static void verdicts_cell(FILE *out, const struct comparison_result *r, enum share share, int width, const struct text_style *style)
+{
+	char text[VALUE_SIZE];
+
+	verdict_text(text, r, share);
+	fprintf(out, "%s%-*s%s", text_paint(style, strncmp(text, "uneven", 6) ? text_verdict_colour(r->runs[0].verdicts[share]) : TEXT_RED), width,
+		text, text_paint(style, TEXT_PLAIN));
+}
+
+/* Several runs of each mode: means, and how much the runs differ. */
+static void repeated_row(FILE *out, const struct comparison_result *r, bool waits, const struct text_style *style)
+{
+	const bool serve = r->runs[0].verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && r->runs[0].verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE;
+	const enum share share = serve ? SHARE_SERVED : SHARE_WORKERS;
+	size_t disagree = 0;
+
+	for (size_t i = 0; i < r->run_count; i++)
+		disagree += r->runs[i].disagrees;
+	verdicts_cell(out, r, share, 13, style);
+	noisy_cell(out, r->stats, METRIC_CV, 12, style);
+	noisy_cell(out, r->stats, METRIC_CV_EXPECTED, 9, style);
+	noisy_cell(out, r->stats, metric_of_share(share, SHARE_MAX_OVER_MEAN), 13, style);
+	fputs("  ", out);
+	verdicts_cell(out, r, SHARE_SOCKETS, 13, style);
+	if (waits)
+		noisy_cell(out, r->stats, METRIC_WAIT_P99, 13, style);
+	noisy_cell(out, r->stats, METRIC_RATE, 14, style);
+	fprintf(out, " %s\n", disagree ? "DO NOT AGREE" : "agree");
+}
+
+static void comparison_heading(FILE *out, bool repeated, bool waits, const struct text_style *style)
+{
+	fputs(text_paint(style, TEXT_BOLD), out);
+	if (repeated)
+		fprintf(out, "%-23s %-13s%12s  %9s%13s  %-13s%s%14s  %s", "mode", "workers", "CV", "fair hash", "busiest", "sockets",
+			waits ? "     wait p99 " : "", "per second", "counts");
+	else
+		fprintf(out, "%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s", "mode", "workers", "CV", "fair hash", "busiest", "idle", "p",
+			"sockets", waits ? " wait p99" : "", "per second", "counts");
+	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
+}
+
+static void comparison_legend(FILE *out, const struct comparison *c, bool repeated, bool waits, const struct text_style *style)
+{
+	struct used used = {};
+	size_t most = 0;
+
+	look_what_is_used(c, &used);
+	for (size_t i = 0; i < c->side_count; i++)
+		most = c->sides[i].results[0].run_count > most ? c->sides[i].results[0].run_count : most;
+	fprintf(out, "CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n");
+	if (waits)
+		fprintf(out, "wait p99: 99 of 100 connections were in the accept queue no longer than that\n");
+	if (repeated)
+		fprintf(out, "%zu runs of each: their mean, and %s their standard deviation\n", most, style->utf8 ? "±" : "+-");
+	if (used.tested_mark)
+		fprintf(out, "*: best, !: worst, told from each other mode beyond noise (p < %g)\n", NOISE_LEVEL);
+	if (used.untested_mark)
+		fprintf(out, "*: best, !: worst%s, which may be noise: --repeat %d or more tests it\n",
+			used.tested_mark ? " where a mode has fewer runs" : "", NOISE_RUNS_MIN);
+}
+
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t repeat, const struct comparison *c,
+		     const struct text_style *style)
+{
+	const struct snapshot *ran = NULL;
+	bool waits = false;
+
+	for (size_t i = 0; i < c->side_count; i++)
+		waits |= stat_of(&c->subjects[0], i, METRIC_WAIT_P99) != NULL;
+	comparison_heading(out, repeat > 1, waits, style);
+	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_result *r = &c->sides[i].results[0];
+
+		fprintf(out, "%-23s ", c->sides[i].name);
+		if (!r->run_count)
+			fprintf(out, "not run: %s\n", r->skipped);
+		else if (repeat > 1)
+			repeated_row(out, r, waits, style);
+		else
+			single_row(out, &runs[i], r->stats, waits, style);
+	}
+	for (size_t i = 0; i < count && !ran; i++)
+		ran = *runs[i].workload.skipped ? NULL : &runs[i];
+	if (ran)
+		fprintf(out, "%u workers, %u requests outstanding at once; kernel %s, backend %s\n", ran->workload.workers, ran->workload.concurrency,
+			ran->release, ran->backend);
+	comparison_legend(out, c, repeat > 1, waits, style);
+}
