@@ -13,7 +13,7 @@
 #ifndef SOCKFAIR_COUNT_BPF_H
 #define SOCKFAIR_COUNT_BPF_H
 
-#include "compat.bpf.h"
+#include "sockets.bpf.h"
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
@@ -219,39 +219,12 @@ static __always_inline struct thread_state *thread_state(bool create)
 	return bpf_map_lookup_elem(&state_by_tid, &tid);
 }
 
-static __always_inline bool netns_wanted(struct sock *sk)
-{
-	struct net *net = READ(sk, __sk_common.skc_net.net);
-	__u32 inode;
-
-	if (!net) /* a kernel without network namespaces */
-		return true;
-	inode = READ(net, ns.inum);
-#pragma unroll
-	for (int i = 0; i < COUNT_NETNS_MAX; i++)
-		if (config.netns[i] && config.netns[i] == inode)
-			return true;
-	return false;
-}
-
 /* User space found that the filter leaves this socket out (it asks for other processes, say). */
 static __always_inline bool unwanted(__u64 cookie)
 {
 	__u32 *row = config.by_socket ? bpf_map_lookup_elem(&socket_by_cookie, &cookie) : NULL;
 
 	return row && *row == COUNT_UNWANTED;
-}
-
-/*
- * The local port, which a connection has from its listener; sk is TYPED. One that is closed has given its number back (tcp_set_state(),
- * inet_put_port()) unless it was bound to it, before anybody is told; inet_sport stays.
- */
-static __always_inline __u16 port_of(struct sock *sk)
-{
-	struct inet_sock *inet = TYPED(sk, struct inet_sock);
-	__u16 port = READ(sk, __sk_common.skc_num);
-
-	return port ? port : bpf_ntohs(READ(inet, inet_sport));
 }
 
 static __always_inline bool port_wanted(struct sock *sk)
@@ -838,42 +811,6 @@ static __always_inline void listener_called(struct sock *sk)
 		mine->cloned = 0;
 	}
 	tcp_arrived(sk, true);
-}
-
-/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
-static __always_inline struct sock *socket_of_file(struct file *untyped)
-{
-	struct file *file = TYPED(untyped, struct file);
-	struct socket *socket;
-
-	if (!untyped)
-		return NULL;
-	/* private_data of another kind of file is not a struct socket: only a socket points back to its file. */
-	socket = READ(file, private_data);
-	socket = TYPED(socket, struct socket);
-	if (!socket || READ(socket, file) != untyped)
-		return NULL;
-	return READ(socket, sk);
-}
-
-static __always_inline struct file *file_of_descriptor(struct task_struct *task, __u32 fd)
-{
-	struct files_struct *files = READ(task, files);
-	struct fdtable *fdt;
-	void *table;
-
-	if (!files)
-		return NULL;
-	fdt = READ(files, fdt);
-	if (fd >= READ(fdt, max_fds))
-		return NULL;
-	table = READ(fdt, fd);
-	return pointer_at(table + (__u64)fd * sizeof(struct file *));
-}
-
-static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, __u32 fd)
-{
-	return socket_of_file(file_of_descriptor(task, fd));
 }
 
 /* Could this connection have come from that listener? */

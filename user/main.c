@@ -18,6 +18,7 @@ static const struct {
 	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
 	{ "compare", command_compare, "saved results side by side: before and after a change, and what is more than noise" },
 	{ "claims", command_claims, "tests what textbooks claim about sharing a port on this very kernel" },
+	{ "binds", command_binds, "every bind() and listen() that fails or looks wrong, with the reason, live" },
 	{ "bind-check", command_bind_check, "would a bind() to that address and port work now, and if not, who is in the way" },
 	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
 };

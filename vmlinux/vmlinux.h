@@ -54,10 +54,14 @@ struct ns_common {
 
 struct netns_ipv4 {
 	u8 sysctl_tcp_migrate_req; /* 5.14 */
+	int sysctl_ip_prot_sock;   /* net.ipv4.ip_unprivileged_port_start */
 };
+
+struct user_namespace;
 
 struct net {
 	struct ns_common ns;
+	struct user_namespace *user_ns;
 	struct netns_ipv4 ipv4;
 };
 
@@ -186,6 +190,7 @@ struct sock {
 	atomic_t sk_drops;
 	struct numa_drop_counters *sk_drop_counters;
 	unsigned char sk_userlocks : 4;
+	u8 sk_kern_sock : 1;
 	u8 sk_shutdown;
 	int sk_err;
 	kuid_t sk_uid;
@@ -196,6 +201,13 @@ struct sock {
 
 struct inet_sock {
 	__be16 inet_sport;
+	unsigned long inet_flags;
+};
+
+/* 6.5 and older keep the flags as bit fields (c274af2242 ("inet: introduce inet->inet_flags"), 6.6). */
+struct inet_sock___bits {
+	__u8 freebind : 1;
+	__u8 transparent : 1;
 };
 
 struct inet_bind_bucket {
@@ -298,8 +310,21 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct user_namespace {
+	struct user_namespace *parent;
+	int level;
+	kuid_t owner;
+};
+
+/* Two 32-bit words before 6.3. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t euid;
+	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
 };
 
 struct css_set;
@@ -338,10 +363,32 @@ struct io_kiocb {
 	unsigned int flags;
 	struct io_cqe cqe;
 	struct io_uring_task *tctx;
+	void *async_data;
 };
 
 struct io_accept {
 	u32 file_slot; /* 0: a descriptor */
+};
+
+enum io_uring_op {
+	IORING_OP_BIND = 0, /* 6.11; the kernel's own values are read from its BTF */
+	IORING_OP_LISTEN = 1,
+};
+
+/* What a request is for these operations (io_uring/net.c), and what is copied beside it. */
+struct io_bind {
+	int addr_len;
+};
+
+struct io_listen {
+	int backlog;
+};
+
+struct sockaddr_storage;
+
+struct io_async_msghdr {
+	struct {
+	} addr;
 };
 
 /* Before 6.13 a request points to its thread itself. */
@@ -452,7 +499,13 @@ struct trace_event_raw_io_uring_submit_sqe {
 
 #pragma clang attribute pop
 
-/* Context of tracepoint/syscalls/sys_exit_* (its format file in tracefs). */
+/* Contexts of tracepoint/syscalls/sys_enter_* and sys_exit_* (their format files in tracefs). */
+struct syscall_enter_args {
+	unsigned long long common;
+	long id;
+	unsigned long args[6];
+};
+
 struct syscall_exit_args {
 	unsigned long long common;
 	long id;

@@ -27,6 +27,7 @@ int command_watch(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_claims(int argc, char **argv);
+int command_binds(int argc, char **argv);
 int command_bind_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 

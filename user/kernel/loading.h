@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 struct bpf_object;
+struct bpf_program;
+struct btf;
 
 /* Writes the one line that says why, and returns err. */
 int loading_fail(int err, char *why, size_t why_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -19,6 +21,12 @@ int loading_prepare(char *why, size_t why_size);
 
 /* Can tracing programs make a socket's cookie? (bpf_get_socket_cookie() for them: 5.12) */
 bool loading_has_socket_cookie(void);
+
+/* The value of an enumerator of any enum, named or not (CO-RE can't ask those without a name); -1: this kernel has none of that name. */
+int64_t loading_enumerator(const struct btf *btf, const char *name);
+
+/* Times that the kernel skipped the program, since it was running on that CPU already (5.12 and newer say so; for kprobes and tracepoints 6.7 and newer). */
+uint64_t loading_runs_missed(const struct bpf_program *program);
 
 /* Bytes of kernel memory that the maps take, as the kernel accounts them; 0 if it does not say. */
 uint64_t loading_memory(struct bpf_object *object);

@@ -417,30 +417,19 @@ static bool hook_spare(const char *program)
 	return strstr(program, "accept_enter") || strstr(program, "_again") || strstr(program, "late_drop");
 }
 
-static uint64_t program_missed(const struct bpf_program *program)
-{
-	struct bpf_prog_info info = {};
-	__u32 size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ? 0 : info.recursion_misses;
-}
-
 static uint64_t state_changes_missed(const struct observer *o)
 {
-	return probe_usable(&o->probe, o->backend, "state_change") ? program_missed(o->bpf->progs.state_change) : 0;
+	return probe_usable(&o->probe, o->backend, "state_change") ? loading_runs_missed(o->bpf->progs.state_change) : 0;
 }
 
-/*
- * Times that the kernel skipped one of our programs, since it was running on that CPU already (5.12 and newer say so; for kprobes and
- * tracepoints 6.7 and newer): at most so many events were not counted, as programs also run for what is not ours.
- */
+/* Of loading_runs_missed(): at most so many events were not counted, as programs also run for what is not ours. */
 static uint64_t runs_missed(const struct observer *o)
 {
 	uint64_t missed = 0;
 
 	for (size_t i = 0; i < hook_count; i++) {
 		if (hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program))
-			missed += program_missed(hook_program(o, i));
+			missed += loading_runs_missed(hook_program(o, i));
 	}
 	/* read a moment later, so it may be ahead */
 	return missed > o->bpf->bss->count_rescued ? missed - o->bpf->bss->count_rescued : 0;

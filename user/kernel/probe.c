@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+
+#include "loading.h"
 
 #define F BACKEND_FENTRY
 #define K BACKEND_KPROBE
@@ -140,21 +143,6 @@ static bool first_parameter_is(const struct btf *btf, const char *tracepoint, co
 	return btf_is_struct(t) && !strcmp(btf__name_by_offset(btf, t->name_off), type);
 }
 
-/* The flag is in an anonymous enum, which CO-RE can't name. 255: this kernel has no such flag. */
-static unsigned udp_gro_flag(const struct btf *btf)
-{
-	for (unsigned id = 1, n = btf__type_cnt(btf); id < n; id++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
-
-		if (!btf_is_enum(t) || t->name_off)
-			continue;
-		for (int i = 0; i < btf_vlen(t); i++)
-			if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), "UDP_FLAGS_GRO_ENABLED"))
-				return btf_enum(t)[i].val;
-	}
-	return 255;
-}
-
 static void features_read(struct kernel_features *f, const struct btf *btf)
 {
 	f->btf = true;
@@ -164,7 +152,7 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 	f->rdonly_cast = btf_has(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
 	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
 	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
-	f->udp_gro_flag = udp_gro_flag(btf);
+	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
 	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
 	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;
 	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;
@@ -189,6 +177,12 @@ static void tracefs_ensure(void)
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return;
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+void probe_features(struct kernel_features *f, const struct btf *btf)
+{
+	features_read(f, btf);
+	tracefs_ensure();
 }
 
 static int read_number(const char *path)
@@ -481,8 +475,7 @@ int probe_kernel(struct probe *p, bool attach)
 			 "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
 		return -ENOENT;
 	}
-	features_read(&p->features, btf);
-	tracefs_ensure();
+	probe_features(&p->features, btf);
 	for (size_t i = 0; i < hook_count; i++)
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
 	prefer_kprobe_reads(p);

@@ -60,6 +60,11 @@ struct probe {
 	char error[160];              /* why nothing could be probed; "" if it was */
 };
 
+struct btf;
+
+/* What the kernel can do, by its BTF; hooks are left alone. Makes sure that tracepoints can be found. */
+void probe_features(struct kernel_features *f, const struct btf *btf);
+
 /*
  * Looks for the hooks and loads a program for each; with `attach` also attaches it, which takes a while (detaching waits for the
  * kernel's readers). Without, a hook counts as usable until probe_refuse(). Returns 0 or negative errno; probe_free() either way.

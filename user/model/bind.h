@@ -82,6 +82,7 @@ struct bind_event {
 	uint32_t inode;
 	int32_t pid, tid;     /* in the initial pid namespace */
 	char comm[16];        /* of the thread */
+	char process[16];
 	uint32_t euid;
 	bool can_bind_low;    /* CAP_NET_BIND_SERVICE is effective in the user namespace that owns the network namespace */
 	bool other_user_ns;   /* it has the capability, but in a user namespace that does not own the network namespace */

@@ -192,7 +192,7 @@ static int explain_in_use(struct words *w, const struct bind_event *e, const str
 {
 	int blocker = bind_blocker(e, occupants, count);
 
-	if (e->asked_known && !e->place.port && e->call == CALL_BIND) {
+	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
 		words_add(w, "no port of net.ipv4.ip_local_port_range is free for that address and these options");
 		return -1;
 	}
@@ -285,6 +285,8 @@ static void explain_invalid(struct words *w, const struct bind_event *e)
 		words_add(w, "the socket is connected, or in another state that does not allow to listen");
 	else if (e->port_got)
 		words_add(w, "the socket is bound already, to port %u: a socket can be bound once", e->port_got);
+	else if (e->asked_family >= 0 && e->asked_family != e->place.family) /* too short for IPv6, which is what is looked at first */
+		explain_family(w, e);
 	else if (e->asked_known && is_link_local(&e->place) && !e->place.device)
 		words_add(w, "a link-local address needs its interface: sin6_scope_id, as in fe80::1%%eth0");
 	else if (e->asked_known && is_mapped(&e->place) && e->place.v6only)

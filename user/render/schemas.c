@@ -5,12 +5,14 @@
 SCHEMA(result);
 SCHEMA(comparison);
 SCHEMA(claims);
+SCHEMA(binds);
 SCHEMA(bind_check);
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
 	{ "comparison", json_schema_comparison, json_schema_comparison_end },
 	{ "claims", json_schema_claims, json_schema_claims_end },
+	{ "binds", json_schema_binds, json_schema_binds_end },
 	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
 	{},
 };

@@ -1,0 +1,617 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen twice: entered() keeps the address as it was passed (a BPF program of
+ * the cgroup may change it on the way) under the thread and the hook; returned() counts the call, and tells user space through a ring what failed or may
+ * look wrong. user/kernel/binds.c has the table that says which programs a backend needs.
+ *
+ * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket: the socket itself is told, once.
+ */
+#include "sockets.bpf.h"
+#include "binds_record.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile struct binds_config binds;
+
+/* .bss, mapped by user space. */
+__u32 binds_on;
+__u64 binds_begun, binds_done; /* returned() under way: begun - done. So user space knows when the last one has counted */
+__u64 binds_seen[BINDS_CALLS], binds_failed[BINDS_CALLS];
+__u64 binds_told; /* records in the ring */
+__u64 binds_lost[BINDS_LOST_REASONS];
+__u64 binds_ports[1024]; /* bit per port: those asked for (config.by_port) */
+__u64 binds_twins[1024]; /* bit per port: look like the byte-swapped twin of another */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, BINDS_RING_BYTES);
+} records SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, BINDS_CGROUPS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} cgroups SEC(".maps");
+
+/* The hooks whose entry and exit belong together. */
+enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MPTCP_BIND, BY_INET_LISTEN, BY_MPTCP_LISTEN, BY_NO_LISTEN,
+	  BY_SECURITY_BIND, BY_SECURITY_LISTEN };
+
+struct pending_key {
+	__u32 tid;
+	__u32 by; /* MPTCP's call runs through the function of its first subflow */
+};
+
+struct pending {
+	__u64 sk; /* 0: of no interest */
+	__u64 place; /* of the address in user memory, where it could not be read yet; 0: none, or read */
+	struct binds_address asked;
+	__u32 descriptor; /* system calls */
+	__u32 backlog;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BINDS_PENDING_MAX);
+	__type(key, struct pending_key);
+	__type(value, struct pending);
+} pending SEC(".maps");
+
+static __always_inline void lost_add(enum binds_lost reason)
+{
+	__sync_fetch_and_add(&binds_lost[reason], 1);
+}
+
+static __always_inline bool port_in(const __u64 *set, __u16 port)
+{
+	return (set[(port >> 6) & 1023] >> (port & 63)) & 1;
+}
+
+static __always_inline bool is_bind(const enum by by)
+{
+	return by == BY_SYSCALL_BIND || by == BY_INET_BIND || by == BY_INET6_BIND || by == BY_MPTCP_BIND || by == BY_SECURITY_BIND;
+}
+
+/* ---- the socket ---- */
+
+/* Is it a socket that is asked for? By its port returned() decides. */
+static __always_inline bool socket_wanted(struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct tcp_sock *tcp = TYPED(untyped, struct tcp_sock);
+	__u16 protocol, family;
+
+	if (!untyped)
+		return false;
+	protocol = READ(sk, sk_protocol);
+	family = READ(sk, __sk_common.skc_family);
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
+		return false;
+	if (config.protocol && config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
+		return false;
+	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)
+		return false;
+	if (config.netns[0] && !netns_wanted(sk))
+		return false;
+	if (READ_BITFIELD(sk, sk_kern_sock))
+		return false;
+	return !(protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) && READ(tcp, is_mptcp));
+}
+
+static __always_inline bool inet_flag(struct sock *untyped, const __u8 flag, const bool transparent)
+{
+	struct inet_sock *inet = TYPED(untyped, struct inet_sock);
+	struct inet_sock___bits *old = (void *)untyped;
+
+	if (flag != 255)
+		return (READ(inet, inet_flags) >> flag) & 1;
+	if (!bpf_core_field_exists(old->freebind))
+		return false;
+	return transparent ? BPF_CORE_READ_BITFIELD_PROBED(old, transparent) : BPF_CORE_READ_BITFIELD_PROBED(old, freebind);
+}
+
+/* ---- the address that was passed ---- */
+
+/* What may lie at the address: the head of both, and an IPv6 address's rest. */
+struct passed {
+	__u16 family;
+	__be16 port;
+	__u8 v4[4]; /* IPv6: flow label */
+	__u8 v6[16];
+	__u32 scope;
+};
+#define PASSED_V4 16 /* sizeof(struct sockaddr_in) */
+#define PASSED_V6_SHORT 24 /* SIN6_LEN_RFC2133: without the scope */
+
+static __always_inline int passed_read(void *to, const __u32 size, __u64 from, const bool user)
+{
+	return user ? bpf_probe_read_user(to, size, (void *)from) : bpf_probe_read_kernel(to, size, (void *)from);
+}
+
+/* Returns whether it could be read. */
+static __always_inline bool address_read(struct binds_address *to, __u64 from, const bool user)
+{
+	struct passed p = {};
+	const __u32 length = to->length;
+	int err;
+
+	if (length >= sizeof(p))
+		err = passed_read(&p, sizeof(p), from, user);
+	else if (length >= PASSED_V6_SHORT)
+		err = passed_read(&p, PASSED_V6_SHORT, from, user);
+	else if (length >= PASSED_V4)
+		err = passed_read(&p, PASSED_V4, from, user);
+	else if (length >= sizeof(p.family))
+		err = passed_read(&p, sizeof(p.family), from, user);
+	else
+		return true;
+	if (err)
+		return false;
+	to->family = p.family;
+	to->port = length >= PASSED_V4 ? bpf_ntohs(p.port) : 0;
+	to->scope = p.scope;
+	if (p.family == AF_INET6 && length >= PASSED_V6_SHORT) {
+		__builtin_memcpy(to->address, p.v6, sizeof(p.v6));
+		to->known = 1;
+	} else if (p.family != AF_INET6 && length >= PASSED_V4) { /* AF_UNSPEC stands for AF_INET where the address is 0 */
+		__builtin_memcpy(to->address, p.v4, sizeof(p.v4));
+		to->known = 1;
+	}
+	return true;
+}
+
+/* ---- who calls ---- */
+
+#define CAP_NET_BIND_SERVICE 10 /* include/uapi/linux/capability.h */
+#define USER_NAMESPACES_MAX 33  /* they nest no deeper: create_user_ns() */
+
+/* ns_capable(net->user_ns, CAP_NET_BIND_SERVICE), as cap_capable() (security/commoncap.c) walks up. */
+static __always_inline bool capable_in(const struct cred *cred, struct user_namespace *ns, bool has)
+{
+	struct user_namespace *own = BPF_CORE_READ(cred, user_ns);
+	__u32 euid = BPF_CORE_READ(cred, euid.val);
+	int level = BPF_CORE_READ(own, level);
+
+	for (int i = 0; i < USER_NAMESPACES_MAX; i++) {
+		struct user_namespace *parent;
+
+		if (ns == own)
+			return has;
+		if (BPF_CORE_READ(ns, level) <= level)
+			return false;
+		parent = BPF_CORE_READ(ns, parent);
+		if (parent == own && BPF_CORE_READ(ns, owner.val) == euid)
+			return true; /* who made a user namespace may do anything in it */
+		ns = parent;
+	}
+	return false;
+}
+
+/* Asked here, for a server that fails to start is gone before user space could. */
+static __always_inline bool in_cgroups(void)
+{
+	for (__u32 i = 0; i < BINDS_CGROUPS_MAX && i < binds.cgroups; i++)
+		if (bpf_current_task_under_cgroup(&cgroups, i) == 1)
+			return true;
+	return false;
+}
+
+static __always_inline void caller_describe(struct binds_record *r, struct net *net)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *leader;
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), capabilities = 0;
+	bool has;
+
+	r->pid = pid_tgid >> 32;
+	r->tid = pid_tgid;
+	bpf_get_current_comm(r->comm, sizeof(r->comm));
+	leader = BPF_CORE_READ(task, group_leader);
+	bpf_probe_read_kernel(r->process, sizeof(r->process), __builtin_preserve_access_index(&leader->comm));
+	r->euid = BPF_CORE_READ(cred, euid.val);
+	/* Two words before 6.3, one since; the same bytes. */
+	bpf_probe_read_kernel(&capabilities, sizeof(capabilities), __builtin_preserve_access_index(&cred->cap_effective));
+	has = (capabilities >> CAP_NET_BIND_SERVICE) & 1;
+	r->can_bind_low = capable_in(cred, BPF_CORE_READ(net, user_ns), has);
+	r->other_user_ns = has && !r->can_bind_low;
+	r->in_cgroup = in_cgroups();
+}
+
+/* ---- telling ---- */
+
+static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	struct socket *socket = READ(sk, sk_socket);
+
+	r->cookie = socket_cookie(sk, NULL);
+	r->family = READ(sk, __sk_common.skc_family);
+	r->protocol = READ(sk, sk_protocol) == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	r->port = READ(sk, __sk_common.skc_num);
+	r->uid = READ(sk, sk_uid.val);
+	r->netns = net ? READ(net, ns.inum) : 0;
+	r->device = READ(sk, __sk_common.skc_bound_dev_if);
+	r->reuseaddr = !!READ_BITFIELD(sk, __sk_common.skc_reuse);
+	r->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
+	r->v6only = r->family == AF_INET6 && READ_BITFIELD(sk, __sk_common.skc_ipv6only);
+	r->freebind = inet_flag(untyped, binds.freebind_flag, false) || inet_flag(untyped, binds.transparent_flag, true);
+	r->port_limit = bpf_core_field_exists(net->ipv4.sysctl_ip_prot_sock) ? READ(net, ipv4.sysctl_ip_prot_sock) : 1024;
+	if (r->family == AF_INET)
+		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	if (socket) {
+		struct file *file = READ(socket, file);
+		struct inode *inode = file ? READ(file, f_inode) : NULL;
+
+		r->inode = inode ? READ(inode, i_ino) : 0;
+	}
+	caller_describe(r, net);
+}
+
+/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
+static __always_inline bool is_candidate(struct sock *sk, const struct pending *p)
+{
+	if (READ_BITFIELD(sk, __sk_common.skc_reuseport))
+		return true;
+	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
+		return true;
+	return p->asked.known && port_in(binds_twins, p->asked.port);
+}
+
+/* A call of a wanted socket returned. */
+static __noinline int tell(struct sock *untyped, const struct pending *p, int error, int call_and_denied)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	const __u32 call = call_and_denied & 1;
+	struct binds_record *r;
+	__u16 port;
+
+	if (!p)
+		return 0;
+	port = p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
+	if (config.by_port && !port_in(binds_ports, port))
+		return 0;
+	__sync_fetch_and_add(&binds_seen[call], 1);
+	if (error)
+		__sync_fetch_and_add(&binds_failed[call], 1);
+	else if (!binds.all && (call == BINDS_LISTEN || !is_candidate(sk, p)))
+		return 0;
+	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	if (!r) {
+		lost_add(BINDS_LOST_RING);
+		return 0;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->time_ns = bpf_ktime_get_ns();
+	r->asked = p->asked;
+	r->backlog = p->backlog;
+	r->call = call;
+	r->error = error;
+	r->denied = call_and_denied >> 1;
+	socket_describe(r, untyped);
+	bpf_ringbuf_submit(r, 0);
+	__sync_fetch_and_add(&binds_told, 1);
+	return 0;
+}
+
+static __always_inline void returned(struct sock *sk, const struct pending *p, int error, const enum by by)
+{
+	const bool denied = by == BY_SECURITY_BIND || by == BY_SECURITY_LISTEN;
+
+	__sync_fetch_and_add(&binds_begun, 1);
+	if (binds_on)
+		tell(sk, p, error, (is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 1);
+	__sync_fetch_and_add(&binds_done, 1);
+}
+
+/* ---- entry and exit ---- */
+
+static __always_inline struct pending_key key_of(const enum by by)
+{
+	return (struct pending_key){ .tid = (__u32)bpf_get_current_pid_tgid(), .by = by };
+}
+
+/* again: a second program of the same hook, which stands in for the first where the kernel skipped that. */
+static __always_inline void keep(const struct pending *p, const enum by by, const bool again)
+{
+	struct pending_key key = key_of(by);
+	int err;
+
+	/* What the thread's last call left here: its return was not seen. */
+	if (!again && bpf_map_lookup_elem(&pending, &key) && binds_on)
+		lost_add(BINDS_LOST_RETURN);
+	err = bpf_map_update_elem(&pending, &key, p, again ? BPF_NOEXIST : BPF_ANY);
+	if (err && !again && binds_on)
+		lost_add(BINDS_LOST_PENDING);
+}
+
+/* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen(). */
+static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
+{
+	struct socket *socket = TYPED(untyped, struct socket);
+	struct pending p = { .asked = { .family = -1 } };
+	struct sock *sk = READ(socket, sk);
+
+	if (socket_wanted(sk))
+		p.sk = (__u64)sk;
+	else if (binds.arguments_at_exit)
+		return;
+	if (is_bind(by)) {
+		p.asked.length = length_or_backlog;
+		if (p.sk)
+			address_read(&p.asked, address, false);
+	} else {
+		p.backlog = length_or_backlog;
+	}
+	keep(&p, by, false);
+}
+
+/* Its exit, with arguments (fexit). */
+static __always_inline void left(struct socket *socket, __u64 address, int length_or_backlog, int error, const enum by by)
+{
+	struct pending_key key = key_of(by);
+	struct sock *sk = socket->sk;
+	struct pending fresh = { .asked = { .family = -1 } }, *p;
+
+	if (!socket_wanted(sk))
+		return;
+	if (config.has_socket_cookie && sk)
+		bpf_get_socket_cookie(sk);
+	p = bpf_map_lookup_elem(&pending, &key);
+	if (p && p->sk == (__u64)sk) {
+		returned(sk, p, error, by);
+		bpf_map_delete_elem(&pending, &key);
+		return;
+	}
+	if (is_bind(by)) {
+		fresh.asked.length = length_or_backlog;
+		address_read(&fresh.asked, address, false);
+	} else {
+		fresh.backlog = length_or_backlog;
+	}
+	returned(sk, &fresh, error, by);
+}
+
+/* Its exit, without (kretprobe). */
+static __always_inline void left_plain(int error, const enum by by)
+{
+	struct pending_key key = key_of(by);
+	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+
+	if (!p) {
+		if (binds_on)
+			lost_add(BINDS_LOST_ENTRY);
+		return;
+	}
+	if (p->sk && (error || (by != BY_SECURITY_BIND && by != BY_SECURITY_LISTEN)))
+		returned((struct sock *)p->sk, p, error, by);
+	bpf_map_delete_elem(&pending, &key);
+}
+
+/* The system call. The kernel copies the address a moment later; where it is not in memory now it will be at the exit. */
+static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
+{
+	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
+	struct pending p = { .asked = { .family = -1 }, .descriptor = descriptor };
+	struct sock *sk = socket_of_descriptor(task, descriptor);
+
+	if (socket_wanted(sk))
+		p.sk = (__u64)sk;
+	if (is_bind(by)) {
+		p.asked.length = length_or_backlog;
+		if (p.sk && !address_read(&p.asked, address, true))
+			p.place = address;
+	} else {
+		p.backlog = length_or_backlog;
+	}
+	keep(&p, by, again);
+}
+
+static __always_inline void call_returned(int error, const enum by by, const bool again)
+{
+	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
+	struct pending_key key = key_of(by);
+	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+	struct sock *sk;
+
+	if (!p) {
+		/* The second program finds what the first one did not take. */
+		if (binds_on && !again && !config.accept_twice)
+			lost_add(BINDS_LOST_ENTRY);
+		return;
+	}
+	if (p->sk) {
+		sk = socket_of_descriptor(task, p->descriptor);
+		if (p->place)
+			address_read(&p->asked, p->place, true);
+		if ((__u64)sk == p->sk)
+			returned(sk, p, error, by);
+		else if (binds_on) /* another thread closed or replaced it */
+			lost_add(BINDS_LOST_SOCKET);
+	}
+	bpf_map_delete_elem(&pending, &key);
+}
+
+/*
+ * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr, which begins with a pointer, mostly NULL; later (seen on 6.18) the
+ * address is all there is, and begins with its family. No type says which.
+ */
+static __always_inline void uring_address_read(struct binds_address *to, __u64 copy)
+{
+	__u64 head = 0;
+
+	if (!copy || bpf_probe_read_kernel(&head, sizeof(head), (void *)copy))
+		return;
+	if (head && head >> 48 != 0xffff) {
+		address_read(to, copy, false);
+		return;
+	}
+	if (!bpf_core_type_exists(struct io_async_msghdr))
+		return;
+	address_read(to, copy + bpf_core_field_offset(struct io_async_msghdr, addr), false);
+	if (to->family != AF_INET && to->family != AF_INET6)
+		*to = (struct binds_address){ .family = -1, .length = to->length };
+}
+
+/* io_uring's operations (6.11) don't pass the system calls. */
+static __always_inline void uring_completed(void *request, int result)
+{
+	struct io_kiocb *req = TYPED(request, struct io_kiocb);
+	struct io_bind *bind = TYPED(request, struct io_bind);
+	struct pending p = { .asked = { .family = -1 } };
+	struct sock *sk;
+	bool is_listen;
+	__u8 opcode;
+
+	if (!request || !bpf_core_enum_value_exists(enum io_uring_op, IORING_OP_BIND))
+		return;
+	opcode = READ(req, opcode);
+	is_listen = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_LISTEN);
+	if (!is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
+		return;
+	sk = socket_of_file(READ(req, file));
+	if (!socket_wanted(sk))
+		return;
+	if (is_listen) {
+		struct io_listen *listen = TYPED(request, struct io_listen);
+
+		p.backlog = bpf_core_type_exists(struct io_listen) ? READ(listen, backlog) : 0;
+	} else if (bpf_core_type_exists(struct io_bind)) {
+		p.asked.length = READ(bind, addr_len);
+		uring_address_read(&p.asked, (__u64)READ(req, async_data));
+	}
+	returned(sk, &p, result, is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
+}
+
+/* ---- fentry: trampolines. `length` of a listen() is the backlog. ---- */
+
+#define FENTRY(name, function, by)                                                                                     \
+	SEC("?fentry/" #function)                                                                                      \
+	int BPF_PROG(name, struct socket *socket, void *address, int length)                                           \
+	{                                                                                                              \
+		entered(socket, (__u64)address, length, by);                                                           \
+		return 0;                                                                                              \
+	}
+#define FEXIT(name, function, by)                                                                                      \
+	SEC("?fexit/" #function)                                                                                       \
+	int BPF_PROG(name, struct socket *socket, void *address, int length, int ret)                                  \
+	{                                                                                                              \
+		left(socket, (__u64)address, length, ret, by);                                                         \
+		return 0;                                                                                              \
+	}
+#define FENTRY_LISTEN(name, function, by)                                                                              \
+	SEC("?fentry/" #function)                                                                                      \
+	int BPF_PROG(name, struct socket *socket, int backlog)                                                         \
+	{                                                                                                              \
+		entered(socket, 0, backlog, by);                                                                       \
+		return 0;                                                                                              \
+	}
+#define FEXIT_LISTEN(name, function, by)                                                                               \
+	SEC("?fexit/" #function)                                                                                       \
+	int BPF_PROG(name, struct socket *socket, int backlog, int ret)                                                \
+	{                                                                                                              \
+		left(socket, 0, backlog, ret, by);                                                                     \
+		return 0;                                                                                              \
+	}
+
+FENTRY(f_bind_in, inet_bind, BY_INET_BIND)
+FEXIT(f_bind_out, inet_bind, BY_INET_BIND)
+FENTRY(f_bind6_in, inet6_bind, BY_INET6_BIND)
+FEXIT(f_bind6_out, inet6_bind, BY_INET6_BIND)
+FENTRY(f_mbind_in, mptcp_bind, BY_MPTCP_BIND)
+FEXIT(f_mbind_out, mptcp_bind, BY_MPTCP_BIND)
+FENTRY_LISTEN(f_listen_in, inet_listen, BY_INET_LISTEN)
+FEXIT_LISTEN(f_listen_out, inet_listen, BY_INET_LISTEN)
+FENTRY_LISTEN(f_mlisten_in, mptcp_listen, BY_MPTCP_LISTEN)
+FEXIT_LISTEN(f_mlisten_out, mptcp_listen, BY_MPTCP_LISTEN)
+FEXIT_LISTEN(f_nolisten_out, sock_no_listen, BY_NO_LISTEN)
+
+/* Refused before the protocol is asked. */
+SEC("?fexit/security_socket_bind")
+int BPF_PROG(f_deny_bind, struct socket *socket, void *address, int length, int ret)
+{
+	if (ret)
+		left(socket, (__u64)address, length, ret, BY_SECURITY_BIND);
+	return 0;
+}
+
+SEC("?fexit/security_socket_listen")
+int BPF_PROG(f_deny_listen, struct socket *socket, int backlog, int ret)
+{
+	if (ret)
+		left(socket, 0, backlog, ret, BY_SECURITY_LISTEN);
+	return 0;
+}
+
+/* ---- kprobe: the same functions by breakpoint ---- */
+
+#define KPROBE(name, function, by)                                                                                     \
+	SEC("?kprobe/" #function)                                                                                      \
+	int BPF_KPROBE(name, struct socket *socket, void *address, int length)                                         \
+	{                                                                                                              \
+		entered(socket, (__u64)address, length, by);                                                           \
+		return 0;                                                                                              \
+	}
+#define KPROBE_LISTEN(name, function, by)                                                                              \
+	SEC("?kprobe/" #function)                                                                                      \
+	int BPF_KPROBE(name, struct socket *socket, int backlog)                                                       \
+	{                                                                                                              \
+		entered(socket, 0, backlog, by);                                                                       \
+		return 0;                                                                                              \
+	}
+#define KRETPROBE(name, function, by)                                                                                  \
+	SEC("?kretprobe/" #function)                                                                                   \
+	int BPF_KRETPROBE(name, int ret)                                                                               \
+	{                                                                                                              \
+		left_plain(ret, by);                                                                                   \
+		return 0;                                                                                              \
+	}
+
+KPROBE(k_bind_in, inet_bind, BY_INET_BIND)
+KRETPROBE(k_bind_out, inet_bind, BY_INET_BIND)
+KPROBE(k_bind6_in, inet6_bind, BY_INET6_BIND)
+KRETPROBE(k_bind6_out, inet6_bind, BY_INET6_BIND)
+KPROBE(k_mbind_in, mptcp_bind, BY_MPTCP_BIND)
+KRETPROBE(k_mbind_out, mptcp_bind, BY_MPTCP_BIND)
+KPROBE_LISTEN(k_listen_in, inet_listen, BY_INET_LISTEN)
+KRETPROBE(k_listen_out, inet_listen, BY_INET_LISTEN)
+KPROBE_LISTEN(k_mlisten_in, mptcp_listen, BY_MPTCP_LISTEN)
+KRETPROBE(k_mlisten_out, mptcp_listen, BY_MPTCP_LISTEN)
+KPROBE_LISTEN(k_nolisten_in, sock_no_listen, BY_NO_LISTEN)
+KRETPROBE(k_nolisten_out, sock_no_listen, BY_NO_LISTEN)
+KPROBE(k_deny_bind_in, security_socket_bind, BY_SECURITY_BIND)
+KRETPROBE(k_deny_bind, security_socket_bind, BY_SECURITY_BIND)
+KPROBE_LISTEN(k_deny_lis_in, security_socket_listen, BY_SECURITY_LISTEN)
+KRETPROBE(k_deny_listen, security_socket_listen, BY_SECURITY_LISTEN)
+
+/* ---- tracepoint: the system calls ---- */
+
+#define SYSCALL(name, call, by, again)                                                                                 \
+	SEC("?tracepoint/syscalls/sys_enter_" #call)                                                                   \
+	int name##_in(struct syscall_enter_args *args)                                                                 \
+	{                                                                                                              \
+		called(args->args[0], args->args[1], is_bind(by) ? args->args[2] : args->args[1], by, again);          \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	SEC("?tracepoint/syscalls/sys_exit_" #call)                                                                    \
+	int name##_out(struct syscall_exit_args *args)                                                                 \
+	{                                                                                                              \
+		call_returned(args->ret, by, again);                                                                   \
+		return 0;                                                                                              \
+	}
+
+SYSCALL(t_bind, bind, BY_SYSCALL_BIND, false)
+SYSCALL(t_listen, listen, BY_SYSCALL_LISTEN, false)
+/* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU. */
+SYSCALL(t_bind2, bind, BY_SYSCALL_BIND, true)
+SYSCALL(t_listen2, listen, BY_SYSCALL_LISTEN, true)
+
+SEC("?tracepoint/io_uring/io_uring_complete")
+int t_bind_uring(struct trace_event_raw_io_uring_complete *event)
+{
+	uring_completed(event->req, event->res);
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the programs that watch bind() and listen() (binds.bpf.c) and user/kernel/binds.c share. Fixed-width types, explicit padding. */
+#ifndef SOCKFAIR_BINDS_RECORD_H
+#define SOCKFAIR_BINDS_RECORD_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define BINDS_RING_BYTES (2 * 1024 * 1024) /* 10,000 records and more: what user space has to fetch within a second, at 10,000 calls a second */
+#define BINDS_PENDING_MAX 4096		   /* threads that are in such a call at once */
+
+enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CALLS };
+
+/* What is not told, or may not be. user/kernel/binds.c has the text of each. */
+enum binds_lost {
+	BINDS_LOST_RING,
+	BINDS_LOST_PENDING,
+	BINDS_LOST_ENTRY,
+	BINDS_LOST_RETURN,
+	BINDS_LOST_SOCKET,
+	BINDS_LOST_REASONS
+};
+
+/* Set before loading, beside struct count_config. */
+struct binds_config {
+	__u8 all; /* each call is told, not only those that failed or may look wrong */
+	__u8 arguments_at_exit; /* fentry: an exit has its arguments, so that a skipped entry loses nothing */
+	__u8 freebind_flag, transparent_flag; /* bits of inet_sock.inet_flags; 255: bit fields of inet_sock */
+	__u32 cgroups; /* in the map of that name: records say whether the caller is in one of them, or below */
+};
+
+#define BINDS_CGROUPS_MAX 64
+
+/* An address as it was passed. */
+struct binds_address {
+	__s32 family; /* -1: it could not be read, or none was passed */
+	__u32 length; /* as passed */
+	__u32 scope; /* sin6_scope_id; 0: none */
+	__u16 port; /* host order */
+	__u8 known; /* address and port are in it, and they are of that family */
+	__u8 pad;
+	__u8 address[16]; /* network order */
+};
+
+/* A call that returned. */
+struct binds_record {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 cookie; /* 0: not known */
+	struct binds_address asked; /* bind() */
+	__u8 address[16]; /* that of the socket afterwards */
+	__u32 pid, tid, euid;
+	__u32 uid; /* of the socket */
+	__u32 netns, inode;
+	__u32 device; /* interface index */
+	__u32 backlog; /* listen() */
+	__u32 port_limit; /* net.ipv4.ip_unprivileged_port_start */
+	__s32 error; /* 0, or negative errno */
+	__u16 family, protocol;
+	__u16 port; /* that of the socket afterwards, host order */
+	__u8 call; /* enum binds_call */
+	__u8 denied; /* by a security module */
+	__u8 reuseaddr, reuseport, v6only, freebind;
+	__u8 can_bind_low, other_user_ns; /* as in struct bind_event */
+	__u8 in_cgroup;
+	__u8 pad;
+	char comm[16]; /* of the thread */
+	char process[16];
+};
+
+#ifndef __bpf__
+_Static_assert(sizeof(struct binds_config) == 8, "layout");
+_Static_assert(sizeof(struct binds_address) == 32, "layout");
+_Static_assert(sizeof(struct binds_record) == 152, "layout");
+#endif
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Finding sockets and asking them, as the counting programs (count.bpf.h) and those of bind() and listen() (binds.bpf.c) do. */
+#ifndef SOCKFAIR_SOCKETS_BPF_H
+#define SOCKFAIR_SOCKETS_BPF_H
+
+#include "compat.bpf.h"
+
+static __always_inline bool netns_wanted(struct sock *sk)
+{
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	__u32 inode;
+
+	if (!net) /* a kernel without network namespaces */
+		return true;
+	inode = READ(net, ns.inum);
+#pragma unroll
+	for (int i = 0; i < COUNT_NETNS_MAX; i++)
+		if (config.netns[i] && config.netns[i] == inode)
+			return true;
+	return false;
+}
+
+/*
+ * The local port, which a connection has from its listener; sk is TYPED. One that is closed has given its number back (tcp_set_state(),
+ * inet_put_port()) unless it was bound to it, before anybody is told; inet_sport stays.
+ */
+static __always_inline __u16 port_of(struct sock *sk)
+{
+	struct inet_sock *inet = TYPED(sk, struct inet_sock);
+	__u16 port = READ(sk, __sk_common.skc_num);
+
+	return port ? port : bpf_ntohs(READ(inet, inet_sport));
+}
+
+/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
+static __always_inline struct sock *socket_of_file(struct file *untyped)
+{
+	struct file *file = TYPED(untyped, struct file);
+	struct socket *socket;
+
+	if (!untyped)
+		return NULL;
+	/* private_data of another kind of file is not a struct socket: only a socket points back to its file. */
+	socket = READ(file, private_data);
+	socket = TYPED(socket, struct socket);
+	if (!socket || READ(socket, file) != untyped)
+		return NULL;
+	return READ(socket, sk);
+}
+
+static __always_inline struct file *file_of_descriptor(struct task_struct *task, __u32 fd)
+{
+	struct files_struct *files = READ(task, files);
+	struct fdtable *fdt;
+	void *table;
+
+	if (!files)
+		return NULL;
+	fdt = READ(files, fdt);
+	if (fd >= READ(fdt, max_fds))
+		return NULL;
+	table = READ(fdt, fd);
+	return pointer_at(table + (__u64)fd * sizeof(struct file *));
+}
+
+static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, __u32 fd)
+{
+	return socket_of_file(file_of_descriptor(task, fd));
+}
+
+#endif

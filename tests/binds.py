@@ -1,0 +1,580 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""binds.py [--backend NAME] [CASE...]: what `sockfair binds` says of calls that it sees made. TAP.
+
+Each case runs in a network namespace of its own, and watches that one alone: nobody else's calls are in the counts. Every document is held against the
+schema, and each call must be told exactly once.
+"""
+import argparse
+import ctypes
+import errno
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import jsonschema
+
+import check_results
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOCKFAIR = os.path.join(HERE, "..", "sockfair")
+SCHEMA = os.path.join(HERE, "..", "user/render/sockfair-binds-1.schema.json")
+NOBODY = 65534
+MPTCP = 262
+NEWNET, NEWUSER = 0x40000000, 0x10000000
+V4, V6, STREAM, DGRAM = socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM
+REUSEADDR, REUSEPORT = socket.SO_REUSEADDR, socket.SO_REUSEPORT
+ANY = {V4: "0.0.0.0", V6: "::"}
+LOOPBACK = {V4: "127.0.0.1", V6: "::1"}
+
+backend = None
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def equal(what, got, expected):
+    if got != expected:
+        raise AssertionError(f"{what}: {got!r}, not {expected!r}")
+
+
+def holds(text, *parts):
+    for part in parts:
+        if part not in (text or ""):
+            raise AssertionError(f"'{part}' is not in: {text}")
+
+
+# ---- calls ----
+
+
+def make(family=V4, kind=STREAM, *options, protocol=0):
+    s = socket.socket(family, kind, protocol)
+    for option in options:
+        s.setsockopt(socket.SOL_SOCKET, option, 1)
+    if family == V6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return s
+
+
+def call(function, *arguments):
+    """Returns the name of the errno, or None."""
+    try:
+        function(*arguments)
+        return None
+    except OSError as error:
+        return errno.errorcode[error.errno].replace("ENOTSUP", "EOPNOTSUPP")  # one number, two names
+
+
+def sockaddr(family, port, address="127.0.0.1"):
+    if family == V4:
+        return struct.pack("=H", family) + struct.pack("!H", port) + socket.inet_pton(V4, address) + bytes(8)
+    return struct.pack("=H", family) + struct.pack("!HI", port, 0) + socket.inet_pton(V6, address) + bytes(4)
+
+
+def raw_bind(s, address, length=None):
+    """bind() with any bytes; an int is a place in memory."""
+    if libc.bind(s.fileno(), address, len(address) if length is None else length):
+        raise OSError(ctypes.get_errno(), "bind")
+
+
+class Other:
+    """Another process, of that user; does what it is told and stays until it ends with the test."""
+
+    def __init__(self, does, uid=0):
+        back, there = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            if uid:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+            try:
+                kept = does()
+                said = b"ok"
+            except BaseException as error:
+                said = repr(error).encode()[:1000]
+            libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the case. Last, for a change of user forgets it
+            os.write(there, said)
+            signal.pause()
+            del kept
+        os.close(there)
+        said = os.read(back, 1000)
+        if said != b"ok":
+            raise AssertionError("the other process: " + said.decode())
+
+
+# ---- sockfair ----
+
+
+class Watch:
+    """`told`: the documents, `totals` the last one."""
+
+    def __init__(self, *options, netns=True, **environment):
+        command = [SOCKFAIR, "binds", "--json", *options]
+        if netns:
+            command += ["-N", str(os.stat("/proc/self/ns/net").st_ino)]
+        if backend:
+            command += ["--backend", backend]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
+                                      preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))  # PR_SET_PDEATHSIG: a case that fails ends here
+        said = ""
+        while "watching" not in said:
+            line = self.child.stderr.readline()
+            if not line:
+                raise AssertionError("sockfair binds ended: " + said)
+            said += line
+
+    def end(self, lost=False):
+        out = []
+        reader = threading.Thread(target=lambda: out.append(self.child.stdout.read()))
+        reader.start()
+        self.child.send_signal(signal.SIGINT)
+        reader.join(60)
+        err = self.child.stderr.read()
+        if self.child.wait(60):
+            raise AssertionError(f"sockfair binds ended with {self.child.returncode}: {err}")
+        documents = [json.loads(line) for line in out[0].splitlines()]
+        with open(SCHEMA) as f:
+            validator = jsonschema.Draft202012Validator(check_results.strict(json.load(f)))
+        for document in documents[:40] + documents[-1:]:
+            validator.validate(document)
+        *self.told, self.totals = documents
+        equal("kind of the last document", self.totals["kind"], "totals")
+        equal("told", self.totals["told"], len(self.told))
+        if not lost:
+            equal("lost", self.totals["lost"]["by_reason"], {})
+        return self
+
+    def seen(self, binds, listens, failed):
+        equal("binds", self.totals["binds"]["seen"], binds)
+        equal("listens", self.totals["listens"]["seen"], listens)
+        equal("failed", self.totals["binds"]["failed"] + self.totals["listens"]["failed"], failed)
+
+
+def brief(document):
+    """What of a document can be said beforehand."""
+    return tuple(document[key] for key in ("kind", "protocol", "family", "address", "port", "error"))
+
+
+def by_system_calls(totals):
+    return totals["kernel"]["backend"] == "tracepoint"
+
+
+# ---- cases ----
+
+
+def each_call_once():
+    """each bind() and listen() is told exactly once: IPv4, IPv6, UDP, MPTCP, those that work and those that fail"""
+    kept, made = [], []
+
+    def try_bind(s, name, address, port):
+        made.append(("bind", name, 6 if s.family == V6 else 4, address, port, call(s.bind, (address, port))))
+        kept.append(s)
+
+    def try_listen(s, name, address, port, backlog):
+        made.append(("listen", name, 6 if s.family == V6 else 4, address, port, call(s.listen, backlog)))
+
+    watch = Watch("--all")
+    for number, (name, kind, protocol) in enumerate((("tcp", STREAM, 0), ("udp", DGRAM, 0), ("tcp", STREAM, MPTCP))):
+        for family in (V4, V6):
+            port = 8100 + 10 * number + (family == V6)
+            try:
+                s = make(family, kind, protocol=protocol)
+            except OSError:
+                continue  # a kernel without MPTCP
+            try_bind(s, name, LOOPBACK[family], port)
+            try_bind(make(family, kind, protocol=protocol), name, ANY[family], port)
+            if kind == STREAM:
+                try_listen(s, name, LOOPBACK[family], port, 5)
+                try_listen(s, name, LOOPBACK[family], port, 6)
+            try_bind(s, name, LOOPBACK[family], port + 5)  # bound already
+    s = make()
+    s.listen(1)  # without bind()
+    made.append(("listen", "tcp", 4, "0.0.0.0", s.getsockname()[1], None))
+    kept.append(s)
+    s = make(V4, DGRAM)
+    made.append(("listen", "udp", 4, "0.0.0.0", 0, call(s.listen, 3)))
+    for protocol in (socket.AF_UNIX, socket.AF_NETLINK):  # not ours to tell
+        other = socket.socket(protocol, socket.SOCK_DGRAM)
+        other.bind("\0binds" if protocol == socket.AF_UNIX else (0, 0))
+        kept.append(other)
+    watch.end()
+    told = [brief(document) for document in watch.told]
+    for wanted in made:
+        if told.count(wanted) != made.count(wanted):
+            raise AssertionError(f"{wanted} is told {told.count(wanted)} times, made {made.count(wanted)} times")
+    equal("documents", len(told), len(made))
+    binds = [m for m in made if m[0] == "bind"]
+    watch.seen(len(binds), len(made) - len(binds), sum(m[-1] is not None for m in made))
+    for document in watch.told:
+        equal("pid", document["pid"], os.getpid())
+        equal("can_bind_low", document["can_bind_low"], True)
+        equal("inode of a socket that lives", document["inode"] is not None, True)
+        equal("backlog", document["backlog"] is None, document["kind"] == "bind")
+
+
+def reasons():
+    """each failure has its reason: privileges, who has the port, TIME_WAIT with the seconds left, address, family"""
+    listener = Other(lambda: listening(8200))
+    bound = Other(lambda: bound_to(8201), uid=NOBODY)
+    lingering(8202)
+    watch = Watch()
+    unprivileged = Other(lambda: refused(81), uid=NOBODY)
+    elsewhere = Other(lambda: elsewhere_privileged(82), uid=NOBODY)
+    equal("listening", call(make().bind, ("0.0.0.0", 8200)), "EADDRINUSE")
+    equal("bound", call(make().bind, ("127.0.0.1", 8201)), "EADDRINUSE")
+    equal("lingering", call(make().bind, ("127.0.0.1", 8202)), "EADDRINUSE")
+    equal("not here", call(make().bind, ("192.0.2.1", 8203)), "EADDRNOTAVAIL")
+    equal("family", call(raw_bind, make(), sockaddr(V6, 8204, "::1")), "EAFNOSUPPORT")
+    equal("short", call(raw_bind, make(), sockaddr(V4, 8205)[:8]), "EINVAL")
+    equal("no scope", call(make(V6).bind, ("fe80::1", 8206)), "EINVAL")
+    equal("IPv4 for IPv6", call(raw_bind, make(V6), sockaddr(V4, 8208)), "EINVAL")
+    listening_too = make(V4, STREAM, REUSEADDR)
+    listening_too.bind(("127.0.0.1", 8207))
+    other_listener = make(V4, STREAM, REUSEADDR)
+    other_listener.bind(("127.0.0.1", 8207))
+    other_listener.listen(1)
+    equal("listen", call(listening_too.listen, 1), "EADDRINUSE")
+    nowhere = call(raw_bind, make(), ctypes.c_void_p(1), 16)
+    time.sleep(0.5)  # a look at who has a port comes within 0.2 s
+    watch.end()
+    told = {document["port"]: document for document in watch.told}
+    holds(told[81]["why"], "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE", f"pid {unprivileged.pid}, uid {NOBODY}")
+    equal("can_bind_low", told[81]["can_bind_low"], False)
+    holds(told[82]["why"], "only in a user namespace that does not own this network namespace", f"pid {elsewhere.pid}")
+    holds(told[8200]["why"], f"(pid {listener.pid}, uid 0) listens on 0.0.0.0:8200 without SO_REUSEPORT")
+    equal("in the way", [o["pid"] for o in told[8200]["occupants"] if o["in_the_way"]], [listener.pid])
+    holds(told[8201]["why"], f"(pid {bound.pid}, uid {NOBODY}) is bound to, and does not listen on, 0.0.0.0:8201")
+    holds(told[8202]["why"], "lingers in TIME_WAIT, for another")
+    left = [o["seconds_left"] for o in told[8202]["occupants"] if o["state"] == "time-wait"]
+    equal("seconds left", len(left) == 1 and 0 < left[0] <= 62, True)
+    holds(told[8203]["why"], "no interface of this network namespace has the address 192.0.2.1")
+    holds(told[8206]["why"], "a link-local address needs its interface")
+    equal("kind", told[8207]["kind"], "listen")
+    holds(told[8207]["why"], f"(pid {os.getpid()}, uid 0) listens on 127.0.0.1:8207", "SO_REUSEADDR does not help beside one that listens")
+    unknown = [document for document in watch.told if document["port"] is None]
+    if by_system_calls(watch.totals):
+        equal("bad address", (nowhere, unknown[-1]["error"]), ("EFAULT", "EFAULT"))
+        holds(unknown.pop()["why"], "lies outside of the program's memory")
+    equal("errors", [document["error"] for document in unknown], ["EAFNOSUPPORT", "EINVAL", "EINVAL"])
+    holds(unknown[0]["why"], "the address that was passed is AF_INET6, the socket AF_INET")
+    equal("asked family", unknown[0]["asked_family"], V6)
+    holds(unknown[1]["why"], "shorter than its family needs")
+    holds(unknown[2]["why"], "the address that was passed is AF_INET, the socket AF_INET6")
+    watch.seen(13 if by_system_calls(watch.totals) else 12, 2, len(watch.told))
+
+
+def all_ports_taken():
+    """no port is left to pick: said so, and nobody is blamed"""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+        f.write("40000 40003")
+    watch = Watch()
+    kept = [make() for _ in range(5)]
+    errors = [call(s.bind, ("127.0.0.1", 0)) for s in kept]
+    equal("bind", errors, [None] * 4 + ["EADDRINUSE"])
+    equal("listen", call(make().listen, 1), "EADDRINUSE")
+    time.sleep(0.5)
+    watch.end()
+    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE")])
+    for document in watch.told:
+        holds(document["why"], "no port of net.ipv4.ip_local_port_range is free")
+        equal("occupants", document["occupants"], [])
+    watch.seen(5, 1, 2)
+
+
+def listening(port, *options):
+    s = make(V4, STREAM, *options)
+    s.bind(("0.0.0.0", port))
+    s.listen(1)
+    return s
+
+
+def bound_to(port, *options):
+    s = make(V4, STREAM, *options)
+    s.bind(("0.0.0.0", port))
+    return s
+
+
+def lingering(port):
+    """The server closes first: its end goes to TIME_WAIT."""
+    server = listening(port)
+    client = socket.create_connection(("127.0.0.1", port))
+    taken = server.accept()[0]
+    taken.close()
+    client.recv(1)
+    client.close()
+    server.close()
+
+
+def refused(port):
+    equal("bind", call(make().bind, ("0.0.0.0", port)), "EACCES")
+
+
+def elsewhere_privileged(port):
+    """Has all capabilities, in a user namespace of its own."""
+    if libc.unshare(NEWUSER):
+        raise OSError(ctypes.get_errno(), "unshare")
+    refused(port)
+
+
+def suspicions():
+    """what worked and looks wrong: a port without htons(), UDP shared with another user, a group that is split"""
+    theirs = Other(lambda: bound_udp("0.0.0.0", 8300, REUSEADDR), uid=NOBODY)
+    member = Other(lambda: listening(8301, REUSEPORT))
+    watch = Watch()
+    swapped = make()
+    raw_bind(swapped, struct.pack("=HHI", V4, 81, 0) + bytes(8))
+    equal("port", swapped.getsockname()[1], 20736)
+    shared = bound_udp("127.0.0.1", 8300, REUSEADDR)
+    split = make(V4, STREAM, REUSEPORT)
+    split.bind(("127.0.0.1", 8301))
+    joined = listening(8301, REUSEPORT)
+    same_user = [bound_udp("127.0.0.1", 8302, REUSEADDR) for _ in range(2)]
+    time.sleep(0.5)
+    watch.end()
+    found = {(d["port"], s["code"]): (d, s) for d in watch.told for s in d["suspicions"]}
+    document, suspicion = found.pop((20736, "byte-swapped"))
+    holds(suspicion["text"], "81 without htons() is 20736")
+    equal("pid", document["pid"], os.getpid())
+    document, suspicion = found.pop((8300, "udp-two-users"))
+    equal("the other user's", suspicion["pid"], theirs.pid)
+    holds(suspicion["text"], f"uid {NOBODY}", "the last to bind gets all unicast datagrams")
+    document, suspicion = found.pop((8301, "group-split"))
+    holds(suspicion["text"], "differs in address")
+    equal("errors", [d["error"] for d in watch.told if d["error"]], [])
+    equal("others", list(found), [])
+    watch.seen(6, 1, 0)
+    del swapped, shared, split, joined, same_user, member
+
+
+def bound_udp(address, port, *options):
+    s = make(V4, DGRAM, *options)
+    s.bind((address, port))
+    return s
+
+
+def quiet():
+    """a server's usual start gives no line, and is counted"""
+    watch = Watch()
+    kept = []
+    for family in (V4, V6):
+        kept.append(make(family, STREAM, REUSEADDR))
+        kept[-1].bind((ANY[family], 8400))
+        kept[-1].listen(511)
+        for _ in range(3):
+            kept.append(make(family, STREAM, REUSEADDR, REUSEPORT))
+            kept[-1].bind((ANY[family], 8401))
+            kept[-1].listen(511)
+            kept.append(make(family, DGRAM, REUSEPORT))
+            kept[-1].bind((ANY[family], 8402))
+        kept.append(make(family, DGRAM))
+        kept[-1].bind((ANY[family], 0))
+    time.sleep(0.5)
+    watch.end()
+    equal("told", watch.told, [])
+    watch.seen(16, 8, 0)
+
+
+def filters():
+    """by port (with its twin), process, name, protocol and family"""
+    def calls():
+        for family in (V4, V6):
+            for kind in (STREAM, DGRAM):
+                for port in (20736, 8500):
+                    make(family, kind).bind((LOOPBACK[family], port))
+
+    watches = [(8, Watch("--all", "-p", str(os.getpid()))), (0, Watch("--all", "-p", "1")), (8, Watch("--all", "--comm", "binds.py")),
+               (4, Watch("--all", "-t")), (4, Watch("--all", "-6")), (4, Watch("--all", "-P", "81")), (2, Watch("--all", "-P", "8500", "-u"))]
+    with open("/proc/self/comm", "w") as f:
+        f.write("binds.py")
+    calls()
+    for number, watch in watches:
+        watch.end()
+        equal(" ".join(watch.child.args[3:]), (len(watch.told), watch.totals["binds"]["seen"]), (number, number))
+
+
+def by_cgroup():
+    """-c: callers in that cgroup or below, though they are gone at once"""
+    root = next((r for r in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(r + "/cgroup.procs")), None)
+    if not root:
+        return "no cgroup of version 2 is mounted"
+    name = f"sf-binds-{os.getpid()}"
+    below = f"{root}/{name}/below"
+    os.makedirs(below)
+    try:
+        watch = Watch("-c", "/" + name)
+        for place, port in ((below, 8501), (root, 8502), (below, 8503)):
+            pid = os.fork()
+            if not pid:
+                with open(place + "/cgroup.procs", "w") as f:
+                    f.write("0")
+                refused_elsewhere = call(make().bind, ("192.0.2.1", port))
+                os._exit(refused_elsewhere != "EADDRNOTAVAIL")
+            equal("child", os.waitpid(pid, 0)[1], 0)
+        watch.end()
+    finally:
+        os.rmdir(below)
+        os.rmdir(f"{root}/{name}")
+    equal("ports", [document["port"] for document in watch.told], [8501, 8503])
+    watch.seen(2, 0, 2)
+    return None
+
+
+def full_ring():
+    """what finds no room is counted: told + lost = made"""
+    watch = Watch("--all", SOCKFAIR_RING="4096")
+    watch.child.send_signal(signal.SIGSTOP)
+    made = 500
+    for _ in range(made):
+        make().bind(("127.0.0.1", 0))
+    watch.child.send_signal(signal.SIGCONT)
+    watch.end(lost=True)
+    lost = watch.totals["lost"]["by_reason"]
+    equal("reasons", list(lost), ["events_full"])
+    equal("told and lost", len(watch.told) + lost["events_full"], made)
+    watch.seen(made, 0, 0)
+
+
+def ten_thousand_a_second():
+    """10,000 binds a second for three seconds, all of them told"""
+    memory = os.memfd_create("binds")  # a pipe would fill up
+    watch = Watch("--all", "-o", f"/proc/{os.getpid()}/fd/{memory}")
+    made, start = 30000, time.monotonic()
+    for i in range(made):
+        s = socket.socket(V4, STREAM)
+        s.bind(("127.0.0.1", 0))
+        s.close()
+        early = start + i / 10000 - time.monotonic()
+        if early > 0.001:
+            time.sleep(early)
+    watch.child.send_signal(signal.SIGINT)
+    watch.child.communicate(timeout=60)
+    with open(f"/proc/self/fd/{memory}") as f:
+        documents = f.read().splitlines()
+    totals = json.loads(documents[-1])
+    equal("lost", totals["lost"]["by_reason"], {})
+    equal("told", (len(documents) - 1, totals["binds"]["seen"]), (made, made))
+
+
+# ---- io_uring, by hand: the library of the oldest distribution that we build on does not know these operations ----
+
+OP_BIND, OP_LISTEN = 56, 57
+
+
+class Ring:
+    def __init__(self):
+        params = (ctypes.c_uint32 * 30)()
+        self.fd = libc.syscall(425, 4, params)  # io_uring_setup
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "io_uring_setup")
+        sq, cq = list(params[10:20]), list(params[20:30])  # struct io_sqring_offsets, io_cqring_offsets
+        self.sq_tail, self.sq_mask, self.sq_array, self.cq_head, self.cqes = sq[1], sq[2], sq[6], cq[0], cq[5]
+        self.ring = mmap.mmap(self.fd, max(cq[5] + 16 * params[1], sq[6] + 4 * params[0]), offset=0)  # IORING_FEAT_SINGLE_MMAP
+        self.entries = mmap.mmap(self.fd, 64 * params[0], offset=0x10000000)
+
+    def word(self, at):
+        return struct.unpack_from("=I", self.ring, at)[0]
+
+    def run(self, opcode, fd, address=0, length=0, offset=0):
+        """One operation; returns its result."""
+        tail = self.word(self.sq_tail)
+        index = tail & self.word(self.sq_mask)
+        struct.pack_into("=BBHiQQII", self.entries, 64 * index, opcode, 0, 0, fd, offset, address, length, 0)
+        struct.pack_into("=I", self.ring, self.sq_array + 4 * index, index)
+        struct.pack_into("=I", self.ring, self.sq_tail, tail + 1)
+        if libc.syscall(426, self.fd, 1, 1, 1, None, 0) < 0:  # io_uring_enter, GETEVENTS
+            raise OSError(ctypes.get_errno(), "io_uring_enter")
+        head = self.word(self.cq_head)
+        result = struct.unpack_from("=i", self.ring, self.cqes + 16 * (head % 8) + 8)[0]
+        struct.pack_into("=I", self.ring, self.cq_head, head + 1)
+        return result
+
+
+def io_uring():
+    """bind() and listen() through io_uring"""
+    try:
+        ring = Ring()
+    except OSError as error:
+        return f"no io_uring here: {error}"
+    address = ctypes.create_string_buffer(sockaddr(V4, 8600), 16)
+    first, second = make(), make()
+    if ring.run(OP_BIND, first.fileno(), ctypes.addressof(address), offset=16) == -errno.EINVAL:
+        return "this kernel has no such operation (6.11)"
+    watch = Watch("--all")
+    equal("listen", ring.run(OP_LISTEN, first.fileno(), length=9), 0)
+    equal("in use", ring.run(OP_BIND, second.fileno(), ctypes.addressof(address), offset=16), -errno.EADDRINUSE)
+    time.sleep(0.5)
+    watch.end()
+    equal("told", [brief(d) for d in watch.told], [("listen", "tcp", 4, "127.0.0.1", 8600, None), ("bind", "tcp", 4, "127.0.0.1", 8600, "EADDRINUSE")])
+    equal("backlog", watch.told[0]["backlog"], 9)
+    holds(watch.told[1]["why"], f"pid {os.getpid()}, uid 0) listens on 127.0.0.1:8600")
+    return None
+
+
+def security_module():
+    """a security module's refusal (Landlock) is told once, and as what it is where the backend can tell"""
+    attributes = ctypes.create_string_buffer(struct.pack("=QQ", 0, 1), 16)  # LANDLOCK_ACCESS_NET_BIND_TCP
+    ruleset = libc.syscall(444, attributes, 16, 0)
+    if ruleset < 0:
+        return f"no Landlock for TCP here (6.7): {os.strerror(ctypes.get_errno())}"
+    watch = Watch()
+
+    def locked():
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        if libc.syscall(446, ruleset, 0):
+            raise OSError(ctypes.get_errno(), "landlock_restrict_self")
+        refused(8700)
+
+    Other(locked)
+    watch.end()
+    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "0.0.0.0", 8700, "EACCES")])
+    holds(watch.told[0]["why"], "a security module")
+    watch.seen(1, 0, 1)
+    return None
+
+
+CASES = [each_call_once, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, ten_thousand_a_second, io_uring, security_module]
+
+
+def run(case):
+    """In a child of its own, with a network namespace of its own. Returns None, or why the case was skipped."""
+    if libc.unshare(NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return case()
+
+
+def main():
+    global backend
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backend")
+    parser.add_argument("--label", default="")
+    parser.add_argument("cases", nargs="*")
+    arguments = parser.parse_args()
+    backend = arguments.backend
+    failed = 0
+    for case in CASES:
+        if arguments.cases and case.__name__ not in arguments.cases:
+            continue
+        name = f"{arguments.label}{case.__doc__}"
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            failed += os.waitpid(pid, 0)[1] != 0
+            continue
+        try:
+            skipped = run(case)
+            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
+            os._exit(0)
+        except Exception as error:  # of any kind: the next case has its own process
+            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+    sys.exit(failed != 0)
+
+
+main()

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../kernel/binds.h"
+#include "../kernel/occupants.h"
+#include "../kernel/services.h"
+#include "../render/bind_notices.h"
+#include "filter.h"
+
+#define LOOK_SECONDS 0.2  /* how often it is looked who has ports, at most: that asks all processes */
+#define NAP_MS 10         /* between two batches: fetching each call on its own would cost more than the calls */
+#define QUEUE_MAX 65536   /* calls that wait for the next look; then it comes at once */
+
+struct binds_settings {
+	struct selection selection;
+	enum backend backend;
+	double duration; /* seconds; 0: until interrupted */
+	bool all, json;
+	const char *file;
+};
+
+struct watcher {
+	const struct binds_settings *o;
+	struct binds *binds;
+	struct occupants *occupants;
+	struct output out;
+	struct bind_ports ports;
+	struct bind_totals totals;
+	struct bind_event *queue; /* in the order in which they came */
+	size_t count, room;
+	double looked;            /* CLOCK_MONOTONIC, when the last look began */
+	char filter[512];
+};
+
+/* Who had the ports of a batch. */
+struct look {
+	struct occupants_query *queries;
+	size_t query_count;
+	struct bind_occupant *list;
+	int count; /* negative: errno */
+	bool complete;
+};
+
+enum { OPT_ALL = 1000, OPT_BACKEND };
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "What is told, how long:", 2 },
+	{ "all", OPT_ALL, NULL, 0, "Each bind() and listen(), not only those that fail or look wrong", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after that long; Ctrl-C ends it earlier", 0 },
+	{ NULL, 0, NULL, 0, "The result:", 3 },
+	{ "json", 'j', NULL, 0, "JSON, a document per call and a last one with the totals (schema: sockfair --schema binds)", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct binds_settings *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
+	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
+	case 'j': o->json = true; break;
+	case 'o': o->file = arg; break;
+	case OPT_ALL: o->all = true; break;
+	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
+	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Unix time in ms of a moment of CLOCK_MONOTONIC. */
+static int64_t wall_ms(uint64_t time_ns)
+{
+	struct timespec monotonic, wall;
+
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	return ((wall.tv_sec - monotonic.tv_sec) * 1000000000ll + wall.tv_nsec - monotonic.tv_nsec + (int64_t)time_ns) / 1000000;
+}
+
+/* ---- who had the ports ---- */
+
+static struct occupants_query query_of(const struct bind_event *e)
+{
+	return (struct occupants_query){ .netns = e->place.netns, .port = e->place.port ? e->place.port : e->port_got, .protocol = e->place.protocol };
+}
+
+/* No port: all ports are taken, and it is nobody's in particular. */
+static bool wants_look(const struct bind_event *e)
+{
+	return bind_wants_occupants(e) && query_of(e).port;
+}
+
+static int compare_queries(const void *a, const void *b)
+{
+	const struct occupants_query *x = a, *y = b;
+
+	if (x->netns != y->netns)
+		return x->netns < y->netns ? -1 : 1;
+	if (x->protocol != y->protocol)
+		return x->protocol < y->protocol ? -1 : 1;
+	return (x->port > y->port) - (x->port < y->port);
+}
+
+/* One look for all calls of the queue that need it. Returns 0 or -ENOMEM. */
+static int look_take(struct watcher *w, struct look *l)
+{
+	size_t kept = 0;
+
+	*l = (struct look){ .queries = calloc(w->count, sizeof(*l->queries)), .complete = true };
+	if (!l->queries)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->count; i++)
+		if (wants_look(&w->queue[i]))
+			l->queries[l->query_count++] = query_of(&w->queue[i]);
+	if (!l->query_count)
+		return 0;
+	qsort(l->queries, l->query_count, sizeof(*l->queries), compare_queries);
+	for (size_t i = 1; i < l->query_count; i++)
+		if (compare_queries(&l->queries[kept], &l->queries[i]))
+			l->queries[++kept] = l->queries[i];
+	l->query_count = kept + 1;
+	w->looked = now();
+	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
+	return l->count == -ENOMEM ? -ENOMEM : 0;
+}
+
+static void look_free(struct look *l)
+{
+	if (l->count >= 0)
+		free(l->list);
+	free(l->queries);
+}
+
+/* ---- telling ---- */
+
+/* What there is to say of a call, with those who had its port. */
+static void judge(struct watcher *w, const struct look *l, struct bind_notice *n)
+{
+	const struct bind_event *e = &n->event;
+	const struct occupants_query query = query_of(e);
+	const bool asked = wants_look(e);
+
+	n->time_ms = wall_ms(e->time_ns);
+	if (asked && l->count >= 0)
+		n->occupants = occupants_of(l->list, l->count, &query, &n->occupant_count);
+	n->incomplete = asked && !l->complete;
+	if (e->error && asked && l->count < 0)
+		snprintf(n->why, sizeof(n->why), "it could not be looked who has the port: %s", strerror(-l->count));
+	else if (e->error)
+		bind_explain(e, n->occupants, n->occupant_count, &w->ports, n->why, NULL);
+	else
+		n->suspicion_count = bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
+}
+
+static int tell(struct watcher *w, const struct look *l, const struct bind_event *e)
+{
+	struct bind_notice notice = { .event = *e };
+
+	judge(w, l, &notice);
+	if (!e->error && !notice.suspicion_count && !w->o->all)
+		return 0;
+	w->totals.shown++;
+	w->totals.suspicious += notice.suspicion_count > 0;
+	if (w->o->json)
+		return json_bind_notice(w->out.file, &notice);
+	text_bind_notice(w->out.file, &notice, &w->out.style);
+	return 0;
+}
+
+/* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0 or negative errno. */
+static int queue_tell(struct watcher *w, bool last)
+{
+	struct look l;
+	bool wants = false;
+	int err;
+
+	for (size_t i = 0; i < w->count && !wants; i++)
+		wants = wants_look(&w->queue[i]);
+	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now() - w->looked < LOOK_SECONDS))
+		return 0;
+	err = look_take(w, &l);
+	for (size_t i = 0; i < w->count && !err; i++)
+		err = tell(w, &l, &w->queue[i]);
+	look_free(&l);
+	w->count = 0;
+	if (err == -ENOMEM)
+		return err;
+	return output_flush(&w->out) ? -EIO : 0;
+}
+
+static int queue_add(void *to, const struct bind_event *e)
+{
+	struct watcher *w = to;
+
+	if (w->count == w->room) {
+		size_t room = w->room ? w->room * 2 : 256;
+		void *queue = realloc(w->queue, room * sizeof(*w->queue));
+
+		if (!queue)
+			return -ENOMEM;
+		w->queue = queue;
+		w->room = room;
+	}
+	w->queue[w->count++] = *e;
+	return 0;
+}
+
+/* ---- the window ---- */
+
+static int watch(struct watcher *w)
+{
+	const double end = w->o->duration > 0 ? now() + w->o->duration : 0;
+	double left = 1;
+	int err = 0;
+
+	while (!interrupted && !err && (!end || (left = end - now()) > 0)) {
+		/* At most a second: a signal may come just before the wait. */
+		double part = w->count ? LOOK_SECONDS / 2 : left < 1 ? left : 1;
+
+		err = binds_poll(w->binds, part * 1000 + 1, queue_add, w);
+		err = err < 0 && err != -EINTR ? err : queue_tell(w, false);
+		poll(NULL, 0, NAP_MS);
+	}
+	binds_stop(w->binds);
+	if (!err) {
+		err = binds_poll(w->binds, 0, queue_add, w);
+		err = err < 0 && err != -EINTR ? err : queue_tell(w, true);
+	}
+	return err;
+}
+
+static int totals_tell(struct watcher *w)
+{
+	binds_totals(w->binds, &w->totals);
+	if (w->o->json)
+		json_bind_totals(w->out.file, &w->totals);
+	else
+		text_bind_totals(w->out.file, &w->totals, &w->out.style);
+	return output_flush(&w->out);
+}
+
+static int watcher_open(struct watcher *w)
+{
+	const struct binds_settings *o = w->o;
+	const char *ring = getenv("SOCKFAIR_RING");
+	const struct binds_options wanted = { .backend = o->backend, .selection = o->selection, .ports = &w->ports, .all = o->all,
+					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0 };
+	char why[512];
+
+	services_fill(&w->ports);
+	for (size_t i = 0; i < o->selection.port_count; i++)
+		bind_port_add(w->ports.requested, o->selection.ports[i]);
+	if (occupants_open(&w->occupants, why, sizeof(why)) || binds_open(&w->binds, &wanted, why, sizeof(why)))
+		return complain("%s", why);
+	return STATUS_OK;
+}
+
+static int run(struct watcher *w)
+{
+	int status = watcher_open(w), err;
+
+	if (status)
+		return status;
+	binds_start(w->binds);
+	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter, backend_name(binds_backend(w->binds)),
+		w->o->duration ? "" : "; Ctrl-C ends with the totals");
+	err = watch(w);
+	if (err == -EIO)
+		return STATUS_FAILED; /* said already */
+	if (err)
+		return complain("cannot read what was seen: %s", strerror(-err));
+	return totals_tell(w);
+}
+
+int command_binds(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
+		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
+		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. Sockets of the kernel itself are left out.",
+		.children = children,
+	};
+	struct binds_settings o = { .backend = BACKEND_AUTO };
+	static struct watcher w;
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	w.o = &o;
+	status = filter_check(&o.selection);
+	if (!status)
+		status = output_open(&w.out, o.file);
+	if (status)
+		return status;
+	filter_text(&o.selection, w.filter, sizeof(w.filter));
+	status = run(&w);
+	binds_close(w.binds);
+	occupants_close(w.occupants);
+	free(w.queue);
+	return output_close(&w.out) ? STATUS_FAILED : status;
+}

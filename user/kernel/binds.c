@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "binds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "count.h"
+#include "binds_record.h"
+#include "binds.skel.h"
+#include "loading.h"
+#include "namespace.h"
+#include "process.h"
+
+#define SETTLE_TRIES 200 /* of a millisecond or two: how long programs that run when the window ends get to count */
+
+struct binds {
+	struct binds_bpf *bpf;
+	struct bpf_link **links;
+	struct ring_buffer *ring;
+	enum backend backend;
+	unsigned sees;         /* bits of enum purpose, once attached */
+	bool has_mptcp, has_uring;
+	struct selection selection;
+	bool cgroups_by_kernel; /* it says who is in the selection's; else /proc */
+	bool by_process;       /* then counted here, for the kernel does not know who is asked for */
+	uint64_t seen[2], failed[2], lost_process;
+	uint64_t fetched;      /* records */
+	uint64_t lost_return;  /* entries whose return never came */
+	uint64_t missed_before;
+	struct timespec started, stopped; /* CLOCK_MONOTONIC */
+	int64_t start_ms;
+	int (*take)(void *to, const struct bind_event *event); /* of the present binds_poll() */
+	void *to;
+	int err;
+};
+
+/* ---- the hooks ---- */
+
+enum purpose { SEES_CALLS = 1, SEES_IPV6 = 2, SEES_MPTCP = 4, SEES_NO_LISTEN = 8, SEES_DENIED = 16, SEES_URING = 32, SEES_AGAIN = 64 };
+
+#define F BACKEND_FENTRY
+#define K BACKEND_KPROBE
+#define T BACKEND_TRACEPOINT
+
+/* In the order of attaching: an exit before its entry, or calls in between would seem to have no return. */
+static const struct {
+	enum backend backend;
+	const char *program;  /* in bpf/binds.bpf.c */
+	const char *function; /* NULL: a tracepoint */
+	enum purpose sees;
+	bool is_entry;
+} bind_hooks[] = {
+	{ F, "f_bind_out", "inet_bind", SEES_CALLS, false },
+	{ F, "f_bind_in", "inet_bind", SEES_CALLS, true },
+	{ F, "f_listen_out", "inet_listen", SEES_CALLS, false },
+	{ F, "f_listen_in", "inet_listen", SEES_CALLS, true },
+	{ F, "f_bind6_out", "inet6_bind", SEES_IPV6, false },
+	{ F, "f_bind6_in", "inet6_bind", SEES_IPV6, true },
+	{ F, "f_mbind_out", "mptcp_bind", SEES_MPTCP, false },
+	{ F, "f_mbind_in", "mptcp_bind", SEES_MPTCP, true },
+	{ F, "f_mlisten_out", "mptcp_listen", SEES_MPTCP, false },
+	{ F, "f_mlisten_in", "mptcp_listen", SEES_MPTCP, true },
+	{ F, "f_nolisten_out", "sock_no_listen", SEES_NO_LISTEN, false },
+	{ F, "f_deny_bind", "security_socket_bind", SEES_DENIED, false },
+	{ F, "f_deny_listen", "security_socket_listen", SEES_DENIED, false },
+
+	{ K, "k_bind_out", "inet_bind", SEES_CALLS, false },
+	{ K, "k_bind_in", "inet_bind", SEES_CALLS, true },
+	{ K, "k_listen_out", "inet_listen", SEES_CALLS, false },
+	{ K, "k_listen_in", "inet_listen", SEES_CALLS, true },
+	{ K, "k_bind6_out", "inet6_bind", SEES_IPV6, false },
+	{ K, "k_bind6_in", "inet6_bind", SEES_IPV6, true },
+	{ K, "k_mbind_out", "mptcp_bind", SEES_MPTCP, false },
+	{ K, "k_mbind_in", "mptcp_bind", SEES_MPTCP, true },
+	{ K, "k_mlisten_out", "mptcp_listen", SEES_MPTCP, false },
+	{ K, "k_mlisten_in", "mptcp_listen", SEES_MPTCP, true },
+	{ K, "k_nolisten_out", "sock_no_listen", SEES_NO_LISTEN, false },
+	{ K, "k_nolisten_in", "sock_no_listen", SEES_NO_LISTEN, true },
+	{ K, "k_deny_bind", "security_socket_bind", SEES_DENIED, false },
+	{ K, "k_deny_bind_in", "security_socket_bind", SEES_DENIED, true },
+	{ K, "k_deny_listen", "security_socket_listen", SEES_DENIED, false },
+	{ K, "k_deny_lis_in", "security_socket_listen", SEES_DENIED, true },
+
+	{ T, "t_bind_out", NULL, SEES_CALLS, false },
+	{ T, "t_bind2_out", NULL, SEES_AGAIN, false },
+	{ T, "t_bind_in", NULL, SEES_CALLS, true },
+	{ T, "t_bind2_in", NULL, SEES_AGAIN, true },
+	{ T, "t_listen_out", NULL, SEES_CALLS, false },
+	{ T, "t_listen2_out", NULL, SEES_AGAIN, false },
+	{ T, "t_listen_in", NULL, SEES_CALLS, true },
+	{ T, "t_listen2_in", NULL, SEES_AGAIN, true },
+	{ T, "t_bind_uring", NULL, SEES_URING, false },
+};
+#define HOOKS (sizeof(bind_hooks) / sizeof(bind_hooks[0]))
+
+#undef F
+#undef K
+#undef T
+
+static struct bpf_program *hook_program(const struct binds *b, size_t i)
+{
+	return bpf_object__find_program_by_name(b->bpf->obj, bind_hooks[i].program);
+}
+
+/* Is it of the backend, and is its place in this kernel at all? */
+static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, const struct kernel_features *f)
+{
+	if (bind_hooks[i].backend != b->backend)
+		return false;
+	if (bind_hooks[i].sees == SEES_AGAIN)
+		return f->preempted_exits;
+	if (bind_hooks[i].sees == SEES_URING)
+		return b->has_uring && f->uring_request_typed;
+	return !bind_hooks[i].function || btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
+}
+
+/* ---- opening ---- */
+
+static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf, const struct kernel_features *f)
+{
+	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"), transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
+	struct count_config *c = (struct count_config *)&b->bpf->rodata->config;
+
+	*c = (struct count_config){
+		.family = o->selection.family,
+		.protocol = o->selection.protocol,
+		.by_port = o->selection.port_count > 0,
+		.has_task_storage = f->task_storage,
+		.has_rdonly_cast = f->rdonly_cast,
+		.has_socket_cookie = f->socket_cookie,
+		.accept_twice = f->preempted_exits,
+	};
+	for (size_t i = 0; i < o->selection.netns_count; i++)
+		c->netns[i] = o->selection.netns[i];
+	*(struct binds_config *)&b->bpf->rodata->binds = (struct binds_config){
+		.all = o->all || b->by_process,
+		.cgroups = o->selection.cgroup_count,
+		.arguments_at_exit = b->backend == BACKEND_FENTRY,
+		.freebind_flag = freebind < 0 ? 255 : freebind,
+		.transparent_flag = transparent < 0 ? 255 : transparent,
+	};
+	if (o->ring_bytes)
+		bpf_map__set_max_entries(b->bpf->maps.records, o->ring_bytes);
+}
+
+static void ports_fill(struct binds *b, const struct binds_options *o)
+{
+	for (size_t i = 0; i < o->selection.port_count; i++) {
+		bind_port_add((uint64_t *)b->bpf->bss->binds_ports, o->selection.ports[i]);
+		bind_port_add((uint64_t *)b->bpf->bss->binds_ports, bind_port_swapped(o->selection.ports[i]));
+	}
+	for (unsigned port = 1; port < 65536; port++)
+		if (bind_twin(o->ports, port))
+			bind_port_add((uint64_t *)b->bpf->bss->binds_twins, port);
+}
+
+/* The kernel knows cgroups of version 2 only; if one is of version 1, /proc is asked for all. */
+static bool cgroups_fill(const struct binds *b)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	__u32 known = 0;
+
+	for (__u32 i = 0; i < b->selection.cgroup_count; i++)
+		for (size_t root = 0; root < sizeof(roots) / sizeof(roots[0]) && known == i; root++) {
+			char path[320];
+			int fd;
+
+			snprintf(path, sizeof(path), "%s%s", roots[root], b->selection.cgroups[i]);
+			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			known += fd >= 0 && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.cgroups), &i, &fd, BPF_ANY);
+			if (fd >= 0)
+				close(fd);
+		}
+	return known == b->selection.cgroup_count;
+}
+
+static void detach(struct binds *b, bool entries_only)
+{
+	for (size_t i = 0; b->links && i < HOOKS; i++) {
+		if (entries_only && !bind_hooks[i].is_entry)
+			continue;
+		bpf_link__destroy(b->links[i]);
+		b->links[i] = NULL;
+	}
+}
+
+static void unload(struct binds *b)
+{
+	detach(b, false);
+	free(b->links);
+	b->links = NULL;
+	ring_buffer__free(b->ring);
+	b->ring = NULL;
+	binds_bpf__destroy(b->bpf);
+	b->bpf = NULL;
+}
+
+/* What can't be attached is not seen; without SEES_CALLS the backend is of no use. Returns 0 or negative errno. */
+static int attach(struct binds *b)
+{
+	unsigned wanted = 0, failed = 0;
+	int err = 0;
+
+	b->links = calloc(HOOKS, sizeof(*b->links));
+	if (!b->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < HOOKS; i++) {
+		if (!bpf_program__autoload(hook_program(b, i)))
+			continue;
+		wanted |= bind_hooks[i].sees;
+		b->links[i] = bpf_program__attach(hook_program(b, i));
+		if (!b->links[i]) {
+			err = -errno;
+			failed |= bind_hooks[i].sees;
+		}
+	}
+	b->sees = wanted & ~failed;
+	return b->sees & SEES_CALLS ? 0 : err ? err : -ENOENT;
+}
+
+static int record_take(void *context, void *data, size_t size);
+
+static int backend_try(struct binds *b, const struct binds_options *o, enum backend backend, const struct btf *btf, const struct kernel_features *f)
+{
+	int err;
+
+	b->backend = backend;
+	b->bpf = binds_bpf__open();
+	if (!b->bpf)
+		return -errno;
+	configure(b, o, btf, f);
+	for (size_t i = 0; i < HOOKS; i++)
+		bpf_program__set_autoload(hook_program(b, i), hook_fits(b, i, btf, f));
+	err = binds_bpf__load(b->bpf);
+	if (!err) {
+		ports_fill(b, o);
+		b->cgroups_by_kernel = cgroups_fill(b);
+		b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), record_take, b, NULL);
+		err = b->ring ? attach(b) : -errno;
+	}
+	if (err)
+		unload(b);
+	return err;
+}
+
+static int backend_choose(struct binds *b, const struct binds_options *o, const struct btf *btf, const struct kernel_features *f)
+{
+	int err = -EOPNOTSUPP;
+
+	if (o->backend != BACKEND_AUTO)
+		return backend_try(b, o, o->backend, btf, f);
+	for (int backend = 0; backend < BACKEND_COUNT && err; backend++)
+		err = backend_try(b, o, backend, btf, f);
+	return err;
+}
+
+/* The hooks that count accepts are refused for the same reasons, and their probe has words for it. */
+static int refusal_explain(enum backend backend, int err, char *why, size_t size)
+{
+	struct probe probe;
+
+	if (backend == BACKEND_AUTO)
+		return loading_fail(err, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
+	probe_kernel(&probe, true);
+	loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
+		     probe.results ? probe_refusal(&probe, backend, err) : strerror(-err));
+	probe_free(&probe);
+	return err;
+}
+
+int binds_open(struct binds **out, const struct binds_options *options, char *why, size_t why_size)
+{
+	struct binds *b = calloc(1, sizeof(*b));
+	struct kernel_features features = {};
+	struct btf *btf = NULL;
+	int err;
+
+	if (!b)
+		return loading_fail(-ENOMEM, why, why_size, "out of memory");
+	b->selection = options->selection;
+	b->by_process = selection_by_process(&b->selection);
+	err = loading_prepare(why, why_size);
+	if (err)
+		goto out;
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		err = loading_fail(-ENOENT, why, why_size, "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
+		goto out;
+	}
+	probe_features(&features, btf);
+	b->has_mptcp = btf__find_by_name_kind(btf, "mptcp_sock", BTF_KIND_STRUCT) > 0;
+	b->has_uring = loading_enumerator(btf, "IORING_OP_BIND") >= 0;
+	err = backend_choose(b, options, btf, &features);
+	if (err)
+		refusal_explain(options->backend, err, why, why_size);
+out:
+	btf__free(btf);
+	if (err) {
+		binds_close(b);
+		return err;
+	}
+	*out = b;
+	return 0;
+}
+
+enum backend binds_backend(const struct binds *b)
+{
+	return b->backend;
+}
+
+uint64_t binds_memory(const struct binds *b)
+{
+	return loading_memory(b->bpf->obj);
+}
+
+void binds_close(struct binds *b)
+{
+	if (!b)
+		return;
+	unload(b);
+	free(b);
+}
+
+/* ---- from the kernel's records to events ---- */
+
+static bool is_link_local(const uint8_t *address)
+{
+	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+}
+
+/* The name of an interface in that network namespace; "" if it can't be told. */
+static void device_name(uint32_t netns, uint32_t index, char name[16])
+{
+	const bool elsewhere = netns != namespace_own();
+	int home;
+
+	if (elsewhere && namespace_enter(netns, &home))
+		return;
+	if (!if_indextoname(index, name))
+		*name = 0;
+	if (elsewhere)
+		namespace_leave(home);
+}
+
+static void place_fill(struct bind_place *p, const struct binds_record *r, bool asked)
+{
+	p->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+	p->family = r->family;
+	p->netns = r->netns;
+	p->uid = r->uid;
+	p->reuseaddr = r->reuseaddr;
+	p->reuseport = r->reuseport;
+	p->v6only = r->v6only;
+	p->device = r->device;
+	if (asked) {
+		p->port = r->asked.port;
+		memcpy(p->address, r->asked.address, sizeof(p->address));
+	} else if (r->call == BINDS_LISTEN) {
+		p->port = r->port;
+		memcpy(p->address, r->address, sizeof(p->address));
+	}
+	/* A scope binds to the device, if bind() works. */
+	if (asked && !p->device && p->family == AF_INET6 && is_link_local(p->address))
+		p->device = r->asked.scope;
+	if (p->device)
+		device_name(p->netns, p->device, p->device_name);
+}
+
+static void event_fill(struct bind_event *e, const struct binds_record *r)
+{
+	/* AF_UNSPEC is AF_INET for bind(), if the address is 0. */
+	const bool same_family = r->asked.family == r->family || (r->asked.family == AF_UNSPEC && r->family == AF_INET);
+
+	*e = (struct bind_event){
+		.time_ns = r->time_ns,
+		.call = r->call == BINDS_LISTEN ? CALL_LISTEN : CALL_BIND,
+		.error = -r->error,
+		.denied_by_lsm = r->denied,
+		.asked_family = r->call == BINDS_LISTEN ? -1 : r->asked.family,
+		.asked_known = r->call == BINDS_LISTEN || (r->asked.known && same_family),
+		.port_got = r->port,
+		.backlog = r->backlog,
+		.cookie = r->cookie,
+		.inode = r->inode,
+		.pid = r->pid,
+		.tid = r->tid,
+		.euid = r->euid,
+		.can_bind_low = r->can_bind_low,
+		.other_user_ns = r->other_user_ns,
+		.port_limit = r->port_limit,
+		.freebind = r->freebind,
+	};
+	memcpy(e->comm, r->comm, sizeof(e->comm));
+	memcpy(e->process, r->process, sizeof(e->process));
+	place_fill(&e->place, r, e->asked_known && e->call == CALL_BIND);
+}
+
+/* Is the caller asked for? */
+static bool process_wanted(struct binds *b, const struct binds_record *r)
+{
+	struct selection rest;
+	char cgroup[256] = "";
+
+	if (!b->by_process)
+		return true;
+	rest = b->selection;
+	if (b->selection.cgroup_count && b->cgroups_by_kernel) {
+		if (!r->in_cgroup)
+			return false;
+		rest.cgroup_count = 0;
+	} else if (b->selection.cgroup_count) {
+		process_cgroup(r->pid, cgroup, sizeof(cgroup));
+		if (!*cgroup) {
+			b->lost_process++;
+			return false;
+		}
+	}
+	return selection_process(&rest, r->pid, r->process, cgroup);
+}
+
+static int record_take(void *context, void *data, size_t size)
+{
+	struct binds *b = context;
+	const struct binds_record *r = data;
+	struct bind_event event;
+
+	(void)size;
+	b->fetched++;
+	if (!process_wanted(b, r))
+		return 0;
+	b->seen[r->call]++;
+	b->failed[r->call] += r->error != 0;
+	event_fill(&event, r);
+	b->err = b->take(b->to, &event);
+	return b->err;
+}
+
+int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const struct bind_event *event), void *to)
+{
+	b->take = take;
+	b->to = to;
+	b->err = 0;
+	return timeout_ms ? ring_buffer__poll(b->ring, timeout_ms) : ring_buffer__consume(b->ring);
+}
+
+/* ---- the window ---- */
+
+static int64_t realtime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* Of trampolines alone the kernel's word is needed: an entry and its exit may both have been skipped. With the others either leaves a trace. */
+static uint64_t returns_missed(const struct binds *b)
+{
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < HOOKS && b->backend == BACKEND_FENTRY; i++)
+		if (b->links[i] && !bind_hooks[i].is_entry)
+			missed += loading_runs_missed(hook_program(b, i));
+	return missed;
+}
+
+void binds_start(struct binds *b)
+{
+	b->missed_before = returns_missed(b);
+	b->start_ms = realtime_ms();
+	clock_gettime(CLOCK_MONOTONIC, &b->started);
+	__atomic_store_n(&b->bpf->bss->binds_on, 1, __ATOMIC_SEQ_CST);
+}
+
+static size_t pending_count(const struct binds *b)
+{
+	const int fd = bpf_map__fd(b->bpf->maps.pending);
+	__u64 key, *last = NULL;
+	size_t count = 0;
+
+	while (count < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key)) {
+		last = &key;
+		count++;
+	}
+	return count;
+}
+
+/*
+ * Programs that run while the window ends finish what they count. A moment when nobody is in a call shows that every entry had its return; if none comes, entries are
+ * detached (which takes a while), and what still has no return then never had one.
+ */
+void binds_stop(struct binds *b)
+{
+	const volatile __u64 *begun = &b->bpf->bss->binds_begun, *done = &b->bpf->bss->binds_done;
+
+	if (b->stopped.tv_sec)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &b->stopped);
+	__atomic_store_n(&b->bpf->bss->binds_on, 0, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < SETTLE_TRIES && (i == 0 || *done != *begun); i++)
+		poll(NULL, 0, 1);
+	for (int i = 0; i < SETTLE_TRIES && (b->lost_return = pending_count(b)); i++) {
+		if (i == SETTLE_TRIES / 2)
+			detach(b, true);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void lost_fill(const struct binds *b, struct bind_totals *t)
+{
+	static const struct {
+		const char *reason, *text;
+	} texts[BINDS_LOST_REASONS] = {
+		[BINDS_LOST_RING] = { "events_full", "calls that are counted, but for which there was no room when they were to be told" },
+		[BINDS_LOST_PENDING] = { "pending_full", "at most: calls while too many threads were in one" },
+		[BINDS_LOST_ENTRY] = { "entry_missed", "at most: calls whose beginning was not seen" },
+		[BINDS_LOST_RETURN] = { "return_missed", "at most: calls whose return was not seen" },
+		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread closed or replaced meanwhile" },
+	};
+	const uint64_t missed = returns_missed(b) - b->missed_before;
+
+	t->lost_count = 0;
+	for (size_t i = 0; i < BINDS_LOST_REASONS; i++) {
+		uint64_t count = b->bpf->bss->binds_lost[i];
+
+		if (i == BINDS_LOST_RETURN)
+			count = count + b->lost_return > missed ? count + b->lost_return : missed;
+		if (count)
+			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason, .text = texts[i].text, .count = count };
+	}
+	if (b->lost_process)
+		t->lost[t->lost_count++] = (struct lost_row){ .reason = "process_gone", .count = b->lost_process,
+							      .text = "at most: calls of processes that were gone before their cgroup was known" };
+}
+
+static void unseen_fill(const struct binds *b, struct bind_totals *t)
+{
+	const bool syscalls = b->backend == BACKEND_TRACEPOINT;
+	const struct {
+		bool applies;
+		const char *text;
+	} table[] = {
+		{ !syscalls && !(b->sees & SEES_IPV6), "calls on IPv6 sockets" },
+		{ !syscalls && b->has_mptcp && !(b->sees & SEES_MPTCP), "calls on MPTCP sockets" },
+		{ !syscalls && !(b->sees & SEES_NO_LISTEN), "listen() on UDP sockets" },
+		{ !syscalls && !(b->sees & SEES_DENIED), "calls that a security module refuses" },
+		{ !syscalls, "calls whose address can't be read, or is longer than any" },
+		{ syscalls, "calls by 32-bit processes" },
+		{ syscalls && b->has_uring && !(b->sees & SEES_URING), "calls through io_uring" },
+		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
+		{ syscalls, "whether a security module refused" },
+	};
+
+	t->unseen_count = 0;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].applies)
+			t->unseen[t->unseen_count++] = table[i].text;
+}
+
+void binds_totals(struct binds *b, struct bind_totals *t)
+{
+	struct timespec end = b->stopped;
+	struct utsname name;
+
+	if (!end.tv_sec)
+		clock_gettime(CLOCK_MONOTONIC, &end);
+	uname(&name);
+	snprintf(t->release, sizeof(t->release), "%s", name.release);
+	t->backend = backend_name(b->backend);
+	t->start_ms = b->start_ms;
+	t->seconds = end.tv_sec - b->started.tv_sec + (end.tv_nsec - b->started.tv_nsec) / 1e9;
+	for (int call = 0; call < BINDS_CALLS; call++) {
+		t->seen[call] = b->by_process ? b->seen[call] : b->bpf->bss->binds_seen[call];
+		t->failed[call] = b->by_process ? b->failed[call] : b->bpf->bss->binds_failed[call];
+	}
+	unseen_fill(b, t);
+	lost_fill(b, t);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "bind_notices.h"
+#include "json_bind.h"
+
+#define OCCUPANTS_MAX 100 /* listed with a call; how many there are is said */
+
+static void string(struct json_writer *w, const char *key, const char *value)
+{
+	json_text(w, key, value, SIZE_MAX);
+}
+
+static void string_or_null(struct json_writer *w, const char *key, const char *value)
+{
+	if (value && *value)
+		string(w, key, value);
+	else
+		json_nothing(w, key);
+}
+
+static void moment(struct json_writer *w, const char *key, int64_t ms)
+{
+	time_t seconds = ms / 1000;
+	char text[40], whole[32];
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%03dZ", whole, (int)(ms % 1000));
+	string(w, key, text);
+}
+
+static void begin(struct json_writer *w, const char *kind)
+{
+	json_open(w, NULL, '{');
+	string(w, "schema", "sockfair-binds/1");
+	string(w, "version", SOCKFAIR_VERSION);
+	string(w, "kind", kind);
+}
+
+static int end(struct json_writer *w)
+{
+	json_close(w, '}');
+	json_flush(w);
+	fputc('\n', w->out);
+	return ferror(w->out) ? -EIO : 0;
+}
+
+static void caller(struct json_writer *w, const struct bind_event *e)
+{
+	json_number(w, "pid", e->pid);
+	json_number(w, "tid", e->tid);
+	json_text(w, "comm", e->comm, sizeof(e->comm));
+	json_text(w, "process", e->process, sizeof(e->process));
+	json_number(w, "euid", e->euid);
+	json_bool(w, "can_bind_low", e->can_bind_low);
+}
+
+/* What was asked for; of listen() where the socket is bound. */
+static void asked(struct json_writer *w, const struct bind_event *e)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (!e->asked_known) {
+		json_nothing(w, "address");
+		json_nothing(w, "port");
+	} else {
+		inet_ntop(e->place.family, e->place.address, address, sizeof(address));
+		string(w, "address", address);
+		json_number(w, "port", e->place.port);
+	}
+	json_number_if(w, "port_got", e->port_got, e->port_got);
+	json_number_if(w, "asked_family", e->asked_family >= 0, e->asked_family);
+	json_number_if(w, "backlog", e->call == CALL_LISTEN, e->backlog);
+}
+
+static void socket_of(struct json_writer *w, const struct bind_event *e)
+{
+	const struct bind_place *p = &e->place;
+
+	string(w, "protocol", p->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	json_number(w, "family", p->family == AF_INET6 ? 6 : 4);
+	asked(w, e);
+	json_number(w, "netns", p->netns);
+	string_or_null(w, "device", p->device_name);
+	if (p->family == AF_INET6)
+		json_bool(w, "v6only", p->v6only);
+	else
+		json_nothing(w, "v6only");
+	json_bind_options(w, p, true);
+	json_bool(w, "freebind", e->freebind);
+	json_number_if(w, "inode", e->inode, e->inode);
+	json_number_if(w, "cookie", e->cookie, e->cookie);
+	json_number(w, "port_limit", e->port_limit);
+}
+
+static bool in_the_way(const struct bind_event *e, const struct bind_occupant *o)
+{
+	return e->error && !bind_is_own(e, o) && bind_conflict(&e->place, e->call, o);
+}
+
+/* Those in the way first: they are not what is left out. */
+static void occupants(struct json_writer *w, const struct bind_notice *n)
+{
+	size_t listed = 0, others = 0;
+
+	for (size_t i = 0; i < n->occupant_count; i++)
+		others += !bind_is_own(&n->event, &n->occupants[i]);
+	json_open(w, "occupants", '[');
+	for (int pass = 1; pass >= 0; pass--)
+		for (size_t i = 0; i < n->occupant_count && listed < OCCUPANTS_MAX; i++) {
+			const struct bind_occupant *o = &n->occupants[i];
+
+			if (bind_is_own(&n->event, o) || in_the_way(&n->event, o) != pass)
+				continue;
+			json_bind_occupant_open(w, o);
+			json_bool(w, "in_the_way", pass);
+			json_close(w, '}');
+			listed++;
+		}
+	json_close(w, ']');
+	json_number(w, "occupants_found", others);
+	json_bool(w, "complete", !n->incomplete);
+}
+
+static void suspicion(struct json_writer *w, const struct bind_notice *n, const struct bind_suspicion *s)
+{
+	const struct bind_occupant *o = s->occupant >= 0 ? &n->occupants[s->occupant] : NULL;
+
+	json_open(w, NULL, '{');
+	string(w, "code", s->code);
+	json_text(w, "text", s->text, sizeof(s->text));
+	json_number_if(w, "pid", o && o->pid > 0, o ? o->pid : 0);
+	json_number_if(w, "inode", o && o->inode, o ? o->inode : 0);
+	json_close(w, '}');
+}
+
+int json_bind_notice(FILE *out, const struct bind_notice *n)
+{
+	struct json_writer w = { .out = out };
+	char buffer[16];
+
+	begin(&w, n->event.call == CALL_LISTEN ? "listen" : "bind");
+	moment(&w, "time", n->time_ms);
+	caller(&w, &n->event);
+	socket_of(&w, &n->event);
+	json_number(&w, "errno", n->event.error);
+	string_or_null(&w, "error", n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
+	string_or_null(&w, "why", n->why);
+	json_open(&w, "suspicions", '[');
+	for (size_t i = 0; i < n->suspicion_count; i++)
+		suspicion(&w, n, &n->suspicions[i]);
+	json_close(&w, ']');
+	occupants(&w, n);
+	return end(&w);
+}
+
+static void counts(struct json_writer *w, const char *key, const struct bind_totals *t, enum bind_call call)
+{
+	json_open(w, key, '{');
+	json_number(w, "seen", t->seen[call]);
+	json_number(w, "failed", t->failed[call]);
+	json_close(w, '}');
+}
+
+int json_bind_totals(FILE *out, const struct bind_totals *t)
+{
+	struct json_writer w = { .out = out };
+
+	begin(&w, "totals");
+	json_open(&w, "kernel", '{');
+	json_text(&w, "release", t->release, sizeof(t->release));
+	string(&w, "backend", t->backend);
+	json_open(&w, "unseen", '[');
+	for (size_t i = 0; i < t->unseen_count; i++)
+		string(&w, NULL, t->unseen[i]);
+	json_close(&w, ']');
+	json_close(&w, '}');
+	json_open(&w, "window", '{');
+	moment(&w, "start", t->start_ms);
+	json_number_real(&w, "seconds", t->seconds);
+	json_close(&w, '}');
+	counts(&w, "binds", t, CALL_BIND);
+	counts(&w, "listens", t, CALL_LISTEN);
+	json_number(&w, "told", t->shown);
+	json_number(&w, "suspicious", t->suspicious);
+	json_open(&w, "lost", '{');
+	json_number(&w, "total", bind_totals_lost(t));
+	json_open(&w, "by_reason", '{');
+	for (size_t i = 0; i < t->lost_count; i++)
+		json_number(&w, t->lost[i].reason, t->lost[i].count);
+	json_close(&w, '}');
+	json_close(&w, '}');
+	return end(&w);
+}
