@@ -34,7 +34,11 @@ claims() { # FILE LABEL OPTION...
 ./sockfair claims port-free-after-two-minutes --json -o "$dir/slow" &
 slow=$!
 for backend in fentry kprobe tracepoint; do
-    counted $backend $backend "$n" all -n "$n"
+    # fentry and kprobe are the same functions and handlers: of the second, one of each kind.
+    modes=all
+    [ $backend != kprobe ] || modes='single-listener reuseport io-uring udp-shared udp-reuseport'
+    # shellcheck disable=SC2086
+    counted $backend $backend "$n" $modes -n "$n"
     # Workers that were blocked in accept() before anything was attached, in each way of waiting.
     modes=io-uring
     [ $backend = kprobe ] || modes+=' reuseport'
