@@ -25,8 +25,10 @@ window() { # PORT ARRIVED
 
 @test "the modes of one file: they differ, beyond noise" {
     run --separate-stderr "$sockfair" compare both.json
-    [ "$status" = 0 ] && [ -z "$stderr" ]
-    grep -qx 'A  reuseport' <<<"$output" && grep -qx 'B  shared-epoll-exclusive' <<<"$output"
+    [ "$status" = 0 ]
+    [ -z "$stderr" ]
+    grep -qx 'A  reuseport' <<<"$output"
+    grep -qx 'B  shared-epoll-exclusive' <<<"$output"
     grep -qE '^  runs +6 +6$' <<<"$output"
     grep -qE '^  workers  .* uneven$' <<<"$output"
     # No "?" (tested), no brackets (told), marked.
@@ -101,7 +103,8 @@ window() { # PORT ARRIVED
     cd "$BATS_TEST_TMPDIR"
     run "$sockfair" compare r.json:80 r.json:443
     [ "$status" = 0 ]
-    grep -qx '  A: tcp 127.0.0.1:80' <<<"$output" && grep -qx '  B: tcp 127.0.0.1:443' <<<"$output"
+    grep -qx '  A: tcp 127.0.0.1:80' <<<"$output"
+    grep -qx '  B: tcp 127.0.0.1:443' <<<"$output"
     "$sockfair" compare r.json r.json:443 --json | jq -e '(.subjects | length == 2) and ([.subjects[].results | map(.port)] == [[80], [443, 443]])'
     refused 1 "has no port 22, but 80, 443" compare r.json:22
     cp r.json r.json:22
@@ -117,7 +120,8 @@ window() { # PORT ARRIVED
     { cat ssh.json; cat after.json; } >after2.json
     run "$sockfair" compare before.json after2.json
     [ "$status" = 0 ]
-    grep -q '^tcp 127.0.0.1:22: ' <<<"$output" && grep -qx '  A has none' <<<"$output"
+    grep -q '^tcp 127.0.0.1:22: ' <<<"$output"
+    grep -qx '  A has none' <<<"$output"
 }
 
 # bats test_tags=slow

@@ -414,8 +414,8 @@ static char *comparison_of(const struct snapshot *runs, size_t count)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
-	assert_int_equal(comparison_of_runs(&c, runs, count, 1), 0);
-	text_comparison(f, runs, count, 1, &c, &ascii);
+	assert_int_equal(comparison_of_runs(&c, runs, count, count), 0);
+	text_comparison(f, runs, count, count, &c, &ascii);
 	fclose(f);
 	comparison_free(&c);
 	return text;

@@ -110,7 +110,7 @@ int command_compare(int argc, char **argv)
 		       "file. FILE:PORT takes one port of a file. Needs no rights.\v"
 		       "Ports of several files are matched by protocol and number, modes by name; where each file has one, these are compared whatever they "
 		       "are. Several documents of the same port or mode in one file are repeated runs (run --repeat 5, or watch again with >>): with five "
-		       "or more on each side differences are tested against noise, by a bootstrap over the runs. A saved comparison (--json) can be compared again.",
+		       "or more on each side differences are tested against noise, by permuting the runs. A saved comparison (--json) can be compared again.",
 	};
 	struct compare_options o = {};
 	struct comparison c = {};

@@ -465,7 +465,7 @@ static bool is_testable(const struct sample *a, const struct sample *b)
 
 static double p_of(const struct sample *a, const struct sample *b)
 {
-	return noise_p_value(a->scores, a->count, b->scores, b->count, NOISE_REPLICATES);
+	return noise_p_value(a->scores, a->count, b->scores, b->count);
 }
 
 static void stat_fill(struct comparison_stat *stat, const struct comparison_stat *first, size_t metric, const struct sample *base,
@@ -623,15 +623,14 @@ static int add_snapshot(struct comparison *c, const struct snapshot *s)
 	return comparison_add(c, c->side_count - 1, &key, "", &run, NULL);
 }
 
-int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t repeat)
+int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t modes)
 {
 	int err = 0;
 
 	*c = (struct comparison){};
-	for (size_t i = 0; i < count && !err; i++) {
-		if (i % repeat == 0)
-			err = comparison_side_add(c, runs[i].workload.mode);
-		if (!err)
+	for (size_t mode = 0; mode < modes && mode < count && !err; mode++) {
+		err = comparison_side_add(c, runs[mode].workload.mode);
+		for (size_t i = mode; i < count && !err; i += modes)
 			err = add_snapshot(c, &runs[i]);
 	}
 	if (!err)

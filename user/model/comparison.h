@@ -154,10 +154,10 @@ int comparison_add(struct comparison *c, size_t side, const struct comparison_ke
 		   const struct comparison_run *run, const char *skipped);
 
 /*
- * What `run` did, as sides: a snapshot each, `repeat` of them of the first mode, then as many of the next... The last mode may have fewer. Arranged
- * and judged. Returns 0 or -ENOMEM; comparison_free().
+ * What `run` did, as sides: a snapshot of each of the modes, then again one of each, and so on; the last round may lack some. Arranged and judged.
+ * Returns 0 or -ENOMEM; comparison_free().
  */
-int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t repeat);
+int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t modes);
 
 /*
  * Finds what belongs together. One side with several modes and nothing else: its modes become the sides. Sides with one result each: these

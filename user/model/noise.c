@@ -3,13 +3,18 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include <gsl/gsl_combination.h>
 #include <gsl/gsl_errno.h>
-#include <gsl/gsl_rng.h>
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_sf_gamma.h>
 
-#define SEED 20240229         /* any fixed number */
-#define DRAWS_MAX 2000000     /* in all; more values get fewer replicates, for many values need them less */
-#define REPLICATES_MIN 999
+#define SEED 20240229            /* any fixed number */
+#define ENUMERATED_MAX 20000      /* divisions of the runs into two groups: up to so many are all tried (seven against seven are 3,432) */
+#define SHUFFLED 9999             /* else so many random ones */
+#define VALUES_SHUFFLED_MAX 20000000 /* in all; very many values get fewer */
 
 struct moments {
 	double mean, variance; /* variance of the values, n - 1 */
@@ -48,63 +53,80 @@ static double studentized(double difference, double variance_of_it)
 	return variance_of_it > 0 ? fabs(difference) / sqrt(variance_of_it) : INFINITY;
 }
 
-/*
- * Draws n of the n values with replacement: the mean of their deviations from the group's own mean, that is of the group shifted to 0, and the
- * variance of that mean.
- */
-static struct moments draw(gsl_rng *rng, const double *values, size_t n, double mean)
+/* |t| of values[0..na) against the rest. */
+static double t_of(const double *values, size_t na, size_t nb)
 {
-	double sum = 0, squares = 0, first = 0;
-	struct moments m;
+	const struct moments x = moments_of(values, na), y = moments_of(values + na, nb);
 
-	for (size_t i = 0; i < n; i++) {
-		/* 32 random bits scaled to n: uneven by n/2^32 at most. */
-		const double d = values[(uint64_t)gsl_rng_get(rng) * n >> 32] - mean;
-
-		first = i ? first : d;
-		sum += d - first;
-		squares += (d - first) * (d - first);
-	}
-	m.mean = first + sum / (double)n;
-	m.variance = n > 1 ? fmax(0, squares - sum * sum / (double)n) / (double)(n - 1) / (double)n : 0;
-	return m;
+	return studentized(x.mean - y.mean, x.variance / (double)na + y.variance / (double)nb);
 }
 
-static uint64_t count_as_large(gsl_rng *rng, const double *a, size_t na, double mean_a, const double *b, size_t nb, double mean_b,
-			       double t, unsigned replicates)
+/* Of all divisions of the values into groups of these sizes, the share whose t is at least so large: the one that was observed is among them. */
+static double enumerate(const double *all, size_t na, size_t nb, double t, double *divided)
 {
+	gsl_combination *chosen = gsl_combination_calloc(na + nb, na);
+	uint64_t count = 0, as_large = 0;
+
+	if (!chosen)
+		return NAN;
+	do {
+		size_t in = 0, out = 0;
+
+		for (size_t i = 0; i < na + nb; i++) {
+			if (in < na && gsl_combination_get(chosen, in) == i)
+				divided[in++] = all[i];
+			else
+				divided[na + out++] = all[i];
+		}
+		count++;
+		as_large += t_of(divided, na, nb) >= t;
+	} while (gsl_combination_next(chosen) == GSL_SUCCESS);
+	gsl_combination_free(chosen);
+	return (double)as_large / (double)count;
+}
+
+static double shuffle(const double *all, size_t na, size_t nb, double t, double *divided)
+{
+	const uint64_t room = VALUES_SHUFFLED_MAX / (na + nb), tries = room < 999 ? 999 : room < SHUFFLED ? room : SHUFFLED;
+	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
 	uint64_t as_large = 0;
 
-	for (unsigned i = 0; i < replicates; i++) {
-		const struct moments x = draw(rng, a, na, mean_a), y = draw(rng, b, nb, mean_b);
-
-		as_large += studentized(x.mean - y.mean, x.variance + y.variance) >= t;
-	}
-	return as_large;
-}
-
-double noise_p_value(const double *a, size_t na, const double *b, size_t nb, unsigned replicates)
-{
-	const struct moments x = moments_of(a, na), y = moments_of(b, nb);
-	/* As large for whatever rounding does. */
-	const double t = studentized(x.mean - y.mean, x.variance / (double)na + y.variance / (double)nb) * (1 - 1e-9);
-	gsl_error_handler_t *handler;
-	gsl_rng *rng;
-	double p;
-
-	if (na + nb > DRAWS_MAX / replicates)
-		replicates = fmax(fmin(REPLICATES_MIN, replicates), DRAWS_MAX / (na + nb));
-	if (t == 0)
-		return 1;
-	if (x.variance == 0 && y.variance == 0)
-		return 1.0 / (1 + replicates);
-	handler = gsl_set_error_handler_off();
-	rng = gsl_rng_alloc(gsl_rng_mt19937);
-	gsl_set_error_handler(handler);
 	if (!rng)
 		return NAN;
 	gsl_rng_set(rng, SEED);
-	p = (1.0 + (double)count_as_large(rng, a, na, x.mean, b, nb, y.mean, t, replicates)) / (1.0 + replicates);
+	memcpy(divided, all, (na + nb) * sizeof(*all));
+	for (uint64_t i = 0; i < tries; i++) {
+		gsl_ran_shuffle(rng, divided, na + nb, sizeof(*divided));
+		as_large += t_of(divided, na, nb) >= t;
+	}
 	gsl_rng_free(rng);
+	return (1 + (double)as_large) / (1 + (double)tries);
+}
+
+/* Ways to divide na + nb values into such groups; infinite when there are too many to count. */
+static double divisions(size_t na, size_t nb)
+{
+	return na + nb > 1000 ? INFINITY : exp(gsl_sf_lnchoose((unsigned)(na + nb), (unsigned)na));
+}
+
+double noise_p_value(const double *a, size_t na, const double *b, size_t nb)
+{
+	double *all = malloc(2 * (na + nb) * sizeof(*all)), p, t;
+	gsl_error_handler_t *handler;
+
+	if (!all)
+		return NAN;
+	memcpy(all, a, na * sizeof(*a));
+	memcpy(all + na, b, nb * sizeof(*b));
+	t = t_of(all, na, nb) * (1 - 1e-9); /* the same value by another order of summing is as large */
+	handler = gsl_set_error_handler_off();
+	if (t == 0)
+		p = 1;
+	else if (divisions(na, nb) <= ENUMERATED_MAX)
+		p = enumerate(all, na, nb, t, all + na + nb);
+	else
+		p = shuffle(all, na, nb, t, all + na + nb);
+	gsl_set_error_handler(handler);
+	free(all);
 	return p;
 }

@@ -72,9 +72,9 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 void text_result(FILE *out, const struct snapshot *s, const char *design, const struct text_style *style);
 
 /*
- * What `run` did in one table, a row a mode. runs, repeat: as comparison_of_runs() took them to make c. Samples: text_compare.c.
+ * What `run` did in one table, a row a mode. runs, modes: as comparison_of_runs() took them to make c. Samples: text_compare.c.
  */
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t repeat, const struct comparison *c,
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes, const struct comparison *c,
 		     const struct text_style *style);
 
 /* Saved results side by side, a table a subject. Sample: text_compare.c. */

@@ -824,22 +824,23 @@ static void comparison_legend(FILE *out, const struct comparison *c, bool repeat
 			used.tested_mark ? " where a mode has fewer runs" : "", NOISE_RUNS_MIN);
 }
 
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t repeat, const struct comparison *c,
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes, const struct comparison *c,
 		     const struct text_style *style)
 {
 	const struct snapshot *ran = NULL;
+	const bool repeated = count > modes;
 	bool waits = false;
 
 	for (size_t i = 0; i < c->side_count; i++)
 		waits |= stat_of(&c->subjects[0], i, METRIC_WAIT_P99) != NULL;
-	comparison_heading(out, repeat > 1, waits, style);
+	comparison_heading(out, repeated, waits, style);
 	for (size_t i = 0; i < c->side_count; i++) {
 		const struct comparison_result *r = &c->sides[i].results[0];
 
 		fprintf(out, "%-23s ", c->sides[i].name);
 		if (!r->run_count)
 			fprintf(out, "not run: %s\n", r->skipped);
-		else if (repeat > 1)
+		else if (repeated)
 			repeated_row(out, r, waits, style);
 		else
 			single_row(out, &runs[i], r->stats, waits, style);
@@ -849,5 +850,5 @@ void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_
 	if (ran)
 		fprintf(out, "%u workers, %u requests outstanding at once; kernel %s, backend %s\n", ran->workload.workers, ran->workload.concurrency,
 			ran->release, ran->backend);
-	comparison_legend(out, c, repeat > 1, waits, style);
+	comparison_legend(out, c, repeated, waits, style);
 }
