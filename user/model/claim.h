@@ -67,32 +67,36 @@ void claim_skip(struct claim_result *r, const char *why, ...);
 
 /* ---- several sockets on one port ---- */
 
+#define CLAIM_SOCKETS 4
 struct claim_binding {
 	bool udp;
 	unsigned sockets;     /* that were tried, all with SO_REUSEPORT */
 	unsigned bound;       /* TCP: that listen. UDP: that are bound */
-	unsigned requests;    /* connections made, or datagrams sent, each from another client port */
-	unsigned reached;     /* sockets that got some of them */
+	unsigned asked, sent; /* connections or datagrams to be sent, each from another client port, and those that were */
+	uint64_t got[CLAIM_SOCKETS]; /* of them, by socket */
 	bool second_without;  /* a second socket got the port though neither has the option; ... */
 	bool second_if_first; /* only the first has it; ... */
 	bool second_if_second; /* only the second has it */
 };
 
-/* Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. */
+/*
+ * Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. Skipped here and in the next three where
+ * not all was sent, or not all that was sent was got: then nobody knows who would have been reached.
+ */
 void claim_judge_binding(struct claim_result *r, const struct claim_binding *m);
 
 /* UDP sockets bound by SO_REUSEADDR, in the order of bind(). */
-#define CLAIM_SOCKETS 4
 struct claim_datagrams {
 	bool known;           /* false: this machine lacks the family */
 	int version;          /* of IP: 4 or 6 */
 	unsigned bound;       /* of CLAIM_SOCKETS */
+	unsigned asked, sent;
 	uint64_t got[CLAIM_SOCKETS];
 };
 
 /*
- * Holds: where the sockets could all be bound, their datagrams are shared unevenly (fairness_judge()). Partly: so with one IP version only.
- * Returns 0 or -ENOMEM.
+ * Holds: all sockets could be bound and one of them got all that was sent. Partly: so with one IP version only, or all got some, but unevenly
+ * (fairness_judge()). Returns 0 or -ENOMEM.
  */
 int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count);
 
@@ -102,8 +106,9 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 struct claim_attempt {
 	const char *key;      /* of its figures: "udp" */
 	const char *what;     /* what was attacked, for the sentence: "a UDP socket" */
-	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded */
-	uint64_t sent, stolen; /* datagrams or connections sent then, and those that the second user got */
+	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded; else EADDRINUSE */
+	uint64_t asked, sent; /* datagrams or connections to be sent then, and those that were */
+	uint64_t stolen, first_got; /* those that the second user got, and the first */
 	bool aside;           /* the verdict's condition and not the claim itself, see claim_judge_prevention() */
 };
 
@@ -148,14 +153,18 @@ void claim_judge_immediate(struct claim_result *r, const struct claim_immediate 
 enum claim_try { TRY_UNKNOWN, TRY_ALLOWED, TRY_REFUSED /* EACCES */ };
 
 struct claim_privilege {
-	unsigned limit;       /* net.ipv4.ip_unprivileged_port_start at first */
+	int machine;          /* net.ipv4.ip_unprivileged_port_start outside of the experiment's namespace; -1: not known */
+	unsigned limit;       /* the same inside, at first */
 	enum claim_try below, at; /* an unprivileged process: limit - 1, limit */
 	enum claim_try capable; /* the same with CAP_NET_BIND_SERVICE: limit - 1 */
 	unsigned lowered;     /* the limit then; 0: it could not be changed */
 	enum claim_try lowered_below, lowered_at;
 };
 
-/* Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. */
+/*
+ * Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. Partly also where this machine's own
+ * limit is not 1024: there other ports need the right.
+ */
 void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m);
 
 struct claim_htons {
@@ -163,6 +172,7 @@ struct claim_htons {
 	bool reaches_asked, reaches_listens; /* a client's connect() succeeds there */
 	unsigned low_asked, low_becomes; /* another port, whose swapped bytes are below the limit */
 	enum claim_try low;   /* an unprivileged process asks for it */
+	char low_why[160];    /* why that is not known */
 };
 
 /* Holds if the server listens on the swapped port and only that one is reached. */
