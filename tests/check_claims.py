@@ -132,6 +132,8 @@ def bottleneck(fig, verdict):
             wait = fig[f"wait_mean_us_{design}_at_{load}"]
             if wait is not None and not wait > 0:
                 yield f"wait of {design} at {load}: {wait}"
+    if verdict == "holds" and not fig["per_second_single_at_64"] < fig["per_second_reuseport_at_64"]:
+        yield f"{verdict} without fewer connections at 64"
     if fig["cpus"] < 1 or verdict == "skipped":
         yield f"{fig['cpus']} CPUs, {verdict}"
 
@@ -160,7 +162,10 @@ def problems(claim, skipped):
         return ["a claim without facts in check_claims.py"]
     if (verdict == "skipped") != (name in skipped):
         return [f"{verdict}: {claim['why']}"]
-    return [] if verdict == "skipped" else list(FACTS[name](claim["figures"], verdict))
+    try:
+        return [] if verdict == "skipped" else list(FACTS[name](claim["figures"], verdict))
+    except (KeyError, TypeError, ValueError, IndexError) as e:  # a figure that is missing, or null where there has to be one
+        return [f"{type(e).__name__} {e}: figures {claim['figures']}"]
 
 
 def main():
