@@ -116,6 +116,13 @@ print(open(\"/proc/sys/net/ipv4/ip_unprivileged_port_start\").read(), end=\"\")"
     jq -e '.claims[0].why | test("could not be counted: no verdict")' "$one"
 }
 
+@test "each client port sends as many datagrams: chance is computed for such" {
+    # 4,097 are one more than there are client ports: 2,049 ports of two.
+    "$sockfair" claims reuseport-even-threads -n 4097 --json -o "$one"
+    "$check_claims" --names reuseport-even-threads "$one"
+    jq -e '.claims[0].figures.cv_fair_hash_udp as $c | $c * $c * 2049 / 7 | . > 0.999 and . < 1.001' "$one"
+}
+
 @test "Ctrl-C while ports are waited for: what there is, the rest is interrupted, status 0" {
     "$sockfair" claims htons port-free-after-two-minutes >"$one" 3>&- &
     pid=$!

@@ -482,23 +482,80 @@ static void one_odd_run_is_no_spread(void **state)
 	}
 }
 
-static void one_load_where_it_shows_is_enough(void **state)
+/* At each of two loads: less of the rate, more of the wait, by a fifth or a half. */
+static void only_the_last_load_makes_it_hold(void **state)
+{
+	const struct {
+		bool fewer[2], longer[2];
+		enum claim_verdict verdict;
+		const char *says;
+	} cases[] = {
+		{ { false, true }, {}, CLAIM_HOLDS, "it limits the rate with 64 at once, on 1 CPU that" },
+		{ { true, true }, { true, true }, CLAIM_HOLDS, "it limits the rate with 64 at once, on" },
+		{ { true, false }, {}, CLAIM_PARTLY, "fewer connections per second only with 2 at once, where the rate is little more than latency, and not "
+						     "with 64, on" },
+		{ { true, false }, { false, true }, CLAIM_PARTLY, "and not with 64; longer waits with 64 at once, on" },
+		{ {}, { true, true }, CLAIM_PARTLY, "only in waits, with 2 and 64 at once, not in" },
+		{ {}, {}, CLAIM_FAILS, "neither in connections per second nor in waits, on" },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < COUNT(cases); c++) {
+		struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
+		struct claim_result r = {};
+
+		for (int i = 0; i < 2; i++) {
+			runs_fill(loads[i].single.per_second, cases[c].fewer[i] ? 8000 : 10000, 1);
+			runs_fill(loads[i].reuseport.per_second, 10000, 1);
+			runs_fill(loads[i].single.wait_us, cases[c].longer[i] ? 150 : 100, 1);
+			runs_fill(loads[i].reuseport.wait_us, 100, 1);
+		}
+		claim_judge_bottleneck(&r, loads, 2, 1);
+		assert_int_equal(r.verdict, cases[c].verdict);
+		assert_says(r, cases[c].says);
+		assert_int_equal(r.figure_count, 26);
+		assert_whole(&r);
+	}
+}
+
+/* Four comparisons are four chances to find a difference: all but one need runs that don't overlap at all. */
+static void a_difference_elsewhere_needs_all_pairs(void **state)
 {
 	struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
 	struct claim_result r = {};
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		runs_fill(loads[i].single.per_second, i ? 7000 : 10000, 1);
-		runs_fill(loads[i].reuseport.per_second, 10000, 1);
-		runs_fill(loads[i].single.wait_us, 100, 1);
+		runs_fill(loads[i].single.per_second, i ? 10000 : 8000, 10);
+		runs_fill(loads[i].reuseport.per_second, 10000, 10);
+		runs_fill(loads[i].single.wait_us, 200, 1);
 		runs_fill(loads[i].reuseport.wait_us, 100, 1);
+		loads[i].single.wait_us[3] = 100.5;
 	}
+	loads[0].single.per_second[2] = 10005; /* ahead of one */
 	claim_judge_bottleneck(&r, loads, 2, 1);
-	assert_int_equal(r.verdict, CLAIM_HOLDS);
-	assert_says(r, "on 1 CPU that");
-	assert_int_equal(r.figure_count, 26);
-	assert_whole(&r);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_says_not(r, "longer");
+	assert_says_not(r, "fewer");
+}
+
+static void a_wait_is_known_if_all_of_it_was_seen(void **state)
+{
+	struct socket_row sockets[2] = { { .wait_known = true, .wait = { .count = 3, .sum_ns = 6000 } },
+					 { .wait_known = true, .wait = { .count = 1, .sum_ns = 2000 } } };
+	struct worker_row workers[2] = { { .handed = { .count = 1, .sum_ns = 5000 } }, { .handed = { .count = 3, .sum_ns = 7000 } } };
+	const struct endpoint e = { .sockets = sockets, .socket_count = 2, .workers = workers, .worker_count = 2 };
+
+	(void)state;
+	assert_true(claim_wait_us(&e, true, true) == 5);
+	assert_true(isnan(claim_wait_us(&e, true, false))); /* else the wait in the accept queue alone would pass for all of it */
+	workers[1].handed.count = 2;
+	assert_true(isnan(claim_wait_us(&e, true, true)));
+	workers[0].handed = workers[1].handed = (struct wait){};
+	assert_true(isnan(claim_wait_us(&e, true, true)));
+	assert_true(claim_wait_us(&e, false, false) == 2); /* who accepts reads at once */
+	sockets[1].wait_known = false;
+	assert_true(isnan(claim_wait_us(&e, false, false)));
 }
 
 /* ---- output ---- */
@@ -616,7 +673,9 @@ int main(void)
 		cmocka_unit_test(many_shares_find_room),
 		cmocka_unit_test(a_bottleneck_is_beyond_the_spread),
 		cmocka_unit_test(one_odd_run_is_no_spread),
-		cmocka_unit_test(one_load_where_it_shows_is_enough),
+		cmocka_unit_test(only_the_last_load_makes_it_hold),
+		cmocka_unit_test(a_difference_elsewhere_needs_all_pairs),
+		cmocka_unit_test(a_wait_is_known_if_all_of_it_was_seen),
 		cmocka_unit_test(text_is_broken_at_80_columns),
 		cmocka_unit_test(text_has_colours_and_the_terminals_width),
 		cmocka_unit_test(the_end_counts_verdicts),

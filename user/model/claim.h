@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "fairness.h"
+#include "snapshot.h"
 
 enum claim_verdict {
 	CLAIM_HOLDS,
@@ -195,7 +196,7 @@ void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, 
 void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count);
 
 #define CLAIM_REPEATS 5
-#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, by chance 4 of 252 times */
+#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, see claim_judge_bottleneck() */
 #define CLAIM_MARGIN 0.10 /* medians that differ by less are the same */
 
 /* One design at one load: CLAIM_REPEATS runs, that alternate with those of the other design. */
@@ -210,9 +211,18 @@ struct claim_load {
 };
 
 /*
- * The claim: the single listener is a bottleneck. A difference counts only if in all pairs of their runs but CLAIM_PAIRS_AGAINST one design is
- * ahead of the other, and the medians differ by CLAIM_MARGIN. Holds if some load has fewer connections per second than SO_REUSEPORT; partly
- * if they only wait longer.
+ * The mean time from the arrival until a worker first reads, in microseconds: in the accept queue, and where another thread accepts (hands_over) from
+ * accept() to the first read too. NaN where a part was not seen of all connections; reads_seen: the kernel told of first reads, and lost none.
+ */
+double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen);
+
+/*
+ * The claim: the single listener is a bottleneck. The loads rise; only the last one keeps the server busy, with the others a closed loop's rate is
+ * little more than latency. Holds if the single listener makes fewer connections per second under the last load. Partly if it does so only under
+ * another one, or if connections only wait longer.
+ * A difference counts only if the medians differ by CLAIM_MARGIN and one design is ahead in all pairs of runs: but CLAIM_PAIRS_AGAINST for the rate
+ * under the last load (by chance alone 4 of 252 times, 1.6 %); in all of them for anything else, as each is one more chance to find one (1 of 252
+ * times each: for three more comparisons 1.2 % together).
  */
 void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus);
 
