@@ -110,6 +110,11 @@ print(open(\"/proc/sys/net/ipv4/ip_unprivileged_port_start\").read(), end=\"\")"
     jq -e '.claims[2] | .figures.other_port_without_capability == null and (.why | test("could not be tried: cannot run a process"))' "$one"
 }
 
+@test "a load that can't be made is the reason of its own claim, not of all that follow" {
+    (ulimit -n 20; "$sockfair" claims shared-accept-unfair reuseport-even-threads --json -o "$one")
+    jq -e '[.claims[] | .verdict + ": " + (.why | split(" ")[0])] == ["skipped: shared-accept", "skipped: reuseport"]' "$one"
+}
+
 @test "counts that are not whole give no verdict" {
     SOCKFAIR_ROWS=3 "$sockfair" claims reuseport-even-threads -n 1000 --json -o "$one"
     "$check_claims" --names reuseport-even-threads --skipped reuseport-even-threads "$one"

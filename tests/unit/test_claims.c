@@ -136,8 +136,8 @@ static void datagrams_to_one_or_to_all(void **state)
 		enum claim_verdict verdict;
 	} cases[] = {
 		{ { one, first }, CLAIM_HOLDS }, { { one, all }, CLAIM_PARTLY }, { { one, none }, CLAIM_HOLDS }, { { all_v4, none }, CLAIM_FAILS },
-		{ { refused, none }, CLAIM_FAILS }, { { most, none }, CLAIM_PARTLY }, { { most, but_one }, CLAIM_PARTLY }, { { one, but_one }, CLAIM_PARTLY },
-		{ { refused, first }, CLAIM_PARTLY }, { { refused, all }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
+		{ { refused, none }, CLAIM_FAILS }, { { most, none }, CLAIM_PARTLY }, { { most, but_one }, CLAIM_PARTLY },
+		{ { one, but_one }, CLAIM_PARTLY }, { { refused, first }, CLAIM_PARTLY }, { { refused, all }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
 	};
 
 	(void)state;
@@ -303,8 +303,8 @@ static void immediate_by_whose_option(void **state)
 
 static void privilege_needs_all_three(void **state)
 {
-	const struct claim_privilege good = { .machine = 1024, .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED, .lowered = 80,
-					      .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
+	const struct claim_privilege good = { .machine = 1024, .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED,
+					      .lowered = 80, .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
 	struct claim_privilege m[10] = { good, good, good, good, good, good, good, good, good, good };
 	const enum claim_verdict verdicts[] = { CLAIM_HOLDS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_PARTLY, CLAIM_HOLDS, CLAIM_PARTLY,
 					       CLAIM_PARTLY, CLAIM_PARTLY, CLAIM_HOLDS };
