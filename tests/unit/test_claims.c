@@ -53,13 +53,14 @@ static void binding_needs_the_option_on_both(void **state)
 	const struct {
 		struct claim_binding m;
 		enum claim_verdict verdict;
+		unsigned reached;
 	} cases[] = {
-		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4 }, CLAIM_HOLDS },
-		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 2 }, CLAIM_HOLDS },
-		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 1 }, CLAIM_FAILS }, /* bound, but one gets all */
-		{ { .sockets = 4, .bound = 1, .requests = 256, .reached = 1 }, CLAIM_FAILS },
-		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4, .second_without = true }, CLAIM_PARTLY },
-		{ { .sockets = 4, .bound = 4, .requests = 256, .reached = 4, .second_if_first = true }, CLAIM_HOLDS },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 } }, CLAIM_HOLDS, 4 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 130, 0, 126 } }, CLAIM_HOLDS, 2 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 256 } }, CLAIM_FAILS, 1 }, /* bound, but one gets all */
+		{ { .sockets = 4, .bound = 1, .asked = 256, .sent = 256, .got = { 256 } }, CLAIM_FAILS, 1 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 }, .second_without = true }, CLAIM_PARTLY, 4 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 }, .second_if_first = true }, CLAIM_HOLDS, 4 },
 	};
 
 	(void)state;
@@ -69,9 +70,43 @@ static void binding_needs_the_option_on_both(void **state)
 		claim_judge_binding(&r, &cases[i].m);
 		assert_int_equal(r.verdict, cases[i].verdict);
 		assert_int_equal(figure(&r, "sockets_listening"), cases[i].m.bound);
-		assert_int_equal(figure(&r, "sockets_reached"), cases[i].m.reached);
+		assert_int_equal(figure(&r, "sockets_reached"), cases[i].reached);
+		assert_int_equal(figure(&r, "connections_received"), 256);
 		assert_int_equal(figure(&r, "second_binds_without_option"), cases[i].m.second_without);
 		assert_whole(&r);
+	}
+}
+
+/* What was not sent, or got by nobody, says nothing about who would have got it. */
+static void no_verdict_without_the_experiment(void **state)
+{
+	const struct claim_binding bindings[] = {
+		{ .sockets = 4, .bound = 4, .asked = 256 },
+		{ .sockets = 4, .bound = 4, .asked = 256, .sent = 7, .got = { 3, 4 } },
+		{ .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 100, 155 } },
+	};
+	const struct claim_datagrams datagrams[] = {
+		{ true, 4, 4, 1024, 0, {} }, { true, 4, 4, 1024, 100, { 0, 0, 0, 100 } }, { true, 4, 4, 1024, 1024, { 0, 0, 0, 1023 } },
+	};
+	const struct claim_attempt attempts[] = {
+		{ "udp", "UDP", true, 64, 0, 0, 0, false }, { "udp", "UDP", true, 64, 63, 63, 0, false }, { "udp", "UDP", true, 64, 64, 33, 30, false },
+	};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct claim_result r[4] = {};
+
+		claim_judge_binding(&r[0], &bindings[i]);
+		assert_int_equal(claim_judge_datagrams(&r[1], &datagrams[i], 1), 0);
+		claim_judge_hijack(&r[2], &attempts[i], 1);
+		claim_judge_prevention(&r[3], &attempts[i], 1, true);
+		for (int k = 0; k < 4; k++) {
+			assert_int_equal(r[k].verdict, CLAIM_SKIPPED);
+			assert_int_equal(r[k].figure_count, 0);
+			assert_says(r[k], "no verdict");
+		}
+		if (i == 1)
+			assert_string_equal(r[0].why, "of 256 connections 7 were sent, and 7 of them received: no verdict");
 	}
 }
 
@@ -80,7 +115,7 @@ static void binding_says_who_else_gets_in(void **state)
 	struct claim_result r = {};
 
 	(void)state;
-	claim_judge_binding(&r, &(struct claim_binding){ .udp = true, .sockets = 4, .bound = 4, .requests = 256, .reached = 4,
+	claim_judge_binding(&r, &(struct claim_binding){ .udp = true, .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 },
 							 .second_if_second = true });
 	assert_string_equal(r.why, "4 of 4 sockets with the option bind one port, and 256 datagrams reached 4 of them; a second socket can't bind "
 				   "if neither has it, can't if only the first, can if only the second");
@@ -90,16 +125,19 @@ static void binding_says_who_else_gets_in(void **state)
 
 static void datagrams_to_one_or_to_all(void **state)
 {
-	const struct claim_datagrams one = { true, 4, 4, { 0, 0, 0, 1024 } }, first = { true, 6, 4, { 1024, 0, 0, 0 } },
-				     all = { true, 6, 4, { 250, 262, 240, 272 } }, all_v4 = { true, 4, 4, { 250, 262, 240, 272 } },
-				     refused = { true, 4, 1, { 1024, 0, 0, 0 } },
-				     none = { false, 6, 0, {} };
+	const struct claim_datagrams one = { true, 4, 4, 1024, 1024, { 0, 0, 0, 1024 } }, first = { true, 6, 4, 1024, 1024, { 1024, 0, 0, 0 } },
+				     all = { true, 6, 4, 1024, 1024, { 250, 262, 240, 272 } },
+				     all_v4 = { true, 4, 4, 1024, 1024, { 250, 262, 240, 272 } },
+				     most = { true, 4, 4, 1024, 1024, { 900, 60, 40, 24 } }, but_one = { true, 6, 4, 1024, 1024, { 0, 0, 1, 1023 } },
+				     refused = { true, 4, 1, 1024, 1024, { 1024, 0, 0, 0 } },
+				     none = { false, 6, 0, 0, 0, {} };
 	const struct {
 		struct claim_datagrams m[2];
 		enum claim_verdict verdict;
 	} cases[] = {
 		{ { one, first }, CLAIM_HOLDS }, { { one, all }, CLAIM_PARTLY }, { { one, none }, CLAIM_HOLDS }, { { all_v4, none }, CLAIM_FAILS },
-		{ { refused, none }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
+		{ { refused, none }, CLAIM_FAILS }, { { most, none }, CLAIM_PARTLY }, { { most, but_one }, CLAIM_PARTLY },
+		{ { one, but_one }, CLAIM_PARTLY }, { { refused, first }, CLAIM_PARTLY }, { { refused, all }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
 	};
 
 	(void)state;
@@ -121,58 +159,78 @@ static void datagrams_to_one_or_to_all(void **state)
 
 /* ---- hijacking ---- */
 
+/* One attempt: the second user gets so many of 64. */
+static struct claim_attempt taken(const char *key, const char *what, uint64_t stolen, bool aside)
+{
+	return (struct claim_attempt){ key, what, true, 64, 64, stolen, 64 - stolen, aside };
+}
+
+static struct claim_attempt refused(const char *key, const char *what, bool aside)
+{
+	return (struct claim_attempt){ .key = key, .what = what, .aside = aside };
+}
+
 static void hijack_counts_what_was_stolen(void **state)
 {
-	struct claim_attempt a[] = { { "udp", "UDP", true, 64, 64, false }, { "tcp_bound", "bound TCP", true, 64, 64, false },
-				     { "tcp_listening", "listening TCP", false, 0, 0, false } };
+	struct claim_attempt a[] = { taken("udp", "UDP", 64, false), taken("tcp_bound", "bound TCP", 63, false),
+				     refused("tcp_listening", "listening TCP", false) };
 	struct claim_result r = {};
 
 	(void)state;
 	claim_judge_hijack(&r, a, 3);
 	assert_int_equal(r.verdict, CLAIM_PARTLY);
-	assert_string_equal(r.why, "another user who sets it too takes over UDP (64 of 64 stolen), bound TCP (64 of 64 stolen); but is refused "
-				   "listening TCP");
+	assert_string_equal(r.why, "another user who sets it too takes over UDP (64 of 64 stolen), bound TCP (63 of 64 stolen); but is refused "
+				   "(EADDRINUSE) listening TCP");
 	assert_true(figure(&r, "udp_second_user_binds") == 1 && figure(&r, "tcp_listening_second_user_binds") == 0);
-	assert_int_equal(figure(&r, "tcp_bound_stolen"), 64);
+	assert_int_equal(figure(&r, "tcp_bound_stolen"), 63);
+	assert_int_equal(figure(&r, "tcp_bound_first_user_got"), 1);
 
 	r = (struct claim_result){};
-	a[2] = (struct claim_attempt){ "tcp_listening", "listening TCP", true, 64, 30, false };
+	a[2] = taken("tcp_listening", "listening TCP", 30, false);
 	claim_judge_hijack(&r, a, 3);
 	assert_int_equal(r.verdict, CLAIM_HOLDS);
 	assert_says(r, "listening TCP (30 of 64 stolen)");
 
 	r = (struct claim_result){};
 	for (int i = 0; i < 3; i++)
-		a[i].stolen = 0; /* bound, and gets nothing: nothing is hijacked */
-	claim_judge_hijack(&r, a, 3);
+		a[i] = taken("udp", "UDP", 0, false); /* bound, and gets nothing: nothing is hijacked */
+	claim_judge_hijack(&r, a, 2);
 	assert_int_equal(r.verdict, CLAIM_FAILS);
-	assert_says(r, "UDP (binds, but 0 of 64 stolen)");
-	assert_says_not(r, "takes over");
+	assert_string_equal(r.why, "another user who sets it too binds beside, and gets nothing of, UDP (0 of 64 stolen), UDP (0 of 64 stolen)");
+
+	r = (struct claim_result){};
+	a[0] = refused("tcp_listening", "listening TCP", false);
+	claim_judge_hijack(&r, a, 2);
+	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) listening TCP; binds beside, and gets nothing of, UDP (0 of 64 "
+				   "stolen)");
 }
 
 static void prevention_with_and_without_the_other_option(void **state)
 {
-	struct claim_attempt a[] = { { "udp", "UDP", false, 0, 0, false }, { "udp_both_options", "UDP", true, 64, 64, true } };
+	struct claim_attempt a[] = { refused("udp", "UDP", false), taken("udp_both_options", "UDP", 64, true),
+				     taken("udp6_both_options", "UDP of IPv6", 0, true) };
 	struct claim_result r = {};
 
 	(void)state;
-	claim_judge_prevention(&r, a, 2, true);
+	claim_judge_prevention(&r, a, 3, true);
 	assert_int_equal(r.verdict, CLAIM_PARTLY);
-	assert_says(r, "is refused UDP; but where SO_REUSEADDR is set as well");
+	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) UDP; but where SO_REUSEADDR is set as well, by both users, the "
+				   "second takes over UDP (64 of 64 stolen); it binds beside, and gets nothing of, UDP of IPv6 (0 of 64 stolen)");
+	assert_int_equal(figure(&r, "udp6_both_options_first_user_got"), 64);
 
 	r = (struct claim_result){};
-	a[1].bound = false, a[1].stolen = 0;
-	claim_judge_prevention(&r, a, 2, true);
+	a[1] = refused("udp_both_options", "UDP", true);
+	claim_judge_prevention(&r, a, 3, true);
 	assert_int_equal(r.verdict, CLAIM_HOLDS);
 	assert_says_not(r, "SO_REUSEADDR");
 
 	r = (struct claim_result){};
-	a[0].bound = true, a[0].sent = 64, a[0].stolen = 1;
-	claim_judge_prevention(&r, a, 2, true);
+	a[0] = taken("udp", "UDP", 1, false);
+	claim_judge_prevention(&r, a, 3, true);
 	assert_int_equal(r.verdict, CLAIM_FAILS);
 
 	r = (struct claim_result){};
-	claim_judge_prevention(&r, a, 2, false);
+	claim_judge_prevention(&r, a, 3, false);
 	assert_int_equal(r.verdict, CLAIM_SKIPPED);
 	assert_int_equal(r.figure_count, 0);
 }
@@ -181,13 +239,14 @@ static void prevention_with_and_without_the_other_option(void **state)
 static void the_longest_sentence_finds_room(void **state)
 {
 	struct claim_result r = {};
-	struct claim_attempt a[6];
+	struct claim_attempt a[8];
 
 	(void)state;
-	for (int i = 0; i < 6; i++)
-		a[i] = (struct claim_attempt){ "tcp_listening_both_options", "a TCP socket that is bound and does not listen yet", true, 64, 64, i > 2 };
-	claim_judge_prevention(&r, a, 6, true);
+	for (int i = 0; i < 8; i++)
+		a[i] = taken("tcp_listening_both_options", "a TCP socket that is bound and does not listen yet", 64, i > 3);
+	claim_judge_prevention(&r, a, 8, true);
 	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_int_equal(r.figure_count, 33);
 	assert_whole(&r);
 }
 
@@ -244,10 +303,11 @@ static void immediate_by_whose_option(void **state)
 
 static void privilege_needs_all_three(void **state)
 {
-	const struct claim_privilege good = { .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED, .lowered = 80,
-					      .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
-	struct claim_privilege m[7] = { good, good, good, good, good, good, good };
-	const enum claim_verdict verdicts[] = { CLAIM_HOLDS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_PARTLY, CLAIM_HOLDS, CLAIM_PARTLY };
+	const struct claim_privilege good = { .machine = 1024, .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED,
+					      .lowered = 80, .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
+	struct claim_privilege m[10] = { good, good, good, good, good, good, good, good, good, good };
+	const enum claim_verdict verdicts[] = { CLAIM_HOLDS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_PARTLY, CLAIM_HOLDS, CLAIM_PARTLY,
+					       CLAIM_PARTLY, CLAIM_PARTLY, CLAIM_HOLDS };
 
 	(void)state;
 	m[1].below = TRY_ALLOWED;
@@ -256,12 +316,18 @@ static void privilege_needs_all_three(void **state)
 	m[4].lowered_at = TRY_REFUSED;
 	m[5].lowered = 0, m[5].lowered_below = m[5].lowered_at = TRY_UNKNOWN;
 	m[6].limit = 80;
+	m[7].machine = 0;
+	m[8].machine = 79;
+	m[9].machine = -1;
 	for (size_t i = 0; i < COUNT(m); i++) {
 		struct claim_result r = {};
 
 		claim_judge_privilege(&r, &m[i]);
 		assert_int_equal(r.verdict, verdicts[i]);
 		assert_true(isnan(figure(&r, "at_lowered_limit_without_capability")) == (i == 5));
+		assert_true(isnan(figure(&r, "unprivileged_port_start_of_machine")) == (i == 9));
+		assert_true(!!strstr(r.why, "it is 0 here, so no port needs the right") == (i == 7));
+		assert_true(!!strstr(r.why, "it is 79 here, so that is the limit") == (i == 8));
 		assert_whole(&r);
 	}
 }
@@ -278,6 +344,14 @@ static void htons_forgotten(void **state)
 	assert_int_equal(figure(&r, "port_listens"), 20736);
 	assert_int_equal(figure(&r, "ports_that_become_privileged"), 1008); /* low byte 0 to 3, of 4..255 high bytes */
 	assert_whole(&r);
+
+	r = (struct claim_result){};
+	m.low = TRY_UNKNOWN;
+	snprintf(m.low_why, sizeof(m.low_why), "because of 7");
+	claim_judge_htons(&r, &m);
+	assert_int_equal(r.verdict, CLAIM_HOLDS);
+	assert_true(isnan(figure(&r, "other_port_without_capability")));
+	assert_says(r, "on 81; whether port 20480 can be had without rights could not be tried: because of 7");
 
 	r = (struct claim_result){};
 	m.listens = 81, m.reaches_asked = true; /* a big-endian machine */
@@ -408,23 +482,80 @@ static void one_odd_run_is_no_spread(void **state)
 	}
 }
 
-static void one_load_where_it_shows_is_enough(void **state)
+/* At each of two loads: less of the rate, more of the wait, by a fifth or a half. */
+static void only_the_last_load_makes_it_hold(void **state)
+{
+	const struct {
+		bool fewer[2], longer[2];
+		enum claim_verdict verdict;
+		const char *says;
+	} cases[] = {
+		{ { false, true }, {}, CLAIM_HOLDS, "it limits the rate with 64 at once, on 1 CPU that" },
+		{ { true, true }, { true, true }, CLAIM_HOLDS, "it limits the rate with 64 at once, on" },
+		{ { true, false }, {}, CLAIM_PARTLY, "fewer connections per second only with 2 at once, where the rate is little more than latency, and not "
+						     "with 64, on" },
+		{ { true, false }, { false, true }, CLAIM_PARTLY, "and not with 64; longer waits with 64 at once, on" },
+		{ {}, { true, true }, CLAIM_PARTLY, "only in waits, with 2 and 64 at once, not in" },
+		{ {}, {}, CLAIM_FAILS, "neither in connections per second nor in waits, on" },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < COUNT(cases); c++) {
+		struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
+		struct claim_result r = {};
+
+		for (int i = 0; i < 2; i++) {
+			runs_fill(loads[i].single.per_second, cases[c].fewer[i] ? 8000 : 10000, 1);
+			runs_fill(loads[i].reuseport.per_second, 10000, 1);
+			runs_fill(loads[i].single.wait_us, cases[c].longer[i] ? 150 : 100, 1);
+			runs_fill(loads[i].reuseport.wait_us, 100, 1);
+		}
+		claim_judge_bottleneck(&r, loads, 2, 1);
+		assert_int_equal(r.verdict, cases[c].verdict);
+		assert_says(r, cases[c].says);
+		assert_int_equal(r.figure_count, 26);
+		assert_whole(&r);
+	}
+}
+
+/* Four comparisons are four chances to find a difference: all but one need runs that don't overlap at all. */
+static void a_difference_elsewhere_needs_all_pairs(void **state)
 {
 	struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
 	struct claim_result r = {};
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		runs_fill(loads[i].single.per_second, i ? 7000 : 10000, 1);
-		runs_fill(loads[i].reuseport.per_second, 10000, 1);
-		runs_fill(loads[i].single.wait_us, 100, 1);
+		runs_fill(loads[i].single.per_second, i ? 10000 : 8000, 10);
+		runs_fill(loads[i].reuseport.per_second, 10000, 10);
+		runs_fill(loads[i].single.wait_us, 200, 1);
 		runs_fill(loads[i].reuseport.wait_us, 100, 1);
+		loads[i].single.wait_us[3] = 100.5;
 	}
+	loads[0].single.per_second[2] = 10005; /* ahead of one */
 	claim_judge_bottleneck(&r, loads, 2, 1);
-	assert_int_equal(r.verdict, CLAIM_HOLDS);
-	assert_says(r, "on 1 CPU that");
-	assert_int_equal(r.figure_count, 26);
-	assert_whole(&r);
+	assert_int_equal(r.verdict, CLAIM_FAILS);
+	assert_says_not(r, "longer");
+	assert_says_not(r, "fewer");
+}
+
+static void a_wait_is_known_if_all_of_it_was_seen(void **state)
+{
+	struct socket_row sockets[2] = { { .wait_known = true, .wait = { .count = 3, .sum_ns = 6000 } },
+					 { .wait_known = true, .wait = { .count = 1, .sum_ns = 2000 } } };
+	struct worker_row workers[2] = { { .handed = { .count = 1, .sum_ns = 5000 } }, { .handed = { .count = 3, .sum_ns = 7000 } } };
+	const struct endpoint e = { .sockets = sockets, .socket_count = 2, .workers = workers, .worker_count = 2 };
+
+	(void)state;
+	assert_true(claim_wait_us(&e, true, true) == 5);
+	assert_true(isnan(claim_wait_us(&e, true, false))); /* else the wait in the accept queue alone would pass for all of it */
+	workers[1].handed.count = 2;
+	assert_true(isnan(claim_wait_us(&e, true, true)));
+	workers[0].handed = workers[1].handed = (struct wait){};
+	assert_true(isnan(claim_wait_us(&e, true, true)));
+	assert_true(claim_wait_us(&e, false, false) == 2); /* who accepts reads at once */
+	sockets[1].wait_known = false;
+	assert_true(isnan(claim_wait_us(&e, false, false)));
 }
 
 /* ---- output ---- */
@@ -528,6 +659,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(binding_needs_the_option_on_both),
+		cmocka_unit_test(no_verdict_without_the_experiment),
 		cmocka_unit_test(binding_says_who_else_gets_in),
 		cmocka_unit_test(datagrams_to_one_or_to_all),
 		cmocka_unit_test(hijack_counts_what_was_stolen),
@@ -541,7 +673,9 @@ int main(void)
 		cmocka_unit_test(many_shares_find_room),
 		cmocka_unit_test(a_bottleneck_is_beyond_the_spread),
 		cmocka_unit_test(one_odd_run_is_no_spread),
-		cmocka_unit_test(one_load_where_it_shows_is_enough),
+		cmocka_unit_test(only_the_last_load_makes_it_hold),
+		cmocka_unit_test(a_difference_elsewhere_needs_all_pairs),
+		cmocka_unit_test(a_wait_is_known_if_all_of_it_was_seen),
 		cmocka_unit_test(text_is_broken_at_80_columns),
 		cmocka_unit_test(text_has_colours_and_the_terminals_width),
 		cmocka_unit_test(the_end_counts_verdicts),

@@ -25,8 +25,14 @@ counted() { # BACKEND LABEL SENT OPTION...
 }
 
 # Textbook claims, with the richest backend: a line per claim. That which waits for ports to be free takes a minute, beside all the rest.
-claims() { # FILE LABEL OPTION...
-    tests/check_claims.py --tap --label "$2" "${@:3}" "$1" >"$dir/tap"
+# Red also where sockfair failed (STATUS), or where the check itself did and said nothing.
+claims() { # STATUS FILE LABEL OPTION...
+    local status
+    tests/check_claims.py --tap --label "$3" "${@:4}" "$2" >"$dir/tap" 2>"$dir/errors"
+    status=$?
+    sed 's/^/# /' "$dir/errors" >>"$dir/tap"
+    [ "$1" = 0 ] || echo "not ok - ${3}sockfair's status is $1" >>"$dir/tap"
+    [ $status = 0 ] || grep -q '^not ok ' "$dir/tap" || echo "not ok - ${3}check_claims.py: status $status" >>"$dir/tap"
     cat "$dir/tap"
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
 }
@@ -87,9 +93,9 @@ names='tcp-reuseport-binds udp-reuseport-binds shared-accept-unfair reuseport-ev
 # shellcheck disable=SC2086
 ./sockfair claims $names -n 1000 --json -o "$dir/claims"
 # shellcheck disable=SC2086
-claims "$dir/claims" 'claims: ' --names "$(echo $names | tr ' ' ,)"
+claims $? "$dir/claims" 'claims: ' --names "$(echo $names | tr ' ' ,)"
 wait $slow
-claims "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
+claims $? "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
 # No backend plays a part in it, and every case asks some twenty times.
 tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several >"$dir/tap"
 cat "$dir/tap"

@@ -113,6 +113,7 @@ static int enter_namespace(struct why why)
 int claims_open(struct claim_lab **out, const struct claims_options *options, char *why, size_t why_size)
 {
 	struct claim_lab *lab = calloc(1, sizeof(*lab));
+	const int port_start = port_start_read();
 	int err = lab ? enter_namespace((struct why){ why, why_size }) :
 			refuse((struct why){ why, why_size }, -ENOMEM, "out of memory");
 
@@ -121,6 +122,7 @@ int claims_open(struct claim_lab **out, const struct claims_options *options, ch
 		return err;
 	}
 	lab->options = *options;
+	lab->port_start = port_start;
 	lab->timewait.result = -1;
 	lab->trials = (struct trials){ .backend = options->backend, .threshold = FAIRNESS_THRESHOLD, .progress = options->progress,
 				       .interrupted = options->interrupted };
@@ -171,6 +173,8 @@ static int claim_run(struct claim_lab *lab, const struct claim *c, struct claim_
 	} else if (err) {
 		r->verdict = CLAIM_SKIPPED;
 		r->figure_count = 0;
+		if (!*r->why)
+			claim_say(r, "%s", strerror(-err));
 	}
 	return err == -ENOMEM ? err : 0;
 }

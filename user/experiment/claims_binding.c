@@ -20,14 +20,14 @@ static void close_all(const int *fds, size_t count)
 }
 
 /*
- * As many sockets as the port takes, in the order of binding; *count says how many. Stops at the first that is refused. 0 or a negative errno
- * with its line; what was opened is the caller's either way.
+ * As many sockets as the port takes, in the order of binding, at least one; *count says how many. Stops at the first that is refused. 0 or a
+ * negative errno with its line; what was opened is the caller's either way.
  */
 static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsigned *count, struct why why)
 {
 	for (*count = 0; *count < wanted; (*count)++) {
 		struct bound bound;
-		int err = binding_try(b, &bound, why);
+		int err = binding_try(b, *count ? EADDRINUSE : 0, &bound, why);
 
 		if (err)
 			return err;
@@ -45,32 +45,29 @@ static int second_binds(int type, uint16_t port, bool first, bool second, bool *
 {
 	struct binding b = { .family = AF_INET, .type = type, .port = port, .reuseport = first, .listening = type == SOCK_STREAM };
 	struct bound one;
-	int err = binding_try(&b, &one, why);
+	int err = binding_try(&b, 0, &one, why);
 
-	if (!err && one.fd < 0)
-		err = refuse(why, -one.error, "cannot bind port %u of a private namespace: %s", port, strerror(one.error));
 	if (err)
 		return err;
 	b.reuseport = second;
-	err = binding_allowed(&b, it, why);
+	err = binding_allowed(&b, EADDRINUSE, it, why);
 	close(one.fd);
 	return err;
 }
 
-static int binding_measure(int type, struct claim_binding *m, struct why why)
+static int binding_measure(const struct claim_lab *lab, int type, struct claim_binding *m, struct why why)
 {
 	const uint16_t port = PORT_BINDING + 10 * (type == SOCK_DGRAM);
 	const struct binding b = { .family = AF_INET, .type = type, .port = port, .reuseport = true, .listening = type == SOCK_STREAM };
-	uint64_t got[CLAIM_SOCKETS] = {};
+	struct spread s = { .family = AF_INET, .type = type, .port = port, .requests = REQUESTS, .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
 
-	*m = (struct claim_binding){ .udp = type == SOCK_DGRAM, .sockets = CLAIM_SOCKETS };
+	*m = (struct claim_binding){ .udp = type == SOCK_DGRAM, .sockets = CLAIM_SOCKETS, .asked = REQUESTS };
 	err = bind_several(&b, fds, CLAIM_SOCKETS, &m->bound, why);
-	if (!err && m->bound)
-		m->requests = spread(AF_INET, type, port, REQUESTS, fds, m->bound, got);
+	if (!err)
+		err = spread(&s, fds, m->bound, m->got, why);
+	m->sent = s.sent;
 	close_all(fds, m->bound);
-	for (unsigned i = 0; i < m->bound; i++)
-		m->reached += got[i] > 0;
 	if (!err)
 		err = second_binds(type, port + 1, false, false, &m->second_without, why);
 	if (!err)
@@ -80,10 +77,10 @@ static int binding_measure(int type, struct claim_binding *m, struct why why)
 	return err;
 }
 
-static int binding_claim(int type, struct claim_result *r)
+static int binding_claim(const struct claim_lab *lab, int type, struct claim_result *r)
 {
 	struct claim_binding m;
-	int err = binding_measure(type, &m, claim_why(r));
+	int err = binding_measure(lab, type, &m, claim_why(r));
 
 	if (!err)
 		claim_judge_binding(r, &m);
@@ -92,38 +89,31 @@ static int binding_claim(int type, struct claim_result *r)
 
 int claim_tcp_reuseport_binds(struct claim_lab *lab, struct claim_result *r)
 {
-	(void)lab;
-	return binding_claim(SOCK_STREAM, r);
+	return binding_claim(lab, SOCK_STREAM, r);
 }
 
 int claim_udp_reuseport_binds(struct claim_lab *lab, struct claim_result *r)
 {
-	(void)lab;
-	return binding_claim(SOCK_DGRAM, r);
+	return binding_claim(lab, SOCK_DGRAM, r);
 }
 
 /* ---- UDP with SO_REUSEADDR ---- */
 
-static bool has_family(int family)
-{
-	bool has = false;
-	const struct binding any = { .family = family, .type = SOCK_DGRAM };
-	char ignored[128];
-
-	return !binding_allowed(&any, &has, (struct why){ ignored, sizeof(ignored) }) && has;
-}
-
-static int datagrams_measure(int family, struct claim_datagrams *m, struct why why)
+static int datagrams_measure(const struct claim_lab *lab, int family, struct claim_datagrams *m, struct why why)
 {
 	const struct binding b = { .family = family, .type = SOCK_DGRAM, .port = PORT_DATAGRAMS, .reuseaddr = true };
+	struct spread s = { .family = family, .type = SOCK_DGRAM, .port = b.port, .requests = 4 * REQUESTS,
+			    .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
 
-	*m = (struct claim_datagrams){ .known = has_family(family), .version = family == AF_INET6 ? 6 : 4 };
-	if (!m->known)
-		return 0;
+	*m = (struct claim_datagrams){ .version = family == AF_INET6 ? 6 : 4, .asked = s.requests };
+	err = family_known(family, &m->known, why);
+	if (err || !m->known)
+		return err;
 	err = bind_several(&b, fds, CLAIM_SOCKETS, &m->bound, why);
-	if (!err && m->bound)
-		spread(family, SOCK_DGRAM, b.port, 4 * REQUESTS, fds, m->bound, m->got);
+	if (!err)
+		err = spread(&s, fds, m->bound, m->got, why);
+	m->sent = s.sent;
 	close_all(fds, m->bound);
 	return err;
 }
@@ -131,11 +121,10 @@ static int datagrams_measure(int family, struct claim_datagrams *m, struct why w
 int claim_udp_reuseaddr(struct claim_lab *lab, struct claim_result *r)
 {
 	struct claim_datagrams m[2];
-	int err = datagrams_measure(AF_INET, &m[0], claim_why(r));
+	int err = datagrams_measure(lab, AF_INET, &m[0], claim_why(r));
 
-	(void)lab;
 	if (!err)
-		err = datagrams_measure(AF_INET6, &m[1], claim_why(r));
+		err = datagrams_measure(lab, AF_INET6, &m[1], claim_why(r));
 	return err ? err : claim_judge_datagrams(r, m, 2);
 }
 
@@ -144,28 +133,21 @@ int claim_udp_reuseaddr(struct claim_lab *lab, struct claim_result *r)
 static int privilege_try(unsigned port, bool capable, enum claim_try *it, struct why why)
 {
 	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .user = USER_ONE, .bind_service = capable };
-	struct bound bound;
-	int err = binding_try(&b, &bound, why);
+	bool allowed;
+	int err = binding_allowed(&b, EACCES, &allowed, why);
 
-	if (err)
-		return err;
-	if (bound.fd >= 0)
-		close(bound.fd);
-	else if (bound.error != EACCES)
-		return refuse(why, -bound.error, "cannot bind port %u of a private namespace: %s", port, strerror(bound.error));
-	*it = bound.fd >= 0 ? TRY_ALLOWED : TRY_REFUSED;
-	return 0;
+	*it = err ? TRY_UNKNOWN : allowed ? TRY_ALLOWED : TRY_REFUSED;
+	return err;
 }
 
-/* That of our own network namespace. 0: there is none (before 4.11), or it can't be read. */
-static unsigned port_start_read(void)
+int port_start_read(void)
 {
 	FILE *f = fopen(PORT_START, "re");
-	unsigned value = 0;
+	int value = -1;
 
 	if (f) {
-		if (fscanf(f, "%u", &value) != 1)
-			value = 0;
+		if (fscanf(f, "%d", &value) != 1)
+			value = -1;
 		fclose(f);
 	}
 	return value;
@@ -182,12 +164,12 @@ static bool port_start_write(unsigned value)
 	return written;
 }
 
-static int privilege_measure(struct claim_privilege *m, struct why why)
+static int privilege_measure(const struct claim_lab *lab, struct claim_privilege *m, struct why why)
 {
-	const unsigned found = port_start_read();
+	const int found = port_start_read(); /* 1024 in a namespace that nobody has changed */
 	int err;
 
-	*m = (struct claim_privilege){ .limit = found ? found : 1024 };
+	*m = (struct claim_privilege){ .machine = lab->port_start, .limit = found > 0 ? found : 1024 };
 	err = privilege_try(m->limit - 1, false, &m->below, why);
 	if (!err)
 		err = privilege_try(m->limit, false, &m->at, why);
@@ -206,9 +188,8 @@ static int privilege_measure(struct claim_privilege *m, struct why why)
 int claim_privileged_port(struct claim_lab *lab, struct claim_result *r)
 {
 	struct claim_privilege m;
-	int err = privilege_measure(&m, claim_why(r));
+	int err = privilege_measure(lab, &m, claim_why(r));
 
-	(void)lab;
 	if (!err)
 		claim_judge_privilege(r, &m);
 	return err;
@@ -216,13 +197,17 @@ int claim_privileged_port(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- htons() ---- */
 
-static bool reaches(uint16_t port)
+/* Whether a listener is there. 0 or a negative errno with its line. */
+static int reaches(uint16_t port, bool *it, struct why why)
 {
 	int fd = client_connect(AF_INET, SOCK_STREAM, port);
 
+	*it = fd >= 0;
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0;
+	else if (fd != -ECONNREFUSED)
+		return refuse(why, fd, "cannot ask for port %u: %s", port, strerror(-fd));
+	return 0;
 }
 
 /* A listener whose port was given without htons(): where is it? */
@@ -230,38 +215,35 @@ static int htons_listen(struct claim_htons *m, struct why why)
 {
 	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->asked, .no_htons = true, .listening = true };
 	struct bound bound;
-	int err = binding_try(&b, &bound, why);
+	int err = binding_try(&b, 0, &bound, why);
 
-	if (!err && bound.fd < 0)
-		err = refuse(why, -bound.error, "cannot bind: %s", strerror(bound.error));
 	if (err)
 		return err;
 	m->listens = bound_port(bound.fd);
-	m->reaches_listens = reaches(m->listens);
-	m->reaches_asked = m->listens == m->asked ? m->reaches_listens : reaches(m->asked);
+	err = reaches(m->listens, &m->reaches_listens, why);
+	if (!err)
+		err = reaches(m->asked, &m->reaches_asked, why);
 	close(bound.fd);
-	return 0;
+	return err;
 }
 
-/* A port that becomes one below 1024: which, and who without rights gets it? */
+/* A port that becomes one below 1024: which, and who without rights gets it? 0 or a negative errno with its line. */
 static int htons_low(struct claim_htons *m, struct why why)
 {
 	struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->low_asked, .no_htons = true };
 	struct bound bound;
-	int err = binding_try(&b, &bound, why);
+	bool allowed;
+	int err = binding_try(&b, 0, &bound, why);
 
-	if (err || bound.fd < 0)
+	if (err)
 		return err;
 	m->low_becomes = bound_port(bound.fd);
 	close(bound.fd);
 	b.user = USER_ONE;
-	err = binding_try(&b, &bound, why);
-	if (err)
-		return err;
-	m->low = bound.fd >= 0 ? TRY_ALLOWED : bound.error == EACCES ? TRY_REFUSED : TRY_UNKNOWN;
-	if (bound.fd >= 0)
-		close(bound.fd);
-	return 0;
+	err = binding_allowed(&b, EACCES, &allowed, why);
+	if (!err)
+		m->low = allowed ? TRY_ALLOWED : TRY_REFUSED;
+	return err;
 }
 
 int claim_htons(struct claim_lab *lab, struct claim_result *r)
@@ -270,9 +252,9 @@ int claim_htons(struct claim_lab *lab, struct claim_result *r)
 	int err = htons_listen(&m, claim_why(r));
 
 	(void)lab;
-	if (!err)
-		err = htons_low(&m, claim_why(r));
-	if (!err)
-		claim_judge_htons(r, &m);
-	return err;
+	if (err)
+		return err;
+	htons_low(&m, (struct why){ m.low_why, sizeof(m.low_why) }); /* what fails is said beside the verdict */
+	claim_judge_htons(r, &m);
+	return 0;
 }

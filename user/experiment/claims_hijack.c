@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A second user's process really tries to get what comes to a first user's port. */
-#include <string.h>
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,67 +16,80 @@ struct target {
 	bool listening; /* TCP: the first user listens already */
 	bool reuseaddr, reuseport;
 	bool aside;     /* see struct claim_attempt */
+	bool v6;
 };
 
 /* Both servers are there: who gets what clients send? A socket that is bound and does not listen gets nothing. */
-static void attempt_send(const struct target *t, uint16_t port, int first, int second, struct claim_attempt *a)
+static int attempt_send(const struct claim_lab *lab, const struct target *t, const struct binding *b, const int fds[2], struct claim_attempt *a,
+			struct why why)
 {
 	const bool first_receives = t->type == SOCK_DGRAM || t->listening;
-	const int fds[] = { second, first };
+	struct spread s = { .family = b->family, .type = b->type, .port = b->port, .requests = REQUESTS,
+			    .interrupted = lab->options.interrupted };
 	uint64_t got[2] = {};
+	int err = spread(&s, fds, first_receives ? 2 : 1, got, why);
 
-	a->sent = spread(AF_INET, t->type, port, REQUESTS, fds, first_receives ? 2 : 1, got);
+	a->asked = s.requests;
+	a->sent = s.sent;
 	a->stolen = got[0];
+	a->first_got = got[1];
+	return err;
 }
 
-static int attempt_make(const struct target *t, uint16_t port, struct claim_attempt *a, struct why why)
+static int attempt_make(const struct claim_lab *lab, const struct target *t, uint16_t port, struct claim_attempt *a, struct why why)
 {
-	struct binding b = { .family = AF_INET, .type = t->type, .port = port, .reuseaddr = t->reuseaddr, .reuseport = t->reuseport,
-			     .listening = t->listening, .user = USER_ONE };
+	struct binding b = { .family = t->v6 ? AF_INET6 : AF_INET, .type = t->type, .port = port, .reuseaddr = t->reuseaddr,
+			     .reuseport = t->reuseport, .listening = t->listening, .user = USER_ONE };
 	struct bound first, second;
-	int err = binding_try(&b, &first, why);
+	int err = binding_try(&b, 0, &first, why);
 
 	*a = (struct claim_attempt){ .key = t->key, .what = t->what, .aside = t->aside };
-	if (!err && first.fd < 0)
-		err = refuse(why, -first.error, "the first user can't bind port %u of a private namespace: %s", port, strerror(first.error));
 	if (err)
 		return err;
 	b.user = USER_TWO;
 	b.listening = t->type == SOCK_STREAM;
-	err = binding_try(&b, &second, why);
+	err = binding_try(&b, EADDRINUSE, &second, why);
 	if (!err && second.fd >= 0) {
 		a->bound = true;
-		attempt_send(t, port, first.fd, second.fd, a);
+		err = attempt_send(lab, t, &b, (const int[]){ second.fd, first.fd }, a, why);
 		close(second.fd);
 	}
 	close(first.fd);
 	return err;
 }
 
-/* Each target has a port of its own. */
-static int attempts_make(const struct target *targets, size_t count, uint16_t port, struct claim_attempt *a, struct why why)
+/* Each target has a port of its own. *made: attempts filled, those of IPv6 only where the machine has it. */
+static int attempts_make(const struct claim_lab *lab, const struct target *targets, size_t count, uint16_t port, struct claim_attempt *a,
+			 size_t *made, struct why why)
 {
-	int err = 0;
+	bool has_v6;
+	int err = family_known(AF_INET6, &has_v6, why);
 
+	*made = 0;
 	for (size_t i = 0; i < count && !err; i++)
-		err = attempt_make(&targets[i], port + i, &a[i], why);
+		if (has_v6 || !targets[i].v6)
+			err = attempt_make(lab, &targets[i], port + i, &a[(*made)++], why);
 	return err;
 }
+
+#define UDP(...) { .type = SOCK_DGRAM, __VA_ARGS__ }
+#define TCP(...) { .type = SOCK_STREAM, __VA_ARGS__ }
+#define BOUND_ONLY "a TCP socket that is bound and does not listen yet"
 
 int claim_reuseaddr_hijack(struct claim_lab *lab, struct claim_result *r)
 {
 	static const struct target targets[] = {
-		{ .key = "udp", .what = "a UDP socket", .type = SOCK_DGRAM, .reuseaddr = true },
-		{ .key = "tcp_bound", .what = "a TCP socket that is bound and does not listen yet", .type = SOCK_STREAM, .reuseaddr = true },
-		{ .key = "tcp_listening", .what = "a listening TCP socket", .type = SOCK_STREAM, .listening = true, .reuseaddr = true },
+		UDP(.key = "udp", .what = "a UDP socket of IPv4", .reuseaddr = true),
+		UDP(.key = "udp6", .what = "a UDP socket of IPv6", .reuseaddr = true, .v6 = true),
+		TCP(.key = "tcp_bound", .what = BOUND_ONLY, .reuseaddr = true),
+		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true, .reuseaddr = true),
 	};
-	const size_t count = sizeof(targets) / sizeof(targets[0]);
 	struct claim_attempt attempts[sizeof(targets) / sizeof(targets[0])];
-	int err = attempts_make(targets, count, PORT_HIJACK, attempts, claim_why(r));
+	size_t made;
+	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]), PORT_HIJACK, attempts, &made, claim_why(r));
 
-	(void)lab;
 	if (!err)
-		claim_judge_hijack(r, attempts, count);
+		claim_judge_hijack(r, attempts, made);
 	return err;
 }
 
@@ -86,15 +99,12 @@ static int same_user_binds(uint16_t port, bool *it, struct why why)
 	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseport = true, .listening = true,
 				   .user = USER_ONE };
 	struct bound first;
-	int err = binding_try(&b, &first, why);
+	int err = binding_try(&b, 0, &first, why);
 
 	if (err)
 		return err;
-	*it = false;
-	if (first.fd >= 0) {
-		err = binding_allowed(&b, it, why);
-		close(first.fd);
-	}
+	err = binding_allowed(&b, EADDRINUSE, it, why);
+	close(first.fd);
 	return err;
 }
 
@@ -102,24 +112,25 @@ int claim_reuseport_prevents(struct claim_lab *lab, struct claim_result *r)
 {
 	/* A server may well set both: SO_REUSEADDR for TIME_WAIT, SO_REUSEPORT for sharing. */
 	static const struct target targets[] = {
-		{ .key = "udp", .what = "a UDP socket", .type = SOCK_DGRAM, .reuseport = true },
-		{ .key = "tcp_bound", .what = "a TCP socket that is bound and does not listen yet", .type = SOCK_STREAM, .reuseport = true },
-		{ .key = "tcp_listening", .what = "a listening TCP socket", .type = SOCK_STREAM, .listening = true, .reuseport = true },
-		{ .key = "udp_both_options", .what = "a UDP socket", .type = SOCK_DGRAM, .reuseaddr = true, .reuseport = true, .aside = true },
-		{ .key = "tcp_bound_both_options", .what = "a TCP socket that does not listen yet", .type = SOCK_STREAM,
-		  .reuseaddr = true, .reuseport = true, .aside = true },
-		{ .key = "tcp_listening_both_options", .what = "a listening TCP socket", .type = SOCK_STREAM, .listening = true,
-		  .reuseaddr = true, .reuseport = true, .aside = true },
+		UDP(.key = "udp", .what = "a UDP socket of IPv4", .reuseport = true),
+		UDP(.key = "udp6", .what = "a UDP socket of IPv6", .reuseport = true, .v6 = true),
+		TCP(.key = "tcp_bound", .what = BOUND_ONLY, .reuseport = true),
+		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true, .reuseport = true),
+		UDP(.key = "udp_both_options", .what = "a UDP socket of IPv4", .reuseaddr = true, .reuseport = true, .aside = true),
+		UDP(.key = "udp6_both_options", .what = "a UDP socket of IPv6", .reuseaddr = true, .reuseport = true, .aside = true, .v6 = true),
+		TCP(.key = "tcp_bound_both_options", .what = "a TCP socket that does not listen yet", .reuseaddr = true, .reuseport = true,
+		    .aside = true),
+		TCP(.key = "tcp_listening_both_options", .what = "a listening TCP socket", .listening = true, .reuseaddr = true,
+		    .reuseport = true, .aside = true),
 	};
-	const size_t count = sizeof(targets) / sizeof(targets[0]);
 	struct claim_attempt attempts[sizeof(targets) / sizeof(targets[0])];
 	bool same_user = false;
-	int err = attempts_make(targets, count, PORT_HIJACK + 10, attempts, claim_why(r));
+	size_t made;
+	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]), PORT_HIJACK + 10, attempts, &made, claim_why(r));
 
-	(void)lab;
 	if (!err)
 		err = same_user_binds(PORT_HIJACK + 20, &same_user, claim_why(r));
 	if (!err)
-		claim_judge_prevention(r, attempts, count, same_user);
+		claim_judge_prevention(r, attempts, made, same_user);
 	return err;
 }

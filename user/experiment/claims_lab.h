@@ -19,6 +19,7 @@ struct claim_lab {
 	struct trials trials;
 	char no_trials[256]; /* why nothing can be observed here; "": it was not found out to be so */
 	struct timewait_child timewait;
+	int port_start;      /* port_start_read() of the machine, before the private namespace was entered */
 };
 
 /* How many CPUs this process may use. */
@@ -43,6 +44,8 @@ enum claim_port {
 };
 
 /* claims_binding.c */
+/* net.ipv4.ip_unprivileged_port_start of the network namespace that this thread is in. -1: there is none (before 4.11), or it can't be read. */
+int port_start_read(void);
 int claim_tcp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
 int claim_udp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
 int claim_udp_reuseaddr(struct claim_lab *lab, struct claim_result *r);

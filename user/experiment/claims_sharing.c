@@ -2,7 +2,6 @@
 /* Who gets the work under load: workloads under observation, counted in the kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +25,13 @@ static struct workload_options load_options(const struct claim_lab *lab, const s
 	struct workload_options w = { .mode = workload_mode_find(l->mode), .workers = WORKERS, .processes = l->processes,
 				      .requests = lab->options.requests, .concurrency = l->concurrency, .slow_worker = -1 };
 	struct sockaddr_in *address = (struct sockaddr_in *)&w.bind;
+	uint64_t each;
 
-	w.flows = w.requests < FLOWS_MAX ? w.requests : FLOWS_MAX;
+	/* The chance that datagrams are uneven is computed for flows of one size: each port sends as many. That may be a few more than asked for. */
+	each = (w.requests + FLOWS_MAX - 1) / FLOWS_MAX;
+	w.flows = (w.requests + each - 1) / each;
+	if (w.mode->protocol == PROTOCOL_UDP)
+		w.requests = w.flows * each;
 	address->sin_family = AF_INET;
 	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return w;
@@ -61,7 +65,7 @@ static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot
 	for (int i = 0; i < TRIES && err == -ENODATA && !*lab->options.interrupted; i++) {
 		err = trial_run(&lab->trials, &options, s, why.text, why.size);
 		if (err) {
-			if (!lab->trials.observer && err != -ENOMEM) /* it will be the same next time, and takes a while */
+			if (lab->trials.refused && err != -ENOMEM) /* it will be the same next time, and takes a while */
 				snprintf(lab->no_trials, sizeof(lab->no_trials), "%s", why.text);
 			return err;
 		}
@@ -149,23 +153,13 @@ int claim_even_processes(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- the bottleneck ---- */
 
-/* Mean time from the arrival until a worker first reads: in the accept queue, and then in the hand-over. NaN: not seen. */
-static double wait_us(const struct endpoint *e)
+/* The rows of the server can't tell whether first reads are seen: endpoint_merge() fills in what the kernel did not see. */
+static bool reads_seen(const struct claim_lab *lab, const struct snapshot *s)
 {
-	uint64_t accepted = 0, queued_ns = 0, handed_ns = 0;
-	bool known = e->served_known;
-
-	for (size_t i = 0; i < e->socket_count; i++) {
-		known &= e->sockets[i].wait_known;
-		accepted += e->sockets[i].wait.count;
-		queued_ns += e->sockets[i].wait.sum_ns;
-	}
-	for (size_t i = 0; i < e->worker_count; i++)
-		handed_ns += e->workers[i].handed.sum_ns;
-	return known && accepted ? (queued_ns + handed_ns) / 1e3 / accepted : NAN;
+	return observer_sees(lab->trials.observer) & SEES_TCP_SERVED && !snapshot_lost(s);
 }
 
-static int runs_add(struct claim_lab *lab, const char *mode, unsigned concurrency, struct claim_runs *runs, int at, struct why why)
+static int runs_add(struct claim_lab *lab, const char *mode, bool hands_over, unsigned concurrency, struct claim_runs *runs, int at, struct why why)
 {
 	struct snapshot s;
 	int err = load_run(lab, &(struct load){ mode, false, concurrency }, &s, why);
@@ -173,7 +167,7 @@ static int runs_add(struct claim_lab *lab, const char *mode, unsigned concurrenc
 	if (err)
 		return err;
 	runs->per_second[at] = s.workload.seconds > 0 ? s.workload.sent / s.workload.seconds : 0;
-	runs->wait_us[at] = wait_us(&s.endpoints[0]);
+	runs->wait_us[at] = claim_wait_us(&s.endpoints[0], hands_over, reads_seen(lab, &s));
 	snapshot_free(&s);
 	return 0;
 }
@@ -185,9 +179,9 @@ int claim_bottleneck(struct claim_lab *lab, struct claim_result *r)
 
 	for (size_t l = 0; l < COUNT(loads); l++)
 		for (int i = 0; i < CLAIM_REPEATS && !err; i++) { /* alternating: a slow spell of the machine hits both */
-			err = runs_add(lab, "single-listener", loads[l].concurrency, &loads[l].single, i, claim_why(r));
+			err = runs_add(lab, "single-listener", true, loads[l].concurrency, &loads[l].single, i, claim_why(r));
 			if (!err)
-				err = runs_add(lab, "reuseport", loads[l].concurrency, &loads[l].reuseport, i, claim_why(r));
+				err = runs_add(lab, "reuseport", false, loads[l].concurrency, &loads[l].reuseport, i, claim_why(r));
 		}
 	if (!err)
 		claim_judge_bottleneck(r, loads, COUNT(loads), cpus_allowed());

@@ -145,7 +145,7 @@ static int bind_as_receive(const struct binding *b, int queue, struct bound *out
 	if (recv(queue, &answer, sizeof(answer), 0) != sizeof(answer))
 		return refuse(why, -ECHILD, "a process of user %u died before it could bind", b->user);
 	if (answer.failed)
-		return refuse(why, answer.failed, "cannot become user %u without rights: %s", b->user, strerror(-answer.failed));
+		return refuse(why, answer.failed, "cannot run a process as user %u: %s", b->user, strerror(-answer.failed));
 	*out = (struct bound){ .fd = -1, .error = answer.error };
 	if (answer.error)
 		return 0;
@@ -172,29 +172,42 @@ static int bind_as(const struct binding *b, struct bound *out, struct why why)
 	return err;
 }
 
-int binding_try(const struct binding *b, struct bound *out, struct why why)
+int binding_try(const struct binding *b, int refusal, struct bound *out, struct why why)
 {
 	int err;
 
 	*out = (struct bound){ .fd = -1 };
-	if (b->user)
-		return bind_as(b, out, why);
-	err = bind_here(b, out);
-	return err ? refuse(why, err, "cannot make a socket: %s", strerror(-err)) : 0;
+	if (b->user) {
+		err = bind_as(b, out, why);
+	} else {
+		err = bind_here(b, out);
+		if (err)
+			refuse(why, err, "cannot make a socket: %s", strerror(-err));
+	}
+	if (err || !out->error || out->error == refusal)
+		return err;
+	return refuse(why, -out->error, "cannot bind port %u of a private namespace: %s", b->port, strerror(out->error));
 }
 
-int binding_allowed(const struct binding *b, bool *allowed, struct why why)
+int binding_allowed(const struct binding *b, int refusal, bool *allowed, struct why why)
 {
 	struct bound bound;
-	int err = binding_try(b, &bound, why);
+	int err = binding_try(b, refusal, &bound, why);
 
 	*allowed = bound.fd >= 0;
-	if (err)
-		return err;
 	if (*allowed)
 		close(bound.fd);
-	else if (bound.error != EACCES && bound.error != EADDRINUSE)
-		return refuse(why, -bound.error, "cannot bind port %u: %s", b->port, strerror(bound.error));
+	return err;
+}
+
+int family_known(int family, bool *known, struct why why)
+{
+	const struct binding any = { .family = family, .type = SOCK_DGRAM };
+	int err = binding_allowed(&any, 0, known, why);
+
+	if (err != -EAFNOSUPPORT && err != -EADDRNOTAVAIL)
+		return err;
+	*why.text = '\0';
 	return 0;
 }
 
@@ -219,57 +232,88 @@ int client_connect(int family, int type, uint16_t port)
 	return err ? err : fd;
 }
 
-static bool take(int fd, int type)
+/* 1: took one. 0: there was none after all. A negative errno: it will fail the next time too. */
+static int take(int fd, int type)
 {
 	char datagram[16];
-	int connection;
+	int taken = type == SOCK_DGRAM ? recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT) : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (type == SOCK_DGRAM)
-		return recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT) >= 0;
-	connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	if (connection >= 0)
-		close(connection);
-	return connection >= 0;
+	if (taken < 0)
+		return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
+	if (type == SOCK_STREAM)
+		close(taken);
+	return 1;
 }
 
-/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are late, no longer. */
-static void collect(int type, unsigned expected, const int *fds, size_t count, uint64_t *got)
+/* What waits in the sockets now, one from each. Returns how many, or a negative errno. */
+static int take_each(const struct spread *s, const struct pollfd *readable, size_t count, uint64_t *got)
+{
+	int sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const int taken = readable[i].revents & POLLIN ? take(readable[i].fd, s->type) : 0;
+
+		if (taken < 0)
+			return taken;
+		got[i] += taken;
+		sum += taken;
+	}
+	return sum;
+}
+
+/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are late: -ETIMEDOUT. */
+static int collect(const struct spread *s, unsigned expected, const int *fds, size_t count, uint64_t *got)
 {
 	const int64_t until_ns = monotonic_ns() + GIVE_UP_MS * INT64_C(1000000);
 	struct pollfd readable[SOCKETS_MAX];
+	unsigned taken = 0;
 
-	while (expected && monotonic_ns() < until_ns) {
-		for (size_t i = 0; i < count; i++)
-			readable[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-		if (poll(readable, count, GIVE_UP_MS) <= 0)
-			return;
-		for (size_t i = 0; i < count; i++) {
-			if (!(readable[i].revents & POLLIN) || !take(fds[i], type))
-				continue;
-			got[i]++;
-			expected -= expected > 0;
-		}
+	for (size_t i = 0; i < count; i++)
+		readable[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	while (taken < expected) {
+		const int ready = poll(readable, count, GIVE_UP_MS), err = ready < 0 ? -errno : 0;
+		const int n = ready > 0 ? take_each(s, readable, count, got) : 0;
+
+		if (*s->interrupted)
+			return -EINTR;
+		if (n < 0 || (err && err != -EINTR))
+			return n < 0 ? n : err;
+		taken += n;
+		if (taken < expected && monotonic_ns() >= until_ns)
+			return -ETIMEDOUT;
 	}
+	return 0;
 }
 
-unsigned spread(int family, int type, uint16_t port, unsigned requests, const int *fds, size_t count, uint64_t *got)
+/* One client asks. Returns its socket, or a negative errno. */
+static int request_make(const struct spread *s)
+{
+	int fd = client_connect(s->family, s->type, s->port), err;
+
+	if (fd < 0 || s->type == SOCK_STREAM || send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int spread(struct spread *s, const int *fds, size_t count, uint64_t *got, struct why why)
 {
 	/* A TCP client stays until its connection was accepted: its reset would take it out of the queue. */
-	const unsigned batch = type == SOCK_STREAM ? 1 : BATCH;
-	unsigned sent = 0, pending = 0;
+	const unsigned batch = s->type == SOCK_STREAM ? 1 : BATCH;
+	const char *requests = s->type == SOCK_STREAM ? "connections" : "datagrams";
 
-	for (unsigned i = 0; i < requests; i++) {
-		int fd = client_connect(family, type, port);
-		const bool made = fd >= 0 && (type == SOCK_STREAM || send(fd, "x", 1, MSG_NOSIGNAL) == 1);
+	for (s->sent = 0; s->sent < s->requests;) {
+		int fd = request_make(s), err = 0;
 
-		sent += made;
-		pending += made;
-		if (pending >= batch || i + 1 == requests) {
-			collect(type, pending, fds, count, got);
-			pending = 0;
-		}
-		if (fd >= 0)
-			close(fd);
+		if (fd < 0)
+			return refuse(why, fd, "only %u of %u %s could be sent: %s", s->sent, s->requests, requests, strerror(-fd));
+		s->sent++;
+		if (s->sent % batch == 0 || s->sent == s->requests)
+			err = collect(s, (s->sent - 1) % batch + 1, fds, count, got);
+		close(fd);
+		if (err)
+			return refuse(why, err, "not all of the first %u %s could be taken: %s", s->sent, requests, strerror(-err));
 	}
-	return sent;
+	return 0;
 }

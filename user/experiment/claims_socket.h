@@ -3,6 +3,7 @@
 #ifndef SOCKFAIR_CLAIMS_SOCKET_H
 #define SOCKFAIR_CLAIMS_SOCKET_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,13 +33,18 @@ struct bound {
 };
 
 /*
- * Tries it. A socket that another user's process made is handed to this one: the kernel knows it as that user's all the same. Returns 0, or a
- * negative errno with its line where there was no attempt (no such user in this user namespace, no memory).
+ * Tries it. `refusal` is the errno of bind() or listen() that is an answer and not a failure: EADDRINUSE where others have the port, EACCES where
+ * a right is missing; 0: it has to succeed. A socket that another user's process made is handed to this one: the kernel knows it as that user's
+ * all the same. Returns 0, or a negative errno with its line where there is no answer (no such user in this user namespace, no descriptor left);
+ * out->fd is -1 then.
  */
-int binding_try(const struct binding *b, struct bound *out, struct why why);
+int binding_try(const struct binding *b, int refusal, struct bound *out, struct why why);
 
-/* The same, and closes what was bound: *allowed says whether it was. EACCES and EADDRINUSE are refusals; others are a negative errno. */
-int binding_allowed(const struct binding *b, bool *allowed, struct why why);
+/* The same, and closes what was bound: *allowed says whether it was. */
+int binding_allowed(const struct binding *b, int refusal, bool *allowed, struct why why);
+
+/* Whether this machine has the family and its loopback address. 0, or a negative errno with its line. */
+int family_known(int family, bool *known, struct why why);
 
 /* Host order; 0: it has none. */
 uint16_t bound_port(int fd);
@@ -46,10 +52,19 @@ uint16_t bound_port(int fd);
 /* A connected client on loopback, or a negative errno. TCP: gives up after some seconds; its close() resets. */
 int client_connect(int family, int type, uint16_t port);
 
+/* What clients send to a port. */
+struct spread {
+	int family, type;
+	uint16_t port;
+	unsigned requests; /* datagrams or connections, each from a client port of its own */
+	const volatile sig_atomic_t *interrupted; /* not 0: stop */
+	unsigned sent;     /* filled: datagrams sent or connections made */
+};
+
 /*
- * Sends `requests` datagrams, or makes as many connections, each from a client port of its own, to a port that `count` sockets share. Adds what
- * each got to got[]. Returns how many were sent or made.
+ * Sends them to the `count` sockets that share the port and adds what each got to got[]. Returns 0: all were sent and taken, by these sockets;
+ * or a negative errno with its line: it stopped at the first that could not be sent or taken.
  */
-unsigned spread(int family, int type, uint16_t port, unsigned requests, const int *fds, size_t count, uint64_t *got);
+int spread(struct spread *s, const int *fds, size_t count, uint64_t *got, struct why why);
 
 #endif

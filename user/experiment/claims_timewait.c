@@ -16,7 +16,7 @@
 #include "claims_socket.h"
 
 #define EVERY_MS 100
-#define LIMIT_SECONDS 150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two minutes and a quarter are waited for */
+#define LIMIT_SECONDS 150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two and a half minutes are waited for */
 #define PATIENCE_MS 5000
 
 /* What the server before did to the port, and what the one that comes does. */
@@ -80,12 +80,10 @@ static int history_make(const struct history *h, uint16_t port, struct why why)
 {
 	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseaddr = h->first, .listening = true };
 	struct bound listener;
-	int err = binding_try(&b, &listener, why);
+	int err = binding_try(&b, 0, &listener, why);
 
 	if (err)
 		return err;
-	if (listener.fd < 0)
-		return refuse(why, -listener.error, "cannot bind port %u of a private namespace: %s", port, strerror(listener.error));
 	if (h->closing != NO_CONNECTION)
 		err = connection_live(listener.fd, port, h->closing);
 	close(listener.fd);
@@ -97,7 +95,7 @@ static int history_repeat(const struct history *h, uint16_t port, bool *free_now
 {
 	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseaddr = h->second, .listening = true };
 
-	return binding_allowed(&b, free_now, why);
+	return binding_allowed(&b, EADDRINUSE, free_now, why);
 }
 
 /* ---- at once ---- */

@@ -32,10 +32,14 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 		observer_reset(t->observer);
 	else
 		err = observer_open(&t->observer, &options, why, size);
+	t->refused = !t->observer;
 	if (err)
 		return err;
 	observer_watch_port(t->observer, endpoint->port);
-	return observer_start(t->observer);
+	err = observer_start(t->observer);
+	if (err)
+		snprintf(why, size, "cannot list the sockets and threads there are at first: %s", strerror(-err));
+	return err;
 }
 
 static void progress_show(const struct trials *t, const struct workload_options *o, const struct workload_progress *p)

@@ -10,6 +10,7 @@
 
 struct trials {
 	struct observer *observer;  /* opened by the first trial, after its workers block */
+	bool refused;               /* filled: it could not be opened, and another time won't help */
 	enum backend backend;       /* asked for */
 	bool no_waits, no_serving;  /* as in observer_options */
 	double threshold;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "fairness.h"
+#include "snapshot.h"
 
 enum claim_verdict {
 	CLAIM_HOLDS,
@@ -67,32 +68,36 @@ void claim_skip(struct claim_result *r, const char *why, ...);
 
 /* ---- several sockets on one port ---- */
 
+#define CLAIM_SOCKETS 4
 struct claim_binding {
 	bool udp;
 	unsigned sockets;     /* that were tried, all with SO_REUSEPORT */
 	unsigned bound;       /* TCP: that listen. UDP: that are bound */
-	unsigned requests;    /* connections made, or datagrams sent, each from another client port */
-	unsigned reached;     /* sockets that got some of them */
+	unsigned asked, sent; /* connections or datagrams to be sent, each from another client port, and those that were */
+	uint64_t got[CLAIM_SOCKETS]; /* of them, by socket */
 	bool second_without;  /* a second socket got the port though neither has the option; ... */
 	bool second_if_first; /* only the first has it; ... */
 	bool second_if_second; /* only the second has it */
 };
 
-/* Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. */
+/*
+ * Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. Skipped here and in the next three where
+ * not all was sent, or not all that was sent was got: then nobody knows who would have been reached.
+ */
 void claim_judge_binding(struct claim_result *r, const struct claim_binding *m);
 
 /* UDP sockets bound by SO_REUSEADDR, in the order of bind(). */
-#define CLAIM_SOCKETS 4
 struct claim_datagrams {
 	bool known;           /* false: this machine lacks the family */
 	int version;          /* of IP: 4 or 6 */
 	unsigned bound;       /* of CLAIM_SOCKETS */
+	unsigned asked, sent;
 	uint64_t got[CLAIM_SOCKETS];
 };
 
 /*
- * Holds: where the sockets could all be bound, their datagrams are shared unevenly (fairness_judge()). Partly: so with one IP version only.
- * Returns 0 or -ENOMEM.
+ * Holds: all sockets could be bound and one of them got all that was sent. Partly: so with one IP version only, or all got some, but unevenly
+ * (fairness_judge()). Returns 0 or -ENOMEM.
  */
 int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count);
 
@@ -102,8 +107,9 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 struct claim_attempt {
 	const char *key;      /* of its figures: "udp" */
 	const char *what;     /* what was attacked, for the sentence: "a UDP socket" */
-	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded */
-	uint64_t sent, stolen; /* datagrams or connections sent then, and those that the second user got */
+	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded; else EADDRINUSE */
+	uint64_t asked, sent; /* datagrams or connections to be sent then, and those that were */
+	uint64_t stolen, first_got; /* those that the second user got, and the first */
 	bool aside;           /* the verdict's condition and not the claim itself, see claim_judge_prevention() */
 };
 
@@ -148,14 +154,18 @@ void claim_judge_immediate(struct claim_result *r, const struct claim_immediate 
 enum claim_try { TRY_UNKNOWN, TRY_ALLOWED, TRY_REFUSED /* EACCES */ };
 
 struct claim_privilege {
-	unsigned limit;       /* net.ipv4.ip_unprivileged_port_start at first */
+	int machine;          /* net.ipv4.ip_unprivileged_port_start outside of the experiment's namespace; -1: not known */
+	unsigned limit;       /* the same inside, at first */
 	enum claim_try below, at; /* an unprivileged process: limit - 1, limit */
 	enum claim_try capable; /* the same with CAP_NET_BIND_SERVICE: limit - 1 */
 	unsigned lowered;     /* the limit then; 0: it could not be changed */
 	enum claim_try lowered_below, lowered_at;
 };
 
-/* Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. */
+/*
+ * Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. Partly also where this machine's own
+ * limit is not 1024: there other ports need the right.
+ */
 void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m);
 
 struct claim_htons {
@@ -163,6 +173,7 @@ struct claim_htons {
 	bool reaches_asked, reaches_listens; /* a client's connect() succeeds there */
 	unsigned low_asked, low_becomes; /* another port, whose swapped bytes are below the limit */
 	enum claim_try low;   /* an unprivileged process asks for it */
+	char low_why[160];    /* why that is not known */
 };
 
 /* Holds if the server listens on the swapped port and only that one is reached. */
@@ -185,7 +196,7 @@ void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, 
 void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count);
 
 #define CLAIM_REPEATS 5
-#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, by chance 4 of 252 times */
+#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, see claim_judge_bottleneck() */
 #define CLAIM_MARGIN 0.10 /* medians that differ by less are the same */
 
 /* One design at one load: CLAIM_REPEATS runs, that alternate with those of the other design. */
@@ -200,9 +211,18 @@ struct claim_load {
 };
 
 /*
- * The claim: the single listener is a bottleneck. A difference counts only if in all pairs of their runs but CLAIM_PAIRS_AGAINST one design is
- * ahead of the other, and the medians differ by CLAIM_MARGIN. Holds if some load has fewer connections per second than SO_REUSEPORT; partly
- * if they only wait longer.
+ * The mean time from the arrival until a worker first reads, in microseconds: in the accept queue, and where another thread accepts (hands_over) from
+ * accept() to the first read too. NaN where a part was not seen of all connections; reads_seen: the kernel told of first reads, and lost none.
+ */
+double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen);
+
+/*
+ * The claim: the single listener is a bottleneck. The loads rise; only the last one keeps the server busy, with the others a closed loop's rate is
+ * little more than latency. Holds if the single listener makes fewer connections per second under the last load. Partly if it does so only under
+ * another one, or if connections only wait longer.
+ * A difference counts only if the medians differ by CLAIM_MARGIN and one design is ahead in all pairs of runs: but CLAIM_PAIRS_AGAINST for the rate
+ * under the last load (by chance alone 4 of 252 times, 1.6 %); in all of them for anything else, as each is one more chance to find one (1 of 252
+ * times each: for three more comparisons 1.2 % together).
  */
 void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus);
 

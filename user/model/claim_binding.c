@@ -13,24 +13,55 @@ static const char *can(bool it)
 	return it ? "can" : "can't";
 }
 
+/* Whether all was sent and all that was sent was got. Else there was no experiment, and the claim is skipped. */
+static bool is_whole(struct claim_result *r, const char *requests, uint64_t asked, uint64_t sent, uint64_t got)
+{
+	if (asked && sent == asked && got == sent)
+		return true;
+	claim_skip(r, "of %" PRIu64 " %s %" PRIu64 " were sent, and %" PRIu64 " of them received: no verdict", asked, requests, sent, got);
+	return false;
+}
+
+/* How many of the sockets got something. */
+static unsigned reached(const uint64_t got[CLAIM_SOCKETS])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CLAIM_SOCKETS; i++)
+		n += got[i] > 0;
+	return n;
+}
+
+static uint64_t total(const uint64_t got[CLAIM_SOCKETS])
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < CLAIM_SOCKETS; i++)
+		sum += got[i];
+	return sum;
+}
+
 /* ---- several sockets on one port ---- */
 
 void claim_judge_binding(struct claim_result *r, const struct claim_binding *m)
 {
 	const char *requests = m->udp ? "datagrams" : "connections";
-	const bool all = m->bound == m->sockets && m->reached > 1;
+	const bool all = m->bound == m->sockets && reached(m->got) > 1;
 	const bool second = m->second_without || m->second_if_first || m->second_if_second;
 
+	if (!is_whole(r, requests, m->asked, m->sent, total(m->got)))
+		return;
 	claim_number(r, m->sockets, "sockets_tried");
 	claim_number(r, m->bound, m->udp ? "sockets_bound" : "sockets_listening");
-	claim_number(r, m->requests, "%s", requests);
-	claim_number(r, m->reached, "sockets_reached");
+	claim_number(r, m->sent, "%s", requests);
+	claim_number(r, total(m->got), "%s_received", requests);
+	claim_number(r, reached(m->got), "sockets_reached");
 	claim_truth(r, m->second_without, "second_binds_without_option");
 	claim_truth(r, m->second_if_first, "second_binds_if_only_first_has_it");
 	claim_truth(r, m->second_if_second, "second_binds_if_only_second_has_it");
 	r->verdict = !all ? CLAIM_FAILS : m->second_without ? CLAIM_PARTLY : CLAIM_HOLDS;
 	claim_say(r, "%u of %u sockets with the option %s one port, and %u %s reached %u of them", m->bound, m->sockets,
-	    m->udp ? "bind" : "listen on", m->requests, requests, m->reached);
+	    m->udp ? "bind" : "listen on", m->sent, requests, reached(m->got));
 	if (!second)
 		claim_say(r, "; a second socket is refused if neither, only the first or only the second has it");
 	else
@@ -38,19 +69,11 @@ void claim_judge_binding(struct claim_result *r, const struct claim_binding *m)
 		    can(m->second_if_first), can(m->second_if_second));
 }
 
-static uint64_t total(const struct claim_datagrams *m)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < CLAIM_SOCKETS; i++)
-		sum += m->got[i];
-	return sum;
-}
-
 static void datagrams_figures(struct claim_result *r, const struct claim_datagrams *m, const struct fairness *f)
 {
 	claim_number(r, m->bound, "sockets_bound_v%d", m->version);
-	claim_number(r, total(m), "datagrams_v%d", m->version);
+	claim_number(r, m->sent, "datagrams_v%d", m->version);
+	claim_number(r, total(m->got), "datagrams_received_v%d", m->version);
 	for (unsigned i = 0; i < CLAIM_SOCKETS; i++)
 		claim_number(r, m->got[i], "socket_%u_got_v%d", i + 1, m->version);
 	claim_number(r, f->cv, "cv_v%d", m->version);
@@ -64,9 +87,17 @@ static void datagrams_say(struct claim_result *r, const struct claim_datagrams *
 		claim_say(r, "%s%" PRIu64, i ? " / " : " ", m->got[i]);
 }
 
+/* How the claim does with one version of IP. */
+static enum claim_verdict datagrams_verdict(const struct claim_datagrams *m, const struct fairness *f)
+{
+	if (m->bound < CLAIM_SOCKETS)
+		return CLAIM_FAILS;
+	return reached(m->got) == 1 ? CLAIM_HOLDS : f->verdict == VERDICT_UNEVEN ? CLAIM_PARTLY : CLAIM_FAILS;
+}
+
 int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count)
 {
-	unsigned known = 0, unbound = 0, uneven = 0;
+	unsigned known = 0, with[CLAIM_SKIPPED + 1] = {};
 
 	for (size_t i = 0; i < count; i++) {
 		struct fairness f;
@@ -74,17 +105,18 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 
 		if (!m[i].known)
 			continue;
+		if (!is_whole(r, "datagrams", m[i].asked, m[i].sent, total(m[i].got)))
+			return 0;
 		/* Each datagram had a client port of its own: flows are datagrams. */
-		err = fairness_judge(&f, m[i].got, CLAIM_SOCKETS, UNIT_FLOW, total(&m[i]), FAIRNESS_THRESHOLD);
+		err = fairness_judge(&f, m[i].got, CLAIM_SOCKETS, UNIT_FLOW, m[i].sent, FAIRNESS_THRESHOLD);
 		if (err)
 			return err;
 		known++;
-		unbound += m[i].bound < CLAIM_SOCKETS;
-		uneven += f.verdict == VERDICT_UNEVEN;
+		with[datagrams_verdict(&m[i], &f)]++;
 		datagrams_figures(r, &m[i], &f);
 		datagrams_say(r, &m[i]);
 	}
-	r->verdict = unbound == known || !uneven ? CLAIM_FAILS : unbound || uneven < known ? CLAIM_PARTLY : CLAIM_HOLDS;
+	r->verdict = with[CLAIM_HOLDS] == known ? CLAIM_HOLDS : with[CLAIM_FAILS] == known ? CLAIM_FAILS : CLAIM_PARTLY;
 	if (!known)
 		claim_skip(r, "this machine has neither IPv4 nor IPv6");
 	return 0;
@@ -92,82 +124,98 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 
 /* ---- hijacking ---- */
 
-static bool taken(const struct claim_attempt *a)
+enum outcome { REFUSED, GETS_NOTHING, TAKEN };
+
+/* Of the second user. */
+static enum outcome attempt_outcome(const struct claim_attempt *a)
 {
-	return a->bound && a->stolen;
+	return !a->bound ? REFUSED : a->stolen ? TAKEN : GETS_NOTHING;
 }
 
-static void attempt_figures(struct claim_result *r, const struct claim_attempt *a)
+/* Fills the figures; false: what was sent did not all arrive, and the claim is skipped. */
+static bool attempts_tell(struct claim_result *r, const struct claim_attempt *attempts, size_t count)
 {
-	claim_truth(r, a->bound, "%s_second_user_binds", a->key);
-	claim_number(r, a->sent, "%s_sent", a->key);
-	claim_number(r, a->stolen, "%s_stolen", a->key);
-}
-
-/* "a UDP socket (64 of 64 stolen), ..." of those attempts whose outcome is `want` */
-static void attempts_say(struct claim_result *r, const struct claim_attempt *a, size_t count, bool aside, bool want)
-{
-	bool first = true;
-
 	for (size_t i = 0; i < count; i++) {
-		if (a[i].aside != aside || taken(&a[i]) != want)
-			continue;
-		claim_say(r, "%s%s", first ? "" : ", ", a[i].what);
-		if (a[i].bound)
-			claim_say(r, " (%s%" PRIu64 " of %" PRIu64 " stolen)", want ? "" : "binds, but ", a[i].stolen, a[i].sent);
-		first = false;
+		const struct claim_attempt *a = &attempts[i];
+
+		if (a->bound && !is_whole(r, "datagrams or connections", a->asked, a->sent, a->stolen + a->first_got))
+			return false;
+		claim_truth(r, a->bound, "%s_second_user_binds", a->key);
+		claim_number(r, a->sent, "%s_sent", a->key);
+		claim_number(r, a->stolen, "%s_stolen", a->key);
+		claim_number(r, a->first_got, "%s_first_user_got", a->key);
 	}
+	return true;
 }
 
-static unsigned attempts_taken(const struct claim_attempt *a, size_t count, bool aside)
+static unsigned attempts_with(const struct claim_attempt *a, size_t count, bool aside, enum outcome want)
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		n += a[i].aside == aside && taken(&a[i]);
+		n += a[i].aside == aside && attempt_outcome(&a[i]) == want;
 	return n;
+}
+
+/* "takes over a UDP socket (64 of 64 stolen), ..." of those attempts whose outcome is `want`; nothing if there is none */
+static void attempts_say(struct claim_result *r, const char *before, const struct claim_attempt *a, size_t count, bool aside, enum outcome want)
+{
+	static const char *const words[] = {
+		[REFUSED] = "is refused (EADDRINUSE)", [GETS_NOTHING] = "binds beside, and gets nothing of,", [TAKEN] = "takes over",
+	};
+	const char *separator = " ";
+
+	if (!attempts_with(a, count, aside, want))
+		return;
+	claim_say(r, "%s%s", before, words[want]);
+	for (size_t i = 0; i < count; i++) {
+		if (a[i].aside != aside || attempt_outcome(&a[i]) != want)
+			continue;
+		claim_say(r, "%s%s", separator, a[i].what);
+		if (want != REFUSED)
+			claim_say(r, " (%" PRIu64 " of %" PRIu64 " stolen)", a[i].stolen, a[i].sent);
+		separator = ", ";
+	}
+}
+
+/* All three outcomes of the claim itself, as one sentence. */
+static void outcomes_say(struct claim_result *r, const struct claim_attempt *a, size_t count)
+{
+	const bool lost = attempts_with(a, count, false, TAKEN), refused = attempts_with(a, count, false, REFUSED);
+
+	claim_say(r, "another user who sets it too");
+	attempts_say(r, " ", a, count, false, TAKEN);
+	attempts_say(r, lost ? "; but " : " ", a, count, false, REFUSED);
+	attempts_say(r, lost || refused ? "; " : " ", a, count, false, GETS_NOTHING);
 }
 
 void claim_judge_hijack(struct claim_result *r, const struct claim_attempt *attempts, size_t count)
 {
-	const unsigned lost = attempts_taken(attempts, count, false);
+	const unsigned lost = attempts_with(attempts, count, false, TAKEN);
 
-	for (size_t i = 0; i < count; i++)
-		attempt_figures(r, &attempts[i]);
+	if (!attempts_tell(r, attempts, count))
+		return;
 	r->verdict = !lost ? CLAIM_FAILS : lost == count ? CLAIM_HOLDS : CLAIM_PARTLY;
-	if (lost) {
-		claim_say(r, "another user who sets it too takes over ");
-		attempts_say(r, attempts, count, false, true);
-	}
-	if (lost < count) {
-		claim_say(r, lost ? "; but is refused " : "another user who sets it too is refused ");
-		attempts_say(r, attempts, count, false, false);
-	}
+	outcomes_say(r, attempts, count);
 }
 
 void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts, size_t count, bool same_user)
 {
-	const unsigned lost = attempts_taken(attempts, count, false), lost_aside = attempts_taken(attempts, count, true);
+	const unsigned lost = attempts_with(attempts, count, false, TAKEN), lost_aside = attempts_with(attempts, count, true, TAKEN);
 
 	if (!same_user) {
 		claim_skip(r, "another process of the same user was refused too: the refusals say nothing about users");
 		return;
 	}
-	for (size_t i = 0; i < count; i++)
-		attempt_figures(r, &attempts[i]);
+	if (!attempts_tell(r, attempts, count))
+		return;
 	claim_truth(r, same_user, "same_user_binds");
 	r->verdict = lost ? CLAIM_FAILS : lost_aside ? CLAIM_PARTLY : CLAIM_HOLDS;
-	if (lost) {
-		claim_say(r, "another user who sets it too takes over ");
-		attempts_say(r, attempts, count, false, true);
-	} else {
-		claim_say(r, "another user who sets it too is refused ");
-		attempts_say(r, attempts, count, false, false);
-	}
-	if (lost_aside) {
-		claim_say(r, "; but where SO_REUSEADDR is set as well, by both users, the second takes over ");
-		attempts_say(r, attempts, count, true, true);
-	}
+	outcomes_say(r, attempts, count);
+	if (!lost_aside)
+		return;
+	attempts_say(r, "; but where SO_REUSEADDR is set as well, by both users, the second ", attempts, count, true, TAKEN);
+	attempts_say(r, "; it ", attempts, count, true, GETS_NOTHING);
 }
 
 /* ---- a port after close() ---- */
@@ -243,8 +291,10 @@ static const char *outcome(enum claim_try t)
 void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m)
 {
 	const bool moves = !m->lowered || (m->lowered_below == TRY_REFUSED && m->lowered_at == TRY_ALLOWED);
+	const bool usual = m->machine < 0 || m->machine == 1024;
 	const bool needs = m->below == TRY_REFUSED && m->at == TRY_ALLOWED && m->capable == TRY_ALLOWED;
 
+	claim_number(r, m->machine >= 0 ? m->machine : NAN, "unprivileged_port_start_of_machine");
 	claim_number(r, m->limit, "unprivileged_port_start");
 	try_figure(r, m->below, "below_limit_without_capability");
 	try_figure(r, m->at, "at_limit_without_capability");
@@ -252,7 +302,7 @@ void claim_judge_privilege(struct claim_result *r, const struct claim_privilege 
 	claim_number(r, m->lowered ? m->lowered : NAN, "lowered_unprivileged_port_start");
 	try_figure(r, m->lowered_below, "below_lowered_limit_without_capability");
 	try_figure(r, m->lowered_at, "at_lowered_limit_without_capability");
-	r->verdict = !needs ? CLAIM_FAILS : moves && m->limit == 1024 ? CLAIM_HOLDS : CLAIM_PARTLY;
+	r->verdict = !needs ? CLAIM_FAILS : moves && m->limit == 1024 && usual ? CLAIM_HOLDS : CLAIM_PARTLY;
 	claim_say(r, "a user without rights: port %u %s, port %u %s; with CAP_NET_BIND_SERVICE alone: port %u %s", m->limit - 1, outcome(m->below),
 	    m->limit, outcome(m->at), m->limit - 1, outcome(m->capable));
 	if (m->lowered)
@@ -260,6 +310,9 @@ void claim_judge_privilege(struct claim_result *r, const struct claim_privilege 
 		    outcome(m->lowered_below), m->lowered, outcome(m->lowered_at));
 	else
 		claim_say(r, "; net.ipv4.ip_unprivileged_port_start could not be changed here");
+	if (!usual)
+		claim_say(r, "; but outside of this experiment's own namespace it is %d here, so %s", m->machine,
+			  m->machine ? "that is the limit" : "no port needs the right");
 }
 
 static unsigned swapped(unsigned port)
@@ -295,4 +348,6 @@ void claim_judge_htons(struct claim_result *r, const struct claim_htons *m)
 	if (m->low != TRY_UNKNOWN)
 		claim_say(r, "; without rights port %u, which becomes %u, is %s, so it is for %u of the 64512 ports from 1024 on", m->low_asked,
 		    m->low_becomes, outcome(m->low), ports_that_become_privileged());
+	else
+		claim_say(r, "; whether port %u can be had without rights could not be tried: %s", m->low_asked, m->low_why);
 }

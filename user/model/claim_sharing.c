@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Verdicts about who gets the work under load. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,15 +140,34 @@ static double median(const double values[CLAIM_REPEATS])
 	return sorted[CLAIM_REPEATS / 2];
 }
 
-/* Nearly every one of `high` is beyond every one of `low`, and the medians differ by the margin. False with NaN. */
-static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS])
+double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen)
 {
-	unsigned against = 0;
+	uint64_t accepted = 0, handed = 0, queued_ns = 0, handed_ns = 0;
+	bool known = true;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		known &= e->sockets[i].wait_known;
+		accepted += e->sockets[i].wait.count;
+		queued_ns += e->sockets[i].wait.sum_ns;
+	}
+	for (size_t i = 0; i < e->worker_count; i++) {
+		handed += e->workers[i].handed.count;
+		handed_ns += e->workers[i].handed.sum_ns;
+	}
+	if (hands_over)
+		known &= reads_seen && handed == accepted;
+	return known && accepted ? (queued_ns + handed_ns) / 1e3 / accepted : NAN;
+}
+
+/* All pairs of the two but `against` have `high` above `low`, and the medians differ by the margin. False with NaN. */
+static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS], unsigned against)
+{
+	unsigned n = 0;
 
 	for (size_t i = 0; i < CLAIM_REPEATS; i++)
 		for (size_t j = 0; j < CLAIM_REPEATS; j++)
-			against += !(high[i] > low[j]);
-	return against <= CLAIM_PAIRS_AGAINST && median(high) >= (1 + CLAIM_MARGIN) * median(low);
+			n += !(high[i] > low[j]);
+	return n <= against && median(high) >= (1 + CLAIM_MARGIN) * median(low);
 }
 
 static bool waits_known(const struct claim_load *l)
@@ -192,42 +212,73 @@ static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS],
 }
 
 /* How the single listener's runs compare with the others'. */
-static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], const char *more, const char *less)
+static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], unsigned against, const char *more,
+			      const char *less)
 {
-	return is_beyond(single, other) ? more : is_beyond(other, single) ? less : "no clear difference";
+	return is_beyond(single, other, against) ? more : is_beyond(other, single, against) ? less : "no clear difference";
 }
 
 /* "; 64 at once: 10051 (..) against 9493 (..) connections/s, fewer, and 2215 (..) against 494 (..) us until a worker reads, longer" */
-static void load_say(struct claim_result *r, const struct claim_load *l)
+static void load_say(struct claim_result *r, const struct claim_load *l, unsigned against)
 {
 	claim_say(r, "; %u at once: ", l->concurrency);
 	runs_say(r, l->single.per_second, l->reuseport.per_second);
-	claim_say(r, " connections/s, %s, and ", comparison(l->single.per_second, l->reuseport.per_second, "more", "fewer"));
+	claim_say(r, " connections/s, %s, and ", comparison(l->single.per_second, l->reuseport.per_second, against, "more", "fewer"));
 	if (!waits_known(l)) {
-		claim_say(r, "waits not seen by this backend");
+		claim_say(r, "waits not seen here");
 		return;
 	}
 	runs_say(r, l->single.wait_us, l->reuseport.wait_us);
-	claim_say(r, " us until a worker reads, %s", comparison(l->single.wait_us, l->reuseport.wait_us, "longer", "shorter"));
+	claim_say(r, " us until a worker reads, %s", comparison(l->single.wait_us, l->reuseport.wait_us, 0, "longer", "shorter"));
+}
+
+/* Under which of the loads something is so: "2", "2 and 64" */
+struct under {
+	size_t count;
+	char text[64];
+};
+
+static void under_add(struct under *u, const struct claim_load *l, bool it)
+{
+	const size_t used = strlen(u->text);
+
+	if (it)
+		snprintf(u->text + used, sizeof(u->text) - used, "%s%u", u->count++ ? " and " : "", l->concurrency);
+}
+
+/* The verdict, and the condition under which it is true. */
+static void bottleneck_judge(struct claim_result *r, const struct under *fewer, const struct under *longer, bool last, unsigned last_concurrency)
+{
+	r->verdict = last ? CLAIM_HOLDS : fewer->count || longer->count ? CLAIM_PARTLY : CLAIM_FAILS;
+	if (last)
+		claim_say(r, "it limits the rate with %u at once", last_concurrency);
+	else if (fewer->count)
+		claim_say(r, "fewer connections per second only with %s at once, where the rate is little more than latency, and not with %u%s%s%s",
+			  fewer->text, last_concurrency, longer->count ? "; longer waits with " : "", longer->text, longer->count ? " at once" : "");
+	else if (longer->count)
+		claim_say(r, "only in waits, with %s at once, not in connections per second", longer->text);
+	else
+		claim_say(r, "neither in connections per second nor in waits");
 }
 
 void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus)
 {
-	size_t fewer = 0, longer = 0;
+	struct under fewer = {}, longer = {};
+	bool last = false;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct claim_load *l = &loads[i];
 
 		load_figures(r, l);
-		fewer += is_beyond(l->reuseport.per_second, l->single.per_second);
-		longer += waits_known(l) && is_beyond(l->single.wait_us, l->reuseport.wait_us);
+		last = is_beyond(l->reuseport.per_second, l->single.per_second, i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);
+		under_add(&fewer, l, last);
+		under_add(&longer, l, waits_known(l) && is_beyond(l->single.wait_us, l->reuseport.wait_us, 0));
 	}
 	claim_number(r, cpus, "cpus");
 	claim_number(r, CLAIM_REPEATS, "repeats");
-	r->verdict = fewer ? CLAIM_HOLDS : longer ? CLAIM_PARTLY : CLAIM_FAILS;
-	claim_say(r, "%s, on %u CPU%s that clients and workers share; the single listener against SO_REUSEPORT, medians (least-most) of %d runs",
-		  fewer ? "it limits the rate" : longer ? "only in waits, not in connections per second" :
-		  "neither in connections per second nor in waits", cpus, cpus == 1 ? "" : "s", CLAIM_REPEATS);
+	bottleneck_judge(r, &fewer, &longer, last, loads[count - 1].concurrency);
+	claim_say(r, ", on %u CPU%s that clients and workers share; the single listener against SO_REUSEPORT, medians (least-most) of %d runs",
+		  cpus, cpus == 1 ? "" : "s", CLAIM_REPEATS);
 	for (size_t i = 0; i < count; i++)
-		load_say(r, &loads[i]);
+		load_say(r, &loads[i], i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);
 }

@@ -40,13 +40,14 @@ int descriptor_receive(int queue)
 	union descriptor_message control;
 	struct msghdr message = descriptor_header(&data, &control);
 	struct cmsghdr *c;
+	ssize_t size = recvmsg(queue, &message, MSG_CMSG_CLOEXEC);
 	int fd;
 
-	if (recvmsg(queue, &message, MSG_CMSG_CLOEXEC) < 0)
-		return -errno;
+	if (size <= 0)
+		return size ? -errno : -ECONNRESET;
 	c = CMSG_FIRSTHDR(&message);
 	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return -EMFILE; /* the kernel found no room for the descriptor and dropped it */
+		return message.msg_flags & MSG_CTRUNC ? -EMFILE : -ECONNRESET; /* the first: there was no room for the descriptor, it was dropped */
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }

@@ -7,8 +7,8 @@
 int descriptor_send(int queue, int fd);
 
 /*
- * Waits for one; it is closed on exec. Returns it, or a negative errno: -EMFILE also where the kernel found no room for it and dropped it, or
- * where there was none (the other end is closed).
+ * Waits for one; it is closed on exec. Returns it, or a negative errno: -EMFILE where the kernel found no room for it and dropped it,
+ * -ECONNRESET where none came (the other end is closed).
  */
 int descriptor_receive(int queue);
 
