@@ -100,8 +100,11 @@ static void who_has_the_port_is_named(void **state)
 					       "listens; stop it, or take another port or address");
 	o[0].place.reuseport = true;
 	assert_non_null(strstr(explain(&e, o, 1), "with SO_REUSEPORT, which ours lacks: set it before bind();"));
-	e.place.reuseport = true;
-	e.place.uid = 1000;
+	e.place.uid = 1000; /* the option would not help: no word of setting it */
+	e.place.reuseaddr = false;
+	assert_string_equal(explain(&e, o, 1), "nginx (pid 7 and 2 others, uid 0) listens on 0.0.0.0:8080 with SO_REUSEPORT, which only sockets of its user (uid 0) can join; "
+					       "stop it, or take another port or address");
+	e.place.reuseaddr = e.place.reuseport = true;
 	assert_non_null(strstr(explain(&e, o, 1), "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid 0 and ours, 1000);"));
 	o[0] = occupant(BIND_BOUND, "tcp [::]:8080");
 	assert_non_null(strstr(explain(&e, o, 1), "is bound to, and does not listen on, *:8080 without SO_REUSEPORT; SO_REUSEADDR is set by ours alone: both need it; stop it"));

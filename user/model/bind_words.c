@@ -102,8 +102,10 @@ static void say_sharing(struct words *w, const struct bind_place *ours, const st
 		return;
 	if (o->place.reuseport && ours->reuseport)
 		words_add(w, "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid %" PRIu32 " and ours, %" PRIu32 ")", o->place.uid, ours->uid);
+	else if (o->place.reuseport && o->place.uid == ours->uid)
+		words_add(w, " with SO_REUSEPORT, which ours lacks: set it before bind()");
 	else if (o->place.reuseport)
-		words_add(w, " with SO_REUSEPORT, which %s: set it before bind()", o->place.uid == ours->uid ? "ours lacks" : "ours lacks (and its user is another)");
+		words_add(w, " with SO_REUSEPORT, which only sockets of its user (uid %" PRIu32 ") can join", o->place.uid);
 	else
 		words_add(w, " without SO_REUSEPORT");
 	if (listens && ours->reuseaddr)
