@@ -136,6 +136,20 @@ static void what_lingers_is_told_with_its_time(void **state)
 	o.count = 3;
 	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEADDR before bind(): the server "
 						"that left them had it too");
+	o.place.reuseaddr = false;
+	o.place.reuseport = true;
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEPORT before bind(): the server "
+						"that left them had it too");
+	e.place.uid = 1000;
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join"));
+	o.state = BIND_CLOSING; /* here the user counts */
+	assert_non_null(strstr(explain(&e, &o, 1), "; wait: SO_REUSEADDR does not help"));
+	e.place.uid = 0;
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too"));
+	e.place.reuseaddr = true; /* of no use: it had none */
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind()"));
+	e.place.reuseaddr = false;
+	o.state = BIND_TIME_WAIT;
 	o.options_known = false;
 	o.seconds_left = NAN;
 	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT; wait, or set SO_REUSEADDR before bind(): it helps if the server that "
