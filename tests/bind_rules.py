@@ -92,8 +92,8 @@ def connect(address, port, buffer=0):
     return c
 
 
-def there(kind, wish, port, number):
-    """Makes what is there. Returns sockets to keep."""
+def there(kind, wish, port, number, patience=30):
+    """Makes what is there. Returns sockets to keep. patience: seconds, after which a connection is held to be another listener's."""
     s = wish.make()
     s.bind((wish.address, port))
     if kind in ("bound", "unconnected"):
@@ -112,7 +112,7 @@ def there(kind, wish, port, number):
     client = connect(address, port)
     if kind == "queued":  # the connection that nobody accepts
         return [s, client]
-    s.settimeout(0.05)  # of several listeners another one may have got it
+    s.settimeout(patience)
     child = s.accept()[0]
     s.close()
     if kind == "established":
@@ -236,7 +236,7 @@ def several():
             wish = Wish(protocol_udp, chance.choice(ADDRESSES), chance.choice(FLAGS[1:]), chance.choice((0, OTHER)))
             kind = chance.choice(("unconnected", "connected") if protocol_udp else ("bound", "bound", "listening", "queued", "established", "time-wait", "cleared"))
             try:
-                keep += there(kind, wish, port, number)
+                keep += there(kind, wish, port, number, patience=0.05)  # of several listeners another one may get the connection
                 words.append(f"{kind}: {wish}")
             except OSError:
                 pass  # the others did not let it in

@@ -440,11 +440,9 @@ def full_ring():
     watch.seen(made, 0, 0)
 
 
-def ten_thousand_a_second():
-    """10,000 binds a second for three seconds, all of them told"""
-    memory = os.memfd_create("binds")  # a pipe would fill up
-    watch = Watch("--all", "-o", f"/proc/{os.getpid()}/fd/{memory}")
-    made, start = 30000, time.monotonic()
+def paced(made):
+    """Binds 10,000 times a second, or slower: time that was lost is not made up for, so there are never more than 100 without a pause. Returns the longest delay."""
+    start, longest = time.monotonic(), 0
     for i in range(made):
         s = socket.socket(V4, STREAM)
         s.bind(("127.0.0.1", 0))
@@ -452,13 +450,34 @@ def ten_thousand_a_second():
         early = start + i / 10000 - time.monotonic()
         if early > 0.001:
             time.sleep(early)
-    watch.child.send_signal(signal.SIGINT)
-    watch.child.communicate(timeout=60)
-    with open(f"/proc/self/fd/{memory}") as f:
-        documents = f.read().splitlines()
-    totals = json.loads(documents[-1])
-    equal("lost", totals["lost"]["by_reason"], {})
-    equal("told", (len(documents) - 1, totals["binds"]["seen"]), (made, made))
+        elif early < -0.01:
+            longest = max(longest, -early)
+            start -= early
+    return longest
+
+
+def ten_thousand_a_second():
+    """10,000 binds a second for three seconds, all of them told"""
+    made, busy = 30000, []
+    for _ in range(3):
+        memory = os.memfd_create("binds")  # a pipe would fill up
+        watch = Watch("--all", "-o", f"/proc/{os.getpid()}/fd/{memory}")
+        longest = paced(made)
+        watch.child.send_signal(signal.SIGINT)
+        watch.child.communicate(timeout=60)
+        with open(f"/proc/self/fd/{memory}") as f:
+            documents = f.read().splitlines()
+        os.close(memory)
+        totals = json.loads(documents[-1])
+        lost = totals["lost"]["by_reason"]
+        equal("told and lost, seen", (len(documents) - 1 + sum(lost.values()), totals["binds"]["seen"]), (made, made))
+        if not lost:
+            return None
+        busy.append(longest)
+    # Whoever can't even bind in time has a machine that does not let sockfair read in time either.
+    if min(busy) < 0.1:
+        raise AssertionError(f"calls were lost in each of {len(busy)} runs (the last: {lost}), though the machine was not too busy to make them: {busy} s behind")
+    return f"this machine is too busy: {min(busy):.2f} s behind at best; what was lost was counted"
 
 
 # ---- io_uring, by hand: the library of the oldest distribution that we build on does not know these operations ----

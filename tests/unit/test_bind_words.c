@@ -100,8 +100,11 @@ static void who_has_the_port_is_named(void **state)
 					       "listens; stop it, or take another port or address");
 	o[0].place.reuseport = true;
 	assert_non_null(strstr(explain(&e, o, 1), "with SO_REUSEPORT, which ours lacks: set it before bind();"));
-	e.place.reuseport = true;
-	e.place.uid = 1000;
+	e.place.uid = 1000; /* the option would not help: no word of setting it */
+	e.place.reuseaddr = false;
+	assert_string_equal(explain(&e, o, 1), "nginx (pid 7 and 2 others, uid 0) listens on 0.0.0.0:8080 with SO_REUSEPORT, which only sockets of its user (uid 0) can join; "
+					       "stop it, or take another port or address");
+	e.place.reuseaddr = e.place.reuseport = true;
 	assert_non_null(strstr(explain(&e, o, 1), "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid 0 and ours, 1000);"));
 	o[0] = occupant(BIND_BOUND, "tcp [::]:8080");
 	assert_non_null(strstr(explain(&e, o, 1), "is bound to, and does not listen on, *:8080 without SO_REUSEPORT; SO_REUSEADDR is set by ours alone: both need it; stop it"));
@@ -133,6 +136,20 @@ static void what_lingers_is_told_with_its_time(void **state)
 	o.count = 3;
 	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEADDR before bind(): the server "
 						"that left them had it too");
+	o.place.reuseaddr = false;
+	o.place.reuseport = true;
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEPORT before bind(): the server "
+						"that left them had it too");
+	e.place.uid = 1000;
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join"));
+	o.state = BIND_CLOSING; /* here the user counts */
+	assert_non_null(strstr(explain(&e, &o, 1), "; wait: SO_REUSEADDR does not help"));
+	e.place.uid = 0;
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too"));
+	e.place.reuseaddr = true; /* of no use: it had none */
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind()"));
+	e.place.reuseaddr = false;
+	o.state = BIND_TIME_WAIT;
 	o.options_known = false;
 	o.seconds_left = NAN;
 	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT; wait, or set SO_REUSEADDR before bind(): it helps if the server that "

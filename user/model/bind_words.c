@@ -102,8 +102,10 @@ static void say_sharing(struct words *w, const struct bind_place *ours, const st
 		return;
 	if (o->place.reuseport && ours->reuseport)
 		words_add(w, "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid %" PRIu32 " and ours, %" PRIu32 ")", o->place.uid, ours->uid);
+	else if (o->place.reuseport && o->place.uid == ours->uid)
+		words_add(w, " with SO_REUSEPORT, which ours lacks: set it before bind()");
 	else if (o->place.reuseport)
-		words_add(w, " with SO_REUSEPORT, which %s: set it before bind()", o->place.uid == ours->uid ? "ours lacks" : "ours lacks (and its user is another)");
+		words_add(w, " with SO_REUSEPORT, which only sockets of its user (uid %" PRIu32 ") can join", o->place.uid);
 	else
 		words_add(w, " without SO_REUSEPORT");
 	if (listens && ours->reuseaddr)
@@ -142,7 +144,7 @@ static void say_connected(struct words *w, const struct bind_occupant *o)
 /* Connections that nobody holds: they go by themselves. */
 static void say_lingering(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
 {
-	const bool waits = o->state == BIND_TIME_WAIT, one = o->count == 1;
+	const bool waits = o->state == BIND_TIME_WAIT, one = o->count == 1, same_user = o->place.uid == ours->uid;
 	char place[BIND_PLACE_TEXT];
 
 	bind_place_text(place, &o->place);
@@ -157,6 +159,8 @@ static void say_lingering(struct words *w, const struct bind_place *ours, const 
 		words_add(w, "; wait, or set SO_REUSEADDR before bind(): it helps if the server that left %s had set it too", one ? "it" : "them");
 	else if (o->place.reuseaddr && !ours->reuseaddr)
 		words_add(w, "; set SO_REUSEADDR before bind(): the server that left %s had it too", one ? "it" : "them");
+	else if (o->place.reuseport && !ours->reuseport && (waits || same_user)) /* of TIME_WAIT the kernel does not ask whose it was */
+		words_add(w, "; set SO_REUSEPORT before bind(): the server that left %s had it too%s", one ? "it" : "them", same_user ? "" : ", and in TIME_WAIT any user may join");
 	else
 		words_add(w, "; wait: SO_REUSEADDR does not help, for the server that left %s had not set it (set it there, and the next restart need not wait)",
 			  one ? "it" : "them");
