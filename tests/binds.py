@@ -425,6 +425,24 @@ def by_cgroup():
     return None
 
 
+def namespace_is_gone():
+    """who had a port of a network namespace that is gone can't be looked up: said so, and nobody is said to be gone who may be there"""
+    watch = Watch("-P", "8477", netns=False)
+    watch.child.send_signal(signal.SIGSTOP)
+    pid = os.fork()
+    if not pid:
+        failed = libc.unshare(NEWNET)
+        kept = listening(8477)
+        failed = failed or call(make().bind, kept.getsockname()) != "EADDRINUSE"
+        os._exit(bool(failed))
+    equal("child", os.waitpid(pid, 0)[1], 0)
+    watch.child.send_signal(signal.SIGCONT)
+    watch.end()
+    told = [document for document in watch.told if document["pid"] == pid]
+    equal("errors", [document["error"] for document in told], ["EADDRINUSE"])
+    holds(told[0]["why"], "not all sockets there could be looked at")
+
+
 def full_ring():
     """what finds no room is counted: told + lost = made"""
     watch = Watch("--all", SOCKFAIR_RING="4096")
@@ -557,7 +575,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second, io_uring, security_module]
 
 
 def run(case):

@@ -67,9 +67,10 @@ if not os.fork():
 }
 
 @test "TIME_WAIT: with the seconds left, and whether SO_REUSEADDR would help" {
-    inside 'def lingers(port, reuseaddr):
+    inside 'def lingers(port, reuseaddr, reuseport=0):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuseaddr)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, reuseport)
     s.bind(("127.0.0.1", port))
     s.listen()
     for i in range(3):
@@ -77,13 +78,17 @@ if not os.fork():
         s.accept()[0].close()
         c.close()
     s.close()
-lingers(8400, 0); lingers(8401, 1)'
+lingers(8400, 0); lingers(8401, 1); lingers(8402, 0, 1)'
     check_is '.outcome == "fails" and (.occupants | length == 1 and (.[0] | .state == "time-wait" and .sockets == 3 and .seconds_left > 0 and .seconds_left <= 61
               and .pid == null and .reuseaddr == false)) and .would_work_with == []' 127.0.0.1:8400
     check_is '.outcome == "fails" and .occupants[0].reuseaddr and .would_work_with == ["reuseaddr"]' 127.0.0.1:8401
     check_is '.outcome == "works"' 127.0.0.1:8401 --reuseaddr
     says 'linger in TIME_WAIT, the last for another ' 127.0.0.1:8400
     says 'SO_REUSEADDR does not help, for the server that left them had not set it' 127.0.0.1:8400 --reuseaddr
+    # Of TIME_WAIT the kernel does not ask whose it was.
+    check_is '.outcome == "fails" and .would_work_with == ["reuseport"]' 127.0.0.1:8402 --user 1000
+    says 'set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join' 127.0.0.1:8402 --user 1000
+    check_is '.outcome == "works"' 127.0.0.1:8402 --user 1000 --reuseport
 }
 
 @test "connections of one process are one row; what nobody accepted and what nobody holds any more" {

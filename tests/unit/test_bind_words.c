@@ -13,12 +13,13 @@
 
 static char text[BIND_TEXT_MAX];
 static int blocker;
+static enum bind_looked looked;
 static struct bind_ports ports;
 
 static const char *explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
 {
 	memset(text, '#', sizeof(text));
-	bind_explain(e, occupants, count, &ports, text, &blocker);
+	bind_explain(e, occupants, count, looked, &ports, text, &blocker);
 	return text;
 }
 
@@ -27,6 +28,7 @@ static int ports_prepare(void **state)
 	(void)state;
 	memset(&ports, 0, sizeof(ports));
 	bind_ports_by_use(&ports);
+	looked = BIND_LOOKED;
 	return 0;
 }
 
@@ -166,7 +168,15 @@ static void nobody_is_blamed_who_is_not_there(void **state)
 	(void)state;
 	assert_string_equal(explain(&e, &o, 1), "whoever had the port is gone by now: nobody is found who would be in the way");
 	assert_int_equal(blocker, -1);
+	looked = BIND_LOOKED_PARTLY;
+	assert_string_equal(explain(&e, &o, 1), "nobody is found who would be in the way, but not all sockets there could be looked at: whoever has the port is among the "
+						"others, or gone by now");
+	looked = BIND_NOT_LOOKED;
+	assert_string_equal(explain(&e, NULL, 0), "who has the port is not known: sockfair could not see which one was asked for");
+	e.asked_known = false; /* then port 0 means nothing */
 	e.place.port = 0;
+	assert_string_equal(explain(&e, NULL, 0), "who has the port is not known: sockfair could not see which one was asked for");
+	e.asked_known = true;
 	assert_non_null(strstr(explain(&e, &o, 1), "no port of net.ipv4.ip_local_port_range is free"));
 }
 

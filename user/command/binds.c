@@ -166,7 +166,7 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 	if (e->error && asked && l->count < 0)
 		snprintf(n->why, sizeof(n->why), "it could not be looked who has the port: %s", strerror(-l->count));
 	else if (e->error)
-		bind_explain(e, n->occupants, n->occupant_count, &w->ports, n->why, NULL);
+		bind_explain(e, n->occupants, n->occupant_count, !asked ? BIND_NOT_LOOKED : n->incomplete ? BIND_LOOKED_PARTLY : BIND_LOOKED, &w->ports, n->why, NULL);
 	else
 		n->suspicion_count = bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
 }

@@ -158,11 +158,15 @@ uint16_t bind_twin(const struct bind_ports *ports, uint16_t port);
 /* Errno as a name: "EADDRINUSE". "errno 200" into buffer (16 bytes) for one without. */
 const char *bind_error_name(int error, char *buffer);
 
+/* How far it was looked who has the port. */
+enum bind_looked { BIND_LOOKED, BIND_LOOKED_PARTLY, BIND_NOT_LOOKED };
+
 /*
  * Why the call failed and what to do about it: one or two sentences into text (BIND_TEXT_MAX). The occupants are those of its port and network namespace, found after the
- * event; *in_the_way (may be NULL): the index of the one that is named, -1: none.
+ * event; that there are none means something only as far as was looked. *in_the_way (may be NULL): the index of the one that is named, -1: none.
  */
-void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, char *text, int *in_the_way);
+void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked, const struct bind_ports *ports, char *text,
+		  int *in_the_way);
 
 /* A successful call that looks wrong. Codes are stable: "byte-swapped", "udp-two-users", "group-split". */
 struct bind_suspicion {

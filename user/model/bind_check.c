@@ -62,5 +62,5 @@ void bind_check_judge(struct bind_check *c, const struct bind_ports *ports)
 		c->helps_reuseport = !e->place.reuseport && would_work_with(c, false, true);
 		c->helps_both = !c->helps_reuseaddr && !c->helps_reuseport && would_work_with(c, true, true);
 	}
-	bind_explain(e, c->occupants, c->occupant_count, ports, c->text, &c->blocker);
+	bind_explain(e, c->occupants, c->occupant_count, BIND_LOOKED, ports, c->text, &c->blocker);
 }

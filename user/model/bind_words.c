@@ -192,7 +192,13 @@ static void say_occupant(struct words *w, const struct bind_place *ours, const s
 	words_add(w, o->pid ? "; stop it, or take another port or address" : "; take another port or address");
 }
 
-static int explain_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
+static const char *const nobody_found[] = {
+	[BIND_LOOKED] = "whoever had the port is gone by now: nobody is found who would be in the way",
+	[BIND_LOOKED_PARTLY] = "nobody is found who would be in the way, but not all sockets there could be looked at: whoever has the port is among the others, or gone by now",
+	[BIND_NOT_LOOKED] = "who has the port is not known: sockfair could not see which one was asked for",
+};
+
+static int explain_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked)
 {
 	int blocker = bind_blocker(e, occupants, count);
 
@@ -201,7 +207,7 @@ static int explain_in_use(struct words *w, const struct bind_event *e, const str
 		return -1;
 	}
 	if (blocker < 0) {
-		words_add(w, "whoever had the port is gone by now: nobody is found who would be in the way");
+		words_add(w, "%s", nobody_found[looked]);
 		return -1;
 	}
 	say_occupant(w, &e->place, &occupants[blocker]);
@@ -312,7 +318,8 @@ static void explain_other(struct words *w, const struct bind_event *e)
 	}
 }
 
-void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, char *text, int *in_the_way)
+void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked, const struct bind_ports *ports, char *text,
+		  int *in_the_way)
 {
 	struct words w = { text };
 	int blocker = -1;
@@ -321,7 +328,7 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	switch (e->error) {
 	case 0: break;
 	case EACCES: explain_access(&w, e); break;
-	case EADDRINUSE: blocker = explain_in_use(&w, e, occupants, count); break;
+	case EADDRINUSE: blocker = explain_in_use(&w, e, occupants, count, looked); break;
 	case EADDRNOTAVAIL: explain_not_available(&w, e); break;
 	case EAFNOSUPPORT: explain_family(&w, e); break;
 	case EINVAL: explain_invalid(&w, e); break;
