@@ -88,6 +88,8 @@ static __always_inline bool socket_wanted(struct sock *untyped)
 	family = READ(sk, __sk_common.skc_family);
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
 		return false;
+	if (READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM)) /* a raw socket has a protocol, and no port */
+		return false;
 	if (config.protocol && config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
 		return false;
 	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)

@@ -87,6 +87,9 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
 		return 0;
+	/* A raw socket has a protocol too: its number is no port. */
+	if (BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
+		return 0;
 	r.uid = BPF_CORE_READ(sk, sk_uid.val);
 	/* Of an MPTCP socket the port belongs to the first subflow. */
 	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {

@@ -203,6 +203,10 @@ def each_call_once():
         other = socket.socket(protocol, socket.SOCK_DGRAM)
         other.bind("\0binds" if protocol == socket.AF_UNIX else (0, 0))
         kept.append(other)
+    for number in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
+        other = socket.socket(V4, socket.SOCK_RAW, number)  # has their protocol, and no port
+        other.bind(("127.0.0.1", 0))
+        kept.append(other)
     watch.end()
     told = [brief(document) for document in watch.told]
     for wanted in made:
@@ -216,6 +220,19 @@ def each_call_once():
         equal("can_bind_low", document["can_bind_low"], True)
         equal("inode of a socket that lives", document["inode"] is not None, True)
         equal("backlog", document["backlog"] is None, document["kind"] == "bind")
+
+
+def raw_sockets():
+    """a raw socket of TCP or UDP has no port, though its number looks like one: 6 and 17 stay free"""
+    kept = []
+    for number, option in ((socket.IPPROTO_TCP, []), (socket.IPPROTO_UDP, ["--udp"])):
+        kept.append(socket.socket(V4, socket.SOCK_RAW, number))
+        kept[-1].bind(("127.0.0.1", 0))
+        checked = subprocess.run([SOCKFAIR, "bind-check", "--json", *option, f"127.0.0.1:{number}"], capture_output=True,
+                                 text=True, check=False)
+        equal(checked.stderr, checked.returncode, 0)
+        check = json.loads(checked.stdout)["checks"][0]
+        equal(f"port {number}", (check["outcome"], check["occupants"]), ("works", []))
 
 
 def reasons():
@@ -575,7 +592,8 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, raw_sockets, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second, io_uring,
+         security_module]
 
 
 def run(case):

@@ -36,6 +36,8 @@ typedef _Bool bool;
 #define TCP_LISTEN 10
 #define TCP_TIME_WAIT 6
 #define TCP_NEW_SYN_RECV 12
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 #define SOCK_BINDADDR_LOCK 4
 #define SOCK_BINDPORT_LOCK 8
 #define ETH_P_IP 0x0800
@@ -184,6 +186,7 @@ struct sock {
 	} sk_backlog;
 	struct sk_buff_head sk_receive_queue;
 	int sk_rcvbuf;
+	u16 sk_type;
 	u16 sk_protocol;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
