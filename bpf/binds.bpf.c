@@ -45,6 +45,7 @@ struct pending_key {
 
 struct pending {
 	__u64 sk; /* 0: of no interest */
+	__u64 time_ns; /* CLOCK_MONOTONIC when it began; 0: not seen */
 	__u64 place; /* of the address in user memory, where it could not be read yet; 0: none, or read */
 	struct binds_address asked;
 	__u32 descriptor; /* system calls */
@@ -57,6 +58,17 @@ struct {
 	__type(key, struct pending_key);
 	__type(value, struct pending);
 } pending SEC(".maps");
+
+/*
+ * When the bind() that worked began, by inode of the socket: who came after a call that failed was not in its way. Begun rather than returned, for of two calls at
+ * once the one that returns last may have won.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BINDS_SINCE_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} since SEC(".maps");
 
 static __always_inline void lost_add(enum binds_lost reason)
 {
@@ -222,6 +234,24 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 
 /* ---- telling ---- */
 
+static __always_inline __u32 inode_of(struct socket *socket)
+{
+	struct file *file = socket ? READ(socket, file) : NULL;
+	struct inode *inode = file ? READ(file, f_inode) : NULL;
+
+	return inode ? READ(inode, i_ino) : 0;
+}
+
+/* A listen() without bind() takes a port as well; after one it changes nothing. */
+static __always_inline void since_keep(struct sock *sk, const struct pending *p, const bool is_listen)
+{
+	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
+	__u32 inode = inode_of(READ(sk, sk_socket));
+
+	if (inode)
+		bpf_map_update_elem(&since, &inode, &time_ns, is_listen ? BPF_NOEXIST : BPF_ANY);
+}
+
 static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -244,12 +274,7 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
-	if (socket) {
-		struct file *file = READ(socket, file);
-		struct inode *inode = file ? READ(file, f_inode) : NULL;
-
-		r->inode = inode ? READ(inode, i_ino) : 0;
-	}
+	r->inode = inode_of(socket);
 	caller_describe(r, net);
 }
 
@@ -276,6 +301,8 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	port = p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
 	if (config.by_port && !port_in(binds_ports, port))
 		return 0;
+	if (!error)
+		since_keep(sk, p, call == BINDS_LISTEN);
 	__sync_fetch_and_add(&binds_seen[call], 1);
 	if (error)
 		__sync_fetch_and_add(&binds_failed[call], 1);
@@ -334,7 +361,7 @@ static __always_inline void keep(const struct pending *p, const enum by by, cons
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
 {
 	struct socket *socket = TYPED(untyped, struct socket);
-	struct pending p = { .asked = { .family = -1 } };
+	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
 	struct sock *sk = READ(socket, sk);
 
 	if (socket_wanted(sk))
@@ -397,7 +424,7 @@ static __always_inline void left_plain(int error, const enum by by)
 static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
-	struct pending p = { .asked = { .family = -1 }, .descriptor = descriptor };
+	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor };
 	struct sock *sk = socket_of_descriptor(task, descriptor);
 
 	if (socket_wanted(sk))

@@ -10,6 +10,8 @@
 #define BINDS_RING_BYTES (2 * 1024 * 1024) /* 10,000 records and more: what user space has to fetch within a second, at 10,000 calls a second */
 #define BINDS_PENDING_MAX 4096		   /* threads that are in such a call at once */
 
+#define BINDS_SINCE_MAX 16384		   /* sockets of which it is known when they bound: more than bind between two looks at who has a port */
+
 enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CALLS };
 
 /* What is not told, or may not be. user/kernel/binds.c has the text of each. */

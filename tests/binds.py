@@ -286,6 +286,30 @@ def reasons():
     watch.seen(13 if by_system_calls(watch.totals) else 12, 2, len(watch.told))
 
 
+def came_later():
+    """who took the port after a call that failed is not blamed for it, though it has it when that is looked at; who took it before is"""
+    old = listening(8250)
+    watch = Watch()
+    watch.child.send_signal(signal.SIGSTOP)  # it looks when all is over
+    equal("first try", call(make().bind, ("127.0.0.1", 8250)), "EADDRINUSE")
+    equal("another", call(make().bind, ("127.0.0.1", 8250)), "EADDRINUSE")
+    old.close()
+    new = listening(8250)
+    client = socket.create_connection(("127.0.0.1", 8250))
+    kept = new.accept()[0], client
+    earlier = listening(8251)
+    equal("second port", call(make().bind, ("127.0.0.1", 8251)), "EADDRINUSE")
+    watch.child.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    watch.end()
+    equal("ports", [d["port"] for d in watch.told], [8250, 8250, 8251])
+    for document in watch.told[:2]:
+        holds(document["why"], "whoever had the port is gone by now")
+        equal("in the way", [o for o in document["occupants"] if o["in_the_way"]], [])
+    holds(watch.told[2]["why"], f"(pid {os.getpid()}, uid 0) listens on 0.0.0.0:8251")
+    del kept, earlier
+
+
 def all_ports_taken():
     """no port is left to pick: said so, and nobody is blamed"""
     with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
@@ -592,8 +616,8 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second, io_uring,
-         security_module]
+CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second,
+         io_uring, security_module]
 
 
 def run(case):

@@ -190,6 +190,27 @@ static void who_listens_is_blamed_first(void **state)
 	assert_int_equal(bind_blocker(&e, o + 3, 1), -1);
 }
 
+static void who_came_later_is_not_blamed(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:80");
+	struct bind_occupant o[3] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"), occupant(BIND_CONNECTED, "tcp 127.0.0.1:80"), occupant(BIND_BOUND, "tcp 127.0.0.1:80") };
+
+	(void)state;
+	e.time_ns = 1000;
+	o[0].since_ns = o[2].since_ns = 1001;
+	o[0].pid = o[1].pid = 5;
+	assert_int_equal(bind_blocker(&e, o, 3), -1);
+	/* Whose connections they are: another's were there before, as far as is known. */
+	o[1].pid = 6;
+	assert_int_equal(bind_blocker(&e, o, 3), 1);
+	assert_int_equal(bind_in_the_way(&e, o, 3, &o[0]), false);
+	/* Of two calls at once, who began before the failed one returned may have won. */
+	o[2].since_ns = 1000;
+	assert_int_equal(bind_blocker(&e, o, 3), 2);
+	o[0].since_ns = 0;
+	assert_int_equal(bind_blocker(&e, o, 3), 0);
+}
+
 static void twins_of_known_ports_are_found(void **state)
 {
 	struct bind_ports ports = {};
@@ -218,7 +239,7 @@ int main(void)
 		cmocka_unit_test(addresses_overlap_as_the_kernel_has_it), cmocka_unit_test(tcp_sockets_share_by_these_rules),
 		cmocka_unit_test(udp_sockets_share_by_these_rules), cmocka_unit_test(unknown_options_leave_it_open),
 		cmocka_unit_test(the_ports_bucket_lets_in_without_a_look), cmocka_unit_test(udp_search_may_end_early),
-		cmocka_unit_test(who_listens_is_blamed_first), cmocka_unit_test(twins_of_known_ports_are_found),
+		cmocka_unit_test(who_listens_is_blamed_first), cmocka_unit_test(who_came_later_is_not_blamed), cmocka_unit_test(twins_of_known_ports_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,9 @@ static int look_take(struct watcher *w, struct look *l)
 	l->query_count = kept + 1;
 	w->looked = now();
 	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
+	for (int i = 0; i < l->count; i++)
+		if (l->list[i].count == 1)
+			l->list[i].since_ns = binds_since(w->binds, l->list[i].inode);
 	return l->count == -ENOMEM ? -ENOMEM : 0;
 }
 

@@ -456,6 +456,13 @@ int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const stru
 	return timeout_ms ? ring_buffer__poll(b->ring, timeout_ms) : ring_buffer__consume(b->ring);
 }
 
+uint64_t binds_since(const struct binds *b, uint32_t inode)
+{
+	__u64 time_ns = 0;
+
+	return inode && !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.since), &inode, &time_ns) ? time_ns : 0;
+}
+
 /* ---- the window ---- */
 
 static int64_t realtime_ms(void)

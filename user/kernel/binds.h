@@ -42,6 +42,12 @@ void binds_start(struct binds *b);
  */
 int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const struct bind_event *event), void *to);
 
+/*
+ * When the bind() of the socket with that inode began, in ns of CLOCK_MONOTONIC; 0: not known. Of the last ones that worked since binds_start(), on ports that the selection
+ * asks for, it is known: told or not.
+ */
+uint64_t binds_since(const struct binds *b, uint32_t inode);
+
 void binds_stop(struct binds *b);
 
 /* Fills what the kernel counted: all but `shown` and `suspicious`. After binds_stop() it is final. */

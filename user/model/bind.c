@@ -201,6 +201,22 @@ bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o)
 	return e->cookie && o->cookie ? e->cookie == o->cookie : e->inode && e->inode == o->inode;
 }
 
+static bool came_later(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_occupant *o)
+{
+	if (o->since_ns || o->state != BIND_CONNECTED || !o->pid)
+		return o->since_ns > e->time_ns;
+	for (size_t i = 0; i < count; i++)
+		if (occupants[i].since_ns > e->time_ns && occupants[i].pid == o->pid && occupants[i].state == BIND_LISTENING)
+			return true;
+	return false;
+}
+
+bool bind_in_the_way(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_occupant *o)
+{
+	/* A listen() that failed leaves its own socket bound: it is not in its own way. */
+	return !bind_is_own(e, o) && !came_later(e, occupants, count, o) && bind_conflict(&e->place, e->call, o);
+}
+
 int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
 {
 	static const int weights[] = {
@@ -212,8 +228,7 @@ int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupan
 		const struct bind_occupant *o = &occupants[i];
 		int weight = weights[o->state] + (bind_conflict_certain(&e->place, e->call, o) ? 10 : 0);
 
-		/* A listen() that failed leaves its own socket bound: it is not in its own way. */
-		if (bind_is_own(e, o) || weight <= best_weight || !bind_conflict(&e->place, e->call, o))
+		if (weight <= best_weight || !bind_in_the_way(e, occupants, count, o))
 			continue;
 		best = i;
 		best_weight = weight;

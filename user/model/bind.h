@@ -62,6 +62,7 @@ struct bind_occupant {
 	unsigned holders;     /* how many processes do */
 	char process[16];
 	double seconds_left;  /* BIND_TIME_WAIT: until the last of them is over; NaN: not known */
+	uint64_t since_ns;    /* CLOCK_MONOTONIC, when it asked for the port; 0: not known (mostly: before anybody watched) */
 	struct bind_bucket bucket; /* TCP */
 };
 
@@ -115,6 +116,12 @@ bool bind_addresses_overlap(const struct bind_place *a, const struct bind_place 
 
 /* Is it the event's own socket, which is among its port's occupants when the call worked? */
 bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o);
+
+/*
+ * May the occupant have made the call fail? By the rules, unless it is its own socket, or is known to have come after the call: its bind() began later, or it is a
+ * connection of a process that listens there with a socket that came later.
+ */
+bool bind_in_the_way(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_occupant *o);
 
 /* The occupant that is most in the event's way (who listens before who lingers); -1: none is. */
 int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupants, size_t count);

@@ -172,7 +172,7 @@ static void say_others(struct words *w, const struct bind_event *e, const struct
 	uint64_t more = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if ((int)i != named && !bind_is_own(e, &occupants[i]) && bind_conflict(&e->place, e->call, &occupants[i]))
+		if ((int)i != named && bind_in_the_way(e, occupants, count, &occupants[i]))
 			more += occupants[i].count;
 	if (more)
 		words_add(w, " (%" PRIu64 " more socket%s %s in the way)", more, plural(more), more == 1 ? "is" : "are");

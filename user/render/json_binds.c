@@ -98,9 +98,9 @@ static void socket_of(struct json_writer *w, const struct bind_event *e)
 	json_number(w, "port_limit", e->port_limit);
 }
 
-static bool in_the_way(const struct bind_event *e, const struct bind_occupant *o)
+static bool in_the_way(const struct bind_notice *n, const struct bind_occupant *o)
 {
-	return e->error && !bind_is_own(e, o) && bind_conflict(&e->place, e->call, o);
+	return n->event.error && bind_in_the_way(&n->event, n->occupants, n->occupant_count, o);
 }
 
 /* Those in the way first: they are not what is left out. */
@@ -115,7 +115,7 @@ static void occupants(struct json_writer *w, const struct bind_notice *n)
 		for (size_t i = 0; i < n->occupant_count && listed < OCCUPANTS_MAX; i++) {
 			const struct bind_occupant *o = &n->occupants[i];
 
-			if (bind_is_own(&n->event, o) || in_the_way(&n->event, o) != pass)
+			if (bind_is_own(&n->event, o) || in_the_way(n, o) != pass)
 				continue;
 			json_bind_occupant_open(w, o);
 			json_bool(w, "in_the_way", pass);
