@@ -461,6 +461,61 @@ static void rates_of_tcp_and_udp_are_not_ranked(void **state)
 	comparison_free(&c);
 }
 
+/* One worker gets all of 500 or 5,000: the same spread, whatever chance takes from its CV. */
+static void one_gets_all_at_any_size(void **state)
+{
+	const struct comparison_key key = mode_key("udp-reuseaddr");
+	struct comparison c = {};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		side(&c, "side");
+		for (size_t k = 0; k < 5; k++) {
+			struct comparison_run run = run_with(METRIC_CV, sqrt(3));
+
+			run.figures[METRIC_CV_EXPECTED] = sqrt(3 / (i ? 500.0 : 5000.0));
+			run.figures[metric_of_share(SHARE_WORKERS, SHARE_CV)] = run.figures[METRIC_CV];
+			run.figures[metric_of_share(SHARE_WORKERS, SHARE_BINS)] = 4;
+			assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+		}
+	}
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_true(fabs(stat_at(&c, 1, METRIC_CV)->score - 3) < 1e-9);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->told, TOLD_NOISE);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
+	comparison_free(&c);
+}
+
+/* What a gate guards is gone, or can't be trusted: no pass. */
+static void what_is_missing_does_not_pass(void **state)
+{
+	const struct comparison_key gone = port_key("10.0.0.1", 80), stays = port_key("10.0.0.1", 443);
+
+	(void)state;
+	for (int without = 0; without < 2; without++) {
+		struct comparison c = {};
+
+		for (size_t i = 0; i < 2; i++) {
+			side(&c, "side");
+			for (size_t k = 0; k < 5; k++) {
+				add(&c, stays, 10);
+				if (!i || !without)
+					add(&c, gone, 10);
+			}
+		}
+		assert_int_equal(comparison_arrange(&c), 0);
+		assert_int_equal(comparison_judge(&c), 0);
+		assert_int_equal(comparison_worse(&c), without ? WORSE_MISSING : WORSE_NOT);
+		if (!without) {
+			c.subjects[0].cells[1]->runs[2].disagrees = true;
+			assert_int_equal(comparison_worse(&c), WORSE_MISSING);
+		}
+		comparison_free(&c);
+	}
+}
+
 static void a_first_side_that_was_skipped_can_not_be_worse_than(void **state)
 {
 	const struct comparison_key key = mode_key("io-uring");
@@ -575,6 +630,8 @@ int main(void)
 		cmocka_unit_test(a_shorter_run_is_not_worse),
 		cmocka_unit_test(less_than_chance_is_no_better),
 		cmocka_unit_test(rates_of_tcp_and_udp_are_not_ranked),
+		cmocka_unit_test(one_gets_all_at_any_size),
+		cmocka_unit_test(what_is_missing_does_not_pass),
 		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
 		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),
 		cmocka_unit_test(the_first_of_several_is_not_judged_uneven),

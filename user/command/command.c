@@ -129,9 +129,12 @@ int comparison_status(const struct comparison *c, unsigned fail_on)
 		return lost ? complain("cannot judge: %" PRIu64 " events were not counted; narrow the filter of watch", lost) : STATUS_UNEVEN;
 	if (worse == WORSE_NO_PAIR)
 		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
+	if (worse == WORSE_MISSING)
+		return complain("cannot tell whether it is worse: the first side has a result, or a figure (CV, wait p99, rate), that another side lacks, or whose counts disagree there; "
+				"compare without --fail-on shows which");
 	if (worse == WORSE_UNTESTED)
-		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d",
-				NOISE_RUNS_MIN, NOISE_RUNS_MIN);
+		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d, or %d windows in one file",
+				NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
 	return STATUS_OK;
 }
 

@@ -437,6 +437,29 @@ static bool has_chance(const struct comparison *c, const struct comparison_subje
 	return true;
 }
 
+/* Over how many bins that CV is; NaN: not known. METRIC_CV is a copy of one of the shares' (decide()). */
+static double bins_of(const struct comparison_run *run, size_t metric)
+{
+	for (int share = 0; share < SHARE_COUNT; share++) {
+		const size_t cv = metric_of_share(share, SHARE_CV);
+
+		if (metric == cv || (metric == METRIC_CV && run->figures[cv] == run->figures[METRIC_CV]))
+			return run->figures[metric_of_share(share, SHARE_BINS)];
+	}
+	return NAN;
+}
+
+/*
+ * The spread beyond chance, squared: of n events with true shares of spread theta over k bins CV^2 is on average theta^2 (1 - 1/n) + (k-1)/n, so this is theta^2 whatever
+ * n is. The chance CV e^2 = (k-1)/n says what 1/n is.
+ */
+static double beyond_chance(const struct comparison_run *run, size_t metric, double cv, double expected)
+{
+	const double bins = bins_of(run, metric), one_of_n = bins > 1 ? expected * expected / (bins - 1) : 0;
+
+	return (cv * cv - expected * expected) / (one_of_n < 1 ? 1 - one_of_n : 1);
+}
+
 static void samples_fill(const struct comparison *c, const struct comparison_subject *subject, size_t metric, struct sample *samples)
 {
 	const bool chance = has_chance(c, subject, metric);
@@ -453,7 +476,7 @@ static void samples_fill(const struct comparison *c, const struct comparison_sub
 			if (isnan(value))
 				continue;
 			s->values[s->count] = value;
-			s->scores[s->count++] = chance ? value * value - expected * expected : value;
+			s->scores[s->count++] = chance ? beyond_chance(&r->runs[k], metric, value, expected) : value;
 		}
 	}
 }
@@ -547,7 +570,7 @@ static bool stands_out(const struct comparison *c, const struct comparison_subje
 		if (i == side || !samples[i].count)
 			continue;
 		others++;
-		if (subject->cells[i]->stats[metric].score == score || (tested && !(p_of(&samples[side], &samples[i]) < NOISE_LEVEL)))
+		if (noise_same(subject->cells[i]->stats[metric].score, score) || (tested && !(p_of(&samples[side], &samples[i]) < NOISE_LEVEL)))
 			return false;
 	}
 	return others;
@@ -683,8 +706,23 @@ bool comparison_uneven(const struct comparison *c, uint64_t *lost)
 
 /* What was found so far about sides that are worse than the first. */
 struct worse_found {
-	size_t pairs, untested, worse;
+	size_t pairs, untested, worse, missing;
 };
+
+/* What the first side has and this one lacks can't be judged: a port, a mode, a figure. Nor can counts that do not agree. */
+static bool is_missing(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric)
+{
+	const struct comparison_result *base = subject->cells[0], *own = subject->cells[side];
+
+	if (!base || !base->run_count || !base->stats[metric].runs || !direction(c, subject, metric))
+		return false;
+	if (!own || !own->run_count || !own->stats[metric].runs)
+		return true;
+	for (size_t i = 0; i < own->run_count; i++)
+		if (own->runs[i].disagrees)
+			return true;
+	return false;
+}
 
 static void look_if_worse(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric, struct worse_found *found)
 {
@@ -706,11 +744,15 @@ enum worse comparison_worse(const struct comparison *c)
 	for (size_t s = 0; s < c->subject_count; s++) {
 		const struct comparison_subject *subject = &c->subjects[s];
 
-		for (size_t i = 1; i < c->side_count && subject->cells[0]; i++)
-			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged) && subject->cells[i]; m++)
-				look_if_worse(c, subject, i, judged[m], &found);
+		for (size_t i = 1; i < c->side_count && subject->cells[0]; i++) {
+			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged); m++) {
+				found.missing += is_missing(c, subject, i, judged[m]);
+				if (subject->cells[i])
+					look_if_worse(c, subject, i, judged[m], &found);
+			}
+		}
 	}
-	return found.worse ? WORSE_TOLD : found.untested ? WORSE_UNTESTED : found.pairs ? WORSE_NOT : WORSE_NO_PAIR;
+	return found.worse ? WORSE_TOLD : found.missing && found.pairs ? WORSE_MISSING : found.untested ? WORSE_UNTESTED : found.pairs ? WORSE_NOT : WORSE_NO_PAIR;
 }
 
 void comparison_free(struct comparison *c)

@@ -95,7 +95,7 @@ struct comparison_stat {
 	size_t runs;         /* in which it is known; 0: the rest means nothing */
 	double mean, sd;     /* sd: NaN for one run */
 	/*
-	 * The mean of what is tested and ranked: of the values, but for a CV that has a yardstick of CV^2 - (k-1)/n. That is the spread beyond
+	 * The mean of what is tested and ranked: of the values, but for a CV that has a yardstick of (CV^2 - (k-1)/n) / (1 - 1/n). That is the spread beyond
 	 * chance, squared, and its mean does not depend on how many events a run had; the CV of a shorter run is higher by chance alone. Below
 	 * chance (round robin) it is 0: no side is better for being more even than a fair hash.
 	 */
@@ -179,6 +179,7 @@ bool comparison_uneven(const struct comparison *c, uint64_t *lost);
 enum worse {
 	WORSE_NOT,
 	WORSE_TOLD,
+	WORSE_MISSING,       /* not told, but the first side has a result or a judged figure that another lacks, or whose counts disagree there */
 	WORSE_UNTESTED,      /* not told, but some pair had too few runs to tell */
 	WORSE_NO_PAIR,       /* nothing was beside anything: one side, or ports that are not the same */
 };

@@ -21,6 +21,9 @@
 /* Mean and standard deviation (n - 1; 0 for one value, and exactly 0 where all are equal) of values[0..n), n > 0. */
 void noise_moments(const double *values, size_t n, double *mean, double *sd);
 
+/* Equal but for rounding: documents carry nine digits. */
+bool noise_same(double a, double b);
+
 /*
  * p-value of "which group a run is in makes no difference", two-sided: the permutation test of the studentized difference of means (Janssen 1997; Chung and
  * Romano, Annals of Statistics 41, 2013): all runs are divided anew into groups of the same sizes, in every way or by a fixed seed in 9,999 random ones, and p is the share of divisions
