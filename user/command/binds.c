@@ -309,7 +309,7 @@ int command_binds(int argc, char **argv)
 	static struct watcher w;
 	int status;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	command_parse(&argp, argc, argv, &o);
 	w.o = &o;
 	status = filter_check(&o.selection);
 	if (!status)
