@@ -481,6 +481,22 @@ def full_ring():
     watch.seen(made, 0, 0)
 
 
+def full_ring_of_some():
+    """with -p a full ring takes calls from the totals: told + lost is at least what was made, and the reason says so"""
+    watch = Watch("-p", str(os.getpid()), SOCKFAIR_RING="4096")
+    watch.child.send_signal(signal.SIGSTOP)
+    Other(lambda: [make().bind(("127.0.0.1", 0)) for _ in range(200)])
+    failed = 100
+    for _ in range(failed):
+        equal("bind", call(make().bind, ("192.0.2.1", 8550)), "EADDRNOTAVAIL")
+    watch.child.send_signal(signal.SIGCONT)
+    watch.end(lost=True)
+    lost = watch.totals["lost"]
+    equal("reasons", list(lost["by_reason"]), ["events_full_uncounted"])
+    equal("counted are those that are told", watch.totals["binds"], {"seen": len(watch.told), "failed": len(watch.told)})
+    equal("some are not", len(watch.told) < failed <= len(watch.told) + lost["by_reason"]["events_full_uncounted"], True)
+
+
 def ten_thousand_a_second():
     """10,000 binds a second for three seconds, all of them told"""
     memory = os.memfd_create("binds")  # a pipe would fill up
@@ -579,7 +595,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, full_ring_of_some, ten_thousand_a_second, io_uring, security_module]
 
 
 def run(case):

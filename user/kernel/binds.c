@@ -547,6 +547,11 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 			count = count + b->lost_return > missed ? count + b->lost_return : missed;
 		if (count)
 			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason, .text = texts[i].text, .count = count };
+		/* Whose call it was only a record tells, and by records those of a selection are counted. */
+		if (count && i == BINDS_LOST_RING && b->by_process) {
+			t->lost[t->lost_count - 1].reason = "events_full_uncounted";
+			t->lost[t->lost_count - 1].text = "at most: calls that are not counted, of any process, for which there was no room when they were to be told";
+		}
 	}
 	if (b->lost_process)
 		t->lost[t->lost_count++] = (struct lost_row){ .reason = "process_gone", .count = b->lost_process,
