@@ -421,6 +421,38 @@ def quiet():
     watch.seen(16, 8, 0)
 
 
+def devices():
+    """interfaces are told by the name that they have in the network namespace of the call, in one batch of several"""
+    def elsewhere():
+        if libc.unshare(NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        rename("theirs")
+        return [to_device("theirs") for _ in range(3)]
+
+    def rename(name):
+        subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "name", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+    def to_device(name):
+        s = make(V4, STREAM, REUSEADDR)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
+        s.bind(("0.0.0.0", 8560))
+        return s
+
+    rename("ours")  # of both the index is 1
+    watch = Watch("--all", "-P", "8560", netns=False)
+    watch.child.send_signal(signal.SIGSTOP)
+    kept = [to_device("ours")]
+    other = Other(elsewhere)
+    kept.append(to_device("ours"))
+    watch.child.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    watch.end()
+    equal("devices", sorted((d["pid"], d["device"]) for d in watch.told if d["pid"] in (os.getpid(), other.pid)), sorted([(os.getpid(), "ours")] * 2 + [(other.pid, "theirs")] * 3))
+    del kept
+
+
 def filters():
     """by port (with its twin), process, name, protocol and family"""
     def calls():
@@ -595,7 +627,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, filters, by_cgroup, full_ring, full_ring_of_some, ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, devices, filters, by_cgroup, full_ring, full_ring_of_some, ten_thousand_a_second, io_uring, security_module]
 
 
 def run(case):
