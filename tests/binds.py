@@ -421,6 +421,38 @@ def quiet():
     watch.seen(16, 8, 0)
 
 
+def devices():
+    """interfaces are told by the name that they have in the network namespace of the call, in one batch of several"""
+    def elsewhere():
+        if libc.unshare(NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        rename("theirs")
+        return [to_device("theirs") for _ in range(3)]
+
+    def rename(name):
+        subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "name", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+    def to_device(name):
+        s = make(V4, STREAM, REUSEADDR)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
+        s.bind(("0.0.0.0", 8560))
+        return s
+
+    rename("ours")  # of both the index is 1
+    watch = Watch("--all", "-P", "8560", netns=False)
+    watch.child.send_signal(signal.SIGSTOP)
+    kept = [to_device("ours")]
+    other = Other(elsewhere)
+    kept.append(to_device("ours"))
+    watch.child.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    watch.end()
+    equal("devices", sorted((d["pid"], d["device"]) for d in watch.told if d["pid"] in (os.getpid(), other.pid)), sorted([(os.getpid(), "ours")] * 2 + [(other.pid, "theirs")] * 3))
+    del kept
+
+
 def filters():
     """by port (with its twin), process, name, protocol and family"""
     def calls():
@@ -497,6 +529,22 @@ def full_ring():
     equal("reasons", list(lost), ["events_full"])
     equal("told and lost", len(watch.told) + lost["events_full"], made)
     watch.seen(made, 0, 0)
+
+
+def full_ring_of_some():
+    """with -p a full ring takes calls from the totals: told + lost is at least what was made, and the reason says so"""
+    watch = Watch("-p", str(os.getpid()), SOCKFAIR_RING="4096")
+    watch.child.send_signal(signal.SIGSTOP)
+    Other(lambda: [make().bind(("127.0.0.1", 0)) for _ in range(200)])
+    failed = 100
+    for _ in range(failed):
+        equal("bind", call(make().bind, ("192.0.2.1", 8550)), "EADDRNOTAVAIL")
+    watch.child.send_signal(signal.SIGCONT)
+    watch.end(lost=True)
+    lost = watch.totals["lost"]
+    equal("reasons", list(lost["by_reason"]), ["events_full_uncounted"])
+    equal("counted are those that are told", watch.totals["binds"], {"seen": len(watch.told), "failed": len(watch.told)})
+    equal("some are not", len(watch.told) < failed <= len(watch.told) + lost["by_reason"]["events_full_uncounted"], True)
 
 
 def paced(made):
@@ -616,8 +664,8 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, filters, by_cgroup, namespace_is_gone, full_ring, ten_thousand_a_second,
-         io_uring, security_module]
+CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
+         ten_thousand_a_second, io_uring, security_module]
 
 
 def run(case):

@@ -26,6 +26,14 @@
 
 #define SETTLE_TRIES 200 /* of a millisecond or two: how long programs that run when the window ends get to count */
 
+#define DEVICES_MAX 64 /* names that are kept during a batch; others are asked for again */
+
+/* Asked for once a batch: to enter a network namespace all processes are searched for one that lives there. */
+struct device {
+	uint32_t netns, index;
+	char name[16]; /* "": could not be told */
+};
+
 struct binds {
 	struct binds_bpf *bpf;
 	struct bpf_link **links;
@@ -42,6 +50,8 @@ struct binds {
 	uint64_t missed_before;
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
+	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
+	size_t device_count;
 	int (*take)(void *to, const struct bind_event *event); /* of the present binds_poll() */
 	void *to;
 	int err;
@@ -341,18 +351,36 @@ static bool is_link_local(const uint8_t *address)
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* The name of an interface in that network namespace; "" if it can't be told. */
-static void device_name(uint32_t netns, uint32_t index, char name[16])
+/* Fills in its name. Returns a negative errno only if the way back from its network namespace failed. */
+static int device_ask(struct device *d)
 {
-	const bool elsewhere = netns != namespace_own();
+	const bool elsewhere = d->netns != namespace_own();
 	int home;
 
-	if (elsewhere && namespace_enter(netns, &home))
-		return;
-	if (!if_indextoname(index, name))
-		*name = 0;
-	if (elsewhere)
-		namespace_leave(home);
+	*d->name = 0;
+	if (elsewhere && namespace_enter(d->netns, &home))
+		return 0;
+	if (!if_indextoname(d->index, d->name))
+		*d->name = 0;
+	return elsewhere ? namespace_leave(home) : 0;
+}
+
+/* The name of an interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
+static int device_name(struct binds *b, uint32_t netns, uint32_t index, char name[16])
+{
+	struct device asked = { .netns = netns, .index = index };
+	int err;
+
+	for (size_t i = 0; i < b->device_count; i++)
+		if (b->devices[i].netns == netns && b->devices[i].index == index) {
+			memcpy(name, b->devices[i].name, sizeof(asked.name));
+			return 0;
+		}
+	err = device_ask(&asked);
+	memcpy(name, asked.name, sizeof(asked.name));
+	if (!err && b->device_count < DEVICES_MAX)
+		b->devices[b->device_count++] = asked;
+	return err;
 }
 
 static void place_fill(struct bind_place *p, const struct binds_record *r, bool asked)
@@ -375,8 +403,6 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 	/* A scope binds to the device, if bind() works. */
 	if (asked && !p->device && p->family == AF_INET6 && is_link_local(p->address))
 		p->device = r->asked.scope;
-	if (p->device)
-		device_name(p->netns, p->device, p->device_name);
 }
 
 static void event_fill(struct bind_event *e, const struct binds_record *r)
@@ -444,7 +470,10 @@ static int record_take(void *context, void *data, size_t size)
 	b->seen[r->call]++;
 	b->failed[r->call] += r->error != 0;
 	event_fill(&event, r);
-	b->err = b->take(b->to, &event);
+	if (event.place.device)
+		b->err = device_name(b, event.place.netns, event.place.device, event.place.device_name);
+	if (!b->err)
+		b->err = b->take(b->to, &event);
 	return b->err;
 }
 
@@ -453,6 +482,7 @@ int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const stru
 	b->take = take;
 	b->to = to;
 	b->err = 0;
+	b->device_count = 0; /* an interface may have got another name */
 	return timeout_ms ? ring_buffer__poll(b->ring, timeout_ms) : ring_buffer__consume(b->ring);
 }
 
@@ -547,6 +577,11 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 			count = count + b->lost_return > missed ? count + b->lost_return : missed;
 		if (count)
 			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason, .text = texts[i].text, .count = count };
+		/* Whose call it was only a record tells, and by records those of a selection are counted. */
+		if (count && i == BINDS_LOST_RING && b->by_process) {
+			t->lost[t->lost_count - 1].reason = "events_full_uncounted";
+			t->lost[t->lost_count - 1].text = "at most: calls that are not counted, of any process, for which there was no room when they were to be told";
+		}
 	}
 	if (b->lost_process)
 		t->lost[t->lost_count++] = (struct lost_row){ .reason = "process_gone", .count = b->lost_process,
