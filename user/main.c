@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,10 +69,22 @@ static int schema_print(const char *name)
 	return STATUS_USAGE;
 }
 
+/* Where a standard stream is closed, its number must not go to the next file that is opened: what was meant for the stream would be written there. */
+static void streams_reserve(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY); /* to write there fails, as to a closed one */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static char name[64];
 
+	streams_reserve();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = STATUS_USAGE;
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
