@@ -406,6 +406,7 @@ static void wrong_fields(void **state)
 		{ "\"arrived\":1500", "\"arrived\":-1", "endpoints[0].sockets[0].arrived is -1" },
 		{ "\"arrived\":1500", "\"arrived\":1.5", "sockets[0].arrived is 1.5, not a count" },
 		{ "\"arrived\":1500", "\"arrived\":9007199254740993", "not a count" },
+		{ "\"arrived\":1500", "\"arrived\":9007199254740990", "'arrived' of all rows add up to" },
 		{ "\"arrived\":1500", "\"arrived\":99999999999999999999999", "no figure of sockfair is" },
 		{ "\"arrived\":1500", "\"arrived\":\"many\"", "arrived is a string, not a number" },
 		{ "\"arrived\":1500", "\"arrived\":null", "arrived is null, not a number" },

@@ -162,6 +162,8 @@ static int add_count(struct reader *r, const json_t *from, const char *key, enum
 
 	if (!err && !isnan(n))
 		*sum = isnan(*sum) ? n : *sum + n;
+	if (!err && *sum >= COUNT_MAX)
+		return fail(r, -EINVAL, "the counts '%s' of all rows add up to %.17g, more than is exact; " FOREIGN, key, *sum);
 	return err;
 }
 
