@@ -488,6 +488,31 @@ static void one_gets_all_at_any_size(void **state)
 	comparison_free(&c);
 }
 
+/* Where the shown difference is "=", nothing is marked, whatever chance would have given each. */
+static void what_is_shown_as_equal_is_not_marked(void **state)
+{
+	const struct comparison_key key = mode_key("reuseport");
+	struct comparison c = {};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		side(&c, "side");
+		for (size_t k = 0; k < 5; k++) {
+			struct comparison_run run = run_with(METRIC_CV, i ? 0.5 : 0.500000001);
+
+			run.figures[METRIC_CV_EXPECTED] = i ? 0.019 : 0.059;
+			assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
+		}
+	}
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_true(stat_at(&c, 1, METRIC_CV)->difference == 0);
+	assert_int_equal(stat_at(&c, 0, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(stat_at(&c, 1, METRIC_CV)->mark, MARK_NONE);
+	assert_int_equal(comparison_worse(&c), WORSE_NOT);
+	comparison_free(&c);
+}
+
 /* What a gate guards is gone, or can't be trusted: no pass. */
 static void what_is_missing_does_not_pass(void **state)
 {
@@ -631,6 +656,7 @@ int main(void)
 		cmocka_unit_test(less_than_chance_is_no_better),
 		cmocka_unit_test(rates_of_tcp_and_udp_are_not_ranked),
 		cmocka_unit_test(one_gets_all_at_any_size),
+		cmocka_unit_test(what_is_shown_as_equal_is_not_marked),
 		cmocka_unit_test(what_is_missing_does_not_pass),
 		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
 		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),

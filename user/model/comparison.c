@@ -486,8 +486,15 @@ static bool is_testable(const struct sample *a, const struct sample *b)
 	return a->count >= NOISE_RUNS_MIN && b->count >= NOISE_RUNS_MIN;
 }
 
+/* What is shown as equal is not told apart, whatever chance would have given each. */
 static double p_of(const struct sample *a, const struct sample *b)
 {
+	double mean_a, mean_b, unused;
+
+	noise_moments(a->values, a->count, &mean_a, &unused);
+	noise_moments(b->values, b->count, &mean_b, &unused);
+	if (noise_same(mean_a, mean_b))
+		return 1;
 	return noise_p_value(a->scores, a->count, b->scores, b->count);
 }
 
@@ -506,7 +513,7 @@ static void stat_fill(struct comparison_stat *stat, const struct comparison_stat
 		stat->sd = NAN;
 	if (base == own || !base->count)
 		return;
-	stat->difference = stat->mean - first->mean;
+	stat->difference = noise_same(stat->mean, first->mean) ? 0 : stat->mean - first->mean;
 	if (!metrics[metric].tested || !is_testable(base, own))
 		return;
 	stat->p = p_of(base, own);
@@ -563,14 +570,17 @@ static size_t extreme(const struct comparison *c, const struct comparison_subjec
 static bool stands_out(const struct comparison *c, const struct comparison_subject *subject, size_t metric, const struct sample *samples,
 		       size_t side, bool tested)
 {
-	const double score = subject->cells[side]->stats[metric].score;
+	const struct comparison_stat *own = &subject->cells[side]->stats[metric];
 	size_t others = 0;
 
 	for (size_t i = 0; i < c->side_count; i++) {
+		const struct comparison_stat *other;
+
 		if (i == side || !samples[i].count)
 			continue;
 		others++;
-		if (noise_same(subject->cells[i]->stats[metric].score, score) || (tested && !(p_of(&samples[side], &samples[i]) < NOISE_LEVEL)))
+		other = &subject->cells[i]->stats[metric];
+		if (noise_same(other->score, own->score) || noise_same(other->mean, own->mean) || (tested && !(p_of(&samples[side], &samples[i]) < NOISE_LEVEL)))
 			return false;
 	}
 	return others;
