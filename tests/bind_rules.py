@@ -6,8 +6,7 @@ Each case runs in a network namespace of its own. It makes thousands of sockets,
 own: every combination of protocol, state, options, user and address. bind-check is asked about all of them first, then they are tried. So what is
 tested is the kernel's rules as this very kernel has them. --every N takes each Nth combination (emulated machines are slow).
 """
-import argparse
-import ctypes
+import functools
 import itertools
 import json
 import os
@@ -16,6 +15,10 @@ import resource
 import socket
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
+import cases
+from cases import sysctl
 
 SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
 IPV6_V6ONLY, SO_REUSEPORT, SO_BINDTODEVICE = 26, 15, 25
@@ -27,11 +30,6 @@ every = 1
 ADDRESSES = [("0.0.0.0", False), ("127.0.0.1", False), ("127.0.0.2", False), ("::", False), ("::", True), ("::1", False), ("::ffff:127.0.0.1", False)]
 CLIENTS = {"0.0.0.0": ["127.0.0.1", "127.0.0.2"], "::": ["::1", "127.0.0.1"], "::ffff:127.0.0.1": ["127.0.0.1"]}
 FLAGS = [(False, False), (True, False), (False, True), (True, True)]
-
-
-def sysctl(name, value):
-    with open("/proc/sys/" + name.replace(".", "/"), "w") as f:
-        f.write(str(value))
 
 
 class Wish:
@@ -279,45 +277,28 @@ def long_lists():
 CASES = [tcp, tcp_connections, udp, devices, several, clients, long_lists]
 
 
-def run(case):
-    """In a child of its own, with a network namespace of its own."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x40000000):  # CLONE_NEWNET
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sysctl("net.ipv4.ip_local_port_range", "2000 8999")
-    case()
+def with_ports(case):
+    """The same case, with ports for clients that are none of those it asks about."""
+
+    @functools.wraps(case)
+    def prepared():
+        sysctl("net.ipv4.ip_local_port_range", "2000 8999")
+        return case()
+
+    return prepared
 
 
 def main():
     global every
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cases.parser(__doc__)
     parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--label", default="")
-    parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
     every = arguments.every
     if every > 1 and every % 2 == 0:
         parser.error("--every takes an odd number: others would pass over the same options each time")
-    failed = 0
-    for case in CASES:
-        if arguments.cases and case.__name__ not in arguments.cases:
-            continue
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            failed += os.waitpid(pid, 0)[1] != 0
-            continue
-        try:
-            run(case)
-            print(f"ok - {arguments.label}{case.__doc__}", flush=True)
-            os._exit(0)
-        except Exception as error:  # of any kind: the next case has its own process
-            print(f"not ok - {arguments.label}{case.__doc__}\n# {type(error).__name__}: {error}", flush=True)
-            os._exit(1)
-    sys.exit(failed != 0)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    cases.run_all([with_ports(case) for case in CASES], arguments)
 
 
 main()

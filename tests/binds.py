@@ -5,7 +5,6 @@
 Each case runs in a network namespace of its own, and watches that one alone: nobody else's calls are in the counts. Every document is held against the
 schema, and each call must be told exactly once.
 """
-import argparse
 import ctypes
 import errno
 import json
@@ -21,21 +20,23 @@ import time
 
 import jsonschema
 
+sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
+import cases
 import check_results
+from cases import NEWNET, libc
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOCKFAIR = os.path.join(HERE, "..", "sockfair")
 SCHEMA = os.path.join(HERE, "..", "user/render/sockfair-binds-1.schema.json")
 NOBODY = 65534
 MPTCP = 262
-NEWNET, NEWUSER = 0x40000000, 0x10000000
+NEWUSER = 0x10000000
 V4, V6, STREAM, DGRAM = socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM
 REUSEADDR, REUSEPORT = socket.SO_REUSEADDR, socket.SO_REUSEPORT
 ANY = {V4: "0.0.0.0", V6: "::"}
 LOOPBACK = {V4: "127.0.0.1", V6: "::1"}
 
 backend = None
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def equal(what, got, expected):
@@ -668,40 +669,13 @@ CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, susp
          ten_thousand_a_second, io_uring, security_module]
 
 
-def run(case):
-    """In a child of its own, with a network namespace of its own. Returns None, or why the case was skipped."""
-    if libc.unshare(NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    return case()
-
-
 def main():
     global backend
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cases.parser(__doc__)
     parser.add_argument("--backend")
-    parser.add_argument("--label", default="")
-    parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
     backend = arguments.backend
-    failed = 0
-    for case in CASES:
-        if arguments.cases and case.__name__ not in arguments.cases:
-            continue
-        name = f"{arguments.label}{case.__doc__}"
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            failed += os.waitpid(pid, 0)[1] != 0
-            continue
-        try:
-            skipped = run(case)
-            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
-            os._exit(0)
-        except Exception as error:  # of any kind: the next case has its own process
-            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
-            os._exit(1)
-    sys.exit(failed != 0)
+    cases.run_all(CASES, arguments)
 
 
 main()

@@ -5,7 +5,6 @@
 Each case runs in a network namespace of its own. The server notes when a connection is made and when it takes it: the wait lies between two
 readings of the clock, so nothing depends on how fast the machine is.
 """
-import argparse
 import ctypes
 import json
 import os
@@ -17,6 +16,10 @@ import sys
 import threading
 import time
 
+sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
+import cases
+from cases import sysctl
+
 SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
 PORT = 8080
 ERROR, UNIT = 1 / 17, 1e-6  # of a percentile; the kernel's stamp is in microseconds
@@ -27,11 +30,6 @@ backend = None
 
 def now():
     return time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def sysctl(name, value):
-    with open("/proc/sys/" + name.replace(".", "/"), "w") as f:
-        f.write(str(value))
 
 
 def equal(what, got, expected):
@@ -369,41 +367,13 @@ CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open
          who_serves, left_out]
 
 
-def run(case):
-    """In a child of its own, with a network namespace of its own. Returns None, or why the case was skipped."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x40000000):  # CLONE_NEWNET
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    return case()
-
-
 def main():
     global backend
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cases.parser(__doc__)
     parser.add_argument("--backend")
-    parser.add_argument("--label", default="")
-    parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
     backend = arguments.backend
-    failed = 0
-    for case in CASES:
-        if arguments.cases and case.__name__ not in arguments.cases:
-            continue
-        name = f"{arguments.label}{case.__doc__}"
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            failed += os.waitpid(pid, 0)[1] != 0
-            continue
-        try:
-            skipped = run(case)
-            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
-            os._exit(0)
-        except Exception as error:  # of any kind: the next case has its own process
-            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
-            os._exit(1)
-    sys.exit(failed != 0)
+    cases.run_all(CASES, arguments)
 
 
 main()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What runs the cases of waits.py, binds.py and bind_rules.py: each in a child of its own, in a network namespace of its own. TAP."""
+import argparse
+import ctypes
+import os
+import subprocess
+import sys
+
+NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def sysctl(name, value):
+    with open("/proc/sys/" + name.replace(".", "/"), "w") as f:
+        f.write(str(value))
+
+
+def parser(doc):
+    """Of the options that all have: --label TEXT stands before each name; CASE... are the names of functions, none: all."""
+    made = argparse.ArgumentParser(description=doc)
+    made.add_argument("--label", default="")
+    made.add_argument("cases", nargs="*")
+    return made
+
+
+def run(case):
+    """In the child. Returns None, or why the case was skipped."""
+    if libc.unshare(NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return case()
+
+
+def run_all(cases, arguments):
+    """Ends the program: with 1 if a case failed. A case's name is its docstring."""
+    failed = 0
+    for case in cases:
+        if arguments.cases and case.__name__ not in arguments.cases:
+            continue
+        name = f"{arguments.label}{case.__doc__}"
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            failed += os.waitpid(pid, 0)[1] != 0
+            continue
+        try:
+            skipped = run(case)
+            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
+            os._exit(0)
+        except Exception as error:  # of any kind: the next case has its own process
+            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+    sys.exit(failed != 0)
