@@ -474,7 +474,7 @@ static void one_gets_all_at_any_size(void **state)
 			struct comparison_run run = run_with(METRIC_CV, sqrt(3));
 
 			run.figures[METRIC_CV_EXPECTED] = sqrt(3 / (i ? 500.0 : 5000.0));
-			run.figures[metric_of_share(SHARE_WORKERS, SHARE_CV)] = run.figures[METRIC_CV];
+			run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = i ? 500 : 5000;
 			run.figures[metric_of_share(SHARE_WORKERS, SHARE_BINS)] = 4;
 			assert_int_equal(comparison_add(&c, i, &key, "", &run, NULL), 0);
 		}

@@ -61,14 +61,17 @@ static bool workers_seen(const struct comparison_run *run)
 	return run->figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] > 0;
 }
 
+static enum share deciding_share(const struct comparison_run *run)
+{
+	if (run->verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && run->verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE)
+		return SHARE_SERVED;
+	return workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
+}
+
 void comparison_run_complete(struct comparison_run *run)
 {
-	enum share share = SHARE_WORKERS;
+	const enum share share = deciding_share(run);
 
-	if (run->verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && run->verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE)
-		share = SHARE_SERVED;
-	else if (!workers_seen(run))
-		share = SHARE_SOCKETS;
 	run->figures[METRIC_CV] = run->figures[metric_of_share(share, SHARE_CV)];
 	run->figures[METRIC_CV_EXPECTED] = run->figures[metric_of_share(share, SHARE_CV_EXPECTED)];
 }
@@ -437,16 +440,12 @@ static bool has_chance(const struct comparison *c, const struct comparison_subje
 	return true;
 }
 
-/* Over how many bins that CV is; NaN: not known. METRIC_CV is a copy of one of the shares' (decide()). */
+/* Over how many bins that CV is; NaN: not known. */
 static double bins_of(const struct comparison_run *run, size_t metric)
 {
-	for (int share = 0; share < SHARE_COUNT; share++) {
-		const size_t cv = metric_of_share(share, SHARE_CV);
+	const enum share share = metric == METRIC_CV ? deciding_share(run) : (enum share)((metric - METRIC_SHARES) / SHARE_FIGURES);
 
-		if (metric == cv || (metric == METRIC_CV && run->figures[cv] == run->figures[METRIC_CV]))
-			return run->figures[metric_of_share(share, SHARE_BINS)];
-	}
-	return NAN;
+	return run->figures[metric_of_share(share, SHARE_BINS)];
 }
 
 /*
