@@ -78,14 +78,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 /* Unix time in ms of a moment of CLOCK_MONOTONIC. */
 static int64_t wall_ms(uint64_t time_ns)
 {
@@ -138,7 +130,7 @@ static int look_take(struct watcher *w, struct look *l)
 		if (compare_queries(&l->queries[kept], &l->queries[i]))
 			l->queries[++kept] = l->queries[i];
 	l->query_count = kept + 1;
-	w->looked = now();
+	w->looked = now_seconds();
 	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
 	for (int i = 0; i < l->count; i++)
 		if (l->list[i].count == 1)
@@ -198,7 +190,7 @@ static int queue_tell(struct watcher *w, bool last)
 
 	for (size_t i = 0; i < w->count && !wants; i++)
 		wants = wants_look(&w->queue[i]);
-	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now() - w->looked < LOOK_SECONDS))
+	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now_seconds() - w->looked < LOOK_SECONDS))
 		return 0;
 	err = look_take(w, &l);
 	for (size_t i = 0; i < w->count && !err; i++)
@@ -231,11 +223,11 @@ static int queue_add(void *to, const struct bind_event *e)
 
 static int watch(struct watcher *w)
 {
-	const double end = w->o->duration > 0 ? now() + w->o->duration : 0;
+	const double end = w->o->duration > 0 ? now_seconds() + w->o->duration : 0;
 	double left = 1;
 	int err = 0;
 
-	while (!interrupted && !err && (!end || (left = end - now()) > 0)) {
+	while (!interrupted && !err && (!end || (left = end - now_seconds()) > 0)) {
 		/* At most a second: a signal may come just before the wait. */
 		double part = w->count ? LOOK_SECONDS / 2 : left < 1 ? left : 1;
 

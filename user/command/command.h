@@ -34,6 +34,9 @@ int command_doctor(int argc, char **argv);
 /* Set by SIGINT and SIGTERM: finish with what there is. */
 extern volatile sig_atomic_t interrupted;
 
+/* CLOCK_MONOTONIC, in seconds. */
+double now_seconds(void);
+
 /* One line on stderr: "sockfair: ...". Returns STATUS_FAILED. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -443,14 +443,6 @@ static enum live_event keys_read(struct live *live)
 
 /* ---- wait ---- */
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 /* Ctrl-Z: leaves the screen as it was, stops, and comes back. */
 static void stop(void)
 {
@@ -493,7 +485,7 @@ static enum live_event wait_until(struct live *live, double end, const sigset_t 
 
 	while (event == LIVE_TIMEOUT) {
 		struct pollfd fd = { .fd = fileno(live->keys), .events = POLLIN };
-		double left = end - now();
+		double left = end - now_seconds();
 		struct timespec time;
 
 		flags_settle(live);
@@ -510,7 +502,7 @@ static enum live_event wait_until(struct live *live, double end, const sigset_t 
 			return LIVE_QUIT;
 		if (fd.revents)
 			event = keys_read(live);
-		else if (left <= 0 || now() >= end)
+		else if (left <= 0 || now_seconds() >= end)
 			return LIVE_TIMEOUT;
 	}
 	return event;
@@ -526,7 +518,7 @@ enum live_event live_wait(struct live *live, double seconds)
 		if (handled[i].waited_for)
 			sigaddset(&blocked, handled[i].signal);
 	sigprocmask(SIG_BLOCK, &blocked, &before);
-	event = wait_until(live, now() + (seconds < 1e9 ? seconds : 1e9), &before);
+	event = wait_until(live, now_seconds() + (seconds < 1e9 ? seconds : 1e9), &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return event;
 }

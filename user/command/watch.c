@@ -117,14 +117,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 static int judge(struct snapshot *s, double threshold)
 {
 	int err = 0;
@@ -158,14 +150,14 @@ static double cpu_seconds(void)
 
 static int scan(struct watch *w, bool always)
 {
-	const double since = now() - w->scanned, before = cpu_seconds();
+	const double since = now_seconds() - w->scanned, before = cpu_seconds();
 	int err;
 
 	w->active = observer_active(w->observer);
 	if (!always && since < SCAN_IDLE_SECONDS && (!w->active || since < w->scan_cost / SCAN_SHARE))
 		return 0;
 	err = observer_scan(w->observer);
-	w->scanned = now();
+	w->scanned = now_seconds();
 	w->scan_cost = cpu_seconds() - before;
 	return err;
 }
@@ -254,7 +246,7 @@ static enum live_event wait_until(struct watch *w, double end, int *err)
 	enum live_event event = LIVE_TIMEOUT;
 	double left;
 
-	while (!interrupted && !*err && event == LIVE_TIMEOUT && (left = end - now()) > 0) {
+	while (!interrupted && !*err && event == LIVE_TIMEOUT && (left = end - now_seconds()) > 0) {
 		/* At most a second: a signal may come just before the wait. */
 		double sample = w->active ? SAMPLE_SECONDS : 1, part = left < sample ? left : sample;
 
@@ -282,7 +274,7 @@ static int watch_loop(struct watch *w)
 
 		do
 			next = interval ? next + interval : end ? end : w->started + 1e9;
-		while (interval && next < now()); /* the last one took longer than an interval */
+		while (interval && next < now_seconds()); /* the last one took longer than an interval */
 		if (end && next > end)
 			next = end;
 		while ((event = wait_until(w, next, &err)) == LIVE_RESET && !err)
@@ -331,7 +323,7 @@ static int watch_begin(struct watch *w)
 	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) && live_open(&w->live, w->filter, why, sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
-	w->started = w->scanned = now();
+	w->started = w->scanned = now_seconds();
 	if (!err)
 		err = read_total(w, &w->before, false);
 	if (err)

@@ -10,14 +10,7 @@
 
 #include "../model/findings.h"
 #include "../render/text.h"
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
+#include "../workload/shared.h"
 
 /* The first trial attaches when the workers already sleep in accept(), as beside a server that runs. */
 static int observe(struct trials *t, const struct endpoint *endpoint, char *why, size_t size)
@@ -56,10 +49,10 @@ static void progress_show(const struct trials *t, const struct workload_options 
 
 static void wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
 {
-	const double end = t->seconds_max > 0 ? now() + t->seconds_max : 0;
+	const double end = t->seconds_max > 0 ? monotonic_ns() / 1e9 + t->seconds_max : 0;
 	struct workload_progress p;
 
-	while (!workload_wait(w, 200) && !*t->interrupted && (!end || now() < end)) {
+	while (!workload_wait(w, 200) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
 		if (!t->progress)
 			continue;
 		workload_progress(w, &p);
