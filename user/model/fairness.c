@@ -43,11 +43,32 @@ static const char *const verdict_names[] = {
 	[VERDICT_TOO_FEW] = "too-few",
 	[VERDICT_FLOWS_UNKNOWN] = "flows-unknown",
 	[VERDICT_EVEN] = "even",
+	[VERDICT_WITHHELD] = "withheld",
+};
+
+static const char *const withheld_names[] = {
+	[WITHHELD_COUNTS_LOST] = "counts-lost",
+	[WITHHELD_WAITERS_CUT] = "waiters-cut",
+	[WITHHELD_ROWS_CUT] = "rows-cut",
+	[WITHHELD_BINS_UNKNOWN] = "bins-unknown",
+	[WITHHELD_OPEN_INCOMPLETE] = "open-incomplete",
 };
 
 const char *verdict_name(enum verdict v)
 {
 	return verdict_names[v];
+}
+
+const char *withheld_name(enum withheld why)
+{
+	return withheld_names[why];
+}
+
+void fairness_withhold(struct fairness *f, enum withheld why)
+{
+	f->verdict = VERDICT_WITHHELD;
+	f->withheld = why;
+	f->p_value = NAN;
 }
 
 const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets)

@@ -18,6 +18,17 @@ enum verdict {
 	VERDICT_TOO_FEW,        /* too few events to see an excess of `threshold` with power 0.9 */
 	VERDICT_FLOWS_UNKNOWN,  /* events come in flows, their number is unknown: magnitudes only */
 	VERDICT_EVEN,
+	VERDICT_WITHHELD,       /* by the caller: counts or bins are not whole, see fairness_withhold() */
+};
+
+/* Why a verdict is withheld. */
+enum withheld {
+	WITHHELD_NOT,
+	WITHHELD_COUNTS_LOST,     /* events of these bins were lost, or may have been */
+	WITHHELD_WAITERS_CUT,     /* more threads waited than could be listed: some that got nothing are no bins */
+	WITHHELD_ROWS_CUT,        /* some bins are in no row: beyond the limit of rows */
+	WITHHELD_BINS_UNKNOWN,    /* who could have got work is not known, only who got some */
+	WITHHELD_OPEN_INCOMPLETE, /* of some open connections it is not known whether they are open still */
 };
 
 enum fairness_unit { UNIT_EVENT, UNIT_FLOW };
@@ -39,6 +50,7 @@ struct fairness {
 	bool simulated;                /* p and max_over_mean_expected come from the Monte Carlo */
 	uint64_t needed;               /* units needed to see an excess of `threshold` with power 0.9; 0 if k < 2 */
 	enum verdict verdict;
+	enum withheld withheld;        /* VERDICT_WITHHELD: why */
 };
 
 /*
@@ -47,6 +59,9 @@ struct fairness {
  */
 int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
 		   double threshold);
+
+/* Takes back the verdict: magnitudes stay, p_value is NaN. why: not WITHHELD_NOT. */
+void fairness_withhold(struct fairness *f, enum withheld why);
 
 /* Units needed so that the chi-squared test at 0.001 sees an excess of `excess` over k bins with power 0.9. */
 uint64_t fairness_needed(size_t bins, double excess);
@@ -57,7 +72,10 @@ uint64_t fairness_needed(size_t bins, double excess);
  */
 const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets);
 
-/* "even", "uneven", "too-few", "flows-unknown", "not-applicable" */
+/* "even", "uneven", "too-few", "flows-unknown", "not-applicable", "withheld" */
 const char *verdict_name(enum verdict v);
+
+/* "counts-lost", "waiters-cut", "rows-cut", "bins-unknown", "open-incomplete"; stable. WITHHELD_NOT: NULL. */
+const char *withheld_name(enum withheld why);
 
 #endif

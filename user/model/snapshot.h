@@ -50,6 +50,7 @@ struct socket_row {
 	uint32_t incoming_cpu;
 	bool waiting_known;   /* `waiting` was read: an inventory was taken */
 	uint32_t waiting;     /* threads that waited on it (accept, poll, epoll, a read) when last looked at */
+	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
 	bool ended;           /* it is closed */
 };
@@ -108,6 +109,7 @@ struct worker_row {
 	struct wait handed;   /* TCP: of those, the ones that another thread had accepted: from that accept to the first read; no histogram */
 	bool open_known;      /* `open` and `finished` are meaningful */
 	uint64_t open;        /* TCP: connections of the window that it serves (or has accepted, while nobody has read) and that are open now */
+	bool open_at_least;   /* some of its connections were not followed to their end, or not at all: `open` is a bound */
 	uint64_t finished;    /* TCP: those of the window that are closed */
 	uint64_t finished_ns; /* the sum of their lifetimes, from accept to close */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
@@ -142,6 +144,17 @@ struct finding {
 	size_t evidence_count;
 };
 
+/*
+ * Events that may have been an endpoint's and are in no row of it: at most so many, by what they would have been counted as. Those of which
+ * not even the port is known are in this of every endpoint that they may belong to.
+ */
+struct endpoint_lost {
+	uint64_t arrived;     /* of its sockets */
+	uint64_t accepted;    /* of its workers */
+	uint64_t served;      /* connections of which it is not known who serves them */
+	uint64_t open;        /* or whether they are open still */
+};
+
 struct cpu_row {
 	uint32_t cpu;
 	uint64_t arrived;
@@ -164,6 +177,7 @@ struct endpoint {
 	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */
 	size_t holder_count;
 	struct omitted omitted;
+	struct endpoint_lost lost;
 	struct wait_histogram *histograms; /* those that waits of sockets and workers name */
 	size_t histogram_count;
 	struct finding *findings;    /* by findings_fill() */
