@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/arrivals.h"
 #include "count.h"
 #include "count.skel.h"
 #include "inventory.h"
@@ -45,6 +46,7 @@ struct observer {
 	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
 	size_t unwanted_count;
 	uint64_t lost_undecided;     /* events of sockets that came and went unseen: not known whether they were asked for */
+	uint64_t arrivals_unseen, arrivals_unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
 	uint64_t active;             /* what observer_active() saw last */
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
@@ -534,6 +536,7 @@ void observer_reset(struct observer *o)
 	if (o->serves)
 		connections_forget(o);
 	o->bpf->bss->count_migrates = 0;
+	o->arrivals_unseen = o->arrivals_unseen_past = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
@@ -595,26 +598,54 @@ static int flows_count(const struct observer *o, __u32 row, struct ledger_socket
 	return ledger_count_flows(to, &sketch);
 }
 
-/* by_cpu: room for o->cpus. last: the row is given back. */
-static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, uint64_t *by_cpu, bool last)
+/* Room for what the CPUs counted of one socket. */
+struct scratch {
+	struct arrivals_cpu *rows; /* o->cpus */
+	uint64_t *by_cpu;          /* arrivals, before late drops: those are another CPU's */
+};
+
+static int scratch_make(struct scratch *s, const struct observer *o)
+{
+	s->rows = calloc(o->cpus, sizeof(*s->rows));
+	s->by_cpu = calloc(o->cpus, sizeof(*s->by_cpu));
+	return s->rows && s->by_cpu ? 0 : -ENOMEM;
+}
+
+static void scratch_free(struct scratch *s)
+{
+	free(s->rows);
+	free(s->by_cpu);
+}
+
+/* In the order that arrivals_sum() asks for. */
+static void arrivals_read(const struct observer *o, const struct count_socket *from, const struct scratch *to)
 {
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
-	uint64_t arrived = 0, dropped = 0;
+
+	for (unsigned cpu = 0; cpu < o->cpus; cpu++)
+		to->rows[cpu].dropped_late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
+	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
+		to->rows[cpu].arrived = to->by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
+		to->rows[cpu].dropped = a[cpu].dropped;
+		to->rows[cpu].queue_highest = a[cpu].queue_highest;
+	}
+}
+
+/* last: the row is given back. */
+static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, const struct scratch *scratch, bool last)
+{
+	struct arrivals sum;
 	int err;
 
+	arrivals_read(o, from, scratch);
+	sum = arrivals_sum(scratch->rows, o->cpus);
+	*(last ? &o->arrivals_unseen_past : &o->arrivals_unseen) += sum.unseen;
 	to->row.highest_known = to->protocol == PROTOCOL_TCP && (o->sees & SEES_TCP_ARRIVED);
-	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
-		/* In this order: what is dropped late was counted as arrived before. */
-		uint64_t late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
-
-		by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE); /* before late drops: those are another CPU's */
-		arrived += by_cpu[cpu] - late;
-		dropped += a[cpu].dropped;
-		to->row.queue_highest = a[cpu].queue_highest > to->row.queue_highest ? a[cpu].queue_highest : to->row.queue_highest;
-	}
+	if (sum.queue_highest > to->row.queue_highest)
+		to->row.queue_highest = sum.queue_highest;
 	to->row.dropped_closing = from->left_reset;
 	to->row.migrated = from->left > from->left_reset ? from->left - from->left_reset : 0;
-	err = ledger_count_socket(o->ledger, to, arrived, dropped, by_cpu, last);
+	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
 	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
 }
 
@@ -695,9 +726,10 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
  */
 static int rows_enter(struct observer *o)
 {
-	uint64_t *by_cpu = calloc(o->cpus, sizeof(*by_cpu));
-	int err = by_cpu ? 0 : -ENOMEM;
+	struct scratch scratch;
+	int err = scratch_make(&scratch, o);
 
+	o->arrivals_unseen = 0;
 	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
 		if (o->workers[i].used)
 			err = worker_enter(o, &o->workers[i], false);
@@ -706,11 +738,11 @@ static int rows_enter(struct observer *o)
 
 		if (!o->sockets[i].used)
 			continue;
-		err = s ? socket_count(o, &o->sockets[i], s, by_cpu, false) : -ENOMEM;
+		err = s ? socket_count(o, &o->sockets[i], s, &scratch, false) : -ENOMEM;
 		if (s)
 			ledger_revive_socket(o->ledger, s);
 	}
-	free(by_cpu);
+	scratch_free(&scratch);
 	return err;
 }
 
@@ -807,8 +839,8 @@ static void ending_find(const struct observer *o, struct ending *e)
 
 static int ending_give_back(struct observer *o, const struct ending *e)
 {
-	uint64_t *by_cpu = calloc(o->cpus, sizeof(*by_cpu));
-	int err = by_cpu ? 0 : -ENOMEM;
+	struct scratch scratch;
+	int err = scratch_make(&scratch, o);
 
 	for (size_t i = 0; i < e->worker_count; i++)
 		worker_unlink(o, e->workers[i]);
@@ -823,12 +855,12 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct ledger_socket *s = socket_enter(o, &o->sockets[e->sockets[i]]);
 
-		err = s ? socket_count(o, &o->sockets[e->sockets[i]], s, by_cpu, true) : -ENOMEM;
+		err = s ? socket_count(o, &o->sockets[e->sockets[i]], s, &scratch, true) : -ENOMEM;
 		if (s)
 			s->forgotten = has_cookie(o->unwanted, o->unwanted_count, s->row.cookie);
 		socket_free(o, e->sockets[i]);
 	}
-	free(by_cpu);
+	scratch_free(&scratch);
 	return err;
 }
 
@@ -909,7 +941,7 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	uint64_t all = runs_missed(o), missed = all > o->missed_before ? all - o->missed_before : 0;
 	const uint64_t changes = o->serves ? state_changes_missed(o) : 0;
 
-	s->lost = calloc(COUNT_LOST_REASONS + 3, sizeof(*s->lost));
+	s->lost = calloc(COUNT_LOST_REASONS + 4, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
 	if (missed)
@@ -918,6 +950,9 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (o->lost_undecided)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "holder_unknown", .count = o->lost_undecided, .text = "at most: events of sockets that "
 							      "were gone before their process was known, so the filter could not tell" };
+	if (o->arrivals_unseen + o->arrivals_unseen_past)
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = "arrivals_unseen", .count = o->arrivals_unseen + o->arrivals_unseen_past,
+							      .text = "at least: datagrams dropped after a delivery that was not seen" };
 	if (changes > o->changes_before)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = changes - o->changes_before, .beside = true,
 							      .text = "of open connections: at most so many ends were not seen, the program was running on that CPU" };
