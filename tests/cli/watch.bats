@@ -306,6 +306,50 @@ thread(accepts, tcp(8100))' unshare -n
     counted 8100 7
 }
 
+# A listener in a network namespace of its own, 3 connections, and then it is in no process, but on its way from one to another.
+listener_under_way() {
+    serve 'subprocess = __import__("subprocess")
+subprocess.check_call(["ip", "link", "set", "lo", "up"])
+s = tcp(8100)
+a, b = socket.socketpair()
+def away(*_):
+    socket.send_fds(a, [b"x"], [s.fileno()])
+    s.close()
+    print("away", flush=True)
+signal.signal(signal.SIGUSR1, away)
+def three(s):
+    for i in range(3): accepts_once(s)
+thread(three, s)' unshare -n
+    watch_begin -P 8100 --json -N "$(stat -Lc %i "/proc/$server/ns/net")"
+    clients 'visit(8100, 3)' nsenter -n -t "$server"
+    kill -USR1 "$server"
+    eventually grep -q ^away "$BATS_TEST_TMPDIR"/says.*
+}
+
+# Its last look finds the listener in no process, and can't ask the namespace for it: it is not known whether it is gone.
+still_there() {
+    watch_end
+    counted 8100 3 '.endpoints | length == 1 and (.[0].sockets | length == 1 and (.[0].ended | not))'
+}
+
+@test "no descriptor is left to look into a network namespace: its sockets have not ended for it" {
+    for left in 1 2 3; do
+        listener_under_way
+        prlimit --pid "$watch" --nofile="$(comm -23 <(seq 0 200 | sort) <(ls "/proc/$watch/fd" | sort) | sort -n | sed -n $((left + 1))p)"
+        still_there
+        end "$server"
+    done
+}
+
+@test "no right to look into a network namespace: its sockets have not ended for it" {
+    sockfair_all=$sockfair
+    sockfair="$BATS_TEST_TMPDIR/sockfair"
+    printf '#!/bin/sh\nexec setpriv --bounding-set -sys_ptrace %q "$@"\n' "$sockfair_all" >"$sockfair"
+    chmod +x "$sockfair"
+    listener_under_way
+    still_there
+}
+
 # bats test_tags=slow
 @test "-4, -6, -t, -u, addresses: only those are counted" {
     serve 'thread(accepts, tcp(8100))

@@ -29,10 +29,13 @@ static bool may_bind_low(void)
 	return has == CAP_SET;
 }
 
-/* ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the network namespace, and so it does for that one's creator. */
-static void rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
+/*
+ * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the network namespace, and so it does for that one's creator.
+ * Returns 0 or negative errno: it could not be asked.
+ */
+static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
 {
-	int net = namespace_open(netns), owner = net < 0 ? -1 : ioctl(net, NS_GET_USERNS);
+	int net = namespace_open(netns), owner = net < 0 ? net : ioctl(net, NS_GET_USERNS), err = net < 0 ? net : owner < 0 ? -errno : 0;
 	const bool has = user->self ? may_bind_low() : user->uid == 0;
 	uid_t creator;
 
@@ -45,6 +48,7 @@ static void rights_fill(struct bind_check *c, uint32_t netns, const struct binda
 		close(owner);
 	if (net >= 0)
 		close(net);
+	return err == -EPERM ? 0 : err;
 }
 
 static int limit_read(uint32_t *limit)
@@ -123,7 +127,9 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 	err = limit_read(&c->event.port_limit);
 	if (err)
 		return loading_fail(err, why, why_size, "cannot read net.ipv4.ip_unprivileged_port_start: is /proc mounted, with /proc/sys?");
-	rights_fill(c, netns, user);
+	err = rights_fill(c, netns, user);
+	if (err)
+		return loading_fail(err, why, why_size, "cannot tell which user namespace the network namespace %" PRIu32 " is of: %s", netns, strerror(-err));
 	address_try(c);
 	return 0;
 }

@@ -351,20 +351,6 @@ static bool is_link_local(const uint8_t *address)
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* Fills in its name. Returns a negative errno only if the way back from its network namespace failed. */
-static int device_ask(struct device *d)
-{
-	const bool elsewhere = d->netns != namespace_own();
-	int home;
-
-	*d->name = 0;
-	if (elsewhere && namespace_enter(d->netns, &home))
-		return 0;
-	if (!if_indextoname(d->index, d->name))
-		*d->name = 0;
-	return elsewhere ? namespace_leave(home) : 0;
-}
-
 /* The name of an interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
 static int device_name(struct binds *b, uint32_t netns, uint32_t index, char name[16])
 {
@@ -376,7 +362,7 @@ static int device_name(struct binds *b, uint32_t netns, uint32_t index, char nam
 			memcpy(name, b->devices[i].name, sizeof(asked.name));
 			return 0;
 		}
-	err = device_ask(&asked);
+	err = namespace_device(netns, index, asked.name);
 	memcpy(name, asked.name, sizeof(asked.name));
 	if (!err && b->device_count < DEVICES_MAX)
 		b->devices[b->device_count++] = asked;

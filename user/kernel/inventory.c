@@ -2,9 +2,7 @@
 #include "inventory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -543,14 +541,17 @@ static bool some_unnamed(const struct inventory *v)
 
 int inventory_scan(struct inventory *v)
 {
+	struct namespaces seen = {};
 	struct sockdiag_row *rows;
 	int err = scan_once(v);
 
 	if (err || !some_unnamed(v))
 		return err;
-	if (sockdiag_dump_namespaces(&rows, 0, NULL) >= 0)
+	if (sockdiag_dump_namespaces(&rows, &seen) >= 0)
 		free(rows);
-	return scan_once(v);
+	err = seen.astray;
+	namespaces_free(&seen);
+	return err ? err : scan_once(v);
 }
 
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies)
@@ -718,33 +719,21 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 	return err;
 }
 
-/* Interface names belong to a network namespace: that of a process which holds the socket. */
-static void device_name(const struct inventory *v, const struct found *f, char *name, size_t size)
+/* Interface names belong to a network namespace. Returns a negative errno only if the way back from it failed. */
+static int device_name(const struct holders_socket_record *r, char *name, size_t size)
 {
-	const struct holder key = { .node = f->r.node }, *rows = v->holders.rows;
-	size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = -1;
-	char path[64], found[IF_NAMESIZE] = "";
+	char found[IF_NAMESIZE];
+	int err = namespace_device(r->netns, r->device, found);
 
-	if (i < v->holders.count) {
-		snprintf(path, sizeof(path), "/proc/%u/ns/net", rows[i].pid);
-		there = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (home >= 0 && there >= 0 && !setns(there, CLONE_NEWNET)) {
-		if_indextoname(f->r.device, found);
-		setns(home, CLONE_NEWNET); /* where we came from: allowed before, allowed now */
-	}
-	if (home >= 0)
-		close(home);
-	if (there >= 0)
-		close(there);
 	if (*found)
 		snprintf(name, size, "%s", found);
 	else
-		snprintf(name, size, "if%u", f->r.device);
+		snprintf(name, size, "if%u", r->device);
+	return err;
 }
 
-static void socket_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
+/* Returns 0 or a negative errno of device_name(). */
+static int socket_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
 {
 	const struct holders_socket_record *r = &f->r;
 
@@ -770,10 +759,9 @@ static void socket_describe(const struct inventory *v, struct ledger_socket *s, 
 	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected;
 	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;
 	s->row.waiting_known = true;
-	if (r->device && !*s->row.device)
-		device_name(v, f, s->row.device, sizeof(s->row.device));
 	s->drops_now = r->drops;
 	s->scan = v->scan;
+	return r->device && !*s->row.device ? device_name(r, s->row.device, sizeof(s->row.device)) : 0;
 }
 
 static int edges_in_order(const void *a, const void *b)
@@ -815,6 +803,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 	struct waiters to = { .v = v, .l = l, .index = index + 1, .started_ns = started_ns };
 	struct ledger_socket *s;
 	bool made;
+	int err;
 
 	s = ledger_socket(l, f->r.cookie, &made);
 	if (!s)
@@ -824,11 +813,11 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
-	socket_describe(v, s, f);
+	err = socket_describe(v, s, f);
 	s->undecided = false;
 	s->row.waiting = 0;
 	to.socket = s;
-	return waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
+	return err ? err : waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
 }
 
 static int by_cookie(const void *a, const void *b)
@@ -1026,38 +1015,47 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 	return 0;
 }
 
-/* Sockets that no process holds: on their way from one to another, of the kernel's own, or closed. sock_diag lists the former. */
+/* No process holds the socket. Is it on its way from one to another or the kernel's own, or closed? sock_diag lists the former. */
+static void unheld_update(struct ledger *l, struct ledger_socket *s, const struct sockdiag_row *live, int count, const struct namespaces *seen)
+{
+	const struct sockdiag_row *found = sockdiag_find(live, count, s->row.cookie);
+
+	if (!found) {
+		/* Where its namespace could not be asked, nothing is known. */
+		if (namespaces_has(seen, s->netns) || !seen->failed)
+			ledger_end_socket(l, s);
+		return;
+	}
+	s->row.queue_known = true;
+	s->row.queue_length = found->queue_length;
+	s->read_ns = now_ns();
+	s->row.waiting = 0;
+	s->drops_now = found->drops;
+}
+
+/* Sockets that were not in the scan. Returns a negative errno only if the way back from a network namespace failed. */
 static int sockets_update(const struct inventory *v, struct ledger *l)
 {
 	struct ledger_socket *const *rows;
 	struct sockdiag_row *live = NULL;
+	struct namespaces seen = {};
 	size_t count = ledger_sockets(l, &rows);
-	bool complete = false;
-	int live_count = -1;
+	int live_count = 0, err;
+	bool asked = false;
 
-	for (size_t i = 0; i < count; i++) {
-		struct ledger_socket *s = rows[i];
-		const struct sockdiag_row *found;
-
-		if (s->row.ended || s->scan == v->scan)
+	for (size_t i = 0; i < count && !seen.astray; i++) {
+		if (rows[i]->row.ended || rows[i]->scan == v->scan)
 			continue;
-		if (!live)
-			live_count = sockdiag_dump_namespaces(&live, 0, &complete);
-		if (live_count < 0 || !complete)
-			break; /* can't tell */
-		found = sockdiag_find(live, live_count, s->row.cookie);
-		if (!found) {
-			ledger_end_socket(l, s);
-			continue;
-		}
-		s->row.queue_known = true;
-		s->row.queue_length = found->queue_length;
-		s->read_ns = now_ns();
-		s->row.waiting = 0;
-		s->drops_now = found->drops;
+		if (!asked)
+			live_count = sockdiag_dump_namespaces(&live, &seen);
+		asked = true;
+		if (!seen.astray)
+			unheld_update(l, rows[i], live, live_count, &seen);
 	}
 	free(live);
-	return 0;
+	err = seen.astray;
+	namespaces_free(&seen);
+	return err;
 }
 
 /* A closed socket has no workers: theirs end with it. */
@@ -1162,8 +1160,9 @@ static int look(struct inventory *v, struct ledger *l, bool *again)
 int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size)
 {
 	const struct timespec apart = { .tv_nsec = LOOKS_APART_NS };
+	struct namespaces seen = {}, seen_now = {};
 	struct sockdiag_row *before, *live;
-	int before_count = sockdiag_dump_namespaces(&before, 0, NULL), count, err = 0;
+	int before_count = sockdiag_dump_namespaces(&before, &seen), count, err = seen.astray;
 	bool again = true;
 
 	for (int i = 0; i < LOOKS && again && !err; i++) {
@@ -1178,11 +1177,15 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	if (!err)
 		err = holders_fill(v, l, 0);
 	/* What came or went meanwhile was not missed: only what was there before and is there after. */
-	count = sockdiag_dump_namespaces(&live, 0, NULL);
+	count = sockdiag_dump_namespaces(&live, &seen_now);
+	if (!err)
+		err = seen_now.astray;
 	for (int i = 0; i < count; i++)
 		live[i].inode = sockdiag_find(before, before_count, live[i].cookie) ? live[i].inode : UINT32_MAX;
 	if (!err)
 		err = unheld_fill(v, l, live, count);
+	namespaces_free(&seen);
+	namespaces_free(&seen_now);
 	free(before);
 	free(live);
 	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
@@ -1206,7 +1209,9 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	err = workers_update(v, l, started_ns);
 	if (err)
 		return err;
-	sockets_update(v, l);
+	err = sockets_update(v, l);
+	if (err)
+		return err;
 	workers_end(l);
 	queues_look(l);
 	return 0;

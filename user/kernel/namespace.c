@@ -4,72 +4,135 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#define OWN "/proc/self/ns/net"
+#define OWN "/proc/thread-self/ns/net"
 
-static bool is(const char *path, uint32_t inode)
+/* What a path to a namespace leads to. Returns 0 or negative errno; of a process that is gone, a zombie too, -ENOENT. */
+static int inode_of(const char *path, uint32_t *inode)
 {
 	struct stat st;
 
-	return !stat(path, &st) && st.st_ino == inode;
+	if (stat(path, &st))
+		return errno == ESRCH ? -ENOENT : -errno;
+	*inode = st.st_ino;
+	return 0;
 }
 
 /* Opens it if it is that one. The check is made on what was opened: a process may have come and gone. */
 static int open_if(const char *path, uint32_t inode)
 {
+	struct statfs fs;
 	struct stat st;
-	int fd;
+	uint32_t its;
+	int err = inode_of(path, &its), fd;
 
-	if (!is(path, inode))
-		return -ENOENT;
+	if (err || its != inode)
+		return err ? err : -ENOENT;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	if (!fstat(fd, &st) && st.st_ino == inode)
+		return errno == ESRCH ? -ENOENT : -errno;
+	err = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : 0;
+	/* ip netns leaves an empty file behind where it was killed half-way. */
+	if (!err && (st.st_ino != inode || fs.f_type != NSFS_MAGIC))
+		err = -ENOENT;
+	if (!err)
 		return fd;
 	close(fd);
-	return -ENOENT;
+	return err;
 }
 
-static int open_in(const char *folder, const char *format, bool numbers, uint32_t inode)
+/* What is done with the path of a namespace. Returns -ENOENT to go on to the next, any other value to end. */
+typedef int path_take(void *to, const char *path);
+
+/* The paths of a folder. Returns what ended it, or -ENOENT, or negative errno if the folder can't be read. */
+static int folder_each(const char *folder, const char *format, bool numbers, path_take *take, void *to)
 {
 	DIR *directory = opendir(folder);
 	struct dirent *entry;
-	int fd = -ENOENT;
+	int err = -ENOENT;
 	char path[300];
 
-	while (fd < 0 && directory && (entry = readdir(directory))) {
+	if (!directory)
+		return -errno;
+	while (err == -ENOENT && (errno = 0, entry = readdir(directory))) {
 		if (*entry->d_name == '.' || (numbers && (*entry->d_name < '0' || *entry->d_name > '9')))
 			continue;
 		snprintf(path, sizeof(path), format, entry->d_name);
-		fd = open_if(path, inode);
+		err = take(to, path);
+		errno = 0;
 	}
-	if (directory)
-		closedir(directory);
-	return fd;
+	if (err == -ENOENT && errno)
+		err = -errno;
+	closedir(directory);
+	return err;
+}
+
+/* All paths that may lead to one: the own first, which is most often meant. Returns as folder_each(). */
+static int paths_each(path_take *take, void *to)
+{
+	int err = take(to, OWN);
+
+	if (err == -ENOENT)
+		err = folder_each("/proc", "/proc/%s/ns/net", true, take, to);
+	if (err == -ENOENT)
+		err = folder_each("/run/netns", "/run/netns/%s", false, take, to);
+	return err;
 }
 
 uint32_t namespace_own(void)
 {
-	struct stat st;
+	uint32_t inode;
 
-	return stat(OWN, &st) ? 0 : st.st_ino;
+	return inode_of(OWN, &inode) ? 0 : inode;
+}
+
+struct opening {
+	uint32_t inode;
+	int failed; /* the first path that could not be looked at */
+};
+
+static int opening_take(void *to, const char *path)
+{
+	struct opening *o = to;
+	int fd = open_if(path, o->inode);
+
+	if (fd < 0 && fd != -ENOENT && !o->failed)
+		o->failed = fd;
+	return fd < 0 ? -ENOENT : fd;
 }
 
 int namespace_open(uint32_t inode)
 {
-	int fd = open_if(OWN, inode);
+	struct opening o = { .inode = inode };
+	int fd = paths_each(opening_take, &o);
 
-	if (fd < 0)
-		fd = open_in("/proc", "/proc/%s/ns/net", true, inode);
-	if (fd < 0)
-		fd = open_in("/run/netns", "/run/netns/%s", false, inode);
-	return fd;
+	return fd == -ENOENT && o.failed ? o.failed : fd;
+}
+
+/* Into the namespace of the descriptor, whose inode is known, unless the thread is there: to stay where one is no right is needed. */
+static int go(int fd, uint32_t inode)
+{
+	if (namespace_own() == inode)
+		return 0;
+	if (setns(fd, CLONE_NEWNET))
+		return -errno;
+	return namespace_own() == inode ? 0 : -EXDEV;
+}
+
+int namespace_leave(int home)
+{
+	struct stat st;
+	int err = fstat(home, &st) ? -errno : go(home, st.st_ino);
+
+	close(home);
+	return err;
 }
 
 int namespace_enter(uint32_t inode, int *home)
@@ -81,22 +144,107 @@ int namespace_enter(uint32_t inode, int *home)
 	*home = open(OWN, O_RDONLY | O_CLOEXEC);
 	if (*home < 0)
 		err = -errno;
-	/* Its own: no right is needed to stay. */
-	else if (!is(OWN, inode) && setns(fd, CLONE_NEWNET)) {
-		err = -errno;
+	else
+		err = go(fd, inode);
+	if (err && *home >= 0)
 		close(*home);
-	}
 	close(fd);
 	return err;
 }
 
-int namespace_leave(int home)
+int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE])
 {
-	struct stat st;
-	int err = 0;
+	int home;
 
-	if ((fstat(home, &st) || !is(OWN, st.st_ino)) && setns(home, CLONE_NEWNET))
-		err = -errno;
-	close(home);
-	return err;
+	*name = 0;
+	if (namespace_enter(inode, &home))
+		return 0;
+	if (!if_indextoname(index, name))
+		*name = 0;
+	return namespace_leave(home);
+}
+
+/* ---- all of them ---- */
+
+bool namespaces_has(const struct namespaces *n, uint32_t inode)
+{
+	for (size_t i = 0; i < n->count; i++)
+		if (n->inodes[i] == inode)
+			return true;
+	return false;
+}
+
+void namespaces_free(struct namespaces *n)
+{
+	free(n->inodes);
+	*n = (struct namespaces){};
+}
+
+static int remember(struct namespaces *n, uint32_t inode)
+{
+	if (n->count == n->room) {
+		size_t room = n->room ? n->room * 2 : 64;
+		void *inodes = realloc(n->inodes, room * sizeof(*n->inodes));
+
+		if (!inodes)
+			return -ENOMEM;
+		n->inodes = inodes;
+		n->room = room;
+	}
+	n->inodes[n->count++] = inode;
+	return 0;
+}
+
+struct visiting {
+	struct namespaces *done, tried;
+	namespace_visit *visit;
+	void *to;
+};
+
+/* Visits the namespace of that path, unless it was visited. Returns 0 or negative errno; -ENOENT: it is gone. */
+static int visit_path(struct visiting *v, const char *path)
+{
+	uint32_t inode;
+	int err = inode_of(path, &inode), fd;
+
+	if (err || namespaces_has(&v->tried, inode))
+		return err;
+	fd = open_if(path, inode);
+	if (fd < 0)
+		return fd;
+	err = remember(&v->tried, inode);
+	if (!err)
+		err = go(fd, inode);
+	close(fd);
+	if (!err)
+		err = v->visit(v->to, inode);
+	return err ? err : remember(v->done, inode);
+}
+
+static int visiting_take(void *to, const char *path)
+{
+	struct visiting *v = to;
+	const size_t tried = v->tried.count;
+	int err = visit_path(v, path);
+
+	/* One that was open is there, whatever the visit says. */
+	if (err && (err != -ENOENT || v->tried.count > tried) && !v->done->failed)
+		v->done->failed = err;
+	return -ENOENT;
+}
+
+void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to)
+{
+	struct visiting v = { .done = n, .visit = visit, .to = to };
+	int home = open(OWN, O_RDONLY | O_CLOEXEC), err;
+
+	if (home < 0) {
+		n->failed = -errno;
+		return;
+	}
+	err = paths_each(visiting_take, &v);
+	if (err != -ENOENT && !n->failed)
+		n->failed = err;
+	n->astray = namespace_leave(home);
+	namespaces_free(&v.tried);
 }

@@ -344,11 +344,13 @@ static int grace_prepare(struct observer *o)
 static int inventory_begin(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
 	int err = inventory_open(&o->inventory, &options->selection, why, size);
+	struct namespaces seen = {};
 
 	if (err)
 		return err;
-	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, 0, NULL);
-	err = observer_scan(o);
+	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, &seen);
+	err = seen.astray ? seen.astray : observer_scan(o);
+	namespaces_free(&seen);
 	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
 

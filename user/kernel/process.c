@@ -1,38 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Reads a thread's stat file into `line`. Returns where the state is, field 3: it follows the comm's last ')'. NULL: it is gone. */
-static char *read_stat(int pid, int tid, char *line, size_t size)
+/*
+ * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone. *at: where the state is, field 3: it follows
+ * the comm's last ')'.
+ */
+static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 {
-	char path[64], *at;
+	char path[64];
 	FILE *f;
+	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	errno = 0;
 	f = fopen(path, "re");
-	if (!f)
-		return NULL;
-	at = fgets(line, size, f) ? strrchr(line, ')') : NULL;
-	fclose(f);
-	return at && at[1] == ' ' ? at + 2 : NULL;
+	*at = f && fgets(line, size, f) ? strrchr(line, ')') : NULL;
+	err = *at ? 0 : errno ? -errno : -EIO;
+	if (f)
+		fclose(f);
+	if (err)
+		return err == -ESRCH ? -ENOENT : err;
+	*at += 2;
+	return 0;
 }
 
-/* Start of a thread in clock ticks since boot, field 22 of its stat file; 0: it is gone, or a zombie. */
-static unsigned long long start_ticks(int pid, int tid)
+/* Start of a thread in clock ticks since boot, field 22 of its stat file. Returns 0 or negative errno; -ENOENT: it is gone, or a zombie. */
+static int start_ticks(int pid, int tid, unsigned long long *ticks)
 {
-	char line[1024], *at = read_stat(pid, tid, line, sizeof(line));
-	unsigned long long ticks = 0;
+	char line[1024], *at;
+	int err = read_stat(pid, tid, line, sizeof(line), &at);
 
-	if (at && (*at == 'Z' || *at == 'X'))
-		return 0;
+	if (err)
+		return err;
+	if (*at == 'Z' || *at == 'X')
+		return -ENOENT;
 	for (int field = 3; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
-	if (at)
-		sscanf(at, "%llu", &ticks);
-	return ticks;
+	return at && sscanf(at, "%llu", ticks) == 1 ? 0 : -EIO;
 }
 
 /*
@@ -64,17 +73,19 @@ void process_cgroup(int pid, char *path, size_t size)
 bool process_thread_lives(int pid, int tid, uint64_t start_ns)
 {
 	const unsigned long long ns_per_tick = 1000000000ull / sysconf(_SC_CLK_TCK);
-	unsigned long long ticks = start_ticks(pid, tid);
+	unsigned long long ticks;
+	int err = start_ticks(pid, tid, &ticks);
 
-	return ticks && (!start_ns || ticks == start_ns / ns_per_tick);
+	/* Without a right or a descriptor to ask, nothing is known. */
+	return err ? err != -ENOENT : !start_ns || ticks == start_ns / ns_per_tick;
 }
 
 void process_describe_holder(struct holder_row *row)
 {
-	char line[1024], *at = read_stat(row->pid, row->pid, line, sizeof(line));
+	char line[1024], *at;
 	FILE *f;
 
-	row->state = at ? *at : 0;
+	row->state = read_stat(row->pid, row->pid, line, sizeof(line), &at) ? 0 : *at;
 	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", row->pid, row->pid);
 	f = fopen(line, "re");
 	/* A thread that runs is "0". */
@@ -87,9 +98,9 @@ void process_describe_holder(struct holder_row *row)
 void process_describe_thread(struct worker_row *row)
 {
 	const unsigned long long ns_per_tick = 1000000000ull / sysconf(_SC_CLK_TCK);
-	unsigned long long ticks = start_ticks(row->pid, row->tid);
+	unsigned long long ticks;
 
-	if (ticks && !row->start_ns)
+	if (!row->start_ns && !start_ticks(row->pid, row->tid, &ticks))
 		row->start_ns = ticks * ns_per_tick;
 	/* Another thread may have the number by now. */
 	row->ended = !process_thread_lives(row->pid, row->tid, row->start_ns);

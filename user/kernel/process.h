@@ -5,7 +5,7 @@
 
 #include "../model/snapshot.h"
 
-/* Does this thread, which began at start_ns (CLOCK_BOOTTIME; 0: any), still run? */
+/* Does this thread, which began at start_ns (CLOCK_BOOTTIME; 0: any), still run? False only where /proc says that it is gone; one that could not be asked is taken for alive. */
 bool process_thread_lives(int pid, int tid, uint64_t start_ns);
 
 /* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */

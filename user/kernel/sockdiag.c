@@ -2,20 +2,15 @@
 #include "sockdiag.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct list {
@@ -148,82 +143,27 @@ int sockdiag_dump(struct sockdiag_row **out)
 	return list_finish(&l, list_fill(&l), out);
 }
 
-/* Network namespaces visited, by inode. */
-struct visited {
-	uint32_t *inodes;
-	size_t count, room;
-};
-
-/* Returns whether it was new; no memory counts as not. */
-static bool visit(struct visited *v, uint32_t inode)
+static int namespace_dump(void *to, uint32_t inode)
 {
-	for (size_t i = 0; i < v->count; i++)
-		if (v->inodes[i] == inode)
-			return false;
-	if (v->count == v->room) {
-		size_t room = v->room ? v->room * 2 : 64;
-		void *inodes = realloc(v->inodes, room * sizeof(*v->inodes));
+	struct list *l = to;
+	int before = l->count, err = list_fill(l);
 
-		if (!inodes)
-			return false;
-		v->inodes = inodes;
-		v->room = room;
-	}
-	v->inodes[v->count++] = inode;
-	return true;
-}
-
-/* Dumps the namespace of that process, unless it was visited. Returns 0 or negative errno. */
-static int dump_namespace_of(const char *pid, struct visited *v, uint32_t wanted, struct list *l)
-{
-	int before = l->count, fd, err;
-	struct stat st;
-	char path[300];
-
-	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
-	if (stat(path, &st) || (wanted && st.st_ino != wanted) || !visit(v, st.st_ino))
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0; /* it is gone */
-	err = setns(fd, CLONE_NEWNET) ? -errno : list_fill(l);
-	close(fd);
 	for (int i = before; i < l->count; i++)
-		l->rows[i].netns = st.st_ino;
+		l->rows[i].netns = inode;
 	return err;
 }
 
-int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns, bool *complete)
+int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen)
 {
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), failed = 0, back = 0;
-	DIR *proc = opendir("/proc");
-	struct visited v = {};
-	struct dirent *entry;
 	struct list l = {};
 
-	if (home < 0 || !proc)
-		failed = -errno;
-	while (home >= 0 && proc && (entry = readdir(proc)))
-		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
-			int err = dump_namespace_of(entry->d_name, &v, netns, &l);
-
-			failed = failed ? failed : err;
-		}
-	if (home >= 0) {
-		back = setns(home, CLONE_NEWNET) ? -errno : 0;
-		close(home);
-	}
-	if (proc)
-		closedir(proc);
-	free(v.inodes);
-	if (complete)
-		*complete = !failed;
-	if (back) { /* what would be asked from now on would be another namespace's */
+	namespaces_visit(seen, namespace_dump, &l);
+	if (seen->astray) { /* what would be asked from now on would be another namespace's */
 		free(l.rows);
 		*out = NULL;
-		return back;
+		return seen->astray;
 	}
-	return list_finish(&l, failed, out);
+	return list_finish(&l, seen->failed, out);
 }
 
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie)

@@ -4,6 +4,7 @@
 #define SOCKFAIR_SOCKDIAG_H
 
 #include "../model/snapshot.h"
+#include "namespace.h"
 
 /* A listening TCP or a UDP socket. */
 struct sockdiag_row {
@@ -29,10 +30,10 @@ struct sockdiag_row {
 int sockdiag_dump(struct sockdiag_row **out);
 
 /*
- * The same over all network namespaces that processes live in; netns: only that one (its inode), 0: all. complete
- * (may be NULL): nothing failed on the way. Needs CAP_SYS_ADMIN. Negative also when the way back to the own namespace failed.
+ * The same over all network namespaces that are to be found. seen: empty; it is told which were asked, see namespaces_visit(), and is to be
+ * freed. Needs CAP_SYS_ADMIN. Negative also when the way back to the own namespace failed (seen->astray).
  */
-int sockdiag_dump_namespaces(struct sockdiag_row **out, uint32_t netns, bool *complete);
+int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen);
 
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie);
 
