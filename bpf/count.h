@@ -4,7 +4,7 @@
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.4 MiB of
  * histograms, whom they serve 0.6 MiB + 0.8 MiB of connections, sockets 0.5 MiB + 0.9 MiB of index, arrivals 0.6 MiB at most, children
- * 0.5 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB whatever the number of CPUs.
+ * 0.5 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
  */
 #ifndef SOCKFAIR_COUNT_H
 #define SOCKFAIR_COUNT_H
@@ -14,8 +14,13 @@
 #include "wait_slots.h"
 
 #define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */
-#define COUNT_SOCKETS_MAX 10240 /* fewer where many CPUs share COUNT_ARRIVALS_MAX */
-#define COUNT_ARRIVALS_MAX 20480 /* rows (socket, CPU) */
+/*
+ * Rows (socket, CPU) are shared by the CPUs: of so many sockets as fit. From 16 CPUs on it is always COUNT_SOCKETS_LEAST sockets, so that a group with one for each
+ * CPU fits, and memory follows the CPUs.
+ */
+#define COUNT_SOCKETS_MAX 10240
+#define COUNT_SOCKETS_LEAST 1280
+#define COUNT_ARRIVALS_MAX 20480
 #define COUNT_CHILDREN 32768 /* more than the ports that a client picks from by default (32768 to 60999) */
 #define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
 #define COUNT_SKETCHES 512 /* the rows of `sockets` below that have one */

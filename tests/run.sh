@@ -70,10 +70,12 @@ if [ "$(id -u)" = 0 ]; then
             SOCKFAIR_TEST_N=20000 suite "servers: ${file##*/}" bats --tap "$file"
         done
         kernels=$(awk '!/^#/ && $NF == "yes" { print $1 }' tests/vm/kernels)
-        for kernel in $kernels servers; do
+        for kernel in $kernels servers cpus; do
             [ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
             if [ "$kernel" = servers ]; then
                 later "$folder/servers" env VM_GUEST=tests/vm/guest-servers.sh tests/vm/run.sh 6.1 &
+            elif [ "$kernel" = cpus ]; then
+                later "$folder/cpus" env VM_CPUS=2,maxcpus=240 VM_GUEST=tests/vm/guest-cpus.sh tests/vm/run.sh 6.1 &
             else
                 later "$folder/$kernel" tests/vm/run.sh "$kernel" &
             fi
@@ -81,6 +83,7 @@ if [ "$(id -u)" = 0 ]; then
         wait
         for kernel in $kernels; do suite "virtual machine" shown "$folder/$kernel"; done
         suite "servers in a virtual machine" shown "$folder/servers"
+        suite "240 CPUs in a virtual machine" shown "$folder/cpus"
     fi
 else
     failed=$((failed + 1))

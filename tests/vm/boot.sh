@@ -3,9 +3,10 @@
 # boot.sh KERNEL SCRIPT [ARG...]: runs SCRIPT as root under the kernel called KERNEL in tests/vm/kernels, in an emulated machine that
 # sees the host's root read-only, in the repo's folder. Prints what SCRIPT prints and ends with its status, or with 125
 # and a last line "# boot.sh: reason" when the machine failed: it did not start (three tries), its kernel complained while SCRIPT
-# ran, or SCRIPT came to no end within VM_SECONDS (default 1500). Needs root, and the packages qemu-system-common, busybox-static, cpio.
+# ran, or SCRIPT came to no end within VM_SECONDS (default 1500). VM_CPUS (default 2): qemu's -smp; "2,maxcpus=240" is a machine of two CPUs on which the
+# kernel itself makes room for 240. Needs root, and the packages qemu-system-common, busybox-static, cpio.
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '3,8s/^# //p' "$0" >&2; exit 2; }
 
 here=$(dirname "$(realpath "$0")")
 repo=$(realpath "$here/../..")
@@ -64,7 +65,7 @@ start() {
     files=$!
     for _ in {1..100}; do [ -S "$dir/files" ] && break; sleep 0.05; done
     setpriv --pdeathsig KILL timeout --foreground -k 5 "$seconds" setpriv --pdeathsig KILL \
-        "${qemu[@]}" -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
+        "${qemu[@]}" -accel tcg,thread=multi -cpu max -smp "${VM_CPUS:-2}" -m 2048 \
         -object memory-backend-memfd,id=memory,size=2048M,share=on -numa node,memdev=memory \
         -chardev socket,id=files,path="$dir/files" -device vhost-user-fs-pci,chardev=files,tag=root \
         -nodefaults -display none -no-reboot -serial file:"$dir/console" -serial stdio \

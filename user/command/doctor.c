@@ -203,12 +203,15 @@ static bool case_print(FILE *out, size_t i, const struct snapshot *s)
 static void print_limits(FILE *out, const struct observer *observer)
 {
 	char workers[TEXT_COUNT_SIZE], sockets[TEXT_COUNT_SIZE];
-	unsigned worker_rows, socket_rows;
+	struct observer_limits limits;
 
-	observer_limits(observer, &worker_rows, &socket_rows);
-	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic, in %.1f MiB of kernel memory\n"
-		"  %-57s %8s %8s %8s\n", backend_name(observer_backend(observer)), text_count(workers, worker_rows),
-		text_count(sockets, socket_rows), observer_memory(observer) / 1048576.0, "", "sent", "arrived", "taken");
+	observer_limits(observer, &limits);
+	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic, in %.1f MiB of kernel memory",
+		backend_name(observer_backend(observer)), text_count(workers, limits.workers), text_count(sockets, limits.sockets),
+		observer_memory(observer) / 1048576.0);
+	if (limits.cpus > 16)
+		fprintf(out, " (%u CPUs: %u KiB for each above 16)", limits.cpus, limits.cpu_kib);
+	fprintf(out, "\n  %-57s %8s %8s %8s\n", "", "sent", "arrived", "taken");
 }
 
 static int self_test(FILE *out, enum backend backend)

@@ -94,13 +94,21 @@ static void serves_leave_out(struct observer *o)
 	bpf_map__set_max_entries(o->bpf->maps.connections, 1);
 }
 
+/* How many sockets have a row each on every CPU, see count.h. */
+static unsigned sockets_max(unsigned cpus)
+{
+	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
+
+	return share > COUNT_SOCKETS_MAX ? COUNT_SOCKETS_MAX : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST : share;
+}
+
 static void configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
 
 	o->cpus = libbpf_num_possible_cpus();
-	o->sockets_max = COUNT_ARRIVALS_MAX / o->cpus < COUNT_SOCKETS_MAX ? COUNT_ARRIVALS_MAX / o->cpus : COUNT_SOCKETS_MAX;
+	o->sockets_max = sockets_max(o->cpus);
 	*c = (struct count_config){
 		.family = options->selection.family,
 		.protocol = options->selection.protocol,
@@ -408,10 +416,10 @@ uint64_t observer_memory(const struct observer *o)
 	return loading_memory(o->bpf->obj) + (o->inventory ? inventory_memory(o->inventory) : 0);
 }
 
-void observer_limits(const struct observer *o, unsigned *workers, unsigned *sockets)
+void observer_limits(const struct observer *o, struct observer_limits *limits)
 {
-	*workers = COUNT_WORKERS_MAX;
-	*sockets = o->sockets_max;
+	*limits = (struct observer_limits){ .workers = COUNT_WORKERS_MAX, .sockets = o->sockets_max, .cpus = o->cpus,
+					    .cpu_kib = COUNT_SOCKETS_LEAST * sizeof(struct count_arrival) / 1024 };
 }
 
 /* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an _again is the second of two. */
@@ -754,8 +762,12 @@ bool observer_active(struct observer *o)
 {
 	uint64_t sum = 0, before = o->active;
 
-	for (size_t i = 0; i < o->sockets_max * o->cpus; i++)
-		sum += o->arrivals[i].arrived + o->arrivals[i].dropped;
+	for (size_t i = 0; i < o->sockets_max; i++) {
+		const struct count_arrival *a = o->arrivals + i * o->cpus;
+
+		for (unsigned cpu = 0; o->sockets[i].used && cpu < o->cpus; cpu++)
+			sum += a[cpu].arrived + a[cpu].dropped;
+	}
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
 	o->active = sum;

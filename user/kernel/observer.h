@@ -35,8 +35,12 @@ enum backend observer_backend(const struct observer *o);
 unsigned observer_sees(const struct observer *o);
 /* Bytes of kernel memory that the maps take, as the kernel accounts them; 0 if it does not say. */
 uint64_t observer_memory(const struct observer *o);
-/* Rows of threads, and of sockets, that there is room for. */
-void observer_limits(const struct observer *o, unsigned *workers, unsigned *sockets);
+struct observer_limits {
+	unsigned workers, sockets;   /* rows of threads, and of sockets, that there is room for */
+	unsigned cpus;               /* that the kernel has room for; 16 take as much memory as few */
+	unsigned cpu_kib;            /* kernel memory that each above them takes */
+};
+void observer_limits(const struct observer *o, struct observer_limits *limits);
 
 /* Counts this port (host order) from now on; only with by_port. */
 void observer_watch_port(struct observer *o, uint16_t port);
