@@ -31,6 +31,9 @@ struct thread_state {
 	__u64 closing; /* the listener that it closed last */
 	__u32 worker; /* its last row */
 	__u32 generation; /* of that row when it was this thread's */
+	__u16 closing_port;
+	__u8 closing_moves; /* what was in its queue moves to other sockets */
+	__u8 pad[5];
 };
 
 struct {
@@ -1038,6 +1041,7 @@ static __always_inline void listener_closed(struct sock *sk)
 	struct thread_state *state;
 	struct count_socket *row;
 	__u64 cookie;
+	bool moves;
 	int found;
 
 	if (!left || !tcp_wanted(view))
@@ -1051,15 +1055,18 @@ static __always_inline void listener_closed(struct sock *sk)
 	row = bpf_map_lookup_elem(&sockets, &index);
 	if (!row)
 		return;
-	if (migrates(view)) {
+	moves = migrates(view);
+	if (moves)
 		count_migrates = 1;
-		row->left += left;
-	}
 	state = thread_state(true);
-	if (state)
-		state->closing = cookie;
-	else
+	if (!state) {
 		row->left_reset += left; /* those that clients had reset too */
+		return;
+	}
+	state->closing = cookie;
+	state->closing_port = port_of(view);
+	state->closing_moves = moves;
+	row->left_moved += moves ? left : 0; /* but for those that are reset */
 }
 
 /* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
@@ -1067,16 +1074,21 @@ static __always_inline void queued_reset(struct sock *view)
 {
 	struct thread_state *state = thread_state(false);
 	struct count_socket *row;
-	__u32 *found;
-	__u64 cookie;
+	__u32 index;
+	int found;
 
-	if (!state || !state->closing)
+	if (!state || !state->closing || state->closing_port != port_of(view))
 		return;
-	cookie = state->closing;
-	found = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
-	row = found ? bpf_map_lookup_elem(&sockets, found) : NULL;
-	if (row && row->port == port_of(view))
-		row->left_reset++;
+	/* User space knows the listener by now; where it was faster and has its row back, only the cookie of the new one matters. */
+	found = socket_row(view, state->closing, 0);
+	if (found < 0)
+		return;
+	index = found;
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (!row)
+		return;
+	row->left_reset++;
+	row->left_moved -= state->closing_moves;
 }
 
 static __always_inline bool is_open(int state)

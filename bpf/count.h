@@ -148,8 +148,8 @@ struct count_socket {
 	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reuseport;
 	__u8 used;
-	__u32 left; /* TCP: connections in its queue when it was closed, if those move to other sockets (net.ipv4.tcp_migrate_req) */
-	__u32 left_reset; /* TCP: connections in its queue that its closing reset; of `left` the others moved */
+	__u32 left_reset; /* TCP: connections in its queue that its closing reset */
+	__s32 left_moved; /* TCP: those that moved to other sockets (net.ipv4.tcp_migrate_req); below 0 where the row came back meanwhile */
 };
 
 /* A socket on a CPU. One writer: that CPU with bottom halves off. */

@@ -73,9 +73,17 @@ class Watch:
                 raise AssertionError("sockfair watch ended: " + said)
             said += line
 
+    def look(self, seen):
+        """With -i: waits until an interval has a socket of which `seen` holds."""
+        for line in self.child.stdout:
+            if any(seen(row) for e in json.loads(line)["endpoints"] for row in e["sockets"]):
+                return
+        raise AssertionError("sockfair watch ended")
+
     def end(self):
         self.child.send_signal(signal.SIGINT)
         out, err = self.child.communicate(timeout=60)
+        out = out.splitlines()[-1]
         if self.child.returncode:
             raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
         document = json.loads(out)
@@ -272,6 +280,26 @@ def closed_with_a_queue():
     del clients
 
 
+def listens_again():
+    """a listener that is shut down with connections in its queue and listens again, four times: all of them are counted as dropped"""
+    s = listen()
+    watch = Watch("-i", "0.1")
+    clients = []
+    for _ in range(4):
+        clients += [connect() for _ in range(4)]
+        clients.append(s.accept()[0])
+        s.shutdown(socket.SHUT_RD)
+        watch.look(lambda row: row["ended"])
+        s.listen(100)
+    watch.end()
+    equal("dropped", watch.sockets[0]["dropped_closing"], 12)
+    equal("migrated", watch.sockets[0]["migrated"], 0)
+    equal("accepted", watch.sockets[0]["accepted"], 4)
+    if "arrivals of TCP connections" not in watch.unseen:
+        equal("arrived", watch.sockets[0]["arrived"], 16)
+        equal("longest queue", watch.sockets[0]["queue"]["highest"], 4)
+
+
 def migrated():
     """net.ipv4.tcp_migrate_req: what moves to another socket of the group is no drop, and keeps its wait"""
     if not os.path.exists("/proc/sys/net/ipv4/tcp_migrate_req"):
@@ -363,8 +391,8 @@ def left_out():
     equal("open", watch.workers[0]["open"], None)
 
 
-CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, migrated,
-         who_serves, left_out]
+CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, listens_again,
+         migrated,         who_serves, left_out]
 
 
 def main():

@@ -256,7 +256,8 @@ static void cpus_and_lost_are_growth_without_zeros(void **state)
 static void an_evicted_socket_is_not_counted_again(void **state)
 {
 	struct moment before = {
-		.sockets = { { .cookie = 1, .arrived = 100, .dropped = 3, .accepted = 100, .ended = true },
+		.sockets = { { .cookie = 1, .arrived = 100, .dropped = 3, .accepted = 100, .drops = 4, .dropped_closing = 5, .migrated = 6,
+			       .ended = true },
 			     { .cookie = 2, .arrived = 10, .accepted = 10 } },
 		.workers = { { .tid = 6, .cookie = 1, .accepted = 100, .served = 96, .ended = true, .wait = { .count = 98, .sum_ns = 900 } },
 			     { .tid = 7, .cookie = 2, .accepted = 10 } },
@@ -271,9 +272,11 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	moment_init(&before, 1, 2, 2);
 	moment_init(&now, 2, 1, 1);
 	before.endpoint.omitted = (struct omitted){ .sockets = 5, .workers = 6, .arrived = 1000, .dropped = 10, .accepted = 1000, .served = 900,
+							.drops = 20, .dropped_closing = 30, .migrated = 40,
 							.wait = { .count = 1000, .sum_ns = 5000, .max_ns = 50 } };
 	/* beside it two new rows that were never listed, with 7 */
 	now.endpoint.omitted = (struct omitted){ .sockets = 7, .workers = 8, .arrived = 1107, .dropped = 13, .accepted = 1107, .served = 1005,
+						      .drops = 25, .dropped_closing = 37, .migrated = 49,
 						      .wait = { .count = 1107, .sum_ns = 7000, .max_ns = 50 } };
 	d = difference(&now, &before);
 	e = &d.endpoints[0];
@@ -282,6 +285,9 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	assert_int_equal(e->omitted.arrived, 7);
 	assert_int_equal(e->omitted.dropped, 0);
 	assert_int_equal(e->omitted.accepted, 7);
+	assert_int_equal(e->omitted.drops, 1);
+	assert_int_equal(e->omitted.dropped_closing, 2);
+	assert_int_equal(e->omitted.migrated, 3);
 	assert_int_equal(e->omitted.served, 9); /* 96 were told of worker 6 before */
 	assert_int_equal(e->omitted.wait.count, 9);
 	assert_int_equal(e->omitted.wait.sum_ns, 1100);

@@ -56,7 +56,7 @@ static struct snapshot all_of(struct ledger *l)
 
 /* All that came and all that was taken, listed or not. */
 struct sums {
-	uint64_t sockets, workers, arrived, dropped, accepted;
+	uint64_t sockets, workers, arrived, dropped, accepted, drops, reset, migrated;
 };
 
 static struct sums sums_of(const struct snapshot *s)
@@ -71,9 +71,15 @@ static struct sums sums_of(const struct snapshot *s)
 		sums.arrived += e->omitted.arrived;
 		sums.dropped += e->omitted.dropped;
 		sums.accepted += e->omitted.accepted;
+		sums.drops += e->omitted.drops;
+		sums.reset += e->omitted.dropped_closing;
+		sums.migrated += e->omitted.migrated;
 		for (size_t j = 0; j < e->socket_count; j++) {
 			sums.arrived += e->sockets[j].arrived;
 			sums.dropped += e->sockets[j].dropped;
+			sums.drops += e->sockets[j].drops;
+			sums.reset += e->sockets[j].dropped_closing;
+			sums.migrated += e->sockets[j].migrated;
 		}
 		for (size_t j = 0; j < e->worker_count; j++)
 			sums.accepted += e->workers[j].accepted;
@@ -233,6 +239,37 @@ static void counts_go_on_over_rows_given_back(void **state)
 	assert_int_equal(s.endpoints[0].cpu_count, 2);
 	assert_int_equal(s.endpoints[0].cpus[0].arrived, 5);
 	assert_int_equal(s.endpoints[0].cpus[1].arrived, 2);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+static void close_with(struct ledger_socket *s, uint64_t reset, int64_t moved, bool last)
+{
+	const struct ledger_closings closings = { .reset = reset, .migrated = moved };
+
+	ledger_count_closings(s, &closings, last);
+}
+
+/* Shutdown, listen again: the row was given back in between, once between a move and what it turned out to be. */
+static void closings_go_on_over_rows_given_back(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *socket = listener(l, 17, 80);
+	struct snapshot s;
+
+	(void)state;
+	close_with(socket, 3, 2, false);
+	close_with(socket, 3, 2, true);
+	close_with(socket, 4, -1, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].dropped_closing, 7);
+	assert_int_equal(s.endpoints[0].sockets[0].migrated, 1);
+	snapshot_free(&s);
+	close_with(socket, 4, -1, true);
+	close_with(socket, 2, -7, false);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].sockets[0].dropped_closing, 9);
+	assert_int_equal(s.endpoints[0].sockets[0].migrated, 0);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -574,6 +611,10 @@ static void ended_sockets_are_folded_with_their_workers(void **state)
 		const struct endpoint *e;
 
 		arrive(l, socket, 3, 4, 2, true);
+		close_with(socket, 1, 1, true);
+		close_with(socket, 2, 4, false);
+		socket->drops_first = 7;
+		socket->drops_now = 13;
 		ledger_count_worker(worker(l, 2000 + i, 700, 5), 4, false); /* lives */
 		ledger_count_worker(worker(l, 2000 + i, 800 + i, 5), 2, true);
 		if (i % 3)
@@ -586,6 +627,9 @@ static void ended_sockets_are_folded_with_their_workers(void **state)
 		assert_int_equal(sums_of(&s).arrived, 5 + 7 * (i + 1));
 		assert_int_equal(sums_of(&s).dropped, 2 * (i + 1));
 		assert_int_equal(sums_of(&s).accepted, 5 + 6 * (i + 1));
+		assert_int_equal(sums_of(&s).drops, 6 * (i + 1));
+		assert_int_equal(sums_of(&s).reset, 3 * (i + 1));
+		assert_int_equal(sums_of(&s).migrated, 5 * (i + 1));
 		assert_int_equal(s.endpoint_count, 1 + (i >= 0));
 		e = &s.endpoints[0];
 		assert_int_equal(socket_of(&s, 1000)->accepted, 5);
@@ -986,6 +1030,7 @@ int main(void)
 		cmocka_unit_test(a_thread_id_used_again_is_another_row),
 		cmocka_unit_test(endpoints_differ),
 		cmocka_unit_test(counts_go_on_over_rows_given_back),
+		cmocka_unit_test(closings_go_on_over_rows_given_back),
 		cmocka_unit_test(the_kernels_drop_counter_wraps),
 		cmocka_unit_test(cpus_are_those_with_arrivals),
 		cmocka_unit_test(start_0_joins_the_threads_own_row),

@@ -560,7 +560,8 @@ static void json_has_what_an_inventory_adds(void **state)
 	f.endpoint.holder_count = 2;
 	f.endpoint.findings = &finding;
 	f.endpoint.finding_count = 1;
-	f.endpoint.omitted = (struct omitted){ .sockets = 1, .workers = 2, .arrived = 3, .dropped = 4, .accepted = 5 };
+	f.endpoint.omitted = (struct omitted){ .sockets = 1, .workers = 2, .arrived = 3, .dropped = 4, .accepted = 5, .drops = 6,
+					       .dropped_closing = 7, .migrated = 8 };
 	f.sockets[0].group = 17;
 	strcpy(f.sockets[0].device, "eth0");
 	f.sockets[0].waiting_known = true;
@@ -588,8 +589,8 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "workers", 0), "process", "\"nginx\"");
 	assert_json(at(doc, "workers", 1), "pid_inside", "null");
 	assert_json(at(doc, "workers", 1), "process", "null");
-	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"accepted\":5,\"served\":0,\"finished\":0,"
-		       "\"queued_before\":0,\"reset_queued\":0,\"wait_ns\":{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}}");
+	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"drops\":6,\"accepted\":5,\"served\":0,\"finished\":0,"
+		       "\"queued_before\":0,\"reset_queued\":0,\"dropped_closing\":7,\"migrated\":8,\"wait_ns\":{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}}");
 	assert_json(end, "findings",
 		    "[{\"code\":\"queue-near-limit\",\"level\":\"problem\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");
 	assert_json(json_object_get(json_object_get(end, "fairness"), "processes"), "bins", "1");

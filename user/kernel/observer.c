@@ -644,6 +644,7 @@ static void arrivals_read(const struct observer *o, const struct count_socket *f
 /* last: the row is given back. */
 static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, const struct scratch *scratch, bool last)
 {
+	struct ledger_closings closings;
 	struct arrivals sum;
 	int err;
 
@@ -653,8 +654,8 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	to->row.highest_known = to->protocol == PROTOCOL_TCP && (o->sees & SEES_TCP_ARRIVED);
 	if (sum.queue_highest > to->row.queue_highest)
 		to->row.queue_highest = sum.queue_highest;
-	to->row.dropped_closing = from->left_reset;
-	to->row.migrated = from->left > from->left_reset ? from->left - from->left_reset : 0;
+	closings = (struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
+	ledger_count_closings(to, &closings, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
 	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
 }

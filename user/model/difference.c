@@ -90,6 +90,9 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, co
 		gone->sockets++;
 		gone->arrived += was->arrived;
 		gone->dropped += was->dropped;
+		gone->drops += was->drops;
+		gone->dropped_closing += was->dropped_closing;
+		gone->migrated += was->migrated;
 		gone->accepted += was->accepted;
 	}
 	free(listed.rows);
@@ -124,6 +127,13 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now, co
 	return err;
 }
 
+/* Has its row counted anything between the two? */
+static bool socket_counted(const struct socket_row *now, const struct socket_row *before)
+{
+	return now->arrived != before->arrived || now->accepted != before->accepted || now->dropped != before->dropped ||
+	       now->dropped_closing != before->dropped_closing || now->migrated != before->migrated;
+}
+
 static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
@@ -134,7 +144,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 		struct socket_row row = e->sockets[i];
 		const struct socket_row *was = order_find(&old, &e->sockets[i]);
 
-		if (was && was->ended && row.arrived == was->arrived && row.accepted == was->accepted && row.dropped == was->dropped)
+		if (was && was->ended && !socket_counted(&row, was))
 			continue;
 		if (was) {
 			row.appeared = false;
@@ -280,6 +290,9 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	o->finished = growth(o->finished, before->finished + gone->finished);
 	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);
 	o->reset_queued = growth(o->reset_queued, before->reset_queued + gone->reset_queued);
+	o->drops = growth(o->drops, before->drops + gone->drops);
+	o->dropped_closing = growth(o->dropped_closing, before->dropped_closing + gone->dropped_closing);
+	o->migrated = growth(o->migrated, before->migrated + gone->migrated);
 	wait_add(&earlier, &before->wait, NULL);
 	wait_add(&earlier, &gone->wait, NULL);
 	wait_subtract(&o->wait, &earlier, NULL, NULL);

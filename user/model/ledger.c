@@ -251,6 +251,28 @@ int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arri
 	return 0;
 }
 
+static struct ledger_closings all_closings(const struct ledger_socket *s)
+{
+	return (struct ledger_closings){ .reset = s->closings.reset + s->closings_past.reset,
+					 .migrated = s->closings.migrated + s->closings_past.migrated };
+}
+
+static uint64_t migrated(const struct ledger_socket *s)
+{
+	const int64_t count = all_closings(s).migrated;
+
+	return count > 0 ? count : 0;
+}
+
+void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last)
+{
+	s->closings = *closings;
+	if (!last)
+		return;
+	s->closings_past = all_closings(s);
+	s->closings = (struct ledger_closings){};
+}
+
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
 {
 	w->accepted = last ? 0 : accepted;
@@ -471,6 +493,9 @@ static int fold_socket(struct ledger *l, size_t i)
 	o->sockets++;
 	o->arrived += s->arrived + s->arrived_past;
 	o->dropped += s->dropped + s->dropped_past;
+	o->dropped_closing += all_closings(s).reset;
+	o->migrated += migrated(s);
+	o->drops += (uint32_t)(s->drops_now - s->drops_first);
 	socket_remove(l, i);
 	return 0;
 }
@@ -641,6 +666,8 @@ static void add_socket(const struct ledger *l, struct endpoint *e, const struct 
 	*row = from->row;
 	row->arrived = from->arrived + from->arrived_past;
 	row->dropped = from->dropped + from->dropped_past;
+	row->dropped_closing = all_closings(from).reset;
+	row->migrated = migrated(from);
 	row->accepted = 0; /* its workers add theirs */
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 	row->drops = (uint32_t)(from->drops_now - from->drops_first);

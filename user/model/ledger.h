@@ -10,6 +10,12 @@
 #include "flows.h"
 #include "snapshot.h"
 
+/* What became of the queue when the socket was closed, or shut down: see socket_row. */
+struct ledger_closings {
+	uint64_t reset;
+	int64_t migrated; /* of a row alone it may be below 0 */
+};
+
 struct ledger_socket {
 	struct socket_row row;    /* what is known of it; the counts are filled in by ledger_snapshot() */
 	enum protocol protocol;
@@ -35,6 +41,7 @@ struct ledger_socket {
 	uint64_t arrived, dropped;           /* of the present row of the kernel */
 	uint64_t arrived_past, dropped_past; /* of rows given back */
 	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
+	struct ledger_closings closings, closings_past;
 	struct flow_sketch *flows;           /* NULL: not known, or none */
 	bool flows_unknown;                  /* there was no room for a sketch */
 	uint64_t ended_at;
@@ -83,6 +90,7 @@ struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie
  * -ENOMEM.
  */
 int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
+void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
 /* UDP: the flows that came; NULL: there was no room for a sketch. Returns 0 or -ENOMEM. */
 int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch);

@@ -121,6 +121,7 @@ struct omitted {
 	uint64_t sockets, workers;
 	uint64_t arrived, dropped, accepted;
 	uint64_t served, finished, queued_before, reset_queued;
+	uint64_t drops, dropped_closing, migrated;
 	struct wait wait; /* without a histogram */
 };
 

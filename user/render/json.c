@@ -242,12 +242,15 @@ static void omitted(struct json_writer *w, const struct endpoint *e)
 	json_number(w, "workers", e->omitted.workers);
 	json_number(w, udp ? "delivered" : "arrived", e->omitted.arrived);
 	json_number(w, "dropped", e->omitted.dropped);
+	json_number(w, "drops", e->omitted.drops);
 	json_number(w, udp ? "received" : "accepted", e->omitted.accepted);
 	if (!udp) {
 		json_number(w, "served", e->omitted.served);
 		json_number(w, "finished", e->omitted.finished);
 		json_number(w, "queued_before", e->omitted.queued_before);
 		json_number(w, "reset_queued", e->omitted.reset_queued);
+		json_number(w, "dropped_closing", e->omitted.dropped_closing);
+		json_number(w, "migrated", e->omitted.migrated);
 		wait_ns(w, true, &e->omitted.wait, NULL);
 	}
 	json_close(w, '}');

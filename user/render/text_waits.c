@@ -125,7 +125,7 @@ static void count_line(FILE *out, uint64_t count, const char *what)
 
 void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style)
 {
-	uint64_t before = 0, reset = 0, dropped = 0, migrated = 0;
+	uint64_t before = 0, reset = 0, dropped = e->omitted.dropped_closing, migrated = e->omitted.migrated;
 
 	if (e->protocol != PROTOCOL_TCP)
 		return;
