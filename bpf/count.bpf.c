@@ -80,14 +80,25 @@ static __always_inline bool frees_alike(int error)
 	return error && error != -ENOMEM;
 }
 
+SEC("?fentry/__udp_enqueue_schedule_skb")
+int BPF_PROG(f_udp_enter, struct sock *sk, struct sk_buff *skb)
+{
+	struct stash *mine = stash();
+
+	if (mine)
+		udp_entered(mine, sk, skb);
+	return 0;
+}
+
 SEC("?fexit/__udp_enqueue_schedule_skb")
 int BPF_PROG(f_udp_queue, struct sock *sk, struct sk_buff *skb, int ret)
 {
 	struct stash *mine = stash();
 
-	if (mine)
-		mine->failed_skb = frees_alike(ret) ? (__u64)skb : 0;
-	udp_queued(sk, skb, ret, true);
+	if (!mine || mine->udp_sk != (__u64)sk)
+		return 0;
+	mine->failed_skb = frees_alike(ret) ? (__u64)skb : 0;
+	udp_left(mine, sk, ret, true);
 	return 0;
 }
 
@@ -115,10 +126,15 @@ int BPF_KPROBE(k_accept_graft, struct sock *child)
 }
 
 /* A call whose return was not seen (kretprobes have a limit of calls under way) leaves its entry behind. */
-static __always_inline void stash_put(__u64 *place, void *sk)
+static __always_inline void stash_left(const __u64 *place)
 {
 	if (*place)
 		lost_add(COUNT_LOST_STASH_BUSY, 1);
+}
+
+static __always_inline void stash_put(__u64 *place, void *sk)
+{
+	stash_left(place);
 	*place = count_on ? (__u64)sk : 0;
 }
 
@@ -177,10 +193,10 @@ int BPF_KPROBE(k_udp_enter, struct sock *sk, struct sk_buff *skb)
 {
 	struct stash *mine = stash();
 
-	if (mine) {
-		stash_put(&mine->udp_sk, sk);
-		mine->udp_skb = (__u64)skb;
-	}
+	if (!mine)
+		return 0;
+	stash_left(&mine->udp_sk);
+	udp_entered(mine, sk, skb);
 	return 0;
 }
 
@@ -192,8 +208,7 @@ int BPF_KRETPROBE(k_udp_exit, int ret)
 	if (!mine || !mine->udp_sk)
 		return 0;
 	mine->failed_skb = frees_alike(ret) ? mine->udp_skb : 0;
-	udp_queued((struct sock *)mine->udp_sk, (struct sk_buff *)mine->udp_skb, ret, false);
-	mine->udp_sk = 0;
+	udp_left(mine, (struct sock *)mine->udp_sk, ret, false);
 	return 0;
 }
 
@@ -288,7 +303,7 @@ int BPF_PROG(t_arrived, struct sock *sk)
 	struct sock *view = TYPED(sk, struct sock);
 
 	if (READ(view, sk_protocol) == IPPROTO_UDP) {
-		udp_queued(sk, NULL, 0, true);
+		udp_told(sk, NULL, 0);
 		return 0;
 	}
 	if (READ(view, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(view))
@@ -335,11 +350,12 @@ int t_recvmmsg(struct syscall_exit_args *args)
 SEC("?tp_btf/udp_fail_queue_rcv_skb")
 int BPF_PROG(t_udp_drop, int error, struct sock *sk)
 {
+	struct sk_buff *skb = config.has_drop_skb ? (struct sk_buff *)ctx[2] : NULL;
 	struct stash *mine = stash();
 
 	if (config.has_late_drop && mine)
-		mine->failed_skb = frees_alike(error) ? ctx[2] : 0;
-	udp_queued(sk, NULL, error, true);
+		mine->failed_skb = frees_alike(error) ? (__u64)skb : 0;
+	udp_told(sk, skb, error);
 	return 0;
 }
 

@@ -150,8 +150,9 @@ struct {
 struct stash {
 	__u64 queue_sk; /* in inet_csk_complete_hashdance() with this listener */
 	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
-	__u64 udp_sk; /* in __udp_enqueue_schedule_skb() */
+	__u64 udp_sk; /* in __udp_enqueue_schedule_skb(), with an asked for socket */
 	__u64 udp_skb;
+	__u64 udp_datagrams; /* in that buffer */
 	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
@@ -331,17 +332,17 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	return index;
 }
 
-/* *row: of the socket, where this does not return NULL. */
-static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie, __u32 *row)
+/* For n events. *row: of the socket, where this does not return NULL. */
+static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie, const __u64 n, __u32 *row)
 {
-	int socket = socket_row(sk, cookie, 1);
+	int socket = socket_row(sk, cookie, n);
 	__u32 cpu = bpf_get_smp_processor_id(), index;
 
 	if (socket < 0)
 		return NULL;
 	*row = socket;
 	if (cpu >= config.cpus) {
-		lost_add(COUNT_LOST_SOCKETS_FULL, 1);
+		lost_add(COUNT_LOST_SOCKETS_FULL, n);
 		return NULL;
 	}
 	index = (__u32)socket * config.cpus + cpu;
@@ -786,10 +787,10 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 	owner = mptcp_owner(view);
 	if (owner) {
 		cookie = socket_cookie(owner, NULL);
-		row = arrival_row(owner, cookie, &socket);
+		row = arrival_row(owner, cookie, 1, &socket);
 	} else {
 		cookie = socket_cookie(view, trusted ? sk : NULL);
-		row = arrival_row(view, cookie, &socket);
+		row = arrival_row(view, cookie, 1, &socket);
 	}
 	if (!row)
 		return;
@@ -1275,25 +1276,20 @@ static __always_inline struct sk_buff *last_queued(struct sock *sk)
 	return (void *)last == (void *)queue ? NULL : last;
 }
 
-/* skb NULL: the hook does not show it (tracepoint backend). */
-static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, int error, const bool trusted)
+/*
+ * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is 1 for want of knowledge, as the hook does not
+ * show the buffer (skb NULL). sk passed the filter.
+ */
+static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, __u64 n, bool several, int error, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
 	__u32 socket;
-	__u64 n = 1;
 
-	if (!udp_wanted(view))
-		return;
-	if (udp_has_gro(view)) {
-		if (skb)
-			n = skb_datagrams(skb);
-		else
-			lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
-	}
-	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL), &socket);
+	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL), n, &socket);
 	if (!row)
 		return;
+	row->several += several;
 	if (error) {
 		row->dropped += n;
 		return;
@@ -1305,6 +1301,40 @@ static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, int
 		skb = last_queued(view);
 	if (skb)
 		flow_note(socket, skb);
+}
+
+/*
+ * __udp_enqueue_schedule_skb() is entered: the last that the buffer is surely ours to look at. Once it is in the queue another CPU may read and
+ * free it before the function returns. A stash that the filter does not want is left empty.
+ */
+static __always_inline void udp_entered(struct stash *mine, struct sock *sk, struct sk_buff *skb)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	mine->udp_sk = udp_wanted(view) ? (__u64)sk : 0;
+	if (!mine->udp_sk)
+		return;
+	mine->udp_skb = (__u64)skb;
+	mine->udp_datagrams = udp_has_gro(view) ? skb_datagrams(skb) : 1;
+}
+
+/* It returns. sk: see socket_cookie() for `trusted`. */
+static __always_inline void udp_left(struct stash *mine, struct sock *sk, int error, const bool trusted)
+{
+	mine->udp_sk = 0;
+	udp_queued(sk, (struct sk_buff *)mine->udp_skb, mine->udp_datagrams, false, error, trusted);
+}
+
+/* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show it. */
+static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	bool merges;
+
+	if (!udp_wanted(view))
+		return;
+	merges = udp_has_gro(view);
+	udp_queued(sk, skb, merges && skb ? skb_datagrams(skb) : 1, merges && !skb, error, true);
 }
 
 /* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it was counted as arrived. */
@@ -1323,7 +1353,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 		return;
 	}
 	n = udp_has_gro(view) ? skb_datagrams(skb) : 1;
-	row = arrival_row(view, socket_cookie(view, NULL), &socket);
+	row = arrival_row(view, socket_cookie(view, NULL), n, &socket);
 	if (!row)
 		return;
 	row->dropped += n;
@@ -1336,6 +1366,19 @@ static __always_inline void udp_received(struct sock *sk, __u64 n, const bool tr
 	struct sock *view = TYPED(sk, struct sock);
 
 	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
+}
+
+/* n buffers were read that nothing shows. Told once: here only where it was not when they were queued. */
+static __always_inline void several_read(struct sock *view, __u64 n)
+{
+	struct count_arrival *row;
+	__u32 socket;
+
+	if (config.udp_queued_seen || !udp_has_gro(view))
+		return;
+	row = arrival_row(view, socket_cookie(view, NULL), 0, &socket);
+	if (row)
+		row->several += n; /* nobody else writes the row: see udp_queued_seen */
 }
 
 /*
@@ -1370,8 +1413,7 @@ static __always_inline void socket_read(struct sock *sk, int ret, int flags)
 		return;
 	if (read_ended(view, ret))
 		return;
-	if (udp_has_gro(view))
-		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
+	several_read(view, 1);
 	udp_received(sk, 1, false);
 }
 
@@ -1395,8 +1437,7 @@ static __always_inline void read_returned(const int flags_argument, long n, long
 	sk = TYPED(sk, struct sock);
 	if (!udp_wanted(sk) || read_ended(sk, ret))
 		return;
-	if (udp_has_gro(sk))
-		lost_add(COUNT_LOST_GRO_DATAGRAMS, 1);
+	several_read(sk, n);
 	worker_add(sk, socket_cookie(sk, NULL), n);
 }
 

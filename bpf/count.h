@@ -34,7 +34,6 @@ enum count_lost {
 	COUNT_LOST_COOKIE_UNKNOWN,
 	COUNT_LOST_LISTENER_UNKNOWN,
 	COUNT_LOST_STASH_BUSY,
-	COUNT_LOST_GRO_DATAGRAMS,
 	COUNT_LOST_SHUTDOWN_READ,
 	COUNT_LOST_URING_LISTENER_UNKNOWN,
 	/* Of following connections: counts are whole all the same. */
@@ -66,7 +65,9 @@ struct count_config {
 	__u8 waits; /* measure how long connections wait in accept queues */
 	__u8 serves; /* follow connections from accept to first read and close */
 	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state tells of connections that are made */
-	__u8 pad[3];
+	__u8 has_drop_skb; /* tracepoint udp_fail_queue_rcv_skb shows the buffer: 6.10 */
+	__u8 udp_queued_seen; /* datagrams are seen when they are queued, not only when they are read */
+	__u8 pad[1];
 };
 
 #define COUNT_ACCEPTS 1
@@ -158,7 +159,7 @@ struct count_arrival {
 	__u64 dropped;
 	__u64 dropped_late; /* counted as arrived before, then dropped: 6.18's staged delivery */
 	__u32 queue_highest; /* TCP: the longest accept queue after an arrival here */
-	__u32 pad;
+	__u32 several; /* UDP: of arrived and dropped, buffers that were counted as one datagram and may hold several; wraps */
 };
 
 /* UDP sockets with SO_REUSEPORT: which flows (client address and port) came, a bit for each by its hash. */

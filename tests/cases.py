@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What runs the cases of waits.py, binds.py and bind_rules.py: each in a child of its own, in a network namespace of its own. TAP."""
+"""What runs the cases of waits.py, datagrams.py, binds.py and bind_rules.py: each in a child of its own, in a network namespace of its own. TAP."""
 import argparse
 import ctypes
 import os

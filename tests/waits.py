@@ -6,40 +6,25 @@ Each case runs in a network namespace of its own. The server notes when a connec
 readings of the clock, so nothing depends on how fast the machine is.
 """
 import ctypes
-import json
 import os
-import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
+import watching
 from cases import sysctl
+from watching import PORT, Watch, between, equal
 
-SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
-PORT = 8080
 ERROR, UNIT = 1 / 17, 1e-6  # of a percentile; the kernel's stamp is in microseconds
 TCP_DEFER_ACCEPT, TCP_FASTOPEN, MSG_FASTOPEN = 9, 23, 0x20000000
-
-backend = None
 
 
 def now():
     return time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def equal(what, got, expected):
-    if got != expected:
-        raise AssertionError(f"{what}: {got}, not {expected}")
-
-
-def between(what, low, got, high):
-    if not low <= got <= high:
-        raise AssertionError(f"{what}: {got:.9f} is not between {low:.9f} and {high:.9f}")
 
 
 def listen(backlog=100, reuseport=False, family=socket.AF_INET, options=()):
@@ -56,45 +41,6 @@ def listen(backlog=100, reuseport=False, family=socket.AF_INET, options=()):
 
 def connect():
     return socket.create_connection(("127.0.0.1", PORT), timeout=30)
-
-
-class Watch:
-    """Watches the port; `sockets` and `workers` of it in the end."""
-
-    def __init__(self, *options):
-        command = [SOCKFAIR, "watch", "-P", str(PORT), "-d", "600", "--json", *options]
-        if backend:
-            command += ["--backend", backend]
-        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        said = ""
-        while "watching" not in said:
-            line = self.child.stderr.readline()
-            if not line:
-                raise AssertionError("sockfair watch ended: " + said)
-            said += line
-
-    def look(self, seen):
-        """With -i: waits until an interval has a socket of which `seen` holds."""
-        for line in self.child.stdout:
-            if any(seen(row) for e in json.loads(line)["endpoints"] for row in e["sockets"]):
-                return
-        raise AssertionError("sockfair watch ended")
-
-    def end(self):
-        self.child.send_signal(signal.SIGINT)
-        out, err = self.child.communicate(timeout=60)
-        out = out.splitlines()[-1]
-        if self.child.returncode:
-            raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
-        document = json.loads(out)
-        self.lost, self.unseen = document["lost"], document["kernel"]["unseen"]
-        endpoints = [e for e in document["endpoints"] if e["port"] == PORT]
-        equal("endpoints", len(endpoints), 1)
-        self.endpoint = endpoints[0]
-        self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
-        self.lost["by_reason"].pop("ends_missed", None)  # at most so many: see the schema
-        equal("lost", self.lost["by_reason"], {})
-        return self
 
 
 def check_waits(what, wait, bounds):
@@ -396,11 +342,10 @@ CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open
 
 
 def main():
-    global backend
     parser = cases.parser(__doc__)
     parser.add_argument("--backend")
     arguments = parser.parse_args()
-    backend = arguments.backend
+    watching.backend = arguments.backend
     cases.run_all(CASES, arguments)
 
 

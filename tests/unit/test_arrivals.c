@@ -55,6 +55,15 @@ static void a_late_drop_without_its_arrival_is_told(void **state)
 	assert_int_equal(sum.unseen, 3);
 }
 
+/* Counts of 32 bits that wrap add up to one that wraps. */
+static void buffers_of_several_wrap(void **state)
+{
+	const struct arrivals_cpu rows[] = { { .several = 0xfffffffe }, { .several = 5 } };
+
+	(void)state;
+	assert_int_equal(arrivals_sum(rows, 2).several, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -62,6 +71,7 @@ int main(void)
 		cmocka_unit_test(the_queue_was_as_long_as_on_any_cpu),
 		cmocka_unit_test(a_late_drop_is_another_cpus_arrival),
 		cmocka_unit_test(a_late_drop_without_its_arrival_is_told),
+		cmocka_unit_test(buffers_of_several_wrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

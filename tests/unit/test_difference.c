@@ -65,12 +65,12 @@ static void the_window_is_the_time_between(void **state)
 static void counts_are_growth(void **state)
 {
 	struct moment before = {
-		.sockets = { { .cookie = 1, .arrived = 10, .accepted = 9, .drops = 4, .full_ns = 100, .stalled_ns = 50 },
+		.sockets = { { .cookie = 1, .arrived = 10, .accepted = 9, .drops = 4, .full_ns = 100, .stalled_ns = 50, .buffers_maybe_several = 7 },
 			     { .cookie = 2, .arrived = 5, .accepted = 5 } },
 		.workers = { { .tid = 7, .cookie = 1, .accepted = 9 }, { .tid = 8, .cookie = 2, .accepted = 5 } },
 	}, now = {
 		.sockets = { { .cookie = 2, .arrived = 5, .accepted = 5 },
-			     { .cookie = 1, .arrived = 30, .accepted = 28, .drops = 3, .queue_known = true, .queue_length = 2,
+			     { .cookie = 1, .arrived = 30, .accepted = 28, .buffers_maybe_several = 12, .drops = 3, .queue_known = true, .queue_length = 2,
 			       .full_known = true, .full_ns = 130, .stalled_ns = 80, .stalled_length = 1 } },
 		.workers = { { .tid = 8, .cookie = 2, .accepted = 5 }, { .tid = 7, .cookie = 1, .accepted = 28, .waits = true } },
 	};
@@ -87,6 +87,7 @@ static void counts_are_growth(void **state)
 	assert_int_equal(e->sockets[0].arrived + e->sockets[0].accepted, 0);
 	assert_int_equal(e->sockets[1].arrived, 20);
 	assert_int_equal(e->sockets[1].accepted, 19);
+	assert_int_equal(e->sockets[1].buffers_maybe_several, 5);
 	assert_int_equal(e->sockets[1].drops, 0); /* the earlier was read late: never below 0 */
 	assert_int_equal(e->sockets[1].queue_length, 2);
 	assert_int_equal(e->sockets[1].full_ns, 30);

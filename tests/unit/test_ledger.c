@@ -1014,9 +1014,42 @@ static void flows_are_those_of_all_sockets(void **state)
 	ledger_free(l);
 }
 
+/* Buffers that may hold several datagrams: over a wrap, and a row that was given back; folded with their socket. */
+static void buffers_of_several_add_up(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *a = listener(l, 17, 53);
+	struct snapshot s;
+
+	(void)state;
+	a->protocol = PROTOCOL_UDP;
+	arrive(l, a, 5, 0, 0, false);
+	ledger_count_several(a, 0xfffffff0, false);
+	ledger_count_several(a, 16, false);
+	ledger_count_several(a, 20, true);
+	ledger_count_several(a, 3, false);
+	s = all_of(l);
+	assert_true(s.endpoints[0].sockets[0].buffers_maybe_several == (1ull << 32) + 23);
+	assert_true(endpoint_maybe_several(&s.endpoints[0]) == (1ull << 32) + 23);
+	snapshot_free(&s);
+	for (uint64_t cookie = 100; cookie < 120; cookie++)
+		ledger_end_socket(l, listener(l, cookie, 54));
+	ledger_end_socket(l, a);
+	for (uint64_t cookie = 120; cookie < 140; cookie++)
+		ledger_end_socket(l, listener(l, cookie, 54));
+	assert_int_equal(ledger_trim(l), 0);
+	assert_null(ledger_find_socket(l, 17));
+	s = all_of(l);
+	assert_int_equal(s.endpoints[s.endpoint_count - 1].port, 53);
+	assert_true(s.endpoints[s.endpoint_count - 1].omitted.buffers_maybe_several == (1ull << 32) + 23);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffers_of_several_add_up),
 		cmocka_unit_test(flows_are_those_of_all_sockets),
 		cmocka_unit_test(a_sockets_waits_are_those_of_its_workers),
 		cmocka_unit_test(without_all_histograms_there_are_no_percentiles),

@@ -291,6 +291,8 @@ static void several_sockets_get_a_table_of_drops_and_queues(void **state)
 	assert_has(&f.window, NULL, "  17/301              600       600    7/212992  1,234   75.0%  ####");
 	assert_has(&f.window, NULL, "  18/302              200       200           -      0   25.0%  ####");
 	assert_has(&f.window, NULL, "  sockets  ");
+	sockets[0].buffers_maybe_several = 1234;
+	assert_has(&f.window, NULL, "  1,234 buffers for UDP_GRO sockets, each may hold several datagrams: counted as one\n");
 	sockets[0].arrived = sockets[1].arrived = 0; /* a backend that sees no arrivals */
 	assert_has(&f.window, NULL, "  17/301              600       600");
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
-# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), bind() and
+# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), datagrams (tests/datagrams.py), bind() and
 # listen() (tests/binds.py), overfull receive buffers. Then, once: the self-test, the textbook
 # claims, and bind-check. An emulated machine makes some 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
@@ -58,6 +58,9 @@ for backend in fentry kprobe tracepoint; do
     [ $backend != fentry ] || cases+=' fast_open queued_before reset_in_queue closed_with_a_queue'
     # shellcheck disable=SC2086
     tests/waits.py --backend $backend --label "$backend: " $cases >"$dir/tap"
+    cat "$dir/tap"
+    tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
+    tests/datagrams.py --backend $backend --label "$backend: " >"$dir/tap"
     cat "$dir/tap"
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
     cases='each_call_once reasons'

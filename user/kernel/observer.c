@@ -67,7 +67,6 @@ static const struct {
 	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown", "events of sockets that the kernel has not named yet" },
 	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown", "accepts whose listening socket could not be told" },
 	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)" },
-	[COUNT_LOST_GRO_DATAGRAMS] = { "gro_datagrams", "events of UDP_GRO sockets that may hold several datagrams" },
 	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()" },
 	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full },
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full },
@@ -126,6 +125,8 @@ static void configure(struct observer *o, const struct observer_options *options
 		.serves = !options->no_serving,
 		.marks_clones = o->backend == BACKEND_TRACEPOINT && probe_usable(&o->probe, o->backend, "state_change"),
 		.udp_gro_flag = f->udp_gro_flag,
+		.has_drop_skb = f->drop_skb,
+		.udp_queued_seen = probe_sees(&o->probe, o->backend) & SEES_UDP_QUEUED,
 	};
 	for (size_t i = 0; i < options->selection.netns_count; i++)
 		c->netns[i] = options->selection.netns[i];
@@ -638,6 +639,7 @@ static void arrivals_read(const struct observer *o, const struct count_socket *f
 		to->rows[cpu].arrived = to->by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
 		to->rows[cpu].dropped = a[cpu].dropped;
 		to->rows[cpu].queue_highest = a[cpu].queue_highest;
+		to->rows[cpu].several = a[cpu].several;
 	}
 }
 
@@ -656,6 +658,7 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 		to->row.queue_highest = sum.queue_highest;
 	closings = (struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
 	ledger_count_closings(to, &closings, last);
+	ledger_count_several(to, sum.several, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
 	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
 }
@@ -967,7 +970,7 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 							      "were gone before their process was known, so the filter could not tell" };
 	if (o->arrivals_unseen + o->arrivals_unseen_past)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "arrivals_unseen", .count = o->arrivals_unseen + o->arrivals_unseen_past,
-							      .text = "at least: datagrams dropped after a delivery that was not seen" };
+							      .text = "datagrams dropped after a delivery that was not seen" };
 	if (changes > o->changes_before)
 		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = changes - o->changes_before, .beside = true,
 							      .text = "of open connections: at most so many ends were not seen, the program was running on that CPU" };

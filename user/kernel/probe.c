@@ -34,6 +34,7 @@ const struct hook hooks[] = {
 	{ F, HOOK_FEXIT, "inet_csk_reqsk_queue_add", "f_request_exit", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FENTRY, "inet_csk_complete_hashdance", "f_queue_enter", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ F, HOOK_FENTRY, "__udp_enqueue_schedule_skb", "f_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	/*
 	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program on that CPU. The other hooks run
 	 * with bottom halves off, this one does not. The trampoline stands in where there are no kprobes.
@@ -152,6 +153,7 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 	f->rdonly_cast = btf_has(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
 	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
 	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
+	f->drop_skb = tracepoint_parameters(btf, "udp_fail_queue_rcv_skb", NULL) >= 3;
 	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
 	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
 	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;

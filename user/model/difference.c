@@ -93,6 +93,7 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, co
 		gone->drops += was->drops;
 		gone->dropped_closing += was->dropped_closing;
 		gone->migrated += was->migrated;
+		gone->buffers_maybe_several += was->buffers_maybe_several;
 		gone->accepted += was->accepted;
 	}
 	free(listed.rows);
@@ -151,6 +152,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.arrived = growth(row.arrived, was->arrived);
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
+			row.buffers_maybe_several = growth(row.buffers_maybe_several, was->buffers_maybe_several);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
 			/* The longest of all: it was in this interval only if it grew. */
@@ -286,6 +288,7 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
 	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
 	o->accepted = growth(o->accepted, before->accepted + gone->accepted);
+	o->buffers_maybe_several = growth(o->buffers_maybe_several, before->buffers_maybe_several + gone->buffers_maybe_several);
 	o->served = growth(o->served, before->served + gone->served);
 	o->finished = growth(o->finished, before->finished + gone->finished);
 	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);

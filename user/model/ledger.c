@@ -279,6 +279,12 @@ void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
 	w->accepted_past += last ? accepted : 0;
 }
 
+void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last)
+{
+	s->several += (uint32_t)(several - s->several_last);
+	s->several_last = last ? 0 : several;
+}
+
 int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch)
 {
 	if (!sketch || !flows_estimate(sketch)) {
@@ -451,7 +457,8 @@ static int compare_ended_sockets(const void *a, const void *b)
 /* Folds the first `count` of the list, once sorted. */
 static int fold_workers(struct ledger *l, size_t count)
 {
-	qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), compare_ended_workers);
+	if (l->workers.count)
+		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), compare_ended_workers);
 	for (size_t i = count; i-- > 0;) {
 		const struct ledger_worker *w = l->workers.list[i];
 		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
@@ -496,6 +503,7 @@ static int fold_socket(struct ledger *l, size_t i)
 	o->dropped_closing += all_closings(s).reset;
 	o->migrated += migrated(s);
 	o->drops += (uint32_t)(s->drops_now - s->drops_first);
+	o->buffers_maybe_several += s->several;
 	socket_remove(l, i);
 	return 0;
 }
@@ -668,6 +676,7 @@ static void add_socket(const struct ledger *l, struct endpoint *e, const struct 
 	row->dropped = from->dropped + from->dropped_past;
 	row->dropped_closing = all_closings(from).reset;
 	row->migrated = migrated(from);
+	row->buffers_maybe_several = from->several;
 	row->accepted = 0; /* its workers add theirs */
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 	row->drops = (uint32_t)(from->drops_now - from->drops_first);

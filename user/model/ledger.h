@@ -42,6 +42,8 @@ struct ledger_socket {
 	uint64_t arrived_past, dropped_past; /* of rows given back */
 	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
 	struct ledger_closings closings, closings_past;
+	uint64_t several;                    /* see ledger_count_several() */
+	uint32_t several_last;               /* of the present row of the kernel */
 	struct flow_sketch *flows;           /* NULL: not known, or none */
 	bool flows_unknown;                  /* there was no room for a sketch */
 	uint64_t ended_at;
@@ -92,6 +94,8 @@ struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie
 int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
 void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
+/* UDP: of what arrived and was dropped, buffers that were counted as one datagram and may hold several. The kernel's count wraps. */
+void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last);
 /* UDP: the flows that came; NULL: there was no room for a sketch. Returns 0 or -ENOMEM. */
 int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch);
 /* slots: WAIT_SLOTS counts of waits in the row's histogram, which wrap; NULL: the row has none. Returns 0 or -ENOMEM. */

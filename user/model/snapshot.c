@@ -225,6 +225,7 @@ static struct socket_row socket_uncounted(const struct socket_row *own)
 	row.arrived = 0;
 	row.dropped = 0;
 	row.accepted = 0;
+	row.buffers_maybe_several = 0;
 	row.drops = 0;
 	return row;
 }
@@ -751,6 +752,15 @@ int endpoint_add_siblings(struct endpoint *e)
 const struct fairness *endpoint_decisive(const struct endpoint *e)
 {
 	return fairness_decisive(&e->worker_fairness, &e->socket_fairness);
+}
+
+uint64_t endpoint_maybe_several(const struct endpoint *e)
+{
+	uint64_t buffers = e->omitted.buffers_maybe_several;
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		buffers += e->sockets[i].buffers_maybe_several;
+	return buffers;
 }
 
 uint64_t endpoint_events(const struct endpoint *e)

@@ -29,6 +29,7 @@ struct socket_row {
 	uint64_t arrived;     /* TCP: connections put into the accept queue. UDP: datagrams put into the receive queue */
 	uint64_t dropped;     /* UDP: datagrams that found no room. TCP: 0, see queue */
 	uint64_t accepted;    /* TCP: connections taken by accept. UDP: datagrams taken by a read. The sum of its workers */
+	uint64_t buffers_maybe_several; /* UDP: of arrived and dropped, buffers that count as one datagram and may hold several (UDP_GRO) */
 	uint64_t drops;       /* the kernel's own drop counter of the socket, growth since the window began */
 	bool queue_known;     /* queue_length and queue_limit were read */
 	uint32_t queue_length; /* TCP: connections waiting now. UDP: bytes */
@@ -119,7 +120,7 @@ struct worker_row {
 /* Rows beyond the limit that are not listed, and what they counted. */
 struct omitted {
 	uint64_t sockets, workers;
-	uint64_t arrived, dropped, accepted;
+	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
 	uint64_t drops, dropped_closing, migrated;
 	struct wait wait; /* without a histogram */
@@ -295,6 +296,9 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
  * parent of a process that is a worker by its first thread, and an epoll of its own. The master has another parent. Returns 0 or -ENOMEM.
  */
 int endpoint_add_siblings(struct endpoint *e);
+
+/* UDP: of its events, buffers that count as one datagram and may hold several: see socket_row. */
+uint64_t endpoint_maybe_several(const struct endpoint *e);
 
 /* Connections or datagrams that came to the endpoint (arrived, and for UDP dropped), or where those are not seen were taken. */
 uint64_t endpoint_events(const struct endpoint *e);

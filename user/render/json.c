@@ -149,8 +149,10 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_bool(w, "v6only", s->v6only);
 	json_number(w, udp ? "delivered" : "arrived", s->arrived);
 	json_number(w, udp ? "received" : "accepted", s->accepted);
-	if (udp)
+	if (udp) {
 		json_number(w, "dropped", s->dropped);
+		json_number(w, "buffers_maybe_several", s->buffers_maybe_several);
+	}
 	queue(w, s);
 	wait_ns(w, s->wait_known && !udp, &s->wait, e->histograms);
 	if (!udp) {
@@ -244,7 +246,9 @@ static void omitted(struct json_writer *w, const struct endpoint *e)
 	json_number(w, "dropped", e->omitted.dropped);
 	json_number(w, "drops", e->omitted.drops);
 	json_number(w, udp ? "received" : "accepted", e->omitted.accepted);
-	if (!udp) {
+	if (udp) {
+		json_number(w, "buffers_maybe_several", e->omitted.buffers_maybe_several);
+	} else {
 		json_number(w, "served", e->omitted.served);
 		json_number(w, "finished", e->omitted.finished);
 		json_number(w, "queued_before", e->omitted.queued_before);

@@ -278,6 +278,7 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 		for (size_t f = 0; f < e->finding_count; f++)
 			text_finding(out, &e->findings[f], 2, style);
 		cpu_line(out, e);
+		text_buffers(out, e);
 	}
 	account(out, s, style);
 	fputc('\n', out);

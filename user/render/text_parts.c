@@ -307,6 +307,16 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
+void text_buffers(FILE *out, const struct endpoint *e)
+{
+	const uint64_t buffers = endpoint_maybe_several(e);
+	char count[TEXT_COUNT_SIZE];
+
+	if (buffers)
+		fprintf(out, "  %s buffer%s for UDP_GRO sockets, each may hold several datagrams: counted as one\n", text_count(count, buffers),
+			buffers == 1 ? "" : "s");
+}
+
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];

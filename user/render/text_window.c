@@ -700,6 +700,7 @@ static void port(const struct view *v, const struct endpoint *e)
 		table_of(v, e, all, TEXT_BY_SOCKET);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
+	text_buffers(v->out, e);
 	/* Of every second only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)
 		if (!v->total || e->findings[i].level == FINDING_PROBLEM)

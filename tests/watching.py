@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`sockfair watch` beside a server that counts or measures itself: for waits.py, datagrams.py."""
+import json
+import os
+import signal
+import subprocess
+
+SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
+PORT = 8080
+
+backend = None  # --backend
+
+
+def equal(what, got, expected):
+    if got != expected:
+        raise AssertionError(f"{what}: {got}, not {expected}")
+
+
+def between(what, low, got, high):
+    if not low <= got <= high:
+        raise AssertionError(f"{what}: {got:.9f} is not between {low:.9f} and {high:.9f}")
+
+
+class Watch:
+    """Watches the port; `sockets` and `workers` of it in the end."""
+
+    def __init__(self, *options):
+        command = [SOCKFAIR, "watch", "-P", str(PORT), "-d", "600", "--json", *options]
+        if backend:
+            command += ["--backend", backend]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        said = ""
+        while "watching" not in said:
+            line = self.child.stderr.readline()
+            if not line:
+                raise AssertionError("sockfair watch ended: " + said)
+            said += line
+
+    def look(self, seen):
+        """With -i: waits until an interval has a socket of which `seen` holds."""
+        for line in self.child.stdout:
+            if any(seen(row) for e in json.loads(line)["endpoints"] for row in e["sockets"]):
+                return
+        raise AssertionError("sockfair watch ended")
+
+    def end(self):
+        self.child.send_signal(signal.SIGINT)
+        out, err = self.child.communicate(timeout=60)
+        out = out.splitlines()[-1]
+        if self.child.returncode:
+            raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
+        document = json.loads(out)
+        self.lost, self.unseen, self.backend = document["lost"], document["kernel"]["unseen"], document["kernel"]["backend"]
+        endpoints = [e for e in document["endpoints"] if e["port"] == PORT]
+        equal("endpoints", len(endpoints), 1)
+        self.endpoint = endpoints[0]
+        self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
+        self.lost["by_reason"].pop("ends_missed", None)  # at most so many: see the schema
+        equal("lost", self.lost["by_reason"], {})
+        return self
