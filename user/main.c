@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <fcntl.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,22 +35,6 @@ static void help(FILE *out)
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
 	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with --fail-on), or a bind\n"
 	      "that would not work (bind-check).\n", out);
-}
-
-/* The first asks for an orderly end, with the report; the default action takes the second. */
-static void on_signal(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
-
-static void signals_prepare(void)
-{
-	struct sigaction orderly = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
-
-	sigaction(SIGINT, &orderly, NULL);
-	sigaction(SIGTERM, &orderly, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
 }
 
 static int schema_print(const char *name)
@@ -100,7 +83,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < command_count; i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;
-		signals_prepare();
+		interrupt_prepare();
 		snprintf(name, sizeof(name), "sockfair %s", argv[1]);
 		argv[1] = name;
 		return commands[i].run(argc - 1, argv + 1);

@@ -40,7 +40,7 @@ static const struct argp_option options[] = {
 	{ "netns", 'N', "PID|PATH|INODE", 0, "In that network namespace (this one)", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema bind-check)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{},
 };
 

@@ -56,7 +56,7 @@ static const struct argp_option options[] = {
 	{ "duration", 'd', "SECONDS", 0, "End after that long; Ctrl-C ends it earlier", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 3 },
 	{ "json", 'j', NULL, 0, "JSON, a document per call and a last one with the totals (schema: sockfair --schema binds)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };

@@ -24,7 +24,7 @@ static const struct argp_option options[] = {
 	{ "quick", OPT_QUICK, NULL, 0, "Skip the claim that takes a minute", 0 },
 	{ "connections", 'n', "N", 0, "Connections or datagrams of each load (5,000); it takes a thousand to tell even from uneven", 0 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema claims)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };

@@ -3,17 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <langinfo.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../model/noise.h"
-
-volatile sig_atomic_t interrupted;
 
 double now_seconds(void)
 {
@@ -145,42 +140,4 @@ int comparison_status(const struct comparison *c, unsigned fail_on)
 		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d, or %d windows in one file",
 				NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
 	return STATUS_OK;
-}
-
-int output_open(struct output *o, const char *path)
-{
-	const char *no_colour = getenv("NO_COLOR");
-	struct winsize size;
-
-	memset(o, 0, sizeof(*o));
-	o->path = path;
-	o->file = path ? fopen(path, "we") : stdout;
-	if (!o->file)
-		return complain("cannot write %s: %s; choose another file for -o", path, strerror(errno));
-	o->style.colour = isatty(fileno(o->file)) && !(no_colour && *no_colour);
-	if (isatty(fileno(o->file)) && !ioctl(fileno(o->file), TIOCGWINSZ, &size))
-		o->style.width = size.ws_col;
-	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	return STATUS_OK;
-}
-
-int output_flush(struct output *o)
-{
-	errno = 0;
-	if (!fflush(o->file) && !ferror(o->file))
-		return STATUS_OK;
-	if (interrupted < 2) {
-		complain("cannot write %s: %s", o->path ? o->path : "the output", strerror(errno ? errno : EIO));
-		interrupted = 2; /* said once; nothing more to do */
-	}
-	return STATUS_FAILED;
-}
-
-int output_close(struct output *o)
-{
-	int status = output_flush(o);
-
-	if (o->path && fclose(o->file) && status == STATUS_OK)
-		status = complain("cannot write %s: %s", o->path, strerror(errno));
-	return status;
 }

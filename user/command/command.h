@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands share: the table, exit statuses, options of the same name, output. */
+/* What the commands share: the table, exit statuses, options of the same name. */
 #ifndef SOCKFAIR_COMMAND_H
 #define SOCKFAIR_COMMAND_H
 
 #include <argp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "../kernel/probe.h"
 #include "../model/comparison.h"
-#include "../render/text.h"
+#include "interrupt.h"
+#include "output.h"
 
 enum status {
 	STATUS_OK = 0,
@@ -30,9 +30,6 @@ int command_claims(int argc, char **argv);
 int command_binds(int argc, char **argv);
 int command_bind_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
-
-/* Set by SIGINT and SIGTERM: finish with what there is. */
-extern volatile sig_atomic_t interrupted;
 
 /* CLOCK_MONOTONIC, in seconds. */
 double now_seconds(void);
@@ -62,17 +59,5 @@ unsigned option_fail_on(const struct argp_state *state, const char *text, unsign
 
 /* STATUS_UNEVEN if the comparison is what --fail-on asks for; STATUS_FAILED after complaining where that can't be told; else STATUS_OK. */
 int comparison_status(const struct comparison *c, unsigned fail_on);
-
-struct output {
-	FILE *file;
-	const char *path; /* NULL: stdout */
-	struct text_style style;
-};
-
-/* Opens -o's file (or stdout) and decides on colour. Returns STATUS_OK, or STATUS_FAILED after complaining. */
-int output_open(struct output *o, const char *path);
-/* Flushes; complains once if what was written did not arrive. Returns STATUS_OK or STATUS_FAILED. */
-int output_flush(struct output *o);
-int output_close(struct output *o);
 
 #endif

@@ -23,7 +23,7 @@ enum { OPT_FAIL_ON = 1000 };
 
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "One JSON document (sockfair --schema comparison), which can be compared again", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if a later side is uneven, or beyond noise worse than the first: in CV, wait p99, or a "
 	  "workload's rate; several with commas", 0 },
 	{},

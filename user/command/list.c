@@ -21,7 +21,7 @@ struct list_options {
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{},
 };
 

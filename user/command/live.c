@@ -59,7 +59,7 @@ static void terminal_restore(void)
 	tcsetattr(terminal.fd, TCSANOW, &terminal.termios);
 }
 
-static volatile sig_atomic_t resized, stopped, continued, asked_to_end;
+static volatile sig_atomic_t resized, stopped, continued;
 
 /* The default action follows: the signal is blocked until the handler returns. */
 static void on_fatal(int signal)
@@ -74,11 +74,8 @@ static void on_fatal(int signal)
 /* The first asks for an orderly end, the second ends. */
 static void on_end(int number)
 {
-	interrupted = interrupted ? interrupted : 1;
-	if (!asked_to_end) {
-		asked_to_end = 1;
+	if (!interrupt_ask())
 		return;
-	}
 	signal(number, SIG_DFL);
 	on_fatal(number);
 }
@@ -134,7 +131,7 @@ static void signals_take(struct live *live)
 {
 	const stack_t stack = { .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) };
 
-	resized = stopped = continued = asked_to_end = 0;
+	resized = stopped = continued = 0;
 	sigaltstack(&stack, NULL);
 	for (size_t i = 0; i < HANDLED_COUNT; i++) {
 		struct sigaction action = { .sa_handler = handled[i].handler, .sa_flags = handled[i].flags };

@@ -45,7 +45,7 @@ static const struct argp_option options[] = {
 	{ "repeat", OPT_REPEAT, "N", 0, "Run each mode N times (1), in turn", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 3 },
 	{ "json", 'j', NULL, 0, "One JSON document per mode, each one line (schema: sockfair --schema)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if the workers' verdict of a mode is uneven (the sockets' where no worker was "
 	  "seen), or a mode is beyond noise worse than the first; several with commas", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },

@@ -59,7 +59,7 @@ static const struct argp_option options[] = {
 	{ "by", OPT_BY, "WHAT", 0, "Rows of the table: process, thread or socket (workers, and sockets where they share)", 0 },
 	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
 	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE", 0 },
+	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen)", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
