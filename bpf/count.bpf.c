@@ -125,16 +125,18 @@ int BPF_KPROBE(k_accept_graft, struct sock *child)
 	return 0;
 }
 
-/* A call whose return was not seen (kretprobes have a limit of calls under way) leaves its entry behind. */
-static __always_inline void stash_left(const __u64 *place)
+/* A call whose return was not seen (kretprobes have a limit of calls under way) leaves its entry behind. Its socket may be gone by now. */
+static __always_inline void stash_left(const __u64 *place, __u8 protocol)
 {
+	const struct count_lost_key key = { .protocol = protocol, .reason = COUNT_LOST_STASH_BUSY };
+
 	if (*place)
-		lost_add(COUNT_LOST_STASH_BUSY, 1);
+		lost_note(&key, 1);
 }
 
-static __always_inline void stash_put(__u64 *place, void *sk)
+static __always_inline void stash_put(__u64 *place, void *sk, __u8 protocol)
 {
-	stash_left(place);
+	stash_left(place, protocol);
 	*place = count_on ? (__u64)sk : 0;
 }
 
@@ -144,7 +146,7 @@ int BPF_KPROBE(k_queue_enter, struct sock *sk, struct sock *child)
 	struct stash *mine = stash();
 
 	if (mine)
-		stash_put(&mine->queue_sk, sk);
+		stash_put(&mine->queue_sk, sk, IPPROTO_TCP);
 	child_remember(sk, child, false);
 	return 0;
 }
@@ -168,7 +170,7 @@ int BPF_KPROBE(k_request_enter, struct sock *sk)
 	struct stash *mine = stash();
 
 	if (mine && !mine->queue_sk)
-		stash_put(&mine->request_sk, sk);
+		stash_put(&mine->request_sk, sk, IPPROTO_TCP);
 	return 0;
 }
 
@@ -195,7 +197,7 @@ int BPF_KPROBE(k_udp_enter, struct sock *sk, struct sk_buff *skb)
 
 	if (!mine)
 		return 0;
-	stash_left(&mine->udp_sk);
+	stash_left(&mine->udp_sk, IPPROTO_UDP);
 	udp_entered(mine, sk, skb);
 	return 0;
 }

@@ -18,7 +18,7 @@
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
-__u64 count_lost[COUNT_LOST_REASONS];
+__u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_port */
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
 __u32 count_servers; /* rows made for serving alone */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
@@ -146,6 +146,13 @@ struct {
 	__type(value, struct count_child);
 } children SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_LOST_PORTS);
+	__type(key, struct count_lost_key);
+	__type(value, __u64);
+} lost_by_port SEC(".maps");
+
 /* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU with bottom halves off. */
 struct stash {
 	__u64 queue_sk; /* in inet_csk_complete_hashdance() with this listener */
@@ -263,6 +270,51 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
+/* ---- what is lost, by port ---- */
+
+static __always_inline void lost_note(const struct count_lost_key *key, __u64 n)
+{
+	__u64 *known = bpf_map_lookup_elem(&lost_by_port, key), nothing = 0;
+
+	if (!known) {
+		bpf_map_update_elem(&lost_by_port, key, &nothing, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&lost_by_port, key);
+	}
+	if (known)
+		__sync_fetch_and_add(known, n);
+	else
+		__sync_fetch_and_add(&count_lost[key->reason & (COUNT_LOST_ROOM - 1)], n);
+}
+
+static __noinline int lost_of_port(__u32 reason, __u64 n, struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	struct count_lost_key key = {
+		.netns = net ? READ(net, ns.inum) : 0,
+		.port = port_of(sk),
+		.protocol = is_tcp(sk) ? IPPROTO_TCP : IPPROTO_UDP,
+		.reason = reason,
+	};
+
+	lost_note(&key, n);
+	return 0;
+}
+
+/*
+ * n events of the socket are lost, or of the listener that a connection came from: one port's loss is no other's. NULL: it could be of
+ * any.
+ */
+static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock *sk)
+{
+	if (!n)
+		return;
+	if (sk)
+		lost_of_port(reason, n, sk);
+	else
+		lost_add(reason, n);
+}
+
 /* ---- socket rows ---- */
 
 static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie)
@@ -307,14 +359,14 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	__u32 *known, index;
 
 	if (!cookie) {
-		lost_add(COUNT_LOST_COOKIE_UNKNOWN, events);
+		lost_of(COUNT_LOST_COOKIE_UNKNOWN, events, sk);
 		return -1;
 	}
 	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	if (known)
 		return *known; /* COUNT_UNWANTED is negative */
 	if (bpf_map_pop_elem(&free_sockets, &index)) {
-		lost_add(COUNT_LOST_SOCKETS_FULL, events);
+		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
 		return -1;
 	}
 	if (bpf_map_update_elem(&socket_by_cookie, &cookie, &index, BPF_NOEXIST)) {
@@ -323,7 +375,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 		if (known)
 			return *known;
-		lost_add(COUNT_LOST_SOCKETS_FULL, events);
+		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
 		return -1;
 	}
 	row = bpf_map_lookup_elem(&sockets, &index);
@@ -342,7 +394,7 @@ static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 
 		return NULL;
 	*row = socket;
 	if (cpu >= config.cpus) {
-		lost_add(COUNT_LOST_SOCKETS_FULL, n);
+		lost_of(COUNT_LOST_SOCKETS_FULL, n, sk);
 		return NULL;
 	}
 	index = (__u32)socket * config.cpus + cpu;
@@ -370,10 +422,20 @@ static __always_inline __u32 uring_owner(const char *comm)
 	return tid;
 }
 
-/* Finds or makes the row of (socket, thread). Negative: full, counted by reason. */
-static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves)
+/* The port of a row: `of` is its socket, or a connection that came from it. */
+static __always_inline void worker_describe(struct count_worker *row, struct sock *untyped)
 {
-	const enum count_lost full = serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL;
+	struct sock *of = TYPED(untyped, struct sock);
+	struct net *net = READ(of, __sk_common.skc_net.net);
+
+	row->netns = net ? READ(net, ns.inum) : 0;
+	row->port = port_of(of);
+	row->protocol = is_tcp(of) ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+/* Finds or makes the row of (socket, thread). Negative: full. sk may be NULL, `of` not: see worker_get(). */
+static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves, struct sock *of)
+{
 	struct task_struct *task = current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
@@ -385,18 +447,13 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	known = bpf_map_lookup_elem(&worker_by_key, &key);
 	if (known)
 		return *known;
-	if ((serves && count_servers >= COUNT_SERVERS_MAX) || bpf_map_pop_elem(&free_workers, &index)) {
-		lost_add(full, 1);
+	if ((serves && count_servers >= COUNT_SERVERS_MAX) || bpf_map_pop_elem(&free_workers, &index))
 		return -1;
-	}
 	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
 		/* Another kernel thread of the same owner was first. */
 		bpf_map_push_elem(&free_workers, &index, 0);
 		known = bpf_map_lookup_elem(&worker_by_key, &key);
-		if (known)
-			return *known;
-		lost_add(full, 1);
-		return -1;
+		return known ? *known : -1;
 	}
 	row = bpf_map_lookup_elem(&workers, &index);
 	if (!row)
@@ -406,6 +463,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	row->tid = key.tid; /* events are 0 already, and may be counted by now */
 	row->pid = pid_tgid >> 32;
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
+	worker_describe(row, of);
 	row->used = serves ? COUNT_SERVES : COUNT_ACCEPTS;
 	if (serves)
 		__sync_fetch_and_add(&count_servers, 1);
@@ -435,10 +493,11 @@ struct worker {
 };
 
 /*
- * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. serves: it took nothing from
- * the socket, but reads from a connection of it. false: there is no row; n events are lost, by reason, or not asked for.
+ * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. of: the same, or a connection of
+ * it: whose port it is. Both TYPED. serves: it took nothing from the socket, but reads from a connection of it. false: there is no row; n events are
+ * lost, by reason, or not asked for.
  */
-static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 cookie, __u64 n, const bool serves)
+static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of, __u64 cookie, __u64 n, const bool serves)
 {
 	struct task_struct *task = current_task();
 	struct thread_state *state;
@@ -446,7 +505,7 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 
 
 	w->owner = 0;
 	if (!cookie) {
-		lost_add(COUNT_LOST_COOKIE_UNKNOWN, n);
+		lost_of(COUNT_LOST_COOKIE_UNKNOWN, n, of);
 		return false;
 	}
 	if (READ(task, flags) & PF_IO_WORKER) {
@@ -463,9 +522,11 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, __u64 
 	}
 	if (unwanted(cookie))
 		return false;
-	found = worker_find(sk, cookie, w->owner, serves);
-	if (found < 0)
+	found = worker_find(sk, cookie, w->owner, serves, of);
+	if (found < 0) {
+		lost_of(serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL, n, of);
 		return false;
+	}
 	w->index = found;
 	w->row = bpf_map_lookup_elem(&workers, &w->index);
 	if (!w->row)
@@ -491,7 +552,7 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 {
 	struct worker w;
 
-	if (worker_get(&w, sk, cookie, n, false))
+	if (worker_get(&w, sk, sk, cookie, n, false))
 		events_add(&w, n);
 }
 
@@ -606,7 +667,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
 		connection_closed(key); /* one whose end was not seen */
 		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
-			lost_add(COUNT_LOST_CONNECTIONS_FULL, 1);
+			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
 			return;
 		}
 	}
@@ -625,15 +686,15 @@ static __always_inline bool is_current(const struct count_worker *row)
 
 /*
  * The first to read from a connection is not who has the row that it was put down to: another thread, which has the connection from now on.
- * Or the same one, by another row: io_uring's kernel threads have one of their own, and rows are given back.
+ * Or the same one, by another row: io_uring's kernel threads have one of their own, and rows are given back. view: the connection, TYPED.
  */
-static __always_inline void connection_handed(struct count_connection *c, struct count_serve *from)
+static __always_inline void connection_handed(struct sock *view, struct count_connection *c, struct count_serve *from)
 {
 	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
 	struct count_serve *serve;
 	struct worker w;
 
-	if (!worker_get(&w, NULL, c->cookie, 1, true))
+	if (!worker_get(&w, NULL, view, c->cookie, 1, true))
 		return;
 	serve = bpf_map_lookup_elem(&serves, &w.index);
 	if (!serve)
@@ -676,7 +737,7 @@ static __always_inline void connection_read(struct sock *sk)
 	if (serve && is_current(row))
 		__sync_fetch_and_add(&serve->served, 1);
 	else
-		connection_handed(c, serve);
+		connection_handed(view, c, serve);
 }
 
 /* ---- accepts ---- */
@@ -692,7 +753,7 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 	if (config.waits)
 		wait_measure(w, child, now_ns);
 	if (config.serves && of_mptcp)
-		lost_add(COUNT_LOST_MPTCP_UNFOLLOWED, 1);
+		lost_of(COUNT_LOST_MPTCP_UNFOLLOWED, 1, child);
 	else if (config.serves)
 		connection_accepted(w, cookie, child, now_ns);
 }
@@ -706,12 +767,12 @@ static __always_inline __u64 accept_time(void)
 	return config.waits || config.serves ? bpf_ktime_get_ns() : 0;
 }
 
-/* The current thread accepted `child` from the socket. */
+/* The current thread accepted `child` from the socket; one of sk and child may be NULL. */
 static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
 {
 	struct worker w;
 
-	if (!worker_get(&w, sk, cookie, 1, false))
+	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
 		return;
 	events_add(&w, 1);
 	accept_measure(&w, cookie, child, of_mptcp, now_ns);
@@ -921,7 +982,7 @@ static __always_inline void accept_grafted(struct sock *child)
 	else if (slot && slot->child == (__u64)queued && slot->cookie)
 		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
 	else
-		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, view);
 }
 
 /*
@@ -1001,7 +1062,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 	if (!child) {
 		/* Another thread closed it already. */
 		if (listens)
-			lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+			lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, listener);
 		return;
 	}
 	child = TYPED(child, struct sock);
@@ -1015,7 +1076,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child), now_ns);
 		}
 	} else if (wanted(child) && is_tcp(child))
-		lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, child);
 }
 
 /* ---- what becomes of listeners and connections ---- */
@@ -1400,7 +1461,7 @@ static __always_inline bool read_ended(struct sock *sk, long ret)
 {
 	if (ret || !(READ(sk, sk_shutdown) & RCV_SHUTDOWN))
 		return false;
-	lost_add(COUNT_LOST_SHUTDOWN_READ, 1);
+	lost_of(COUNT_LOST_SHUTDOWN_READ, 1, sk);
 	return true;
 }
 

@@ -42,6 +42,16 @@ enum count_lost {
 	COUNT_LOST_MPTCP_UNFOLLOWED,
 	COUNT_LOST_REASONS
 };
+#define COUNT_LOST_ROOM 32 /* a power of two, for the verifier */
+
+/* Whose it was, as far as the kernel knows: 0 is not known. */
+struct count_lost_key {
+	__u32 netns; /* inode */
+	__u16 port; /* host order */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 reason; /* enum count_lost */
+};
+#define COUNT_LOST_PORTS 512 /* keys; of more ports the port is not known */
 
 #define COUNT_NETNS_MAX 8
 #define COUNT_UNWANTED 0xffffffffu /* in place of a socket's row: its events are not asked for */
@@ -107,7 +117,11 @@ struct count_worker {
 	__u32 tid;
 	__u32 pid;
 	char comm[16];
-	__u64 pad[4];
+	__u32 netns; /* of its socket, with the two that follow */
+	__u16 port; /* host order */
+	__u8 protocol;
+	__u8 pad1;
+	__u64 pad[3];
 };
 
 /* Counts wrap; user space reads them often. */
@@ -177,6 +191,8 @@ struct count_child {
 #include <stddef.h>
 
 _Static_assert(sizeof(struct count_config) == 56, "layout");
+_Static_assert(sizeof(struct count_lost_key) == 8, "layout");
+_Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 128 && offsetof(struct count_worker, start_ns) == 64, "layout");
 _Static_assert(sizeof(struct count_wait) == 32, "layout");

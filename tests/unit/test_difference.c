@@ -240,8 +240,14 @@ static void cpus_and_lost_are_growth_without_zeros(void **state)
 	before.endpoint.cpu_count = 2;
 	now.endpoint.cpu_count = 3;
 	before.snapshot.lost_count = now.snapshot.lost_count = 2;
+	before.endpoint.lost = (struct endpoint_lost){ 1, 2, 3, 4 };
+	now.endpoint.lost = (struct endpoint_lost){ 1, 3, 5, 7 };
 	d = difference(&now, &before);
 	e = &d.endpoints[0];
+	assert_int_equal(e->lost.arrived, 0); /* of an earlier interval */
+	assert_int_equal(e->lost.accepted, 1);
+	assert_int_equal(e->lost.served, 2);
+	assert_int_equal(e->lost.open, 3);
 	assert_int_equal(e->cpu_count, 2);
 	assert_int_equal(e->cpus[0].cpu, 1);
 	assert_int_equal(e->cpus[0].arrived, 4);

@@ -19,11 +19,26 @@
 #include "count.skel.h"
 #include "inventory.h"
 #include "loading.h"
+#include "losses.h"
 #include "process.h"
 #include "settings.h"
 #include "sockdiag.h"
 
 #define LEDGER_ENDED_MAX 8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
+
+/* What is missing where a program's runs were skipped, by what its hook sees. */
+static const struct {
+	unsigned sees, touches;
+	enum protocol protocol;
+} missed_kinds[] = {
+	{ SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, LOST_TAKEN, PROTOCOL_TCP },
+	{ SEES_TCP_ARRIVED, LOST_ARRIVED, PROTOCOL_TCP },
+	{ SEES_TCP_SERVED, LOST_SERVED | LOST_OPEN, PROTOCOL_TCP },
+	{ SEES_UDP_QUEUED | SEES_UDP_DROPPED, LOST_ARRIVED, PROTOCOL_UDP },
+	{ SEES_UDP_RECEIVED, LOST_ACCEPTED, PROTOCOL_UDP },
+};
+#define MISSED_KINDS (sizeof(missed_kinds) / sizeof(*missed_kinds))
+#define MISSED_ALL MISSED_KINDS /* skipped runs, each once: a program may be of several kinds */
 
 struct observer {
 	struct count_bpf *bpf;
@@ -45,13 +60,13 @@ struct observer {
 	bool by_process;             /* the inventory says which sockets are asked for */
 	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
 	size_t unwanted_count;
-	uint64_t lost_undecided;     /* events of sockets that came and went unseen: not known whether they were asked for */
-	uint64_t arrivals_unseen, arrivals_unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
+	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
+	struct lost_list unseen, unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
 	uint64_t active;             /* what observer_active() saw last */
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
 	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
-	uint64_t missed_before, changes_before;
+	uint64_t missed_before[MISSED_KINDS + 1], changes_before;
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 };
@@ -61,19 +76,20 @@ static char workers_full[80], sockets_full[80], connections_full[120], servers_f
 
 static const struct {
 	const char *reason, *text;
+	unsigned touches; /* enum lost_touches */
 } lost_texts[COUNT_LOST_REASONS] = {
-	[COUNT_LOST_WORKERS_FULL] = { "workers_full", workers_full },
-	[COUNT_LOST_SOCKETS_FULL] = { "sockets_full", sockets_full },
-	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown", "events of sockets that the kernel has not named yet" },
-	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown", "accepts whose listening socket could not be told" },
-	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)" },
-	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()" },
-	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full },
-	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full },
-	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "of who serves: MPTCP connections, whose reads are not seen" },
-	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
-						"io_uring accepts whose listening socket could not be told" },
+	[COUNT_LOST_WORKERS_FULL] = { "workers_full", workers_full, LOST_TAKEN },
+	[COUNT_LOST_SOCKETS_FULL] = { "sockets_full", sockets_full, LOST_ARRIVED },
+	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown", "events of sockets that the kernel has not named yet", LOST_ANY },
+	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown", "accepts whose listening socket could not be told", LOST_TAKEN },
+	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)", LOST_ARRIVED },
+	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()", LOST_ACCEPTED },
+	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full, LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "of who serves: MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown", "io_uring accepts whose listening socket could not be told", LOST_TAKEN },
 };
+
 
 /* ---- opening ---- */
 
@@ -435,17 +451,23 @@ static uint64_t state_changes_missed(const struct observer *o)
 	return probe_usable(&o->probe, o->backend, "state_change") ? loading_runs_missed(o->bpf->progs.state_change) : 0;
 }
 
-/* Of loading_runs_missed(): at most so many events were not counted, as programs also run for what is not ours. */
-static uint64_t runs_missed(const struct observer *o)
+/* Of loading_runs_missed(), by kind: at most so many events were not counted, as programs also run for what is not ours. */
+static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS + 1])
 {
-	uint64_t missed = 0;
+	const uint64_t *rescued = (const uint64_t *)&o->bpf->bss->count_rescued;
 
+	memset(missed, 0, (MISSED_KINDS + 1) * sizeof(*missed));
 	for (size_t i = 0; i < hook_count; i++) {
-		if (hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program))
-			missed += loading_runs_missed(hook_program(o, i));
+		const bool counts = hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program);
+		const uint64_t runs = counts ? loading_runs_missed(hook_program(o, i)) : 0;
+
+		missed[MISSED_ALL] += runs;
+		for (size_t k = 0; k < MISSED_KINDS; k++)
+			missed[k] += hooks[i].sees & missed_kinds[k].sees ? runs : 0;
 	}
-	/* read a moment later, so it may be ahead */
-	return missed > o->bpf->bss->count_rescued ? missed - o->bpf->bss->count_rescued : 0;
+	/* Of accepts, the first kind. Read a moment later, so it may be ahead. */
+	missed[0] -= missed[0] > *rescued ? *rescued : missed[0];
+	missed[MISSED_ALL] -= missed[MISSED_ALL] > *rescued ? *rescued : missed[MISSED_ALL];
 }
 
 void observer_watch_port(struct observer *o, uint16_t port)
@@ -547,8 +569,9 @@ void observer_reset(struct observer *o)
 	if (o->serves)
 		connections_forget(o);
 	o->bpf->bss->count_migrates = 0;
-	o->arrivals_unseen = o->arrivals_unseen_past = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
+	losses_forget(bpf_map__fd(o->bpf->maps.lost_by_port));
+	o->undecided.count = o->unseen.count = o->unseen_past.count = 0;
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
 	ledger_clear(o->ledger);
@@ -567,7 +590,7 @@ int observer_start(struct observer *o)
 		err = observer_scan(o);
 	else
 		o->baseline_count = sockdiag_dump(&o->baseline);
-	o->missed_before = runs_missed(o);
+	runs_missed(o, o->missed_before);
 	o->changes_before = state_changes_missed(o);
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
@@ -591,6 +614,9 @@ void observer_close(struct observer *o)
 	inventory_close(o->inventory);
 	ledger_free(o->ledger);
 	free(o->unwanted);
+	free(o->undecided.rows);
+	free(o->unseen.rows);
+	free(o->unseen_past.rows);
 	free(o->baseline);
 	probe_free(&o->probe);
 	free(o);
@@ -643,6 +669,11 @@ static void arrivals_read(const struct observer *o, const struct count_socket *f
 	}
 }
 
+static struct lost_events events_of(const struct ledger_socket *s, uint64_t count, unsigned touches)
+{
+	return (struct lost_events){ .count = count, .touches = touches, .protocol = s->protocol, .port = s->port, .netns = s->netns };
+}
+
 /* last: the row is given back. */
 static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, const struct scratch *scratch, bool last)
 {
@@ -652,7 +683,9 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 
 	arrivals_read(o, from, scratch);
 	sum = arrivals_sum(scratch->rows, o->cpus);
-	*(last ? &o->arrivals_unseen_past : &o->arrivals_unseen) += sum.unseen;
+	err = lost_list_note(last ? &o->unseen_past : &o->unseen, events_of(to, sum.unseen, LOST_ARRIVED));
+	if (err)
+		return err;
 	to->row.highest_known = to->protocol == PROTOCOL_TCP && (o->sees & SEES_TCP_ARRIVED);
 	if (sum.queue_highest > to->row.queue_highest)
 		to->row.queue_highest = sum.queue_highest;
@@ -723,6 +756,9 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 		return -ENOMEM;
 	if (made) {
 		w->row.pid = from->pid;
+		w->protocol = from->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+		w->port = from->port;
+		w->netns = from->netns;
 		memcpy(w->row.comm, from->comm, sizeof(w->row.comm));
 		w->row.appeared = o->inventory && from->start_ns > o->started_ns;
 	}
@@ -743,7 +779,7 @@ static int rows_enter(struct observer *o)
 	struct scratch scratch;
 	int err = scratch_make(&scratch, o);
 
-	o->arrivals_unseen = 0;
+	o->unseen.count = 0;
 	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
 		if (o->workers[i].used)
 			err = worker_enter(o, &o->workers[i], false);
@@ -891,6 +927,7 @@ static int undecided_decide(struct observer *o)
 	struct ledger_socket *const *sockets;
 	struct ledger_worker *const *workers;
 	size_t count = ledger_workers(o->ledger, &workers), open = 0;
+	int err = 0;
 	struct {
 		uint64_t cookie, taken;
 		enum inventory_answer answer;
@@ -918,11 +955,11 @@ static int undecided_decide(struct observer *o)
 
 		s->undecided = of[i].answer != INVENTORY_ASKED;
 		s->forgotten = s->undecided;
-		if (of[i].answer == INVENTORY_UNKNOWN)
-			o->lost_undecided += came > of[i].taken ? came : of[i].taken;
+		if (of[i].answer == INVENTORY_UNKNOWN && !err)
+			err = lost_list_note(&o->undecided, events_of(s, came > of[i].taken ? came : of[i].taken, LOST_ANY));
 	}
 	free(of);
-	return 0;
+	return err;
 }
 
 int observer_scan(struct observer *o)
@@ -954,35 +991,70 @@ int observer_scan(struct observer *o)
 
 /* ---- reading ---- */
 
+static void lost_say(struct snapshot *s, const char *reason, const char *text, uint64_t count, bool beside)
+{
+	if (count)
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = reason, .text = text, .count = count, .beside = beside };
+}
+
+/* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found no row: counted, but in no endpoint. */
+static int lost_by_programs(const struct observer *o, struct snapshot *s, struct lost_list *where, uint64_t orphaned)
+{
+	uint64_t counts[COUNT_LOST_REASONS];
+	unsigned touches[COUNT_LOST_REASONS];
+	int err;
+
+	for (int i = 0; i < COUNT_LOST_REASONS; i++)
+		touches[i] = lost_texts[i].touches ? lost_texts[i].touches : LOST_ANY;
+	err = losses_read(bpf_map__fd(o->bpf->maps.lost_by_port), o->bpf->bss->count_lost, touches, counts, where);
+	if (!err)
+		err = losses_of_orphans(o->ledger, orphaned, where);
+	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;
+	for (int i = 0; i < COUNT_LOST_REASONS; i++)
+		lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)));
+	return err;
+}
+
+/* Whose runs were skipped is known by what they would have counted, not by port. */
+static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct lost_list *where)
+{
+	const uint64_t changes = o->serves ? state_changes_missed(o) : 0, ends = changes > o->changes_before ? changes - o->changes_before : 0;
+	uint64_t missed[MISSED_KINDS + 1];
+	int err = lost_list_add(where, (struct lost_events){ .count = ends, .touches = LOST_OPEN, .protocol = PROTOCOL_TCP });
+
+	runs_missed(o, missed);
+	for (size_t k = 0; k <= MISSED_KINDS; k++)
+		missed[k] -= missed[k] > o->missed_before[k] ? o->missed_before[k] : missed[k];
+	for (size_t k = 0; k < MISSED_KINDS && !err; k++)
+		err = lost_list_add(where, (struct lost_events){ .count = missed[k], .touches = missed_kinds[k].touches,
+								 .protocol = missed_kinds[k].protocol });
+	lost_say(s, "runs_missed", "at most: the program was running on that CPU already", missed[MISSED_ALL], false);
+	lost_say(s, "ends_missed", "of open connections: at most so many ends were not seen, the program was running on that CPU", ends, true);
+	return err;
+}
+
 static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
-	uint64_t all = runs_missed(o), missed = all > o->missed_before ? all - o->missed_before : 0;
-	const uint64_t changes = o->serves ? state_changes_missed(o) : 0;
+	const struct lost_list *const lists[] = { &o->undecided, &o->unseen, &o->unseen_past };
+	struct lost_list where = {};
+	int err;
 
 	s->lost = calloc(COUNT_LOST_REASONS + 4, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
-	if (missed)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = "runs_missed", .count = missed,
-							      .text = "at most: the program was running on that CPU already" };
-	if (o->lost_undecided)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = "holder_unknown", .count = o->lost_undecided, .text = "at most: events of sockets that "
-							      "were gone before their process was known, so the filter could not tell" };
-	if (o->arrivals_unseen + o->arrivals_unseen_past)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = "arrivals_unseen", .count = o->arrivals_unseen + o->arrivals_unseen_past,
-							      .text = "datagrams dropped after a delivery that was not seen" };
-	if (changes > o->changes_before)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = "ends_missed", .count = changes - o->changes_before, .beside = true,
-							      .text = "of open connections: at most so many ends were not seen, the program was running on that CPU" };
-	for (int i = 0; i < COUNT_LOST_REASONS; i++) {
-		/* Events of threads on sockets that found no row are counted, but there is no socket to show them under. */
-		uint64_t count = o->bpf->bss->count_lost[i] + (i == COUNT_LOST_SOCKETS_FULL ? orphaned : 0);
-
-		if (count)
-			s->lost[s->lost_count++] = (struct lost_row){ .reason = lost_texts[i].reason, .text = lost_texts[i].text, .count = count,
-								      .beside = i >= COUNT_LOST_CONNECTIONS_FULL };
-	}
-	return 0;
+	err = lost_by_skipping(o, s, &where);
+	lost_say(s, "holder_unknown", "at most: events of sockets that were gone before their process was known, so the filter could not tell",
+		 lost_list_sum(&o->undecided), false);
+	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
+		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && !err; i++)
+		err = lost_list_join(&where, lists[i]);
+	if (!err)
+		err = lost_by_programs(o, s, &where, orphaned);
+	if (!err)
+		lost_put_down(s, &where);
+	free(where.rows);
+	return err;
 }
 
 /* Without an inventory: what sock_diag and /proc tell of the rows that there are. */

@@ -301,6 +301,14 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	wait_subtract(&o->wait, &earlier, NULL, NULL);
 }
 
+static void subtract_endpoint_lost(struct endpoint_lost *lost, const struct endpoint_lost *before)
+{
+	lost->arrived = growth(lost->arrived, before->arrived);
+	lost->accepted = growth(lost->accepted, before->accepted);
+	lost->served = growth(lost->served, before->served);
+	lost->open = growth(lost->open, before->open);
+}
+
 static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 {
 	struct omitted gone = {};
@@ -320,6 +328,7 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 	if (e->flows_estimated)
 		e->flows = 0;
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
+	subtract_endpoint_lost(&e->lost, &before->lost);
 	return err;
 }
 

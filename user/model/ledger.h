@@ -60,6 +60,9 @@ struct ledger_work {
 
 struct ledger_worker {
 	struct worker_row row;    /* counts are filled in by ledger_snapshot() */
+	enum protocol protocol;   /* of its socket, as its own row of the kernel says: with port and netns for one whose socket has no row */
+	uint16_t port;            /* 0: not known */
+	uint32_t netns;
 	uint64_t scan;
 
 	/* kept by the ledger */

@@ -78,6 +78,10 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_bool(w, "simulated", f->simulated);
 	json_number_if(w, "needed", f->bins > 1, f->needed);
 	string(w, "verdict", verdict_name(f->verdict));
+	if (f->withheld)
+		string(w, "reason", withheld_name(f->withheld));
+	else
+		json_nothing(w, "reason");
 	json_close(w, '}');
 }
 
@@ -274,6 +278,20 @@ static void finding(struct json_writer *w, const struct finding *f)
 	json_close(w, '}');
 }
 
+static void endpoint_lost(struct json_writer *w, const struct endpoint *e)
+{
+	const bool udp = e->protocol == PROTOCOL_UDP;
+
+	json_open(w, "lost", '{');
+	json_number(w, udp ? "delivered" : "arrived", e->lost.arrived);
+	json_number(w, udp ? "received" : "accepted", e->lost.accepted);
+	if (!udp) {
+		json_number(w, "served", e->lost.served);
+		json_number(w, "open", e->lost.open);
+	}
+	json_close(w, '}');
+}
+
 /* Of all its connections: percentiles of a port can't be had from those of its sockets. */
 static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 {
@@ -309,6 +327,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	else
 		json_nothing(w, "wait_ns");
 	omitted(w, e);
+	endpoint_lost(w, e);
 	json_open(w, "fairness", '{');
 	fairness(w, "sockets", &e->socket_fairness);
 	fairness(w, "workers", &e->worker_fairness);

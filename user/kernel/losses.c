@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "losses.h"
+
+#include <netinet/in.h>
+
+#include <bpf/bpf.h>
+
+#include "count.h"
+
+static struct lost_events events_of(const struct count_lost_key *key, uint64_t count, unsigned touches)
+{
+	return (struct lost_events){ .count = count, .touches = touches, .port = key->port, .netns = key->netns,
+				     .protocol = key->protocol == IPPROTO_UDP ? PROTOCOL_UDP :
+						 key->protocol == IPPROTO_TCP ? PROTOCOL_TCP : LOST_ANY_PROTOCOL };
+}
+
+int losses_read(int map_fd, const __u64 *unattributed, const unsigned *touches, uint64_t *counts, struct lost_list *where)
+{
+	struct count_lost_key key, *before = NULL;
+	int err = 0;
+
+	for (int i = 0; i < COUNT_LOST_REASONS && !err; i++) {
+		const struct count_lost_key any = {};
+
+		counts[i] = __atomic_load_n(&unattributed[i], __ATOMIC_ACQUIRE);
+		err = lost_list_add(where, events_of(&any, counts[i], touches[i]));
+	}
+	while (!err && !bpf_map_get_next_key(map_fd, before, &key)) {
+		uint64_t count;
+
+		before = &key;
+		if (bpf_map_lookup_elem(map_fd, &key, &count) || key.reason >= COUNT_LOST_REASONS)
+			continue;
+		counts[key.reason] += count;
+		err = lost_list_add(where, events_of(&key, count, touches[key.reason]));
+	}
+	return err;
+}
+
+int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_list *where)
+{
+	struct ledger_worker *const *workers;
+	const size_t count = ledger_workers(l, &workers);
+	int err = 0;
+
+	for (size_t i = 0; i < count && orphaned && !err; i++) {
+		const struct ledger_worker *w = workers[i];
+		const uint64_t events = w->accepted + w->accepted_past;
+
+		if (!events || ledger_find_socket(l, w->row.cookie))
+			continue;
+		orphaned -= events < orphaned ? events : orphaned;
+		err = lost_list_add(where, (struct lost_events){ .count = events, .touches = LOST_TAKEN, .port = w->port, .netns = w->netns,
+								 .protocol = w->port ? (int)w->protocol : LOST_ANY_PROTOCOL });
+	}
+	/* The rest is of threads whose rows are folded. */
+	return err ? err : lost_list_add(where, (struct lost_events){ .count = orphaned, .touches = LOST_TAKEN, .protocol = LOST_ANY_PROTOCOL });
+}
+
+void losses_forget(int map_fd)
+{
+	struct count_lost_key key;
+
+	while (!bpf_map_get_next_key(map_fd, NULL, &key))
+		bpf_map_delete_elem(map_fd, &key);
+}

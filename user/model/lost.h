@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Events that could not be counted or attributed: whose they may have been. Where the port is known, one port's loss is no other's; what is
+ * not known could have been anybody's.
+ */
+#ifndef SOCKFAIR_LOST_H
+#define SOCKFAIR_LOST_H
+
+#include "snapshot.h"
+
+/* What they would have been counted as: see struct endpoint_lost. */
+enum lost_touches {
+	LOST_ARRIVED = 1,
+	LOST_ACCEPTED = 2,
+	LOST_SERVED = 4,
+	LOST_OPEN = 8,
+	LOST_TAKEN = LOST_ACCEPTED | LOST_SERVED | LOST_OPEN, /* an accept that is not seen is not followed either */
+	LOST_ANY = LOST_ARRIVED | LOST_TAKEN,
+};
+
+#define LOST_ANY_PROTOCOL -1
+
+struct lost_events {
+	uint64_t count;       /* at most */
+	unsigned touches;     /* bits of enum lost_touches */
+	int protocol;         /* enum protocol; LOST_ANY_PROTOCOL: not known */
+	uint16_t port;        /* 0: not known */
+	uint32_t netns;       /* 0: not known */
+};
+
+struct lost_list {
+	struct lost_events *rows;
+	size_t count, room;
+};
+
+/* Returns 0 or -ENOMEM. Nothing is added for a count of 0. free(list->rows) in the end. */
+int lost_list_add(struct lost_list *list, struct lost_events events);
+
+/* The same for a list that is kept: what belongs to the same port is added up, and beyond LOST_PORTS_MAX ports the port is forgotten. */
+#define LOST_PORTS_MAX 512
+int lost_list_note(struct lost_list *list, struct lost_events events);
+
+/* Adds all rows of another. Returns 0 or -ENOMEM. */
+int lost_list_join(struct lost_list *list, const struct lost_list *other);
+
+uint64_t lost_list_sum(const struct lost_list *list);
+
+/* Adds them to the `lost` of each endpoint that they may belong to. */
+void lost_put_down(struct snapshot *s, const struct lost_list *list);
+
+#endif
