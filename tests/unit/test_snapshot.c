@@ -404,8 +404,8 @@ static void judge_ended_workers(void **state)
 	for (size_t i = 0; i < COUNT_OF(workers); i++)
 		workers[i].number = (int)i;
 	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
-	assert_int_equal(e.worker_fairness.bins, 3); /* a workload's stay */
-	assert_int_equal(e.worker_fairness.verdict, VERDICT_UNEVEN);
+	assert_int_equal(e.worker_fairness.bins, 2); /* a workload's that was killed half-way too */
+	assert_int_equal(e.worker_fairness.verdict, VERDICT_EVEN);
 	for (size_t i = 0; i < COUNT_OF(workers); i++) {
 		workers[i].number = -1;
 		workers[i].ended = true;
@@ -481,6 +481,160 @@ static void judge_processes_by_the_sum_of_their_threads(void **state)
 	assert_true(e.process_fairness.cv == 0);
 	assert_int_equal(e.worker_fairness.bins, 3);
 	endpoint_free(&e);
+}
+
+/* A thread on two sockets, one of which was closed: it lived through the window, and what it took from either is its own. */
+static void judge_a_thread_by_all_its_sockets(void **state)
+{
+	const struct worker_row workers[] = {
+		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 1, .can_accept = true, .accepted = 600 },
+		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 2, .can_accept = true, .accepted = 400, .ended = true },
+		{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .accepted = 1000 },
+		/* its id was another thread's before */
+		{ .number = -1, .pid = 2, .tid = 2, .start_ns = 4, .cookie = 1, .can_accept = true, .accepted = 77, .ended = true },
+	};
+	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, COUNT_OF(workers));
+
+	(void)state;
+	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e.worker_fairness.bins, 2);
+	assert_int_equal(e.worker_fairness.events, 2000);
+	assert_true(e.worker_fairness.cv == 0);
+	assert_int_equal(e.process_fairness.bins, 2);
+	assert_int_equal(e.process_fairness.events, 2077); /* it lived on */
+	endpoint_free(&e);
+}
+
+/* Two workers with a socket each, as an observer sees a server: all known, nothing lost. */
+struct server {
+	struct socket_row sockets[2];
+	struct worker_row workers[2];
+	struct endpoint endpoint;
+};
+
+static void serve(struct server *s)
+{
+	*s = (struct server){};
+	s->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP, .sockets = s->sockets, .socket_count = 2, .workers = s->workers,
+					 .worker_count = 2, .served_known = true, .open_known = true };
+	for (int i = 0; i < 2; i++) {
+		s->sockets[i] = (struct socket_row){ .cookie = i + 1, .arrived = 1000, .accepted = 1000, .waiting_known = true };
+		s->workers[i] = (struct worker_row){ .number = -1, .pid = i + 1, .tid = i + 1, .cookie = i + 1, .can_accept = true, .accepted = 1000,
+						     .serves = true, .served = 1000, .open_known = true, .open = 1000 };
+	}
+}
+
+/* Of sockets, workers, processes, served, open: which are withheld for that reason, a letter each; all others are even. */
+static void assert_withheld(struct server *s, const char *letters, enum withheld why)
+{
+	const struct endpoint *e = &s->endpoint;
+	const struct {
+		char letter;
+		const struct fairness *fair;
+	} all[] = { { 's', &e->socket_fairness }, { 'w', &e->worker_fairness }, { 'p', &e->process_fairness }, { 'r', &e->served_fairness },
+		    { 'o', &e->open_fairness } };
+
+	assert_int_equal(endpoint_judge(&s->endpoint, FAIRNESS_THRESHOLD), 0);
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		const bool withheld = strchr(letters, all[i].letter);
+
+		if ((all[i].fair->verdict == VERDICT_WITHHELD) != withheld || all[i].fair->withheld != (withheld ? why : WITHHELD_NOT))
+			fail_msg("%c of \"%s\": %s, %s", all[i].letter, letters, verdict_name(all[i].fair->verdict),
+				 all[i].fair->withheld ? withheld_name(all[i].fair->withheld) : "");
+		assert_true(isnan(all[i].fair->p_value) == withheld);
+		assert_true(all[i].fair->cv == 0); /* magnitudes stay */
+	}
+	serve(s);
+}
+
+static void withheld_where_counts_were_lost(void **state)
+{
+	struct server s;
+
+	(void)state;
+	serve(&s);
+	assert_withheld(&s, "", WITHHELD_NOT);
+	s.endpoint.lost.arrived = 1;
+	assert_withheld(&s, "s", WITHHELD_COUNTS_LOST);
+	s.endpoint.lost.accepted = 1;
+	assert_withheld(&s, "wp", WITHHELD_COUNTS_LOST);
+	s.endpoint.lost.served = 1;
+	assert_withheld(&s, "r", WITHHELD_COUNTS_LOST);
+	s.endpoint.lost.open = 1;
+	assert_withheld(&s, "o", WITHHELD_COUNTS_LOST);
+	s.endpoint.lost.accepted = 1;
+	s.sockets[0].waiting_cut = true; /* the first reason that there is */
+	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoint.worker_fairness.withheld, WITHHELD_COUNTS_LOST);
+	assert_int_equal(s.endpoint.served_fairness.withheld, WITHHELD_WAITERS_CUT);
+}
+
+/* Even a port with one worker: others may have taken what was lost. */
+static void withheld_of_one_worker_too(void **state)
+{
+	struct server s;
+
+	(void)state;
+	serve(&s);
+	s.endpoint.worker_count = 1;
+	s.endpoint.lost.accepted = 1;
+	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoint.worker_fairness.verdict, VERDICT_WITHHELD);
+	assert_int_equal(s.endpoint.served_fairness.verdict, VERDICT_NOT_APPLICABLE);
+}
+
+static void withheld_where_waiters_are_cut_or_unknown(void **state)
+{
+	struct server s;
+
+	(void)state;
+	serve(&s);
+	s.sockets[1].waiting_cut = true;
+	assert_withheld(&s, "wpro", WITHHELD_WAITERS_CUT);
+	s.sockets[1].waiting_known = false; /* nobody looked who waits on it */
+	assert_withheld(&s, "wpro", WITHHELD_BINS_UNKNOWN);
+	s.sockets[1].waiting_known = false;
+	s.workers[0].number = 0; /* a workload knows its own */
+	assert_withheld(&s, "", WITHHELD_NOT);
+	s.endpoint.socket_count = 1;
+	s.sockets[0].arrived = 2000;
+	s.sockets[1] = (struct socket_row){ .cookie = 3, .arrived = 5, .appeared = true, .ended = true }; /* came and went between two looks: no bin */
+	s.endpoint.socket_count = 2;
+	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoint.worker_fairness.verdict, VERDICT_EVEN);
+}
+
+/* Rows that are folded had ended: beside others that lived through they are no bins, of a server that was stopped they are. */
+static void withheld_where_bins_are_folded(void **state)
+{
+	struct server s;
+
+	(void)state;
+	serve(&s);
+	s.endpoint.omitted.sockets = s.endpoint.omitted.workers = 7;
+	assert_withheld(&s, "", WITHHELD_NOT);
+	s.endpoint.omitted.sockets = s.endpoint.omitted.workers = 7;
+	for (int i = 0; i < 2; i++)
+		s.sockets[i].ended = s.workers[i].ended = true;
+	assert_withheld(&s, "swpro", WITHHELD_ROWS_CUT);
+	s.endpoint.omitted.sockets = s.endpoint.omitted.workers = 7;
+	for (int i = 0; i < 2; i++)
+		s.sockets[i].appeared = s.workers[i].appeared = true; /* started, and lives: what ended is no bin */
+	assert_withheld(&s, "", WITHHELD_NOT);
+}
+
+static void withheld_where_open_is_a_bound(void **state)
+{
+	struct server s;
+
+	(void)state;
+	serve(&s);
+	s.workers[1].open_at_least = true;
+	assert_withheld(&s, "o", WITHHELD_OPEN_INCOMPLETE);
+	s.workers[1].open_known = false;
+	s.workers[0].open = 1000;
+	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoint.open_fairness.withheld, WITHHELD_OPEN_INCOMPLETE);
 }
 
 static void holders_of_a_socket(void **state)
@@ -562,6 +716,12 @@ int main(void)
 		cmocka_unit_test(judge_only_who_lived_through_the_window),
 		cmocka_unit_test(judge_the_longest_lives_there_are),
 		cmocka_unit_test(judge_processes_by_the_sum_of_their_threads),
+		cmocka_unit_test(judge_a_thread_by_all_its_sockets),
+		cmocka_unit_test(withheld_where_counts_were_lost),
+		cmocka_unit_test(withheld_of_one_worker_too),
+		cmocka_unit_test(withheld_where_waiters_are_cut_or_unknown),
+		cmocka_unit_test(withheld_where_bins_are_folded),
+		cmocka_unit_test(withheld_where_open_is_a_bound),
 		cmocka_unit_test(holders_of_a_socket),
 	};
 

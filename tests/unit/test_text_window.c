@@ -31,7 +31,7 @@ static void fixture_init(struct fixture *f)
 {
 	*f = (struct fixture){
 		.now_sockets = { { .cookie = 17, .inode = 301, .arrived = 2000, .accepted = 2000, .queue_known = true, .queue_length = 3,
-				   .queue_limit = 511 } },
+				   .queue_limit = 511, .waiting_known = true } },
 		.now_workers = { WORKER(1235, 1235, "nginx", 1500), WORKER(1236, 1236, "nginx", 500), WORKER(1237, 1237, "nginx", 0) },
 		.all_workers = { WORKER(1234, 1234, "nginx", 31), WORKER(1235, 1235, "nginx", 12000), WORKER(1236, 1236, "nginx", 4100),
 				 WORKER(1237, 1237, "nginx", 7) },

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lifetimes.h"
 #include "snapshot.h"
 
 void endpoint_free(struct endpoint *e)
@@ -559,47 +560,6 @@ static enum fairness_unit unit_of(const struct endpoint *e)
 	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
 }
 
-/*
- * Which rows are bins. Rows that appeared or ended in the window lived for part of it, so a fair sharing owed them less: they are
- * no bins while others lived through it. If none did, those that were there from the start are compared (a server that was
- * stopped), else those that are there now (a server that was started). A workload's workers (those with a number) all live from before its
- * first request to after its last.
- */
-enum lifetime { LIVED_THROUGH, LIVED_FROM_START, LIVED_TO_END, LIVED_ANYHOW };
-
-static bool lived(enum lifetime least, bool appeared, bool ended)
-{
-	return least == LIVED_ANYHOW || (least == LIVED_THROUGH && !appeared && !ended) || (least == LIVED_FROM_START && !appeared) ||
-	       (least == LIVED_TO_END && !ended);
-}
-
-static enum lifetime sockets_lifetime(const struct endpoint *e)
-{
-	for (enum lifetime least = LIVED_THROUGH; least < LIVED_ANYHOW; least++)
-		for (size_t i = 0; i < e->socket_count; i++)
-			if (lived(least, e->sockets[i].appeared, e->sockets[i].ended))
-				return least;
-	return LIVED_ANYHOW;
-}
-
-static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double threshold)
-{
-	const enum lifetime least = sockets_lifetime(e);
-	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
-	size_t bins = 0;
-	int err;
-
-	if (!counts)
-		return -ENOMEM;
-	for (size_t i = 0; i < e->socket_count; i++)
-		if (lived(least, e->sockets[i].appeared, e->sockets[i].ended))
-			counts[bins++] = e->sockets[i].arrived;
-	err = fairness_judge(&e->socket_fairness, counts, bins, unit, e->flows, threshold);
-	e->socket_fairness.flows_estimated = e->flows_estimated;
-	free(counts);
-	return err;
-}
-
 /* What a worker is measured by: the work it takes, or the work it does. */
 enum share { SHARE_ACCEPTED, SHARE_SERVED, SHARE_OPEN };
 
@@ -613,16 +573,97 @@ static uint64_t share_of(const struct worker_row *row, enum share share)
 	return share == SHARE_ACCEPTED ? row->accepted : share == SHARE_SERVED ? row->served : row->open;
 }
 
-static enum lifetime workers_lifetime(const struct endpoint *e, enum share share)
+/* ---- what can't be judged ---- */
+
+static void withhold(struct fairness *f, enum withheld why)
+{
+	if (why)
+		fairness_withhold(f, why);
+}
+
+/* Rows that are folded had ended. */
+static bool folded_are_bins(const struct lifetimes *seen, uint64_t folded)
+{
+	return folded && lifetimes_admit(seen, false, true);
+}
+
+static enum withheld withheld_sockets(const struct endpoint *e, const struct lifetimes *seen)
+{
+	if (e->lost.arrived)
+		return WITHHELD_COUNTS_LOST;
+	return folded_are_bins(seen, e->omitted.sockets) ? WITHHELD_ROWS_CUT : WITHHELD_NOT;
+}
+
+/* A workload's own workers are all known. */
+static bool has_own_workers(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].number >= 0)
-			return LIVED_ANYHOW;
-	for (enum lifetime least = LIVED_THROUGH; least < LIVED_ANYHOW; least++)
-		for (size_t i = 0; i < e->worker_count; i++)
-			if (has_share(&e->workers[i], share) && lived(least, e->workers[i].appeared, e->workers[i].ended))
-				return least;
-	return LIVED_ANYHOW;
+			return true;
+	return false;
+}
+
+/* A thread that waits and gets nothing is a bin: are all such threads in the rows? */
+static enum withheld waiters_withheld(const struct endpoint *e)
+{
+	struct lifetimes seen = {};
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].waiting_cut)
+			return WITHHELD_WAITERS_CUT;
+	if (has_own_workers(e))
+		return WITHHELD_NOT;
+	for (size_t i = 0; i < e->socket_count; i++)
+		lifetimes_see(&seen, e->sockets[i].appeared, e->sockets[i].ended);
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+
+		if (!s->waiting_known && (s->arrived || s->accepted) && lifetimes_admit(&seen, s->appeared, s->ended))
+			return WITHHELD_BINS_UNKNOWN;
+	}
+	return WITHHELD_NOT;
+}
+
+static bool open_incomplete(const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (e->workers[i].serves && (e->workers[i].open_at_least || (!e->workers[i].open_known && !e->workers[i].ended)))
+			return true;
+	return false;
+}
+
+static enum withheld withheld_workers(const struct endpoint *e, enum share share, const struct lifetimes *seen)
+{
+	const uint64_t lost = share == SHARE_ACCEPTED ? e->lost.accepted : share == SHARE_SERVED ? e->lost.served : e->lost.open;
+
+	if (lost)
+		return WITHHELD_COUNTS_LOST;
+	if (folded_are_bins(seen, e->omitted.workers))
+		return WITHHELD_ROWS_CUT;
+	if (share == SHARE_OPEN && open_incomplete(e))
+		return WITHHELD_OPEN_INCOMPLETE;
+	return waiters_withheld(e);
+}
+
+static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double threshold)
+{
+	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
+	struct lifetimes seen = {};
+	size_t bins = 0;
+	int err;
+
+	if (!counts)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->socket_count; i++)
+		lifetimes_see(&seen, e->sockets[i].appeared, e->sockets[i].ended);
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (lifetimes_admit(&seen, e->sockets[i].appeared, e->sockets[i].ended))
+			counts[bins++] = e->sockets[i].arrived;
+	err = fairness_judge(&e->socket_fairness, counts, bins, unit, e->flows, threshold);
+	e->socket_fairness.flows_estimated = e->flows_estimated;
+	withhold(&e->socket_fairness, withheld_sockets(e, &seen));
+	free(counts);
+	return err;
 }
 
 static int compare_processes(const void *a, const void *b)
@@ -632,20 +673,41 @@ static int compare_processes(const void *a, const void *b)
 	return COMPARE(x->pid, y->pid);
 }
 
-/* Points rows[] at the workers that are bins, sorted by compare. Returns their number. */
-static size_t select_workers(const struct worker_row **rows, const struct endpoint *e, enum share share,
-			     int (*compare)(const void *, const void *))
+/* A thread id that was used again is another thread. */
+static int compare_lives(const void *a, const void *b)
 {
-	const enum lifetime least = workers_lifetime(e, share);
-	size_t count = 0;
+	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int order = compare_threads(a, b);
 
-	for (size_t i = 0; i < e->worker_count; i++) {
-		const struct worker_row *row = &e->workers[i];
+	return order ? order : COMPARE(x->start_ns, y->start_ns);
+}
 
-		if (has_share(row, share) && lived(least, row->appeared, row->ended))
-			rows[count++] = row;
+/* A thread or a process, of one row or several: it was there from the start if any of them was, and ended when all had. */
+struct bin {
+	uint64_t count;
+	bool appeared, ended;
+};
+
+/* Adds up the rows that compare as equal. Returns how many bins there are, or -ENOMEM. */
+static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share share, int (*compare)(const void *, const void *))
+{
+	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
+	size_t row_count = 0, count = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (has_share(&e->workers[i], share))
+			rows[row_count++] = &e->workers[i];
+	qsort(rows, row_count, sizeof(*rows), compare);
+	for (size_t i = 0; i < row_count; i++) {
+		if (i == 0 || compare(&rows[i - 1], &rows[i]))
+			bins[count++] = (struct bin){ .appeared = true, .ended = true };
+		bins[count - 1].count += share_of(rows[i], share);
+		bins[count - 1].appeared &= rows[i]->appeared;
+		bins[count - 1].ended &= rows[i]->ended;
 	}
-	qsort(rows, count, sizeof(*rows), compare);
+	free(rows);
 	return count;
 }
 
@@ -653,24 +715,26 @@ static size_t select_workers(const struct worker_row **rows, const struct endpoi
 static int judge_workers(struct fairness *f, const struct endpoint *e, enum share share,
 			 int (*compare)(const void *, const void *), double threshold)
 {
-	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
+	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
 	uint64_t *counts = calloc(e->worker_count + 1, sizeof(*counts));
-	size_t row_count, bins = 0;
+	const ssize_t bin_count = bins ? bins_of(bins, e, share, compare) : -ENOMEM;
+	struct lifetimes seen = {};
+	size_t kept = 0;
 	int err = -ENOMEM;
 
-	if (!rows || !counts)
+	if (!counts || bin_count < 0)
 		goto out;
-	row_count = select_workers(rows, e, share, compare);
-	for (size_t i = 0; i < row_count; i++) {
-		if (i == 0 || compare(&rows[i - 1], &rows[i]))
-			bins++;
-		counts[bins - 1] += share_of(rows[i], share);
-	}
-	err = fairness_judge(f, counts, bins, unit_of(e), e->flows, threshold);
+	for (ssize_t i = 0; i < bin_count; i++)
+		lifetimes_see(&seen, bins[i].appeared, bins[i].ended);
+	for (ssize_t i = 0; i < bin_count; i++)
+		if (lifetimes_admit(&seen, bins[i].appeared, bins[i].ended))
+			counts[kept++] = bins[i].count;
+	err = fairness_judge(f, counts, kept, unit_of(e), e->flows, threshold);
 	f->flows_estimated = e->flows_estimated;
+	withhold(f, withheld_workers(e, share, &seen));
 out:
 	free(counts);
-	free(rows);
+	free(bins);
 	return err;
 }
 
@@ -679,13 +743,13 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	int err = judge_sockets(e, unit_of(e), threshold);
 
 	if (!err)
-		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, compare_threads, threshold);
+		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, compare_lives, threshold);
 	if (!err)
 		err = judge_workers(&e->process_fairness, e, SHARE_ACCEPTED, compare_processes, threshold);
 	if (!err)
-		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, compare_threads, threshold);
+		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, compare_lives, threshold);
 	if (!err && e->open_known)
-		err = judge_workers(&e->open_fairness, e, SHARE_OPEN, compare_threads, threshold);
+		err = judge_workers(&e->open_fairness, e, SHARE_OPEN, compare_lives, threshold);
 	return err;
 }
 
