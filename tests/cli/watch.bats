@@ -283,7 +283,7 @@ each_interval() {
     SOCKFAIR_ROWS=4 watch_begin -P 8100 --json --fail-on uneven
     clients 'visit(8100, 2000)'
     watch_end 1
-    grep -q 'cannot judge: .* events were not counted' "$out.says"
+    grep -q 'cannot judge tcp 127.0.0.1:8100: up to .* of its events were not counted' "$out.says"
 }
 
 # bats test_tags=slow
@@ -379,7 +379,7 @@ thread(receives, udp(8100))'
 
 two_wait() { "$sockfair" list -P 8100 --json | jq -e '.endpoints[0].sockets[0].waiting == 2'; }
 
-@test "--fail-on uneven: 3 when it is, 0 when not" {
+@test "--fail-on uneven: 3 when it is" {
     # Of two that wait one never takes.
     serve 'def never(s):
     p = select.poll()
@@ -393,8 +393,6 @@ thread(never, s)'
     clients 'visit(8100, 1000)'
     watch_end 3
     counted 8100 1000 '.endpoints[0].fairness.workers.verdict == "uneven"'
-    watch_begin -P 8100 --json --fail-on uneven
-    watch_end 0
 }
 
 @test "SIGTERM: the result so far, status 0" {

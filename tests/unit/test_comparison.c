@@ -563,39 +563,40 @@ static void uneven_looks_at_sockets_where_no_worker_was_seen(void **state)
 	const struct comparison_key key = mode_key("reuseport");
 	struct comparison_run run = run_with(metric_of_share(SHARE_WORKERS, SHARE_EVENTS), 100);
 	struct comparison c = {};
-	uint64_t lost;
 
 	(void)state;
 	run.verdicts[SHARE_SOCKETS] = VERDICT_UNEVEN;
+	run.figures[METRIC_EVENTS] = 100;
 	side(&c, "a");
+	assert_int_equal(comparison_run_decide(&run).outcome, OUTCOME_ALONE);
+	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
+	run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = 0;
+	assert_int_equal(comparison_run_decide(&run).outcome, OUTCOME_UNEVEN);
 	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
 	assert_int_equal(comparison_arrange(&c), 0);
-	assert_false(comparison_uneven(&c, &lost));
-	run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] = 0;
-	run.figures[METRIC_LOST] = 7;
-	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
-	assert_true(comparison_uneven(&c, &lost)); /* a single side is judged itself */
-	assert_int_equal(lost, 7);
+	assert_int_equal(comparison_uneven_runs(c.subjects[0].cells[0]), 1);
 	comparison_free(&c);
 }
 
-static void the_first_of_several_is_not_judged_uneven(void **state)
+/* A run whose verdict is withheld has no spread to compare, and can't be told for a script. */
+static void what_is_withheld_is_not_compared(void **state)
 {
-	const struct comparison_key key = mode_key("reuseport");
-	struct comparison_run run = run_with(metric_of_share(SHARE_WORKERS, SHARE_EVENTS), 100), even = run;
-	struct comparison c = {};
-	uint64_t lost;
+	struct fairness uneven = { .bins = 8, .events = 100, .cv = 1, .cv_expected = 0.1, .excess = 1, .max_over_mean = 3, .verdict = VERDICT_UNEVEN };
+	struct endpoint e = { .worker_fairness = uneven, .socket_fairness = uneven };
+	struct snapshot s = { .seconds = 1 };
+	struct comparison_run run;
 
 	(void)state;
-	run.verdicts[SHARE_WORKERS] = VERDICT_UNEVEN;
-	side(&c, "before");
-	assert_int_equal(comparison_add(&c, 0, &key, "", &run, NULL), 0);
-	side(&c, "after");
-	assert_int_equal(comparison_add(&c, 1, &key, "", &even, NULL), 0);
-	assert_int_equal(comparison_arrange(&c), 0);
-	assert_false(comparison_uneven(&c, &lost));
-	assert_int_equal(comparison_uneven_runs(c.subjects[0].cells[0]), 1);
-	comparison_free(&c);
+	fairness_withhold(&e.worker_fairness, WITHHELD_WAITERS_CUT);
+	comparison_run_of(&run, &s, &e);
+	assert_int_equal(run.withheld[SHARE_WORKERS], WITHHELD_WAITERS_CUT);
+	assert_true(isnan(run.figures[METRIC_CV]));
+	assert_true(isnan(run.figures[metric_of_share(SHARE_WORKERS, SHARE_CV)]));
+	assert_true(isnan(run.figures[metric_of_share(SHARE_WORKERS, SHARE_IDLE)]));
+	assert_true(run.figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] == 100);
+	assert_true(run.figures[metric_of_share(SHARE_SOCKETS, SHARE_CV)] == 1);
+	assert_int_equal(comparison_run_decide(&run).outcome, OUTCOME_WITHHELD);
+	assert_int_equal(comparison_run_decide(&run).why, WITHHELD_WAITERS_CUT);
 }
 
 /* One who accepts for all: those who serve decide. */
@@ -660,7 +661,7 @@ int main(void)
 		cmocka_unit_test(what_is_missing_does_not_pass),
 		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
 		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),
-		cmocka_unit_test(the_first_of_several_is_not_judged_uneven),
+		cmocka_unit_test(what_is_withheld_is_not_compared),
 		cmocka_unit_test(the_cv_that_decides),
 		cmocka_unit_test(every_metric_has_its_row),
 	};

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../model/noise.h"
+#include "judged.h"
 
 double now_seconds(void)
 {
@@ -125,12 +126,14 @@ unsigned option_fail_on(const struct argp_state *state, const char *text, unsign
 int comparison_status(const struct comparison *c, unsigned fail_on)
 {
 	const enum worse worse = fail_on & FAIL_ON_WORSE ? comparison_worse(c) : WORSE_NOT;
-	uint64_t lost = 0;
+	struct judged judged = {};
 
-	if (worse == WORSE_TOLD)
+	if (fail_on & FAIL_ON_UNEVEN)
+		judged_add_comparison(&judged, c);
+	if (worse == WORSE_TOLD || judged.uneven)
 		return STATUS_UNEVEN;
-	if (fail_on & FAIL_ON_UNEVEN && comparison_uneven(c, &lost))
-		return lost ? complain("cannot judge: %" PRIu64 " events were not counted; narrow the filter of watch", lost) : STATUS_UNEVEN;
+	if (judged.untold)
+		return judged_status(&judged);
 	if (worse == WORSE_NO_PAIR)
 		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
 	if (worse == WORSE_MISSING)
@@ -139,5 +142,5 @@ int comparison_status(const struct comparison *c, unsigned fail_on)
 	if (worse == WORSE_UNTESTED)
 		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d, or %d windows in one file",
 				NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
-	return STATUS_OK;
+	return judged_status(&judged);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "command.h"
+#include "judged.h"
 #include "../experiment/trial.h"
 
 #include <arpa/inet.h>
@@ -20,6 +21,7 @@ struct run_options {
 	uint64_t requests; /* 0: by protocol */
 	uint16_t port;
 	unsigned fail_on;
+	struct judged judged;
 	bool json;
 	const char *file;
 };
@@ -47,7 +49,7 @@ static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "One JSON document per mode, each one line (schema: sockfair --schema)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if the workers' verdict of a mode is uneven (the sockets' where no worker was "
-	  "seen), or a mode is beyond noise worse than the first; several with commas", 0 },
+	  "seen), or a mode is beyond noise worse than the first; with 1 if that can't be told; several with commas", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
 	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
@@ -177,8 +179,8 @@ static int report(struct run_options *o, struct output *out, const struct snapsh
 		return STATUS_FAILED;
 	if (!*w->skipped && !w->agrees)
 		return complain("%s: %s", w->mode, w->disagreement);
-	if (o->fail_on & FAIL_ON_UNEVEN && s->endpoint_count && endpoint_decisive(&s->endpoints[0])->verdict == VERDICT_UNEVEN)
-		return STATUS_UNEVEN;
+	if (s->endpoint_count)
+		judged_add(&o->judged, w->mode, endpoint_decide(&s->endpoints[0]));
 	return STATUS_OK;
 }
 
@@ -259,6 +261,8 @@ int command_run(int argc, char **argv)
 		goto out;
 	status = run_all(&o, &out, results, &done);
 	status = worse(status, compare(&o, &out, results, done));
+	if (o.fail_on & FAIL_ON_UNEVEN && status != STATUS_FAILED)
+		status = worse(status, judged_status(&o.judged));
 	trials_end(&o.trials);
 	status = worse(status, output_close(&out));
 out:

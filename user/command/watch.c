@@ -13,6 +13,7 @@
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
+#include "judged.h"
 #include "live.h"
 
 #define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
@@ -44,8 +45,7 @@ struct watch {
 	double started, scanned; /* CLOCK_MONOTONIC */
 	double scan_cost;        /* CPU seconds that the last look took */
 	bool active;             /* something was counted between the last two looks */
-	bool uneven;
-	uint64_t lost;           /* of the whole window */
+	struct judged judged;    /* of the whole window */
 	char filter[512];
 };
 
@@ -60,7 +60,7 @@ static const struct argp_option options[] = {
 	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
 	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
-	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen)", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen), with 1 if that can't be told of one: nothing came (to each port of -P), too little, or counts were lost", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
 	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
@@ -227,9 +227,8 @@ static int window_end(struct watch *w)
 		err = read_total(w, &total, true);
 	if (!err)
 		err = judge(&total, w->o->threshold);
-	for (size_t i = 0; i < total.endpoint_count && !err; i++)
-		w->uneven |= endpoint_decisive(&total.endpoints[i])->verdict == VERDICT_UNEVEN;
-	w->lost = snapshot_lost_counts(&total);
+	if (!err)
+		judged_add_ports(&w->judged, &total, w->o->selection.ports, w->o->selection.port_count);
 	total.final = true;
 	if (!err)
 		err = show(w, &total, NULL);
@@ -351,9 +350,7 @@ static int watch(struct watch *w)
 		return STATUS_FAILED;
 	if (err)
 		return complain("cannot read what was counted: %s", strerror(-err));
-	if (w->o->fail_on_uneven && w->uneven && w->lost)
-		return complain("cannot judge: %" PRIu64 " events were not counted; narrow the filter", w->lost);
-	return w->o->fail_on_uneven && w->uneven ? STATUS_UNEVEN : STATUS_OK;
+	return w->o->fail_on_uneven ? judged_status(&w->judged) : STATUS_OK;
 }
 
 int command_watch(int argc, char **argv)

@@ -68,9 +68,21 @@ static enum share deciding_share(const struct comparison_run *run)
 	return workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
 }
 
+static void take_out(double *share)
+{
+	static const enum share_figure spread[] = { SHARE_IDLE, SHARE_CV, SHARE_CV_EXPECTED, SHARE_EXCESS, SHARE_MAX_OVER_MEAN };
+
+	for (size_t i = 0; i < sizeof(spread) / sizeof(*spread); i++)
+		share[spread[i]] = NAN;
+}
+
 void comparison_run_complete(struct comparison_run *run)
 {
 	const enum share share = deciding_share(run);
+
+	for (enum share i = 0; i < SHARE_COUNT; i++)
+		if (run->verdicts[i] == VERDICT_WITHHELD)
+			take_out(&run->figures[metric_of_share(i, SHARE_BINS)]);
 
 	run->figures[METRIC_CV] = run->figures[metric_of_share(share, SHARE_CV)];
 	run->figures[METRIC_CV_EXPECTED] = run->figures[metric_of_share(share, SHARE_CV_EXPECTED)];
@@ -81,6 +93,7 @@ static void share_figures(struct comparison_run *run, enum share share, const st
 	double *to = &run->figures[metric_of_share(share, SHARE_BINS)];
 
 	run->verdicts[share] = f->verdict;
+	run->withheld[share] = f->withheld;
 	to[SHARE_BINS] = (double)f->bins;
 	to[SHARE_EVENTS] = (double)f->events;
 	to[SHARE_IDLE] = (double)f->idle;
@@ -672,43 +685,21 @@ int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t
 
 /* ---- for scripts ---- */
 
+struct decision comparison_run_decide(const struct comparison_run *run)
+{
+	const struct fairness workers = { .events = workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS], .withheld = run->withheld[SHARE_WORKERS] };
+	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS], .withheld = run->withheld[SHARE_SOCKETS] };
+
+	return decision_of(fairness_decisive(&workers, &sockets), run->figures[METRIC_EVENTS] > 0, 0);
+}
+
 size_t comparison_uneven_runs(const struct comparison_result *r)
 {
 	size_t uneven = 0;
 
 	for (size_t i = 0; i < r->run_count; i++) {
 		const struct comparison_run *run = &r->runs[i];
-		const struct fairness workers = { .events = workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS] };
-		const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS] };
-
-		uneven += fairness_decisive(&workers, &sockets)->verdict == VERDICT_UNEVEN;
-	}
-	return uneven;
-}
-
-static uint64_t lost_of(const struct comparison_result *r)
-{
-	uint64_t lost = 0;
-
-	for (size_t i = 0; i < r->run_count; i++)
-		lost += r->runs[i].figures[METRIC_LOST] > 0 ? (uint64_t)r->runs[i].figures[METRIC_LOST] : 0;
-	return lost;
-}
-
-bool comparison_uneven(const struct comparison *c, uint64_t *lost)
-{
-	bool uneven = false;
-
-	*lost = 0;
-	for (size_t s = 0; s < c->subject_count; s++) {
-		for (size_t i = c->side_count > 1; i < c->side_count; i++) {
-			const struct comparison_result *r = c->subjects[s].cells[i];
-
-			if (!r || !comparison_uneven_runs(r))
-				continue;
-			uneven = true;
-			*lost += lost_of(r);
-		}
+		uneven += comparison_run_decide(run).outcome == OUTCOME_UNEVEN;
 	}
 	return uneven;
 }

@@ -11,6 +11,7 @@
 #ifndef SOCKFAIR_COMPARISON_H
 #define SOCKFAIR_COMPARISON_H
 
+#include "decision.h"
 #include "snapshot.h"
 
 /* What fairness is about: who takes, where it arrives, who serves. */
@@ -69,6 +70,7 @@ extern const struct metric metrics[METRIC_COUNT];
 struct comparison_run {
 	double figures[METRIC_COUNT]; /* NaN: not known */
 	enum verdict verdicts[SHARE_COUNT];
+	enum withheld withheld[SHARE_COUNT];
 	bool own_load;       /* clients of a workload made it */
 	bool disagrees;      /* a workload's kernel, server and clients did not count the same */
 };
@@ -140,7 +142,7 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 /* All figures unknown, all verdicts not applicable. */
 void comparison_run_clear(struct comparison_run *run);
 
-/* Fills METRIC_CV and METRIC_CV_EXPECTED from the shares. */
+/* Fills METRIC_CV and METRIC_CV_EXPECTED from the shares. What a verdict was withheld for is no figure to compare: it is taken out. */
 void comparison_run_complete(struct comparison_run *run);
 
 /* A new last side. Returns 0 or -ENOMEM. */
@@ -169,11 +171,11 @@ int comparison_arrange(struct comparison *c);
 /* Fills the stats of all results. Returns 0 or -ENOMEM. */
 int comparison_judge(struct comparison *c);
 
-/* How many runs of a result have the deciding verdict uneven: see fairness_decisive(). */
-size_t comparison_uneven_runs(const struct comparison_result *r);
+/* What --fail-on uneven makes of a run; how few events were too few is not known of it. */
+struct decision comparison_run_decide(const struct comparison_run *run);
 
-/* Sides after the first, or where there is one, that one: a result with an uneven run. Then *lost is what its runs did not count. */
-bool comparison_uneven(const struct comparison *c, uint64_t *lost);
+/* How many runs of a result are uneven by that. */
+size_t comparison_uneven_runs(const struct comparison_result *r);
 
 /* Is a side after the first told worse than the first: in METRIC_CV, the waits' 99th percentile, or a workload's own rate? */
 enum worse {

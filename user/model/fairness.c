@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
@@ -64,6 +65,14 @@ const char *withheld_name(enum withheld why)
 	return withheld_names[why];
 }
 
+enum withheld withheld_parse(const char *name)
+{
+	for (size_t i = 1; i < sizeof(withheld_names) / sizeof(*withheld_names); i++)
+		if (!strcmp(withheld_names[i], name))
+			return i;
+	return WITHHELD_NOT;
+}
+
 void fairness_withhold(struct fairness *f, enum withheld why)
 {
 	f->verdict = VERDICT_WITHHELD;
@@ -73,7 +82,7 @@ void fairness_withhold(struct fairness *f, enum withheld why)
 
 const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets)
 {
-	return workers->events ? workers : sockets;
+	return workers->events || workers->withheld == WITHHELD_COUNTS_LOST ? workers : sockets;
 }
 
 static struct totals totals_of(const uint64_t *counts, size_t bins)

@@ -68,7 +68,7 @@ uint64_t fairness_needed(size_t bins, double excess);
 
 /*
  * The result that decides whether a port is shared unevenly (--fail-on uneven): the workers', or where no worker was seen to take anything, as
- * with a backend that does not see io_uring's accepts, the sockets'.
+ * with a backend that does not see io_uring's accepts, the sockets'. What they took may have been lost, though.
  */
 const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets);
 
@@ -77,5 +77,7 @@ const char *verdict_name(enum verdict v);
 
 /* "counts-lost", "waiters-cut", "rows-cut", "bins-unknown", "open-incomplete"; stable. WITHHELD_NOT: NULL. */
 const char *withheld_name(enum withheld why);
+/* WITHHELD_NOT: there is no such name. */
+enum withheld withheld_parse(const char *name);
 
 #endif

@@ -31,12 +31,30 @@ static void verdicts(struct json_writer *w, const struct comparison_run *run)
 	json_close(w, '}');
 }
 
+static void reason(struct json_writer *w, const char *key, enum withheld why)
+{
+	if (why)
+		string(w, key, withheld_name(why));
+	else
+		json_nothing(w, key);
+}
+
+static void reasons(struct json_writer *w, const struct comparison_run *run)
+{
+	json_open(w, "reasons", '{');
+	reason(w, "workers", run->withheld[SHARE_WORKERS]);
+	reason(w, "sockets", run->withheld[SHARE_SOCKETS]);
+	reason(w, "served", run->withheld[SHARE_SERVED]);
+	json_close(w, '}');
+}
+
 static void run(struct json_writer *w, const struct comparison_run *run)
 {
 	json_open(w, NULL, '{');
 	json_bool(w, "own_load", run->own_load);
 	json_bool(w, "agrees", !run->disagrees);
 	verdicts(w, run);
+	reasons(w, run);
 	json_open(w, "figures", '{');
 	for (size_t i = 0; i < METRIC_COUNT; i++)
 		figure(w, metrics[i].name, run->figures[i]);

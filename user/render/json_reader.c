@@ -172,11 +172,21 @@ static int get_verdict(struct reader *r, const json_t *from, const char *key, en
 	char name[32];
 	int err = get_text(r, from, key, REQUIRED, name, sizeof(name));
 
-	for (*to = VERDICT_NOT_APPLICABLE; !err && *to <= VERDICT_EVEN; (*to)++)
+	for (*to = VERDICT_NOT_APPLICABLE; !err && *to <= VERDICT_WITHHELD; (*to)++)
 		if (!strcmp(name, verdict_name(*to)))
 			return 0;
 	*to = VERDICT_NOT_APPLICABLE;
 	return err ? err : fail(r, -EINVAL, "%s.%s is '%s', which is no verdict; a newer sockfair may know it", r->where, key, name);
+}
+
+/* Why a verdict is withheld; null, or absent: it is not. */
+static int get_reason(struct reader *r, const json_t *object, const char *key, enum withheld *why)
+{
+	char name[32];
+	int err = get_text(r, object, key, OPTIONAL, name, sizeof(name));
+
+	*why = err ? WITHHELD_NOT : withheld_parse(name);
+	return err;
 }
 
 /* ---- an endpoint ---- */
@@ -213,7 +223,8 @@ static int read_share(struct reader *r, size_t index, const json_t *fairness, en
 		err = share_fields[i].whole ? get_count(r, from, share_fields[i].key, share_fields[i].field, to) :
 					      get_real(r, from, share_fields[i].key, share_fields[i].field, to);
 	}
-	return err ? err : get_verdict(r, from, "verdict", &run->verdicts[share]);
+	err = err ? err : get_verdict(r, from, "verdict", &run->verdicts[share]);
+	return err ? err : get_reason(r, from, "reason", &run->withheld[share]);
 }
 
 static int read_fairness(struct reader *r, size_t index, const json_t *endpoint, struct comparison_run *run)
@@ -529,6 +540,17 @@ static int read_lost(struct reader *r, struct document *d)
 	return err || !json_object_get(lost, "counts") ? err : get_count(r, lost, "counts", REQUIRED, &d->lost);
 }
 
+/* Older documents do not tell whose events were lost: they may have been anybody's. */
+static void withhold_all(struct comparison_run *run)
+{
+	for (enum share i = 0; i < SHARE_COUNT; i++) {
+		if (run->verdicts[i] == VERDICT_NOT_APPLICABLE)
+			continue;
+		run->verdicts[i] = VERDICT_WITHHELD;
+		run->withheld[i] = WITHHELD_COUNTS_LOST;
+	}
+}
+
 static int read_endpoint(struct reader *r, size_t index, const struct document *d)
 {
 	const json_t *endpoint = json_array_get(d->endpoints, index);
@@ -550,6 +572,8 @@ static int read_endpoint(struct reader *r, size_t index, const struct document *
 		return err;
 	run.own_load = d->own_load;
 	run.disagrees = d->disagrees;
+	if (d->lost > 0 && !json_object_get(endpoint, "lost"))
+		withhold_all(&run);
 	comparison_run_complete(&run);
 	figures[METRIC_LOST] = d->lost;
 	figures[METRIC_SECONDS] = d->work ? d->work_seconds : d->seconds;
@@ -618,7 +642,7 @@ static int read_result(struct reader *r, const json_t *json)
 static int read_saved_run(struct reader *r, const json_t *from, struct comparison_run *run)
 {
 	char where[sizeof(r->where)];
-	json_t *figures, *verdicts;
+	json_t *figures, *verdicts, *reasons = NULL;
 	bool agrees;
 	int err;
 
@@ -629,9 +653,12 @@ static int read_saved_run(struct reader *r, const json_t *from, struct compariso
 	err = get_bool(r, from, "own_load", REQUIRED, &run->own_load);
 	err = err ? err : get_bool(r, from, "agrees", REQUIRED, &agrees);
 	err = err ? err : get_object(r, from, "verdicts", REQUIRED, &verdicts);
+	err = err ? err : get_object(r, from, "reasons", OPTIONAL, &reasons);
 	err = err ? err : get_object(r, from, "figures", REQUIRED, &figures);
 	for (size_t i = 0; !err && i < SHARE_COUNT; i++)
 		err = get_verdict(r, verdicts, share_names[i], &run->verdicts[i]);
+	for (size_t i = 0; !err && reasons && i < SHARE_COUNT; i++)
+		err = get_reason(r, reasons, share_names[i], &run->withheld[i]);
 	at(r, "%.80s.figures", where);
 	for (size_t i = 0; !err && i < METRIC_COUNT; i++)
 		err = get_real(r, figures, metrics[i].name, OPTIONAL, &run->figures[i]);

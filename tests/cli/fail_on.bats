@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# --fail-on uneven: 0 only for what is known to be fair, 3 for what is known not to be, 1 and one line for all else.
+load common
+
+setup() {
+    out=$BATS_TEST_TMPDIR/out
+    watch=
+}
+
+teardown() {
+    [ -z "$watch" ] || end "$watch"
+    end_started
+    assert_clean
+}
+
+# A server of that many threads that block in accept() on one socket; its port is $said.
+serve_threads() { # THREADS
+    serve "s = tcp(0)
+print('said', s.getsockname()[1])
+for i in range($1): thread(accepts, s)"
+}
+
+# The watch ended with that status, and the last line of what it said has TEXT.
+judged() { # STATUS TEXT
+    watch_end "$1"
+    tail -1 "$out.says" | grep -qF "$2" || { cat "$out.says"; return 1; }
+}
+
+@test "run: too few is 1, one worker is 0, uneven is 3, whatever else is in it" {
+    refused 1 "cannot judge reuseport: 100 events are too few, 796 would do" run reuseport -n 100 --fail-on uneven -o /dev/null
+    run "$sockfair" run single-listener -n 50 --fail-on uneven -o /dev/null
+    [ "$status" = 0 ]
+    assert_one_line "single-listener: one takes all of the work, so nothing there can be uneven"
+    run "$sockfair" run reuseport -n 2000 --fail-on uneven -o /dev/null
+    [ "$status" = 0 ]
+    [ -z "$output" ]
+    run "$sockfair" run single-listener udp-reuseaddr reuseport -n 300 -w 2 --flows 300 --fail-on uneven -o /dev/null
+    [ "$status" = 3 ]
+    [ -z "$output" ]
+    refused 1 "cannot judge reuseport (and 1 other): 20 events are too few" run reuseport reuseport-epoll single-listener -n 20 --fail-on uneven -o /dev/null
+}
+
+@test "watch: a port that nobody listens on is not fair" {
+    serve_threads 1
+    end "$server"
+    run "$sockfair" watch -P "$said" -d 0.1 --fail-on uneven -o /dev/null
+    [ "$status" = 1 ]
+    grep -qx "sockfair: cannot judge port $said: nothing came to it: is it the right port, and do clients reach it?" <<<"$output"
+    run "$sockfair" watch -p $$ -d 0.1 --fail-on uneven -o /dev/null
+    [ "$status" = 1 ]
+    grep -q "cannot judge any port that the filter asks for: nothing came" <<<"$output"
+}
+
+@test "watch: each port of -P must have been seen; by process only those with events count" {
+    serve "a, b = tcp(0), tcp(0)
+print('said', a.getsockname()[1], b.getsockname()[1])
+thread(accepts, a)
+thread(accepts, b)"
+    read -r a b <<<"$said"
+    watch_begin -P "$a,$b" --fail-on uneven
+    clients "visit($a, 5)"
+    judged 1 "cannot judge port $b: nothing came"
+    watch_begin -p "$server" --fail-on uneven
+    clients "visit($a, 5)"
+    judged 0 "tcp 127.0.0.1:$a: one takes all of the work, so nothing there can be uneven"
+    watch_begin -P "$a" --fail-on uneven
+    clients "visit($a, 1)"
+    judged 0 "nothing there can be uneven"
+}
+
+@test "watch: too few for several workers; one that is uneven decides for all" {
+    serve_threads 2
+    two=$said
+    watch_begin -P "$two" --fail-on uneven
+    clients "visit($two, 7)"
+    judged 1 "cannot judge tcp 127.0.0.1:$two: 7 events are too few"
+    serve 'def never(s):
+    p = select.poll()
+    p.register(s, select.POLLPRI)
+    p.poll()
+s = tcp(0)
+print("said", s.getsockname()[1])
+thread(accepts, s)
+thread(never, s)'
+    watch_begin -P "$two,$said" --fail-on uneven
+    clients "visit($said, 700); visit($two, 7)"
+    watch_end 3
+    [ "$(grep -vc '^watching' "$out.says")" = 0 ]
+}
+
+@test "what one port lost withholds its verdict, and no other's" {
+    serve_threads 1
+    one=$said
+    serve_threads 3
+    SOCKFAIR_ROWS=2 watch_begin -P "$one,$said" --json --fail-on uneven
+    clients "visit($one, 4); visit($said, 30)"
+    judged 1 "events were not counted: narrow the filter"
+    jq -e --argjson one "$one" '(.endpoints | map(select(.port == $one))[0]) as $whole | (.endpoints | map(select(.port != $one))[0]) as $lost |
+           ([$whole.lost[]] == [0, 0, 0, 0]) and ([$whole.fairness[].verdict] | all(. == "not-applicable")) and
+           $lost.lost.accepted == .lost.by_reason.workers_full and $lost.lost.arrived == 0 and
+           ($lost.fairness.workers | .verdict == "withheld" and .reason == "counts-lost" and .p_value == null) and
+           $lost.fairness.sockets.reason == null' "$out" || { cat "$out"; return 1; }
+}
