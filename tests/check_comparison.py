@@ -19,11 +19,16 @@ def close(a, b):
     return (a is None) == (b is None) and (a is None or abs(a - b) <= 1e-6 * max(abs(a), abs(b), 1e-6))
 
 
+def has_traffic(run):
+    return run["figures"]["events"] != 0 or (run["figures"]["drops"] or 0) > 0
+
+
 def stat_problems(name, stats, runs):
     """One figure of one subject. runs: by side."""
     means = {}
     for side, own in runs.items():
-        values = [r["figures"][name] for r in own if r["figures"][name] is not None]
+        busy = [r for r in own if has_traffic(r)] or own
+        values = [r["figures"][name] for r in busy if r["figures"][name] is not None]
         if values:
             means[side] = values
     if {s["side"] for s in stats} != set(means):
@@ -49,6 +54,9 @@ def problems(doc):
         runs = {r["side"]: r["runs"] for r in subject["results"]}
         if len(runs) != len(subject["results"]) or max(runs) >= len(doc["sides"]):
             yield "sides: " + json.dumps(sorted(r["side"] for r in subject["results"]))
+        for r in subject["results"]:
+            if r["runs_with_traffic"] != sum(map(has_traffic, r["runs"])):
+                yield f"runs_with_traffic of side {r['side']}: {r['runs_with_traffic']}"
         for name, stats in subject["figures"].items():
             yield from stat_problems(name, stats, runs)
             marks = [s["mark"] for s in stats if s["mark"]]

@@ -4,6 +4,7 @@
 load common
 
 check_comparison=$BATS_TEST_DIRNAME/../check_comparison.py
+windows=$BATS_TEST_DIRNAME/windows.py
 
 # Six runs of each of two designs that differ as much as any do; the tests read it, none changes it.
 setup_file() {
@@ -133,6 +134,103 @@ window() { # PORT ARRIVED
     [ "$status" = 0 ]
     grep -q '^tcp 127.0.0.1:22: ' <<<"$output"
     grep -qx '  A has none' <<<"$output"
+}
+
+@test "thirty ports have one level: alike they do not fail, one at twice the wait is found" {
+    cd "$BATS_TEST_TMPDIR"
+    failed=0
+    for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+        "$windows" a.json '{"ports": 30, "seed": '$seed'}'
+        "$windows" b.json '{"ports": 30, "seed": 1'$seed'}'
+        status=0
+        "$sockfair" compare a.json b.json --fail-on worse -o /dev/null || status=$?
+        [ "$status" = 0 ] || [ "$status" = 3 ]
+        failed=$((failed + (status == 3)))
+    done
+    [ "$failed" -le 1 ]
+    "$windows" a.json '{"ports": 30, "windows": 8, "seed": 1}'
+    "$windows" b.json '{"ports": 30, "windows": 8, "seed": 2, "wait": {"93": 2}}'
+    run "$sockfair" compare a.json b.json --fail-on worse --json
+    [ "$status" = 3 ]
+    jq -e '[.subjects[] | select(.figures.wait_p99_ns[1].told == "different") | .results[0].port] == [93]' <<<"$output"
+    echo "$output" >saved.json
+    "$check_comparison" saved.json
+    "$sockfair" compare saved.json --json | cmp - saved.json
+}
+
+@test "too few runs to reach the level: status 1, and how many would" {
+    cd "$BATS_TEST_TMPDIR"
+    "$windows" a.json '{"ports": 2, "windows": 4}'
+    "$windows" b.json '{"ports": 2, "windows": 9, "wait": 9}'
+    refused 1 "a.json has CV of tcp 0.0.0.0:80 in 4 of 4 runs, too few to test: 5 of each side would do" compare a.json b.json --fail-on worse -o /dev/null
+}
+
+@test "windows without traffic do not count, and it says so" {
+    cd "$BATS_TEST_TMPDIR"
+    "$windows" a.json '{"windows": 8}'
+    "$windows" b.json '{"windows": 8, "seed": 2, "wait": 3, "events": [1000, 1000, 0, 1000, 1000, 0, 1000, 1000]}'
+    run "$sockfair" compare a.json b.json --fail-on worse
+    [ "$status" = 3 ]
+    grep -qE '^  runs +8 +6 of 8$' <<<"$output"
+    grep -qx '  B: 6 of 8 windows had any traffic; the others are left out' <<<"$output"
+    grep -qE '^  requests +1,000 +1,000$' <<<"$output"
+    "$sockfair" compare a.json b.json --json -o saved.json
+    "$check_comparison" saved.json
+    jq -e '[.subjects[0].results[].runs_with_traffic] == [8, 6] and .subjects[0].figures.rate[1].mean == 100' saved.json
+    "$windows" b.json '{"windows": 5, "seed": 2, "wait": 3, "events": [1000, 0, 1000, 0, 1000]}'
+    refused 1 "b.json has CV of tcp 0.0.0.0:80 in 3 of 5 runs (2 had no traffic), too few to test: 5 of each side would do" \
+        compare a.json b.json --fail-on worse -o /dev/null
+    "$windows" b.json '{"windows": 5, "events": 0}'
+    run "$sockfair" compare a.json b.json
+    grep -qx '  B: no traffic in its 5 windows: nothing to compare' <<<"$output"
+    refused 1 "b.json has no CV of tcp 0.0.0.0:80 to compare" compare a.json b.json --fail-on worse -o /dev/null
+}
+
+@test "windows of another length: drops by their share, the longest wait not at all" {
+    cd "$BATS_TEST_TMPDIR"
+    "$windows" a.json '{"windows": 6, "drops": [9, 10, 11], "max_ns": [900000, 910000, 920000]}'
+    "$windows" b.json '{"windows": 6, "seed": 2, "seconds": 100, "events": 10000, "drops": [112, 90, 101], "max_ns": [9000000, 9100000]}'
+    run "$sockfair" compare a.json b.json
+    [ "$status" = 0 ]
+    grep -qE '^  drops +10 +101$' <<<"$output"
+    grep -qE '^    of all +0.99% .* \(' <<<"$output"
+    grep -qE '^  wait max +910 us .*[0-9]%$' <<<"$output"
+    grep -q 'No difference of longest wait' <<<"$output"
+    "$sockfair" compare a.json b.json --json -o saved.json
+    "$check_comparison" saved.json
+    jq -e '.subjects[0].figures | ([.wait_max_ns, .drops, .drop_share] | map(map(.mark)) == [[null, null], [null, null], [null, null]]) and
+           .wait_max_ns[1].told == null and .drop_share[1].told == "noise"' saved.json
+    # Of as many events both are told.
+    "$windows" b.json '{"windows": 6, "seed": 2, "drops": [110, 90, 100], "max_ns": [9000000, 9100000]}'
+    "$sockfair" compare a.json b.json --json | jq -e '.subjects[0].figures | .wait_max_ns[1].mark == "worst" and .drop_share[1].told == "different"'
+}
+
+@test "runs of another set-up are no repeats" {
+    cd "$BATS_TEST_TMPDIR"
+    "$windows" a.json '{"workload": {"requests": [1000, 5000]}}'
+    refused 1 "a.json:2: this run of reuseport is no repeat of the one before: 5,000 connections, not 1,000 connections; give it a file of its own" compare a.json
+    for other in '"flows": [64, 1024]' '"concurrency": [2, 64]' '"workers": [8, 4]' '"work_us": [0, 50]' '"processes": [true, false]'; do
+        "$windows" a.json '{"workload": {'"$other"'}}'
+        refused 1 "a.json:2: this run of reuseport is no repeat" compare a.json
+    done
+    "$windows" a.json '{"workload": {}, "address": ["127.0.0.1", "::1"]}'
+    refused 1 "no repeat of the one before: 8 workers (threads) on ::1, not 8 workers (threads) on 127.0.0.1" compare a.json
+    "$windows" a.json '{"kernel": ["6.1.0", "6.12.0"]}'
+    refused 1 "a.json:2: this window of port 80 is no repeat of the one before: kernel 6.12.0, not kernel 6.1.0" compare a.json
+    # In files of their own they are sides, and each says of what set-up.
+    "$windows" a.json '{"workload": {"requests": [1000]}}'
+    "$windows" b.json '{"workload": {"requests": [5000]}}'
+    run "$sockfair" compare a.json b.json
+    [ "$status" = 0 ]
+    grep -q '^  A: 8 workers (threads) on 0.0.0.0, 1,000 connections, 2 at once' <<<"$output"
+    grep -q '^  B: 8 workers (threads) on 0.0.0.0, 5,000 connections, 2 at once' <<<"$output"
+}
+
+@test "--fail-on worse: what was not counted can't be judged" {
+    cd "$BATS_TEST_TMPDIR"
+    "$windows" a.json '{}'
+    "$windows" b.json '{"wait": 9, "lost": [0, 7]}'
+    refused 1 "cannot tell whether it is worse: events of tcp 0.0.0.0:80 were not counted in 2 of 5 runs of b.json" compare a.json b.json --fail-on worse -o /dev/null
 }
 
 # bats test_tags=slow

@@ -33,7 +33,7 @@ static struct comparison_run run_of(double cv, double by, double rate)
 	run.figures[metric_of_share(SHARE_WORKERS, SHARE_MAX_OVER_MEAN)] = 1 + 2 * cv;
 	run.figures[METRIC_WAIT_P99] = 200000 * by;
 	run.figures[METRIC_DROPS] = 0;
-	comparison_run_complete(&run);
+	comparison_run_complete(&run, PROTOCOL_TCP);
 	return run;
 }
 
@@ -108,7 +108,7 @@ static void repeated_runs(void **state)
 		"    busiest    1.04x ±0.1%  1.90x ±0.7%  +0.86x\n"
 		"    idle            0 of 8       4 of 8      +4\n"
 		"  wait p99      200 us ±2%   200 us ±2% (+0.1%)\n"
-		"  drops                  0            0       =\n"
+		"  drops                  0            0\n"
 		"\n"
 		"Differences are to A; in brackets: no more than noise gives (p >= 0.01).\n"
 		"*: best, !: worst, told from each other side beyond noise.\n"
@@ -140,7 +140,7 @@ static void single_runs(void **state)
 		"    busiest        1.04x      1.88x +0.84x?\n"
 		"    idle          0 of 8     4 of 8     +4?\n"
 		"  wait p99     204 us(*)  204 us(!)  +0.1%?\n"
-		"  drops                0          0       =\n"
+		"  drops                0          0\n"
 		"\n"
 		"Differences are to A.\n"
 		"?: not tested against noise, for which each side needs 5 runs: run --repeat 5,\n"
@@ -175,7 +175,7 @@ static void files_that_differ_in_more_than_one_way(void **state)
 	assert_non_null(strstr(text, "A  a?[2J.json\n"));
 	assert_non_null(strstr(text, "\n  A: tcp 0.0.0.0:80: kernel 6.1, backend fentry\n"
 				     "  B: tcp [::1?[31m]:80: kernel 6.12, backend tracepoint\n"));
-	assert_non_null(strstr(text, "  B: kernel, server and clients did not count the same in 1 of 1 runs\n"));
+	assert_non_null(strstr(text, "  B: kernel, server and clients did not count the same in 1 of 1 run\n"));
 	assert_non_null(strstr(text, "  B: some events were not counted: its counts are at least so high\n"));
 	assert_non_null(strstr(text, "\ntcp 0.0.0.0:443: kernel 6.1, backend fentry\n"));
 	assert_non_null(strstr(text, "\n  B has none\n"));
@@ -237,7 +237,7 @@ static void many_sides_are_rows(void **state)
 	assert_non_null(strstr(text, "\n          runs  workers           CV      wait p99   per second  drops\n"
 				     "  A          5     even  0.020 +-2%*  200 us +-2%*  10,000 +-2%      0\n"
 				     "  B          5     even   0.120 +-2%   400 us +-2%  10,100 +-2%      0\n"
-				     "                              +0.100         +100%      (+1.0%)      =\n"));
+				     "                              +0.100         +100%      (+1.0%)\n"));
 	assert_non_null(strstr(text, "\n  I    not run"));
 	assert_non_null(strstr(text, "\n  I not run: io_uring is disabled\n"));
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))

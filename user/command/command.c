@@ -123,9 +123,49 @@ unsigned option_fail_on(const struct argp_state *state, const char *text, unsign
 	}
 }
 
+/* "reuseport", "tcp 0.0.0.0:80" */
+static void subject_name(char *name, size_t size, const struct comparison *c, const struct comparison_subject *subject)
+{
+	const struct comparison_key *key = NULL;
+
+	for (size_t i = 0; i < c->side_count && !key; i++)
+		key = subject->cells[i] ? &subject->cells[i]->key : NULL;
+	if (!key || *key->mode)
+		snprintf(name, size, "%s", key ? key->mode : "");
+	else
+		snprintf(name, size, strchr(key->address, ':') ? "%s [%s]:%u" : "%s %s:%u", key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port);
+}
+
+/* Why it can't be told whether a side is worse than the first. */
+static int complain_worse(const struct comparison *c, enum worse worse, const struct worse_where *where)
+{
+	const size_t needed = noise_runs_needed();
+	char raw[160], subject[sizeof(raw) + 1] = "", side[256] = "", quiet[48] = "";
+
+	if (worse == WORSE_NO_PAIR)
+		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
+	subject_name(raw, sizeof(raw), c, where->subject);
+	text_name(subject, raw, sizeof(raw) - 1, true);
+	text_name(side, c->sides[where->side].name, sizeof(side) - 1, true);
+	if (worse == WORSE_LOST)
+		return complain("cannot tell whether it is worse: events of %s were not counted in %zu of %zu run%s of %s; narrow the filter of watch", subject,
+				where->runs, where->runs_all, where->runs_all == 1 ? "" : "s", side);
+	if (worse == WORSE_MISSING)
+		return complain("cannot tell whether it is worse: %s has no %s of %s to compare; leave it out with FILE:PORT, or measure again",
+				side, metrics[where->metric].label, subject);
+	if (worse == WORSE_DISAGREES)
+		return complain("cannot tell whether it is worse: kernel, server and clients of %s did not count the same in %s; run it again", subject, side);
+	if (where->quiet)
+		snprintf(quiet, sizeof(quiet), " (%zu had no traffic)", where->quiet);
+	return complain("cannot tell whether it is worse: %s has %s of %s in %zu of %zu run%s%s, too few to test: %zu of each side would do; "
+			"use run --repeat %zu, or %zu windows in one file", side, metrics[where->metric].label, subject, where->runs, where->runs_all,
+			where->runs_all == 1 ? "" : "s", quiet, needed, needed, needed);
+}
+
 int comparison_status(const struct comparison *c, unsigned fail_on)
 {
-	const enum worse worse = fail_on & FAIL_ON_WORSE ? comparison_worse(c) : WORSE_NOT;
+	struct worse_where where = {};
+	const enum worse worse = fail_on & FAIL_ON_WORSE ? comparison_worse(c, &where) : WORSE_NOT;
 	struct judged judged = {};
 
 	if (fail_on & FAIL_ON_UNEVEN)
@@ -134,13 +174,5 @@ int comparison_status(const struct comparison *c, unsigned fail_on)
 		return STATUS_UNEVEN;
 	if (judged.untold)
 		return judged_status(&judged);
-	if (worse == WORSE_NO_PAIR)
-		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
-	if (worse == WORSE_MISSING)
-		return complain("cannot tell whether it is worse: the first side has a result, or a figure (CV, wait p99, rate), that another side lacks, or whose counts disagree there; "
-				"compare without --fail-on shows which");
-	if (worse == WORSE_UNTESTED)
-		return complain("cannot tell whether it is worse: a side has too few runs for a test, which needs %d of each; use run --repeat %d, or %d windows in one file",
-				NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
-	return judged_status(&judged);
+	return worse == WORSE_NOT ? judged_status(&judged) : complain_worse(c, worse, &where);
 }

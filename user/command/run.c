@@ -101,9 +101,9 @@ static void finish_parsing(struct run_options *o, const struct argp_state *state
 		usage_error(state, "--slow-worker needs --work: ten times nothing is nothing");
 	if (w->serve_only && o->mode_count > 1)
 		usage_error(state, "--serve-only takes one mode");
-	if (o->fail_on & FAIL_ON_WORSE && (o->mode_count < 2 || o->repeat < NOISE_RUNS_MIN))
-		usage_error(state, "--fail-on worse compares modes with the first: it needs two or more, and --repeat %d or more to tell noise",
-			    NOISE_RUNS_MIN);
+	if (o->fail_on & FAIL_ON_WORSE && (o->mode_count < 2 || o->repeat < noise_runs_needed()))
+		usage_error(state, "--fail-on worse compares modes with the first: it needs two or more, and --repeat %zu or more to tell noise",
+			    noise_runs_needed());
 	if (o->trials.seconds_max > 0 && !w->serve_only)
 		usage_error(state, "--duration goes with --serve-only; otherwise -n says when a run ends");
 	if (w->bind.ss_family == AF_INET)

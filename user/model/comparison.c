@@ -7,42 +7,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "noise.h"
 #include "wait_sum.h"
 
-#define SHARE(share, name, label)                                                                                                             \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_BINS] = { name "_bins", label, METRIC_COUNTS, BETTER_NEUTRAL, false, -1, false },      \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_EVENTS] = { name "_events", label " events", METRIC_COUNTS, BETTER_NEUTRAL, false, -1, \
-								   false },                                                                   \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_IDLE] = { name "_idle", "  idle", METRIC_COUNTS, BETTER_NEUTRAL, true, -1, true },     \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_CV] = { name "_cv", label " CV", METRIC_RATIO, BETTER_LOWER, true,                     \
-							       METRIC_SHARES + share * SHARE_FIGURES + SHARE_CV_EXPECTED, true },            \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_CV_EXPECTED] = { name "_cv_expected", "  fair hash", METRIC_RATIO, BETTER_NEUTRAL,     \
-									false, -1, true },                                                    \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_EXCESS] = { name "_excess", "  excess", METRIC_RATIO, BETTER_NEUTRAL, false, -1,       \
-								   false },                                                                   \
-	[METRIC_SHARES + share * SHARE_FIGURES + SHARE_MAX_OVER_MEAN] = { name "_max_over_mean", "  busiest", METRIC_TIMES, BETTER_NEUTRAL,   \
-									  true, -1, true }
+#define COUNT_GRAIN 0.289                /* of a whole number: the standard deviation of rounding, 1/sqrt(12) */
+#define PERCENTILE_GRAIN (WAIT_ERROR / 1.732) /* of its logarithm: anywhere in its slot */
+
+#define OF_SHARE(share, figure) METRIC_SHARES + share * SHARE_FIGURES + figure
+#define SHARE(share, what, words)                                                                                                          \
+	[OF_SHARE(share, SHARE_BINS)] = { .name = what "_bins", .label = words, .chance = -1 },                                            \
+	[OF_SHARE(share, SHARE_EVENTS)] = { .name = what "_events", .label = words " events", .chance = -1 },                              \
+	[OF_SHARE(share, SHARE_IDLE)] = { .name = what "_idle", .label = "  idle", .tested = true, .by_size = true,                        \
+					  .grain = COUNT_GRAIN, .chance = -1, .shown = true },                                             \
+	[OF_SHARE(share, SHARE_CV)] = { .name = what "_cv", .label = words " CV", .unit = METRIC_RATIO, .better = BETTER_LOWER,            \
+					.tested = true, .judged = true, .chance = OF_SHARE(share, SHARE_CV_EXPECTED), .shown = true },     \
+	[OF_SHARE(share, SHARE_CV_EXPECTED)] = { .name = what "_cv_expected", .label = "  fair hash", .unit = METRIC_RATIO, .chance = -1,  \
+						 .shown = true },                                                                          \
+	[OF_SHARE(share, SHARE_EXCESS)] = { .name = what "_excess", .label = "  excess", .unit = METRIC_RATIO, .chance = -1 },             \
+	[OF_SHARE(share, SHARE_MAX_OVER_MEAN)] = { .name = what "_max_over_mean", .label = "  busiest", .unit = METRIC_TIMES,              \
+						   .tested = true, .by_size = true, .chance = -1, .shown = true }
+
+#define WAIT(what, words, ...)                                                                                                             \
+	{ .name = what, .label = words, .unit = METRIC_NS, .better = BETTER_LOWER, .tested = true, .chance = -1, .shown = true, __VA_ARGS__ }
 
 const struct metric metrics[METRIC_COUNT] = {
-	[METRIC_RATE] = { "rate", "per second", METRIC_PER_SECOND, BETTER_HIGHER_OWN, true, -1, true },
-	[METRIC_EVENTS] = { "events", "requests", METRIC_COUNTS, BETTER_NEUTRAL, false, -1, true },
-	[METRIC_SECONDS] = { "seconds", "seconds", METRIC_SECOND, BETTER_NEUTRAL, false, -1, false },
+	[METRIC_RATE] = { .name = "rate", .label = "per second", .unit = METRIC_PER_SECOND, .better = BETTER_HIGHER_OWN, .tested = true, .judged = true,
+			  .chance = -1, .shown = true },
+	[METRIC_EVENTS] = { .name = "events", .label = "requests", .chance = -1, .shown = true },
+	[METRIC_SECONDS] = { .name = "seconds", .label = "seconds", .unit = METRIC_SECOND, .chance = -1 },
 	SHARE(SHARE_WORKERS, "workers", "workers"),
 	SHARE(SHARE_SOCKETS, "sockets", "sockets"),
 	SHARE(SHARE_SERVED, "served", "served"),
-	[METRIC_WAIT_COUNT] = { "wait_count", "waited", METRIC_COUNTS, BETTER_NEUTRAL, false, -1, false },
-	[METRIC_WAIT_MEAN] = { "wait_mean_ns", "wait mean", METRIC_NS, BETTER_LOWER, true, -1, true },
-	[METRIC_WAIT_P50] = { "wait_p50_ns", "wait p50", METRIC_NS, BETTER_LOWER, true, -1, true },
-	[METRIC_WAIT_P90] = { "wait_p90_ns", "wait p90", METRIC_NS, BETTER_LOWER, true, -1, true },
-	[METRIC_WAIT_P99] = { "wait_p99_ns", "wait p99", METRIC_NS, BETTER_LOWER, true, -1, true },
-	[METRIC_WAIT_MAX] = { "wait_max_ns", "wait max", METRIC_NS, BETTER_LOWER, true, -1, true },
-	[METRIC_QUEUE_HIGHEST] = { "queue_highest", "highest queue", METRIC_COUNTS, BETTER_NEUTRAL, true, -1, true },
-	[METRIC_DROPS] = { "drops", "drops", METRIC_COUNTS, BETTER_LOWER, true, -1, true },
-	[METRIC_OPEN] = { "open", "open", METRIC_COUNTS, BETTER_NEUTRAL, true, -1, true },
-	[METRIC_LOST] = { "lost", "not counted", METRIC_COUNTS, BETTER_NEUTRAL, false, -1, true },
-	[METRIC_CV] = { "cv", "CV", METRIC_RATIO, BETTER_LOWER, true, METRIC_CV_EXPECTED, false },
-	[METRIC_CV_EXPECTED] = { "cv_expected", "fair hash", METRIC_RATIO, BETTER_NEUTRAL, false, -1, false },
+	[METRIC_WAIT_COUNT] = { .name = "wait_count", .label = "waited", .chance = -1 },
+	[METRIC_WAIT_MEAN] = WAIT("wait_mean_ns", "wait mean", ),
+	[METRIC_WAIT_P50] = WAIT("wait_p50_ns", "wait p50", .grain = PERCENTILE_GRAIN),
+	[METRIC_WAIT_P90] = WAIT("wait_p90_ns", "wait p90", .grain = PERCENTILE_GRAIN),
+	[METRIC_WAIT_P99] = WAIT("wait_p99_ns", "wait p99", .grain = PERCENTILE_GRAIN, .judged = true),
+	[METRIC_WAIT_MAX] = WAIT("wait_max_ns", "wait max", .by_size = true),
+	[METRIC_QUEUE_HIGHEST] = { .name = "queue_highest", .label = "highest queue", .tested = true, .by_size = true, .grain = COUNT_GRAIN, .chance = -1,
+				   .shown = true },
+	[METRIC_DROPS] = { .name = "drops", .label = "drops", .chance = -1, .shown = true },
+	[METRIC_DROP_SHARE] = { .name = "drop_share", .label = "  of all", .unit = METRIC_SHARE, .better = BETTER_LOWER, .tested = true, .chance = -1,
+				.shown = true },
+	[METRIC_OPEN] = { .name = "open", .label = "open", .tested = true, .grain = COUNT_GRAIN, .chance = -1, .shown = true },
+	[METRIC_LOST] = { .name = "lost", .label = "not counted", .chance = -1, .shown = true },
+	[METRIC_CV] = { .name = "cv", .label = "CV", .unit = METRIC_RATIO, .better = BETTER_LOWER, .tested = true, .judged = true,
+			.chance = METRIC_CV_EXPECTED },
+	[METRIC_CV_EXPECTED] = { .name = "cv_expected", .label = "fair hash", .unit = METRIC_RATIO, .chance = -1 },
 };
 
 /* ---- figures of a run ---- */
@@ -56,16 +66,16 @@ void comparison_run_clear(struct comparison_run *run)
 		run->verdicts[i] = VERDICT_NOT_APPLICABLE;
 }
 
-static bool workers_seen(const struct comparison_run *run)
+bool comparison_workers_seen(const struct comparison_run *run)
 {
 	return run->figures[metric_of_share(SHARE_WORKERS, SHARE_EVENTS)] > 0;
 }
 
-static enum share deciding_share(const struct comparison_run *run)
+enum share comparison_deciding_share(const struct comparison_run *run)
 {
 	if (run->verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && run->verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE)
 		return SHARE_SERVED;
-	return workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
+	return comparison_workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
 }
 
 static void take_out(double *share)
@@ -76,14 +86,22 @@ static void take_out(double *share)
 		share[spread[i]] = NAN;
 }
 
-void comparison_run_complete(struct comparison_run *run)
+/* UDP: the dropped are among the events. TCP: a drop never comes to the queue. */
+static double drop_share(const struct comparison_run *run, enum protocol protocol)
 {
-	const enum share share = deciding_share(run);
+	const double drops = run->figures[METRIC_DROPS], all = run->figures[METRIC_EVENTS] + (protocol == PROTOCOL_TCP ? drops : 0);
+
+	return all > 0 ? fmin(drops / all, 1) : NAN;
+}
+
+void comparison_run_complete(struct comparison_run *run, enum protocol protocol)
+{
+	const enum share share = comparison_deciding_share(run);
 
 	for (enum share i = 0; i < SHARE_COUNT; i++)
 		if (run->verdicts[i] == VERDICT_WITHHELD)
 			take_out(&run->figures[metric_of_share(i, SHARE_BINS)]);
-
+	run->figures[METRIC_DROP_SHARE] = drop_share(run, protocol);
 	run->figures[METRIC_CV] = run->figures[metric_of_share(share, SHARE_CV)];
 	run->figures[METRIC_CV_EXPECTED] = run->figures[metric_of_share(share, SHARE_CV_EXPECTED)];
 }
@@ -162,7 +180,7 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 		share_figures(run, SHARE_SERVED, &e->served_fairness);
 	wait_figures(figures, e);
 	row_figures(figures, e);
-	comparison_run_complete(run);
+	comparison_run_complete(run, e->protocol);
 }
 
 /* ---- what there is ---- */
@@ -238,7 +256,10 @@ int comparison_add(struct comparison *c, size_t side, const struct comparison_ke
 	if (!runs)
 		return -ENOMEM;
 	r->runs = runs;
-	runs[r->run_count++] = *run;
+	runs[r->run_count] = *run;
+	if (r->run_count && runs[r->run_count].round <= runs[r->run_count - 1].round)
+		runs[r->run_count].round = runs[r->run_count - 1].round + 1;
+	r->run_count++;
 	return 0;
 }
 
@@ -405,252 +426,6 @@ int comparison_arrange(struct comparison *c)
 	return err;
 }
 
-/* ---- means, differences, best and worst ---- */
-
-/* The values of one metric of one side that are known, as they are and as they are tested. */
-struct sample {
-	double *values, *scores;
-	size_t count;
-};
-
-static void samples_free(struct sample *samples, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(samples[i].values);
-	free(samples);
-}
-
-/* Room for all runs of a subject, one sample a side; NULL: out of memory. */
-static struct sample *samples_new(const struct comparison *c, const struct comparison_subject *subject)
-{
-	struct sample *samples = calloc(c->side_count, sizeof(*samples));
-
-	for (size_t i = 0; samples && i < c->side_count; i++) {
-		const size_t runs = subject->cells[i] ? subject->cells[i]->run_count : 0;
-
-		samples[i].values = calloc(2 * runs + 1, sizeof(double));
-		if (!samples[i].values) {
-			samples_free(samples, c->side_count);
-			return NULL;
-		}
-		samples[i].scores = samples[i].values + runs;
-	}
-	return samples;
-}
-
-/* Where one run of the subject has no yardstick, none is held against it. */
-static bool has_chance(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
-{
-	if (metrics[metric].chance < 0)
-		return false;
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_result *r = subject->cells[i];
-
-		for (size_t k = 0; r && k < r->run_count; k++)
-			if (!isnan(r->runs[k].figures[metric]) && isnan(r->runs[k].figures[metrics[metric].chance]))
-				return false;
-	}
-	return true;
-}
-
-/* Over how many bins that CV is; NaN: not known. */
-static double bins_of(const struct comparison_run *run, size_t metric)
-{
-	const enum share share = metric == METRIC_CV ? deciding_share(run) : (enum share)((metric - METRIC_SHARES) / SHARE_FIGURES);
-
-	return run->figures[metric_of_share(share, SHARE_BINS)];
-}
-
-/*
- * The spread beyond chance, squared: of n events with true shares of spread theta over k bins CV^2 is on average theta^2 (1 - 1/n) + (k-1)/n, so this is theta^2 whatever
- * n is. The chance CV e^2 = (k-1)/n says what 1/n is.
- */
-static double beyond_chance(const struct comparison_run *run, size_t metric, double cv, double expected)
-{
-	const double bins = bins_of(run, metric), one_of_n = bins > 1 ? expected * expected / (bins - 1) : 0;
-
-	return (cv * cv - expected * expected) / (one_of_n < 1 ? 1 - one_of_n : 1);
-}
-
-static void samples_fill(const struct comparison *c, const struct comparison_subject *subject, size_t metric, struct sample *samples)
-{
-	const bool chance = has_chance(c, subject, metric);
-
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_result *r = subject->cells[i];
-		struct sample *s = &samples[i];
-
-		s->count = 0;
-		for (size_t k = 0; r && k < r->run_count; k++) {
-			const double value = r->runs[k].figures[metric];
-			const double expected = chance ? r->runs[k].figures[metrics[metric].chance] : NAN;
-
-			if (isnan(value))
-				continue;
-			s->values[s->count] = value;
-			s->scores[s->count++] = chance ? beyond_chance(&r->runs[k], metric, value, expected) : value;
-		}
-	}
-}
-
-static bool is_testable(const struct sample *a, const struct sample *b)
-{
-	return a->count >= NOISE_RUNS_MIN && b->count >= NOISE_RUNS_MIN;
-}
-
-/* What is shown as equal is not told apart, whatever chance would have given each. */
-static double p_of(const struct sample *a, const struct sample *b)
-{
-	double mean_a, mean_b, unused;
-
-	noise_moments(a->values, a->count, &mean_a, &unused);
-	noise_moments(b->values, b->count, &mean_b, &unused);
-	if (noise_same(mean_a, mean_b))
-		return 1;
-	return noise_p_value(a->scores, a->count, b->scores, b->count);
-}
-
-static void stat_fill(struct comparison_stat *stat, const struct comparison_stat *first, size_t metric, const struct sample *base,
-		      const struct sample *own)
-{
-	double unused;
-
-	*stat = (struct comparison_stat){ .runs = own->count, .mean = NAN, .sd = NAN, .score = NAN, .difference = NAN, .p = NAN };
-	if (!own->count)
-		return;
-	noise_moments(own->values, own->count, &stat->mean, &stat->sd);
-	noise_moments(own->scores, own->count, &stat->score, &unused);
-	stat->score = fmax(0, stat->score);
-	if (own->count == 1)
-		stat->sd = NAN;
-	if (base == own || !base->count)
-		return;
-	stat->difference = noise_same(stat->mean, first->mean) ? 0 : stat->mean - first->mean;
-	if (!metrics[metric].tested || !is_testable(base, own))
-		return;
-	stat->p = p_of(base, own);
-	stat->told = isnan(stat->p) ? TOLD_UNTESTED : stat->p < NOISE_LEVEL ? TOLD_DIFFERENT : TOLD_NOISE;
-}
-
-static bool mixes_protocols(const struct comparison *c, const struct comparison_subject *subject)
-{
-	bool tcp = false, udp = false;
-
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_result *r = subject->cells[i];
-
-		tcp |= r && r->run_count && r->key.protocol == PROTOCOL_TCP;
-		udp |= r && r->run_count && r->key.protocol == PROTOCOL_UDP;
-	}
-	return tcp && udp;
-}
-
-/* 1: higher is better for these runs, -1: lower, 0: neither. */
-static int direction(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
-{
-	if ((metric == METRIC_RATE || metric == METRIC_DROPS) && mixes_protocols(c, subject))
-		return 0;
-	if (metrics[metric].better != BETTER_HIGHER_OWN)
-		return metrics[metric].better == BETTER_LOWER ? -1 : 0;
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_result *r = subject->cells[i];
-
-		for (size_t k = 0; r && k < r->run_count; k++)
-			if (!r->runs[k].own_load)
-				return 0;
-	}
-	return 1;
-}
-
-/* The side that is furthest out in that direction; side_count: none has the metric. */
-static size_t extreme(const struct comparison *c, const struct comparison_subject *subject, size_t metric, int towards)
-{
-	size_t found = c->side_count;
-
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_stat *stat = subject->cells[i] ? &subject->cells[i]->stats[metric] : NULL;
-
-		if (!stat || !stat->runs)
-			continue;
-		if (found == c->side_count || stat->score * towards > subject->cells[found]->stats[metric].score * towards)
-			found = i;
-	}
-	return found;
-}
-
-/* Is that side told from each of the others? Where not all have runs enough: is there no other with the same value? */
-static bool stands_out(const struct comparison *c, const struct comparison_subject *subject, size_t metric, const struct sample *samples,
-		       size_t side, bool tested)
-{
-	const struct comparison_stat *own = &subject->cells[side]->stats[metric];
-	size_t others = 0;
-
-	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_stat *other;
-
-		if (i == side || !samples[i].count)
-			continue;
-		others++;
-		other = &subject->cells[i]->stats[metric];
-		if (noise_same(other->score, own->score) || noise_same(other->mean, own->mean) || (tested && !(p_of(&samples[side], &samples[i]) < NOISE_LEVEL)))
-			return false;
-	}
-	return others;
-}
-
-static void marks_fill(const struct comparison *c, const struct comparison_subject *subject, size_t metric, const struct sample *samples)
-{
-	const int better = direction(c, subject, metric);
-	bool tested = true;
-
-	for (size_t i = 0; i < c->side_count; i++)
-		tested &= !samples[i].count || samples[i].count >= NOISE_RUNS_MIN;
-	for (int sign = 1; better && sign >= -1; sign -= 2) {
-		const size_t side = extreme(c, subject, metric, sign * better);
-		struct comparison_stat *stat = side < c->side_count ? &subject->cells[side]->stats[metric] : NULL;
-
-		if (!stat || !stands_out(c, subject, metric, samples, side, tested))
-			continue;
-		stat->mark = sign > 0 ? MARK_BEST : MARK_WORST;
-		stat->mark_tested = tested;
-	}
-}
-
-static int subject_judge(const struct comparison *c, const struct comparison_subject *subject)
-{
-	struct sample *samples = samples_new(c, subject);
-	int err = samples ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < c->side_count && !err; i++) {
-		struct comparison_result *r = subject->cells[i];
-
-		if (r && !r->stats)
-			r->stats = calloc(METRIC_COUNT, sizeof(*r->stats));
-		if (r && !r->stats)
-			err = -ENOMEM;
-	}
-	for (size_t m = 0; m < METRIC_COUNT && !err; m++) {
-		samples_fill(c, subject, m, samples);
-		for (size_t i = 0; i < c->side_count; i++)
-			if (subject->cells[i])
-				stat_fill(&subject->cells[i]->stats[m], subject->cells[0] ? &subject->cells[0]->stats[m] : NULL, m, &samples[0],
-					  &samples[i]);
-		marks_fill(c, subject, m, samples);
-	}
-	if (samples)
-		samples_free(samples, c->side_count);
-	return err;
-}
-
-int comparison_judge(struct comparison *c)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < c->subject_count && !err; i++)
-		err = subject_judge(c, &c->subjects[i]);
-	return err;
-}
-
 static int add_snapshot(struct comparison *c, const struct snapshot *s)
 {
 	const struct workload_account *w = &s->workload;
@@ -681,78 +456,6 @@ int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t
 	if (!err)
 		err = comparison_arrange(c);
 	return err ? err : comparison_judge(c);
-}
-
-/* ---- for scripts ---- */
-
-struct decision comparison_run_decide(const struct comparison_run *run)
-{
-	const struct fairness workers = { .events = workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS], .withheld = run->withheld[SHARE_WORKERS] };
-	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS], .withheld = run->withheld[SHARE_SOCKETS] };
-
-	return decision_of(fairness_decisive(&workers, &sockets), run->figures[METRIC_EVENTS] > 0, 0);
-}
-
-size_t comparison_uneven_runs(const struct comparison_result *r)
-{
-	size_t uneven = 0;
-
-	for (size_t i = 0; i < r->run_count; i++) {
-		const struct comparison_run *run = &r->runs[i];
-		uneven += comparison_run_decide(run).outcome == OUTCOME_UNEVEN;
-	}
-	return uneven;
-}
-
-/* What was found so far about sides that are worse than the first. */
-struct worse_found {
-	size_t pairs, untested, worse, missing;
-};
-
-/* What the first side has and this one lacks can't be judged: a port, a mode, a figure. Nor can counts that do not agree. */
-static bool is_missing(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric)
-{
-	const struct comparison_result *base = subject->cells[0], *own = subject->cells[side];
-
-	if (!base || !base->run_count || !base->stats[metric].runs || !direction(c, subject, metric))
-		return false;
-	if (!own || !own->run_count || !own->stats[metric].runs)
-		return true;
-	for (size_t i = 0; i < own->run_count; i++)
-		if (own->runs[i].disagrees)
-			return true;
-	return false;
-}
-
-static void look_if_worse(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric, struct worse_found *found)
-{
-	const struct comparison_stat *base = &subject->cells[0]->stats[metric], *own = &subject->cells[side]->stats[metric];
-	const int better = direction(c, subject, metric);
-
-	if (!better || !base->runs || !own->runs)
-		return;
-	found->pairs++;
-	found->untested += own->told == TOLD_UNTESTED;
-	found->worse += own->told == TOLD_DIFFERENT && (own->score - base->score) * better < 0;
-}
-
-enum worse comparison_worse(const struct comparison *c)
-{
-	static const enum metric_id judged[] = { METRIC_CV, METRIC_WAIT_P99, METRIC_RATE };
-	struct worse_found found = {};
-
-	for (size_t s = 0; s < c->subject_count; s++) {
-		const struct comparison_subject *subject = &c->subjects[s];
-
-		for (size_t i = 1; i < c->side_count && subject->cells[0]; i++) {
-			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged); m++) {
-				found.missing += is_missing(c, subject, i, judged[m]);
-				if (subject->cells[i])
-					look_if_worse(c, subject, i, judged[m], &found);
-			}
-		}
-	}
-	return found.worse ? WORSE_TOLD : found.missing && found.pairs ? WORSE_MISSING : found.untested ? WORSE_UNTESTED : found.pairs ? WORSE_NOT : WORSE_NO_PAIR;
 }
 
 void comparison_free(struct comparison *c)

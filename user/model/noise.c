@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "noise.h"
 
+#include <errno.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <gsl/gsl_combination.h>
 #include <gsl/gsl_errno.h>
@@ -12,37 +11,26 @@
 #include <gsl/gsl_sf_gamma.h>
 
 #define SEED 20240229            /* any fixed number */
-#define ENUMERATED_MAX 20000      /* divisions of the runs into two groups: up to so many are all tried (seven against seven are 3,432) */
-#define SHUFFLED 9999             /* else so many random ones */
-#define VALUES_SHUFFLED_MAX 20000000 /* in all; very many values get fewer */
+#define ENUMERATED_MAX 20000     /* divisions of the runs into two groups: up to so many are all tried (eight against eight are 12,870) */
+#define SHUFFLED 9999            /* else so many random ones, where the effort allows */
+#define SHUFFLED_MIN 999
+#define SPREAD_MIN 0.1           /* within two groups, of the standard deviation of their runs */
+#define ROUNDING 1e-12           /* a variance, where that of all runs is 1: less is none */
+#define AS_LARGE (1 - 1e-9)      /* the same value by another order of summing is as large */
 
-struct moments {
-	double mean, variance; /* variance of the values, n - 1 */
-};
+/* ---- single figures ---- */
 
 /* Values that are all equal have no spread, whatever rounding does to their mean. */
-static struct moments moments_of(const double *values, size_t n)
+void noise_moments(const double *values, size_t n, double *mean, double *sd)
 {
-	struct moments m = { .mean = values[0] };
 	double sum = 0, squares = 0;
 
 	for (size_t i = 0; i < n; i++)
 		sum += values[i] - values[0];
-	if (n < 2)
-		return m;
-	m.mean += sum / (double)n;
+	*mean = values[0] + sum / (double)n;
 	for (size_t i = 0; i < n; i++)
-		squares += (values[i] - m.mean) * (values[i] - m.mean);
-	m.variance = squares / (double)(n - 1);
-	return m;
-}
-
-void noise_moments(const double *values, size_t n, double *mean, double *sd)
-{
-	const struct moments m = moments_of(values, n);
-
-	*mean = m.mean;
-	*sd = sqrt(m.variance);
+		squares += (values[i] - *mean) * (values[i] - *mean);
+	*sd = n > 1 ? sqrt(squares / (double)(n - 1)) : 0;
 }
 
 bool noise_same(double a, double b)
@@ -50,88 +38,348 @@ bool noise_same(double a, double b)
 	return fabs(a - b) <= 1e-7 * fmax(fabs(a), fabs(b));
 }
 
-/* |t| of a difference of means; infinite for a difference without any spread. */
-static double studentized(double difference, double variance_of_it)
+static double divisions(size_t n, size_t into)
 {
-	if (difference == 0)
+	return n > 1000 ? INFINITY : round(exp(gsl_sf_lnchoose((unsigned)n, (unsigned)into)));
+}
+
+size_t noise_runs_needed(void)
+{
+	size_t n = 1;
+
+	while (2 / divisions(2 * n, n) >= NOISE_LEVEL)
+		n++;
+	return n;
+}
+
+/* ---- the test: sums of groups ---- */
+
+/* What one group has of each figure: how many runs know it, their sum and their sum of squares. */
+struct sums {
+	double *known, *sum, *squares;
+};
+
+struct test {
+	const struct noise_runs *runs;
+	size_t run_count, hypotheses; /* hypotheses: each later group, each figure */
+	size_t needed;       /* runs that know a figure, of each group */
+	double *known;       /* run after run: 1 or 0 for each figure */
+	double *values;      /* likewise: standardized by the mean and spread of all runs, 0 where not known */
+	double *variance_min; /* by figure, standardized: its grain; infinite: it never varies */
+	struct sums *groups;
+	struct sums all;
+	size_t *rows;        /* a division: runs in the order of the groups that they are in */
+	double *t_squared;   /* of a division, by hypothesis */
+	double *observed;    /* of the division that was found */
+	size_t *order;       /* hypotheses, the largest observed first */
+	uint64_t *as_large;  /* divisions, by place in that order */
+	double *numbers;     /* all of the above that are double */
+};
+
+static void sums_add(struct sums *sums, const double *known, const double *values, size_t figures)
+{
+	for (size_t i = 0; i < figures; i++) {
+		sums->known[i] += known[i];
+		sums->sum[i] += values[i];
+		sums->squares[i] += values[i] * values[i];
+	}
+}
+
+static void sums_clear(struct sums *sums, size_t figures)
+{
+	for (size_t i = 0; i < figures; i++)
+		sums->known[i] = sums->sum[i] = sums->squares[i] = 0;
+}
+
+/* The last group has what the others have not. */
+static void sums_rest(const struct test *t)
+{
+	struct sums *rest = &t->groups[t->runs->groups - 1];
+
+	for (size_t i = 0; i < t->runs->figures; i++) {
+		rest->known[i] = t->all.known[i];
+		rest->sum[i] = t->all.sum[i];
+		rest->squares[i] = t->all.squares[i];
+		for (size_t g = 0; g + 1 < t->runs->groups; g++) {
+			rest->known[i] -= t->groups[g].known[i];
+			rest->sum[i] -= t->groups[g].sum[i];
+			rest->squares[i] -= t->groups[g].squares[i];
+		}
+	}
+}
+
+/* The square of the studentized difference of two groups in a figure; 0 where one has too few runs with it. */
+static double t_squared(const struct test *t, const struct sums *a, const struct sums *b, size_t figure)
+{
+	const double na = a->known[figure], nb = b->known[figure], sum_a = a->sum[figure], sum_b = b->sum[figure];
+	const double sum = sum_a + sum_b, squares = a->squares[figure] + b->squares[figure];
+	double difference, within, all, least;
+
+	if (na < (double)t->needed || nb < (double)t->needed)
 		return 0;
-	return variance_of_it > 0 ? fabs(difference) / sqrt(variance_of_it) : INFINITY;
+	difference = sum_a / na - sum_b / nb;
+	within = (a->squares[figure] - sum_a * sum_a / na) / (na * (na - 1)) + (b->squares[figure] - sum_b * sum_b / nb) / (nb * (nb - 1));
+	all = (squares - sum * sum / (na + nb)) / (na + nb - 1);
+	least = SPREAD_MIN * SPREAD_MIN * all > t->variance_min[figure] ? SPREAD_MIN * SPREAD_MIN * all : t->variance_min[figure];
+	least *= 1 / na + 1 / nb;
+	return difference * difference / (within > least ? within : least);
 }
 
-/* |t| of values[0..na) against the rest. */
-static double t_of(const double *values, size_t na, size_t nb)
+/* Fills t_squared[] for the division in rows[]. */
+static void divide(struct test *t)
 {
-	const struct moments x = moments_of(values, na), y = moments_of(values + na, nb);
+	const size_t figures = t->runs->figures;
+	size_t at = 0;
 
-	return studentized(x.mean - y.mean, x.variance / (double)na + y.variance / (double)nb);
+	for (size_t g = 0; g + 1 < t->runs->groups; g++) {
+		sums_clear(&t->groups[g], figures);
+		for (size_t i = 0; i < t->runs->sizes[g]; i++, at++)
+			sums_add(&t->groups[g], &t->known[t->rows[at] * figures], &t->values[t->rows[at] * figures], figures);
+	}
+	sums_rest(t);
+	for (size_t g = 1; g < t->runs->groups; g++)
+		for (size_t i = 0; i < figures; i++)
+			t->t_squared[(g - 1) * figures + i] = t_squared(t, &t->groups[0], &t->groups[g], i);
 }
 
-/* Of all divisions of the values into groups of these sizes, the share whose t is at least so large: the one that was observed is among them. */
-static double enumerate(const double *all, size_t na, size_t nb, double t, double *divided)
+/* Counts a division: at each place in the order, is the largest from there on as large as what was observed there? */
+static void count(struct test *t)
 {
-	gsl_combination *chosen = gsl_combination_calloc(na + nb, na);
-	uint64_t count = 0, as_large = 0;
+	double largest = 0;
+
+	divide(t);
+	for (size_t place = t->hypotheses; place-- > 0;) {
+		const size_t hypothesis = t->order[place];
+
+		largest = t->t_squared[hypothesis] > largest ? t->t_squared[hypothesis] : largest;
+		t->as_large[place] += largest >= t->observed[hypothesis] * AS_LARGE;
+	}
+}
+
+/* ---- the test: what there is ---- */
+
+/* One figure of all runs, standardized. What differs by rounding only does not vary. */
+static void standardize(struct test *t, size_t figure, double *known)
+{
+	const size_t figures = t->runs->figures;
+	double mean = 0, sd = 0, least = INFINITY, most = -INFINITY;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->run_count; i++) {
+		const double value = t->runs->values[i * figures + figure];
+
+		t->known[i * figures + figure] = !isnan(value);
+		if (isnan(value))
+			continue;
+		known[n++] = value;
+		least = fmin(least, value);
+		most = fmax(most, value);
+	}
+	if (n)
+		noise_moments(known, n, &mean, &sd);
+	if (!n || noise_same(least, most) || !(sd > 0)) {
+		t->variance_min[figure] = INFINITY;
+		return;
+	}
+	for (size_t i = 0; i < t->run_count; i++)
+		if (t->known[i * figures + figure] > 0)
+			t->values[i * figures + figure] = (t->runs->values[i * figures + figure] - mean) / sd;
+	t->variance_min[figure] = fmax(ROUNDING, (t->runs->grain[figure] / sd) * (t->runs->grain[figure] / sd));
+}
+
+static int compare_observed(const void *a, const void *b, void *test)
+{
+	const struct test *t = test;
+	const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	if (t->observed[x] != t->observed[y])
+		return t->observed[x] > t->observed[y] ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static void test_free(struct test *t)
+{
+	free(t->groups);
+	free(t->rows);
+	free(t->order);
+	free(t->as_large);
+	free(t->numbers);
+}
+
+static double *take(double **numbers, size_t count)
+{
+	double *taken = *numbers;
+
+	*numbers += count;
+	return taken;
+}
+
+static struct sums sums_take(double **numbers, size_t figures)
+{
+	struct sums s = { .known = take(numbers, figures) };
+
+	s.sum = take(numbers, figures);
+	s.squares = take(numbers, figures);
+	return s;
+}
+
+static int test_allocate(struct test *t)
+{
+	const size_t figures = t->runs->figures, groups = t->runs->groups, cells = t->run_count * figures;
+	double *numbers = calloc(2 * cells + figures + 3 * figures * (groups + 1) + 2 * t->hypotheses + 1, sizeof(*numbers));
+
+	t->numbers = numbers;
+	t->groups = calloc(groups, sizeof(*t->groups));
+	t->rows = calloc(t->run_count + 1, sizeof(*t->rows));
+	t->order = calloc(t->hypotheses + 1, sizeof(*t->order));
+	t->as_large = calloc(t->hypotheses + 1, sizeof(*t->as_large));
+	if (!numbers || !t->groups || !t->rows || !t->order || !t->as_large)
+		return -ENOMEM;
+	t->known = take(&numbers, cells);
+	t->values = take(&numbers, cells);
+	t->variance_min = take(&numbers, figures);
+	t->t_squared = take(&numbers, t->hypotheses);
+	t->observed = take(&numbers, t->hypotheses);
+	for (size_t g = 0; g < groups; g++)
+		t->groups[g] = sums_take(&numbers, figures);
+	t->all = sums_take(&numbers, figures);
+	return 0;
+}
+
+static int test_begin(struct test *t)
+{
+	const size_t figures = t->runs->figures;
+	double *known = calloc(t->run_count + 1, sizeof(*known));
+	int err = test_allocate(t);
+
+	if (!known)
+		err = -ENOMEM;
+	for (size_t i = 0; i < figures && !err; i++)
+		standardize(t, i, known);
+	free(known);
+	if (err)
+		return err;
+	for (size_t i = 0; i < t->run_count; i++) {
+		t->rows[i] = i;
+		sums_add(&t->all, &t->known[i * figures], &t->values[i * figures], figures);
+	}
+	divide(t);
+	for (size_t i = 0; i < t->hypotheses; i++) {
+		t->observed[i] = t->t_squared[i];
+		t->order[i] = i;
+	}
+	qsort_r(t->order, t->hypotheses, sizeof(*t->order), compare_observed, t);
+	return 0;
+}
+
+/* ---- the test: divisions ---- */
+
+/*
+ * All divisions into two groups; the one that was found is among them. Of two groups of one size each division comes twice, once with the groups
+ * exchanged: those with the first run in the first group are half of each count. Returns how many, 0: out of memory.
+ */
+static uint64_t enumerate(struct test *t)
+{
+	const size_t first = t->runs->sizes[0], fixed = first == t->runs->sizes[1];
+	gsl_combination *chosen = gsl_combination_calloc(t->run_count - fixed, first - fixed);
+	uint64_t tried = 0;
 
 	if (!chosen)
-		return NAN;
+		return 0;
 	do {
-		size_t in = 0, out = 0;
+		size_t in = fixed, out = first;
 
-		for (size_t i = 0; i < na + nb; i++) {
-			if (in < na && gsl_combination_get(chosen, in) == i)
-				divided[in++] = all[i];
+		t->rows[0] = 0;
+		for (size_t i = fixed; i < t->run_count; i++) {
+			if (in < first && gsl_combination_get(chosen, in - fixed) == i - fixed)
+				t->rows[in++] = i;
 			else
-				divided[na + out++] = all[i];
+				t->rows[out++] = i;
 		}
-		count++;
-		as_large += t_of(divided, na, nb) >= t;
+		count(t);
+		tried++;
 	} while (gsl_combination_next(chosen) == GSL_SUCCESS);
 	gsl_combination_free(chosen);
-	return (double)as_large / (double)count;
+	return tried;
 }
 
-static double shuffle(const double *all, size_t na, size_t nb, double t, double *divided)
+/* Random divisions, and the one that was found. */
+static uint64_t shuffle(struct test *t, uint64_t tries)
 {
-	const uint64_t room = VALUES_SHUFFLED_MAX / (na + nb), tries = room < 999 ? 999 : room < SHUFFLED ? room : SHUFFLED;
 	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
-	uint64_t as_large = 0;
 
 	if (!rng)
-		return NAN;
+		return 0;
 	gsl_rng_set(rng, SEED);
-	memcpy(divided, all, (na + nb) * sizeof(*all));
+	count(t);
 	for (uint64_t i = 0; i < tries; i++) {
-		gsl_ran_shuffle(rng, divided, na + nb, sizeof(*divided));
-		as_large += t_of(divided, na, nb) >= t;
+		gsl_ran_shuffle(rng, t->rows, t->run_count, sizeof(*t->rows));
+		count(t);
 	}
 	gsl_rng_free(rng);
-	return (1 + (double)as_large) / (1 + (double)tries);
+	return tries + 1;
 }
 
-/* Ways to divide na + nb values into such groups; infinite when there are too many to count. */
-static double divisions(size_t na, size_t nb)
+static uint64_t try_divisions(struct test *t, uint64_t effort)
 {
-	return na + nb > 1000 ? INFINITY : exp(gsl_sf_lnchoose((unsigned)(na + nb), (unsigned)na));
+	const uint64_t room = effort / (t->run_count * t->runs->figures);
+	double all;
+
+	if (t->runs->groups == 2) {
+		all = divisions(t->run_count, t->runs->sizes[0]);
+		if (all <= ENUMERATED_MAX && all <= (double)room)
+			return enumerate(t);
+	}
+	return shuffle(t, room < SHUFFLED_MIN ? SHUFFLED_MIN : room < SHUFFLED ? room : SHUFFLED);
 }
 
-double noise_p_value(const double *a, size_t na, const double *b, size_t nb)
+/* Both groups have runs enough that know the figure. */
+static bool is_tested(const struct test *t, size_t hypothesis)
 {
-	double *all = malloc(2 * (na + nb) * sizeof(*all)), p, t;
+	const size_t figures = t->runs->figures, group = 1 + hypothesis / figures, figure = hypothesis % figures;
+	size_t first = 0, own = 0, begin = 0;
+
+	for (size_t g = 0; g < group; g++)
+		begin += t->runs->sizes[g];
+	for (size_t i = 0; i < t->runs->sizes[0]; i++)
+		first += t->known[i * figures + figure] > 0;
+	for (size_t i = 0; i < t->runs->sizes[group]; i++)
+		own += t->known[(begin + i) * figures + figure] > 0;
+	return first >= t->needed && own >= t->needed;
+}
+
+/* A hypothesis is not told before one that lies further out: its p is at least as large. */
+static void p_values(const struct test *t, uint64_t tried, double *p)
+{
+	double so_far = 0;
+
+	for (size_t place = 0; place < t->hypotheses; place++) {
+		so_far = fmax(so_far, (double)t->as_large[place] / (double)tried);
+		p[t->order[place]] = is_tested(t, t->order[place]) ? so_far : NAN;
+	}
+}
+
+int noise_test(const struct noise_runs *runs, uint64_t effort, double *p)
+{
+	struct test t = { .runs = runs, .hypotheses = (runs->groups - 1) * runs->figures, .needed = noise_runs_needed() };
 	gsl_error_handler_t *handler;
+	uint64_t tried = 0;
+	bool any = false;
+	int err;
 
-	if (!all)
-		return NAN;
-	memcpy(all, a, na * sizeof(*a));
-	memcpy(all + na, b, nb * sizeof(*b));
-	t = t_of(all, na, nb) * (1 - 1e-9); /* the same value by another order of summing is as large */
+	for (size_t g = 0; g < runs->groups; g++)
+		t.run_count += runs->sizes[g];
 	handler = gsl_set_error_handler_off();
-	if (noise_same(moments_of(a, na).mean, moments_of(b, nb).mean))
-		p = 1;
-	else if (divisions(na, nb) <= ENUMERATED_MAX)
-		p = enumerate(all, na, nb, t, all + na + nb);
-	else
-		p = shuffle(all, na, nb, t, all + na + nb);
+	err = test_begin(&t);
+	for (size_t i = 0; i < t.hypotheses && !err; i++)
+		any |= is_tested(&t, i);
+	if (!err && any) {
+		tried = try_divisions(&t, effort);
+		err = tried ? 0 : -ENOMEM;
+	}
 	gsl_set_error_handler(handler);
-	free(all);
-	return p;
+	if (!err)
+		p_values(&t, tried ? tried : 1, p);
+	test_free(&t);
+	return err;
 }

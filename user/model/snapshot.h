@@ -206,6 +206,8 @@ struct workload_account {
 	unsigned workers;
 	bool processes;
 	unsigned concurrency;
+	uint64_t requests;           /* -n: connections or datagrams that the clients were to send; not with serve_only */
+	unsigned flows;              /* UDP: --flows; TCP: 0 */
 	double target_rate;          /* --rate, per second; 0: closed loop */
 	unsigned work_us;
 	int slow_worker;             /* -1: none */

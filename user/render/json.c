@@ -358,6 +358,8 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	json_number(w, "workers", a->workers);
 	json_bool(w, "processes", a->processes);
 	json_number_if(w, "concurrency", !a->serve_only, a->concurrency);
+	json_number_if(w, "requests", !a->serve_only, a->requests);
+	json_number_if(w, "flows", !a->serve_only && a->flows, a->flows);
 	if (a->target_rate > 0)
 		json_number_real(w, "target_rate_per_second", a->target_rate);
 	else

@@ -51,6 +51,7 @@ static void reasons(struct json_writer *w, const struct comparison_run *run)
 static void run(struct json_writer *w, const struct comparison_run *run)
 {
 	json_open(w, NULL, '{');
+	json_number(w, "round", run->round);
 	json_bool(w, "own_load", run->own_load);
 	json_bool(w, "agrees", !run->disagrees);
 	verdicts(w, run);
@@ -89,6 +90,7 @@ static void result(struct json_writer *w, size_t side, const struct comparison_r
 		string(w, "skipped", r->skipped);
 	else
 		json_nothing(w, "skipped");
+	json_number(w, "runs_with_traffic", r->with_traffic);
 	json_open(w, "runs", '[');
 	for (size_t i = 0; i < r->run_count; i++)
 		run(w, &r->runs[i]);
@@ -108,7 +110,7 @@ static void stat_of(struct json_writer *w, size_t side, size_t metric, const str
 	json_number_real(w, "sd", s->sd);
 	json_number_real(w, "difference", s->difference);
 	json_number_real(w, "p_value", s->p);
-	if (metrics[metric].tested && !isnan(s->difference))
+	if (metrics[metric].tested && s->comparable && !isnan(s->difference))
 		string(w, "told", told[s->told]);
 	else
 		json_nothing(w, "told");
@@ -153,7 +155,7 @@ int json_comparison(FILE *out, const struct comparison *c)
 	string(&w, "schema", "sockfair-comparison/1");
 	string(&w, "version", SOCKFAIR_VERSION);
 	json_number_real(&w, "level", NOISE_LEVEL);
-	json_number(&w, "runs_needed", NOISE_RUNS_MIN);
+	json_number(&w, "runs_needed", noise_runs_needed());
 	json_open(&w, "sides", '[');
 	for (size_t i = 0; i < c->side_count; i++) {
 		json_open(&w, NULL, '{');

@@ -407,13 +407,64 @@ static int read_key(struct reader *r, const json_t *from, struct comparison_key 
 	return 0;
 }
 
+struct load {
+	double workers, concurrency, requests, flows, rate, work_us, slow;
+	bool processes, udp;
+	char address[64];
+};
+
+static int read_load(struct reader *r, const json_t *work, const json_t *endpoint, struct load *l)
+{
+	char protocol[8];
+	int err = get_count(r, work, "workers", REQUIRED, &l->workers);
+
+	err = err ? err : get_bool(r, work, "processes", REQUIRED, &l->processes);
+	err = err ? err : get_count(r, work, "concurrency", OPTIONAL, &l->concurrency);
+	err = err ? err : get_count(r, work, "requests", OPTIONAL, &l->requests);
+	err = err ? err : get_count(r, work, "flows", OPTIONAL, &l->flows);
+	err = err ? err : get_real(r, work, "target_rate_per_second", OPTIONAL, &l->rate);
+	err = err ? err : get_count(r, work, "work_us", OPTIONAL, &l->work_us);
+	err = err ? err : get_count(r, work, "slow_worker", OPTIONAL, &l->slow);
+	if (err || !json_is_object(endpoint)) /* which read_endpoint() says */
+		return err;
+	at(r, "endpoints[0]");
+	err = get_text(r, endpoint, "protocol", OPTIONAL, protocol, sizeof(protocol));
+	l->udp = !strcmp(protocol, "udp");
+	return err ? err : get_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
+}
+
+/* "8 workers (threads) on 127.0.0.1, 20,000 connections, 2 at once; 200 us of work each; " */
+static void load_text(FILE *out, const struct load *l)
+{
+	char count[TEXT_COUNT_SIZE];
+	const char *unit = l->udp ? "datagram" : "connection";
+
+	fprintf(out, "%.0f worker%s (%s)", l->workers, l->workers == 1 ? "" : "s", l->processes ? "processes" : "threads");
+	if (*l->address)
+		fprintf(out, " on %s", l->address);
+	if (!isnan(l->requests))
+		fprintf(out, ", %s %s%s", text_count(count, (uint64_t)l->requests), unit, l->requests == 1 ? "" : "s");
+	if (!isnan(l->flows))
+		fprintf(out, ", %s flow%s", text_count(count, (uint64_t)l->flows), l->flows == 1 ? "" : "s");
+	if (!isnan(l->concurrency))
+		fprintf(out, ", %.0f at once; ", l->concurrency);
+	else
+		fprintf(out, ", clients from outside; ");
+	if (l->rate > 0)
+		fprintf(out, "%g/s asked for; ", l->rate);
+	if (l->work_us > 0)
+		fprintf(out, "%.0f us of work each; ", l->work_us);
+	if (!isnan(l->slow))
+		fprintf(out, "worker %.0f ten times slower; ", l->slow);
+}
+
 /* What a run depends on and shows in no figure. */
 static int read_setup(struct reader *r, const json_t *doc, const json_t *work, char *setup, size_t size)
 {
-	double workers = NAN, concurrency = NAN, rate = NAN, work_us = NAN, slow = NAN;
-	char release[66], backend[16], load[96] = "", each[64] = "", slowest[48] = "", asked[40] = "";
-	bool processes = false;
+	struct load load = { NAN, NAN, NAN, NAN, NAN, NAN, NAN, .processes = false };
+	char release[66], backend[16];
 	json_t *kernel;
+	FILE *out;
 	int err;
 
 	at(r, "%s", "");
@@ -422,29 +473,18 @@ static int read_setup(struct reader *r, const json_t *doc, const json_t *work, c
 	err = err ? err : get_text(r, kernel, "release", REQUIRED, release, sizeof(release));
 	err = err ? err : get_text(r, kernel, "backend", OPTIONAL, backend, sizeof(backend));
 	at(r, "workload");
-	if (work) {
-		err = err ? err : get_count(r, work, "workers", REQUIRED, &workers);
-		err = err ? err : get_bool(r, work, "processes", REQUIRED, &processes);
-		err = err ? err : get_count(r, work, "concurrency", OPTIONAL, &concurrency);
-		err = err ? err : get_real(r, work, "target_rate_per_second", OPTIONAL, &rate);
-		err = err ? err : get_count(r, work, "work_us", OPTIONAL, &work_us);
-		err = err ? err : get_count(r, work, "slow_worker", OPTIONAL, &slow);
-	}
+	if (work)
+		err = err ? err : read_load(r, work, json_array_get(json_object_get(doc, "endpoints"), 0), &load);
 	if (err)
 		return err;
+	setup[size - 1] = '\0';
+	out = fmemopen(setup, size - 1, "w");
+	if (!out)
+		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
 	if (work)
-		snprintf(load, sizeof(load), "%.0f workers (%s), ", workers, processes ? "processes" : "threads");
-	if (!isnan(concurrency))
-		snprintf(load + strlen(load), sizeof(load) - strlen(load), "%.0f at once; ", concurrency);
-	else if (work)
-		snprintf(load + strlen(load), sizeof(load) - strlen(load), "clients from outside; ");
-	if (rate > 0)
-		snprintf(asked, sizeof(asked), "%g/s asked for; ", rate);
-	if (work_us > 0)
-		snprintf(each, sizeof(each), "%.0f us of work each; ", work_us);
-	if (!isnan(slow))
-		snprintf(slowest, sizeof(slowest), "worker %.0f ten times slower; ", slow);
-	snprintf(setup, size, "%s%s%s%skernel %s, %s%s", load, asked, each, slowest, release, *backend ? "backend " : "nothing attached", backend);
+		load_text(out, &load);
+	fprintf(out, "kernel %s, %s%s", release, *backend ? "backend " : "nothing attached", backend);
+	fclose(out);
 	return 0;
 }
 
@@ -476,6 +516,44 @@ static bool is_other_port(struct reader *r, struct comparison_key *key)
 	return true;
 }
 
+static bool is_separator(const char *at)
+{
+	return (at[0] == ',' || at[0] == ';') && at[1] == ' ';
+}
+
+/* The first part of a setup in which it differs from another: "64 at once" */
+static void setup_part(char *part, size_t size, const char *setup, const char *other)
+{
+	size_t begin = 0, end;
+
+	while (setup[begin] && setup[begin] == other[begin])
+		begin++;
+	while (begin > 0 && !(begin > 1 && is_separator(&setup[begin - 2])))
+		begin--;
+	for (end = begin; setup[end] && !is_separator(&setup[end]);)
+		end++;
+	snprintf(part, size, "%.*s", (int)(end - begin), setup + begin);
+}
+
+/* A run of another setup under the same name: pooled, the two would be told as noise. */
+static int no_repeat(struct reader *r, size_t side, const struct comparison_key *key, const char *setup)
+{
+	const struct comparison_side *s = &r->c->sides[side];
+	const char *before = "";
+	char own[96], other[96], what[80];
+
+	for (size_t i = 0; i < s->result_count; i++)
+		if (s->results[i].run_count && (*key->mode ? !strcmp(s->results[i].key.mode, key->mode) : s->results[i].key.port == key->port))
+			before = s->results[i].setup;
+	setup_part(own, sizeof(own), setup, before);
+	setup_part(other, sizeof(other), before, setup);
+	if (*key->mode)
+		snprintf(what, sizeof(what), "run of %s", key->mode);
+	else
+		snprintf(what, sizeof(what), "window of port %u", key->port);
+	return fail(r, -EEXIST, "this %s is no repeat of the one before: %s, not %s; give it a file of its own", what, own, other);
+}
+
 static int add_run(struct reader *r, size_t side, const struct comparison_key *key, const char *setup, const struct comparison_run *run,
 		   const char *skipped)
 {
@@ -485,18 +563,14 @@ static int add_run(struct reader *r, size_t side, const struct comparison_key *k
 		return fail(r, -EINVAL, "more than %d results in one file; take one port with FILE:PORT, or split the file",
 			    JSON_READER_RESULTS_MAX);
 	err = comparison_add(r->c, side, key, setup, run, skipped);
-	if (err == -EEXIST && *key->mode)
-		return fail(r, err, "this run of %s is no repeat of the one before: %s; give it a file of its own", key->mode, setup);
-	if (err == -EEXIST)
-		return fail(r, err, "this window of port %u is no repeat of the one before: %s; give it a file of its own", key->port, setup);
-	return err;
+	return err == -EEXIST ? no_repeat(r, side, key, setup) : err;
 }
 
 struct document {
 	const json_t *json, *work, *endpoints;
 	double seconds, lost, rate, work_seconds;
 	bool own_load, disagrees;
-	char mode[64], skipped[160], setup[200];
+	char mode[64], skipped[160], setup[COMPARISON_SETUP_SIZE];
 };
 
 static int read_workload(struct reader *r, struct document *d)
@@ -574,7 +648,8 @@ static int read_endpoint(struct reader *r, size_t index, const struct document *
 	run.disagrees = d->disagrees;
 	if (d->lost > 0 && !json_object_get(endpoint, "lost"))
 		withhold_all(&run);
-	comparison_run_complete(&run);
+	comparison_run_complete(&run, key.protocol);
+	run.round = d->work ? 0 : r->finals - 1; /* modes take turns: each has its own repetitions */
 	figures[METRIC_LOST] = d->lost;
 	figures[METRIC_SECONDS] = d->work ? d->work_seconds : d->seconds;
 	figures[METRIC_RATE] = d->work ? d->rate : d->seconds > 0 ? figures[METRIC_EVENTS] / d->seconds : NAN;
@@ -643,6 +718,7 @@ static int read_saved_run(struct reader *r, const json_t *from, struct compariso
 {
 	char where[sizeof(r->where)];
 	json_t *figures, *verdicts, *reasons = NULL;
+	double round = NAN;
 	bool agrees;
 	int err;
 
@@ -652,6 +728,10 @@ static int read_saved_run(struct reader *r, const json_t *from, struct compariso
 		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, where, type_name(from));
 	err = get_bool(r, from, "own_load", REQUIRED, &run->own_load);
 	err = err ? err : get_bool(r, from, "agrees", REQUIRED, &agrees);
+	err = err ? err : get_count(r, from, "round", OPTIONAL, &round);
+	if (!err && round > JSON_READER_RESULTS_MAX)
+		err = fail(r, -EINVAL, "%s.round is %.17g, more than %d; " FOREIGN, where, round, JSON_READER_RESULTS_MAX);
+	run->round = round > 0 ? (size_t)round : 0;
 	err = err ? err : get_object(r, from, "verdicts", REQUIRED, &verdicts);
 	err = err ? err : get_object(r, from, "reasons", OPTIONAL, &reasons);
 	err = err ? err : get_object(r, from, "figures", REQUIRED, &figures);
@@ -668,7 +748,7 @@ static int read_saved_run(struct reader *r, const json_t *from, struct compariso
 
 static int read_saved_result(struct reader *r, const json_t *from, size_t first_side, size_t sides)
 {
-	char setup[200], skipped[160], where[sizeof(r->where)];
+	char setup[COMPARISON_SETUP_SIZE], skipped[160], where[sizeof(r->where)];
 	struct comparison_key key = {};
 	struct comparison_run run;
 	double side;
@@ -692,6 +772,8 @@ static int read_saved_result(struct reader *r, const json_t *from, size_t first_
 	for (size_t i = 0; !err && i < json_array_size(runs); i++) {
 		at(r, "%.70s.runs[%zu]", where, i);
 		err = read_saved_run(r, json_array_get(runs, i), &run);
+		if (!err && isnan(run.figures[METRIC_DROP_SHARE])) /* older comparisons have none */
+			comparison_run_complete(&run, key.protocol);
 		err = err ? err : add_run(r, first_side + (size_t)side, &key, setup, &run, NULL);
 	}
 	return err;

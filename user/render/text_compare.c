@@ -66,6 +66,9 @@ static void plain_value(char *buffer, enum metric_unit unit, double value)
 	case METRIC_RATIO:
 		snprintf(buffer, VALUE_SIZE, "%.3f", value);
 		break;
+	case METRIC_SHARE:
+		snprintf(buffer, VALUE_SIZE, "%.2g%%", value * 100);
+		break;
 	case METRIC_TIMES:
 		snprintf(buffer, VALUE_SIZE, "%.2fx", value);
 		break;
@@ -106,6 +109,8 @@ static void plain_difference(char *buffer, enum metric_unit unit, const struct c
 		strcpy(buffer, "=");
 	else if (unit == METRIC_RATIO || unit == METRIC_TIMES)
 		snprintf(buffer, VALUE_SIZE, unit == METRIC_RATIO ? "%+.3f" : "%+.2fx", s->difference);
+	else if (unit == METRIC_SHARE)
+		snprintf(buffer, VALUE_SIZE, "%+.2g%%", s->difference * 100);
 	else if (base <= 0 && unit == METRIC_COUNTS)
 		snprintf(buffer, VALUE_SIZE, "%+.4g", s->difference);
 	else if (base <= 0)
@@ -122,7 +127,7 @@ static void difference_cell(char *buffer, size_t metric, const struct comparison
 	char plain[VALUE_SIZE];
 
 	*buffer = '\0';
-	if (isnan(s->difference) || !metrics[metric].tested)
+	if (isnan(s->difference) || !metrics[metric].tested || !s->comparable)
 		return;
 	plain_difference(plain, metrics[metric].unit, s);
 	if (s->difference == 0)
@@ -136,18 +141,24 @@ static void difference_cell(char *buffer, size_t metric, const struct comparison
 /* "even", "uneven in 3/5", "mixed"; "-": nothing to judge */
 static void verdict_text(char *buffer, const struct comparison_result *r, enum share share)
 {
-	size_t uneven = 0, alike = 0;
+	size_t uneven = 0, alike = 0, runs = 0;
+	enum verdict first = VERDICT_NOT_APPLICABLE;
 
 	for (size_t i = 0; i < r->run_count; i++) {
-		uneven += r->runs[i].verdicts[share] == VERDICT_UNEVEN;
-		alike += r->runs[i].verdicts[share] == r->runs[0].verdicts[share];
+		const enum verdict verdict = r->runs[i].verdicts[share];
+
+		if (!comparison_has_traffic(&r->runs[i]))
+			continue;
+		first = runs++ ? first : verdict;
+		uneven += verdict == VERDICT_UNEVEN;
+		alike += verdict == first;
 	}
-	if (!r->run_count || (alike == r->run_count && r->runs[0].verdicts[share] == VERDICT_NOT_APPLICABLE))
+	if (alike == runs && first == VERDICT_NOT_APPLICABLE)
 		strcpy(buffer, "-");
-	else if (alike == r->run_count)
-		strcpy(buffer, verdict_name(r->runs[0].verdicts[share]));
+	else if (alike == runs)
+		strcpy(buffer, verdict_name(first));
 	else if (uneven)
-		snprintf(buffer, VALUE_SIZE, "uneven in %zu/%zu", uneven, r->run_count);
+		snprintf(buffer, VALUE_SIZE, "uneven in %zu/%zu", uneven, runs);
 	else
 		strcpy(buffer, "mixed");
 }
@@ -170,6 +181,7 @@ static const struct row wide_rows[] = {
 	{ ROW_METRIC, METRIC_RATE },
 	{ ROW_VERDICT, SHARE_SOCKETS },
 	{ ROW_METRIC, METRIC_DROPS },
+	{ ROW_METRIC, METRIC_DROP_SHARE },
 	{ ROW_METRIC, METRIC_WAIT_P50 },
 	{ ROW_METRIC, METRIC_WAIT_MAX },
 };
@@ -230,7 +242,7 @@ static bool row_is_wanted(const struct comparison *c, const struct comparison_su
 		return false;
 	if (row->kind != ROW_METRIC)
 		return true;
-	return is_known(c, subject, row->which, row->which == METRIC_LOST || row->which == METRIC_OPEN);
+	return is_known(c, subject, row->which, row->which == METRIC_LOST || row->which == METRIC_OPEN || row->which == METRIC_DROP_SHARE);
 }
 
 static size_t tall_rows(const struct comparison *c, const struct comparison_subject *subject, struct row *rows)
@@ -280,6 +292,8 @@ static void cell_fill(struct cell *cell, const struct comparison_subject *subjec
 		return;
 	if (row->kind == ROW_RUNS && !r->run_count)
 		strcpy(cell->value, "not run");
+	else if (row->kind == ROW_RUNS && r->with_traffic < r->run_count)
+		snprintf(cell->value, VALUE_SIZE, "%zu of %zu", r->with_traffic, r->run_count);
 	else if (row->kind == ROW_RUNS)
 		snprintf(cell->value, VALUE_SIZE, "%zu", r->run_count);
 	else if (row->kind == ROW_VERDICT)
@@ -516,12 +530,56 @@ static bool keys_are_names(const struct comparison *c, const struct comparison_s
 	return true;
 }
 
-/* What the sides are of: once where it is the same, else a line a side. */
+/* "reuseport: 8 workers (threads), ...", as far as it is not said for all sides. */
+static void side_words(char *words, size_t size, const struct comparison_result *r, bool one_key, bool one_setup, bool utf8)
+{
+	char key[160], setup[sizeof(r->setup) + 1];
+
+	key_text(key, sizeof(key), &r->key, utf8);
+	text_name(setup, r->setup, sizeof(r->setup), utf8);
+	snprintf(words, size, "%s%s%s", one_key ? "" : key, !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
+}
+
+/* A line for this side and all further ones of which it says the same; none if it was said of one before. */
+static void side_heading(FILE *out, const struct comparison *c, const struct comparison_subject *subject, size_t side, bool one_key, bool one_setup,
+			 const struct text_style *style)
+{
+	char words[512], other[512], *text = NULL, letter[24];
+	size_t size;
+	FILE *memory;
+
+	side_words(words, sizeof(words), subject->cells[side], one_key, one_setup, style->utf8);
+	for (size_t i = 0; i < side; i++) {
+		if (!subject->cells[i])
+			continue;
+		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup, style->utf8);
+		if (!strcmp(other, words))
+			return;
+	}
+	memory = open_memstream(&text, &size);
+	if (!memory)
+		return;
+	fprintf(memory, "  %s", side_letter(letter, sizeof(letter), side));
+	for (size_t i = side + 1; i < c->side_count; i++) {
+		if (!subject->cells[i])
+			continue;
+		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup, style->utf8);
+		if (!strcmp(other, words))
+			fprintf(memory, ", %s", side_letter(letter, sizeof(letter), i));
+	}
+	fprintf(memory, ": %s", words);
+	fclose(memory);
+	if (*words)
+		line(out, text, style);
+	free(text);
+}
+
+/* What the sides are of: once where it is the same, else a line for those of which it is. */
 static void subject_heading(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
 {
 	const bool named = keys_are_names(c, subject), one_key = named || same_key_text(c, subject), one_setup = same_setup(c, subject);
 	const struct comparison_result *first = first_result(c, subject);
-	char key[160], setup[sizeof(first->setup) + 1], words[512], letter[24];
+	char key[160], setup[sizeof(first->setup) + 1], words[512];
 
 	key_text(key, sizeof(key), &first->key, style->utf8);
 	text_name(setup, first->setup, sizeof(first->setup), style->utf8);
@@ -529,17 +587,25 @@ static void subject_heading(FILE *out, const struct comparison *c, const struct 
 		 one_key && !named && one_setup && *setup ? ": " : "", one_setup ? setup : "");
 	if (*words)
 		line(out, words, style);
-	for (size_t i = 0; i < c->side_count && !(one_key && one_setup); i++) {
-		const struct comparison_result *r = subject->cells[i];
+	for (size_t i = 0; i < c->side_count && !(one_key && one_setup); i++)
+		if (subject->cells[i])
+			side_heading(out, c, subject, i, one_key, one_setup, style);
+}
 
-		if (!r)
-			continue;
-		key_text(key, sizeof(key), &r->key, style->utf8);
-		text_name(setup, r->setup, sizeof(r->setup), style->utf8);
-		snprintf(words, sizeof(words), "  %s: %s%s%s", side_letter(letter, sizeof(letter), i), one_key ? "" : key,
-			 !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
-		line(out, words, style);
-	}
+/* Windows in which nothing came. */
+static void traffic_note(FILE *out, const struct comparison_result *r, const char *letter, const struct text_style *style)
+{
+	const char *what = *r->key.mode ? "run" : "window", *many = r->run_count == 1 ? "" : "s";
+	char words[160];
+
+	if (r->with_traffic == r->run_count)
+		return;
+	if (r->with_traffic)
+		snprintf(words, sizeof(words), "  %s: %zu of %zu %s%s had any traffic; %s left out", letter, r->with_traffic, r->run_count, what, many,
+			 r->run_count - r->with_traffic == 1 ? "the other is" : "the others are");
+	else
+		snprintf(words, sizeof(words), "  %s: no traffic in its %zu %s%s: nothing to compare", letter, r->run_count, what, many);
+	line(out, words, style);
 }
 
 static void subject_notes(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
@@ -560,10 +626,12 @@ static void subject_notes(FILE *out, const struct comparison *c, const struct co
 		else if (!r->run_count)
 			snprintf(words, sizeof(words), "  %s not run: %s", letter, text_name(name, r->skipped, sizeof(r->skipped), style->utf8));
 		else if (disagree)
-			snprintf(words, sizeof(words), "  %s: kernel, server and clients did not count the same in %zu of %zu runs", letter, disagree,
-				 r->run_count);
+			snprintf(words, sizeof(words), "  %s: kernel, server and clients did not count the same in %zu of %zu run%s", letter, disagree,
+				 r->run_count, r->run_count == 1 ? "" : "s");
 		if (*words)
 			line(out, words, style);
+		if (r && r->run_count)
+			traffic_note(out, r, letter, style);
 		if (lost && lost->mean > 0)
 			fprintf(out, "  %s: some events were not counted: its counts are at least so high\n", letter);
 	}
@@ -597,7 +665,7 @@ static void subject_show(FILE *out, const struct comparison *c, const struct com
 /* ---- the legend: only what was used ---- */
 
 struct used {
-	bool difference, noise, untested, tested_mark, untested_mark, sd;
+	bool difference, noise, untested, unlike, tested_mark, untested_mark, sd;
 };
 
 static void look_what_is_used(const struct comparison *c, struct used *used)
@@ -612,7 +680,8 @@ static void look_what_is_used(const struct comparison *c, struct used *used)
 				used->sd |= stat->runs > 1;
 				used->difference |= !isnan(stat->difference);
 				used->noise |= stat->told == TOLD_NOISE && stat->difference != 0;
-				used->untested |= stat->told == TOLD_UNTESTED && !isnan(stat->difference) && stat->difference != 0;
+				used->unlike |= !stat->comparable && metrics[m].shown && !isnan(stat->difference);
+				used->untested |= stat->comparable && stat->told == TOLD_UNTESTED && !isnan(stat->difference) && stat->difference != 0;
 				used->tested_mark |= stat->mark && stat->mark_tested;
 				used->untested_mark |= stat->mark && !stat->mark_tested;
 			}
@@ -629,10 +698,12 @@ static void legend(FILE *out, const struct comparison *c, const struct text_styl
 		line(out, words, style);
 	}
 	if (used.untested) {
-		snprintf(words, sizeof(words), "?: not tested against noise, for which each side needs %d runs: run --repeat %d, or %d windows in one file.",
-			 NOISE_RUNS_MIN, NOISE_RUNS_MIN, NOISE_RUNS_MIN);
+		snprintf(words, sizeof(words), "?: not tested against noise, for which each side needs %zu runs: run --repeat %zu, or %zu windows in one file.",
+			 noise_runs_needed(), noise_runs_needed(), noise_runs_needed());
 		line(out, words, style);
 	}
+	if (used.unlike)
+		line(out, "No difference of longest wait, highest queue, busiest and idle: they depend on the number of events, and that is not the same.", style);
 	if (used.tested_mark)
 		line(out, "*: best, !: worst, told from each other side beyond noise.", style);
 	if (used.untested_mark)
@@ -820,8 +891,8 @@ static void comparison_legend(FILE *out, const struct comparison *c, bool repeat
 	if (used.tested_mark)
 		fprintf(out, "*: best, !: worst, told from each other mode beyond noise (p < %g)\n", NOISE_LEVEL);
 	if (used.untested_mark)
-		fprintf(out, "*: best, !: worst%s, which may be noise: --repeat %d or more tests it\n",
-			used.tested_mark ? " where a mode has fewer runs" : "", NOISE_RUNS_MIN);
+		fprintf(out, "*: best, !: worst%s, which may be noise: --repeat %zu or more tests it\n",
+			used.tested_mark ? " where a mode has fewer runs" : "", noise_runs_needed());
 }
 
 void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes, const struct comparison *c,
@@ -848,7 +919,8 @@ void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_
 	for (size_t i = 0; i < count && !ran; i++)
 		ran = *runs[i].workload.skipped ? NULL : &runs[i];
 	if (ran)
-		fprintf(out, "%u workers, %u requests outstanding at once; kernel %s, backend %s\n", ran->workload.workers, ran->workload.concurrency,
-			ran->release, ran->backend);
+		fprintf(out, "%u worker%s, %u request%s outstanding at once; kernel %s, backend %s\n", ran->workload.workers,
+			ran->workload.workers == 1 ? "" : "s", ran->workload.concurrency, ran->workload.concurrency == 1 ? "" : "s", ran->release,
+			ran->backend);
 	comparison_legend(out, c, repeated, waits, style);
 }

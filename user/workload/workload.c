@@ -290,6 +290,8 @@ void workload_counts(struct workload *w, struct workload_account *account)
 		.workers = o->workers,
 		.processes = o->processes,
 		.concurrency = o->concurrency,
+		.requests = o->requests,
+		.flows = o->mode->protocol == PROTOCOL_UDP ? o->flows : 0,
 		.target_rate = o->rate,
 		.work_us = o->work_us,
 		.slow_worker = o->slow_worker,
