@@ -421,6 +421,97 @@ static void what_is_missing_does_not_pass(void **state)
 	}
 }
 
+/* A side of six runs of one port whose waits are about so long, and the round of each; the caller may change them. */
+static struct comparison_result *side_of_waits(struct comparison *c, double wait)
+{
+	const struct comparison_key key = port_key("10.0.0.1", 80);
+
+	side(c, "side");
+	for (size_t k = 0; k < 6; k++) {
+		struct comparison_run run = run_with(METRIC_WAIT_P99, wait * (1 + 0.01 * (double)(k * 5 % 6)));
+
+		run.own_load = false;
+		run.figures[METRIC_EVENTS] = 1000;
+		run.figures[METRIC_WAIT_MAX] = 2 * wait;
+		run.round = 3 * k;
+		assert_int_equal(comparison_add(c, c->side_count - 1, &key, "", &run, NULL), 0);
+	}
+	return &c->sides[c->side_count - 1].results[0];
+}
+
+/* Lost counts come before anything told; what was withheld of all runs is not passed over. */
+static void what_keeps_a_gate_from_telling(void **state)
+{
+	struct comparison c = {};
+	struct comparison_result *a = side_of_waits(&c, 100000), *b = side_of_waits(&c, 300000);
+	struct worse_where where;
+
+	(void)state;
+	assert_int_equal(a->runs[5].round, 15);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(comparison_worse(&c, &where), WORSE_TOLD);
+	a->runs[2].withheld[SHARE_WORKERS] = WITHHELD_COUNTS_LOST;
+	assert_int_equal(comparison_worse(&c, &where), WORSE_LOST);
+	assert_true(where.side == 0 && where.runs == 1 && where.runs_all == 6);
+	a->runs[2].withheld[SHARE_WORKERS] = WITHHELD_NOT;
+	for (size_t k = 0; k < 6; k++)
+		b->runs[k].figures[METRIC_WAIT_P99] = a->runs[k].figures[METRIC_WAIT_P99];
+	a->runs[0].verdicts[SHARE_SOCKETS] = VERDICT_WITHHELD;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(comparison_worse(&c, &where), WORSE_MISSING);
+	assert_true(where.side == 0 && where.metric == METRIC_CV);
+	/* Two runs without traffic leave too few. */
+	a->runs[0].verdicts[SHARE_SOCKETS] = VERDICT_NOT_APPLICABLE;
+	b->runs[1].figures[METRIC_EVENTS] = b->runs[4].figures[METRIC_EVENTS] = 0;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(comparison_worse(&c, &where), WORSE_UNTESTED);
+	assert_true(where.side == 1 && where.runs == 4 && where.runs_all == 6 && where.quiet == 2);
+	comparison_free(&c);
+}
+
+/* The longest of more is longer by that alone. */
+static void the_longest_wait_is_of_as_many(void **state)
+{
+	struct comparison c = {};
+	struct comparison_result *b;
+
+	(void)state;
+	side_of_waits(&c, 100000);
+	b = side_of_waits(&c, 300000);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_MAX)->told, TOLD_DIFFERENT);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_MAX)->mark, MARK_WORST);
+	b->runs[3].figures[METRIC_EVENTS] = 1200;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_false(stat_at(&c, 1, METRIC_WAIT_MAX)->comparable);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_MAX)->told, TOLD_UNTESTED);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_MAX)->mark, MARK_NONE);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->told, TOLD_DIFFERENT);
+	comparison_free(&c);
+}
+
+/* One outlier makes the mean longer, while all others are shorter: neither is said. */
+static void a_mean_and_a_logarithm_that_disagree_tell_nothing(void **state)
+{
+	struct comparison c = {};
+	struct comparison_result *b;
+
+	(void)state;
+	side_of_waits(&c, 100000);
+	b = side_of_waits(&c, 50000);
+	assert_int_equal(comparison_arrange(&c), 0);
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_BEST);
+	b->runs[0].figures[METRIC_WAIT_P99] = 400000;
+	assert_int_equal(comparison_judge(&c), 0);
+	assert_true(stat_at(&c, 1, METRIC_WAIT_P99)->difference > 0);
+	assert_true(stat_at(&c, 1, METRIC_WAIT_P99)->p == 1);
+	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_NONE);
+	comparison_free(&c);
+}
+
 static void a_first_side_that_was_skipped_can_not_be_worse_than(void **state)
 {
 	const struct comparison_key key = mode_key("io-uring");
@@ -531,6 +622,9 @@ int main(void)
 		cmocka_unit_test(one_gets_all_at_any_size),
 		cmocka_unit_test(what_is_shown_as_equal_is_not_marked),
 		cmocka_unit_test(what_is_missing_does_not_pass),
+		cmocka_unit_test(what_keeps_a_gate_from_telling),
+		cmocka_unit_test(the_longest_wait_is_of_as_many),
+		cmocka_unit_test(a_mean_and_a_logarithm_that_disagree_tell_nothing),
 		cmocka_unit_test(a_first_side_that_was_skipped_can_not_be_worse_than),
 		cmocka_unit_test(uneven_looks_at_sockets_where_no_worker_was_seen),
 		cmocka_unit_test(what_is_withheld_is_not_compared),

@@ -6,7 +6,8 @@
  *
  *   comparison_side_add(), comparison_add()   what there is, side by side
  *   comparison_arrange()                      which results belong together
- *   comparison_judge()                        means, differences, what is more than noise, best and worst
+ *   comparison_judge()                        means, differences, what is more than noise, best and worst (comparison_judge.c)
+ *   comparison_worse()                        all of it in one word, for scripts (comparison_gate.c)
  */
 #ifndef SOCKFAIR_COMPARISON_H
 #define SOCKFAIR_COMPARISON_H
