@@ -667,6 +667,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
 		connection_closed(key); /* one whose end was not seen */
 		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+			__sync_fetch_and_add(&w->row->unfollowed, 1);
 			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
 			return;
 		}
@@ -752,9 +753,10 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 		return;
 	if (config.waits)
 		wait_measure(w, child, now_ns);
-	if (config.serves && of_mptcp)
+	if (config.serves && of_mptcp) {
+		__sync_fetch_and_add(&w->row->unfollowed, 1);
 		lost_of(COUNT_LOST_MPTCP_UNFOLLOWED, 1, child);
-	else if (config.serves)
+	} else if (config.serves)
 		connection_accepted(w, cookie, child, now_ns);
 }
 

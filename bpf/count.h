@@ -3,7 +3,7 @@
  * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.4 MiB of
- * histograms, whom they serve 0.6 MiB + 0.8 MiB of connections, sockets 0.5 MiB + 0.9 MiB of index, arrivals 0.6 MiB at most, children
+ * histograms, whom they serve 0.6 MiB + 1 MiB of connections, sockets 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children
  * 0.5 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
  */
 #ifndef SOCKFAIR_COUNT_H
@@ -25,7 +25,13 @@
 #define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
 #define COUNT_SKETCHES 512 /* the rows of `sockets` below that have one */
 #define COUNT_SKETCH_BITS 1024
-#define COUNT_CONNECTIONS 8192 /* open ones that are followed */
+/*
+ * Open connections that are followed. On kernels that can allocate an entry when it is needed (6.1) a bound of COUNT_CONNECTIONS_GROWING costs its buckets, 1 MiB,
+ * and then 96 bytes for each connection that is open; each CPU above 16 adds COUNT_CONNECTIONS_CPU, rounded down to a power of two, as buckets are.
+ */
+#define COUNT_CONNECTIONS 8192
+#define COUNT_CONNECTIONS_GROWING 65536
+#define COUNT_CONNECTIONS_CPU 4096
 
 /* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
 enum count_lost {
@@ -121,7 +127,8 @@ struct count_worker {
 	__u16 port; /* host order */
 	__u8 protocol;
 	__u8 pad1;
-	__u64 pad[3];
+	__u64 unfollowed; /* of its connections nobody tells when they end, or who reads first */
+	__u64 pad[2];
 };
 
 /* Counts wrap; user space reads them often. */

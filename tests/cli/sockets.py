@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import queue
+import resource
 import select
 import signal
 import socket
@@ -233,6 +234,30 @@ def stay(port, count):
             keep.append(c)
         else:
             c.close()
+
+
+def many_descriptors():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def holds(s):
+    """Accepts and keeps, without reading."""
+    many_descriptors()
+    while True:
+        keep.append(s.accept()[0])
+        keep[-1].sendall(b"!")
+
+
+def open_many(port, count):
+    """Connections that stay, from as many client addresses as it takes."""
+    many_descriptors()
+    for i in range(count):
+        c = socket.socket()
+        c.bind((f"127.0.0.{2 + i // 10000}", 0))
+        c.connect(("127.0.0.1", port))
+        c.recv(1)  # it is accepted
+        keep.append(c)
 
 
 def send(port, count, address="127.0.0.1"):

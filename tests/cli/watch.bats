@@ -489,3 +489,42 @@ for n in range(40):
                             [(map(.[0] + .[1]) | add), (map(.[2] + .[3]) | add)]' >"$out.sums"
     [ "$(cat "$out.sums")" = '[10000,10000]' ] || { cat "$out.sums"; return 1; }
 }
+
+# Connections that the server's side has open, as ss counts them.
+open_is() { # PORT COUNT
+    [ "$(ss -Htn state established src "127.0.0.1:$1" | wc -l)" = "$2" ]
+}
+
+# bats test_tags=slow
+@test "12,000 open connections: as many as ss shows, and none lost" {
+    serve 'l = tcp(0, backlog=4096)
+print("said", l.getsockname()[1])
+thread(holds, l)'
+    port=$said
+    watch_begin -P "$port" --json
+    serve "open_many($port, 12000)"
+    open_is "$port" 12000
+    watch_end
+    counted "$port" 12000 '.lost.total == 0 and (.endpoints[0].workers | map(.open) == [12000] and all(.open_at_least | not))'
+}
+
+@test "more open connections than are followed: open is a bound in every interval from then on, and marked" {
+    serve 'l = tcp(0, backlog=400)
+print("said", l.getsockname()[1])
+thread(holds, l)
+thread(holds, l)'
+    port=$said
+    SOCKFAIR_CONNECTIONS=40 watch_begin -P "$port" -i 0.2 --json
+    serve "open_many($port, 100)"
+    open_is "$port" 100
+    lines=$(wc -l <"$out")
+    eventually more_lines $((lines + 3)) # two intervals in which nothing came
+    watch_end
+    tail -n 3 "$out" | jq -s -e 'map(.endpoints[0] | (.workers | any(.open_at_least)) and .fairness.open.verdict == "withheld") | all' || { tail -n 3 "$out"; return 1; }
+    tail -n 1 "$out" | jq -e '.lost.by_reason.connections_full == 60 and (.endpoints[0].workers | map(.open) | add) == 40'
+    SOCKFAIR_CONNECTIONS=40 watch_begin -P "$port"
+    serve "open_many($port, 60)"
+    open_is "$port" 160
+    watch_end
+    grep -qE '(≥|>=)[1-4]' "$out" || { cat "$out"; return 1; }
+}

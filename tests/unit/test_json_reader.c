@@ -182,6 +182,10 @@ static void figures_read_back(void **state)
 	assert_true(run.figures[METRIC_LOST] == 7 && run.figures[METRIC_EVENTS] == 2100 && run.figures[METRIC_DROPS] == 7);
 	assert_true(run.figures[METRIC_QUEUE_HIGHEST] == 12 && run.figures[METRIC_OPEN] == 11 && run.figures[METRIC_RATE] == 8000);
 	assert_true(run.figures[METRIC_WAIT_COUNT] == 2004 && isnan(run.figures[METRIC_WAIT_P50]));
+	f.workers[1].open_at_least = true; /* a bound is no figure to compare */
+	comparison_run_of(&run, &f.snapshot, &f.endpoint);
+	assert_true(isnan(run.figures[METRIC_OPEN]));
+	assert_reads_back(&f.snapshot);
 	f.snapshot.workload.serve_only = true;
 	assert_reads_back(&f.snapshot);
 	f.snapshot.has_workload = false;

@@ -897,6 +897,33 @@ static void what_a_row_given_back_had_open_is_not_known(void **state)
 	ledger_free(l);
 }
 
+/* From the first connection that is not followed on, also where the kernel's row was given back since. */
+static void open_with_one_that_is_not_followed_is_a_bound(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	const struct ledger_work all = { .opened = 4 }, some = { .opened = 4, .unfollowed = 1 }, closed = { .opened = 4, .finished = 4, .unfollowed = 1 };
+	struct snapshot s;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 17, 80);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &all, NULL, false), 0);
+	s = all_of(l);
+	assert_false(worker_of(&s, 17, 700, 5)->open_at_least);
+	snapshot_free(&s);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &some, NULL, false), 0);
+	s = all_of(l);
+	assert_true(worker_of(&s, 17, 700, 5)->open_known && worker_of(&s, 17, 700, 5)->open_at_least);
+	assert_int_equal(worker_of(&s, 17, 700, 5)->open, 4);
+	snapshot_free(&s);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &closed, NULL, true), 0);
+	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &all, NULL, false), 0);
+	s = all_of(l);
+	assert_true(worker_of(&s, 17, 700, 5)->open_at_least);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 /* A thread that had no histogram once has none of all its waits; nor has one whose later row has none. */
 static void a_histogram_of_some_waits_is_none(void **state)
 {
@@ -1051,6 +1078,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(buffers_of_several_add_up),
 		cmocka_unit_test(flows_are_those_of_all_sockets),
+		cmocka_unit_test(open_with_one_that_is_not_followed_is_a_bound),
 		cmocka_unit_test(a_sockets_waits_are_those_of_its_workers),
 		cmocka_unit_test(without_all_histograms_there_are_no_percentiles),
 		cmocka_unit_test(histograms_go_on_over_rows_given_back_and_wraps),

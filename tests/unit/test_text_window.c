@@ -410,6 +410,25 @@ static void a_process_waits_as_its_threads(void **state)
 		    "\n");
 }
 
+/* A bound is told from a figure, in as many columns. */
+static void open_that_is_a_bound_is_marked(void **state)
+{
+	struct text_style unicode = narrow;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.now_workers[0].open_known = f.now_workers[0].open_at_least = true;
+	f.now_workers[0].open = 1234;
+	unicode.utf8 = true;
+	for (int i = 0; i < 2; i++) {
+		char *text = text_of(&f.window, &f.total, TEXT_BY_THREAD, i ? &unicode : &narrow);
+
+		assert_non_null(strstr(text, i ? "   ≥1,234 " : "  >=1,234 "));
+		free(text);
+	}
+}
+
 static void who_serves_has_a_row(void **state)
 {
 	struct fixture f;
@@ -532,6 +551,7 @@ int main(void)
 		cmocka_unit_test(by_socket_with_waits),
 		cmocka_unit_test(a_process_waits_as_its_threads),
 		cmocka_unit_test(who_serves_has_a_row),
+		cmocka_unit_test(open_that_is_a_bound_is_marked),
 		cmocka_unit_test(notes_are_no_trouble),
 		cmocka_unit_test(every_width_holds),
 		cmocka_unit_test(colour_only_if_asked),

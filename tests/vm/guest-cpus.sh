@@ -36,7 +36,7 @@ memory() {
     ./sockfair doctor >"$dir/doctor" || { cat "$dir/doctor"; return 1; }
     grep 'kernel memory' "$dir/doctor"
     [[ $(<"$dir/doctor") =~ and\ 1,280\ sockets.*in\ ([0-9.]+)\ MiB.*240\ CPUs:\ [0-9]+\ KiB ]] &&
-        awk -v m="${BASH_REMATCH[1]}" 'BEGIN { exit !(m > 8 && m <= 8 + 224 * 40 / 1024) }'
+        awk -v m="${BASH_REMATCH[1]}" 'BEGIN { exit !(m > 8 && m <= 8 + 224 * 104 / 1024) }'
 }
 
 check 'the kernel has room for 240 CPUs' [ "$(cat /sys/devices/system/cpu/possible)" = 0-239 ]

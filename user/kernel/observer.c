@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/bpf.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -47,7 +48,7 @@ struct observer {
 	struct probe probe;
 	enum backend backend;
 	unsigned sees;               /* bits of enum hook_purpose, once attached */
-	unsigned cpus, sockets_max;
+	unsigned cpus, sockets_max, connections_max;
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
@@ -117,6 +118,21 @@ static unsigned sockets_max(unsigned cpus)
 	return share > COUNT_SOCKETS_MAX ? COUNT_SOCKETS_MAX : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST : share;
 }
 
+static unsigned connections_max(unsigned cpus)
+{
+	unsigned max = COUNT_CONNECTIONS_GROWING;
+
+	while (cpus > 16 && max * 2ull <= (__u64)COUNT_CONNECTIONS_CPU * cpus)
+		max *= 2;
+	return max;
+}
+
+/* Entries are allocated when they are needed. Before 6.1 tracing programs must not do that: the kernel warns, or refuses. */
+static void map_grows(struct bpf_map *map)
+{
+	bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
+}
+
 static void configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->probe.features;
@@ -151,6 +167,14 @@ static void configure(struct observer *o, const struct observer_options *options
 	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->by_process ? COUNT_SOCKETS_MAX : o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
+	o->connections_max = f->map_growth ? connections_max(o->cpus) : COUNT_CONNECTIONS;
+	if (options->connections_max)
+		o->connections_max = options->connections_max;
+	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
+	if (f->map_growth) {
+		map_grows(o->bpf->maps.socket_by_cookie);
+		map_grows(o->bpf->maps.connections);
+	}
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
 	if (options->no_waits)
 		waits_leave_out(o);
@@ -228,7 +252,7 @@ static void limits_say(const struct observer *o, __u32 rows_max)
 	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows",
 		 rows_max ? rows_max : COUNT_WORKERS_MAX);
 	snprintf(connections_full, sizeof(connections_full),
-		 "of who serves: accepted connections beyond the limit of %u open ones that are followed", COUNT_CONNECTIONS);
+		 "of who serves: accepted connections beyond the limit of %u open ones that are followed", o->connections_max);
 	snprintf(servers_full, sizeof(servers_full), "of who serves: connections read by threads that do not accept, beyond the limit of %u rows",
 		 COUNT_SERVERS_MAX);
 	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
@@ -436,7 +460,9 @@ uint64_t observer_memory(const struct observer *o)
 void observer_limits(const struct observer *o, struct observer_limits *limits)
 {
 	*limits = (struct observer_limits){ .workers = COUNT_WORKERS_MAX, .sockets = o->sockets_max, .cpus = o->cpus,
-					    .cpu_kib = COUNT_SOCKETS_LEAST * sizeof(struct count_arrival) / 1024 };
+					    .cpu_kib = COUNT_SOCKETS_LEAST * sizeof(struct count_arrival) / 1024, .connections = o->connections_max };
+	if (o->probe.features.map_growth)
+		limits->cpu_kib += COUNT_CONNECTIONS_CPU * 16 / 1024;
 }
 
 /* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an _again is the second of two. */
@@ -742,6 +768,7 @@ static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool
 		work.finished = serve->closed;
 		work.finished_ns = serve->closed_ns;
 		work.moved = serve->moved;
+		work.unfollowed = o->workers[i].unfollowed;
 		work.opened = __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE);
 	}
 	return ledger_count_work(o->ledger, w, &work, wait && wait->histogram ? o->histograms[wait->histogram - 1].slots : NULL, last);

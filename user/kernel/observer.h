@@ -23,6 +23,7 @@ struct observer_options {
 	bool no_waits;              /* accept waits are not measured */
 	bool no_serving;            /* connections are not followed: who serves, what is open */
 	uint32_t rows_max;          /* rows of threads, and of sockets; 0: all there is room for */
+	uint32_t connections_max;   /* open connections that are followed; 0: likewise */
 };
 
 struct observer;
@@ -37,6 +38,7 @@ unsigned observer_sees(const struct observer *o);
 uint64_t observer_memory(const struct observer *o);
 struct observer_limits {
 	unsigned workers, sockets;   /* rows of threads, and of sockets, that there is room for */
+	unsigned connections;        /* open ones that are followed */
 	unsigned cpus;               /* that the kernel has room for; 16 take as much memory as few */
 	unsigned cpu_kib;            /* kernel memory that each above them takes */
 };

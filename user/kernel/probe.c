@@ -155,6 +155,7 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
 	f->drop_skb = tracepoint_parameters(btf, "udp_fail_queue_rcv_skb", NULL) >= 3;
 	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
+	f->map_growth = btf_has(btf, "bpf_mem_alloc", BTF_KIND_STRUCT);
 	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
 	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;
 	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;

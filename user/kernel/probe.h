@@ -49,6 +49,7 @@ extern const size_t hook_count;
 struct kernel_features {
 	bool btf;
 	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, drop_skb, recv_length, preempted_exits;
+	bool map_growth;              /* maps that allocate when needed, for tracing programs: bpf_mem_alloc, 6.1 */
 	unsigned udp_gro_flag;
 	bool uring_submit_old_name;   /* io_uring_submit_sqe, before 6.4 */
 	bool uring_request_typed;     /* io_uring's tracepoints pass struct io_kiocb */

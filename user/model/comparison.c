@@ -158,6 +158,9 @@ static void row_figures(double *figures, const struct endpoint *e)
 	}
 	for (size_t i = 0; i < e->worker_count; i++)
 		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp, e->workers[i].open);
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (e->workers[i].open_at_least) /* a bound is no figure, nor is a sum with it */
+			figures[METRIC_OPEN] = NAN;
 }
 
 void comparison_run_of(struct comparison_run *run, const struct snapshot *s, const struct endpoint *e)

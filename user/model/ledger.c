@@ -306,6 +306,7 @@ static void work_add(struct ledger_work *to, const struct ledger_work *from)
 	to->queued_before += from->queued_before;
 	to->reset_queued += from->reset_queued;
 	to->served += from->served;
+	to->unfollowed += from->unfollowed;
 	to->opened += from->opened;
 	to->moved += from->moved;
 	to->finished += from->finished;
@@ -659,6 +660,7 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 	row->open += open_now(&from->work);
 	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
 		row->open_known = false;
+	row->open_at_least |= work.unfollowed > 0;
 	add_work(e, row, &work, from->slots);
 	socket->accepted += accepted;
 	socket->queued_before += work.queued_before;

@@ -54,6 +54,7 @@ struct ledger_work {
 	struct wait wait, handed; /* without histograms */
 	uint64_t queued_before, reset_queued;
 	uint64_t served;
+	uint64_t unfollowed;      /* accepted, but not told of when they end or who reads first */
 	uint64_t opened, moved;   /* accepted or taken over at the first read; left to another thread at its first read */
 	uint64_t finished, finished_ns;
 };

@@ -192,7 +192,10 @@ static void cell_served(char *out, int width, const struct row *r, const struct 
 static void cell_open(char *out, int width, const struct row *r, const struct view *v)
 {
 	(void)v;
-	if (r->open_known)
+	if (r->open_known && r->open_at_least) {
+		strcpy(out, "≥");
+		count_text(out + strlen(out), width - 1, r->open);
+	} else if (r->open_known)
 		count_text(out, width, r->open);
 	else
 		strcpy(out, "-");
@@ -769,7 +772,7 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
-					.serves = w->serves, .open_known = w->open_known, .ended = w->ended,
+					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .ended = w->ended,
 					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
@@ -809,6 +812,7 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->open += from.open;
 			to->serves |= from.serves;
 			to->open_known |= from.open_known;
+			to->open_at_least |= from.open_at_least;
 			to->ended &= from.ended;
 			to->threads += from.worker->tid != tid;
 			to->waits += from.worker->waits && from.worker->tid != tid;

@@ -18,6 +18,7 @@ struct row {
 	uint64_t served;                         /* likewise */
 	uint64_t open;                           /* now */
 	bool serves, open_known;                 /* `served` and `open` are known */
+	bool open_at_least;                      /* `open` is a bound */
 	bool present;                            /* has a row in the interval: one that ended may be folded */
 	bool ended;
 	double share;                            /* of the endpoint's events, 0..1; NaN: there are none */

@@ -220,6 +220,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "served", row->serves, row->served);
 	handed(w, row);
 	json_number_if(w, "open", row->open_known, row->open);
+	json_bool(w, "open_at_least", row->open_at_least);
 	json_number_if(w, "finished", row->open_known, row->finished);
 	nanoseconds(w, "lifetime_mean_ns", row->open_known && row->finished ? (double)row->finished_ns / row->finished : NAN);
 	json_bool(w, "appeared", row->appeared);

@@ -310,6 +310,7 @@ static int read_waits(struct reader *r, size_t index, const json_t *endpoint, co
 /* Sums over rows. */
 struct row_sums {
 	double came, taken, drops, open, highest;
+	bool open_at_least; /* of some worker: the sum is no figure */
 	struct socket_waits waits;
 };
 
@@ -332,6 +333,7 @@ static int read_worker(struct reader *r, const json_t *worker, bool udp, struct 
 {
 	int err = add_count(r, worker, udp ? "received" : "accepted", REQUIRED, &sums->taken);
 
+	sums->open_at_least |= json_is_true(json_object_get(worker, "open_at_least"));
 	return err || udp ? err : add_count(r, worker, "open", OPTIONAL, &sums->open);
 }
 
@@ -380,7 +382,7 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 		sums.came = isnan(sums.came) ? sums.drops : sums.came + sums.drops;
 	figures[METRIC_EVENTS] = isnan(sums.came) && isnan(sums.taken) ? 0 : fmax(sums.came, sums.taken); /* fmax() passes over NaN */
 	figures[METRIC_DROPS] = sums.drops;
-	figures[METRIC_OPEN] = sums.open;
+	figures[METRIC_OPEN] = sums.open_at_least ? NAN : sums.open;
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
 	err = err ? err : read_fairness(r, index, endpoint, run);
 	return err || udp ? err : read_waits(r, index, endpoint, &sums.waits, figures);

@@ -75,7 +75,7 @@ static void worker_line(FILE *out, const struct endpoint *e, const struct worker
 	if (c->served)
 		fprintf(out, " %10s", text_count(count, w->served));
 	if (c->open)
-		fprintf(out, " %8s", w->open_known ? text_count(count, w->open) : "-");
+		text_right(out, 9, w->open_known ? text_bound(count, w->open, w->open_at_least, style->utf8) : "-");
 	if (c->wait)
 		fprintf(out, " %8s", text_duration(wait, ns));
 	fprintf(out, " %6.1f%%", c->sum ? 100.0 * n / c->sum : 0.0);

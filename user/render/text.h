@@ -15,6 +15,9 @@ struct text_style {
 
 #define TEXT_COUNT_SIZE 32
 
+/* "≥12,345" into buffer (TEXT_COUNT_SIZE): so many at least; without at_least as text_count(). Returns it. */
+char *text_bound(char *buffer, uint64_t n, bool at_least, bool utf8);
+
 /* "12,345,678" into buffer (TEXT_COUNT_SIZE); returns it. */
 char *text_count(char *buffer, uint64_t n);
 
@@ -43,6 +46,8 @@ char *text_name(char *buffer, const char *bytes, size_t max, bool utf8);
 
 /* Columns that a string of text_name() takes: one a character. */
 int text_width(const char *text);
+/* Right-aligned in so many columns. */
+void text_right(FILE *out, int columns, const char *text);
 
 /*
  * A cgroup path as text_name() with long hexadecimal ids cut to 12 digits, as container tools show them. buffer: TEXT_CGROUP_SIZE.

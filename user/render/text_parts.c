@@ -35,6 +35,15 @@ char *text_count(char *buffer, uint64_t n)
 	return buffer;
 }
 
+char *text_bound(char *buffer, uint64_t n, bool at_least, bool utf8)
+{
+	const char *sign = !at_least ? "" : utf8 ? "≥" : ">=";
+
+	strcpy(buffer, sign);
+	text_count(buffer + strlen(sign), n);
+	return buffer;
+}
+
 char *text_duration(char *buffer, double ns)
 {
 	static const struct {
@@ -89,6 +98,13 @@ int text_width(const char *text)
 	for (; *text; text++)
 		columns += (*text & 0xc0) != 0x80;
 	return columns;
+}
+
+void text_right(FILE *out, int columns, const char *text)
+{
+	const int used = text_width(text);
+
+	fprintf(out, "%*s%s", columns > used ? columns - used : 0, "", text);
 }
 
 char *text_cgroup(char *buffer, const char *cgroup, bool utf8)

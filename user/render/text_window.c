@@ -43,6 +43,7 @@ struct line {
 	uint64_t count; /* in the window */
 	uint64_t total; /* since the start */
 	uint64_t served, open;
+	bool open_at_least;
 	bool ended;
 };
 
@@ -89,7 +90,7 @@ static int compare_busiest(const void *a, const void *b)
 static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
-			     .open = w->open_known ? w->open : 0, .ended = w->ended };
+			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .ended = w->ended };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
@@ -114,6 +115,7 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].count += t->lines[i].count;
 			t->lines[kept - 1].served += t->lines[i].served;
 			t->lines[kept - 1].open += t->lines[i].open;
+			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
 		} else {
 			t->lines[kept++] = t->lines[i];
@@ -394,9 +396,8 @@ static void field_served(char *out, const struct view *v, const struct table *t,
 
 static void field_open(char *out, const struct view *v, const struct table *t, const struct line *l)
 {
-	(void)v;
 	(void)t;
-	text_count(out, l->open);
+	text_bound(out, l->open, l->open_at_least, v->style->utf8);
 }
 
 /* The waits of all rows that a line stands for. */
@@ -503,7 +504,7 @@ static void table_line(const struct view *v, const struct table *t, const struct
 		if (!shown->field[i])
 			continue;
 		fields[i].text(cell, v, t, l);
-		fprintf(v->out, " %*s", fields[i].width, cell);
+		text_right(v->out, fields[i].width + 1, cell);
 	}
 	if (t->most)
 		text_bar(v->out, (double)l->count / t->most, text_bar_cells(v->style, shown->used + 2), v->style);
