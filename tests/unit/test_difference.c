@@ -228,8 +228,8 @@ static void a_thread_id_used_again_is_another_thread(void **state)
 
 static void cpus_and_lost_are_growth_without_zeros(void **state)
 {
-	struct moment before = { .cpus = { { 0, 5 }, { 2, 7 } }, .lost = { { "a", "", 3 }, { "b", "", 1 } } }, now = {
-		.cpus = { { 0, 5 }, { 1, 4 }, { 2, 9 } }, .lost = { { "b", "", 1 }, { "a", "", 10 } },
+	struct moment before = { .cpus = { { 0, 5 }, { 2, 7 } }, .lost = { { "a", "", 3, false, false }, { "b", "", 1, false, false } } }, now = {
+		.cpus = { { 0, 5 }, { 1, 4 }, { 2, 9 } }, .lost = { { "b", "", 1, false, false }, { "a", "", 10, false, false } },
 	};
 	struct snapshot d;
 	struct endpoint *e;

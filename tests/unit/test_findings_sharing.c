@@ -72,6 +72,55 @@ static void wake_order_of_exclusive_epolls(void **state)
 	done(&f);
 }
 
+/* Two have just come: what is uneven is so among the two that were there all the time, as the verdict says. */
+static void wake_order_is_of_those_that_are_judged(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 0);
+	add_waiters(e, 17, uneven, 4, WAITS_EPOLL, true);
+	e->workers[2].appeared = e->workers[3].appeared = true;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e->worker_fairness.bins, 2);
+	fill(&f);
+	assert_finding(e, "wake-order", "4 workers (2 of them new) share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the"
+		       " first registered that is idle is woken (nginx 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
+		       " socket");
+	done(&f);
+	e->workers[0].accepted = e->workers[1].accepted = 18000; /* that the new have less is their age */
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_false(has(e, "wake-order"));
+	done(&f);
+}
+
+/* Counts or waiters that are not whole: no word about how they share. */
+static void sharing_is_not_told_of_what_is_withheld(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 17)->waiting = 4;
+	add_waiters(e, 17, uneven, 4, WAITS_POLL, false);
+	fill(&f);
+	assert_true(has(e, "thundering-herd"));
+	e->sockets[0].waiting_cut = true;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_int_equal(e->finding_count, 0);
+	e->sockets[0].waiting_cut = false;
+	e->lost.accepted = 1;
+	for (int i = 0; i < 4; i++)
+		e->workers[i].wait_kind = WAITS_BLOCKED;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_int_equal(e->finding_count, 0); /* neither lone-reuseport nor shared-socket */
+	done(&f);
+}
+
 static void wake_order_of_one_epoll(void **state)
 {
 	struct fixture f = {};
@@ -544,6 +593,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_socket_is_told),
 		cmocka_unit_test(wake_order_of_exclusive_epolls),
+		cmocka_unit_test(wake_order_is_of_those_that_are_judged),
+		cmocka_unit_test(sharing_is_not_told_of_what_is_withheld),
 		cmocka_unit_test(wake_order_of_one_epoll),
 		cmocka_unit_test(wake_order_of_io_uring),
 		cmocka_unit_test(wake_order_only_where_it_is_uneven),

@@ -57,6 +57,7 @@ static void even_says_how_even(void **state)
 {
 	static const uint64_t robin[] = { 5000, 5000, 5001, 4999, 5000, 5000, 5000, 5000 };
 	static const uint64_t enough[] = { 5600, 4400, 5600, 4400, 5600, 4400, 5600, 4400 };
+	static const uint64_t by_chance[] = { 525, 475 }, beyond_chance[] = { 443, 373 };
 	struct fixture f = {};
 	struct endpoint *e = add_server(&f, PROTOCOL_TCP, robin, 8);
 
@@ -67,7 +68,19 @@ static void even_says_how_even(void **state)
 	f = (struct fixture){};
 	e = add_server(&f, PROTOCOL_TCP, enough, 8);
 	fill(&f);
-	assert_finding(e, "even", "8 workers share 40000 connections evenly enough: CV 0.12, a fair hash gives 0.0132: nothing to fix");
+	assert_finding(e, "even", "8 workers share 40000 connections evenly enough: CV 0.12, a fair hash gives 0.0132; the excess of 0.119 is within the"
+		       " threshold of 0.2: nothing to fix");
+	done(&f);
+	f = (struct fixture){};
+	e = add_server(&f, PROTOCOL_TCP, by_chance, 2);
+	fill(&f);
+	assert_finding(e, "even", "2 workers share 1000 connections as evenly as a hash may: CV 0.05, a fair hash gives 0.0316 on average: nothing to fix");
+	done(&f);
+	f = (struct fixture){};
+	e = add_server(&f, PROTOCOL_TCP, beyond_chance, 2); /* CV 0.085 beside 0.035 is not "as chance allows" */
+	fill(&f);
+	assert_finding(e, "even", "2 workers share 816 connections evenly enough: CV 0.0858, a fair hash gives 0.035; the excess of 0.0783 is within the"
+		       " threshold of 0.2: nothing to fix");
 	done(&f);
 }
 
@@ -159,6 +172,49 @@ static void too_few_is_not_why_the_last_binder_gets_all(void **state)
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
 	assert_string_equal(e->findings[0].code, "udp-last-binder");
+	done(&f);
+}
+
+/* Counts that are not whole: nothing is said that rests on them. */
+static void nothing_rests_on_what_is_withheld(void **state)
+{
+	static const uint64_t counts[] = { 9000, 3000, 3000, 3000 }, few[] = { 5, 6, 4, 7 };
+	const uint64_t *const all[] = { counts, few, hash };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fixture f = {};
+		struct endpoint *e = add_server(&f, PROTOCOL_TCP, all[i], 4);
+
+		e->served_known = e->open_known = true;
+		for (int w = 0; w < 4; w++) {
+			e->workers[w].serves = e->workers[w].open_known = true;
+			e->workers[w].served = e->workers[w].open = w ? 100 : 9000;
+			e->workers[w].pid = 700 + w;
+		}
+		e->lost = (struct endpoint_lost){ .accepted = 1, .served = 1, .open = 1 };
+		assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+		assert_nothing(&f);
+	}
+}
+
+/* A verdict by process is about the two, one by thread about the four. */
+static void threads_of_processes_are_told_apart(void **state)
+{
+	static const uint64_t counts[] = { 1000, 1010, 990, 1000 }, few[] = { 1, 0, 0, 0 };
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, PROTOCOL_TCP, counts, 4);
+
+	(void)state;
+	e->workers[2].pid = e->workers[3].pid = 800;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "4 threads of 2 processes share 4000 connections as evenly as chance allows"));
+	done(&f);
+	f = (struct fixture){};
+	e = add_server(&f, PROTOCOL_TCP, few, 4);
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "1 connection is too few to tell whether 4 workers share them evenly"));
 	done(&f);
 }
 
@@ -259,6 +315,8 @@ int main(void)
 		cmocka_unit_test(too_few),
 		cmocka_unit_test(too_few_flows),
 		cmocka_unit_test(too_few_is_not_why_the_last_binder_gets_all),
+		cmocka_unit_test(nothing_rests_on_what_is_withheld),
+		cmocka_unit_test(threads_of_processes_are_told_apart),
 		cmocka_unit_test(serving_uneven),
 		cmocka_unit_test(serving_is_as_uneven_as_accepting),
 		cmocka_unit_test(open_uneven),

@@ -166,7 +166,7 @@ static void assert_reads_back(const struct snapshot *s)
 
 static void figures_read_back(void **state)
 {
-	struct lost_row lost[] = { { "listener_unknown", "", 7, false }, { "ends_missed", "", 9, true } };
+	struct lost_row lost[] = { { "listener_unknown", "", 7, false, false }, { "ends_missed", "", 9, true, true } };
 	struct fixture f;
 	struct comparison_run run;
 

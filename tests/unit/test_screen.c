@@ -83,7 +83,7 @@ static int setup(void **state)
 	f->holders[0] = (struct holder_row){ .cookie = 42, .pid = 700, .process = "nginx" };
 	strcpy(f->findings[0].text, "socket 44 (inode 344) gets connections, but no thread waits on it: look at what thread 703 does, or take "
 				    "the socket out of the group");
-	f->lost[0] = (struct lost_row){ "listener_unknown", "accepts whose listening socket could not be told", 7, false };
+	f->lost[0] = (struct lost_row){ "listener_unknown", "accepts whose listening socket could not be told", 7, false, false };
 	f->endpoints[0] = (struct endpoint){ .protocol = PROTOCOL_TCP, .family = AF_INET, .port = 8080, .netns = 4026531840u,
 					     .sockets = f->web_sockets, .socket_count = 4, .workers = f->web_workers, .worker_count = 5,
 					     .holders = f->holders, .holder_count = 1, .findings = f->findings, .finding_count = 1 };
@@ -764,6 +764,53 @@ static void what_is_lost_is_told(void **state)
 	assert_int_equal(attribute_at(f, 120, ">= all counts"), ATTRIBUTE_RED);
 }
 
+/* An interval lasts a moment longer or shorter than was asked for. */
+static void the_interval_is_as_it_was_asked_for(void **state)
+{
+	static const struct {
+		double seconds;
+		const char *said;
+	} intervals[] = { { 0.999, ", every 1 s" }, { 1.004, ", every 1 s" }, { 0.2503, ", every 0.25 s" }, { 0.0501, ", every 0.05 s" },
+			  { 2.499, ", every 2.5 s" }, { 59.98, ", every 60 s" }, { 125.2, ", every 125 s" }, { 0, ", every 0 s" } };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(intervals) / sizeof(*intervals); i++) {
+		f->interval.seconds = intervals[i].seconds;
+		if (!has(f, 24, 120, intervals[i].said))
+			fail_msg("%g: not \"%s\"", intervals[i].seconds, intervals[i].said);
+	}
+}
+
+static void a_withheld_verdict_says_why(void **state)
+{
+	struct fixture *f = *state;
+
+	f->endpoints[0].lost.accepted = 7;
+	assert_int_equal(endpoint_judge(&f->endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_true(has(f, 24, 80, "  workers   withheld: some of these were not counted"));
+	assert_true(has(f, 24, 80, "4 withheld"));
+	f->lost[0].at_most = true;
+	f->total.lost = f->lost;
+	f->total.lost_count = 1;
+	assert_true(has(f, 24, 120, "7 lost: at most 7 accepts"));
+	f->state.tab = TAB_WORKERS;
+	assert_true(has(f, 24, 80, "  workers   withheld: some of these were not counted"));
+}
+
+/* Nothing lived through the window: the verdict is about what ended, so that is shown. */
+static void what_is_judged_is_not_folded(void **state)
+{
+	struct fixture *f = *state;
+
+	f->state.tab = TAB_WORKERS;
+	for (int i = 0; i < 4; i++)
+		f->web_workers[i].appeared = true;
+	assert_int_equal(endpoint_judge(&f->endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f->endpoints[0].worker_fairness.bins, 1);
+	assert_false(has(f, 24, 80, "ended with"));
+	assert_true(has(f, 24, 80, "nginx-4              41        0      3,456 ended"));
+}
+
 static void the_interval_has_its_own_shares(void **state)
 {
 	struct fixture *f = *state;
@@ -999,6 +1046,9 @@ int main(void)
 		TEST(no_time_makes_no_rate),
 		TEST(nothing_yet_says_what_it_waits_for),
 		TEST(what_is_lost_is_told),
+		TEST(the_interval_is_as_it_was_asked_for),
+		TEST(a_withheld_verdict_says_why),
+		TEST(what_is_judged_is_not_folded),
 		TEST(the_interval_has_its_own_shares),
 		TEST(enter_shows_one_port_and_back_all),
 		TEST(the_cursor_stays_on_its_port),

@@ -99,7 +99,7 @@ static void free_takes_everything(void **state)
 
 static void lost_is_the_sum(void **state)
 {
-	struct lost_row lost[] = { { "a", "", 3, false }, { "b", "", 0, false }, { "c", "", 4, true } };
+	struct lost_row lost[] = { { "a", "", 3, false, false }, { "b", "", 0, false, false }, { "c", "", 4, true, true } };
 	const struct snapshot none = {}, some = { .lost = lost, .lost_count = 3 };
 
 	(void)state;

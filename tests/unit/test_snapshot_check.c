@@ -38,7 +38,7 @@ static struct accounts agreeing(enum protocol protocol)
 			{ .number = 1, .pid = 1, .tid = 11, .cookie = 6, .accepted = 40, .can_accept = true },
 			{ .number = 2, .pid = 1, .tid = 12, .cookie = 6, .serves = true }, /* only serves */
 		},
-		.lost = { { "map_full", "", 0 }, { "listener_unknown", "", 3 } },
+		.lost = { { "map_full", "", 0, false, false }, { "listener_unknown", "", 3, false, false } },
 	};
 }
 

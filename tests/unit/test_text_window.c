@@ -123,13 +123,15 @@ static void the_whole_window(void **state)
 	(void)state;
 	fixture_init(&f);
 	f.total.final = true;
+	f.all_workers[0].appeared = true; /* it came and went; 1236 was killed half-way */
 	assert_text(&f.total, &f.total, TEXT_BY_DEFAULT, &pipe_style,
 		    "00:00:10 UTC, the whole window of 10.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80: 1,614 connections/s, 16,138 in all\n"
 		    "  process                      /s  accepted   share\n"
 		    "  nginx 1235                1,200    12,000   74.4%  ################################\n"
+		    "  nginx 1236                  410     4,100   25.4%  ###########  (ended)\n"
 		    "  nginx 1237 (12 inside)      0.7         7    0.0%\n"
-		    "  2 ended: 4,131 accepted\n"
+		    "  1 ended: 31 accepted\n"
 		    "  socket 17/301: queue 3/511, drops 0\n"
 		    "  processes uneven: CV 0.999 (fair hash 0.009), busiest 2.00x the mean (1.01), 0 of 2 idle, p <0.001, Jain 0.501\n"
 		    "  this backend does not see: accepts through io_uring\n"
@@ -153,8 +155,56 @@ static void all_ended_are_shown(void **state)
 	fixture_init(&f);
 	for (int i = 0; i < 4; i++)
 		f.all_workers[i].ended = true;
-	assert_has(&f.total, NULL, "  nginx 1234                  3.1        31    0.2%  (ended)\n");
-	assert_has(&f.total, NULL, "  (ended)\n  socket 17/301");
+	assert_has(&f.total, NULL, "  nginx 1234                  3.1        31    0.2%  (ended: judged)\n");
+	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17/301");
+}
+
+/* A reload: the verdict is about the workers that were there from the start, which are gone; those that are there now are new. */
+static void what_is_judged_is_shown(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.all_workers[0].ended = f.all_workers[1].ended = true;
+	f.all_workers[0].accepted = 12100;
+	f.all_workers[2].ended = false;
+	f.all_workers[2].appeared = f.all_workers[3].appeared = true;
+	assert_int_equal(endpoint_judge(&f.all, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f.all.worker_fairness.bins, 2);
+	assert_has(&f.total, NULL, "  (ended: judged)\n  nginx 1235 ");
+	assert_has(&f.total, NULL, "  (ended: judged)\n  nginx 1236 ");
+	assert_has(&f.total, NULL, "  (new)\n  nginx 1237 (12 inside)      0.7         7    0.0%  (new)\n");
+	assert_has(&f.total, NULL, "0 of 2 idle");
+}
+
+static void a_withheld_verdict_is_one_short_line(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.now.lost.accepted = 1231;
+	assert_int_equal(endpoint_judge(&f.now, FAIRNESS_THRESHOLD), 0);
+	assert_has(&f.window, NULL, "  processes withheld: some of these were not counted; CV 1.000 of the others\n");
+	f.now.lost.accepted = 0;
+	f.now_sockets[0].waiting_cut = true;
+	assert_int_equal(endpoint_judge(&f.now, FAIRNESS_THRESHOLD), 0);
+	assert_has(&f.window, NULL, "  processes withheld: more threads wait than could be listed; CV 1.000 of the others\n");
+}
+
+/* "at least ... at most so many" */
+static void what_is_at_most_is_not_at_least(void **state)
+{
+	struct fixture f;
+	struct lost_row lost = { "ends_missed", "ends of open connections", 2, true, true };
+
+	(void)state;
+	fixture_init(&f);
+	f.window.lost = &lost;
+	f.window.lost_count = 1;
+	f.window.unlisted = 1;
+	assert_has(&f.window, &f.total, "  not followed: at most 2 (ends of open connections)\n  1 more thread waits on these sockets");
 }
 
 static void who_accepts_decides_about_rows(void **state)
@@ -245,7 +295,7 @@ static void quiet_ports_are_folded_unless_in_trouble(void **state)
 static void omitted_and_lost_are_told(void **state)
 {
 	struct fixture f;
-	struct lost_row lost = { "listener_unknown", "accepts whose listening socket could not be told", 7, false };
+	struct lost_row lost = { "listener_unknown", "accepts whose listening socket could not be told", 7, false, false };
 
 	(void)state;
 	fixture_init(&f);
@@ -253,7 +303,7 @@ static void omitted_and_lost_are_told(void **state)
 	f.window.lost = &lost;
 	f.window.lost_count = 1;
 	assert_has(&f.window, &f.total, "  and 1,200 rows beyond the limit with 34,567\n");
-	assert_has(&f.window, &f.total, "  at least: 7 of these not counted: accepts whose listening socket could not be told\n");
+	assert_has(&f.window, &f.total, "  not counted: 7 (accepts whose listening socket could not be told)\n");
 }
 
 static void many_rows_are_folded_to_the_busiest(void **state)
@@ -540,6 +590,9 @@ int main(void)
 		cmocka_unit_test(by_socket),
 		cmocka_unit_test(the_whole_window),
 		cmocka_unit_test(all_ended_are_shown),
+		cmocka_unit_test(what_is_judged_is_shown),
+		cmocka_unit_test(a_withheld_verdict_is_one_short_line),
+		cmocka_unit_test(what_is_at_most_is_not_at_least),
 		cmocka_unit_test(who_accepts_decides_about_rows),
 		cmocka_unit_test(a_process_is_the_sum_of_its_threads),
 		cmocka_unit_test(nothing_is_one_line),

@@ -87,7 +87,7 @@ static const struct {
 	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()", LOST_ACCEPTED },
 	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
-	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "of who serves: MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown", "io_uring accepts whose listening socket could not be told", LOST_TAKEN },
 };
 
@@ -252,8 +252,8 @@ static void limits_say(const struct observer *o, __u32 rows_max)
 	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows",
 		 rows_max ? rows_max : COUNT_WORKERS_MAX);
 	snprintf(connections_full, sizeof(connections_full),
-		 "of who serves: accepted connections beyond the limit of %u open ones that are followed", o->connections_max);
-	snprintf(servers_full, sizeof(servers_full), "of who serves: connections read by threads that do not accept, beyond the limit of %u rows",
+		 "accepted connections beyond the limit of %u open ones that are followed", o->connections_max);
+	snprintf(servers_full, sizeof(servers_full), "connections read by threads that do not accept, beyond the limit of %u rows",
 		 COUNT_SERVERS_MAX);
 	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
 }
@@ -1018,10 +1018,10 @@ int observer_scan(struct observer *o)
 
 /* ---- reading ---- */
 
-static void lost_say(struct snapshot *s, const char *reason, const char *text, uint64_t count, bool beside)
+static void lost_say(struct snapshot *s, const char *reason, const char *text, uint64_t count, bool beside, bool at_most)
 {
 	if (count)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = reason, .text = text, .count = count, .beside = beside };
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = reason, .text = text, .count = count, .beside = beside, .at_most = at_most };
 }
 
 /* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found no row: counted, but in no endpoint. */
@@ -1038,7 +1038,7 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 		err = losses_of_orphans(o->ledger, orphaned, where);
 	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;
 	for (int i = 0; i < COUNT_LOST_REASONS; i++)
-		lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)));
+		lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)), false);
 	return err;
 }
 
@@ -1055,8 +1055,8 @@ static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct
 	for (size_t k = 0; k < MISSED_KINDS && !err; k++)
 		err = lost_list_add(where, (struct lost_events){ .count = missed[k], .touches = missed_kinds[k].touches,
 								 .protocol = missed_kinds[k].protocol });
-	lost_say(s, "runs_missed", "at most: the program was running on that CPU already", missed[MISSED_ALL], false);
-	lost_say(s, "ends_missed", "of open connections: at most so many ends were not seen, the program was running on that CPU", ends, true);
+	lost_say(s, "runs_missed", "events for which the program was running on that CPU already", missed[MISSED_ALL], false, true);
+	lost_say(s, "ends_missed", "ends of open connections, for which the program was running on that CPU already", ends, true, true);
 	return err;
 }
 
@@ -1070,10 +1070,10 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
-	lost_say(s, "holder_unknown", "at most: events of sockets that were gone before their process was known, so the filter could not tell",
-		 lost_list_sum(&o->undecided), false);
+	lost_say(s, "holder_unknown", "events of sockets that were gone before their process was known, so the filter could not tell",
+		 lost_list_sum(&o->undecided), false, true);
 	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
-		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false);
+		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false, false);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && !err; i++)
 		err = lost_list_join(&where, lists[i]);
 	if (!err)

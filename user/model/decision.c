@@ -28,7 +28,7 @@ struct decision endpoint_decide(const struct endpoint *e)
 	return decision_of(f, endpoint_events(e), f == &e->socket_fairness ? e->lost.arrived : e->lost.accepted);
 }
 
-static const char *withheld_words(char buffer[DECISION_WORDS], const struct decision *d)
+static const char *withheld_advice(char buffer[DECISION_WORDS], const struct decision *d)
 {
 	static const char *const words[] = {
 		[WITHHELD_NOT] = "its verdict was withheld: see why in the result that it is from",
@@ -50,7 +50,7 @@ const char *decision_words(char buffer[DECISION_WORDS], const struct decision *d
 {
 	switch (d->outcome) {
 	case OUTCOME_WITHHELD:
-		return withheld_words(buffer, d);
+		return withheld_advice(buffer, d);
 	case OUTCOME_TOO_FEW:
 		if (!d->needed)
 			return "too few events came to tell: let it run longer";

@@ -65,6 +65,20 @@ const char *withheld_name(enum withheld why)
 	return withheld_names[why];
 }
 
+const char *withheld_words(enum withheld why)
+{
+	static const char *const words[] = {
+		[WITHHELD_NOT] = "",
+		[WITHHELD_COUNTS_LOST] = "some of these were not counted",
+		[WITHHELD_WAITERS_CUT] = "more threads wait than could be listed",
+		[WITHHELD_ROWS_CUT] = "some of these are beyond the limit of rows",
+		[WITHHELD_BINS_UNKNOWN] = "who else could have got work is not known",
+		[WITHHELD_OPEN_INCOMPLETE] = "not all open connections could be followed",
+	};
+
+	return words[why];
+}
+
 enum withheld withheld_parse(const char *name)
 {
 	for (size_t i = 1; i < sizeof(withheld_names) / sizeof(*withheld_names); i++)
@@ -376,6 +390,7 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 		.max_over_mean_expected = NAN,
 		.jain = NAN,
 		.p_value = NAN,
+		.threshold = threshold,
 		.verdict = VERDICT_NOT_APPLICABLE,
 	};
 	if (!(threshold > 0))

@@ -48,6 +48,7 @@ struct fairness {
 	double jain;                   /* 1/(1+cv^2) */
 	double p_value;                /* upper tail; NaN where there is no test */
 	bool simulated;                /* p and max_over_mean_expected come from the Monte Carlo */
+	double threshold;              /* excess above which it is uneven */
 	uint64_t needed;               /* units needed to see an excess of `threshold` with power 0.9; 0 if k < 2 */
 	enum verdict verdict;
 	enum withheld withheld;        /* VERDICT_WITHHELD: why */
@@ -77,6 +78,8 @@ const char *verdict_name(enum verdict v);
 
 /* "counts-lost", "waiters-cut", "rows-cut", "bins-unknown", "open-incomplete"; stable. WITHHELD_NOT: NULL. */
 const char *withheld_name(enum withheld why);
+/* For people: "some of these were not counted". */
+const char *withheld_words(enum withheld why);
 /* WITHHELD_NOT: there is no such name. */
 enum withheld withheld_parse(const char *name);
 

@@ -5,6 +5,7 @@
 
 #include "findings.h"
 #include "findings_rules.h"
+#include "words.h"
 
 #define SOCKET_FINDINGS_MAX 8 /* of one rule and endpoint; more sockets of the same kind are one further finding */
 
@@ -36,7 +37,7 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 	if (!err && found > SOCKET_FINDINGS_MAX) {
 		struct finding f = { .code = rule->code, .level = rule->level };
 
-		finding_say(&f, "the same of %zu more sockets of this port", found - SOCKET_FINDINGS_MAX);
+		finding_say(&f, "the same of %zu more socket%s of this port", found - SOCKET_FINDINGS_MAX, plural_s(found - SOCKET_FINDINGS_MAX));
 		finding_show(&f, "sockets", found - SOCKET_FINDINGS_MAX);
 		err = add(e, &f);
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "findings_rules.h"
+#include "lifetimes.h"
 
 /* --- what is said ---------------------------------------------------------------------------------------------------- */
 
@@ -77,9 +78,11 @@ const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64
 	return buffer;
 }
 
-const char *events_name(const struct endpoint *e)
+const char *events_name(const struct endpoint *e, uint64_t count)
 {
-	return e->protocol == PROTOCOL_TCP ? "connections" : "datagrams";
+	if (e->protocol == PROTOCOL_TCP)
+		return count == 1 ? "connection" : "connections";
+	return count == 1 ? "datagram" : "datagrams";
 }
 
 /* --- what is known of an endpoint ------------------------------------------------------------------------------------ */
@@ -97,6 +100,16 @@ bool is_multicast(const struct endpoint *e)
 	if (e->family == AF_INET)
 		return e->address[0] >> 4 == 14;
 	return e->address[0] == 0xff || (!memcmp(e->address, mapped, sizeof(mapped)) && e->address[12] >> 4 == 14);
+}
+
+bool workers_whole(const struct endpoint *e)
+{
+	return e->worker_fairness.verdict != VERDICT_WITHHELD;
+}
+
+bool sockets_whole(const struct endpoint *e)
+{
+	return e->socket_fairness.verdict != VERDICT_WITHHELD;
 }
 
 const struct fairness *fairness_counting(const struct endpoint *e)
@@ -214,18 +227,25 @@ static void count_waits(struct takers *t, const struct worker_row **rows)
 /* CV^2 = k * (sum of squares) / n^2 - 1; a fair hash gives (k - 1) / n */
 static void count_taken(struct takers *t)
 {
+	struct lifetimes seen = {};
 	double squares = 0, n, excess;
 
+	for (size_t i = 0; i < t->threads; i++)
+		lifetimes_see(&seen, t->rows[i]->appeared, t->rows[i]->ended);
 	for (size_t i = 0; i < t->threads; i++) {
 		const struct worker_row *row = t->rows[i];
 
 		t->taken += row->accepted;
+		if (!lifetimes_admit(&seen, row->appeared, row->ended))
+			continue;
+		t->judged++;
+		t->judged_taken += row->accepted;
 		squares += (double)row->accepted * (double)row->accepted;
 		if (!t->busiest || row->accepted > t->busiest->accepted)
 			t->busiest = row;
 	}
-	n = (double)t->taken;
-	excess = n > 0 ? (double)t->threads * squares / (n * n) - 1 - (double)(t->threads - 1) / n : 0;
+	n = (double)t->judged_taken;
+	excess = n > 0 ? (double)t->judged * squares / (n * n) - 1 - (double)(t->judged - 1) / n : 0;
 	t->excess = excess > 0 ? sqrt(excess) : 0;
 }
 

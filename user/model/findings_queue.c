@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "findings_rules.h"
+#include "words.h"
 
 /* A worker that is slow takes something now and then; half a second is longer than any of them should think between two accepts. */
 #define STALLED_NS 500000000ull
@@ -123,7 +124,7 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 	say_culprits(culprits, picked, found);
 	if (s->stalled_ns)
 		snprintf(since, sizeof(since), ", none taken for %s", say_duration(duration, s->stalled_ns));
-	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s", s->queue_length, s->queue_length == 1 ? "" : "s", s->cookie,
+	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s", s->queue_length, plural_s(s->queue_length), s->cookie,
 		    s->inode, since, culprits);
 	if (found)
 		finding_show(f, "pid", picked[0]->pid);
@@ -162,9 +163,9 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 		return false;
 	if (s->highest_known)
 		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
-	finding_say(f, "the accept queue of " SOCKET " overflowed: %" PRIu64 " SYNs and ACKs dropped (a retransmission counts again);"
+	finding_say(f, "the accept queue of " SOCKET " overflowed: %" PRIu64 " %s dropped (a retransmission counts again);"
 		    " %sits limit is %" PRIu32 " (N holds N + 1): %s, or accept faster",
-		    s->cookie, s->inode, s->drops, longest, s->queue_limit, backlog_advice(facts, s));
+		    s->cookie, s->inode, s->drops, s->drops == 1 ? "SYN or ACK" : "SYNs and ACKs", longest, s->queue_limit, backlog_advice(facts, s));
 	finding_show(f, "drops", s->drops);
 	finding_show(f, "limit", s->queue_limit);
 	if (s->highest_known)
@@ -208,7 +209,7 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
 	char held[HELD_SIZE];
 
-	if (!s->reuseport || !group || !s->waiting_known || s->waiting || s->accepted || takers_find(facts, s->cookie) ||
+	if (!s->reuseport || !group || !workers_whole(facts->endpoint) || !s->waiting_known || s->waiting || s->accepted || takers_find(facts, s->cookie) ||
 	    (s->appeared && !stuck) || (!group->waiting && !stuck) || is_stalled(facts, s))
 		return false;
 	finding_say(f, "no thread waits on " SOCKET ", one of %zu in its SO_REUSEPORT group: its share goes nowhere (%" PRIu32

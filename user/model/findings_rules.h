@@ -32,6 +32,8 @@ struct takers {
 	size_t epoll_threads;    /* the most threads that share one epoll */
 	size_t urings;           /* threads that accept by io_uring */
 	uint64_t taken;          /* by all of them */
+	size_t judged;           /* those that a verdict compares: see lifetimes.h. The rest is about them: */
+	uint64_t judged_taken;
 	const struct worker_row *busiest;
 	double excess;           /* of what they took, over a fair hash: see fairness.h; 0 if nothing was taken */
 };
@@ -98,8 +100,15 @@ bool finding_said(const struct endpoint *e, const char *code);
  */
 const struct fairness *fairness_counting(const struct endpoint *e);
 
-/* "connections" or "datagrams" */
-const char *events_name(const struct endpoint *e);
+/*
+ * Are the counts whole, and all known that could get work? Of workers, or of sockets. Where a verdict is withheld nothing is said that rests on the
+ * same rows.
+ */
+bool workers_whole(const struct endpoint *e);
+bool sockets_whole(const struct endpoint *e);
+
+/* "connections" or "datagrams"; "connection" or "datagram" for a count of 1. */
+const char *events_name(const struct endpoint *e, uint64_t count);
 
 /* Sets the text. Returns false if it was cut. */
 bool finding_say(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));

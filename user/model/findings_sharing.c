@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "findings_rules.h"
+#include "words.h"
 
 #define HERD_LEAST 3 /* of two that are woken one has work to do */
 
@@ -49,18 +50,20 @@ static bool say_wake_order(char *how, size_t size, const struct takers *t)
 static bool wake_order(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
-	char how[120], busiest[WORKER_SIZE];
+	char how[120], fresh[32] = "", busiest[WORKER_SIZE];
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
 	    t->excess <= FAIRNESS_THRESHOLD || !say_wake_order(how, sizeof(how), t))
 		return false;
-	finding_say(f, "%zu workers share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
-		    " own SO_REUSEPORT socket", t->threads, s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted,
-		    t->taken);
+	if (t->threads > t->judged)
+		snprintf(fresh, sizeof(fresh), " (%zu of them new)", t->threads - t->judged);
+	finding_say(f, "%zu workers%s share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
+		    " own SO_REUSEPORT socket", t->threads, fresh, s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted,
+		    t->judged_taken);
 	finding_show(f, "workers", t->threads);
 	finding_show(f, "busiest_tid", t->busiest->tid);
 	finding_show(f, "busiest_accepted", t->busiest->accepted);
-	finding_show(f, "accepted", t->taken);
+	finding_show(f, "accepted", t->judged_taken);
 	if (t->exclusive_epolls > 1)
 		finding_show(f, "exclusive_epolls", t->exclusive_epolls);
 	else if (t->epoll_threads > 1)
@@ -77,12 +80,12 @@ static bool thundering_herd(struct finding *f, const struct facts *facts, const 
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
 
 	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !t || t->woken_together < HERD_LEAST || !came ||
-	    (s->waiting_known && s->waiting < HERD_LEAST))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !workers_whole(facts->endpoint) || !sockets_whole(facts->endpoint) || !t ||
+	    t->woken_together < HERD_LEAST || !came || (s->waiting_known && s->waiting < HERD_LEAST))
 		return false;
-	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " connections woke all"
+	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " %s woke all"
 		    " that were idle, all but one in vain; give each its own SO_REUSEPORT socket (or EPOLLEXCLUSIVE, which favours the"
-		    " first)", t->woken_together, s->cookie, s->inode, came);
+		    " first)", t->woken_together, s->cookie, s->inode, came, events_name(facts->endpoint, came));
 	finding_show(f, "workers", t->woken_together);
 	finding_show(f, "connections", came);
 	return true;
@@ -200,7 +203,8 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 	size_t sockets = 0;
 	double p99_ns;
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->snapshot->seconds < SLOW_SECONDS ||
+	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->snapshot->seconds < SLOW_SECONDS || !workers_whole(facts->endpoint) ||
+	    !sockets_whole(facts->endpoint) ||
 	    facts->endpoint->socket_fairness.verdict == VERDICT_UNEVEN || !find_slow(&slow, &sockets, facts))
 		return false;
 	f->cookie = slow.socket->cookie;
@@ -229,12 +233,12 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 	const struct group *group = group_find(facts, s->group);
 	const struct takers *t = takers_find(facts, s->cookie);
 
-	if (!s->reuseport || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
+	if (!s->reuseport || !workers_whole(facts->endpoint) || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
 	    t->threads < 2 || is_multicast(facts->endpoint) || finding_said(facts->port->endpoint, "group-split"))
 		return false;
 	finding_say(f, SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no effect, and %zu threads of %zu process%s take"
 		    " from the one socket; to let the kernel share, open one for each", s->cookie, s->inode, t->threads, t->processes,
-		    t->processes == 1 ? "" : "es");
+		    plural_es(t->processes));
 	finding_show(f, "threads", t->threads);
 	finding_show(f, "processes", t->processes);
 	return true;
@@ -256,12 +260,12 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = largest_group(facts);
 
-	if (e->protocol != PROTOCOL_UDP || is_multicast(e) || !group || group->sockets < 2 || group->steered || !e->flows ||
+	if (e->protocol != PROTOCOL_UDP || is_multicast(e) || !sockets_whole(e) || !group || group->sockets < 2 || group->steered || !e->flows ||
 	    e->flows >= FLOWS_A_SOCKET * group->sockets || fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= FEW_FLOWS_CV))
 		return false;
 	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s: a hash gives a flow to one socket, so the busiest of %zu"
 		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
-		    e->flows, e->flows == 1 ? "" : "s", fair->bins, fair->max_over_mean, fair->idle);
+		    e->flows, plural_s(e->flows), fair->bins, fair->max_over_mean, fair->idle);
 	finding_show(f, "flows", e->flows);
 	finding_show(f, "sockets", fair->bins);
 	finding_show(f, "datagrams", fair->events);
@@ -312,7 +316,8 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 	for (size_t i = 0; i < sizeof(better) / sizeof(*better); i++)
 		if (finding_said(facts->endpoint, better[i]))
 			return false;
-	if (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN)
+	if (!workers_whole(facts->endpoint) ||
+	    (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN))
 		return false;
 	for (size_t i = 0; i < facts->taker_count; i++) {
 		const struct takers *t = &facts->takers[i];
@@ -329,7 +334,7 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 	if (shared == 1)
 		finding_say(f, "%zu workers (of %zu process%s) on one socket, %" PRIu64 ": which of them wakes decides who gets the work;"
 			    " with SO_REUSEPORT each could have its own", most->threads, most->processes,
-			    most->processes == 1 ? "" : "es", most->cookie);
+			    plural_es(most->processes), most->cookie);
 	else
 		finding_say(f, "%zu sockets have several workers each, up to %zu: which of them wakes decides who gets the work", shared,
 			    most->threads);

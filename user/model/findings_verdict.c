@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules that read the verdicts: balanced here and not there, too few to tell, nothing to fix. */
+#include <stdio.h>
+#include <string.h>
+
 #include "findings_rules.h"
+#include "words.h"
 
 #define ALPHA 0.001 /* as the verdict itself: fairness.h */
+#define BEYOND_CHANCE 0.05 /* less likely: too much to be called what chance gives */
 
 /* The figures of a fairness that is uneven, as evidence. */
 static void show_spread(struct finding *f, const struct fairness *fair)
@@ -15,15 +20,21 @@ static void show_spread(struct finding *f, const struct fairness *fair)
 	finding_show(f, "idle", fair->idle);
 }
 
-/* Who accepts is not uneven, or there is but one: then what is uneven comes later. */
+/* Who accepts is known, and not uneven, or there is but one: then what is uneven comes later. */
 static bool accepts_well(const struct endpoint *e)
 {
-	return e->worker_fairness.verdict != VERDICT_UNEVEN;
+	return workers_whole(e) && e->worker_fairness.verdict != VERDICT_UNEVEN;
 }
 
 static bool serves_unevenly(const struct endpoint *e)
 {
 	return e->served_known && e->served_fairness.verdict == VERDICT_UNEVEN;
+}
+
+/* Who serves is known of all, or of nobody. */
+static bool served_whole(const struct endpoint *e)
+{
+	return !e->served_known || e->served_fairness.verdict != VERDICT_WITHHELD;
 }
 
 /* Which of a process's threads reads is the scheduler's doing in many runtimes (Go, tokio): worth knowing, nothing to change by itself. */
@@ -62,7 +73,7 @@ static bool open_uneven(struct finding *f, const struct facts *facts)
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = &e->open_fairness;
 
-	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) || serves_unevenly(e))
+	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) || serves_unevenly(e) || !served_whole(e))
 		return false;
 	finding_say(f, "accepting is not uneven, but what stays open is: of %" PRIu64 " open connections accepted in this window the busiest of %zu"
 		    " threads has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close idle ones sooner, or cap them per worker",
@@ -71,14 +82,25 @@ static bool open_uneven(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-static const char *units_name(const struct endpoint *e, const struct fairness *fair)
+static const char *units_name(const struct endpoint *e, const struct fairness *fair, uint64_t count)
 {
-	return fair->unit == UNIT_FLOW ? "flows" : events_name(e);
+	if (fair->unit == UNIT_FLOW)
+		return count == 1 ? "flow" : "flows";
+	return events_name(e, count);
 }
 
-static const char *bins_name(const struct endpoint *e, const struct fairness *fair)
+/* "8 workers"; where a process has several, "8 threads of 2 processes": a verdict by process is about the 2 */
+#define BINS_SIZE 64
+static const char *say_bins(char buffer[BINS_SIZE], const struct endpoint *e, const struct fairness *fair)
 {
-	return fair == &e->worker_fairness ? "workers" : fair == &e->socket_fairness ? "sockets" : "threads that serve";
+	const size_t processes = e->process_fairness.bins;
+
+	if (fair == &e->worker_fairness && processes > 1 && processes < fair->bins)
+		snprintf(buffer, BINS_SIZE, "%zu threads of %zu processes", fair->bins, processes);
+	else
+		snprintf(buffer, BINS_SIZE, "%zu %s", fair->bins, fair == &e->worker_fairness ? "workers" : fair == &e->socket_fairness ? "sockets" :
+			 "threads that serve");
+	return buffer;
 }
 
 /* Where it is known why, that is said: one socket gets all, or the flows can't be spread. */
@@ -86,14 +108,15 @@ static bool too_few(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
+	char bins[BINS_SIZE];
 	uint64_t count;
 
 	if (!fair || fair->verdict != VERDICT_TOO_FEW || is_multicast(e) || finding_said(e, "udp-last-binder") ||
 	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients"))
 		return false;
 	count = fair->unit == UNIT_FLOW ? fair->flows : fair->events;
-	finding_say(f, "%" PRIu64 " %s are too few to tell whether %zu %s share them evenly: %" PRIu64 " would do", count,
-		    units_name(e, fair), fair->bins, bins_name(e, fair), fair->needed);
+	finding_say(f, "%" PRIu64 " %s %s too few to tell whether %s share them evenly: %" PRIu64 " would do", count,
+		    units_name(e, fair, count), count == 1 ? "is" : "are", say_bins(bins, e, fair), fair->needed);
 	finding_show(f, "seen", count);
 	finding_show(f, "needed", fair->needed);
 	finding_show(f, "bins", fair->bins);
@@ -108,23 +131,39 @@ static bool has_problem(const struct endpoint *e)
 	return false;
 }
 
-/* Against chance, by the same test as the verdict: proven to be less spread, proven to be more (though not by much), or neither. */
-static const char *how_even(const struct fairness *fair)
+/*
+ * "more evenly than a hash: CV 0.0001, a fair hash gives 0.0132". Proven to be less spread, no more spread than a hash is on average, more but by chance,
+ * or proven to be more, though by no more than the threshold.
+ */
+#define EVENNESS_SIZE 160
+static const char *say_evenness(char buffer[EVENNESS_SIZE], const struct fairness *fair)
 {
+	const char *how = "evenly enough";
+
 	if (fair->p_value > 1 - ALPHA)
-		return "more evenly than a hash";
-	return fair->p_value < ALPHA ? "evenly enough" : "as evenly as chance allows";
+		how = "more evenly than a hash";
+	else if (fair->cv <= fair->cv_expected)
+		how = "as evenly as chance allows";
+	else if (fair->p_value >= BEYOND_CHANCE)
+		how = "as evenly as a hash may";
+	snprintf(buffer, EVENNESS_SIZE, "%s: CV %.3g, a fair hash gives %.3g%s", how, fair->cv, fair->cv_expected,
+		 fair->cv <= fair->cv_expected || fair->p_value < BEYOND_CHANCE ? "" : " on average");
+	if (fair->p_value < BEYOND_CHANCE)
+		snprintf(buffer + strlen(buffer), EVENNESS_SIZE - strlen(buffer), "; the excess of %.3g is within the threshold of %.3g", fair->excess,
+			 fair->threshold);
+	return buffer;
 }
 
 static bool even(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
+	char bins[BINS_SIZE], evenness[EVENNESS_SIZE];
 
-	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e) || finding_said(e, "serving-uneven"))
+	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e))
 		return false;
-	finding_say(f, "%zu %s share %" PRIu64 " %s %s: CV %.3g, a fair hash gives %.3g: nothing to fix", fair->bins, bins_name(e, fair),
-		    fair->events, events_name(e), how_even(fair), fair->cv, fair->cv_expected);
+	finding_say(f, "%s share %" PRIu64 " %s %s: nothing to fix", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
+		    say_evenness(evenness, fair));
 	finding_show(f, "bins", fair->bins);
 	finding_show(f, "events", fair->events);
 	finding_show(f, "cv", fair->cv);

@@ -194,9 +194,10 @@ struct endpoint {
 /* What the tool itself could not count or attribute. A row per reason that happened. */
 struct lost_row {
 	const char *reason;   /* stable code, e.g. "listener_unknown" */
-	const char *text;     /* one sentence for people */
+	const char *text;     /* what they are, for people: "accepts whose listening socket could not be told" */
 	uint64_t count;
 	bool beside;          /* the counts of arrivals and accepts are whole all the same */
+	bool at_most;         /* they may be fewer */
 };
 
 /* A workload's own account of itself. */

@@ -748,7 +748,7 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 		const struct socket_row *s = &e->sockets[i];
 
 		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
-					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .ended = s->ended };
+					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .appeared = s->appeared, .ended = s->ended, .takes = true };
 		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
 	qsort(rows, e->socket_count, sizeof(*rows), compare_ids);
@@ -772,7 +772,8 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
-					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .ended = w->ended,
+					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
+					.takes = w->can_accept,
 					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
@@ -813,7 +814,9 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->serves |= from.serves;
 			to->open_known |= from.open_known;
 			to->open_at_least |= from.open_at_least;
+			to->appeared &= from.appeared;
 			to->ended &= from.ended;
+			to->takes |= from.takes;
 			to->threads += from.worker->tid != tid;
 			to->waits += from.worker->waits && from.worker->tid != tid;
 			if (from.worker->tid == from.worker->pid) /* its name is the process's */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "columns.h"
 #include "text.h"
@@ -223,6 +224,16 @@ static void duration_text(char *out, double seconds)
 		sprintf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
+/* An interval as it was asked for: it lasts a moment longer or shorter. "1", "0.25", "60" */
+static double two_digits(double seconds)
+{
+	const double step = seconds > 0 ? pow(10, floor(log10(seconds)) - 1) : 1;
+
+	if (!(seconds > 0))
+		return 0;
+	return seconds >= 10 ? round(seconds) : step < 1 ? round(seconds / step) / round(1 / step) : round(seconds);
+}
+
 /*
  * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:03, every 1 s      FROZEN
  */
@@ -231,8 +242,8 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 	char text[CELL_SIZE], length[64];
 
 	duration_text(length, v->total->seconds);
-	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.3g s", v->total->release,
-		 v->total->backend ? v->total->backend : "no backend", length, v->interval->seconds > 0 ? v->interval->seconds : 0.0);
+	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.10g s", v->total->release,
+		 v->total->backend ? v->total->backend : "no backend", length, two_digits(v->interval->seconds));
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, "sockfair watch");
 	grid_put(g, row, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 	if (state->frozen)
@@ -269,8 +280,8 @@ static void lost_line(struct grid *g, int row, const struct snapshot *total)
 			    text_count(count, snapshot_lost(total)));
 
 	for (size_t i = 0; i < total->lost_count && used < (int)sizeof(text); i++)
-		used += snprintf(text + used, sizeof(text) - used, "%s %s %s", i ? ";" : "", text_count(count, total->lost[i].count),
-				 total->lost[i].text);
+		used += snprintf(text + used, sizeof(text) - used, "%s%s %s %s", i ? ";" : "", total->lost[i].at_most ? " at most" : "",
+				 text_count(count, total->lost[i].count), total->lost[i].text);
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_RED, text);
 }
 
@@ -376,6 +387,8 @@ static const char *verdict_words(const struct fairness *f)
 		return "too few";
 	case VERDICT_FLOWS_UNKNOWN:
 		return "flows unknown";
+	case VERDICT_WITHHELD:
+		return "withheld";
 	case VERDICT_NOT_APPLICABLE:
 		return f->bins == 1 ? "nothing to compare: only one" : f->bins ? "nothing to compare: no events" : "none";
 	default:
@@ -398,6 +411,11 @@ static void verdict_line(struct list *l, const char *what, const struct fairness
 	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, verdict_attribute(f->verdict), verdict_words(f));
 	if (f->verdict == VERDICT_NOT_APPLICABLE)
 		return;
+	if (f->verdict == VERDICT_WITHHELD) {
+		snprintf(text, sizeof(text), ": %s", withheld_words(f->withheld));
+		grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+		return;
+	}
 	used = sprintf(text, ": CV %.3f", f->cv);
 	if (!isnan(f->cv_expected))
 		used += sprintf(text + used, " (fair%s %.3f)", columns < 90 ? "" : " hash", f->cv_expected);
@@ -593,6 +611,12 @@ static void folded_line(struct list *l, const char *format, uint64_t rows, uint6
 	list_text(l, 2, ATTRIBUTE_DIM, text);
 }
 
+/* What ended before this interval is history, unless the verdict is about it: nothing lived through the window. */
+static bool is_history(const struct row *r, const struct lifetimes *seen)
+{
+	return r->ended && !r->present && !(r->takes && lifetimes_admit(seen, r->appeared, r->ended));
+}
+
 /*
  * The rows of one port on one of the other tabs:
  *
@@ -608,6 +632,7 @@ static int port_rows(struct page *p, const struct row *port)
 	const struct view *v = &p->view;
 	const struct endpoint *e = port->total, *judged = row_judged(port, v);
 	uint64_t ended = 0, with = 0;
+	struct lifetimes seen = {};
 	struct row *rows;
 	size_t count;
 	int err = rows_make(&rows, &count, e, port->interval, v->tab, v->recent);
@@ -623,8 +648,11 @@ static int port_rows(struct page *p, const struct row *port)
 		waits_line(&p->list, judged);
 	if (p->state->selected)
 		findings(&p->list, e);
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].takes)
+			lifetimes_see(&seen, rows[i].appeared, rows[i].ended);
 	for (size_t i = 0; i < count; i++) {
-		if (rows[i].ended && !rows[i].present) {
+		if (is_history(&rows[i], &seen)) {
 			ended++;
 			with += rows[i].count;
 		} else {

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
+#include "../model/words.h"
 #include "text_parts.h"
 
 #define ROWS_MAX 64    /* more are folded into one line: text is for people */
@@ -15,7 +17,16 @@ struct worker_columns {
 	bool served, open, wait;
 	int cells; /* of a bar */
 	uint64_t sum, most;
+	struct lifetimes seen;
 };
+
+/* What follows a row: its worker was killed half-way, and is in no verdict while others lived on. */
+static const char *fate(const struct worker_row *w, const struct worker_columns *c)
+{
+	const bool judged = w->can_accept && lifetimes_admit(&c->seen, w->appeared, w->ended);
+
+	return w->ended ? judged ? "  (ended: judged)" : "  (ended)" : "";
+}
 
 static uint64_t worker_work(const struct worker_row *w)
 {
@@ -42,8 +53,8 @@ static bool holds_open(const struct endpoint *e)
 static struct worker_columns worker_columns(const struct endpoint *e, const struct text_style *style)
 {
 	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1 };
-	int used = 47; /* up to the bar */
-	bool waits = false, ended = false;
+	int used = 47, fate_width = 0; /* up to the bar */
+	bool waits = false;
 
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *w = &e->workers[i];
@@ -52,9 +63,12 @@ static struct worker_columns worker_columns(const struct endpoint *e, const stru
 		c.most = n > c.most ? n : c.most;
 		c.sum += n;
 		waits |= w->wait_known && w->wait.count;
-		ended |= w->ended;
+		if (w->can_accept)
+			lifetimes_see(&c.seen, w->appeared, w->ended);
 	}
-	used += (c.served ? 11 : 0) + (c.open ? 9 : 0) + (ended ? 9 : 0);
+	for (size_t i = 0; i < e->worker_count; i++)
+		fate_width = (int)strlen(fate(&e->workers[i], &c)) > fate_width ? (int)strlen(fate(&e->workers[i], &c)) : fate_width;
+	used += (c.served ? 11 : 0) + (c.open ? 9 : 0) + fate_width;
 	c.wait = waits && text_bar_cells(style, used + 9) >= WAIT_BAR_MIN;
 	c.cells = text_bar_cells(style, used + (c.wait ? 9 : 0));
 	return c;
@@ -80,7 +94,7 @@ static void worker_line(FILE *out, const struct endpoint *e, const struct worker
 		fprintf(out, " %8s", text_duration(wait, ns));
 	fprintf(out, " %6.1f%%", c->sum ? 100.0 * n / c->sum : 0.0);
 	text_bar(out, (double)n / c->most, c->cells, style);
-	fprintf(out, "%s\n", w->ended ? "  (ended)" : "");
+	fprintf(out, "%s\n", fate(w, c));
 }
 
 static void worker_table(FILE *out, const struct endpoint *e, const struct text_style *style)
@@ -210,7 +224,7 @@ static void heading(FILE *out, const struct snapshot *s, const char *design, con
 {
 	const struct workload_account *w = &s->workload;
 	const struct endpoint *e = s->endpoint_count ? &s->endpoints[0] : NULL;
-	const char *unit = e && e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
+	const char *unit = e && e->protocol == PROTOCOL_UDP ? "datagram" : "connection";
 	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE];
 
 	fprintf(out, "%s%s%s: %s\n", text_paint(style, TEXT_BOLD), w->mode, text_paint(style, TEXT_PLAIN), design);
@@ -218,12 +232,13 @@ static void heading(FILE *out, const struct snapshot *s, const char *design, con
 		fprintf(out, "  not run: %s\n", w->skipped);
 		return;
 	}
-	fprintf(out, "  %s%s, %u workers (%s)", e && e->protocol == PROTOCOL_UDP ? "udp " : "tcp ",
-		e ? text_address(address, e) : "", w->workers, w->processes ? "processes" : "threads");
+	fprintf(out, "  %s%s, %u worker%s (%s%s)", e && e->protocol == PROTOCOL_UDP ? "udp " : "tcp ",
+		e ? text_address(address, e) : "", w->workers, plural_s(w->workers), w->processes ? "process" : "thread",
+		w->processes ? plural_es(w->workers) : plural_s(w->workers));
 	if (w->serve_only)
-		fprintf(out, ", %s %s from outside", text_count(count, w->accepted), unit);
+		fprintf(out, ", %s %s%s from outside", text_count(count, w->accepted), unit, plural_s(w->accepted));
 	else
-		fprintf(out, ", %s %s, %u at once", text_count(count, w->sent), unit, w->concurrency);
+		fprintf(out, ", %s %s%s, %u at once", text_count(count, w->sent), unit, plural_s(w->sent), w->concurrency);
 	if (w->target_rate > 0)
 		fprintf(out, ", %g/s asked for", w->target_rate);
 	if (w->work_us)

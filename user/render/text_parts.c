@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/words.h"
 #include "utf8.h"
 
 #define BAR_CELLS_MAX 32
@@ -272,6 +273,12 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 		fprintf(out, ": %s", f->bins == 1 ? "only one" : f->bins ? "no events" : "none");
 		return;
 	}
+	if (f->verdict == VERDICT_WITHHELD) {
+		fprintf(out, ": %s", withheld_words(f->withheld));
+		if (!isnan(f->cv))
+			fprintf(out, "; CV %.3f of the others", f->cv);
+		return;
+	}
 	fprintf(out, ": CV %.3f", f->cv);
 	if (!isnan(f->cv_expected))
 		fprintf(out, " (fair hash %.3f)", f->cv_expected);
@@ -284,7 +291,7 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 		fprintf(out, ", p %s%s", p, f->simulated ? " (simulated)" : "");
 	fprintf(out, ", Jain %.3f", f->jain);
 	if (f->unit == UNIT_FLOW && f->flows)
-		fprintf(out, "; per flow, %s%s flows", f->flows_estimated ? "about " : "", text_count(flows, f->flows));
+		fprintf(out, "; per flow, %s%s flow%s", f->flows_estimated ? "about " : "", text_count(flows, f->flows), plural_s(f->flows));
 	if (f->verdict == VERDICT_TOO_FEW)
 		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 }
@@ -333,15 +340,17 @@ void text_buffers(FILE *out, const struct endpoint *e)
 			buffers == 1 ? "" : "s");
 }
 
+/* What is lost is missing in counts, which are bounds then, or only in who serves and what is open. */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];
 
 	for (size_t i = 0; i < s->lost_count; i++)
-		fprintf(out, "  %sat least: %s of these not counted: %s%s\n", text_paint(style, TEXT_RED),
-			text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
+		fprintf(out, "  %s%s: %s%s (%s)%s\n", text_paint(style, TEXT_RED), s->lost[i].beside ? "not followed" : "not counted",
+			s->lost[i].at_most ? "at most " : "", text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
 	if (s->unlisted)
-		fprintf(out, "  %s more threads wait on these sockets: beyond the limit of rows\n", text_count(count, s->unlisted));
+		fprintf(out, "  %s more thread%s on these sockets: beyond the limit of rows\n", text_count(count, s->unlisted),
+			s->unlisted == 1 ? " waits" : "s wait");
 }
 
 /* Every text that is about one protocol names it, or says "accepts". */

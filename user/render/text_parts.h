@@ -61,7 +61,7 @@ const char *text_protocol(const struct endpoint *e);
 /* "  700 buffers for UDP_GRO sockets, each may hold several datagrams: counted as one", where there are any */
 void text_buffers(FILE *out, const struct endpoint *e);
 
-/* "  at least: 7 of these not counted: ...", a line per reason */
+/* "  not counted: at most 7 (calls whose return was not seen)", a line per reason */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 /* "  this backend does not see: ..." */

@@ -25,7 +25,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
+#include "../model/words.h"
 #include "text_parts.h"
 
 #define ROWS_MAX 64         /* of a table; of more the busiest */
@@ -44,7 +46,9 @@ struct line {
 	uint64_t total; /* since the start */
 	uint64_t served, open;
 	bool open_at_least;
-	bool ended;
+	bool appeared, ended;
+	bool takes;     /* a verdict may be about it */
+	bool left_out;  /* it lived for part of the window, others all through it: in no verdict */
 };
 
 struct table {
@@ -90,7 +94,8 @@ static int compare_busiest(const void *a, const void *b)
 static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
-			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .ended = w->ended };
+			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
+			     .takes = w->can_accept };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
@@ -101,7 +106,20 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 
 static struct line line_of_socket(const struct socket_row *s, bool by_taken)
 {
-	return (struct line){ .cookie = s->cookie, .socket = s, .count = by_taken ? s->accepted : s->arrived, .ended = s->ended };
+	return (struct line){ .cookie = s->cookie, .socket = s, .count = by_taken ? s->accepted : s->arrived, .appeared = s->appeared, .ended = s->ended,
+			      .takes = true };
+}
+
+/* As endpoint_judge() picks its bins. */
+static void leave_out(struct table *t)
+{
+	struct lifetimes seen = {};
+
+	for (size_t i = 0; i < t->count; i++)
+		if (t->lines[i].takes)
+			lifetimes_see(&seen, t->lines[i].appeared, t->lines[i].ended);
+	for (size_t i = 0; i < t->count; i++)
+		t->lines[i].left_out = t->lines[i].takes && !lifetimes_admit(&seen, t->lines[i].appeared, t->lines[i].ended);
 }
 
 /* Adds up lines of one identity: a thread's sockets, a process's threads. It ended if all of it did. */
@@ -116,7 +134,9 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].served += t->lines[i].served;
 			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
+			t->lines[kept - 1].appeared &= t->lines[i].appeared;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
+			t->lines[kept - 1].takes |= t->lines[i].takes;
 		} else {
 			t->lines[kept++] = t->lines[i];
 		}
@@ -139,6 +159,7 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
 	merge_lines(t);
+	leave_out(t);
 	for (size_t i = 0; i < t->count; i++) {
 		t->sum += t->lines[i].count;
 		t->most = t->lines[i].count > t->most ? t->lines[i].count : t->most;
@@ -178,22 +199,33 @@ static void table_add_totals(struct table *t, const struct table *all, size_t *e
 	}
 }
 
-/* Takes ended lines out, unless nothing else is left: over a whole window they are history. */
+/*
+ * Takes out what came and went: over a whole window that is history. What a verdict is about stays, and so does a worker that was there from the start
+ * and ended half-way.
+ */
 static void table_fold_ended(struct table *t, size_t *ended, uint64_t *their_count)
 {
-	size_t kept = 0, living = 0;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < t->count; i++)
-		living += !t->lines[i].ended;
-	for (size_t i = 0; i < t->count && living; i++) {
-		if (t->lines[i].ended) {
+	for (size_t i = 0; i < t->count; i++) {
+		const struct line *l = &t->lines[i];
+
+		if (l->ended && l->appeared && (l->left_out || !l->takes)) {
 			++*ended;
-			*their_count += t->lines[i].count;
+			*their_count += l->count;
 		} else {
-			t->lines[kept++] = t->lines[i];
+			t->lines[kept++] = *l;
 		}
 	}
-	t->count = living ? kept : t->count;
+	t->count = kept;
+}
+
+/* What follows a line that lived for part of the window, which no verdict is about; or else it says so. */
+static const char *fate(const struct line *l)
+{
+	if (l->ended)
+		return l->takes && !l->left_out ? "  (ended: judged)" : "  (ended)";
+	return l->left_out ? "  (new)" : "";
 }
 
 #define LABEL_SIZE 96
@@ -508,7 +540,7 @@ static void table_line(const struct view *v, const struct table *t, const struct
 	}
 	if (t->most)
 		text_bar(v->out, (double)l->count / t->most, text_bar_cells(v->style, shown->used + 2), v->style);
-	fprintf(v->out, "%s\n", l->ended ? "  (ended)" : "");
+	fprintf(v->out, "%s\n", fate(l));
 }
 
 static void table_heading(const struct view *v, const struct table *t, const struct shown *shown)
@@ -529,7 +561,7 @@ static void table_print(const struct view *v, struct table *t)
 	struct shown shown = { .label_width = 14 };
 	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE];
 	uint64_t folded = 0;
-	bool any_ended = false;
+	int fate_width = 0;
 
 	if (t->count > ROWS_MAX)
 		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
@@ -537,9 +569,9 @@ static void table_print(const struct view *v, struct table *t)
 		const int width = label(text, &t->lines[i], t->by, v->style);
 
 		shown.label_width = width > shown.label_width ? width : shown.label_width;
-		any_ended |= t->lines[i].ended;
+		fate_width = (int)strlen(fate(&t->lines[i])) > fate_width ? (int)strlen(fate(&t->lines[i])) : fate_width;
 	}
-	shown.used = 2 + shown.label_width + (any_ended ? 9 : 0);
+	shown.used = 2 + shown.label_width + fate_width;
 	fields_fit(&shown, v, t);
 	if (count)
 		table_heading(v, t, &shown);
@@ -559,7 +591,7 @@ static void omitted_line(const struct view *v, const struct table *t)
 	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
 
 	if (rows || count)
-		fprintf(v->out, "  and %s rows beyond the limit with %s\n", text_count(more, rows), text_count(number, count));
+		fprintf(v->out, "  and %s row%s beyond the limit with %s\n", text_count(more, rows), plural_s(rows), text_count(number, count));
 }
 
 /* Where no arrival was seen but something was taken, this backend does not see them. */
@@ -745,11 +777,11 @@ static void ports(const struct view *v, const struct endpoint **busy, bool with_
 			folded += endpoint_events(busy[i]);
 	}
 	if (count > PORTS_MAX)
-		fprintf(v->out, "%s more ports with %s\n", text_count(more, count - PORTS_MAX), text_count(number, folded));
+		fprintf(v->out, "%s more port%s with %s\n", text_count(more, count - PORTS_MAX), plural_s(count - PORTS_MAX), text_count(number, folded));
 	quiet = s->endpoint_count - count + s->quiet;
 	if (quiet)
 		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, quiet), count ? "more " : "",
-			quiet == 1 ? "" : "s");
+			plural_s(quiet));
 }
 
 static void window_heading(const struct view *v, bool whole)
