@@ -74,8 +74,11 @@ def waits(end, taken, at_rest):
 def counted(end):
     """All that an endpoint took, and all that came to it."""
     came, taken = names(end)
-    rows = end["sockets"] + [end["omitted"]]
-    return sum(r[taken] for r in rows), sum(r[came] + r.get("dropped", 0) for r in rows)
+
+    def of(what):
+        return end[what] + [end["omitted"]]
+
+    return sum(r[taken] for r in of("workers")), sum(r[came] + r.get("dropped", 0) for r in of("sockets"))
 
 
 def fairness_problems(end, arrivals_seen):
@@ -85,11 +88,12 @@ def fairness_problems(end, arrivals_seen):
                              ("processes", end["workers"], taken)):
         if which == "sockets" and not arrivals_seen:
             continue
-        fair, total = end["fairness"][which], sum(r[key] for r in rows)
-        in_part = any(r["appeared"] or r["ended"] for r in rows)
+        fair, total = end["fairness"][which], sum(r[key] for r in rows) + end["omitted"][key]
+        left_out = end["omitted"]["sockets" if which == "sockets" else "workers"]
+        in_part = left_out or any(r["appeared"] or r["ended"] for r in rows)
         if fair["events"] > total or (fair["events"] < total and not in_part):
             yield f"fairness of {which} is over {fair['events']} events of {total}"
-        if fair["bins"] > len(rows):
+        if fair["bins"] > len(rows) + left_out:
             yield f"fairness of {which}: {fair['bins']} bins of {len(rows)} rows"
 
 
@@ -122,6 +126,10 @@ class Intervals:
         args = self.args
         ends = [e for e in doc["endpoints"] if args.port is None or e["port"] == args.port]
         sums = [sum(part) for part in zip(*map(counted, ends))] or [0, 0]
+        if args.port is None:
+            out = doc.get("omitted", {})
+            sums = [sums[0] + out.get("accepted", 0) + out.get("received", 0),
+                    sums[1] + out.get("arrived", 0) + out.get("delivered", 0) + out.get("dropped", 0)]
         if not doc["window"]["final"]:
             self.sums = [a + b for a, b in zip(self.sums, sums)]
             self.any = True

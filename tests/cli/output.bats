@@ -298,3 +298,42 @@ assert a.makefile().read().startswith('{\"schema\"')"
 @test "Ctrl-C or SIGTERM while a pipe is full: the result so far, whole; a second signal ends at once; a reader that is gone is one line" {
     py "$BATS_TEST_DIRNAME/slow_reader.py" "$sockfair"
 }
+
+# bats test_tags=slow
+@test "15,000 sockets of one user: a document of at most 8 MB, in which another's port is, and the rest added up" {
+    serve '
+def crowd():
+    os.setresuid(65534, 65534, 65534)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    keep.extend(udp(port) for port in range(2000, 17000))
+    os.write(there, b"x")
+    idle()
+wait, there = os.pipe()
+thread(receives, udp(17000))
+process(crowd)
+os.read(wait, 1)' unshare -n sh -c 'ip link set lo up; ulimit -n 20000; exec "$0" "$@"'
+    watch_begin -N $server --json --no-wait --no-serve
+    clients 'send(17000, 100)
+c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(2000, 4000): c.sendto(b"x", ("127.0.0.1", port))' nsenter -n -t $server
+    watch_end
+    for rows in '' '--rows 10' '--rows 20000'; do
+        "$sockfair" list -N $server --json $rows >"$folder/list$rows"
+        jq -e '(.endpoints | length) + .omitted.endpoints == 15001 and
+               ([.endpoints[].sockets | length] | add) + .omitted.sockets == 15001 and any(.endpoints[]; .port == 17000 and (.sockets[0].holders | length) >= 1)' "$folder/list$rows"
+    done
+    [ "$(stat -c %s "$folder/list")" -le 8000000 ]
+    [ "$(stat -c %s "$folder/list")" -ge 7000000 ]
+    [ "$(stat -c %s "$folder/list--rows 20000")" -gt 8000000 ]
+    "$check" "$folder/list--rows 10"
+    jq -e '([.endpoints[] | .sockets, .workers | length] | add) + ([.endpoints[].sockets[].holders | length] | add) == 10' "$folder/list--rows 10"
+    [ "$(stat -c %s "$out")" -le 8000000 ]
+    tail -1 "$out" | jq -e '([.endpoints[] | .sockets[], .omitted | .delivered, .dropped] | add) + .omitted.delivered + .omitted.dropped == 2100 and
+               ([.endpoints[] | .workers[], .omitted | .received] | add) + .omitted.received == 100 and .lost.counts == 0'
+    jq -e '.omitted.endpoints > 5000 and any(.endpoints[]; .port == 17000 and .sockets[0].received == 100 and .workers[0].received == 100)' "$out"
+    # A comparison says that it is not of all of them.
+    jq -c '.endpoints |= map(select(.port == 17000))' "$out" >"$folder/few"
+    "$sockfair" compare "$folder/few" "$folder/few" | grep -E '^ +without [0-9,]+ of its ports, which the file leaves out'
+    "$sockfair" compare --json "$folder/few" | jq -e '.sides[0].omitted_endpoints > 5000'
+    refused 1 "does not list that port, but leaves out" compare "$folder/few:2000"
+}

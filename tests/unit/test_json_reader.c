@@ -209,6 +209,53 @@ static void datagrams_read_back(void **state)
 	assert_true(isnan(run.figures[METRIC_CV_EXPECTED]) && !isnan(run.figures[METRIC_CV]));
 }
 
+/* Rows that a document leaves out are in its sums and its verdicts: no figure is another one. */
+static void rows_left_out_read_back(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (size_t i = 0; i < f.endpoint.socket_count; i++) {
+		f.endpoint.sockets[i].left_out = true;
+		f.endpoint.workers[i].left_out = true;
+		assert_reads_back(&f.snapshot);
+	}
+	fixture_init(&f);
+	f.endpoint.protocol = PROTOCOL_UDP;
+	f.sockets[0].dropped = 30;
+	f.sockets[0].left_out = true;
+	assert_int_equal(endpoint_judge(&f.endpoint, FAIRNESS_THRESHOLD), 0);
+	assert_reads_back(&f.snapshot);
+}
+
+/* Ports that a document leaves out: the comparison has their number, and one that asks for such a port is told. */
+static void ports_left_out_are_told(void **state)
+{
+	struct fixture f;
+	struct endpoint two[2];
+	struct comparison c = {};
+	char why[JSON_READER_WHY], *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.snapshot.has_workload = false;
+	two[0] = f.endpoint;
+	two[1] = (struct endpoint){ .family = AF_INET, .port = 4242, .left_out = true };
+	f.snapshot.endpoints = two;
+	f.snapshot.endpoint_count = 2;
+	text = document_of(&f.snapshot);
+	assert_int_equal(read_text(&c, text, why), 0);
+	assert_int_equal(c.side_count, 1);
+	assert_int_equal(c.sides[0].left_out, 1);
+	assert_int_equal(c.sides[0].result_count, 1);
+	comparison_free(&c);
+	assert_int_not_equal(read_bytes(&c, text, strlen(text), 4242, why), 0);
+	assert_line(why, "does not list that port, but leaves out 1 (omitted)");
+	comparison_free(&c);
+	free(text);
+}
+
 /* Before endpoints had wait_ns and lost had counts. */
 static void older_documents_are_read(void **state)
 {
@@ -565,6 +612,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(figures_read_back),
 		cmocka_unit_test(datagrams_read_back),
+		cmocka_unit_test(rows_left_out_read_back),
+		cmocka_unit_test(ports_left_out_are_told),
 		cmocka_unit_test(older_documents_are_read),
 		cmocka_unit_test(several_documents_are_repeats_and_intervals_are_passed_over),
 		cmocka_unit_test(a_port_of_a_file),

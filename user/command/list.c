@@ -15,12 +15,16 @@
 struct list_options {
 	struct selection selection;
 	bool json;
+	size_t rows; /* of a document; 0: as many as it holds */
 	const char *file;
 };
+
+enum { OPT_ROWS = 1000 };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema)", 0 },
+	{ "rows", OPT_ROWS, "N", 0, "Sockets, threads and holders listed at most in a JSON document, the rest added up (as many as 8 MB hold)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{},
 };
@@ -33,6 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
+	case OPT_ROWS: o->rows = option_count(state, "--rows", arg, 1, UINT32_MAX); break;
 	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -94,7 +99,7 @@ int command_list(int argc, char **argv)
 	s.start_ms = time.tv_sec * 1000ll + time.tv_nsec / 1000000;
 	if (fill(&o.selection, &s, why, sizeof(why)))
 		status = complain("%s", why);
-	else if (o.json && json_snapshot(out.file, &s) == -ENOMEM)
+	else if (o.json && json_snapshot_limited(out.file, &s, o.rows) == -ENOMEM)
 		status = complain("out of memory");
 	else if (!o.json)
 		text_list(out.file, &s, &out.style);

@@ -23,11 +23,12 @@ struct run_options {
 	unsigned fail_on;
 	struct judged judged;
 	bool json;
+	size_t rows; /* of a document; 0: as many as it holds */
 	const char *file;
 };
 
 enum { OPT_PROCESSES = 1000, OPT_RATE, OPT_WORK, OPT_FLOWS, OPT_BIND, OPT_PORT, OPT_SERVE_ONLY, OPT_SLOW_WORKER, OPT_REPEAT,
-       OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_NO_WAIT, OPT_NO_SERVE };
+       OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_NO_WAIT, OPT_NO_SERVE, OPT_ROWS };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The server:", 1 },
@@ -47,6 +48,7 @@ static const struct argp_option options[] = {
 	{ "repeat", OPT_REPEAT, "N", 0, "Run each mode N times (1), in turn", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 3 },
 	{ "json", 'j', NULL, 0, "One JSON document per mode, each one line (schema: sockfair --schema)", 0 },
+	{ "rows", OPT_ROWS, "N", 0, "Sockets, threads and holders listed at most in a JSON document, the rest added up (as many as 8 MB hold)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if the workers' verdict of a mode is uneven (the sockets' where no worker was "
 	  "seen), or a mode is beyond noise worse than the first; with 1 if that can't be told; several with commas", 0 },
@@ -124,6 +126,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'd': o->trials.seconds_max = option_real(state, "--duration", arg, 0.001, 1e9); break;
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
+	case OPT_ROWS: o->rows = option_count(state, "--rows", arg, 1, UINT32_MAX); break;
 	case OPT_PROCESSES: w->processes = true; break;
 	case OPT_RATE: w->rate = option_real(state, "--rate", arg, 0.001, 1e8); break;
 	case OPT_WORK: w->work_us = option_count(state, "--work", arg, 0, 10000000); break;
@@ -167,11 +170,11 @@ static char *help_filter(int key, const char *text, void *input)
 	return modes;
 }
 
-static int report(struct run_options *o, struct output *out, const struct snapshot *s, const char *design)
+static int report(struct run_options *o, struct output *out, struct snapshot *s, const char *design)
 {
 	const struct workload_account *w = &s->workload;
 
-	if (o->json && json_snapshot(out->file, s) == -ENOMEM)
+	if (o->json && json_snapshot_limited(out->file, s, o->rows) == -ENOMEM)
 		return complain("out of memory");
 	if (!o->json)
 		text_result(out->file, s, design, &out->style);

@@ -30,6 +30,7 @@ struct watch_options {
 	double threshold;
 	bool json, plain, fail_on_uneven, no_wait, no_serve;
 	const char *file;
+	size_t rows;               /* of a document; 0: as many as it holds */
 	unsigned positional;
 };
 
@@ -49,7 +50,7 @@ struct watch {
 	char filter[512];
 };
 
-enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN, OPT_NO_WAIT, OPT_NO_SERVE };
+enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN, OPT_NO_WAIT, OPT_NO_SERVE, OPT_ROWS };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How long, how often:", 2 },
@@ -59,6 +60,7 @@ static const struct argp_option options[] = {
 	{ "by", OPT_BY, "WHAT", 0, "Rows of the table: process, thread or socket (workers, and sockets where they share)", 0 },
 	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
 	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
+	{ "rows", OPT_ROWS, "N", 0, "Sockets, threads and holders listed at most in a JSON document, the rest added up (as many as 8 MB hold)", 0 },
 	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen), with 1 if that can't be told of one: nothing came (to each port of -P), too little, or counts were lost", 0 },
 	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
@@ -101,6 +103,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
+	case OPT_ROWS: o->rows = option_count(state, "--rows", arg, 1, UINT32_MAX); break;
 	case OPT_PLAIN: o->plain = true; break;
 	case OPT_BY: o->by = parse_by(state, arg); break;
 	case OPT_NO_WAIT: o->no_wait = true; break;
@@ -162,14 +165,14 @@ static int scan(struct watch *w, bool always)
 	return err;
 }
 
-static int show(struct watch *w, const struct snapshot *window, const struct snapshot *total)
+static int show(struct watch *w, struct snapshot *window, const struct snapshot *total)
 {
 	int err = 0;
 
 	if (w->live && total)
 		err = live_show(w->live, window, total);
 	else if (w->o->json)
-		err = json_snapshot(w->out.file, window) == -ENOMEM ? -ENOMEM : 0;
+		err = json_snapshot_limited(w->out.file, window, w->o->rows) == -ENOMEM ? -ENOMEM : 0;
 	else
 		text_window(w->out.file, window, total, w->o->by, &w->out.style);
 	if (!err && !w->live && output_flush(&w->out))

@@ -148,7 +148,7 @@ static void row_figures(double *figures, const struct endpoint *e)
 	const bool udp = e->protocol == PROTOCOL_UDP;
 	double *highest = &figures[METRIC_QUEUE_HIGHEST];
 
-	add_known(&figures[METRIC_DROPS], udp, e->omitted.dropped);
+	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops, udp ? e->omitted.dropped : e->omitted.drops);
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 

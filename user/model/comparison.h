@@ -132,6 +132,7 @@ struct comparison_side {
 	char *name;
 	struct comparison_result *results;
 	size_t result_count, result_room;
+	uint64_t left_out; /* ports that were seen and are not in its documents: limit.h */
 };
 
 struct comparison_subject {

@@ -54,6 +54,7 @@ struct socket_row {
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
 	bool ended;           /* it is closed */
+	bool left_out;        /* of a document, where it would be too large: limit.h */
 };
 
 /* A process that has a descriptor of the socket, whether it uses it or not. */
@@ -72,6 +73,7 @@ struct holder_row {
 	char cgroup[256];
 	char state;           /* of its first thread, as in /proc/PID/stat: R running, S sleeping, D, T stopped, t traced, Z; 0: not known */
 	char doing[32];       /* where in the kernel that thread is (/proc/PID/wchan: "do_epoll_wait"); "": in user space, or not known */
+	bool left_out;        /* as a socket's */
 };
 
 /* How a thread waits on a socket. */
@@ -115,14 +117,17 @@ struct worker_row {
 	uint64_t finished_ns; /* the sum of their lifetimes, from accept to close */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
 	bool ended;           /* the thread is gone */
+	bool left_out;        /* as a socket's */
 };
 
-/* Rows beyond the limit that are not listed, and what they counted. */
+/* Rows beyond the limit that are not listed, and what they counted: sockets what came, workers what was taken. */
 struct omitted {
 	uint64_t sockets, workers;
 	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
 	uint64_t drops, dropped_closing, migrated;
+	uint64_t open;          /* these two: of rows that a document leaves out. The rest has ended */
+	uint32_t queue_highest;
 	struct wait wait; /* without a histogram */
 };
 
@@ -189,6 +194,7 @@ struct endpoint {
 	bool served_known;           /* served_fairness means something */
 	struct fairness open_fairness; /* open connections by worker; where they are known */
 	bool open_known;             /* open_fairness means something */
+	bool left_out;               /* with all its rows: as a socket's */
 };
 
 /* What the tool itself could not count or attribute. A row per reason that happened. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/limit.h"
 #include "../model/wait_sum.h"
 #include "json_writer.h"
 
@@ -112,7 +113,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 /* null: nobody looked who holds it. */
 static void holders(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
-	size_t count;
+	size_t count, left_out = 0;
 	const struct holder_row *rows = endpoint_holders(e, s->cookie, &count);
 
 	if (!count && !s->waiting_known) {
@@ -121,8 +122,12 @@ static void holders(struct json_writer *w, const struct endpoint *e, const struc
 	}
 	json_open(w, "holders", '[');
 	for (size_t i = 0; i < count; i++)
-		holder(w, &rows[i]);
+		if (!rows[i].left_out)
+			holder(w, &rows[i]);
 	json_close(w, ']');
+	for (size_t i = 0; i < count; i++)
+		left_out += rows[i].left_out;
+	json_number(w, "holders_omitted", left_out);
 }
 
 static void queue(struct json_writer *w, const struct socket_row *s)
@@ -243,24 +248,27 @@ static void cpus(struct json_writer *w, const struct endpoint *e)
 static void omitted(struct json_writer *w, const struct endpoint *e)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
+	const struct omitted o = endpoint_omitted(e);
 
 	json_open(w, "omitted", '{');
-	json_number(w, "sockets", e->omitted.sockets);
-	json_number(w, "workers", e->omitted.workers);
-	json_number(w, udp ? "delivered" : "arrived", e->omitted.arrived);
-	json_number(w, "dropped", e->omitted.dropped);
-	json_number(w, "drops", e->omitted.drops);
-	json_number(w, udp ? "received" : "accepted", e->omitted.accepted);
+	json_number(w, "sockets", o.sockets);
+	json_number(w, "workers", o.workers);
+	json_number(w, udp ? "delivered" : "arrived", o.arrived);
+	json_number(w, "dropped", o.dropped);
+	json_number(w, "drops", o.drops);
+	json_number(w, udp ? "received" : "accepted", o.accepted);
 	if (udp) {
-		json_number(w, "buffers_maybe_several", e->omitted.buffers_maybe_several);
+		json_number(w, "buffers_maybe_several", o.buffers_maybe_several);
 	} else {
-		json_number(w, "served", e->omitted.served);
-		json_number(w, "finished", e->omitted.finished);
-		json_number(w, "queued_before", e->omitted.queued_before);
-		json_number(w, "reset_queued", e->omitted.reset_queued);
-		json_number(w, "dropped_closing", e->omitted.dropped_closing);
-		json_number(w, "migrated", e->omitted.migrated);
-		wait_ns(w, true, &e->omitted.wait, NULL);
+		json_number(w, "served", o.served);
+		json_number(w, "open", o.open);
+		json_number(w, "finished", o.finished);
+		json_number(w, "queue_highest", o.queue_highest);
+		json_number(w, "queued_before", o.queued_before);
+		json_number(w, "reset_queued", o.reset_queued);
+		json_number(w, "dropped_closing", o.dropped_closing);
+		json_number(w, "migrated", o.migrated);
+		wait_ns(w, true, &o.wait, NULL);
 	}
 	json_close(w, '}');
 }
@@ -316,11 +324,13 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	json_number(w, "netns", e->netns);
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)
-		socket_row(w, e, &e->sockets[i]);
+		if (!e->sockets[i].left_out)
+			socket_row(w, e, &e->sockets[i]);
 	json_close(w, ']');
 	json_open(w, "workers", '[');
 	for (size_t i = 0; i < e->worker_count; i++)
-		worker_row(w, e, &e->workers[i]);
+		if (!e->workers[i].left_out)
+			worker_row(w, e, &e->workers[i]);
 	json_close(w, ']');
 	cpus(w, e);
 	if (e->protocol == PROTOCOL_TCP)
@@ -430,6 +440,22 @@ static void lost(struct json_writer *w, const struct snapshot *s)
 	json_close(w, '}');
 }
 
+static void omitted_endpoints(struct json_writer *w, const struct snapshot *s)
+{
+	const struct omitted_endpoints o = snapshot_omitted(s);
+
+	json_open(w, "omitted", '{');
+	json_number(w, "endpoints", o.endpoints);
+	json_number(w, "sockets", o.sockets);
+	json_number(w, "workers", o.workers);
+	json_number(w, "arrived", o.arrived);
+	json_number(w, "accepted", o.accepted);
+	json_number(w, "delivered", o.delivered);
+	json_number(w, "received", o.received);
+	json_number(w, "dropped", o.dropped);
+	json_close(w, '}');
+}
+
 int json_snapshot(FILE *out, const struct snapshot *s)
 {
 	struct json_writer w = { .out = out };
@@ -443,11 +469,53 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 		workload(&w, &s->workload);
 	json_open(&w, "endpoints", '[');
 	for (size_t i = 0; i < s->endpoint_count; i++)
-		endpoint(&w, &s->endpoints[i]);
+		if (!s->endpoints[i].left_out)
+			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
+	omitted_endpoints(&w, s);
 	lost(&w, s);
 	json_close(&w, '}');
 	json_flush(&w);
 	fputc('\n', out);
 	return ferror(out) ? -EIO : 0;
+}
+
+/* ---- no larger than its limit ---- */
+
+#define ROWS_TRIED 20000  /* no row takes less than 400 bytes */
+#define ROWS_SMALL 100    /* so many are within the limit, however long their names and findings */
+
+static ssize_t count_bytes(void *cookie, const char *bytes, size_t size)
+{
+	(void)bytes;
+	*(size_t *)cookie += size;
+	return (ssize_t)size;
+}
+
+/* The size of its document; SIZE_MAX without memory. */
+static size_t document_bytes(const struct snapshot *s)
+{
+	size_t bytes = 0;
+	FILE *f = fopencookie(&bytes, "w", (cookie_io_functions_t){ .write = count_bytes });
+
+	if (!f)
+		return SIZE_MAX;
+	json_snapshot(f, s);
+	fclose(f);
+	return bytes;
+}
+
+int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows)
+{
+	size_t most = rows ? rows : ROWS_TRIED, bytes;
+	int err = snapshot_limit(s, most);
+
+	while (!err && !rows && snapshot_listed(s) > ROWS_SMALL && (bytes = document_bytes(s)) > JSON_DOCUMENT_BYTES) {
+		if (bytes == SIZE_MAX)
+			return -ENOMEM;
+		/* Less than its share: what comes first has a head, or is busier, and takes more. */
+		most = snapshot_listed(s) * (0.97 * JSON_DOCUMENT_BYTES / bytes);
+		err = snapshot_limit(s, most);
+	}
+	return err ? err : json_snapshot(out, s);
 }

@@ -160,6 +160,7 @@ int json_comparison(FILE *out, const struct comparison *c)
 	for (size_t i = 0; i < c->side_count; i++) {
 		json_open(&w, NULL, '{');
 		string(&w, "name", c->sides[i].name);
+		json_number(&w, "omitted_endpoints", c->sides[i].left_out);
 		json_close(&w, '}');
 	}
 	json_close(&w, ']');

@@ -355,7 +355,7 @@ static int read_rows(struct reader *r, size_t index, const json_t *endpoint, con
 
 static int read_omitted(struct reader *r, size_t index, const json_t *endpoint, bool udp, struct row_sums *sums)
 {
-	double dropped = NAN;
+	double drops = NAN, open = NAN, highest = NAN;
 	json_t *omitted;
 	int err = get_object(r, endpoint, "omitted", OPTIONAL, &omitted);
 
@@ -364,9 +364,15 @@ static int read_omitted(struct reader *r, size_t index, const json_t *endpoint, 
 	at(r, "endpoints[%zu].omitted", index);
 	err = add_count(r, omitted, udp ? "delivered" : "arrived", OPTIONAL, &sums->came);
 	err = err ? err : add_count(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
-	err = err ? err : add_count(r, omitted, "dropped", OPTIONAL, &dropped);
-	if (udp && !isnan(dropped))
-		sums->drops = isnan(sums->drops) ? dropped : sums->drops + dropped;
+	err = err ? err : add_count(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
+	err = err ? err : add_count(r, omitted, "open", OPTIONAL, &open);
+	err = err ? err : get_count(r, omitted, "queue_highest", OPTIONAL, &highest);
+	if (udp ? !isnan(drops) : drops > 0) /* 0 of what may not have been known is no figure */
+		sums->drops = isnan(sums->drops) ? drops : sums->drops + drops;
+	if (open > 0)
+		sums->open = isnan(sums->open) ? open : sums->open + open;
+	if (highest > 0 && !(highest <= sums->highest))
+		sums->highest = highest;
 	return err;
 }
 
@@ -658,15 +664,35 @@ static int read_endpoint(struct reader *r, size_t index, const struct document *
 	return add_run(r, r->side, &key, d->setup, &run, NULL);
 }
 
-static int read_endpoints(struct reader *r, struct document *d)
+/* Ports that this document, or one before of the same side, leaves out. */
+static int read_left_out(struct reader *r, const json_t *json)
 {
-	json_t *endpoints;
+	struct comparison_side *side = &r->c->sides[r->side];
+	double endpoints = NAN;
+	json_t *omitted;
 	int err;
 
 	at(r, "%s", "");
-	err = get_array(r, d->json, "endpoints", REQUIRED, &endpoints);
+	err = get_object(r, json, "omitted", OPTIONAL, &omitted);
+	at(r, "omitted");
+	if (!err && omitted)
+		err = get_count(r, omitted, "endpoints", REQUIRED, &endpoints);
+	if (!err && endpoints > side->left_out)
+		side->left_out = (uint64_t)endpoints;
+	return err;
+}
+
+static int read_endpoints(struct reader *r, struct document *d)
+{
+	json_t *endpoints;
+	int err = read_left_out(r, d->json);
+
+	at(r, "%s", "");
+	err = err ? err : get_array(r, d->json, "endpoints", REQUIRED, &endpoints);
+	if (err)
+		return err;
 	d->endpoints = endpoints;
-	if (!err && d->work && json_array_size(endpoints) != 1)
+	if (d->work && json_array_size(endpoints) != 1)
 		err = fail(r, -EINVAL, "a workload with %zu endpoints, not one; " FOREIGN, json_array_size(endpoints));
 	for (size_t i = 0; !err && i < json_array_size(endpoints); i++)
 		err = read_endpoint(r, i, d);
@@ -791,12 +817,16 @@ static int read_saved_sides(struct reader *r, const json_t *json, size_t *count)
 		err = fail(r, -EINVAL, "%zu sides, which is none or with the others more than %d; " FOREIGN, *count, JSON_READER_SIDES_MAX);
 	for (size_t i = 0; !err && i < *count; i++) {
 		char name[256];
+		double left_out = NAN;
 
 		at(r, "sides[%zu]", i);
 		if (!json_is_object(json_array_get(sides, i)))
 			return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where, type_name(json_array_get(sides, i)));
 		err = get_text(r, json_array_get(sides, i), "name", REQUIRED, name, sizeof(name));
 		err = err ? err : comparison_side_add(r->c, name);
+		err = err ? err : get_count(r, json_array_get(sides, i), "omitted_endpoints", OPTIONAL, &left_out);
+		if (!err && left_out > 0)
+			r->c->sides[r->c->side_count - 1].left_out = (uint64_t)left_out;
 	}
 	at(r, "%s", "");
 	return err;
@@ -952,6 +982,9 @@ static int check_any(struct reader *r)
 
 	if (r->results)
 		return 0;
+	if (r->has_side && r->c->sides[r->side].left_out)
+		return fail(r, -ENOENT, "%s, but leaves out %" PRIu64 " (omitted); take the one that is wanted with -P, or more --rows",
+			    r->port ? "does not list that port" : "lists no port", r->c->sides[r->side].left_out);
 	for (size_t i = 0; i < r->ports && i < sizeof(r->ports_seen) / sizeof(*r->ports_seen); i++)
 		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%zu", i ? ", " : "", r->ports_seen[i]);
 	if (r->ports)

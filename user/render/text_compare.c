@@ -755,11 +755,14 @@ static void quiet_line(FILE *out, const struct comparison *c, const struct text_
 
 void text_compare(FILE *out, const struct comparison *c, const struct text_style *style)
 {
-	char letter[24], name[NAME_SIZE + 1];
+	char letter[24], name[NAME_SIZE + 1], count[TEXT_COUNT_SIZE];
 	size_t quiet = 0;
 
-	for (size_t i = 0; i < c->side_count; i++)
+	for (size_t i = 0; i < c->side_count; i++) {
 		fprintf(out, "%s  %s\n", side_letter(letter, sizeof(letter), i), text_name(name, c->sides[i].name, NAME_SIZE, style->utf8));
+		if (c->sides[i].left_out)
+			fprintf(out, "   without %s of its ports, which the file leaves out (omitted): -P or --rows lists them\n", text_count(count, c->sides[i].left_out));
+	}
 	fputc('\n', out);
 	for (size_t i = 0; i < c->subject_count; i++)
 		quiet += is_quiet(c, &c->subjects[i]);

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "limit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* In which order an owner's rows are listed. */
+enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };
+
+struct item {
+	bool *left_out, *holder; /* the marks of its row; of the holder that comes with it, or NULL */
+	uint32_t owner;          /* uid of the socket */
+	enum turn turn;
+	uint64_t events;
+	size_t cost;             /* rows */
+	size_t before;           /* rows of the same owner that come first */
+	size_t order;            /* of the snapshot, so that equals keep theirs */
+};
+
+struct items {
+	struct item *list;
+	size_t count;
+};
+
+/* Who owns a socket, by its cookie. */
+struct owner {
+	uint64_t cookie;
+	uint32_t uid;
+};
+
+static int compare_owners(const void *a, const void *b)
+{
+	const struct owner *x = a, *y = b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_of_owner(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->owner != y->owner)
+		return COMPARE(x->owner, y->owner);
+	if (x->turn != y->turn)
+		return COMPARE(x->turn, y->turn);
+	return x->events != y->events ? COMPARE(y->events, x->events) : COMPARE(x->order, y->order);
+}
+
+static int compare_of_all(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->before != y->before)
+		return COMPARE(x->before, y->before);
+	if (x->turn != y->turn)
+		return COMPARE(x->turn, y->turn);
+	return x->events != y->events ? COMPARE(y->events, x->events) : COMPARE(x->order, y->order);
+}
+
+static struct item *add(struct items *items, bool *left_out, uint32_t owner, enum turn turn, uint64_t events)
+{
+	struct item *item = &items->list[items->count];
+
+	*item = (struct item){ .left_out = left_out, .owner = owner, .turn = turn, .events = events, .cost = 1, .order = items->count };
+	items->count++;
+	return item;
+}
+
+static uint64_t socket_events(const struct socket_row *s)
+{
+	const uint64_t came = s->arrived + s->dropped;
+
+	return came > s->accepted ? came : s->accepted;
+}
+
+static void add_sockets(struct items *items, struct endpoint *e, uint64_t events)
+{
+	const struct socket_row *busiest = e->sockets;
+
+	for (size_t i = 1; i < e->socket_count; i++)
+		if (socket_events(&e->sockets[i]) > socket_events(busiest))
+			busiest = &e->sockets[i];
+	for (size_t i = 0; i < e->socket_count; i++) {
+		struct socket_row *s = &e->sockets[i];
+		const bool first = s == busiest, some = first ? events : socket_events(s);
+		struct item *item = add(items, &s->left_out, s->uid, some ? first ? FIRST_WITH_EVENTS : WITH_EVENTS : first ? FIRST_QUIET : QUIET,
+					first ? events : socket_events(s));
+		size_t count;
+		const struct holder_row *holders = endpoint_holders(e, s->cookie, &count);
+
+		for (size_t k = 0; k < count; k++) {
+			struct holder_row *h = &e->holders[holders - e->holders + k];
+
+			if (k) {
+				add(items, &h->left_out, s->uid, FURTHER_HOLDER, socket_events(s));
+				continue;
+			}
+			item->holder = &h->left_out;
+			item->cost++;
+		}
+	}
+}
+
+static uint32_t owner_of(const struct owner *owners, size_t count, uint64_t cookie)
+{
+	const struct owner key = { .cookie = cookie }, *found = count ? bsearch(&key, owners, count, sizeof(key), compare_owners) : NULL;
+
+	return found ? found->uid : 0;
+}
+
+static void add_endpoint(struct items *items, struct endpoint *e, struct owner *owners)
+{
+	const uint64_t events = endpoint_events(e);
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		owners[i] = (struct owner){ e->sockets[i].cookie, e->sockets[i].uid };
+	qsort(owners, e->socket_count, sizeof(*owners), compare_owners);
+	add_sockets(items, e, events);
+	for (size_t i = 0; i < e->worker_count; i++) {
+		struct worker_row *w = &e->workers[i];
+
+		add(items, &w->left_out, owner_of(owners, e->socket_count, w->cookie), w->accepted || w->served ? WITH_EVENTS : QUIET,
+		    w->accepted > w->served ? w->accepted : w->served);
+	}
+	if (!e->socket_count && !e->worker_count)
+		add(items, &e->left_out, 0, events ? FIRST_WITH_EVENTS : FIRST_QUIET, events);
+}
+
+/* Lists as many as fit, each owner's in turn. */
+static void choose(struct items *items, size_t rows)
+{
+	size_t used = 0, before = 0;
+
+	qsort(items->list, items->count, sizeof(*items->list), compare_of_owner);
+	for (size_t i = 0; i < items->count; i++) {
+		before = i && items->list[i].owner == items->list[i - 1].owner ? before + items->list[i - 1].cost : 0;
+		items->list[i].before = before;
+	}
+	qsort(items->list, items->count, sizeof(*items->list), compare_of_all);
+	for (size_t i = 0; i < items->count; i++) {
+		const struct item *item = &items->list[i];
+
+		used = used + item->cost > rows ? SIZE_MAX / 2 : used + item->cost; /* one that does not fit ends it: no holder without its socket */
+		*item->left_out = used > rows;
+		if (item->holder)
+			*item->holder = used > rows;
+	}
+}
+
+static void endpoint_mark(struct endpoint *e)
+{
+	bool some = !e->socket_count && !e->worker_count && !e->left_out;
+
+	for (size_t i = 0; i < e->socket_count && !some; i++)
+		some = !e->sockets[i].left_out;
+	for (size_t i = 0; i < e->worker_count && !some; i++)
+		some = !e->workers[i].left_out;
+	e->left_out = !some;
+}
+
+int snapshot_limit(struct snapshot *s, size_t rows)
+{
+	size_t count = 0, sockets = 0;
+	struct owner *owners;
+	struct items items = {};
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+
+		count += 1 + e->socket_count + e->worker_count + e->holder_count;
+		sockets = e->socket_count > sockets ? e->socket_count : sockets;
+	}
+	items.list = calloc(count + 1, sizeof(*items.list));
+	owners = calloc(sockets + 1, sizeof(*owners));
+	if (!items.list || !owners) {
+		free(items.list);
+		free(owners);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		add_endpoint(&items, &s->endpoints[i], owners);
+	choose(&items, rows);
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		endpoint_mark(&s->endpoints[i]);
+	free(owners);
+	free(items.list);
+	return 0;
+}
+
+size_t snapshot_listed(const struct snapshot *s)
+{
+	size_t rows = 0;
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+
+		rows += !e->socket_count && !e->worker_count && !e->left_out;
+		for (size_t k = 0; k < e->socket_count; k++)
+			rows += !e->sockets[k].left_out;
+		for (size_t k = 0; k < e->worker_count; k++)
+			rows += !e->workers[k].left_out;
+		for (size_t k = 0; k < e->holder_count; k++)
+			rows += !e->holders[k].left_out;
+	}
+	return rows;
+}
+
+static void omit_socket(struct omitted *o, const struct socket_row *s)
+{
+	o->sockets++;
+	o->arrived += s->arrived;
+	o->dropped += s->dropped;
+	o->buffers_maybe_several += s->buffers_maybe_several;
+	o->drops += s->drops;
+	o->dropped_closing += s->dropped_closing;
+	o->migrated += s->migrated;
+	if (s->highest_known && s->queue_highest > o->queue_highest)
+		o->queue_highest = s->queue_highest;
+}
+
+static void omit_worker(struct omitted *o, const struct worker_row *w)
+{
+	o->workers++;
+	o->accepted += w->accepted;
+	o->served += w->served;
+	o->open += w->open_known ? w->open : 0;
+	o->finished += w->finished;
+	o->queued_before += w->queued_before;
+	o->reset_queued += w->reset_queued;
+	if (w->wait_known)
+		wait_add(&o->wait, &w->wait, NULL);
+}
+
+struct omitted endpoint_omitted(const struct endpoint *e)
+{
+	struct omitted o = e->omitted;
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].left_out)
+			omit_socket(&o, &e->sockets[i]);
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (e->workers[i].left_out)
+			omit_worker(&o, &e->workers[i]);
+	return o;
+}
+
+struct omitted_endpoints snapshot_omitted(const struct snapshot *s)
+{
+	struct omitted_endpoints all = {};
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+		struct omitted o;
+
+		if (!e->left_out)
+			continue;
+		o = endpoint_omitted(e);
+		all.endpoints++;
+		all.sockets += o.sockets;
+		all.workers += o.workers;
+		*(e->protocol == PROTOCOL_UDP ? &all.delivered : &all.arrived) += o.arrived;
+		*(e->protocol == PROTOCOL_UDP ? &all.received : &all.accepted) += o.accepted;
+		all.dropped += e->protocol == PROTOCOL_UDP ? o.dropped : 0;
+	}
+	return all;
+}
