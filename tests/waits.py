@@ -235,7 +235,7 @@ def listens_again():
         clients += [connect() for _ in range(4)]
         clients.append(s.accept()[0])
         s.shutdown(socket.SHUT_RD)
-        watch.look(lambda row: row["ended"])
+        watch.look(lambda end: any(row["ended"] for row in end["sockets"]))
         s.listen(100)
     watch.end()
     equal("dropped", watch.sockets[0]["dropped_closing"], 12)
@@ -322,6 +322,36 @@ def who_serves():
     between("lifetime", 0.05, server["lifetime_mean_ns"] / 1e9, now() - accepted + 1)
 
 
+def outlives_its_thread():
+    """connections whose thread ends before they do: open until they are closed, then finished; with no room for the dead that is told"""
+    s = listen()
+    for rows in None, 4:
+        watch = Watch("-i", "0.1", rows=rows)
+        clients, taken = [], []
+        for _ in range(4):
+            clients.append(connect())
+            clients[-1].sendall(b"x")
+            thread = threading.Thread(target=lambda: taken.append(s.accept()[0]) or taken[-1].recv(10))
+            thread.start()
+            thread.join()
+        # Of those that ended an interval shows only those that changed or that have open connections.
+        if rows:
+            watch.look(lambda end: any(w["ended"] and w["open"] is None for w in end["workers"]))
+        else:
+            open_then = watch.look(lambda end: [w["ended"] for w in end["workers"]] == [True] * 4)["workers"]
+        for connection in taken:
+            connection.close()
+        watch.end(told={"ends_unattributed"} if rows else set())
+        equal("workers", [(w["accepted"], w["served"], w["ended"]) for w in watch.workers], [(1, 1, True)] * 4)
+        if rows:
+            unknown = [w for w in watch.workers if w["open"] is None and w["finished"] is None]
+            between("given back", 1, len(unknown), 4)
+            equal("told", watch.lost["by_reason"]["ends_unattributed"], len(unknown))
+        else:
+            equal("open then", [w["open"] for w in open_then], [1] * 4)
+            equal("open at last", [(w["open"], w["finished"]) for w in watch.workers], [(0, 1)] * 4)
+
+
 def left_out():
     """--no-wait and --no-serve leave both out"""
     s = listen()
@@ -338,7 +368,7 @@ def left_out():
 
 
 CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, listens_again,
-         migrated,         who_serves, left_out]
+         migrated, who_serves, outlives_its_thread, left_out]
 
 
 def main():

@@ -490,6 +490,39 @@ static void ended_rows_stay_with_their_counts(void **state)
 	ledger_free(l);
 }
 
+/* Threads that ended, and whose rows the kernel still counts on: they, and their socket, outlast all that ended later. */
+static void kept_rows_are_not_folded(void **state)
+{
+	enum { MAX = 8, MADE = 60 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	struct ledger_worker *kept;
+	struct snapshot s;
+
+	(void)state;
+	arrive(l, listener(l, 1000, 80), 1, 0, 0, true);
+	kept = worker(l, 1000, 700, 5);
+	ledger_count_worker(kept, 1, false);
+	ledger_end_worker(l, kept);
+	ledger_end_socket(l, ledger_find_socket(l, 1000));
+	kept->kept = true;
+	for (int i = 0; i < MADE; i++) {
+		arrive(l, listener(l, 2000 + i, 80), 1, 0, 0, true);
+		ledger_count_worker(worker(l, 2000 + i, 800, 5), 1, true);
+		ledger_end_worker(l, worker(l, 2000 + i, 800, 5));
+		ledger_end_socket(l, ledger_find_socket(l, 2000 + i));
+		assert_int_equal(ledger_trim(l), 0);
+	}
+	assert_ptr_equal(ledger_find_worker(l, 1000, 700, 5), kept);
+	s = all_of(l);
+	assert_non_null(socket_of(&s, 1000));
+	assert_int_equal(sums_of(&s).accepted, MADE + 1);
+	assert_int_equal(sums_of(&s).sockets, MADE + 1);
+	snapshot_free(&s);
+	ledger_revive_worker(l, kept);
+	assert_false(kept->kept);
+	ledger_free(l);
+}
+
 static void forgetting_takes_the_workers_too(void **state)
 {
 	struct ledger *l = ledger_new(2, CPUS);
@@ -1100,6 +1133,7 @@ int main(void)
 		cmocka_unit_test(undecided_sockets_are_in_no_snapshot),
 		cmocka_unit_test(holders_go_with_their_sockets),
 		cmocka_unit_test(ended_rows_stay_with_their_counts),
+		cmocka_unit_test(kept_rows_are_not_folded),
 		cmocka_unit_test(forgetting_takes_the_workers_too),
 		cmocka_unit_test(clear_forgets_all),
 		cmocka_unit_test(ended_workers_are_folded_oldest_first),

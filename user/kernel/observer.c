@@ -55,12 +55,15 @@ struct observer {
 	struct count_sketch *sketches;
 	struct count_histogram *histograms; /* NULL: waits are not measured */
 	struct count_serve *serves;         /* NULL: not followed */
+	bool *entered_workers, *entered_sockets; /* the rows that rows_enter() read last */
+	__u32 rows_max;              /* rows of threads, and of sockets; 0: all there is room for */
 	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
 	struct inventory *inventory; /* NULL: none is taken */
 	bool by_process;             /* the inventory says which sockets are asked for */
 	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
 	size_t unwanted_count;
+	struct lost_list unattributed; /* connections that were open when the row of who had them was given back */
 	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
 	struct lost_list unseen, unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
 	uint64_t active;             /* what observer_active() saw last */
@@ -275,10 +278,15 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	limits_say(o, rows_max);
 	if (!err)
 		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
+	o->rows_max = rows_max;
+	o->entered_workers = calloc(COUNT_WORKERS_MAX, sizeof(*o->entered_workers));
+	o->entered_sockets = calloc(o->sockets_max, sizeof(*o->entered_sockets));
 	o->workers = map_array(o->bpf->maps.workers);
 	o->sockets = map_array(o->bpf->maps.sockets);
 	o->arrivals = map_array(o->bpf->maps.arrivals);
 	o->sketches = map_array(o->bpf->maps.sketches);
+	if (!err && (!o->entered_workers || !o->entered_sockets))
+		err = -ENOMEM;
 	if (!err && (!o->workers || !o->sockets || !o->arrivals || !o->sketches))
 		err = -ENOMEM;
 	if (!err && c->waits)
@@ -305,6 +313,9 @@ static void detach(struct observer *o)
 	unmap_array(o->sketches, o->bpf->maps.sketches);
 	unmap_array(o->histograms, o->bpf->maps.histograms);
 	unmap_array(o->serves, o->bpf->maps.serves);
+	free(o->entered_workers);
+	free(o->entered_sockets);
+	o->entered_workers = o->entered_sockets = NULL;
 	o->sketches = NULL;
 	o->histograms = NULL;
 	o->serves = NULL;
@@ -597,7 +608,7 @@ void observer_reset(struct observer *o)
 	o->bpf->bss->count_migrates = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	losses_forget(bpf_map__fd(o->bpf->maps.lost_by_port));
-	o->undecided.count = o->unseen.count = o->unseen_past.count = 0;
+	o->unattributed.count = o->undecided.count = o->unseen.count = o->unseen_past.count = 0;
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));
 	ledger_clear(o->ledger);
@@ -641,6 +652,7 @@ void observer_close(struct observer *o)
 	ledger_free(o->ledger);
 	free(o->unwanted);
 	free(o->undecided.rows);
+	free(o->unattributed.rows);
 	free(o->unseen.rows);
 	free(o->unseen_past.rows);
 	free(o->baseline);
@@ -791,7 +803,8 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 	}
 	/* A thread that only serves has a row too. */
 	w->row.can_accept |= from->events || from->events_atomic;
-	if (!last)
+	/* A row that was kept says nothing new of a thread that ended, unless it goes on counting. */
+	if (!last && (!w->kept || w->accepted != from->events + from->events_atomic))
 		ledger_revive_worker(o->ledger, w);
 	ledger_count_worker(w, from->events + from->events_atomic, last);
 	return work_count(o, from - o->workers, w, last);
@@ -807,12 +820,17 @@ static int rows_enter(struct observer *o)
 	int err = scratch_make(&scratch, o);
 
 	o->unseen.count = 0;
-	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++)
-		if (o->workers[i].used)
+	memset(o->entered_workers, 0, COUNT_WORKERS_MAX * sizeof(*o->entered_workers));
+	memset(o->entered_sockets, 0, o->sockets_max * sizeof(*o->entered_sockets));
+	for (size_t i = 0; i < COUNT_WORKERS_MAX && !err; i++) {
+		o->entered_workers[i] = o->workers[i].used;
+		if (o->entered_workers[i])
 			err = worker_enter(o, &o->workers[i], false);
+	}
 	for (size_t i = 0; i < o->sockets_max && !err; i++) {
 		struct ledger_socket *s = o->sockets[i].used ? socket_enter(o, &o->sockets[i]) : NULL;
 
+		o->entered_sockets[i] = s;
 		if (!o->sockets[i].used)
 			continue;
 		err = s ? socket_count(o, &o->sockets[i], s, &scratch, false) : -ENOMEM;
@@ -898,24 +916,72 @@ struct ending {
 	size_t worker_count, socket_count;
 };
 
+/* Is there so little room for new rows of threads that those of the dead can't be kept? */
+static bool rows_short(const struct observer *o, size_t used)
+{
+	const size_t room = o->rows_max ? o->rows_max : COUNT_WORKERS_MAX;
+
+	return used > room / 4 * 3 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
+}
+
+/* Connections that are put down to the row and open: their ends are counted there. */
+static uint64_t open_of(const struct observer *o, __u32 i)
+{
+	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
+
+	const uint64_t left = serve ? serve->moved + serve->closed : 0, opened = serve ? __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE) : 0;
+
+	return opened > left ? opened - left : 0;
+}
+
+/* Its thread has ended, but who holds its connections now may close them later: where there is room the row waits for that. */
+static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker *w, size_t used)
+{
+	const struct ledger_socket *s = ledger_find_socket(o->ledger, w->row.cookie);
+
+	return s && !s->undecided && open_of(o, i) && !rows_short(o, used);
+}
+
+/*
+ * Of the rows that were read in this scan those whose thread or socket it found ended, and all that are not asked for. One that was made since
+ * is in no list of what lives, and no ledger.
+ */
 static void ending_find(const struct observer *o, struct ending *e)
 {
+	size_t used = 0;
+
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
+		used += o->workers[i].used != 0;
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
-		const struct ledger_worker *w;
+		struct ledger_worker *w = NULL;
 
 		if (!row->used)
 			continue;
-		w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
-		if (!w || w->row.ended || has_cookie(o->unwanted, o->unwanted_count, row->cookie))
+		if (o->entered_workers[i])
+			w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
+		if (has_cookie(o->unwanted, o->unwanted_count, row->cookie) || (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
 			e->workers[e->worker_count++] = i;
+			used--;
+		}
 	}
 	for (__u32 i = 0; i < o->sockets_max; i++) {
-		const struct ledger_socket *s = o->sockets[i].used ? ledger_find_socket(o->ledger, o->sockets[i].cookie) : NULL;
+		const struct ledger_socket *s = o->entered_sockets[i] ? ledger_find_socket(o->ledger, o->sockets[i].cookie) : NULL;
 
-		if (o->sockets[i].used && (!s || s->row.ended || has_cookie(o->unwanted, o->unwanted_count, o->sockets[i].cookie)))
+		if (o->sockets[i].used && ((s && s->row.ended) || has_cookie(o->unwanted, o->unwanted_count, o->sockets[i].cookie)))
 			e->sockets[e->socket_count++] = i;
 	}
+}
+
+/* What is open when its row is given back: nobody tells any more when it ends. Of sockets that are not asked for nobody wants to know. */
+static int open_forget(struct observer *o, __u32 i)
+{
+	const uint64_t cookie = o->workers[i].cookie, open = open_of(o, i);
+	const struct ledger_socket *s = open ? ledger_find_socket(o->ledger, cookie) : NULL;
+
+	if (!s || s->undecided || has_cookie(o->unwanted, o->unwanted_count, cookie))
+		return 0;
+	return lost_list_note(&o->unattributed, events_of(s, open, LOST_SERVED | LOST_OPEN));
 }
 
 static int ending_give_back(struct observer *o, const struct ending *e)
@@ -931,6 +997,8 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 		err = grace_period(o);
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		err = worker_enter(o, &o->workers[e->workers[i]], true);
+		if (!err)
+			err = open_forget(o, e->workers[i]);
 		worker_free(o, e->workers[i]);
 	}
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
@@ -1062,16 +1130,18 @@ static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct
 
 static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
-	const struct lost_list *const lists[] = { &o->undecided, &o->unseen, &o->unseen_past };
+	const struct lost_list *const lists[] = { &o->unattributed, &o->undecided, &o->unseen, &o->unseen_past };
 	struct lost_list where = {};
 	int err;
 
-	s->lost = calloc(COUNT_LOST_REASONS + 4, sizeof(*s->lost));
+	s->lost = calloc(COUNT_LOST_REASONS + 5, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
 	lost_say(s, "holder_unknown", "events of sockets that were gone before their process was known, so the filter could not tell",
 		 lost_list_sum(&o->undecided), false, true);
+	lost_say(s, "ends_unattributed", "of who serves: connections that were open when, for want of room, the row of who had them was given back",
+		 lost_list_sum(&o->unattributed), true, false);
 	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
 		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false, false);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && !err; i++)

@@ -181,6 +181,12 @@ static const struct worker_row *find_worker(const struct order *old, const struc
 	return row ? row : order_find(old, &joined);
 }
 
+static bool worker_counted(const struct worker_row *now, const struct worker_row *before)
+{
+	return now->accepted != before->accepted || now->served != before->served || now->finished != before->finished ||
+	       now->open_known != before->open_known;
+}
+
 static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
@@ -191,7 +197,7 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 		struct worker_row row = e->workers[i];
 		const struct worker_row *was = find_worker(&old, &e->workers[i]);
 
-		if (was && was->ended && row.accepted == was->accepted && row.served == was->served)
+		if (was && was->ended && !row.open && !worker_counted(&row, was))
 			continue;
 		if (was) {
 			row.appeared = false;

@@ -400,6 +400,7 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 {
 	l->workers.ended -= w->row.ended;
 	l->ended_histograms -= w->row.ended && w->slots;
+	w->kept = false;
 	w->row.ended = false;
 	w->ended_at = 0;
 }
@@ -441,18 +442,24 @@ static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 	return found ? &found->omitted : NULL;
 }
 
+/* When it ended, in order; what lives, 0, and what is kept come last. */
+static uint64_t turn(uint64_t ended_at, bool kept)
+{
+	return (kept ? 0 : ended_at) - 1;
+}
+
 static int compare_ended_workers(const void *a, const void *b)
 {
 	const struct ledger_worker *x = *(void *const *)a, *y = *(void *const *)b;
 
-	return COMPARE(x->ended_at - 1, y->ended_at - 1); /* those that live, 0, last */
+	return COMPARE(turn(x->ended_at, x->kept), turn(y->ended_at, y->kept));
 }
 
 static int compare_ended_sockets(const void *a, const void *b)
 {
 	const struct ledger_socket *x = *(void *const *)a, *y = *(void *const *)b;
 
-	return COMPARE(x->ended_at - 1, y->ended_at - 1);
+	return COMPARE(turn(x->ended_at, x->kept), turn(y->ended_at, y->kept));
 }
 
 /* Folds the first `count` of the list, once sorted. */
@@ -519,7 +526,7 @@ static int fold_sockets(struct ledger *l, size_t count)
 		struct ledger_worker *w = l->workers.list[i];
 		const struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
 
-		if (!s || !s->row.ended || s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
+		if (!s || !s->row.ended || s->kept || s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
 			continue;
 		ledger_end_worker(l, w); /* on this socket */
 		w->ended_at = 1; /* before all others */
@@ -531,16 +538,36 @@ static int fold_sockets(struct ledger *l, size_t count)
 	return err;
 }
 
+/* Notes which sockets have workers that are kept, and counts both. */
+static void count_kept(struct ledger *l, size_t *sockets, size_t *workers)
+{
+	*sockets = *workers = 0;
+	for (size_t i = 0; i < l->sockets.count; i++)
+		((struct ledger_socket *)l->sockets.list[i])->kept = 0;
+	for (size_t i = 0; i < l->workers.count; i++) {
+		const struct ledger_worker *w = l->workers.list[i];
+		struct ledger_socket *s = w->kept ? ledger_find_socket(l, w->row.cookie) : NULL;
+
+		*workers += w->kept;
+		if (s)
+			*sockets += s->row.ended && !s->kept++;
+	}
+}
+
 int ledger_trim(struct ledger *l)
 {
 	/* An eighth at a time, so that sorting is rare. */
 	const size_t least = l->ended_max / 8 + 1;
+	size_t sockets, workers;
 	int err = 0;
 
-	if (l->sockets.ended > l->ended_max)
-		err = fold_sockets(l, l->sockets.ended - l->ended_max + least);
-	if (!err && l->workers.ended > l->ended_max)
-		err = fold_workers(l, l->workers.ended - l->ended_max + least);
+	if (l->sockets.ended <= l->ended_max && l->workers.ended <= l->ended_max)
+		return 0;
+	count_kept(l, &sockets, &workers);
+	if (l->sockets.ended - sockets > l->ended_max)
+		err = fold_sockets(l, l->sockets.ended - sockets - l->ended_max + least);
+	if (!err && l->workers.ended - workers > l->ended_max)
+		err = fold_workers(l, l->workers.ended - workers - l->ended_max + least);
 	return err;
 }
 

@@ -46,6 +46,7 @@ struct ledger_socket {
 	uint32_t several_last;               /* of the present row of the kernel */
 	struct flow_sketch *flows;           /* NULL: not known, or none */
 	bool flows_unknown;                  /* there was no room for a sketch */
+	size_t kept;              /* workers of it that are, at the last ledger_trim() */
 	uint64_t ended_at;
 };
 
@@ -70,6 +71,7 @@ struct ledger_worker {
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
+	bool kept;                /* it ended, but the kernel's row still counts the ends of its connections: not folded */
 	bool partial;             /* some of its waits were in no histogram: the others' is none of all */
 	uint64_t ended_at;
 };
