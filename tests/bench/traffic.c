@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A server and its clients on 127.0.0.1, for long-run.sh, as fast as they can:
+ *
+ *   traffic accept THREADS COUNT   THREADS block in accept() on one socket; every second connection is reset by its client, the others the server closes
+ *   traffic fork 0 COUNT           a forked child for each connection
+ *   traffic open THREADS COUNT     COUNT connections that stay open until asked: then every second is closed, then all
+ *   traffic udp SOCKETS COUNT      SOCKETS with SO_REUSEPORT, a thread each, datagrams of 64 flows
+ *
+ * Prints "port N" and waits for a line on stdin before it begins; then a line of NAME=COUNT, what server and clients counted themselves, and waits for the next
+ * line, as often as there is something to do. Ends at the end of stdin, or with a line on stderr and status 1.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CLIENTS 4  /* threads */
+#define FLOWS 64   /* of all clients */
+#define BATCH 64   /* datagrams a system call */
+
+static struct sockaddr_in address = { .sin_family = AF_INET };
+static int listener, threads;
+static long count;
+static atomic_long made, accepted, served, sent, received;
+static atomic_bool all_sent;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int bound(int type, bool reuseport)
+{
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
+	socklen_t size = sizeof(address);
+
+	if (fd < 0 || (reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))) ||
+	    bind(fd, (struct sockaddr *)&address, size) || getsockname(fd, (struct sockaddr *)&address, &size))
+		die("bind");
+	return fd;
+}
+
+/* Waits for a line on stdin; false: it has ended. */
+static bool asked(void)
+{
+	char line[16];
+
+	fflush(stdout);
+	return fgets(line, sizeof(line), stdin);
+}
+
+static pthread_t begin(void *(*work)(void *), long number)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, work, (void *)number);
+	if (errno)
+		die("thread");
+	return thread;
+}
+
+/* One of CLIENTS threads has so much of the whole. */
+static long share(long number)
+{
+	return count / CLIENTS + (number < count % CLIENTS);
+}
+
+static int connect_once(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		die("connect");
+	return fd;
+}
+
+/* Closing resets: no client port is left in TIME_WAIT. */
+static void reset(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+/* ---- TCP ---- */
+
+/* "r": the client resets the connection, "c": the server closes it. */
+static void serve(int fd)
+{
+	char byte;
+
+	if (read(fd, &byte, 1) != 1)
+		die("request");
+	atomic_fetch_add(&served, 1);
+	if (write(fd, &byte, 1) != 1)
+		die("reply");
+	if (byte == 'r')
+		(void)!read(fd, &byte, 1);
+	close(fd);
+}
+
+static void *acceptor(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd < 0)
+			die("accept");
+		atomic_fetch_add(&accepted, 1);
+		serve(fd);
+	}
+	return NULL;
+}
+
+static void *visitor(void *number)
+{
+	for (long i = share((long)number); i > 0; i--) {
+		char byte = i % 2 ? 'r' : 'c';
+		int fd = connect_once();
+
+		if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+			die("visit");
+		if (byte == 'c')
+			(void)!read(fd, &byte, 1);
+		reset(fd);
+		atomic_fetch_add(&made, 1);
+	}
+	return NULL;
+}
+
+static void visit_all(void)
+{
+	pthread_t clients[CLIENTS];
+
+	for (long i = 0; i < CLIENTS; i++)
+		clients[i] = begin(visitor, i);
+	for (long i = 0; i < CLIENTS; i++)
+		pthread_join(clients[i], NULL);
+}
+
+static void run_accept(void)
+{
+	for (int i = 0; i < threads; i++)
+		begin(acceptor, i);
+	if (!asked())
+		return;
+	visit_all();
+	printf("made=%ld accepted=%ld served=%ld\n", made, accepted, served);
+	while (asked())
+		;
+}
+
+/* The parent, in a process of its own: ends when it has had them all. */
+static void fork_each(void)
+{
+	for (long i = 0; i < count; i++) {
+		int fd = accept(listener, NULL, NULL);
+		pid_t child = fd < 0 ? -1 : fork();
+
+		if (child < 0)
+			die("accept or fork");
+		if (!child) {
+			close(listener);
+			serve(fd);
+			_exit(0);
+		}
+		close(fd);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void run_fork(void)
+{
+	pid_t server;
+	int status;
+
+	if (!asked())
+		return;
+	server = fork();
+	if (!server) {
+		fork_each();
+		_exit(0);
+	}
+	visit_all();
+	if (waitpid(server, &status, 0) < 0 || status)
+		die("server");
+	printf("made=%ld accepted=%ld served=%ld\n", made, count, count);
+	while (asked())
+		;
+}
+
+static int *held;
+
+static void *holder(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd < 0)
+			die("accept");
+		held[atomic_fetch_add(&accepted, 1)] = fd;
+	}
+	return NULL;
+}
+
+static void run_open(void)
+{
+	int *clients = calloc(count, sizeof(*clients));
+
+	held = calloc(count, sizeof(*held));
+	for (int i = 0; i < threads; i++)
+		begin(holder, i);
+	if (!asked())
+		return;
+	for (long i = 0; i < count; i++)
+		clients[i] = connect_once();
+	while (atomic_load(&accepted) < count)
+		usleep(1000);
+	printf("accepted=%ld open=%ld\n", accepted, count);
+	/* The server closes some, and clients reset the others. */
+	for (int step = 2; step > 0 && asked(); step--) {
+		long left = 0;
+
+		for (long i = 0; i < count; i++) {
+			left += i % step != 0;
+			if (i % step || clients[i] < 0)
+				continue;
+			reset(clients[i]);
+			clients[i] = -1;
+		}
+		printf("accepted=%ld open=%ld\n", accepted, left);
+	}
+	while (asked())
+		;
+}
+
+/* ---- UDP ---- */
+
+static int *sockets;
+
+static void *receiver(void *number)
+{
+	static char bytes[64][BATCH];
+	struct iovec vectors[BATCH];
+	struct mmsghdr messages[BATCH] = {};
+
+	for (int i = 0; i < BATCH; i++) {
+		vectors[i] = (struct iovec){ bytes[(long)number % 64], BATCH };
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &vectors[i], .msg_iovlen = 1 };
+	}
+	for (;;) {
+		bool last = atomic_load(&all_sent); /* what is read after that is all there is */
+		int n = recvmmsg(sockets[(long)number], messages, BATCH, last ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
+
+		if (n > 0)
+			atomic_fetch_add(&received, n);
+		else if (last)
+			return NULL;
+	}
+}
+
+static void *sender(void *number)
+{
+	long left = share((long)number);
+	struct iovec vector = { "datagram", 8 };
+	struct mmsghdr messages[BATCH] = {};
+	int flows[FLOWS / CLIENTS];
+
+	for (int i = 0; i < BATCH; i++)
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &vector, .msg_iovlen = 1 };
+	for (int i = 0; i < FLOWS / CLIENTS; i++) {
+		flows[i] = socket(AF_INET, SOCK_DGRAM, 0);
+		if (flows[i] < 0 || connect(flows[i], (struct sockaddr *)&address, sizeof(address)))
+			die("client");
+	}
+	for (int i = 0; left > 0; i++) {
+		int n = sendmmsg(flows[i % (FLOWS / CLIENTS)], messages, left < BATCH ? left : BATCH, 0);
+
+		if (n <= 0)
+			die("send");
+		left -= n;
+		atomic_fetch_add(&sent, n);
+	}
+	return NULL;
+}
+
+static void run_udp(void)
+{
+	const struct timeval look = { .tv_usec = 100000 };
+	pthread_t *servers = calloc(threads, sizeof(*servers)), clients[CLIENTS];
+
+	for (int i = 0; i < threads; i++) {
+		setsockopt(sockets[i], SOL_SOCKET, SO_RCVTIMEO, &look, sizeof(look));
+		servers[i] = begin(receiver, i);
+	}
+	if (!asked())
+		return;
+	for (long i = 0; i < CLIENTS; i++)
+		clients[i] = begin(sender, i);
+	for (long i = 0; i < CLIENTS; i++)
+		pthread_join(clients[i], NULL);
+	atomic_store(&all_sent, true);
+	for (int i = 0; i < threads; i++)
+		pthread_join(servers[i], NULL);
+	printf("sent=%ld received=%ld\n", sent, received);
+	while (asked())
+		;
+}
+
+/* ---- main ---- */
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+	bool udp;
+} kinds[] = {
+	{ "accept", run_accept, false },
+	{ "fork", run_fork, false },
+	{ "open", run_open, false },
+	{ "udp", run_udp, true },
+};
+
+int main(int argc, char **argv)
+{
+	struct rlimit files;
+
+	threads = argc == 4 ? atoi(argv[2]) : 0;
+	count = argc == 4 ? atol(argv[3]) : 0;
+	signal(SIGPIPE, SIG_IGN);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (size_t i = 0; count > 0 && i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(argv[1], kinds[i].name))
+			continue;
+		sockets = calloc(threads + 1, sizeof(*sockets));
+		for (int s = 0; kinds[i].udp && s < threads; s++)
+			sockets[s] = bound(SOCK_DGRAM, true);
+		if (!kinds[i].udp) {
+			listener = bound(SOCK_STREAM, false);
+			if (listen(listener, 4096))
+				die("listen");
+		}
+		printf("port %d\n", ntohs(address.sin_port));
+		kinds[i].run();
+		return 0;
+	}
+	fprintf(stderr, "usage: traffic accept|fork|open|udp THREADS COUNT\n");
+	return 2;
+}
