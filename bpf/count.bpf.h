@@ -140,6 +140,12 @@ struct {
 } sketches SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_SKETCHES);
+	__type(value, __u32);
+} free_sketches SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, COUNT_CHILDREN);
 	__type(key, __u32);
@@ -159,7 +165,8 @@ struct stash {
 	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
 	__u64 udp_sk; /* in __udp_enqueue_schedule_skb(), with an asked for socket */
 	__u64 udp_skb;
-	__u64 udp_datagrams; /* in that buffer */
+	__u32 udp_datagrams; /* in that buffer */
+	__u32 udp_flow; /* see flow_of() */
 	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
@@ -323,6 +330,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	struct net *net = READ(sk, __sk_common.skc_net.net);
 	struct socket *socket = READ(sk, sk_socket);
 	__u16 protocol = READ(sk, sk_protocol);
+	__u32 sketch;
 
 	if (!row)
 		return 0;
@@ -338,6 +346,8 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	if (row->protocol == IPPROTO_UDP && row->reuseport && !bpf_map_pop_elem(&free_sketches, &sketch))
+		row->sketch = sketch + 1;
 	row->inode = 0;
 	if (socket) {
 		struct file *file = READ(socket, file);
@@ -1297,22 +1307,21 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 	return segments ? segments : (READ(skb, len) + size - 1) / size;
 }
 
-/*
- * Notes the flow of a datagram. Bits are set without a lock: of two that are set at once one may be lost, until its flow's next datagram. A
- * buffer that is freed meanwhile reads as garbage, which may set a bit too many.
- */
-static __always_inline void flow_note(__u32 socket, struct sk_buff *untyped)
-{
-	struct count_sketch *sketch = bpf_map_lookup_elem(&sketches, &socket);
-	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
-	__u32 hash, address, bit;
-	struct udphdr *udp;
-	unsigned char *head;
+#define FLOW_UNKNOWN 0xffffffffu
 
-	if (!sketch)
-		return;
-	head = READ(skb, head);
-	udp = TYPED(head + READ(skb, transport_header), struct udphdr);
+/*
+ * The bucket of a datagram's flow: a hash of its client's address and port. FLOW_UNKNOWN: the buffer does not hold a datagram for that socket, or
+ * no longer: one that was freed reads as garbage.
+ */
+static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped)
+{
+	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
+	unsigned char *head = READ(skb, head);
+	struct udphdr *udp = TYPED(head + READ(skb, transport_header), struct udphdr);
+	__u32 hash, address;
+
+	if (READ(udp, dest) != bpf_htons(port_of(view)))
+		return FLOW_UNKNOWN;
 	if (READ(skb, protocol) == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = TYPED(head + READ(skb, network_header), struct iphdr);
 
@@ -1325,25 +1334,76 @@ static __always_inline void flow_note(__u32 socket, struct sk_buff *untyped)
 	}
 	hash = (address ^ READ(udp, source) * 0x9e3779b1u) * 0x85ebca6bu;
 	hash = (hash ^ hash >> 15) * 0x2c1b3c6du;
-	bit = hash >> 22; /* the highest ten bits */
-	if (!(sketch->bits[bit >> 6 & 15] >> (bit & 63) & 1))
-		sketch->bits[bit >> 6 & 15] |= 1ull << (bit & 63);
+	return hash >> 25; /* the highest seven bits */
 }
 
-/* The datagram that was put into the receive queue last; NULL: it is gone. */
-static __always_inline struct sk_buff *last_queued(struct sock *sk)
+static __always_inline bool has_flows(struct sock *view)
 {
-	struct sk_buff_head *queue = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
-	struct sk_buff *last = READ(sk, sk_receive_queue.prev);
+	return READ_BITFIELD(view, __sk_common.skc_reuseport);
+}
 
-	return (void *)last == (void *)queue ? NULL : last;
+static __always_inline struct count_sketch *sketch_of(__u32 socket)
+{
+	struct count_socket *row = bpf_map_lookup_elem(&sockets, &socket);
+	__u32 index;
+
+	if (!row || !row->sketch)
+		return NULL;
+	index = row->sketch - 1;
+	return bpf_map_lookup_elem(&sketches, &index);
+}
+
+/* n datagrams of that flow came. */
+static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n)
+{
+	if (flow < COUNT_SKETCH_BUCKETS)
+		__sync_fetch_and_add(&sketch->buckets[flow], n);
+}
+
+/*
+ * The tracepoint backend: sk_data_ready() is called once for each buffer, and does not show it. From 6.18 on the buffers of a stage are queued
+ * together and then told one by one; and another CPU may have queued one more. So each call notes all that were queued since the one that was noted
+ * last, and as many calls that follow have nothing to note. What a reader has taken by then is not seen: user space holds what was noted against
+ * what arrived. Two CPUs that are here at once may note one buffer twice.
+ */
+#define FLOW_STEPS 16
+
+static __always_inline void flow_told(struct count_sketch *sketch, struct sock *view)
+{
+	void *queue = (void *)view + bpf_core_field_offset(struct sock, sk_receive_queue);
+	struct sk_buff *newest = READ(view, sk_receive_queue.prev), *buffer = newest;
+	const __u64 last = sketch->last;
+	__s64 noted = 0;
+
+	if ((void *)newest == queue || (__u64)newest == last) {
+		if (sketch->ahead > 0) {
+			__sync_fetch_and_add(&sketch->ahead, -1);
+			return;
+		}
+		if ((void *)newest == queue)
+			return;
+		/* Not yet noted: another buffer in the place of one that was read. */
+		flow_note(sketch, flow_of(view, newest), 1);
+		return;
+	}
+	for (int i = 0; i < FLOW_STEPS; i++) {
+		if ((void *)buffer == queue || (__u64)buffer == last)
+			break;
+		flow_note(sketch, flow_of(view, buffer), 1);
+		noted++;
+		buffer = TYPED(buffer, struct sk_buff);
+		buffer = READ(buffer, prev);
+	}
+	sketch->last = (__u64)newest;
+	if (noted > 1)
+		__sync_fetch_and_add(&sketch->ahead, noted - 1);
 }
 
 /*
  * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is 1 for want of knowledge, as the hook does not
- * show the buffer (skb NULL). sk passed the filter.
+ * show the buffer. sk passed the filter. Returns the sketch of the socket's flows, or NULL.
  */
-static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, __u64 n, bool several, int error, const bool trusted)
+static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several, int error, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
@@ -1351,19 +1411,13 @@ static __always_inline void udp_queued(struct sock *sk, struct sk_buff *skb, __u
 
 	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL), n, &socket);
 	if (!row)
-		return;
+		return NULL;
 	row->several += several;
-	if (error) {
+	if (error)
 		row->dropped += n;
-		return;
-	}
-	row->arrived += n;
-	if (!READ_BITFIELD(view, __sk_common.skc_reuseport))
-		return;
-	if (!skb)
-		skb = last_queued(view);
-	if (skb)
-		flow_note(socket, skb);
+	else
+		row->arrived += n;
+	return has_flows(view) ? sketch_of(socket) : NULL;
 }
 
 /*
@@ -1379,35 +1433,48 @@ static __always_inline void udp_entered(struct stash *mine, struct sock *sk, str
 		return;
 	mine->udp_skb = (__u64)skb;
 	mine->udp_datagrams = udp_has_gro(view) ? skb_datagrams(skb) : 1;
+	mine->udp_flow = has_flows(view) ? flow_of(view, skb) : FLOW_UNKNOWN;
 }
 
 /* It returns. sk: see socket_cookie() for `trusted`. */
 static __always_inline void udp_left(struct stash *mine, struct sock *sk, int error, const bool trusted)
 {
+	struct count_sketch *sketch;
+
 	mine->udp_sk = 0;
-	udp_queued(sk, (struct sk_buff *)mine->udp_skb, mine->udp_datagrams, false, error, trusted);
+	sketch = udp_queued(sk, mine->udp_datagrams, false, error, trusted);
+	if (sketch)
+		flow_note(sketch, mine->udp_flow, mine->udp_datagrams);
 }
 
 /* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show it. */
 static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
 {
 	struct sock *view = TYPED(sk, struct sock);
+	struct count_sketch *sketch;
+	__u32 n = 1;
 	bool merges;
 
 	if (!udp_wanted(view))
 		return;
 	merges = udp_has_gro(view);
-	udp_queued(sk, skb, merges && skb ? skb_datagrams(skb) : 1, merges && !skb, error, true);
+	if (merges && skb)
+		n = skb_datagrams(skb);
+	sketch = udp_queued(sk, n, merges && !skb, error, true);
+	if (sketch && skb)
+		flow_note(sketch, flow_of(view, skb), n);
+	else if (sketch && !error)
+		flow_told(sketch, view);
 }
 
 /* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it was counted as arrived. */
 static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb, const bool counted)
 {
 	struct sock *view = TYPED(sk, struct sock);
+	struct count_sketch *sketch;
 	struct count_arrival *row;
 	struct stash *mine = stash();
-	__u32 socket;
-	__u64 n;
+	__u32 socket, n;
 
 	if (!sk || !udp_wanted(view))
 		return;
@@ -1420,8 +1487,13 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 	if (!row)
 		return;
 	row->dropped += n;
-	if (counted)
+	if (counted) {
 		row->dropped_late += n;
+		return;
+	}
+	sketch = has_flows(view) ? sketch_of(socket) : NULL;
+	if (sketch)
+		flow_note(sketch, flow_of(view, skb), n);
 }
 
 static __always_inline void udp_received(struct sock *sk, __u64 n, const bool trusted)

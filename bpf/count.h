@@ -4,7 +4,7 @@
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.4 MiB of
  * histograms, whom they serve 0.6 MiB + 1 MiB of connections, sockets 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children
- * 0.5 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
+ * 0.5 MiB, sketches of flows 0.3 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
  */
 #ifndef SOCKFAIR_COUNT_H
 #define SOCKFAIR_COUNT_H
@@ -23,8 +23,8 @@
 #define COUNT_ARRIVALS_MAX 20480
 #define COUNT_CHILDREN 32768 /* more than the ports that a client picks from by default (32768 to 60999) */
 #define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
-#define COUNT_SKETCHES 512 /* the rows of `sockets` below that have one */
-#define COUNT_SKETCH_BITS 1024
+#define COUNT_SKETCHES 512 /* UDP sockets with SO_REUSEPORT whose flows are told apart */
+#define COUNT_SKETCH_BUCKETS 128
 /*
  * Open connections that are followed. On kernels that can allocate an entry when it is needed (6.1) a bound of COUNT_CONNECTIONS_GROWING costs its buckets, 1 MiB,
  * and then 96 bytes for each connection that is open; each CPU above 16 adds COUNT_CONNECTIONS_CPU, rounded down to a power of two, as buckets are.
@@ -164,12 +164,13 @@ struct count_socket {
 	__u32 uid;
 	__u32 netns;
 	__u16 port; /* host order */
-	__u16 family;
+	__u8 family;
+	__u8 used;
 	__u8 address[16]; /* network order */
 	__u32 limit; /* TCP: backlog. UDP: SO_RCVBUF in bytes */
-	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reuseport;
-	__u8 used;
+	__u16 sketch; /* index from 1; 0: it has none */
 	__u32 left_reset; /* TCP: connections in its queue that its closing reset */
 	__s32 left_moved; /* TCP: those that moved to other sockets (net.ipv4.tcp_migrate_req); below 0 where the row came back meanwhile */
 };
@@ -183,9 +184,14 @@ struct count_arrival {
 	__u32 several; /* UDP: of arrived and dropped, buffers that were counted as one datagram and may hold several; wraps */
 };
 
-/* UDP sockets with SO_REUSEPORT: which flows (client address and port) came, a bit for each by its hash. */
+/*
+ * A UDP socket with SO_REUSEPORT: how many datagrams came of each flow (client address and port), dropped ones too, added up in a bucket by the
+ * flow's hash. Counts wrap; user space reads them often. Every CPU adds to them, atomically.
+ */
 struct count_sketch {
-	__u64 bits[COUNT_SKETCH_BITS / 64];
+	__u32 buckets[COUNT_SKETCH_BUCKETS];
+	__u64 last; /* tracepoint backend: the buffer that was noted last, see flow_told() */
+	__s64 ahead; /* buffers that were noted before we were called for them */
 };
 
 /* A connection between its arrival and its accept, found by a hash of its address. */
@@ -209,7 +215,7 @@ _Static_assert(sizeof(struct count_connection) == 32, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");
 _Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");
-_Static_assert(sizeof(struct count_sketch) == 128, "layout");
+_Static_assert(sizeof(struct count_sketch) == 528, "layout");
 #endif
 
 #endif

@@ -7,15 +7,15 @@ import sys
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
 import watching
-from watching import PORT, Watch, equal
+from watching import PORT, Watch, between, equal
 
-UDP_SEGMENT, UDP_GRO = 103, 104
+UDP_SEGMENT, UDP_GRO, SO_RCVBUFFORCE = 103, 104, 33
 SIZE = 100  # of a datagram
 
 
-def server(options=(), reuseport=False):
+def server(options=(), reuseport=False, room=8 << 20):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
     if reuseport:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     for level, option, value in options:
@@ -94,7 +94,100 @@ def not_asked_for():
     equal("buffers that may hold several", watch.sockets[0]["buffers_maybe_several"], 0)
 
 
-CASES = [single, merged, not_asked_for]
+def send(flows):
+    """[(how many flows, datagrams of each)]"""
+    for number, each in flows:
+        for _ in range(number):
+            sender = client()
+            for _ in range(each):
+                sender.send(b"x")
+
+
+def shared(sockets, flows, *options):
+    """What is watched of a group that these flows came to; nothing is read."""
+    watch = Watch(*options)
+    send(flows)
+    watch.end()
+    came = sum(s["delivered"] + s["dropped"] for s in watch.sockets)
+    if not came:
+        return None  # tracepoint before 6.3
+    equal("came", came, sum(number * each for number, each in flows))
+    equal("sockets", len(watch.sockets), len(sockets))
+    return watch
+
+
+def says(watch, verdict, flows, largest, *findings):
+    fair, e = watch.endpoint["fairness"]["sockets"], watch.endpoint
+    equal("flow unseen", e["flow_unseen"], 0)
+    equal("verdict", fair["verdict"], verdict)
+    between("effective flows", flows * 0.7, e["flows_effective"], flows * 1.4)
+    between("of the fairness", e["flows_effective"], fair["flows_effective"], e["flows_effective"])
+    between("fair hash", 0.99, fair["cv_expected"] ** 2 * e["flows_effective"] / (fair["bins"] - 1), 1.01)
+    between("largest", largest * 0.95, e["largest_flow"], largest * 1.05 + 0.02)
+    found = [f["code"] for f in e["findings"] if f["code"] in ("heavy-flows", "few-clients", "shared-socket", "too-few")]
+    equal("findings", found, list(findings))
+
+
+BLIND = "deliveries are not seen"
+
+
+def heavy():
+    """one flow with most of the datagrams: the hash is fair, and what is heavy is named"""
+    sockets = [server(reuseport=True) for _ in range(4)]
+    watch = shared(sockets, [(300, 1), (1, 3000), (5, 3)])
+    if not watch:
+        return BLIND
+    says(watch, "too-few", 1.22, 3000 / 3315, "heavy-flows")
+    return None
+
+
+def two_heavy():
+    """600 flows of one datagram and two of 1,500"""
+    sockets = [server(reuseport=True) for _ in range(3)]
+    watch = shared(sockets, [(600, 1), (2, 1500)])
+    if not watch:
+        return BLIND
+    says(watch, "too-few", 2.88, 1500 / 3600, "heavy-flows")
+    return None
+
+
+def dropped():
+    """datagrams that found no room count for their flow too"""
+    sockets = [server(reuseport=True, room=20000) for _ in range(2)]
+    watch = shared(sockets, [(100, 1), (1, 2000)])
+    if not watch:
+        return BLIND
+    equal("dropped", sum(s["dropped"] for s in watch.sockets) > 1000, True)
+    equal("flow unseen", watch.endpoint["flow_unseen"], 0)
+    between("largest", 0.94, watch.endpoint["largest_flow"], 0.96)
+    return None
+
+
+def alike():
+    """many flows alike: even, and counted"""
+    sockets = [server(reuseport=True) for _ in range(4)]
+    watch = shared(sockets, [(700, 2)])
+    if not watch:
+        return BLIND
+    says(watch, "even", 700, 0.002)
+    between("flows", 600, watch.endpoint["flows"], 800)
+    return None
+
+
+def left_out():
+    """sockets that get nothing, as those bound to the device make a group of their own: uneven, whatever the flows"""
+    sockets = [server(reuseport=True) for _ in range(2)]
+    device = [(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")]
+    sockets += [server(device, reuseport=True) for _ in range(2)]
+    watch = shared(sockets, [(300, 4), (1, 40)])
+    if not watch:
+        return BLIND
+    says(watch, "uneven", 240, 40 / 1240)
+    equal("idle", watch.endpoint["fairness"]["sockets"]["idle"], 2)
+    return None
+
+
+CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out]
 
 
 def main():

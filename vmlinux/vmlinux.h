@@ -273,9 +273,11 @@ struct ipv6hdr {
 
 struct udphdr {
 	__be16 source;
+	__be16 dest;
 };
 
 struct sk_buff {
+	struct sk_buff *prev;
 	unsigned int len;
 	__be16 protocol;
 	__u16 transport_header; /* offsets from head */

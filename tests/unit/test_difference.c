@@ -333,6 +333,37 @@ static void an_evicted_worker_is_not_counted_again(void **state)
 	snapshot_free(&d);
 }
 
+/* What came by flow in an interval; a socket whose first datagrams came in it has all of them. */
+static void flows_are_growth_too(void **state)
+{
+	struct flow_sketch then[1] = { { .buckets = { [3] = 10, [5] = 7 } } };
+	struct flow_sketch later[2] = { { .buckets = { [9] = 2 } }, { .buckets = { [3] = 30, [5] = 7, [6] = 1 } } };
+	struct moment before = { .sockets = { { .cookie = 1, .arrived = 17, .sketch = 1 }, { .cookie = 2 } } };
+	struct moment now = { .sockets = { { .cookie = 2, .arrived = 2, .sketch = 1 }, { .cookie = 1, .arrived = 38, .sketch = 2 } } };
+	struct endpoint *e;
+	struct snapshot d;
+
+	(void)state;
+	moment_init(&before, 1, 2, 0);
+	moment_init(&now, 2, 2, 0);
+	before.endpoint.sketches = then;
+	before.endpoint.sketch_count = 1;
+	now.endpoint.sketches = later;
+	now.endpoint.sketch_count = 2;
+	before.endpoint.protocol = now.endpoint.protocol = PROTOCOL_UDP;
+	now.endpoint.flows_estimated = true;
+	d = difference(&now, &before);
+	e = &d.endpoints[0];
+	assert_int_equal(e->sketches[1].buckets[3], 20);
+	assert_int_equal(e->sketches[1].buckets[5], 0);
+	assert_int_equal(e->sketches[1].buckets[6], 1);
+	assert_int_equal(e->sketches[0].buckets[9], 2);
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e->flow_unseen, 0);
+	assert_int_equal(e->load.flows, 3);
+	snapshot_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +376,7 @@ int main(void)
 		cmocka_unit_test(cpus_and_lost_are_growth_without_zeros),
 		cmocka_unit_test(an_evicted_socket_is_not_counted_again),
 		cmocka_unit_test(an_evicted_worker_is_not_counted_again),
+		cmocka_unit_test(flows_are_growth_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -384,6 +384,7 @@ static void enough_clients(void **state)
 	fill(&f);
 	assert_false(has(e, "few-clients"));
 	e->flows = 31;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_true(has(e, "few-clients"));
 	e->sockets[0].steered = true;
@@ -391,6 +392,7 @@ static void enough_clients(void **state)
 	assert_false(has(e, "few-clients"));
 	e->sockets[0].steered = false;
 	e->flows = 0; /* not known */
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_false(has(e, "few-clients"));
 	done(&f);
@@ -400,6 +402,62 @@ static void enough_clients(void **state)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_false(has(e, "few-clients"));
+	done(&f);
+}
+
+/* `large` datagrams of one flow on the first of four sockets, and 75 flows of four on each. */
+static struct endpoint *add_heavy(struct fixture *f, uint64_t large)
+{
+	static struct flow_sketch sketches[4];
+	struct endpoint *e = add_port(f, PROTOCOL_UDP, "127.0.0.1", 53);
+
+	e->flows_estimated = true;
+	e->sketches = sketches;
+	for (int i = 0; i < 4; i++) {
+		struct socket_row *s = add_socket(e, 10 + i, 10);
+
+		s->arrived = 300 + (i ? 0 : large);
+		s->sketch = ++e->sketch_count;
+		for (int flow = 0; flow < 75; flow++)
+			e->sketches[i].buckets[flow] = 4;
+	}
+	e->sketches[0].buckets[100] = large;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	return e;
+}
+
+static void heavy_flows(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_heavy(&f, 8800);
+
+	(void)state;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_finding(e, "heavy-flows", "one flow (client address and port) has 88% of 10000 datagrams, and all together count as 1.3 of one size: a hash"
+		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; send from more ports, or let several threads read"
+		       " one socket");
+	assert_int_equal(e->findings[0].level, FINDING_NOTE);
+	assert_true(evidence(&e->findings[0], "largest_flow") > 0.879 && evidence(&e->findings[0], "largest_flow") < 0.881);
+	assert_int_equal(evidence(&e->findings[0], "sockets"), 4);
+	assert_int_equal(evidence(&e->findings[0], "datagrams"), 10000);
+	e->sockets[0].steered = true; /* no hash */
+	fill(&f);
+	assert_false(has(e, "heavy-flows"));
+	done(&f);
+	f = (struct fixture){};
+	e = add_heavy(&f, 100); /* no larger than the others' share */
+	fill(&f);
+	assert_false(has(e, "heavy-flows"));
+	done(&f);
+	f = (struct fixture){};
+	e = add_heavy(&f, 500); /* 29 %, and a socket that gives what it got to another: that is no flow's doing */
+	e->sockets[0].arrived += e->sockets[1].arrived + e->sockets[2].arrived + e->sockets[3].arrived;
+	e->sockets[1].arrived = e->sockets[2].arrived = e->sockets[3].arrived = 0;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e->socket_fairness.verdict, VERDICT_UNEVEN);
+	fill(&f);
+	assert_false(has(e, "heavy-flows"));
 	done(&f);
 }
 
@@ -605,6 +663,7 @@ int main(void)
 		cmocka_unit_test(lone_reuseport),
 		cmocka_unit_test(lone_reuseport_leaves_it_to_group_split),
 		cmocka_unit_test(few_clients),
+		cmocka_unit_test(heavy_flows),
 		cmocka_unit_test(enough_clients),
 		cmocka_unit_test(slow_worker),
 		cmocka_unit_test(slow_worker_of_two),

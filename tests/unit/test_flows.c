@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The number of flows, estimated: user/model/flows.c. */
+/* What came of each flow, estimated: user/model/flows.c. And what a hash does to flows that are not alike: user/model/fairness.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,74 +10,324 @@
 
 #include <cmocka.h>
 
-#include "../../user/model/flows.h"
+#include "../../user/model/fairness.h"
 
-static void see(struct flow_sketch *s, uint32_t random)
+#define SOCKETS_MAX 16
+#define FLOWS_MAX 20000
+
+/* A port whose flows a fair hash spreads: what came of each, and where it went. */
+struct port {
+	unsigned sockets;
+	uint64_t weights[FLOWS_MAX];
+	size_t flows;
+	uint64_t random;
+	struct flow_sketch sketches[SOCKETS_MAX];
+	uint64_t counts[SOCKETS_MAX];
+	struct flow_load load;
+};
+
+static uint32_t draw(struct port *p)
 {
-	s->bits[random >> 6 & 15] |= 1ull << (random & 63);
+	p->random = p->random * 6364136223846793005ull + 1442695040888963407ull;
+	return p->random >> 33;
 }
 
-static void none_and_one(void **state)
+static void add(struct port *p, size_t flows, uint64_t weight)
 {
-	struct flow_sketch s = {};
+	for (size_t i = 0; i < flows; i++)
+		p->weights[p->flows++] = weight;
+}
+
+/* Each flow goes to a socket and to one of its buckets. */
+static void spread(struct port *p)
+{
+	const struct flow_sketch *sketches[SOCKETS_MAX];
+
+	memset(p->sketches, 0, sizeof(p->sketches));
+	memset(p->counts, 0, sizeof(p->counts));
+	for (size_t i = 0; i < p->flows; i++) {
+		const unsigned socket = draw(p) % p->sockets, bucket = draw(p) % FLOW_BUCKETS;
+
+		p->sketches[socket].buckets[bucket] += p->weights[i];
+		p->counts[socket] += p->weights[i];
+	}
+	for (unsigned i = 0; i < p->sockets; i++)
+		sketches[i] = &p->sketches[i];
+	assert_int_equal(flows_weigh(&p->load, sketches, p->sockets), 0);
+}
+
+static double effective(const struct port *p)
+{
+	double sum = 0, squares = 0;
+
+	for (size_t i = 0; i < p->flows; i++) {
+		sum += p->weights[i];
+		squares += (double)p->weights[i] * p->weights[i];
+	}
+	return sum * sum / squares;
+}
+
+static struct port *port_new(unsigned sockets, uint64_t random)
+{
+	struct port *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	p->sockets = sockets;
+	p->random = random;
+	return p;
+}
+
+static void close_to(double got, double expected, double error)
+{
+	if (fabs(got / expected - 1) > error)
+		fail_msg("%g, not %g", got, expected);
+}
+
+static void nothing_came(void **state)
+{
+	struct port *p = port_new(3, 1);
 
 	(void)state;
-	assert_int_equal(flows_estimate(&s), 0);
-	see(&s, 77);
-	see(&s, 77);
-	assert_int_equal(flows_estimate(&s), 1);
-	see(&s, 78);
-	assert_int_equal(flows_estimate(&s), 2);
+	spread(p);
+	assert_true(p->load.effective == 0);
+	assert_false(flows_differ(&p->load));
+	assert_int_equal(flows_weigh(&p->load, NULL, 0), 0);
+	free(p);
 }
 
-/* Within four standard errors, with a fixed seed. */
-static void many(void **state)
+static void one_flow_is_one(void **state)
+{
+	struct port *p = port_new(4, 1);
+
+	(void)state;
+	add(p, 1, 12345);
+	spread(p);
+	assert_int_equal(p->load.flows, 1);
+	assert_true(p->load.effective == 1 && p->load.largest == 1);
+	assert_int_equal(p->load.large_count, 1);
+	assert_true(p->load.small == 0);
+	free(p);
+}
+
+/* Four standard errors: see flows.h. */
+static void equal_flows_are_counted(void **state)
 {
 	static const struct {
-		unsigned flows;
-		double error;
-	} cases[] = { { 8, 0.3 }, { 64, 0.12 }, { 500, 0.09 }, { 1024, 0.11 }, { 2000, 0.16 }, { 4000, 0.3 } };
+		unsigned sockets;
+		size_t flows;
+		uint64_t weight;
+		double number_error, effective_error;
+	} cases[] = { { 2, 40, 100, 0.25, 0.3 }, { 8, 200, 1, 0.12, 0.18 }, { 8, 1000, 7, 0.12, 0.18 }, { 8, 4000, 1, 0.36, 0.18 },
+		      { 16, 1000, 3, 0.1, 0.13 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct flow_sketch s = {};
-		unsigned seed = 1;
+		struct port *p = port_new(cases[i].sockets, i);
 
-		for (unsigned n = 0; n < cases[i].flows; n++)
-			see(&s, rand_r(&seed));
-		assert_true(fabs(flows_estimate(&s) / (double)cases[i].flows - 1) <= cases[i].error);
+		add(p, cases[i].flows, cases[i].weight);
+		spread(p);
+		if (p->load.flows)
+			close_to(p->load.flows, cases[i].flows, cases[i].number_error);
+		close_to(p->load.effective, cases[i].flows, cases[i].effective_error);
+		assert_false(p->load.flows && flows_differ(&p->load));
+		free(p);
 	}
 }
 
-static void full_is_a_number(void **state)
+/* More than buckets can tell apart: their number is not known, how they spread is. */
+static void many_flows_have_no_number(void **state)
 {
-	struct flow_sketch s;
+	struct port *p = port_new(4, 1);
 
 	(void)state;
-	memset(&s, 0xff, sizeof(s));
-	assert_int_equal(flows_estimate(&s), 7098);
+	add(p, 20000, 2);
+	spread(p);
+	assert_int_equal(p->load.flows, 0);
+	close_to(p->load.effective, 20000, 0.25);
+	free(p);
 }
 
-static void flows_of_both_count_once(void **state)
+static void large_flows_are_told_from_the_small(void **state)
 {
-	struct flow_sketch a = {}, b = {};
+	struct port *p = port_new(4, 7);
 
 	(void)state;
-	see(&a, 1);
-	see(&a, 2);
-	see(&b, 2);
-	see(&b, 300);
-	flows_add(&a, &b);
-	assert_int_equal(flows_estimate(&a), 3);
+	add(p, 2, 9000);
+	add(p, 1, 4000);
+	add(p, 3000, 1);
+	spread(p);
+	close_to(p->load.effective, effective(p), 0.02);
+	close_to(p->load.largest, 9000 / 25000.0, 0.01);
+	close_to(p->load.large[1], 9000 / 25000.0, 0.01);
+	close_to(p->load.large[2], 4000 / 25000.0, 0.01);
+	assert_true(p->load.large[3] < 0.002);
+	assert_true(flows_differ(&p->load));
+	free(p);
+}
+
+/* What a fair hash does to these weights, by trying: the mean of CV^2, and its upper 1 in 100. */
+static int compare_doubles(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+#define TRIES 4000
+
+static double tried[TRIES];
+
+static double try_hash(struct port *p)
+{
+	double mean = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		uint64_t counts[SOCKETS_MAX] = {};
+		double sum = 0, squares = 0;
+
+		for (size_t f = 0; f < p->flows; f++)
+			counts[draw(p) % p->sockets] += p->weights[f];
+		for (unsigned s = 0; s < p->sockets; s++) {
+			sum += counts[s];
+			squares += (double)counts[s] * counts[s];
+		}
+		tried[i] = p->sockets * squares / (sum * sum) - 1;
+		mean += tried[i] / TRIES;
+	}
+	qsort(tried, TRIES, sizeof(*tried), compare_doubles);
+	return mean;
+}
+
+/* How much of the tries is at least as spread. */
+static double upper_tail(double cv2)
+{
+	int i = TRIES;
+
+	while (i > 0 && tried[i - 1] >= cv2 * (1 - 1e-9))
+		i--;
+	return (double)(TRIES - i) / TRIES;
+}
+
+static const struct mix {
+	unsigned sockets;
+	size_t large, small;
+	uint64_t large_weight;
+} mixes[] = {
+	{ 4, 1, 300, 3000 },  /* 91 % in one flow */
+	{ 3, 2, 600, 1500 },
+	{ 8, 10, 1000, 200 },
+	{ 8, 30, 0, 10 },     /* few, all alike */
+	{ 16, 50, 2000, 40 }, /* from here on the chi-squared distribution does */
+	{ 8, 3, 4000, 50 },
+};
+
+static struct port *mixed(const struct mix *m, uint64_t random)
+{
+	struct port *p = port_new(m->sockets, random);
+
+	add(p, m->large, m->large_weight);
+	add(p, m->small, 1);
+	return p;
+}
+
+static void spread_is_that_of_a_fair_hash(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(mixes) / sizeof(*mixes); i++) {
+		struct port *p = mixed(&mixes[i], i);
+		struct fairness f;
+		double mean = try_hash(p);
+
+		for (int again = 0; again < 5; again++) {
+			spread(p);
+			assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+			close_to(f.cv_expected * f.cv_expected, mean, 0.2);
+			assert_true(isnan(f.p_value) == 0);
+			/* Both have errors of sampling, and the weights are estimates. */
+			if (fabs(f.p_value - upper_tail(f.cv * f.cv)) > 0.12)
+				fail_msg("mix %zu: p %g, by trying %g", i, f.p_value, upper_tail(f.cv * f.cv));
+			assert_int_not_equal(f.verdict, VERDICT_UNEVEN);
+			assert_true(f.simulated == (i < 4));
+		}
+		free(p);
+	}
+}
+
+/* A hash that never gives to one socket, or gives half of all flows to it, is uneven though flows differ; a lone large flow proves nothing. */
+static void a_real_imbalance_stays_uneven(void **state)
+{
+	struct port *p = port_new(8, 3);
+	struct fairness f;
+
+	(void)state;
+	add(p, 4, 60);
+	add(p, 3000, 1);
+	spread(p);
+	p->counts[0] += p->counts[5];
+	p->counts[5] = 0;
+	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f.verdict, VERDICT_UNEVEN);
+	assert_true(f.p_value < 0.001 && f.excess > 0.4);
+	free(p);
+}
+
+static void few_effective_flows_are_too_few(void **state)
+{
+	struct port *p = mixed(&mixes[0], 5);
+	struct fairness f;
+
+	(void)state;
+	spread(p);
+	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f.verdict, VERDICT_TOO_FEW);
+	assert_true(f.simulated);
+	close_to(f.flows_effective, 1.2, 0.05);
+	close_to(f.largest_flow, 0.91, 0.01);
+	assert_int_equal(f.needed, fairness_needed(4, FAIRNESS_THRESHOLD));
+	free(p);
+}
+
+static void the_same_counts_give_the_same_verdict(void **state)
+{
+	struct port *p = mixed(&mixes[2], 5);
+	struct fairness f, again;
+
+	(void)state;
+	spread(p);
+	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(fairness_judge_load(&again, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_true(f.p_value == again.p_value && f.max_over_mean_expected == again.max_over_mean_expected);
+	free(p);
+}
+
+/* Flows of one weight: the number is what counts, as before. */
+static void equal_flows_need_no_weights(void **state)
+{
+	const uint64_t counts[] = { 500, 520, 480, 500 };
+	const struct flow_load load = flows_equal(64);
+	struct fairness f, same;
+
+	(void)state;
+	assert_int_equal(fairness_judge_load(&f, counts, 4, &load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(fairness_judge(&same, counts, 4, UNIT_FLOW, 64, FAIRNESS_THRESHOLD), 0);
+	assert_true(f.p_value == same.p_value && f.flows == 64 && f.flows_effective == 64);
+	assert_true(fabs(f.cv_expected - sqrt(3.0 / 64)) < 1e-12);
+	assert_false(f.flows_differ);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(none_and_one),
-		cmocka_unit_test(many),
-		cmocka_unit_test(full_is_a_number),
-		cmocka_unit_test(flows_of_both_count_once),
+		cmocka_unit_test(nothing_came),
+		cmocka_unit_test(one_flow_is_one),
+		cmocka_unit_test(equal_flows_are_counted),
+		cmocka_unit_test(many_flows_have_no_number),
+		cmocka_unit_test(large_flows_are_told_from_the_small),
+		cmocka_unit_test(spread_is_that_of_a_fair_hash),
+		cmocka_unit_test(a_real_imbalance_stays_uneven),
+		cmocka_unit_test(few_effective_flows_are_too_few),
+		cmocka_unit_test(the_same_counts_give_the_same_verdict),
+		cmocka_unit_test(equal_flows_need_no_weights),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

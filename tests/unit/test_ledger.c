@@ -1042,34 +1042,62 @@ static void work_of_start_0_joins_the_threads_own(void **state)
 	ledger_free(l);
 }
 
-/* Two UDP sockets of a port: their flows add up; one that has datagrams but no sketch makes the number unknown. */
+/* Counts by flow go on over a wrap and a row that was given back. */
+static void flows_go_on_over_rows_given_back_and_wraps(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *a = listener(l, 17, 53), *b = listener(l, 18, 53);
+	uint32_t buckets[FLOW_BUCKETS] = { [3] = 0xfffffff0, [7] = 2 };
+	struct endpoint *e;
+	struct snapshot s;
+
+	(void)state;
+	a->protocol = b->protocol = PROTOCOL_UDP;
+	assert_int_equal(ledger_count_flows(a, buckets, false), 0);
+	buckets[3] = 16;
+	assert_int_equal(ledger_count_flows(a, buckets, true), 0);
+	buckets[3] = 1;
+	buckets[7] = 0;
+	assert_int_equal(ledger_count_flows(a, buckets, false), 0);
+	s = all_of(l);
+	e = &s.endpoints[0];
+	assert_true(e->flows_estimated);
+	assert_int_equal(e->sockets[0].sketch, 1);
+	assert_int_equal(e->sockets[1].sketch, 0);
+	assert_int_equal(e->sketch_count, 1);
+	assert_true(e->sketches[0].buckets[3] == (1ull << 32) + 17);
+	assert_int_equal(e->sketches[0].buckets[7], 2);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* Two UDP sockets of a port: their flows add up; more than 5 % of what came without its flow makes them unknown. */
 static void flows_are_those_of_all_sockets(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	struct flow_sketch one = { .bits = { 3 } }, other = { .bits = { 6 } }, none = {};
+	const uint32_t one[FLOW_BUCKETS] = { [3] = 50, [8] = 10 }, other[FLOW_BUCKETS] = { [3] = 35 };
 	struct ledger_socket *a = listener(l, 17, 53), *b = listener(l, 18, 53);
 	struct snapshot s;
 
 	(void)state;
 	a->protocol = b->protocol = PROTOCOL_UDP;
-	arrive(l, a, 5, 0, 0, false);
-	assert_int_equal(ledger_count_flows(a, &one), 0);
-	assert_int_equal(ledger_count_flows(b, &none), 0);
+	arrive(l, a, 55, 0, 5, false);
+	arrive(l, b, 0, 40, 0, false);
+	assert_int_equal(ledger_count_flows(a, one, false), 0);
+	assert_int_equal(ledger_count_flows(b, other, false), 0);
 	s = all_of(l);
-	assert_int_equal(s.endpoints[0].flows, 2);
-	assert_true(s.endpoints[0].flows_estimated);
+	assert_int_equal(endpoint_judge(&s.endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoints[0].load.flows, 3);
+	assert_int_equal(s.endpoints[0].flow_unseen, 5);
+	assert_int_equal(s.endpoints[0].socket_fairness.flows, 3);
+	assert_int_equal(s.endpoints[0].socket_fairness.verdict, VERDICT_TOO_FEW);
 	snapshot_free(&s);
-	arrive(l, b, 5, 0, 0, false);
+	arrive(l, b, 0, 41, 0, false);
 	s = all_of(l);
-	assert_int_equal(s.endpoints[0].flows, 0);
-	snapshot_free(&s);
-	assert_int_equal(ledger_count_flows(b, &other), 0);
-	s = all_of(l);
-	assert_int_equal(s.endpoints[0].flows, 3);
-	snapshot_free(&s);
-	assert_int_equal(ledger_count_flows(b, NULL), 0);
-	s = all_of(l);
-	assert_int_equal(s.endpoints[0].flows, 0);
+	assert_int_equal(endpoint_judge(&s.endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(s.endpoints[0].flow_unseen, 6);
+	assert_true(s.endpoints[0].load.effective == 0);
+	assert_int_equal(s.endpoints[0].socket_fairness.verdict, VERDICT_FLOWS_UNKNOWN);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -1112,6 +1140,7 @@ int main(void)
 		cmocka_unit_test(buffers_of_several_add_up),
 		cmocka_unit_test(flows_are_those_of_all_sockets),
 		cmocka_unit_test(open_with_one_that_is_not_followed_is_a_bound),
+		cmocka_unit_test(flows_go_on_over_rows_given_back_and_wraps),
 		cmocka_unit_test(a_sockets_waits_are_those_of_its_workers),
 		cmocka_unit_test(without_all_histograms_there_are_no_percentiles),
 		cmocka_unit_test(histograms_go_on_over_rows_given_back_and_wraps),

@@ -25,6 +25,8 @@
 #include "settings.h"
 #include "sockdiag.h"
 
+_Static_assert(COUNT_SKETCH_BUCKETS == FLOW_BUCKETS, "layout");
+
 #define LEDGER_ENDED_MAX 8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
 
 /* What is missing where a program's runs were skipped, by what its hook sees. */
@@ -278,6 +280,8 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	limits_say(o, rows_max);
 	if (!err)
 		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
+	if (!err)
+		err = queue_fill(o->bpf->maps.free_sketches, rows_max);
 	o->rows_max = rows_max;
 	o->entered_workers = calloc(COUNT_WORKERS_MAX, sizeof(*o->entered_workers));
 	o->entered_sockets = calloc(o->sockets_max, sizeof(*o->entered_sockets));
@@ -563,12 +567,18 @@ static void worker_free(struct observer *o, __u32 i)
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
+static void sketch_free(struct observer *o, __u32 i)
+{
+	memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sketches), NULL, &i, BPF_ANY);
+}
+
 static void socket_free(struct observer *o, __u32 i)
 {
+	if (o->sockets[i].sketch)
+		sketch_free(o, o->sockets[i].sketch - 1);
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
 	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
-	if (i < COUNT_SKETCHES)
-		memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
 }
 
@@ -662,17 +672,6 @@ void observer_close(struct observer *o)
 
 /* ---- from the kernel's rows to the ledger ---- */
 
-static int flows_count(const struct observer *o, __u32 row, struct ledger_socket *to)
-{
-	struct flow_sketch sketch;
-
-	_Static_assert(sizeof(sketch) == sizeof(*o->sketches), "layout");
-	if (row >= COUNT_SKETCHES)
-		return ledger_count_flows(to, NULL);
-	memcpy(&sketch, &o->sketches[row], sizeof(sketch));
-	return ledger_count_flows(to, &sketch);
-}
-
 /* Room for what the CPUs counted of one socket. */
 struct scratch {
 	struct arrivals_cpu *rows; /* o->cpus */
@@ -731,7 +730,7 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	ledger_count_closings(to, &closings, last);
 	ledger_count_several(to, sum.several, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
-	return err || to->protocol != PROTOCOL_UDP || !from->reuseport ? err : flows_count(o, from - o->sockets, to);
+	return err || !from->sketch ? err : ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, last);
 }
 
 /* What the counting programs know of the socket, for want of an inventory's better knowledge. */

@@ -135,6 +135,17 @@ static bool socket_counted(const struct socket_row *now, const struct socket_row
 	       now->dropped_closing != before->dropped_closing || now->migrated != before->migrated;
 }
 
+static void subtract_sketch(struct endpoint *e, const struct socket_row *now, const struct endpoint *before, const struct socket_row *was)
+{
+	if (!now->sketch || !was->sketch)
+		return;
+	for (unsigned i = 0; i < FLOW_BUCKETS; i++) {
+		uint64_t *bucket = &e->sketches[now->sketch - 1].buckets[i];
+
+		*bucket = growth(*bucket, before->sketches[was->sketch - 1].buckets[i]);
+	}
+}
+
 static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
@@ -153,6 +164,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
 			row.buffers_maybe_several = growth(row.buffers_maybe_several, was->buffers_maybe_several);
+			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
 			/* The longest of all: it was in this interval only if it grew. */
@@ -330,9 +342,6 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 		err = add_up_workers(e);
 	if (!err)
 		err = subtract_cpus(e, before);
-	/* Which of the flows came in between is not known. */
-	if (e->flows_estimated)
-		e->flows = 0;
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	subtract_endpoint_lost(&e->lost, &before->lost);
 	return err;

@@ -4,7 +4,7 @@
  *
  * The statistic is Pearson's chi-squared, which for equal probabilities is n * cv^2. Its upper tail is the p-value: a sharing
  * less spread than a hash (round robin) is even, not suspicious. Where bins are too thinly filled for the chi-squared
- * distribution, the multinomial is simulated.
+ * distribution, or a flow is larger than a bin's share, what the hash does is simulated.
  */
 #include <errno.h>
 #include <math.h>
@@ -197,9 +197,16 @@ static uint64_t units_needed(size_t bins, double excess)
 	return units < 0x1p63 ? (uint64_t)units : UINT64_MAX;
 }
 
-/* Too thin for the chi-squared distribution, or for the Poisson sum of the maximum? Then n < max(k, 35). */
-static bool is_sparse(uint64_t n, size_t bins)
+/*
+ * Too thin for the chi-squared distribution, or for the Poisson sum of the maximum? Flows are less alike than their effective number, so there
+ * the rule of five in a bin holds for any number of bins; and a flow that is larger than a bin's share makes the distribution lumpy.
+ */
+static bool is_sparse(const struct fairness *f, double n)
 {
+	const double bins = f->bins;
+
+	if (f->unit == UNIT_FLOW)
+		return n < 5 * bins || f->largest_flow > 1 / bins;
 	return n < bins || (bins < 8 && n < 5 * bins);
 }
 
@@ -304,21 +311,89 @@ out:
 	return err;
 }
 
-/* Compares with what a fair hash does to n units. Returns 0 or -ENOMEM. */
-static int judge_chance(struct fairness *f, uint64_t n, double cv2)
+/* For placing flows of several weights. */
+struct placing {
+	gsl_rng *rng;
+	size_t bins;
+	double *shares; /* a bin's */
+	/* The small flows, all bins alike. */
+	double *alike;
+	unsigned *hits;
+};
+
+#define THROWS_A_BIN 30 /* more small flows than that are quicker to draw as a multinomial (a binomial a bin) than to throw */
+
+/* Throws the load into the bins. Returns the sum of squares of their shares; *max the largest share. */
+static double place(const struct placing *p, const struct flow_load *load, unsigned small, double weight, double *max)
 {
-	const double dof = (double)f->bins - 1, chance_cv2 = dof / (double)n;
+	const bool drawn = small > THROWS_A_BIN * p->bins;
+	double squares = 0;
+
+	memset(p->shares, 0, p->bins * sizeof(*p->shares));
+	for (size_t i = 0; i < load->large_count; i++)
+		p->shares[(uint64_t)gsl_rng_get(p->rng) * p->bins >> 32] += load->large[i];
+	if (drawn)
+		gsl_ran_multinomial(p->rng, p->bins, small, p->alike, p->hits);
+	for (unsigned i = 0; i < small && !drawn; i++)
+		p->shares[(uint64_t)gsl_rng_get(p->rng) * p->bins >> 32] += weight;
+	*max = 0;
+	for (size_t i = 0; i < p->bins; i++) {
+		if (drawn)
+			p->shares[i] += p->hits[i] * weight;
+		squares += p->shares[i] * p->shares[i];
+		*max = fmax(*max, p->shares[i]);
+	}
+	return squares;
+}
+
+/* As simulate(), for flows of several weights. Returns 0 or -ENOMEM. */
+static int simulate_load(struct chance *c, const struct flow_load *load, size_t bins, double cv2)
+{
+	const double observed = (cv2 + 1) / (double)bins * (1 - 1e-9);
+	const unsigned small = (unsigned)fmin(rint(load->small), 1e9);
+	struct placing p = { .rng = gsl_rng_alloc(gsl_rng_mt19937), .bins = bins, .shares = calloc(bins, sizeof(*p.shares)),
+			     .alike = calloc(bins, sizeof(*p.alike)), .hits = calloc(bins, sizeof(*p.hits)) };
+	double rest = 1, max, sum_of_max = 0;
+	uint64_t as_spread = 0;
+	int err = -ENOMEM;
+
+	if (!p.rng || !p.shares || !p.alike || !p.hits)
+		goto out;
+	for (size_t i = 0; i < load->large_count; i++)
+		rest -= load->large[i];
+	for (size_t i = 0; i < bins; i++)
+		p.alike[i] = 1;
+	gsl_rng_set(p.rng, SEED);
+	for (int i = 0; i < REPLICATES; i++) {
+		as_spread += place(&p, load, small, small ? fmax(0, rest) / small : 0, &max) >= observed;
+		sum_of_max += max;
+	}
+	c->p_value = (1.0 + (double)as_spread) / (1.0 + REPLICATES);
+	c->max_over_mean = sum_of_max / REPLICATES * (double)bins;
+	err = 0;
+out:
+	gsl_rng_free(p.rng);
+	free(p.shares);
+	free(p.alike);
+	free(p.hits);
+	return err;
+}
+
+/* Compares with what a fair hash does to n units, of one weight or, load not NULL, of several. Returns 0 or -ENOMEM. */
+static int judge_chance(struct fairness *f, double n, const struct flow_load *load, double cv2)
+{
+	const double dof = (double)f->bins - 1, chance_cv2 = dof / n;
 	struct chance c;
 	int err;
 
-	f->simulated = is_sparse(n, f->bins);
+	f->simulated = is_sparse(f, n);
 	if (f->simulated) {
-		err = simulate(&c, n, f->bins, cv2);
+		err = load && load->large_count ? simulate_load(&c, load, f->bins, cv2) : simulate(&c, (uint64_t)n, f->bins, cv2);
 		if (err)
 			return err;
 	} else {
-		c.p_value = gsl_cdf_chisq_Q((double)n * cv2, dof);
-		c.max_over_mean = max_over_mean_expected((double)n, (double)f->bins);
+		c.p_value = gsl_cdf_chisq_Q(n * cv2, dof);
+		c.max_over_mean = max_over_mean_expected(n, (double)f->bins);
 	}
 	f->cv_expected = sqrt(chance_cv2);
 	f->excess = sqrt(fmax(0, cv2 - chance_cv2));
@@ -328,11 +403,11 @@ static int judge_chance(struct fairness *f, uint64_t n, double cv2)
 }
 
 /* The verdict on n units, in the order of DESIGN: a spread that is proven needs no more units. */
-static enum verdict verdict_of(const struct fairness *f, uint64_t n, double threshold)
+static enum verdict verdict_of(const struct fairness *f, double n, double threshold)
 {
 	if (f->p_value < ALPHA && f->excess > threshold)
 		return VERDICT_UNEVEN;
-	return n < f->needed ? VERDICT_TOO_FEW : VERDICT_EVEN;
+	return n < (double)f->needed ? VERDICT_TOO_FEW : VERDICT_EVEN;
 }
 
 static void describe_magnitudes(struct fairness *f, const struct totals *t, double cv2)
@@ -342,10 +417,10 @@ static void describe_magnitudes(struct fairness *f, const struct totals *t, doub
 	f->jain = 1 / (1 + cv2);
 }
 
-/* fairness_judge() with GSL's error handler off. */
-static int judge(struct fairness *f, const struct totals *t, double threshold)
+/* fairness_judge_load() with GSL's error handler off. */
+static int judge(struct fairness *f, const struct totals *t, const struct flow_load *load, double threshold)
 {
-	const uint64_t n = f->unit == UNIT_FLOW ? f->flows : t->events;
+	const double n = f->unit == UNIT_FLOW ? f->flows_effective : (double)t->events;
 	double cv2;
 	int err;
 
@@ -354,24 +429,17 @@ static int judge(struct fairness *f, const struct totals *t, double threshold)
 		return 0;
 	cv2 = cv_squared(t, f->bins);
 	describe_magnitudes(f, t, cv2);
-	if (!n) {
+	if (!(n > 0)) {
 		f->verdict = VERDICT_FLOWS_UNKNOWN;
 		return 0;
 	}
-	err = judge_chance(f, n, cv2);
+	err = judge_chance(f, n, load, cv2);
 	if (!err)
 		f->verdict = verdict_of(f, n, threshold);
 	return err;
 }
 
-/* The flows that a client may use, or an estimate of them, can exceed the events; flows that were seen can't. */
-static uint64_t flows_seen(uint64_t flows, uint64_t events)
-{
-	return flows < events ? flows : events;
-}
-
-int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
-		   double threshold)
+int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins, const struct flow_load *load, double threshold)
 {
 	const struct totals t = totals_of(counts, bins);
 	gsl_error_handler_t *handler;
@@ -380,8 +448,11 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 	*f = (struct fairness){
 		.bins = bins,
 		.events = t.events,
-		.unit = unit,
-		.flows = unit == UNIT_FLOW ? flows_seen(flows, t.events) : 0,
+		.unit = load ? UNIT_FLOW : UNIT_EVENT,
+		.flows = load ? load->flows : 0,
+		.flows_effective = load ? load->effective : 0,
+		.largest_flow = load ? load->largest : 0,
+		.flows_differ = load && flows_differ(load),
 		.idle = t.idle,
 		.cv = NAN,
 		.cv_expected = NAN,
@@ -397,9 +468,19 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 		return -EINVAL;
 	/* By default GSL aborts the program on an underflow or a failed allocation. */
 	handler = gsl_set_error_handler_off();
-	err = judge(f, &t, threshold);
+	err = judge(f, &t, load, threshold);
 	gsl_set_error_handler(handler);
 	return err;
+}
+
+int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
+		   double threshold)
+{
+	const uint64_t events = totals_of(counts, bins).events;
+	/* The flows that a client may use can exceed the events; flows that were seen can't. */
+	const struct flow_load equal = flows_equal(flows < events ? flows : events);
+
+	return fairness_judge_load(f, counts, bins, unit == UNIT_FLOW ? &equal : NULL, threshold);
 }
 
 uint64_t fairness_needed(size_t bins, double excess)

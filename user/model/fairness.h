@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Is this distribution fair? Counts over k bins, n events, against the yardstick of a fair hash: each event (or each flow,
- * where events of one flow move together) falls into one of k bins with the same probability.
+ * where events of one flow move together) falls into one of k bins with the same probability. Flows of weights w are spread as n = (sum w)^2 / sum w^2
+ * equal ones: E[cv^2] = (k - 1) sum w^2 / (sum w)^2.
  */
 #ifndef SOCKFAIR_FAIRNESS_H
 #define SOCKFAIR_FAIRNESS_H
@@ -10,13 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flows.h"
+
 #define FAIRNESS_THRESHOLD 0.20 /* default excess above which a distribution is called uneven */
 
 enum verdict {
 	VERDICT_NOT_APPLICABLE, /* fewer than two bins, or no events */
 	VERDICT_UNEVEN,         /* p < 0.001 and excess > threshold */
 	VERDICT_TOO_FEW,        /* too few events to see an excess of `threshold` with power 0.9 */
-	VERDICT_FLOWS_UNKNOWN,  /* events come in flows, their number is unknown: magnitudes only */
+	VERDICT_FLOWS_UNKNOWN,  /* events come in flows, and what came of each is not known: magnitudes only */
 	VERDICT_EVEN,
 	VERDICT_WITHHELD,       /* by the caller: counts or bins are not whole, see fairness_withhold() */
 };
@@ -38,10 +41,13 @@ struct fairness {
 	uint64_t events;               /* sum of the counts */
 	enum fairness_unit unit;
 	uint64_t flows;                /* UNIT_FLOW: number of flows, 0 if unknown */
+	double flows_effective;        /* UNIT_FLOW: n, 0 if unknown */
+	double largest_flow;           /* UNIT_FLOW: its share, 0 if unknown */
+	bool flows_differ;             /* see flows_differ() */
 	bool flows_estimated;          /* set by the caller */
 	size_t idle;                   /* bins with nothing */
 	double cv;                     /* population coefficient of variation; NaN if k < 1 or no events */
-	double cv_expected;            /* sqrt((k-1)/n): its root mean square under a fair hash */
+	double cv_expected;            /* sqrt((k-1)/n), n events or effective flows: its root mean square under a fair hash */
 	double excess;                 /* sqrt(max(0, cv^2 - (k-1)/n)) */
 	double max_over_mean;
 	double max_over_mean_expected; /* expectation under a fair hash */
@@ -55,9 +61,12 @@ struct fairness {
 };
 
 /*
- * Judges counts[0..bins). flows: UNIT_FLOW's n (0: unknown), ignored for UNIT_EVENT. Returns 0, or -ENOMEM. NaN marks values that
+ * Judges counts[0..bins). load: the flows that the events came in; NULL: each event is a unit of its own. Returns 0, or -ENOMEM. NaN marks values that
  * do not exist. Deterministic: the simulation has a fixed seed.
  */
+int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins, const struct flow_load *load, double threshold);
+
+/* The same for flows of one weight. flows: UNIT_FLOW's n (0: unknown), ignored for UNIT_EVENT. */
 int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
 		   double threshold);
 

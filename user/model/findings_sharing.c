@@ -254,22 +254,58 @@ static const struct group *largest_group(const struct facts *facts)
 	return largest;
 }
 
-static bool few_clients(struct finding *f, const struct facts *facts)
+/* A hash had to place many datagrams on the sockets of a group, and they differ that much. NULL: not so. */
+static const struct group *hashed_group(const struct facts *facts, double least_cv)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = largest_group(facts);
 
-	if (e->protocol != PROTOCOL_UDP || is_multicast(e) || !sockets_whole(e) || !group || group->sockets < 2 || group->steered || !e->flows ||
-	    e->flows >= FLOWS_A_SOCKET * group->sockets || fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= FEW_FLOWS_CV))
+	if (e->protocol != PROTOCOL_UDP || is_multicast(e) || !sockets_whole(e) || !group || group->sockets < 2 || group->steered ||
+	    fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= least_cv))
+		return NULL;
+	return group;
+}
+
+static bool few_clients(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct fairness *fair = &e->socket_fairness;
+	const struct group *group = hashed_group(facts, FEW_FLOWS_CV);
+	const uint64_t flows = e->load.flows;
+
+	if (!group || !flows || flows_differ(&e->load) || flows >= FLOWS_A_SOCKET * group->sockets)
 		return false;
 	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s: a hash gives a flow to one socket, so the busiest of %zu"
 		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
-		    e->flows, plural_s(e->flows), fair->bins, fair->max_over_mean, fair->idle);
-	finding_show(f, "flows", e->flows);
+		    flows, plural_s(flows), fair->bins, fair->max_over_mean, fair->idle);
+	finding_show(f, "flows", flows);
 	finding_show(f, "sockets", fair->bins);
 	finding_show(f, "datagrams", fair->events);
 	finding_show(f, "idle", fair->idle);
+	finding_show(f, "max_over_mean", fair->max_over_mean);
+	return true;
+}
+
+/* There are flows enough, but a few of them carry so much that a hash can't spread it: where it is proven that more is wrong, that is no cause. */
+static bool heavy_flows(struct finding *f, const struct facts *facts)
+{
+	const struct fairness *fair = &facts->endpoint->socket_fairness;
+	const struct flow_load *load = &facts->endpoint->load;
+	const struct group *group = hashed_group(facts, FAIRNESS_THRESHOLD);
+
+	if (!group || !flows_differ(load) || fair->verdict == VERDICT_UNEVEN ||
+	    (load->largest * group->sockets <= 1 && load->effective >= FLOWS_A_SOCKET * group->sockets))
+		return false;
+	finding_say(f, "one flow (client address and port) has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
+		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; send from more ports, or let several threads"
+		    " read one socket", load->largest * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
+	finding_show(f, "largest_flow", load->largest);
+	finding_show(f, "flows_effective", load->effective);
+	if (load->flows)
+		finding_show(f, "flows", load->flows);
+	finding_show(f, "sockets", fair->bins);
+	finding_show(f, "datagrams", fair->events);
 	finding_show(f, "max_over_mean", fair->max_over_mean);
 	return true;
 }
@@ -350,6 +386,7 @@ static const struct rule rules[] = {
 	{ "slow-worker", FINDING_PROBLEM, .of_endpoint = slow_worker },
 	{ "lone-reuseport", FINDING_NOTE, .of_socket = lone_reuseport },
 	{ "few-clients", FINDING_NOTE, .of_endpoint = few_clients },
+	{ "heavy-flows", FINDING_NOTE, .of_endpoint = heavy_flows },
 	{ "steered", FINDING_NOTE, .of_endpoint = steered },
 	{ "shared-socket", FINDING_NOTE, .of_endpoint = shared_socket },
 };

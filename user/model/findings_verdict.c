@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules that read the verdicts: balanced here and not there, too few to tell, nothing to fix. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,11 +113,12 @@ static bool too_few(struct finding *f, const struct facts *facts)
 	uint64_t count;
 
 	if (!fair || fair->verdict != VERDICT_TOO_FEW || is_multicast(e) || finding_said(e, "udp-last-binder") ||
-	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients"))
+	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients") || finding_said(e, "heavy-flows"))
 		return false;
-	count = fair->unit == UNIT_FLOW ? fair->flows : fair->events;
-	finding_say(f, "%" PRIu64 " %s %s too few to tell whether %s share them evenly: %" PRIu64 " would do", count,
-		    units_name(e, fair, count), count == 1 ? "is" : "are", say_bins(bins, e, fair), fair->needed);
+	count = fair->unit == UNIT_FLOW ? (uint64_t)llround(fair->flows_effective) : fair->events;
+	finding_say(f, "%s%" PRIu64 " %s%s %s too few to tell whether %s share them evenly: %" PRIu64 " would do",
+		    fair->flows_differ ? "flows that count as " : "", count, units_name(e, fair, count), fair->flows_differ ? " of one size" : "",
+		    count == 1 && !fair->flows_differ ? "is" : "are", say_bins(bins, e, fair), fair->needed);
 	finding_show(f, "seen", count);
 	finding_show(f, "needed", fair->needed);
 	finding_show(f, "bins", fair->bins);

@@ -43,6 +43,11 @@ struct ledger_slots {
 	uint32_t last[WAIT_SLOTS]; /* of the kernel's present row */
 };
 
+struct ledger_flows {
+	struct flow_sketch sum;
+	uint32_t last[FLOW_BUCKETS]; /* of the kernel's present row */
+};
+
 /* ---- rows ---- */
 
 static int compare_endpoints(const struct ledger_socket *x, const struct ledger_socket *y)
@@ -285,17 +290,16 @@ void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last)
 	s->several_last = last ? 0 : several;
 }
 
-int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch)
+int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, bool last)
 {
-	if (!sketch || !flows_estimate(sketch)) {
-		s->flows_unknown |= !sketch;
-		return 0;
-	}
 	if (!s->flows)
 		s->flows = calloc(1, sizeof(*s->flows));
 	if (!s->flows)
 		return -ENOMEM;
-	flows_add(s->flows, sketch);
+	for (unsigned i = 0; i < FLOW_BUCKETS; i++) {
+		s->flows->sum.buckets[i] += (uint32_t)(buckets[i] - s->flows->last[i]);
+		s->flows->last[i] = last ? 0 : buckets[i];
+	}
 	return 0;
 }
 
@@ -816,22 +820,24 @@ static int fill_cpus(const struct ledger *l, struct endpoint *e, struct ledger_s
 }
 
 /* Flows are shared by sockets of a SO_REUSEPORT group; of any other sockets there is no sketch. */
-static void fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+static int fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
 {
-	struct flow_sketch all = {};
-
 	if (e->protocol != PROTOCOL_UDP || e->socket_count < 2)
-		return;
-	for (size_t i = 0; i < count; i++) {
+		return 0;
+	e->flows_estimated = true;
+	e->sketches = calloc(e->socket_count, sizeof(*e->sketches));
+	if (!e->sketches)
+		return -ENOMEM;
+	for (size_t i = 0, row = 0; i < count; i++) {
 		if (sockets[i]->undecided)
 			continue;
-		if (sockets[i]->flows_unknown || (!sockets[i]->flows && sockets[i]->arrived + sockets[i]->arrived_past))
-			return;
-		if (sockets[i]->flows)
-			flows_add(&all, sockets[i]->flows);
+		if (sockets[i]->flows) {
+			e->sketches[e->sketch_count++] = sockets[i]->flows->sum;
+			e->sockets[row].sketch = e->sketch_count;
+		}
+		row++;
 	}
-	e->flows = flows_estimate(&all);
-	e->flows_estimated = true;
+	return 0;
 }
 
 /* One endpoint out of its sockets, which lie side by side. */
@@ -853,8 +859,9 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 	for (size_t i = 0; i < count; i++)
 		if (!sockets[i]->undecided)
 			add_socket(l, e, sockets[i]);
-	fill_flows(e, sockets, count);
-	err = fill_holders(l, e);
+	err = fill_flows(e, sockets, count);
+	if (!err)
+		err = fill_holders(l, e);
 	if (!err)
 		err = endpoint_add_siblings(e);
 	if (!err)

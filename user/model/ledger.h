@@ -44,8 +44,7 @@ struct ledger_socket {
 	struct ledger_closings closings, closings_past;
 	uint64_t several;                    /* see ledger_count_several() */
 	uint32_t several_last;               /* of the present row of the kernel */
-	struct flow_sketch *flows;           /* NULL: not known, or none */
-	bool flows_unknown;                  /* there was no room for a sketch */
+	struct ledger_flows *flows;          /* NULL: none were seen */
 	size_t kept;              /* workers of it that are, at the last ledger_trim() */
 	uint64_t ended_at;
 };
@@ -102,8 +101,8 @@ void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
 /* UDP: of what arrived and was dropped, buffers that were counted as one datagram and may hold several. The kernel's count wraps. */
 void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last);
-/* UDP: the flows that came; NULL: there was no room for a sketch. Returns 0 or -ENOMEM. */
-int ledger_count_flows(struct ledger_socket *s, const struct flow_sketch *sketch);
+/* UDP: FLOW_BUCKETS counts of what came, by flow; they wrap. Returns 0 or -ENOMEM. */
+int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, bool last);
 /* slots: WAIT_SLOTS counts of waits in the row's histogram, which wrap; NULL: the row has none. Returns 0 or -ENOMEM. */
 int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last);
 

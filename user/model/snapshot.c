@@ -21,6 +21,7 @@ void endpoint_free(struct endpoint *e)
 	free(e->holders);
 	free(e->findings);
 	free(e->histograms);
+	free(e->sketches);
 	*e = (struct endpoint){};
 }
 
@@ -59,6 +60,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->holders = NULL;
 	to->findings = NULL;
 	to->histograms = NULL;
+	to->sketches = NULL;
 	err = rows_copy(&to->sockets, from->sockets, from->socket_count, sizeof(*from->sockets));
 	if (!err)
 		err = rows_copy(&to->workers, from->workers, from->worker_count, sizeof(*from->workers));
@@ -70,6 +72,8 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 		err = rows_copy(&to->findings, from->findings, from->finding_count, sizeof(*from->findings));
 	if (!err)
 		err = rows_copy(&to->histograms, from->histograms, from->histogram_count, sizeof(*from->histograms));
+	if (!err)
+		err = rows_copy(&to->sketches, from->sketches, from->sketch_count, sizeof(*from->sketches));
 	if (err)
 		endpoint_free(to);
 	return err;
@@ -645,7 +649,58 @@ static enum withheld withheld_workers(const struct endpoint *e, enum share share
 	return waiters_withheld(e);
 }
 
-static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double threshold)
+#define UNSEEN_MAX 0.05 /* of what came: more whose flow is not known leaves open what the hash had to place */
+
+/* Fills load and flow_unseen from the sketches of the sockets that are bins. */
+static int weigh_sockets(struct endpoint *e)
+{
+	const struct flow_sketch **sketches = calloc(e->socket_count + 1, sizeof(*sketches));
+	struct lifetimes lives = {};
+	uint64_t came = 0, seen = 0;
+	size_t count = 0;
+	int err;
+
+	if (!sketches)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->socket_count; i++)
+		lifetimes_see(&lives, e->sockets[i].appeared, e->sockets[i].ended);
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *row = &e->sockets[i];
+
+		if (!lifetimes_admit(&lives, row->appeared, row->ended))
+			continue;
+		came += row->arrived + row->dropped;
+		if (row->sketch)
+			sketches[count++] = &e->sketches[row->sketch - 1];
+	}
+	for (size_t i = 0; i < count; i++)
+		seen += flows_sum(sketches[i]);
+	e->flow_unseen = growth(came, seen);
+	err = flows_weigh(&e->load, sketches, count);
+	if (e->flow_unseen > UNSEEN_MAX * came)
+		e->load = (struct flow_load){};
+	free(sketches);
+	return err;
+}
+
+/* What a hash had to place among the bins; *load NULL: single events. */
+static int weigh(struct endpoint *e, const struct flow_load **load)
+{
+	const uint64_t events = endpoint_events(e);
+
+	e->load = (struct flow_load){};
+	e->flow_unseen = 0;
+	*load = unit_of(e) == UNIT_FLOW ? &e->load : NULL;
+	if (!*load)
+		return 0;
+	if (e->flows_estimated)
+		return weigh_sockets(e);
+	/* The flows that a client may use can exceed the events; flows that were seen can't. */
+	e->load = flows_equal(e->flows < events ? e->flows : events);
+	return 0;
+}
+
+static int judge_sockets(struct endpoint *e, const struct flow_load *load, double threshold)
 {
 	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
 	struct lifetimes seen = {};
@@ -659,7 +714,7 @@ static int judge_sockets(struct endpoint *e, enum fairness_unit unit, double thr
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (lifetimes_admit(&seen, e->sockets[i].appeared, e->sockets[i].ended))
 			counts[bins++] = e->sockets[i].arrived;
-	err = fairness_judge(&e->socket_fairness, counts, bins, unit, e->flows, threshold);
+	err = fairness_judge_load(&e->socket_fairness, counts, bins, load, threshold);
 	e->socket_fairness.flows_estimated = e->flows_estimated;
 	withhold(&e->socket_fairness, withheld_sockets(e, &seen));
 	free(counts);
@@ -712,7 +767,7 @@ static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share sh
 }
 
 /* Judges threads or processes: the rows that compare as equal (one thread on several sockets) are one bin. */
-static int judge_workers(struct fairness *f, const struct endpoint *e, enum share share,
+static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load, enum share share,
 			 int (*compare)(const void *, const void *), double threshold)
 {
 	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
@@ -729,7 +784,7 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, enum shar
 	for (ssize_t i = 0; i < bin_count; i++)
 		if (lifetimes_admit(&seen, bins[i].appeared, bins[i].ended))
 			counts[kept++] = bins[i].count;
-	err = fairness_judge(f, counts, kept, unit_of(e), e->flows, threshold);
+	err = fairness_judge_load(f, counts, kept, load, threshold);
 	f->flows_estimated = e->flows_estimated;
 	withhold(f, withheld_workers(e, share, &seen));
 out:
@@ -740,16 +795,19 @@ out:
 
 int endpoint_judge(struct endpoint *e, double threshold)
 {
-	int err = judge_sockets(e, unit_of(e), threshold);
+	const struct flow_load *load;
+	int err = weigh(e, &load);
 
 	if (!err)
-		err = judge_workers(&e->worker_fairness, e, SHARE_ACCEPTED, compare_lives, threshold);
+		err = judge_sockets(e, load, threshold);
 	if (!err)
-		err = judge_workers(&e->process_fairness, e, SHARE_ACCEPTED, compare_processes, threshold);
+		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, compare_lives, threshold);
 	if (!err)
-		err = judge_workers(&e->served_fairness, e, SHARE_SERVED, compare_lives, threshold);
+		err = judge_workers(&e->process_fairness, e, load, SHARE_ACCEPTED, compare_processes, threshold);
+	if (!err)
+		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, compare_lives, threshold);
 	if (!err && e->open_known)
-		err = judge_workers(&e->open_fairness, e, SHARE_OPEN, compare_lives, threshold);
+		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, compare_lives, threshold);
 	return err;
 }
 

@@ -29,6 +29,7 @@ struct socket_row {
 	uint64_t arrived;     /* TCP: connections put into the accept queue. UDP: datagrams put into the receive queue */
 	uint64_t dropped;     /* UDP: datagrams that found no room. TCP: 0, see queue */
 	uint64_t accepted;    /* TCP: connections taken by accept. UDP: datagrams taken by a read. The sum of its workers */
+	size_t sketch;        /* UDP: of the endpoint's list, from 1: what came by flow; 0: not known, or none */
 	uint64_t buffers_maybe_several; /* UDP: of arrived and dropped, buffers that count as one datagram and may hold several (UDP_GRO) */
 	uint64_t drops;       /* the kernel's own drop counter of the socket, growth since the window began */
 	bool queue_known;     /* queue_length and queue_limit were read */
@@ -173,8 +174,10 @@ struct endpoint {
 	uint8_t address[16];         /* network order; 4 bytes used for AF_INET */
 	uint16_t port;               /* host order */
 	uint32_t netns;              /* inode of the network namespace */
-	uint64_t flows;              /* UDP: distinct flows (client address and port) where known, else 0 */
-	bool flows_estimated;        /* by model/flows.h; else as many as the clients used */
+	uint64_t flows;              /* UDP: flows (client address and port) that the clients used, about alike; 0: not known */
+	bool flows_estimated;        /* what came of each flow is estimated from `sketches`; else `flows` says it */
+	struct flow_load load;       /* UDP, several sockets: of those that are bins; by endpoint_judge() */
+	uint64_t flow_unseen;        /* datagrams of these sockets whose flow was not seen; by endpoint_judge() */
 	struct socket_row *sockets;
 	size_t socket_count;
 	struct worker_row *workers;
@@ -187,6 +190,8 @@ struct endpoint {
 	struct endpoint_lost lost;
 	struct wait_histogram *histograms; /* those that waits of sockets and workers name */
 	size_t histogram_count;
+	struct flow_sketch *sketches; /* those that sockets name */
+	size_t sketch_count;
 	struct finding *findings;    /* by findings_fill() */
 	size_t finding_count;
 	struct fairness socket_fairness, worker_fairness, served_fairness; /* by endpoint_judge() */
@@ -285,7 +290,7 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
 /*
- * Fills the fairness results of an endpoint. Bins that lived for part of the window only are left out while others lived through it.
+ * Fills the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
  * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
  */
 int endpoint_judge(struct endpoint *e, double threshold);

@@ -68,6 +68,8 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_number(w, "events", f->events);
 	string(w, "unit", f->unit == UNIT_FLOW ? "flow" : "event");
 	json_number_if(w, "flows", f->unit == UNIT_FLOW && f->flows, f->flows);
+	json_number_real(w, "flows_effective", f->flows_effective > 0 ? f->flows_effective : NAN);
+	json_number_real(w, "largest_flow", f->largest_flow > 0 ? f->largest_flow : NAN);
 	json_number(w, "idle", f->idle);
 	json_number_real(w, "cv", f->cv);
 	json_number_real(w, "cv_expected", f->cv_expected);
@@ -310,6 +312,17 @@ static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
 }
 
+static void flows(struct json_writer *w, const struct endpoint *e)
+{
+	const uint64_t number = e->flows_estimated ? e->load.flows : e->flows;
+
+	json_number_if(w, "flows", number, number);
+	json_bool(w, "flows_estimated", e->flows_estimated);
+	json_number_real(w, "flows_effective", e->load.effective > 0 ? e->load.effective : NAN);
+	json_number_real(w, "largest_flow", e->load.effective > 0 ? e->load.largest : NAN);
+	json_number_if(w, "flow_unseen", e->flows_estimated, e->flow_unseen);
+}
+
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -319,8 +332,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	string(w, "address", address);
 	json_number(w, "port", e->port);
-	json_number_if(w, "flows", e->flows, e->flows);
-	json_bool(w, "flows_estimated", e->flows_estimated);
+	flows(w, e);
 	json_number(w, "netns", e->netns);
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)

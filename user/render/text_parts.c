@@ -212,7 +212,7 @@ static const char *verdict_words(enum verdict v)
 	case VERDICT_TOO_FEW:
 		return "too few to tell";
 	case VERDICT_FLOWS_UNKNOWN:
-		return "number of flows unknown";
+		return "flows unknown";
 	case VERDICT_NOT_APPLICABLE:
 		return "nothing to compare";
 	default:
@@ -264,10 +264,28 @@ void text_wrapped(FILE *out, const char *words, int column, int indent, enum tex
 	}
 }
 
+/* "; per flow, about 602 flows that count as 2.9, the largest 42%" */
+static void flows_figures(FILE *out, const struct fairness *f)
+{
+	const char *about = f->flows_estimated ? "about " : "";
+	char count[TEXT_COUNT_SIZE];
+
+	if (f->unit != UNIT_FLOW || !(f->flows_effective > 0))
+		return;
+	if (f->flows)
+		fprintf(out, "; per flow, %s%s flow%s", about, text_count(count, f->flows), plural_s(f->flows));
+	else
+		fprintf(out, "; per flow");
+	if (f->flows_differ && f->flows_effective < 99.5)
+		fprintf(out, " that count as %s%.1f, the largest %.0f%%", about, f->flows_effective, f->largest_flow * 100);
+	else if (f->flows_differ)
+		fprintf(out, "%s count as %s%s", f->flows ? " that" : "; they", about, text_count(count, llround(f->flows_effective)));
+}
+
 /* What follows the verdict: ": CV 1.640 (fair hash 0.019), ..." */
 static void fairness_figures(FILE *out, const struct fairness *f)
 {
-	char p[16], needed[TEXT_COUNT_SIZE], flows[TEXT_COUNT_SIZE];
+	char p[16], needed[TEXT_COUNT_SIZE];
 
 	if (f->verdict == VERDICT_NOT_APPLICABLE) {
 		fprintf(out, ": %s", f->bins == 1 ? "only one" : f->bins ? "no events" : "none");
@@ -290,8 +308,7 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 	if (!isnan(f->p_value))
 		fprintf(out, ", p %s%s", p, f->simulated ? " (simulated)" : "");
 	fprintf(out, ", Jain %.3f", f->jain);
-	if (f->unit == UNIT_FLOW && f->flows)
-		fprintf(out, "; per flow, %s%s flow%s", f->flows_estimated ? "about " : "", text_count(flows, f->flows), plural_s(f->flows));
+	flows_figures(out, f);
 	if (f->verdict == VERDICT_TOO_FEW)
 		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 }
