@@ -5,6 +5,7 @@
 
 A script says ready() when its sockets are there; what waits comes to wait a moment later.
 """
+import _thread
 import ctypes
 import errno
 import os
@@ -234,6 +235,27 @@ def stay(port, count):
             keep.append(c)
         else:
             c.close()
+
+
+def accepts_by_short_threads(s, at_once=64):
+    """Each connection is accepted by a thread of its own, which ends with that."""
+    room = threading.Semaphore(at_once)
+
+    def one():
+        s.accept()[0].close()
+        room.release()
+
+    while True:
+        room.acquire()
+        _thread.start_new_thread(one, ())
+
+
+def visit_briefly(port, count):
+    for _ in range(count):
+        with socket.socket() as c:
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            c.connect(("127.0.0.1", port))
+            c.recv(1)  # until it was accepted and closed
 
 
 def many_descriptors():

@@ -18,6 +18,7 @@
 
 #define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
 #define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
+#define RELIEF_SECONDS 0.05 /* how often it is looked whether rows run short */
 #define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
 #define SCAN_SHARE 0.02     /* of a core at most, for looking at it while work arrives: with many thousand sockets it is looked at less often */
 
@@ -246,18 +247,23 @@ static int window_end(struct watch *w)
 static enum live_event wait_until(struct watch *w, double end, int *err)
 {
 	enum live_event event = LIVE_TIMEOUT;
-	double left;
+	double left, sampled = now_seconds();
 
 	while (!interrupted && !*err && event == LIVE_TIMEOUT && (left = end - now_seconds()) > 0) {
-		/* At most a second: a signal may come just before the wait. */
-		double sample = w->active ? SAMPLE_SECONDS : 1, part = left < sample ? left : sample;
+		/* A short while: a signal may come just before the wait. */
+		const double part = left < RELIEF_SECONDS ? left : RELIEF_SECONDS;
 
 		if (w->live)
 			event = live_wait(w->live, part);
 		else
 			poll(NULL, 0, part * 1000 + 1);
-		if (left > sample && event == LIVE_TIMEOUT)
-			*err = scan(w, false);
+		if (event != LIVE_TIMEOUT)
+			break;
+		*err = observer_relieve(w->observer);
+		if (*err || end - now_seconds() <= 0 || now_seconds() - sampled < (w->active ? SAMPLE_SECONDS : 1))
+			continue;
+		*err = scan(w, false);
+		sampled = now_seconds();
 	}
 	return interrupted ? LIVE_QUIT : event;
 }

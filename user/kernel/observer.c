@@ -50,7 +50,7 @@ struct observer {
 	struct probe probe;
 	enum backend backend;
 	unsigned sees;               /* bits of enum hook_purpose, once attached */
-	unsigned cpus, sockets_max, connections_max;
+	unsigned cpus, sockets_max, connections_max, workers_max;
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
@@ -68,6 +68,7 @@ struct observer {
 	struct lost_list unattributed; /* connections that were open when the row of who had them was given back */
 	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
 	struct lost_list unseen, unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
+	size_t relieve_at;           /* rows of threads in use from which observer_relieve() looks whose threads are gone; 0: not known yet */
 	uint64_t active;             /* what observer_active() saw last */
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
@@ -278,6 +279,7 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	int err = queue_fill(o->bpf->maps.free_workers, rows_max);
 
 	limits_say(o, rows_max);
+	o->workers_max = rows_max && rows_max < COUNT_WORKERS_MAX ? rows_max : COUNT_WORKERS_MAX;
 	if (!err)
 		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
 	if (!err)
@@ -1054,6 +1056,66 @@ static int undecided_decide(struct observer *o)
 	}
 	free(of);
 	return err;
+}
+
+/*
+ * Rows of threads that are gone. Those whose connections are open wait for the next look, unless hardly any room is left; io_uring's kernel
+ * threads (start 0) count for an owner.
+ */
+static void gone_find(const struct observer *o, struct ending *e, size_t used)
+{
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
+		const struct count_worker *row = &o->workers[i];
+		const struct count_serve *serve = o->serves && used < o->workers_max / 8 * 7 ? &o->serves[i] : NULL;
+
+		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns)
+			continue;
+		if (serve && serve->opened != serve->moved + serve->closed)
+			continue;
+		if (process_thread_gone(row->pid, row->tid))
+			e->workers[e->worker_count++] = i;
+	}
+}
+
+/* What they counted is read once more when they are given back. */
+static int gone_end(struct observer *o, const struct ending *e)
+{
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct count_worker *row = &o->workers[e->workers[i]];
+		int err = worker_enter(o, row, false);
+
+		if (err)
+			return err;
+		ledger_end_worker(o->ledger, ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns));
+	}
+	return 0;
+}
+
+int observer_relieve(struct observer *o)
+{
+	struct ending e = {};
+	size_t used = 0;
+	int err;
+
+	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
+		used += o->workers[i].used != 0;
+	if (!o->relieve_at)
+		o->relieve_at = o->workers_max / 2;
+	if (!o->inventory || used < o->relieve_at)
+		return 0;
+	e.workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers));
+	if (!e.workers)
+		return -ENOMEM;
+	gone_find(o, &e, used);
+	err = gone_end(o, &e);
+	if (!err)
+		err = ending_give_back(o, &e);
+	/* Those that live stay: it is no use to ask again before there are some more. */
+	o->relieve_at = used - e.worker_count + o->workers_max / 16;
+	if (o->relieve_at < o->workers_max / 2)
+		o->relieve_at = o->workers_max / 2;
+	free(e.workers);
+	return err ? err : ledger_trim(o->ledger);
 }
 
 int observer_scan(struct observer *o)

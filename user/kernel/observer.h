@@ -59,6 +59,12 @@ bool observer_active(struct observer *o);
 /* Takes a sample of the inventory, and gives back the rows of closed sockets and of threads that ended. Returns 0 or negative errno. */
 int observer_scan(struct observer *o);
 
+/*
+ * Gives rows of threads that ended back if rows run short, so that only those that live at once need room: a thousand connections a second, each with a
+ * thread of its own, would use them up between two looks. Cheap where they don't: to be called many times a second. Returns 0 or negative errno.
+ */
+int observer_relieve(struct observer *o);
+
 /* Sockets with that port (0: any) that the selection asks for, in the last scan. */
 size_t observer_found(const struct observer *o, uint16_t port);
 

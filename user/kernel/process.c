@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /*
@@ -78,6 +79,11 @@ bool process_thread_lives(int pid, int tid, uint64_t start_ns)
 
 	/* Without a right or a descriptor to ask, nothing is known. */
 	return err ? err != -ENOENT : !start_ns || ticks == start_ns / ns_per_tick;
+}
+
+bool process_thread_gone(int pid, int tid)
+{
+	return syscall(SYS_tgkill, pid, tid, 0) && errno == ESRCH;
 }
 
 void process_describe_holder(struct holder_row *row)
