@@ -20,7 +20,8 @@ __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_port */
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
-__u32 count_servers; /* rows made for serving alone */
+__u32 count_workers; /* rows of threads in use */
+__u32 count_servers; /* of those, rows made for serving alone */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
@@ -475,6 +476,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	worker_describe(row, of);
 	row->used = serves ? COUNT_SERVES : COUNT_ACCEPTS;
+	__sync_fetch_and_add(&count_workers, 1);
 	if (serves)
 		__sync_fetch_and_add(&count_servers, 1);
 	if (sk)

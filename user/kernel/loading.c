@@ -92,8 +92,38 @@ uint64_t loading_runs_missed(const struct bpf_program *program)
 	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ? 0 : info.recursion_misses;
 }
 
+/* Before 6.4 (bpf_map_ops.map_mem_usage) the kernel states what a map could take at most, also of one that allocates entries when they are needed. */
+static bool states_usage(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, "bpf_map_ops", BTF_KIND_STRUCT) : -1;
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
+	bool found = false;
+
+	for (int i = 0; t && i < btf_vlen(t); i++)
+		found |= !strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off), "map_mem_usage");
+	btf__free(btf);
+	return found;
+}
+
+static bool grows(const struct bpf_map *map)
+{
+	return bpf_map__type(map) == BPF_MAP_TYPE_HASH && (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC);
+}
+
+/* A hash that allocates its entries when they are needed takes its buckets, 16 bytes each and a power of two, while it is empty. */
+static uint64_t buckets_of(const struct bpf_map *map)
+{
+	uint64_t buckets = 1;
+
+	while (buckets < bpf_map__max_entries(map))
+		buckets *= 2;
+	return buckets * 16;
+}
+
 uint64_t loading_memory(struct bpf_object *object)
 {
+	const bool usage = states_usage();
 	const struct bpf_map *map;
 	uint64_t total = 0;
 
@@ -106,7 +136,7 @@ uint64_t loading_memory(struct bpf_object *object)
 		f = bpf_map__fd(map) < 0 ? NULL : fopen(path, "re");
 		while (f && fgets(line, sizeof(line), f))
 			if (sscanf(line, "memlock: %llu", &bytes) == 1)
-				total += bytes;
+				total += usage || !grows(map) ? bytes : buckets_of(map);
 		if (f)
 			fclose(f);
 	}

@@ -28,7 +28,7 @@ int64_t loading_enumerator(const struct btf *btf, const char *name);
 /* Times that the kernel skipped the program, since it was running on that CPU already (5.12 and newer say so; for kprobes and tracepoints 6.7 and newer). */
 uint64_t loading_runs_missed(const struct bpf_program *program);
 
-/* Bytes of kernel memory that the maps take, as the kernel accounts them; 0 if it does not say. */
+/* Bytes of kernel memory that the maps take, as the kernel accounts them (before 6.4 of those that grow: while they are empty); 0 if it does not say. */
 uint64_t loading_memory(struct bpf_object *object);
 
 #endif

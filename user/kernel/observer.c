@@ -58,7 +58,6 @@ struct observer {
 	struct count_histogram *histograms; /* NULL: waits are not measured */
 	struct count_serve *serves;         /* NULL: not followed */
 	bool *entered_workers, *entered_sockets; /* the rows that rows_enter() read last */
-	__u32 rows_max;              /* rows of threads, and of sockets; 0: all there is room for */
 	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
 	struct inventory *inventory; /* NULL: none is taken */
@@ -178,6 +177,7 @@ static void configure(struct observer *o, const struct observer_options *options
 		o->connections_max = options->connections_max;
 	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
 	if (f->map_growth) {
+		map_grows(o->bpf->maps.worker_by_key);
 		map_grows(o->bpf->maps.socket_by_cookie);
 		map_grows(o->bpf->maps.connections);
 	}
@@ -284,7 +284,6 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
 	if (!err)
 		err = queue_fill(o->bpf->maps.free_sketches, rows_max);
-	o->rows_max = rows_max;
 	o->entered_workers = calloc(COUNT_WORKERS_MAX, sizeof(*o->entered_workers));
 	o->entered_sockets = calloc(o->sockets_max, sizeof(*o->entered_sockets));
 	o->workers = map_array(o->bpf->maps.workers);
@@ -559,6 +558,7 @@ static void worker_free(struct observer *o, __u32 i)
 
 	if (row->used == COUNT_SERVES)
 		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&o->bpf->bss->count_workers, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
 	memset(&row->start_ns, 0, sizeof(*row) - offsetof(struct count_worker, start_ns));
@@ -917,12 +917,15 @@ struct ending {
 	size_t worker_count, socket_count;
 };
 
+static size_t workers_used(const struct observer *o)
+{
+	return __atomic_load_n(&o->bpf->bss->count_workers, __ATOMIC_ACQUIRE);
+}
+
 /* Is there so little room for new rows of threads that those of the dead can't be kept? */
 static bool rows_short(const struct observer *o, size_t used)
 {
-	const size_t room = o->rows_max ? o->rows_max : COUNT_WORKERS_MAX;
-
-	return used > room / 4 * 3 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
+	return used > o->workers_max / 4 * 3 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
 }
 
 /* Connections that are put down to the row and open: their ends are counted there. */
@@ -949,10 +952,8 @@ static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker 
  */
 static void ending_find(const struct observer *o, struct ending *e)
 {
-	size_t used = 0;
+	size_t used = workers_used(o);
 
-	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
-		used += o->workers[i].used != 0;
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
 		struct ledger_worker *w = NULL;
@@ -1059,18 +1060,15 @@ static int undecided_decide(struct observer *o)
 }
 
 /*
- * Rows of threads that are gone. Those whose connections are open wait for the next look, unless hardly any room is left; io_uring's kernel
- * threads (start 0) count for an owner.
+ * Rows of threads that are gone. Those whose connections are open wait for them to end, where there is room, as in keeps(); io_uring's kernel threads
+ * (start 0) count for an owner.
  */
 static void gone_find(const struct observer *o, struct ending *e, size_t used)
 {
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
-		const struct count_serve *serve = o->serves && used < o->workers_max / 8 * 7 ? &o->serves[i] : NULL;
 
-		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns)
-			continue;
-		if (serve && serve->opened != serve->moved + serve->closed)
+		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns || (open_of(o, i) && !rows_short(o, used)))
 			continue;
 		if (process_thread_gone(row->pid, row->tid))
 			e->workers[e->worker_count++] = i;
@@ -1093,12 +1091,10 @@ static int gone_end(struct observer *o, const struct ending *e)
 
 int observer_relieve(struct observer *o)
 {
+	const size_t used = workers_used(o);
 	struct ending e = {};
-	size_t used = 0;
 	int err;
 
-	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
-		used += o->workers[i].used != 0;
 	if (!o->relieve_at)
 		o->relieve_at = o->workers_max / 2;
 	if (!o->inventory || used < o->relieve_at)
