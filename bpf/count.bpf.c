@@ -247,7 +247,22 @@ int BPF_PROG(state_change, struct sock *sk, int before, int after)
 {
 	if (after == TCP_LISTEN && config.has_socket_cookie)
 		bpf_get_socket_cookie(sk);
-	state_changed(sk, before, after);
+	state_changed(sk, before, after, false);
+	return 0;
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(state_change_2, struct sock *sk, int before, int after)
+{
+	state_changed(sk, before, after, true);
+	return 0;
+}
+
+/* Where the former two can be preempted (7.x), another task's change may find both running: this one can't be. */
+SEC("?tracepoint/sock/inet_sock_set_state")
+int state_change_7(struct trace_event_raw_inet_sock_set_state *event)
+{
+	state_changed((struct sock *)event->skaddr, event->oldstate, event->newstate, true);
 	return 0;
 }
 

@@ -15,6 +15,8 @@
 
 #include "sockets.bpf.h"
 
+#define ENOENT 2 /* include/uapi/asm-generic/errno-base.h */
+
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
@@ -22,6 +24,7 @@ __u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_po
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
 __u32 count_workers; /* rows of threads in use */
 __u32 count_servers; /* of those, rows made for serving alone */
+__u64 count_ends_busy; /* connections that ended while their entry could not be taken out */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
@@ -32,6 +35,7 @@ struct thread_state {
 	__u64 closing; /* the listener that it closed last */
 	__u32 worker; /* its last row */
 	__u32 generation; /* of that row when it was this thread's */
+	__u64 told; /* the listener, or connection in its queue, whose end the first of two programs has counted: see state_changed() */
 	__u16 closing_port;
 	__u8 closing_moves; /* what was in its queue moves to other sockets */
 	__u8 pad[5];
@@ -649,17 +653,23 @@ static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generati
 	return bpf_map_lookup_elem(&serves, &worker);
 }
 
-/* The connection is no longer open: closed or half closed by its server, or reset. */
-static __always_inline void connection_closed(__u64 child)
+/* The connection is no longer open: closed or half closed by its server, or reset. again: nobody else will tell of it. */
+static __always_inline void connection_closed(__u64 child, const bool again)
 {
 	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
 	struct count_serve *serve;
+	long err;
 
 	if (!found)
 		return;
 	c = *found;
-	if (bpf_map_delete_elem(&connections, &child)) /* another was first */
+	err = bpf_map_delete_elem(&connections, &child);
+	if (err) {
+		/* Another was first, or on this CPU its part of the map is being changed: then the second program tries again. */
+		if (again && err != -ENOENT)
+			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
+	}
 	serve = serve_of(c.worker, c.generation);
 	if (!serve)
 		return;
@@ -677,7 +687,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
 	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
-		connection_closed(key); /* one whose end was not seen */
+		connection_closed(key, true); /* one whose end was not seen */
 		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
 			__sync_fetch_and_add(&w->row->unfollowed, 1);
 			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
@@ -687,7 +697,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	__sync_fetch_and_add(&serve->opened, 1);
 	/* Reset meanwhile: nobody would tell us later. */
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
-		connection_closed(key);
+		connection_closed(key, true);
 }
 
 static __always_inline bool is_current(const struct count_worker *row)
@@ -1110,7 +1120,7 @@ static __always_inline bool migrates(struct sock *listener)
  * A listener is being closed. What is in its queue is reset next, by the same thread, or moved. Each that is reset tells, see queued_reset();
  * those that clients had reset before do not. sk: the server's socket or, of MPTCP, its first subflow.
  */
-static __always_inline void listener_closed(struct sock *sk)
+static __always_inline void listener_closed(struct sock *sk, const bool again)
 {
 	struct sock *view = TYPED(sk, struct sock), *owner;
 	__u32 left = READ(view, sk_ack_backlog), index;
@@ -1136,9 +1146,10 @@ static __always_inline void listener_closed(struct sock *sk)
 		count_migrates = 1;
 	state = thread_state(true);
 	if (!state) {
-		row->left_reset += left; /* those that clients had reset too */
+		row->left_reset += again ? 0 : left; /* those that clients had reset too */
 		return;
 	}
+	state->told = again ? 0 : (__u64)sk;
 	state->closing = cookie;
 	state->closing_port = port_of(view);
 	state->closing_moves = moves;
@@ -1146,8 +1157,9 @@ static __always_inline void listener_closed(struct sock *sk)
 }
 
 /* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
-static __always_inline void queued_reset(struct sock *view)
+static __always_inline void queued_reset(struct sock *sk, const bool again)
 {
+	struct sock *view = TYPED(sk, struct sock);
 	struct thread_state *state = thread_state(false);
 	struct count_socket *row;
 	__u32 index;
@@ -1163,6 +1175,7 @@ static __always_inline void queued_reset(struct sock *view)
 	row = bpf_map_lookup_elem(&sockets, &index);
 	if (!row)
 		return;
+	state->told = again ? 0 : (__u64)sk;
 	row->left_reset++;
 	row->left_moved -= state->closing_moves;
 }
@@ -1172,8 +1185,23 @@ static __always_inline bool is_open(int state)
 	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_SYN_RECV;
 }
 
-/* inet_sock_set_state, for all sockets. */
-static __always_inline void state_changed(struct sock *sk, int before, int after)
+/* What comes of a closing listener: has the first of the two programs counted it? */
+static __always_inline bool told_before(struct sock *sk, const bool again)
+{
+	struct thread_state *state = again ? thread_state(false) : NULL;
+
+	if (!state || state->told != (__u64)sk)
+		return false;
+	state->told = 0;
+	return true;
+}
+
+/*
+ * inet_sock_set_state, for all sockets. The kernel skips a program that is running on that CPU already: a connection that ends in a softirq, while
+ * the thread that the softirq interrupted closes another, was not seen to end (2 of 20,000). So two run for each change. One of them at least is
+ * not the one that was interrupted; what the first has done the second finds done.
+ */
+static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
 {
 	struct sock *view = TYPED(sk, struct sock);
 
@@ -1186,16 +1214,17 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 	if (is_open(after) || after == TCP_LISTEN || !count_on || !port_wanted(view))
 		return;
 	if (before == TCP_LISTEN) {
-		listener_closed(sk);
+		if (!told_before(sk, again))
+			listener_closed(sk, again);
 		return;
 	}
 	/* A change that was not seen (see accept_done()) is made good by the next. */
 	if (!is_open(before) && !config.accept_twice)
 		return;
 	if (config.serves)
-		connection_closed((__u64)sk);
-	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err))
-		queued_reset(view);
+		connection_closed((__u64)sk, again);
+	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err) && !told_before(sk, again))
+		queued_reset(sk, again);
 }
 
 /* ---- TCP through io_uring, tracepoint backend ---- */

@@ -57,6 +57,5 @@ class Watch:
         equal("endpoints", len(endpoints), 1)
         self.endpoint = endpoints[0]
         self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
-        self.lost["by_reason"].pop("ends_missed", None)  # at most so many: see the schema
         equal("lost", set(self.lost["by_reason"]), set(told))
         return self

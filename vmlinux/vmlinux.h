@@ -468,6 +468,12 @@ struct trace_event_raw_tcp_event_sk {
 	const void *skaddr;
 };
 
+struct trace_event_raw_inet_sock_set_state {
+	const void *skaddr;
+	int oldstate;
+	int newstate;
+};
+
 struct trace_event_raw_io_uring_complete {
 	void *ctx;
 	void *req;

@@ -72,7 +72,7 @@ struct observer {
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
 	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
-	uint64_t missed_before[MISSED_KINDS + 1], changes_before;
+	uint64_t missed_before[MISSED_KINDS + 1], changes_before[2];
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 };
@@ -488,9 +488,49 @@ static bool hook_spare(const char *program)
 	return strstr(program, "accept_enter") || strstr(program, "_again") || strstr(program, "late_drop");
 }
 
-static uint64_t state_changes_missed(const struct observer *o)
+/* Connections that are put down to the row and open: their ends are counted there. */
+static uint64_t open_of(const struct observer *o, __u32 i)
 {
-	return probe_usable(&o->probe, o->backend, "state_change") ? loading_runs_missed(o->bpf->progs.state_change) : 0;
+	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
+
+	const uint64_t left = serve ? serve->moved + serve->closed : 0, opened = serve ? __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE) : 0;
+
+	return opened > left ? opened - left : 0;
+}
+
+static bool second_change_usable(const struct observer *o)
+{
+	return probe_usable(&o->probe, o->backend, o->probe.features.preempted_exits ? "state_change_7" : "state_change_2");
+}
+
+/* Skipped runs of the first and of the second program for changes of state. */
+static void state_changes_missed(const struct observer *o, uint64_t missed[2])
+{
+	const bool preempted = o->probe.features.preempted_exits;
+
+	missed[0] = probe_usable(&o->probe, o->backend, "state_change") ? loading_runs_missed(o->bpf->progs.state_change) : 0;
+	missed[1] = preempted && second_change_usable(o) ? loading_runs_missed(o->bpf->progs.state_change_7) : 0;
+}
+
+/*
+ * At most so many connections ended unseen: neither program ran. A softirq finds one of the two running, never both, so where they can't be
+ * preempted (before 7.x) none is missed. One that was missed still passes for open, so they are no more than those.
+ */
+static uint64_t ends_missed(const struct observer *o)
+{
+	uint64_t missed[2], both = 0, open = 0;
+
+	state_changes_missed(o, missed);
+	for (int i = 0; i < 2; i++)
+		missed[i] -= missed[i] > o->changes_before[i] ? o->changes_before[i] : missed[i];
+	if (!second_change_usable(o))
+		both = missed[0];
+	else if (o->probe.features.preempted_exits)
+		both = missed[0] < missed[1] ? missed[0] : missed[1];
+	both += o->bpf->bss->count_ends_busy;
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX && both; i++)
+		open += o->workers[i].used ? open_of(o, i) : 0;
+	return both < open ? both : open;
 }
 
 /* Of loading_runs_missed(), by kind: at most so many events were not counted, as programs also run for what is not ours. */
@@ -640,7 +680,8 @@ int observer_start(struct observer *o)
 	else
 		o->baseline_count = sockdiag_dump(&o->baseline);
 	runs_missed(o, o->missed_before);
-	o->changes_before = state_changes_missed(o);
+	state_changes_missed(o, o->changes_before);
+	o->bpf->bss->count_ends_busy = 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
@@ -928,16 +969,6 @@ static bool rows_short(const struct observer *o, size_t used)
 	return used > o->workers_max / 4 * 3 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
 }
 
-/* Connections that are put down to the row and open: their ends are counted there. */
-static uint64_t open_of(const struct observer *o, __u32 i)
-{
-	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
-
-	const uint64_t left = serve ? serve->moved + serve->closed : 0, opened = serve ? __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE) : 0;
-
-	return opened > left ? opened - left : 0;
-}
-
 /* Its thread has ended, but who holds its connections now may close them later: where there is room the row waits for that. */
 static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker *w, size_t used)
 {
@@ -1170,7 +1201,7 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 /* Whose runs were skipped is known by what they would have counted, not by port. */
 static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct lost_list *where)
 {
-	const uint64_t changes = o->serves ? state_changes_missed(o) : 0, ends = changes > o->changes_before ? changes - o->changes_before : 0;
+	const uint64_t ends = o->serves ? ends_missed(o) : 0;
 	uint64_t missed[MISSED_KINDS + 1];
 	int err = lost_list_add(where, (struct lost_events){ .count = ends, .touches = LOST_OPEN, .protocol = PROTOCOL_TCP });
 

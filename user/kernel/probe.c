@@ -42,6 +42,8 @@ const struct hook hooks[] = {
 	{ F, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
 	{ F, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ F, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
+	{ F, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
 	{ F, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
 	{ F, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
@@ -57,6 +59,8 @@ const struct hook hooks[] = {
 	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
+	{ K, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
 	{ K, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
 	{ K, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 
@@ -67,6 +71,8 @@ const struct hook hooks[] = {
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
 	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
+	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
+	{ T, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
 	{ T, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 	{ T, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
 	{ T, HOOK_TRACEPOINT, "sock/sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
@@ -317,9 +323,9 @@ static const char *hook_unneeded(const struct hook *h, const struct kernel_featu
 		return "not needed: this kernel does not stage UDP deliveries";
 	if (strstr(h->program, "_again") && !f->preempted_exits)
 		return "not needed: the program before it can't be preempted";
-	if (!strcmp(h->program, "first_read_7") && !f->preempted_exits)
+	if (strstr(h->program, "_7") && !f->preempted_exits)
 		return "not needed: tp_btf's program can't be preempted";
-	if (!strcmp(h->program, "first_read") && f->preempted_exits)
+	if ((!strcmp(h->program, "first_read") || !strcmp(h->program, "state_change_2")) && f->preempted_exits)
 		return "it can be preempted: the plain tracepoint stands in";
 	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
 		return "this kernel has none (6.3): system calls stand in";
