@@ -23,8 +23,7 @@ EXTENDED_ELSEWHERE = ("socket", "worker")  # others build on these: they can't c
 
 
 def lost(doc):
-    """What is lost, but for ends of connections that the kernel did not let us see: at most so many, and no count is less for it."""
-    return {reason: n for reason, n in doc["lost"]["by_reason"].items() if reason != "ends_missed"}
+    return doc["lost"]["by_reason"]
 
 
 def strict(schema, name=""):
