@@ -5,7 +5,7 @@
  *
  * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(), epoll and io_uring leave their entries. The
  * queues change meanwhile and are read without their locks: so a target counts only when it points back to where we came
- * from (waiter_of()), and a walk is bounded.
+ * from (waiter_of()), a step only when it leads back (waiter_take()), and a walk is bounded.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -18,6 +18,9 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
 __u32 scan; /* number of the present scan */
+__u64 waiters[HOLDERS_WAITERS_MAX]; /* those that records of this read name */
+__u32 waiters_count; /* user space begins each read at 0 */
+__u32 processes_left_out; /* in this scan: `processes` was full */
 
 /* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
 struct {
@@ -97,47 +100,77 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 	return 0;
 }
 
+#define WALKS 3 /* of a queue that changes */
+
 struct walk {
-	struct seq_file *seq;
 	struct wait_queue_head *head;
 	struct list_head *first, *at;
-	int failed;
+	__u32 begin; /* in `waiters`: where the queue's begin */
 };
 
-/* Writes a record for one entry. Returns 1 at the end. */
-static long waiter_write(__u32 i, struct walk *w)
-{
-	struct holders_node_record record = { .kind = HOLDERS_WAITER };
-	struct list_head *at = w->at;
-	__u64 waiter;
+__u32 walks_lost; /* of the present queue. Not in `walk`: the verifier would follow each value, as those of waiters_count, and find no end (7.x) */
 
-	if (!at || at == w->first)
-		return 1;
-	waiter = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
-	record.node = waiter & ~(__u64)HOLDERS_HOW;
-	record.how = waiter & HOLDERS_HOW;
-	if (record.node && bpf_seq_write(w->seq, &record, sizeof(record))) {
-		w->failed = 1;
-		return 1;
-	}
-	w->at = BPF_CORE_READ(at, next);
+enum step { STEP_NEXT, STEP_END, STEP_FULL, STEP_LOST };
+
+/*
+ * Takes one entry. What has left the queue points to itself, and where a neighbour leaves just now the step does not lead back: who followed would
+ * miss the rest.
+ */
+static __always_inline enum step waiter_take(struct walk *w)
+{
+	struct list_head *at = w->at, *next;
+	__u32 i = waiters_count;
+
+	if (at == w->first)
+		return STEP_END;
+	next = BPF_CORE_READ(at, next);
+	if (!next || BPF_CORE_READ(next, prev) != at)
+		return STEP_LOST;
+	asm volatile("" : "+r"(i)); /* the verifier wants to see the check */
+	if (i >= HOLDERS_WAITERS_MAX)
+		return STEP_FULL;
+	waiters[i] = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	waiters_count = i + 1;
+	w->at = next;
+	return STEP_NEXT;
+}
+
+/* Returns 1 at the end. */
+static long waiter_next(__u32 i, struct walk *w)
+{
+	enum step step = waiter_take(w);
+	struct list_head *first = w->first; /* BPF_CORE_READ would take the fields of `walk` for kernel fields */
+
+	if (step != STEP_LOST || ++walks_lost >= WALKS)
+		return step != STEP_NEXT;
+	waiters_count = w->begin;
+	w->at = BPF_CORE_READ(first, next);
 	return 0;
 }
 
-/* Writes a record per waiter of the queue. Returns whether one found no room: the kernel then asks for the same file again. */
-static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head, const bool loop)
+/*
+ * Lists who waits in the queue. begin: waiters_count before this file. Returns whether it found no room: then the kernel asks for the same file again in the next
+ * read, when there is room. If what came before in this read took it, the stream is made to overflow for that.
+ */
+static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head, __u32 begin, const bool loop)
 {
-	/* BPF_CORE_READ would take the fields of `walk` for kernel fields: hence plain variables. */
+	struct holders_waiters_record record = { .kind = HOLDERS_WAITERS, .first = waiters_count };
 	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head), *at = BPF_CORE_READ(first, next);
-	struct walk w = { .seq = seq, .head = head, .first = first, .at = at };
+	struct walk w = { .head = head, .first = first, .at = at, .begin = record.first };
 
-	if (loop) {
-		bpf_loop(HOLDERS_WAITERS_MAX, waiter_write, &w, 0);
-		return w.failed;
+	walks_lost = 0;
+	if (loop)
+		bpf_loop(HOLDERS_WAITERS_MAX, waiter_next, &w, 0);
+	else
+		for (int i = 0; i < HOLDERS_WAITERS_OLD && waiter_take(&w) == STEP_NEXT; i++)
+			;
+	record.count = waiters_count - record.first;
+	record.cut = w.at != first;
+	if (waiters_count >= HOLDERS_WAITERS_MAX && begin) {
+		waiters_count = record.first;
+		return bpf_seq_write(seq, waiters, HOLDERS_STREAM);
 	}
-	for (int i = 0; i < HOLDERS_WAITERS_OLD && !waiter_write(i, &w); i++)
-		;
-	return w.failed;
+	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
 /* The socket of a file, or NULL. */
@@ -233,14 +266,15 @@ static __always_inline bool is_epoll(struct file *file)
 static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid, __u32 fd, const bool loop)
 {
 	struct eventpoll *ep = BPF_CORE_READ(file, private_data);
-	const struct holders_node_record record = { .kind = HOLDERS_EPOLL, .node = (__u64)ep };
+	const struct holders_epoll_record record = { .kind = HOLDERS_EPOLL, .node = (__u64)ep };
+	const __u32 begin = waiters_count;
 
 	if (!ep)
 		return;
 	bpf_seq_write(seq, (void *)&record, sizeof(record));
 	holder_write(seq, pid, fd, ep);
-	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq), loop);
-	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait), loop);
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq), begin, loop);
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait), begin, loop);
 }
 
 static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool loop)
@@ -271,8 +305,8 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	    (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
 		return 0;
 	in_scan = bpf_map_lookup_elem(&processes, &pid);
-	if (!in_scan || *in_scan != now)
-		bpf_map_update_elem(&processes, &pid, &now, BPF_ANY);
+	if ((!in_scan || *in_scan != now) && bpf_map_update_elem(&processes, &pid, &now, BPF_ANY))
+		processes_left_out++;
 	node = (__u64)sk;
 	in_scan = bpf_map_lookup_elem(&listed, &node);
 	first = !in_scan || *in_scan != now;
@@ -280,7 +314,8 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 		failed = socket_write(ctx->meta->seq, file, sk, protocol, cookie);
 		queue = BPF_CORE_READ(sk, sk_wq);
 		if (queue)
-			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait), loop);
+			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait),
+						waiters_count, loop);
 	}
 	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
 	/* What found no room in the buffer is written again from the start. */

@@ -10,16 +10,17 @@
 #include <linux/types.h>
 #endif
 
-/* Waiters listed of one wait queue: the records of one file must fit into the iterator's buffer of 32 KiB. */
-#define HOLDERS_WAITERS_MAX 1000 /* an epoll has two queues */
-#define HOLDERS_WAITERS_OLD 256 /* before 5.17 the verifier walks the loop */
+/* Waiters listed of one socket or epoll. They lie in an array beside the iterator's stream, which holds 32 KiB at most of one file. */
+#define HOLDERS_WAITERS_MAX 16384
+#define HOLDERS_WAITERS_OLD 256 /* of one wait queue: before 5.17 the verifier walks the loop */
+#define HOLDERS_STREAM 32768 /* what one read of an iterator gives at most: PAGE_SIZE << 3 (kernel/bpf/bpf_iter.c) */
 #define HOLDERS_PROCESSES_MAX 16384
 
 enum holders_kind {
 	HOLDERS_SOCKET, /* struct holders_socket_record; once per scan, mostly */
-	HOLDERS_EPOLL, /* struct holders_node_record */
+	HOLDERS_EPOLL, /* struct holders_epoll_record */
 	HOLDERS_HOLDER, /* struct holders_holder_record: of the socket or epoll before it, or of one listed earlier */
-	HOLDERS_WAITER, /* struct holders_node_record: waits on the socket or epoll before it */
+	HOLDERS_WAITERS, /* struct holders_waiters_record: who waits on the socket or epoll before it */
 	HOLDERS_THREAD, /* struct holders_thread_record */
 };
 
@@ -32,10 +33,18 @@ enum holders_kind {
 #define HOLDERS_EXCLUSIVE 4 /* a wake-up stops at such an entry */
 #define HOLDERS_HOW 7
 
-struct holders_node_record {
+struct holders_epoll_record {
 	__u32 kind;
-	__u32 how; /* of a waiter: HOLDERS_BY_*, HOLDERS_EXCLUSIVE */
-	__u64 node; /* of a waiter: its task, or an epoll */
+	__u32 pad;
+	__u64 node;
+};
+
+/* Of a wait queue: places in `waiters`, which hold until the next read. Each has the address of a task or an epoll, and HOLDERS_HOW; 0: none that we know. */
+struct holders_waiters_record {
+	__u32 kind;
+	__u32 first;
+	__u32 count;
+	__u32 cut; /* there are more, or may be: no room, or the queue changed whenever we walked it */
 };
 
 struct holders_holder_record {
@@ -88,7 +97,8 @@ struct holders_thread_record {
 };
 
 #ifndef __bpf__
-_Static_assert(sizeof(struct holders_node_record) == 16, "layout");
+_Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
+_Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
 _Static_assert(sizeof(struct holders_thread_record) == 88, "layout");

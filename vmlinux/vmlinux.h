@@ -145,7 +145,7 @@ struct socket {
 };
 
 struct list_head {
-	struct list_head *next;
+	struct list_head *next, *prev;
 };
 
 struct wait_queue_head {

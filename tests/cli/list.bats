@@ -14,7 +14,7 @@ setup() { lists=$BATS_TEST_TMPDIR/lists; }
 # One document, in "$list"; all of a test are held against the schema in the end.
 list() { # OPTION...
     list=$BATS_TEST_TMPDIR/list
-    "$sockfair" list --json "$@" >"$list"
+    "$sockfair" list --json "$@" >"$list" || return 1 # jq -e takes an empty file for true
     cat "$list" >>"$lists"
 }
 
@@ -22,7 +22,7 @@ list() { # OPTION...
 endpoint_is() { # FILTER OPTION...
     local filter=$1
     shift
-    list "$@"
+    list "$@" || return 1
     jq -e "if (.endpoints | length) == 1 then .endpoints[0] | $filter else error(\"\(.endpoints | length) endpoints\") end" \
         "$list" || { cat "$list"; return 1; }
 }
@@ -36,7 +36,7 @@ waiters_are() { # PORT THREADS-PER-SOCKET SOCKETS
 ports_are() { # PORTS OPTION...
     local want=$1
     shift
-    list "$@"
+    list "$@" || return 1
     jq -e --argjson want "[$want]" '[.endpoints[] | .port | select(. >= 8100 and . < 8200)] | sort == $want' "$list" ||
         { jq -c '[.endpoints[] | [.protocol, .address, .port]]' "$list"; return 1; }
 }
@@ -54,6 +54,55 @@ for i in range(3):
     # The main thread holds them too and waits on none.
     endpoint_is "(.sockets[0].holders | length == 1 and .[0].pid == $server and .[0].fds == 1) and
                  (.workers | all(.tid != $server and .pid == $server))" -P 8100
+}
+
+# bats test_tags=slow
+@test "1,100 threads that wait on a socket, on a shared epoll, on a nested one: all are listed" {
+    serve 'threading.stack_size(65536)
+blocking, watched = tcp(8100), tcp(8101)
+shared = epoll_of(watched)
+nested = select.epoll()
+nested.register(shared, select.EPOLLIN)
+for i in range(1100):
+    thread(blocking.accept)
+    thread(shared.poll)
+    thread(nested.poll)'
+    eventually endpoint_is '(.sockets[0] | .waiting == 1100 and .waiting_cut == false) and (.workers | length == 1100 and all(.waits))' -P 8100
+    eventually endpoint_is '(.sockets[0] | .waiting == 2200 and .waiting_cut == false) and (.workers | length == 2200)' -P 8101
+    rm "$lists" # 1 MB: too long to be held against the schema
+}
+
+# bats test_tags=slow
+@test "more wait on a socket than can be listed: told, of that socket alone" {
+    serve 'resource = __import__("resource")
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+s = tcp(8100, reuseport=True)
+def watches(s):
+    keep.extend(epoll_of(s) for i in range(3500))
+    os.write(w, b"x")
+    idle()
+r, w = os.pipe()
+for i in range(5): process(watches, s)
+for i in range(5): os.read(r, 1)
+thread(accepts, s)
+thread(accepts, tcp(8100, reuseport=True))'
+    eventually endpoint_is '[.sockets | sort_by(.inode)[] | [.waiting >= 1, .waiting_cut]] == [[true, true], [true, false]]' -P 8100
+    "$sockfair" list -P 8100 >"$list.text"
+    grep -Eq "^ +[0-9]+ +[0-9]+ +0 +0/100 +0 +[0-9]+ +[0-9]+\+ " "$list.text"
+    grep -q "^  not all who wait on socket [0-9]* are listed: at least [0-9]* threads\? do" "$list.text"
+}
+
+# bats test_tags=slow
+@test "more threads wait than there are rows for: told, of the sockets concerned" {
+    serve 'threading.stack_size(65536)
+sockets = [tcp(8100, reuseport=True) for i in range(22)]
+shared = select.epoll()
+for s in sockets: shared.register(s, select.EPOLLIN)
+for i in range(1200): thread(shared.poll)'
+    # 26,400 of 24,576
+    eventually endpoint_is '(.sockets | all(.waiting == 1200) and (map(select(.waiting_cut)) | length == 2)) and
+                            (.workers | length) + .omitted.workers == 24576' --rows 100 -P 8100
+    jq -e '.window.unlisted == 1824' "$list"
 }
 
 @test "one thread that waits on many sockets, and one socket through several descriptors" {

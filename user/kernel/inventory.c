@@ -74,6 +74,7 @@ struct inventory {
 	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
 	struct list epolls;  /* struct epoll, by node */
 	struct list edges;   /* struct edge, by node */
+	struct list cut;     /* uint64_t, ascending: sockets and epolls of which not all edges are listed */
 	struct list holders; /* struct holder, by node, pid, fd */
 	struct list threads; /* struct thread, by task */
 	struct list by_tid;  /* const struct thread *, by tid */
@@ -259,6 +260,7 @@ void inventory_close(struct inventory *v)
 	free(v->epolls.rows);
 	free(v->epolls_before.rows);
 	free(v->edges.rows);
+	free(v->cut.rows);
 	free(v->holders.rows);
 	free(v->threads.rows);
 	free(v->by_tid.rows);
@@ -278,6 +280,21 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* Who waits on the socket or epoll `at`. Returns 0 or -ENOMEM. */
+static int waiters_take(struct inventory *v, const struct holders_waiters_record *r, uint64_t at)
+{
+	if (r->cut && !list_add(&v->cut, &at, sizeof(at)))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->count && r->first + i < HOLDERS_WAITERS_MAX; i++) {
+		const uint64_t waiter = v->bpf->bss->waiters[r->first + i];
+		const struct edge e = { at, waiter & ~(uint64_t)HOLDERS_HOW, waiter & HOLDERS_HOW };
+
+		if (e.waiter && !list_add(&v->edges, &e, sizeof(e)))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
@@ -302,30 +319,28 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 
 		return list_add(&v->holders, &h, sizeof(h)) ? (int)sizeof(*r) : -ENOMEM;
 	}
-	const struct holders_node_record *r = (const void *)bytes;
-
 	if (kind == HOLDERS_EPOLL) {
-		struct epoll epoll = { .node = r->node };
+		struct epoll epoll = { .node = ((const struct holders_epoll_record *)bytes)->node };
 
-		*at = r->node;
-		return list_add(&v->epolls, &epoll, sizeof(epoll)) ? (int)sizeof(*r) : -ENOMEM;
+		*at = epoll.node;
+		return list_add(&v->epolls, &epoll, sizeof(epoll)) ? (int)sizeof(struct holders_epoll_record) : -ENOMEM;
 	}
-	struct edge e = { *at, r->node, r->how };
+	int err = waiters_take(v, (const void *)bytes, *at);
 
-	return list_add(&v->edges, &e, sizeof(e)) ? (int)sizeof(*r) : -ENOMEM;
+	return err ? err : (int)sizeof(struct holders_waiters_record);
 }
 
 /* Runs an iterator and takes its records. A read ends between two files or threads, so never within a record. */
 static int iterate(struct inventory *v, const struct bpf_link *link)
 {
-	static _Alignas(8) char buffer[32768];
+	static _Alignas(8) char buffer[HOLDERS_STREAM];
 	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
 	uint64_t at = 0;
 	ssize_t length;
 
 	if (fd < 0)
 		return -errno;
-	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
+	while (!err && (v->bpf->bss->waiters_count = 0, length = read(fd, buffer, sizeof(buffer))) != 0) {
 		if (length < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (length < 0)
@@ -507,7 +522,8 @@ static int scan_once(struct inventory *v)
 
 	v->epolls_before = v->epolls;
 	v->epolls = epolls;
-	v->found.count = v->epolls.count = v->edges.count = v->holders.count = v->threads.count = 0;
+	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count = v->threads.count = 0;
+	v->bpf->bss->processes_left_out = 0;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
 	v->looked_ns = now_ns();
@@ -523,6 +539,7 @@ static int scan_once(struct inventory *v)
 	found_unique(v);
 	epolls_index(v);
 	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
+	list_sort(&v->cut, sizeof(uint64_t), by_value);
 	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
 	select_sockets(v);
 	return 0;
@@ -580,6 +597,11 @@ enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, con
 		return INVENTORY_ASKED;
 	/* Of one that is gone only the pid is certain: a thread may have had another name than its process. */
 	return !*cgroup && (v->selection.comm_count || v->selection.cgroup_count) ? INVENTORY_UNKNOWN : INVENTORY_NOT_ASKED;
+}
+
+size_t inventory_sockets(const struct inventory *v)
+{
+	return v->found.count;
 }
 
 size_t inventory_count(const struct inventory *v, uint16_t port)
@@ -658,6 +680,7 @@ static int waiter_add(const struct waiters *to, struct thread *t, struct way way
 	w = ledger_find_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns);
 	if (!w && ledger_workers(to->l, &rows) >= WAITING_MAX) {
 		to->v->unlisted++;
+		to->socket->row.waiting_cut = true;
 		return 0;
 	}
 	if (!w)
@@ -698,6 +721,7 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 	bool any = false;
 	int err = 0;
 
+	to->socket->row.waiting_cut |= list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
 	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
 		const struct thread thread = { .r.task = rows[i].waiter };
@@ -712,6 +736,8 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 			next.epoll = epoll_number(to->v, epoll);
 			err = waiters_follow(to, rows[i].waiter, depth - 1, next);
 			any = true;
+		} else if (to->v->bpf->bss->processes_left_out) { /* it may be a thread of one of those */
+			to->socket->row.waiting_cut = true;
 		}
 	}
 	if (!any && !err && depth < EPOLL_DEPTH)

@@ -38,6 +38,7 @@ enum inventory_answer { INVENTORY_UNKNOWN, INVENTORY_NOT_ASKED, INVENTORY_ASKED 
 enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, const char *name);
 
 /* Number of sockets asked for with that port (0: any) in the last sample. */
+size_t inventory_sockets(const struct inventory *v);
 size_t inventory_count(const struct inventory *v, uint16_t port);
 
 /* Did the last sample find a connection in the accept queue of a listener that is asked for? */

@@ -145,9 +145,11 @@ static void cell_waits(char *out, int width, const struct row *r, const struct v
 	if (r->ended)
 		strcpy(out, "ended");
 	else if (r->socket && r->socket->waiting_known)
-		count_text(out, width, r->socket->waiting);
+		count_text(out, width - r->socket->waiting_cut, r->socket->waiting);
 	else
 		strcpy(out, "-");
+	if (!r->ended && r->socket && r->socket->waiting_known && r->socket->waiting_cut)
+		strcat(out, "+"); /* at least so many */
 }
 
 static void cell_highest(char *out, int width, const struct row *r, const struct view *v)

@@ -176,6 +176,7 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "incoming_cpu", s->incoming_cpu_set, s->incoming_cpu);
 	json_number_if(w, "drops", s->queue_known, s->drops);
 	json_number_if(w, "waiting", s->waiting_known, s->waiting);
+	json_bool(w, "waiting_cut", s->waiting_cut);
 	json_bool(w, "appeared", s->appeared);
 	json_bool(w, "ended", s->ended);
 	holders(w, e, s);

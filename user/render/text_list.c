@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on the socket now; holders of one name
+ * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on the socket now (9+: at least 9); holders of one name
  * stand together.
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
@@ -191,7 +191,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 		text_count(drops, s->drops);
 	}
 	if (s->waiting_known)
-		snprintf(waits, sizeof(waits), "%" PRIu32, s->waiting);
+		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting, s->waiting_cut ? "+" : "");
 	group_cell(group, sizeof(group), s);
 	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode, s->cookie, s->uid, queue, drops,
 			 group, waits);

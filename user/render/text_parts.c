@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "text_parts.h"
 
+#include <inttypes.h>
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <math.h>
@@ -357,6 +358,21 @@ void text_buffers(FILE *out, const struct endpoint *e)
 			buffers == 1 ? "" : "s");
 }
 
+/* "  not all who wait on socket 30211 are listed: at least 16,384 threads do" */
+static void text_cut(FILE *out, const struct snapshot *s)
+{
+	char count[TEXT_COUNT_SIZE];
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		for (size_t j = 0; j < s->endpoints[i].socket_count; j++) {
+			const struct socket_row *row = &s->endpoints[i].sockets[j];
+
+			if (row->waiting_cut)
+				fprintf(out, "  not all who wait on socket %" PRIu32 " are listed: at least %s thread%s\n", row->inode,
+					text_count(count, row->waiting), row->waiting == 1 ? " does" : "s do");
+		}
+}
+
 /* What is lost is missing in counts, which are bounds then, or only in who serves and what is open. */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
@@ -368,6 +384,7 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 	if (s->unlisted)
 		fprintf(out, "  %s more thread%s on these sockets: beyond the limit of rows\n", text_count(count, s->unlisted),
 			s->unlisted == 1 ? " waits" : "s wait");
+	text_cut(out, s);
 }
 
 /* Every text that is about one protocol names it, or says "accepts". */
