@@ -246,7 +246,7 @@ SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(state_change, struct sock *sk, int before, int after)
 {
 	if (after == TCP_LISTEN && config.has_socket_cookie)
-		bpf_get_socket_cookie(sk);
+		asked_by_current(bpf_get_socket_cookie(sk));
 	state_changed(sk, before, after, false);
 	return 0;
 }

@@ -24,6 +24,7 @@ __u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_po
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
 __u32 count_workers; /* rows of threads in use */
 __u32 count_servers; /* of those, rows made for serving alone */
+__u32 count_undecided; /* rows of sockets in use with COUNT_UNDECIDED */
 __u64 count_ends_busy; /* connections that ended while their entry could not be taken out */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
@@ -126,6 +127,28 @@ struct {
 	__uint(max_entries, COUNT_SOCKETS_MAX);
 	__type(value, __u32);
 } free_sockets SEC(".maps");
+
+/* Made as large as what the inventory has found asks for; not needed unless processes are asked for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u32);
+} asked_by_cookie SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} asked_pids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_PROCESSES_MAX);
+	__type(key, char[16]);
+	__type(value, __u32);
+} asked_comms SEC(".maps");
 
 /* Index: socket * config.cpus + cpu. */
 struct {
@@ -242,12 +265,47 @@ static __always_inline struct thread_state *thread_state(bool create)
 	return bpf_map_lookup_elem(&state_by_tid, &tid);
 }
 
-/* User space found that the filter leaves this socket out (it asks for other processes, say). */
+/* COUNT_ASKED, COUNT_UNASKED, or 0: not known (yet). */
+static __always_inline __u32 asked(__u64 cookie)
+{
+	__u32 *known = config.by_socket ? bpf_map_lookup_elem(&asked_by_cookie, &cookie) : NULL;
+
+	return known ? *known : 0;
+}
+
+/* User space found that the filter leaves this socket out: no process that is asked for holds it. */
 static __always_inline bool unwanted(__u64 cookie)
 {
-	__u32 *row = config.by_socket ? bpf_map_lookup_elem(&socket_by_cookie, &cookie) : NULL;
+	return asked(cookie) == COUNT_UNASKED;
+}
 
-	return row && *row == COUNT_UNWANTED;
+/* Is the share of the rows used up that is for sockets of which nothing is known? */
+static __always_inline bool share_full(void)
+{
+	return count_undecided >= config.undecided_max;
+}
+
+/*
+ * The current process has the socket: it listens on it, or takes from it. If it is one that is asked for, so is the socket, before user space
+ * finds it. If not, nothing is known: another may hold the socket too, or get it.
+ */
+static __always_inline void asked_by_current(__u64 cookie)
+{
+	const __u32 mark = COUNT_ASKED;
+	struct task_struct *leader;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	char comm[16] = {};
+
+	if (!config.by_socket || !cookie || (!config.by_pid && !config.by_comm))
+		return;
+	if (config.by_pid && !bpf_map_lookup_elem(&asked_pids, &pid))
+		return;
+	leader = READ(current_task(), group_leader);
+	bpf_probe_read_kernel_str(comm, sizeof(comm), __builtin_preserve_access_index(&leader->comm));
+	if (config.by_comm && !bpf_map_lookup_elem(&asked_comms, comm))
+		return;
+	/* Where there is no room it is one of those that are not known. */
+	bpf_map_update_elem(&asked_by_cookie, &cookie, &mark, BPF_ANY);
 }
 
 static __always_inline bool port_wanted(struct sock *sk)
@@ -329,7 +387,7 @@ static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock
 
 /* ---- socket rows ---- */
 
-static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie)
+static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie, __u32 used)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct net *net = READ(sk, __sk_common.skc_net.net);
@@ -363,7 +421,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 			row->inode = READ(inode, i_ino);
 		}
 	}
-	row->used = 1;
+	row->used = used;
 	return 0;
 }
 
@@ -372,6 +430,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 {
 	struct count_socket *row;
 	__u32 *known, index;
+	bool undecided;
 
 	if (!cookie) {
 		lost_of(COUNT_LOST_COOKIE_UNKNOWN, events, sk);
@@ -379,7 +438,12 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	}
 	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	if (known)
-		return *known; /* COUNT_UNWANTED is negative */
+		return *known;
+	undecided = config.by_socket && asked(cookie) != COUNT_ASKED;
+	if (undecided && share_full()) {
+		lost_of(COUNT_LOST_UNDECIDED, events, sk);
+		return -1;
+	}
 	if (bpf_map_pop_elem(&free_sockets, &index)) {
 		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
 		return -1;
@@ -394,8 +458,10 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		return -1;
 	}
 	row = bpf_map_lookup_elem(&sockets, &index);
+	if (undecided)
+		__sync_fetch_and_add(&count_undecided, 1);
 	if (row)
-		socket_describe(row, sk, cookie);
+		socket_describe(row, sk, cookie, undecided ? COUNT_UNDECIDED : 1);
 	return index;
 }
 
@@ -501,6 +567,18 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 	return row && row->generation == state->generation && row->cookie == cookie ? row : NULL;
 }
 
+/*
+ * Processes are asked for: may the current thread have a row on the socket? 1: yes. 0: the socket is not asked for. -1: nothing is known of it,
+ * and the share of such is used up.
+ */
+static __noinline int worker_room(__u64 cookie)
+{
+	if (unwanted(cookie))
+		return 0;
+	asked_by_current(cookie);
+	return !share_full() || asked(cookie) == COUNT_ASKED || bpf_map_lookup_elem(&socket_by_cookie, &cookie) ? 1 : -1;
+}
+
 /* A row of `workers` that is the current thread's. */
 struct worker {
 	struct count_worker *row;
@@ -517,7 +595,7 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct
 {
 	struct task_struct *task = current_task();
 	struct thread_state *state;
-	int found;
+	int found, room;
 
 	w->owner = 0;
 	if (!cookie) {
@@ -536,11 +614,12 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct
 		w->index = state->worker;
 		return true;
 	}
-	if (unwanted(cookie))
+	room = config.by_socket ? worker_room(cookie) : 1;
+	if (!room)
 		return false;
-	found = worker_find(sk, cookie, w->owner, serves, of);
+	found = room > 0 ? worker_find(sk, cookie, w->owner, serves, of) : -1;
 	if (found < 0) {
-		lost_of(serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL, n, of);
+		lost_of(room < 0 ? COUNT_LOST_UNDECIDED : serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL, n, of);
 		return false;
 	}
 	w->index = found;

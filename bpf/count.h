@@ -42,6 +42,7 @@ enum count_lost {
 	COUNT_LOST_STASH_BUSY,
 	COUNT_LOST_SHUTDOWN_READ,
 	COUNT_LOST_URING_LISTENER_UNKNOWN,
+	COUNT_LOST_UNDECIDED,
 	/* Of following connections: counts are whole all the same. */
 	COUNT_LOST_CONNECTIONS_FULL,
 	COUNT_LOST_SERVERS_FULL,
@@ -60,7 +61,11 @@ struct count_lost_key {
 #define COUNT_LOST_PORTS 512 /* keys; of more ports the port is not known */
 
 #define COUNT_NETNS_MAX 8
-#define COUNT_UNWANTED 0xffffffffu /* in place of a socket's row: its events are not asked for */
+
+/* Where processes are asked for: what is known of a socket, in asked_by_cookie. */
+#define COUNT_ASKED 1 /* such a process holds it, or has listened on it or taken from it */
+#define COUNT_UNASKED 2 /* none of those that hold it is */
+#define COUNT_PROCESSES_MAX 64 /* pids, and names, that are compared in the kernel */
 
 /* Set before loading (rodata): the verifier removes what is not asked for. 0: any. */
 struct count_config {
@@ -68,8 +73,9 @@ struct count_config {
 	__u16 family;
 	__u16 protocol; /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
 	__u32 cpus; /* possible CPUs */
+	__u32 undecided_max; /* by_socket: rows for sockets of which it is not known whether they are asked for */
 	__u8 by_port; /* only ports whose bit is set in count_ports */
-	__u8 by_socket; /* user space marks sockets as COUNT_UNWANTED */
+	__u8 by_socket; /* asked_by_cookie says which sockets are asked for */
 	__u8 without_clients; /* leave out UDP sockets whose port the kernel picked */
 	__u8 has_task_storage; /* bpf_task_storage_get(): 5.11, in tracing programs 5.12 */
 	__u8 has_rdonly_cast; /* bpf_rdonly_cast(): 6.2 */
@@ -83,7 +89,8 @@ struct count_config {
 	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state tells of connections that are made */
 	__u8 has_drop_skb; /* tracepoint udp_fail_queue_rcv_skb shows the buffer: 6.10 */
 	__u8 udp_queued_seen; /* datagrams are seen when they are queued, not only when they are read */
-	__u8 pad[1];
+	__u8 by_pid, by_comm; /* who is asked for is in asked_pids, and by name in asked_comms; neither: only user space can tell */
+	__u8 pad[3];
 };
 
 #define COUNT_ACCEPTS 1
@@ -158,6 +165,8 @@ struct count_connection {
 	__u32 served; /* somebody has read from it */
 };
 
+#define COUNT_UNDECIDED 2
+
 struct count_socket {
 	__u64 cookie;
 	__u32 inode;
@@ -165,7 +174,7 @@ struct count_socket {
 	__u32 netns;
 	__u16 port; /* host order */
 	__u8 family;
-	__u8 used;
+	__u8 used; /* the row is complete: 1, or COUNT_UNDECIDED if it is not known whether the socket is asked for */
 	__u8 address[16]; /* network order */
 	__u32 limit; /* TCP: backlog. UDP: SO_RCVBUF in bytes */
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
@@ -203,7 +212,7 @@ struct count_child {
 #ifndef __bpf__
 #include <stddef.h>
 
-_Static_assert(sizeof(struct count_config) == 56, "layout");
+_Static_assert(sizeof(struct count_config) == 64, "layout");
 _Static_assert(sizeof(struct count_lost_key) == 8, "layout");
 _Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");

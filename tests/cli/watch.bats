@@ -310,6 +310,45 @@ thread(accepts, tcp(8100))' unshare -n
     counted 8100 7
 }
 
+# 12,000 UDP sockets of others; $busy sends each of them a datagram. Their pid is in $others.
+serve_others() {
+    serve 'resource = __import__("resource")
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+keep.extend(udp(8100, "127.1.%d.%d" % (i // 250, i % 250)) for i in range(12000))'
+    others=$server
+}
+busy='c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(12000): c.sendto(b"x", ("127.1.%d.%d" % (i // 250, i % 250), 8100))
+'
+
+only_wanted() { # COUNT LOST-REASONS
+    jq -e --argjson n "$1" --argjson reasons "$2" '.window.final and ([.endpoints[] | select(.protocol == "tcp")] |
+        length == 1 and (.[0].sockets | map(.arrived) == [$n]) and (.[0].workers | map(.accepted) | add == $n)) and
+        ([.endpoints[] | select(.protocol == "udp")] == []) and ((.lost.by_reason | keys) - $reasons == [])' <(tail -1 "$out") ||
+        { tail -1 "$out" | cut -c 1-3000; return 1; }
+}
+
+# bats test_tags=slow
+@test "-p: 12,000 busy sockets of others take no room from those that are asked for" {
+    serve_others
+    serve 'named("wanted"); thread(accepts, tcp(8100))'
+    watch_begin --json -p "$server" -P 8100
+    clients "$busy"'visit(8100, 200)'
+    watch_end
+    only_wanted 200 '[]'
+}
+
+# bats test_tags=slow
+@test "--comm: sockets that are made during the window, 12,000 busy ones of others first" {
+    watch_begin --json --comm wanted -P 8100
+    serve_others
+    clients "$busy"
+    serve 'named("wanted"); thread(accepts, tcp(8100))'
+    clients "$busy"'visit(8100, 200)'
+    watch_end
+    only_wanted 200 '["holder_unknown"]'
+}
+
 # A listener in a network namespace of its own, 3 connections, and then it is in no process, but on its way from one to another.
 listener_under_way() {
     serve 'subprocess = __import__("subprocess")

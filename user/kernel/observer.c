@@ -43,6 +43,12 @@ static const struct {
 #define MISSED_KINDS (sizeof(missed_kinds) / sizeof(*missed_kinds))
 #define MISSED_ALL MISSED_KINDS /* skipped runs, each once: a program may be of several kinds */
 
+/* Cookies, ascending. */
+struct cookies {
+	uint64_t *rows;
+	size_t count;
+};
+
 struct observer {
 	struct count_bpf *bpf;
 	struct bpf_link **links;
@@ -62,8 +68,7 @@ struct observer {
 	struct ledger *ledger;
 	struct inventory *inventory; /* NULL: none is taken */
 	bool by_process;             /* the inventory says which sockets are asked for */
-	uint64_t *unwanted;          /* cookies that the kernel was told to leave out, ascending */
-	size_t unwanted_count;
+	struct cookies unwanted, asked; /* what the kernel was told at the last look */
 	struct lost_list unattributed; /* connections that were open when the row of who had them was given back */
 	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
 	struct lost_list unseen, unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
@@ -93,6 +98,7 @@ static const struct {
 	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_UNDECIDED] = { "holder_unknown", NULL, LOST_ANY }, /* told with those that came and went unseen */
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown", "io_uring accepts whose listening socket could not be told", LOST_TAKEN },
 };
 
@@ -138,6 +144,36 @@ static void map_grows(struct bpf_map *map)
 	bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
 }
 
+#define ASKED_LEAST 8192 /* and twice as many as there are */
+
+/* Sockets of which it is not known whether they are asked for never take more than half of the rows, so those that are find room. */
+static void asked_configure(struct observer *o, const struct observer_options *options, struct count_config *c)
+{
+	const struct selection *s = &options->selection;
+	const unsigned rows = options->rows_max && options->rows_max < o->sockets_max ? options->rows_max : o->sockets_max;
+	const size_t found = inventory_sockets(o->inventory);
+
+	c->undecided_max = rows / 2;
+	/* Paths of cgroups are told apart in user space alone. */
+	c->by_pid = s->pid_count && !s->cgroup_count;
+	c->by_comm = s->comm_count && !s->cgroup_count;
+	bpf_map__set_max_entries(o->bpf->maps.asked_by_cookie, ASKED_LEAST + 2 * found);
+}
+
+static int asked_prepare(struct observer *o, const struct selection *s)
+{
+	const __u32 mark = COUNT_ASKED;
+
+	_Static_assert(SELECTION_MAX <= COUNT_PROCESSES_MAX, "each has a place");
+	for (size_t i = 0; i < s->pid_count; i++)
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_pids), &s->pids[i], &mark, BPF_ANY))
+			return -errno;
+	for (size_t i = 0; i < s->comm_count; i++)
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_comms), s->comms[i], &mark, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
 static void configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->probe.features;
@@ -168,8 +204,9 @@ static void configure(struct observer *o, const struct observer_options *options
 	for (size_t i = 0; i < options->selection.netns_count; i++)
 		c->netns[i] = options->selection.netns[i];
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
-	/* Sockets that are not asked for are in it too. */
-	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->by_process ? COUNT_SOCKETS_MAX : o->sockets_max);
+	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
+	if (o->by_process)
+		asked_configure(o, options, c);
 	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
 	o->connections_max = f->map_growth ? connections_max(o->cpus) : COUNT_CONNECTIONS;
@@ -347,6 +384,8 @@ static int backend_try(struct observer *o, const struct observer_options *option
 	if (!err)
 		err = rows_prepare(o, options->rows_max);
 	if (!err)
+		err = asked_prepare(o, &options->selection);
+	if (!err)
 		err = attach(o);
 	if (!err && !probe_sees(&o->probe, b))
 		err = -EOPNOTSUPP;
@@ -406,13 +445,11 @@ static int grace_prepare(struct observer *o)
 }
 
 /* With an inventory: names all sockets (their cookies), and looks for the first time. */
-static int inventory_begin(struct observer *o, const struct observer_options *options, char *why, size_t size)
+static int inventory_begin(struct observer *o, char *why, size_t size)
 {
-	int err = inventory_open(&o->inventory, &options->selection, why, size);
 	struct namespaces seen = {};
+	int err;
 
-	if (err)
-		return err;
 	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, &seen);
 	err = seen.astray ? seen.astray : observer_scan(o);
 	namespaces_free(&seen);
@@ -429,6 +466,13 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	o->inner_map = o->outer_map = -1;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
+	if (!err && options->inventory)
+		err = inventory_open(&o->inventory, &options->selection, why, why_size);
+	if (!err && o->by_process) { /* how many there are decides about room */
+		err = inventory_scan(o->inventory);
+		if (err)
+			loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err));
+	}
 	if (err)
 		goto out;
 	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
@@ -448,7 +492,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
-		err = inventory_begin(o, options, why, why_size);
+		err = inventory_begin(o, why, why_size);
 out:
 	if (err) {
 		observer_close(o);
@@ -573,15 +617,17 @@ static void worker_unlink(struct observer *o, __u32 i)
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 }
 
-static void socket_unlink(struct observer *o, __u32 i, bool unwanted)
+static void socket_unlink(struct observer *o, __u32 i)
 {
-	__u64 cookie = o->sockets[i].cookie;
-	__u32 mark = COUNT_UNWANTED;
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &o->sockets[i].cookie);
+}
 
-	if (unwanted)
-		bpf_map_update_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie, &mark, BPF_ANY);
-	else
-		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &cookie);
+/* It is known now whether the socket of the row is asked for, or the row is given back. */
+static void socket_decided(struct observer *o, __u32 i)
+{
+	if (o->sockets[i].used == COUNT_UNDECIDED)
+		__atomic_sub_fetch(&o->bpf->bss->count_undecided, 1, __ATOMIC_SEQ_CST);
+	o->sockets[i].used = 1;
 }
 
 static void histogram_free(struct observer *o, __u32 i)
@@ -617,6 +663,7 @@ static void sketch_free(struct observer *o, __u32 i)
 
 static void socket_free(struct observer *o, __u32 i)
 {
+	socket_decided(o, i);
 	if (o->sockets[i].sketch)
 		sketch_free(o, o->sockets[i].sketch - 1);
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
@@ -647,7 +694,7 @@ void observer_reset(struct observer *o)
 			worker_unlink(o, i);
 	for (__u32 i = 0; i < o->sockets_max; i++)
 		if (o->sockets[i].used)
-			socket_unlink(o, i, false);
+			socket_unlink(o, i);
 	grace_period(o);
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
 		if (o->workers[i].used)
@@ -703,7 +750,8 @@ void observer_close(struct observer *o)
 		close(o->outer_map);
 	inventory_close(o->inventory);
 	ledger_free(o->ledger);
-	free(o->unwanted);
+	free(o->unwanted.rows);
+	free(o->asked.rows);
 	free(o->undecided.rows);
 	free(o->unattributed.rows);
 	free(o->unseen.rows);
@@ -913,42 +961,89 @@ static int compare_cookies(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static bool has_cookie(const uint64_t *cookies, size_t count, uint64_t cookie)
+static bool has_cookie(const struct cookies *of, uint64_t cookie)
 {
-	return count && bsearch(&cookie, cookies, count, sizeof(cookie), compare_cookies);
+	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), compare_cookies);
+}
+
+/* Takes out what neither list has: of sockets that are gone, and that the programs marked themselves. */
+static void asked_sweep(struct observer *o)
+{
+	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
+	uint64_t key, next;
+	int more = !bpf_map_get_next_key(fd, NULL, &next);
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(fd, &key, &next);
+		if (!has_cookie(&o->asked, key) && !has_cookie(&o->unwanted, key))
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+/* Marks what is new in `now`, which takes the place of `before`, and takes out what is not in it any more. */
+static void asked_mark(struct observer *o, struct cookies *before, struct cookies now, const __u32 mark)
+{
+	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
+	struct cookies old = *before;
+	bool swept = false;
+
+	*before = now;
+	for (size_t i = 0; i < old.count; i++)
+		if (!has_cookie(&o->asked, old.rows[i]) && !has_cookie(&o->unwanted, old.rows[i]))
+			bpf_map_delete_elem(fd, &old.rows[i]);
+	for (size_t i = 0; i < now.count; i++) {
+		if (has_cookie(&old, now.rows[i]) || !bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY))
+			continue;
+		if (!swept)
+			asked_sweep(o);
+		swept = true;
+		/* One that finds no room shares the rows of those that are not known. */
+		bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY);
+	}
+	free(old.rows);
 }
 
 /*
- * Tells the kernel which of the sockets that exist are not asked for. Those it does not know of are counted: whether they are asked for
- * shows when they are found, or when a thread that is asked for has taken from them.
+ * Tells the kernel which of the sockets that exist are asked for, and which are not. Those it does not know of are counted, while a share of
+ * the rows is left for them: whether they are asked for shows when they are found, or when a thread that is asked for has taken from them.
  */
-static int unwanted_update(struct observer *o)
+static int asked_update(struct observer *o)
 {
-	const int fd = bpf_map__fd(o->bpf->maps.socket_by_cookie);
-	const __u32 mark = COUNT_UNWANTED;
-	uint64_t *cookies;
-	int count = inventory_cookies(o->inventory, false, &cookies), kept = 0;
+	struct cookies unwanted = {}, asked = {};
+	uint64_t *both;
+	int count = inventory_cookies(o->inventory, false, &unwanted.rows), more;
 
 	if (count < 0)
 		return count;
+	more = inventory_cookies(o->inventory, true, &asked.rows);
+	if (more < 0) {
+		free(unwanted.rows);
+		return more;
+	}
+	both = reallocarray(asked.rows, more + count + 1, sizeof(*both));
+	if (!both) {
+		free(unwanted.rows);
+		free(asked.rows);
+		return -ENOMEM;
+	}
+	asked = (struct cookies){ both, more };
 	/* What was asked for once stays so: who held it may be gone, and another hold it still. */
 	for (int i = 0; i < count; i++) {
-		const struct ledger_socket *s = ledger_find_socket(o->ledger, cookies[i]);
+		const struct ledger_socket *s = ledger_find_socket(o->ledger, unwanted.rows[i]);
 
 		if (!s || s->undecided)
-			cookies[kept++] = cookies[i];
+			unwanted.rows[unwanted.count++] = unwanted.rows[i];
+		else
+			asked.rows[asked.count++] = unwanted.rows[i];
 	}
-	count = kept;
-	qsort(cookies, count, sizeof(*cookies), compare_cookies);
-	for (int i = 0; i < count; i++)
-		if (!has_cookie(o->unwanted, o->unwanted_count, cookies[i]))
-			bpf_map_update_elem(fd, &cookies[i], &mark, BPF_NOEXIST); /* one that has a row is unlinked with it */
-	for (size_t i = 0; i < o->unwanted_count; i++)
-		if (!has_cookie(cookies, count, o->unwanted[i]))
-			bpf_map_delete_elem(fd, &o->unwanted[i]);
-	free(o->unwanted);
-	o->unwanted = cookies;
-	o->unwanted_count = count;
+	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), compare_cookies);
+	qsort(asked.rows, asked.count, sizeof(*asked.rows), compare_cookies);
+	asked_mark(o, &o->asked, asked, COUNT_ASKED);
+	asked_mark(o, &o->unwanted, unwanted, COUNT_UNASKED);
+	for (__u32 i = 0; i < o->sockets_max; i++)
+		if (o->sockets[i].used == COUNT_UNDECIDED && has_cookie(&o->asked, o->sockets[i].cookie))
+			socket_decided(o, i);
 	return 0;
 }
 
@@ -993,7 +1088,7 @@ static void ending_find(const struct observer *o, struct ending *e)
 			continue;
 		if (o->entered_workers[i])
 			w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
-		if (has_cookie(o->unwanted, o->unwanted_count, row->cookie) || (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
+		if (has_cookie(&o->unwanted, row->cookie) || (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
 			e->workers[e->worker_count++] = i;
 			used--;
 		}
@@ -1001,7 +1096,7 @@ static void ending_find(const struct observer *o, struct ending *e)
 	for (__u32 i = 0; i < o->sockets_max; i++) {
 		const struct ledger_socket *s = o->entered_sockets[i] ? ledger_find_socket(o->ledger, o->sockets[i].cookie) : NULL;
 
-		if (o->sockets[i].used && ((s && s->row.ended) || has_cookie(o->unwanted, o->unwanted_count, o->sockets[i].cookie)))
+		if (o->sockets[i].used && ((s && s->row.ended) || has_cookie(&o->unwanted, o->sockets[i].cookie)))
 			e->sockets[e->socket_count++] = i;
 	}
 }
@@ -1012,7 +1107,7 @@ static int open_forget(struct observer *o, __u32 i)
 	const uint64_t cookie = o->workers[i].cookie, open = open_of(o, i);
 	const struct ledger_socket *s = open ? ledger_find_socket(o->ledger, cookie) : NULL;
 
-	if (!s || s->undecided || has_cookie(o->unwanted, o->unwanted_count, cookie))
+	if (!s || s->undecided || has_cookie(&o->unwanted, cookie))
 		return 0;
 	return lost_list_note(&o->unattributed, events_of(s, open, LOST_SERVED | LOST_OPEN));
 }
@@ -1025,7 +1120,7 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 	for (size_t i = 0; i < e->worker_count; i++)
 		worker_unlink(o, e->workers[i]);
 	for (size_t i = 0; i < e->socket_count; i++)
-		socket_unlink(o, e->sockets[i], has_cookie(o->unwanted, o->unwanted_count, o->sockets[e->sockets[i]].cookie));
+		socket_unlink(o, e->sockets[i]);
 	if (!err && (e->worker_count || e->socket_count))
 		err = grace_period(o);
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
@@ -1039,7 +1134,7 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 
 		err = s ? socket_count(o, &o->sockets[e->sockets[i]], s, &scratch, true) : -ENOMEM;
 		if (s)
-			s->forgotten = has_cookie(o->unwanted, o->unwanted_count, s->row.cookie);
+			s->forgotten = has_cookie(&o->unwanted, s->row.cookie);
 		socket_free(o, e->sockets[i]);
 	}
 	scratch_free(&scratch);
@@ -1156,7 +1251,7 @@ int observer_scan(struct observer *o)
 	if (!err)
 		err = inventory_fill(o->inventory, o->ledger, o->started_ns);
 	if (!err && o->by_process)
-		err = unwanted_update(o);
+		err = asked_update(o);
 	if (!err) {
 		ending_find(o, &e);
 		err = ending_give_back(o, &e);
@@ -1193,8 +1288,13 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 	if (!err)
 		err = losses_of_orphans(o->ledger, orphaned, where);
 	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;
+	lost_say(s, "holder_unknown",
+		 "events of sockets that were gone before their process was known, or had no row until then, so the filter could not tell",
+		 lost_list_sum(&o->undecided) + counts[COUNT_LOST_UNDECIDED], false, true);
 	for (int i = 0; i < COUNT_LOST_REASONS; i++)
-		lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)), false);
+		if (i != COUNT_LOST_UNDECIDED)
+			lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)),
+				 false);
 	return err;
 }
 
@@ -1226,8 +1326,6 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
-	lost_say(s, "holder_unknown", "events of sockets that were gone before their process was known, so the filter could not tell",
-		 lost_list_sum(&o->undecided), false, true);
 	lost_say(s, "ends_unattributed", "of who serves: connections that were open when, for want of room, the row of who had them was given back",
 		 lost_list_sum(&o->unattributed), true, false);
 	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
