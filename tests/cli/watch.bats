@@ -310,6 +310,26 @@ thread(accepts, tcp(8100))' unshare -n
     counted 8100 7
 }
 
+# bats test_tags=slow
+@test "more wait on a socket than can be listed: no verdict on who got its connections" {
+    serve 'resource = __import__("resource")
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+s = tcp(8100)
+def watches(s):
+    keep.extend(epoll_of(s) for i in range(3500))
+    os.write(w, b"x")
+    idle()
+r, w = os.pipe()
+for i in range(5): process(watches, s)
+for i in range(5): os.read(r, 1)
+s.setblocking(True)
+thread(accepts, s)'
+    watch_begin -P 8100 --json
+    clients 'visit(8100, 20)'
+    watch_end
+    counted 8100 20 '.endpoints[0] | .sockets[0].waiting_cut and (.fairness.workers | .verdict == "withheld" and .reason == "waiters-cut")'
+}
+
 # 12,000 UDP sockets of others; $busy sends each of them a datagram. Their pid is in $others.
 serve_others() {
     serve 'resource = __import__("resource")
