@@ -456,6 +456,27 @@ static int inventory_begin(struct observer *o, char *why, size_t size)
 	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
 }
 
+/* What this kernel can do: first of all, so that one that lacks what everything needs is told so. */
+static int kernel_ask(struct observer *o, char *why, size_t size)
+{
+	int err;
+
+	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
+	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
+	return err ? loading_fail(err, why, size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err)) : 0;
+}
+
+/* Where processes are asked for, how many sockets there are decides about room. */
+static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why, size_t size)
+{
+	int err = inventory_open(&o->inventory, &options->selection, why, size);
+
+	if (err || !o->by_process)
+		return err;
+	err = inventory_scan(o->inventory);
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+}
+
 int observer_open(struct observer **out, const struct observer_options *options, char *why, size_t why_size)
 {
 	struct observer *o = calloc(1, sizeof(*o));
@@ -466,20 +487,11 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	o->inner_map = o->outer_map = -1;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
+	if (!err)
+		err = kernel_ask(o, why, why_size);
 	if (!err && options->inventory)
-		err = inventory_open(&o->inventory, &options->selection, why, why_size);
-	if (!err && o->by_process) { /* how many there are decides about room */
-		err = inventory_scan(o->inventory);
-		if (err)
-			loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err));
-	}
-	if (err)
-		goto out;
-	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
-	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
-	if (err)
-		loading_fail(err, why, why_size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err));
-	else
+		err = inventory_prepare(o, options, why, why_size);
+	if (!err)
 		err = backend_choose(o, options, why, why_size);
 	if (!err) {
 		err = grace_prepare(o);
@@ -493,7 +505,6 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
 		err = inventory_begin(o, why, why_size);
-out:
 	if (err) {
 		observer_close(o);
 		return err;
