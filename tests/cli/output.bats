@@ -224,6 +224,13 @@ a, b = socket.socketpair()
 assert subprocess.run(['$sockfair', 'list', '--json', '-o', '/dev/stdout'], stdout=b).returncode == 0
 b.close()
 assert a.makefile().read().startswith('{\"schema\"')"
+    # a stream into another process's file that has no name
+    py -c "
+import os, subprocess
+m = os.memfd_create('result')
+command = ['$sockfair', 'run', 'reuseport', 'shared-accept', '-n', '10', '--json', '-o', '/proc/%d/fd/%d' % (os.getpid(), m)]
+assert subprocess.run(command).returncode == 0
+assert len(open('/proc/self/fd/%d' % m).read().splitlines()) == 2"
     holds fifo log out.json read
 }
 

@@ -86,7 +86,7 @@ static int held_write(struct output *o)
 		return 0;
 	if (fstat(o->to.fd, &st))
 		return -errno;
-	if (!st.st_nlink)
+	if (!st.st_nlink && !o->to.nameless)
 		return -ENOLINK;
 	err = write_whole(o->to.fd, o->held, o->held_size);
 	if (err && ftruncate(o->to.fd, st.st_size))

@@ -231,6 +231,7 @@ static int open_directly(struct result_file *f, bool descriptor, const struct st
 	if (!S_ISREG(st->st_mode))
 		return 0;
 	f->regular = f->beside = true;
+	f->nameless = !st->st_nlink;
 	f->old = f->fd;
 	return in_place(f, "it is named by a descriptor", 0);
 }

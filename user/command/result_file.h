@@ -14,6 +14,7 @@ struct result_file {
 	int fd;           /* takes what is written: at first what is beside, after result_file_replace() the file itself. Appends */
 	bool regular;     /* else it is written to directly */
 	bool beside;      /* nobody sees it yet */
+	bool nameless;    /* it had no name when it was opened: a memfd, or a file that was removed */
 	int folder;       /* of the file, links followed; -1: none */
 	int old;          /* what is there; -1: nothing, or it has been replaced */
 	char name[NAME_MAX + 1];
