@@ -75,6 +75,13 @@ def udp(port, address="127.0.0.1", **options):
     return bound(socket.SOCK_DGRAM, port, address, **options)
 
 
+def established(port):
+    """TCP connections over IPv4 on that local port. Of MPTCP each subflow is one."""
+    with open("/proc/net/tcp") as f:
+        fields = [line.split() for line in f.readlines()[1:]]
+    return sum(local.endswith(f":{port:04X}") and state == "01" for _, local, _, state, *_ in fields)
+
+
 def answer(connection):
     connection.recv(1000)
     connection.sendall(REPLY)
