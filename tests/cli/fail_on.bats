@@ -29,16 +29,16 @@ judged() { # STATUS TEXT
 
 @test "run: too few is 1, one worker is 0, uneven is 3, whatever else is in it" {
     refused 1 "cannot judge reuseport: 100 events are too few, 796 would do" run reuseport -n 100 --fail-on uneven -o /dev/null
-    run "$sockfair" run single-listener -n 50 --fail-on uneven -o /dev/null
+    run "$sockfair" run single-listener -n 50 -w 1 --fail-on uneven -o /dev/null
     [ "$status" = 0 ]
-    assert_one_line "single-listener: one takes all of the work, so nothing there can be uneven"
+    assert_one_line "single-listener: 1 acceptor, 1 thread serves, so nothing there can be uneven"
     run "$sockfair" run reuseport -n 2000 --fail-on uneven -o /dev/null
     [ "$status" = 0 ]
     [ -z "$output" ]
     run "$sockfair" run single-listener udp-reuseaddr reuseport -n 300 -w 2 --flows 300 --fail-on uneven -o /dev/null
     [ "$status" = 3 ]
     [ -z "$output" ]
-    refused 1 "cannot judge reuseport (and 1 other): 20 events are too few" run reuseport reuseport-epoll single-listener -n 20 --fail-on uneven -o /dev/null
+    refused 1 "cannot judge reuseport (and 2 others): 20 events are too few" run reuseport reuseport-epoll single-listener -n 20 --fail-on uneven -o /dev/null
 }
 
 @test "watch: a port that nobody listens on is not fair" {
@@ -63,7 +63,7 @@ thread(accepts, b)"
     judged 1 "cannot judge port $b: nothing came"
     watch_begin -p "$server" --fail-on uneven
     clients "visit($a, 5)"
-    judged 0 "tcp 127.0.0.1:$a: one takes all of the work, so nothing there can be uneven"
+    judged 0 "tcp 127.0.0.1:$a: 1 thread accepts all, so nothing there can be uneven"
     watch_begin -P "$a" --fail-on uneven
     clients "visit($a, 1)"
     judged 0 "nothing there can be uneven"
@@ -75,14 +75,17 @@ thread(accepts, b)"
     watch_begin -P "$two" --fail-on uneven
     clients "visit($two, 7)"
     judged 1 "cannot judge tcp 127.0.0.1:$two: 7 events are too few"
-    serve 'def never(s):
+    # the second is never woken
+    serve 'def polls_for(s, events):
     p = select.poll()
-    p.register(s, select.POLLPRI)
-    p.poll()
+    p.register(s, events)
+    while True:
+        p.poll()
+        answer(s.accept()[0])
 s = tcp(0)
 print("said", s.getsockname()[1])
-thread(accepts, s)
-thread(never, s)'
+thread(polls_for, s, select.POLLIN)
+thread(polls_for, s, select.POLLPRI)'
     watch_begin -P "$two,$said" --fail-on uneven
     clients "visit($said, 700); visit($two, 7)"
     watch_end 3

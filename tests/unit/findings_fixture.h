@@ -57,7 +57,7 @@ static inline struct worker_row *add_worker(struct endpoint *e, uint64_t cookie,
 {
 	struct worker_row *w = &e->workers[e->worker_count++];
 
-	*w = (struct worker_row){ .number = -1, .pid = pid, .tid = tid, .cookie = cookie, .can_accept = true, .waits = true };
+	*w = (struct worker_row){ .number = -1, .pid = pid, .tid = tid, .cookie = cookie, .can_accept = true, .waits = true, .wait_kind = WAITS_BLOCKED };
 	return w;
 }
 
@@ -86,6 +86,8 @@ static inline void add_waits(struct endpoint *e, struct socket_row *s, uint64_t 
 /* No text may be cut. */
 static inline void fill(struct fixture *f)
 {
+	for (size_t i = 0; i < f->snapshot.endpoint_count; i++)
+		assert_int_equal(endpoint_recognise(&f->endpoints[i]), 0);
 	assert_int_equal(findings_fill(&f->snapshot), 0);
 	for (size_t i = 0; i < f->snapshot.endpoint_count; i++)
 		for (size_t j = 0; j < f->endpoints[i].finding_count; j++)

@@ -21,8 +21,8 @@ static void assert_words(const struct decision *d, const char *expected)
 static struct decision decide(uint64_t a, uint64_t b, const struct endpoint_lost *lost)
 {
 	struct socket_row socket = { .cookie = 1, .arrived = a + b, .accepted = a + b, .waiting_known = true };
-	struct worker_row workers[] = { { .number = -1, .pid = 1, .tid = 1, .cookie = 1, .can_accept = true, .accepted = a },
-					{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .accepted = b } };
+	struct worker_row workers[] = { { .number = -1, .pid = 1, .tid = 1, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = a },
+					{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = b } };
 	struct endpoint e = { .sockets = &socket, .socket_count = 1, .workers = workers, .worker_count = 2 };
 
 	if (lost)

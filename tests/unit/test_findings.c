@@ -299,6 +299,7 @@ static double seconds_of(size_t many)
 		e[1].holders[i] = (struct holder_row){ .cookie = 1, .pid = i + 1, .state = 'S' };
 	}
 	e[1].worker_fairness.verdict = VERDICT_UNEVEN;
+	e[1].design.code = DESIGN_SHARED_EPOLL;
 	start = clock();
 	assert_int_equal(findings_fill(&s), 0);
 	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;

@@ -244,11 +244,17 @@ static void serving_uneven(void **state)
 	fill(&f);
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_false(has(e, "even"));
-	for (int i = 1; i < 8; i++)
+	for (int i = 1; i < 8; i++) {
 		e->workers[i].can_accept = false;
+		e->workers[i].accepted = 0;
+	}
+	e->socket_count = 1;
+	e->workers[0].serves = false; /* it hands all of them over */
+	e->workers[0].served = 0;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(e->design.code, DESIGN_HAND_OVER);
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "one thread accepts, but serving is uneven: of 8 threads"));
+	assert_non_null(strstr(e->findings[0].text, "one thread accepts, but serving is uneven: of 7 threads"));
 	e->served_known = false;
 	fill(&f);
 	assert_false(has(e, "serving-uneven"));

@@ -222,7 +222,7 @@ static void ports_page(void **state)
 		"tcp 127.0.0.1:8080                       1,350      18,256   4 uneven   4 uneven\n"
 		"udp [::1]:53                               5.5          11   2 flows?   2 flows?\n"
 		"\n"
-		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start\n"
+		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  4 threads of 2 processes, a SO…\n"
 		"  sockets   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"  workers   uneven: CV 0.562 (fair 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"  processes uneven: CV 0.338 (fair 0.008), busiest 1.34x mean, 0 of 2 idle\n"

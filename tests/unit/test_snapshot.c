@@ -171,12 +171,12 @@ static void merge_sockets_in_the_servers_order(void **state)
 static void merge_workers_acceptor_first(void **state)
 {
 	const struct worker_row seen[] = {
-		{ .number = -1, .pid = 9, .tid = 99, .comm = "stranger", .cookie = 5, .can_accept = true, .accepted = 1 },
-		{ .number = -1, .pid = 1, .tid = 10, .start_ns = 77, .comm = "kernel", .cookie = 5, .can_accept = true,
+		{ .number = -1, .pid = 9, .tid = 99, .comm = "stranger", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1 },
+		{ .number = -1, .pid = 1, .tid = 10, .start_ns = 77, .comm = "kernel", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED,
 		  .accepted = 6 },
 	};
 	const struct worker_row known[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .comm = "own", .cookie = 5, .can_accept = true, .accepted = 1000 },
+		{ .number = -1, .pid = 1, .tid = 10, .comm = "own", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
 		{ .number = 0, .pid = 1, .tid = 12, .comm = "worker", .cookie = 5, .serves = true, .served = 4 },
 		{ .number = 1, .pid = 1, .tid = 11, .comm = "worker", .cookie = 5, .serves = true, .served = 2, .accepted = 9 },
 	};
@@ -206,7 +206,7 @@ static void merge_workers_acceptor_first(void **state)
 static void merge_adds_what_the_server_knows(void **state)
 {
 	const struct worker_row seen[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .cookie = 5, .can_accept = true, .accepted = 6 },
+		{ .number = -1, .pid = 1, .tid = 10, .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 6 },
 	};
 	const struct worker_row known[] = {
 		{ .number = 3, .pid = 1, .tid = 10, .comm = "own", .cgroup = "/x", .cookie = 5, .serves = true, .served = 6 },
@@ -307,11 +307,11 @@ static void judge_counts_the_right_things(void **state)
 {
 	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 }, { .cookie = 2, .arrived = 400 } };
 	const struct worker_row workers[] = {
-		{ .number = 0, .pid = 1, .tid = 10, .cookie = 1, .can_accept = true, .accepted = 300, .serves = true,
+		{ .number = 0, .pid = 1, .tid = 10, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 300, .serves = true,
 		  .served = 1 },
-		{ .number = 1, .pid = 1, .tid = 11, .cookie = 1, .can_accept = true, .accepted = 290, .serves = true,
+		{ .number = 1, .pid = 1, .tid = 11, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 290, .serves = true,
 		  .served = 2 },
-		{ .number = 0, .pid = 1, .tid = 10, .cookie = 2, .can_accept = true, .accepted = 400 },
+		{ .number = 0, .pid = 1, .tid = 10, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400 },
 		{ .number = 2, .pid = 1, .tid = 12, .cookie = 1, .serves = true, .served = 3 },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, sockets, 2, workers, 4);
@@ -363,8 +363,8 @@ static void judge_udp_units(void **state)
 {
 	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 }, { .cookie = 2, .arrived = 400 } };
 	const struct worker_row workers[] = {
-		{ .number = 0, .tid = 1, .cookie = 1, .can_accept = true, .accepted = 600, .serves = true, .served = 600 },
-		{ .number = 1, .tid = 2, .cookie = 2, .can_accept = true, .accepted = 400, .serves = true, .served = 400 },
+		{ .number = 0, .tid = 1, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 600, .serves = true, .served = 600 },
+		{ .number = 1, .tid = 2, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400, .serves = true, .served = 400 },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_UDP, sockets, 2, workers, 2);
 
@@ -391,9 +391,9 @@ static void judge_udp_units(void **state)
 static void judge_ended_workers(void **state)
 {
 	struct worker_row workers[] = {
-		{ .number = -1, .tid = 1, .can_accept = true, .accepted = 1000 },
-		{ .number = -1, .tid = 2, .can_accept = true, .accepted = 1000 },
-		{ .number = -1, .tid = 3, .can_accept = true, .accepted = 10, .ended = true },
+		{ .number = -1, .tid = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
+		{ .number = -1, .tid = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
+		{ .number = -1, .tid = 3, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 10, .ended = true },
 	};
 	struct endpoint e = { .protocol = PROTOCOL_TCP, .workers = workers, .worker_count = COUNT_OF(workers) };
 
@@ -433,7 +433,7 @@ static size_t bins_of(const struct worker_row *workers, size_t count, size_t *so
 	return bins;
 }
 
-#define LIFE(id, a, e) { .number = -1, .pid = id, .tid = id, .can_accept = true, .accepted = id, .appeared = a, .ended = e }
+#define LIFE(id, a, e) { .number = -1, .pid = id, .tid = id, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = id, .appeared = a, .ended = e }
 
 /* Who lived for part of the window was owed less: no bin while others lived through it. */
 static void judge_only_who_lived_through_the_window(void **state)
@@ -467,9 +467,9 @@ static void judge_the_longest_lives_there_are(void **state)
 static void judge_processes_by_the_sum_of_their_threads(void **state)
 {
 	const struct worker_row workers[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .can_accept = true, .accepted = 300 },
-		{ .number = -1, .pid = 2, .tid = 20, .can_accept = true, .accepted = 500 },
-		{ .number = -1, .pid = 1, .tid = 11, .can_accept = true, .accepted = 200 },
+		{ .number = -1, .pid = 1, .tid = 10, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 300 },
+		{ .number = -1, .pid = 2, .tid = 20, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 500 },
+		{ .number = -1, .pid = 1, .tid = 11, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 200 },
 		{ .number = -1, .pid = 3, .tid = 30 }, /* a master */
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, 4);
@@ -487,11 +487,11 @@ static void judge_processes_by_the_sum_of_their_threads(void **state)
 static void judge_a_thread_by_all_its_sockets(void **state)
 {
 	const struct worker_row workers[] = {
-		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 1, .can_accept = true, .accepted = 600 },
-		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 2, .can_accept = true, .accepted = 400, .ended = true },
-		{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .accepted = 1000 },
+		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 600 },
+		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400, .ended = true },
+		{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
 		/* its id was another thread's before */
-		{ .number = -1, .pid = 2, .tid = 2, .start_ns = 4, .cookie = 1, .can_accept = true, .accepted = 77, .ended = true },
+		{ .number = -1, .pid = 2, .tid = 2, .start_ns = 4, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 77, .ended = true },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, COUNT_OF(workers));
 
@@ -518,8 +518,9 @@ static void serve(struct server *s)
 	s->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP, .sockets = s->sockets, .socket_count = 2, .workers = s->workers,
 					 .worker_count = 2, .served_known = true, .open_known = true };
 	for (int i = 0; i < 2; i++) {
-		s->sockets[i] = (struct socket_row){ .cookie = i + 1, .arrived = 1000, .accepted = 1000, .waiting_known = true };
-		s->workers[i] = (struct worker_row){ .number = -1, .pid = i + 1, .tid = i + 1, .cookie = i + 1, .can_accept = true, .accepted = 1000,
+		s->sockets[i] = (struct socket_row){ .cookie = i + 1, .reuseport = true, .group = 1, .arrived = 1000, .accepted = 1000,
+						     .waiting_known = true };
+		s->workers[i] = (struct worker_row){ .number = -1, .pid = i + 1, .tid = i + 1, .cookie = i + 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000,
 						     .serves = true, .served = 1000, .open_known = true, .open = 1000 };
 	}
 }
@@ -598,6 +599,7 @@ static void withheld_where_waiters_are_cut_or_unknown(void **state)
 	assert_withheld(&s, "", WITHHELD_NOT);
 	s.endpoint.socket_count = 1;
 	s.sockets[0].arrived = 2000;
+	s.workers[1].cookie = 1;
 	s.sockets[1] = (struct socket_row){ .cookie = 3, .arrived = 5, .appeared = true, .ended = true }; /* came and went between two looks: no bin */
 	s.endpoint.socket_count = 2;
 	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
@@ -672,7 +674,7 @@ static void idle_siblings_are_workers(void **state)
 
 	(void)state;
 	e.workers = calloc(1, sizeof(*e.workers));
-	e.workers[0] = (struct worker_row){ .number = -1, .pid = 11, .tid = 11, .parent = 10, .process = "nginx", .cookie = 5, .can_accept = true };
+	e.workers[0] = (struct worker_row){ .number = -1, .pid = 11, .tid = 11, .parent = 10, .process = "nginx", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED };
 	assert_int_equal(endpoint_add_siblings(&e), 0);
 	assert_int_equal(e.worker_count, 2);
 	assert_int_equal(e.workers[1].tid, 12);

@@ -16,7 +16,7 @@
 static const struct text_style narrow = { .width = 80 }, pipe_style = {};
 
 #define WORKER(p, t, n, count) \
-	{ .number = -1, .pid = p, .tid = t, .comm = n, .process = n, .cookie = 17, .can_accept = true, .accepted = count }
+	{ .number = -1, .pid = p, .tid = t, .comm = n, .process = n, .cookie = 17, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = count }
 
 /* nginx with three workers on one socket and its master; 1234 crashed in an earlier interval, 1236 in this one. */
 struct fixture {
@@ -88,6 +88,7 @@ static void an_interval_at_80_columns(void **state)
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  process                      /s  accepted since start   share\n"
 		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
 		    "  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
@@ -109,6 +110,7 @@ static void by_socket(void **state)
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived since start       queue  drops   share\n"
 		    "  17/301            2,000     2,000      16,138       3/511      0  100.0%  ####\n"
 		    "  sockets  nothing to compare: only one\n"
@@ -127,6 +129,7 @@ static void the_whole_window(void **state)
 	assert_text(&f.total, &f.total, TEXT_BY_DEFAULT, &pipe_style,
 		    "00:00:10 UTC, the whole window of 10.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80: 1,614 connections/s, 16,138 in all\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  process                      /s  accepted   share\n"
 		    "  nginx 1235                1,200    12,000   74.4%  ################################\n"
 		    "  nginx 1236                  410     4,100   25.4%  ###########  (ended)\n"
@@ -314,7 +317,7 @@ static void many_rows_are_folded_to_the_busiest(void **state)
 	(void)state;
 	fixture_init(&f);
 	for (int i = 0; i < 100; i++)
-		workers[i] = (struct worker_row){ .number = -1, .pid = 1, .tid = i + 1, .comm = "w", .can_accept = true, .accepted = i };
+		workers[i] = (struct worker_row){ .number = -1, .pid = 1, .tid = i + 1, .comm = "w", .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = i };
 	f.now.workers = workers;
 	f.now.worker_count = 100;
 	assert_has(&f.window, NULL, "share\n  w 100 "); /* the busiest first */
@@ -388,6 +391,7 @@ static void an_interval_with_waits_at_80_columns(void **state)
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  process                      /s  accepted since start   share\n"
 		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
 		    "  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
@@ -410,6 +414,7 @@ static void by_socket_with_waits(void **state)
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived       queue wait p50 wait p99   share\n"
 		    "  17/301            2,000     2,000       3/511    27 us   1.2 ms  100.0%  #####\n"
 		    "  sockets  nothing to compare: only one\n"
@@ -419,6 +424,7 @@ static void by_socket_with_waits(void **state)
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &pipe_style,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived since start       queue  highest  drops wait p50 wait p99 wait max   share\n"
 		    "  17/301            2,000     2,000      16,138       3/511       40      0    27 us   1.2 ms   1.2 ms  100.0%\n"
 		    "  sockets  nothing to compare: only one\n"
@@ -438,6 +444,7 @@ static void a_process_waits_as_its_threads(void **state)
 	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
 		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  process              /s  accepted wait p99   share\n"
 		    "  nginx 1235        2,000     2,000   1.2 ms  100.0%  ##########################\n"
 		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
@@ -450,6 +457,7 @@ static void a_process_waits_as_its_threads(void **state)
 	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
 		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "  2 processes block in accept() on one socket\n"
 		    "  process              /s  accepted wait p99   share\n"
 		    "  nginx 1235        2,000     2,000        -  100.0%  ##########################\n"
 		    "  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
@@ -503,12 +511,12 @@ static void who_serves_has_a_row(void **state)
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
+		    "  1 acceptor, 2 threads serve\n"
 		    "  thread               /s  accepted since start    served     open   share\n"
 		    "  nginx 1235        1,500     1,500      12,000         0        0  100.0%  ####\n"
 		    "  nginx 1236            0         0           0       500        1    0.0%\n"
 		    "  nginx 1237            0         0           0     1,000        2    0.0%\n"
 		    "  2 ended before: 4,131 accepted\n"
-		    "  threads  nothing to compare: only one\n"
 		    "  served   uneven: CV 0.333 (fair hash 0.026), busiest 1.33x the mean (1.02),\n"
 		    "           0 of 2 idle, p <0.001, Jain 0.900\n"
 		    "  handed   1,500 to another thread: mean 12 us, max 1.2 ms until it read\n"

@@ -8,15 +8,17 @@
 #include "../render/text.h"
 #include "command.h"
 
-void judged_add(struct judged *j, const char *name, struct decision d)
+void judged_add(struct judged *j, const char *name, struct decision d, const char *design)
 {
 	if (d.outcome == OUTCOME_EVEN) {
 		j->even++;
 	} else if (d.outcome == OUTCOME_UNEVEN) {
 		j->uneven++;
 	} else if (d.outcome == OUTCOME_ALONE) {
-		if (!j->alone++)
-			snprintf(j->first_alone, sizeof(j->first_alone), "%s", name);
+		if (j->alone++)
+			return;
+		snprintf(j->first_alone, sizeof(j->first_alone), "%s", name);
+		snprintf(j->alone_why, sizeof(j->alone_why), "%s", design);
 	} else if (!j->untold++) {
 		snprintf(j->first_untold, sizeof(j->first_untold), "%s", name);
 		j->why = d;
@@ -43,7 +45,7 @@ static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port
 		if ((port && e->port != port) || d.outcome == OUTCOME_UNTOLD)
 			continue;
 		endpoint_name(name, sizeof(name), e);
-		judged_add(j, name, d);
+		judged_add(j, name, d, e->design.words);
 		seen++;
 	}
 	return seen;
@@ -57,10 +59,10 @@ void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t
 	for (size_t i = 0; i < asked_count; i++) {
 		snprintf(name, sizeof(name), "port %u", asked[i]);
 		if (!add_seen(j, s, asked[i]))
-			judged_add(j, name, nothing);
+			judged_add(j, name, nothing, "");
 	}
 	if (!asked_count && !add_seen(j, s, 0))
-		judged_add(j, "any port that the filter asks for", nothing);
+		judged_add(j, "any port that the filter asks for", nothing, "");
 }
 
 static void result_name(char *name, size_t size, const struct comparison_side *side, const struct comparison_key *key)
@@ -90,12 +92,12 @@ void judged_add_comparison(struct judged *j, const struct comparison *c)
 				if (d.outcome == OUTCOME_UNTOLD)
 					continue;
 				result_name(name, sizeof(name), &c->sides[i], &r->key);
-				judged_add(j, name, d);
+				judged_add(j, name, d, "");
 				seen++;
 			}
 		}
 		if (!seen)
-			judged_add(j, c->sides[i].name, nothing);
+			judged_add(j, c->sides[i].name, nothing, "");
 	}
 }
 
@@ -117,6 +119,7 @@ int judged_status(const struct judged *j)
 	if (j->untold)
 		return complain("cannot judge %s%s: %s", j->first_untold, others(more, sizeof(more), j->untold), decision_words(words, &j->why));
 	if (j->alone)
-		complain("%s%s: one takes all of the work, so nothing there can be uneven", j->first_alone, others(more, sizeof(more), j->alone));
+		complain("%s%s: %s, so nothing there can be uneven", j->first_alone, others(more, sizeof(more), j->alone),
+			 *j->alone_why ? j->alone_why : "one takes all of the work");
 	return STATUS_OK;
 }

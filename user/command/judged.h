@@ -8,11 +8,12 @@
 struct judged {
 	size_t even, alone, uneven, untold;
 	char first_alone[128], first_untold[128]; /* their names */
+	char alone_why[DESIGN_WORDS];             /* the design of the first */
 	struct decision why;                      /* of first_untold */
 };
 
 /* name: of what was judged, for people. */
-void judged_add(struct judged *j, const char *name, struct decision d);
+void judged_add(struct judged *j, const char *name, struct decision d, const char *why);
 
 /* The ports of a watched window. Those without events count only where no other had any, or where they were asked for by number. */
 void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t *asked, size_t asked_count);

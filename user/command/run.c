@@ -183,7 +183,7 @@ static int report(struct run_options *o, struct output *out, struct snapshot *s,
 	if (!*w->skipped && !w->agrees)
 		return complain("%s: %s", w->mode, w->disagreement);
 	if (s->endpoint_count)
-		judged_add(&o->judged, w->mode, endpoint_decide(&s->endpoints[0]));
+		judged_add(&o->judged, w->mode, endpoint_decide(&s->endpoints[0]), s->endpoints[0].design.words);
 	return STATUS_OK;
 }
 

@@ -714,12 +714,35 @@ static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 	return t && t->r.threads == 1 ? waiter_add(to, t, way) : 0;
 }
 
+/*
+ * Threads that sleep on the node itself. They before its epolls: a process may register the socket in an epoll and then block in
+ * accept() all the same (apache's prefork, for one); what it sleeps in decides how it is woken.
+ */
+static int sleepers_add(const struct waiters *to, uint64_t node, int depth, struct way way, bool *any)
+{
+	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
+	int err = 0;
+
+	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
+	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
+		const struct thread thread = { .r.task = rows[i].waiter };
+		size_t t = list_first(&to->v->threads, sizeof(thread), &thread, by_task);
+		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
+
+		if (t == to->v->threads.count)
+			continue;
+		err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next);
+		*any = true;
+	}
+	return err;
+}
+
 /* Those who wait on the node, through epolls too. way: to the node; of no meaning for the socket itself. */
 static int waiters_follow(const struct waiters *to, uint64_t node, int depth, struct way way)
 {
 	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
 	bool any = false;
-	int err = 0;
+	int err = sleepers_add(to, node, depth, way, &any);
 
 	to->socket->row.waiting_cut |= list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
 	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
@@ -730,8 +753,7 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 		struct epoll *epoll;
 
 		if (t < to->v->threads.count) {
-			err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next);
-			any = true;
+			continue;
 		} else if (depth && (epoll = epoll_find(&to->v->epolls, rows[i].waiter))) {
 			next.epoll = epoll_number(to->v, epoll);
 			err = waiters_follow(to, rows[i].waiter, depth - 1, next);
@@ -843,7 +865,11 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 	s->undecided = false;
 	s->row.waiting = 0;
 	to.socket = s;
-	return err ? err : waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
+	if (!err)
+		err = waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
+	if (s->row.waiting > s->row.waiting_most)
+		s->row.waiting_most = s->row.waiting;
+	return err;
 }
 
 static int by_cookie(const void *a, const void *b)
@@ -853,21 +879,31 @@ static int by_cookie(const void *a, const void *b)
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
 }
 
-/* The processes that have an epoll of their own, ascending. One that a fork left in two processes is nobody's own. */
-static int epoll_owners(const struct inventory *v, struct list *owners)
+/* The only process that holds it; 0: nobody, or a fork left it in several. */
+static uint32_t only_holder(const struct inventory *v, uint64_t node)
 {
-	const struct holder *rows = v->holders.rows;
+	const struct holder key = { .node = node }, *rows = v->holders.rows;
+	const size_t first = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	size_t i = first;
 
-	for (size_t i = 0, next; i < v->holders.count; i = next) {
-		for (next = i + 1; next < v->holders.count && rows[next].node == rows[i].node; next++)
-			;
-		if (rows[i].pid != rows[next - 1].pid ||
-		    !epoll_find(&v->epolls, rows[i].node))
-			continue;
-		if (!list_add(owners, &rows[i].pid, sizeof(rows[i].pid)))
+	while (i < v->holders.count && rows[i].node == node && rows[i].pid == rows[first].pid)
+		i++;
+	return i > first && (i == v->holders.count || rows[i].node != node) ? rows[first].pid : 0;
+}
+
+/* The processes that have the socket in an epoll of their own, ascending. */
+static int watchers(const struct inventory *v, uint64_t node, struct list *pids)
+{
+	const struct edge key = { .node = node }, *rows = v->edges.rows;
+
+	pids->count = 0;
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == node; i++) {
+		const uint32_t pid = epoll_find(&v->epolls, rows[i].waiter) ? only_holder(v, rows[i].waiter) : 0;
+
+		if (pid && !list_add(pids, &pid, sizeof(pid)))
 			return -ENOMEM;
 	}
-	list_sort(owners, sizeof(uint32_t), by_pid);
+	list_sort(pids, sizeof(uint32_t), by_pid);
 	return 0;
 }
 
@@ -895,13 +931,11 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 {
 	const struct holder *rows = v->holders.rows;
 	const struct found *found = v->found.rows;
-	struct list out = {}, owners = {};
+	struct list out = {}, watching = {};
+	uint64_t node = 0; /* that `watching` is of */
 	size_t at = 0;
-	int err = epoll_owners(v, &owners);
+	int err = 0;
 
-	ledger_hold(l, NULL, 0);
-	if (err)
-		goto out;
 	for (size_t i = 0; i < v->holders.count; i++) {
 		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
 		struct thread *t;
@@ -914,6 +948,10 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			last->fds++;
 			continue;
 		}
+		if (node != rows[i].node)
+			err = watchers(v, node = rows[i].node, &watching);
+		if (err)
+			goto out;
 		t = thread_by_tid(v, rows[i].pid);
 		row.cookie = found[at].r.cookie;
 		row.pid = rows[i].pid;
@@ -922,7 +960,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.pid_inside = t->r.pid_inside;
 			row.parent = t->r.parent;
 			row.start_ns = t->r.start_ns;
-			row.polls = list_first(&owners, sizeof(uint32_t), &row.pid, by_pid) < owners.count;
+			row.polls = list_first(&watching, sizeof(uint32_t), &row.pid, by_pid) < watching.count;
 			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
@@ -939,7 +977,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 	ledger_hold(l, out.rows, out.count);
 	out.rows = NULL;
 out:
-	free(owners.rows);
+	free(watching.rows);
 	free(out.rows);
 	return err;
 }

@@ -177,7 +177,8 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 		figures[METRIC_RATE] = (s->has_workload ? (double)(w->serve_only ? w->accepted : w->sent) : figures[METRIC_EVENTS]) /
 				       figures[METRIC_SECONDS];
 	figures[METRIC_LOST] = (double)snapshot_lost_counts(s);
-	share_figures(run, SHARE_WORKERS, &e->worker_fairness);
+	run->bins = e->design.bins;
+	share_figures(run, SHARE_WORKERS, run->bins == BINS_PROCESSES ? &e->process_fairness : &e->worker_fairness);
 	share_figures(run, SHARE_SOCKETS, &e->socket_fairness);
 	if (e->served_known)
 		share_figures(run, SHARE_SERVED, &e->served_fairness);

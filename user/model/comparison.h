@@ -77,6 +77,7 @@ struct comparison_run {
 	double figures[METRIC_COUNT]; /* NaN: not known */
 	enum verdict verdicts[SHARE_COUNT];
 	enum withheld withheld[SHARE_COUNT];
+	enum design_bins bins; /* whose share decides; processes are in SHARE_WORKERS' place */
 	bool own_load;       /* clients of a workload made it */
 	bool disagrees;      /* a workload's kernel, server and clients did not count the same */
 };

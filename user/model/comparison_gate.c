@@ -13,7 +13,11 @@ struct decision comparison_run_decide(const struct comparison_run *run)
 					  .withheld = run->withheld[SHARE_WORKERS] };
 	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS], .withheld = run->withheld[SHARE_SOCKETS] };
 
-	return decision_of(fairness_decisive(&workers, &sockets), run->figures[METRIC_EVENTS] > 0, 0);
+	const struct fairness served = { .verdict = run->verdicts[SHARE_SERVED], .withheld = run->withheld[SHARE_SERVED] };
+	const struct fairness *decisive = run->bins == BINS_SOCKETS ? &sockets : run->bins == BINS_SERVING ? &served :
+					  fairness_decisive(&workers, &sockets);
+
+	return decision_of(decisive, run->figures[METRIC_EVENTS] > 0, 0);
 }
 
 size_t comparison_uneven_runs(const struct comparison_result *r)

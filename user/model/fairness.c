@@ -94,6 +94,13 @@ void fairness_withhold(struct fairness *f, enum withheld why)
 	f->p_value = NAN;
 }
 
+void fairness_set_aside(struct fairness *f)
+{
+	f->verdict = VERDICT_NOT_APPLICABLE;
+	f->withheld = WITHHELD_NOT;
+	f->p_value = NAN;
+}
+
 const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets)
 {
 	return workers->events || workers->withheld == WITHHELD_COUNTS_LOST ? workers : sockets;

@@ -73,6 +73,9 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 /* Takes back the verdict: magnitudes stay, p_value is NaN. why: not WITHHELD_NOT. */
 void fairness_withhold(struct fairness *f, enum withheld why);
 
+/* Takes back the verdict, for these rows are no bins: magnitudes stay, p_value is NaN. */
+void fairness_set_aside(struct fairness *f);
+
 /* Units needed so that the chi-squared test at 0.001 sees an excess of `excess` over k bins with power 0.9. */
 uint64_t fairness_needed(size_t bins, double excess);
 

@@ -114,6 +114,12 @@ bool sockets_whole(const struct endpoint *e)
 
 const struct fairness *fairness_counting(const struct endpoint *e)
 {
+	const struct fairness *decisive = endpoint_decisive(e);
+
+	if (e->design.bins == BINS_NONE)
+		return NULL;
+	if (e->design.bins != BINS_WORKERS)
+		return decisive->bins > 1 ? decisive : NULL;
 	if (e->worker_fairness.bins > 1)
 		return &e->worker_fairness;
 	if (e->socket_fairness.bins > 1)

@@ -95,8 +95,8 @@ bool is_multicast(const struct endpoint *e);
 bool finding_said(const struct endpoint *e, const char *code);
 
 /*
- * The fairness that counts: of the workers if there are several, else of the sockets, else of those that serve what one accepts; NULL if
- * there is but one of each.
+ * The fairness that counts: of the design's bins. Where those are workers and there is but one, of the sockets, else of those that serve what
+ * one accepts. NULL: nothing is judged.
  */
 const struct fairness *fairness_counting(const struct endpoint *e);
 

@@ -80,6 +80,8 @@ static bool thundering_herd(struct finding *f, const struct facts *facts, const 
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
 
 	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
+	if (facts->endpoint->design.code != DESIGN_SHARED_EPOLL && facts->endpoint->design.code != DESIGN_SHARED_POLL)
+		return false;
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !workers_whole(facts->endpoint) || !sockets_whole(facts->endpoint) || !t ||
 	    t->woken_together < HERD_LEAST || !came || (s->waiting_known && s->waiting < HERD_LEAST))
 		return false;
@@ -233,6 +235,8 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 	const struct group *group = group_find(facts, s->group);
 	const struct takers *t = takers_find(facts, s->cookie);
 
+	if (!design_shares_socket(facts->endpoint->design.code))
+		return false;
 	if (!s->reuseport || !workers_whole(facts->endpoint) || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
 	    t->threads < 2 || is_multicast(facts->endpoint) || finding_said(facts->port->endpoint, "group-split"))
 		return false;
@@ -352,6 +356,8 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 	for (size_t i = 0; i < sizeof(better) / sizeof(*better); i++)
 		if (finding_said(facts->endpoint, better[i]))
 			return false;
+	if (!design_shares_socket(facts->endpoint->design.code) && facts->endpoint->design.code != DESIGN_SOCKET_EACH)
+		return false;
 	if (!workers_whole(facts->endpoint) ||
 	    (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN))
 		return false;

@@ -422,8 +422,22 @@ void ledger_forget(struct ledger *l)
 			socket_remove(l, i);
 }
 
+static int holder_order(const struct holder_row *x, const struct holder_row *y)
+{
+	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
+}
+
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count)
 {
+	size_t old = 0;
+
+	/* Once seen to watch the socket, a process is one of its workers for good: some take it out of their epoll while it is another's turn. */
+	for (size_t i = 0; i < count; i++) {
+		while (old < l->holder_count && holder_order(&l->holders[old], &rows[i]) < 0)
+			old++;
+		if (old < l->holder_count && !holder_order(&l->holders[old], &rows[i]))
+			rows[i].polls |= l->holders[old].polls && l->holders[old].start_ns == rows[i].start_ns;
+	}
 	free(l->holders);
 	l->holders = rows;
 	l->holder_count = count;

@@ -117,7 +117,7 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w);
 /* Takes the sockets out that are marked so, with all that they counted, and their workers. */
 void ledger_forget(struct ledger *l);
 
-/* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie. */
+/* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie, then pid. */
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
 
 /* Folds the oldest of the rows that ended, where they are too many. Call now and then. Returns 0 or -ENOMEM. */

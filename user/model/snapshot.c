@@ -793,10 +793,33 @@ out:
 	return err;
 }
 
+/* Rows that are no bins of this server's design are in no verdict; where the design is not known, neither is who could have got work. */
+static void judge_by_design(struct endpoint *e)
+{
+	const enum design_bins bins = e->design.bins;
+	const bool unknown = e->design.code == DESIGN_UNKNOWN && bins != BINS_WORKERS;
+	const bool workers = bins == BINS_WORKERS || e->design.code == DESIGN_LAST_BINDER;
+	struct { struct fairness *f; bool counts; } results[] = {
+		{ &e->worker_fairness, workers }, { &e->process_fairness, workers || bins == BINS_PROCESSES },
+		{ &e->served_fairness, workers || bins == BINS_SERVING }, { &e->open_fairness, workers || bins == BINS_SERVING },
+	};
+
+	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
+		if (!results[i].counts && unknown && results[i].f->verdict != VERDICT_NOT_APPLICABLE)
+			fairness_withhold(results[i].f, WITHHELD_BINS_UNKNOWN);
+		else if (!results[i].counts && results[i].f->verdict != VERDICT_WITHHELD)
+			fairness_set_aside(results[i].f);
+	if (bins == BINS_NONE && !unknown)
+		fairness_set_aside(&e->socket_fairness);
+}
+
 int endpoint_judge(struct endpoint *e, double threshold)
 {
 	const struct flow_load *load;
 	int err = weigh(e, &load);
+
+	if (!err)
+		err = endpoint_recognise(e);
 
 	if (!err)
 		err = judge_sockets(e, load, threshold);
@@ -808,6 +831,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, compare_lives, threshold);
 	if (!err && e->open_known)
 		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, compare_lives, threshold);
+	if (!err)
+		judge_by_design(e);
 	return err;
 }
 
@@ -873,7 +898,12 @@ int endpoint_add_siblings(struct endpoint *e)
 
 const struct fairness *endpoint_decisive(const struct endpoint *e)
 {
-	return fairness_decisive(&e->worker_fairness, &e->socket_fairness);
+	switch (e->design.bins) {
+	case BINS_SOCKETS: return &e->socket_fairness;
+	case BINS_PROCESSES: return &e->process_fairness;
+	case BINS_SERVING: return &e->served_fairness;
+	default: return fairness_decisive(&e->worker_fairness, &e->socket_fairness);
+	}
 }
 
 uint64_t endpoint_maybe_several(const struct endpoint *e)

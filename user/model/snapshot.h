@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <netinet/in.h>
 
+#include "design.h"
 #include "fairness.h"
 #include "wait.h"
 
@@ -52,6 +53,8 @@ struct socket_row {
 	uint32_t incoming_cpu;
 	bool waiting_known;   /* `waiting` was read: an inventory was taken */
 	uint32_t waiting;     /* threads that waited on it (accept, poll, epoll, a read) when last looked at */
+	uint32_t waiting_most; /* the most that waited on it at once, of all looks by now; those that are busy in between count as waiting where
+				  they are known to come back: see inventory.c */
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
 	bool ended;           /* it is closed */
@@ -67,7 +70,7 @@ struct holder_row {
 	uint64_t start_ns;    /* of its first thread, CLOCK_BOOTTIME; 0: not known */
 	bool appeared;        /* it began during the window */
 	int fd;               /* the lowest descriptor */
-	bool polls;           /* it has an epoll of its own */
+	bool polls;           /* at some look an epoll of its own had the socket */
 	unsigned fds;         /* how many descriptors it has of that socket */
 	uint32_t uid;         /* of the process */
 	char process[16];     /* its name */
@@ -199,6 +202,7 @@ struct endpoint {
 	bool served_known;           /* served_fairness means something */
 	struct fairness open_fairness; /* open connections by worker; where they are known */
 	bool open_known;             /* open_fairness means something */
+	struct design design;        /* by endpoint_judge() */
 	bool left_out;               /* with all its rows: as a socket's */
 };
 
@@ -290,12 +294,12 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
 /*
- * Fills the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
+ * Fills the design and the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
  * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
  */
 int endpoint_judge(struct endpoint *e, double threshold);
 
-/* Of endpoint_judge()'s results the one that decides for --fail-on uneven: see fairness_decisive(). */
+/* Of endpoint_judge()'s results the one that decides for --fail-on uneven: of the design's bins. */
 const struct fairness *endpoint_decisive(const struct endpoint *e);
 
 /*

@@ -324,6 +324,23 @@ static void flows(struct json_writer *w, const struct endpoint *e)
 	json_number_if(w, "flow_unseen", e->flows_estimated, e->flow_unseen);
 }
 
+static void design(struct json_writer *w, const struct design *d)
+{
+	json_open(w, "design", '{');
+	string(w, "code", design_name(d->code));
+	string(w, "bins", design_bins_name(d->bins));
+	string(w, "words", d->words);
+	json_open(w, "evidence", '{');
+	json_number(w, "processes", d->processes);
+	json_number(w, "threads", d->threads);
+	json_number(w, "sockets", d->sockets);
+	json_number(w, "epolls", d->epolls);
+	json_number(w, "serving", d->serving);
+	json_number(w, "waited_at_once", d->waited_at_once);
+	json_close(w, '}');
+	json_close(w, '}');
+}
+
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -335,6 +352,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	json_number(w, "port", e->port);
 	flows(w, e);
 	json_number(w, "netns", e->netns);
+	design(w, &e->design);
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (!e->sockets[i].left_out)

@@ -209,14 +209,15 @@ static const char *const share_names[SHARE_COUNT] = { [SHARE_WORKERS] = "workers
 
 static int read_share(struct reader *r, size_t index, const json_t *fairness, enum share share, struct comparison_run *run)
 {
+	const char *name = share == SHARE_WORKERS && run->bins == BINS_PROCESSES ? "processes" : share_names[share];
 	json_t *from;
 	int err;
 
 	at(r, "endpoints[%zu].fairness", index);
-	err = get_object(r, fairness, share_names[share], share == SHARE_SERVED ? OPTIONAL : REQUIRED, &from);
+	err = get_object(r, fairness, name, share == SHARE_SERVED ? OPTIONAL : REQUIRED, &from);
 	if (err || !from)
 		return err;
-	at(r, "endpoints[%zu].fairness.%s", index, share_names[share]);
+	at(r, "endpoints[%zu].fairness.%s", index, name);
 	for (size_t i = 0; i < SHARE_FIGURES && !err; i++) {
 		double *to = &run->figures[metric_of_share(share, i)];
 
@@ -225,6 +226,20 @@ static int read_share(struct reader *r, size_t index, const json_t *fairness, en
 	}
 	err = err ? err : get_verdict(r, from, "verdict", &run->verdicts[share]);
 	return err ? err : get_reason(r, from, "reason", &run->withheld[share]);
+}
+
+/* Documents of versions that did not tell designs apart compared workers. */
+static int read_design(struct reader *r, size_t index, const json_t *endpoint, struct comparison_run *run)
+{
+	char bins[16] = "workers";
+	json_t *design;
+	int err = get_object(r, endpoint, "design", OPTIONAL, &design);
+
+	at(r, "endpoints[%zu].design", index);
+	err = err || !design ? err : get_text(r, design, "bins", REQUIRED, bins, sizeof(bins));
+	run->bins = design_bins_parse(bins);
+	at(r, "endpoints[%zu]", index);
+	return err;
 }
 
 static int read_fairness(struct reader *r, size_t index, const json_t *endpoint, struct comparison_run *run)
@@ -390,6 +405,7 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 	figures[METRIC_DROPS] = sums.drops;
 	figures[METRIC_OPEN] = sums.open_at_least ? NAN : sums.open;
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
+	err = err ? err : read_design(r, index, endpoint, run);
 	err = err ? err : read_fairness(r, index, endpoint, run);
 	return err || udp ? err : read_waits(r, index, endpoint, &sums.waits, figures);
 }

@@ -499,6 +499,8 @@ static void port_heading(struct list *l, const struct row *port, const struct vi
 	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text) + 2;
 	if (v->tab != TAB_PORTS)
 		findings_mark(l, row, column, port->total);
+	else /* its findings are listed below */
+		grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM, port->total->design.words);
 }
 
 /* Under the list of ports: what there is to say of the one under the cursor. */

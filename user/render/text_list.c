@@ -230,6 +230,8 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 	if (is_steered(e))
 		fputs(", a program picks the socket", out);
 	fputc('\n', out);
+	if (e->design.threads > 1)
+		text_design(out, e, style);
 	for (size_t i = 0; i < e->socket_count; i++)
 		print_socket(out, e, &e->sockets[i], device, style);
 	if (e->omitted.sockets)

@@ -314,6 +314,12 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 }
 
+void text_design(FILE *out, const struct endpoint *e, const struct text_style *style)
+{
+	if (*e->design.words)
+		fprintf(out, "  %s%s%s\n", text_paint(style, TEXT_DIM), e->design.words, text_paint(style, TEXT_PLAIN));
+}
+
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
 {
 	const char *verdict = verdict_words(f->verdict);

@@ -25,6 +25,9 @@ void text_bar(FILE *out, double share, int cells, const struct text_style *style
 /* "<0.001" into buffer (16 bytes). */
 void text_p_value(char *buffer, double p);
 
+/* "  4 processes, a SO_REUSEPORT socket each" */
+void text_design(FILE *out, const struct endpoint *e, const struct text_style *style);
+
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
 

@@ -4,6 +4,7 @@
  *
  * 12:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry
  * tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s
+ *   2 processes block in accept() on one socket
  *   process                        /s  accepted since start   share
  *   nginx 1235                  1,500     1,500      12,000   75.0%  ################
  *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
@@ -184,8 +185,21 @@ enum text_by text_by_default(const struct endpoint *e)
 	return by;
 }
 
-/* Fills the lines' counts since the start; what ended before the window goes to *ended and *their_count. */
-static void table_add_totals(struct table *t, const struct table *all, size_t *ended, uint64_t *their_count)
+/* Rows that are not listed one by one, for they ended. */
+struct gone {
+	size_t rows;
+	uint64_t count, served;
+};
+
+static void gone_add(struct gone *gone, const struct line *l)
+{
+	gone->rows++;
+	gone->count += l->count;
+	gone->served += l->served;
+}
+
+/* Fills the lines' counts since the start; what ended before the window goes to *gone. */
+static void table_add_totals(struct table *t, const struct table *all, struct gone *gone)
 {
 	for (size_t i = 0, j = 0; i < all->count; i++) {
 		while (j < t->count && compare_lines(&t->lines[j], &all->lines[i]) < 0)
@@ -193,8 +207,7 @@ static void table_add_totals(struct table *t, const struct table *all, size_t *e
 		if (j < t->count && !compare_lines(&t->lines[j], &all->lines[i])) {
 			t->lines[j].total = all->lines[i].count;
 		} else if (all->lines[i].ended) {
-			++*ended;
-			*their_count += all->lines[i].count;
+			gone_add(gone, &all->lines[i]);
 		}
 	}
 }
@@ -203,7 +216,7 @@ static void table_add_totals(struct table *t, const struct table *all, size_t *e
  * Takes out what came and went: over a whole window that is history. What a verdict is about stays, and so does a worker that was there from the start
  * and ended half-way.
  */
-static void table_fold_ended(struct table *t, size_t *ended, uint64_t *their_count)
+static void table_fold_ended(struct table *t, struct gone *gone)
 {
 	size_t kept = 0;
 
@@ -211,8 +224,7 @@ static void table_fold_ended(struct table *t, size_t *ended, uint64_t *their_cou
 		const struct line *l = &t->lines[i];
 
 		if (l->ended && l->appeared && (l->left_out || !l->takes)) {
-			++*ended;
-			*their_count += l->count;
+			gone_add(gone, l);
 		} else {
 			t->lines[kept++] = *l;
 		}
@@ -606,26 +618,33 @@ static bool arrivals_unseen(const struct endpoint *e)
 	return !arrived && taken;
 }
 
+/* Of a process or thread for each connection it is what they served that counts: they accept nothing. */
+static void gone_line(const struct view *v, const struct table *t, const struct gone *gone)
+{
+	const bool served = !gone->count && gone->served;
+	char number[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
+
+	if (gone->rows)
+		fprintf(v->out, "  %s ended%s: %s %s\n", text_count(rows, gone->rows), v->total ? " before" : "",
+			text_count(number, served ? gone->served : gone->count), served ? "served" : count_name(t));
+}
+
 static void table_of(const struct view *v, const struct endpoint *e, const struct endpoint *all, enum text_by by)
 {
 	const bool by_taken = arrivals_unseen(all ? all : e);
 	struct table t, totals = {};
-	uint64_t their_count = 0;
-	size_t ended = 0;
-	char number[TEXT_COUNT_SIZE];
+	struct gone gone = {};
 
 	if (!table_make(&t, e, by, by_taken) || (all && !table_make(&totals, all, by, by_taken))) {
 		fputs("  (not enough memory for this table)\n", v->out);
 		goto out;
 	}
 	if (all)
-		table_add_totals(&t, &totals, &ended, &their_count);
+		table_add_totals(&t, &totals, &gone);
 	if (!v->total)
-		table_fold_ended(&t, &ended, &their_count);
+		table_fold_ended(&t, &gone);
 	table_print(v, &t);
-	if (ended)
-		fprintf(v->out, "  %zu ended%s: %s %s\n", ended, v->total ? " before" : "", text_count(number, their_count),
-			count_name(&t));
+	gone_line(v, &t, &gone);
 	omitted_line(v, &t);
 out:
 	free(totals.lines);
@@ -705,15 +724,22 @@ static void port_heading(const struct view *v, const struct endpoint *e, const s
 	fputc('\n', v->out);
 }
 
+/* Of rows that are no bins of the design nothing is said. */
 static void port_fairness(const struct view *v, const struct endpoint *e, enum text_by by)
 {
-	if (!endpoint_events(e))
+	const enum design_bins bins = e->design.bins;
+
+	if (!endpoint_events(e) || (bins == BINS_NONE && e->design.code != DESIGN_UNKNOWN))
 		return;
-	if (by == TEXT_BY_PROCESS)
+	if (bins == BINS_PROCESSES)
+		text_fairness(v->out, "processes", &e->process_fairness, v->style);
+	else if (bins == BINS_SOCKETS || bins == BINS_SERVING)
+		;
+	else if (by == TEXT_BY_PROCESS)
 		text_fairness(v->out, "processes", &e->process_fairness, v->style);
 	else if (by == TEXT_BY_THREAD)
 		text_fairness(v->out, "threads", &e->worker_fairness, v->style);
-	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET)
+	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET && (bins == BINS_SERVING || bins == BINS_WORKERS))
 		text_fairness(v->out, "served", &e->served_fairness, v->style);
 	if (e->socket_fairness.bins > 1 || by == TEXT_BY_SOCKET)
 		text_fairness(v->out, "sockets", &e->socket_fairness, v->style);
@@ -726,6 +752,7 @@ static void port(const struct view *v, const struct endpoint *e)
 	const enum text_by by = v->by == TEXT_BY_DEFAULT ? text_by_default(all ? all : e) : v->by;
 
 	port_heading(v, e, all);
+	text_design(v->out, e, v->style);
 	table_of(v, e, all, by);
 	if (v->by == TEXT_BY_DEFAULT && e->socket_count == 1)
 		only_socket(v, e);
