@@ -135,6 +135,15 @@ def epoll_of(s, events=select.EPOLLIN):
     return e
 
 
+def polls_for(s, events):
+    """With POLLPRI it waits as others do and is never woken: stuck."""
+    p = select.poll()
+    p.register(s, events)
+    while True:
+        p.poll()
+        answer(s.accept()[0])
+
+
 def accepts_by(e, s):
     """Who was woken in vain waits again."""
     while True:

@@ -444,13 +444,9 @@ two_wait() { "$sockfair" list -P 8100 --json | jq -e '.endpoints[0].sockets[0].w
 
 @test "--fail-on uneven: 3 when it is" {
     # Of two that wait one never takes.
-    serve 'def never(s):
-    p = select.poll()
-    p.register(s, select.POLLPRI)
-    p.poll()
-s = tcp(8100)
-thread(accepts, s)
-thread(never, s)'
+    serve 's = tcp(8100)
+thread(polls_for, s, select.POLLIN)
+thread(polls_for, s, select.POLLPRI)'
     eventually two_wait
     watch_begin -P 8100 --json --fail-on uneven
     clients 'visit(8100, 1000)'

@@ -223,6 +223,9 @@ static void who_accepts_decides_about_rows(void **state)
 	assert_int_equal(text_by_default(&f.now), TEXT_BY_PROCESS);
 	f.now_workers[1].can_accept = true; /* a second thread of 1235 */
 	assert_int_equal(text_by_default(&f.now), TEXT_BY_THREAD);
+	f.now.design.code = DESIGN_TURNS;
+	assert_int_equal(text_by_default(&f.now), TEXT_BY_PROCESS);
+	f.now.design.code = DESIGN_UNKNOWN;
 	f.now.worker_count = 1;
 	assert_int_equal(text_by_default(&f.now), TEXT_BY_THREAD);
 	f.now.worker_count = 0;

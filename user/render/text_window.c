@@ -173,6 +173,9 @@ enum text_by text_by_default(const struct endpoint *e)
 	enum text_by by = TEXT_BY_THREAD;
 	struct table threads;
 
+	/* Which of a runtime's threads it was says nothing. */
+	if (e->design.code == DESIGN_TURNS)
+		return TEXT_BY_PROCESS;
 	if (!table_make(&threads, e, TEXT_BY_THREAD, false))
 		return by;
 	/* Lines are in order of pid: two threads of one process are neighbours. */
