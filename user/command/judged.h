@@ -12,8 +12,8 @@ struct judged {
 	struct decision why;                      /* of first_untold */
 };
 
-/* name: of what was judged, for people. */
-void judged_add(struct judged *j, const char *name, struct decision d, const char *why);
+/* name: of what was judged, for people; design: its words, "": not known. */
+void judged_add(struct judged *j, const char *name, struct decision d, const char *design);
 
 /* The ports of a watched window. Those without events count only where no other had any, or where they were asked for by number. */
 void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t *asked, size_t asked_count);

@@ -696,21 +696,27 @@ static int waiter_add(const struct waiters *to, struct thread *t, struct way way
 	return 0;
 }
 
+/* The only process that holds it; 0: nobody, or a fork left it in several. */
+static uint32_t only_holder(const struct inventory *v, uint64_t node)
+{
+	const struct holder key = { .node = node }, *rows = v->holders.rows;
+	const size_t first = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	size_t i = first;
+
+	while (i < v->holders.count && rows[i].node == node && rows[i].pid == rows[first].pid)
+		i++;
+	return i > first && (i == v->holders.count || rows[i].node != node) ? rows[first].pid : 0;
+}
+
 /*
  * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one thread, then that is who comes back
  * to it. An epoll that a fork left in two processes tells nothing.
  */
 static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 {
-	const struct holder key = { .node = epoll }, *rows = to->v->holders.rows;
-	size_t first = list_first(&to->v->holders, sizeof(key), &key, holders_by_node), i = first;
-	struct thread *t;
+	const uint32_t pid = only_holder(to->v, epoll);
+	struct thread *t = pid ? thread_by_tid(to->v, pid) : NULL;
 
-	while (i < to->v->holders.count && rows[i].node == epoll && rows[i].pid == rows[first].pid)
-		i++;
-	if (i == first || (i < to->v->holders.count && rows[i].node == epoll))
-		return 0;
-	t = thread_by_tid(to->v, rows[first].pid);
 	return t && t->r.threads == 1 ? waiter_add(to, t, way) : 0;
 }
 
@@ -877,18 +883,6 @@ static int by_cookie(const void *a, const void *b)
 	const struct holder_row *x = a, *y = b;
 
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
-}
-
-/* The only process that holds it; 0: nobody, or a fork left it in several. */
-static uint32_t only_holder(const struct inventory *v, uint64_t node)
-{
-	const struct holder key = { .node = node }, *rows = v->holders.rows;
-	const size_t first = list_first(&v->holders, sizeof(key), &key, holders_by_node);
-	size_t i = first;
-
-	while (i < v->holders.count && rows[i].node == node && rows[i].pid == rows[first].pid)
-		i++;
-	return i > first && (i == v->holders.count || rows[i].node != node) ? rows[first].pid : 0;
 }
 
 /* The processes that have the socket in an epoll of their own, ascending. */

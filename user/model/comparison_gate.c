@@ -12,7 +12,6 @@ struct decision comparison_run_decide(const struct comparison_run *run)
 	const struct fairness workers = { .events = comparison_workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS],
 					  .withheld = run->withheld[SHARE_WORKERS] };
 	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS], .withheld = run->withheld[SHARE_SOCKETS] };
-
 	const struct fairness served = { .verdict = run->verdicts[SHARE_SERVED], .withheld = run->withheld[SHARE_SERVED] };
 	const struct fairness *decisive = run->bins == BINS_SOCKETS ? &sockets : run->bins == BINS_SERVING ? &served :
 					  fairness_decisive(&workers, &sockets);
