@@ -96,6 +96,13 @@ finds() { # CODES MODE...
            .fairness.workers.verdict == "too-few"' "$BATS_TEST_TMPDIR/one"
 }
 
+@test "UDP: each flow carries as much as the next, whichever client thread is the quicker" {
+    for sent in 1000 999; do
+        "$sockfair" run udp-reuseport -n $sent --flows 1000 -C 64 --json -o "$BATS_TEST_TMPDIR/one"
+        jq -e --argjson sent $sent '.endpoints[0].flows == $sent' "$BATS_TEST_TMPDIR/one"
+    done
+}
+
 # bats test_tags=slow
 @test "the slow worker of a reuseport group still gets its share" {
     "$sockfair" run reuseport --work 20 --slow-worker 1 -n 4000 --json -o "$BATS_TEST_TMPDIR/one"

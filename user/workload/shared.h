@@ -46,7 +46,7 @@ struct shared {
 	_Atomic bool why_written;
 	char why[192];
 
-	_Alignas(CACHE_LINE) tally_t next_request; /* the one counter with many writers: who takes number n makes request n */
+	_Alignas(CACHE_LINE) tally_t next_request; /* TCP: the one counter with many writers: who takes number n makes request n */
 	struct client_tally clients[CLIENT_THREADS_MAX];
 	struct worker_tally workers[];
 };
