@@ -21,9 +21,12 @@
 __u32 count_on;
 __u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_port */
+__u64 count_lost_crowded[COUNT_LOST_ROOM]; /* of ports that found no room there: */
+__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: this is one. A byte each, for bits would want an atomic OR (5.12) */
 __u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
-__u32 count_workers; /* rows of threads in use */
-__u32 count_servers; /* of those, rows made for serving alone */
+__u32 count_used[COUNT_POOLS]; /* rows in use */
+__u32 count_shares[COUNT_SHARE_CELLS]; /* see shares.h */
+__u32 count_servers; /* of rows of threads, those made for serving alone */
 __u32 count_undecided; /* rows of sockets in use with COUNT_UNDECIDED */
 __u64 count_ends_busy; /* connections that ended while their entry could not be taken out */
 __u32 count_migrates; /* a listener was closed whose queue moves to others */
@@ -350,10 +353,14 @@ static __always_inline void lost_note(const struct count_lost_key *key, __u64 n)
 		bpf_map_update_elem(&lost_by_port, key, &nothing, BPF_NOEXIST);
 		known = bpf_map_lookup_elem(&lost_by_port, key);
 	}
-	if (known)
+	if (known) {
 		__sync_fetch_and_add(known, n);
-	else
+	} else if (key->port) {
+		count_crowded_ports[key->port] = 1;
+		__sync_fetch_and_add(&count_lost_crowded[key->reason & (COUNT_LOST_ROOM - 1)], n);
+	} else {
 		__sync_fetch_and_add(&count_lost[key->reason & (COUNT_LOST_ROOM - 1)], n);
+	}
 }
 
 static __noinline int lost_of_port(__u32 reason, __u64 n, struct sock *untyped)
@@ -385,15 +392,37 @@ static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock
 		lost_add(reason, n);
 }
 
+/* ---- who may have a row ---- */
+
+/* May the owner have one more row of the pool? cell: see shares.h. */
+static __always_inline bool share_left(const enum count_pool pool, __u32 cell)
+{
+	const __u32 used = count_used[pool], max = config.pool_max[pool];
+
+	barrier_var(cell); /* the verifier does not know what the compiler does */
+	cell &= COUNT_SHARE_CELLS - 1;
+	return !cell || (used < max && count_shares[cell] < COUNT_SHARE * (max - used));
+}
+
+static __always_inline void share_add(const enum count_pool pool, __u32 cell)
+{
+	barrier_var(cell);
+	cell &= COUNT_SHARE_CELLS - 1;
+	__sync_fetch_and_add(&count_used[pool], 1);
+	if (cell)
+		__sync_fetch_and_add(&count_shares[cell], 1);
+}
+
 /* ---- socket rows ---- */
 
-static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie, __u32 used)
+/* uid: of the socket, which may change meanwhile. */
+static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie, __u32 used, __u32 uid)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct net *net = READ(sk, __sk_common.skc_net.net);
 	struct socket *socket = READ(sk, sk_socket);
 	__u16 protocol = READ(sk, sk_protocol);
-	__u32 sketch;
+	__u32 sketch, share;
 
 	if (!row)
 		return 0;
@@ -402,15 +431,18 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	row->family = READ(sk, __sk_common.skc_family);
 	row->protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 	row->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
-	row->uid = READ(sk, sk_uid.val);
+	row->uid = uid;
 	row->netns = net ? READ(net, ns.inum) : 0;
 	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
 	if (row->family == AF_INET)
 		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
-	if (row->protocol == IPPROTO_UDP && row->reuseport && !bpf_map_pop_elem(&free_sketches, &sketch))
+	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
+	if (row->protocol == IPPROTO_UDP && row->reuseport && share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
+		share_add(COUNT_POOL_SKETCHES, share);
 		row->sketch = sketch + 1;
+	}
 	row->inode = 0;
 	if (socket) {
 		struct file *file = READ(socket, file);
@@ -429,7 +461,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
 {
 	struct count_socket *row;
-	__u32 *known, index;
+	__u32 *known, index, uid, share;
 	bool undecided;
 
 	if (!cookie) {
@@ -444,7 +476,9 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		lost_of(COUNT_LOST_UNDECIDED, events, sk);
 		return -1;
 	}
-	if (bpf_map_pop_elem(&free_sockets, &index)) {
+	uid = READ(sk, sk_uid.val);
+	share = share_of_user(COUNT_POOL_SOCKETS, uid, config.share_seed);
+	if (!share_left(COUNT_POOL_SOCKETS, share) || bpf_map_pop_elem(&free_sockets, &index)) {
 		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
 		return -1;
 	}
@@ -457,11 +491,12 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
 		return -1;
 	}
+	share_add(COUNT_POOL_SOCKETS, share);
 	row = bpf_map_lookup_elem(&sockets, &index);
 	if (undecided)
 		__sync_fetch_and_add(&count_undecided, 1);
 	if (row)
-		socket_describe(row, sk, cookie, undecided ? COUNT_UNDECIDED : 1);
+		socket_describe(row, sk, cookie, undecided ? COUNT_UNDECIDED : 1, uid);
 	return index;
 }
 
@@ -520,6 +555,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	struct task_struct *task = current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
+	const __u32 uid = bpf_get_current_uid_gid(), share = share_of_user(COUNT_POOL_WORKERS, uid, config.share_seed);
 	struct count_worker *row;
 	__u32 *known, index;
 
@@ -528,7 +564,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	known = bpf_map_lookup_elem(&worker_by_key, &key);
 	if (known)
 		return *known;
-	if ((serves && count_servers >= COUNT_SERVERS_MAX) || bpf_map_pop_elem(&free_workers, &index))
+	if ((serves && count_servers >= COUNT_SERVERS_MAX) || !share_left(COUNT_POOL_WORKERS, share) || bpf_map_pop_elem(&free_workers, &index))
 		return -1;
 	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
 		/* Another kernel thread of the same owner was first. */
@@ -543,10 +579,11 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	row->start_ns = key.start_ns;
 	row->tid = key.tid; /* events are 0 already, and may be counted by now */
 	row->pid = pid_tgid >> 32;
+	row->uid = uid;
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	worker_describe(row, of);
 	row->used = serves ? COUNT_SERVES : COUNT_ACCEPTS;
-	__sync_fetch_and_add(&count_workers, 1);
+	share_add(COUNT_POOL_WORKERS, share);
 	if (serves)
 		__sync_fetch_and_add(&count_servers, 1);
 	if (sk)
@@ -653,23 +690,29 @@ static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 
 /* ---- what an accepted connection waited ---- */
 
-static __always_inline struct count_histogram *histogram_of(struct count_wait *wait)
+static __always_inline struct count_histogram *histogram_of(struct count_worker *row)
 {
-	__u32 index;
+	struct count_wait *wait = &row->wait;
+	__u32 index, share;
 
 	if (!wait->histogram) {
 		/* From the first wait on or never: a histogram of some would pass for one of all. */
-		if (wait->count || bpf_map_pop_elem(&free_histograms, &index))
+		if (wait->count)
 			return NULL;
+		share = share_of_port(row->netns, row->port, config.share_seed);
+		if (!share_left(COUNT_POOL_HISTOGRAMS, share) || bpf_map_pop_elem(&free_histograms, &index))
+			return NULL;
+		share_add(COUNT_POOL_HISTOGRAMS, share);
 		wait->histogram = index + 1; /* two kernel threads of one owner may both take one: one is then lost to the pool */
 	}
 	index = wait->histogram - 1;
 	return bpf_map_lookup_elem(&histograms, &index);
 }
 
-static __always_inline void wait_add(struct count_wait *wait, __u64 us, const bool atomic)
+static __always_inline void wait_add(struct count_worker *row, __u64 us, const bool atomic)
 {
-	struct count_histogram *h = histogram_of(wait);
+	struct count_histogram *h = histogram_of(row);
+	struct count_wait *wait = &row->wait;
 	__u32 slot = wait_slot(us);
 
 	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the check */
@@ -717,7 +760,7 @@ static __always_inline void wait_measure(const struct worker *w, struct sock *ch
 	if (queued && queued < count_started_us)
 		__sync_fetch_and_add(&wait->before, 1);
 	else
-		wait_add(wait, queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0, w->owner);
+		wait_add(w->row, queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0, w->owner);
 }
 
 /* ---- who serves a connection ---- */

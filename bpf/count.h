@@ -2,7 +2,7 @@
 /*
  * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
  *
- * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.4 MiB of
+ * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.5 MiB of
  * histograms, whom they serve 0.6 MiB + 1 MiB of connections, sockets 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children
  * 0.5 MiB, sketches of flows 0.3 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
  */
@@ -11,6 +11,7 @@
 
 #include <linux/types.h>
 
+#include "shares.h"
 #include "wait_slots.h"
 
 #define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */
@@ -22,7 +23,7 @@
 #define COUNT_SOCKETS_LEAST 1280
 #define COUNT_ARRIVALS_MAX 20480
 #define COUNT_CHILDREN 32768 /* more than the ports that a client picks from by default (32768 to 60999) */
-#define COUNT_HISTOGRAMS 512 /* of waits: a row of `workers` takes one at its first accept */
+#define COUNT_HISTOGRAMS 576 /* of waits: a row of `workers` takes one at its first accept */
 #define COUNT_SKETCHES 512 /* UDP sockets with SO_REUSEPORT whose flows are told apart */
 #define COUNT_SKETCH_BUCKETS 128
 /*
@@ -58,7 +59,8 @@ struct count_lost_key {
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reason; /* enum count_lost */
 };
-#define COUNT_LOST_PORTS 512 /* keys; of more ports the port is not known */
+#define COUNT_LOST_PORTS 512 /* keys; of more ports it is only known which they are */
+#define COUNT_PORTS 65536
 
 #define COUNT_NETNS_MAX 8
 
@@ -91,6 +93,8 @@ struct count_config {
 	__u8 udp_queued_seen; /* datagrams are seen when they are queued, not only when they are read */
 	__u8 by_pid, by_comm; /* who is asked for is in asked_pids, and by name in asked_comms; neither: only user space can tell */
 	__u8 pad[3];
+	__u32 share_seed; /* see shares.h */
+	__u32 pool_max[COUNT_POOLS]; /* rows */
 };
 
 #define COUNT_ACCEPTS 1
@@ -135,7 +139,9 @@ struct count_worker {
 	__u8 protocol;
 	__u8 pad1;
 	__u64 unfollowed; /* of its connections nobody tells when they end, or who reads first */
-	__u64 pad[2];
+	__u32 uid; /* of the thread, when the row was made: who has a share of the rows */
+	__u32 pad2;
+	__u64 pad3;
 };
 
 /* Counts wrap; user space reads them often. */
@@ -212,7 +218,7 @@ struct count_child {
 #ifndef __bpf__
 #include <stddef.h>
 
-_Static_assert(sizeof(struct count_config) == 64, "layout");
+_Static_assert(sizeof(struct count_config) == 84, "layout");
 _Static_assert(sizeof(struct count_lost_key) == 8, "layout");
 _Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");

@@ -136,10 +136,17 @@ def shared(sockets, flows, *options):
     return watch
 
 
+class Unlikely(AssertionError):
+    """A verdict that chance may give."""
+
+
 def says(watch, verdict, flows, largest, *findings):
     fair, e = watch.endpoint["fairness"]["sockets"], watch.endpoint
     equal("flow unseen", e["flow_unseen"], 0)
-    equal("verdict", fair["verdict"], verdict)
+    if fair["verdict"] != verdict:
+        counts = [row["delivered"] + row["dropped"] for row in watch.sockets]
+        raise Unlikely(f"verdict: {fair['verdict']}, not {verdict}: {counts}, p {fair['p_value']}, of {e['flows']} flows, "
+                             f"as {e['flows_effective']} equal ones, the largest {e['largest_flow']}")
     between("effective flows", flows * 0.7, e["flows_effective"], flows * 1.4)
     between("of the fairness", e["flows_effective"], fair["flows_effective"], e["flows_effective"])
     between("fair hash", 0.99, fair["cv_expected"] ** 2 * e["flows_effective"] / (fair["bins"] - 1), 1.01)
@@ -151,6 +158,19 @@ def says(watch, verdict, flows, largest, *findings):
 BLIND = "deliveries are not seen"
 
 
+def by_chance(case):
+    """A case whose verdict is of the kernel's own hash: once in a thousand a fair one is called uneven. Not twice."""
+    def twice():
+        try:
+            return case()
+        except Unlikely as error:
+            print(f"# {error}: tried again")
+        return case()
+    twice.__name__, twice.__doc__ = case.__name__, case.__doc__
+    return twice
+
+
+@by_chance
 def heavy():
     """one flow with most of the datagrams: the hash is fair, and what is heavy is named"""
     sockets = [server(reuseport=True) for _ in range(4)]
@@ -161,6 +181,7 @@ def heavy():
     return None
 
 
+@by_chance
 def two_heavy():
     """600 flows of one datagram and two of 1,500"""
     sockets = [server(reuseport=True) for _ in range(3)]
@@ -183,6 +204,7 @@ def dropped():
     return None
 
 
+@by_chance
 def alike():
     """many flows alike: even, and counted"""
     sockets = [server(reuseport=True) for _ in range(4)]

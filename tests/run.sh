@@ -59,11 +59,13 @@ if [ "$(id -u)" = 0 ]; then
     if [ "$1" = quick ]; then
         suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
         suite "datagrams: a server that counts itself" tests/datagrams.py
+        suite "shares: one user's and one port's many rows" tests/shares.py
         suite "bind-check: against what bind() really does" tests/bind_rules.py --every 25
         suite "binds: calls of every kind" tests/binds.py each_call_once reasons suspicions full_ring
     else
         suite "waits: a server that measures itself" tests/waits.py
         suite "datagrams: a server that counts itself" tests/datagrams.py
+        suite "shares: one user's and one port's many rows" tests/shares.py
         suite "bind-check: against what bind() really does" tests/bind_rules.py
         suite "binds: calls of every kind" tests/binds.py
     fi

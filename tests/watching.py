@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`sockfair watch` beside a server that counts or measures itself: for waits.py, datagrams.py."""
+"""`sockfair watch` beside a server that counts or measures itself: for waits.py, datagrams.py, shares.py."""
 import json
 import os
 import signal
@@ -24,8 +24,10 @@ def between(what, low, got, high):
 class Watch:
     """Watches the port; `sockets` and `workers` of it in the end."""
 
-    def __init__(self, *options, rows=None):
-        command = [SOCKFAIR, "watch", "-P", str(PORT), "-d", "600", "--json", *options]
+    def __init__(self, *options, rows=None, ports=(PORT,)):
+        command = [SOCKFAIR, "watch", "-d", "600", "--json", *options]
+        if ports:
+            command += ["-P", ",".join(map(str, ports))]
         if backend:
             command += ["--backend", backend]
         room = dict(os.environ, SOCKFAIR_ROWS=str(rows)) if rows else None
@@ -51,7 +53,7 @@ class Watch:
         out = out.splitlines()[-1]
         if self.child.returncode:
             raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
-        document = json.loads(out)
+        document = self.document = json.loads(out)
         self.lost, self.unseen, self.backend = document["lost"], document["kernel"]["unseen"], document["kernel"]["backend"]
         endpoints = [e for e in document["endpoints"] if e["port"] == PORT]
         equal("endpoints", len(endpoints), 1)

@@ -63,6 +63,9 @@ for backend in fentry kprobe tracepoint; do
     tests/datagrams.py --backend $backend --label "$backend: " >"$dir/tap"
     cat "$dir/tap"
     tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
+    tests/shares.py --backend $backend --label "$backend: " >"$dir/tap"
+    cat "$dir/tap"
+    tests=$((tests + $(grep -cE '^(not )?ok ' "$dir/tap")))
     cases='each_call_once reasons'
     [ $backend != fentry ] || cases+=' security_module'
     [ $backend != tracepoint ] || cases+=' io_uring'

@@ -14,16 +14,23 @@ static struct lost_events events_of(const struct count_lost_key *key, uint64_t c
 						 key->protocol == IPPROTO_TCP ? PROTOCOL_TCP : LOST_ANY_PROTOCOL };
 }
 
-int losses_read(int map_fd, const __u64 *unattributed, const unsigned *touches, uint64_t *counts, struct lost_list *where)
+int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *touches, uint64_t *counts, struct lost_list *where)
 {
 	struct count_lost_key key, *before = NULL;
 	int err = 0;
 
 	for (int i = 0; i < COUNT_LOST_REASONS && !err; i++) {
+		const uint64_t crowded = __atomic_load_n(&beside->crowded[i], __ATOMIC_ACQUIRE);
 		const struct count_lost_key any = {};
+		struct lost_events events;
 
-		counts[i] = __atomic_load_n(&unattributed[i], __ATOMIC_ACQUIRE);
+		counts[i] = __atomic_load_n(&beside->unattributed[i], __ATOMIC_ACQUIRE);
 		err = lost_list_add(where, events_of(&any, counts[i], touches[i]));
+		counts[i] += crowded;
+		events = events_of(&any, crowded, touches[i]);
+		events.ports = beside->crowded_ports;
+		if (!err)
+			err = lost_list_add(where, events);
 	}
 	while (!err && !bpf_map_get_next_key(map_fd, before, &key)) {
 		uint64_t count;

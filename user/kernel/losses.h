@@ -8,11 +8,18 @@
 #include "../model/ledger.h"
 #include "../model/lost.h"
 
+/* The programs' counts beside lost_by_port, by enum count_lost. */
+struct losses_beside {
+	const __u64 *unattributed;     /* of no known port */
+	const __u64 *crowded;          /* of the ports below */
+	const __u8 *crowded_ports;     /* COUNT_PORTS */
+};
+
 /*
- * Reads lost_by_port. unattributed: the programs' counts of no known port, by enum count_lost, as touches[] (bits of enum lost_touches) and counts[],
- * which gets the sums by reason. Adds to *where. Returns 0 or -ENOMEM.
+ * Reads lost_by_port. touches[] (bits of enum lost_touches) and counts[], which gets the sums, by reason too. Adds to *where, which points to crowded_ports
+ * then. Returns 0 or -ENOMEM.
  */
-int losses_read(int map_fd, const __u64 *unattributed, const unsigned *touches, uint64_t *counts, struct lost_list *where);
+int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *touches, uint64_t *counts, struct lost_list *where);
 
 /* Events of threads whose socket has no row, `orphaned` of them (ledger_snapshot()): by the port that the thread's row names. Returns 0 or -ENOMEM. */
 int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_list *where);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <linux/bpf.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ struct observer {
 };
 
 /* Texts with a limit in them are made when an observer is opened: snapshots keep pointers. */
-static char workers_full[80], sockets_full[80], connections_full[120], servers_full[120];
+static char workers_full[120], sockets_full[120], connections_full[120], servers_full[120];
 
 static const struct {
 	const char *reason, *text;
@@ -150,10 +151,9 @@ static void map_grows(struct bpf_map *map)
 static void asked_configure(struct observer *o, const struct observer_options *options, struct count_config *c)
 {
 	const struct selection *s = &options->selection;
-	const unsigned rows = options->rows_max && options->rows_max < o->sockets_max ? options->rows_max : o->sockets_max;
 	const size_t found = inventory_sockets(o->inventory);
 
-	c->undecided_max = rows / 2;
+	c->undecided_max = c->pool_max[COUNT_POOL_SOCKETS] / 2;
 	/* Paths of cgroups are told apart in user space alone. */
 	c->by_pid = s->pid_count && !s->cgroup_count;
 	c->by_comm = s->comm_count && !s->cgroup_count;
@@ -172,6 +172,27 @@ static int asked_prepare(struct observer *o, const struct selection *s)
 		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_comms), s->comms[i], &mark, BPF_ANY))
 			return -errno;
 	return 0;
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* rows_max: of each pool, 0: as many as there is room for. */
+static void shares_configure(struct observer *o, unsigned rows_max, struct count_config *c)
+{
+	const unsigned max = rows_max ? rows_max : UINT32_MAX;
+
+	o->workers_max = least(COUNT_WORKERS_MAX, max);
+	c->pool_max[COUNT_POOL_SOCKETS] = least(o->sockets_max, max);
+	c->pool_max[COUNT_POOL_WORKERS] = o->workers_max;
+	c->pool_max[COUNT_POOL_SKETCHES] = least(COUNT_SKETCHES, max);
+	c->pool_max[COUNT_POOL_HISTOGRAMS] = least(COUNT_HISTOGRAMS, max);
+	/* Nobody outside knows who shares a cell with whom. Without a random number there is one all the same. */
+	c->share_seed = 0x9e3779b1u;
+	getrandom(&c->share_seed, sizeof(c->share_seed), GRND_NONBLOCK);
+	c->share_seed |= 1;
 }
 
 static void configure(struct observer *o, const struct observer_options *options)
@@ -203,6 +224,7 @@ static void configure(struct observer *o, const struct observer_options *options
 	};
 	for (size_t i = 0; i < options->selection.netns_count; i++)
 		c->netns[i] = options->selection.netns[i];
+	shares_configure(o, options->rows_max, c);
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
 	if (o->by_process)
@@ -282,23 +304,26 @@ static void unmap_array(void *memory, const struct bpf_map *map)
 		munmap(memory, (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map));
 }
 
-static int queue_fill(const struct bpf_map *queue, __u32 rows_max)
+static int queue_fill(const struct bpf_map *queue, __u32 rows)
 {
-	for (__u32 i = 0, n = bpf_map__max_entries(queue); i < n && (!rows_max || i < rows_max); i++)
+	for (__u32 i = 0; i < rows; i++)
 		if (bpf_map_update_elem(bpf_map__fd(queue), NULL, &i, BPF_ANY))
 			return -errno;
 	return 0;
 }
 
-static void limits_say(const struct observer *o, __u32 rows_max)
+static void limits_say(const struct observer *o)
 {
-	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows",
-		 rows_max ? rows_max : COUNT_WORKERS_MAX);
+	const __u32 *max = o->bpf->rodata->config.pool_max;
+
+	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows, or of their user's share of them",
+		 max[COUNT_POOL_WORKERS]);
 	snprintf(connections_full, sizeof(connections_full),
 		 "accepted connections beyond the limit of %u open ones that are followed", o->connections_max);
 	snprintf(servers_full, sizeof(servers_full), "connections read by threads that do not accept, beyond the limit of %u rows",
 		 COUNT_SERVERS_MAX);
-	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows", rows_max ? rows_max : o->sockets_max);
+	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows, or of their user's share of them",
+		 max[COUNT_POOL_SOCKETS]);
 }
 
 /* Of two halves that one flag leaves out, `*out` stays NULL where it does. Returns 0 or -ENOMEM. */
@@ -310,17 +335,16 @@ static int map_wanted(void *out, const struct bpf_map *map, bool wanted)
 	return wanted && !memory ? -ENOMEM : 0;
 }
 
-static int rows_prepare(struct observer *o, __u32 rows_max)
+static int rows_prepare(struct observer *o)
 {
 	const struct count_config *c = &o->bpf->rodata->config;
-	int err = queue_fill(o->bpf->maps.free_workers, rows_max);
+	int err = queue_fill(o->bpf->maps.free_workers, c->pool_max[COUNT_POOL_WORKERS]);
 
-	limits_say(o, rows_max);
-	o->workers_max = rows_max && rows_max < COUNT_WORKERS_MAX ? rows_max : COUNT_WORKERS_MAX;
+	limits_say(o);
 	if (!err)
-		err = queue_fill(o->bpf->maps.free_sockets, rows_max);
+		err = queue_fill(o->bpf->maps.free_sockets, c->pool_max[COUNT_POOL_SOCKETS]);
 	if (!err)
-		err = queue_fill(o->bpf->maps.free_sketches, rows_max);
+		err = queue_fill(o->bpf->maps.free_sketches, c->pool_max[COUNT_POOL_SKETCHES]);
 	o->entered_workers = calloc(COUNT_WORKERS_MAX, sizeof(*o->entered_workers));
 	o->entered_sockets = calloc(o->sockets_max, sizeof(*o->entered_sockets));
 	o->workers = map_array(o->bpf->maps.workers);
@@ -332,7 +356,7 @@ static int rows_prepare(struct observer *o, __u32 rows_max)
 	if (!err && (!o->workers || !o->sockets || !o->arrivals || !o->sketches))
 		err = -ENOMEM;
 	if (!err && c->waits)
-		err = queue_fill(o->bpf->maps.free_histograms, rows_max);
+		err = queue_fill(o->bpf->maps.free_histograms, c->pool_max[COUNT_POOL_HISTOGRAMS]);
 	if (!err)
 		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
 	if (!err)
@@ -382,7 +406,7 @@ static int backend_try(struct observer *o, const struct observer_options *option
 	configure(o, options);
 	err = load(o);
 	if (!err)
-		err = rows_prepare(o, options->rows_max);
+		err = rows_prepare(o);
 	if (!err)
 		err = asked_prepare(o, &options->selection);
 	if (!err)
@@ -641,8 +665,20 @@ static void socket_decided(struct observer *o, __u32 i)
 	o->sockets[i].used = 1;
 }
 
-static void histogram_free(struct observer *o, __u32 i)
+/* cell: of who had a row of the pool, see shares.h. */
+static void share_return(struct observer *o, enum count_pool pool, __u32 cell)
 {
+	__atomic_sub_fetch(&o->bpf->bss->count_used[pool], 1, __ATOMIC_SEQ_CST);
+	if (cell != COUNT_SHARE_EXEMPT)
+		__atomic_sub_fetch(&o->bpf->bss->count_shares[cell], 1, __ATOMIC_SEQ_CST);
+}
+
+/* of: the row that had it. */
+static void histogram_free(struct observer *o, const struct count_worker *of)
+{
+	const __u32 i = of->wait.histogram - 1;
+
+	share_return(o, COUNT_POOL_HISTOGRAMS, share_of_port(of->netns, of->port, o->bpf->rodata->config.share_seed));
 	memset(&o->histograms[i], 0, sizeof(o->histograms[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
 }
@@ -651,23 +687,26 @@ static void histogram_free(struct observer *o, __u32 i)
 static void worker_free(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
-	const __u32 histogram = row->wait.histogram;
 
 	if (row->used == COUNT_SERVES)
 		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
-	__atomic_sub_fetch(&o->bpf->bss->count_workers, 1, __ATOMIC_SEQ_CST);
+	if (row->wait.histogram)
+		histogram_free(o, row);
+	share_return(o, COUNT_POOL_WORKERS, share_of_user(COUNT_POOL_WORKERS, row->uid, o->bpf->rodata->config.share_seed));
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
 	memset(&row->start_ns, 0, sizeof(*row) - offsetof(struct count_worker, start_ns));
 	if (o->serves)
 		memset(&o->serves[i], 0, sizeof(o->serves[i]));
-	if (histogram)
-		histogram_free(o, histogram - 1);
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
-static void sketch_free(struct observer *o, __u32 i)
+/* of: the row that had it. */
+static void sketch_free(struct observer *o, const struct count_socket *of)
 {
+	const __u32 i = of->sketch - 1;
+
+	share_return(o, COUNT_POOL_SKETCHES, share_of_user(COUNT_POOL_SKETCHES, of->uid, o->bpf->rodata->config.share_seed));
 	memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sketches), NULL, &i, BPF_ANY);
 }
@@ -676,7 +715,8 @@ static void socket_free(struct observer *o, __u32 i)
 {
 	socket_decided(o, i);
 	if (o->sockets[i].sketch)
-		sketch_free(o, o->sockets[i].sketch - 1);
+		sketch_free(o, &o->sockets[i]);
+	share_return(o, COUNT_POOL_SOCKETS, share_of_user(COUNT_POOL_SOCKETS, o->sockets[i].uid, o->bpf->rodata->config.share_seed));
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
 	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
@@ -717,6 +757,8 @@ void observer_reset(struct observer *o)
 		connections_forget(o);
 	o->bpf->bss->count_migrates = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
+	memset(o->bpf->bss->count_lost_crowded, 0, sizeof(o->bpf->bss->count_lost_crowded));
+	memset(o->bpf->bss->count_crowded_ports, 0, sizeof(o->bpf->bss->count_crowded_ports));
 	losses_forget(bpf_map__fd(o->bpf->maps.lost_by_port));
 	o->unattributed.count = o->undecided.count = o->unseen.count = o->unseen_past.count = 0;
 	o->bpf->bss->count_rescued = 0;
@@ -1066,7 +1108,7 @@ struct ending {
 
 static size_t workers_used(const struct observer *o)
 {
-	return __atomic_load_n(&o->bpf->bss->count_workers, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
 }
 
 /* Is there so little room for new rows of threads that those of the dead can't be kept? */
@@ -1289,13 +1331,15 @@ static void lost_say(struct snapshot *s, const char *reason, const char *text, u
 /* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found no row: counted, but in no endpoint. */
 static int lost_by_programs(const struct observer *o, struct snapshot *s, struct lost_list *where, uint64_t orphaned)
 {
+	const struct losses_beside beside = { .unattributed = o->bpf->bss->count_lost, .crowded = o->bpf->bss->count_lost_crowded,
+					      .crowded_ports = o->bpf->bss->count_crowded_ports };
 	uint64_t counts[COUNT_LOST_REASONS];
 	unsigned touches[COUNT_LOST_REASONS];
 	int err;
 
 	for (int i = 0; i < COUNT_LOST_REASONS; i++)
 		touches[i] = lost_texts[i].touches ? lost_texts[i].touches : LOST_ANY;
-	err = losses_read(bpf_map__fd(o->bpf->maps.lost_by_port), o->bpf->bss->count_lost, touches, counts, where);
+	err = losses_read(bpf_map__fd(o->bpf->maps.lost_by_port), &beside, touches, counts, where);
 	if (!err)
 		err = losses_of_orphans(o->ledger, orphaned, where);
 	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;

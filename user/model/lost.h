@@ -26,6 +26,7 @@ struct lost_events {
 	int protocol;         /* enum protocol; LOST_ANY_PROTOCOL: not known */
 	uint16_t port;        /* 0: not known */
 	uint32_t netns;       /* 0: not known */
+	const uint8_t *ports; /* where the port is not known: those whose byte is not 0; NULL: any */
 };
 
 struct lost_list {
