@@ -15,7 +15,10 @@
 
 #include "sockets.bpf.h"
 
-#define ENOENT 2 /* include/uapi/asm-generic/errno-base.h */
+/* include/uapi/asm-generic/errno-base.h */
+#define ENOENT 2
+#define EFAULT 14
+#define ENFILE 23
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
@@ -888,13 +891,19 @@ static __always_inline void connection_read(struct sock *sk)
 /* ---- accepts ---- */
 
 /*
- * child: the TCP connection, TYPED; NULL: not known. of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which
- * outlives its parts.
+ * sk: the listener, NULL: child is known. child: the TCP connection, TYPED; NULL: not known (io_uring put it into a table of its own, another thread has
+ * closed it already). of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
  */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk, struct sock *child, bool of_mptcp, __u64 now_ns)
 {
-	if (!child || (!config.waits && !config.serves))
+	if (!config.waits && !config.serves)
 		return;
+	if (!child) {
+		if (config.serves)
+			__sync_fetch_and_add(&w->row->unfollowed, 1);
+		lost_of(COUNT_LOST_CONNECTION_UNKNOWN, 1, sk);
+		return;
+	}
 	if (config.waits)
 		wait_measure(w, child, now_ns);
 	if (config.serves && of_mptcp) {
@@ -921,7 +930,7 @@ static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struc
 	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
 		return;
 	events_add(&w, 1);
-	accept_measure(&w, cookie, child, of_mptcp, now_ns);
+	accept_measure(&w, cookie, sk, child, of_mptcp, now_ns);
 }
 
 /* ---- TCP ---- */
@@ -1192,7 +1201,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 
 	if (!count_on || (config.accept_twice && accept_done(ret, again)))
 		return;
-	if (ret < 0 || (config.protocol && config.protocol != IPPROTO_TCP))
+	if ((ret < 0 && ret != -EFAULT) || (config.protocol && config.protocol != IPPROTO_TCP))
 		return;
 	now_ns = accept_time();
 	task = bpf_get_current_task_btf();
@@ -1204,6 +1213,11 @@ static __always_inline void accept_returned(long ret, const bool again)
 	listens = known || (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
 	if (listens && !known && !wanted(listener))
 		return;
+	/* Addresses are copied last of all (do_accept()): the connection was taken, and is closed. */
+	if (ret < 0) {
+		lost_of(COUNT_LOST_TAKEN_DROPPED, listens, listener);
+		return;
+	}
 	child = socket_of_descriptor(task, ret);
 	if (!child) {
 		/* Another thread closed it already. */
@@ -1217,7 +1231,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 			const struct worker w = { .row = known, .index = state->worker };
 
 			known->events++;
-			accept_measure(&w, known->cookie, accepted_tcp(child), is_mptcp(child), now_ns);
+			accept_measure(&w, known->cookie, listener, accepted_tcp(child), is_mptcp(child), now_ns);
 		} else {
 			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child), now_ns);
 		}
@@ -1379,7 +1393,7 @@ static __always_inline void uring_seen(void *ring, void *request, __u64 user_dat
 		file = (__u64)file_of_descriptor(current_task(), READ(req, cqe.fd));
 	accept.file = file;
 	known = bpf_map_lookup_elem(&uring_accepts, &key);
-	if (known && known->file == file)
+	if (known && known->file == file && known->direct == accept.direct)
 		return;
 	if (bpf_map_update_elem(&uring_accepts, &key, &accept, BPF_ANY))
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
@@ -1411,6 +1425,19 @@ static __always_inline void uring_accepted(struct file *file, int result, bool d
 	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL, child && is_mptcp(child), now_ns);
 }
 
+/*
+ * The ring's table had no place for the connection, which was taken by then (io_accept()) and is closed. The same error tells that the machine has no more
+ * files: then it was not.
+ */
+static __always_inline void uring_dropped(struct file *file)
+{
+	struct sock *sk = socket_of_file(file);
+
+	sk = TYPED(sk, struct sock);
+	if (sk && READ(sk, __sk_common.skc_state) == TCP_LISTEN && wanted(sk) && is_tcp(sk))
+		lost_of(COUNT_LOST_TAKEN_DROPPED, 1, sk);
+}
+
 /* A completion. req is NULL for all but the last one of a multishot accept. */
 static __always_inline void uring_completed(void *ring, void *request, __u64 user_data, int result)
 {
@@ -1427,6 +1454,8 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 		bpf_map_delete_elem(&uring_accepts, &key);
 		if (result >= 0 && count_on)
 			uring_accepted(READ(req, file), result, uring_direct(request));
+		else if (result == -ENFILE && count_on && uring_direct(request))
+			uring_dropped(READ(req, file));
 		return;
 	}
 	known = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);

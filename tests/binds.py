@@ -8,7 +8,6 @@ schema, and each call must be told exactly once.
 import ctypes
 import errno
 import json
-import mmap
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
 import check_results
 from cases import NEWNET, libc
+from uring import Ring
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOCKFAIR = os.path.join(HERE, "..", "sockfair")
@@ -588,38 +588,7 @@ def ten_thousand_a_second():
     return f"this machine is too busy: {min(busy):.2f} s behind at best; what was lost was counted"
 
 
-# ---- io_uring, by hand: the library of the oldest distribution that we build on does not know these operations ----
-
 OP_BIND, OP_LISTEN = 56, 57
-
-
-class Ring:
-    def __init__(self):
-        params = (ctypes.c_uint32 * 30)()
-        self.fd = libc.syscall(425, 4, params)  # io_uring_setup
-        if self.fd < 0:
-            raise OSError(ctypes.get_errno(), "io_uring_setup")
-        sq, cq = list(params[10:20]), list(params[20:30])  # struct io_sqring_offsets, io_cqring_offsets
-        self.sq_tail, self.sq_mask, self.sq_array, self.cq_head, self.cqes = sq[1], sq[2], sq[6], cq[0], cq[5]
-        self.ring = mmap.mmap(self.fd, max(cq[5] + 16 * params[1], sq[6] + 4 * params[0]), offset=0)  # IORING_FEAT_SINGLE_MMAP
-        self.entries = mmap.mmap(self.fd, 64 * params[0], offset=0x10000000)
-
-    def word(self, at):
-        return struct.unpack_from("=I", self.ring, at)[0]
-
-    def run(self, opcode, fd, address=0, length=0, offset=0):
-        """One operation; returns its result."""
-        tail = self.word(self.sq_tail)
-        index = tail & self.word(self.sq_mask)
-        struct.pack_into("=BBHiQQII", self.entries, 64 * index, opcode, 0, 0, fd, offset, address, length, 0)
-        struct.pack_into("=I", self.ring, self.sq_array + 4 * index, index)
-        struct.pack_into("=I", self.ring, self.sq_tail, tail + 1)
-        if libc.syscall(426, self.fd, 1, 1, 1, None, 0) < 0:  # io_uring_enter, GETEVENTS
-            raise OSError(ctypes.get_errno(), "io_uring_enter")
-        head = self.word(self.cq_head)
-        result = struct.unpack_from("=i", self.ring, self.cqes + 16 * (head % 8) + 8)[0]
-        struct.pack_into("=I", self.ring, self.cq_head, head + 1)
-        return result
 
 
 def io_uring():

@@ -6,6 +6,7 @@ Each case runs in a network namespace of its own. The server notes when a connec
 readings of the clock, so nothing depends on how fast the machine is.
 """
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -16,10 +17,12 @@ import time
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
 import watching
-from cases import sysctl
+from cases import libc, sysctl
+from uring import ANY_PLACE, Ring
 from watching import PORT, Watch, between, equal
 
 ERROR, UNIT = 1 / 17, 1e-6  # of a percentile; the kernel's stamp is in microseconds
+OP_ACCEPT = 13  # include/uapi/linux/io_uring.h
 TCP_DEFER_ACCEPT, TCP_FASTOPEN, MSG_FASTOPEN = 9, 23, 0x20000000
 
 
@@ -352,6 +355,46 @@ def outlives_its_thread():
             equal("open at last", [(w["open"], w["finished"]) for w in watch.workers], [(0, 1)] * 4)
 
 
+def into_the_rings_table():
+    """connections that io_uring puts into its own table: counted, and said that waits are not known; so is the one that found no place"""
+    try:
+        ring = Ring()
+    except OSError as error:
+        return f"no io_uring here: {error}"
+    ring.table(2)
+    s = listen()
+    watch = Watch()
+    clients = [connect() for _ in range(3)]
+    results = [ring.run(OP_ACCEPT, s.fileno(), place=place) for place in (1, 2, ANY_PLACE)]
+    if results[2] == -errno.EINVAL:
+        return "this kernel's accept finds no place by itself (5.19)"
+    equal("results", results, [0, 0, -errno.ENFILE])
+    watch.end(told={"tracepoint": ("connection_unknown", "taken_dropped")})
+    del clients
+    seen, lost = watch.backend != "tracepoint", watch.lost["by_reason"]
+    equal("accepted", watch.sockets[0]["accepted"], 3 if seen else 2)
+    wait = watch.sockets[0]["wait_ns"]
+    equal("waits", wait["count"] if wait else 0, 3 if seen else 0)
+    equal("not followed", lost, {} if seen else {"connection_unknown": 2, "taken_dropped": 1})
+    equal("open is a bound", watch.workers[0]["open_at_least"], not seen)
+    return None
+
+
+def address_fault():
+    """a connection that accept() took and dropped, for the address could not be copied: accepted, or told where only the error is seen"""
+    s = listen()
+    watch = Watch()
+    clients = [connect() for _ in range(2)]
+    length = ctypes.c_uint32(16)
+    equal("status", (libc.accept(s.fileno(), ctypes.c_void_p(1), ctypes.byref(length)), ctypes.get_errno()), (-1, errno.EFAULT))
+    s.accept()[0].close()
+    watch.end(told={"tracepoint": ("taken_dropped",)})
+    del clients
+    seen = watch.backend != "tracepoint"
+    equal("accepted", watch.sockets[0]["accepted"], 1 + seen)
+    equal("dropped", watch.lost["by_reason"], {} if seen else {"taken_dropped": 1})
+
+
 def left_out():
     """--no-wait and --no-serve leave both out"""
     s = listen()
@@ -368,7 +411,7 @@ def left_out():
 
 
 CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, listens_again,
-         migrated, who_serves, outlives_its_thread, left_out]
+         migrated, who_serves, outlives_its_thread, into_the_rings_table, address_fault, left_out]
 
 
 def main():

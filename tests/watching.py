@@ -48,6 +48,7 @@ class Watch:
         raise AssertionError("sockfair watch ended")
 
     def end(self, told=()):
+        """told: the reasons for which events are lost; where backends differ, by backend."""
         self.child.send_signal(signal.SIGINT)
         out, err = self.child.communicate(timeout=60)
         out = out.splitlines()[-1]
@@ -59,5 +60,6 @@ class Watch:
         equal("endpoints", len(endpoints), 1)
         self.endpoint = endpoints[0]
         self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
+        told = told.get(self.backend, ()) if isinstance(told, dict) else told
         equal("lost", set(self.lost["by_reason"]), set(told))
         return self

@@ -99,6 +99,11 @@ static const struct {
 	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_CONNECTION_UNKNOWN] = { "connection_unknown",
+		"accepted connections that no descriptor led to (io_uring's own table, or closed at once): counted, but waits and ends are not known",
+		LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_TAKEN_DROPPED] = { "taken_dropped", "connections that accept() took, and dropped as it failed: the address could not be copied, or "
+		"io_uring's table (or the machine's) had no room", LOST_TAKEN },
 	[COUNT_LOST_UNDECIDED] = { "holder_unknown", NULL, LOST_ANY }, /* told with those that came and went unseen */
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown", "io_uring accepts whose listening socket could not be told", LOST_TAKEN },
 };
