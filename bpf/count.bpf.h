@@ -433,7 +433,9 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	row->port = port_of(sk);
 	row->family = READ(sk, __sk_common.skc_family);
 	row->protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
-	row->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
+	row->flags = READ_BITFIELD(sk, __sk_common.skc_reuseport) ? COUNT_REUSEPORT : 0;
+	if (row->protocol == IPPROTO_UDP && READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		row->flags |= COUNT_CONNECTED;
 	row->uid = uid;
 	row->netns = net ? READ(net, ns.inum) : 0;
 	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
@@ -442,7 +444,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
-	if (row->protocol == IPPROTO_UDP && row->reuseport && share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
+	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT && share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
 		share_add(COUNT_POOL_SKETCHES, share);
 		row->sketch = sketch + 1;
 	}

@@ -175,6 +175,9 @@ struct count_connection {
 
 #define COUNT_UNDECIDED 2
 
+#define COUNT_REUSEPORT 1
+#define COUNT_CONNECTED 2 /* UDP: it gets the datagrams of one peer alone */
+
 struct count_socket {
 	__u64 cookie;
 	__u32 inode;
@@ -186,7 +189,7 @@ struct count_socket {
 	__u8 address[16]; /* network order */
 	__u32 limit; /* TCP: backlog. UDP: SO_RCVBUF in bytes */
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	__u8 reuseport;
+	__u8 flags; /* when it was first seen */
 	__u16 sketch; /* index from 1; 0: it has none */
 	__u32 left_reset; /* TCP: connections in its queue that its closing reset */
 	__s32 left_moved; /* TCP: those that moved to other sockets (net.ipv4.tcp_migrate_req); below 0 where the row came back meanwhile */

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """datagrams.py [--backend NAME] [CASE...]: what `sockfair watch` says of UDP, against sender and server that count themselves. TAP."""
+import json
 import os
 import select
 import socket
+import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
@@ -229,7 +232,65 @@ def left_out():
     return None
 
 
-CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out]
+class Peers:
+    """A server that makes a connected socket for each client, as those of DTLS do, beside three that share the port on any address."""
+
+    def __init__(self):
+        self.shared = [self.socket() for _ in range(3)]
+        self.clients, self.connected = [], []
+
+    @staticmethod
+    def socket():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("0.0.0.0", PORT))
+        s.setblocking(False)
+        return s
+
+    def add(self, count):
+        for _ in range(count):
+            self.clients.append(client())
+            self.clients[-1].send(b"hello")
+            readable = select.select(self.shared, [], [], 10)[0][0]
+            _, address = readable.recvfrom(9)
+            self.connected.append(self.socket())
+            self.connected[-1].connect(address)
+
+    def talk(self, datagrams):
+        for one in self.clients:
+            for _ in range(datagrams):
+                one.send(b"x")
+        equal("read", [drain(s, datagrams)[0] for s in self.connected], [datagrams] * len(self.connected))
+
+
+def sums(document):
+    """What the rows of the port, and its connected sockets, have received."""
+    ports = [e for e in document["endpoints"] if e["port"] == PORT]
+    return [sum(s["received"] for e in ports for s in e["sockets"]), sum((e["connected"] or {"received": 0})["received"] for e in ports)]
+
+
+def connected():
+    """connected sockets, a client each: no bins, no rows, and their sum; list agrees"""
+    server_of = Peers()
+    server_of.add(10)
+    watch = Watch("-i", "0.1")
+    server_of.talk(9)
+    born = 0 if watching.backend == "kprobe" else 20  # it does not know the names of sockets that are made in the window
+    server_of.add(born)
+    time.sleep(0.3)
+    server_of.talk(9)
+    watch.end()
+    e, n = watch.endpoint, 10 + born
+    equal("rows", (len(watch.sockets), sums(watch.document)), (3, [born, 90 + 9 * n]))
+    equal("connected", (e["connected"]["sockets"], e["connected"]["processes"], e["connected"]["ended"]), (n, 1, 0))
+    equal("by interval", [sum(s) for s in zip(*map(sums, watch.intervals))], sums(watch.document))
+    equal("bins", e["fairness"]["sockets"]["bins"], 3)
+    equal("findings", {f["code"] for f in e["findings"]} & {"group-split", "udp-last-binder", "udp-two-users", "shared-socket"}, set())
+    listed = json.loads(subprocess.run([watching.SOCKFAIR, "list", "-P", str(PORT), "--json"], check=True, capture_output=True).stdout)
+    equal("listed", [(x["address"], len(x["sockets"]), x["connected"]["sockets"]) for x in listed["endpoints"]], [("0.0.0.0", 3, n)])
+
+
+CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out, connected]
 
 
 def main():

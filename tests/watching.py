@@ -51,7 +51,8 @@ class Watch:
         """told: the reasons for which events are lost; where backends differ, by backend."""
         self.child.send_signal(signal.SIGINT)
         out, err = self.child.communicate(timeout=60)
-        out = out.splitlines()[-1]
+        *intervals, out = out.splitlines()
+        self.intervals = [json.loads(line) for line in intervals]
         if self.child.returncode:
             raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
         document = self.document = json.loads(out)

@@ -38,14 +38,14 @@ refused() { # STATUS TEXT ARGUMENT...
     assert_one_line "$text"
 }
 
-# Until the command succeeds, for 10 s at most. What it writes is shown if it never does.
+# Until the command succeeds, for 30 s at most. What it writes is shown if it never does.
 eventually() { # COMMAND...
     local i
-    for i in {1..200}; do
+    for i in {1..600}; do
         "$@" >"$BATS_TEST_TMPDIR/eventually" 2>&1 && return 0
         sleep 0.05
     done
-    echo "not within 10 s: $*"
+    echo "not within 30 s: $*"
     cat "$BATS_TEST_TMPDIR/eventually"
     return 1
 }

@@ -8,6 +8,7 @@
 
 #include "../kernel/inventory.h"
 #include "../kernel/settings.h"
+#include "../model/connected.h"
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
@@ -57,6 +58,7 @@ static int fill(const struct selection *selection, struct snapshot *s, char *why
 	if (!err)
 		err = ledger_snapshot(ledger, s, true, &orphaned);
 	s->unlisted = err ? 0 : inventory_unlisted(inventory);
+	snapshot_leave_out_clients(s);
 	settings_fill(s);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../kernel/observer.h"
+#include "../model/connected.h"
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
@@ -203,6 +204,7 @@ static int interval_end(struct watch *w)
 		return err;
 	}
 	snapshot_free(&w->before);
+	snapshot_bring_back_connected(&total);
 	w->before = total;
 	return 0;
 }

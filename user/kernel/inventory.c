@@ -799,6 +799,7 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	s->row.inode = r->inode;
 	s->row.uid = r->uid;
 	s->row.reuseport = r->reuseport;
+	s->row.connected = r->connected;
 	s->row.group = 0; /* groups_name() */
 	s->row.v6only = r->v6only;
 	s->row.queue_known = true;
@@ -1198,7 +1199,6 @@ static int look(struct inventory *v, struct ledger *l, bool *again)
 		struct ledger_socket *s;
 		uint32_t before;
 
-		f->wanted &= !f->r.connected;
 		if (!f->wanted)
 			continue;
 		s = ledger_find_socket(l, f->r.cookie);

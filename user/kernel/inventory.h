@@ -24,7 +24,7 @@ int inventory_scan(struct inventory *v);
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
 /*
- * A sample once, for a list: also of sockets that no process holds. UDP sockets that are connected are left out. What needs time or counts
+ * A sample once, for a list: also of sockets that no process holds. What needs time or counts
  * (full_*, stalled_*) is not filled. Returns 0 or negative errno with `why`.
  */
 int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size);

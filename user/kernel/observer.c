@@ -897,7 +897,8 @@ static struct ledger_socket *socket_enter(struct observer *o, const struct count
 	memcpy(s->address, from->address, sizeof(s->address));
 	s->row.inode = from->inode;
 	s->row.uid = from->uid;
-	s->row.reuseport = from->reuseport;
+	s->row.reuseport = from->flags & COUNT_REUSEPORT;
+	s->row.connected = from->flags & COUNT_CONNECTED;
 	s->row.queue_limit = from->limit;
 	if (o->inventory) {
 		const struct sockdiag_row *before = sockdiag_find(o->baseline, o->baseline_count, from->cookie);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connected.h"
 #include "findings_rules.h"
 #include "lifetimes.h"
 #include "snapshot.h"
@@ -31,6 +32,7 @@ static const char *const names[] = {
 	[DESIGN_TURNS] = "turns",
 	[DESIGN_LAST_BINDER] = "last-binder",
 	[DESIGN_MULTICAST] = "multicast",
+	[DESIGN_CONNECTED] = "connected",
 };
 
 static const char *const bins_names[] = {
@@ -349,6 +351,8 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 
 	if (is_multicast(e))
 		is(d, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
+	else if (endpoint_all_connected(e))
+		is(d, DESIGN_CONNECTED, BINS_NONE, "%zu connected socket%s, a peer each", e->socket_count, plural_s(e->socket_count));
 	else if (e->served_known && born_for_each(&s))
 		is(d, DESIGN_PER_CONNECTION, BINS_NONE, "a %s for each connection", s.born_processes ? "process" : "thread");
 	else if (bound->grouped > 1)

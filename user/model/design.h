@@ -28,6 +28,7 @@ enum design_code {
 	DESIGN_TURNS,            /* a runtime whose threads take turns: never two of a process wait at once */
 	DESIGN_LAST_BINDER,      /* UDP sockets that share by SO_REUSEADDR */
 	DESIGN_MULTICAST,        /* each socket gets a copy */
+	DESIGN_CONNECTED,        /* UDP sockets that are all connected: each gets the datagrams of its peer */
 };
 
 /* Which rows are the bins of the verdict that counts. */

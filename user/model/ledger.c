@@ -956,14 +956,72 @@ static uint64_t orphans(const struct ledger *l)
 	return events;
 }
 
+static bool shares_address(const struct ledger *l, const struct ledger_socket *s)
+{
+	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
+	size_t low = 0, high = l->sockets.count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare_endpoints(sockets[middle], s) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < l->sockets.count && !compare_endpoints(sockets[low], s); low++)
+		if (!sockets[low]->row.connected)
+			return true;
+	return false;
+}
+
+/*
+ * A UDP socket bound to any address has that of its peer's route once it is connected (ip4_datagram_connect()). It belongs to those on any address
+ * of its port, where no other is bound to its own. In the order of endpoints; returns whether any was moved.
+ */
+static bool connected_join(struct ledger *l)
+{
+	struct ledger_socket **sockets = (struct ledger_socket **)l->sockets.list;
+	bool moved = false;
+
+	for (size_t i = 0; i < l->sockets.count; i++) {
+		struct ledger_socket *s = sockets[i], any = *s;
+
+		if (!s->row.connected || shares_address(l, s))
+			continue;
+		memset(any.address, 0, sizeof(any.address));
+		if (!shares_address(l, &any)) {
+			any.family = AF_INET6; /* one for both families */
+			if (s->family == AF_INET6 || !shares_address(l, &any))
+				continue;
+		}
+		s->joined = true;
+		s->joins = any.family;
+		moved = true;
+	}
+	for (size_t i = 0; i < l->sockets.count; i++) {
+		struct ledger_socket *s = sockets[i];
+
+		if (!s->joined)
+			continue;
+		memset(s->address, 0, sizeof(s->address));
+		s->family = s->joins;
+		s->joined = false;
+	}
+	return moved;
+}
+
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
 {
 	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
 	size_t endpoints = 0;
 	int err = 0;
 
-	if (l->sockets.count)
+	if (l->sockets.count) {
 		qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
+		if (connected_join(l))
+			qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
+	}
 	if (l->workers.count)
 		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), order_workers);
 	for (size_t i = 0; i < l->sockets.count; i++)

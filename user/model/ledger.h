@@ -27,6 +27,8 @@ struct ledger_socket {
 	uint64_t scan;            /* of the inventory, in which it was last seen; 0: never */
 	bool undecided;           /* not known yet whether it is asked for: in no snapshot */
 	bool forgotten;           /* ledger_forget() takes it out */
+	bool joined;              /* within ledger_snapshot(): it goes to the sockets on any address, of this family: */
+	int joins;
 	uint64_t read_ns;         /* when its queue was last read, CLOCK_MONOTONIC; 0: never */
 
 	/* kept by queues.c: at the look before */

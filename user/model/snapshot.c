@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connected.h"
 #include "lifetimes.h"
 #include "snapshot.h"
 
@@ -61,9 +62,9 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->findings = NULL;
 	to->histograms = NULL;
 	to->sketches = NULL;
-	err = rows_copy(&to->sockets, from->sockets, from->socket_count, sizeof(*from->sockets));
+	err = rows_copy(&to->sockets, from->sockets, from->socket_count + from->connected_count, sizeof(*from->sockets));
 	if (!err)
-		err = rows_copy(&to->workers, from->workers, from->worker_count, sizeof(*from->workers));
+		err = rows_copy(&to->workers, from->workers, from->worker_count + from->connected_workers, sizeof(*from->workers));
 	if (!err)
 		err = rows_copy(&to->cpus, from->cpus, from->cpu_count, sizeof(*from->cpus));
 	if (!err)
@@ -816,11 +817,12 @@ static void judge_by_design(struct endpoint *e)
 int endpoint_judge(struct endpoint *e, double threshold)
 {
 	const struct flow_load *load;
-	int err = weigh(e, &load);
+	int err = endpoint_set_aside_connected(e);
 
 	if (!err)
+		err = weigh(e, &load);
+	if (!err)
 		err = endpoint_recognise(e);
-
 	if (!err)
 		err = judge_sockets(e, load, threshold);
 	if (!err)
@@ -910,7 +912,7 @@ uint64_t endpoint_maybe_several(const struct endpoint *e)
 {
 	uint64_t buffers = e->omitted.buffers_maybe_several;
 
-	for (size_t i = 0; i < e->socket_count; i++)
+	for (size_t i = 0; i < e->socket_count + e->connected_count; i++)
 		buffers += e->sockets[i].buffers_maybe_several;
 	return buffers;
 }
@@ -919,9 +921,9 @@ uint64_t endpoint_events(const struct endpoint *e)
 {
 	uint64_t came = e->omitted.arrived + e->omitted.dropped, taken = e->omitted.accepted;
 
-	for (size_t i = 0; i < e->socket_count; i++)
+	for (size_t i = 0; i < e->socket_count + e->connected_count; i++)
 		came += e->sockets[i].arrived + e->sockets[i].dropped;
-	for (size_t i = 0; i < e->worker_count; i++)
+	for (size_t i = 0; i < e->worker_count + e->connected_workers; i++)
 		taken += e->workers[i].accepted;
 	return came > taken ? came : taken;
 }

@@ -24,6 +24,7 @@ struct socket_row {
 	uint32_t inode;       /* as ss and /proc/PID/fd show it */
 	uint32_t uid;         /* owner */
 	bool reuseport;       /* SO_REUSEPORT is set */
+	bool connected;       /* UDP: it gets the datagrams of one peer: connected.h */
 	uint64_t group;       /* SO_REUSEPORT group: the lowest cookie of its sockets; 0: none, or not known */
 	char device[16];      /* the network device it is bound to; "": none */
 	bool v6only;          /* IPv6: takes no IPv4 */
@@ -185,6 +186,7 @@ struct endpoint {
 	size_t socket_count;
 	struct worker_row *workers;
 	size_t worker_count;
+	size_t connected_count, connected_workers; /* rows behind those, set aside: connected.h */
 	struct cpu_row *cpus;        /* those with arrivals, ascending */
 	size_t cpu_count;
 	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */

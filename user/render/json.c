@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/connected.h"
 #include "../model/limit.h"
 #include "../model/wait_sum.h"
 #include "json_writer.h"
@@ -276,6 +277,25 @@ static void omitted(struct json_writer *w, const struct endpoint *e)
 	json_close(w, '}');
 }
 
+static void connected(struct json_writer *w, const struct endpoint *e)
+{
+	const struct connected_sum sum = endpoint_connected(e);
+
+	if (!sum.sockets) {
+		json_number_if(w, "connected", false, 0);
+		return;
+	}
+	json_open(w, "connected", '{');
+	json_number(w, "sockets", sum.sockets);
+	json_number(w, "ended", sum.ended);
+	json_number(w, "processes", sum.processes);
+	json_number(w, "delivered", sum.delivered);
+	json_number(w, "received", sum.received);
+	json_number(w, "dropped", sum.dropped);
+	json_number(w, "drops", sum.drops);
+	json_close(w, '}');
+}
+
 static void finding(struct json_writer *w, const struct finding *f)
 {
 	json_open(w, NULL, '{');
@@ -369,6 +389,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	else
 		json_nothing(w, "wait_ns");
 	omitted(w, e);
+	connected(w, e);
 	endpoint_lost(w, e);
 	json_open(w, "fairness", '{');
 	fairness(w, "sockets", &e->socket_fairness);

@@ -368,15 +368,16 @@ static int read_rows(struct reader *r, size_t index, const json_t *endpoint, con
 	return err;
 }
 
-static int read_omitted(struct reader *r, size_t index, const json_t *endpoint, bool udp, struct row_sums *sums)
+/* What is in no row: "omitted" or "connected". */
+static int read_beside(struct reader *r, size_t index, const json_t *endpoint, const char *name, bool udp, struct row_sums *sums)
 {
 	double drops = NAN, open = NAN, highest = NAN;
 	json_t *omitted;
-	int err = get_object(r, endpoint, "omitted", OPTIONAL, &omitted);
+	int err = get_object(r, endpoint, name, OPTIONAL, &omitted);
 
 	if (err || !omitted)
 		return err;
-	at(r, "endpoints[%zu].omitted", index);
+	at(r, "endpoints[%zu].%s", index, name);
 	err = add_count(r, omitted, udp ? "delivered" : "arrived", OPTIONAL, &sums->came);
 	err = err ? err : add_count(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
 	err = err ? err : add_count(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
@@ -398,7 +399,8 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 	int err = read_rows(r, index, endpoint, "sockets", udp, &sums);
 
 	err = err ? err : read_rows(r, index, endpoint, "workers", udp, &sums);
-	err = err ? err : read_omitted(r, index, endpoint, udp, &sums);
+	err = err ? err : read_beside(r, index, endpoint, "omitted", udp, &sums);
+	err = err ? err : read_beside(r, index, endpoint, "connected", udp, &sums);
 	if (udp && !isnan(sums.drops))
 		sums.came = isnan(sums.came) ? sums.drops : sums.came + sums.drops;
 	figures[METRIC_EVENTS] = isnan(sums.came) && isnan(sums.taken) ? 0 : fmax(sums.came, sums.taken); /* fmax() passes over NaN */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/connected.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "columns.h"
@@ -633,6 +634,7 @@ static int port_rows(struct page *p, const struct row *port)
 	static const char *const what[TAB_COUNT] = { "", "sockets", "workers", "processes" };
 	const struct view *v = &p->view;
 	const struct endpoint *e = port->total, *judged = row_judged(port, v);
+	const struct connected_sum connected = endpoint_connected(e);
 	uint64_t ended = 0, with = 0;
 	struct lifetimes seen = {};
 	struct row *rows;
@@ -662,6 +664,8 @@ static int port_rows(struct page *p, const struct row *port)
 		}
 	}
 	folded_line(&p->list, "and %s ended with %s", ended, with);
+	folded_line(&p->list, "and %s connected sockets, a peer each, with %s", connected.sockets,
+		    connected.delivered > connected.received ? connected.delivered : connected.received);
 	if (v->tab == TAB_SOCKETS)
 		folded_line(&p->list, "and %s more, beyond what is listed, with %s", e->omitted.sockets, e->omitted.arrived);
 	else

@@ -236,6 +236,7 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 		print_socket(out, e, &e->sockets[i], device, style);
 	if (e->omitted.sockets)
 		fprintf(out, "  and %s sockets beyond the limit\n", text_count(count, e->omitted.sockets));
+	text_connected(out, e);
 	text_waits(out, e, false, style);
 	for (size_t i = 0; i < e->finding_count; i++)
 		text_finding(out, &e->findings[i], 2, style);
@@ -250,7 +251,7 @@ static void print_sums(FILE *out, const struct snapshot *s)
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		sockets += e->socket_count + e->omitted.sockets;
+		sockets += e->socket_count + e->connected_count + e->omitted.sockets;
 		for (size_t f = 0; f < e->finding_count; f++) {
 			findings += e->findings[f].level == FINDING_PROBLEM;
 			notes += e->findings[f].level == FINDING_NOTE;

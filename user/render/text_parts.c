@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/connected.h"
 #include "../model/words.h"
 #include "utf8.h"
 
@@ -318,6 +319,24 @@ void text_design(FILE *out, const struct endpoint *e, const struct text_style *s
 {
 	if (*e->design.words)
 		fprintf(out, "  %s%s%s\n", text_paint(style, TEXT_DIM), e->design.words, text_paint(style, TEXT_PLAIN));
+}
+
+void text_connected(FILE *out, const struct endpoint *e)
+{
+	const struct connected_sum sum = endpoint_connected(e);
+	char sockets[TEXT_COUNT_SIZE], processes[TEXT_COUNT_SIZE], number[TEXT_COUNT_SIZE];
+
+	if (!sum.sockets)
+		return;
+	fprintf(out, "  and %s connected socket%s", text_count(sockets, sum.sockets), plural_s(sum.sockets));
+	if (sum.processes)
+		fprintf(out, " of %s process%s", text_count(processes, sum.processes), plural_es(sum.processes));
+	fputs(", a peer each", out);
+	if (sum.delivered || sum.received)
+		fprintf(out, ", with %s", text_count(number, sum.delivered > sum.received ? sum.delivered : sum.received));
+	if (sum.dropped)
+		fprintf(out, ", %s dropped", text_count(number, sum.dropped));
+	fputc('\n', out);
 }
 
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)

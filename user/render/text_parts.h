@@ -28,6 +28,9 @@ void text_p_value(char *buffer, double p);
 /* "  4 processes, a SO_REUSEPORT socket each" */
 void text_design(FILE *out, const struct endpoint *e, const struct text_style *style);
 
+/* A line on the connected sockets that are in no row, if there are any. */
+void text_connected(FILE *out, const struct endpoint *e);
+
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
 

@@ -761,6 +761,7 @@ static void port(const struct view *v, const struct endpoint *e)
 		only_socket(v, e);
 	else if (v->by == TEXT_BY_DEFAULT)
 		table_of(v, e, all, TEXT_BY_SOCKET);
+	text_connected(v->out, e);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
 	text_buffers(v->out, e);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "connected.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int compare_cookies(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+/* Ascending. */
+struct cookies {
+	uint64_t *list;
+	size_t count;
+};
+
+static bool has(const struct cookies *c, uint64_t cookie)
+{
+	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_cookies);
+}
+
+/* Rows of a kind keep their order; those set aside come last. `aside`: room for as many. Returns how many stay. */
+static size_t part_sockets(struct socket_row *rows, size_t count, struct socket_row *aside)
+{
+	size_t kept = 0, apart = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].connected)
+			aside[apart++] = rows[i];
+		else
+			rows[kept++] = rows[i];
+	memcpy(rows + kept, aside, apart * sizeof(*rows));
+	return kept;
+}
+
+static size_t part_workers(struct worker_row *rows, size_t count, struct worker_row *aside, const struct cookies *connected)
+{
+	size_t kept = 0, apart = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (has(connected, rows[i].cookie))
+			aside[apart++] = rows[i];
+		else
+			rows[kept++] = rows[i];
+	memcpy(rows + kept, aside, apart * sizeof(*rows));
+	return kept;
+}
+
+static void drop_holders(struct endpoint *e, const struct cookies *connected)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->holder_count; i++)
+		if (!has(connected, e->holders[i].cookie))
+			e->holders[kept++] = e->holders[i];
+	e->holder_count = kept;
+}
+
+static size_t count_connected(const struct endpoint *e)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		count += e->sockets[i].connected;
+	return count;
+}
+
+bool endpoint_all_connected(const struct endpoint *e)
+{
+	return e->socket_count && count_connected(e) == e->socket_count;
+}
+
+int endpoint_set_aside_connected(struct endpoint *e)
+{
+	const size_t count = count_connected(e);
+	struct cookies connected = {};
+	struct socket_row *sockets;
+	struct worker_row *workers;
+	size_t kept;
+
+	if (!count || count == e->socket_count)
+		return 0;
+	connected.list = calloc(count, sizeof(*connected.list));
+	sockets = calloc(count, sizeof(*sockets));
+	workers = calloc(e->worker_count + 1, sizeof(*workers));
+	if (connected.list && sockets && workers) {
+		for (size_t i = 0; i < e->socket_count; i++)
+			if (e->sockets[i].connected)
+				connected.list[connected.count++] = e->sockets[i].cookie;
+		qsort(connected.list, connected.count, sizeof(*connected.list), compare_cookies);
+		kept = part_sockets(e->sockets, e->socket_count, sockets);
+		e->connected_count += e->socket_count - kept;
+		e->socket_count = kept;
+		kept = part_workers(e->workers, e->worker_count, workers, &connected);
+		e->connected_workers += e->worker_count - kept;
+		e->worker_count = kept;
+		drop_holders(e, &connected);
+	}
+	free(workers);
+	free(sockets);
+	free(connected.list);
+	return connected.count ? 0 : -ENOMEM;
+}
+
+void snapshot_bring_back_connected(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		struct endpoint *e = &s->endpoints[i];
+
+		e->socket_count += e->connected_count;
+		e->worker_count += e->connected_workers;
+		e->connected_count = e->connected_workers = 0;
+	}
+}
+
+/* How many processes these threads are of; 0 where there is no memory to tell. */
+static uint64_t count_processes(const struct worker_row *rows, size_t count)
+{
+	int32_t *pids = calloc(count + 1, sizeof(*pids));
+	uint64_t processes = 0;
+
+	for (size_t i = 0; i < count && pids; i++)
+		pids[i] = rows[i].pid;
+	if (pids && count)
+		qsort(pids, count, sizeof(*pids), compare_pids);
+	for (size_t i = 0; i < count && pids; i++)
+		processes += !i || pids[i] != pids[i - 1];
+	free(pids);
+	return processes;
+}
+
+struct connected_sum endpoint_connected(const struct endpoint *e)
+{
+	const struct worker_row *workers = e->workers + e->worker_count;
+	struct connected_sum sum = { .sockets = e->connected_count, .processes = count_processes(workers, e->connected_workers) };
+
+	for (size_t i = e->socket_count; i < e->socket_count + e->connected_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+
+		sum.ended += s->ended;
+		sum.delivered += s->arrived;
+		sum.received += s->accepted;
+		sum.dropped += s->dropped;
+		sum.drops += s->drops;
+	}
+	return sum;
+}
+
+void snapshot_leave_out_clients(struct snapshot *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->endpoint_count; i++)
+		if (endpoint_all_connected(&s->endpoints[i]))
+			endpoint_free(&s->endpoints[i]);
+		else
+			s->endpoints[kept++] = s->endpoints[i];
+	s->endpoint_count = kept;
+}
