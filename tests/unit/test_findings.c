@@ -125,10 +125,10 @@ static void many_of_a_kind_are_told_together(void **state)
 	(void)state;
 	add_socket(e, 1, 1);
 	for (int i = 0; i < 12; i++)
-		add_socket(e, 2 + i, 1)->waiting = 0;
+		add_socket(e, 2 + i, 1)->queue_length = 100;
 	fill(&f);
 	assert_int_equal(e->finding_count, 9);
-	assert_string_equal(e->findings[8].code, "socket-unwaited");
+	assert_string_equal(e->findings[8].code, "queue-near-limit");
 	assert_string_equal(e->findings[8].text, "the same of 4 more sockets of this port");
 	assert_int_equal(evidence(&e->findings[8], "sockets"), 4);
 	fill(&f); /* again: replaces, does not add */
@@ -303,7 +303,7 @@ static double seconds_of(size_t many)
 	start = clock();
 	assert_int_equal(findings_fill(&s), 0);
 	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-	assert_true(has(&e[0], "stalled-socket") && has(&e[0], "backlog-small") && has(&e[0], "slow-worker"));
+	assert_true(has(&e[0], "stalled-socket") && has(&e[0], "socket-unwaited") && has(&e[0], "slow-worker"));
 	assert_true(has(&e[1], "stalled-socket") && has(&e[1], "thundering-herd"));
 	for (int i = 0; i < 2; i++) {
 		free(e[i].holders);

@@ -2,6 +2,7 @@
 /* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "findings_rules.h"
 #include "words.h"
@@ -135,10 +136,23 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 	return true;
 }
 
-/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, the worker is the cause. */
+/*
+ * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen to wait on it or to take from it at any
+ * time of the window. One that has just been made may be waited on in a moment.
+ */
+static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
+{
+	const struct group *group = group_find(facts, s->group);
+	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
+
+	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting && !s->accepted &&
+	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) && (group->waiting || stuck) && !is_stalled(facts, s);
+}
+
+/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, that is the cause. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s) || is_unwaited(facts, s))
 		return false;
 	/* An accept on another CPU may come before the longest is read: then it was one more. */
 	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
@@ -183,7 +197,7 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts, const
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 
 	if (!s->queue_known || !s->queue_limit || (uint64_t)s->queue_length * 4 < (uint64_t)s->queue_limit * 3 ||
-	    (!udp && s->queue_length < 4) || is_stalled(facts, s) || has_overflowed(facts, s))
+	    (!udp && s->queue_length < 4) || is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s))
 		return false;
 	if (udp)
 		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
@@ -199,24 +213,77 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts, const
 	return true;
 }
 
-/*
- * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen to wait on it or to take from it at any
- * time of the window. One that has just been made may be waited on in a moment.
- */
+/* Has a finding named the unwaited sockets of that group? */
+static bool group_told(const struct endpoint *e, uint64_t group)
+{
+	for (size_t i = 0; i < e->finding_count; i++) {
+		const struct finding *f = &e->findings[i];
+
+		if (!strcmp(f->code, "socket-unwaited") && f->evidence_count && f->evidence[0].number == (double)group)
+			return true;
+	}
+	return false;
+}
+
+struct unwaited {
+	const struct socket_row *first;
+	size_t count;
+	uint64_t queued, drops;
+	bool by_others; /* some are held by other processes than the first is */
+};
+
+static int32_t first_holder(const struct endpoint *e, uint64_t cookie)
+{
+	size_t count;
+	const struct holder_row *h = endpoint_holders(e, cookie, &count);
+
+	return count ? h->pid : 0;
+}
+
+static struct unwaited unwaited_of(const struct facts *facts, const struct group *group)
+{
+	struct unwaited u = {};
+
+	for (size_t i = 0; i < group->sockets; i++) {
+		const struct socket_row *s = group->rows[i];
+
+		if (s->ended || !is_unwaited(facts, s))
+			continue;
+		if (!u.first)
+			u.first = s;
+		u.count++;
+		u.queued += s->queue_known ? s->queue_length : 0;
+		u.drops += s->drops;
+		u.by_others |= first_holder(facts->endpoint, s->cookie) != first_holder(facts->endpoint, u.first->cookie);
+	}
+	return u;
+}
+
+/* One cause: who left them open. All of a group are told at once. */
 static bool socket_unwaited(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
+	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 	const struct group *group = group_find(facts, s->group);
-	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
-	char held[HELD_SIZE];
+	char held[HELD_SIZE], which[80], lost[80] = "";
+	struct unwaited u;
 
-	if (!s->reuseport || !group || !workers_whole(facts->endpoint) || !s->waiting_known || s->waiting || s->accepted || takers_find(facts, s->cookie) ||
-	    (s->appeared && !stuck) || (!group->waiting && !stuck) || is_stalled(facts, s))
+	if (!group || group_told(facts->endpoint, group->id) || !is_unwaited(facts, s))
 		return false;
-	finding_say(f, "no thread waits on " SOCKET ", one of %zu in its SO_REUSEPORT group: its share goes nowhere (%" PRIu32
-		    " queued); held by %s: close it there, or accept from it",
-		    s->cookie, s->inode, group->sockets, stuck ? s->queue_length : 0, say_holders(held, facts->endpoint, s->cookie));
+	u = unwaited_of(facts, group);
+	f->cookie = u.first->cookie;
+	snprintf(which, sizeof(which), u.count > 1 ? " and %zu more" : "", u.count - 1);
+	if (u.drops)
+		snprintf(lost, sizeof(lost), ", %" PRIu64 " dropped", u.drops);
+	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s: close %s there, or %s",
+		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ", group->sockets, u.count > 1 ? "a" : "its",
+		    u.count > 1 ? "their" : "its", u.queued, udp ? "bytes " : "", lost, say_holders(held, facts->endpoint, u.first->cookie),
+		    u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
+		    udp ? u.count > 1 ? "read from them" : "read from it" : u.count > 1 ? "accept from them" : "accept from it");
+	finding_show(f, "group", group->id);
+	finding_show(f, "unwaited", u.count);
 	finding_show(f, "sockets", group->sockets);
-	finding_show(f, "queued", stuck ? s->queue_length : 0);
+	finding_show(f, "queued", u.queued);
+	finding_show(f, "drops", u.drops);
 	finding_show(f, "waiting_elsewhere", group->waiting);
 	return true;
 }
