@@ -17,7 +17,9 @@
 
 /* include/uapi/asm-generic/errno-base.h */
 #define ENOENT 2
+#define ENXIO 6
 #define EFAULT 14
+#define EINVAL 22
 #define ENFILE 23
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
@@ -707,8 +709,13 @@ static __always_inline struct count_histogram *histogram_of(struct count_worker 
 		share = share_of_port(row->netns, row->port, config.share_seed);
 		if (!share_left(COUNT_POOL_HISTOGRAMS, share) || bpf_map_pop_elem(&free_histograms, &index))
 			return NULL;
-		share_add(COUNT_POOL_HISTOGRAMS, share);
-		wait->histogram = index + 1; /* two kernel threads of one owner may both take one: one is then lost to the pool */
+		if (wait->histogram) { /* two kernel threads of one owner take one */
+			bpf_map_push_elem(&free_histograms, &index, 0);
+		} else {
+			wait->histogram = index + 1;
+			row->histogram_share = share;
+			share_add(COUNT_POOL_HISTOGRAMS, share);
+		}
 	}
 	index = wait->histogram - 1;
 	return bpf_map_lookup_elem(&histograms, &index);
@@ -1428,9 +1435,14 @@ static __always_inline void uring_accepted(struct file *file, int result, bool d
 }
 
 /*
- * The ring's table had no place for the connection, which was taken by then (io_accept()) and is closed. The same error tells that the machine has no more
- * files: then it was not.
+ * The connection was taken by then, and is closed: its address could not be copied, or the ring has no such table, place, or none that is free
+ * (io_accept()). The same errors may tell of other reasons, for which none is taken.
  */
+static __always_inline bool uring_drops(void *request, int result)
+{
+	return result == -EFAULT || ((result == -ENFILE || result == -ENXIO || result == -EINVAL) && uring_direct(request));
+}
+
 static __always_inline void uring_dropped(struct file *file)
 {
 	struct sock *sk = socket_of_file(file);
@@ -1456,7 +1468,7 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 		bpf_map_delete_elem(&uring_accepts, &key);
 		if (result >= 0 && count_on)
 			uring_accepted(READ(req, file), result, uring_direct(request));
-		else if (result == -ENFILE && count_on && uring_direct(request))
+		else if (count_on && uring_drops(request, result))
 			uring_dropped(READ(req, file));
 		return;
 	}

@@ -142,8 +142,8 @@ struct count_worker {
 	__u8 pad1;
 	__u64 unfollowed; /* of its connections nobody tells when they end, or who reads first */
 	__u32 uid; /* of the thread, when the row was made: who has a share of the rows */
-	__u32 pad2;
-	__u64 pad3;
+	__u32 histogram_share; /* cell that has it, see shares.h */
+	__u64 pad2;
 };
 
 /* Counts wrap; user space reads them often. */

@@ -7,7 +7,6 @@ import select
 import socket
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
@@ -277,7 +276,7 @@ def connected():
     server_of.talk(9)
     born = 0 if watching.backend == "kprobe" else 20  # it does not know the names of sockets that are made in the window
     server_of.add(born)
-    time.sleep(0.3)
+    watch.look(lambda e: e["connected"] and e["connected"]["sockets"] == 10 + born)
     server_of.talk(9)
     watch.end()
     e, n = watch.endpoint, 10 + born

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
 PORT = 8080
@@ -25,7 +26,9 @@ class Watch:
     """Watches the port; `sockets` and `workers` of it in the end."""
 
     def __init__(self, *options, rows=None, ports=(PORT,)):
-        command = [SOCKFAIR, "watch", "-d", "600", "--json", *options]
+        self.intervals = []
+        own = os.stat("/proc/self/ns/net").st_ino
+        command = [SOCKFAIR, "watch", "-d", "600", "--json", "-N", str(own), *options]
         if ports:
             command += ["-P", ",".join(map(str, ports))]
         if backend:
@@ -39,20 +42,28 @@ class Watch:
                 raise AssertionError("sockfair watch ended: " + said)
             said += line
 
-    def look(self, seen):
-        """With -i: waits until `seen` holds of an endpoint in an interval, and returns it as it was then."""
+    def look_document(self, seen):
+        """With -i: waits, for a minute at most, until `seen` holds of an interval's document, and returns what it returned."""
+        until = time.monotonic() + 60
         for line in self.child.stdout:
-            for endpoint in json.loads(line)["endpoints"]:
-                if seen(endpoint):
-                    return endpoint
-        raise AssertionError("sockfair watch ended")
+            self.intervals.append(json.loads(line))
+            found = seen(self.intervals[-1])
+            if found:
+                return found
+            if time.monotonic() > until:
+                break
+        raise AssertionError("not seen in any interval")
+
+    def look(self, seen):
+        """The same of an endpoint, which it returns as it was then."""
+        return self.look_document(lambda d: next((e for e in d["endpoints"] if seen(e)), None))
 
     def end(self, told=()):
-        """told: the reasons for which events are lost; where backends differ, by backend."""
+        """told: the reasons for which events are lost; where backends differ, by backend. None: any."""
         self.child.send_signal(signal.SIGINT)
         out, err = self.child.communicate(timeout=60)
         *intervals, out = out.splitlines()
-        self.intervals = [json.loads(line) for line in intervals]
+        self.intervals += [json.loads(line) for line in intervals]
         if self.child.returncode:
             raise AssertionError(f"sockfair watch ended with {self.child.returncode}: {err}")
         document = self.document = json.loads(out)
@@ -62,5 +73,6 @@ class Watch:
         self.endpoint = endpoints[0]
         self.sockets, self.workers = self.endpoint["sockets"], self.endpoint["workers"]
         told = told.get(self.backend, ()) if isinstance(told, dict) else told
-        equal("lost", set(self.lost["by_reason"]), set(told))
+        if told is not None:
+            equal("lost", set(self.lost["by_reason"]), set(told))
         return self

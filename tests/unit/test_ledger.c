@@ -1134,9 +1134,93 @@ static void buffers_of_several_add_up(void **state)
 	ledger_free(l);
 }
 
+/* As connect() leaves it: on 10.0.0.1, while those that share are on any address. */
+static const uint8_t own[16] = { 10, 0, 0, 1 }, any[16];
+
+static struct ledger_socket *udp(struct ledger *l, uint64_t cookie, bool connected, int family, const uint8_t address[16])
+{
+	struct ledger_socket *s = ledger_socket(l, cookie, NULL);
+
+	assert_non_null(s);
+	s->protocol = PROTOCOL_UDP;
+	s->port = 443;
+	s->netns = 1;
+	s->row.connected = connected;
+	ledger_describe_address(s, family, address);
+	return s;
+}
+
+static void assert_endpoints(struct ledger *l, size_t count, size_t sockets_of_first)
+{
+	struct snapshot s = all_of(l);
+
+	assert_int_equal(s.endpoint_count, count);
+	assert_int_equal(s.endpoints[0].socket_count, sockets_of_first);
+	snapshot_free(&s);
+}
+
+static void connected_sockets_go_to_those_on_any_address(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+
+	(void)state;
+	udp(l, 1, false, AF_INET, any);
+	for (uint64_t cookie = 2; cookie < 6; cookie++)
+		udp(l, cookie, true, AF_INET, own);
+	assert_endpoints(l, 1, 5);
+	udp(l, 2, true, AF_INET, own); /* looked at again */
+	udp(l, 6, false, AF_INET, own); /* it is there, and so is who shares the other address */
+	assert_endpoints(l, 2, 5);
+	udp(l, 7, true, AF_INET, own);
+	assert_endpoints(l, 2, 5);
+	udp(l, 2, false, AF_INET, own); /* connect() to AF_UNSPEC */
+	assert_endpoints(l, 2, 4);
+	ledger_free(l);
+}
+
+static void connected_sockets_go_to_both_families_if_these_take_both(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+
+	(void)state;
+	udp(l, 1, false, AF_INET6, any)->row.v6only = true;
+	udp(l, 2, true, AF_INET, own);
+	assert_endpoints(l, 2, 1);
+	udp(l, 3, false, AF_INET6, any);
+	assert_endpoints(l, 1, 3);
+	ledger_free(l);
+}
+
+/* Where no snapshot is taken in between: what is folded is of the port that it would have been shown with. */
+static void connected_sockets_are_folded_where_they_are_shown(void **state)
+{
+	struct ledger *l = ledger_new(2, CPUS);
+	struct snapshot s;
+
+	(void)state;
+	udp(l, 1, false, AF_INET, any);
+	for (uint64_t cookie = 2; cookie < 12; cookie++) {
+		struct ledger_socket *c = udp(l, cookie, true, AF_INET, own);
+
+		arrive(l, c, 5, 0, 0, true);
+		ledger_end_socket(l, c);
+	}
+	assert_int_equal(ledger_trim(l), 0);
+	s = all_of(l);
+	assert_int_equal(s.endpoint_count, 1);
+	assert_int_equal(s.endpoints[0].omitted.sockets + s.endpoints[0].socket_count, 11);
+	assert_true(s.endpoints[0].omitted.sockets >= 8);
+	assert_int_equal(endpoint_events(&s.endpoints[0]), 50);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connected_sockets_go_to_those_on_any_address),
+		cmocka_unit_test(connected_sockets_go_to_both_families_if_these_take_both),
+		cmocka_unit_test(connected_sockets_are_folded_where_they_are_shown),
 		cmocka_unit_test(buffers_of_several_add_up),
 		cmocka_unit_test(flows_are_those_of_all_sockets),
 		cmocka_unit_test(open_with_one_that_is_not_followed_is_a_bound),

@@ -210,6 +210,22 @@ static void what_is_at_most_is_not_at_least(void **state)
 	assert_has(&f.window, &f.total, "  not followed: at most 2 (ends of open connections)\n  1 more thread waits on these sockets");
 }
 
+/* Beside threads of one process another: each says whose it is. */
+static void threads_say_their_process(void **state)
+{
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.now_workers[1].pid = 1235;
+	text = text_of(&f.window, NULL, TEXT_BY_THREAD, &narrow);
+	assert_non_null(strstr(text, "\n  thread  "));
+	assert_non_null(strstr(text, "\n  nginx 1235   "));
+	assert_non_null(strstr(text, "\n  nginx 1236 of 1235  "));
+	free(text);
+}
+
 static void who_accepts_decides_about_rows(void **state)
 {
 	struct fixture f;
@@ -515,7 +531,7 @@ static void who_serves_has_a_row(void **state)
 		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
 		    "    16,138 since the start\n"
 		    "  1 acceptor, 2 threads serve\n"
-		    "  thread               /s  accepted since start    served     open   share\n"
+		    "  thread of 1235       /s  accepted since start    served     open   share\n"
 		    "  nginx 1235        1,500     1,500      12,000         0        0  100.0%  ####\n"
 		    "  nginx 1236            0         0           0       500        1    0.0%\n"
 		    "  nginx 1237            0         0           0     1,000        2    0.0%\n"
@@ -604,6 +620,7 @@ int main(void)
 		cmocka_unit_test(what_is_judged_is_shown),
 		cmocka_unit_test(a_withheld_verdict_is_one_short_line),
 		cmocka_unit_test(what_is_at_most_is_not_at_least),
+		cmocka_unit_test(threads_say_their_process),
 		cmocka_unit_test(who_accepts_decides_about_rows),
 		cmocka_unit_test(a_process_is_the_sum_of_its_threads),
 		cmocka_unit_test(nothing_is_one_line),

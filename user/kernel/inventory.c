@@ -792,14 +792,13 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	const struct holders_socket_record *r = &f->r;
 
 	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
-	s->family = r->family;
 	s->port = r->port;
 	s->netns = r->netns;
-	memcpy(s->address, r->address, sizeof(s->address));
 	s->row.inode = r->inode;
 	s->row.uid = r->uid;
 	s->row.reuseport = r->reuseport;
 	s->row.connected = r->connected;
+	ledger_describe_address(s, r->family, r->address);
 	s->row.group = 0; /* groups_name() */
 	s->row.v6only = r->v6only;
 	s->row.queue_known = true;

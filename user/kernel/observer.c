@@ -100,7 +100,7 @@ static const struct {
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_CONNECTION_UNKNOWN] = { "connection_unknown",
-		"accepted connections that no descriptor led to (io_uring's own table, or closed at once): counted, but waits and ends are not known",
+		"accepted connections that no descriptor led to (closed at once, io_uring's own table, before 6.0 any of io_uring's): counted, but waits and ends are not known",
 		LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_TAKEN_DROPPED] = { "taken_dropped", "connections that accept() took, and dropped as it failed: the address could not be copied, or "
 		"io_uring's table (or the machine's) had no room", LOST_TAKEN },
@@ -683,7 +683,7 @@ static void histogram_free(struct observer *o, const struct count_worker *of)
 {
 	const __u32 i = of->wait.histogram - 1;
 
-	share_return(o, COUNT_POOL_HISTOGRAMS, share_of_port(of->netns, of->port, o->bpf->rodata->config.share_seed));
+	share_return(o, COUNT_POOL_HISTOGRAMS, of->histogram_share);
 	memset(&o->histograms[i], 0, sizeof(o->histograms[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
 }
@@ -1117,10 +1117,10 @@ static size_t workers_used(const struct observer *o)
 	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
 }
 
-/* Is there so little room for new rows of threads that those of the dead can't be kept? */
+/* Is there so little room for new rows of threads that those of the dead can't be kept? One user alone gets three quarters: see shares.h. */
 static bool rows_short(const struct observer *o, size_t used)
 {
-	return used > o->workers_max / 4 * 3 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
+	return used > o->workers_max * 5 / 8 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
 }
 
 /* Its thread has ended, but who holds its connections now may close them later: where there is room the row waits for that. */
@@ -1355,7 +1355,7 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 	for (int i = 0; i < COUNT_LOST_REASONS; i++)
 		if (i != COUNT_LOST_UNDECIDED)
 			lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)),
-				 false);
+				 i == COUNT_LOST_TAKEN_DROPPED);
 	return err;
 }
 

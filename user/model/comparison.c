@@ -149,7 +149,7 @@ static void row_figures(double *figures, const struct endpoint *e)
 	double *highest = &figures[METRIC_QUEUE_HIGHEST];
 
 	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops, udp ? e->omitted.dropped : e->omitted.drops);
-	for (size_t i = 0; i < e->socket_count; i++) {
+	for (size_t i = 0; i < e->socket_count + e->connected_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
 		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : s->drops);

@@ -11,7 +11,7 @@
 struct connected_sum {
 	uint64_t sockets, ended;             /* that many of them are closed */
 	uint64_t delivered, received, dropped, drops; /* datagrams */
-	uint64_t processes;                  /* that hold them, or took from them */
+	uint64_t processes;                  /* that waited on them, or took from them */
 };
 
 /*

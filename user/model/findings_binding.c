@@ -172,7 +172,7 @@ static size_t list_bound(struct bound *bound, const struct endpoint *e)
 		const struct socket_row *s = &e->sockets[i];
 		size_t at = 0;
 
-		if (s->ended)
+		if (s->ended || s->connected)
 			continue;
 		while (at < count && (bound[at].first->uid != s->uid || strncmp(bound[at].first->device, s->device, sizeof(s->device))))
 			at++;

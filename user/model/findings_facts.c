@@ -176,7 +176,7 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 	if (!rows || !facts->groups)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (e->sockets[i].reuseport && e->sockets[i].group && !e->sockets[i].ended)
+		if (e->sockets[i].reuseport && e->sockets[i].group && !e->sockets[i].ended && !e->sockets[i].connected)
 			rows[count++] = &e->sockets[i];
 	qsort(rows, count, sizeof(*rows), compare_by_group);
 	for (size_t i = 0; i < count; i++) {

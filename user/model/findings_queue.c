@@ -149,13 +149,21 @@ static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) && (group->waiting || stuck) && !is_stalled(facts, s);
 }
 
+/* Did it have no room, so that its drops are of that? Of a UDP socket it is known by what it holds now. */
+static bool was_full(const struct endpoint *e, const struct socket_row *s)
+{
+	if (e->protocol == PROTOCOL_UDP)
+		return s->queue_known && (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
+	/* An accept on another CPU may come before the longest is read: then it was one more. */
+	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
+}
+
 /* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, that is the cause. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s) || is_unwaited(facts, s))
 		return false;
-	/* An accept on another CPU may come before the longest is read: then it was one more. */
-	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
+	return was_full(facts->endpoint, s);
 }
 
 /* What to raise. Another namespace's net.core.somaxconn is not known. */
@@ -253,7 +261,8 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 			u.first = s;
 		u.count++;
 		u.queued += s->queue_known ? s->queue_length : 0;
-		u.drops += s->drops;
+		if (was_full(facts->endpoint, s))
+			u.drops += s->drops;
 		u.by_others |= first_holder(facts->endpoint, s->cookie) != first_holder(facts->endpoint, u.first->cookie);
 	}
 	return u;

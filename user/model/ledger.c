@@ -443,6 +443,104 @@ void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count)
 	l->holder_count = count;
 }
 
+/* ---- connected sockets ---- */
+
+void ledger_describe_address(struct ledger_socket *s, int family, const uint8_t address[16])
+{
+	if (!s->row.connected)
+		s->joins = 0;
+	if (s->joins)
+		return;
+	s->family = family;
+	memcpy(s->address, address, sizeof(s->address));
+}
+
+static int order_sockets(const void *a, const void *b)
+{
+	const struct ledger_socket *x = *(void *const *)a, *y = *(void *const *)b;
+	int order = compare_endpoints(x, y);
+
+	return order ? order : COMPARE(x->row.cookie, y->row.cookie);
+}
+
+/* In that order: the first socket of that endpoint, or where it would be. */
+static size_t first_of_endpoint(const struct ledger *l, const struct ledger_socket *endpoint)
+{
+	size_t low = 0, high = l->sockets.count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare_endpoints(l->sockets.list[middle], endpoint) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Does a socket on any address of that family and the port of `s` get what comes from strangers to the address of `s`? */
+static bool any_address_has(const struct ledger *l, const struct ledger_socket *s, int family)
+{
+	struct ledger_socket any = *s;
+
+	any.family = family;
+	memset(any.address, 0, sizeof(any.address));
+	for (size_t i = first_of_endpoint(l, &any); i < l->sockets.count; i++) {
+		const struct ledger_socket *other = l->sockets.list[i];
+
+		if (compare_endpoints(other, &any))
+			return false;
+		if (!other->row.connected && (family == s->family || !other->row.v6only))
+			return true;
+	}
+	return false;
+}
+
+/* The family of those that the connected sockets of an endpoint go to; 0: none. */
+static int family_to_join(const struct ledger *l, const struct ledger_socket *s)
+{
+	if (any_address_has(l, s, s->family))
+		return s->family;
+	return s->family == AF_INET && any_address_has(l, s, AF_INET6) ? AF_INET6 : 0;
+}
+
+/*
+ * A UDP socket bound to any address has that of its peer's route once it is connected (ip4_datagram_connect()). It goes to those on any address of its
+ * port where no other is bound to its own, and stays there.
+ */
+static void connected_join(struct ledger *l)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < l->sockets.count && !some; i++) {
+		const struct ledger_socket *s = l->sockets.list[i];
+
+		some = s->row.connected && !s->joins;
+	}
+	if (!some)
+		return;
+	qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
+	for (size_t first = 0, next; first < l->sockets.count; first = next) {
+		struct ledger_socket *head = l->sockets.list[first];
+		bool all = true;
+
+		for (next = first; next < l->sockets.count && !compare_endpoints(l->sockets.list[next], head); next++)
+			all &= ((struct ledger_socket *)l->sockets.list[next])->row.connected;
+		for (int family = all ? family_to_join(l, head) : 0; family && first < next; first++)
+			((struct ledger_socket *)l->sockets.list[first])->joins = family;
+	}
+	/* Not before: the order is by address. */
+	for (size_t i = 0; i < l->sockets.count; i++) {
+		struct ledger_socket *s = l->sockets.list[i];
+
+		if (!s->joins)
+			continue;
+		s->family = s->joins;
+		memset(s->address, 0, sizeof(s->address));
+	}
+}
+
 /* ---- folding ---- */
 
 static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
@@ -581,6 +679,7 @@ int ledger_trim(struct ledger *l)
 
 	if (l->sockets.ended <= l->ended_max && l->workers.ended <= l->ended_max)
 		return 0;
+	connected_join(l); /* where they are folded to is where they are shown */
 	count_kept(l, &sockets, &workers);
 	if (l->sockets.ended - sockets > l->ended_max)
 		err = fold_sockets(l, l->sockets.ended - sockets - l->ended_max + least);
@@ -590,14 +689,6 @@ int ledger_trim(struct ledger *l)
 }
 
 /* ---- the snapshot ---- */
-
-static int order_sockets(const void *a, const void *b)
-{
-	const struct ledger_socket *x = *(void *const *)a, *y = *(void *const *)b;
-	int order = compare_endpoints(x, y);
-
-	return order ? order : COMPARE(x->row.cookie, y->row.cookie);
-}
 
 static int order_workers(const void *a, const void *b)
 {
@@ -956,72 +1047,15 @@ static uint64_t orphans(const struct ledger *l)
 	return events;
 }
 
-static bool shares_address(const struct ledger *l, const struct ledger_socket *s)
-{
-	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
-	size_t low = 0, high = l->sockets.count;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (compare_endpoints(sockets[middle], s) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < l->sockets.count && !compare_endpoints(sockets[low], s); low++)
-		if (!sockets[low]->row.connected)
-			return true;
-	return false;
-}
-
-/*
- * A UDP socket bound to any address has that of its peer's route once it is connected (ip4_datagram_connect()). It belongs to those on any address
- * of its port, where no other is bound to its own. In the order of endpoints; returns whether any was moved.
- */
-static bool connected_join(struct ledger *l)
-{
-	struct ledger_socket **sockets = (struct ledger_socket **)l->sockets.list;
-	bool moved = false;
-
-	for (size_t i = 0; i < l->sockets.count; i++) {
-		struct ledger_socket *s = sockets[i], any = *s;
-
-		if (!s->row.connected || shares_address(l, s))
-			continue;
-		memset(any.address, 0, sizeof(any.address));
-		if (!shares_address(l, &any)) {
-			any.family = AF_INET6; /* one for both families */
-			if (s->family == AF_INET6 || !shares_address(l, &any))
-				continue;
-		}
-		s->joined = true;
-		s->joins = any.family;
-		moved = true;
-	}
-	for (size_t i = 0; i < l->sockets.count; i++) {
-		struct ledger_socket *s = sockets[i];
-
-		if (!s->joined)
-			continue;
-		memset(s->address, 0, sizeof(s->address));
-		s->family = s->joins;
-		s->joined = false;
-	}
-	return moved;
-}
-
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
 {
 	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
 	size_t endpoints = 0;
 	int err = 0;
 
-	if (l->sockets.count) {
+	connected_join(l);
+	if (l->sockets.count)
 		qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
-		if (connected_join(l))
-			qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
-	}
 	if (l->workers.count)
 		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), order_workers);
 	for (size_t i = 0; i < l->sockets.count; i++)

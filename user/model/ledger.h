@@ -27,8 +27,7 @@ struct ledger_socket {
 	uint64_t scan;            /* of the inventory, in which it was last seen; 0: never */
 	bool undecided;           /* not known yet whether it is asked for: in no snapshot */
 	bool forgotten;           /* ledger_forget() takes it out */
-	bool joined;              /* within ledger_snapshot(): it goes to the sockets on any address, of this family: */
-	int joins;
+	int joins;                /* connected, not 0: shown with the sockets on any address, of this family; ledger_describe_address() */
 	uint64_t read_ns;         /* when its queue was last read, CLOCK_MONOTONIC; 0: never */
 
 	/* kept by queues.c: at the look before */
@@ -99,6 +98,8 @@ struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie
  * -ENOMEM.
  */
 int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last);
+/* Its own address. A connected socket that is shown with others stays there. */
+void ledger_describe_address(struct ledger_socket *s, int family, const uint8_t address[16]);
 void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
 /* UDP: of what arrived and was dropped, buffers that were counted as one datagram and may hold several. The kernel's count wraps. */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "connected.h"
+
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* In which order an owner's rows are listed. */
@@ -252,14 +254,19 @@ struct omitted_endpoints snapshot_omitted(const struct snapshot *s)
 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
+		struct connected_sum connected;
 		struct omitted o;
 
 		if (!e->left_out)
 			continue;
 		o = endpoint_omitted(e);
+		connected = endpoint_connected(e);
 		all.endpoints++;
-		all.sockets += o.sockets;
-		all.workers += o.workers;
+		all.sockets += o.sockets + connected.sockets;
+		all.workers += o.workers + e->connected_workers;
+		all.delivered += connected.delivered;
+		all.received += connected.received;
+		all.dropped += connected.dropped;
 		*(e->protocol == PROTOCOL_UDP ? &all.delivered : &all.arrived) += o.arrived;
 		*(e->protocol == PROTOCOL_UDP ? &all.received : &all.accepted) += o.accepted;
 		all.dropped += e->protocol == PROTOCOL_UDP ? o.dropped : 0;

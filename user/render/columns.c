@@ -927,7 +927,7 @@ int rows_of_ports(struct row **rows, size_t *count, const struct view *v)
 
 		*r = (struct row){ .total = e, .interval = snapshot_find((struct snapshot *)v->interval, e), .count = endpoint_events(e) };
 		r->recent = r->interval ? endpoint_events(r->interval) : 0;
-		for (size_t s = 0; s < e->socket_count; s++)
+		for (size_t s = 0; s < e->socket_count + e->connected_count; s++)
 			r->drops += drops_of(e, &e->sockets[s]);
 	}
 	return 0;

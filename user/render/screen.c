@@ -542,6 +542,7 @@ static void port_remember(struct endpoint *to, const struct endpoint *from)
 	to->findings = NULL;
 	to->histograms = NULL;
 	to->histogram_count = 0;
+	to->connected_count = to->connected_workers = 0;
 	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count = 0;
 }
 

@@ -334,8 +334,8 @@ void text_connected(FILE *out, const struct endpoint *e)
 	fputs(", a peer each", out);
 	if (sum.delivered || sum.received)
 		fprintf(out, ", with %s", text_count(number, sum.delivered > sum.received ? sum.delivered : sum.received));
-	if (sum.dropped)
-		fprintf(out, ", %s dropped", text_count(number, sum.dropped));
+	if (sum.dropped || sum.drops)
+		fprintf(out, ", %s dropped", text_count(number, sum.dropped > sum.drops ? sum.dropped : sum.drops));
 	fputc('\n', out);
 }
 

@@ -58,6 +58,7 @@ struct table {
 	struct line *lines;
 	size_t count;
 	bool by_taken;  /* sockets: arrivals are not seen, so they are measured by what was taken from them */
+	int32_t process; /* threads: all are of this one; 0: of several, and each says its own */
 	uint64_t sum, most;
 };
 
@@ -160,6 +161,9 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
 	merge_lines(t);
+	t->process = t->count && by == TEXT_BY_THREAD ? t->lines[0].pid : 0;
+	for (size_t i = 1; i < t->count; i++) /* in order of pid */
+		t->process = t->lines[i].pid == t->process ? t->process : 0;
 	leave_out(t);
 	for (size_t i = 0; i < t->count; i++) {
 		t->sum += t->lines[i].count;
@@ -245,11 +249,12 @@ static const char *fate(const struct line *l)
 
 #define LABEL_SIZE 96
 
-/* "nginx 1235 (12 inside)", or "17/301" */
-static int label(char *buffer, const struct line *l, enum text_by by, const struct text_style *style)
+/* "nginx 1235 (12 inside)", "worker 1240 of 1235", or "17/301" */
+static int label(char *buffer, const struct line *l, const struct table *t, const struct text_style *style)
 {
 	const struct worker_row *w = l->worker;
-	char name[17], inside[32] = "";
+	const enum text_by by = t->by;
+	char name[17], inside[32] = "", of[24] = "";
 	int32_t id, id_inside;
 
 	if (by == TEXT_BY_SOCKET) {
@@ -261,7 +266,9 @@ static int label(char *buffer, const struct line *l, enum text_by by, const stru
 	if (id_inside && id_inside != id)
 		snprintf(inside, sizeof(inside), " (%" PRId32 " inside)", id_inside);
 	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm, sizeof(w->comm), style->utf8);
-	snprintf(buffer, LABEL_SIZE, "%s %" PRId32 "%s", name, id, inside);
+	if (by == TEXT_BY_THREAD && !t->process && w->tid != w->pid)
+		snprintf(of, sizeof(of), " of %" PRId32, w->pid);
+	snprintf(buffer, LABEL_SIZE, "%s %" PRId32 "%s%s", name, id, inside, of);
 	return text_width(buffer);
 }
 
@@ -544,7 +551,7 @@ static void fields_fit(struct shown *shown, const struct view *v, const struct t
 static void table_line(const struct view *v, const struct table *t, const struct line *l, const struct shown *shown)
 {
 	char text[LABEL_SIZE], cell[FIELD_SIZE];
-	const int width = label(text, l, t->by, v->style);
+	const int width = label(text, l, t, v->style);
 
 	fprintf(v->out, "  %s%*s", text, shown->label_width - width, "");
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
@@ -558,12 +565,29 @@ static void table_line(const struct view *v, const struct table *t, const struct
 	fprintf(v->out, "%s\n", fate(l));
 }
 
-static void table_heading(const struct view *v, const struct table *t, const struct shown *shown)
+#define TABLE_NAME_SIZE 32
+
+/* "process", "socket/inode", "thread", "thread of 1235" */
+static const char *table_name(char buffer[TABLE_NAME_SIZE], const struct table *t)
 {
 	static const char *const names[] = { [TEXT_BY_PROCESS] = "process", [TEXT_BY_THREAD] = "thread",
 					     [TEXT_BY_SOCKET] = "socket/inode" };
+	bool others = false;
 
-	fprintf(v->out, "  %s%-*s", text_paint(v->style, TEXT_BOLD), shown->label_width, names[t->by]);
+	for (size_t i = 0; i < t->count && t->by == TEXT_BY_THREAD; i++)
+		others |= t->lines[i].tid != t->lines[i].pid;
+	if (t->process && others)
+		snprintf(buffer, TABLE_NAME_SIZE, "thread of %" PRId32, t->process);
+	else
+		snprintf(buffer, TABLE_NAME_SIZE, "%s", names[t->by]);
+	return buffer;
+}
+
+static void table_heading(const struct view *v, const struct table *t, const struct shown *shown)
+{
+	char name[TABLE_NAME_SIZE];
+
+	fprintf(v->out, "  %s%-*s", text_paint(v->style, TEXT_BOLD), shown->label_width, table_name(name, t));
 	for (size_t i = 0; i < FIELD_COUNT; i++)
 		if (shown->field[i])
 			fprintf(v->out, " %*s", fields[i].width, fields[i].title ? fields[i].title : count_name(t));
@@ -574,18 +598,20 @@ static void table_print(const struct view *v, struct table *t)
 {
 	const size_t count = t->count > ROWS_MAX ? ROWS_MAX : t->count;
 	struct shown shown = { .label_width = 14 };
-	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE];
+	char text[LABEL_SIZE], number[TEXT_COUNT_SIZE], name[TABLE_NAME_SIZE];
 	uint64_t folded = 0;
 	int fate_width = 0;
 
 	if (t->count > ROWS_MAX)
 		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
 	for (size_t i = 0; i < count; i++) {
-		const int width = label(text, &t->lines[i], t->by, v->style);
+		const int width = label(text, &t->lines[i], t, v->style);
 
 		shown.label_width = width > shown.label_width ? width : shown.label_width;
 		fate_width = (int)strlen(fate(&t->lines[i])) > fate_width ? (int)strlen(fate(&t->lines[i])) : fate_width;
 	}
+	if ((int)strlen(table_name(name, t)) > shown.label_width)
+		shown.label_width = (int)strlen(name);
 	shown.used = 2 + shown.label_width + fate_width;
 	fields_fit(&shown, v, t);
 	if (count)
