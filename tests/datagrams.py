@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
-import cases
 import watching
 from watching import PORT, Watch, between, equal
 
@@ -292,12 +291,4 @@ def connected():
 CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out, connected]
 
 
-def main():
-    parser = cases.parser(__doc__)
-    parser.add_argument("--backend")
-    arguments = parser.parse_args()
-    watching.backend = arguments.backend
-    cases.run_all(CASES, arguments)
-
-
-main()
+watching.main(CASES, __doc__)

@@ -11,7 +11,6 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
-import cases
 import watching
 from watching import PORT, Watch, equal
 
@@ -135,12 +134,4 @@ def one_ports_waits():
 CASES = [one_users_sockets, shares_come_back, one_ports_waits]
 
 
-def main():
-    parser = cases.parser(__doc__)
-    parser.add_argument("--backend")
-    arguments = parser.parse_args()
-    watching.backend = arguments.backend
-    cases.run_all(CASES, arguments)
-
-
-main()
+watching.main(CASES, __doc__)

@@ -15,7 +15,6 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
-import cases
 import watching
 from cases import libc, sysctl
 from uring import ANY_PLACE, Ring
@@ -415,12 +414,4 @@ CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open
          migrated, who_serves, outlives_its_thread, into_the_rings_table, address_fault, left_out]
 
 
-def main():
-    parser = cases.parser(__doc__)
-    parser.add_argument("--backend")
-    arguments = parser.parse_args()
-    watching.backend = arguments.backend
-    cases.run_all(CASES, arguments)
-
-
-main()
+watching.main(CASES, __doc__)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import cases
+
 SOCKFAIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sockfair")
 PORT = 8080
 
@@ -76,3 +78,13 @@ class Watch:
         if told is not None:
             equal("lost", set(self.lost["by_reason"]), set(told))
         return self
+
+
+def main(functions, doc):
+    """Of a file of cases that watch, with --backend. Ends the program."""
+    global backend
+    parser = cases.parser(doc)
+    parser.add_argument("--backend")
+    arguments = parser.parse_args()
+    backend = arguments.backend
+    cases.run_all(functions, arguments)

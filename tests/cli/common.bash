@@ -99,6 +99,18 @@ end_started() {
 
 # ---- `watch`: its pid is in $watch, its output in $out, both the test's own ----
 
+# The setup and the teardown of a file whose tests watch.
+watch_setup() {
+    out=$BATS_TEST_TMPDIR/out
+    watch=
+}
+
+watch_teardown() {
+    [ -z "$watch" ] || end "$watch"
+    end_started
+    assert_clean
+}
+
 # In the background, until it says that it watches.
 watch_begin() { # OPTION...
     : >"$out.says"

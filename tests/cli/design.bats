@@ -4,16 +4,9 @@
 # signs are made by a server that has it.
 load common
 
-setup() {
-    out=$BATS_TEST_TMPDIR/out
-    watch=
-}
+setup() { watch_setup; }
 
-teardown() {
-    [ -z "$watch" ] || end "$watch"
-    end_started
-    assert_clean
-}
+teardown() { watch_teardown; }
 
 # Watches port 8100 while COUNT clients come: that design, those bins, and the status of --fail-on uneven; FILTER holds for the endpoint. STATUS any: how
 # even these workers are is the machine's doing.

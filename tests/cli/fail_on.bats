@@ -3,16 +3,9 @@
 # --fail-on uneven: 0 only for what is known to be fair, 3 for what is known not to be, 1 and one line for all else.
 load common
 
-setup() {
-    out=$BATS_TEST_TMPDIR/out
-    watch=
-}
+setup() { watch_setup; }
 
-teardown() {
-    [ -z "$watch" ] || end "$watch"
-    end_started
-    assert_clean
-}
+teardown() { watch_teardown; }
 
 # A server of that many threads that block in accept() on one socket; its port is $said.
 serve_threads() { # THREADS

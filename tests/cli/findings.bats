@@ -4,10 +4,7 @@
 # about how sockets were bound are in list.bats, those of our own server designs in modes.bats.)
 load common
 
-setup() {
-    out=$BATS_TEST_TMPDIR/out
-    watch=
-}
+setup() { watch_setup; }
 
 teardown() {
     [ -z "$watch" ] || end "$watch"

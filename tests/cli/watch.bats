@@ -4,16 +4,9 @@
 # it watches and ends before it is asked for its result, so nothing depends on time.
 load common
 
-setup() {
-    out=$BATS_TEST_TMPDIR/out
-    watch=
-}
+setup() { watch_setup; }
 
-teardown() {
-    [ -z "$watch" ] || end "$watch"
-    end_started
-    assert_clean
-}
+teardown() { watch_teardown; }
 
 @test "what clients counted: accepted = arrived = sum over workers; ended early by Ctrl-C" {
     serve_mode shared-accept --port 8100 -w 4
