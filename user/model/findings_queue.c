@@ -149,11 +149,16 @@ static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) && (group->waiting || stuck) && !is_stalled(facts, s);
 }
 
+static bool is_near_limit(const struct socket_row *s)
+{
+	return s->queue_known && s->queue_limit && (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
+}
+
 /* Did it have no room, so that its drops are of that? Of a UDP socket it is known by what it holds now. */
 static bool was_full(const struct endpoint *e, const struct socket_row *s)
 {
 	if (e->protocol == PROTOCOL_UDP)
-		return s->queue_known && (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
+		return is_near_limit(s);
 	/* An accept on another CPU may come before the longest is read: then it was one more. */
 	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
 }
@@ -204,8 +209,7 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts, const
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 
-	if (!s->queue_known || !s->queue_limit || (uint64_t)s->queue_length * 4 < (uint64_t)s->queue_limit * 3 ||
-	    (!udp && s->queue_length < 4) || is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s))
+	if (!is_near_limit(s) || (!udp && s->queue_length < 4) || is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s))
 		return false;
 	if (udp)
 		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
@@ -255,7 +259,7 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 	for (size_t i = 0; i < group->sockets; i++) {
 		const struct socket_row *s = group->rows[i];
 
-		if (s->ended || !is_unwaited(facts, s))
+		if (!is_unwaited(facts, s))
 			continue;
 		if (!u.first)
 			u.first = s;
