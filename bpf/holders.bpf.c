@@ -355,6 +355,8 @@ int list_threads(struct bpf_iter__task *ctx)
 	record.task = (__u64)task;
 	record.start_ns = task->start_boottime;
 	record.cgroups = (__u64)BPF_CORE_READ(task, cgroups);
+	record.cpu_ns = task->se.sum_exec_runtime;
+	record.sleeps = task->nvcsw;
 	record.tid = task->pid;
 	record.pid_inside = number_inside(leader);
 	record.tid_inside = number_inside(task);

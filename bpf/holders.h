@@ -92,6 +92,8 @@ struct holders_thread_record {
 	__u32 uid; /* effective */
 	__u32 threads; /* of its process */
 	__u32 parent; /* its pid */
+	__u64 cpu_ns; /* that it has run since it began; of one that runs now, up to the last tick */
+	__u64 sleeps; /* voluntary context switches since then: how often it went to sleep */
 	char comm[16];
 	char process[16];
 };
@@ -101,7 +103,7 @@ _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
-_Static_assert(sizeof(struct holders_thread_record) == 88, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 104, "layout");
 #endif
 
 #endif

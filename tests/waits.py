@@ -8,6 +8,8 @@ readings of the clock, so nothing depends on how fast the machine is.
 import ctypes
 import errno
 import os
+import queue
+import re
 import socket
 import struct
 import sys
@@ -324,6 +326,56 @@ def who_serves():
     between("lifetime", 0.05, server["lifetime_mean_ns"] / 1e9, now() - accepted + 1)
 
 
+def used_by(tid):
+    """CPU time in ns and voluntary context switches, as the kernel says of a thread that sleeps."""
+    with open(f"/proc/self/task/{tid}/schedstat") as f:
+        cpu = int(f.read().split()[0])
+    with open(f"/proc/self/task/{tid}/status") as f:
+        return cpu, int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+
+
+def used_at_rest(tids, count):
+    """By thread, once there are so many of them and nothing changes any more."""
+    until, before = now() + 30, None
+    while now() < until:
+        used = {tid: used_by(tid) for tid in tids}
+        if used == before and len(used) == count:
+            return used
+        before = used
+        time.sleep(0.1)
+    raise AssertionError("the workers do not come to rest")
+
+
+def cpu_and_sleeps():
+    """CPU time and voluntary context switches of a thread are those of the window, to the last one"""
+    s, tids, counts = listen(), [], queue.Queue()
+
+    def work(milliseconds):
+        tids.append(threading.get_native_id())
+        while True:
+            connection = s.accept()[0]
+            until = time.thread_time() + milliseconds / 1000
+            while time.thread_time() < until:
+                pass
+            connection.close()
+            counts.put(1)
+
+    for milliseconds in (30, 1):
+        threading.Thread(target=work, args=(milliseconds,), daemon=True).start()
+    before = used_at_rest(tids, 2)
+    watch = Watch()
+    for _ in range(12):
+        connect().close()
+        counts.get(timeout=30)
+    after = used_at_rest(tids, 2)
+    watch.end()
+    for w in watch.workers:
+        equal(f"CPU time and switches of {w['tid']}", (w["cpu_ns"], w["voluntary_switches"]),
+              tuple(a - b for a, b in zip(after[w["tid"]], before[w["tid"]])))
+    equal("workers", sorted(w["tid"] for w in watch.workers), sorted(tids))
+    between("CPU time of all", 0.012, sum(w["cpu_ns"] for w in watch.workers) / 1e9, 60)
+
+
 def outlives_its_thread():
     """connections whose thread ends before they do: open until they are closed, then finished; with no room for the dead that is told"""
     s = listen()
@@ -411,7 +463,7 @@ def left_out():
 
 
 CASES = [a_sleeping_worker, two_sockets, syn_cookies, deferred_accept, fast_open, queued_before, reset_in_queue, closed_with_a_queue, listens_again,
-         migrated, who_serves, outlives_its_thread, into_the_rings_table, address_fault, left_out]
+         migrated, who_serves, cpu_and_sleeps, outlives_its_thread, into_the_rings_table, address_fault, left_out]
 
 
 watching.main(CASES, __doc__)

@@ -338,6 +338,10 @@ struct signal_struct {
 	int nr_threads;
 };
 
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -352,6 +356,8 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct sched_entity se;
+	unsigned long nvcsw;
 };
 
 struct io_cqe {

@@ -106,7 +106,7 @@ static void waits_and_queues_are_growth_too(void **state)
 		.sockets = { { .cookie = 1, .accepted = 9, .full_ns = 5, .queued_before = 2, .reset_queued = 3, .queue_highest = 7, .highest_known = true,
 			       .wait = { .count = 9, .sum_ns = 90000, .max_ns = 90000, .histogram = 1 } } },
 		.workers = { { .tid = 7, .cookie = 1, .accepted = 9, .served = 4, .finished = 3, .finished_ns = 30, .open = 6,
-			       .handed = { .count = 4, .sum_ns = 8, .max_ns = 5 },
+			       .handed = { .count = 4, .sum_ns = 8, .max_ns = 5 }, .usage_known = true, .cpu_ns = 100, .sleeps = 9,
 			       .wait = { .count = 9, .sum_ns = 90000, .max_ns = 90000, .histogram = 2 } } },
 	}, now = before;
 	struct snapshot d;
@@ -129,7 +129,11 @@ static void waits_and_queues_are_growth_too(void **state)
 	now.workers[0].finished_ns = 70;
 	now.workers[0].open = 2;
 	now.workers[0].handed.count = 5;
-	moment_init(&now, 2, 1, 1);
+	now.workers[0].cpu_ns = 130;
+	now.workers[0].sleeps = 11;
+	now.workers[1] = (struct worker_row){ .tid = 8, .cookie = 1, .usage_known = true, .cpu_ns = 5 };
+	now.workers[2] = (struct worker_row){ .tid = 9, .cookie = 1, .usage_known = true, .cpu_ns = 5, .appeared = true };
+	moment_init(&now, 2, 1, 3);
 	now.endpoint.histograms = later;
 	now.endpoint.histogram_count = 2;
 	d = difference(&now, &before);
@@ -148,6 +152,11 @@ static void waits_and_queues_are_growth_too(void **state)
 	assert_int_equal(e->workers[0].finished_ns, 40);
 	assert_int_equal(e->workers[0].open, 2); /* now */
 	assert_int_equal(e->workers[0].handed.count, 1);
+	assert_true(e->workers[0].usage_known);
+	assert_int_equal(e->workers[0].cpu_ns, 30);
+	assert_int_equal(e->workers[0].sleeps, 2);
+	assert_false(e->workers[1].usage_known); /* a row that is new says what its thread used in the whole window */
+	assert_true(e->workers[2].usage_known);
 	snapshot_free(&d);
 	now.sockets[0].queue_highest = 8;
 	d = difference(&now, &before);

@@ -34,8 +34,13 @@ static void shared_socket_is_told(void **state)
 }
 
 /* `count` workers on one socket, each waiting that way; epoll: of the first, each has its own. What they took is judged. */
+/* Each connection wakes all of them. */
 static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *accepted, int count, enum wait_kind kind, bool exclusive)
 {
+	uint64_t all = 0;
+
+	for (int i = 0; i < count; i++)
+		all += accepted[i];
 	for (int i = 0; i < count; i++) {
 		struct worker_row *w = add_worker(e, cookie, 700 + i, 700 + i);
 
@@ -44,6 +49,8 @@ static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *acc
 		w->wait_kind = kind;
 		w->exclusive = exclusive;
 		w->epoll = kind == WAITS_EPOLL ? cookie * 100 + i : 0;
+		w->usage_known = true;
+		w->sleeps = all;
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 }
@@ -103,7 +110,7 @@ static void sharing_is_not_told_of_what_is_withheld(void **state)
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 
 	(void)state;
-	add_socket(e, 17, 17)->waiting = 4;
+	add_socket(e, 17, 17)->waiting_most = 4;
 	add_waiters(e, 17, uneven, 4, WAITS_POLL, false);
 	fill(&f);
 	assert_true(has(e, "thundering-herd"));
@@ -227,15 +234,26 @@ static void thundering_herd(void **state)
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 
 	(void)state;
-	add_socket(e, 17, 0)->waiting = 3;
+	add_socket(e, 17, 0)->waiting_most = 3;
 	add_waiters(e, 17, fair, 3, WAITS_EPOLL, false);
 	fill(&f);
 	assert_finding(e, "thundering-herd", "3 workers wait on socket 17 (inode 1017) by epoll or poll() without EPOLLEXCLUSIVE: each of 30020"
-		       " connections woke all that were idle, all but one in vain; give each its own SO_REUSEPORT socket (or EPOLLEXCLUSIVE,"
-		       " which favours the first)");
+		       " connections woke all that were idle (they woke 90060 times), up to 2.0 in vain; give each its own"
+		       " SO_REUSEPORT socket (or EPOLLEXCLUSIVE, which favours the first)");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "workers"), 3);
 	assert_int_equal(evidence(&e->findings[0], "connections"), 30020);
+	assert_int_equal(evidence(&e->findings[0], "woken"), 90060);
+	assert_true(evidence(&e->findings[0], "in_vain_each_at_most") == 2);
+	for (int i = 0; i < 3; i++)
+		e->workers[i].sleeps *= 10; /* for other things too: no connection wakes more than there are */
+	fill(&f);
+	assert_true(evidence(&e->findings[0], "in_vain_each_at_most") == 2);
+	f.snapshot.seconds = 61; /* fewer than a thousand in a second */
+	fill(&f);
+	assert_true(has(e, "thundering-herd"));
+	assert_int_equal(e->findings[0].level, FINDING_NOTE);
+	f.snapshot.seconds = 1;
 	for (int i = 0; i < 3; i++)
 		e->workers[i].wait_kind = WAITS_POLL;
 	fill(&f);
@@ -254,7 +272,7 @@ static void no_herd(void **state)
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 
 	(void)state;
-	add_socket(e, 17, 0)->waiting = 4;
+	add_socket(e, 17, 0)->waiting_most = 4;
 	add_waiters(e, 17, fair, 4, WAITS_EPOLL, true);
 	e->workers[0].exclusive = e->workers[1].exclusive = false; /* two */
 	fill(&f);
@@ -271,10 +289,23 @@ static void no_herd(void **state)
 	assert_false(has(e, "thundering-herd"));
 	e->worker_count = 0;
 	add_waiters(e, 17, fair, 4, WAITS_EPOLL, false);
-	e->sockets[0].waiting = 1; /* they take turns, as nginx's workers with accept_mutex */
+	e->sockets[0].waiting_most = 1; /* they take turns, as nginx's workers with accept_mutex */
 	fill(&f);
 	assert_false(has(e, "thundering-herd"));
-	e->sockets[0].waiting = 4;
+	e->sockets[0].waiting_most = 4;
+	for (int i = 0; i < 4; i++)
+		e->workers[i].sleeps = fair[i]; /* so busy that they are woken for what they take alone */
+	fill(&f);
+	assert_false(has(e, "thundering-herd"));
+	for (int i = 0; i < 4; i++) {
+		e->workers[i].sleeps = 40000;
+		e->workers[i].usage_known = i; /* of one it is not known */
+	}
+	fill(&f);
+	assert_true(has(e, "thundering-herd"));
+	e->workers[2].usage_known = false;
+	fill(&f);
+	assert_false(has(e, "thundering-herd"));
 	e->worker_count = 0;
 	add_waiters(e, 17, fair, 4, WAITS_BLOCKED, true);
 	fill(&f);
@@ -635,7 +666,7 @@ static void long_texts_fit(void **state)
 			f = (struct fixture){};
 			e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 			add_socket(e, UINT64_MAX, UINT64_MAX)->inode = UINT32_MAX;
-			e->sockets[0].waiting = 4;
+			e->sockets[0].waiting_most = 4;
 			add_waiters(e, UINT64_MAX, most, 4, kind, exclusive);
 			e->workers[0].pid = 4194303;
 			e->workers[0].tid = 4194304;

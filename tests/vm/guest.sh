@@ -55,7 +55,7 @@ for backend in fentry kprobe tracepoint; do
     [ $backend != fentry ] || counted $backend "$backend, 64 at once:" 4000 shared-accept -C 64 -n 4000
     # All that differs by kernel with one backend; what differs by backend with each.
     cases='a_sleeping_worker migrated who_serves into_the_rings_table address_fault'
-    [ $backend != fentry ] || cases+=' fast_open queued_before reset_in_queue closed_with_a_queue'
+    [ $backend != fentry ] || cases+=' fast_open queued_before reset_in_queue closed_with_a_queue cpu_and_sleeps'
     # shellcheck disable=SC2086
     tests/waits.py --backend $backend --label "$backend: " $cases >"$dir/tap"
     cat "$dir/tap"

@@ -51,6 +51,12 @@ struct thread {
 	char state, doing[32];
 };
 
+/* What a thread had used when the window began. */
+struct begun {
+	uint32_t tid;
+	uint64_t start_ns, cpu_ns, sleeps;
+};
+
 /* What a css_set stands for: its cgroup's path, read of a process that is in it. */
 struct cgroup {
 	uint64_t set;
@@ -80,6 +86,7 @@ struct inventory {
 	struct list by_tid;  /* const struct thread *, by tid */
 	struct list cgroups; /* struct cgroup, by set */
 	struct list epolls_before; /* of the scan before it, for their numbers */
+	struct list begun;   /* struct begun, by tid: threads when the window began */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
 
@@ -187,6 +194,13 @@ static int by_tid(const void *a, const void *b)
 	return COMPARE(x->r.tid, y->r.tid);
 }
 
+static int begun_by_tid(const void *a, const void *b)
+{
+	const struct begun *x = a, *y = b;
+
+	return COMPARE(x->tid, y->tid);
+}
+
 static int by_set(const void *a, const void *b)
 {
 	const struct cgroup *x = a, *y = b;
@@ -265,6 +279,7 @@ void inventory_close(struct inventory *v)
 	free(v->threads.rows);
 	free(v->by_tid.rows);
 	free(v->cgroups.rows);
+	free(v->begun.rows);
 	free(v->pids.rows);
 	bpf_link__destroy(v->sockets_link);
 	bpf_link__destroy(v->threads_link);
@@ -657,7 +672,35 @@ struct waiters {
 	uint64_t started_ns;
 };
 
-static void worker_describe(struct ledger_worker *w, const struct thread *t, uint64_t started_ns)
+/* What the threads of the last sample have used by now: the window begins after it. */
+static int usage_begin(struct inventory *v)
+{
+	const struct thread *const *rows = v->by_tid.rows;
+
+	v->begun.count = 0;
+	for (size_t i = 0; i < v->by_tid.count; i++) {
+		const struct begun b = { .tid = rows[i]->r.tid, .start_ns = rows[i]->r.start_ns, .cpu_ns = rows[i]->r.cpu_ns,
+					 .sleeps = rows[i]->r.sleeps };
+
+		if (!list_add(&v->begun, &b, sizeof(b)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Of a thread that began before the window, in a process that held no socket then, it is not known. */
+static void usage_fill(const struct inventory *v, struct worker_row *row, const struct thread *t)
+{
+	const struct begun key = { .tid = t->r.tid }, *rows = v->begun.rows;
+	const size_t i = list_first(&v->begun, sizeof(key), &key, begun_by_tid);
+	const bool known = i < v->begun.count && rows[i].start_ns == t->r.start_ns;
+
+	row->usage_known = known || row->appeared;
+	row->cpu_ns = t->r.cpu_ns - (known ? rows[i].cpu_ns : 0);
+	row->sleeps = t->r.sleeps - (known ? rows[i].sleeps : 0);
+}
+
+static void worker_describe(const struct inventory *v, struct ledger_worker *w, const struct thread *t, uint64_t started_ns)
 {
 	w->row.pid = t->r.pid;
 	w->row.pid_inside = t->r.pid_inside;
@@ -667,6 +710,7 @@ static void worker_describe(struct ledger_worker *w, const struct thread *t, uin
 	memcpy(w->row.comm, t->r.comm, sizeof(w->row.comm));
 	memcpy(w->row.process, t->r.process, sizeof(w->row.process));
 	snprintf(w->row.cgroup, sizeof(w->row.cgroup), "%s", t->cgroup);
+	usage_fill(v, &w->row, t);
 }
 
 static int waiter_add(const struct waiters *to, struct thread *t, struct way way)
@@ -688,7 +732,7 @@ static int waiter_add(const struct waiters *to, struct thread *t, struct way way
 	if (!w)
 		return -ENOMEM;
 	ledger_revive_worker(to->l, w);
-	worker_describe(w, t, to->started_ns);
+	worker_describe(to->v, w, t, to->started_ns);
 	w->row.can_accept = true;
 	w->row.waits = true;
 	worker_waits(w, way);
@@ -1063,7 +1107,7 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 		if (w->row.can_accept && its && !holds(v, its->r.node, w->row.pid))
 			ledger_end_worker(l, w);
 		else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
-			worker_describe(w, t, started_ns);
+			worker_describe(v, w, t, started_ns);
 		else if (t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
 			ledger_end_worker(l, w);
 		if (its && !w->row.ended && w->row.can_accept && w->row.wait_kind == WAITS_NOT)
@@ -1254,6 +1298,8 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	int err = 0;
 
 	v->unlisted = 0;
+	if (!started_ns)
+		err = usage_begin(v);
 	for (size_t i = 0; i < v->found.count && !err; i++)
 		if (rows[i].wanted)
 			err = socket_fill(v, l, &rows[i], i, started_ns);

@@ -221,6 +221,11 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 			row.reset_queued = growth(row.reset_queued, was->reset_queued);
 			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
 			wait_subtract(&row.handed, &was->handed, NULL, NULL);
+			row.cpu_ns = growth(row.cpu_ns, was->cpu_ns);
+			row.sleeps = growth(row.sleeps, was->sleeps);
+			row.usage_known &= was->usage_known;
+		} else {
+			row.usage_known &= row.appeared; /* else it is of more than the interval */
 		}
 		e->workers[kept++] = row;
 	}

@@ -242,6 +242,7 @@ static void count_taken(struct takers *t)
 		const struct worker_row *row = t->rows[i];
 
 		t->taken += row->accepted;
+		t->woken += row->usage_known ? row->sleeps : 0;
 		if (!lifetimes_admit(&seen, row->appeared, row->ended))
 			continue;
 		t->judged++;

@@ -32,6 +32,7 @@ struct takers {
 	size_t epoll_threads;    /* the most threads that share one epoll */
 	size_t urings;           /* threads that accept by io_uring */
 	uint64_t taken;          /* by all of them */
+	uint64_t woken;          /* how often at least they were woken, for this socket or for anything else */
 	size_t judged;           /* those that a verdict compares: see lifetimes.h. The rest is about them: */
 	uint64_t judged_taken;
 	const struct worker_row *busiest;

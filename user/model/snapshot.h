@@ -120,6 +120,9 @@ struct worker_row {
 	bool open_at_least;   /* some of its connections were not followed to their end, or not at all: `open` is a bound */
 	uint64_t finished;    /* TCP: those of the window that are closed */
 	uint64_t finished_ns; /* the sum of their lifetimes, from accept to close */
+	bool usage_known;     /* `cpu_ns` and `sleeps` are meaningful: of the thread, whatever it did, so the same on each of its sockets */
+	uint64_t cpu_ns;      /* CPU time */
+	uint64_t sleeps;      /* how often it went to sleep (voluntary context switches), and was woken */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
 	bool ended;           /* the thread is gone */
 	bool left_out;        /* as a socket's */

@@ -232,6 +232,8 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_bool(w, "open_at_least", row->open_at_least);
 	json_number_if(w, "finished", row->open_known, row->finished);
 	nanoseconds(w, "lifetime_mean_ns", row->open_known && row->finished ? (double)row->finished_ns / row->finished : NAN);
+	json_number_if(w, "cpu_ns", row->usage_known, row->cpu_ns);
+	json_number_if(w, "voluntary_switches", row->usage_known, row->sleeps);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
 	json_close(w, '}');
