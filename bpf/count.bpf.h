@@ -203,6 +203,8 @@ struct stash {
 	__u64 udp_skb;
 	__u32 udp_datagrams; /* in that buffer */
 	__u32 udp_flow; /* see flow_of() */
+	__u32 udp_copies; /* of those datagrams: see is_copy() */
+	__u32 pad;
 	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
@@ -1505,6 +1507,10 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 
 #define FLOW_UNKNOWN 0xffffffffu
 
+/* include/uapi/linux/if_packet.h */
+#define PACKET_BROADCAST 1
+#define PACKET_LOOPBACK 5
+
 /*
  * The bucket of a datagram's flow: a hash of its client's address and port. FLOW_UNKNOWN: the buffer does not hold a datagram for that socket, or
  * no longer: one that was freed reads as garbage.
@@ -1531,6 +1537,32 @@ static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped)
 	hash = (address ^ READ(udp, source) * 0x9e3779b1u) * 0x85ebca6bu;
 	hash = (hash ^ hash >> 15) * 0x2c1b3c6du;
 	return hash >> 25; /* the highest seven bits */
+}
+
+/*
+ * Was the datagram sent to a multicast or broadcast address, so that each socket that has a claim gets one of its own? A broadcast of a network is
+ * told by how it came, for its route is dropped by now; one on lo comes as any other, to the last address of 127.0.0.0/8.
+ */
+static __always_inline bool is_copy(struct sk_buff *untyped)
+{
+	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
+	unsigned char *header = READ(skb, head) + READ(skb, network_header);
+	__u32 to;
+	__u8 type;
+
+	if (READ(skb, protocol) != bpf_htons(ETH_P_IP)) {
+		struct ipv6hdr *ip = TYPED(header, struct ipv6hdr);
+
+		return (bpf_ntohl(READ(ip, daddr.in6_u.u6_addr32[0])) >> 24) == 0xff;
+	} else {
+		struct iphdr *ip = TYPED(header, struct iphdr);
+
+		to = bpf_ntohl(READ(ip, daddr));
+	}
+	if (to >> 28 == 14 || to == 0xffffffff || to == 0x7fffffff)
+		return true;
+	type = READ_BITFIELD(skb, pkt_type);
+	return type == PACKET_BROADCAST || type == PACKET_LOOPBACK;
 }
 
 static __always_inline bool has_flows(struct sock *view)
@@ -1597,9 +1629,9 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 
 /*
  * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is 1 for want of knowledge, as the hook does not
- * show the buffer. sk passed the filter. Returns the sketch of the socket's flows, or NULL.
+ * show the buffer. copies: of n. sk passed the filter. Returns the sketch of the socket's flows, or NULL.
  */
-static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several, int error, const bool trusted)
+static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several, __u32 copies, int error, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
@@ -1609,10 +1641,12 @@ static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n,
 	if (!row)
 		return NULL;
 	row->several += several;
-	if (error)
+	if (error) {
 		row->dropped += n;
-	else
+	} else {
 		row->arrived += n;
+		row->copies += copies;
+	}
 	return has_flows(view) ? sketch_of(socket) : NULL;
 }
 
@@ -1629,7 +1663,8 @@ static __always_inline void udp_entered(struct stash *mine, struct sock *sk, str
 		return;
 	mine->udp_skb = (__u64)skb;
 	mine->udp_datagrams = udp_has_gro(view) ? skb_datagrams(skb) : 1;
-	mine->udp_flow = has_flows(view) ? flow_of(view, skb) : FLOW_UNKNOWN;
+	mine->udp_copies = is_copy(skb) ? mine->udp_datagrams : 0;
+	mine->udp_flow = has_flows(view) && !mine->udp_copies ? flow_of(view, skb) : FLOW_UNKNOWN;
 }
 
 /* It returns. sk: see socket_cookie() for `trusted`. */
@@ -1638,7 +1673,7 @@ static __always_inline void udp_left(struct stash *mine, struct sock *sk, int er
 	struct count_sketch *sketch;
 
 	mine->udp_sk = 0;
-	sketch = udp_queued(sk, mine->udp_datagrams, false, error, trusted);
+	sketch = udp_queued(sk, mine->udp_datagrams, false, mine->udp_copies, error, trusted);
 	if (sketch)
 		flow_note(sketch, mine->udp_flow, mine->udp_datagrams);
 }
@@ -1656,7 +1691,7 @@ static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int e
 	merges = udp_has_gro(view);
 	if (merges && skb)
 		n = skb_datagrams(skb);
-	sketch = udp_queued(sk, n, merges && !skb, error, true);
+	sketch = udp_queued(sk, n, merges && !skb, 0, error, true);
 	if (sketch && skb)
 		flow_note(sketch, flow_of(view, skb), n);
 	else if (sketch && !error)

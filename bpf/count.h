@@ -200,7 +200,10 @@ struct count_arrival {
 	__u64 arrived;
 	__u64 dropped;
 	__u64 dropped_late; /* counted as arrived before, then dropped: 6.18's staged delivery */
-	__u32 queue_highest; /* TCP: the longest accept queue after an arrival here */
+	union {
+		__u32 queue_highest; /* TCP: the longest accept queue after an arrival here */
+		__u32 copies; /* UDP: of arrived, those that were sent to a multicast or broadcast address (where the hook shows the buffer); wraps */
+	};
 	__u32 several; /* UDP: of arrived and dropped, buffers that were counted as one datagram and may hold several; wraps */
 };
 

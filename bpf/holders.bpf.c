@@ -214,6 +214,17 @@ static __always_inline __u32 udp_queued(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) - BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
 }
 
+/* Has it joined a multicast group, of either family? */
+static __always_inline bool is_member(struct sock *sk)
+{
+	struct inet_sock *inet = (void *)sk;
+
+	if (bpf_core_field_exists(inet->mc_list) && BPF_CORE_READ(inet, mc_list))
+		return true;
+	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 && bpf_core_field_exists(inet->pinet6) &&
+	       BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
+}
+
 static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
 {
 	struct holders_socket_record record = { .kind = HOLDERS_SOCKET, .node = (__u64)sk };
@@ -238,6 +249,7 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
 	record.v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	record.connected = udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED;
+	record.member = udp && is_member(sk);
 	record.autobound = udp && !(locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
 	if (record.family == AF_INET)
 		*(__be32 *)record.address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);

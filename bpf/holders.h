@@ -76,7 +76,7 @@ struct holders_socket_record {
 	__u8 connected; /* UDP */
 	__u8 autobound; /* UDP: the kernel picked the port: a client */
 	__u8 steered; /* its group has a program */
-	__u8 pad;
+	__u8 member; /* UDP: of a multicast group */
 	__s32 incoming_cpu; /* SO_INCOMING_CPU; negative: not set */
 };
 

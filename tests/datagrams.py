@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 
@@ -288,7 +289,63 @@ def connected():
     equal("listed", [(x["address"], len(x["sockets"]), x["connected"]["sockets"]) for x in listed["endpoints"]], [("0.0.0.0", 3, n)])
 
 
-CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out, connected]
+def member(family, port, group):
+    """A socket on any address, which others share by SO_REUSEADDR; with a group it joins that."""
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    s.bind(("", port))
+    if group and family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(family, group) + struct.pack("@I", socket.if_nametoindex("here")))
+    elif group:
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton("10.9.0.1"))
+    return s
+
+
+LINK = """link add here type veth peer there
+link set here up
+link set there up
+addr add 10.9.0.1/24 brd + dev here
+addr add fe80::1/64 dev here nodad
+"""
+
+
+def multicast():
+    """copies of multicast and broadcast are no share of anything; what else came to members is judged, where it is told apart"""
+    v4, v6, other = PORT, PORT + 1, PORT + 2
+    subprocess.run(["ip", "-batch", "-"], input=LINK, text=True, check=True)
+    sockets = [member(*where) for where in [(socket.AF_INET, v4, "239.1.2.3"), (socket.AF_INET, v4, None), (socket.AF_INET6, v6, "ff12::1234"),
+                                            (socket.AF_INET6, v6, "ff12::1234"), (socket.AF_INET, other, None), (socket.AF_INET, other, None)]]
+    watch = Watch(ports=(v4, v6, other))
+    sender, sender6 = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sender.bind(("10.9.0.1", 0))
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.9.0.1"))
+    sender6.bind(("fe80::1", 0, 0, socket.if_nametoindex("here")))
+    for count, to in [(50, ("239.1.2.3", v4)), (20, ("10.9.0.255", v4)), (30, ("10.9.0.1", v4)), (5, ("255.255.255.255", other)),
+                      (4, ("127.255.255.255", other))]:
+        for _ in range(count):
+            sender.sendto(b"x", to)
+    for _ in range(40):
+        sender6.sendto(b"x", ("ff12::1234", v6, 0, socket.if_nametoindex("here")))
+    watch.end()
+    for s in sockets:
+        s.close()
+    ports = {e["port"]: e for e in watch.document["endpoints"]}
+    sees, design = watch.backend != "tracepoint", {p: (e["design"]["code"], e["design"]["bins"]) for p, e in ports.items()}
+    if any(s["delivered"] for e in ports.values() for s in e["sockets"]):  # else the tracepoint backend before 6.3
+        equal("delivered", [sorted(s["delivered"] for s in ports[p]["sockets"]) for p in (v4, v6, other)], [[70, 100], [40, 40], [9, 9]])
+        equal("problems", {p: [f["code"] for f in e["findings"] if f["level"] == "problem"] for p, e in ports.items()},
+              {v4: ["udp-last-binder"] if sees else [], v6: [], other: [] if sees else ["udp-last-binder"]})
+    equal("members", [sorted(s["member"] for s in ports[p]["sockets"]) for p in (v4, v6, other)], [[False, True], [True, True], [False, False]])
+    equal("copies", [sorted(s["copies"] or 0 for s in ports[p]["sockets"]) for p in (v4, v6, other)],
+          [[70, 70], [40, 40], [9, 9]] if sees else [[0, 0]] * 3)
+    equal("design", (design[v4], design[v6]), (("last-binder", "sockets") if sees else ("multicast", "none"), ("multicast", "none")))
+    equal("judged", ports[v4]["fairness"]["sockets"]["events"] if sees else 30, 30)
+
+
+CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out, connected, multicast]
 
 
 watching.main(CASES, __doc__)

@@ -202,9 +202,18 @@ struct sock {
 	struct sock_reuseport *sk_reuseport_cb;
 };
 
+struct ip_mc_socklist;
+struct ipv6_mc_socklist;
+
+struct ipv6_pinfo {
+	struct ipv6_mc_socklist *ipv6_mc_list;
+};
+
 struct inet_sock {
 	__be16 inet_sport;
 	unsigned long inet_flags;
+	struct ipv6_pinfo *pinet6; /* CONFIG_IPV6 */
+	struct ip_mc_socklist *mc_list;
 };
 
 /* 6.5 and older keep the flags as bit fields (c274af2242 ("inet: introduce inet->inet_flags"), 6.6). */
@@ -265,10 +274,12 @@ enum skb_drop_reason {
 
 struct iphdr {
 	__be32 saddr;
+	__be32 daddr;
 };
 
 struct ipv6hdr {
 	struct in6_addr saddr;
+	struct in6_addr daddr;
 };
 
 struct udphdr {
@@ -279,6 +290,7 @@ struct udphdr {
 struct sk_buff {
 	struct sk_buff *prev;
 	unsigned int len;
+	__u8 pkt_type : 3;
 	__be16 protocol;
 	__u16 transport_header; /* offsets from head */
 	__u16 network_header;

@@ -193,9 +193,42 @@ static void udp(void **state)
 	assert_design(&f, DESIGN_SHARED_ACCEPT, BINS_WORKERS, "2 threads block in a read on one socket");
 	add_socket(e, 18, 0);
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
-	e->port = 5353;
-	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
+}
+
+/* By where datagrams were sent to; where that is not seen, by who is a member. */
+static void multicast(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_UDP, "0.0.0.0", 5353);
+	struct socket_row *a = add_socket(e, 17, 0), *b = add_socket(e, 18, 0);
+
+	(void)state;
+	add_worker(e, 17, 700, 700)->accepted = 900;
+	add_worker(e, 18, 701, 701)->accepted = 950;
+	a->arrived = 900;
+	b->arrived = 950;
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
+	a->member = true;
+	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "members of multicast groups: copies and unicast are not told apart");
 	assert_int_equal(e->socket_fairness.verdict, VERDICT_NOT_APPLICABLE);
+	a->copies_known = b->copies_known = true; /* seen, and none was a copy */
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
+	a->copies = 900;
+	b->copies = 900;
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR; copies of multicast are left out");
+	assert_int_equal(e->socket_fairness.events, 50);
+	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);
+	b->copies = 950;
+	a->member = false; /* what others joined comes to who listens on any address too */
+	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
+	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);
+	a->copies = b->copies = a->arrived = b->arrived = 0;
+	a->member = true; /* nothing came */
+	e->workers[0].accepted = e->workers[1].accepted = 0;
+	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
+	assert_int_equal(inet_pton(AF_INET, "239.1.2.3", e->address), 1);
+	a->member = false;
+	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
 }
 
 int main(void)
@@ -207,6 +240,7 @@ int main(void)
 		cmocka_unit_test(one_accepts_others_serve),
 		cmocka_unit_test(one_for_each_connection),
 		cmocka_unit_test(udp),
+		cmocka_unit_test(multicast),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

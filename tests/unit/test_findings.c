@@ -103,18 +103,24 @@ static void a_group_that_rests_is_healthy(void **state)
 static void multicast_is_shared_on_purpose(void **state)
 {
 	struct fixture f = {};
-	const char *const addresses[] = { "224.0.0.251", "ff02::fb", "0.0.0.0" };
+	const char *const addresses[] = { "224.0.0.251", "ff02::fb", "::ffff:224.0.0.251", "0.0.0.0" };
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
-		struct endpoint *e = add_port(&f, PROTOCOL_UDP, addresses[i], i == 2 ? 5353 : 9999);
+	for (int i = 0; i < 4; i++) {
+		struct endpoint *e = add_port(&f, PROTOCOL_UDP, addresses[i], 9999);
 
 		add_socket(e, 10 * i + 1, 0);
 		add_socket(e, 10 * i + 2, 0)->uid = 1000;
 		add_socket(e, 10 * i + 3, 10 * i + 3);
 		add_socket(e, 10 * i + 4, 10 * i + 4);
+		e->sockets[0].member = i == 3;
 	}
 	assert_nothing(&f);
+	f.endpoints[3].sockets[0].member = false; /* by its port nothing is told */
+	f.endpoints[3].port = 5353;
+	fill(&f);
+	assert_true(has(&f.endpoints[3], "udp-two-users"));
+	done(&f);
 }
 
 static void many_of_a_kind_are_told_together(void **state)

@@ -1102,7 +1102,7 @@ static void flows_are_those_of_all_sockets(void **state)
 	ledger_free(l);
 }
 
-/* Buffers that may hold several datagrams: over a wrap, and a row that was given back; folded with their socket. */
+/* Copies, and buffers that may hold several datagrams: over a wrap, and a row that was given back; folded with their socket. */
 static void buffers_of_several_add_up(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
@@ -1116,8 +1116,12 @@ static void buffers_of_several_add_up(void **state)
 	ledger_count_several(a, 16, false);
 	ledger_count_several(a, 20, true);
 	ledger_count_several(a, 3, false);
+	ledger_count_copies(a, 0xfffffff0, false);
+	ledger_count_copies(a, 16, true);
+	ledger_count_copies(a, 5, false);
 	s = all_of(l);
 	assert_true(s.endpoints[0].sockets[0].buffers_maybe_several == (1ull << 32) + 23);
+	assert_true(s.endpoints[0].sockets[0].copies == (1ull << 32) + 21);
 	assert_true(endpoint_maybe_several(&s.endpoints[0]) == (1ull << 32) + 23);
 	snapshot_free(&s);
 	for (uint64_t cookie = 100; cookie < 120; cookie++)

@@ -842,6 +842,7 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	s->row.uid = r->uid;
 	s->row.reuseport = r->reuseport;
 	s->row.connected = r->connected;
+	s->row.member = r->member;
 	ledger_describe_address(s, r->family, r->address);
 	s->row.group = 0; /* groups_name() */
 	s->row.v6only = r->v6only;

@@ -850,7 +850,8 @@ static void arrivals_read(const struct observer *o, const struct count_socket *f
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
 		to->rows[cpu].arrived = to->by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
 		to->rows[cpu].dropped = a[cpu].dropped;
-		to->rows[cpu].queue_highest = a[cpu].queue_highest;
+		to->rows[cpu].queue_highest = from->protocol == IPPROTO_TCP ? a[cpu].queue_highest : 0;
+		to->rows[cpu].copies = from->protocol == IPPROTO_UDP ? a[cpu].copies : 0;
 		to->rows[cpu].several = a[cpu].several;
 	}
 }
@@ -877,6 +878,8 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 		to->row.queue_highest = sum.queue_highest;
 	closings = (struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
 	ledger_count_closings(to, &closings, last);
+	to->row.copies_known = to->protocol == PROTOCOL_UDP && o->backend != BACKEND_TRACEPOINT;
+	ledger_count_copies(to, sum.copies, last);
 	ledger_count_several(to, sum.several, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
 	return err || !from->sketch ? err : ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, last);

@@ -10,6 +10,7 @@ struct arrivals arrivals_sum(const struct arrivals_cpu *rows, unsigned cpus)
 		arrived += rows[cpu].arrived;
 		late += rows[cpu].dropped_late;
 		sum.dropped += rows[cpu].dropped;
+		sum.copies += rows[cpu].copies;
 		sum.several += rows[cpu].several;
 		if (rows[cpu].queue_highest > sum.queue_highest)
 			sum.queue_highest = rows[cpu].queue_highest;

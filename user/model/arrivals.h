@@ -15,6 +15,7 @@ struct arrivals_cpu {
 	uint64_t dropped;       /* late or at once */
 	uint64_t dropped_late;
 	uint32_t queue_highest;
+	uint32_t copies;        /* UDP: of arrived, those to a multicast or broadcast address; wraps */
 	uint32_t several;       /* UDP: buffers that were counted as one datagram and may hold several; wraps */
 };
 
@@ -23,6 +24,7 @@ struct arrivals {
 	uint64_t dropped;
 	uint64_t unseen;        /* late drops beyond all arrivals: at least so many arrivals were not counted */
 	uint32_t queue_highest; /* the highest of all CPUs */
+	uint32_t copies;        /* wraps */
 	uint32_t several;       /* wraps */
 };
 

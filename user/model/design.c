@@ -10,6 +10,7 @@
 #include "connected.h"
 #include "findings_rules.h"
 #include "lifetimes.h"
+#include "multicast.h"
 #include "snapshot.h"
 #include "words.h"
 
@@ -343,14 +344,28 @@ static bool born_for_each(const struct servers_seen *s)
 	return s->born >= BORN_LEAST && s->by_born >= BORN_SHARE * s->served;
 }
 
+/* What is shared is what was no copy, and whether a thread read one or the other is not seen: its sockets are the bins. */
+static void leave_out_copies(struct endpoint *e)
+{
+	struct design *d = &e->design;
+	const size_t length = strlen(d->words);
+
+	if (d->bins != BINS_NONE)
+		d->bins = BINS_SOCKETS;
+	snprintf(d->words + length, sizeof(d->words) - length, "; copies of multicast are left out");
+}
+
 static void recognise(struct endpoint *e, const struct takers_seen *t, const struct bound *bound)
 {
 	const struct servers_seen s = servers_see(e);
+	const enum multicast multicast = endpoint_multicast(e);
 	const bool udp = e->protocol == PROTOCOL_UDP;
 	struct design *d = &e->design;
 
-	if (is_multicast(e))
+	if (multicast == MULTICAST_ALL)
 		is(d, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
+	else if (multicast == MULTICAST_UNSEEN)
+		is(d, DESIGN_MULTICAST, BINS_NONE, "members of multicast groups: copies and unicast are not told apart");
 	else if (endpoint_all_connected(e))
 		is(d, DESIGN_CONNECTED, BINS_NONE, "%zu connected socket%s, a peer each", e->socket_count, plural_s(e->socket_count));
 	else if (e->served_known && born_for_each(&s))
@@ -367,6 +382,8 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 		recognise_shared(d, t, udp);
 	else
 		is(d, DESIGN_UNKNOWN, t->ours ? BINS_WORKERS : BINS_NONE, "%zu threads on %zu sockets", t->threads, t->sockets);
+	if (multicast == MULTICAST_MIXED)
+		leave_out_copies(e);
 	d->serving = s.threads;
 }
 

@@ -163,6 +163,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.arrived = growth(row.arrived, was->arrived);
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
+			row.copies = growth(row.copies, was->copies);
 			row.buffers_maybe_several = growth(row.buffers_maybe_several, was->buffers_maybe_several);
 			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);

@@ -87,21 +87,6 @@ const char *events_name(const struct endpoint *e, uint64_t count)
 
 /* --- what is known of an endpoint ------------------------------------------------------------------------------------ */
 
-bool is_multicast(const struct endpoint *e)
-{
-	static const uint16_t ports[] = { 1900, 5353, 5355 };
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (e->protocol == PROTOCOL_TCP)
-		return false;
-	for (size_t i = 0; i < sizeof(ports) / sizeof(*ports); i++)
-		if (e->port == ports[i])
-			return true;
-	if (e->family == AF_INET)
-		return e->address[0] >> 4 == 14;
-	return e->address[0] == 0xff || (!memcmp(e->address, mapped, sizeof(mapped)) && e->address[12] >> 4 == 14);
-}
-
 bool workers_whole(const struct endpoint *e)
 {
 	return e->worker_fairness.verdict != VERDICT_WITHHELD;

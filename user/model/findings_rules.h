@@ -86,12 +86,6 @@ const struct takers *takers_find(const struct facts *facts, uint64_t cookie);
 /* A thread of that process takes from the socket. */
 bool takers_have(const struct takers *t, int32_t pid);
 
-/*
- * Several sockets on one UDP port are meant for multicast: each gets a copy. Of a wildcard address it can't be told what comes, so
- * ports that are known for it are left alone: mDNS, LLMNR, SSDP.
- */
-bool is_multicast(const struct endpoint *e);
-
 /* The endpoint has this finding by now. */
 bool finding_said(const struct endpoint *e, const char *code);
 

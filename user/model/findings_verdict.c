@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "findings_rules.h"
+#include "multicast.h"
 #include "words.h"
 
 #define ALPHA 0.001 /* as the verdict itself: fairness.h */
@@ -112,7 +113,7 @@ static bool too_few(struct finding *f, const struct facts *facts)
 	char bins[BINS_SIZE];
 	uint64_t count;
 
-	if (!fair || fair->verdict != VERDICT_TOO_FEW || is_multicast(e) || finding_said(e, "udp-last-binder") ||
+	if (!fair || fair->verdict != VERDICT_TOO_FEW || multicast_only(e) || finding_said(e, "udp-last-binder") ||
 	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients") || finding_said(e, "heavy-flows"))
 		return false;
 	count = fair->unit == UNIT_FLOW ? (uint64_t)llround(fair->flows_effective) : fair->events;
@@ -162,7 +163,7 @@ static bool even(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = fairness_counting(e);
 	char bins[BINS_SIZE], evenness[EVENNESS_SIZE];
 
-	if (!fair || fair->verdict != VERDICT_EVEN || is_multicast(e) || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e))
+	if (!fair || fair->verdict != VERDICT_EVEN || multicast_only(e) || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e))
 		return false;
 	finding_say(f, "%s share %" PRIu64 " %s %s: nothing to fix", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
 		    say_evenness(evenness, fair));

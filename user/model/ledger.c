@@ -284,6 +284,12 @@ void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last)
 	w->accepted_past += last ? accepted : 0;
 }
 
+void ledger_count_copies(struct ledger_socket *s, uint32_t copies, bool last)
+{
+	s->copies += (uint32_t)(copies - s->copies_last);
+	s->copies_last = last ? 0 : copies;
+}
+
 void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last)
 {
 	s->several += (uint32_t)(several - s->several_last);
@@ -814,6 +820,7 @@ static void add_socket(const struct ledger *l, struct endpoint *e, const struct 
 	row->dropped = from->dropped + from->dropped_past;
 	row->dropped_closing = all_closings(from).reset;
 	row->migrated = migrated(from);
+	row->copies = from->copies;
 	row->buffers_maybe_several = from->several;
 	row->accepted = 0; /* its workers add theirs */
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;

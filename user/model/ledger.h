@@ -43,8 +43,8 @@ struct ledger_socket {
 	uint64_t arrived_past, dropped_past; /* of rows given back */
 	uint64_t *by_cpu, *by_cpu_past;      /* arrivals; NULL: it had no row */
 	struct ledger_closings closings, closings_past;
-	uint64_t several;                    /* see ledger_count_several() */
-	uint32_t several_last;               /* of the present row of the kernel */
+	uint64_t copies, several;            /* see ledger_count_copies(), ledger_count_several() */
+	uint32_t copies_last, several_last;  /* of the present row of the kernel */
 	struct ledger_flows *flows;          /* NULL: none were seen */
 	size_t kept;              /* workers of it that are, at the last ledger_trim() */
 	uint64_t ended_at;
@@ -102,6 +102,8 @@ int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arri
 void ledger_describe_address(struct ledger_socket *s, int family, const uint8_t address[16]);
 void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last);
 void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
+/* UDP: of what arrived, those to a multicast or broadcast address. The kernel's count wraps. */
+void ledger_count_copies(struct ledger_socket *s, uint32_t copies, bool last);
 /* UDP: of what arrived and was dropped, buffers that were counted as one datagram and may hold several. The kernel's count wraps. */
 void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last);
 /* UDP: FLOW_BUCKETS counts of what came, by flow; they wrap. Returns 0 or -ENOMEM. */

@@ -12,6 +12,7 @@
 
 #include "connected.h"
 #include "lifetimes.h"
+#include "multicast.h"
 #include "snapshot.h"
 
 void endpoint_free(struct endpoint *e)
@@ -670,7 +671,7 @@ static int weigh_sockets(struct endpoint *e)
 
 		if (!lifetimes_admit(&lives, row->appeared, row->ended))
 			continue;
-		came += row->arrived + row->dropped;
+		came += growth(row->arrived, row->copies) + row->dropped;
 		if (row->sketch)
 			sketches[count++] = &e->sketches[row->sketch - 1];
 	}
@@ -714,7 +715,7 @@ static int judge_sockets(struct endpoint *e, const struct flow_load *load, doubl
 		lifetimes_see(&seen, e->sockets[i].appeared, e->sockets[i].ended);
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (lifetimes_admit(&seen, e->sockets[i].appeared, e->sockets[i].ended))
-			counts[bins++] = e->sockets[i].arrived;
+			counts[bins++] = growth(e->sockets[i].arrived, e->sockets[i].copies);
 	err = fairness_judge_load(&e->socket_fairness, counts, bins, load, threshold);
 	e->socket_fairness.flows_estimated = e->flows_estimated;
 	withhold(&e->socket_fairness, withheld_sockets(e, &seen));
@@ -799,7 +800,8 @@ static void judge_by_design(struct endpoint *e)
 {
 	const enum design_bins bins = e->design.bins;
 	const bool unknown = e->design.code == DESIGN_UNKNOWN && bins != BINS_WORKERS;
-	const bool workers = bins == BINS_WORKERS || e->design.code == DESIGN_LAST_BINDER;
+	/* What a thread read of copies and of the rest is not told apart. */
+	const bool workers = bins == BINS_WORKERS || (e->design.code == DESIGN_LAST_BINDER && endpoint_multicast(e) == MULTICAST_NOT);
 	struct { struct fairness *f; bool counts; } results[] = {
 		{ &e->worker_fairness, workers }, { &e->process_fairness, workers || bins == BINS_PROCESSES },
 		{ &e->served_fairness, workers || bins == BINS_SERVING }, { &e->open_fairness, workers || bins == BINS_SERVING },

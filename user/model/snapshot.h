@@ -32,6 +32,9 @@ struct socket_row {
 	uint64_t dropped;     /* UDP: datagrams that found no room. TCP: 0, see queue */
 	uint64_t accepted;    /* TCP: connections taken by accept. UDP: datagrams taken by a read. The sum of its workers */
 	size_t sketch;        /* UDP: of the endpoint's list, from 1: what came by flow; 0: not known, or none */
+	bool copies_known;     /* UDP: `copies` is meaningful: the backend sees where datagrams are sent to */
+	uint64_t copies;       /* UDP: of arrived, those to a multicast or broadcast address: each socket that wants them gets its own */
+	bool member;           /* UDP: of a multicast group */
 	uint64_t buffers_maybe_several; /* UDP: of arrived and dropped, buffers that count as one datagram and may hold several (UDP_GRO) */
 	uint64_t drops;       /* the kernel's own drop counter of the socket, growth since the window began */
 	bool queue_known;     /* queue_length and queue_limit were read */

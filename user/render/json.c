@@ -163,6 +163,8 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number(w, udp ? "received" : "accepted", s->accepted);
 	if (udp) {
 		json_number(w, "dropped", s->dropped);
+		json_number_if(w, "copies", s->copies_known, s->copies);
+		json_bool(w, "member", s->member);
 		json_number(w, "buffers_maybe_several", s->buffers_maybe_several);
 	}
 	queue(w, s);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "multicast.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "snapshot.h"
+
+static bool is_group(const struct endpoint *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (e->family == AF_INET)
+		return e->address[0] >> 4 == 14;
+	return e->address[0] == 0xff || (!memcmp(e->address, mapped, sizeof(mapped)) && e->address[12] >> 4 == 14);
+}
+
+enum multicast endpoint_multicast(const struct endpoint *e)
+{
+	bool member = false, unseen = false;
+	uint64_t came = 0, copies = 0;
+
+	if (e->protocol != PROTOCOL_UDP)
+		return MULTICAST_NOT;
+	if (is_group(e))
+		return MULTICAST_ALL;
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+
+		member |= s->member && !s->ended;
+		unseen |= !s->copies_known;
+		came += s->arrived;
+		copies += s->copies;
+	}
+	if (copies)
+		return copies < came ? MULTICAST_MIXED : MULTICAST_ALL;
+	if (!member || (came && !unseen))
+		return MULTICAST_NOT;
+	return came ? MULTICAST_UNSEEN : MULTICAST_ALL;
+}
+
+bool multicast_only(const struct endpoint *e)
+{
+	const enum multicast m = endpoint_multicast(e);
+
+	return m == MULTICAST_ALL || m == MULTICAST_UNSEEN;
+}
