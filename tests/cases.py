@@ -31,23 +31,27 @@ def run(case):
     return case()
 
 
+def chosen(cases, arguments):
+    return [case for case in cases if not arguments.cases or case.__name__ in arguments.cases]
+
+
+def fork_case(case, arguments):
+    """The pid of the child that runs the case, says in TAP how it went (a case's name is its docstring), and has status 1 if it failed."""
+    name = f"{arguments.label}{case.__doc__}"
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        skipped = run(case)
+        print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
+        os._exit(0)
+    except Exception as error:  # of any kind: the next case has its own process
+        print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
+        os._exit(1)
+
+
 def run_all(cases, arguments):
-    """Ends the program: with 1 if a case failed. A case's name is its docstring."""
-    failed = 0
-    for case in cases:
-        if arguments.cases and case.__name__ not in arguments.cases:
-            continue
-        name = f"{arguments.label}{case.__doc__}"
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            failed += os.waitpid(pid, 0)[1] != 0
-            continue
-        try:
-            skipped = run(case)
-            print(f"ok - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
-            os._exit(0)
-        except Exception as error:  # of any kind: the next case has its own process
-            print(f"not ok - {name}\n# {type(error).__name__}: {error}", flush=True)
-            os._exit(1)
-    sys.exit(failed != 0)
+    """One after the other. Ends the program: with 1 if a case failed."""
+    failed = [os.waitpid(fork_case(case, arguments), 0)[1] != 0 for case in chosen(cases, arguments)]
+    sys.exit(any(failed))

@@ -285,7 +285,7 @@ def connected():
     equal("by interval", [sum(s) for s in zip(*map(sums, watch.intervals))], sums(watch.document))
     equal("bins", e["fairness"]["sockets"]["bins"], 3)
     equal("findings", {f["code"] for f in e["findings"]} & {"group-split", "udp-last-binder", "udp-two-users", "shared-socket"}, set())
-    listed = json.loads(subprocess.run([watching.SOCKFAIR, "list", "-P", str(PORT), "--json"], check=True, capture_output=True).stdout)
+    listed = json.loads(subprocess.run([watching.SOCKFAIR, "list", "-P", str(PORT), "-N", str(watching.netns()), "--json"], check=True, capture_output=True).stdout)
     equal("listed", [(x["address"], len(x["sockets"]), x["connected"]["sockets"]) for x in listed["endpoints"]], [("0.0.0.0", 3, n)])
 
 

@@ -414,7 +414,7 @@ def into_the_rings_table():
         return f"no io_uring here: {error}"
     ring.table(2)
     s = listen()
-    watch = Watch()
+    watch = Watch(alone=True)
     clients = [connect() for _ in range(3)]
     results = [ring.run(OP_ACCEPT, s.fileno(), place=place) for place in (1, 2, ANY_PLACE)]
     if results[2] == -errno.EINVAL:
@@ -435,7 +435,7 @@ def into_the_rings_table():
 def address_fault():
     """a connection that accept() took and dropped, for the address could not be copied: accepted, or told where only the error is seen"""
     s = listen()
-    watch = Watch()
+    watch = Watch(alone=True)
     clients = [connect() for _ in range(2)]
     length = ctypes.c_uint32(16)
     equal("status", (libc.accept(s.fileno(), ctypes.c_void_p(1), ctypes.byref(length)), ctypes.get_errno()), (-1, errno.EFAULT))
