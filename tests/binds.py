@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 
-import jsonschema
 
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import cases
@@ -27,7 +26,6 @@ from uring import Ring
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOCKFAIR = os.path.join(HERE, "..", "sockfair")
-SCHEMA = os.path.join(HERE, "..", "user/render/sockfair-binds-1.schema.json")
 NOBODY = 65534
 MPTCP = 262
 NEWUSER = 0x10000000
@@ -139,11 +137,10 @@ class Watch:
         err = self.child.stderr.read()
         if self.child.wait(60):
             raise AssertionError(f"sockfair binds ended with {self.child.returncode}: {err}")
-        documents = [json.loads(line) for line in out[0].splitlines()]
-        with open(SCHEMA) as f:
-            validator = jsonschema.Draft202012Validator(check_results.strict(json.load(f)))
-        for document in documents[:40] + documents[-1:]:
-            validator.validate(document)
+        lines = out[0].splitlines()
+        by_schema = check_results.schema_check("sockfair-binds-1")
+        equal("wrong by the schema", [error for line in lines[:40] + lines[-1:] for error in by_schema(line)], [])
+        documents = [json.loads(line) for line in lines]
         *self.told, self.totals = documents
         equal("kind of the last document", self.totals["kind"], "totals")
         equal("told", self.totals["told"], len(self.told))

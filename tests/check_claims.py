@@ -12,12 +12,8 @@ import json
 import pathlib
 import sys
 
-import jsonschema
-
 sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
-from check_results import strict  # noqa: E402
-
-SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "user/render/sockfair-claims-1.schema.json"
+from check_results import schema_check  # noqa: E402
 
 
 def expect(fig, **wanted):
@@ -182,8 +178,7 @@ def main():
         wrong["documents"] = [f"{len(lines)} lines"]
     else:
         doc = json.loads(lines[0])
-        validator = jsonschema.Draft202012Validator(strict(json.loads(SCHEMA.read_text())))
-        found = [f"{'/'.join(map(str, e.path))}: {e.message[:200]}" for e in validator.iter_errors(doc)]
+        found = schema_check("sockfair-claims-1")(lines[0])
         wrong["the schema"] = found
         if not found and sorted(c["name"] for c in doc["claims"]) != sorted(args.names.split(",")):
             wrong["names"] = [" ".join(c["name"] for c in doc["claims"])]

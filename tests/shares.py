@@ -89,12 +89,14 @@ def one_users_sockets():
 def shares_come_back():
     """what a user had and gave back it may have again"""
     count = 28  # fewer than its share; with as many counted still, there is room for 22 more
+    user = User(CROWD, [PORT] * count, reuseport=True)
     watch = Watch("-i", "0.1", rows=ROWS)
-    for _ in range(2):
-        user = User(CROWD, [PORT] * count, reuseport=True)
+    for again in True, False:
         watch.look(lambda e: sum(not s["ended"] for s in e["sockets"]) == count)
         user.receives(10)
         watch.look_document(lambda d: all(s["ended"] for e in d["endpoints"] for s in e["sockets"]))
+        if again:
+            user = User(CROWD, [PORT] * count, reuseport=True)
     watch.end()
     equal("flow unseen", watch.endpoint["flow_unseen"] or 0, 0)
     equal("received", sum(s["received"] for s in watch.sockets), 2 * count * 10)

@@ -12,7 +12,7 @@ setup() {
 
 teardown() {
     end_started
-    [ ! -s "$out" ] || "$BATS_TEST_DIRNAME/../check_schema.py" bind-check "$out"
+    [ ! -s "$out" ] || "$BATS_TEST_DIRNAME/../check_schema.py" sockfair-bind-check-1 "$out"
     assert_clean
 }
 

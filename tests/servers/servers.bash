@@ -157,16 +157,11 @@ def total(f): map(f) | add // 0;
 def by_pid: [here.workers | group_by(.pid)[] | {key: (.[0].pid | tostring), value: total(took)}] | from_entries;
 '
 
-# The document loses nothing and has COUNT taken at $port, per socket and per worker; CAME had come. It is in the schema and adds up in itself:
-# with SOCKFAIR_TEST_DOCUMENTS it is kept in that folder, to be checked for that with all others at once.
+# The document loses nothing and has COUNT taken at $port, per socket and per worker; CAME had come. It is in the schema and adds up in itself.
 adds_up() { # COUNT [CAME]
     document .window.final '.lost.by_reason == {}' "(here.workers | total(took)) == $1" "(here.sockets | total(took)) == $1" \
         "(here.sockets | total(came)) == ${2:-$1}"
-    if [ -n "${SOCKFAIR_TEST_DOCUMENTS:-}" ]; then
-        cp "$document" "$SOCKFAIR_TEST_DOCUMENTS/$BATS_SUITE_TEST_NUMBER.$1"
-    else
-        "$here/../check_results.py" --port "$port" "$document" || { cat "$document"; return 1; }
-    fi
+    "$here/../check_results.py" --port "$port" "$document" || { cat "$document"; return 1; }
 }
 
 # COUNT connections at $port were read from, by whomever; all are closed again. On an emulated machine one worker of node's was seen once whose connections were told as
