@@ -4,18 +4,35 @@ sockfair=$BATS_TEST_DIRNAME/../../sockfair
 check=$BATS_TEST_DIRNAME/../check_results.py
 n=${SOCKFAIR_TEST_N:-20000}
 
-# Everything that a command could leave behind: our programs in the kernel, workers and clients.
+# The programs of kernel side that are in the kernel, as lines of /proc/PID/fdinfo; PATTERN is of their names.
+programs() { # PATTERN
+    bpftool prog show | sed -nE "s/^([0-9]+): .* name ($1)[a-z0-9_]* .*/prog_id:\\t\\1/p"
+}
+
+# Whether PID holds a program of that name.
+holds_program() { # PID PATTERN
+    programs "$2" | grep -qxFf - /proc/"$1"/fdinfo/* 2>/dev/null
+}
+
+# Everything that a command of these tests could leave behind: our programs in the kernel, workers and clients. Others may run sockfair beside: theirs are
+# processes of another run of bats, and the programs that these hold.
 leftovers() {
-    bpftool prog show | grep -oE 'name ([fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp)[a-z0-9_]*' || :
-    ps -eo pid=,comm= | grep -E ' (sockfair|worker-)' || :
+    local pid theirs=$BATS_TEST_TMPDIR/theirs
+    : >"$theirs"
+    for pid in $(pgrep '^(sockfair|worker-)'); do
+        if grep -qzx "BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
+            ps -o pid=,comm= -p "$pid" || :
+        else
+            cat "/proc/$pid/fdinfo"/* >>"$theirs" 2>/dev/null || :
+        fi
+    done
+    programs '[fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp' | grep -vxFf "$theirs" || :
     ls -d /tmp/sockfair* 2>/dev/null || :
 }
 
-# Nothing is left, within 3 s: the kernel frees programs a grace period after their last user. SOCKFAIR_TEST_ALONE=no: others run sockfair on this machine
-# too, so nothing can be said.
+# Nothing is left, within 3 s: the kernel frees programs a grace period after their last user.
 assert_clean() {
     local i
-    [ "${SOCKFAIR_TEST_ALONE:-yes}" = yes ] || return 0
     for i in {1..60}; do
         [ -z "$(leftovers)" ] && return 0
         sleep 0.05

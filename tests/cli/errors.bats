@@ -107,16 +107,6 @@ teardown() { assert_clean; }
     "$check" --sent 300 "$BATS_TEST_TMPDIR/one"
 }
 
-@test "io_uring disabled: the mode says so, the rest goes on, status 0" {
-    before=$(cat /proc/sys/kernel/io_uring_disabled)
-    echo 2 >/proc/sys/kernel/io_uring_disabled
-    run "$sockfair" run io-uring shared-accept -n 100 --json -o "$BATS_TEST_TMPDIR/two"
-    echo "$before" >/proc/sys/kernel/io_uring_disabled
-    [ "$status" = 0 ]
-    "$check" --allow-skip "$BATS_TEST_TMPDIR/two"
-    jq -s -e '(.[0].workload.skipped | test("io_uring")) and .[1].workload.served == 100' "$BATS_TEST_TMPDIR/two"
-}
-
 @test "rows run out: what is not counted is lost by reason, to the last one" {
     run env SOCKFAIR_ROWS=3 "$sockfair" run reuseport -n 800 --json -o "$BATS_TEST_TMPDIR/one"
     [ "$status" = 1 ]
@@ -132,7 +122,7 @@ teardown() { assert_clean; }
     for processes in '' --processes; do
         "$sockfair" run shared-accept -n 100000000 $processes --json -o "$BATS_TEST_TMPDIR/one" &
         pid=$!
-        until bpftool prog show | grep -q accept; do sleep 0.05; kill -0 $pid; done
+        until holds_program $pid .*accept; do sleep 0.05; kill -0 $pid; done
         sleep 0.5
         kill -INT $pid
         wait $pid
@@ -145,7 +135,7 @@ teardown() { assert_clean; }
     for processes in '' --processes; do
         "$sockfair" run shared-accept reuseport -n 100000000 $processes >/dev/null &
         pid=$!
-        until bpftool prog show | grep -q accept; do sleep 0.05; kill -0 $pid; done
+        until holds_program $pid .*accept; do sleep 0.05; kill -0 $pid; done
         kill -9 $pid
         wait $pid || true
         assert_clean

@@ -140,3 +140,13 @@ finds() { # CODES MODE...
     [ "$(grep -cE '^(reuseport|udp-reuseport) .* agree$' <<<"$output")" = 2 ]
     [[ $output != *$'\033'* ]]
 }
+
+@test "io_uring disabled: the mode says so, the rest goes on, status 0" {
+    before=$(cat /proc/sys/kernel/io_uring_disabled)
+    echo 2 >/proc/sys/kernel/io_uring_disabled
+    run "$sockfair" run io-uring shared-accept -n 100 --json -o "$BATS_TEST_TMPDIR/two"
+    echo "$before" >/proc/sys/kernel/io_uring_disabled
+    [ "$status" = 0 ]
+    "$check" --allow-skip "$BATS_TEST_TMPDIR/two"
+    jq -s -e '(.[0].workload.skipped | test("io_uring")) and .[1].workload.served == 100' "$BATS_TEST_TMPDIR/two"
+}

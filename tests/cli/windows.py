@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""windows.py FILE JSON: writes FILE, documents as those of watch, for tests of compare. JSON: {"windows": 5, "ports": 30, "seed": 1} and what is other than usual, of all
+"""windows.py FILE JSON [FILE JSON]...: writes each FILE, documents as those of watch, for tests of compare. JSON: {"windows": 5, "ports": 30, "seed": 1} and what is other than usual, of all
 ports or by port as {"80": ...}: "wait" (a factor), "events" and "drops" (a list: by window, in turn), "max_ns", "seconds" (a list), "workload", "kernel" (added to the document)."""
 import json
 import math
@@ -30,10 +30,9 @@ def endpoint(want, port, window, chance):
             "workers": [], "wait_ns": waits, "fairness": {"sockets": share, "workers": share}}
 
 
-def main():
-    want = json.loads(sys.argv[2])
+def write(path, want):
     chance = random.Random(want.get("seed", 1))
-    with open(sys.argv[1], "w", encoding="ascii") as out:
+    with open(path, "w", encoding="ascii") as out:
         for window in range(want.get("windows", 5)):
             doc = {"schema": "sockfair/1", "window": {"final": True, "seconds": of(want, "seconds", 0, window, 10)},
                    "lost": {"total": of(want, "lost", 0, window, 0)}, "kernel": {"release": of(want, "kernel", 0, window, "6.1.0"), "backend": "fentry"},
@@ -47,4 +46,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    for at in range(1, len(sys.argv), 2):
+        write(sys.argv[at], json.loads(sys.argv[at + 1]))
