@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """check_schema.py NAME FILE...: holds every line of the files against the JSON Schema of that name, with fields refused that it does not name. check_schema.py
---kept FOLDER: the same of all documents that the tests have kept there (check_results.py). Prints what is wrong; status 1 if anything is, or if there
-was no line."""
+--kept FOLDER: the same of all documents that the tests have kept there (check_results.py), and a line of TAP. Prints what is wrong; status 1 if
+anything is, or if there was no line."""
 import os
 import pathlib
 import sys
@@ -25,7 +25,10 @@ def main(arguments):
             for error in checks[name](line):
                 wrong += 1
                 print(f"{path}:{number}: {error}")
-    return 1 if wrong or not lines else 0
+    bad = wrong or not lines
+    if arguments[0] == "--kept":
+        print(f"{'not ok' if bad else 'ok'} - {lines} documents are in their schemas")
+    return 1 if bad else 0
 
 
 sys.exit(main(sys.argv[1:]))

@@ -30,7 +30,7 @@ suite() { # NAME COMMAND...
     fi
 }
 
-# Runs in the background what suite() shows later, once it has ended: for what mostly waits for an emulated machine's single thread.
+# Runs what suite() shows later, once it has ended.
 later() { # FILE COMMAND...
     local file=$1 status=0
     shift
@@ -42,37 +42,90 @@ shown() { # FILE
     return "$(cat "$1.status")"
 }
 
+descendants() { # PID
+    local pid
+    for pid in $(pgrep -P "$1"); do
+        echo "$pid"
+        descendants "$pid"
+    done
+}
+
+names=() commands=()
+
+# A suite to be run beside another one: `together` does.
+beside() { # NAME COMMAND...
+    names+=("$1")
+    commands+=("$(printf '%q ' "${@:2}")")
+}
+
+# One of two that run the suites beside each other: the one from the first on, the other from the last, until they meet.
+lane() { # NUMBER-OF-SUITE...
+    local number
+    for number; do
+        mkdir "$folder/begun.$number" 2>/dev/null || return 0
+        eval "later $folder/suite.$number ${commands[number]}"
+    done
+}
+
+# Shows each as soon as it and those before it have ended.
+together() {
+    local number last=$((${#names[@]} - 1))
+    # shellcheck disable=SC2046
+    lane $(seq 0 $last) &
+    # shellcheck disable=SC2046
+    lane $(seq $last -1 0) &
+    for number in "${!names[@]}"; do
+        until [ -s "$folder/suite.$number.status" ]; do sleep 0.1; done
+        suite "${names[number]}" shown "$folder/suite.$number"
+    done
+    wait
+    rm -r "$folder"/{begun,suite}.*
+    names=() commands=()
+}
+
 folder=$(mktemp -d)
 statuses=$folder/statuses
 trap 'rm -rf "$folder"' EXIT
-for program in .build/tests/test_*; do
-    suite "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
-done
+trap 'kill $(descendants $$) 2>/dev/null; exit 130' INT TERM
+export SOCKFAIR_TEST_DOCUMENTS=$folder/documents SOCKFAIR_TEST_N=1000
+mkdir "$SOCKFAIR_TEST_DOCUMENTS"
+bats=(bats --tap)
+if [ "$1" = quick ]; then bats+=(--filter-tags '!slow'); else SOCKFAIR_TEST_N=20000; fi
 if [ "$(id -u)" = 0 ]; then
-    for file in tests/cli/*.bats; do
-        if [ "$1" = quick ]; then
-            SOCKFAIR_TEST_N=1000 suite "cli: ${file##*/}" bats --tap --filter-tags '!slow' "$file"
-        else
-            SOCKFAIR_TEST_N=20000 suite "cli: ${file##*/}" bats --tap "$file"
-        fi
-    done
+    # How even workers are, and what the machine's own settings do, is asked with nothing beside it.
+    for name in modes fail_on; do suite "cli: $name.bats" "${bats[@]}" tests/cli/$name.bats; done
     if [ "$1" = quick ]; then
         suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
-        suite "datagrams: a server that counts itself" tests/datagrams.py
-        suite "shares: one user's and one port's many rows" tests/shares.py
-        suite "bind-check: against what bind() really does" tests/bind_rules.py --every 25
-        suite "binds: calls of every kind" tests/binds.py each_call_once reasons suspicions full_ring
     else
         suite "waits: a server that measures itself" tests/waits.py
-        suite "datagrams: a server that counts itself" tests/datagrams.py
-        suite "shares: one user's and one port's many rows" tests/shares.py
-        suite "bind-check: against what bind() really does" tests/bind_rules.py
-        suite "binds: calls of every kind" tests/binds.py
     fi
+    suite "datagrams: a server that counts itself" tests/datagrams.py
+    for name in list watch design; do # they use the same ports
+        beside "cli: $name.bats" flock "$folder" "${bats[@]}" tests/cli/$name.bats
+    done
+    for file in tests/cli/*.bats; do
+        case $file in
+            */modes.bats | */fail_on.bats | */list.bats | */watch.bats | */design.bats) ;;
+            *) beside "cli: ${file##*/}" "${bats[@]}" "$file" ;;
+        esac
+    done
+    beside "shares: one user's and one port's many rows" tests/shares.py
+    if [ "$1" = quick ]; then
+        beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25
+        beside "binds: calls of every kind" tests/binds.py each_call_once reasons suspicions full_ring
+    else
+        beside "bind-check: against what bind() really does" tests/bind_rules.py
+        beside "binds: calls of every kind" tests/binds.py
+        for file in tests/servers/*.bats; do beside "servers: ${file##*/}" bats --tap "$file"; done
+    fi
+fi
+for program in .build/tests/test_*; do
+    beside "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
+done
+together
+if [ "$(id -u)" = 0 ]; then
+    suite "documents" tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS"
     if [ "$1" = all ]; then
-        for file in tests/servers/*.bats; do
-            SOCKFAIR_TEST_N=20000 suite "servers: ${file##*/}" bats --tap "$file"
-        done
         kernels=$(awk '!/^#/ && $NF == "yes" { print $1 }' tests/vm/kernels)
         for kernel in $kernels servers cpus; do
             [ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n

@@ -19,7 +19,7 @@ holds_program() { # PID PATTERN
 leftovers() {
     local pid theirs=$BATS_TEST_TMPDIR/theirs
     : >"$theirs"
-    for pid in $(pgrep '^(sockfair|worker-)'); do
+    for pid in $(ps -eo pid=,comm= | awk '$2 ~ /^(sockfair|worker-)/ { print $1 }'); do
         if grep -qzx "BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
             ps -o pid=,comm= -p "$pid" || :
         else

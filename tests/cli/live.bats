@@ -156,7 +156,7 @@ left_clean() { # STATUS
 }
 
 @test "the terminal goes away: the program ends" {
-    view 80 24 -P 8199 0.2
+    view 80 24 -P 8121 0.2
     see 'waiting'
     pid=$(cat "$term_out/pid")
     t kill-server
@@ -166,7 +166,7 @@ ended() { ! kill -0 "$1" 2>/dev/null; }
 
 # bats test_tags=slow
 @test "a terminal of no known type: says so, and prints tables" {
-    t -f /dev/null new-session -d -x 100 -y 30 "env TERM=nosuchterm '$sockfair' watch -P 8199 0.2 2; exec sleep 1000" 3>&-
+    t -f /dev/null new-session -d -x 100 -y 30 "env TERM=nosuchterm '$sockfair' watch -P 8121 0.2 2; exec sleep 1000" 3>&-
     see "no full-screen view: the terminal type 'nosuchterm' is not known"
     see 'the whole window of'
     alternate_is 0

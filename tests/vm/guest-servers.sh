@@ -8,7 +8,6 @@ documents=$(mktemp -d) tap=$(mktemp)
 export SOCKFAIR_TEST_N=${VM_REQUESTS:-200} SOCKFAIR_TEST_BACKEND=fentry SOCKFAIR_TEST_EMULATED=yes SOCKFAIR_TEST_DOCUMENTS=$documents
 status=0
 bats --tap --filter-tags vm tests/servers/*.bats | tee "$tap" || status=1
-if tests/check_schema.py --kept "$documents"; then result=ok; else result='not ok' status=1; fi
-echo "$result - the documents are in their schemas"
+tests/check_schema.py --kept "$documents" || status=1
 echo "1..$(($(sed -n 's/^1\.\.//p' "$tap") + 1))"
 exit $status
