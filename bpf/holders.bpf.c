@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The inventory: every TCP listener and UDP socket that a process holds, in all network namespaces, and who waits on it. Iterators over
+ * The inventory: every TCP listener and UDP socket that a process holds (and TCP sockets that only are bound, where asked for), in all network namespaces, and who waits on it. Iterators over
  * all descriptors and all threads, run when user space asks; nothing is stopped for it.
  *
  * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(), epoll and io_uring leave their entries. The
@@ -16,6 +16,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+const volatile __u8 with_bound; /* TCP sockets that have a port and do not listen, too */
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
 __u32 scan; /* number of the present scan */
 __u64 waiters[HOLDERS_WAITERS_MAX]; /* those that records of this read name */
@@ -173,6 +174,32 @@ static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue
 	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
+/*
+ * Does it have its port without listening or being connected? Its bucket says so: a connection that is over and was no more than accepted on the port
+ * may still tell the number.
+ */
+static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
+{
+	struct sock *queue = queue_of(sk, protocol);
+
+	return with_bound && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE && BPF_CORE_READ(queue, __sk_common.skc_num) &&
+	       BPF_CORE_READ((struct inet_connection_sock *)queue, icsk_bind_hash);
+}
+
+static __always_inline bool is_listed(struct sock *sk)
+{
+	const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family), protocol = BPF_CORE_READ(sk, sk_protocol);
+
+	/* A raw socket has a protocol too: its number is no port. */
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
+		return false;
+	if (protocol == IPPROTO_UDP)
+		return BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+		return false;
+	return BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN || is_bound(sk, protocol);
+}
+
 /* The socket of a file, or NULL. */
 static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 {
@@ -189,8 +216,7 @@ static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 		if (!sk)
 			return NULL;
 		/* A cookie only for what we list: making one is a write to the socket. */
-		if ((sk->sk_protocol == IPPROTO_UDP || sk->__sk_common.skc_state == TCP_LISTEN) &&
-		    (sk->__sk_common.skc_family == AF_INET || sk->__sk_common.skc_family == AF_INET6))
+		if (is_listed(sk))
 			*cookie = bpf_get_socket_cookie(sk);
 		return sk;
 	}
@@ -235,6 +261,7 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.cookie = cookie ? cookie : BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record.group = (__u64)BPF_CORE_READ(queue, sk_reuseport_cb);
+	record.bound = !udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
 	record.steered = record.group && BPF_CORE_READ(queue, sk_reuseport_cb, prog);
 	record.incoming_cpu = BPF_CORE_READ(queue, __sk_common.skc_incoming_cpu);
 	record.inode = BPF_CORE_READ(file, f_inode, i_ino);
@@ -293,7 +320,7 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	__u16 protocol, family;
+	__u16 protocol;
 	struct socket_wq *queue;
 	__u32 *in_scan, pid, now = scan;
 	bool failed = false, first;
@@ -309,13 +336,9 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 			epoll_write(ctx->meta->seq, file, pid, ctx->fd, loop);
 		return 0;
 	}
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (!is_listed(sk))
+		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
-	if (family != AF_INET && family != AF_INET6)
-		return 0;
-	if (protocol == IPPROTO_UDP ? !BPF_CORE_READ(sk, __sk_common.skc_num) :
-	    (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
-		return 0;
 	in_scan = bpf_map_lookup_elem(&processes, &pid);
 	if ((!in_scan || *in_scan != now) && bpf_map_update_elem(&processes, &pid, &now, BPF_ANY))
 		processes_left_out++;

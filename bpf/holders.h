@@ -70,13 +70,14 @@ struct holders_socket_record {
 	__u8 address[16]; /* network order */
 	__u16 port; /* host order */
 	__u16 family;
-	__u16 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 reuseport;
 	__u8 v6only;
 	__u8 connected; /* UDP */
 	__u8 autobound; /* UDP: the kernel picked the port: a client */
 	__u8 steered; /* its group has a program */
 	__u8 member; /* UDP: of a multicast group */
+	__u8 bound; /* TCP: it has the port and does not listen */
 	__s32 incoming_cpu; /* SO_INCOMING_CPU; negative: not set */
 };
 

@@ -142,6 +142,7 @@ int list_udp(struct bpf_iter__udp *ctx)
 	if (!udp || !common_read(&r, (struct sock *)udp, IPPROTO_UDP))
 		return 0;
 	r.uid = ctx->uid;
+	r.encapsulates = !!BPF_CORE_READ(udp, encap_rcv);
 	file_read(&r, (struct sock *)udp);
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;

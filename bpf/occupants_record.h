@@ -37,7 +37,8 @@ struct occupants_record {
 	__u8 reuseport;
 	__u8 v6only;
 	__u8 has_file; /* it has one, so somebody holds it */
-	__u8 pad[5];
+	__u8 encapsulates; /* UDP: the kernel takes its datagrams out before they are queued */
+	__u8 pad[4];
 	__u8 address[16]; /* network order */
 	struct occupants_bucket bucket;
 	char process[16];

@@ -260,6 +260,7 @@ struct mptcp_sock {
 
 struct udp_sock {
 	unsigned long udp_flags;
+	int (*encap_rcv)(struct sock *sk, struct sk_buff *skb);
 	int forward_deficit; /* receive memory that is free already, but not yet given back */
 };
 

@@ -290,6 +290,84 @@ print("said", c.getsockname()[1])'
     endpoint_is ".port == $said" -P "$said"
 }
 
+@test "bound, and does not listen: a server before listen(), a paused one, MPTCP, a device, a client before connect(); named by -P alone" {
+    serve 'def shut(port, how, **options):
+    s = tcp(port, **options)
+    s.shutdown(how)
+    keep.append(s)
+SOL_SOCKET, SO_BINDTODEVICE, IPPROTO_MPTCP = socket.SOL_SOCKET, 25, 262
+keep.append(bound(socket.SOCK_STREAM, 8100))
+shut(8101, socket.SHUT_RD) # haproxy pauses so
+shut(8102, socket.SHUT_RDWR)
+thread(accepts, tcp(8103, reuseport=True))
+shut(8103, socket.SHUT_RD, reuseport=True)
+try: s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+except OSError: s = socket.socket()
+s.bind(("127.0.0.1", 8104))
+keep.append(s)
+s = socket.socket()
+s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"lo")
+s.bind(("127.0.0.1", 8105))
+keep.append(s)
+keep.extend([bound(socket.SOCK_STREAM, 8106), tcp(8107)])
+keep[-2].connect(("127.0.0.1", 8107)) # no more than a connection now'
+    list -P 8100,8101,8102,8103,8104,8105,8106
+    # Nothing is said of a paused one beside the other of its group.
+    jq -e "([.endpoints[] | .port, .findings] == [8103, []]) and .aside_omitted == 0 and
+           (.aside | map(.port) == [8100, 8101, 8102, 8103, 8104, 8105] and map(.device) == [null, null, null, null, null, \"lo\"] and
+                     all(.why == \"bound\" and .protocol == \"tcp\" and .cookie > 0 and .address == \"127.0.0.1\" and
+                         (.holders | length == 1 and .[0].pid == $server and .[0].fds == 1)))" "$list"
+    for port in 8100 8101 8102 8104; do
+        run ! timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" # refused
+    done
+    ports_are 8103,8107 -p "$server"
+    jq -e '.aside == []' "$list"
+    run "$sockfair" watch -P 8100,8199 -d 0.1
+    [[ $output == *"python3 $server has bound port 8100 and does not listen; nobody has a socket on port 8199 yet: waiting"* ]]
+}
+
+@test "the kernel's own: named with the interfaces whose port it is; by -P alone, and watch says that it counts nothing" {
+    unshare -n ip link add vx0 type vxlan id 1 dstport 4789 || skip "this kernel has no vxlan"
+    serve 'subprocess = __import__("subprocess")
+def ip(*words): subprocess.check_call(["ip", *words])
+ip("link", "set", "lo", "up")
+for i, port in enumerate(("4789", "4789", "4790", "4790")): ip("link", "add", "vx%d" % i, "type", "vxlan", "id", str(i), "dstport", port)
+for name in ("vx0", "vx1", "vx2"): ip("link", "set", name, "up")
+keep.append(udp(8100))' unshare -n
+    list -N "$server" -P 4789,4790,8100
+    jq -e '[.endpoints[] | .port, .sockets[0].kernel] == [8100, false] and
+           (.aside | map(.port) == [4789, 4790] and all(.why == "kernel" and .holders == [] and .protocol == "udp")) and
+           [.aside[].interfaces[] | .kind, .name] == ["vxlan", "vx0", "vxlan", "vx1", "vxlan", "vx2"]' "$list"
+    list -N "$server"
+    jq -e '[.endpoints[].port] == [8100] and .aside == []' "$list"
+    run "$sockfair" watch -N "$server" -P 4790 -d 0.1
+    [[ $output == *"port 4790 is the kernel's own (vxlan vx2): what comes to it is not counted"* ]]
+}
+
+@test "UDP ports on which all sockets are connected: clients, rows of list and watch where -P names the port, else a number" {
+    serve 'for port in 8100, 8101, 8101:
+    s = udp(port, reuseaddr=True)
+    s.connect(("127.0.0.1", 8102))
+    keep.append(s)
+keep.append(udp(8102))'
+    for command in list "watch -d 0.1"; do
+        for ports in "" "-P 8100,8101,8102"; do
+            # shellcheck disable=SC2086
+            "$sockfair" $command --json -p "$server" $ports >"$BATS_TEST_TMPDIR/list"
+            cat "$BATS_TEST_TMPDIR/list" >>"$lists"
+            jq -c '[[.endpoints[] | .port, (.sockets | length)], .window.clients]' "$BATS_TEST_TMPDIR/list"
+        done
+    done >"$BATS_TEST_TMPDIR/all"
+    [ "$(sort "$BATS_TEST_TMPDIR/all" | uniq -c | sed 's/^ *//')" = '2 [[8100,1,8101,2,8102,1],0]
+2 [[8102,1],2]' ] || { cat "$BATS_TEST_TMPDIR/all"; return 1; }
+}
+
+@test "raw sockets: the number of their protocol is no port" {
+    serve 'for protocol in socket.IPPROTO_UDP, socket.IPPROTO_TCP: keep.append(socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol))'
+    run "$sockfair" list -p "$server" -P 6,17
+    [ "$output" = "nothing listens on what the filter asks for" ]
+}
+
 @test "addresses as people write them: *, [::], brackets, zones" {
     serve 'keep.extend([tcp(8100, "::", v6only=False), tcp(8101, "::", v6only=True), tcp(8102, "0.0.0.0"), tcp(8103, "::1"),
                         tcp(8104, "::ffff:127.0.0.1")])'

@@ -273,7 +273,7 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 {
 	struct moment before = {
 		.sockets = { { .cookie = 1, .arrived = 100, .dropped = 3, .accepted = 100, .drops = 4, .dropped_closing = 5, .migrated = 6,
-			       .ended = true },
+			       .ended = true, .connected = true },
 			     { .cookie = 2, .arrived = 10, .accepted = 10 } },
 		.workers = { { .tid = 6, .cookie = 1, .accepted = 100, .served = 96, .ended = true, .wait = { .count = 98, .sum_ns = 900 } },
 			     { .tid = 7, .cookie = 2, .accepted = 10 } },
@@ -287,16 +287,17 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	(void)state;
 	moment_init(&before, 1, 2, 2);
 	moment_init(&now, 2, 1, 1);
-	before.endpoint.omitted = (struct omitted){ .sockets = 5, .workers = 6, .arrived = 1000, .dropped = 10, .accepted = 1000, .served = 900,
+	before.endpoint.omitted = (struct omitted){ .sockets = 5, .connected = 4, .workers = 6, .arrived = 1000, .dropped = 10, .accepted = 1000, .served = 900,
 							.drops = 20, .dropped_closing = 30, .migrated = 40,
 							.wait = { .count = 1000, .sum_ns = 5000, .max_ns = 50 } };
 	/* beside it two new rows that were never listed, with 7 */
-	now.endpoint.omitted = (struct omitted){ .sockets = 7, .workers = 8, .arrived = 1107, .dropped = 13, .accepted = 1107, .served = 1005,
+	now.endpoint.omitted = (struct omitted){ .sockets = 7, .connected = 6, .workers = 8, .arrived = 1107, .dropped = 13, .accepted = 1107, .served = 1005,
 						      .drops = 25, .dropped_closing = 37, .migrated = 49,
 						      .wait = { .count = 1107, .sum_ns = 7000, .max_ns = 50 } };
 	d = difference(&now, &before);
 	e = &d.endpoints[0];
 	assert_int_equal(e->omitted.sockets, 1);
+	assert_int_equal(e->omitted.connected, 1);
 	assert_int_equal(e->omitted.workers, 1);
 	assert_int_equal(e->omitted.arrived, 7);
 	assert_int_equal(e->omitted.dropped, 0);

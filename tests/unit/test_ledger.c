@@ -1195,6 +1195,21 @@ static void connected_sockets_go_to_both_families_if_these_take_both(void **stat
 	ledger_free(l);
 }
 
+/* Bound where others listen: they share nothing with those. */
+static void sockets_that_do_not_listen_are_an_endpoint_of_their_own(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+
+	(void)state;
+	listener(l, 17, 80);
+	listener(l, 18, 80)->row.aside = ASIDE_BOUND;
+	listener(l, 19, 80);
+	listener(l, 20, 80)->row.aside = ASIDE_BOUND;
+	listener(l, 21, 80);
+	assert_endpoints(l, 2, 3);
+	ledger_free(l);
+}
+
 /* Where no snapshot is taken in between: what is folded is of the port that it would have been shown with. */
 static void connected_sockets_are_folded_where_they_are_shown(void **state)
 {
@@ -1214,6 +1229,7 @@ static void connected_sockets_are_folded_where_they_are_shown(void **state)
 	assert_int_equal(s.endpoint_count, 1);
 	assert_int_equal(s.endpoints[0].omitted.sockets + s.endpoints[0].socket_count, 11);
 	assert_true(s.endpoints[0].omitted.sockets >= 8);
+	assert_int_equal(s.endpoints[0].omitted.connected, s.endpoints[0].omitted.sockets);
 	assert_int_equal(endpoint_events(&s.endpoints[0]), 50);
 	snapshot_free(&s);
 	ledger_free(l);
@@ -1224,6 +1240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connected_sockets_go_to_those_on_any_address),
 		cmocka_unit_test(connected_sockets_go_to_both_families_if_these_take_both),
+		cmocka_unit_test(sockets_that_do_not_listen_are_an_endpoint_of_their_own),
 		cmocka_unit_test(connected_sockets_are_folded_where_they_are_shown),
 		cmocka_unit_test(buffers_of_several_add_up),
 		cmocka_unit_test(flows_are_those_of_all_sockets),

@@ -619,6 +619,42 @@ static void json_has_the_figures(void **state)
 	free(text);
 }
 
+/* Sockets that have a port and share nothing are in no endpoint; of very many holders the rest is a number. */
+static void json_has_what_is_set_aside(void **state)
+{
+	enum { MANY = 5000 };
+	struct socket_row bound[2] = { { .cookie = 25, .inode = 307, .uid = 33, .reuseport = true, .device = "eth0", .aside = ASIDE_BOUND },
+				       { .cookie = 26, .aside = ASIDE_BOUND } };
+	struct socket_row own = { .cookie = 30, .inode = 500, .v6only = true, .kernel = true, .aside = ASIDE_KERNEL }, client = { .cookie = 50, .connected = true };
+	struct holder_row *holders = calloc(MANY + 1, sizeof(*holders));
+	struct tunnel tunnel = { "vxlan", "vx0" };
+	struct endpoint endpoints[] = {
+		{ .family = AF_INET, .port = 80, .netns = 1, .sockets = bound, .socket_count = 2, .holders = holders, .holder_count = MANY + 1 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET6, .port = 4789, .netns = 1, .sockets = &own, .socket_count = 1, .tunnels = &tunnel, .tunnel_count = 1 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = 40000, .sockets = &client, .socket_count = 1 },
+	};
+	const struct snapshot s = { .endpoints = endpoints, .aside_count = 3, .clients = 1 };
+	char *text;
+	json_t *doc;
+
+	(void)state;
+	for (int i = 0; i <= MANY; i++)
+		holders[i] = (struct holder_row){ .cookie = i ? 26 : 25, .pid = 700 + i, .process = "haproxy", .fd = 5, .fds = 1 };
+	doc = json_of(&s, &text);
+	assert_json(doc, "endpoints", "[]");
+	assert_json(doc, "aside",
+		    "[{\"protocol\":\"tcp\",\"address\":\"0.0.0.0\",\"port\":80,\"netns\":1,\"why\":\"bound\",\"cookie\":25,\"inode\":307,\"uid\":33,\"reuseport\":true,"
+		    "\"device\":\"eth0\",\"v6only\":false,\"holders\":[{\"pid\":700,\"pid_inside\":null,\"process\":\"haproxy\",\"uid\":0,\"fd\":5,\"fds\":1,"
+		    "\"cgroup\":null,\"state\":null,\"doing\":null}],\"holders_omitted\":0,\"interfaces\":[]},"
+		    "{\"protocol\":\"udp\",\"address\":\"::\",\"port\":4789,\"netns\":1,\"why\":\"kernel\",\"cookie\":30,\"inode\":500,\"uid\":0,\"reuseport\":false,"
+		    "\"device\":null,\"v6only\":true,\"holders\":[],\"holders_omitted\":0,\"interfaces\":[{\"kind\":\"vxlan\",\"name\":\"vx0\"}]}]");
+	assert_json(doc, "aside_omitted", "1");
+	assert_json(json_object_get(doc, "window"), "clients", "1");
+	json_decref(doc);
+	free(text);
+	free(holders);
+}
+
 static void json_has_waits_and_queues(void **state)
 {
 	struct fixture f;
@@ -821,6 +857,7 @@ int main(void)
 		cmocka_unit_test(text_fits_its_width),
 		cmocka_unit_test(json_has_what_an_inventory_adds),
 		cmocka_unit_test(json_has_the_figures),
+		cmocka_unit_test(json_has_what_is_set_aside),
 		cmocka_unit_test(json_has_waits_and_queues),
 		cmocka_unit_test(json_of_waits_that_are_not_known),
 		cmocka_unit_test(json_says_who_serves_and_how_threads_wait),

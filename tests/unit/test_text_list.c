@@ -193,6 +193,51 @@ static void list_without_inventory(void **state)
 		    "1 port, 1,235 sockets, nothing looks wrong\n");
 }
 
+/* Sockets that have a port and share nothing, after the others; clients are a number. */
+static void list_of_what_is_set_aside(void **state)
+{
+	static const char head[] = "      inode   cookie   uid         queue  drops    group waits  held by\n";
+	struct socket_row bound[2] = { { .cookie = 25, .inode = 307, .uid = 33, .aside = ASIDE_BOUND }, { .cookie = 26, .inode = 308, .aside = ASIDE_BOUND } };
+	struct socket_row tunnel = { .cookie = 30, .inode = 500, .kernel = true, .aside = ASIDE_KERNEL }, other = { .cookie = 31, .inode = 501, .kernel = true, .aside = ASIDE_KERNEL };
+	struct socket_row nfs = { .cookie = 40, .inode = 600, .kernel = true, .queue_known = true, .queue_limit = 64 }, client = { .cookie = 50, .connected = true };
+	struct holder_row holder = HOLDER(25, 1300, "haproxy", 5, "/");
+	struct tunnel tunnels[6] = { { "vxlan", "vx0" }, { "vxlan", "vx\0331" }, { "geneve", "g0" }, { "geneve", "g1" }, { "geneve", "g2" }, { "geneve", "g3" } };
+	struct endpoint endpoints[] = {
+		{ .family = AF_INET, .port = 2049, .sockets = &nfs, .socket_count = 1 },
+		{ .family = AF_INET, .port = 80, .sockets = bound, .socket_count = 2, .holders = &holder, .holder_count = 1 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = 4789, .sockets = &tunnel, .socket_count = 1, .tunnels = tunnels, .tunnel_count = 6 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = 51820, .sockets = &other, .socket_count = 1 },
+		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = 40000, .sockets = &client, .socket_count = 1 },
+	};
+	struct fixture f = { .snapshot = { .endpoints = endpoints, .endpoint_count = 1, .aside_count = 4, .clients = 1 } };
+	char expected[2048];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "%s%s", head,
+		 "tcp 0.0.0.0:2049\n"
+		 "        600       40     0          0/64      0        -     -  the kernel's own\n"
+		 "tcp 0.0.0.0:80, 2 sockets\n"
+		 "        307       25    33               bound, does not listen\n"
+		 "    haproxy 1300 fd 5\n"
+		 "        308       26     0               bound, does not listen  no process seen\n"
+		 "udp 0.0.0.0:4789\n"
+		 "        500       30     0                     the kernel's own  no process\n"
+		 "  the port of vxlan vx0, vx?1, geneve g0, g1 and 2 more: the kernel takes its\n"
+		 "    datagrams before they are queued, and nothing is counted\n"
+		 "udp 0.0.0.0:51820\n"
+		 "        501       31     0                     the kernel's own  no process\n"
+		 "  the kernel takes its datagrams before they are queued, and nothing is counted\n"
+		 "\n"
+		 "4 ports, 5 sockets, nothing looks wrong\n"
+		 "1 port of clients (all UDP sockets connected) left out: -P PORT shows one\n");
+	assert_text(&f, &narrow, expected);
+	f.snapshot.endpoints = endpoints + 4;
+	f.snapshot.endpoint_count = 0;
+	f.snapshot.aside_count = 1;
+	assert_text(&f, &narrow, "nothing listens on what the filter asks for\n"
+				 "1 port of clients (all UDP sockets connected) left out: -P PORT shows one\n");
+}
+
 /* Ten thousand sockets, each with a holder, on one port. */
 static void list_of_many_is_fast(void **state)
 {
@@ -226,6 +271,7 @@ int main(void)
 		cmocka_unit_test(list_tells_what_is_special),
 		cmocka_unit_test(list_of_nothing),
 		cmocka_unit_test(list_without_inventory),
+		cmocka_unit_test(list_of_what_is_set_aside),
 		cmocka_unit_test(list_of_many_is_fast),
 	};
 

@@ -6,12 +6,10 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "../kernel/inventory.h"
-#include "../kernel/settings.h"
-#include "../model/connected.h"
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
+#include "listing.h"
 
 struct list_options {
 	struct selection selection;
@@ -47,27 +45,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static int fill(const struct selection *selection, struct snapshot *s, char *why, size_t size)
 {
-	struct ledger *ledger = ledger_new(0, 1);
-	struct inventory *inventory = NULL;
-	uint64_t orphaned;
-	int err;
+	int err = listing_fill(selection, s, why, size);
 
-	err = ledger ? inventory_open(&inventory, selection, why, size) : -ENOMEM;
-	if (!err)
-		err = inventory_snapshot(inventory, ledger, why, size);
-	if (!err)
-		err = ledger_snapshot(ledger, s, true, &orphaned);
-	s->unlisted = err ? 0 : inventory_unlisted(inventory);
-	snapshot_leave_out_clients(s);
-	settings_fill(s);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);
 	if (!err)
 		err = findings_fill(s);
 	if (err == -ENOMEM)
 		snprintf(why, size, "out of memory");
-	inventory_close(inventory);
-	ledger_free(ledger);
 	return err;
 }
 
@@ -78,7 +63,8 @@ int command_list(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.doc = "Lists which sockets share which ports, who holds them and who waits on them, how deep their queues are, and what looks "
-		       "wrong: TCP listeners and bound UDP sockets of all network namespaces.",
+		       "wrong: TCP listeners and bound UDP sockets of all network namespaces. With -P also who has a port and gets nothing of what comes to it: TCP "
+		       "sockets that do not listen, and the kernel's own for tunnels.",
 		.children = children,
 	};
 	struct list_options o = {};

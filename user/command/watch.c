@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "../kernel/observer.h"
-#include "../model/connected.h"
+#include "../model/aside.h"
 #include "../model/findings.h"
 #include "../render/json.h"
 #include "filter.h"
 #include "judged.h"
+#include "listing.h"
 #include "live.h"
 
 #define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
@@ -138,11 +139,11 @@ static int read_total(struct watch *w, struct snapshot *total, bool final)
 	struct snapshot all;
 	int err = observer_read(w->observer, w->has_base ? &all : total, quiet);
 
-	if (err || !w->has_base)
-		return err;
-	err = snapshot_difference(total, &all, &w->base);
-	snapshot_free(&all);
-	return err;
+	if (!err && w->has_base) {
+		err = snapshot_difference(total, &all, &w->base);
+		snapshot_free(&all);
+	}
+	return err ? err : snapshot_set_aside(total, w->o->selection.port_count);
 }
 
 static double cpu_seconds(void)
@@ -204,7 +205,7 @@ static int interval_end(struct watch *w)
 		return err;
 	}
 	snapshot_free(&w->before);
-	snapshot_bring_back_connected(&total);
+	snapshot_bring_back(&total);
 	w->before = total;
 	return 0;
 }
@@ -221,7 +222,9 @@ static int reset(struct watch *w)
 	snapshot_free(&w->before);
 	w->base = all;
 	w->has_base = true;
-	return read_total(w, &w->before, false);
+	err = read_total(w, &w->before, false);
+	snapshot_bring_back(&w->before);
+	return err;
 }
 
 static int window_end(struct watch *w)
@@ -301,17 +304,23 @@ static int watch_loop(struct watch *w)
 /* What is not there yet is worth a line: a wrong port looks like an idle one. */
 static void say_what_is_watched(const struct watch *w, char *missing, size_t size)
 {
-	const struct selection *s = &w->o->selection;
-	size_t length = 0;
+	struct selection asked = w->o->selection;
+	struct snapshot found = {};
+	char why[512];
 
 	*missing = 0;
-	for (size_t i = 0; i < s->port_count && length < size; i++)
-		if (!observer_found(w->observer, s->ports[i]))
-			length += snprintf(missing + length, size - length, "%s%u", *missing ? ", " : "nobody has a socket on port ", s->ports[i]);
-	if (!*missing && !observer_found(w->observer, 0))
-		snprintf(missing, size, "no socket is what the filter asks for (%s)", w->filter);
-	if (*missing && strlen(missing) < size - 20)
-		strcat(missing, " yet: waiting");
+	asked.port_count = 0;
+	for (size_t i = 0; i < w->o->selection.port_count; i++)
+		if (!observer_found(w->observer, w->o->selection.ports[i]))
+			asked.ports[asked.port_count++] = w->o->selection.ports[i];
+	/* Where that can't be told either, nobody is found. */
+	if (asked.port_count) {
+		listing_fill(&asked, &found, why, sizeof(why));
+		listing_explain(missing, size, &found, asked.ports, asked.port_count);
+		snapshot_free(&found);
+	} else if (!observer_found(w->observer, 0)) {
+		snprintf(missing, size, "no socket is what the filter asks for (%s) yet: waiting", w->filter);
+	}
 	if (!w->live && *missing)
 		fprintf(stderr, "sockfair: %s\n", missing);
 	if (!w->live)
@@ -326,7 +335,7 @@ static int watch_begin(struct watch *w)
 	const struct observer_options wanted = { .backend = o->backend, .selection = o->selection, .by_port = o->selection.port_count,
 						 .inventory = true, .no_waits = o->no_wait, .no_serving = o->no_serve, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
 						 .connections_max = connections ? strtoul(connections, NULL, 10) : 0 };
-	char why[512], missing[256];
+	char why[512], missing[640];
 	int err = observer_open(&w->observer, &wanted, why, sizeof(why));
 
 	if (err)
@@ -344,6 +353,7 @@ static int watch_begin(struct watch *w)
 		live_notice(w->live, missing);
 		live_show(w->live, &w->before, &w->before);
 	}
+	snapshot_bring_back(&w->before);
 	return STATUS_OK;
 }
 
@@ -375,7 +385,7 @@ int command_watch(int argc, char **argv)
 		.doc = "Watches servers that run: which socket and which process or thread gets the connections and datagrams of each port, and "
 		       "whether that is fair. On a terminal a full-screen view; otherwise a table per interval.\v"
 		       "Without a filter, all TCP listeners and UDP sockets of the machine, in all network namespaces. UDP sockets whose port the "
-		       "kernel picked are clients' and are left out, unless -P names the port.",
+		       "kernel picked, and ports on which all are connected, are clients' and are left out, unless -P names the port.",
 		.children = children,
 	};
 	struct watch_options o = { .backend = BACKEND_AUTO, .threshold = FAIRNESS_THRESHOLD };

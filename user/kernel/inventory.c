@@ -16,6 +16,7 @@
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
+#include "occupants.h"
 #include "process.h"
 #include "sockdiag.h"
 
@@ -216,7 +217,7 @@ static int attach(struct bpf_program *program, struct bpf_link **link)
 	return *link ? 0 : -errno;
 }
 
-int inventory_open(struct inventory **out, const struct selection *selection, char *why, size_t why_size)
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound, char *why, size_t why_size)
 {
 	struct inventory *v = calloc(1, sizeof(*v));
 	struct bpf_program *list_sockets;
@@ -233,6 +234,7 @@ int inventory_open(struct inventory **out, const struct selection *selection, ch
 		err = loading_fail(-errno, why, why_size, "cannot open the inventory's programs: %s", strerror(errno));
 		goto out;
 	}
+	v->bpf->rodata->with_bound = bound && selection->port_count;
 	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
 	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1)
 		list_sockets = v->bpf->progs.list_sockets;
@@ -494,7 +496,7 @@ static void select_sockets(struct inventory *v)
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct holders_socket_record *r = &rows[i].r;
 
-		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound) &&
+		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound || r->bound) &&
 				 (!selection_by_process(&v->selection) || held_by_wanted(v, r->node));
 	}
 }
@@ -843,10 +845,11 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	s->row.reuseport = r->reuseport;
 	s->row.connected = r->connected;
 	s->row.member = r->member;
+	s->row.aside = r->bound ? ASIDE_BOUND : ASIDE_NOT;
 	ledger_describe_address(s, r->family, r->address);
 	s->row.group = 0; /* groups_name() */
 	s->row.v6only = r->v6only;
-	s->row.queue_known = true;
+	s->row.queue_known = !r->bound;
 	s->row.queue_length = r->length;
 	s->row.queue_limit = r->limit;
 	s->read_ns = v->looked_ns;
@@ -1175,13 +1178,13 @@ static void workers_end(struct ledger *l)
 	}
 }
 
-/* Those that sock_diag knows and no process holds: the kernel's own, or on their way from one process to another. */
-static int unheld_fill(const struct inventory *v, struct ledger *l, const struct sockdiag_row *rows, int count)
+/* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for. Returns how many come first in `rows` now, or -ENOMEM. */
+static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
 	struct list unwanted = {}; /* held, but not asked for */
 	struct list held = {};     /* inodes with their namespaces */
-	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0;
+	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0, kept = 0;
 
 	if (ignored < 0)
 		return ignored;
@@ -1197,34 +1200,107 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, const struct
 	for (int i = 0; i < count && !err; i++) {
 		const struct sockdiag_row *r = &rows[i];
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
-		struct ledger_socket *s;
-		bool made;
 
 		/* The subflow of an MPTCP listener has that one's inode. */
 		if (r->inode == UINT32_MAX || list_first(&held, sizeof(inode), &inode, by_value) < held.count)
 			continue;
-		if (r->connected || selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
+		if (selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
 		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
 		    list_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
 			continue;
-		s = ledger_socket(l, r->cookie, &made);
-		err = s ? 0 : -ENOMEM;
-		if (!s || !made)
-			continue;
-		s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
-		s->family = r->family;
-		s->port = r->port;
-		s->netns = r->netns;
-		memcpy(s->address, r->address, sizeof(s->address));
-		s->row.inode = r->inode;
-		s->row.uid = r->uid;
-		s->row.queue_known = true;
-		s->row.queue_length = r->queue_length;
-		s->row.queue_limit = r->queue_limit;
-		s->drops_now = r->drops;
+		rows[kept++] = *r;
 	}
 	free(unwanted.rows);
 	free(held.rows);
+	return err ? err : kept;
+}
+
+static struct occupants_query query_of(const struct sockdiag_row *r)
+{
+	return (struct occupants_query){ .netns = r->netns, .port = r->port, .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP };
+}
+
+/* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found out is not said: then there are none. */
+static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
+{
+	struct occupants_query *queries = calloc(count + 1, sizeof(*queries));
+	struct occupants *o = NULL;
+	int found = 0;
+	char why[8];
+
+	*occupants = NULL;
+	for (int i = 0; i < count && queries; i++)
+		queries[i] = query_of(&rows[i]);
+	if (count && queries && !occupants_open(&o, why, sizeof(why)))
+		found = occupants_find(o, queries, count, occupants, NULL);
+	occupants_close(o);
+	free(queries);
+	return found > 0 ? found : 0;
+}
+
+/* NULL: not found. */
+static const struct bind_occupant *unheld_find(const struct bind_occupant *occupants, int count, const struct sockdiag_row *r)
+{
+	const struct occupants_query query = query_of(r);
+	size_t found;
+
+	occupants = occupants_of(occupants, count, &query, &found);
+	for (size_t i = 0; i < found; i++)
+		if (occupants[i].cookie == r->cookie)
+			return &occupants[i];
+	return NULL;
+}
+
+static bool is_tunnel(const struct bind_occupant *o)
+{
+	return o && !o->held && !o->pid && o->encapsulates;
+}
+
+static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *r, const struct bind_occupant *o)
+{
+	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+	s->family = r->family;
+	s->port = r->port;
+	s->netns = r->netns;
+	memcpy(s->address, r->address, sizeof(s->address));
+	s->row.inode = r->inode;
+	s->row.uid = r->uid;
+	s->row.queue_known = true;
+	s->row.queue_length = r->queue_length;
+	s->row.queue_limit = r->queue_limit;
+	s->drops_now = r->drops;
+	if (!o)
+		return;
+	s->row.v6only = o->place.v6only;
+	s->row.reuseport = o->place.reuseport;
+	memcpy(s->row.device, o->place.device_name, sizeof(s->row.device));
+	s->row.kernel = !o->held && !o->pid;
+	s->row.aside = is_tunnel(o) ? ASIDE_KERNEL : ASIDE_NOT;
+}
+
+/* Sockets that no process holds: the kernel's own, or on their way from one process to another. */
+static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows, int all)
+{
+	int count = unheld_choose(v, rows, all), found, err = 0;
+	struct bind_occupant *occupants;
+
+	if (count < 0)
+		return count;
+	found = unheld_ask(rows, count, &occupants);
+	for (int i = 0; i < count && !err; i++) {
+		const struct sockdiag_row *r = &rows[i];
+		const struct bind_occupant *o = unheld_find(occupants, found, r);
+		struct ledger_socket *s;
+		bool made;
+
+		if ((r->connected && !is_tunnel(o)) || !selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, is_tunnel(o)))
+			continue;
+		s = ledger_socket(l, r->cookie, &made);
+		err = s ? 0 : -ENOMEM;
+		if (s && made)
+			unheld_describe(s, r, o);
+	}
+	free(occupants);
 	return err;
 }
 
@@ -1254,7 +1330,7 @@ static int look(struct inventory *v, struct ledger *l, bool *again)
 		s->drops_first = 0; /* the socket's own counter, since it was made */
 		if (s->row.waiting < before)
 			s->row.waiting = before;
-		*again |= f->r.group && !s->row.waiting;
+		*again |= f->r.group && !f->r.bound && !s->row.waiting;
 	}
 	return err;
 }

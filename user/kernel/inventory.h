@@ -11,8 +11,11 @@
 
 struct inventory;
 
-/* Loads the iterators. Returns 0 or negative errno with `why`: one line, what failed, why, what to do. */
-int inventory_open(struct inventory **out, const struct selection *selection, char *why, size_t why_size);
+/*
+ * Loads the iterators. bound: TCP sockets that have a port named by the selection and do not listen, too. Returns 0 or negative errno with `why`: one line, what failed,
+ * why, what to do.
+ */
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound, char *why, size_t why_size);
 
 /* Takes a sample. Returns 0 or negative errno. Sockets without a cookie get theirs. */
 int inventory_scan(struct inventory *v);
@@ -24,7 +27,7 @@ int inventory_scan(struct inventory *v);
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
 /*
- * A sample once, for a list: also of sockets that no process holds. What needs time or counts
+ * A sample once, for a list: also of sockets that no process holds, and which of those are the kernel's own. What needs time or counts
  * (full_*, stalled_*) is not filled. Returns 0 or negative errno with `why`.
  */
 int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t why_size);

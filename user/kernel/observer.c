@@ -498,7 +498,7 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 /* Where processes are asked for, how many sockets there are decides about room. */
 static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
-	int err = inventory_open(&o->inventory, &options->selection, why, size);
+	int err = inventory_open(&o->inventory, &options->selection, false, why, size);
 
 	if (err || !o->by_process)
 		return err;

@@ -345,7 +345,7 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP, .family = r->family, .port = r->port, .netns = r->netns,
 			   .device = r->device, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport, .v6only = r->v6only },
 		.state = state_of(r, r->has_file), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .pid = r->pid,
-		.pid_inside = r->pid_inside, .held = r->has_file, .holders = r->pid ? 1 : 0, .seconds_left = NAN,
+		.pid_inside = r->pid_inside, .held = r->has_file, .encapsulates = r->encapsulates, .holders = r->pid ? 1 : 0, .seconds_left = NAN,
 		.bucket = { .known = r->bucket.known, .reuse = r->bucket.reuse, .reuseport = r->bucket.reuseport,
 			    .place = { .family = r->bucket.family, .v6only = r->bucket.v6only, .uid = r->bucket.uid } },
 	};

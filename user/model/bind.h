@@ -57,6 +57,7 @@ struct bind_occupant {
 	uint64_t cookie;      /* of one of them; 0: not known */
 	uint32_t inode;       /* of one of them; 0: not known */
 	int32_t pid;          /* a process that holds it; 0: none does, or it was not found */
+	bool encapsulates;    /* UDP, held by nobody: the kernel takes its datagrams out before they are queued */
 	bool held;            /* somebody holds it, though pid may be 0: in flight between processes, or a registered file of io_uring */
 	int32_t pid_inside;   /* as its own pid namespace counts; 0: not known */
 	unsigned holders;     /* how many processes do */

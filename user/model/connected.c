@@ -80,7 +80,9 @@ static size_t count_connected(const struct endpoint *e)
 
 bool endpoint_all_connected(const struct endpoint *e)
 {
-	return e->socket_count && count_connected(e) == e->socket_count;
+	const uint64_t sockets = e->socket_count + e->omitted.sockets;
+
+	return sockets && count_connected(e) + e->omitted.connected == sockets;
 }
 
 int endpoint_set_aside_connected(struct endpoint *e)
@@ -115,17 +117,6 @@ int endpoint_set_aside_connected(struct endpoint *e)
 	return connected.count ? 0 : -ENOMEM;
 }
 
-void snapshot_bring_back_connected(struct snapshot *s)
-{
-	for (size_t i = 0; i < s->endpoint_count; i++) {
-		struct endpoint *e = &s->endpoints[i];
-
-		e->socket_count += e->connected_count;
-		e->worker_count += e->connected_workers;
-		e->connected_count = e->connected_workers = 0;
-	}
-}
-
 /* How many processes these threads are of; 0 where there is no memory to tell. */
 static uint64_t count_processes(const struct worker_row *rows, size_t count)
 {
@@ -157,16 +148,4 @@ struct connected_sum endpoint_connected(const struct endpoint *e)
 		sum.drops += s->drops;
 	}
 	return sum;
-}
-
-void snapshot_leave_out_clients(struct snapshot *s)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->endpoint_count; i++)
-		if (endpoint_all_connected(&s->endpoints[i]))
-			endpoint_free(&s->endpoints[i]);
-		else
-			s->endpoints[kept++] = s->endpoints[i];
-	s->endpoint_count = kept;
 }

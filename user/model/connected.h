@@ -20,16 +20,10 @@ struct connected_sum {
  */
 int endpoint_set_aside_connected(struct endpoint *e);
 
-/* The opposite: a snapshot that others are subtracted from lists all rows. */
-void snapshot_bring_back_connected(struct snapshot *s);
-
 /* Of those that were set aside. */
 struct connected_sum endpoint_connected(const struct endpoint *e);
 
 /* Has it no other sockets? */
 bool endpoint_all_connected(const struct endpoint *e);
-
-/* Takes the endpoints out that have no other sockets: they are clients, and share nothing. */
-void snapshot_leave_out_clients(struct snapshot *s);
 
 #endif

@@ -88,6 +88,7 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, co
 		if (order_find(&listed, was))
 			continue;
 		gone->sockets++;
+		gone->connected += was->connected;
 		gone->arrived += was->arrived;
 		gone->dropped += was->dropped;
 		gone->drops += was->drops;
@@ -308,6 +309,7 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	struct wait earlier = {};
 
 	o->sockets = growth(o->sockets, before->sockets + gone->sockets);
+	o->connected = growth(o->connected, before->connected + gone->connected);
 	o->workers = growth(o->workers, before->workers + gone->workers);
 	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
 	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
@@ -382,7 +384,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	out->seconds = now->seconds - before->seconds;
 	out->lost = NULL;
 	out->lost_count = 0;
-	out->endpoint_count = 0;
+	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
 	err = order_make(&old, before->endpoints, before->endpoint_count, sizeof(*before->endpoints), compare_endpoints);
 	if (!out->endpoints)

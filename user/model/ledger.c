@@ -60,6 +60,8 @@ static int compare_endpoints(const struct ledger_socket *x, const struct ledger_
 		return COMPARE(x->port, y->port);
 	if (x->family != y->family)
 		return COMPARE(x->family, y->family);
+	if (x->row.aside != y->row.aside)
+		return COMPARE(x->row.aside, y->row.aside);
 	return memcmp(x->address, y->address, sizeof(x->address));
 }
 
@@ -628,6 +630,7 @@ static int fold_socket(struct ledger *l, size_t i)
 	if (!o)
 		return -ENOMEM;
 	o->sockets++;
+	o->connected += s->row.connected;
 	o->arrived += s->arrived + s->arrived_past;
 	o->dropped += s->dropped + s->dropped_past;
 	o->dropped_closing += all_closings(s).reset;
@@ -1020,6 +1023,7 @@ static int compare_to_endpoint(const void *key, const void *element)
 	struct ledger_socket y = { .protocol = e->protocol, .family = e->family, .port = e->port, .netns = e->netns };
 
 	memcpy(y.address, e->address, sizeof(y.address));
+	y.row.aside = e->socket_count ? e->sockets[0].aside : ASIDE_NOT;
 	return compare_endpoints(x, &y);
 }
 

@@ -24,12 +24,13 @@ void endpoint_free(struct endpoint *e)
 	free(e->findings);
 	free(e->histograms);
 	free(e->sketches);
+	free(e->tunnels);
 	*e = (struct endpoint){};
 }
 
 void snapshot_free(struct snapshot *s)
 {
-	for (size_t i = 0; i < s->endpoint_count; i++)
+	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++)
 		endpoint_free(&s->endpoints[i]);
 	free(s->endpoints);
 	free(s->lost);
@@ -63,6 +64,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->findings = NULL;
 	to->histograms = NULL;
 	to->sketches = NULL;
+	to->tunnels = NULL;
 	err = rows_copy(&to->sockets, from->sockets, from->socket_count + from->connected_count, sizeof(*from->sockets));
 	if (!err)
 		err = rows_copy(&to->workers, from->workers, from->worker_count + from->connected_workers, sizeof(*from->workers));
@@ -76,6 +78,8 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 		err = rows_copy(&to->histograms, from->histograms, from->histogram_count, sizeof(*from->histograms));
 	if (!err)
 		err = rows_copy(&to->sketches, from->sketches, from->sketch_count, sizeof(*from->sketches));
+	if (!err)
+		err = rows_copy(&to->tunnels, from->tunnels, from->tunnel_count, sizeof(*from->tunnels));
 	if (err)
 		endpoint_free(to);
 	return err;
@@ -88,6 +92,7 @@ int snapshot_copy(struct snapshot *to, const struct snapshot *from)
 	*to = *from;
 	to->lost_count = 0;
 	to->lost = NULL;
+	to->aside_count = 0;
 	to->endpoint_count = 0;
 	to->endpoints = calloc(from->endpoint_count + 1, sizeof(*to->endpoints));
 	if (!to->endpoints)

@@ -18,6 +18,14 @@
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
 
+/* Why a socket that has a port takes no part in what comes to it: aside.h */
+enum aside {
+	ASIDE_NOT,
+	ASIDE_BOUND,          /* TCP: bound, and does not listen (not yet, or no more) */
+	ASIDE_KERNEL,         /* UDP: the kernel's own, which takes the datagrams out before they are queued: nothing is counted */
+	ASIDE_CLIENTS,        /* UDP, of an endpoint: all are connected */
+};
+
 /* One socket that others share work with: a TCP listener or a bound UDP socket. */
 struct socket_row {
 	uint64_t cookie;      /* never reused by the kernel; 0: not known */
@@ -62,7 +70,15 @@ struct socket_row {
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
 	bool ended;           /* it is closed */
+	enum aside aside;     /* ASIDE_NOT, ASIDE_BOUND or ASIDE_KERNEL; where an inventory was taken for a list */
+	bool kernel;          /* it is the kernel's own: no process can hold it. Likewise */
 	bool left_out;        /* of a document, where it would be too large: limit.h */
+};
+
+/* A network interface that sends and receives by a UDP port. */
+struct tunnel {
+	char kind[16];        /* "vxlan" */
+	char name[16];
 };
 
 /* A process that has a descriptor of the socket, whether it uses it or not. */
@@ -134,6 +150,7 @@ struct worker_row {
 /* Rows beyond the limit that are not listed, and what they counted: sockets what came, workers what was taken. */
 struct omitted {
 	uint64_t sockets, workers;
+	uint64_t connected;     /* of those sockets */
 	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
 	uint64_t drops, dropped_closing, migrated;
@@ -193,6 +210,8 @@ struct endpoint {
 	struct worker_row *workers;
 	size_t worker_count;
 	size_t connected_count, connected_workers; /* rows behind those, set aside: connected.h */
+	struct tunnel *tunnels;      /* whose port it is, by name; where they were asked for */
+	size_t tunnel_count;
 	struct cpu_row *cpus;        /* those with arrivals, ascending */
 	size_t cpu_count;
 	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */
@@ -257,6 +276,8 @@ struct snapshot {
 	bool final;
 	struct endpoint *endpoints;
 	size_t endpoint_count;
+	size_t aside_count;          /* endpoints behind those, set aside: aside.h */
+	size_t clients;              /* how many of them are clients' */
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
 	uint32_t somaxconn;          /* net.core.somaxconn of our own network namespace; 0: not known */
@@ -274,7 +295,7 @@ void endpoint_free(struct endpoint *e);
 /* Copies an endpoint with its rows. Returns 0 or -ENOMEM. */
 int endpoint_copy(struct endpoint *to, const struct endpoint *from);
 
-/* Copies a snapshot with its endpoints. Returns 0 or -ENOMEM; snapshot_free(to). */
+/* Copies a snapshot with its endpoints, but those set aside. Returns 0 or -ENOMEM; snapshot_free(to). */
 int snapshot_copy(struct snapshot *to, const struct snapshot *from);
 
 /* Sum of the lost rows; of those that make counts of arrivals or accepts too low. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
 #include "../model/wait_sum.h"
@@ -119,7 +120,7 @@ static void holders(struct json_writer *w, const struct endpoint *e, const struc
 	size_t count, left_out = 0;
 	const struct holder_row *rows = endpoint_holders(e, s->cookie, &count);
 
-	if (!count && !s->waiting_known) {
+	if (!count && !s->waiting_known && !s->kernel) {
 		json_nothing(w, "holders");
 		return;
 	}
@@ -159,6 +160,7 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	else
 		json_nothing(w, "device");
 	json_bool(w, "v6only", s->v6only);
+	json_bool(w, "kernel", s->kernel);
 	json_number(w, udp ? "delivered" : "arrived", s->arrived);
 	json_number(w, udp ? "received" : "accepted", s->accepted);
 	if (udp) {
@@ -411,6 +413,65 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	json_close(w, '}');
 }
 
+#define ASIDE_ROWS 4000 /* sockets and holders listed at most */
+
+static void aside_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	inet_ntop(e->family, e->address, address, sizeof(address));
+	json_open(w, NULL, '{');
+	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	string(w, "address", address);
+	json_number(w, "port", e->port);
+	json_number(w, "netns", e->netns);
+	string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
+	json_number(w, "cookie", s->cookie);
+	json_number(w, "inode", s->inode);
+	json_number(w, "uid", s->uid);
+	json_bool(w, "reuseport", s->reuseport);
+	if (*s->device)
+		NAME(w, "device", s->device);
+	else
+		json_nothing(w, "device");
+	json_bool(w, "v6only", s->v6only);
+	holders(w, e, s);
+	json_open(w, "interfaces", '[');
+	for (size_t i = 0; i < e->tunnel_count; i++) {
+		json_open(w, NULL, '{');
+		NAME(w, "kind", e->tunnels[i].kind);
+		NAME(w, "name", e->tunnels[i].name);
+		json_close(w, '}');
+	}
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+/* Sockets that have a port and share nothing. */
+static void aside(struct json_writer *w, const struct snapshot *s)
+{
+	size_t rows = 0, left_out = 0;
+
+	json_open(w, "aside", '[');
+	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+
+		for (size_t k = 0; k < e->socket_count && endpoint_aside(e) != ASIDE_CLIENTS; k++) {
+			size_t held;
+
+			endpoint_holders(e, e->sockets[k].cookie, &held);
+			if (rows + 1 + held + e->tunnel_count > ASIDE_ROWS) {
+				left_out++;
+				continue;
+			}
+			rows += 1 + held + e->tunnel_count;
+			aside_row(w, e, &e->sockets[k]);
+		}
+	}
+	json_close(w, ']');
+	json_number(w, "aside_omitted", left_out);
+}
+
 static void workload(struct json_writer *w, const struct workload_account *a)
 {
 	const uint64_t done = a->serve_only ? a->accepted : a->sent;
@@ -480,6 +541,7 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_bool(w, "final", s->final);
 	json_number(w, "quiet", s->quiet);
 	json_number(w, "unlisted", s->unlisted);
+	json_number(w, "clients", s->clients);
 	json_number_if(w, "somaxconn", s->somaxconn, s->somaxconn);
 	json_close(w, '}');
 }
@@ -528,6 +590,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 		if (!s->endpoints[i].left_out)
 			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
+	aside(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);
 	json_close(&w, '}');

@@ -14,16 +14,23 @@
  *        400       21   101      0/212992      0        -     1
  *     unbound 800 fd 3
  *     backup 900 fd 5 (one of 2)
+ * tcp 0.0.0.0:80
+ *        307       25    33               bound, does not listen  haproxy 1300 fd 5
+ * udp 0.0.0.0:4789
+ *        500       30     0                     the kernel's own  no process
+ *   the port of vxlan vx0, vx1: the kernel takes its datagrams before they are queued, and nothing is counted
  *
- * 2 ports, 5 sockets, 1 finding, 2 notes
+ * 4 ports, 7 sockets, 1 finding, 2 notes
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/aside.h"
 #include "text_parts.h"
 
 #define PIDS_SHOWN 3
+#define TUNNELS_SHOWN 4
 #define HELD_INDENT 4
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -120,7 +127,7 @@ static void print_holders(FILE *out, const struct endpoint *e, const struct sock
 	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count), **sorted = calloc(count + 1, sizeof(*sorted));
 
 	if (!count || !sorted) {
-		fputs(count ? "  (not enough memory)\n" : "  no process seen\n", out);
+		fprintf(out, "  %s\n", count ? "(not enough memory)" : s->aside == ASIDE_KERNEL ? "no process" : s->kernel ? "the kernel's own" : "no process seen");
 		free(sorted);
 		return;
 	}
@@ -162,7 +169,7 @@ static void group_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, s->reuseport ? "yes" : "-");
 }
 
-/* What few sockets have: "  %eth0  for CPU 3  highest 40  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
+/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
 static int print_special(FILE *out, const struct socket_row *s, bool device)
 {
 	char name[17], duration[TEXT_DURATION_SIZE];
@@ -170,6 +177,8 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 
 	if (device && *s->device)
 		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+	if (s->connected)
+		column += fprintf(out, "  connected");
 	if (s->incoming_cpu_set)
 		column += fprintf(out, "  for CPU %" PRIu32, s->incoming_cpu);
 	if (s->highest_known && s->queue_highest)
@@ -216,10 +225,9 @@ static bool is_steered(const struct endpoint *e)
 	return false;
 }
 
-static void print_port(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+static void print_head(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
 {
 	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE];
-	const bool device = !same_device(e);
 
 	fprintf(out, "%s%s %s%s", text_paint(style, TEXT_BOLD), text_protocol(e), text_address(address, e),
 		text_paint(style, TEXT_PLAIN));
@@ -230,6 +238,14 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 	if (is_steered(e))
 		fputs(", a program picks the socket", out);
 	fputc('\n', out);
+}
+
+static void print_port(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+{
+	char count[TEXT_COUNT_SIZE];
+	const bool device = !same_device(e);
+
+	print_head(out, e, with_netns, style);
 	if (e->design.threads > 1)
 		text_design(out, e, style);
 	for (size_t i = 0; i < e->socket_count; i++)
@@ -242,9 +258,55 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 		text_finding(out, &e->findings[i], 2, style);
 }
 
+/* "the port of vxlan vx0, vx1 and 2 more" */
+static void print_tunnels(FILE *to, const struct endpoint *e, bool utf8)
+{
+	const size_t shown = e->tunnel_count > TUNNELS_SHOWN + 1 ? TUNNELS_SHOWN : e->tunnel_count;
+	char name[sizeof(e->tunnels->name) + 1];
+
+	for (size_t i = 0; i < shown; i++) {
+		const struct tunnel *t = &e->tunnels[i];
+
+		fputs(i ? ", " : "the port of ", to);
+		if (!i || strcmp(t->kind, t[-1].kind))
+			fprintf(to, "%s ", t->kind);
+		fputs(text_name(name, t->name, sizeof(t->name), utf8), to);
+	}
+	if (e->tunnel_count > shown)
+		fprintf(to, " and %zu more", e->tunnel_count - shown);
+	fputs(shown ? ": " : "", to);
+}
+
+/* What has the port and shares nothing. */
+static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+{
+	const bool tunnel = endpoint_aside(e) == ASIDE_KERNEL, device = !same_device(e);
+	char words[320] = "";
+	FILE *memory;
+
+	print_head(out, e, with_netns, style);
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+		int column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %36s", s->inode, s->cookie, s->uid,
+				     tunnel ? "the kernel's own" : "bound, does not listen");
+
+		print_holders(out, e, s, column + print_special(out, s, device), style);
+	}
+	memory = tunnel ? fmemopen(words, sizeof(words), "w") : NULL;
+	if (!memory)
+		return;
+	print_tunnels(memory, e, style->utf8);
+	fputs("the kernel takes its datagrams before they are queued, and nothing is counted", memory);
+	fclose(memory);
+	fputs("  ", out);
+	text_wrapped(out, words, 2, 4, TEXT_BREAK_WORDS, style);
+	fputc('\n', out);
+}
+
 /* "2 ports, 3 sockets, 1 finding, 2 notes": a finding is what looks wrong. */
 static void print_sums(FILE *out, const struct snapshot *s)
 {
+	const size_t aside = s->aside_count - s->clients, count = s->endpoint_count + aside;
 	size_t sockets = 0, findings = 0, notes = 0;
 	char ports[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
 
@@ -257,7 +319,9 @@ static void print_sums(FILE *out, const struct snapshot *s)
 			notes += e->findings[f].level == FINDING_NOTE;
 		}
 	}
-	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, s->endpoint_count), s->endpoint_count == 1 ? "" : "s",
+	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
+		sockets += endpoint_aside(&s->endpoints[i]) == ASIDE_CLIENTS ? 0 : s->endpoints[i].socket_count;
+	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, count), count == 1 ? "" : "s",
 		text_count(rows, sockets), sockets == 1 ? "" : "s");
 	if (findings)
 		fprintf(out, "%zu finding%s", findings, findings == 1 ? "" : "s");
@@ -272,17 +336,22 @@ void text_list(FILE *out, const struct snapshot *s, const struct text_style *sty
 {
 	bool several_netns = false;
 
-	if (!s->endpoint_count) {
+	if (s->endpoint_count + s->aside_count == s->clients) {
 		fputs("nothing listens on what the filter asks for\n", out);
+		text_clients(out, s);
 		text_lost(out, s, style);
 		return;
 	}
-	for (size_t i = 1; i < s->endpoint_count; i++)
+	for (size_t i = 1; i < s->endpoint_count + s->aside_count; i++)
 		several_netns |= s->endpoints[i].netns != s->endpoints[0].netns;
 	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD), "inode", "cookie", "uid", "queue",
 		"drops", "group", "waits", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		print_port(out, &s->endpoints[i], several_netns, style);
+	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
+		if (endpoint_aside(&s->endpoints[i]) != ASIDE_CLIENTS)
+			print_aside(out, &s->endpoints[i], several_netns, style);
 	print_sums(out, s);
+	text_clients(out, s);
 	text_lost(out, s, style);
 }

@@ -339,6 +339,14 @@ void text_connected(FILE *out, const struct endpoint *e)
 	fputc('\n', out);
 }
 
+void text_clients(FILE *out, const struct snapshot *s)
+{
+	char count[TEXT_COUNT_SIZE];
+
+	if (s->clients)
+		fprintf(out, "%s port%s of clients (all UDP sockets connected) left out: -P PORT shows one\n", text_count(count, s->clients), plural_s(s->clients));
+}
+
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
 {
 	const char *verdict = verdict_words(f->verdict);

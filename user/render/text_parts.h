@@ -31,6 +31,9 @@ void text_design(FILE *out, const struct endpoint *e, const struct text_style *s
 /* A line on the connected sockets that are in no row, if there are any. */
 void text_connected(FILE *out, const struct endpoint *e);
 
+/* "12 ports of clients (all UDP sockets connected) left out: -P PORT shows one" */
+void text_clients(FILE *out, const struct snapshot *s);
+
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
 

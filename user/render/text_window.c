@@ -880,6 +880,8 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 	/* Idle rows are worth a look once, not every second. */
 	if (busy && window->endpoint_count)
 		ports(&v, busy, few && (!nothing || !v.total));
+	if (!v.total)
+		text_clients(out, window);
 	text_lost(out, window, style);
 	if (!v.total)
 		text_unseen(out, window, style);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "listing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "../kernel/inventory.h"
+#include "../kernel/settings.h"
+#include "../kernel/tunnels.h"
+#include "../model/aside.h"
+#include "../render/text.h"
+
+int listing_fill(const struct selection *selection, struct snapshot *s, char *why, size_t size)
+{
+	struct ledger *ledger = ledger_new(0, 1);
+	struct inventory *inventory = NULL;
+	uint64_t orphaned;
+	int err;
+
+	err = ledger ? inventory_open(&inventory, selection, true, why, size) : -ENOMEM;
+	if (!err)
+		err = inventory_snapshot(inventory, ledger, why, size);
+	if (!err)
+		err = ledger_snapshot(ledger, s, true, &orphaned);
+	s->unlisted = err ? 0 : inventory_unlisted(inventory);
+	if (!err)
+		err = snapshot_set_aside(s, selection->port_count);
+	if (!err)
+		err = tunnels_fill(s);
+	settings_fill(s);
+	inventory_close(inventory);
+	ledger_free(ledger);
+	return err;
+}
+
+/* "haproxy 7 and 2 others"; "nobody that was found" */
+static void say_holders(FILE *to, const struct endpoint *e)
+{
+	char name[sizeof(e->holders->process) + 1];
+	size_t count;
+	const struct holder_row *h = endpoint_holders(e, e->sockets[0].cookie, &count);
+
+	if (!count) {
+		fputs("somebody", to);
+		return;
+	}
+	fprintf(to, "%s %" PRId32, text_name(name, h->process, sizeof(h->process), false), h->pid);
+	if (count > 1)
+		fprintf(to, " and %zu other%s", count - 1, count > 2 ? "s" : "");
+}
+
+static void say_port(FILE *to, const struct endpoint *e)
+{
+	char name[sizeof(e->tunnels->name) + 1];
+
+	if (e->sockets[0].aside == ASIDE_BOUND) {
+		say_holders(to, e);
+		fprintf(to, " has bound port %u and does not listen", e->port);
+		return;
+	}
+	fprintf(to, "port %u is the kernel's own", e->port);
+	if (e->tunnel_count)
+		fprintf(to, " (%s %s%s)", e->tunnels->kind, text_name(name, e->tunnels->name, sizeof(e->tunnels->name), false),
+			e->tunnel_count > 1 ? ", ..." : "");
+	if (e->sockets[0].aside == ASIDE_KERNEL)
+		fputs(": what comes to it is not counted", to);
+}
+
+/* What has the port, though the watch does not see it; NULL: nothing of that kind. */
+static const struct endpoint *find(const struct snapshot *s, uint16_t port)
+{
+	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++) {
+		const struct endpoint *e = &s->endpoints[i];
+
+		if (e->port == port && e->socket_count && (e->sockets[0].aside || e->sockets[0].kernel))
+			return e;
+	}
+	return NULL;
+}
+
+char *listing_explain(char *text, size_t size, const struct snapshot *s, const uint16_t *ports, size_t count)
+{
+	FILE *memory = fmemopen(text, size, "w");
+	size_t said = 0, missing = 0;
+
+	*text = 0;
+	if (!memory)
+		return text;
+	for (size_t i = 0; i < count; i++)
+		if (find(s, ports[i])) {
+			fputs(said++ ? "; " : "", memory);
+			say_port(memory, find(s, ports[i]));
+		}
+	for (size_t i = 0; i < count; i++)
+		if (!find(s, ports[i])) {
+			fprintf(memory, "%s%u", missing ? ", " : said ? "; nobody has a socket on port " : "nobody has a socket on port ", ports[i]);
+			missing++;
+		}
+	fputs(missing ? " yet: waiting" : ": waiting", memory);
+	fclose(memory);
+	text[size - 1] = 0;
+	return text;
+}
