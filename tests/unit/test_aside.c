@@ -23,7 +23,7 @@ static struct endpoint endpoint(uint16_t port, size_t sockets, size_t connected,
 /* A client, a server, a socket that is bound, a server with connected sockets, a tunnel, a server with a socket that was folded. */
 static struct snapshot machine(void)
 {
-	struct snapshot s = { .endpoints = calloc(7, sizeof(*s.endpoints)) };
+	struct snapshot s = { .endpoints = calloc(7, sizeof(*s.endpoints)), .quiet = 10, .quiet_clients = 3 };
 
 	s.endpoints[s.endpoint_count++] = endpoint(40, 2, 2, ASIDE_NOT);
 	s.endpoints[s.endpoint_count++] = endpoint(50, 2, 0, ASIDE_NOT);
@@ -49,7 +49,8 @@ static void who_shares_nothing_is_behind_the_others(void **state)
 	assert_int_equal(snapshot_set_aside(&s, false), 0);
 	assert_int_equal(s.endpoint_count, 3);
 	assert_int_equal(s.aside_count, 3);
-	assert_int_equal(s.clients, 1);
+	assert_int_equal(s.clients, 1 + 3);
+	assert_int_equal(s.quiet, 10);
 	assert_ports(&s, 0, 6, (uint16_t[]){ 50, 70, 90, 40, 60, 80 });
 	assert_int_equal(endpoint_aside(&s.endpoints[3]), ASIDE_CLIENTS);
 	assert_int_equal(endpoint_aside(&s.endpoints[4]), ASIDE_BOUND);
@@ -66,6 +67,7 @@ static void clients_stay_where_their_port_is_named(void **state)
 	assert_int_equal(snapshot_set_aside(&s, true), 0);
 	assert_int_equal(s.endpoint_count, 4);
 	assert_int_equal(s.clients, 0);
+	assert_int_equal(s.quiet, 10 + 3);
 	assert_ports(&s, 0, 6, (uint16_t[]){ 40, 50, 70, 90, 60, 80 });
 	snapshot_free(&s);
 }

@@ -369,18 +369,22 @@ static void quiet_endpoints_are_counted_or_listed(void **state)
 	listener(l, 18, 80); /* two sockets, one endpoint */
 	listener(l, 19, 81);
 	worker(l, 19, 700, 5); /* waits, has taken nothing */
+	listener(l, 22, 84)->row.connected = true;
+	listener(l, 23, 85)->row.connected = true;
+	listener(l, 24, 85)->row.connected = false;
 	arrive(l, listener(l, 20, 82), 1, 0, 0, true);
 	listener(l, 21, 83);
 	ledger_count_worker(worker(l, 21, 700, 5), 1, true); /* where arrivals are not seen */
 	assert_int_equal(ledger_snapshot(l, &s, false, &orphaned), 0);
-	assert_int_equal(s.quiet, 2);
+	assert_int_equal(s.quiet, 3);
+	assert_int_equal(s.quiet_clients, 1);
 	assert_int_equal(s.endpoint_count, 2);
 	assert_int_equal(s.endpoints[0].port, 82);
 	assert_int_equal(s.endpoints[1].port, 83);
 	snapshot_free(&s);
 	s = all_of(l);
-	assert_int_equal(s.quiet, 0);
-	assert_int_equal(s.endpoint_count, 4);
+	assert_int_equal(s.quiet + s.quiet_clients, 0);
+	assert_int_equal(s.endpoint_count, 6);
 	assert_int_equal(s.endpoints[1].worker_count, 1);
 	snapshot_free(&s);
 	ledger_free(l);

@@ -35,6 +35,8 @@ int snapshot_set_aside(struct snapshot *s, bool ports_named)
 		memcpy(s->endpoints + kept, aside, apart * sizeof(*aside));
 	s->endpoint_count = kept;
 	s->aside_count += apart;
+	*(ports_named ? &s->quiet : &s->clients) += s->quiet_clients;
+	s->quiet_clients = 0;
 	free(aside);
 	return 0;
 }

@@ -999,6 +999,14 @@ static bool decided(struct ledger_socket *const *sockets, size_t count)
 	return false;
 }
 
+static bool all_connected(struct ledger_socket *const *sockets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!sockets[i]->row.connected && !sockets[i]->undecided)
+			return false;
+	return true;
+}
+
 static bool has_events(const struct ledger *l, struct ledger_socket *const *sockets, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -1080,7 +1088,7 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 		if (!decided(sockets + first, next - first))
 			continue;
 		if (!all && !has_events(l, sockets + first, next - first))
-			s->quiet++;
+			++*(all_connected(sockets + first, next - first) ? &s->quiet_clients : &s->quiet);
 		else
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
 	}

@@ -129,7 +129,7 @@ void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
 int ledger_trim(struct ledger *l);
 
 /*
- * Fills s->endpoints, sorted. all: those without any event too, else they are counted in s->quiet. orphaned: events of workers whose socket has no row (they are in no
+ * Fills s->endpoints, sorted. all: those without any event too, else they are counted in s->quiet and s->quiet_clients. orphaned: events of workers whose socket has no row (they are in no
  * endpoint). Returns 0 or -ENOMEM.
  */
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned);

@@ -277,8 +277,9 @@ struct snapshot {
 	struct endpoint *endpoints;
 	size_t endpoint_count;
 	size_t aside_count;          /* endpoints behind those, set aside: aside.h */
-	size_t clients;              /* how many of them are clients' */
+	size_t clients;              /* how many endpoints are left out as clients': those among them, and those of quiet_clients */
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
+	size_t quiet_clients;        /* the same, all of whose sockets are connected; until it is known whether these are asked for: aside.h */
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
 	uint32_t somaxconn;          /* net.core.somaxconn of our own network namespace; 0: not known */
 	uint32_t somaxconn_netns;    /* inode of that namespace */

@@ -303,10 +303,32 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, co
 	fputc('\n', out);
 }
 
-/* "2 ports, 3 sockets, 1 finding, 2 notes": a finding is what looks wrong. */
-static void print_sums(FILE *out, const struct snapshot *s)
+/* Has the endpoint of that index rows? Clients that were set aside are a number. */
+static bool is_listed(const struct snapshot *s, size_t i)
 {
-	const size_t aside = s->aside_count - s->clients, count = s->endpoint_count + aside;
+	return i < s->endpoint_count || endpoint_aside(&s->endpoints[i]) != ASIDE_CLIENTS;
+}
+
+/* How many are listed, and whether they are of several network namespaces. */
+static size_t count_listed(const struct snapshot *s, bool *several_netns)
+{
+	const struct endpoint *first = NULL;
+	size_t listed = 0;
+
+	*several_netns = false;
+	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++) {
+		if (!is_listed(s, i))
+			continue;
+		first = first ? first : &s->endpoints[i];
+		*several_netns |= s->endpoints[i].netns != first->netns;
+		listed++;
+	}
+	return listed;
+}
+
+/* "2 ports, 3 sockets, 1 finding, 2 notes": a finding is what looks wrong. */
+static void print_sums(FILE *out, const struct snapshot *s, size_t count)
+{
 	size_t sockets = 0, findings = 0, notes = 0;
 	char ports[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
 
@@ -320,7 +342,7 @@ static void print_sums(FILE *out, const struct snapshot *s)
 		}
 	}
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
-		sockets += endpoint_aside(&s->endpoints[i]) == ASIDE_CLIENTS ? 0 : s->endpoints[i].socket_count;
+		sockets += is_listed(s, i) ? s->endpoints[i].socket_count : 0;
 	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, count), count == 1 ? "" : "s",
 		text_count(rows, sockets), sockets == 1 ? "" : "s");
 	if (findings)
@@ -334,24 +356,23 @@ static void print_sums(FILE *out, const struct snapshot *s)
 
 void text_list(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
-	bool several_netns = false;
+	bool several_netns;
+	const size_t count = count_listed(s, &several_netns);
 
-	if (s->endpoint_count + s->aside_count == s->clients) {
+	if (!count) {
 		fputs("nothing listens on what the filter asks for\n", out);
 		text_clients(out, s);
 		text_lost(out, s, style);
 		return;
 	}
-	for (size_t i = 1; i < s->endpoint_count + s->aside_count; i++)
-		several_netns |= s->endpoints[i].netns != s->endpoints[0].netns;
 	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD), "inode", "cookie", "uid", "queue",
 		"drops", "group", "waits", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		print_port(out, &s->endpoints[i], several_netns, style);
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
-		if (endpoint_aside(&s->endpoints[i]) != ASIDE_CLIENTS)
+		if (is_listed(s, i))
 			print_aside(out, &s->endpoints[i], several_netns, style);
-	print_sums(out, s);
+	print_sums(out, s, count);
 	text_clients(out, s);
 	text_lost(out, s, style);
 }
