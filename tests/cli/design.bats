@@ -120,3 +120,33 @@ udp-reuseaddr last-binder sockets
 udp-reuseport socket-each workers
 END
 }
+
+@test "after a reload the workers that are there now are judged; the old ones that hold the socket, but wait on it no more, are shown as such" {
+    serve 's = tcp(8100)
+s.setblocking(False)
+def worker():
+    e = epoll_of(s)
+    def last(*_):
+        e.unregister(s)
+        idle()
+    signal.signal(signal.SIGUSR1, last)
+    accepts_by(e, s)
+old = [process(worker) for i in range(3)]
+def reload(*_):
+    for pid in old: os.kill(pid, signal.SIGUSR1)
+    for i in range(3): process(worker)
+    ready("anew")
+signal.signal(signal.SIGUSR1, reload)'
+    watch_begin -P 8100 --json -i 0.3
+    clients 'visit(8100, 300)'
+    kill -USR1 "$server"
+    eventually grep -q '^ready anew' "$BATS_TEST_TMPDIR/says.0"
+    clients 'visit(8100, 600)'
+    lines=$(wc -l <"$out")
+    eventually more_lines $((lines + 5)) # it is seen that the old ones take nothing
+    watch_end
+    counted 8100 900 '.endpoints[0] | .design.words == "3 processes on one socket, an epoll each" and .fairness.workers.bins == 3 and
+        .fairness.workers.events == 600 and (.generations | .judged == 2 and .earlier.accepted == 300 and .later.processes == 3) and
+        (.workers | map(select(.generation == 1)) | length == 3 and all(.ended == false) and (map(.accepted) | add) == 300) and
+        (.workers | map(select(.generation == 2) | .accepted) | add) == 600'
+}

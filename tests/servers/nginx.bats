@@ -196,7 +196,9 @@ kill_worker_and_reload() {
     agrees_by_worker
     mapfile -t new < <(children "$master")
     document "here.workers | map(select(.ended) | .pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
-        "here.workers | map(select(.ended | not) | .pid) | sort == ($(pid_list "${new[@]}") | sort)" 'here.sockets | length == 4'
+        "here.workers | map(select(.ended | not) | .pid) | sort == ($(pid_list "${new[@]}") | sort)" 'here.sockets | length == 4' \
+        'here.workers | all(.generation == if .ended then 1 else 2 end)' \
+        'here.generations | .earlier.processes == 4 and .later.processes == 4' 'here.fairness | .workers.bins == 4 and .other_generation.bins == 4'
 }
 
 # The last interval has one finding of a stalled socket: of that process, with a queue that does not get shorter.

@@ -69,7 +69,7 @@ static void what_can_not_be_told(void **state)
 static void every_reason_says_what_to_do(void **state)
 {
 	(void)state;
-	for (enum withheld why = WITHHELD_NOT; why <= WITHHELD_OPEN_INCOMPLETE; why++) {
+	for (enum withheld why = WITHHELD_NOT; why <= WITHHELD_LIVES_DIFFER; why++) {
 		const struct decision d = { .outcome = OUTCOME_WITHHELD, .why = why };
 		char buffer[DECISION_WORDS];
 

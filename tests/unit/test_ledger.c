@@ -1239,9 +1239,45 @@ static void connected_sockets_are_folded_where_they_are_shown(void **state)
 	ledger_free(l);
 }
 
+/* Of the window; a thread that ended is quiet from its last count to its end. */
+static void lives_are_measured(void **state)
+{
+	struct ledger *l = ledger_new(10, CPUS);
+	struct ledger_worker *old, *fresh;
+	struct snapshot s;
+
+	(void)state;
+	assert_non_null(l);
+	listener(l, 17, 80);
+	old = worker(l, 17, 700, 100);
+	fresh = worker(l, 17, 701, 3000);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].workers[0].lived_ns, 0); /* nobody said what time it is */
+	snapshot_free(&s);
+	old->took_ns = 2500;
+	ledger_clock(l, 1000, 4000);
+	ledger_end_worker(l, old);
+	fresh->took_ns = 4000;
+	ledger_clock(l, 1000, 6000);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].workers[0].lived_ns, 3000);
+	assert_int_equal(s.endpoints[0].workers[0].quiet_ns, 1500);
+	assert_int_equal(s.endpoints[0].workers[1].lived_ns, 3000);
+	assert_int_equal(s.endpoints[0].workers[1].quiet_ns, 2000);
+	snapshot_free(&s);
+	ledger_revive_worker(l, old); /* it had not ended, and took nothing in this window */
+	ledger_clock(l, 5000, 7000);
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].workers[0].lived_ns, 2000);
+	assert_int_equal(s.endpoints[0].workers[0].quiet_ns, 2000);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lives_are_measured),
 		cmocka_unit_test(connected_sockets_go_to_those_on_any_address),
 		cmocka_unit_test(connected_sockets_go_to_both_families_if_these_take_both),
 		cmocka_unit_test(sockets_that_do_not_listen_are_an_endpoint_of_their_own),

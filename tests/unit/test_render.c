@@ -655,6 +655,32 @@ static void json_has_what_is_set_aside(void **state)
 	free(holders);
 }
 
+static void json_has_generations_where_there_are_two(void **state)
+{
+	struct fixture f;
+	char *text;
+	json_t *doc, *port;
+
+	(void)state;
+	fixture_init(&f);
+	doc = json_of(&f.snapshot, &text);
+	assert_null(json_object_get(at(doc, "workers", 0), "generation"));
+	assert_null(json_object_get(json_array_get(json_object_get(doc, "endpoints"), 0), "generations"));
+	json_decref(doc);
+	free(text);
+	f.workers[0].ended = f.workers[1].appeared = f.workers[1].waits = true;
+	f.workers[1].pid = 800;
+	assert_int_equal(endpoint_judge(&f.endpoint, FAIRNESS_THRESHOLD), 0);
+	doc = json_of(&f.snapshot, &text);
+	assert_json(at(doc, "workers", 0), "generation", "1");
+	assert_json(at(doc, "workers", 1), "generation", "2");
+	port = json_array_get(json_object_get(doc, "endpoints"), 0);
+	assert_json(port, "generations", "{\"judged\":2,\"earlier\":{\"processes\":1,\"threads\":1,\"accepted\":1500},"
+					 "\"later\":{\"processes\":1,\"threads\":1,\"accepted\":500}}");
+	json_decref(doc);
+	free(text);
+}
+
 static void json_has_waits_and_queues(void **state)
 {
 	struct fixture f;
@@ -858,6 +884,7 @@ int main(void)
 		cmocka_unit_test(json_has_what_an_inventory_adds),
 		cmocka_unit_test(json_has_the_figures),
 		cmocka_unit_test(json_has_what_is_set_aside),
+		cmocka_unit_test(json_has_generations_where_there_are_two),
 		cmocka_unit_test(json_has_waits_and_queues),
 		cmocka_unit_test(json_of_waits_that_are_not_known),
 		cmocka_unit_test(json_says_who_serves_and_how_threads_wait),

@@ -804,11 +804,31 @@ static void what_is_judged_is_not_folded(void **state)
 
 	f->state.tab = TAB_WORKERS;
 	for (int i = 0; i < 4; i++)
-		f->web_workers[i].appeared = true;
+		f->web_workers[i].appeared = f->web_workers[i].ended = true;
 	assert_int_equal(endpoint_judge(&f->endpoints[0], FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(f->endpoints[0].worker_fairness.bins, 1);
 	assert_false(has(f, 24, 80, "ended with"));
 	assert_true(has(f, 24, 80, "nginx-4              41        0      3,456 ended"));
+}
+
+/* Its threads may live on for their connections. */
+static void an_old_generation_is_marked_then_folded(void **state)
+{
+	struct fixture *f = *state;
+
+	f->state.tab = TAB_WORKERS;
+	for (int i = 0; i < 4; i++)
+		f->web_workers[i].appeared = true;
+	assert_int_equal(endpoint_judge(&f->endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f->endpoints[0].worker_fairness.bins, 4);
+	assert_true(has(f, 24, 80, "and 1 ended with 3,456"));
+	f->web_workers[4].ended = f->web_workers[4].waits = false;
+	f->web_workers[4].quiet_ns = 1000000000;
+	for (int i = 0; i < 4; i++)
+		f->web_workers[i].lived_ns = 1000000000;
+	assert_int_equal(endpoint_judge(&f->endpoints[0], FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(f->endpoints[0].worker_fairness.bins, 4);
+	assert_true(has(f, 24, 80, "nginx-4              41        0      3,456 old"));
 }
 
 static void the_interval_has_its_own_shares(void **state)
@@ -1049,6 +1069,7 @@ int main(void)
 		TEST(the_interval_is_as_it_was_asked_for),
 		TEST(a_withheld_verdict_says_why),
 		TEST(what_is_judged_is_not_folded),
+		TEST(an_old_generation_is_marked_then_folded),
 		TEST(the_interval_has_its_own_shares),
 		TEST(enter_shows_one_port_and_back_all),
 		TEST(the_cursor_stays_on_its_port),

@@ -162,7 +162,7 @@ static void all_ended_are_shown(void **state)
 	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17/301");
 }
 
-/* A reload: the verdict is about the workers that were there from the start, which are gone; those that are there now are new. */
+/* A reload shortly before the end: the verdict is about the workers that were there from the start, which are gone; those that are there now are new. */
 static void what_is_judged_is_shown(void **state)
 {
 	struct fixture f;
@@ -171,14 +171,37 @@ static void what_is_judged_is_shown(void **state)
 	fixture_init(&f);
 	f.all_workers[0].ended = f.all_workers[1].ended = true;
 	f.all_workers[0].accepted = 12100;
+	f.all_workers[2].accepted = 100;
 	f.all_workers[2].ended = false;
 	f.all_workers[2].appeared = f.all_workers[3].appeared = true;
 	assert_int_equal(endpoint_judge(&f.all, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(f.all.worker_fairness.bins, 2);
-	assert_has(&f.total, NULL, "  (ended: judged)\n  nginx 1235 ");
-	assert_has(&f.total, NULL, "  (ended: judged)\n  nginx 1236 ");
+	assert_has(&f.total, NULL, "on one socket; 2 of a later generation took 107 of 24,207\n");
+	assert_has(&f.total, NULL, "  (old generation: judged)\n  nginx 1235 ");
+	assert_has(&f.total, NULL, "  (old generation: judged)\n  nginx 1236 ");
 	assert_has(&f.total, NULL, "  (new)\n  nginx 1237 (12 inside)      0.7         7    0.0%  (new)\n");
 	assert_has(&f.total, NULL, "0 of 2 idle");
+}
+
+/* A reload: the verdict is about the workers that are there now. What the others did stays, and is judged by itself. */
+static void an_old_generation_is_shown_as_such(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.all_workers[0].ended = f.all_workers[1].ended = true;
+	f.all_workers[0].accepted = f.all_workers[1].accepted = 600;
+	f.all_workers[3].accepted = f.all_workers[2].accepted;
+	f.all_workers[2].ended = false;
+	f.all_workers[2].appeared = f.all_workers[3].appeared = true;
+	assert_int_equal(endpoint_judge(&f.all, FAIRNESS_THRESHOLD), 0);
+	assert_has(&f.total, NULL, "on one socket; 2 of an earlier generation took 1,200 of 9,400\n");
+	assert_has(&f.total, NULL, "####  (old generation)\n  nginx 1235 ");
+	assert_has(&f.total, NULL, "####  (old generation)\n  nginx 1236                  410     4,100");
+	assert_has(&f.total, NULL, "   43.6%  #############################\n  nginx 1237 (12 inside)      410     4,100   43.6%  #############################\n");
+	assert_has(&f.total, NULL, "  processes even: CV 0.000 (fair hash 0.011)");
+	assert_has(&f.total, NULL, "  earlier  even: CV 0.000 (fair hash 0.029)");
 }
 
 static void a_withheld_verdict_is_one_short_line(void **state)
@@ -618,6 +641,7 @@ int main(void)
 		cmocka_unit_test(the_whole_window),
 		cmocka_unit_test(all_ended_are_shown),
 		cmocka_unit_test(what_is_judged_is_shown),
+		cmocka_unit_test(an_old_generation_is_shown_as_such),
 		cmocka_unit_test(a_withheld_verdict_is_one_short_line),
 		cmocka_unit_test(what_is_at_most_is_not_at_least),
 		cmocka_unit_test(threads_say_their_process),

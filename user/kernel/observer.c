@@ -78,6 +78,7 @@ struct observer {
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
 	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
+	uint64_t read_ns;            /* the same clock, when the kernel's rows were last read */
 	uint64_t missed_before[MISSED_KINDS + 1], changes_before[2];
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
@@ -958,6 +959,8 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 	/* A row that was kept says nothing new of a thread that ended, unless it goes on counting. */
 	if (!last && (!w->kept || w->accepted != from->events + from->events_atomic))
 		ledger_revive_worker(o->ledger, w);
+	if (w->accepted != from->events + from->events_atomic)
+		w->took_ns = o->read_ns;
 	ledger_count_worker(w, from->events + from->events_atomic, last);
 	return work_count(o, from - o->workers, w, last);
 }
@@ -969,8 +972,12 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 static int rows_enter(struct observer *o)
 {
 	struct scratch scratch;
+	struct timespec now;
 	int err = scratch_make(&scratch, o);
 
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	o->read_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
+	ledger_clock(o->ledger, o->started_ns, o->read_ns);
 	o->unseen.count = 0;
 	memset(o->entered_workers, 0, COUNT_WORKERS_MAX * sizeof(*o->entered_workers));
 	memset(o->entered_sockets, 0, o->sockets_max * sizeof(*o->entered_sockets));

@@ -37,6 +37,7 @@ static const char *withheld_advice(char buffer[DECISION_WORDS], const struct dec
 		[WITHHELD_ROWS_CUT] = "some of its sockets or threads are beyond the limit of rows: narrow the filter, or watch for a shorter time",
 		[WITHHELD_BINS_UNKNOWN] = "who else could have got work is not known: watch while it runs",
 		[WITHHELD_OPEN_INCOMPLETE] = "not all of its connections could be followed: narrow the filter",
+		[WITHHELD_LIVES_DIFFER] = "its workers came and went at different times: watch between two changes",
 	};
 
 	if (d->why == WITHHELD_COUNTS_LOST && d->lost)

@@ -139,16 +139,16 @@ static void count_places(struct takers_seen *t)
 /* As a verdict picks its bins: who came or went in the window is none beside those who lived through it. Returns 0 or -ENOMEM. */
 static int takers_see(struct takers_seen *t, const struct endpoint *e)
 {
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(e);
 
 	*t = (struct takers_seen){ .rows = calloc(e->worker_count + 1, sizeof(*t->rows)) };
 	if (!t->rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept)
-			lifetimes_see(&seen, e->workers[i].appeared, e->workers[i].ended);
+			lifetimes_see(&seen, e->workers[i].appeared, worker_is_past(&e->workers[i]));
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].can_accept && lifetimes_admit(&seen, e->workers[i].appeared, e->workers[i].ended))
+		if (e->workers[i].can_accept && lifetimes_admit(&seen, e->workers[i].appeared, worker_is_past(&e->workers[i])))
 			t->rows[t->count++] = &e->workers[i];
 	count_threads(t);
 	count_places(t);

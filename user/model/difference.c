@@ -216,6 +216,8 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 		if (was) {
 			row.appeared = false;
 			row.accepted = growth(row.accepted, was->accepted);
+			row.lived_ns = growth(row.lived_ns, was->lived_ns);
+			row.quiet_ns = row.quiet_ns < row.lived_ns ? row.quiet_ns : row.lived_ns;
 			row.served = growth(row.served, was->served);
 			row.finished = growth(row.finished, was->finished);
 			row.finished_ns = growth(row.finished_ns, was->finished_ns);

@@ -53,6 +53,7 @@ static const char *const withheld_names[] = {
 	[WITHHELD_ROWS_CUT] = "rows-cut",
 	[WITHHELD_BINS_UNKNOWN] = "bins-unknown",
 	[WITHHELD_OPEN_INCOMPLETE] = "open-incomplete",
+	[WITHHELD_LIVES_DIFFER] = "lives-differ",
 };
 
 const char *verdict_name(enum verdict v)
@@ -74,6 +75,7 @@ const char *withheld_words(enum withheld why)
 		[WITHHELD_ROWS_CUT] = "some of these are beyond the limit of rows",
 		[WITHHELD_BINS_UNKNOWN] = "who else could have got work is not known",
 		[WITHHELD_OPEN_INCOMPLETE] = "not all open connections could be followed",
+		[WITHHELD_LIVES_DIFFER] = "they came and went at different times",
 	};
 
 	return words[why];

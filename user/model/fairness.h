@@ -32,6 +32,7 @@ enum withheld {
 	WITHHELD_ROWS_CUT,        /* some bins are in no row: beyond the limit of rows */
 	WITHHELD_BINS_UNKNOWN,    /* who could have got work is not known, only who got some */
 	WITHHELD_OPEN_INCOMPLETE, /* of some open connections it is not known whether they are open still */
+	WITHHELD_LIVES_DIFFER,    /* bins lived for different parts of the window, none through it */
 };
 
 enum fairness_unit { UNIT_EVENT, UNIT_FLOW };
@@ -88,7 +89,7 @@ const struct fairness *fairness_decisive(const struct fairness *workers, const s
 /* "even", "uneven", "too-few", "flows-unknown", "not-applicable", "withheld" */
 const char *verdict_name(enum verdict v);
 
-/* "counts-lost", "waiters-cut", "rows-cut", "bins-unknown", "open-incomplete"; stable. WITHHELD_NOT: NULL. */
+/* "counts-lost", "waiters-cut", "rows-cut", "bins-unknown", "open-incomplete", "lives-differ"; stable. WITHHELD_NOT: NULL. */
 const char *withheld_name(enum withheld why);
 /* For people: "some of these were not counted". */
 const char *withheld_words(enum withheld why);

@@ -216,9 +216,9 @@ static void count_waits(struct takers *t, const struct worker_row **rows)
 }
 
 /* CV^2 = k * (sum of squares) / n^2 - 1; a fair hash gives (k - 1) / n */
-static void count_taken(struct takers *t)
+static void count_taken(struct takers *t, const struct endpoint *e)
 {
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(e);
 	double squares = 0, n, excess;
 
 	for (size_t i = 0; i < t->threads; i++)
@@ -253,7 +253,7 @@ static int taker_facts(struct facts *facts, const struct endpoint *e)
 	if (!rows || !by_wait || !facts->takers)
 		goto out;
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].can_accept && !e->workers[i].ended)
+		if (e->workers[i].can_accept && !worker_is_past(&e->workers[i]))
 			rows[count++] = &e->workers[i];
 	qsort(rows, count, sizeof(*rows), compare_by_cookie);
 	for (size_t from = 0; from < count; from = end) {
@@ -265,7 +265,7 @@ static int taker_facts(struct facts *facts, const struct endpoint *e)
 		t->threads = end - from;
 		memcpy(by_wait, &rows[from], t->threads * sizeof(*rows));
 		count_waits(t, by_wait);
-		count_taken(t);
+		count_taken(t, e);
 	}
 	err = 0;
 out:

@@ -138,14 +138,14 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 
 /*
  * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen to wait on it or to take from it at any
- * time of the window. One that has just been made may be waited on in a moment.
+ * time of the window; or if those who did are of an earlier generation. One that has just been made may be waited on in a moment.
  */
 static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
 	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
 
-	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting && !s->accepted &&
+	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting && (!s->accepted || s->generation == GENERATION_EARLIER) &&
 	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) && (group->waiting || stuck) && !is_stalled(facts, s);
 }
 

@@ -36,6 +36,7 @@ struct ledger {
 	uint64_t ends; /* counts rows that ended, to tell the oldest */
 	size_t ended_histograms;
 	bool waits, serving; /* are measured */
+	uint64_t began_ns, now_ns; /* ledger_clock() */
 };
 
 struct ledger_slots {
@@ -176,6 +177,12 @@ static void worker_remove(struct ledger *l, size_t i)
 	l->ended_histograms -= w->row.ended && w->slots;
 	free(w->slots);
 	rows_remove(&l->workers, i);
+}
+
+void ledger_clock(struct ledger *l, uint64_t began_ns, uint64_t now_ns)
+{
+	l->began_ns = began_ns;
+	l->now_ns = now_ns;
 }
 
 void ledger_measures(struct ledger *l, bool waits, bool serving)
@@ -394,6 +401,7 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 		return;
 	w->row.ended = true;
 	w->row.waits = false;
+	w->ended_ns = l->now_ns;
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
 	l->ended_histograms += w->slots != NULL;
@@ -787,6 +795,19 @@ static uint64_t open_now(const struct ledger_work *work)
 	return work->opened > left ? work->opened - left : 0; /* read one after the other */
 }
 
+/* Of the window. */
+static void add_life(const struct ledger *l, struct worker_row *row, const struct ledger_worker *from)
+{
+	const uint64_t end = from->row.ended ? from->ended_ns : l->now_ns;
+	const uint64_t begin = from->row.start_ns > l->began_ns ? from->row.start_ns : l->began_ns;
+	const uint64_t took = from->took_ns > begin ? from->took_ns : begin;
+
+	if (!l->began_ns || !end)
+		return;
+	row->lived_ns = growth(end, begin);
+	row->quiet_ns = growth(end, took);
+}
+
 /* complete: of the socket's histogram */
 static void add_worker(const struct ledger *l, struct endpoint *e, struct socket_row *socket, const struct ledger_worker *from, bool *complete)
 {
@@ -800,6 +821,7 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		*row = from->row;
 		row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 		row->open_known = l->serving && e->protocol == PROTOCOL_TCP;
+		add_life(l, row, from);
 	}
 	row->accepted += accepted;
 	row->open += open_now(&from->work);

@@ -66,8 +66,10 @@ struct ledger_worker {
 	uint16_t port;            /* 0: not known */
 	uint32_t netns;
 	uint64_t scan;
+	uint64_t took_ns;         /* when a count of it was first seen to have grown for the last time, CLOCK_BOOTTIME; 0: never */
 
 	/* kept by the ledger */
+	uint64_t ended_ns;        /* CLOCK_BOOTTIME */
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
@@ -85,6 +87,9 @@ void ledger_free(struct ledger *l);
 void ledger_clear(struct ledger *l);
 /* What is measured: waits in accept queues, and who serves connections. Nothing is, unless this says so. */
 void ledger_measures(struct ledger *l, bool waits, bool serving);
+
+/* When the window began, and what time it is, CLOCK_BOOTTIME: for how long threads lived and took nothing is not known unless this says so. */
+void ledger_clock(struct ledger *l, uint64_t began_ns, uint64_t now_ns);
 
 /* The row, made if there is none (*made says so, may be NULL). NULL: no memory. */
 struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *made);

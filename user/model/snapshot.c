@@ -592,6 +592,21 @@ static void withhold(struct fairness *f, enum withheld why)
 		fairness_withhold(f, why);
 }
 
+struct lifetimes endpoint_lifetimes(const struct endpoint *e)
+{
+	return (struct lifetimes){ .later = e->generations.judged == GENERATION_LATER };
+}
+
+bool worker_is_past(const struct worker_row *w)
+{
+	return w->ended || w->generation == GENERATION_EARLIER;
+}
+
+bool socket_is_past(const struct socket_row *s)
+{
+	return s->ended || s->generation == GENERATION_EARLIER;
+}
+
 /* Rows that are folded had ended. */
 static bool folded_are_bins(const struct lifetimes *seen, uint64_t folded)
 {
@@ -617,7 +632,7 @@ static bool has_own_workers(const struct endpoint *e)
 /* A thread that waits and gets nothing is a bin: are all such threads in the rows? */
 static enum withheld waiters_withheld(const struct endpoint *e)
 {
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(e);
 
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (e->sockets[i].waiting_cut)
@@ -625,11 +640,11 @@ static enum withheld waiters_withheld(const struct endpoint *e)
 	if (has_own_workers(e))
 		return WITHHELD_NOT;
 	for (size_t i = 0; i < e->socket_count; i++)
-		lifetimes_see(&seen, e->sockets[i].appeared, e->sockets[i].ended);
+		lifetimes_see(&seen, e->sockets[i].appeared, socket_is_past(&e->sockets[i]));
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		if (!s->waiting_known && (s->arrived || s->accepted) && lifetimes_admit(&seen, s->appeared, s->ended))
+		if (!s->waiting_known && (s->arrived || s->accepted) && lifetimes_admit(&seen, s->appeared, socket_is_past(s)))
 			return WITHHELD_BINS_UNKNOWN;
 	}
 	return WITHHELD_NOT;
@@ -662,7 +677,7 @@ static enum withheld withheld_workers(const struct endpoint *e, enum share share
 static int weigh_sockets(struct endpoint *e)
 {
 	const struct flow_sketch **sketches = calloc(e->socket_count + 1, sizeof(*sketches));
-	struct lifetimes lives = {};
+	struct lifetimes lives = endpoint_lifetimes(e);
 	uint64_t came = 0, seen = 0;
 	size_t count = 0;
 	int err;
@@ -670,11 +685,11 @@ static int weigh_sockets(struct endpoint *e)
 	if (!sketches)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
-		lifetimes_see(&lives, e->sockets[i].appeared, e->sockets[i].ended);
+		lifetimes_see(&lives, e->sockets[i].appeared, socket_is_past(&e->sockets[i]));
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *row = &e->sockets[i];
 
-		if (!lifetimes_admit(&lives, row->appeared, row->ended))
+		if (!lifetimes_admit(&lives, row->appeared, socket_is_past(row)))
 			continue;
 		came += growth(row->arrived, row->copies) + row->dropped;
 		if (row->sketch)
@@ -710,16 +725,16 @@ static int weigh(struct endpoint *e, const struct flow_load **load)
 static int judge_sockets(struct endpoint *e, const struct flow_load *load, double threshold)
 {
 	uint64_t *counts = calloc(e->socket_count + 1, sizeof(*counts));
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(e);
 	size_t bins = 0;
 	int err;
 
 	if (!counts)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
-		lifetimes_see(&seen, e->sockets[i].appeared, e->sockets[i].ended);
+		lifetimes_see(&seen, e->sockets[i].appeared, socket_is_past(&e->sockets[i]));
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (lifetimes_admit(&seen, e->sockets[i].appeared, e->sockets[i].ended))
+		if (lifetimes_admit(&seen, e->sockets[i].appeared, socket_is_past(&e->sockets[i])))
 			counts[bins++] = growth(e->sockets[i].arrived, e->sockets[i].copies);
 	err = fairness_judge_load(&e->socket_fairness, counts, bins, load, threshold);
 	e->socket_fairness.flows_estimated = e->flows_estimated;
@@ -746,7 +761,7 @@ static int compare_lives(const void *a, const void *b)
 
 /* A thread or a process, of one row or several: it was there from the start if any of them was, and ended when all had. */
 struct bin {
-	uint64_t count;
+	uint64_t count, lived_ns;
 	bool appeared, ended;
 };
 
@@ -766,21 +781,35 @@ static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share sh
 		if (i == 0 || compare(&rows[i - 1], &rows[i]))
 			bins[count++] = (struct bin){ .appeared = true, .ended = true };
 		bins[count - 1].count += share_of(rows[i], share);
+		bins[count - 1].lived_ns = rows[i]->lived_ns > bins[count - 1].lived_ns ? rows[i]->lived_ns : bins[count - 1].lived_ns;
 		bins[count - 1].appeared &= rows[i]->appeared;
-		bins[count - 1].ended &= rows[i]->ended;
+		bins[count - 1].ended &= worker_is_past(rows[i]);
 	}
 	free(rows);
 	return count;
 }
 
-/* Judges threads or processes: the rows that compare as equal (one thread on several sockets) are one bin. */
-static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load, enum share share,
+static bool lives_differ(const struct bin *bins, size_t count)
+{
+	uint64_t shortest = UINT64_MAX, longest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		shortest = bins[i].lived_ns < shortest ? bins[i].lived_ns : shortest;
+		longest = bins[i].lived_ns > longest ? bins[i].lived_ns : longest;
+	}
+	return !lives_are_alike(shortest, longest);
+}
+
+/*
+ * Judges threads or processes: the rows that compare as equal (one thread on several sockets) are one bin. seen: says which of two generations, else all
+ * zero.
+ */
+static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load, enum share share, struct lifetimes seen,
 			 int (*compare)(const void *, const void *), double threshold)
 {
 	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
 	uint64_t *counts = calloc(e->worker_count + 1, sizeof(*counts));
 	const ssize_t bin_count = bins ? bins_of(bins, e, share, compare) : -ENOMEM;
-	struct lifetimes seen = {};
 	size_t kept = 0;
 	int err = -ENOMEM;
 
@@ -790,10 +819,14 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, const str
 		lifetimes_see(&seen, bins[i].appeared, bins[i].ended);
 	for (ssize_t i = 0; i < bin_count; i++)
 		if (lifetimes_admit(&seen, bins[i].appeared, bins[i].ended))
-			counts[kept++] = bins[i].count;
+			bins[kept++] = bins[i];
+	for (size_t i = 0; i < kept; i++)
+		counts[i] = bins[i].count;
 	err = fairness_judge_load(f, counts, kept, load, threshold);
 	f->flows_estimated = e->flows_estimated;
 	withhold(f, withheld_workers(e, share, &seen));
+	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD && lives_differ(bins, kept))
+		withhold(f, WITHHELD_LIVES_DIFFER);
 out:
 	free(counts);
 	free(bins);
@@ -821,11 +854,28 @@ static void judge_by_design(struct endpoint *e)
 		fairness_set_aside(&e->socket_fairness);
 }
 
+/* What hash placed the flows of the other generation is not weighed: its sockets may have closed. */
+static int judge_other_generation(struct endpoint *e, const struct flow_load *load, double threshold)
+{
+	static const struct flow_load unknown = {};
+	const bool processes = e->design.bins == BINS_PROCESSES;
+	const struct lifetimes seen = { .later = e->generations.judged != GENERATION_LATER };
+
+	e->other_fairness = (struct fairness){};
+	if (!e->generations.judged || (e->design.bins != BINS_WORKERS && !processes))
+		return 0;
+	return judge_workers(&e->other_fairness, e, load ? &unknown : NULL, SHARE_ACCEPTED, seen, processes ? compare_processes : compare_lives, threshold);
+}
+
 int endpoint_judge(struct endpoint *e, double threshold)
 {
 	const struct flow_load *load;
+	struct lifetimes seen;
 	int err = endpoint_set_aside_connected(e);
 
+	if (!err)
+		err = endpoint_tell_generations(e, threshold);
+	seen = endpoint_lifetimes(e);
 	if (!err)
 		err = weigh(e, &load);
 	if (!err)
@@ -833,13 +883,15 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	if (!err)
 		err = judge_sockets(e, load, threshold);
 	if (!err)
-		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, compare_lives, threshold);
+		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, seen, compare_lives, threshold);
 	if (!err)
-		err = judge_workers(&e->process_fairness, e, load, SHARE_ACCEPTED, compare_processes, threshold);
+		err = judge_workers(&e->process_fairness, e, load, SHARE_ACCEPTED, seen, compare_processes, threshold);
 	if (!err)
-		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, compare_lives, threshold);
+		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, seen, compare_lives, threshold);
 	if (!err && e->open_known)
-		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, compare_lives, threshold);
+		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, seen, compare_lives, threshold);
+	if (!err)
+		err = judge_other_generation(e, load, threshold);
 	if (!err)
 		judge_by_design(e);
 	return err;
@@ -907,6 +959,9 @@ int endpoint_add_siblings(struct endpoint *e)
 
 const struct fairness *endpoint_decisive(const struct endpoint *e)
 {
+	/* What is there now is proven to be uneven by less than would prove it even. */
+	if (e->generations.judged == GENERATION_EARLIER && e->other_fairness.verdict == VERDICT_UNEVEN)
+		return &e->other_fairness;
 	switch (e->design.bins) {
 	case BINS_SOCKETS: return &e->socket_fairness;
 	case BINS_PROCESSES: return &e->process_fairness;

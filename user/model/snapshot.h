@@ -14,6 +14,8 @@
 
 #include "design.h"
 #include "fairness.h"
+#include "generations.h"
+#include "lifetimes.h"
 #include "wait.h"
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
@@ -72,6 +74,7 @@ struct socket_row {
 	bool ended;           /* it is closed */
 	enum aside aside;     /* ASIDE_NOT, ASIDE_BOUND or ASIDE_KERNEL; where an inventory was taken for a list */
 	bool kernel;          /* it is the kernel's own: no process can hold it. Likewise */
+	enum generation generation; /* of those who take from it; by endpoint_judge() */
 	bool left_out;        /* of a document, where it would be too large: limit.h */
 };
 
@@ -143,7 +146,10 @@ struct worker_row {
 	uint64_t cpu_ns;      /* CPU time */
 	uint64_t sleeps;      /* how often it went to sleep (voluntary context switches), and was woken */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
-	bool ended;           /* the thread is gone */
+	bool ended;           /* the thread is gone, or its process does not hold the socket any more */
+	enum generation generation; /* by endpoint_judge() */
+	uint64_t lived_ns;    /* of the window; 0: not known */
+	uint64_t quiet_ns;    /* so long by the window's end, or by its own, it has taken nothing; 0: not known */
 	bool left_out;        /* as a socket's */
 };
 
@@ -229,6 +235,8 @@ struct endpoint {
 	bool served_known;           /* served_fairness means something */
 	struct fairness open_fairness; /* open connections by worker; where they are known */
 	bool open_known;             /* open_fairness means something */
+	struct generations generations; /* by endpoint_judge() */
+	struct fairness other_fairness; /* of the workers of the generation that is not judged; where there are two, and the design's bins are workers */
 	struct design design;        /* by endpoint_judge() */
 	bool left_out;               /* with all its rows: as a socket's */
 };
@@ -323,8 +331,13 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
  */
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
+/* What lifetimes.h asks of rows: of two generations the earlier one has ended, though threads live on for their connections, and sockets are held unread. */
+struct lifetimes endpoint_lifetimes(const struct endpoint *e);
+bool worker_is_past(const struct worker_row *w);
+bool socket_is_past(const struct socket_row *s);
+
 /*
- * Fills the design and the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
+ * Fills the generations, the design and the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
  * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
  */
 int endpoint_judge(struct endpoint *e, double threshold);

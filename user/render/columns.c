@@ -210,6 +210,8 @@ static void cell_state(char *out, int width, const struct row *r, const struct v
 	(void)v;
 	if (r->ended)
 		strcpy(out, "ended");
+	else if (r->past)
+		strcpy(out, "old");
 	else if (r->worker->waits)
 		strcpy(out, "waits");
 	else
@@ -750,7 +752,8 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 		const struct socket_row *s = &e->sockets[i];
 
 		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
-					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .appeared = s->appeared, .ended = s->ended, .takes = true };
+					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .appeared = s->appeared, .ended = s->ended,
+					.past = socket_is_past(s), .takes = true };
 		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
 	qsort(rows, e->socket_count, sizeof(*rows), compare_ids);
@@ -775,7 +778,7 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
 					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-					.takes = w->can_accept,
+					.past = worker_is_past(w), .takes = w->can_accept,
 					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
@@ -818,6 +821,7 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->open_at_least |= from.open_at_least;
 			to->appeared &= from.appeared;
 			to->ended &= from.ended;
+			to->past &= from.past;
 			to->takes |= from.takes;
 			to->threads += from.worker->tid != tid;
 			to->waits += from.worker->waits && from.worker->tid != tid;

@@ -21,6 +21,7 @@ struct row {
 	bool open_at_least;                      /* `open` is a bound */
 	bool present;                            /* has a row in the interval: one that ended may be folded */
 	bool appeared, ended;
+	bool past;                               /* ended, or of an earlier generation */
 	bool takes;                              /* of workers: it can accept, so a verdict may be about it */
 	double share;                            /* of the endpoint's events, 0..1; NaN: there are none */
 	double bar;                              /* of the busiest row's events */

@@ -240,6 +240,8 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "voluntary_switches", row->usage_known, row->sleeps);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
+	if (row->generation)
+		json_number(w, "generation", row->generation);
 	json_close(w, '}');
 }
 
@@ -367,6 +369,26 @@ static void design(struct json_writer *w, const struct design *d)
 	json_close(w, '}');
 }
 
+static void generation(struct json_writer *w, const char *name, const struct endpoint *e, const struct generation_sum *sum)
+{
+	json_open(w, name, '{');
+	json_number(w, "processes", sum->processes);
+	json_number(w, "threads", sum->threads);
+	json_number(w, e->protocol == PROTOCOL_UDP ? "received" : "accepted", sum->taken);
+	json_close(w, '}');
+}
+
+static void generations(struct json_writer *w, const struct endpoint *e)
+{
+	if (!e->generations.judged)
+		return;
+	json_open(w, "generations", '{');
+	json_number(w, "judged", e->generations.judged);
+	generation(w, "earlier", e, &e->generations.earlier);
+	generation(w, "later", e, &e->generations.later);
+	json_close(w, '}');
+}
+
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -379,6 +401,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	flows(w, e);
 	json_number(w, "netns", e->netns);
 	design(w, &e->design);
+	generations(w, e);
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (!e->sockets[i].left_out)
@@ -405,6 +428,8 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 		fairness(w, "served", &e->served_fairness);
 	if (e->open_known)
 		fairness(w, "open", &e->open_fairness);
+	if (e->other_fairness.bins)
+		fairness(w, "other_generation", &e->other_fairness);
 	json_close(w, '}');
 	json_open(w, "findings", '[');
 	for (size_t i = 0; i < e->finding_count; i++)

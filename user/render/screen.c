@@ -618,7 +618,7 @@ static void folded_line(struct list *l, const char *format, uint64_t rows, uint6
 /* What ended before this interval is history, unless the verdict is about it: nothing lived through the window. */
 static bool is_history(const struct row *r, const struct lifetimes *seen)
 {
-	return r->ended && !r->present && !(r->takes && lifetimes_admit(seen, r->appeared, r->ended));
+	return r->ended && !r->present && !(r->takes && lifetimes_admit(seen, r->appeared, r->past));
 }
 
 /*
@@ -637,7 +637,7 @@ static int port_rows(struct page *p, const struct row *port)
 	const struct endpoint *e = port->total, *judged = row_judged(port, v);
 	const struct connected_sum connected = endpoint_connected(e);
 	uint64_t ended = 0, with = 0;
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(e);
 	struct row *rows;
 	size_t count;
 	int err = rows_make(&rows, &count, e, port->interval, v->tab, v->recent);
@@ -655,7 +655,7 @@ static int port_rows(struct page *p, const struct row *port)
 		findings(&p->list, e);
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].takes)
-			lifetimes_see(&seen, rows[i].appeared, rows[i].ended);
+			lifetimes_see(&seen, rows[i].appeared, rows[i].past);
 	for (size_t i = 0; i < count; i++) {
 		if (is_history(&rows[i], &seen)) {
 			ended++;

@@ -23,7 +23,7 @@ struct worker_columns {
 /* What follows a row: its worker was killed half-way, and is in no verdict while others lived on. */
 static const char *fate(const struct worker_row *w, const struct worker_columns *c)
 {
-	const bool judged = w->can_accept && lifetimes_admit(&c->seen, w->appeared, w->ended);
+	const bool judged = w->can_accept && lifetimes_admit(&c->seen, w->appeared, worker_is_past(w));
 
 	return w->ended ? judged ? "  (ended: judged)" : "  (ended)" : "";
 }
@@ -52,7 +52,7 @@ static bool holds_open(const struct endpoint *e)
 
 static struct worker_columns worker_columns(const struct endpoint *e, const struct text_style *style)
 {
-	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1 };
+	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1, .seen = endpoint_lifetimes(e) };
 	int used = 47, fate_width = 0; /* up to the bar */
 	bool waits = false;
 
@@ -64,7 +64,7 @@ static struct worker_columns worker_columns(const struct endpoint *e, const stru
 		c.sum += n;
 		waits |= w->wait_known && w->wait.count;
 		if (w->can_accept)
-			lifetimes_see(&c.seen, w->appeared, w->ended);
+			lifetimes_see(&c.seen, w->appeared, worker_is_past(w));
 	}
 	for (size_t i = 0; i < e->worker_count; i++)
 		fate_width = (int)strlen(fate(&e->workers[i], &c)) > fate_width ? (int)strlen(fate(&e->workers[i], &c)) : fate_width;

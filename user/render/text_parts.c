@@ -296,7 +296,7 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 	if (f->verdict == VERDICT_WITHHELD) {
 		fprintf(out, ": %s", withheld_words(f->withheld));
 		if (!isnan(f->cv))
-			fprintf(out, "; CV %.3f of the others", f->cv);
+			fprintf(out, "; CV %.3f%s", f->cv, f->withheld == WITHHELD_LIVES_DIFFER ? "" : " of the others");
 		return;
 	}
 	fprintf(out, ": CV %.3f", f->cv);
@@ -315,10 +315,19 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
 }
 
+/* "4 processes block in accept() on one socket; 4 of an earlier generation took 2,504 of 5,007" */
 void text_design(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
-	if (*e->design.words)
-		fprintf(out, "  %s%s%s\n", text_paint(style, TEXT_DIM), e->design.words, text_paint(style, TEXT_PLAIN));
+	const struct generations *g = &e->generations;
+	char taken[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE];
+
+	if (!*e->design.words)
+		return;
+	fprintf(out, "  %s%s", text_paint(style, TEXT_DIM), e->design.words);
+	if (g->judged)
+		fprintf(out, "; %zu of %s generation took %s of %s", generations_other(g)->threads, generations_other_name(g),
+			text_count(taken, generations_other(g)->taken), text_count(all, g->earlier.taken + g->later.taken));
+	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
 void text_connected(FILE *out, const struct endpoint *e)

@@ -48,6 +48,8 @@ struct line {
 	uint64_t served, open;
 	bool open_at_least;
 	bool appeared, ended;
+	bool past;      /* of an earlier generation, or ended */
+	enum generation generation;
 	bool takes;     /* a verdict may be about it */
 	bool left_out;  /* it lived for part of the window, others all through it: in no verdict */
 };
@@ -97,7 +99,7 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
 			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-			     .takes = w->can_accept };
+			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
@@ -109,19 +111,19 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 static struct line line_of_socket(const struct socket_row *s, bool by_taken)
 {
 	return (struct line){ .cookie = s->cookie, .socket = s, .count = by_taken ? s->accepted : s->arrived, .appeared = s->appeared, .ended = s->ended,
-			      .takes = true };
+			      .past = socket_is_past(s), .generation = s->generation, .takes = true };
 }
 
 /* As endpoint_judge() picks its bins. */
 static void leave_out(struct table *t)
 {
-	struct lifetimes seen = {};
+	struct lifetimes seen = endpoint_lifetimes(t->endpoint);
 
 	for (size_t i = 0; i < t->count; i++)
 		if (t->lines[i].takes)
-			lifetimes_see(&seen, t->lines[i].appeared, t->lines[i].ended);
+			lifetimes_see(&seen, t->lines[i].appeared, t->lines[i].past);
 	for (size_t i = 0; i < t->count; i++)
-		t->lines[i].left_out = t->lines[i].takes && !lifetimes_admit(&seen, t->lines[i].appeared, t->lines[i].ended);
+		t->lines[i].left_out = t->lines[i].takes && !lifetimes_admit(&seen, t->lines[i].appeared, t->lines[i].past);
 }
 
 /* Adds up lines of one identity: a thread's sockets, a process's threads. It ended if all of it did. */
@@ -138,6 +140,7 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
 			t->lines[kept - 1].appeared &= t->lines[i].appeared;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
+			t->lines[kept - 1].past &= t->lines[i].past;
 			t->lines[kept - 1].takes |= t->lines[i].takes;
 		} else {
 			t->lines[kept++] = t->lines[i];
@@ -242,6 +245,8 @@ static void table_fold_ended(struct table *t, struct gone *gone)
 /* What follows a line that lived for part of the window, which no verdict is about; or else it says so. */
 static const char *fate(const struct line *l)
 {
+	if (l->generation == GENERATION_EARLIER)
+		return l->takes && !l->left_out ? "  (old generation: judged)" : "  (old generation)";
 	if (l->ended)
 		return l->takes && !l->left_out ? "  (ended: judged)" : "  (ended)";
 	return l->left_out ? "  (new)" : "";
@@ -768,6 +773,8 @@ static void port_fairness(const struct view *v, const struct endpoint *e, enum t
 		text_fairness(v->out, "processes", &e->process_fairness, v->style);
 	else if (by == TEXT_BY_THREAD)
 		text_fairness(v->out, "threads", &e->worker_fairness, v->style);
+	if (e->other_fairness.bins > 1 && e->other_fairness.events && by != TEXT_BY_SOCKET)
+		text_fairness(v->out, e->generations.judged == GENERATION_LATER ? "earlier" : "later", &e->other_fairness, v->style);
 	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET && (bins == BINS_SERVING || bins == BINS_WORKERS))
 		text_fairness(v->out, "served", &e->served_fairness, v->style);
 	if (e->socket_fairness.bins > 1 || by == TEXT_BY_SOCKET)

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "generations.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "findings_rules.h"
+#include "snapshot.h"
+
+#define LIVES_ALIKE 0.75 /* the shortest life, of the longest */
+#define TAKEN_LEAST 20 /* by the later generation: where it took less, that the earlier took nothing meanwhile may be chance */
+
+/* A process that takes, or waits to. */
+struct life {
+	int32_t pid;
+	size_t threads;
+	bool appeared, ended, waits;
+	uint64_t taken, lived_ns, quiet_ns;
+};
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct worker_row *x = *(struct worker_row *const *)a, *y = *(struct worker_row *const *)b;
+
+	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->tid, y->tid);
+}
+
+/* rows: of one process each after the other. Returns how many lives there are. */
+static size_t lives_of(struct life *lives, struct worker_row *const *rows, size_t count)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct worker_row *w = rows[i];
+		struct life *life;
+
+		if (!i || rows[i - 1]->pid != w->pid)
+			lives[made++] = (struct life){ .pid = w->pid, .appeared = true, .ended = true, .quiet_ns = UINT64_MAX };
+		life = &lives[made - 1];
+		life->threads += !i || rows[i - 1]->pid != w->pid || rows[i - 1]->tid != w->tid;
+		life->appeared &= w->appeared;
+		life->ended &= w->ended;
+		life->waits |= w->waits;
+		life->taken += w->accepted;
+		life->lived_ns = w->lived_ns > life->lived_ns ? w->lived_ns : life->lived_ns;
+		life->quiet_ns = w->quiet_ns < life->quiet_ns ? w->quiet_ns : life->quiet_ns;
+	}
+	return made;
+}
+
+static enum generation generation_of(const struct life *life)
+{
+	if (!life->appeared)
+		return GENERATION_EARLIER;
+	return life->ended ? GENERATION_ONLY : GENERATION_LATER;
+}
+
+static void sum_add(struct generation_sum *sum, const struct life *life)
+{
+	sum->processes++;
+	sum->threads += life->threads;
+	sum->taken += life->taken;
+}
+
+/*
+ * Did it stop taking for good? Its process may live on for its connections, and hold the socket, but waits on it no more. One that is busy or stuck waits neither: beside siblings that go
+ * on it is asked in vain, for all that were there from the start must have stopped.
+ */
+static bool has_stopped(const struct life *life, uint64_t shortest_ns, uint64_t later_taken)
+{
+	return life->ended || (!life->waits && shortest_ns && life->quiet_ns >= shortest_ns / 2 && later_taken >= TAKEN_LEAST);
+}
+
+bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns)
+{
+	return shortest_ns >= LIVES_ALIKE * longest_ns;
+}
+
+/* Fills g where there are two. */
+static bool are_two(struct generations *g, const struct life *lives, size_t count)
+{
+	uint64_t shortest_ns = UINT64_MAX, longest_ns = 0; /* of the later ones' lives */
+	bool waits = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (generation_of(&lives[i]) == GENERATION_LATER) {
+			sum_add(&g->later, &lives[i]);
+			waits |= lives[i].waits;
+			shortest_ns = lives[i].lived_ns < shortest_ns ? lives[i].lived_ns : shortest_ns;
+			longest_ns = lives[i].lived_ns > longest_ns ? lives[i].lived_ns : longest_ns;
+		} else if (generation_of(&lives[i]) == GENERATION_EARLIER) {
+			sum_add(&g->earlier, &lives[i]);
+		}
+	}
+	if (!g->earlier.processes || !g->later.processes || (!waits && !g->later.taken) || !lives_are_alike(shortest_ns, longest_ns))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!lives[i].appeared && !has_stopped(&lives[i], shortest_ns, g->later.taken))
+			return false;
+	return true;
+}
+
+static int compare_lives(const void *a, const void *b)
+{
+	const struct life *x = a, *y = b;
+
+	return COMPARE(x->pid, y->pid);
+}
+
+/* Threads that only serve are of their process's generation. */
+static void mark_workers(struct endpoint *e, const struct life *lives, size_t count)
+{
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct life key = { .pid = e->workers[i].pid }, *life = bsearch(&key, lives, count, sizeof(*lives), compare_lives);
+
+		if (life)
+			e->workers[i].generation = generation_of(life);
+	}
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct worker_row *x = *(struct worker_row *const *)a, *y = *(struct worker_row *const *)b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_sockets(const void *a, const void *b)
+{
+	const struct socket_row *x = *(struct socket_row *const *)a, *y = *(struct socket_row *const *)b;
+
+	return COMPARE(x->cookie, y->cookie);
+}
+
+/* A socket is of those who take from it, of neither where both do. One that nobody was seen to take from is as old as itself. Returns 0 or -ENOMEM. */
+static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t count)
+{
+	struct socket_row **sockets = calloc(e->socket_count + 1, sizeof(*sockets));
+
+	if (!sockets)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->socket_count; i++)
+		sockets[i] = &e->sockets[i];
+	qsort(sockets, e->socket_count, sizeof(*sockets), compare_sockets);
+	qsort(rows, count, sizeof(*rows), by_cookie);
+	for (size_t i = 0, w = 0; i < e->socket_count; i++) {
+		bool of[GENERATION_LATER + 1] = {};
+
+		while (w < count && rows[w]->cookie < sockets[i]->cookie)
+			w++;
+		for (; w < count && rows[w]->cookie == sockets[i]->cookie; w++)
+			of[rows[w]->generation] = true;
+		if (of[GENERATION_EARLIER] != of[GENERATION_LATER])
+			sockets[i]->generation = of[GENERATION_LATER] ? GENERATION_LATER : GENERATION_EARLIER;
+		else if (!of[GENERATION_EARLIER] && !sockets[i]->appeared)
+			sockets[i]->generation = GENERATION_EARLIER;
+	}
+	free(sockets);
+	return 0;
+}
+
+/* An operator wants to know how it is now, where there is enough to tell. */
+static enum generation which_is_judged(const struct generations *g, double threshold)
+{
+	const bool enough = g->later.taken >= fairness_needed(g->later.threads, threshold);
+
+	return enough || g->later.taken >= g->earlier.taken ? GENERATION_LATER : GENERATION_EARLIER;
+}
+
+int endpoint_tell_generations(struct endpoint *e, double threshold)
+{
+	struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
+	struct life *lives = calloc(e->worker_count + 1, sizeof(*lives));
+	size_t count = 0, life_count;
+	int err = rows && lives ? 0 : -ENOMEM;
+
+	e->generations = (struct generations){};
+	for (size_t i = 0; i < e->socket_count; i++)
+		e->sockets[i].generation = GENERATION_ONLY;
+	for (size_t i = 0; i < e->worker_count && !err; i++) {
+		e->workers[i].generation = GENERATION_ONLY;
+		if (e->workers[i].can_accept)
+			rows[count++] = &e->workers[i];
+	}
+	if (count)
+		qsort(rows, count, sizeof(*rows), by_pid);
+	life_count = err ? 0 : lives_of(lives, rows, count);
+	if (!err && are_two(&e->generations, lives, life_count)) {
+		mark_workers(e, lives, life_count);
+		err = mark_sockets(e, rows, count);
+		e->generations.judged = which_is_judged(&e->generations, threshold);
+	} else {
+		e->generations = (struct generations){};
+	}
+	free(lives);
+	free(rows);
+	return err;
+}
+
+const struct generation_sum *generations_other(const struct generations *g)
+{
+	return g->judged == GENERATION_LATER ? &g->earlier : &g->later;
+}
+
+const char *generations_other_name(const struct generations *g)
+{
+	return g->judged == GENERATION_LATER ? "an earlier" : "a later";
+}
