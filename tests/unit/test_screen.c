@@ -831,6 +831,31 @@ static void an_old_generation_is_marked_then_folded(void **state)
 	assert_true(has(f, 24, 80, "nginx-4              41        0      3,456 old"));
 }
 
+/* The page of one port lists all, for one can scroll. */
+static void a_wide_process_is_folded(void **state)
+{
+	struct fixture *f = *state;
+	struct worker_row workers[141] = {}; /* 70 threads on two sockets each, and another process */
+
+	for (int i = 0; i < 140; i++) {
+		workers[i] = (struct worker_row){ .number = -1, .pid = 700, .tid = 700 + i / 2, .cookie = 41 + i % 2, .can_accept = true,
+						  .accepted = i / 2 < 10 ? 0 : i };
+		strcpy(workers[i].comm, "pool");
+	}
+	workers[140] = (struct worker_row){ .number = -1, .pid = 900, .tid = 900, .cookie = 41, .can_accept = true, .accepted = 1, .comm = "other" };
+	f->endpoints[0].workers = workers;
+	f->endpoints[0].worker_count = 141;
+	f->state.tab = TAB_WORKERS;
+	assert_true(has(f, 30, 80, "  pool × 65 of 700: 8,195 accepted, busiest 257, 10 idle"));
+	assert_true(has(f, 30, 80, "    700     769 pool "));
+	assert_false(has(f, 30, 80, "    700     710 pool "));
+	assert_true(has(f, 30, 80, "    900     900 other"));
+	f->state.selected = true;
+	f->state.chosen = f->endpoints[0];
+	assert_false(has(f, 200, 80, " of 700: "));
+	assert_true(has(f, 200, 80, "    700     710 pool "));
+}
+
 static void the_interval_has_its_own_shares(void **state)
 {
 	struct fixture *f = *state;
@@ -1070,6 +1095,7 @@ int main(void)
 		TEST(a_withheld_verdict_says_why),
 		TEST(what_is_judged_is_not_folded),
 		TEST(an_old_generation_is_marked_then_folded),
+		TEST(a_wide_process_is_folded),
 		TEST(the_interval_has_its_own_shares),
 		TEST(enter_shows_one_port_and_back_all),
 		TEST(the_cursor_stays_on_its_port),

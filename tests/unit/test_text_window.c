@@ -359,11 +359,66 @@ static void many_rows_are_folded_to_the_busiest(void **state)
 	(void)state;
 	fixture_init(&f);
 	for (int i = 0; i < 100; i++)
-		workers[i] = (struct worker_row){ .number = -1, .pid = 1, .tid = i + 1, .comm = "w", .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = i };
+		workers[i] = (struct worker_row){ .number = -1, .pid = i + 1, .tid = i + 1, .comm = "w", .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = i };
 	f.now.workers = workers;
 	f.now.worker_count = 100;
 	assert_has(&f.window, NULL, "share\n  w 100 "); /* the busiest first */
 	assert_has(&f.window, NULL, "  and 36 more with 630\n");
+}
+
+/* A process of `count` threads in a pool, its main thread first. */
+static void fixture_wide(struct fixture *f, struct worker_row *workers, int count)
+{
+	fixture_init(f);
+	for (int i = 0; i <= count; i++) {
+		workers[i] = (struct worker_row){ .number = -1, .pid = 700, .tid = 700 + i, .can_accept = true, .wait_kind = WAITS_BLOCKED,
+						  .accepted = i < 20 ? 0 : i };
+		sprintf(workers[i].comm, i ? "pool-%d" : "main", i);
+	}
+	f->now.workers = workers;
+	f->now.worker_count = count + 1;
+	assert_int_equal(endpoint_judge(&f->now, FAIRNESS_THRESHOLD), 0);
+}
+
+static void a_wide_process_is_folded_by_the_names_of_its_threads(void **state)
+{
+	struct worker_row workers[101] = {};
+	struct fixture f;
+
+	(void)state;
+	fixture_wide(&f, workers, 100);
+	assert_text(&f.window, NULL, TEXT_BY_THREAD, &(struct text_style){ .utf8 = true, .width = 60 },
+		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
+		    "tcp 0.0.0.0:80: 4,860 connections/s, 4,860 in all\n"
+		    "  101 threads block in accept() on one socket\n"
+		    "  thread of 700        /s  accepted   share\n"
+		    "  pool-100 800        100       100    2.1%  ███████████████\n"
+		    "  pool-99 799          99        99    2.0%  ██████████████▉\n"
+		    "  pool-98 798          98        98    2.0%  ██████████████▊\n"
+		    "  pool-97 797          97        97    2.0%  ██████████████▌\n"
+		    "  pool-96 796          96        96    2.0%  ██████████████▍\n"
+		    "  main 700              0         0    0.0%\n"
+		    "  pool-* × 95 of 700: 4,370 accepted, busiest 95, 19 idle\n"
+		    "  threads  uneven: CV 0.660 (fair hash 0.143),\n"
+		    "           busiest 2.08x the mean (1.38), 20 of 101 idle,\n"
+		    "           p <0.001, Jain 0.696\n"
+		    "  this backend does not see: accepts through io_uring\n"
+		    "\n");
+	assert_has(&f.window, NULL, "\n  pool-* x 95 of 700: 4,370 accepted, busiest 95, 19 idle\n");
+	f.now.served_known = true;
+	for (int i = 0; i <= 100; i++) { /* they only serve what others accepted */
+		workers[i].served = workers[i].handed.count = workers[i].accepted;
+		workers[i].accepted = 0;
+		workers[i].serves = true;
+		workers[i].can_accept = i == 0;
+	}
+	workers[0].accepted = 4860;
+	assert_has(&f.window, NULL, "\n  pool-* x 77 of 700: 4,466 served, busiest 96\n");
+	fixture_wide(&f, workers, 63); /* 64 threads: an ordinary server */
+	assert_has(&f.window, NULL, "\n  pool-1 701 ");
+	assert_has(&f.window, NULL, "\n  pool-63 763 ");
+	fixture_wide(&f, workers, 64);
+	assert_has(&f.window, NULL, "\n  pool-* x 59 of 700: ");
 }
 
 static void several_sockets_get_a_table_of_drops_and_queues(void **state)
@@ -651,6 +706,7 @@ int main(void)
 		cmocka_unit_test(quiet_ports_are_folded_unless_in_trouble),
 		cmocka_unit_test(omitted_and_lost_are_told),
 		cmocka_unit_test(many_rows_are_folded_to_the_busiest),
+		cmocka_unit_test(a_wide_process_is_folded_by_the_names_of_its_threads),
 		cmocka_unit_test(several_sockets_get_a_table_of_drops_and_queues),
 		cmocka_unit_test(an_interval_with_waits_at_80_columns),
 		cmocka_unit_test(by_socket_with_waits),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "screen.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "../model/wait_sum.h"
 #include "columns.h"
 #include "text.h"
+#include "wide.h"
 
 #define ROWS_MIN 8
 #define COLUMNS_MIN 40
@@ -621,6 +623,38 @@ static bool is_history(const struct row *r, const struct lifetimes *seen)
 	return r->ended && !r->present && !(r->takes && lifetimes_admit(seen, r->appeared, r->past));
 }
 
+/* Returns how many rows are left; *ended and *with: what is not. */
+static size_t history_take_out(struct row *rows, size_t count, const struct lifetimes *seen, uint64_t *ended, uint64_t *with)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (is_history(&rows[i], seen)) {
+			++*ended;
+			*with += rows[i].count;
+		} else {
+			rows[kept++] = rows[i];
+		}
+	}
+	return kept;
+}
+
+/* Threads of wide processes that have no line of their own; rows: as many, in the same order, as the page's. All zero: there are none. */
+struct folded {
+	struct wide_row *rows;
+	struct wide_fold *folds;
+	size_t count;
+};
+
+static int folded_make(struct folded *f, const struct row *rows, size_t count, const struct view *v)
+{
+	f->rows = calloc(count + 1, sizeof(*f->rows));
+	for (size_t i = 0; i < count && f->rows; i++)
+		f->rows[i] = (struct wide_row){ .worker = rows[i].worker, .count = v->recent ? rows[i].recent : rows[i].count,
+						.served = v->present & PRESENT_SERVED ? rows[i].served : 0, .takes = rows[i].takes, .ended = rows[i].ended };
+	return f->rows ? wide_fold(f->rows, count, &f->folds, &f->count) : -ENOMEM;
+}
+
 /*
  * The rows of one port on one of the other tabs:
  *
@@ -636,10 +670,12 @@ static int port_rows(struct page *p, const struct row *port)
 	const struct view *v = &p->view;
 	const struct endpoint *e = port->total, *judged = row_judged(port, v);
 	const struct connected_sum connected = endpoint_connected(e);
+	struct folded folded = {};
 	uint64_t ended = 0, with = 0;
 	struct lifetimes seen = endpoint_lifetimes(e);
 	struct row *rows;
 	size_t count;
+	char words[WIDE_SIZE];
 	int err = rows_make(&rows, &count, e, port->interval, v->tab, v->recent);
 
 	if (err)
@@ -656,14 +692,14 @@ static int port_rows(struct page *p, const struct row *port)
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].takes)
 			lifetimes_see(&seen, rows[i].appeared, rows[i].past);
-	for (size_t i = 0; i < count; i++) {
-		if (is_history(&rows[i], &seen)) {
-			ended++;
-			with += rows[i].count;
-		} else {
+	count = history_take_out(rows, count, &seen, &ended, &with);
+	err = p->state->selected || v->tab != TAB_WORKERS ? 0 : folded_make(&folded, rows, count, v);
+	for (size_t i = 0; i < count; i++)
+		if (!folded.rows || !folded.rows[i].fold)
 			cells(p->list.grid, list_row(&p->list), &rows[i], v);
-		}
-	}
+	for (size_t i = 0; i < folded.count; i++)
+		list_text(&p->list, 2, ATTRIBUTE_DIM, wide_words(words, &folded.folds[i], e->protocol == PROTOCOL_UDP ? "received" : "accepted", false,
+								p->list.grid->utf8));
 	folded_line(&p->list, "and %s ended with %s", ended, with);
 	folded_line(&p->list, "and %s connected sockets, a peer each, with %s", connected.sockets,
 		    connected.delivered > connected.received ? connected.delivered : connected.received);
@@ -671,8 +707,10 @@ static int port_rows(struct page *p, const struct row *port)
 		folded_line(&p->list, "and %s more, beyond what is listed, with %s", e->omitted.sockets, e->omitted.arrived);
 	else
 		folded_line(&p->list, "and %s more threads, beyond what is listed, with %s", e->omitted.workers, e->omitted.accepted);
+	free(folded.folds);
+	free(folded.rows);
 	free(rows);
-	return 0;
+	return err;
 }
 
 static int all_port_rows(struct page *p)

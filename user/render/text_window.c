@@ -30,6 +30,7 @@
 #include "../model/wait_sum.h"
 #include "../model/words.h"
 #include "text_parts.h"
+#include "wide.h"
 
 #define ROWS_MAX 64         /* of a table; of more the busiest */
 #define PORTS_MAX 32        /* of more the busiest */
@@ -640,6 +641,40 @@ static void omitted_line(const struct view *v, const struct table *t)
 		fprintf(v->out, "  and %s row%s beyond the limit with %s\n", text_count(more, rows), plural_s(rows), text_count(number, count));
 }
 
+/* Takes the lines out that wide.h folds. */
+static void table_take_out(struct table *t, const struct wide_row *rows)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (!rows[i].fold)
+			t->lines[kept++] = t->lines[i];
+	t->count = kept;
+}
+
+/* Prints a table with the threads of wide processes folded. Without memory for that each has its line. */
+static void table_print_folded(const struct view *v, struct table *t)
+{
+	const bool served = text_hands_over(t->endpoint);
+	struct wide_row *rows = t->by == TEXT_BY_THREAD ? calloc(t->count + 1, sizeof(*rows)) : NULL;
+	struct wide_fold *folds = NULL;
+	size_t count = 0;
+	char words[WIDE_SIZE];
+
+	for (size_t i = 0; i < t->count && rows; i++)
+		rows[i] = (struct wide_row){ .worker = t->lines[i].worker, .count = t->lines[i].count, .total = t->lines[i].total,
+					     .served = served ? t->lines[i].served : 0, .takes = t->lines[i].takes, .ended = t->lines[i].ended };
+	if (rows && !wide_fold(rows, t->count, &folds, &count))
+		table_take_out(t, rows);
+	if (count)
+		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
+	table_print(v, t);
+	for (size_t i = 0; i < count; i++)
+		fprintf(v->out, "  %s\n", wide_words(words, &folds[i], count_name(t), v->total, v->style->utf8));
+	free(folds);
+	free(rows);
+}
+
 /* Where no arrival was seen but something was taken, this backend does not see them. */
 static bool arrivals_unseen(const struct endpoint *e)
 {
@@ -677,7 +712,7 @@ static void table_of(const struct view *v, const struct endpoint *e, const struc
 		table_add_totals(&t, &totals, &gone);
 	if (!v->total)
 		table_fold_ended(&t, &gone);
-	table_print(v, &t);
+	table_print_folded(v, &t);
 	gone_line(v, &t, &gone);
 	omitted_line(v, &t);
 out:
