@@ -306,7 +306,7 @@ static void nothing_is_one_line(void **state)
 	assert_has(&f.window, NULL, "no connection or datagram in 1.0 s\ntcp 0.0.0.0:80"); /* at the end idle rows are shown once */
 	assert_has(&f.window, NULL, "  nginx 1235                    0         0    0.0%\n");
 	f.window.endpoint_count = 0;
-	assert_has(&f.window, &f.total, "no connection or datagram in 1.0 s: nothing listens on what the filter asks for\n");
+	assert_has(&f.window, &f.total, "no connection or datagram in 1.0 s: no process listens on what the filter asks for\n");
 }
 
 /* Five ports: one with traffic, one that is in trouble without any. */

@@ -34,7 +34,7 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 	return err;
 }
 
-/* "haproxy 7 and 2 others"; "nobody that was found" */
+/* "haproxy 7 and 2 others"; "somebody" */
 static void say_holders(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->holders->process) + 1];
@@ -50,54 +50,68 @@ static void say_holders(FILE *to, const struct endpoint *e)
 		fprintf(to, " and %zu other%s", count - 1, count > 2 ? "s" : "");
 }
 
-static void say_port(FILE *to, const struct endpoint *e)
+/* "port 4789 is the kernel's own (vxlan vx0, ...): what comes to it is not counted" */
+static void say_kernel(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->tunnels->name) + 1];
 
-	if (e->sockets[0].aside == ASIDE_BOUND) {
-		say_holders(to, e);
-		fprintf(to, " has bound port %u and does not listen", e->port);
-		return;
-	}
 	fprintf(to, "port %u is the kernel's own", e->port);
 	if (e->tunnel_count)
 		fprintf(to, " (%s %s%s)", e->tunnels->kind, text_name(name, e->tunnels->name, sizeof(e->tunnels->name), false),
 			e->tunnel_count > 1 ? ", ..." : "");
-	if (e->sockets[0].aside == ASIDE_KERNEL)
-		fputs(": what comes to it is not counted", to);
+	fputs(": what comes to it is not counted", to);
 }
 
-/* What has the port, though the watch does not see it; NULL: nothing of that kind. */
-static const struct endpoint *find(const struct snapshot *s, uint16_t port)
+/* "haproxy 7 has bound port 80 and does not listen" */
+static void say_bound(FILE *to, const struct endpoint *e)
 {
-	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++) {
+	say_holders(to, e);
+	fprintf(to, " has bound port %u and does not listen", e->port);
+}
+
+enum { SAY_KERNEL, SAY_BOUND, SAY_MISSING, SAY_END };
+
+/* What is to be said of a port, and of which endpoint. */
+static int find(const struct snapshot *s, uint16_t port, const struct endpoint **found)
+{
+	int say = SAY_MISSING;
+
+	for (size_t i = 0; i < s->endpoint_count + s->aside_count && say; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		if (e->port == port && e->socket_count && (e->sockets[0].aside || e->sockets[0].kernel))
-			return e;
+		if (e->port != port || !e->socket_count || !(e->sockets[0].kernel || e->sockets[0].aside == ASIDE_BOUND))
+			continue;
+		say = e->sockets[0].kernel ? SAY_KERNEL : SAY_BOUND;
+		*found = e;
 	}
-	return NULL;
+	return say;
 }
 
 char *listing_explain(char *text, size_t size, const struct snapshot *s, const uint16_t *ports, size_t count)
 {
+	static void (*const say[])(FILE *, const struct endpoint *) = { say_kernel, say_bound };
 	FILE *memory = fmemopen(text, size, "w");
-	size_t said = 0, missing = 0;
+	size_t said[SAY_END] = {}, all = 0;
 
 	*text = 0;
 	if (!memory)
 		return text;
-	for (size_t i = 0; i < count; i++)
-		if (find(s, ports[i])) {
-			fputs(said++ ? "; " : "", memory);
-			say_port(memory, find(s, ports[i]));
+	for (int what = 0; what < SAY_END; what++)
+		for (size_t i = 0; i < count; i++) {
+			const struct endpoint *e = NULL;
+
+			if (find(s, ports[i], &e) != what)
+				continue;
+			if (all++)
+				fputs(what == SAY_MISSING && said[what] ? ", " : "; ", memory);
+			if (what != SAY_MISSING)
+				say[what](memory, e);
+			else
+				fprintf(memory, "%s%u", said[what] ? "" : "nobody has a socket on port ", ports[i]);
+			said[what]++;
 		}
-	for (size_t i = 0; i < count; i++)
-		if (!find(s, ports[i])) {
-			fprintf(memory, "%s%u", missing ? ", " : said ? "; nobody has a socket on port " : "nobody has a socket on port ", ports[i]);
-			missing++;
-		}
-	fputs(missing ? " yet: waiting" : ": waiting", memory);
+	if (said[SAY_BOUND] || said[SAY_MISSING])
+		fputs(said[SAY_MISSING] ? " yet: waiting" : ": waiting", memory);
 	fclose(memory);
 	text[size - 1] = 0;
 	return text;

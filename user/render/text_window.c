@@ -918,7 +918,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 	window_heading(&v, !v.total);
 	if (nothing)
 		fprintf(out, "no connection or datagram in %.1f s%s\n", window->seconds,
-			window->endpoint_count + window->quiet ? "" : ": nothing listens on what the filter asks for");
+			window->endpoint_count + window->quiet ? "" : ": no process listens on what the filter asks for");
 	/* Idle rows are worth a look once, not every second. */
 	if (busy && window->endpoint_count)
 		ports(&v, busy, few && (!nothing || !v.total));
