@@ -174,10 +174,7 @@ static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue
 	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
-/*
- * Does it have its port without listening or being connected? Its bucket says so: a connection that is over and was no more than accepted on the port
- * may still tell the number.
- */
+/* Does it have its port, as its bucket says, without listening or being connected? */
 static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
 {
 	struct sock *queue = queue_of(sk, protocol);

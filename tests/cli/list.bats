@@ -310,7 +310,9 @@ s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"lo")
 s.bind(("127.0.0.1", 8105))
 keep.append(s)
 keep.extend([bound(socket.SOCK_STREAM, 8106), tcp(8107)])
-keep[-2].connect(("127.0.0.1", 8107)) # no more than a connection now'
+keep[-2].connect(("127.0.0.1", 8107)) # no more than a connection now
+keep.append(bound(socket.SOCK_STREAM, 8108))
+keep[-1].connect_ex(("127.0.0.1", 8100)) # refused'
     list -P 8100,8101,8102,8103,8104,8105,8106
     # Nothing is said of a paused one beside the other of its group.
     jq -e "([.endpoints[] | .port, .findings] == [8103, []]) and .aside_omitted == 0 and
@@ -320,6 +322,8 @@ keep[-2].connect(("127.0.0.1", 8107)) # no more than a connection now'
     for port in 8100 8101 8102 8104; do
         run ! timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" # refused
     done
+    run "$sockfair" list -P 8108
+    grep -Eq "^ +[0-9]+ +[0-9]+ +0 +bound, does not listen  python3 $server fd [0-9]+" <<<"$output" # no word of a CPU: that is its last packet's
     ports_are 8103,8107 -p "$server"
     jq -e '.aside == []' "$list"
     run "$sockfair" watch -P 8100,8199 -d 0.1

@@ -496,7 +496,7 @@ static void select_sockets(struct inventory *v)
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct holders_socket_record *r = &rows[i].r;
 
-		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound || r->bound) &&
+		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound) &&
 				 (!selection_by_process(&v->selection) || held_by_wanted(v, r->node));
 	}
 }
@@ -855,10 +855,10 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	s->read_ns = v->looked_ns;
 	s->row.steered = r->steered;
 	/*
-	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are connected. What is left there when a UDP
-	 * socket is disconnected again can't be told from a setting.
+	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are connected, or were: a client's that only has its port now.
+	 * What is left there when a UDP socket is disconnected again can't be told from a setting.
 	 */
-	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected;
+	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected && !r->bound;
 	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;
 	s->row.waiting_known = true;
 	s->drops_now = r->drops;
