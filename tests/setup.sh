@@ -7,9 +7,9 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
 check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux)
-servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql)
+servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn)
 test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
-      "${servers[@]}" nodejs gunicorn wrk apache2-utils dnsperf iproute2 procps)
+      "${servers[@]}" nodejs golang-go gunicorn wrk apache2-utils dnsperf iproute2 procps)
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
 

@@ -154,8 +154,8 @@ END
     eventually grep -q '^watching binds' "$out"
     clients 'import ctypes, os, socket
 open("/proc/self/comm", "wb").write(b"\x1b[31mred")
-a = socket.create_server(("127.0.0.1", 8100))
-try: socket.create_server(("127.0.0.1", 8100))
+a = socket.create_server(("127.0.0.1", 8094))
+try: socket.create_server(("127.0.0.1", 8094))
 except OSError: pass
 time.sleep(0.4)' "${inside[@]}"
     eventually grep -q 'stop it, or' "$out"
@@ -170,7 +170,7 @@ time.sleep(0.4)' "${inside[@]}"
     watch=$!
     eventually grep -q '^watching binds' "$out.says"
     clients 'import socket
-socket.create_server(("127.0.0.1", 8110))' "${inside[@]}"
+socket.create_server(("127.0.0.1", 8095))' "${inside[@]}"
     wait "$watch"
     watch=
     "$sockfair" --schema binds >"$BATS_TEST_TMPDIR/schema"

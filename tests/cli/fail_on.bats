@@ -79,6 +79,27 @@ thread(polls_for, s, select.POLLPRI)'
     [ "$(grep -vc '^watching' "$out.says")" = 0 ]
 }
 
+@test "no blindness: a lone reuseport, a group split by address, a stuck worker, each told of its own port" {
+    serve 's = tcp(0, reuseport=True)
+print("said", s.getsockname()[1])
+for i in range(2): thread(accepts, s)'
+    lone=$said
+    serve 's = tcp(0, "0.0.0.0", reuseport=True)
+print("said", s.getsockname()[1])
+for s in s, tcp(s.getsockname()[1], reuseport=True): thread(accepts, s)'
+    split=$said
+    serve 's = tcp(0)
+print("said", s.getsockname()[1])
+s.setblocking(False)
+for takes in (accepts_by, accepts_by, lambda e, s: time.sleep(1000)): process(lambda: takes(epoll_of(s), s))'
+    watch_begin -P "$lone,$split,$said" --json --fail-on uneven
+    clients "visit($lone, 20); visit($split, 20); visit($said, 1500)"
+    watch_end 3
+    jq -e --argjson lone "$lone" --argjson split "$split" --argjson stuck "$said" '[.endpoints[] | .findings[].code as $code | [.port, $code]] as $found |
+           ([[$lone, "lone-reuseport"], [$split, "group-split"]] | all(. as $one | $found | index([$one]) != null)) and
+           (.endpoints[] | select(.port == $stuck) | .fairness.workers | .verdict == "uneven" and .idle == 1)' "$out" || { cat "$out"; return 1; }
+}
+
 @test "what one port lost withholds its verdict, and no other's" {
     serve_threads 1
     one=$said

@@ -15,6 +15,17 @@ finds() { # CODES MODE...
     done
 }
 
+# The status of --fail-on uneven for each of these modes.
+judged() { # STATUS MODE...
+    local mode want=$1
+    shift
+    for mode; do
+        jq -c --arg mode "$mode" 'select(.workload.mode == $mode)' "$BATS_TEST_TMPDIR/all" >"$BATS_TEST_TMPDIR/one"
+        run "$sockfair" compare "$BATS_TEST_TMPDIR/one" --fail-on uneven -o /dev/null
+        [ "$status" = "$want" ] || { echo "$mode: status $status, not $want: $output"; return 1; }
+    done
+}
+
 @test "all modes: exact, as JSON in the schema; nothing looks wrong but what is wrong with the design" {
     "$sockfair" run all --json -n "$n" -o "$BATS_TEST_TMPDIR/all"
     "$check" --sent "$n" "$BATS_TEST_TMPDIR/all"
@@ -27,6 +38,8 @@ finds() { # CODES MODE...
     finds udp-last-binder udp-reuseaddr
     skipped=$(jq 'select(.workload.mode == "io-uring") | .workload.skipped != null' "$BATS_TEST_TMPDIR/all")
     [ "$skipped" = true ] || finds wake-order io-uring
+    judged 0 single-listener shared-accept reuseport reuseport-epoll udp-reuseport
+    judged 3 shared-epoll-exclusive reuseport-cpu udp-reuseaddr
 }
 
 # bats test_tags=slow

@@ -3,41 +3,6 @@
 # The design of a port is recognised beside real servers, and what is said fits it: no verdict over rows that are no workers, no advice that can't be followed.
 load servers
 
-# The server answers on $port and its workers are there: COUNT descendants, each asleep.
-serving() { # COUNT
-    local family shell=$BASHPID
-    mapfile -t family < <(families "$shell" "$server" | grep -vx "$server")
-    listens tcp "$port" && [ ${#family[@]} -ge "$1" ]
-}
-
-# Counts COUNT connections, one after the other from 8 clients, with --fail-on uneven. Its status is in $status.
-watch_clients() { # COUNT
-    watch -P "$port" --fail-on uneven
-    start client.log "$here/clients.py" 127.0.0.1 "$port" "$1" 8
-    within 300 gone "$pid"
-    within 60 at_rest tcp "$port"
-    judged
-    same "answers that the clients got" "$(cat "$dir/client.log")" "$1"
-    adds_up "$1"
-}
-
-judged() {
-    status=0
-    kill -INT "$watcher"
-    wait "$watcher" || status=$?
-}
-
-# DESIGN is the port's, compared are BINS, FINDINGS (codes of problems, as JSON) are all that is to change.
-design() { # CODE BINS FINDINGS
-    document "here.design | .code == \"$1\" and .bins == \"$2\"" "[here.findings[] | select(.level == \"problem\") | .code] == $3" ||
-        { of_document 'here.design, here.findings'; return 1; }
-}
-
-# How even they are is the kernel's and the server's to decide: what is said and the status agree.
-verdict_is_status() {
-    document "here.fairness.workers.verdict == (if $status == 3 then \"uneven\" elif $status == 0 then \"even\" else \"\" end)" || { echo "status $status"; return 1; }
-}
-
 apache() { # prefork|event
     mkdir "$dir/apache"
     cat >"$dir/apache/conf" <<END
@@ -101,7 +66,7 @@ END
     start redis.log redis-server --bind 127.0.0.1 --port "$port" --save '' --dir "$dir"
     server=$pid
     within 30 listens tcp "$port"
-    watch -P "$port" --fail-on uneven
+    watch -P "$port"
     ping() {
         for _ in {1..200}; do
             exec 7<>"/dev/tcp/127.0.0.1/$port"
@@ -133,7 +98,7 @@ END
     within 60 "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
     within 60 at_rest tcp "$port"
     echo 'select 1' >"$dir/sql"
-    watch -P "$port" --fail-on uneven
+    watch -P "$port"
     "$bin/pgbench" -h 127.0.0.1 -p "$port" -U postgres -n -C -c 4 -t 25 -f "$dir/sql" postgres >"$dir/pgbench" 2>&1 || { cat "$dir/pgbench"; return 1; }
     within 60 at_rest tcp "$port"
     judged

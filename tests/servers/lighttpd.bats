@@ -29,7 +29,7 @@ END
     start client.log "$here/clients.py" 127.0.0.1 "$port" "$n" 16
     within 600 gone "$pid"
     within 60 at_rest tcp "$port"
-    watched
+    watched shared thundering-herd
     same "answers that the clients got" "$(cat "$dir/client.log")" "$n"
     adds_up "$n"
     document "here.workers | map(.pid) | sort == ([$(IFS=,; echo "${workers[*]}")] | sort)" 'here.sockets | length == 1'

@@ -45,7 +45,7 @@ own_counts() {
     watch -P "$port"
     load "$n"
     own_counts
-    watched
+    watched shared thundering-herd # each is woken by each: a plain epoll each
     adds_up "$connections"
     document "by_pid == $counts"
     served "$n"

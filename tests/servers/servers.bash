@@ -104,6 +104,13 @@ stop_all() {
     return $stubborn
 }
 
+# The server answers on $port and its workers are there: COUNT descendants, each asleep.
+serving() { # COUNT
+    local family shell=$BASHPID
+    mapfile -t family < <(families "$shell" "$server" | grep -vx "$server")
+    listens tcp "$port" && [ ${#family[@]} -ge "$1" ]
+}
+
 # A loopback port that nobody uses, outside of the range that the kernel gives to clients.
 free_port() {
     local port=$((20000 + RANDOM % 1000 * 10)) # RANDOM differs from test to test
@@ -115,7 +122,7 @@ free_port() {
 
 # Counts from here on, until `watched`. The server should be idle by now.
 watch() { # OPTION...
-    "$sockfair" watch --json -d 900 -o "$document" ${SOCKFAIR_TEST_BACKEND:+--backend "$SOCKFAIR_TEST_BACKEND"} "$@" \
+    "$sockfair" watch --json --fail-on uneven -d 900 -o "$document" ${SOCKFAIR_TEST_BACKEND:+--backend "$SOCKFAIR_TEST_BACKEND"} "$@" \
         >"$dir/watch.out" 2>"$dir/watch.log" 3>&- &
     watcher=$!
     started+=("$watcher")
@@ -125,14 +132,36 @@ watch() { # OPTION...
 
 attached() { grep -q watching "$dir/watch.log" || gone "$watcher"; }
 
-# Ends the window. The document is in $document.
-watched() {
-    local status=0
+# Ends the window. The document is in $document, the status in $status.
+judged() {
+    status=0
     kill -INT "$watcher"
     wait "$watcher" || status=$?
-    [ $status = 0 ] || { echo "watch ended with $status"; cat "$dir/watch.log"; return 1; }
+}
+
+# The same, and the server is healthy: nothing is called a problem, and the status of --fail-on uneven is 0, or 1 where too little came to tell. shared: workers wait for
+# the same socket, and how even they are is the kernel's to decide; PROBLEMs (codes) are what is to be found of it.
+watched() { # [shared [PROBLEM...]]
+    judged
+    no_false_alarm "$@" || { echo "status $status"; tail -n 1 "$document" | jq -c '.endpoints[].findings[]'; cat "$dir/watch.log"; return 1; }
     # On an emulated machine programs are preempted long enough for the kernel to skip some. A result that says so is right, but no proof: once more.
     [ -z "${SOCKFAIR_TEST_EMULATED:-}" ] || ! grep -q runs_missed "$document" || BATS_TEST_RETRIES=1
+}
+
+# (In an emulated machine threads wait for their CPU for so long that something may look wrong.)
+no_false_alarm() { # [shared [PROBLEM...]]
+    local uneven=false told
+    [ "${1:-}" != shared ] || uneven=true
+    # shellcheck disable=SC2016
+    told='[.endpoints[] | (.fairness | .workers, .sockets, .served) | .verdict] | any(. == "uneven")'
+    case $status in
+        0) ;;
+        1) grep -q 'cannot judge' "$dir/watch.log" || return 1 ;;
+        3) [ -n "${SOCKFAIR_TEST_EMULATED:-}" ] || tail -n 1 "$document" | jq -e "$uneven and ($told)" >/dev/null || return 1 ;;
+        *) return 1 ;;
+    esac
+    [ -n "${SOCKFAIR_TEST_EMULATED:-}" ] || tail -n 1 "$document" | jq -e --args '[.endpoints[].findings[] | select(.level == "problem") | .code] - $ARGS.positional == []' \
+        "${@:2}" >/dev/null
 }
 
 # The document has these properties; `here` is the one endpoint of $port, `by_pid` what each process took.
@@ -187,4 +216,28 @@ load() { # COUNT [OPTION...]
     same "ab's completed requests" "$(awk '/^Complete requests:/ { print $3 }' "$dir/ab")" "$count"
     same "ab's failed requests" "$(awk '/^Failed requests:/ { print $3 }' "$dir/ab")" 0
     within 60 at_rest tcp "$port"
+}
+
+# Counts COUNT connections, one after the other from 8 clients. Its status is in $status.
+watch_clients() { # COUNT
+    watch -P "$port"
+    start client.log "$here/clients.py" 127.0.0.1 "$port" "$1" 8
+    within 300 gone "$pid"
+    within 60 at_rest tcp "$port"
+    judged
+    same "answers that the clients got" "$(cat "$dir/client.log")" "$1"
+    adds_up "$1"
+}
+
+# --- what is said ---
+
+# DESIGN is the port's, compared are BINS, FINDINGS (codes of problems, as JSON) are all that is to change.
+design() { # CODE BINS FINDINGS
+    document "here.design | .code == \"$1\" and .bins == \"$2\"" "[here.findings[] | select(.level == \"problem\") | .code] == $3" ||
+        { of_document 'here.design, here.findings'; return 1; }
+}
+
+# How even they are is the kernel's and the server's to decide: what is said and the status agree.
+verdict_is_status() {
+    document "here.fairness.workers.verdict == (if $status == 3 then \"uneven\" elif $status == 0 then \"even\" else \"\" end)" || { echo "status $status"; return 1; }
 }

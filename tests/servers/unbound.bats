@@ -56,7 +56,7 @@ own_queries() {
 counts_all() {
     ask "$n"
     queries=$(own_queries)
-    watched
+    watched "$@"
     same 'sent' "$sent" "$n"
     adds_up "$queries" "$sent"
     [ "$answered" -le "$queries" ] || { echo "answered $answered of $queries"; return 1; }
@@ -68,7 +68,7 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
 @test "unbound, one socket for four threads: each datagram is counted, each thread is a row" {
     unbound_start no
     watch -P "$port" -u
-    counts_all
+    counts_all shared
     document 'here.sockets | length == 1' "here.workers | map(.tid) | sort == $(threads)"
 }
 
@@ -91,7 +91,7 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
     kill -CONT "$server"
     within 60 at_rest udp "$port"
     queries=$(own_queries)
-    watched
+    watched shared
     same sent "$sent" 2000
     adds_up "$queries" 2000
     document "here.sockets[0] | .delivered + .dropped == 2000 and .dropped > 0 and .dropped == .drops"
