@@ -59,7 +59,7 @@ agrees_by_worker() {
 pid_list() { local IFS=,; echo "[$*]"; }
 
 # The whole comparison: $n requests by ab (and up to 16 connections that it does not use) and one for the status.
-counts_all() { # [shared]
+counts_all() { # [shared [PROBLEM...]]
     local accepts
     watch -P "$port"
     load "$n"
@@ -76,7 +76,7 @@ counts_all() { # [shared]
 # bats test_tags=vm
 @test "nginx, one shared socket: no accept of any worker is missed, first ones of blocked workers included" {
     nginx_start off
-    counts_all shared
+    counts_all shared wake-order
     document 'here.sockets | length == 1' "here.workers | map(.pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         'here.workers | all(.process == "nginx" and .ended == false)'
 }
@@ -84,7 +84,7 @@ counts_all() { # [shared]
 # bats test_tags=vm
 @test "nginx, accept_mutex: workers that take turns in watching the socket lose nothing" {
     nginx_start on
-    counts_all shared
+    counts_all shared wake-order
     document "here.workers | map(.pid) - $(pid_list "${workers[@]}") == []"
 }
 
@@ -104,7 +104,7 @@ counts_all() { # [shared]
     within 60 at_rest tcp "$port"
     after=$(nginx_accepts)
     within 60 at_rest tcp "$port"
-    watched shared
+    watched shared wake-order
     same "the first status" "$before" 1
     adds_up $((after - before + 1)) # the growth, and the first status
     agrees_by_worker
@@ -148,7 +148,7 @@ disturbed() { # COMMAND...
     within 60 at_rest tcp "$port"
     complete=$(awk '/^Complete requests:/ { print $3 }' "$dir/ab.log")
     answered=$(awk '/^HTML transferred:/ { print $3 / 3 }' "$dir/ab.log") # 3 bytes an answer
-    watched shared
+    watched shared wake-order
     same "ab's requests" "$complete" "$n"
     # Each of them was a connection, answered or broken; a few ab did not use, one was for the status.
     ours=$(of_document 'here.workers | total(took)')
@@ -221,7 +221,7 @@ calm_since() { # LINES
     within 600 gone "$client"
     within 60 at_rest tcp "$port"
     within 60 calm_since $((lines + 1))
-    watched
+    watched shared slow-worker # it was, for a while
     document 'here.findings | map(.code) | index("stalled-socket") == null' "here.workers | total(took) >= $n"
     adds_up "$(tail -n 1 "$document" | jq '[.endpoints[].workers[].accepted] | add')"
 }
