@@ -164,8 +164,11 @@ static void one_for_each_connection(void **state)
 	struct endpoint *e = hand_over(&f, true, 1);
 
 	(void)state;
-	for (int i = 1; i <= 5; i++)
+	e->workers[0].serves = false;
+	for (int i = 1; i <= 5; i++) {
 		e->workers[i].appeared = true;
+		e->workers[i].lived_ns = i; /* no bins, so nothing is withheld for that */
+	}
 	assert_design(&f, DESIGN_PER_CONNECTION, BINS_NONE, "a process for each connection");
 	assert_int_equal(e->served_fairness.verdict, VERDICT_NOT_APPLICABLE);
 	for (int i = 1; i <= 5; i++)

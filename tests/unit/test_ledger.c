@@ -1271,6 +1271,11 @@ static void lives_are_measured(void **state)
 	assert_int_equal(s.endpoints[0].workers[0].lived_ns, 2000);
 	assert_int_equal(s.endpoints[0].workers[0].quiet_ns, 2000);
 	snapshot_free(&s);
+	ledger_clock(l, 1000, 9000);
+	ledger_end_worker(l, old); /* it took nothing since */
+	s = all_of(l);
+	assert_int_equal(s.endpoints[0].workers[0].lived_ns, 3000);
+	snapshot_free(&s);
 	ledger_free(l);
 }
 

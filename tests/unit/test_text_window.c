@@ -414,6 +414,9 @@ static void a_wide_process_is_folded_by_the_names_of_its_threads(void **state)
 	}
 	workers[0].accepted = 4860;
 	assert_has(&f.window, NULL, "\n  pool-* x 77 of 700: 4,466 served, busiest 96\n");
+	for (int i = 40; i < 50; i++) /* the others of their name still are no idle acceptors */
+		workers[i].accepted = workers[i].can_accept = true;
+	assert_has(&f.window, NULL, "\n  pool-* x 77 of 700: 6 accepted, 4,670 served, busiest 1\n");
 	fixture_wide(&f, workers, 63); /* 64 threads: an ordinary server */
 	assert_has(&f.window, NULL, "\n  pool-1 701 ");
 	assert_has(&f.window, NULL, "\n  pool-63 763 ");

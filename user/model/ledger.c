@@ -401,7 +401,8 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 		return;
 	w->row.ended = true;
 	w->row.waits = false;
-	w->ended_ns = l->now_ns;
+	if (!w->ended_ns || w->took_ns > w->ended_ns) /* else it was revived for what it served of what it had taken */
+		w->ended_ns = l->now_ns;
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
 	l->ended_histograms += w->slots != NULL;

@@ -848,7 +848,7 @@ static void judge_by_design(struct endpoint *e)
 	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
 		if (!results[i].counts && unknown && results[i].f->verdict != VERDICT_NOT_APPLICABLE)
 			fairness_withhold(results[i].f, WITHHELD_BINS_UNKNOWN);
-		else if (!results[i].counts && results[i].f->verdict != VERDICT_WITHHELD)
+		else if (!results[i].counts && (results[i].f->verdict != VERDICT_WITHHELD || results[i].f->withheld == WITHHELD_LIVES_DIFFER))
 			fairness_set_aside(results[i].f);
 	if (bins == BINS_NONE && !unknown)
 		fairness_set_aside(&e->socket_fairness);
