@@ -177,10 +177,67 @@ static void one_for_each_connection(void **state)
 	for (int i = 1; i <= 3; i++)
 		e->workers[i].appeared = false; /* so few of five may be a pool that grows */
 	assert_design(&f, DESIGN_HAND_OVER, BINS_SERVING, "1 acceptor, 5 threads serve");
+	for (int i = 1; i <= 4; i++)
+		e->workers[i].appeared = true;
+	e->workers[5].served = 40; /* most were served by one that was there before */
+	e->workers[5].appeared = false;
+	assert_design(&f, DESIGN_HAND_OVER, BINS_SERVING, "1 acceptor, 5 threads serve");
+	e->workers[5].served = 1;
 	e->omitted = (struct omitted){ .workers = 2000, .served = 2000 }; /* their rows are folded */
 	for (int i = 1; i <= 5; i++)
 		e->workers[i].appeared = true;
 	assert_design(&f, DESIGN_PER_CONNECTION, BINS_NONE, "a thread for each connection");
+}
+
+/* What misses one sign of a design is not that design. */
+static void one_sign_is_missing(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = &f.endpoints[0];
+
+	(void)state;
+	serve(&f, 1, 4, true, WAITS_EPOLL, true);
+	for (int i = 0; i < 3; i++)
+		e->workers[i].exclusive = true;
+	assert_design(&f, DESIGN_SHARED_EPOLL, BINS_WORKERS, "4 processes on one socket, an epoll each");
+	e->workers[3].ended = true; /* one that left is no worker beside those that stay */
+	assert_design(&f, DESIGN_SHARED_EXCLUSIVE, BINS_WORKERS, "3 processes on one socket, an epoll each with EPOLLEXCLUSIVE");
+	f = (struct fixture){};
+	serve(&f, 1, 11, false, WAITS_EPOLL, false);
+	e->sockets[0].waiting_most = 1;
+	e->workers[3].wait_kind = WAITS_BLOCKED;
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, how they wait differs");
+	e->workers[3].wait_kind = WAITS_POLL;
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, how they wait differs");
+	e->workers[3].wait_kind = WAITS_EPOLL;
+	e->workers[3].epoll = 2; /* a runtime has one */
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, whether they wait together was not seen");
+	e->workers[3].epoll = 1;
+	for (int i = 0; i < 11; i++)
+		e->workers[i].number = i; /* of a workload, whose workers are known */
+	assert_design(&f, DESIGN_UNKNOWN, BINS_WORKERS, "11 threads on one socket");
+}
+
+static void sockets_that_are_not_one_each(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = &f.endpoints[0];
+
+	(void)state;
+	serve(&f, 4, 4, false, WAITS_EPOLL, true);
+	e->workers[1].tid = e->workers[0].tid; /* two threads, two sockets each */
+	e->workers[3].tid = e->workers[2].tid;
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "2 threads on 4 SO_REUSEPORT sockets");
+	e->sockets[0].ended = e->sockets[1].ended = true;
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "2 threads on 2 SO_REUSEPORT sockets");
+	for (int i = 0; i < 4; i++)
+		e->workers[i].tid = 700;
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "1 thread takes from 2 SO_REUSEPORT sockets");
+	f = (struct fixture){};
+	e = add_port(&f, PROTOCOL_UDP, "127.0.0.1", 443);
+	add_socket(e, 17, 17)->connected = true;
+	add_socket(e, 18, 17)->connected = true;
+	assert_design(&f, DESIGN_CONNECTED, BINS_NONE, "2 connected sockets, a peer each");
 }
 
 static void udp(void **state)
@@ -242,6 +299,8 @@ int main(void)
 		cmocka_unit_test(threads_that_take_turns),
 		cmocka_unit_test(one_accepts_others_serve),
 		cmocka_unit_test(one_for_each_connection),
+		cmocka_unit_test(one_sign_is_missing),
+		cmocka_unit_test(sockets_that_are_not_one_each),
 		cmocka_unit_test(udp),
 		cmocka_unit_test(multicast),
 	};
