@@ -145,8 +145,9 @@ static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 	const struct group *group = group_find(facts, s->group);
 	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
 
-	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting && (!s->accepted || s->generation == GENERATION_EARLIER) &&
-	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) && (group->waiting || stuck) && !is_stalled(facts, s);
+	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting &&
+	       (!s->accepted || s->generation == GENERATION_EARLIER) && !takers_find(facts, s->cookie) && (!s->appeared || stuck) &&
+	       (group->waiting || stuck) && !is_stalled(facts, s);
 }
 
 static bool is_near_limit(const struct socket_row *s)

@@ -63,8 +63,8 @@ static void sum_add(struct generation_sum *sum, const struct life *life)
 }
 
 /*
- * Did it stop taking for good? Its process may live on for its connections, and hold the socket, but waits on it no more. One that is busy or stuck waits neither: beside siblings that go
- * on it is asked in vain, for all that were there from the start must have stopped.
+ * Did it stop taking for good? Its process may live on for its connections, and hold the socket, but waits on it no more. One that is busy
+ * or stuck waits neither: beside siblings that go on that makes no generation, for all that were there from the start must have stopped.
  */
 static bool has_stopped(const struct life *life, uint64_t shortest_ns, uint64_t later_taken)
 {

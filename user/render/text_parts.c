@@ -319,14 +319,16 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 void text_design(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
 	const struct generations *g = &e->generations;
-	char taken[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE];
+	char taken[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE], words[DESIGN_WORDS + 2 * TEXT_COUNT_SIZE + 80];
+	int used = snprintf(words, sizeof(words), "%s", e->design.words);
 
-	if (!*e->design.words)
+	if (!*words)
 		return;
-	fprintf(out, "  %s%s", text_paint(style, TEXT_DIM), e->design.words);
 	if (g->judged)
-		fprintf(out, "; %zu of %s generation took %s of %s", generations_other(g)->threads, generations_other_name(g),
-			text_count(taken, generations_other(g)->taken), text_count(all, g->earlier.taken + g->later.taken));
+		snprintf(words + used, sizeof(words) - used, "; %zu of %s generation took %s of %s", generations_other(g)->threads, generations_other_name(g),
+			 text_count(taken, generations_other(g)->taken), text_count(all, g->earlier.taken + g->later.taken));
+	fprintf(out, "  %s", text_paint(style, TEXT_DIM));
+	text_wrapped(out, words, 2, 4, TEXT_BREAK_CLAUSES, style);
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
