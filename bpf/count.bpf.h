@@ -1644,8 +1644,8 @@ static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n,
 	if (error) {
 		row->dropped += n;
 	} else {
-		row->arrived += n;
 		row->copies += copies;
+		row->arrived += n;
 	}
 	return has_flows(view) ? sketch_of(socket) : NULL;
 }

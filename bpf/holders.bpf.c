@@ -258,7 +258,8 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.cookie = cookie ? cookie : BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record.group = (__u64)BPF_CORE_READ(queue, sk_reuseport_cb);
-	record.bound = !udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
+	/* One that stops listening just now is not what the scan is to list otherwise. */
+	record.bound = with_bound && !udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
 	record.steered = record.group && BPF_CORE_READ(queue, sk_reuseport_cb, prog);
 	record.incoming_cpu = BPF_CORE_READ(queue, __sk_common.skc_incoming_cpu);
 	record.inode = BPF_CORE_READ(file, f_inode, i_ino);

@@ -278,7 +278,7 @@ static void multicast(void **state)
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR; copies of multicast are left out");
 	assert_int_equal(e->socket_fairness.events, 50);
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);
-	b->copies = 950;
+	b->copies = 935; /* an answer now and then is no share */
 	a->member = false; /* what others joined comes to who listens on any address too */
 	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);

@@ -249,6 +249,14 @@ static void thundering_herd(void **state)
 		e->workers[i].sleeps *= 10; /* for other things too: no connection wakes more than there are */
 	fill(&f);
 	assert_true(evidence(&e->findings[0], "in_vain_each_at_most") == 2);
+	e->sockets[0].looks = 10; /* on average half of them slept: the other wake-ups were for other things */
+	e->sockets[0].idle_sum = 15;
+	fill(&f);
+	assert_false(has(e, "thundering-herd"));
+	e->sockets[0].idle_sum = 27;
+	fill(&f);
+	assert_int_equal((int)(evidence(&e->findings[0], "in_vain_each_at_most") * 10 + 0.5), 17);
+	e->sockets[0].looks = 0; /* not known */
 	f.snapshot.seconds = 61; /* fewer than a thousand in a second */
 	fill(&f);
 	assert_true(has(e, "thundering-herd"));

@@ -89,7 +89,7 @@ static void what_is_gone_is_judged_where_that_is_too_little(void **state)
 	(void)state;
 	judge(e);
 	assert_judged(e, GENERATION_EARLIER, 2, 1800);
-	assert_string_equal(generations_other_name(&e->generations), "a later");
+	assert_string_equal(generations_other_name(&e->generations), "of a later generation");
 	assert_int_equal(e->other_fairness.verdict, VERDICT_TOO_FEW);
 	assert_ptr_equal(endpoint_decisive(e), &e->worker_fairness);
 	e->workers[2].accepted = 300; /* proven to be uneven by fewer than would prove it even */
@@ -120,8 +120,8 @@ static void who_lives_on_but_takes_no_more_is_old(void **state)
 	judge(e);
 	assert_judged(e, GENERATION_LATER, 2, 2000);
 	fill(&f);
-	assert_finding(e, "even", "2 workers share 2000 connections more evenly than a hash: CV 0, a fair hash gives 0.0224: nothing to fix;"
-				  " 2 of an earlier generation took 0");
+	assert_finding(e, "even", "2 workers share 2000 connections more evenly than a hash: CV 0, a fair hash gives 0.0224; 2 that hold on and take"
+				  " no more took 0"); /* or they are stuck */
 	done(&f);
 	e->workers[2].accepted = e->workers[3].accepted = 9; /* so few may have passed them by */
 	judge(e);
@@ -137,6 +137,40 @@ static void who_lives_on_but_takes_no_more_is_old(void **state)
 	e->workers[0].quiet_ns = 0; /* not known */
 	judge(e);
 	assert_judged(e, GENERATION_ONLY, 2, 0);
+}
+
+/* A later interval of the window: nobody began in it, and who is old is so still. */
+static void an_interval_has_the_marks_of_its_window(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = reload(&f, 0, 1000);
+	struct snapshot now, interval;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		e->workers[i].ended = false;
+		e->workers[i].lived_ns = e->workers[i].quiet_ns = 10 * SECOND;
+	}
+	judge(e);
+	f.snapshot.seconds = 9;
+	assert_int_equal(snapshot_copy(&now, &f.snapshot), 0);
+	now.seconds = 10;
+	for (int i = 2; i < 4; i++)
+		now.endpoints[0].workers[i].accepted += 400;
+	assert_int_equal(snapshot_difference(&interval, &now, &f.snapshot), 0);
+	e = &interval.endpoints[0];
+	judge(e);
+	assert_judged(e, GENERATION_LATER, 2, 800);
+	assert_int_equal(e->generations.earlier.processes, 2);
+	assert_int_equal(e->generations.later.taken, 800);
+	assert_int_equal(e->workers[0].generation, GENERATION_EARLIER);
+	for (int i = 0; i < 2; i++) /* they have left */
+		e->workers[i].can_accept = false;
+	judge(e);
+	assert_int_equal(e->generations.judged, GENERATION_ONLY);
+	assert_int_equal(e->workers[3].generation, GENERATION_ONLY);
+	snapshot_free(&interval);
+	snapshot_free(&now);
 }
 
 /* No blindness: it holds the listener, and its siblings go on. */
@@ -157,6 +191,32 @@ static void who_is_stuck_beside_its_siblings_is_a_bin(void **state)
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_UNEVEN);
 	assert_int_equal(e->workers[3].generation, GENERATION_ONLY);
 	assert_int_equal(e->other_fairness.bins, 0);
+	e->workers[3].appeared = false;
+	e->workers[0].lived_ns = 0; /* a sibling that was never seen to wait: not known */
+	judge(e);
+	assert_int_equal(e->worker_fairness.bins, 4);
+	assert_int_equal(e->worker_fairness.verdict, VERDICT_UNEVEN);
+}
+
+/* A server that begins in the window: lives explain that who was there first has more, but not that it has all. */
+static void lives_explain_so_much(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = serve(&f, 4, 1000);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		e->workers[i].appeared = true;
+		e->workers[i].lived_ns = (10 - 2 * i) * SECOND;
+		e->workers[i].accepted = (10 - 2 * i) * 100;
+	}
+	judge(e);
+	assert_int_equal(e->worker_fairness.withheld, WITHHELD_LIVES_DIFFER);
+	e->workers[0].accepted = 3288;
+	e->workers[1].accepted = 1;
+	e->workers[2].accepted = e->workers[3].accepted = 0;
+	judge(e);
+	assert_int_equal(e->worker_fairness.verdict, VERDICT_UNEVEN);
 }
 
 /* Workers that are replaced one after the other are no generation, and lived for different times. */
@@ -253,7 +313,9 @@ int main(void)
 		cmocka_unit_test(what_is_there_now_is_judged),
 		cmocka_unit_test(what_is_gone_is_judged_where_that_is_too_little),
 		cmocka_unit_test(who_lives_on_but_takes_no_more_is_old),
+		cmocka_unit_test(an_interval_has_the_marks_of_its_window),
 		cmocka_unit_test(who_is_stuck_beside_its_siblings_is_a_bin),
+		cmocka_unit_test(lives_explain_so_much),
 		cmocka_unit_test(a_later_generation_began_together),
 		cmocka_unit_test(who_came_and_went_in_between_is_of_neither),
 		cmocka_unit_test(sockets_are_of_those_who_take_from_them),

@@ -192,9 +192,9 @@ static int interval_end(struct watch *w)
 	if (!err)
 		err = read_total(w, &total, false);
 	if (!err)
-		err = snapshot_difference(&interval, &total, &w->before);
-	if (!err)
 		err = judge(&total, w->o->threshold);
+	if (!err) /* after that: an interval alone does not tell which of its workers are of an earlier generation */
+		err = snapshot_difference(&interval, &total, &w->before);
 	if (!err)
 		err = judge(&interval, w->o->threshold);
 	if (!err)

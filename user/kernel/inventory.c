@@ -715,7 +715,8 @@ static void worker_describe(const struct inventory *v, struct ledger_worker *w, 
 	usage_fill(v, &w->row, t);
 }
 
-static int waiter_add(const struct waiters *to, struct thread *t, struct way way)
+/* asleep: else it is known to come back. */
+static int waiter_add(const struct waiters *to, struct thread *t, struct way way, bool asleep)
 {
 	struct ledger_worker *const *rows, *w;
 
@@ -723,6 +724,7 @@ static int waiter_add(const struct waiters *to, struct thread *t, struct way way
 		return 0;
 	t->mark = to->index;
 	to->socket->row.waiting++;
+	to->socket->row.idle_sum += asleep && to->started_ns;
 	w = ledger_find_worker(to->l, to->socket->row.cookie, t->r.tid, t->r.start_ns);
 	if (!w && ledger_workers(to->l, &rows) >= WAITING_MAX) {
 		to->v->unlisted++;
@@ -763,7 +765,7 @@ static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 	const uint32_t pid = only_holder(to->v, epoll);
 	struct thread *t = pid ? thread_by_tid(to->v, pid) : NULL;
 
-	return t && t->r.threads == 1 ? waiter_add(to, t, way) : 0;
+	return t && t->r.threads == 1 ? waiter_add(to, t, way, false) : 0;
 }
 
 /*
@@ -783,7 +785,7 @@ static int sleepers_add(const struct waiters *to, uint64_t node, int depth, stru
 
 		if (t == to->v->threads.count)
 			continue;
-		err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next);
+		err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next, true);
 		*any = true;
 	}
 	return err;
@@ -921,6 +923,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 	to.socket = s;
 	if (!err)
 		err = waiters_follow(&to, f->r.node, EPOLL_DEPTH, (struct way){});
+	s->row.looks += started_ns != 0;
 	if (s->row.waiting > s->row.waiting_most)
 		s->row.waiting_most = s->row.waiting;
 	return err;

@@ -879,7 +879,6 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 		to->row.queue_highest = sum.queue_highest;
 	closings = (struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
 	ledger_count_closings(to, &closings, last);
-	to->row.copies_known = to->protocol == PROTOCOL_UDP && o->backend != BACKEND_TRACEPOINT;
 	ledger_count_copies(to, sum.copies, last);
 	ledger_count_several(to, sum.several, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
@@ -1420,6 +1419,14 @@ static void describe(const struct observer *o, struct snapshot *s)
 	sockdiag_queues(s, o->baseline, o->baseline_count);
 }
 
+/* Of sockets to which nothing came, too. */
+static void copies_tell(const struct observer *o, struct snapshot *s)
+{
+	for (size_t i = 0; i < s->endpoint_count && o->backend != BACKEND_TRACEPOINT; i++)
+		for (size_t j = 0; j < s->endpoints[i].socket_count; j++)
+			s->endpoints[i].sockets[j].copies_known = s->endpoints[i].protocol == PROTOCOL_UDP;
+}
+
 int observer_read(struct observer *o, struct snapshot *s, bool all)
 {
 	uint64_t orphaned = 0;
@@ -1442,6 +1449,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 		err = ledger_snapshot(o->ledger, s, all, &orphaned);
 	if (!err)
 		err = lost_fill(o, s, orphaned);
+	if (!err)
+		copies_tell(o, s);
 	if (!err && !o->inventory)
 		describe(o, s);
 	if (err)

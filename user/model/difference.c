@@ -165,6 +165,8 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.dropped = growth(row.dropped, was->dropped);
 			row.accepted = growth(row.accepted, was->accepted);
 			row.copies = growth(row.copies, was->copies);
+			row.idle_sum = growth(row.idle_sum, was->idle_sum);
+			row.looks = growth(row.looks, was->looks);
 			row.buffers_maybe_several = growth(row.buffers_maybe_several, was->buffers_maybe_several);
 			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);
@@ -217,7 +219,6 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 			row.appeared = false;
 			row.accepted = growth(row.accepted, was->accepted);
 			row.lived_ns = growth(row.lived_ns, was->lived_ns);
-			row.quiet_ns = row.quiet_ns < row.lived_ns ? row.quiet_ns : row.lived_ns;
 			row.served = growth(row.served, was->served);
 			row.finished = growth(row.finished, was->finished);
 			row.finished_ns = growth(row.finished_ns, was->finished_ns);
@@ -375,6 +376,17 @@ static int subtract_lost(struct snapshot *out, const struct snapshot *now, const
 	return 0;
 }
 
+/* A row that is new says how long its thread lived in the window, and each how long it was quiet. */
+static void limit_lives(struct endpoint *e, uint64_t interval_ns)
+{
+	for (size_t i = 0; i < e->worker_count; i++) {
+		struct worker_row *w = &e->workers[i];
+
+		w->lived_ns = w->lived_ns < interval_ns ? w->lived_ns : interval_ns;
+		w->quiet_ns = w->quiet_ns < w->lived_ns ? w->quiet_ns : w->lived_ns;
+	}
+}
+
 int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
 {
 	struct order old;
@@ -402,6 +414,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 		out->endpoint_count++;
 		if (was)
 			err = subtract_endpoint(e, was);
+		limit_lives(e, out->seconds > 0 ? (uint64_t)(out->seconds * 1e9) : 0);
+		e->generations_given = was && e->generations.judged;
 		/* All that it had was gone before. */
 		if (was && !e->socket_count && !e->worker_count && !endpoint_events(e)) {
 			endpoint_free(e);

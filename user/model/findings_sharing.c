@@ -85,13 +85,13 @@ static bool wake_order(struct finding *f, const struct facts *facts, const struc
  * Threads that block in accept() are woken one at a time, and so are those that share one epoll. Who is busy is not woken: so it is said only where
  * the kernel counted so many wake-ups. What they find is no sign: epoll looks again before it returns, and lets nearly all of those that
  * come too late sleep on, without an accept() that fails (measured: 8 wake-ups and 0.4 EAGAIN a connection). They may be woken for other things
- * too, but no connection wakes more in vain than wait for it, but one.
+ * too, but no connection wakes more in vain than slept, on average of all looks, but one.
  */
 static bool herd(struct finding *f, const struct facts *facts, const struct socket_row *s, bool felt)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
-	double each;
+	double each, most;
 
 	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
 	if (facts->endpoint->design.code != DESIGN_SHARED_EPOLL && facts->endpoint->design.code != DESIGN_SHARED_POLL)
@@ -100,8 +100,8 @@ static bool herd(struct finding *f, const struct facts *facts, const struct sock
 	    t->woken_together < HERD_LEAST || !came || (s->waiting_known && s->waiting_most < HERD_LEAST) || t->woken <= came)
 		return false;
 	each = (double)(t->woken - came) / (double)came;
-	if (each > (double)t->woken_together - 1)
-		each = (double)t->woken_together - 1;
+	most = s->looks ? (double)s->idle_sum / (double)s->looks : (double)t->woken_together;
+	each = fmin(each, fmin(most, (double)t->woken_together) - 1);
 	if (each < HERD_EACH || felt != (each * (double)came >= HERD_RATE * facts->snapshot->seconds))
 		return false;
 	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " %s woke all that were"

@@ -166,7 +166,7 @@ static const char *say_other(char buffer[OTHER_SIZE], const struct endpoint *e)
 
 	*buffer = '\0';
 	if (g->judged)
-		snprintf(buffer, OTHER_SIZE, "; %zu of %s generation took %" PRIu64 "%s", generations_other(g)->threads, generations_other_name(g),
+		snprintf(buffer, OTHER_SIZE, "; %zu %s took %" PRIu64 "%s", generations_other(g)->threads, generations_other_name(g),
 			 generations_other(g)->taken, verdict == VERDICT_EVEN ? ", evenly" : verdict == VERDICT_UNEVEN ? ", unevenly" : "");
 	return buffer;
 }
@@ -175,13 +175,14 @@ static bool even(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
+	const bool maybe_stuck = e->generations.judged == GENERATION_LATER && e->generations.holds;
 	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE];
 
 	if (!fair || fair->verdict != VERDICT_EVEN || multicast_only(e) || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
 	    endpoint_decisive(e) == &e->other_fairness)
 		return false;
-	finding_say(f, "%s share %" PRIu64 " %s %s: nothing to fix%s", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
-		    say_evenness(evenness, fair), say_other(other, e));
+	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
+		    say_evenness(evenness, fair), maybe_stuck ? "" : ": nothing to fix", say_other(other, e));
 	finding_show(f, "bins", fair->bins);
 	finding_show(f, "events", fair->events);
 	finding_show(f, "cv", fair->cv);

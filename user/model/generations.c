@@ -90,6 +90,7 @@ static bool are_two(struct generations *g, const struct life *lives, size_t coun
 			longest_ns = lives[i].lived_ns > longest_ns ? lives[i].lived_ns : longest_ns;
 		} else if (generation_of(&lives[i]) == GENERATION_EARLIER) {
 			sum_add(&g->earlier, &lives[i]);
+			g->holds |= !lives[i].ended;
 		}
 	}
 	if (!g->earlier.processes || !g->later.processes || (!waits && !g->later.taken) || !lives_are_alike(shortest_ns, longest_ns))
@@ -167,32 +168,77 @@ static enum generation which_is_judged(const struct generations *g, double thres
 	return enough || g->later.taken >= g->earlier.taken ? GENERATION_LATER : GENERATION_EARLIER;
 }
 
+/* rows: by process, then thread. */
+static void sums_of_marked(struct generations *g, struct worker_row *const *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct generation_sum *sum = rows[i]->generation == GENERATION_EARLIER ? &g->earlier : &g->later;
+		const bool process = !i || rows[i - 1]->pid != rows[i]->pid;
+
+		if (rows[i]->generation == GENERATION_ONLY)
+			continue;
+		sum->processes += process;
+		sum->threads += process || rows[i - 1]->tid != rows[i]->tid;
+		sum->taken += rows[i]->accepted;
+		g->holds |= rows[i]->generation == GENERATION_EARLIER && !rows[i]->ended;
+	}
+}
+
+static void unmark(struct endpoint *e)
+{
+	for (size_t i = 0; i < e->socket_count; i++)
+		e->sockets[i].generation = GENERATION_ONLY;
+	for (size_t i = 0; i < e->worker_count; i++)
+		e->workers[i].generation = GENERATION_ONLY;
+}
+
+/* rows: that take. Returns whether there are two; 0 or -ENOMEM in *err. */
+static bool tell(struct endpoint *e, struct generations *g, struct worker_row **rows, size_t count, int *err)
+{
+	struct life *lives;
+	size_t life_count;
+	bool two;
+
+	if (e->generations_given) {
+		sums_of_marked(g, rows, count);
+		return g->earlier.processes && g->later.processes;
+	}
+	unmark(e);
+	lives = calloc(count + 1, sizeof(*lives));
+	if (!lives) {
+		*err = -ENOMEM;
+		return false;
+	}
+	life_count = lives_of(lives, rows, count);
+	two = are_two(g, lives, life_count);
+	if (two) {
+		mark_workers(e, lives, life_count);
+		*err = mark_sockets(e, rows, count);
+	}
+	free(lives);
+	return two;
+}
+
 int endpoint_tell_generations(struct endpoint *e, double threshold)
 {
 	struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
-	struct life *lives = calloc(e->worker_count + 1, sizeof(*lives));
-	size_t count = 0, life_count;
-	int err = rows && lives ? 0 : -ENOMEM;
+	struct generations found = {};
+	size_t count = 0;
+	int err = 0;
 
-	e->generations = (struct generations){};
-	for (size_t i = 0; i < e->socket_count; i++)
-		e->sockets[i].generation = GENERATION_ONLY;
-	for (size_t i = 0; i < e->worker_count && !err; i++) {
-		e->workers[i].generation = GENERATION_ONLY;
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept)
 			rows[count++] = &e->workers[i];
-	}
-	if (count)
-		qsort(rows, count, sizeof(*rows), by_pid);
-	life_count = err ? 0 : lives_of(lives, rows, count);
-	if (!err && are_two(&e->generations, lives, life_count)) {
-		mark_workers(e, lives, life_count);
-		err = mark_sockets(e, rows, count);
-		e->generations.judged = which_is_judged(&e->generations, threshold);
+	qsort(rows, count, sizeof(*rows), by_pid);
+	e->generations = (struct generations){};
+	if (tell(e, &found, rows, count, &err)) {
+		found.judged = which_is_judged(&found, threshold);
+		e->generations = found;
 	} else {
-		e->generations = (struct generations){};
+		unmark(e);
 	}
-	free(lives);
 	free(rows);
 	return err;
 }
@@ -204,5 +250,7 @@ const struct generation_sum *generations_other(const struct generations *g)
 
 const char *generations_other_name(const struct generations *g)
 {
-	return g->judged == GENERATION_LATER ? "an earlier" : "a later";
+	if (g->judged == GENERATION_EARLIER)
+		return "of a later generation";
+	return g->holds ? "that hold on and take no more" : "of an earlier generation";
 }

@@ -29,6 +29,7 @@ struct generation_sum {
 struct generations {
 	enum generation judged; /* whose rows are the bins; the later one unless it took too little to tell, and less than the earlier */
 	struct generation_sum earlier, later;
+	bool holds; /* some of the earlier live and hold the socket: they may be stuck */
 };
 
 /* Fills e->generations, and `generation` of its workers and sockets. threshold: of the verdict. Returns 0 or -ENOMEM. */
@@ -39,7 +40,7 @@ bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns);
 
 /* The one that is not judged. */
 const struct generation_sum *generations_other(const struct generations *g);
-/* "an earlier", "a later" */
+/* "of an earlier generation" */
 const char *generations_other_name(const struct generations *g);
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "snapshot.h"
 
+/* Unicast that is no share of anything: an answer now and then, as members of DNS-SD get, or a datagram whose copy is not counted yet. */
+#define STRAY_MOST 20
+#define STRAY_SHARE 0.01
+
 static bool is_group(const struct endpoint *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -33,7 +37,7 @@ enum multicast endpoint_multicast(const struct endpoint *e)
 		copies += s->copies;
 	}
 	if (copies)
-		return copies < came ? MULTICAST_MIXED : MULTICAST_ALL;
+		return came - copies > STRAY_MOST + STRAY_SHARE * came ? MULTICAST_MIXED : MULTICAST_ALL;
 	if (!member || (came && !unseen))
 		return MULTICAST_NOT;
 	return came ? MULTICAST_UNSEEN : MULTICAST_ALL;

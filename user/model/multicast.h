@@ -15,7 +15,7 @@ struct endpoint;
 enum multicast {
 	MULTICAST_NOT,    /* nothing but unicast, as far as is seen */
 	MULTICAST_MIXED,  /* both: what was no copy is shared */
-	MULTICAST_ALL,    /* all that came was a copy, or it is what the sockets were made for and nothing came */
+	MULTICAST_ALL,    /* all that came was a copy, but for a few, or it is what the sockets were made for and nothing came */
 	MULTICAST_UNSEEN, /* sockets are members of groups, and which datagrams are copies is not seen */
 };
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -789,15 +790,28 @@ static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share sh
 	return count;
 }
 
-static bool lives_differ(const struct bin *bins, size_t count)
+/*
+ * May the verdict come of how long each lived, and not of how they share? Who shares evenly takes in proportion to its life: what goes beyond the threshold
+ * and the CV of the lives does not. Of 0 it is not known.
+ */
+static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, size_t count, double threshold)
 {
 	uint64_t shortest = UINT64_MAX, longest = 0;
+	double sum = 0, squares = 0, known = 0, cv;
 
 	for (size_t i = 0; i < count; i++) {
+		if (!bins[i].lived_ns)
+			continue;
 		shortest = bins[i].lived_ns < shortest ? bins[i].lived_ns : shortest;
 		longest = bins[i].lived_ns > longest ? bins[i].lived_ns : longest;
+		sum += (double)bins[i].lived_ns;
+		squares += (double)bins[i].lived_ns * (double)bins[i].lived_ns;
+		known++;
 	}
-	return !lives_are_alike(shortest, longest);
+	if (!known || lives_are_alike(shortest, longest))
+		return false;
+	cv = sqrt(fmax(known * squares / (sum * sum) - 1, 0));
+	return f->verdict != VERDICT_UNEVEN || f->excess <= threshold + cv;
 }
 
 /*
@@ -825,7 +839,7 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, const str
 	err = fairness_judge_load(f, counts, kept, load, threshold);
 	f->flows_estimated = e->flows_estimated;
 	withhold(f, withheld_workers(e, share, &seen));
-	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD && lives_differ(bins, kept))
+	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD && lives_may_be_why(f, bins, kept, threshold))
 		withhold(f, WITHHELD_LIVES_DIFFER);
 out:
 	free(counts);

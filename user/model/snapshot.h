@@ -69,6 +69,7 @@ struct socket_row {
 	uint32_t waiting;     /* threads that waited on it (accept, poll, epoll, a read) when last looked at */
 	uint32_t waiting_most; /* the most that waited on it at once, of all looks by now; those that are busy in between count as waiting where
 				  they are known to come back: see inventory.c */
+	uint64_t idle_sum, looks; /* threads that slept on it, of all looks in the window; and how many looks */
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
 	bool ended;           /* it is closed */
@@ -236,6 +237,7 @@ struct endpoint {
 	struct fairness open_fairness; /* open connections by worker; where they are known */
 	bool open_known;             /* open_fairness means something */
 	struct generations generations; /* by endpoint_judge() */
+	bool generations_given;      /* they are those of the window that this is an interval of: its rows have their marks */
 	struct fairness other_fairness; /* of the workers of the generation that is not judged; where there are two, and the design's bins are workers */
 	struct design design;        /* by endpoint_judge() */
 	bool left_out;               /* with all its rows: as a socket's */

@@ -325,7 +325,7 @@ void text_design(FILE *out, const struct endpoint *e, const struct text_style *s
 	if (!*words)
 		return;
 	if (g->judged)
-		snprintf(words + used, sizeof(words) - used, "; %zu of %s generation took %s of %s", generations_other(g)->threads, generations_other_name(g),
+		snprintf(words + used, sizeof(words) - used, "; %zu %s took %s of %s", generations_other(g)->threads, generations_other_name(g),
 			 text_count(taken, generations_other(g)->taken), text_count(all, g->earlier.taken + g->later.taken));
 	fprintf(out, "  %s", text_paint(style, TEXT_DIM));
 	text_wrapped(out, words, 2, 4, TEXT_BREAK_CLAUSES, style);

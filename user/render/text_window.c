@@ -247,7 +247,7 @@ static void table_fold_ended(struct table *t, struct gone *gone)
 static const char *fate(const struct line *l)
 {
 	if (l->generation == GENERATION_EARLIER)
-		return l->takes && !l->left_out ? "  (old generation: judged)" : "  (old generation)";
+		return l->takes && !l->left_out ? "  (old generation: judged)" : l->ended ? "  (old generation)" : "  (takes no more)";
 	if (l->ended)
 		return l->takes && !l->left_out ? "  (ended: judged)" : "  (ended)";
 	return l->left_out ? "  (new)" : "";

@@ -194,7 +194,7 @@ char *wide_words(char buffer[WIDE_SIZE], const struct wide_fold *fold, const cha
 	if (fold->idle)
 		used += snprintf(buffer + used, WIDE_SIZE - used, ", %s idle", text_count(number, fold->idle));
 	if (fold->generation == GENERATION_EARLIER)
-		snprintf(buffer + used, WIDE_SIZE - used, " (old generation)");
+		snprintf(buffer + used, WIDE_SIZE - used, fold->ended ? " (old generation)" : " (takes no more)");
 	else if (fold->ended)
 		snprintf(buffer + used, WIDE_SIZE - used, ", %s ended", text_count(number, fold->ended));
 	return buffer;
