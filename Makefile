@@ -80,7 +80,11 @@ $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
 
-$(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(PURE)
+# In an archive: each test is linked with what it needs.
+$(BUILD)/sanitized/pure.a: $(PURE)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(BUILD)/sanitized/pure.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljansson -lgsl -lgslcblas -lm
 
