@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh quick|all: runs the tests and ends with one line "N passed, N failed[, N skipped]". Every suite speaks TAP: unit tests (cmocka),
 # tests/cli (bats) on this kernel, and with `all` tests/servers, real servers on this kernel and on one that has fentry, and tests/vm, other
-# kernels. A suite that ends badly without saying which test
+# kernels. Two suites run beside each other where neither measures time or how even workers are. A suite that ends badly without saying which test
 # failed counts as one failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."

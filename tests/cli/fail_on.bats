@@ -93,7 +93,7 @@ print("said", s.getsockname()[1])
 s.setblocking(False)
 for takes in (accepts_by, accepts_by, lambda e, s: time.sleep(1000)): process(lambda: takes(epoll_of(s), s))'
     watch_begin -P "$lone,$split,$said" --json --fail-on uneven
-    clients "visit($lone, 20); visit($split, 20); visit($said, 1500)"
+    clients "visit($lone, 20); visit($split, 20); visit($said, 900)"
     watch_end 3
     jq -e --argjson lone "$lone" --argjson split "$split" --argjson stuck "$said" '[.endpoints[] | .findings[].code as $code | [.port, $code]] as $found |
            ([[$lone, "lone-reuseport"], [$split, "group-split"]] | all(. as $one | $found | index([$one]) != null)) and
