@@ -17,16 +17,16 @@ holds_program() { # PID PATTERN
 # Everything that a command of these tests could leave behind: our programs in the kernel, workers and clients. Others may run sockfair beside: theirs are
 # processes of another run of bats, and the programs that these hold.
 leftovers() {
-    local pid theirs=$BATS_TEST_TMPDIR/theirs
-    : >"$theirs"
+    local pid left theirs=()
+    left=$(programs '[fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp')
     for pid in $(ps -eo pid=,comm= | awk '$2 ~ /^(sockfair|worker-)/ { print $1 }'); do
         if grep -qzx "BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
             ps -o pid=,comm= -p "$pid" || :
         else
-            cat "/proc/$pid/fdinfo"/* >>"$theirs" 2>/dev/null || :
+            theirs+=("/proc/$pid/fdinfo"/*)
         fi
     done
-    programs '[fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp' | grep -vxFf "$theirs" || :
+    [ -z "$left" ] || cat "${theirs[@]}" /dev/null 2>/dev/null | grep '^prog_id' | grep -vxFf - <(echo "$left") || :
     ls -d /tmp/sockfair* 2>/dev/null || :
 }
 
