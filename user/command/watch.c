@@ -183,6 +183,16 @@ static int show(struct watch *w, struct snapshot *window, const struct snapshot 
 	return err;
 }
 
+/* An interval alone does not tell which of its workers are of an earlier generation: its rows get the marks of the total's. */
+static int tell_generations(struct snapshot *total, double threshold)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < total->endpoint_count && !err; i++)
+		err = endpoint_tell_generations(&total->endpoints[i], threshold);
+	return err;
+}
+
 /* The end of an interval: what happened in it, beside all since the start. */
 static int interval_end(struct watch *w)
 {
@@ -192,9 +202,11 @@ static int interval_end(struct watch *w)
 	if (!err)
 		err = read_total(w, &total, false);
 	if (!err)
-		err = judge(&total, w->o->threshold);
-	if (!err) /* after that: an interval alone does not tell which of its workers are of an earlier generation */
+		err = tell_generations(&total, w->o->threshold);
+	if (!err)
 		err = snapshot_difference(&interval, &total, &w->before);
+	if (!err)
+		err = judge(&total, w->o->threshold);
 	if (!err)
 		err = judge(&interval, w->o->threshold);
 	if (!err)
