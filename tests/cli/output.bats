@@ -221,7 +221,7 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     py -c "
 import socket, subprocess
 a, b = socket.socketpair()
-assert subprocess.run(['$sockfair', 'list', '--json', '-o', '/dev/stdout'], stdout=b).returncode == 0
+assert subprocess.run(['$sockfair', 'list', '--json', '-P', '8170', '-o', '/dev/stdout'], stdout=b).returncode == 0
 b.close()
 assert a.makefile().read().startswith('{\"schema\"')"
     # a stream into another process's file that has no name
