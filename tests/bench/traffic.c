@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -206,36 +208,49 @@ static void run_fork(void)
 		;
 }
 
-static int *held;
+static atomic_long *taken; /* shared by the server's process and the clients' */
 
 static void *holder(void *unused)
 {
 	(void)unused;
-	for (;;) {
-		int fd = accept(listener, NULL, NULL);
-
-		if (fd < 0)
-			die("accept");
-		held[atomic_fetch_add(&accepted, 1)] = fd;
-	}
+	while (accept(listener, NULL, NULL) >= 0)
+		atomic_fetch_add(taken, 1);
+	die("accept");
 	return NULL;
+}
+
+/* The server, in a process of its own: each side has as many descriptors as a process may. */
+static pid_t hold_all(void)
+{
+	pid_t server = fork();
+
+	if (server < 0)
+		die("fork");
+	if (server)
+		return server;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < threads; i++)
+		begin(holder, i);
+	for (;;)
+		pause();
 }
 
 static void run_open(void)
 {
 	int *clients = calloc(count, sizeof(*clients));
+	pid_t server;
 
-	held = calloc(count, sizeof(*held));
-	for (int i = 0; i < threads; i++)
-		begin(holder, i);
+	taken = mmap(NULL, sizeof(*taken), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!clients || taken == MAP_FAILED)
+		die("memory");
+	server = hold_all();
 	if (!asked())
 		return;
 	for (long i = 0; i < count; i++)
 		clients[i] = connect_once();
-	while (atomic_load(&accepted) < count)
+	while (atomic_load(taken) < count)
 		usleep(1000);
-	printf("accepted=%ld open=%ld\n", accepted, count);
-	/* The server closes some, and clients reset the others. */
+	printf("accepted=%ld open=%ld\n", *taken, count);
 	for (int step = 2; step > 0 && asked(); step--) {
 		long left = 0;
 
@@ -246,10 +261,12 @@ static void run_open(void)
 			reset(clients[i]);
 			clients[i] = -1;
 		}
-		printf("accepted=%ld open=%ld\n", accepted, left);
+		printf("accepted=%ld open=%ld\n", *taken, left);
 	}
 	while (asked())
 		;
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
 }
 
 /* ---- UDP ---- */
