@@ -282,7 +282,7 @@ def with_ports(case):
 
     @functools.wraps(case)
     def prepared():
-        sysctl("net.ipv4.ip_local_port_range", "2000 8999")
+        sysctl("net.ipv4.ip_local_port_range", "20000 26999")
         return case()
 
     return prepared
