@@ -92,8 +92,8 @@ mkdir "$SOCKFAIR_TEST_DOCUMENTS"
 bats=(bats --tap)
 if [ "$1" = quick ]; then bats+=(--filter-tags '!slow'); else SOCKFAIR_TEST_N=20000; fi
 if [ "$(id -u)" = 0 ]; then
-    # How even workers are, and what the machine's own settings do, is asked with nothing beside it.
-    for name in modes fail_on; do suite "cli: $name.bats" "${bats[@]}" tests/cli/$name.bats; done
+    # How even workers are, what the machine's own settings do, and what a look at all its sockets in each interval shows, is asked with nothing beside it.
+    for name in modes fail_on watch; do suite "cli: $name.bats" "${bats[@]}" tests/cli/$name.bats; done
     if [ "$1" = quick ]; then
         suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
     else
@@ -106,7 +106,7 @@ if [ "$(id -u)" = 0 ]; then
     else
         suite "binds: calls of every kind" tests/binds.py
     fi
-    for name in list watch design; do # they use the same ports
+    for name in list design; do # they use the same ports
         beside "cli: $name.bats" flock "$folder" "${bats[@]}" tests/cli/$name.bats
     done
     for file in tests/cli/*.bats; do
