@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "findings_rules.h"
-#include "multicast.h"
 
 static bool devices_overlap(const struct socket_row *a, const struct socket_row *b)
 {
@@ -135,7 +134,7 @@ static bool group_split(struct finding *f, const struct facts *facts)
 	struct reach *reaches;
 	size_t groups = 0, split;
 
-	if (facts != facts->port || multicast_only(facts->endpoint))
+	if (facts != facts->port || facts->endpoint->design.code == DESIGN_MULTICAST)
 		return false;
 	for (size_t i = 0; i < facts->port_count; i++)
 		groups += facts->port[i].group_count;
@@ -193,7 +192,7 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 	size_t count;
 	char one[HELD_SIZE], other[HELD_SIZE];
 
-	if (facts->endpoint->protocol != PROTOCOL_UDP || multicast_only(facts->endpoint))
+	if (facts->endpoint->protocol != PROTOCOL_UDP || facts->endpoint->design.code == DESIGN_MULTICAST)
 		return false;
 	count = list_bound(bound, facts->endpoint);
 	for (size_t i = 0; i < count; i++) {
@@ -220,7 +219,7 @@ static bool udp_last_binder(struct finding *f, const struct facts *facts)
 	struct bound bound[BOUND_MAX];
 	size_t count, most = 0;
 
-	if (facts->endpoint->protocol != PROTOCOL_UDP || multicast_only(facts->endpoint))
+	if (facts->endpoint->protocol != PROTOCOL_UDP || facts->endpoint->design.code == DESIGN_MULTICAST)
 		return false;
 	count = list_bound(bound, facts->endpoint);
 	for (size_t i = 0; i < count; i++) {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "findings_rules.h"
-#include "multicast.h"
 #include "words.h"
 
 /*
@@ -269,7 +268,7 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 	if (!design_shares_socket(facts->endpoint->design.code))
 		return false;
 	if (!s->reuseport || !workers_whole(facts->endpoint) || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
-	    t->threads < 2 || multicast_only(facts->endpoint) || finding_said(facts->port->endpoint, "group-split"))
+	    t->threads < 2 || finding_said(facts->port->endpoint, "group-split"))
 		return false;
 	finding_say(f, SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no effect, and %zu threads of %zu process%s take"
 		    " from the one socket; to let the kernel share, open one for each", s->cookie, s->inode, t->threads, t->processes,
@@ -296,7 +295,7 @@ static const struct group *hashed_group(const struct facts *facts, double least_
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = largest_group(facts);
 
-	if (e->protocol != PROTOCOL_UDP || multicast_only(e) || !sockets_whole(e) || !group || group->sockets < 2 || group->steered ||
+	if (e->protocol != PROTOCOL_UDP || e->design.code == DESIGN_MULTICAST || !sockets_whole(e) || !group || group->sockets < 2 || group->steered ||
 	    fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= least_cv))
 		return NULL;
 	return group;

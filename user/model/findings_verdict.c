@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "findings_rules.h"
-#include "multicast.h"
 #include "words.h"
 
 #define ALPHA 0.001 /* as the verdict itself: fairness.h */
@@ -113,7 +112,7 @@ static bool too_few(struct finding *f, const struct facts *facts)
 	char bins[BINS_SIZE];
 	uint64_t count;
 
-	if (!fair || fair->verdict != VERDICT_TOO_FEW || multicast_only(e) || finding_said(e, "udp-last-binder") ||
+	if (!fair || fair->verdict != VERDICT_TOO_FEW || e->design.code == DESIGN_MULTICAST || finding_said(e, "udp-last-binder") ||
 	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients") || finding_said(e, "heavy-flows"))
 		return false;
 	count = fair->unit == UNIT_FLOW ? (uint64_t)llround(fair->flows_effective) : fair->events;
@@ -178,7 +177,7 @@ static bool even(struct finding *f, const struct facts *facts)
 	const bool maybe_stuck = e->generations.judged == GENERATION_LATER && e->generations.holds;
 	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE];
 
-	if (!fair || fair->verdict != VERDICT_EVEN || multicast_only(e) || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
+	if (!fair || fair->verdict != VERDICT_EVEN || e->design.code == DESIGN_MULTICAST || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
 	    endpoint_decisive(e) == &e->other_fairness)
 		return false;
 	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),

@@ -42,10 +42,3 @@ enum multicast endpoint_multicast(const struct endpoint *e)
 		return MULTICAST_NOT;
 	return came ? MULTICAST_UNSEEN : MULTICAST_ALL;
 }
-
-bool multicast_only(const struct endpoint *e)
-{
-	const enum multicast m = endpoint_multicast(e);
-
-	return m == MULTICAST_ALL || m == MULTICAST_UNSEEN;
-}

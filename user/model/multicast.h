@@ -21,7 +21,4 @@ enum multicast {
 
 enum multicast endpoint_multicast(const struct endpoint *e);
 
-/* Is there nothing that is shared, or that can be told to be? */
-bool multicast_only(const struct endpoint *e);
-
 #endif

@@ -15,6 +15,7 @@
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
+#define NAME_IF_ANY(w, key, array) (*(array) ? NAME(w, key, array) : json_nothing(w, key)) /* null where it is "" */
 
 static void string(struct json_writer *w, const char *key, const char *value)
 {
@@ -99,18 +100,12 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "uid", h->uid);
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
-	if (*h->cgroup)
-		NAME(w, "cgroup", h->cgroup);
-	else
-		json_nothing(w, "cgroup");
+	NAME_IF_ANY(w, "cgroup", h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
 		json_nothing(w, "state");
-	if (*h->doing)
-		NAME(w, "doing", h->doing);
-	else
-		json_nothing(w, "doing");
+	NAME_IF_ANY(w, "doing", h->doing);
 	json_close(w, '}');
 }
 
@@ -155,10 +150,7 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number(w, "uid", s->uid);
 	json_bool(w, "reuseport", s->reuseport);
 	json_number_if(w, "group", s->group, s->group);
-	if (*s->device)
-		NAME(w, "device", s->device);
-	else
-		json_nothing(w, "device");
+	NAME_IF_ANY(w, "device", s->device);
 	json_bool(w, "v6only", s->v6only);
 	json_bool(w, "kernel", s->kernel);
 	json_number(w, udp ? "delivered" : "arrived", s->arrived);
@@ -214,14 +206,8 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "pid_inside", row->pid_inside, row->pid_inside);
 	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
 	NAME(w, "comm", row->comm);
-	if (*row->process)
-		NAME(w, "process", row->process);
-	else
-		json_nothing(w, "process");
-	if (*row->cgroup)
-		NAME(w, "cgroup", row->cgroup);
-	else
-		json_nothing(w, "cgroup");
+	NAME_IF_ANY(w, "process", row->process);
+	NAME_IF_ANY(w, "cgroup", row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);
@@ -455,10 +441,7 @@ static void aside_row(struct json_writer *w, const struct endpoint *e, const str
 	json_number(w, "inode", s->inode);
 	json_number(w, "uid", s->uid);
 	json_bool(w, "reuseport", s->reuseport);
-	if (*s->device)
-		NAME(w, "device", s->device);
-	else
-		json_nothing(w, "device");
+	NAME_IF_ANY(w, "device", s->device);
 	json_bool(w, "v6only", s->v6only);
 	holders(w, e, s);
 	json_open(w, "interfaces", '[');
@@ -524,10 +507,7 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	json_number(w, "accepted", a->accepted);
 	json_number(w, "served", a->served);
 	json_bool(w, "agrees", a->agrees);
-	if (*a->disagreement)
-		NAME(w, "disagreement", a->disagreement);
-	else
-		json_nothing(w, "disagreement");
+	NAME_IF_ANY(w, "disagreement", a->disagreement);
 	json_number_real(w, "seconds", a->seconds);
 	if (a->seconds > 0)
 		json_number_real(w, "rate_per_second", done / a->seconds);
