@@ -248,6 +248,14 @@ static __always_inline bool is_member(struct sock *sk)
 	       BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
 }
 
+static __always_inline void requests_read(struct holders_socket_record *record, struct inet_connection_sock *listener)
+{
+	record->half_open = BPF_CORE_READ(listener, icsk_accept_queue.qlen.counter);
+	record->young = BPF_CORE_READ(listener, icsk_accept_queue.young.counter);
+	record->defer_accept = BPF_CORE_READ(listener, icsk_accept_queue.rskq_defer_accept);
+	record->syn_retries = BPF_CORE_READ(listener, icsk_syn_retries);
+}
+
 static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
 {
 	struct holders_socket_record record = { .kind = HOLDERS_SOCKET, .node = (__u64)sk };
@@ -275,6 +283,8 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	record.connected = udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED;
 	record.member = udp && is_member(sk);
+	if (!udp && !record.bound)
+		requests_read(&record, (void *)queue);
 	record.autobound = udp && !(locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
 	if (record.family == AF_INET)
 		*(__be32 *)record.address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);

@@ -79,6 +79,12 @@ struct holders_socket_record {
 	__u8 member; /* UDP: of a multicast group */
 	__u8 bound; /* TCP: it has the port and does not listen */
 	__s32 incoming_cpu; /* SO_INCOMING_CPU; negative: not set */
+	/* TCP: the request queue, of handshakes under way */
+	__u32 half_open;
+	__u32 young; /* of them, those whose SYN-ACK was not repeated by now */
+	__u8 defer_accept; /* TCP_DEFER_ACCEPT, as timeouts of the SYN-ACK; 0: not set */
+	__u8 syn_retries; /* TCP_SYNCNT; 0: as net.ipv4.tcp_synack_retries says */
+	__u8 pad[6];
 };
 
 struct holders_thread_record {
@@ -103,7 +109,7 @@ struct holders_thread_record {
 _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
-_Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
+_Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
 _Static_assert(sizeof(struct holders_thread_record) == 104, "layout");
 #endif
 

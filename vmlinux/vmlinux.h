@@ -232,8 +232,16 @@ struct inet_bind_bucket {
 	bool fast_ipv6_only;
 };
 
+struct request_sock_queue {
+	u8 rskq_defer_accept;
+	atomic_t qlen;
+	atomic_t young;
+};
+
 struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
 	struct inet_bind_bucket *icsk_bind_hash;
+	__u8 icsk_syn_retries;
 	void *icsk_ulp_data;
 };
 

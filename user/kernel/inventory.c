@@ -16,6 +16,7 @@
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
+#include "netstat.h"
 #include "occupants.h"
 #include "process.h"
 #include "sockdiag.h"
@@ -88,6 +89,9 @@ struct inventory {
 	struct list cgroups; /* struct cgroup, by set */
 	struct list epolls_before; /* of the scan before it, for their numbers */
 	struct list begun;   /* struct begun, by tid: threads when the window began */
+	struct netstat netstat;
+	struct handshake_look handshakes[NETSTAT_NAMESPACES];
+	size_t handshake_count;
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
 
@@ -283,6 +287,7 @@ void inventory_close(struct inventory *v)
 	free(v->cgroups.rows);
 	free(v->begun.rows);
 	free(v->pids.rows);
+	netstat_close(&v->netstat);
 	bpf_link__destroy(v->sockets_link);
 	bpf_link__destroy(v->threads_link);
 	holders_bpf__destroy(v->bpf);
@@ -573,7 +578,7 @@ static bool some_unnamed(const struct inventory *v)
 	return false;
 }
 
-int inventory_scan(struct inventory *v)
+static int scan_named(struct inventory *v)
 {
 	struct namespaces seen = {};
 	struct sockdiag_row *rows;
@@ -586,6 +591,68 @@ int inventory_scan(struct inventory *v)
 	err = seen.astray;
 	namespaces_free(&seen);
 	return err ? err : scan_once(v);
+}
+
+static bool is_listener(const struct found *f)
+{
+	return f->r.protocol == IPPROTO_TCP && !f->r.bound;
+}
+
+/* The namespaces of listeners that are asked for, ascending. defer: only of those with TCP_DEFER_ACCEPT. Returns 0 or -ENOMEM. */
+static int listener_namespaces(const struct inventory *v, bool defer, struct list *out)
+{
+	const struct found *rows = v->found.rows;
+	uint32_t *numbers;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted && is_listener(&rows[i]) && (!defer || rows[i].r.defer_accept) &&
+		    !list_add(out, &rows[i].r.netns, sizeof(rows[i].r.netns)))
+			return -ENOMEM;
+	list_sort(out, sizeof(uint32_t), by_pid);
+	numbers = out->rows;
+	for (size_t i = 0; i < out->count; i++)
+		if (!kept || numbers[kept - 1] != numbers[i])
+			numbers[kept++] = numbers[i];
+	out->count = kept;
+	return 0;
+}
+
+/*
+ * Follows the namespaces of the scan. *again: one with TCP_DEFER_ACCEPT was not read before it, and what its sockets count from now on has to be held
+ * against what it had counted just then.
+ */
+static int netstat_follow(struct inventory *v, bool *again)
+{
+	struct list all = {}, deferring = {};
+	bool opened = false;
+	int err = listener_namespaces(v, false, &all);
+
+	if (!err)
+		err = netstat_open(&v->netstat, all.rows, all.count, &opened);
+	if (!err && opened)
+		err = listener_namespaces(v, true, &deferring);
+	*again = deferring.count;
+	free(all.rows);
+	free(deferring.rows);
+	return err;
+}
+
+int inventory_scan(struct inventory *v)
+{
+	bool again;
+	int err;
+
+	netstat_before(&v->netstat);
+	err = scan_named(v);
+	if (!err)
+		err = netstat_follow(v, &again);
+	if (!err && again) {
+		netstat_before(&v->netstat);
+		err = scan_once(v);
+	}
+	v->handshake_count = err ? 0 : netstat_after(&v->netstat, v->handshakes);
+	return err;
 }
 
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies)
@@ -636,7 +703,7 @@ bool inventory_queued(const struct inventory *v)
 	const struct found *rows = v->found.rows;
 
 	for (size_t i = 0; i < v->found.count; i++)
-		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && rows[i].r.length)
+		if (rows[i].wanted && is_listener(&rows[i]) && (rows[i].r.length || rows[i].r.half_open))
 			return true;
 	return false;
 }
@@ -902,6 +969,38 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 	return 0;
 }
 
+/* What the namespaces counted by this scan, and which listeners they withhold ACKs for. */
+static int handshakes_enter(const struct inventory *v, struct ledger *l, enum handshake_when when)
+{
+	const struct found *rows = v->found.rows;
+	struct list deferring = {};
+	int err = 0;
+
+	for (size_t i = 0; i < v->found.count && !err; i++) {
+		const struct deferring d = { .cookie = rows[i].r.cookie, .netns = rows[i].r.netns, .drops = rows[i].r.drops };
+
+		if (is_listener(&rows[i]) && rows[i].r.defer_accept)
+			err = list_add(&deferring, &d, sizeof(d)) ? 0 : -ENOMEM;
+	}
+	if (!err)
+		err = handshakes_look(ledger_handshakes(l), when, v->handshakes, v->handshake_count, deferring.rows, deferring.count);
+	free(deferring.rows);
+	return err;
+}
+
+static void half_open_enter(struct ledger *l, struct ledger_socket *s, const struct found *f)
+{
+	const struct handshake_set *set = ledger_handshakes(l);
+	struct half_open *q = &s->row.half_open;
+
+	if (!is_listener(f))
+		return;
+	q->limit = half_open_limit(handshakes_find(set->rows, set->count, f->r.netns), f->r.limit);
+	q->defer_accept = f->r.defer_accept;
+	q->syn_retries = f->r.syn_retries;
+	half_open_look(q, f->r.half_open, f->r.young);
+}
+
 static int socket_fill(struct inventory *v, struct ledger *l, const struct found *f, size_t index, uint64_t started_ns)
 {
 	struct waiters to = { .v = v, .l = l, .index = index + 1, .started_ns = started_ns };
@@ -918,6 +1017,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
 	err = socket_describe(v, s, f);
+	half_open_enter(l, s, f);
 	s->undecided = false;
 	s->row.waiting = 0;
 	to.socket = s;
@@ -1136,6 +1236,7 @@ static void unheld_update(struct ledger *l, struct ledger_socket *s, const struc
 		return;
 	}
 	s->row.queue_known = true;
+	s->row.half_open.known = false; /* sock_diag does not tell */
 	s->row.queue_length = found->queue_length;
 	s->read_ns = now_ns();
 	s->row.waiting = 0;
@@ -1314,7 +1415,7 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockd
 /* Enters the sockets of the last scan. `again`: some socket of a group has nobody who waits. */
 static int look(struct inventory *v, struct ledger *l, bool *again)
 {
-	int err = 0;
+	int err = handshakes_enter(v, l, HANDSHAKES_LISTED);
 
 	*again = false;
 	for (size_t i = 0; i < v->found.count && !err; i++) {
@@ -1380,6 +1481,8 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	v->unlisted = 0;
 	if (!started_ns)
 		err = usage_begin(v);
+	if (!err)
+		err = handshakes_enter(v, l, started_ns ? HANDSHAKES_LATER : HANDSHAKES_BEGIN);
 	for (size_t i = 0; i < v->found.count && !err; i++)
 		if (rows[i].wanted)
 			err = socket_fill(v, l, &rows[i], i, started_ns);

@@ -147,15 +147,19 @@ static void row_figures(double *figures, const struct endpoint *e)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
 	double *highest = &figures[METRIC_QUEUE_HIGHEST];
+	bool bound = false;
 
 	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops, udp ? e->omitted.dropped : e->omitted.drops);
 	for (size_t i = 0; i < e->socket_count + e->connected_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : s->drops);
+		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : drops_least(s));
+		bound |= !udp && drops_least(s) < drops_most(s);
 		if (!udp && s->highest_known && !(s->queue_highest <= *highest))
 			*highest = s->queue_highest;
 	}
+	if (bound) /* is no figure: some drops may be withheld ACKs */
+		figures[METRIC_DROPS] = NAN;
 	for (size_t i = 0; i < e->worker_count; i++)
 		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp, e->workers[i].open);
 	for (size_t i = 0; i < e->worker_count; i++)

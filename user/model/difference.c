@@ -171,6 +171,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
+			half_open_subtract(&row.half_open, &was->half_open);
 			/* The longest of all: it was in this interval only if it grew. */
 			row.highest_known &= row.queue_highest > was->queue_highest;
 			row.queued_before = growth(row.queued_before, was->queued_before);
@@ -398,6 +399,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	out->seconds = now->seconds - before->seconds;
 	out->lost = NULL;
 	out->lost_count = 0;
+	out->handshakes = NULL;
+	out->handshake_count = 0;
 	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
 	err = order_make(&old, before->endpoints, before->endpoint_count, sizeof(*before->endpoints), compare_endpoints);
@@ -424,6 +427,10 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	}
 	if (!err)
 		err = subtract_lost(out, now, before);
+	if (!err)
+		err = handshakes_difference(out, now, before);
+	if (!err)
+		handshakes_fill(out);
 	free(old.rows);
 	if (err)
 		snapshot_free(out);

@@ -30,6 +30,7 @@ struct ledger {
 	struct rows sockets, workers, folded;
 	struct holder_row *holders;
 	size_t holder_count;
+	struct handshake_set handshakes;
 	size_t ended_max;
 	unsigned cpus;
 	uint64_t orphaned; /* events of folded workers whose socket had no row */
@@ -202,6 +203,7 @@ void ledger_clear(struct ledger *l)
 	rows_clear(&l->folded);
 	l->orphaned = 0;
 	ledger_hold(l, NULL, 0);
+	handshakes_clear(&l->handshakes);
 }
 
 void ledger_free(struct ledger *l)
@@ -210,6 +212,11 @@ void ledger_free(struct ledger *l)
 		return;
 	ledger_clear(l);
 	free(l);
+}
+
+struct handshake_set *ledger_handshakes(struct ledger *l)
+{
+	return &l->handshakes;
 }
 
 struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie)
@@ -1089,6 +1096,20 @@ static uint64_t orphans(const struct ledger *l)
 	return events;
 }
 
+static int fill_handshakes(const struct ledger *l, struct snapshot *s)
+{
+	const struct handshake_set *set = &l->handshakes;
+
+	s->handshakes = calloc(set->count + 1, sizeof(*s->handshakes));
+	if (!s->handshakes)
+		return -ENOMEM;
+	if (set->count)
+		memcpy(s->handshakes, set->rows, set->count * sizeof(*set->rows));
+	s->handshake_count = set->count;
+	handshakes_fill(s);
+	return 0;
+}
+
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
 {
 	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
@@ -1115,6 +1136,8 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 		else
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
 	}
+	if (!err)
+		err = fill_handshakes(l, s);
 	if (!err)
 		add_folded(l, s);
 	*orphaned = orphans(l);

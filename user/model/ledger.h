@@ -127,6 +127,9 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w);
 /* Takes the sockets out that are marked so, with all that they counted, and their workers. */
 void ledger_forget(struct ledger *l);
 
+/* What namespaces tell of handshakes: to be brought up to date by handshakes_look(). */
+struct handshake_set *ledger_handshakes(struct ledger *l);
+
 /* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie, then pid. */
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
 

@@ -15,6 +15,7 @@
 #include "design.h"
 #include "fairness.h"
 #include "generations.h"
+#include "handshakes.h"
 #include "lifetimes.h"
 #include "wait.h"
 
@@ -56,6 +57,7 @@ struct socket_row {
 	uint64_t full_ns;      /* TCP: time in which the queue was full at two looks that follow each other */
 	uint64_t stalled_ns;   /* TCP: so long by now connections have been in the queue at each look, and none was taken; 0: that is not so */
 	uint32_t stalled_length; /* the queue's length when that began */
+	struct half_open half_open; /* TCP: its handshakes under way */
 	bool wait_known;       /* TCP: waits are measured */
 	struct wait wait;      /* TCP: time in the accept queue, of those that came to it in the window and were accepted */
 	uint64_t queued_before; /* TCP: accepted in the window, but queued before it: not in `wait` */
@@ -293,6 +295,8 @@ struct snapshot {
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
 	uint32_t somaxconn;          /* net.core.somaxconn of our own network namespace; 0: not known */
 	uint32_t somaxconn_netns;    /* inode of that namespace */
+	struct handshakes *handshakes; /* network namespaces of TCP listeners, by netns; where an inventory was taken */
+	size_t handshake_count;
 	struct lost_row *lost;
 	size_t lost_count;
 	bool has_workload;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../model/wait_sum.h"
-#include "text.h"
+#include "text_parts.h"
 
 #define SORTABLE_MAX 16
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -96,8 +96,11 @@ static void cell_share(char *out, int width, const struct row *r, const struct v
 
 static void cell_drops(char *out, int width, const struct row *r, const struct view *v)
 {
+	const bool at_most = r->drops_least < r->drops;
+
 	(void)v;
-	count_text(out, width, r->drops);
+	strcpy(out, at_most ? "≤" : "");
+	count_text(out + strlen(out), width - at_most, r->drops);
 }
 
 static void cell_cookie(char *out, int width, const struct row *r, const struct view *v)
@@ -159,6 +162,13 @@ static void cell_highest(char *out, int width, const struct row *r, const struct
 		count_text(out, width, r->socket->queue_highest);
 	else
 		strcpy(out, "-");
+}
+
+static void cell_half_open(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)width;
+	(void)v;
+	text_half_open(out, r->socket);
 }
 
 static void cell_p50(char *out, int width, const struct row *r, const struct view *v)
@@ -439,7 +449,7 @@ static void cell_names(char *out, int width, const struct row *r, const struct v
 static enum attribute attribute_drops(const struct row *r, const struct view *v)
 {
 	(void)v;
-	return r->drops ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
+	return r->drops_least ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
 }
 
 /* A listener of backlog N holds N + 1: beyond N it is full. */
@@ -452,6 +462,14 @@ static enum attribute attribute_queue(const struct row *r, const struct view *v)
 		return ATTRIBUTE_NORMAL;
 	return s->queue_length > s->queue_limit ? ATTRIBUTE_RED :
 	       s->queue_length > s->queue_limit / 2 ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
+}
+
+static enum attribute attribute_half_open(const struct row *r, const struct view *v)
+{
+	const struct half_open *q = &r->socket->half_open;
+
+	(void)v;
+	return q->known && q->count > q->limit && !r->ended ? ATTRIBUTE_RED : ATTRIBUTE_NORMAL;
 }
 
 /* The bar is as its endpoint's verdict. */
@@ -497,6 +515,11 @@ static int by_queue(const struct row *a, const struct row *b)
 static int by_highest(const struct row *a, const struct row *b)
 {
 	return COMPARE(a->socket->queue_highest, b->socket->queue_highest);
+}
+
+static int by_half_open(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->socket->half_open.count, b->socket->half_open.count);
 }
 
 /* What is not known is least. */
@@ -595,6 +618,7 @@ static const struct column socket_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "queue", 9, 50, R, false, cell_queue, by_queue, attribute_queue, 0 },
 	{ "highest", 7, 112, R, false, cell_highest, by_highest, NULL, PRESENT_HIGHEST },
+	{ "half-open", 9, 84, R, false, cell_half_open, by_half_open, attribute_half_open, PRESENT_HALF_OPEN },
 	{ "drops", 6, 70, R, false, cell_drops, by_drops, attribute_drops, 0 },
 	{ "wait p50", 8, 92, R, false, cell_p50, by_p50, NULL, PRESENT_WAITS },
 	{ "wait p99", 8, 80, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
@@ -650,7 +674,7 @@ const struct columns columns_of_tab[TAB_COUNT] = {
 
 static unsigned socket_present(const struct socket_row *s)
 {
-	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0);
+	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0) | (s->half_open.highest ? PRESENT_HALF_OPEN : 0);
 }
 
 static unsigned worker_present(const struct worker_row *w)
@@ -722,10 +746,13 @@ static int compare_ids(const void *a, const void *b)
 	return by_id(a, b);
 }
 
-static uint64_t drops_of(const struct endpoint *e, const struct socket_row *s)
+static void add_drops(struct row *r, const struct endpoint *e, const struct socket_row *s)
 {
 	/* What the program counted and what the kernel counts are the same drops, where both see them. */
-	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
+	const uint64_t beside = e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped - s->drops : 0;
+
+	r->drops += drops_most(s) + beside;
+	r->drops_least += drops_least(s) + beside;
 }
 
 /* Where this backend sees no arrivals, what was taken stands in for them. */
@@ -752,8 +779,9 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 		const struct socket_row *s = &e->sockets[i];
 
 		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
-					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .appeared = s->appeared, .ended = s->ended,
+					.count = arrived ? s->arrived : s->accepted, .appeared = s->appeared, .ended = s->ended,
 					.past = socket_is_past(s), .takes = true };
+		add_drops(&rows[i], e, s);
 		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
 	qsort(rows, e->socket_count, sizeof(*rows), compare_ids);
@@ -779,7 +807,8 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
 					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
 					.past = worker_is_past(w), .takes = w->can_accept,
-					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
+					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0,
+					.drops_least = s ? s->drops_least : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
 	qsort(rows, e->worker_count, sizeof(*rows), compare_ids);
@@ -932,7 +961,7 @@ int rows_of_ports(struct row **rows, size_t *count, const struct view *v)
 		*r = (struct row){ .total = e, .interval = snapshot_find((struct snapshot *)v->interval, e), .count = endpoint_events(e) };
 		r->recent = r->interval ? endpoint_events(r->interval) : 0;
 		for (size_t s = 0; s < e->socket_count + e->connected_count; s++)
-			r->drops += drops_of(e, &e->sockets[s]);
+			add_drops(r, e, &e->sockets[s]);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "../model/connected.h"
 #include "../model/limit.h"
 #include "../model/wait_sum.h"
+#include "json_handshakes.h"
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
@@ -162,6 +163,8 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 		json_number(w, "buffers_maybe_several", s->buffers_maybe_several);
 	}
 	queue(w, s);
+	if (!udp)
+		json_half_open(w, s);
 	wait_ns(w, s->wait_known && !udp, &s->wait, e->histograms);
 	if (!udp) {
 		json_number_if(w, "queued_before", s->wait_known, s->queued_before);
@@ -596,6 +599,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
 	aside(&w, s);
+	json_namespaces(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);
 	json_close(&w, '}');

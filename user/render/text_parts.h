@@ -64,6 +64,21 @@ bool text_hands_over(const struct endpoint *e);
 /* Some thread has connections open, and that is known. */
 bool text_has_open(const struct endpoint *e);
 
+/* Some listener had handshakes under way at a look. */
+bool text_has_half_open(const struct endpoint *e);
+
+/* "9/8" into buffer (TEXT_COUNT_SIZE), as a queue; "-": not known. Returns it. */
+char *text_half_open(char *buffer, const struct socket_row *s);
+
+/* "12", or where some of the kernel's drops may be withheld ACKs "≤12". buffer: TEXT_COUNT_SIZE. Returns it. */
+char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row *s, bool utf8);
+
+/* "5 ACKs withheld by TCP_DEFER_ACCEPT", where withheld_most is not 0. */
+void text_withheld(FILE *to, const struct socket_row *s);
+
+/* "  TCP_DEFER_ACCEPT withheld 5 ACKs until data came: no drops", a line, where there are any */
+void text_all_withheld(FILE *out, const struct endpoint *e);
+
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);
 

@@ -306,9 +306,9 @@ static void queue_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, "-");
 }
 
-static uint64_t socket_drops(const struct endpoint *e, const struct socket_row *s)
+static bool has_drops(const struct endpoint *e, const struct socket_row *s)
 {
-	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
+	return e->protocol == PROTOCOL_UDP && s->dropped ? true : drops_most(s) != 0;
 }
 
 /* ---- columns: each a row of `fields` ---- */
@@ -353,11 +353,17 @@ static int rank_highest(const struct view *v, const struct table *t)
 	return FIELD_HIDDEN;
 }
 
+static int rank_half_open(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return t->by == TEXT_BY_SOCKET && text_has_half_open(t->endpoint) ? 3 : FIELD_HIDDEN;
+}
+
 static int rank_drops(const struct view *v, const struct table *t)
 {
 	(void)v;
 	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
-		if (socket_drops(t->endpoint, &t->endpoint->sockets[i]))
+		if (has_drops(t->endpoint, &t->endpoint->sockets[i]))
 			return 2;
 	return t->by == TEXT_BY_SOCKET ? 10 : FIELD_HIDDEN;
 }
@@ -441,10 +447,16 @@ static void field_highest(char *out, const struct view *v, const struct table *t
 		text_count(out, l->socket->queue_highest);
 }
 
-static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_half_open(char *out, const struct view *v, const struct table *t, const struct line *l)
 {
 	(void)v;
-	text_count(out, socket_drops(t->endpoint, l->socket));
+	(void)t;
+	text_half_open(out, l->socket);
+}
+
+static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	text_drops(out, t->endpoint, l->socket, v->style->utf8);
 }
 
 static void field_served(char *out, const struct view *v, const struct table *t, const struct line *l)
@@ -518,6 +530,7 @@ static const struct field fields[] = {
 	{ "open", 8, rank_open, field_open },
 	{ "queue", 11, rank_queue, field_queue },
 	{ "highest", 8, rank_highest, field_highest },
+	{ "half-open", 9, rank_half_open, field_half_open },
 	{ "drops", 6, rank_drops, field_drops },
 	{ "wait p50", 8, rank_p50, field_p50 },
 	{ "wait p99", 8, rank_p99, field_p99 },
@@ -720,7 +733,17 @@ out:
 	free(t.lines);
 }
 
-/* "  socket 17/301: queue 0/511, highest 40, full for 1.2 s, drops 0": one socket needs no table. */
+/* ", half-open 0/511 (≥9 at a look)": between two looks there may have been more. */
+static void only_half_open(const struct view *v, const struct socket_row *s)
+{
+	char number[TEXT_COUNT_SIZE];
+
+	fprintf(v->out, ", half-open %s", text_half_open(number, s));
+	if (s->half_open.highest > s->half_open.count || !s->half_open.known)
+		fprintf(v->out, " (%s at a look)", text_bound(number, s->half_open.highest, true, v->style->utf8));
+}
+
+/* "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0": one socket needs no table. */
 static void only_socket(const struct view *v, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
@@ -730,9 +753,17 @@ static void only_socket(const struct view *v, const struct endpoint *e)
 	fprintf(v->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s", s->cookie, s->inode, queue);
 	if (s->highest_known && s->queue_highest)
 		fprintf(v->out, ", highest %" PRIu32, s->queue_highest);
+	if (s->half_open.highest)
+		only_half_open(v, s);
 	if (s->full_known && s->full_ns)
 		fprintf(v->out, ", full for %s", text_duration(duration, s->full_ns));
-	fprintf(v->out, ", drops %s%s\n", text_count(drops, socket_drops(e, s)), s->ended ? " (ended)" : "");
+	fprintf(v->out, ", drops %s", text_drops(drops, e, s, v->style->utf8));
+	if (s->half_open.withheld_most) {
+		fputs(" (", v->out);
+		text_withheld(v->out, s);
+		fputc(')', v->out);
+	}
+	fputs(s->ended ? " (ended)\n" : "\n", v->out);
 }
 
 /* The cgroup of those who take the work, else of those who hold the sockets; "" if it is the root or not known. */
@@ -829,6 +860,8 @@ static void port(const struct view *v, const struct endpoint *e)
 		only_socket(v, e);
 	else if (v->by == TEXT_BY_DEFAULT)
 		table_of(v, e, all, TEXT_BY_SOCKET);
+	if (e->socket_count != 1 || v->by != TEXT_BY_DEFAULT)
+		text_all_withheld(v->out, e);
 	text_connected(v->out, e);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
