@@ -3,6 +3,8 @@
 #include "findings_fixture.h"
 
 #include "../../user/model/ledger.h"
+#include "../../user/render/json.h"
+#include "../../user/render/text.h"
 
 #define NETNS 1 /* add_port() */
 
@@ -372,6 +374,68 @@ static void withheld_acks_are_no_overflow(void **state)
 	assert_nothing(&p.f);
 }
 
+/* ---- what is shown ---- */
+
+enum shown { SHOWN_LIST, SHOWN_WINDOW, SHOWN_SOCKETS, SHOWN_JSON };
+
+static void assert_shows(struct port *p, enum shown what, const char *text)
+{
+	static const struct text_style style = { .utf8 = true };
+	char *all = NULL;
+	size_t size;
+	FILE *f = open_memstream(&all, &size);
+
+	p->f.snapshot.final = true;
+	if (what == SHOWN_LIST)
+		text_list(f, &p->f.snapshot, &style);
+	else if (what == SHOWN_JSON)
+		assert_int_equal(json_snapshot(f, &p->f.snapshot), 0);
+	else
+		text_window(f, &p->f.snapshot, NULL, what == SHOWN_SOCKETS ? TEXT_BY_SOCKET : TEXT_BY_DEFAULT, &style);
+	fclose(f);
+	if (!strstr(all, text))
+		fail_msg("'%s' is not in:\n%s", text, all);
+	free(all);
+}
+
+static void what_is_exact_is_shown_as_it_is(void **state)
+{
+	struct port p;
+
+	(void)state;
+	port_make(&p, 1, 5);
+	p.s->drops = 7;
+	p.s->half_open.defers = true;
+	p.s->half_open.withheld_least = p.s->half_open.withheld_most = 5;
+	p.h.withheld_now.after = 5;
+	assert_shows(&p, SHOWN_LIST, "0/8      2        -     1  half-open 5/8  5 ACKs withheld by TCP_DEFER_ACCEPT  no process seen");
+	assert_shows(&p, SHOWN_WINDOW, "queue 0/8, half-open 5/8, drops 2 (5 ACKs withheld by TCP_DEFER_ACCEPT)\n");
+	assert_shows(&p, SHOWN_SOCKETS, "       queue half-open  drops   share\n");
+	assert_shows(&p, SHOWN_SOCKETS, "         0/8       5/8      2    0.0%\n  TCP_DEFER_ACCEPT withheld 5 ACKs until data came: no drops\n");
+	assert_shows(&p, SHOWN_JSON, "\"half_open\":{\"length\":5,\"repeated\":5,\"limit\":8,\"highest\":5},\"withheld\":{\"least\":5,\"most\":5}");
+	assert_shows(&p, SHOWN_JSON, "\"drops\":7,");
+	assert_shows(&p, SHOWN_JSON, "\"namespaces\":[{\"netns\":1,\"since_made\":false,\"request_queue_full_drops\":0,\"request_queue_full_cookies\":0,"
+				     "\"listen_overflows\":0,\"listen_drops\":0,\"defer_accept_drops\":5,\"tcp_syncookies\":1,\"tcp_max_syn_backlog\":512,"
+				     "\"tcp_synack_retries\":5}]");
+}
+
+static void bounds_are_shown_as_bounds(void **state)
+{
+	struct port p;
+
+	(void)state;
+	port_make(&p, 1, 5);
+	half_open_look(&p.s->half_open, 0, 0);
+	p.s->drops = 9000;
+	p.s->half_open.withheld_most = 9000;
+	assert_shows(&p, SHOWN_LIST, "≤9,000        -     1  half-open 0/8  up to 9,000 ACKs withheld by TCP_DEFER_ACCEPT");
+	p.s->half_open.withheld_least = 8000;
+	assert_shows(&p, SHOWN_WINDOW, "half-open 0/8 (≥5 at a look), drops ≤1,000 (8,000 to 9,000 ACKs withheld by TCP_DEFER_ACCEPT)");
+	p.s->half_open = (struct half_open){};
+	assert_shows(&p, SHOWN_WINDOW, "queue 0/8, drops 9,000\n");
+	assert_shows(&p, SHOWN_JSON, "\"half_open\":{\"length\":null,\"repeated\":null,\"limit\":null,\"highest\":null},\"withheld\":null");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +457,8 @@ int main(void)
 		cmocka_unit_test(syn_cookies_lose_nobody),
 		cmocka_unit_test(closed_handshaking_says_how_many),
 		cmocka_unit_test(withheld_acks_are_no_overflow),
+		cmocka_unit_test(what_is_exact_is_shown_as_it_is),
+		cmocka_unit_test(bounds_are_shown_as_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
