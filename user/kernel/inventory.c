@@ -705,7 +705,7 @@ bool inventory_queued(const struct inventory *v)
 	for (size_t i = 0; i < v->found.count; i++)
 		if (rows[i].wanted && is_listener(&rows[i]) && (rows[i].r.length || rows[i].r.half_open))
 			return true;
-	return false;
+	return netstat_refuses(&v->netstat);
 }
 
 /* ---- bringing a ledger up to date ---- */

@@ -44,7 +44,10 @@ enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, con
 size_t inventory_sockets(const struct inventory *v);
 size_t inventory_count(const struct inventory *v, uint16_t port);
 
-/* Did the last sample find a connection in the accept queue of a listener that is asked for, or a handshake under way? */
+/*
+ * Did the last sample find a connection in the accept queue of a listener that is asked for, or a handshake under way; or has the network namespace of one
+ * refused a SYN since?
+ */
 bool inventory_queued(const struct inventory *v);
 
 /* Threads that wait on sockets beyond the limit of rows, at the last sample. */

@@ -176,6 +176,16 @@ size_t netstat_after(struct netstat *n, struct handshake_look *looks)
 	return count;
 }
 
+bool netstat_refuses(const struct netstat *n)
+{
+	struct counters c;
+
+	for (size_t i = 0; i < n->count; i++)
+		if (counters_read(&n->rows[i], &c) && memcmp(&c.counts, &n->rows[i].look.counts, sizeof(c.counts)))
+			return true;
+	return false;
+}
+
 void netstat_close(struct netstat *n)
 {
 	for (size_t i = 0; i < n->count; i++)

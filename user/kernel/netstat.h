@@ -35,6 +35,9 @@ int netstat_open(struct netstat *n, const uint32_t *netns, size_t count, bool *o
 /* After the look. looks: room for NETSTAT_NAMESPACES. Returns how many. */
 size_t netstat_after(struct netstat *n, struct handshake_look *looks);
 
+/* Has a namespace refused SYNs, or sent cookies, since the last netstat_after()? */
+bool netstat_refuses(const struct netstat *n);
+
 void netstat_close(struct netstat *n);
 
 #endif
