@@ -436,6 +436,26 @@ static void bounds_are_shown_as_bounds(void **state)
 	assert_shows(&p, SHOWN_JSON, "\"half_open\":{\"length\":null,\"repeated\":null,\"limit\":null,\"highest\":null},\"withheld\":null");
 }
 
+/* As a list sees it, which looks once: full now, and the namespace has counted that one overflowed. */
+static void an_accept_queue_that_is_full_now(void **state)
+{
+	struct port p;
+
+	(void)state;
+	port_make(&p, 1, 0);
+	p.s->queue_limit = 0;
+	p.s->queue_length = 1;
+	p.s->drops = 14;
+	p.h.since_made = true;
+	assert_nothing(&p.f);
+	p.h.now.overflows = 14;
+	fill(&p.f);
+	assert_int_equal(p.e->finding_count, 1);
+	assert_non_null(strstr(p.e->findings[0].text, "overflowed: 14 SYNs and ACKs dropped (a retransmission counts again); its limit is 0 (N holds N + 1)"));
+	p.s->queue_length = 0;
+	assert_nothing(&p.f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +477,7 @@ int main(void)
 		cmocka_unit_test(syn_cookies_lose_nobody),
 		cmocka_unit_test(closed_handshaking_says_how_many),
 		cmocka_unit_test(withheld_acks_are_no_overflow),
+		cmocka_unit_test(an_accept_queue_that_is_full_now),
 		cmocka_unit_test(what_is_exact_is_shown_as_it_is),
 		cmocka_unit_test(bounds_are_shown_as_bounds),
 	};

@@ -161,7 +161,7 @@ static bool was_full(const struct endpoint *e, const struct socket_row *s)
 	if (e->protocol == PROTOCOL_UDP)
 		return is_near_limit(s);
 	/* An accept on another CPU may come before the longest is read: then it was one more. */
-	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
+	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns || s->queue_length > s->queue_limit;
 }
 
 /*
