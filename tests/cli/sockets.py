@@ -340,13 +340,13 @@ def nowhere():
         subprocess.check_call(["ip", *words.split()])
 
 
-def flood(port, count, client="10.9.9.9", server="10.9.9.1"):
-    """SYNs of a client that never answers, to nowhere()."""
+def flood(port, count, first=20000, client="10.9.9.9", server="10.9.9.1"):
+    """SYNs of a client that never answers, to nowhere(), from its port `first` on."""
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         ends = socket.inet_aton(client) + socket.inet_aton(server)
         for n in range(count):
-            syn = struct.pack("!HHIIBBHHH", 20000 + n, port, n, 0, 5 << 4, 2, 64240, 0, 0)
+            syn = struct.pack("!HHIIBBHHH", first + n, port, n, 0, 5 << 4, 2, 64240, 0, 0)
             pseudo = ends + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(syn))
             syn = syn[:16] + struct.pack("!H", checksum(pseudo + syn)) + syn[18:]
             raw.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(syn), n, 0, 64, socket.IPPROTO_TCP, 0) + ends + syn, (server, 0))
