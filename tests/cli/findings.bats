@@ -225,10 +225,12 @@ s = defers(tcp(8306, backlog=8), 120); thread(accepts, s)' unshare -n
     clients 'visit(8306, 20)' nsenter -n -t "$inner"
     serve 'say_nothing(8306, 5)' nsenter -n -t "$inner"
     eventually list_holds 8306 'problems == []' 'here.sockets[0] | .half_open.length == 5 and .withheld.most == .drops and .drops >= 5' '.namespaces[0].listen_drops == 0'
-    serve 'say_nothing(8306, 3); knock(8306, 10)' nsenter -n -t "$inner"
+    serve 'say_nothing(8306, 3)' nsenter -n -t "$inner"
+    serve 'knock(8306, 10)' nsenter -n -t "$inner"
     eventually list_holds 8306 'problems == ["syn-queue-full"]'
+    end "$server" # it would try again while counters are read
     result_holds 'finding("syn-queue-full") | .evidence.namespace_refused > 0 and (.text | contains("clients that send nothing stay up to 127 s (TCP_DEFER_ACCEPT)"))' \
-        '.namespaces[0].request_queue_full_drops as $n | here.sockets[0] | .accepted == 20 and .withheld.least == .withheld.most and .withheld.most >= 9 and .drops - .withheld.most == $n'
+        '.namespaces[0].request_queue_full_drops as $n | here.sockets[0] | .accepted >= 20 and .withheld.least == .withheld.most and .withheld.most >= 8 and .drops - .withheld.most == $n'
 
     watch_begin -P 8306 --json
     eventually list_holds 8306 'here.sockets[0].half_open.length >= 8'
