@@ -34,6 +34,32 @@ static void assert_withheld(const struct handshake_set *set, uint64_t drops, boo
 	assert_int_equal(drops_most(&s), drops - least);
 }
 
+static bool parse(struct handshake_counters *c, const char *text)
+{
+	char *copy = strdup(text);
+	const bool found = handshakes_parse(c, copy);
+
+	free(copy);
+	return found;
+}
+
+static void counters_are_found_by_name(void **state)
+{
+	struct handshake_counters c;
+
+	(void)state;
+	assert_true(parse(&c, "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPDeferAcceptDrop TCPReqQFullDoCookies TCPReqQFullDrop Later\n"
+			      "TcpExt: 1 20 300 4000 18446744073709551615 6 7\nIpExt: InNoRoutes\nIpExt: 8\n"));
+	assert_true(c.counts.overflows == 20 && c.counts.refused == 300 && c.withheld == 4000 && c.counts.full_cookies == UINT64_MAX && c.counts.full_refused == 6);
+	assert_true(parse(&c, "IpExt: A\nIpExt: 8\nTcpExt: TCPReqQFullDrop ListenOverflows TCPReqQFullDoCookies ListenDrops TCPDeferAcceptDrop\nTcpExt: 1 2 3 4 5"));
+	assert_true(c.counts.full_refused == 1 && c.withheld == 5);
+	assert_false(parse(&c, "TcpExt: TCPReqQFullDrop ListenOverflows TCPReqQFullDoCookies ListenDrops TCPDeferAcceptDrop\nTcpExt: 1 2 3 4\n")); /* cut */
+	assert_false(parse(&c, "TcpExt: TCPReqQFullDrop ListenOverflows"));
+	assert_false(parse(&c, "TcpExt:\nTcpExt:\n"));
+	assert_false(parse(&c, "\n\n"));
+	assert_false(parse(&c, ""));
+}
+
 static void of_the_only_listener_all_are_its_own(void **state)
 {
 	const struct deferring first = { 17, NETNS, 100 }, last = { 17, NETNS, 150 };
@@ -459,6 +485,7 @@ static void an_accept_queue_that_is_full_now(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counters_are_found_by_name),
 		cmocka_unit_test(of_the_only_listener_all_are_its_own),
 		cmocka_unit_test(counters_that_move_meanwhile_give_bounds),
 		cmocka_unit_test(another_listener_may_have_had_them),

@@ -21,42 +21,6 @@ static const char *const files[NETSTAT_FILES] = {
 	[MIGRATE_REQ] = "/proc/sys/net/ipv4/tcp_migrate_req", /* 5.14 */
 };
 
-struct counters {
-	struct handshake_counts counts;
-	uint64_t withheld;
-};
-
-static void counter_take(struct counters *c, const char *name, uint64_t value)
-{
-	const struct { const char *name; uint64_t *to; } known[] = {
-		{ "TCPReqQFullDrop", &c->counts.full_refused }, { "TCPReqQFullDoCookies", &c->counts.full_cookies },
-		{ "ListenOverflows", &c->counts.overflows },    { "ListenDrops", &c->counts.refused },
-		{ "TCPDeferAcceptDrop", &c->withheld },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (!strcmp(name, known[i].name))
-			*known[i].to = value;
-}
-
-/* A line of names that begins with "TcpExt:", and a line of values. Returns whether they are there. */
-static bool counters_parse(struct counters *c, char *text)
-{
-	char *names = strstr(text, "TcpExt:"), *values = names ? strchr(names, '\n') : NULL, *end, *name, *value, *in_names, *in_values;
-
-	if (!values)
-		return false;
-	*values++ = 0;
-	end = strchr(values, '\n');
-	if (end)
-		*end = 0;
-	name = strtok_r(names, " ", &in_names);
-	value = strtok_r(values, " ", &in_values);
-	while ((name = strtok_r(NULL, " ", &in_names)) && (value = strtok_r(NULL, " ", &in_values)))
-		counter_take(c, name, strtoull(value, NULL, 10));
-	return true;
-}
-
 /* The file's beginning, whole in one read: the kernel writes it anew for each from the start. */
 static bool file_read(int fd, char *buffer, size_t size)
 {
@@ -66,12 +30,11 @@ static bool file_read(int fd, char *buffer, size_t size)
 	return length > 0;
 }
 
-static bool counters_read(const struct netstat_namespace *n, struct counters *c)
+static bool counters_read(const struct netstat_namespace *n, struct handshake_counters *c)
 {
 	static char text[NETSTAT_SIZE];
 
-	*c = (struct counters){};
-	return file_read(n->fds[NETSTAT], text, sizeof(text)) && counters_parse(c, text);
+	return file_read(n->fds[NETSTAT], text, sizeof(text)) && handshakes_parse(c, text);
 }
 
 static bool setting_read(const struct netstat_namespace *n, enum file file, uint32_t *to)
@@ -120,7 +83,7 @@ static int namespace_add(struct netstat *n, uint32_t netns, bool *opened)
 
 void netstat_before(struct netstat *n)
 {
-	struct counters c;
+	struct handshake_counters c;
 
 	for (size_t i = 0; i < n->count; i++) {
 		n->rows[i].look.withheld.before = counters_read(&n->rows[i], &c) ? c.withheld : 0;
@@ -158,7 +121,7 @@ int netstat_open(struct netstat *n, const uint32_t *netns, size_t count, bool *o
 
 size_t netstat_after(struct netstat *n, struct handshake_look *looks)
 {
-	struct counters c;
+	struct handshake_counters c;
 	size_t count = 0;
 
 	for (size_t i = 0; i < n->count; i++) {
@@ -178,7 +141,7 @@ size_t netstat_after(struct netstat *n, struct handshake_look *looks)
 
 bool netstat_refuses(const struct netstat *n)
 {
-	struct counters c;
+	struct handshake_counters c;
 
 	for (size_t i = 0; i < n->count; i++)
 		if (counters_read(&n->rows[i], &c) && memcmp(&c.counts, &n->rows[i].look.counts, sizeof(c.counts)))

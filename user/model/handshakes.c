@@ -35,6 +35,46 @@ static struct handshakes *row_of(struct handshake_set *set, uint32_t netns)
 	return (struct handshakes *)handshakes_find(set->rows, set->count, netns);
 }
 
+/* ---- /proc/net/netstat ---- */
+
+/* Returns 1 if it is one of those that are asked for. */
+static unsigned counter_take(struct handshake_counters *c, const char *name, uint64_t value)
+{
+	const struct { const char *name; uint64_t *to; } known[] = {
+		{ "TCPReqQFullDrop", &c->counts.full_refused }, { "TCPReqQFullDoCookies", &c->counts.full_cookies },
+		{ "ListenOverflows", &c->counts.overflows },    { "ListenDrops", &c->counts.refused },
+		{ "TCPDeferAcceptDrop", &c->withheld },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(name, known[i].name)) {
+			*known[i].to = value;
+			return 1;
+		}
+	return 0;
+}
+#define COUNTERS 5
+
+/* A line of names and a line of values, both begin with "TcpExt:". */
+bool handshakes_parse(struct handshake_counters *c, char *text)
+{
+	char *names = strstr(text, "TcpExt:"), *values = names ? strchr(names, '\n') : NULL, *end, *name, *value, *in_names, *in_values;
+	unsigned found = 0;
+
+	*c = (struct handshake_counters){};
+	if (!values)
+		return false;
+	*values++ = 0;
+	end = strchr(values, '\n');
+	if (end)
+		*end = 0;
+	name = strtok_r(names, " ", &in_names);
+	value = strtok_r(values, " ", &in_values);
+	while (name && value && (name = strtok_r(NULL, " ", &in_names)) && (value = strtok_r(NULL, " ", &in_values)))
+		found += counter_take(c, name, strtoull(value, NULL, 10));
+	return found == COUNTERS;
+}
+
 /* ---- looks ---- */
 
 static struct handshakes row_begin(const struct handshake_look *look, enum handshake_when when)

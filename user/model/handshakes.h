@@ -43,6 +43,12 @@ struct handshake_counts {
 	uint64_t refused;       /* ListenDrops: SYNs that were refused for any reason, and ACKs that found an accept queue full */
 };
 
+/* What a namespace's /proc/net/netstat says. */
+struct handshake_counters {
+	struct handshake_counts counts;
+	uint64_t withheld;      /* TCPDeferAcceptDrop: bare ACKs that TCP_DEFER_ACCEPT withheld */
+};
+
 struct handshake_settings {
 	bool known;
 	bool migrate;           /* tcp_migrate_req; false where there is none (before 5.14) */
@@ -60,7 +66,7 @@ struct bracket {
 struct handshake_look {
 	uint32_t netns;
 	struct handshake_counts counts; /* read after the sockets */
-	struct bracket withheld;        /* TCPDeferAcceptDrop */
+	struct bracket withheld;        /* as in struct handshake_counters */
 	struct handshake_settings settings;
 };
 
@@ -90,6 +96,9 @@ struct handshake_set {
 	struct deferring *deferring; /* of the last look, by cookie */
 	size_t deferring_count;
 };
+
+/* Reads the text of /proc/net/netstat, which it changes. Returns false if what is asked for is not there. */
+bool handshakes_parse(struct handshake_counters *c, char *text);
 
 /* What a look is: of a list, the first of a window (and others before it begins), or a later one. */
 enum handshake_when { HANDSHAKES_LISTED, HANDSHAKES_BEGIN, HANDSHAKES_LATER };
