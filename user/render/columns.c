@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../model/wait_sum.h"
-#include "text.h"
+#include "text_parts.h"
 
 #define SORTABLE_MAX 16
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -209,10 +209,7 @@ static void cell_cpu(char *out, int width, const struct row *r, const struct vie
 	const double seconds = (v->recent ? v->interval : v->total)->looked_seconds;
 
 	(void)width;
-	if (r->cpu_known && seconds > 0)
-		snprintf(out, CELL_SIZE, "%.1f%%", r->cpu_ns / 1e7 / seconds);
-	else
-		strcpy(out, "-");
+	text_cpu(out, r->cpu_known, r->cpu_ns, seconds);
 }
 
 static void cell_bytes(char *out, int width, const struct row *r, const struct view *v)

@@ -496,10 +496,7 @@ static void field_open(char *out, const struct view *v, const struct table *t, c
 static void field_cpu(char *out, const struct view *v, const struct table *t, const struct line *l)
 {
 	(void)t;
-	if (l->cpu_known)
-		snprintf(out, FIELD_SIZE, "%.1f%%", l->cpu_ns / 1e7 / v->window->looked_seconds);
-	else
-		snprintf(out, FIELD_SIZE, "-");
+	text_cpu(out, l->cpu_known, l->cpu_ns, v->window->looked_seconds);
 }
 
 static void field_bytes(char *out, const struct view *v, const struct table *t, const struct line *l)
@@ -886,6 +883,8 @@ static void port(const struct view *v, const struct endpoint *e)
 	text_connected(v->out, e);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
+	if (!v->total)
+		text_load(v->out, e, v->style);
 	text_buffers(v->out, e);
 	/* Of every second only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)
