@@ -22,7 +22,7 @@ struct owner {
 	uint64_t start_ns;        /* of the process */
 	/* the row of the ledger that has what they carried, once `tid` is known */
 	uint64_t cookie, row_start_ns;
-	struct bytes before;      /* what they carried before it was: that stays with the process */
+	struct bytes before;      /* what they carried before it was: that stays with the process; while it is not, all */
 	struct bytes sum;         /* at the last look */
 	struct count_bytes ended; /* likewise, of older_ended */
 };
@@ -282,22 +282,25 @@ static bool same_port(const struct ledger_socket *a, const struct ledger_socket 
 	       !memcmp(a->address, b->address, sizeof(a->address));
 }
 
-/* A row of that port by the thread, or by who waits in the same epoll; NULL: none. */
+/* A row of that port by the thread, or by the only one that waits in the same epoll; NULL: none. */
 static struct ledger_worker *row_of(const struct ledger *l, const struct owner *o)
 {
 	const struct ledger_socket *listener = ledger_find_socket(l, o->listener);
-	struct ledger_worker *const *rows;
+	struct ledger_worker *const *rows, *found = NULL;
 	size_t count = ledger_workers(l, &rows);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct worker_row *w = &rows[i]->row;
 		const bool by_epoll = !o->tid && o->epoll && w->wait_kind == WAITS_EPOLL && w->epoll == o->epoll;
 
-		if (w->pid == o->pid && !w->ended && w->tid > 0 && (o->tid ? w->tid == o->tid : by_epoll) &&
-		    same_port(ledger_find_socket(l, w->cookie), listener))
-			return rows[i];
+		if (w->pid != o->pid || w->ended || w->tid <= 0 || !(o->tid ? w->tid == o->tid : by_epoll) ||
+		    !same_port(ledger_find_socket(l, w->cookie), listener))
+			continue;
+		if (found && found->row.tid != w->tid)
+			return NULL;
+		found = rows[i];
 	}
-	return NULL;
+	return found;
 }
 
 static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, int32_t tid)
@@ -314,15 +317,21 @@ static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, i
 	return w;
 }
 
-/* Who it is may be seen later: an epoll in which nobody slept when the window began. */
+/*
+ * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was a mistake: another thread sleeps there too. Then all
+ * that it carried is the process's.
+ */
 static int owner_resolve(struct owner *o, const struct inventory *v, struct ledger *l)
 {
+	const int32_t sleeper = o->epoll ? inventory_sleeper(v, o->epoll) : 0;
 	struct ledger_worker *w;
 
-	if (o->cookie)
+	if (sleeper < 0)
+		o->tid = o->cookie = 0;
+	if (o->cookie || sleeper < 0)
 		return 0;
-	if (!o->tid && o->epoll)
-		o->tid = inventory_sleeper(v, o->epoll);
+	if (!o->tid)
+		o->tid = sleeper;
 	w = row_of(l, o);
 	if (!w && o->tid == o->pid && o->start_ns) {
 		w = row_make(l, o, o->tid);

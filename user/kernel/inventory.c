@@ -37,6 +37,8 @@ struct edge {
 struct epoll {
 	uint64_t node;
 	uint64_t number; /* its name in the ledger; 0: it got none yet */
+	int32_t sleeper; /* the thread that was seen to sleep in it, at any sample; 0: none */
+	bool shared;     /* several were */
 };
 
 struct holder {
@@ -578,6 +580,30 @@ static void epolls_index(struct inventory *v)
 		const struct epoll *before = epoll_find(&v->epolls_before, rows[i].node);
 
 		rows[i].number = before ? before->number : 0;
+		rows[i].sleeper = before ? before->sleeper : 0;
+		rows[i].shared = before && before->shared;
+	}
+}
+
+/* Who sleeps in them: of one that several threads share, not all do at once. */
+static void epolls_sleepers(struct inventory *v)
+{
+	const struct edge *rows = v->edges.rows;
+	struct epoll *epoll = NULL;
+
+	for (size_t i = 0; i < v->edges.count; i++) {
+		const struct thread wanted = { .r.task = rows[i].waiter };
+		size_t at;
+
+		if (!i || rows[i].node != rows[i - 1].node)
+			epoll = epoll_find(&v->epolls, rows[i].node);
+		if (!epoll)
+			continue;
+		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
+		if (at == v->threads.count)
+			continue;
+		epoll->shared |= epoll->sleeper && epoll->sleeper != (int32_t)((const struct thread *)v->threads.rows)[at].r.tid;
+		epoll->sleeper = ((const struct thread *)v->threads.rows)[at].r.tid;
 	}
 }
 
@@ -614,6 +640,7 @@ static int scan_once(struct inventory *v)
 	found_unique(v);
 	epolls_index(v);
 	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
+	epolls_sleepers(v);
 	list_sort(&v->cut, sizeof(uint64_t), by_value);
 	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
 	select_sockets(v);
@@ -701,31 +728,13 @@ bool inventory_queued(const struct inventory *v)
 
 /* ---- connections ---- */
 
-/* The thread that sleeps in the epoll; 0: none, or several. */
-static int32_t sleeper_of(const struct inventory *v, uint64_t epoll)
-{
-	const struct edge key = { .node = epoll }, *rows = v->edges.rows;
-	int32_t tid = 0;
-
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == epoll; i++) {
-		const struct thread wanted = { .r.task = rows[i].waiter };
-		const size_t at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
-		const int32_t found = at < v->threads.count ? (int32_t)((const struct thread *)v->threads.rows)[at].r.tid : 0;
-
-		if (tid && found != tid)
-			return 0;
-		tid = found;
-	}
-	return tid;
-}
-
 int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll)
 {
 	const struct epoll *rows = v->epolls.rows;
 
 	for (size_t i = 0; i < v->epolls.count; i++)
 		if (rows[i].number == epoll)
-			return sleeper_of(v, rows[i].node);
+			return rows[i].shared ? -1 : rows[i].sleeper;
 	return 0;
 }
 
@@ -764,7 +773,7 @@ static void reader_tell(struct inventory *v, struct inventory_connection *to, ui
 	if (leader && leader->r.threads == 1) {
 		to->tid = to->pid;
 	} else if (epoll) {
-		to->tid = sleeper_of(v, epoll->node);
+		to->tid = epoll->shared ? 0 : epoll->sleeper;
 	} else if (waiter && !by_epoll) {
 		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
 		to->tid = at < v->threads.count ? (int32_t)((const struct thread *)v->threads.rows)[at].r.tid : 0;

@@ -74,7 +74,7 @@ struct inventory_connection {
  */
 int inventory_connections(struct inventory *v, struct inventory_connection **rows);
 
-/* The thread that sleeps in that epoll, at the last sample; 0: none, or several. */
+/* The only thread that was seen to sleep in that epoll, at any sample; 0: none, -1: several. */
 int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll);
 
 /* NULL is fine. */

@@ -244,13 +244,13 @@ static void configure(struct observer *o, const struct observer_options *options
 	o->connections_max = f->map_growth ? connections_max(o->cpus) : COUNT_CONNECTIONS;
 	if (options->connections_max)
 		o->connections_max = options->connections_max;
+	bpf_map__set_max_entries(o->bpf->maps.older, least(f->map_growth ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
 	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
 	if (f->map_growth) {
 		map_grows(o->bpf->maps.worker_by_key);
 		map_grows(o->bpf->maps.socket_by_cookie);
 		map_grows(o->bpf->maps.connections);
 		map_grows(o->bpf->maps.older);
-		bpf_map__set_max_entries(o->bpf->maps.older, COUNT_OLDER_GROWING);
 	}
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
 	if (options->no_waits)

@@ -117,7 +117,7 @@ void finding_show(struct finding *f, const char *name, double number);
 
 /* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless. */
 #define DURATION_SIZE 32
-const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s" */
+const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s", "12 min", "4.0 h" */
 #define WORKER_SIZE 64
 const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w); /* "nginx 700", "thread 703 of envoy 700" */
 #define HELD_SIZE 100
