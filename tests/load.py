@@ -242,11 +242,11 @@ def not_sent_yet():
     connection = listener.accept()[0]
     client.sendall(b"x")
     connection.recv(1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    connection.sendall(bytes(300000))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+    connection.sendall(bytes(100000))
     connection.close()
     watch.end()
-    equal("bytes", carried(watch.workers), {threading.get_native_id(): [1, 300000]})
+    equal("bytes", carried(watch.workers), {threading.get_native_id(): [1, 100000]})
     client.close()
 
 
