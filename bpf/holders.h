@@ -22,6 +22,7 @@ enum holders_kind {
 	HOLDERS_HOLDER, /* struct holders_holder_record: of the socket or epoll before it, or of one listed earlier */
 	HOLDERS_WAITERS, /* struct holders_waiters_record: who waits on the socket or epoll before it */
 	HOLDERS_THREAD, /* struct holders_thread_record */
+	HOLDERS_CONNECTION, /* struct holders_connection_record: list_connections */
 };
 
 /* What an entry of a wait queue is: the lowest bits of an address say it, which are 0 in that of any kernel object. */
@@ -87,6 +88,22 @@ struct holders_socket_record {
 	__u8 pad[6];
 };
 
+/* A TCP connection that a descriptor leads to. */
+struct holders_connection_record {
+	__u32 kind;
+	__u32 pid;
+	__u64 node;
+	__u64 waiter; /* of its wait queue the first, as in `waiters` */
+	__u64 received, sent; /* bytes, as bytes_of() has them */
+	__u32 netns; /* inode */
+	__u16 port; /* local, host order */
+	__u16 peer_port; /* host order */
+	__u32 peer; /* the kernel's skc_daddr, network order */
+	__u16 family;
+	__u16 pad;
+	__u8 address[16]; /* local, network order */
+};
+
 struct holders_thread_record {
 	__u32 kind;
 	__u32 pid;
@@ -101,6 +118,9 @@ struct holders_thread_record {
 	__u32 parent; /* its pid */
 	__u64 cpu_ns; /* that it has run since it began; of one that runs now, up to the last tick */
 	__u64 sleeps; /* voluntary context switches since then: how often it went to sleep */
+	__u64 gone_cpu_ns; /* of its process: what threads that are gone have run */
+	__u32 helper; /* a thread of io_uring: it waits for its owner, and is no thread of the server's */
+	__u32 pad;
 	char comm[16];
 	char process[16];
 };
@@ -110,7 +130,8 @@ _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
-_Static_assert(sizeof(struct holders_thread_record) == 104, "layout");
+_Static_assert(sizeof(struct holders_connection_record) == 72, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 120, "layout");
 #endif
 
 #endif

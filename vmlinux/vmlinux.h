@@ -111,7 +111,9 @@ struct sock_common {
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
+	unsigned long skc_flags;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	int skc_incoming_cpu;
@@ -177,6 +179,12 @@ struct numa_drop_counters {
 typedef struct {
 	int owned;
 } socket_lock_t;
+
+/* Bits of sk_flags. */
+enum sock_flags {
+	SOCK_DEAD,
+	SOCK_DONE, /* the peer's FIN was received */
+};
 
 struct sock {
 	struct sock_common __sk_common;
@@ -252,6 +260,11 @@ struct inet_timewait_sock {
 struct tcp_sock {
 	bool is_mptcp;
 	u32 copied_seq;
+	u64 bytes_received;
+	u64 bytes_sent;
+	u64 bytes_retrans;
+	u32 snd_nxt;
+	u32 write_seq;
 	struct {
 		u32 seq;
 		u64 time; /* us */
@@ -357,6 +370,7 @@ struct css_set;
 
 struct signal_struct {
 	int nr_threads;
+	unsigned long long sum_sched_runtime;
 };
 
 struct sched_entity {

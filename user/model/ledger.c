@@ -337,6 +337,8 @@ static void work_add(struct ledger_work *to, const struct ledger_work *from)
 	to->moved += from->moved;
 	to->finished += from->finished;
 	to->finished_ns += from->finished_ns;
+	to->carried.received += from->carried.received;
+	to->carried.sent += from->carried.sent;
 }
 
 static void histogram_drop(struct ledger *l, struct ledger_worker *w)
@@ -626,6 +628,8 @@ static int fold_workers(struct ledger *l, size_t count)
 			o->finished += work.finished;
 			o->queued_before += work.queued_before;
 			o->reset_queued += work.reset_queued;
+			o->bytes.received += work.carried.received + w->open_carried.received;
+			o->bytes.sent += work.carried.sent + w->open_carried.sent;
 			wait_add(&o->wait, &work.wait, NULL);
 		}
 		worker_remove(l, i);
@@ -836,6 +840,10 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
 		row->open_known = false;
 	row->open_at_least |= work.unfollowed > 0;
+	row->bytes_known = l->serving && e->protocol == PROTOCOL_TCP;
+	row->bytes_at_least = row->open_at_least;
+	row->bytes.received += work.carried.received + from->open_carried.received;
+	row->bytes.sent += work.carried.sent + from->open_carried.sent;
 	add_work(e, row, &work, from->slots);
 	socket->accepted += accepted;
 	socket->queued_before += work.queued_before;

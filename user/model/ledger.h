@@ -58,6 +58,7 @@ struct ledger_work {
 	uint64_t unfollowed;      /* accepted, but not told of when they end or who reads first */
 	uint64_t opened, moved;   /* accepted or taken over at the first read; left to another thread at its first read */
 	uint64_t finished, finished_ns;
+	struct bytes carried;     /* by those that are finished */
 };
 
 struct ledger_worker {
@@ -72,6 +73,7 @@ struct ledger_worker {
 	uint64_t ended_ns;        /* CLOCK_BOOTTIME */
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
+	struct bytes open_carried; /* by those that are open, and by those that were open before the window: ledger_count_bytes() */
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
 	bool kept;                /* it ended, but the kernel's row still counts the ends of its connections: not folded */
 	bool partial;             /* some of its waits were in no histogram: the others' is none of all */

@@ -912,6 +912,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	if (!err)
 		err = judge_other_generation(e, load, threshold);
 	if (!err)
+		err = endpoint_weigh_load(e);
+	if (!err)
 		judge_by_design(e);
 	return err;
 }

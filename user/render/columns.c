@@ -213,6 +213,24 @@ static void cell_open(char *out, int width, const struct row *r, const struct vi
 		strcpy(out, "-");
 }
 
+/* Of one CPU. Looks are not at the ends of the interval: their own times count. */
+static void cell_cpu(char *out, int width, const struct row *r, const struct view *v)
+{
+	const double seconds = (v->recent ? v->interval : v->total)->looked_seconds;
+
+	(void)width;
+	text_cpu(out, r->cpu_known, r->cpu_ns, seconds);
+}
+
+static void cell_bytes(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)v;
+	if (r->bytes_known)
+		count_text(out, width, r->bytes);
+	else
+		strcpy(out, "-");
+}
+
 /* What a thread did when last looked at. */
 static void cell_state(char *out, int width, const struct row *r, const struct view *v)
 {
@@ -553,6 +571,16 @@ static int by_open(const struct row *a, const struct row *b)
 	return COMPARE(a->open, b->open);
 }
 
+static int by_cpu(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->cpu_ns, b->cpu_ns);
+}
+
+static int by_bytes(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->bytes, b->bytes);
+}
+
 static int by_cookie(const struct row *a, const struct row *b)
 {
 	return COMPARE(a->worker->cookie, b->worker->cookie);
@@ -643,6 +671,8 @@ static const struct column worker_columns[] = {
 	{ "total", 10, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "served", 9, 100, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
 	{ "open", 6, 108, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "CPU", 6, 84, R, false, cell_cpu, by_cpu, NULL, PRESENT_CPU },
+	{ "bytes", 7, 94, R, false, cell_bytes, by_bytes, NULL, PRESENT_BYTES },
 	{ "wait p99", 8, 90, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
 	{ "state", 5, 76, L, false, cell_state, NULL, NULL, 0 },
 	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
@@ -660,6 +690,8 @@ static const struct column process_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "served", 9, 90, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
 	{ "open", 7, 98, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "CPU", 6, 76, R, false, cell_cpu, by_cpu, NULL, PRESENT_CPU },
+	{ "bytes", 7, 84, R, false, cell_bytes, by_bytes, NULL, PRESENT_BYTES },
 	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
 	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
@@ -680,7 +712,8 @@ static unsigned socket_present(const struct socket_row *s)
 static unsigned worker_present(const struct worker_row *w)
 {
 	return (w->wait_known ? PRESENT_WAITS : 0) | (w->serves && w->handed.count ? PRESENT_SERVED : 0) |
-	       (w->open_known ? PRESENT_OPEN : 0);
+	       (w->open_known ? PRESENT_OPEN : 0) | (w->usage_known && w->cpu_ns ? PRESENT_CPU : 0) |
+	       (w->bytes.received || w->bytes.sent ? PRESENT_BYTES : 0);
 }
 
 unsigned view_present(const struct snapshot *total)
@@ -806,7 +839,8 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
 					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-					.past = worker_is_past(w), .takes = w->can_accept,
+					.past = worker_is_past(w), .takes = w->can_accept, .cpu_known = w->usage_known, .cpu_ns = w->cpu_ns,
+					.bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent,
 					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0,
 					.drops_least = s ? s->drops_least : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
@@ -841,6 +875,8 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->id[1] = to->id[2] = 0;
 			to->threads = 1;
 			to->waits = from.worker->waits;
+			to->cpu_known = from.worker->process_cpu_known;
+			to->cpu_ns = from.worker->process_cpu_ns;
 		} else {
 			to->count += from.count;
 			to->served += from.served;
@@ -848,6 +884,7 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->serves |= from.serves;
 			to->open_known |= from.open_known;
 			to->open_at_least |= from.open_at_least;
+			to->bytes += from.bytes;
 			to->appeared &= from.appeared;
 			to->ended &= from.ended;
 			to->past &= from.past;
@@ -913,6 +950,9 @@ static void rows_share(struct row *rows, size_t count, const struct endpoint *e,
 static void row_take_interval(struct row *r, const struct row *same)
 {
 	r->served = same ? same->served : 0;
+	r->cpu_known = same && same->cpu_known;
+	r->cpu_ns = same ? same->cpu_ns : 0;
+	r->bytes = same ? same->bytes : 0;
 	r->p50_ns = same ? same->p50_ns : NAN;
 	r->p99_ns = same ? same->p99_ns : NAN;
 	r->max_ns = same ? same->max_ns : NAN;

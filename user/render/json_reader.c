@@ -412,6 +412,33 @@ static int read_beside(struct reader *r, size_t index, const json_t *endpoint, c
 	return err;
 }
 
+/* Documents of versions that did not measure load have none. */
+static int read_spreads(struct reader *r, size_t index, const json_t *endpoint, double *figures)
+{
+	static const struct {
+		const char *key;
+		enum metric_id metric;
+	} fields[] = { { "cpu_ns", METRIC_CPU_CV }, { "bytes", METRIC_BYTES_CV } };
+	json_t *load, *spread;
+	int err = get_object(r, endpoint, "load", OPTIONAL, &load);
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields) && load && !err; i++) {
+		double workers = NAN;
+
+		at(r, "endpoints[%zu].load", index);
+		err = get_object(r, load, fields[i].key, OPTIONAL, &spread);
+		at(r, "endpoints[%zu].load.%s", index, fields[i].key);
+		if (err || !spread)
+			continue;
+		err = get_count(r, spread, "workers", REQUIRED, &workers);
+		err = err ? err : get_real(r, spread, "cv", REQUIRED, &figures[fields[i].metric]);
+		if (!(workers > 1))
+			figures[fields[i].metric] = NAN;
+	}
+	at(r, "endpoints[%zu]", index);
+	return err;
+}
+
 static int read_figures(struct reader *r, size_t index, const json_t *endpoint, bool udp, struct comparison_run *run)
 {
 	struct row_sums sums = { .came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN };
@@ -429,6 +456,7 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
 	err = err ? err : read_design(r, index, endpoint, run);
 	err = err ? err : read_fairness(r, index, endpoint, run);
+	err = err ? err : read_spreads(r, index, endpoint, figures);
 	return err || udp ? err : read_waits(r, index, endpoint, &sums.waits, figures);
 }
 

@@ -58,6 +58,12 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
  */
 void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style);
 
+/* "81.2%" of one CPU into buffer (TEXT_COUNT_SIZE), "-" where it is not known; returns it. */
+char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds);
+
+/* "  load     CPU time 1.7 s: CV 1.090, busiest 66%, least busy 1%; bytes 13.7 MB: CV ...", where there are several workers and it is known */
+void text_load(FILE *out, const struct endpoint *e, const struct text_style *style);
+
 /* Some thread serves what another one accepted: `served` tells something that `accepted` does not. */
 bool text_hands_over(const struct endpoint *e);
 

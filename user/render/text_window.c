@@ -48,6 +48,9 @@ struct line {
 	uint64_t total; /* since the start */
 	uint64_t served, open;
 	bool open_at_least;
+	bool cpu_known, bytes_known;
+	uint64_t cpu_ns; /* of the thread or the process, whatever it did */
+	uint64_t bytes;  /* received and sent */
 	bool appeared, ended;
 	bool past;      /* of an earlier generation, or ended */
 	enum generation generation;
@@ -100,11 +103,14 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
 			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept };
+			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept, .cpu_known = w->process_cpu_known,
+			     .cpu_ns = w->process_cpu_ns, .bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
 		line.start_ns = w->start_ns;
+		line.cpu_known = w->usage_known;
+		line.cpu_ns = w->cpu_ns;
 	}
 	return line;
 }
@@ -139,6 +145,10 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].served += t->lines[i].served;
 			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
+			t->lines[kept - 1].cpu_known |= t->lines[i].cpu_known;
+			if (t->lines[i].cpu_ns > t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
+				t->lines[kept - 1].cpu_ns = t->lines[i].cpu_ns;
+			t->lines[kept - 1].bytes += t->lines[i].bytes;
 			t->lines[kept - 1].appeared &= t->lines[i].appeared;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
 			t->lines[kept - 1].past &= t->lines[i].past;
@@ -161,7 +171,8 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 	for (size_t i = 0; i < rows; i++) {
 		if (by == TEXT_BY_SOCKET)
 			t->lines[t->count++] = line_of_socket(&e->sockets[i], by_taken);
-		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served))
+		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served) ||
+			 e->workers[i].bytes.received || e->workers[i].bytes.sent)
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
 	merge_lines(t);
@@ -272,6 +283,10 @@ static int label(char *buffer, const struct line *l, const struct table *t, cons
 	if (id_inside && id_inside != id)
 		snprintf(inside, sizeof(inside), " (%" PRId32 " inside)", id_inside);
 	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm, sizeof(w->comm), style->utf8);
+	if (by == TEXT_BY_THREAD && w->tid < 0) { /* bytes of connections of which it is not known who reads them */
+		snprintf(buffer, LABEL_SIZE, "%s, a thread of %" PRId32, name, w->pid);
+		return text_width(buffer);
+	}
 	if (by == TEXT_BY_THREAD && !t->process && w->tid != w->pid)
 		snprintf(of, sizeof(of), " of %" PRId32, w->pid);
 	snprintf(buffer, LABEL_SIZE, "%s %" PRId32 "%s%s", name, id, inside, of);
@@ -380,6 +395,23 @@ static int rank_open(const struct view *v, const struct table *t)
 	return t->by != TEXT_BY_SOCKET && text_has_open(t->endpoint) ? 5 : FIELD_HIDDEN;
 }
 
+static int rank_cpu(const struct view *v, const struct table *t)
+{
+	for (size_t i = 0; i < t->count && v->window->looked_seconds > 0; i++)
+		if (t->lines[i].cpu_known && t->lines[i].cpu_ns)
+			return 3;
+	return FIELD_HIDDEN;
+}
+
+static int rank_bytes(const struct view *v, const struct table *t)
+{
+	(void)v;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->lines[i].bytes_known && t->lines[i].bytes)
+			return 4;
+	return FIELD_HIDDEN;
+}
+
 static bool socket_waits_known(const struct table *t)
 {
 	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
@@ -472,6 +504,23 @@ static void field_open(char *out, const struct view *v, const struct table *t, c
 	text_bound(out, l->open, l->open_at_least, v->style->utf8);
 }
 
+/* Of one CPU. */
+static void field_cpu(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)t;
+	text_cpu(out, l->cpu_known, l->cpu_ns, v->window->looked_seconds);
+}
+
+static void field_bytes(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	if (l->bytes_known)
+		load_bytes(out, l->bytes);
+	else
+		snprintf(out, FIELD_SIZE, "-");
+}
+
 /* The waits of all rows that a line stands for. */
 static void line_waits(struct wait_sum *sum, const struct table *t, const struct line *l)
 {
@@ -528,6 +577,8 @@ static const struct field fields[] = {
 	{ "since start", 11, rank_total, field_total },
 	{ "served", 9, rank_served, field_served },
 	{ "open", 8, rank_open, field_open },
+	{ "CPU", 6, rank_cpu, field_cpu },
+	{ "bytes", 9, rank_bytes, field_bytes },
 	{ "queue", 11, rank_queue, field_queue },
 	{ "highest", 8, rank_highest, field_highest },
 	{ "half-open", 9, rank_half_open, field_half_open },
@@ -865,6 +916,8 @@ static void port(const struct view *v, const struct endpoint *e)
 	text_connected(v->out, e);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
+	if (!v->total)
+		text_load(v->out, e, v->style);
 	text_buffers(v->out, e);
 	/* Of every second only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)
