@@ -98,7 +98,7 @@ struct inventory {
 	struct list cgroups; /* struct cgroup, by set */
 	struct list epolls_before; /* of the scan before it, for their numbers */
 	struct list begun;   /* struct begun, by tid: threads when the window began */
-	struct netstat netstat;
+	struct netstat netstat; /* of the namespaces of listeners that are asked for */
 	struct handshake_look handshakes[NETSTAT_NAMESPACES];
 	size_t handshake_count;
 	struct list cpu, cpu_begun; /* struct process_cpu, by pid: now, and when the window began */

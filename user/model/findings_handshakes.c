@@ -100,7 +100,10 @@ static bool syn_cookies(struct finding *f, const struct facts *facts, const stru
 	return true;
 }
 
-/* A handshake whose listener is gone ends at the next packet of its client, with a reset, unless it moves to another socket. Measured: 5.10, 6.1, 6.18, 7.3. */
+/*
+ * A handshake whose listener is gone ends at the next packet of its client, with a reset, unless it moves to another socket. Measured: 5.10, 6.1,
+ * 6.18, 7.3.
+ */
 static bool closed_handshaking(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct handshakes *h = namespace_of(facts);

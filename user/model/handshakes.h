@@ -3,13 +3,15 @@
  * Handshakes under way (half-open connections). Each listener has a queue of them, whose length is known at looks; what became of SYNs and ACKs the kernel
  * counts for all listeners of a network namespace together.
  *
- * The request queue has the limit of the accept queue, the backlog, and holds as many, N + 1; N only in kernels before 2025 ("tcp/dccp: allow a connection when
- * sk_max_ack_backlog is zero"). Measured: 5.10.0-32 holds N; 6.1.0-50, 6.18 and 7.3 N + 1. Without SYN cookies clients that the kernel does not know from
- * earlier connections find no room either once it holds more than three quarters of net.ipv4.tcp_max_syn_backlog: one more than that is held (all four).
+ * The request queue has the limit of the accept queue, the backlog, and holds as many, N + 1; N only in kernels before 2025 ("tcp/dccp: allow
+ * a connection when sk_max_ack_backlog is zero"). Measured: 5.10.0-32 holds N; 6.1.0-50, 6.18 and 7.3 N + 1. Without SYN cookies clients that
+ * the kernel does not know from earlier connections find no room either once it holds more than three quarters of
+ * net.ipv4.tcp_max_syn_backlog: one more than that is held (all four).
  *
- * A socket's own counter of drops has more than refused SYNs in it: where tcp_check_req() returns NULL tcp_v4_rcv() counts the packet as discarded. So each bare
- * ACK that TCP_DEFER_ACCEPT withholds until data comes counts one, a SYN that comes again and is answered again does (6.18), and an ACK that finds the accept queue
- * full counts twice (measured: the same four). The namespace counts the former in TCPDeferAcceptDrop. So a socket's part of them is known within bounds: see withheld_least.
+ * A socket's own counter of drops has more than refused SYNs in it: where tcp_check_req() returns NULL tcp_v4_rcv() counts the packet as
+ * discarded. So each bare ACK that TCP_DEFER_ACCEPT withholds until data comes counts one, a SYN that comes again and is answered again does
+ * (6.18), and an ACK that finds the accept queue full counts twice (measured: the same four). The namespace counts the withheld ones in
+ * TCPDeferAcceptDrop. So a socket's part of them is known within bounds: see withheld_least.
  */
 #ifndef SOCKFAIR_HANDSHAKES_H
 #define SOCKFAIR_HANDSHAKES_H
