@@ -419,12 +419,14 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	struct socket_wq *queue;
 	struct tcp_sock *tp;
 	struct sock *sk;
+	__u16 protocol;
 	__u8 state;
 
 	if (!task || !file)
 		return 0;
 	sk = file_socket(file);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
 		return 0;
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	record.port = BPF_CORE_READ(sk, __sk_common.skc_num);
@@ -432,7 +434,8 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	if ((state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT) || (record.family != AF_INET && record.family != AF_INET6) ||
 	    !(listening[(record.port >> 6) & 1023] >> (record.port & 63) & 1))
 		return 0;
-	tp = (struct tcp_sock *)sk;
+	tp = (struct tcp_sock *)queue_of(sk, protocol);
+	record.mptcp = protocol == IPPROTO_MPTCP;
 	record.pid = task->tgid;
 	record.node = (__u64)sk;
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);

@@ -107,7 +107,7 @@ struct holders_connection_record {
 	__u16 peer_port; /* host order */
 	__u32 peer; /* the kernel's skc_daddr, network order */
 	__u16 family;
-	__u16 pad;
+	__u16 mptcp; /* it has its bytes in several subflows: not followed */
 	__u8 address[16]; /* local, network order */
 };
 

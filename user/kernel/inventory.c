@@ -842,7 +842,7 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 		(*rows)[count] = (struct inventory_connection){
 			.node = r[i].node,
 			.identity = (uint64_t)r[i].peer << 32 | (uint64_t)htons(r[i].peer_port) << 16 | r[i].port,
-			.received = r[i].received, .sent = r[i].sent, .listener = listener->r.cookie, .pid = r[i].pid,
+			.received = r[i].received, .sent = r[i].sent, .mptcp = r[i].mptcp, .listener = listener->r.cookie, .pid = r[i].pid,
 		};
 		reader_tell(v, &(*rows)[count++], r[i].waiter);
 	}
