@@ -300,6 +300,33 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
+struct holders_program_record program; /* too large for the stack */
+
+/* The program of the socket's group. Sockets of a group are mostly listed one after the other: it is written with the first of them. */
+static __always_inline bool program_write(struct seq_file *seq, struct sock *queue)
+{
+	struct sock_reuseport *group = BPF_CORE_READ(queue, sk_reuseport_cb);
+	struct bpf_prog *prog = group ? BPF_CORE_READ(group, prog) : NULL;
+	struct sock_fprog_kern *classic;
+	struct sock_filter *filter;
+
+	if (!prog || (__u64)group == program.group)
+		return false;
+	classic = BPF_CORE_READ(prog, orig_prog);
+	program.kind = HOLDERS_PROGRAM;
+	program.sockets = BPF_CORE_READ(group, num_socks);
+	program.classic = !!classic;
+	program.length = classic ? BPF_CORE_READ(classic, len) : 0;
+	filter = classic ? BPF_CORE_READ(classic, filter) : NULL;
+	for (__u32 i = 0; i < HOLDERS_INSTRUCTIONS && i < program.length; i++)
+		bpf_probe_read_kernel(&program.instructions[i], sizeof(program.instructions[i]), filter + i);
+	program.group = (__u64)group;
+	if (!bpf_seq_write(seq, &program, sizeof(program)))
+		return false;
+	program.group = 0; /* no room: again */
+	return true;
+}
+
 static __always_inline bool holder_write(struct seq_file *seq, __u32 pid, __u32 fd, const void *node)
 {
 	const struct holders_holder_record record = { .kind = HOLDERS_HOLDER, .pid = pid, .fd = fd, .node = (__u64)node };
@@ -362,6 +389,7 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	first = !in_scan || *in_scan != now;
 	if (first) {
 		failed = socket_write(ctx->meta->seq, file, sk, protocol, cookie);
+		failed |= program_write(ctx->meta->seq, queue_of(sk, protocol));
 		queue = BPF_CORE_READ(sk, sk_wq);
 		if (queue)
 			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait),
@@ -401,12 +429,14 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	struct socket_wq *queue;
 	struct tcp_sock *tp;
 	struct sock *sk;
+	__u16 protocol;
 	__u8 state;
 
 	if (!task || !file)
 		return 0;
 	sk = file_socket(file);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
 		return 0;
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	record.port = BPF_CORE_READ(sk, __sk_common.skc_num);
@@ -414,7 +444,8 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	if ((state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT) || (record.family != AF_INET && record.family != AF_INET6) ||
 	    !(listening[(record.port >> 6) & 1023] >> (record.port & 63) & 1))
 		return 0;
-	tp = (struct tcp_sock *)sk;
+	tp = (struct tcp_sock *)queue_of(sk, protocol);
+	record.mptcp = protocol == IPPROTO_MPTCP;
 	record.pid = task->tgid;
 	record.node = (__u64)sk;
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);

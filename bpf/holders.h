@@ -23,6 +23,7 @@ enum holders_kind {
 	HOLDERS_WAITERS, /* struct holders_waiters_record: who waits on the socket or epoll before it */
 	HOLDERS_THREAD, /* struct holders_thread_record */
 	HOLDERS_CONNECTION, /* struct holders_connection_record: list_connections */
+	HOLDERS_PROGRAM, /* struct holders_program_record: of the group of the socket before it; seldom more than once */
 };
 
 /* What an entry of a wait queue is: the lowest bits of an address say it, which are 0 in that of any kernel object. */
@@ -88,6 +89,18 @@ struct holders_socket_record {
 	__u8 pad[6];
 };
 
+#define HOLDERS_INSTRUCTIONS 64
+
+/* The program that picks among a SO_REUSEPORT group. */
+struct holders_program_record {
+	__u32 kind;
+	__u32 sockets; /* of the group, as the kernel has it */
+	__u64 group;
+	__u32 classic; /* attached as classic BPF */
+	__u32 length; /* instructions; of more than HOLDERS_INSTRUCTIONS none are here */
+	__u64 instructions[HOLDERS_INSTRUCTIONS]; /* struct sock_filter */
+};
+
 /* A TCP connection that a descriptor leads to. */
 struct holders_connection_record {
 	__u32 kind;
@@ -100,7 +113,7 @@ struct holders_connection_record {
 	__u16 peer_port; /* host order */
 	__u32 peer; /* the kernel's skc_daddr, network order */
 	__u16 family;
-	__u16 pad;
+	__u16 mptcp; /* it has its bytes in several subflows: not followed */
 	__u8 address[16]; /* local, network order */
 };
 
@@ -130,6 +143,7 @@ _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
+_Static_assert(sizeof(struct holders_program_record) == 536, "layout");
 _Static_assert(sizeof(struct holders_connection_record) == 72, "layout");
 _Static_assert(sizeof(struct holders_thread_record) == 120, "layout");
 #endif

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True  # the tests leave nothing beside themselves
 import watching
 from watching import PORT, Watch, between, equal
 
+MPTCP = 262  # IPPROTO_MPTCP
 CLOSE = 0xffffffff  # to answer: the worker closes instead
 
 
@@ -264,6 +265,26 @@ def more_than_fit():
     end(pids)
 
 
+def of_mptcp():
+    """a connection from before that is of MPTCP is not followed, and that is told"""
+    try:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+    except OSError as error:
+        return f"no MPTCP here: {error}"
+    listener.bind(("127.0.0.1", PORT))
+    listener.listen(100)
+    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+    client.connect(("127.0.0.1", PORT))
+    connection = listener.accept()[0]
+    watch = Watch()
+    client.sendall(bytes(100000))
+    receive(connection, 100000)
+    watch.end()
+    equal("cut", watch.endpoint["load"]["older_cut"], True)
+    equal("bytes", watch.endpoint["load"]["bytes"], None)
+    return None
+
+
 def intervals():
     """the intervals' bytes and CPU times add up to the window's"""
     pids = processes(2)
@@ -339,6 +360,6 @@ def cpu_of_processes():
     end(pids)
 
 
-CASES = [every_end, threads_with_an_epoll_each, threads_on_one_epoll, not_sent_yet, more_than_fit, intervals, cpu_of_processes]
+CASES = [every_end, threads_with_an_epoll_each, threads_on_one_epoll, not_sent_yet, more_than_fit, of_mptcp, intervals, cpu_of_processes]
 
 watching.main(CASES, __doc__)

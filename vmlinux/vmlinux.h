@@ -164,10 +164,26 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
-struct bpf_prog;
+struct sock_filter {
+	__u16 code;
+	__u8 jt;
+	__u8 jf;
+	__u32 k;
+};
+
+struct sock_fprog_kern {
+	u16 len;
+	struct sock_filter *filter;
+};
+
+struct bpf_prog {
+	struct sock_fprog_kern *orig_prog; /* NULL: not classic */
+};
 
 struct sock_reuseport {
+	u16 num_socks;
 	struct bpf_prog *prog;
+	struct sock *socks[];
 };
 
 /* sock.sk_drop_counters of UDP sockets: from 6.18 on. */

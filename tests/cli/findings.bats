@@ -340,6 +340,25 @@ thread(accepts, tcp(8307))'
     list_holds 8308 'found == ["steered"]' 'finding("steered").evidence == { sockets: 2, by_program: 0, by_cpu: 1 }'
 }
 
+@test "steered: what a classic program can pick of four sockets: by CPU, always one, none; by the packet that is not known" {
+    serve 'import ctypes, struct
+def attach(s, *program):
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in program))
+    s.setsockopt(socket.SOL_SOCKET, 51, struct.pack("HP", len(program), ctypes.addressof(code)))
+programs = { 8340: [(0x20, 0, 0, 0xfffff024), (0x16, 0, 0, 0)], 8341: [(6, 0, 0, 1)], 8342: [(6, 0, 0, 9)], 8343: [(0x30, 0, 0, 0), (0x16, 0, 0, 0)] }
+for port, program in programs.items():
+    for i in range(4):
+        s = tcp(port, reuseport=True)
+        thread(accepts, s)
+    attach(s, *program)'
+    for port in 8340 8341 8342 8343; do waiting $port 1 4; done
+    cpus=$(getconf _NPROCESSORS_ONLN)
+    list_holds 8340 'found == ["steered"]' "finding(\"steered\").evidence | .by_program == 4 and .can_pick == ([4, $cpus] | min)"
+    list_holds 8341 'finding("steered") | .evidence.can_pick == 1 and (.text | contains("always the same one"))'
+    list_holds 8342 'finding("steered") | .evidence.can_pick == 0 and (.text | contains("so the hash picks"))'
+    list_holds 8343 'finding("steered") | .evidence.can_pick == null and (.text | contains("an index beyond the group goes by the hash"))'
+}
+
 # bats test_tags=slow
 @test "too-few: says how many would do; those do" {
     "$sockfair" run reuseport -n 100 --json >"$out"

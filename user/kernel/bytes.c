@@ -145,7 +145,7 @@ static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connecti
 	return b->owner_count++;
 }
 
-/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. */
+/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. One of MPTCP ends with its subflows, and is not. */
 static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 {
 	struct count_older entry = { .before = { c->received, c->sent }, .identity = c->identity };
@@ -153,7 +153,7 @@ static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 
 	if (!bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &c->node, &known))
 		return 0; /* of the window */
-	entry.owner = owner_of(b, c);
+	entry.owner = c->mptcp ? 0 : owner_of(b, c);
 	if (entry.owner && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.older), &c->node, &entry, BPF_NOEXIST))
 		return 1;
 	return note_cut(b, c->listener);

@@ -42,6 +42,12 @@ struct epoll {
 	bool shared;     /* several were */
 };
 
+/* What picks among the sockets of a group. */
+struct program {
+	uint64_t group;
+	struct picker picker;
+};
+
 struct holder {
 	uint64_t node;
 	uint32_t pid, fd;
@@ -102,6 +108,7 @@ struct inventory {
 	struct handshake_look handshakes[NETSTAT_NAMESPACES];
 	size_t handshake_count;
 	struct list cpu, cpu_begun; /* struct process_cpu, by pid: now, and when the window began */
+	struct list programs; /* struct program, as they came */
 	struct list connections; /* struct holders_connection_record */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
@@ -316,6 +323,7 @@ void inventory_close(struct inventory *v)
 	free(v->pids.rows);
 	netstat_close(&v->netstat);
 	free(v->connections.rows);
+	free(v->programs.rows);
 	bpf_link__destroy(v->sockets_link);
 	bpf_link__destroy(v->threads_link);
 	bpf_link__destroy(v->connections_link);
@@ -374,6 +382,16 @@ static void cpu_add_up(struct list *cpu)
 	cpu->count = kept;
 }
 
+static int program_take(struct inventory *v, const struct holders_program_record *r)
+{
+	_Static_assert(sizeof(struct picker_instruction) == sizeof(*r->instructions) && PICKER_INSTRUCTIONS == HOLDERS_INSTRUCTIONS, "the same");
+	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF } };
+
+	if (r->classic)
+		p.picker = picker_tell((const void *)r->instructions, r->length, sysconf(_SC_NPROCESSORS_ONLN), r->sockets);
+	return list_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
+}
+
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
 static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 {
@@ -392,6 +410,8 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 			return -ENOMEM;
 		return t.r.helper || list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r) : -ENOMEM;
 	}
+	if (kind == HOLDERS_PROGRAM)
+		return program_take(v, (const void *)bytes) ? -ENOMEM : (int)sizeof(struct holders_program_record);
 	if (kind == HOLDERS_CONNECTION)
 		return list_add(&v->connections, bytes, sizeof(struct holders_connection_record)) ? (int)sizeof(struct holders_connection_record) : -ENOMEM;
 	if (kind == HOLDERS_HOLDER) {
@@ -628,6 +648,8 @@ static int scan_once(struct inventory *v)
 	v->epolls_before = v->epolls;
 	v->epolls = epolls;
 	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count = v->threads.count = v->cpu.count = 0;
+	v->programs.count = 0;
+	v->bpf->bss->program.group = 0;
 	v->bpf->bss->processes_left_out = 0;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
@@ -887,7 +909,7 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 		(*rows)[count] = (struct inventory_connection){
 			.node = r[i].node,
 			.identity = (uint64_t)r[i].peer << 32 | (uint64_t)htons(r[i].peer_port) << 16 | r[i].port,
-			.received = r[i].received, .sent = r[i].sent, .listener = listener->r.cookie, .pid = r[i].pid,
+			.received = r[i].received, .sent = r[i].sent, .mptcp = r[i].mptcp, .listener = listener->r.cookie, .pid = r[i].pid,
 		};
 		reader_tell(v, &(*rows)[count++], r[i].waiter);
 	}
@@ -1157,6 +1179,16 @@ static int edges_in_order(const void *a, const void *b)
 }
 
 /* A group's name is the lowest cookie of its sockets. */
+static struct picker picker_of(const struct inventory *v, uint64_t group)
+{
+	const struct program *rows = v->programs.rows;
+
+	for (size_t i = 0; i < v->programs.count; i++)
+		if (rows[i].group == group)
+			return rows[i].picker;
+	return (struct picker){};
+}
+
 static int groups_name(const struct inventory *v, struct ledger *l)
 {
 	const struct found *rows = v->found.rows;
@@ -1175,6 +1207,8 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 		const struct edge key = { .node = rows[i].r.group };
 		struct ledger_socket *s = rows[i].wanted && key.node ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
+		if (s && s->row.steered)
+			s->row.picker = picker_of(v, key.node);
 		if (s)
 			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key), &key, edges_by_node)].waiter;
 	}

@@ -64,6 +64,7 @@ struct inventory_connection {
 	uint64_t node;            /* the kernel's address of its struct sock */
 	uint64_t identity;        /* with that: see identity_of() in bpf/bytes.bpf.h */
 	uint64_t received, sent;  /* bytes of data by now */
+	bool mptcp;               /* its bytes are in several subflows: these are of the first */
 	uint64_t listener;        /* cookie of a socket that it may have come from */
 	int32_t pid;
 	uint64_t start_ns;        /* of the process; 0: not known */

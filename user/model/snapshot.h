@@ -18,6 +18,7 @@
 #include "handshakes.h"
 #include "lifetimes.h"
 #include "load.h"
+#include "picker.h"
 #include "wait.h"
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
@@ -66,6 +67,7 @@ struct socket_row {
 	uint64_t dropped_closing; /* TCP: in the queue when the socket was closed, and reset by that */
 	uint64_t migrated;     /* TCP: in the queue when the socket was closed, and moved to another of its group (net.ipv4.tcp_migrate_req) */
 	bool steered;          /* a program (SO_ATTACH_REUSEPORT_*) picks the socket of its group */
+	struct picker picker;  /* steered: what that program can pick */
 	bool incoming_cpu_set; /* SO_INCOMING_CPU */
 	uint32_t incoming_cpu;
 	bool waiting_known;   /* `waiting` was read: an inventory was taken */
