@@ -95,6 +95,9 @@ struct holders_thread_record {
 	__u32 parent; /* its pid */
 	__u64 cpu_ns; /* that it has run since it began; of one that runs now, up to the last tick */
 	__u64 sleeps; /* voluntary context switches since then: how often it went to sleep */
+	__u64 descriptors; /* its RLIMIT_NOFILE; 0: it was not asked for, or what is below can't be told */
+	__u32 descriptors_full; /* no descriptor below that is free */
+	__u32 files_free; /* fs.file-max does not hold for it: CAP_SYS_ADMIN of the machine. Likewise only where it was asked for */
 	char comm[16];
 	char process[16];
 };
@@ -104,7 +107,7 @@ _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
-_Static_assert(sizeof(struct holders_thread_record) == 104, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 120, "layout");
 #endif
 
 #endif

@@ -313,10 +313,12 @@ struct hlist_head {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *open_fds;
 };
 
 struct files_struct {
 	struct fdtable *fdt;
+	unsigned int next_fd;
 };
 
 struct upid {
@@ -347,8 +349,13 @@ struct cred {
 
 struct css_set;
 
+struct rlimit {
+	unsigned long rlim_cur;
+};
+
 struct signal_struct {
 	int nr_threads;
+	struct rlimit rlim[16];
 };
 
 struct sched_entity {

@@ -101,6 +101,99 @@ print("said", os.fstat(s.fileno()).st_ino)'
     result_holds 'problems == []'
 }
 
+# What keeps the holder of each of these ports from taking what is queued, as `watch` says it.
+causes_are() { # CAUSE...  from port 8320 on
+    holds "[.endpoints[] | {port, found: [.findings[] | select(.level == \"problem\") | .cause // .code]}] | sort_by(.port) | map(.found | join(\" \"))
+        == ($(printf '%s\n' "$@" | jq -R . | jq -sc .) | map(if . == \"-\" then \"\" else . end))"
+}
+
+# A process each, which takes three connections and then no more, for a reason of its own; the last one goes on.
+@test "stalled-socket: its cause is found: descriptors, an epoll's way to report, a thread that ended, a timer, a service; silent where all is taken" {
+    serve "$(cat <<'SERVERS'
+def limited(free):
+    fd = os.dup(0)
+    os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fd + free, 4096))
+
+def takes(s, n):
+    for _ in range(n):
+        keep.append(s.accept()[0])
+
+def insists(s, backs_off=False):
+    while True:
+        try:
+            takes(s, 1)
+        except OSError as error:
+            if error.errno != errno.EMFILE: raise
+            time.sleep(0.05)
+
+def at_limit(s):
+    limited(3)
+    insists(s)
+
+def reserved(s):  # by a thread that sleeps in accept(): /proc/PID/fd does not have it
+    other = tcp(0)
+    limited(4)
+    thread(takes, other, 1)
+    while not os.path.exists("/proc/self/task"): pass
+    time.sleep(0.1)
+    insists(s)
+
+def not_quite(s):
+    limited(4)
+    takes(s, 3)
+    time.sleep(100)
+
+def epoll_once(s, events):
+    e = select.epoll()
+    s.setblocking(False)
+    e.register(s, events)
+    while len(keep) < 3:
+        e.poll()
+        takes(s, 1)
+    e.poll()  # one that ONESHOT has disarmed sleeps; by edge it takes one, and leaves the others
+    takes(s, 1)
+    e.poll()
+
+def takes_out(s, events):
+    e = select.epoll()
+    e.register(s, select.EPOLLIN)
+    while len(keep) < 3:
+        e.poll()
+        takes(s, 1)
+    if events is None: e.unregister(s)
+    else: e.modify(s, events)
+    e.poll()
+
+def thread_ends(s):
+    t = thread(takes, s, 3)
+    t.join()
+    threading.Event().wait()
+
+def of_four(s):
+    takes(s, 3)
+    for i in range(3): thread(threading.Event().wait)
+    threading.Event().wait()
+
+def spins(s):
+    takes(s, 3)
+    while True: pass
+
+def keeps(s): time.sleep(100)
+
+whys = [(at_limit,), (reserved,), (not_quite,), (epoll_once, select.EPOLLIN | select.EPOLLET), (takes_out, select.EPOLLIN | select.EPOLLONESHOT),
+        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (spins,), (keeps,), (accepts,)]
+for i, (why, *more) in enumerate(whys):
+    s = tcp(8320 + i)
+    process(why, s, *more, name="systemd" if why is keeps else None)
+    s.close()
+SERVERS
+)"
+    watch_begin -P "$(seq -s, 8320 8331)" -i 0.2 --json
+    serve 'for port in range(8320, 8332): ask(port, 6)'
+    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep busy service -
+}
+
 # bats test_tags=slow
 @test "backlog-small: drops at a full queue, and what sets its limit; silent with a larger one" {
     serve 'thread(accepts_slowly, tcp(8301, backlog=2), 0.05)'

@@ -99,6 +99,10 @@ static void sockets_unwaited_have_one_cause(void **state)
 	assert_finding(e, "socket-unwaited", "no thread waits on socket 22 (inode 1022) and 2 more, of 4 in a SO_REUSEPORT group: their share goes "
 		       "nowhere (638976 bytes queued, 15 dropped); held by old 700: close them there, or read from them");
 	assert_int_equal(evidence(&e->findings[0], "unwaited"), 3);
+	add_look(&e->holders[0], 'S', "__do_sys_pause");
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "held by old 700, which sleeps in pause() (__do_sys_pause): close them there, or"));
+	e->holders[0].hindrance.looks = 0;
 	e->holders[2].pid = 701;
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, "held by old 700, others by other processes: close"));
@@ -126,20 +130,17 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 {
 	struct fixture f = {};
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
-	struct holder_row *h;
 
 	(void)state;
 	add_stalled(e, 17, 17);
 	add_socket(e, 18, 17);
-	h = add_holder(e, 17, 600, "nginx"); /* the master holds it too, but takes nothing from it */
-	h->state = 'S';
-	h = add_holder(e, 17, 700, "nginx");
-	h->state = 'T';
-	strcpy(h->doing, "do_signal_stop");
+	add_look(add_holder(e, 17, 600, "nginx"), 'S', "sigsuspend"); /* the master holds it too, but takes nothing from it */
+	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
 	add_worker(e, 17, 700, 700)->waits = false;
 	fill(&f);
 	assert_finding(e, "stalled-socket", "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: nginx 700 is stopped"
-		       " (SIGSTOP); continue it (kill -CONT), or restart it");
+		       " (SIGSTOP); continue it (kill -CONT 700), or restart it");
+	assert_string_equal(e->findings[0].cause, "stopped");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "pid"), 700);
@@ -150,34 +151,28 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 	done(&f);
 }
 
-/* Who is stuck comes first; a name of 15 characters and the highest numbers fit. */
-static void stalled_socket_names_what_its_holders_do(void **state)
+/* A name of 15 characters and the highest numbers fit. */
+static void stalled_socket_has_room(void **state)
 {
 	struct fixture f = {};
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 	struct socket_row *s = add_stalled(e, UINT64_MAX, 0);
-	struct holder_row *h[3];
 
 	(void)state;
 	s->inode = s->queue_length = UINT32_MAX;
-	for (int i = 0; i < 3; i++) {
-		h[i] = add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
-		h[i]->state = "SRD"[i];
-		strcpy(h[i]->doing, "a_function_with_a_name_as_long_");
+	for (int i = 0; i < 16; i++) {
+		struct hindrance *it = add_look(add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters"), 'S', "futex_wait_with_a_long_name_xxx");
+
+		it->threads = it->at_place = 512;
 	}
-	for (int i = 3; i < 16; i++)
-		add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
 	fill(&f);
 	assert_finding(e, "stalled-socket", "4294967295 connections queued on socket 18446744073709551615 (inode 4294967295), none taken for"
-		       " 4.2 s: fifteen_letters 4194302 is uninterruptible in a_function_with_a_name_as_long_, fifteen_letters 4194300 sleeps"
-		       " in a_function_with_a_name_as_long_ (and 14 more); see where it hangs: /proc/PID/stack");
-	e->holder_count = 2;
-	h[1]->doing[0] = '\0';
+		       " 4.2 s: fifteen_letters 4194300 has 512 of its 512 threads asleep in a lock or a queue (futex_wait_with_a_long_name_xxx)"
+		       " (15 more likewise), and no thread was seen to wait on this socket or take from it");
+	for (int i = 0; i < 16; i++)
+		e->holders[i].hindrance.descriptors_full = 1, e->holders[i].hindrance.descriptors = UINT64_MAX;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "4194301 is running; see what its"));
-	h[0]->state = 't';
-	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, ": fifteen_letters 4194300 is stopped by a debugger, fifteen_letters 4194301 is running; let"));
+	assert_non_null(strstr(e->findings[0].text, "(15 more likewise); raise LimitNOFILE= or ulimit -n, or close what it leaves open"));
 	e->holder_count = 0;
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, "none taken for 4.2 s: no process was seen to hold it"));
@@ -191,7 +186,7 @@ static void a_short_stall_is_none(void **state)
 	struct socket_row *s = add_stalled(e, 17, 0);
 
 	(void)state;
-	add_holder(e, 17, 700, "nginx")->state = 'T'; /* seen so once; 0.4 s ago it took something */
+	add_look(add_holder(e, 17, 700, "nginx"), 'T', ""); /* seen so once; 0.4 s ago it took something */
 	s->stalled_ns = 499999999;
 	assert_nothing(&f);
 	s->stalled_ns = 500000000;
@@ -217,15 +212,21 @@ static void stalled_in_a_list_if_all_are_stopped(void **state)
 	s->stalled_ns = 0;
 	s->queue_length = 1;
 	assert_nothing(&f); /* nobody holds it */
-	add_holder(e, 17, 700, "a")->state = 'T';
-	add_holder(e, 17, 701, "b")->state = 'Z';
+	add_look(add_holder(e, 17, 700, "a"), 'T', "");
+	add_look(add_holder(e, 17, 701, "b"), 'Z', "");
 	fill(&f);
-	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP), b 701 is a zombie; continue"
-		       " it (kill -CONT), or restart it");
-	add_holder(e, 17, 702, "c")->state = 'S';
+	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP) (1 more holds it); continue"
+		       " it (kill -CONT 700), or restart it");
+	add_look(add_holder(e, 17, 702, "c"), 'S', "hrtimer_nanosleep");
 	assert_nothing(&f);
+	e->holders[2].hindrance.descriptors_full = 1; /* it can't either */
+	fill(&f);
+	assert_true(has(e, "stalled-socket"));
+	done(&f);
 	e->holder_count = 0;
-	add_holder(e, 17, 701, "b")->state = 'Z';
+	add_look(add_holder(e, 17, 701, "b"), 'Z', "");
+	assert_nothing(&f);
+	add_holder(e, 17, 702, "c"); /* nobody looked at it */
 	assert_nothing(&f);
 }
 
@@ -479,7 +480,7 @@ int main(void)
 		cmocka_unit_test(socket_unwaited_with_a_queue),
 		cmocka_unit_test(sockets_unwaited_have_one_cause),
 		cmocka_unit_test(stalled_socket_of_a_stopped_worker),
-		cmocka_unit_test(stalled_socket_names_what_its_holders_do),
+		cmocka_unit_test(stalled_socket_has_room),
 		cmocka_unit_test(a_short_stall_is_none),
 		cmocka_unit_test(stalled_in_a_list_if_all_are_stopped),
 		cmocka_unit_test(stalled_socket_says_it_all),

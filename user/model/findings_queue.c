@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "findings_rules.h"
+#include "stall_cause.h"
 #include "words.h"
-
-/* A worker that is slow takes something now and then; half a second is longer than any of them should think between two accepts. */
-#define STALLED_NS 500000000ull
 
 /*
  * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is reset sooner is a health check or a scan
@@ -19,22 +18,22 @@
 #define DEAD_LEAST 5
 #define DEAD_SHARE 100 /* one in so many accepted */
 
-static bool is_stopped(const struct holder_row *h)
+/* Can no process that holds it take anything? */
+static bool all_unable(const struct facts *facts, const struct socket_row *s)
 {
-	return h->state == 'T' || h->state == 't';
-}
-
-static bool all_stopped(const struct endpoint *e, uint64_t cookie)
-{
-	size_t count, stopped = 0;
-	const struct holder_row *h = endpoint_holders(e, cookie, &count);
+	size_t count, unable = 0;
+	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
+	struct stall_cause cause;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!is_stopped(&h[i]) && h[i].state != 'Z')
+		if (h[i].hindrance.looks && !h[i].hindrance.threads) /* a zombie */
+			continue;
+		stall_cause_find(&cause, facts, s, &h[i]);
+		if (!cause.unable)
 			return false;
-		stopped += is_stopped(&h[i]);
+		unable++;
 	}
-	return stopped;
+	return unable;
 }
 
 /* Where it was looked at but once, how long nothing was taken is not known: then only what can't take anything counts. */
@@ -42,97 +41,126 @@ static bool is_stalled(const struct facts *facts, const struct socket_row *s)
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known || !s->queue_length)
 		return false;
-	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_stopped(facts->endpoint, s->cookie));
+	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_unable(facts, s));
 }
 
-/* "nginx 700 is stopped (SIGSTOP)" */
-#define DOING_SIZE 96
-static const char *say_doing(char buffer[DOING_SIZE], const struct holder_row *h)
-{
-	static const struct { char state; const char *does, *where; } states[] = {
-		{ 'T', "is stopped (SIGSTOP)", "" }, { 't', "is stopped by a debugger", "" }, { 'D', "is uninterruptible", " in " },
-		{ 'R', "is running", "" },           { 'S', "sleeps", " in " },               { 'Z', "is a zombie", "" },
-		{ 0, "holds it", "" },
-	};
-	size_t i = 0;
+/* Those who only keep the socket for others that they began. There are few: rows beyond as many are taken for workers. */
+struct masters {
+	int32_t pids[8];
+	size_t count;
+};
 
-	while (states[i].state && states[i].state != h->state)
-		i++;
-	snprintf(buffer, DOING_SIZE, "%.15s %" PRId32 " %s%s%.31s", h->process, h->pid, states[i].does, *h->doing ? states[i].where : "",
-		 *states[i].where ? h->doing : "");
-	return buffer;
+static bool is_master(const struct masters *masters, int32_t pid)
+{
+	for (size_t i = 0; i < masters->count; i++)
+		if (masters->pids[i] == pid)
+			return true;
+	return false;
 }
 
-static const char *advice_for(const struct holder_row *h)
+static struct masters masters_find(const struct holder_row *rows, size_t count)
 {
-	switch (h->state) {
-	case 'T': return "continue it (kill -CONT), or restart it";
-	case 't': return "let its debugger continue it";
-	case 'D': return "see where it hangs: /proc/PID/stack";
-	case 'R': return "see what keeps it busy: perf top -p PID";
-	default: return "see what its threads wait for: gdb -p PID";
-	}
-}
+	struct masters found = {};
 
-/* 0: the first to blame. Where those that take from the socket are known, they before the others; the stopped and the stuck before the rest. */
-static unsigned blame(const struct takers *takers, const struct holder_row *h)
-{
-	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + (is_stopped(h) || h->state == 'D' ? 0 : 1);
-}
-
-/* Fills picked[] with up to `most` holders, who is to blame first. Returns how many there are of that kind. */
-static size_t pick_holders(const struct holder_row *picked[], size_t most, const struct facts *facts, uint64_t cookie)
-{
-	const struct takers *takers = takers_find(facts, cookie);
-	size_t count, found = 0;
-	const struct holder_row *rows = endpoint_holders(facts->endpoint, cookie, &count);
-
-	for (unsigned rank = 0; rank < 4 && (rank != 2 || !found); rank++)
-		for (size_t i = 0; i < count; i++)
-			if (blame(takers, &rows[i]) == rank && found++ < most)
-				picked[found - 1] = &rows[i];
+	for (size_t i = 0; i < count && found.count < sizeof(found.pids) / sizeof(*found.pids); i++)
+		if (rows[i].parent && !is_master(&found, rows[i].parent))
+			found.pids[found.count++] = rows[i].parent;
 	return found;
 }
 
-/* "nginx 700 is stopped (SIGSTOP), nginx 701 sleeps in do_epoll_wait (and 2 more); continue it (kill -CONT), or restart it" */
-#define CULPRITS_SIZE 280
-static void say_culprits(char buffer[CULPRITS_SIZE], const struct holder_row *const picked[], size_t found)
-{
-	char one[DOING_SIZE], other[DOING_SIZE] = "", more[40] = "";
+/* Who lets it wait: of the processes that hold it the one that is most to blame. */
+struct culprit {
+	const struct holder_row *h; /* NULL: none is known */
+	struct stall_cause cause;
+	size_t likewise, others;    /* further ones to which the same happens; that may be to blame, too */
+};
 
-	if (!found) {
-		snprintf(buffer, CULPRITS_SIZE, "no process was seen to hold it");
+/* Where those that take from the socket are known, they before the others, and masters last; among these the most certain cause. */
+static unsigned blame(const struct takers *takers, const struct masters *masters, const struct holder_row *h)
+{
+	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + is_master(masters, h->pid);
+}
+
+static struct culprit culprit_find(const struct facts *facts, const struct socket_row *s)
+{
+	const struct takers *takers = takers_find(facts, s->cookie);
+	struct culprit found = {};
+	unsigned least = UINT_MAX;
+	size_t count;
+	const struct holder_row *rows = endpoint_holders(facts->endpoint, s->cookie, &count);
+	const struct masters masters = masters_find(rows, count);
+
+	for (size_t i = 0; i < count; i++) {
+		const unsigned rank = blame(takers, &masters, &rows[i]);
+		struct stall_cause cause;
+
+		if (rank > least)
+			continue;
+		stall_cause_find(&cause, facts, s, &rows[i]);
+		if (rank == least && cause.place >= found.cause.place) {
+			found.likewise += !strcmp(cause.code, found.cause.code);
+			found.others += strcmp(cause.code, found.cause.code) != 0;
+			continue;
+		}
+		found.others = rank == least ? found.others + 1 + found.likewise : 0;
+		found.likewise = 0;
+		found.h = &rows[i];
+		found.cause = cause;
+		least = rank;
+	}
+	return found;
+}
+
+/* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart it" */
+#define CULPRIT_SIZE 320
+static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
+{
+	char more[60] = "";
+
+	if (!c->h) {
+		snprintf(buffer, CULPRIT_SIZE, "no process was seen to hold it");
 		return;
 	}
-	if (found > 1)
-		say_doing(other, picked[1]);
-	if (found > 2)
-		snprintf(more, sizeof(more), " (and %zu more)", found - 2);
-	snprintf(buffer, CULPRITS_SIZE, "%s%s%s%s; %s", say_doing(one, picked[0]), found > 1 ? ", " : "", other, more,
-		 advice_for(picked[0]));
+	if (c->likewise)
+		snprintf(more, sizeof(more), " (%zu more likewise)", c->likewise);
+	else if (c->others)
+		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others, c->others == 1 ? "s" : "");
+	snprintf(buffer, CULPRIT_SIZE, "%.15s %" PRId32 " %s%s%s%s", c->h->process, c->h->pid, c->cause.does, more, *c->cause.advice ? "; " : "",
+		 c->cause.advice);
+}
+
+static void show_cause(struct finding *f, const struct stall_cause *cause)
+{
+	f->cause = cause->code;
+	for (size_t i = 0; i < cause->evidence_count; i++)
+		finding_show(f, cause->evidence[i].name, cause->evidence[i].number);
 }
 
 static bool stalled_socket(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
-	const struct holder_row *picked[2];
-	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", culprits[CULPRITS_SIZE];
-	size_t found;
+	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", who[CULPRIT_SIZE];
+	const char *never = "";
+	struct culprit culprit;
 
 	if (!is_stalled(facts, s))
 		return false;
-	found = pick_holders(picked, 2, facts, s->cookie);
-	say_culprits(culprits, picked, found);
+	culprit = culprit_find(facts, s);
+	say_culprit(who, &culprit);
+	if (culprit.cause.told_little && !s->accepted && !s->waiting_most && s->waiting_known && !takers_find(facts, s->cookie))
+		never = ", and no thread was seen to wait on this socket or take from it";
 	if (s->stalled_ns)
 		snprintf(since, sizeof(since), ", none taken for %s", say_duration(duration, s->stalled_ns));
-	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s", s->queue_length, plural_s(s->queue_length), s->cookie,
-		    s->inode, since, culprits);
-	if (found)
-		finding_show(f, "pid", picked[0]->pid);
+	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length, plural_s(s->queue_length), s->cookie,
+		    s->inode, since, who, never);
+	if (culprit.h)
+		finding_show(f, "pid", culprit.h->pid);
 	finding_show(f, "queued", s->queue_length);
 	finding_show(f, "queued_before", s->stalled_length);
 	finding_show(f, "stalled_seconds", s->stalled_ns / 1e9);
 	finding_show(f, "sockets", group ? group->sockets : 1);
+	if (culprit.h)
+		show_cause(f, &culprit.cause);
 	return true;
 }
 
@@ -273,12 +301,28 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 	return u;
 }
 
+/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are alike. */
+static const char *say_which(char buffer[STALL_DOES_SIZE + 16], const struct facts *facts, const struct socket_row *s)
+{
+	struct stall_cause cause;
+	size_t count;
+	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
+
+	*buffer = 0;
+	if (count != 1)
+		return buffer;
+	stall_cause_find(&cause, facts, s, h);
+	if (h->hindrance.looks && *cause.code != 'u')
+		snprintf(buffer, STALL_DOES_SIZE + 16, ", which %s", cause.does);
+	return buffer;
+}
+
 /* One cause: who left them open. All of a group are told at once. */
 static bool socket_unwaited(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 	const struct group *group = group_find(facts, s->group);
-	char held[HELD_SIZE], which[80], lost[80] = "";
+	char held[HELD_SIZE], which[80], lost[80] = "", does[STALL_DOES_SIZE + 16];
 	struct unwaited u;
 
 	if (!group || group_told(facts->endpoint, group->id) || !is_unwaited(facts, s))
@@ -288,10 +332,10 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 	snprintf(which, sizeof(which), u.count > 1 ? " and %zu more" : "", u.count - 1);
 	if (u.drops)
 		snprintf(lost, sizeof(lost), ", %" PRIu64 " dropped", u.drops);
-	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s: close %s there, or %s",
+	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s%s: close %s there, or %s",
 		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ", group->sockets, u.count > 1 ? "a" : "its",
 		    u.count > 1 ? "their" : "its", u.queued, udp ? "bytes " : "", lost, say_holders(held, facts->endpoint, u.first->cookie),
-		    u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
+		    say_which(does, facts, u.first), u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
 		    udp ? u.count > 1 ? "read from them" : "read from it" : u.count > 1 ? "accept from them" : "accept from it");
 	finding_show(f, "group", group->id);
 	finding_show(f, "unwaited", u.count);

@@ -15,6 +15,7 @@
 #include "design.h"
 #include "fairness.h"
 #include "generations.h"
+#include "hindrance.h"
 #include "lifetimes.h"
 #include "wait.h"
 
@@ -101,6 +102,8 @@ struct holder_row {
 	char cgroup[256];
 	char state;           /* of its first thread, as in /proc/PID/stat: R running, S sleeping, D, T stopped, t traced, Z; 0: not known */
 	char doing[32];       /* where in the kernel that thread is (/proc/PID/wchan: "do_epoll_wait"); "": in user space, or not known */
+	enum watching watching; /* how it watches the socket; these two where the socket's queue gives reason to ask */
+	struct hindrance hindrance;
 	bool left_out;        /* as a socket's */
 };
 
@@ -171,7 +174,7 @@ struct evidence {
 	const char *name;     /* stable, e.g. "sockets" */
 	double number;
 };
-#define EVIDENCE_MAX 6
+#define EVIDENCE_MAX 8
 enum finding_level {
 	FINDING_PROBLEM,      /* something to change */
 	FINDING_NOTE,         /* worth knowing; never uneven by itself */
@@ -180,7 +183,8 @@ enum finding_level {
 struct finding {
 	const char *code;     /* stable, e.g. "group-split" */
 	enum finding_level level;
-	char text[320];       /* one sentence with the figures and what to do about it */
+	const char *cause;    /* likewise, of those that have several: "descriptors"; NULL: none is told */
+	char text[400];       /* one sentence with the figures and what to do about it */
 	uint64_t cookie;      /* of the socket that it is about; 0: of the endpoint */
 	struct evidence evidence[EVIDENCE_MAX];
 	size_t evidence_count;
