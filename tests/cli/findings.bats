@@ -9,7 +9,9 @@ setup() { watch_setup; }
 teardown() {
     [ -z "$watch" ] || end "$watch"
     for pid in "${started[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
+    [ -z "${cgroup:-}" ] || echo 0 >"$cgroup/cgroup.freeze" || :
     end_started
+    [ -z "${cgroup:-}" ] || eventually rmdir "$cgroup"
     assert_clean
 }
 
@@ -135,8 +137,6 @@ def reserved(s):  # by a thread that sleeps in accept(): /proc/PID/fd does not h
     other = tcp(0)
     limited(4)
     thread(takes, other, 1)
-    while not os.path.exists("/proc/self/task"): pass
-    time.sleep(0.1)
     insists(s)
 
 def not_quite(s):
@@ -163,7 +163,7 @@ def takes_out(s, events):
         takes(s, 1)
     if events is None: e.unregister(s)
     else: e.modify(s, events)
-    e.poll()
+    while True: e.poll()
 
 def thread_ends(s):
     t = thread(takes, s, 3)
@@ -175,23 +175,47 @@ def of_four(s):
     for i in range(3): thread(threading.Event().wait)
     threading.Event().wait()
 
-def spins(s):
-    takes(s, 3)
-    while True: pass
-
 def keeps(s): time.sleep(100)
 
 whys = [(at_limit,), (reserved,), (not_quite,), (epoll_once, select.EPOLLIN | select.EPOLLET), (takes_out, select.EPOLLIN | select.EPOLLONESHOT),
-        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (spins,), (keeps,), (accepts,)]
+        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (keeps,), (accepts,)]
 for i, (why, *more) in enumerate(whys):
     s = tcp(8320 + i)
     process(why, s, *more, name="systemd" if why is keeps else None)
     s.close()
 SERVERS
 )"
-    watch_begin -P "$(seq -s, 8320 8331)" -i 0.2 --json
-    serve 'for port in range(8320, 8332): ask(port, 6)'
-    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep busy service -
+    watch_begin -P "$(seq -s, 8320 8330)" -i 0.2 --json
+    serve 'for port in range(8320, 8331): ask(port, 6)'
+    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep service -
+    holds '[.endpoints[].findings[] | select(.cause == "descriptors") | .text | test("has all ([0-9]+) of its descriptors in use .RLIMIT_NOFILE [0-9]+.: accept.. fails with EMFILE; raise")] == [true, true]'
+}
+
+@test "list: what can't take anything is stalled: frozen by its cgroup, out of descriptors; silent once it is thawed, and with a descriptor free" {
+    local root
+    root=$(ls -d /sys/fs/cgroup/unified /sys/fs/cgroup 2>/dev/null | while read -r each; do [ ! -e "$each/cgroup.procs" ] || { echo "$each"; break; }; done)
+    [ -w "$root/cgroup.procs" ] || skip "no cgroup v2 that can be written to"
+    cgroup=$root/sockfair-test.$$
+    mkdir "$cgroup"
+    serve 'thread(accepts, tcp(8331))'
+    echo "$server" >"$cgroup/cgroup.procs"
+    echo 1 >"$cgroup/cgroup.freeze"
+    eventually grep -qx 'frozen 1' "$cgroup/cgroup.events"
+    serve 'ask(8331, 2)'
+    list_holds 8331 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "frozen" and (.text | contains("is frozen, as all of its cgroup; thaw it"))'
+    echo 0 >"$cgroup/cgroup.freeze"
+    eventually list_holds 8331 'found == []'
+
+    serve 's = tcp(8332)
+free = os.dup(0)
+os.close(free)
+ask(8332, 1)
+print("said", free + 1)' # the client has the first of those that were free
+    prlimit --pid "$server" --nofile="$said:4096"
+    list_holds 8332 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"descriptors\" and .evidence.descriptors == $said and
+        (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"
+    prlimit --pid "$server" --nofile="$((said + 1)):4096"
+    list_holds 8332 'found == []'
 }
 
 # bats test_tags=slow
