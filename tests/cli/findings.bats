@@ -238,6 +238,20 @@ print("said", free + 1)' # the client has the first of those that were free
     result_holds 'problems == []' 'here.sockets[0] | .accepted == 31 and .drops == 0 and .queue.limit == 100'
 }
 
+@test "queue-near-limit: the queue was full and nothing was dropped: said afterwards; a note where there was room; silent with three quarters of it free" {
+    serve 'for port in range(8333, 8336): thread(accepts_for_good, tcp(port, backlog=7))'
+    watch_begin -P 8333,8334,8335 --json
+    kill -STOP "$server"
+    eventually stopped "$server"
+    clients 'for port, count in (8333, 8), (8334, 6), (8335, 5): ask(port, count)'
+    kill -CONT "$server"
+    eventually list_holds 8333,8334,8335 '[.endpoints[].sockets[].queue.length] == [0, 0, 0]'
+    result_holds '[.endpoints[] | .findings | map(select(.code == "queue-near-limit")) | map(.level, .evidence.highest, .evidence.limit)] ==
+        [["problem", 8, 7], ["note", 6, 7], []]' '[.endpoints[].findings[] | select(.code == "queue-near-limit") | .text |
+        (contains(" was full") and contains("its longest was 8, its limit is 7 (N holds N + 1)")), contains(" was nearly full: its longest was 6, its limit is 7")] ==
+        [true, false, false, true]'
+}
+
 # bats test_tags=slow
 @test "backlog-small: net.core.somaxconn caps it, in a namespace of its own; from outside it can't be told" {
     serve "$loopback"'sysctl("core/somaxconn", 2)

@@ -25,6 +25,78 @@ static void queue_near_limit_of_tcp(void **state)
 	assert_nothing(&f);
 }
 
+static void queue_that_was_full(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->queue_limit = 10;
+	s->highest_known = s->full_known = true;
+	s->queue_highest = 11;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was full: its longest was 11, its limit is 10 (N holds N + 1),"
+		       " and a connection more would have been dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn");
+	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
+	assert_int_equal(evidence(&e->findings[0], "highest"), 11);
+	assert_true(evidence(&e->findings[0], "full_seconds") == 0);
+	s->full_ns = 1200000000;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its longest was 11, "));
+	s->highest_known = false; /* the backend sees no arrivals: by two looks that found it full */
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its limit is 10 (N holds"));
+	s->queue_length = 11; /* it is still */
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_non_null(strstr(e->findings[0].text, " holds 11, "));
+	s->queue_length = 0;
+	s->drops = 3; /* that says more */
+	s->highest_known = true;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "backlog-small");
+	s->drops = 0;
+	s->queue_limit = 2; /* a queue of three is none */
+	s->queue_highest = 3;
+	assert_nothing(&f);
+	s->queue_limit = 3;
+	s->queue_highest = 4;
+	fill(&f);
+	assert_true(has(e, "queue-near-limit"));
+	done(&f);
+}
+
+static void queue_that_was_nearly_full(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->highest_known = s->full_known = true;
+	s->queue_highest = 95;
+	assert_nothing(&f);
+	for (s->queue_highest = 96; s->queue_highest <= 128; s->queue_highest += 32) { /* there was room for one more */
+		fill(&f);
+		assert_int_equal(e->finding_count, 1);
+		assert_int_equal(e->findings[0].level, FINDING_NOTE);
+	}
+	s->queue_highest = 96;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was nearly full: its longest was 96, its limit is 128");
+	s->highest_known = false; /* of a window before */
+	assert_nothing(&f);
+	s->highest_known = true;
+	e->protocol = PROTOCOL_UDP;
+	assert_nothing(&f);
+	e->protocol = PROTOCOL_TCP;
+	s->queue_limit = 3;
+	s->queue_highest = 3;
+	assert_nothing(&f);
+}
+
 static void queue_near_limit_of_udp(void **state)
 {
 	struct fixture f = {};
@@ -317,10 +389,13 @@ static void backlog_is_large_enough(void **state)
 
 	(void)state;
 	s->queue_highest = 127; /* there was room: the drops have another reason */
-	assert_nothing(&f);
+	fill(&f);
+	assert_false(has(e, "backlog-small"));
 	s->queue_highest = 129; /* full, but all fitted */
 	s->drops = 0;
-	assert_nothing(&f);
+	fill(&f);
+	assert_false(has(e, "backlog-small"));
+	done(&f);
 	s->drops = 45;
 	s->highest_known = false; /* the 129 means nothing */
 	assert_nothing(&f);
@@ -475,6 +550,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queue_near_limit_of_tcp),
+		cmocka_unit_test(queue_that_was_full),
+		cmocka_unit_test(queue_that_was_nearly_full),
 		cmocka_unit_test(queue_near_limit_of_udp),
 		cmocka_unit_test(socket_unwaited_while_others_wait),
 		cmocka_unit_test(socket_unwaited_with_a_queue),

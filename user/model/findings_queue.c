@@ -233,12 +233,24 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 	return true;
 }
 
-/* A queue of two or three is no queue, however small its limit. */
+#define QUEUE_LEAST 4 /* a queue of two or three is no queue, however small its limit */
+
+/* Another finding says more about its queue. */
+static bool queue_told(const struct facts *facts, const struct socket_row *s)
+{
+	return is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s);
+}
+
+static bool is_near_now(const struct endpoint *e, const struct socket_row *s)
+{
+	return is_near_limit(s) && (e->protocol == PROTOCOL_UDP || s->queue_length >= QUEUE_LEAST);
+}
+
 static bool queue_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 
-	if (!is_near_limit(s) || (!udp && s->queue_length < 4) || is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s))
+	if (!is_near_now(facts->endpoint, s) || queue_told(facts, s))
 		return false;
 	if (udp)
 		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
@@ -251,6 +263,56 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts, const
 	finding_show(f, "length", s->queue_length);
 	finding_show(f, "limit", s->queue_limit);
 	finding_show(f, "drops", s->drops);
+	return true;
+}
+
+/* In the window the queue took no more, though nothing came that it would have had to refuse. A queue of limit N holds N + 1. */
+static bool took_no_more(const struct socket_row *s)
+{
+	const bool seen = s->highest_known && s->queue_highest > s->queue_limit;
+
+	return (seen || s->full_ns) && (uint64_t)s->queue_limit + 1 >= QUEUE_LEAST;
+}
+
+static bool is_past_rule(const struct facts *facts, const struct socket_row *s)
+{
+	return facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_limit && !is_near_now(facts->endpoint, s) &&
+	       !queue_told(facts, s);
+}
+
+/* Of the window; what is there now is queue_near_limit()'s. */
+static bool queue_was_full(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	char duration[DURATION_SIZE], how_long[DURATION_SIZE + 8] = "", longest[40] = "";
+
+	if (!is_past_rule(facts, s) || !took_no_more(s))
+		return false;
+	if (s->full_ns)
+		snprintf(how_long, sizeof(how_long), " for %s", say_duration(duration, s->full_ns));
+	if (s->highest_known)
+		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
+	finding_say(f, "the accept queue of " SOCKET " was full%s: %sits limit is %" PRIu32 " (N holds N + 1), and a connection more would have been"
+		    " dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn",
+		    s->cookie, s->inode, how_long, longest, s->queue_limit);
+	finding_show(f, "length", s->queue_length);
+	finding_show(f, "limit", s->queue_limit);
+	if (s->highest_known)
+		finding_show(f, "highest", s->queue_highest);
+	if (s->full_known)
+		finding_show(f, "full_seconds", s->full_ns / 1e9);
+	return true;
+}
+
+static bool queue_was_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	if (!is_past_rule(facts, s) || took_no_more(s) || !s->highest_known || s->queue_highest < QUEUE_LEAST ||
+	    (uint64_t)s->queue_highest * 4 < (uint64_t)s->queue_limit * 3)
+		return false;
+	finding_say(f, "the accept queue of " SOCKET " was nearly full: its longest was %" PRIu32 ", its limit is %" PRIu32, s->cookie, s->inode,
+		    s->queue_highest, s->queue_limit);
+	finding_show(f, "length", s->queue_length);
+	finding_show(f, "limit", s->queue_limit);
+	finding_show(f, "highest", s->queue_highest);
 	return true;
 }
 
@@ -389,6 +451,8 @@ static const struct rule rules[] = {
 	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
 	{ "backlog-small", FINDING_PROBLEM, .of_socket = backlog_small },
 	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_near_limit },
+	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_was_full },
+	{ "queue-near-limit", FINDING_NOTE, .of_socket = queue_was_near_limit },
 	{ "socket-unwaited", FINDING_PROBLEM, .of_socket = socket_unwaited },
 	{ "closed-with-queue", FINDING_PROBLEM, .of_socket = closed_with_queue, .of_ended = true },
 	{ "accepted-dead", FINDING_PROBLEM, .of_socket = accepted_dead },
