@@ -294,6 +294,28 @@ reset()'
     result_holds 'problems == []' 'here.sockets[0] | .accepted == 10 and .reset_queued == 0'
 }
 
+@test "group-joined: another program, from elsewhere a second one, is told with its pid and when; silent for children and a process's own further sockets" {
+    serve 'def child():
+    named("child")
+    thread(accepts, tcp(8336, reuseport=True))
+    idle()
+thread(accepts, tcp(8336, reuseport=True))
+signal.signal(signal.SIGUSR1, lambda *_: (thread(accepts, tcp(8336, reuseport=True)), process(child)))'
+    first=$server
+    watch_begin -P 8336 -i 0.2 --json
+    kill -USR1 "$first"
+    eventually holds 'here.sockets | length == 3'
+    holds 'found | index("group-joined") == null'
+    serve 'named("other"); thread(accepts, tcp(8336, reuseport=True))'
+    other=$server
+    serve 'thread(accepts, tcp(8336, reuseport=True))' sh -c '"$@"; :' sh
+    eventually holds 'here.sockets | length == 5'
+    result_holds "[here.findings[] | select(.code == \"group-joined\")] | length == 2 and
+        (.[0] | .level == \"problem\" and .evidence.pid == $other and .evidence.sockets == 1 and .evidence.group_sockets == 5 and .evidence.seen_seconds > 0 and
+         (.text | startswith(\"other $other joined the SO_REUSEPORT group of python3 $first (\"))) and
+        (.[1] | .level == \"note\" and (.text | startswith(\"python3 \")))"
+}
+
 # bats test_tags=slow
 @test "closed-with-queue: what was in it; silent when it is empty, and when it moves to another socket" {
     [ -e /proc/sys/net/ipv4/tcp_migrate_req ] || skip "this kernel can't migrate (5.14)"

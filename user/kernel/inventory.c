@@ -295,12 +295,17 @@ void inventory_close(struct inventory *v)
 
 /* ---- scanning ---- */
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Who waits on the socket or epoll `at`. Returns 0 or -ENOMEM. */
@@ -919,6 +924,8 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 		return -ENOMEM;
 	if (made && started_ns)
 		s->row.appeared = true;
+	if (s->row.appeared && !s->row.appeared_ns)
+		s->row.appeared_ns = clock_ns(CLOCK_BOOTTIME) - started_ns;
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);

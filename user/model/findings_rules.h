@@ -74,6 +74,7 @@ struct rule_table {
  */
 extern const struct rule_table queue_rules;   /* findings_queue.c: what waits in the queue of a socket, and who lets it wait */
 extern const struct rule_table binding_rules; /* findings_binding.c: how the sockets of a port were bound */
+extern const struct rule_table joined_rules;  /* findings_joined.c: another process that takes part, since a moment ago */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
 

@@ -73,6 +73,7 @@ struct socket_row {
 	uint64_t idle_sum, looks; /* threads that slept on it, of all looks in the window; and how many looks */
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
+	uint64_t appeared_ns; /* so long after counting began it was first seen with its holders; 0: not known */
 	bool ended;           /* it is closed */
 	enum aside aside;     /* ASIDE_NOT, ASIDE_BOUND or ASIDE_KERNEL; where an inventory was taken for a list */
 	bool kernel;          /* it is the kernel's own: no process can hold it. Likewise */
