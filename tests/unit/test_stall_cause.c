@@ -80,7 +80,7 @@ static void what_keeps_it_from_running(void **state)
 	assert_cause(&f, e, "stopped", "server 700 is stopped (SIGSTOP); continue it (kill -CONT 700), or restart it");
 	it->threads = 2; /* one of them goes on */
 	it->descriptors_full = 0;
-	assert_cause(&f, e, "unknown", "server 700 holds it");
+	assert_cause(&f, e, "asleep", "server 700 has 1 of its 2 threads asleep");
 	it->traced = 1;
 	assert_cause(&f, e, "traced", "server 700 is stopped by a debugger; let that continue it");
 	it->tracer = 77;
@@ -186,9 +186,16 @@ static void how_its_epoll_has_the_socket(void **state)
 	struct holder_row *h = &e->holders[0];
 
 	(void)state;
-	h->watching = WATCHING_NOT;
+	h->watching = WATCHING_OTHERS;
+	assert_cause(&f, e, "epoll-without", "server 700 sleeps in epoll_wait(), and this socket is in none of its epolls; servers do that at their limit of"
+		     " connections (maxconn, worker_connections)");
+	h->polls = true;
+	it->threads = 3;
 	assert_cause(&f, e, "epoll-without", "server 700 sleeps in epoll_wait(), and this socket is in none of its epolls any more; servers do that at their"
 		     " limit of connections (maxconn, worker_connections)");
+	h->polls = false; /* another thread may be the one that took */
+	assert_cause(&f, e, "asleep", "server 700 has 1 of its 3 threads asleep in epoll_wait() (do_epoll_wait)");
+	it->threads = 1;
 	h->watching = WATCHING_OTHERWISE;
 	assert_cause(&f, e, "epoll-events", "server 700 sleeps in an epoll that has this socket without EPOLLIN; servers do that at their limit of"
 		     " connections (maxconn, worker_connections)");
@@ -205,9 +212,9 @@ static void how_its_epoll_has_the_socket(void **state)
 	h->watching = WATCHING_NOT;
 	strcpy(it->place, "hrtimer_nanosleep"); /* its epolls are not the point */
 	assert_cause(&f, e, "asleep", "server 700 sleeps in a timer (hrtimer_nanosleep)");
-	strcpy(it->place, "do_epoll_wait");
+	h->watching = WATCHING_OTHERS;
 	e->sockets[0].waiting_most = 0; /* it never was in one */
-	assert_cause(&f, e, "asleep", "server 700 sleeps in epoll_wait() (do_epoll_wait)" NEVER);
+	assert_cause(&f, e, "epoll-without", "server 700 sleeps in epoll_wait(), and this socket is in none of its epolls" NEVER);
 }
 
 static void it_does_something_else(void **state)
@@ -268,8 +275,11 @@ static void what_is_not_known_is_not_said(void **state)
 	(void)state;
 	it->looks = 0;
 	assert_cause(&f, e, "unknown", "server 700 holds it");
-	*it = (struct hindrance){ .looks = 1, .threads = 1 };
-	assert_cause(&f, e, "unknown", "server 700 holds it");
+	*it = (struct hindrance){ .looks = 1, .threads = 1 }; /* /proc does not say where */
+	assert_cause(&f, e, "asleep", "server 700 sleeps");
+	it->running = it->threads = 1;
+	it->threads = 3;
+	assert_cause(&f, e, "asleep", "server 700 has 2 of its 3 threads asleep");
 }
 
 int main(void)

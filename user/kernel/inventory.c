@@ -1112,6 +1112,16 @@ static bool sleeps_on(const struct inventory *v, uint64_t node, uint32_t pid)
 	return false;
 }
 
+static bool sleeps_in_epoll(const struct inventory *v, uint32_t pid)
+{
+	const struct epoll *rows = v->epolls.rows;
+
+	for (size_t i = 0; i < v->epolls.count; i++)
+		if (sleeps_on(v, rows[i].node, pid))
+			return true;
+	return false;
+}
+
 /* An epoll in which a thread of the process sleeps: how has it the socket? */
 static enum watching watching_by(int32_t pid, uint32_t epoll_fd, uint32_t inode)
 {
@@ -1142,7 +1152,7 @@ static enum watching watching_of(const struct inventory *v, const struct found *
 		else if (watching == WATCHING_NOT)
 			watching = WATCHING_AWAY;
 	}
-	return watching;
+	return watching == WATCHING_NOT && sleeps_in_epoll(v, pid) ? WATCHING_OTHERS : watching;
 }
 
 /* Is it to be asked why nothing is taken from the socket? started_ns 0: it is looked at but once. */

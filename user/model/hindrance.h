@@ -38,6 +38,7 @@ struct hindrance {
 enum watching {
 	WATCHING_UNKNOWN,
 	WATCHING_NOT,       /* no epoll of it has the socket, and no thread of it sleeps on it */
+	WATCHING_OTHERS,    /* likewise, and a thread of it sleeps in an epoll */
 	WATCHING_AWAY,      /* an epoll of it has the socket, and nobody sleeps in that */
 	WATCHING_SLEEPS,    /* a thread sleeps on it: by itself, or in an epoll that reports a queue as long as there is one, as far as is known */
 	WATCHING_EDGE,      /* a thread sleeps in an epoll that has it with EPOLLET */

@@ -101,13 +101,6 @@ static const char *say_place(char buffer[PLACE_SIZE], const struct hindrance *it
 	return buffer;
 }
 
-static bool sleeps_in_epoll(const struct hindrance *it)
-{
-	const struct place *place = place_of(it);
-
-	return place && !strcmp(place->name, "epoll_wait()") && it->at_place * 2 > it->threads;
-}
-
 /* ---- causes ---- */
 
 static bool is_traced(struct stall_cause *out, const struct stalled *w)
@@ -259,12 +252,18 @@ static bool took_before(const struct stalled *w)
 /* Servers that may not have more connections leave the listener out of their epoll until some have ended. */
 static const char limit_of_connections[] = "servers do that at their limit of connections (maxconn, worker_connections)";
 
+/* Of several threads the one that is to take may sleep elsewhere, unless the socket was seen in an epoll of theirs before. */
 static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
 {
-	if (w->h->watching != WATCHING_NOT || !sleeps_in_epoll(&w->h->hindrance) || !took_before(w))
+	const bool before = w->h->polls;
+
+	if (w->h->watching != WATCHING_OTHERS || !(before || w->h->hindrance.threads == 1))
 		return false;
-	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls any more");
-	advise(out, "%s", limit_of_connections);
+	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s", before ? " any more" : "");
+	if (before || took_before(w))
+		advise(out, "%s", limit_of_connections);
+	else
+		out->told_little = true;
 	return true;
 }
 
@@ -321,23 +320,26 @@ static bool is_running(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
+/* Where most of them are is not known where /proc does not tell it. */
 static bool sleeps(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
+	const unsigned asleep = *it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
+	const char *in = *it->place ? " in " : "";
 	char where[PLACE_SIZE];
 
-	if (!*it->place)
+	if (!asleep)
 		return false;
+	say_place(where, it);
 	if (it->leader_gone)
-		say(out, "lives on without its main thread: %u of %u others sleep%s in %s", it->at_place, it->threads, it->at_place == 1 ? "s" : "",
-		    say_place(where, it));
+		say(out, "lives on without its main thread: %u of %u others sleep%s%s%s", asleep, it->threads, asleep == 1 ? "s" : "", in, where);
 	else if (it->threads == 1)
-		say(out, "sleeps in %s", say_place(where, it));
+		say(out, "sleeps%s%s", in, where);
 	else
-		say(out, "has %u of its %u threads asleep in %s", it->at_place, it->threads, say_place(where, it));
+		say(out, "has %u of its %u threads asleep%s%s", asleep, it->threads, in, where);
 	out->told_little = true;
 	show(out, "threads", it->threads);
-	show(out, "asleep", it->at_place);
+	show(out, "asleep", asleep);
 	return true;
 }
 
