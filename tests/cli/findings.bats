@@ -169,24 +169,31 @@ def thread_ends(s):
     threading.Event().wait()
 
 def of_four(s):
-    takes(s, 3)
     for i in range(3): thread(threading.Event().wait)
+    takes(s, 3)
     threading.Event().wait()
+
+def beside_others(s):
+    def rests():
+        takes(s, 3)
+        time.sleep(100)
+    for i in range(3): thread(threading.Event().wait)
+    thread(rests).join()
 
 def keeps(s): time.sleep(100)
 
 whys = [(at_limit,), (reserved,), (not_quite,), (epoll_once, select.EPOLLIN | select.EPOLLET), (takes_out, select.EPOLLIN | select.EPOLLONESHOT),
-        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (keeps,), (accepts,)]
+        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (beside_others,), (keeps,), (accepts,)]
 for i, (why, *more) in enumerate(whys):
     s = tcp(8320 + i)
     process(why, s, *more, name="systemd" if why is keeps else None)
     s.close()
 SERVERS
 )"
-    watch_begin -P "$(seq -s, 8320 8330)" -i 0.2 --json
-    serve 'for port in range(8320, 8331): ask(port, 6)'
-    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep service -
-    holds '[.endpoints[].findings[] | select(.cause == "descriptors") | .text | test("has all ([0-9]+) of its descriptors in use .RLIMIT_NOFILE [0-9]+.: accept.. fails with EMFILE; raise")] == [true, true]'
+    watch_begin -P "$(seq -s, 8320 8331)" -i 0.2 --json
+    serve 'for port in range(8320, 8332): ask(port, 6)'
+    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep asleep service -
+    holds '[.endpoints[] | select(.port == 8329) | .findings[].text | contains("has the thread that takes from it asleep in a timer (")] == [true]' '[.endpoints[].findings[] | select(.cause == "descriptors") | .text | test("has all ([0-9]+) of its descriptors in use .RLIMIT_NOFILE [0-9]+.: accept.. fails with EMFILE; raise")] == [true, true]'
 }
 
 @test "list: what can't take anything is stalled: frozen by its cgroup, out of descriptors; silent once it is thawed, and with a descriptor free" {
@@ -195,25 +202,25 @@ SERVERS
     [ -w "$root/cgroup.procs" ] || skip "no cgroup v2 that can be written to"
     cgroup=$root/sockfair-test.$$
     mkdir "$cgroup"
-    serve 'thread(accepts, tcp(8331))'
+    serve 'thread(accepts, tcp(8337))'
     echo "$server" >"$cgroup/cgroup.procs"
     echo 1 >"$cgroup/cgroup.freeze"
     eventually grep -qx 'frozen 1' "$cgroup/cgroup.events"
-    serve 'ask(8331, 2)'
-    list_holds 8331 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "frozen" and (.text | contains("is frozen, as all of its cgroup; thaw it"))'
+    serve 'ask(8337, 2)'
+    list_holds 8337 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "frozen" and (.text | contains("is frozen, as all of its cgroup; thaw it"))'
     echo 0 >"$cgroup/cgroup.freeze"
-    eventually list_holds 8331 'found == []'
+    eventually list_holds 8337 'found == []'
 
-    serve 's = tcp(8332)
+    serve 's = tcp(8338)
 free = os.dup(0)
 os.close(free)
-ask(8332, 1)
+ask(8338, 1)
 print("said", free + 1)' # the client has the first of those that were free
     prlimit --pid "$server" --nofile="$said:4096"
-    list_holds 8332 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"descriptors\" and .evidence.descriptors == $said and
+    list_holds 8338 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"descriptors\" and .evidence.descriptors == $said and
         (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"
     prlimit --pid "$server" --nofile="$((said + 1)):4096"
-    list_holds 8332 'found == []'
+    list_holds 8338 'found == []'
 }
 
 # bats test_tags=slow
@@ -306,7 +313,7 @@ signal.signal(signal.SIGUSR1, lambda *_: (thread(accepts, tcp(8336, reuseport=Tr
     holds 'found | index("group-joined") == null'
     serve 'named("other"); thread(accepts, tcp(8336, reuseport=True))'
     other=$server
-    serve 'thread(accepts, tcp(8336, reuseport=True))' sh -c '"$@"; :' sh
+    serve 'process(lambda: accepts(tcp(8336, reuseport=True)))'
     eventually holds 'here.sockets | length == 5'
     result_holds "[here.findings[] | select(.code == \"group-joined\")] | length == 2 and
         (.[0] | .level == \"problem\" and .evidence.pid == $other and .evidence.sockets == 1 and .evidence.group_sockets == 5 and .evidence.seen_seconds > 0 and

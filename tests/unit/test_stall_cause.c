@@ -61,9 +61,10 @@ static void files_of_the_machine(void **state)
 	struct hindrance *it = add_one(&f, &e, 'R', "");
 
 	(void)state;
-	it->looks = it->files_full = 2;
+	it->looks = 3; /* at the first that was not asked for */
+	it->descriptor_looks = it->files_full = 2;
 	it->files = 5000;
-	assert_cause(&f, e, "files", "server 700 gets no further file, for the machine has 5000 open (fs.file-max): accept() fails with ENFILE; raise"
+	assert_cause(&f, e, "files", "server 700 gets no further file, for the machine has as many open as fs.file-max (5000) allows: accept() fails with ENFILE; raise"
 		     " fs.file-max, or see who has so many open");
 	it->files_full = 1;
 	assert_cause(&f, e, "running", "server 700 is running");
@@ -236,6 +237,30 @@ static void it_does_something_else(void **state)
 	assert_cause(&f, e, "running", "server 700 has 2 of its 3 threads running" NEVER);
 }
 
+/* What the threads do that take from it says more than what the others do. */
+static void the_threads_that_take(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e;
+	struct hindrance *it = add_one(&f, &e, 'S', "sk_wait_data");
+
+	(void)state;
+	it->takers = true;
+	assert_cause(&f, e, "asleep", "server 700 sleeps in a read of another socket (sk_wait_data)");
+	it->others = 7;
+	assert_cause(&f, e, "asleep", "server 700 has the thread that takes from it asleep in a read of another socket (sk_wait_data)");
+	it->threads = 4;
+	it->at_place = 3;
+	assert_cause(&f, e, "asleep", "server 700 has 3 of the 4 threads that take from it asleep in a read of another socket (sk_wait_data)");
+	it->others = 0;
+	assert_cause(&f, e, "asleep", "server 700 has 3 of its 4 threads asleep in a read of another socket (sk_wait_data)");
+	it->others = 7;
+	it->running = 2;
+	assert_cause(&f, e, "running", "server 700 has 2 of the 4 threads that take from it running");
+	it->running = it->threads = 1;
+	assert_cause(&f, e, "running", "server 700 has the thread that takes from it running");
+}
+
 /* Who takes from it before who does not, workers before their master, and of those alike the one of whom most is known. */
 static void who_is_to_blame(void **state)
 {
@@ -294,6 +319,7 @@ int main(void)
 		cmocka_unit_test(it_hangs),
 		cmocka_unit_test(how_its_epoll_has_the_socket),
 		cmocka_unit_test(it_does_something_else),
+		cmocka_unit_test(the_threads_that_take),
 		cmocka_unit_test(who_is_to_blame),
 		cmocka_unit_test(what_is_not_known_is_not_said),
 	};

@@ -219,6 +219,21 @@ static void thread_read(struct hindrance *row, struct place *all, int32_t pid, i
 		place_add(all, doing);
 }
 
+static void threads_begin(struct hindrance *row)
+{
+	row->threads = row->running = row->stopped = row->traced = row->uninterruptible = row->at_place = 0;
+	*row->place = 0;
+}
+
+static void threads_end(struct hindrance *row, const struct place *all)
+{
+	for (size_t i = 0; i < PLACES_MAX && all[i].threads; i++)
+		if (all[i].threads > row->at_place) {
+			row->at_place = all[i].threads;
+			memcpy(row->place, all[i].name, sizeof(row->place));
+		}
+}
+
 static void threads_read(struct hindrance *row, int32_t pid)
 {
 	struct place all[PLACES_MAX] = {};
@@ -226,9 +241,8 @@ static void threads_read(struct hindrance *row, int32_t pid)
 	char path[64];
 	DIR *tasks;
 
-	row->threads = row->running = row->stopped = row->traced = row->uninterruptible = row->at_place = 0;
+	threads_begin(row);
 	row->leader_gone = false;
-	*row->place = 0;
 	snprintf(path, sizeof(path), "/proc/%" PRId32 "/task", pid);
 	tasks = opendir(path);
 	for (int i = 0; tasks && i < THREADS_MAX && (entry = readdir(tasks)); i++)
@@ -236,11 +250,23 @@ static void threads_read(struct hindrance *row, int32_t pid)
 			thread_read(row, all, pid, atoi(entry->d_name));
 	if (tasks)
 		closedir(tasks);
-	for (size_t i = 0; i < PLACES_MAX && all[i].threads; i++)
-		if (all[i].threads > row->at_place) {
-			row->at_place = all[i].threads;
-			memcpy(row->place, all[i].name, sizeof(row->place));
-		}
+	threads_end(row, all);
+}
+
+void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, size_t count)
+{
+	struct hindrance narrow = *row;
+	struct place all[PLACES_MAX] = {};
+
+	threads_begin(&narrow);
+	for (size_t i = 0; i < count && i < THREADS_MAX; i++)
+		thread_read(&narrow, all, pid, tids[i]);
+	threads_end(&narrow, all);
+	if (!narrow.threads) /* they have ended just now */
+		return;
+	narrow.takers = true;
+	narrow.others = row->threads > narrow.threads ? row->threads - narrow.threads : 0;
+	*row = narrow;
 }
 
 static int32_t tracer_of(int32_t pid)

@@ -41,6 +41,9 @@ struct hindered *hindrances_find(struct hindrances *h, int32_t pid);
 /* Looks at all that were asked for, and forgets the others. now_ns: CLOCK_MONOTONIC. */
 void hindrances_look(struct hindrances *h, uint64_t now_ns);
 
+/* Reads what these threads do in place of all of the process. */
+void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, size_t count);
+
 /* With which events that epoll of the process has the socket of that inode; 0: can't be told. */
 uint32_t hindrances_events(int32_t pid, uint32_t epoll_fd, uint32_t inode);
 

@@ -1185,7 +1185,51 @@ static void hindrances_take(struct inventory *v)
 	}
 }
 
-static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f)
+/* A thread of a process that is looked at, which waited on the socket or took from it. */
+struct taking {
+	uint64_t cookie;
+	int32_t pid, tid;
+};
+
+static int taking_by_process(const void *a, const void *b)
+{
+	const struct taking *x = a, *y = b;
+
+	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
+}
+
+static int takers_list(struct inventory *v, const struct ledger *l, struct list *takers)
+{
+	struct ledger_worker *const *rows;
+	const size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct worker_row *w = &rows[i]->row;
+		const struct taking t = { w->cookie, w->pid, w->tid };
+
+		if (!w->ended && w->can_accept && hindrances_find(&v->hindrances, w->pid) && !list_add(takers, &t, sizeof(t)))
+			return -ENOMEM;
+	}
+	list_sort(takers, sizeof(struct taking), taking_by_process);
+	return 0;
+}
+
+#define NARROW_MAX 64
+
+static void narrow(struct holder_row *h, const struct list *takers)
+{
+	const struct taking key = { h->cookie, h->pid, 0 }, *rows = takers->rows;
+	int32_t tids[NARROW_MAX];
+	size_t count = 0;
+
+	for (size_t i = list_first(takers, sizeof(key), &key, taking_by_process);
+	     i < takers->count && count < NARROW_MAX && !taking_by_process(&rows[i], &key); i++)
+		tids[count++] = rows[i].tid;
+	if (count)
+		hindrances_narrow(&h->hindrance, h->pid, tids, count);
+}
+
+static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f, const struct list *takers)
 {
 	size_t count;
 	struct holder_row *h = ledger_holders(l, f->r.cookie, &count);
@@ -1197,14 +1241,20 @@ static void hindered_fill(struct inventory *v, struct ledger *l, const struct fo
 			continue;
 		h[i].hindrance = p->row;
 		h[i].watching = watching_of(v, f, h[i].pid);
+		narrow(&h[i], takers);
 	}
 }
 
-/* Looks at the holders of sockets that raise the question what keeps them. After holders_fill(), and when stalled_* of the sockets are known. */
-static void hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
+/*
+ * Looks at the holders of sockets that raise the question what keeps them. After holders_fill(), and when stalled_* of the sockets are known. Returns 0 or
+ * -ENOMEM.
+ */
+static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	const struct found *rows = v->found.rows;
+	struct list takers = {};
 	size_t asked = 0, count;
+	int err;
 
 	hindrances_begin(&v->hindrances);
 	v->closely = false;
@@ -1221,12 +1271,15 @@ static void hindrances_fill(struct inventory *v, struct ledger *l, uint64_t star
 			asked += hindrances_ask(&v->hindrances, h[k].pid, h[k].start_ns) != NULL;
 	}
 	if (!asked)
-		return;
+		return 0;
 	hindrances_take(v);
 	hindrances_look(&v->hindrances, v->looked_ns);
-	for (size_t i = 0; i < v->found.count; i++)
+	err = takers_list(v, l, &takers);
+	for (size_t i = 0; i < v->found.count && !err; i++)
 		if (rows[i].wanted && raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r, started_ns))
-			hindered_fill(v, l, &rows[i]);
+			hindered_fill(v, l, &rows[i], &takers);
+	free(takers.rows);
+	return err;
 }
 
 /* ---- what did not wait, and what is gone ---- */
@@ -1512,7 +1565,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	if (!err)
 		err = holders_fill(v, l, 0);
 	if (!err)
-		hindrances_fill(v, l, 0);
+		err = hindrances_fill(v, l, 0);
 	/* What came or went meanwhile was not missed: only what was there before and is there after. */
 	count = sockdiag_dump_namespaces(&live, &seen_now);
 	if (!err)
@@ -1553,6 +1606,5 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 		return err;
 	workers_end(l);
 	queues_look(l);
-	hindrances_fill(v, l, started_ns);
-	return 0;
+	return hindrances_fill(v, l, started_ns);
 }

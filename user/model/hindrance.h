@@ -15,10 +15,10 @@
  */
 struct hindrance {
 	unsigned looks;              /* 0: it was not looked at, and nothing of this is known */
-	unsigned descriptor_looks;   /* of them, those at which its descriptors were read */
+	unsigned descriptor_looks;   /* of them, those at which its descriptors, and whether fs.file-max holds for it, were read */
 	unsigned descriptors_full;   /* of those: below its limit none was free */
 	uint64_t descriptors;        /* RLIMIT_NOFILE */
-	unsigned files_full;         /* looks at which the machine had as many files open as fs.file-max allows, and that holds for the process */
+	unsigned files_full;         /* of those: the machine had as many files open as fs.file-max allows, and that holds for the process */
 	uint64_t files;              /* fs.file-max */
 	bool cpu_known;              /* there were two looks */
 	double cpu;                  /* CPU time of all its threads over time, since the first look */
@@ -28,6 +28,8 @@ struct hindrance {
 	bool frozen;                 /* by its cgroup */
 	int32_t tracer;              /* pid of who traces it; 0: nobody */
 	bool leader_gone;            /* its first thread has ended, others live */
+	bool takers;                 /* the following is of those of its threads that waited on the socket or took from it */
+	unsigned others;             /* of threads beside those */
 	unsigned threads;            /* that live, and were looked at */
 	unsigned running, stopped, traced, uninterruptible; /* of them, by their state: R, T, t, D. The rest sleeps */
 	char place[32];              /* where in the kernel most of those are that sleep, D too (/proc/PID/wchan: "do_epoll_wait"); "": not known */

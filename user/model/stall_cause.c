@@ -153,9 +153,9 @@ static bool lacks_files(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
 
-	if (!it->files_full || it->files_full < it->looks)
+	if (!it->files_full || it->files_full < it->descriptor_looks)
 		return false;
-	say(out, "gets no further file, for the machine has %" PRIu64 " open (fs.file-max): accept() fails with ENFILE", it->files);
+	say(out, "gets no further file, for the machine has as many open as fs.file-max (%" PRIu64 ") allows: accept() fails with ENFILE", it->files);
 	advise(out, "raise fs.file-max, or see who has so many open");
 	show(out, "files", it->files);
 	return true;
@@ -257,7 +257,7 @@ static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
 {
 	const bool before = w->h->polls;
 
-	if (w->h->watching != WATCHING_OTHERS || !(before || w->h->hindrance.threads == 1))
+	if (w->h->watching != WATCHING_OTHERS || !(before || w->h->hindrance.threads + w->h->hindrance.others == 1))
 		return false;
 	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s", before ? " any more" : "");
 	if (before || took_before(w))
@@ -306,16 +306,27 @@ static bool is_busy(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
+/* "has 12 of its 14 threads asleep"; of those that take from the socket, where there are others: "has the thread that takes from it asleep" */
+static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it, const char *how, const char *where)
+{
+	const bool some = it->takers && it->others;
+
+	if (some && it->threads == 1)
+		say(out, "has the thread that takes from it %s%s", how, where);
+	else
+		say(out, "has %u of %s %u threads %s%s%s", count, some ? "the" : "its", it->threads, some ? "that take from it " : "", how, where);
+}
+
 static bool is_running(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
 
 	if (!it->running || it->running * 2 < it->threads)
 		return false;
-	if (it->threads == 1)
+	if (it->threads + it->others == 1)
 		say(out, "is running");
 	else
-		say(out, "has %u of its %u threads running", it->running, it->threads);
+		say_threads(out, it->running, it, "running", "");
 	out->told_little = true;
 	return true;
 }
@@ -325,18 +336,18 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
 	const unsigned asleep = *it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
-	const char *in = *it->place ? " in " : "";
-	char where[PLACE_SIZE];
+	char place[PLACE_SIZE], where[PLACE_SIZE + 8] = "";
 
 	if (!asleep)
 		return false;
-	say_place(where, it);
-	if (it->leader_gone)
-		say(out, "lives on without its main thread: %u of %u others sleep%s%s%s", asleep, it->threads, asleep == 1 ? "s" : "", in, where);
-	else if (it->threads == 1)
-		say(out, "sleeps%s%s", in, where);
+	if (*it->place)
+		snprintf(where, sizeof(where), " in %s", say_place(place, it));
+	if (it->leader_gone && !it->takers)
+		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep, it->threads, asleep == 1 ? "s" : "", where);
+	else if (it->threads + it->others == 1)
+		say(out, "sleeps%s", where);
 	else
-		say(out, "has %u of its %u threads asleep%s%s", asleep, it->threads, in, where);
+		say_threads(out, asleep, it, "asleep", where);
 	out->told_little = true;
 	show(out, "threads", it->threads);
 	show(out, "asleep", asleep);
