@@ -214,8 +214,9 @@ SERVERS
     serve 's = tcp(8338)
 free = os.dup(0)
 os.close(free)
+os.dup2(0, free + 1) # not the one that the kernel would have given
 ask(8338, 1)
-print("said", free + 1)' # the client has the first of those that were free
+print("said", free + 2)'
     prlimit --pid "$server" --nofile="$said:4096"
     list_holds 8338 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"descriptors\" and .evidence.descriptors == $said and
         (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"

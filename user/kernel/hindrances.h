@@ -32,7 +32,7 @@ struct hindrances {
 /* Begins a look. */
 void hindrances_begin(struct hindrances *h);
 
-/* The row of a process that is to be looked at, made if it was not at the look before; NULL: there are too many. Of those that are asked for more than once, the same. */
+/* The row of a process that is to be looked at, made anew if it was not at the look before; asked for again in one look the same. NULL: there are too many. */
 struct hindered *hindrances_ask(struct hindrances *h, int32_t pid, uint64_t start_ns);
 
 /* NULL: it was not asked for in this look. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules about a process that joins a SO_REUSEPORT group during the window, from elsewhere: the kernel gives its sockets a share at once, and lets in whoever has
- * the same effective user. Servers that reload, restart or begin further workers do so too: their processes are parents, children or siblings
- * of those that were there, and nothing is said of them.
+ * Rules about a process that joins a SO_REUSEPORT group during the window, from elsewhere: the kernel gives its sockets a share at once, and
+ * lets in whoever has the same effective user. Servers that reload, restart or begin further workers do so too: their processes are parents,
+ * children or siblings of those that were there, and nothing is said of them.
  */
 #include <ctype.h>
 #include <stdio.h>

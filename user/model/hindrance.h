@@ -10,8 +10,8 @@
 #define STALLED_NS 500000000ull
 
 /*
- * Of a process. It is looked at where a socket that it holds is stalled, or is queued on and was never waited on: at each look, as long as that is so. Those
- * of one such time are counted, so that what was true at all of them can be told from what is true once.
+ * Of a process. It is looked at where a socket that it holds is stalled, or is queued on and was never waited on: at each look, as long as
+ * that is so. Those of one such time are counted, so that what was true at all of them can be told from what is true once.
  */
 struct hindrance {
 	unsigned looks;              /* 0: it was not looked at, and nothing of this is known */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Why a process that holds a socket takes nothing from it, though something is queued. What is known of it (hindrance.h) is asked in the order of certainty:
- * what makes it impossible to take anything, then what shows who would have to, then what it does instead. To add a cause: one function and
- * one row of the table. What nothing is known of has few words, and no advice.
+ * Why a process that holds a socket takes nothing from it, though something is queued. What is known of it (hindrance.h) is asked in the
+ * order of certainty: what makes it impossible to take anything, then what shows who would have to, then what it does instead. To add a
+ * cause: one function and one row of the table. What nothing is known of has few words, and no advice.
  */
 #ifndef SOCKFAIR_STALL_CAUSE_H
 #define SOCKFAIR_STALL_CAUSE_H
