@@ -174,6 +174,7 @@ static void sockets_unwaited_have_one_cause(void **state)
 	add_look(&e->holders[0], 'S', "__do_sys_pause");
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, "held by old 700, which sleeps in pause() (__do_sys_pause): close them there, or"));
+	assert_string_equal(e->findings[0].cause, "asleep");
 	e->holders[0].hindrance.looks = 0;
 	e->holders[2].pid = 701;
 	fill(&f);

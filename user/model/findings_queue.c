@@ -363,8 +363,9 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 	return u;
 }
 
-/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are alike. */
-static const char *say_which(char buffer[STALL_DOES_SIZE + 16], const struct facts *facts, const struct socket_row *s)
+/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are alike. Notes it as the cause. */
+#define WHICH_SIZE (STALL_DOES_SIZE + 16)
+static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	struct stall_cause cause;
 	size_t count;
@@ -374,8 +375,9 @@ static const char *say_which(char buffer[STALL_DOES_SIZE + 16], const struct fac
 	if (count != 1)
 		return buffer;
 	stall_cause_find(&cause, facts, s, h);
-	if (h->hindrance.looks && *cause.code != 'u')
-		snprintf(buffer, STALL_DOES_SIZE + 16, ", which %s", cause.does);
+	f->cause = cause.code;
+	if (strcmp(cause.code, "unknown"))
+		snprintf(buffer, WHICH_SIZE, ", which %s", cause.does);
 	return buffer;
 }
 
@@ -384,7 +386,7 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 	const struct group *group = group_find(facts, s->group);
-	char held[HELD_SIZE], which[80], lost[80] = "", does[STALL_DOES_SIZE + 16];
+	char held[HELD_SIZE], which[80], lost[80] = "", does[WHICH_SIZE];
 	struct unwaited u;
 
 	if (!group || group_told(facts->endpoint, group->id) || !is_unwaited(facts, s))
@@ -397,7 +399,7 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s%s: close %s there, or %s",
 		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ", group->sockets, u.count > 1 ? "a" : "its",
 		    u.count > 1 ? "their" : "its", u.queued, udp ? "bytes " : "", lost, say_holders(held, facts->endpoint, u.first->cookie),
-		    say_which(does, facts, u.first), u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
+		    say_which(does, f, facts, u.first), u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
 		    udp ? u.count > 1 ? "read from them" : "read from it" : u.count > 1 ? "accept from them" : "accept from it");
 	finding_show(f, "group", group->id);
 	finding_show(f, "unwaited", u.count);
