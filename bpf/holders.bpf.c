@@ -20,6 +20,7 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile __u8 with_bound; /* TCP sockets that have a port and do not listen, too */
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
 __u32 scan; /* number of the present scan */
+__u32 with_descriptors; /* in this scan: whether threads have a free descriptor, and whether fs.file-max holds for them */
 __u64 waiters[HOLDERS_WAITERS_MAX]; /* those that records of this read name */
 __u32 waiters_count; /* user space begins each read at 0 */
 __u32 processes_left_out; /* in this scan: `processes` was full */
@@ -468,6 +469,53 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#define CAP_SYS_ADMIN 21
+
+static __always_inline bool is_admin(struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u64 capabilities = 0; /* two words before 6.3, one since; the same bytes */
+
+	bpf_probe_read_kernel(&capabilities, sizeof(capabilities), __builtin_preserve_access_index(&cred->cap_effective));
+	return (capabilities >> CAP_SYS_ADMIN & 1) && !BPF_CORE_READ(cred, user_ns, level);
+}
+
+#define RLIMIT_NOFILE 7
+#define DESCRIPTOR_WORDS 64 /* that are looked at */
+
+/*
+ * Is a descriptor free? The kernel looks for it from next_fd on: all below are in use. Read of the kernel's own table: /proc/PID/fd does not have
+ * those that a thread in accept() has reserved.
+ */
+static __always_inline void descriptors_read(struct task_struct *task, struct holders_thread_record *r)
+{
+	const __u64 limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
+	struct files_struct *files = BPF_CORE_READ(task, files);
+	struct fdtable *fdt = BPF_CORE_READ(files, fdt);
+	unsigned long *open = BPF_CORE_READ(fdt, open_fds);
+	const __u32 max = BPF_CORE_READ(fdt, max_fds);
+	__u64 fd = BPF_CORE_READ(files, next_fd);
+
+	if (!files || !open) /* its main thread has ended, for one */
+		return;
+	for (int i = 0; i < DESCRIPTOR_WORDS && fd < limit; i++) {
+		__u64 word = 0, base = fd & ~63ull;
+
+		if (fd < max) /* else the table grows */
+			bpf_probe_read_kernel(&word, sizeof(word), (void *)open + base / 8);
+		word |= (1ull << (fd & 63)) - 1;
+		if (limit - base < 64)
+			word |= ~0ull << (limit & 63);
+		if (~word) {
+			r->descriptors = limit;
+			return;
+		}
+		fd = base + 64;
+	}
+	r->descriptors_full = fd >= limit;
+	r->descriptors = fd >= limit ? limit : 0;
+}
+
 SEC("iter/task")
 int list_threads(struct bpf_iter__task *ctx)
 {
@@ -496,6 +544,10 @@ int list_threads(struct bpf_iter__task *ctx)
 	record.threads = BPF_CORE_READ(task, signal, nr_threads);
 	record.gone_cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
 	record.parent = BPF_CORE_READ(leader, real_parent, tgid);
+	if (with_descriptors) {
+		descriptors_read(task, &record);
+		record.files_free = is_admin(task);
+	}
 	BPF_CORE_READ_STR_INTO(&record.comm, task, comm);
 	BPF_CORE_READ_STR_INTO(&record.process, leader, comm);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));

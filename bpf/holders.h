@@ -134,6 +134,9 @@ struct holders_thread_record {
 	__u64 gone_cpu_ns; /* of its process: what threads that are gone have run */
 	__u32 helper; /* a thread of io_uring: it waits for its owner, and is no thread of the server's */
 	__u32 pad;
+	__u64 descriptors; /* its RLIMIT_NOFILE; 0: it was not asked for, or what is below can't be told */
+	__u32 descriptors_full; /* no descriptor below that is free */
+	__u32 files_free; /* fs.file-max does not hold for it: CAP_SYS_ADMIN of the machine. Likewise only where it was asked for */
 	char comm[16];
 	char process[16];
 };
@@ -145,7 +148,7 @@ _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
 _Static_assert(sizeof(struct holders_program_record) == 536, "layout");
 _Static_assert(sizeof(struct holders_connection_record) == 72, "layout");
-_Static_assert(sizeof(struct holders_thread_record) == 120, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 136, "layout");
 #endif
 
 #endif

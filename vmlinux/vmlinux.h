@@ -350,10 +350,12 @@ struct hlist_head {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *open_fds;
 };
 
 struct files_struct {
 	struct fdtable *fdt;
+	unsigned int next_fd;
 };
 
 struct upid {
@@ -384,9 +386,14 @@ struct cred {
 
 struct css_set;
 
+struct rlimit {
+	unsigned long rlim_cur;
+};
+
 struct signal_struct {
 	int nr_threads;
 	unsigned long long sum_sched_runtime;
+	struct rlimit rlim[16];
 };
 
 struct sched_entity {

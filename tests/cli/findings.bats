@@ -9,7 +9,9 @@ setup() { watch_setup; }
 teardown() {
     [ -z "$watch" ] || end "$watch"
     for pid in "${started[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
+    [ -z "${cgroup:-}" ] || echo 0 >"$cgroup/cgroup.freeze" || :
     end_started
+    [ -z "${cgroup:-}" ] || eventually rmdir "$cgroup"
     assert_clean
 }
 
@@ -101,6 +103,127 @@ print("said", os.fstat(s.fileno()).st_ino)'
     result_holds 'problems == []'
 }
 
+# What keeps the holder of each of these ports from taking what is queued, as `watch` says it.
+causes_are() { # CAUSE...  from port 8320 on
+    holds "[.endpoints[] | {port, found: [.findings[] | select(.level == \"problem\") | .cause // .code]}] | sort_by(.port) | map(.found | join(\" \"))
+        == ($(printf '%s\n' "$@" | jq -R . | jq -sc .) | map(if . == \"-\" then \"\" else . end))"
+}
+
+# A process each, which takes three connections and then no more, for a reason of its own; the last one goes on.
+@test "stalled-socket: its cause is found: descriptors, an epoll's way to report, a thread that ended, a timer, a service; silent where all is taken" {
+    serve "$(cat <<'SERVERS'
+def limited(free):
+    fd = os.dup(0)
+    os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fd + free, 4096))
+
+def takes(s, n):
+    for _ in range(n):
+        keep.append(s.accept()[0])
+
+def insists(s, backs_off=False):
+    while True:
+        try:
+            takes(s, 1)
+        except OSError as error:
+            if error.errno != errno.EMFILE: raise
+            time.sleep(0.05)
+
+def at_limit(s):
+    limited(3)
+    insists(s)
+
+def reserved(s):  # by a thread that sleeps in accept(): /proc/PID/fd does not have it
+    other = tcp(0)
+    limited(4)
+    thread(takes, other, 1)
+    insists(s)
+
+def not_quite(s):
+    limited(4)
+    takes(s, 3)
+    time.sleep(100)
+
+def epoll_once(s, events):
+    e = select.epoll()
+    s.setblocking(False)
+    e.register(s, events)
+    while len(keep) < 3:
+        e.poll()
+        takes(s, 1)
+    while True: e.poll()  # what comes is reported; what is there is not
+
+def takes_out(s, events):
+    e = select.epoll()
+    e.register(s, select.EPOLLIN)
+    while len(keep) < 3:
+        e.poll()
+        takes(s, 1)
+    if events is None: e.unregister(s)
+    else: e.modify(s, events)
+    while True: e.poll()
+
+def thread_ends(s):
+    t = thread(takes, s, 3)
+    t.join()
+    threading.Event().wait()
+
+def of_four(s):
+    for i in range(3): thread(threading.Event().wait)
+    takes(s, 3)
+    threading.Event().wait()
+
+def beside_others(s):
+    def rests():
+        takes(s, 3)
+        time.sleep(100)
+    for i in range(3): thread(threading.Event().wait)
+    thread(rests).join()
+
+def keeps(s): time.sleep(100)
+
+whys = [(at_limit,), (reserved,), (not_quite,), (epoll_once, select.EPOLLIN | select.EPOLLET), (takes_out, select.EPOLLIN | select.EPOLLONESHOT),
+        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (beside_others,), (keeps,), (accepts,)]
+for i, (why, *more) in enumerate(whys):
+    s = tcp(8320 + i)
+    process(why, s, *more, name="systemd" if why is keeps else None)
+    s.close()
+SERVERS
+)"
+    watch_begin -P "$(seq -s, 8320 8331)" -i 0.2 --json
+    serve 'for port in range(8320, 8332): ask(port, 6)'
+    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep asleep service -
+    holds '[.endpoints[] | select(.port == 8329) | .findings[].text | contains("has the thread that takes from it asleep in a timer (")] == [true]' '[.endpoints[].findings[] | select(.cause == "descriptors") | .text | test("has all ([0-9]+) of its descriptors in use .RLIMIT_NOFILE [0-9]+.: accept.. fails with EMFILE; raise")] == [true, true]'
+}
+
+@test "list: what can't take anything is stalled: frozen by its cgroup, out of descriptors; silent once it is thawed, and with a descriptor free" {
+    local root
+    root=$(ls -d /sys/fs/cgroup/unified /sys/fs/cgroup 2>/dev/null | while read -r each; do [ ! -e "$each/cgroup.procs" ] || { echo "$each"; break; }; done)
+    [ -w "$root/cgroup.procs" ] || skip "no cgroup v2 that can be written to"
+    cgroup=$root/sockfair-test.$$
+    mkdir "$cgroup"
+    serve 'thread(accepts, tcp(8337))'
+    echo "$server" >"$cgroup/cgroup.procs"
+    echo 1 >"$cgroup/cgroup.freeze"
+    eventually grep -qx 'frozen 1' "$cgroup/cgroup.events"
+    serve 'ask(8337, 2)'
+    list_holds 8337 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "frozen" and (.text | contains("is frozen, as all of its cgroup; thaw it"))'
+    echo 0 >"$cgroup/cgroup.freeze"
+    eventually list_holds 8337 'found == []'
+
+    serve 's = tcp(8338)
+free = os.dup(0)
+os.close(free)
+os.dup2(0, free + 1) # not the one that the kernel would have given
+ask(8338, 1)
+print("said", free + 2)'
+    prlimit --pid "$server" --nofile="$said:4096"
+    list_holds 8338 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"descriptors\" and .evidence.descriptors == $said and
+        (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"
+    prlimit --pid "$server" --nofile="$((said + 1)):4096"
+    list_holds 8338 'found == []'
+}
+
 # bats test_tags=slow
 @test "backlog-small: drops at a full queue, and what sets its limit; silent with a larger one" {
     serve 'thread(accepts_slowly, tcp(8301, backlog=2), 0.05)'
@@ -119,6 +242,20 @@ print("said", os.fstat(s.fileno()).st_ino)'
     clients 'visit(8301, 1); ask(8301, 30)'
     eventually list_holds 8301 'here.sockets[0].queue.length == 0'
     result_holds 'problems == []' 'here.sockets[0] | .accepted == 31 and .drops == 0 and .queue.limit == 100'
+}
+
+@test "queue-near-limit: the queue was full and nothing was dropped: said afterwards; a note where there was room; silent with three quarters of it free" {
+    serve 'for port in range(8333, 8336): thread(accepts_for_good, tcp(port, backlog=7))'
+    watch_begin -P 8333,8334,8335 --json
+    kill -STOP "$server"
+    eventually stopped "$server"
+    clients 'for port, count in (8333, 8), (8334, 6), (8335, 5): ask(port, count)'
+    kill -CONT "$server"
+    eventually list_holds 8333,8334,8335 '[.endpoints[].sockets[].queue.length] == [0, 0, 0]'
+    result_holds '[.endpoints[] | .findings | map(select(.code == "queue-near-limit")) | map(.level, .evidence.highest, .evidence.limit)] ==
+        [["problem", 8, 7], ["note", 6, 7], []]' '[.endpoints[].findings[] | select(.code == "queue-near-limit") | .text |
+        (contains(" was full") and contains("its longest was 8, its limit is 7 (N holds N + 1)")), contains(" was nearly full: its longest was 6, its limit is 7")] ==
+        [true, false, false, true]'
 }
 
 # bats test_tags=slow
@@ -161,6 +298,28 @@ thread(accepts_slowly, tcp(8301, backlog=100), 0.05)' unshare -n
 for c in keep: c.recv(1)
 reset()'
     result_holds 'problems == []' 'here.sockets[0] | .accepted == 10 and .reset_queued == 0'
+}
+
+@test "group-joined: another program, from elsewhere a second one, is told with its pid and when; silent for children and a process's own further sockets" {
+    serve 'def child():
+    named("child")
+    thread(accepts, tcp(8336, reuseport=True))
+    idle()
+thread(accepts, tcp(8336, reuseport=True))
+signal.signal(signal.SIGUSR1, lambda *_: (thread(accepts, tcp(8336, reuseport=True)), process(child)))'
+    first=$server
+    watch_begin -P 8336 -i 0.2 --json
+    kill -USR1 "$first"
+    eventually holds 'here.sockets | length == 3'
+    holds 'found | index("group-joined") == null'
+    serve 'named("other"); thread(accepts, tcp(8336, reuseport=True))'
+    other=$server
+    serve 'process(lambda: accepts(tcp(8336, reuseport=True)))'
+    eventually holds 'here.sockets | length == 5'
+    result_holds "[here.findings[] | select(.code == \"group-joined\")] | length == 2 and
+        (.[0] | .level == \"problem\" and .evidence.pid == $other and .evidence.sockets == 1 and .evidence.group_sockets == 5 and .evidence.seen_seconds > 0 and
+         (.text | startswith(\"other $other joined the SO_REUSEPORT group of python3 $first (\"))) and
+        (.[1] | .level == \"note\" and (.text | startswith(\"python3 \")))"
 }
 
 # bats test_tags=slow

@@ -71,6 +71,17 @@ static inline struct holder_row *add_holder(struct endpoint *e, uint64_t cookie,
 	return h;
 }
 
+/* A process of one thread, which is in that state at the place in the kernel, was looked at. */
+static inline struct hindrance *add_look(struct holder_row *h, char state, const char *place)
+{
+	struct hindrance *it = &h->hindrance;
+
+	*it = (struct hindrance){ .looks = 1, .descriptor_looks = 1, .descriptors = 1024, .threads = state != 'Z', .running = state == 'R',
+				  .stopped = state == 'T', .traced = state == 't', .uninterruptible = state == 'D', .at_place = *place != 0 };
+	strcpy(it->place, place);
+	return it;
+}
+
 /* count connections waited us in the queue of the socket; the histogram is its own. */
 static inline void add_waits(struct endpoint *e, struct socket_row *s, uint64_t count, uint64_t us)
 {

@@ -299,10 +299,10 @@ static double seconds_of(size_t many)
 						       .drops = 1, .full_ns = 1, .dropped_closing = 1, .reset_queued = 9,
 						       .waiting_known = true, .steered = true, .wait_known = true,
 						       .wait = { .count = 1000, .sum_ns = i * 1000000000 } };
-		e[0].holders[i] = (struct holder_row){ .cookie = i + 1, .pid = 7, .state = 'S' };
+		e[0].holders[i] = (struct holder_row){ .cookie = i + 1, .pid = 7, .hindrance = { .looks = 1, .threads = 1, .running = 1 } };
 		e[1].workers[i] = (struct worker_row){ .cookie = 1, .pid = i + 1, .tid = i + 1, .can_accept = true, .accepted = i,
 						       .wait_kind = WAITS_EPOLL, .epoll = many - i, .usage_known = true, .sleeps = many * many };
-		e[1].holders[i] = (struct holder_row){ .cookie = 1, .pid = i + 1, .state = 'S' };
+		e[1].holders[i] = (struct holder_row){ .cookie = 1, .pid = i + 1, .parent = many + i, .hindrance = { .looks = 1, .threads = 1, .running = 1 } };
 	}
 	e[1].worker_fairness.verdict = VERDICT_UNEVEN;
 	e[1].design.code = DESIGN_SHARED_EPOLL;

@@ -25,6 +25,78 @@ static void queue_near_limit_of_tcp(void **state)
 	assert_nothing(&f);
 }
 
+static void queue_that_was_full(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->queue_limit = 10;
+	s->highest_known = s->full_known = true;
+	s->queue_highest = 11;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was full: its longest was 11, its limit is 10 (N holds N + 1),"
+		       " and a connection more would have been dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn");
+	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
+	assert_int_equal(evidence(&e->findings[0], "highest"), 11);
+	assert_true(evidence(&e->findings[0], "full_seconds") == 0);
+	s->full_ns = 1200000000;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its longest was 11, "));
+	s->highest_known = false; /* the backend sees no arrivals: by two looks that found it full */
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its limit is 10 (N holds"));
+	s->queue_length = 11; /* it is still */
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_non_null(strstr(e->findings[0].text, " holds 11, "));
+	s->queue_length = 0;
+	s->drops = 3; /* that says more */
+	s->highest_known = true;
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_string_equal(e->findings[0].code, "backlog-small");
+	s->drops = 0;
+	s->queue_limit = 2; /* a queue of three is none */
+	s->queue_highest = 3;
+	assert_nothing(&f);
+	s->queue_limit = 3;
+	s->queue_highest = 4;
+	fill(&f);
+	assert_true(has(e, "queue-near-limit"));
+	done(&f);
+}
+
+static void queue_that_was_nearly_full(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+
+	(void)state;
+	s->highest_known = s->full_known = true;
+	s->queue_highest = 95;
+	assert_nothing(&f);
+	for (s->queue_highest = 96; s->queue_highest <= 128; s->queue_highest += 32) { /* there was room for one more */
+		fill(&f);
+		assert_int_equal(e->finding_count, 1);
+		assert_int_equal(e->findings[0].level, FINDING_NOTE);
+	}
+	s->queue_highest = 96;
+	fill(&f);
+	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was nearly full: its longest was 96, its limit is 128");
+	s->highest_known = false; /* of a window before */
+	assert_nothing(&f);
+	s->highest_known = true;
+	e->protocol = PROTOCOL_UDP;
+	assert_nothing(&f);
+	e->protocol = PROTOCOL_TCP;
+	s->queue_limit = 3;
+	s->queue_highest = 3;
+	assert_nothing(&f);
+}
+
 static void queue_near_limit_of_udp(void **state)
 {
 	struct fixture f = {};
@@ -99,6 +171,11 @@ static void sockets_unwaited_have_one_cause(void **state)
 	assert_finding(e, "socket-unwaited", "no thread waits on socket 22 (inode 1022) and 2 more, of 4 in a SO_REUSEPORT group: their share goes "
 		       "nowhere (638976 bytes queued, 15 dropped); held by old 700: close them there, or read from them");
 	assert_int_equal(evidence(&e->findings[0], "unwaited"), 3);
+	add_look(&e->holders[0], 'S', "__do_sys_pause");
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "held by old 700, which sleeps in pause() (__do_sys_pause): close them there, or"));
+	assert_string_equal(e->findings[0].cause, "asleep");
+	e->holders[0].hindrance.looks = 0;
 	e->holders[2].pid = 701;
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, "held by old 700, others by other processes: close"));
@@ -126,20 +203,17 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 {
 	struct fixture f = {};
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
-	struct holder_row *h;
 
 	(void)state;
 	add_stalled(e, 17, 17);
 	add_socket(e, 18, 17);
-	h = add_holder(e, 17, 600, "nginx"); /* the master holds it too, but takes nothing from it */
-	h->state = 'S';
-	h = add_holder(e, 17, 700, "nginx");
-	h->state = 'T';
-	strcpy(h->doing, "do_signal_stop");
+	add_look(add_holder(e, 17, 600, "nginx"), 'S', "sigsuspend"); /* the master holds it too, but takes nothing from it */
+	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
 	add_worker(e, 17, 700, 700)->waits = false;
 	fill(&f);
 	assert_finding(e, "stalled-socket", "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: nginx 700 is stopped"
-		       " (SIGSTOP); continue it (kill -CONT), or restart it");
+		       " (SIGSTOP); continue it (kill -CONT 700), or restart it");
+	assert_string_equal(e->findings[0].cause, "stopped");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "pid"), 700);
@@ -150,34 +224,28 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 	done(&f);
 }
 
-/* Who is stuck comes first; a name of 15 characters and the highest numbers fit. */
-static void stalled_socket_names_what_its_holders_do(void **state)
+/* A name of 15 characters and the highest numbers fit. */
+static void stalled_socket_has_room(void **state)
 {
 	struct fixture f = {};
 	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
 	struct socket_row *s = add_stalled(e, UINT64_MAX, 0);
-	struct holder_row *h[3];
 
 	(void)state;
 	s->inode = s->queue_length = UINT32_MAX;
-	for (int i = 0; i < 3; i++) {
-		h[i] = add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
-		h[i]->state = "SRD"[i];
-		strcpy(h[i]->doing, "a_function_with_a_name_as_long_");
+	for (int i = 0; i < 16; i++) {
+		struct hindrance *it = add_look(add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters"), 'S', "futex_wait_with_a_long_name_xxx");
+
+		it->threads = it->at_place = 512;
 	}
-	for (int i = 3; i < 16; i++)
-		add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters");
 	fill(&f);
 	assert_finding(e, "stalled-socket", "4294967295 connections queued on socket 18446744073709551615 (inode 4294967295), none taken for"
-		       " 4.2 s: fifteen_letters 4194302 is uninterruptible in a_function_with_a_name_as_long_, fifteen_letters 4194300 sleeps"
-		       " in a_function_with_a_name_as_long_ (and 14 more); see where it hangs: /proc/PID/stack");
-	e->holder_count = 2;
-	h[1]->doing[0] = '\0';
+		       " 4.2 s: fifteen_letters 4194300 has 512 of its 512 threads asleep in a lock or a queue (futex_wait_with_a_long_name_xxx)"
+		       " (15 more likewise), and no thread was seen to wait on this socket or take from it");
+	for (int i = 0; i < 16; i++)
+		e->holders[i].hindrance.descriptors_full = 1, e->holders[i].hindrance.descriptors = UINT64_MAX;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "4194301 is running; see what its"));
-	h[0]->state = 't';
-	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, ": fifteen_letters 4194300 is stopped by a debugger, fifteen_letters 4194301 is running; let"));
+	assert_non_null(strstr(e->findings[0].text, "(15 more likewise); raise LimitNOFILE= or ulimit -n, or close what it leaves open"));
 	e->holder_count = 0;
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, "none taken for 4.2 s: no process was seen to hold it"));
@@ -191,7 +259,7 @@ static void a_short_stall_is_none(void **state)
 	struct socket_row *s = add_stalled(e, 17, 0);
 
 	(void)state;
-	add_holder(e, 17, 700, "nginx")->state = 'T'; /* seen so once; 0.4 s ago it took something */
+	add_look(add_holder(e, 17, 700, "nginx"), 'T', ""); /* seen so once; 0.4 s ago it took something */
 	s->stalled_ns = 499999999;
 	assert_nothing(&f);
 	s->stalled_ns = 500000000;
@@ -217,15 +285,21 @@ static void stalled_in_a_list_if_all_are_stopped(void **state)
 	s->stalled_ns = 0;
 	s->queue_length = 1;
 	assert_nothing(&f); /* nobody holds it */
-	add_holder(e, 17, 700, "a")->state = 'T';
-	add_holder(e, 17, 701, "b")->state = 'Z';
+	add_look(add_holder(e, 17, 700, "a"), 'T', "");
+	add_look(add_holder(e, 17, 701, "b"), 'Z', "");
 	fill(&f);
-	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP), b 701 is a zombie; continue"
-		       " it (kill -CONT), or restart it");
-	add_holder(e, 17, 702, "c")->state = 'S';
+	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP) (1 more holds it); continue"
+		       " it (kill -CONT 700), or restart it");
+	add_look(add_holder(e, 17, 702, "c"), 'S', "hrtimer_nanosleep");
 	assert_nothing(&f);
+	e->holders[2].hindrance.descriptors_full = 1; /* it can't either */
+	fill(&f);
+	assert_true(has(e, "stalled-socket"));
+	done(&f);
 	e->holder_count = 0;
-	add_holder(e, 17, 701, "b")->state = 'Z';
+	add_look(add_holder(e, 17, 701, "b"), 'Z', "");
+	assert_nothing(&f);
+	add_holder(e, 17, 702, "c"); /* nobody looked at it */
 	assert_nothing(&f);
 }
 
@@ -316,10 +390,13 @@ static void backlog_is_large_enough(void **state)
 
 	(void)state;
 	s->queue_highest = 127; /* there was room: the drops have another reason */
-	assert_nothing(&f);
+	fill(&f);
+	assert_false(has(e, "backlog-small"));
 	s->queue_highest = 129; /* full, but all fitted */
 	s->drops = 0;
-	assert_nothing(&f);
+	fill(&f);
+	assert_false(has(e, "backlog-small"));
+	done(&f);
 	s->drops = 45;
 	s->highest_known = false; /* the 129 means nothing */
 	assert_nothing(&f);
@@ -475,12 +552,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queue_near_limit_of_tcp),
+		cmocka_unit_test(queue_that_was_full),
+		cmocka_unit_test(queue_that_was_nearly_full),
 		cmocka_unit_test(queue_near_limit_of_udp),
 		cmocka_unit_test(socket_unwaited_while_others_wait),
 		cmocka_unit_test(socket_unwaited_with_a_queue),
 		cmocka_unit_test(sockets_unwaited_have_one_cause),
 		cmocka_unit_test(stalled_socket_of_a_stopped_worker),
-		cmocka_unit_test(stalled_socket_names_what_its_holders_do),
+		cmocka_unit_test(stalled_socket_has_room),
 		cmocka_unit_test(a_short_stall_is_none),
 		cmocka_unit_test(stalled_in_a_list_if_all_are_stopped),
 		cmocka_unit_test(stalled_socket_says_it_all),

@@ -387,7 +387,10 @@ static void withheld_acks_are_no_overflow(void **state)
 	p.s->drops = 30;
 	p.s->half_open.withheld_least = p.s->half_open.withheld_most = 30;
 	p.h.now.overflows = 4; /* another's */
-	assert_nothing(&p.f);
+	fill(&p.f);
+	assert_false(has(p.e, "backlog-small"));
+	assert_true(has(p.e, "queue-near-limit")); /* it was full, and that is all */
+	done(&p.f);
 	p.s->half_open.withheld_most = 30;
 	p.s->half_open.withheld_least = 22;
 	fill(&p.f);
@@ -397,7 +400,10 @@ static void withheld_acks_are_no_overflow(void **state)
 	assert_non_null(strstr(p.e->findings[0].text, "overflowed: at least 5 SYNs and ACKs dropped"));
 	assert_int_equal(evidence(&p.e->findings[0], "drops"), 5);
 	p.h.now.overflows = 0; /* nothing did, whatever the drops are */
-	assert_nothing(&p.f);
+	fill(&p.f);
+	assert_false(has(p.e, "backlog-small"));
+	assert_true(has(p.e, "queue-near-limit")); /* it was full, and that is all */
+	done(&p.f);
 }
 
 /* ---- what is shown ---- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "../model/queues.h"
+#include "hindrances.h"
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
@@ -111,6 +113,8 @@ struct inventory {
 	struct list programs; /* struct program, as they came */
 	struct list connections; /* struct holders_connection_record */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
+	bool closely;        /* the next scan asks for descriptors, too */
+	struct hindrances hindrances;
 };
 
 /* ---- lists ---- */
@@ -333,12 +337,17 @@ void inventory_close(struct inventory *v)
 
 /* ---- scanning ---- */
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Who waits on the socket or epoll `at`. Returns 0 or -ENOMEM. */
@@ -651,6 +660,7 @@ static int scan_once(struct inventory *v)
 	v->programs.count = 0;
 	v->bpf->bss->program.group = 0;
 	v->bpf->bss->processes_left_out = 0;
+	v->bpf->bss->with_descriptors = v->closely;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
 	v->looked_ns = now_ns();
@@ -1260,6 +1270,8 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 		return -ENOMEM;
 	if (made && started_ns)
 		s->row.appeared = true;
+	if (s->row.appeared && !s->row.appeared_ns)
+		s->row.appeared_ns = clock_ns(CLOCK_BOOTTIME) - started_ns;
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
@@ -1374,15 +1386,20 @@ out:
 	return err;
 }
 
-/* Has the process a descriptor of that socket or epoll? */
-static bool holds(const struct inventory *v, uint64_t node, uint32_t pid)
+/* The lowest descriptor that the process has of that socket or epoll; -1: none. */
+static int64_t descriptor_of(const struct inventory *v, uint64_t node, uint32_t pid)
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
 	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == key.node; i++)
 		if (rows[i].pid == pid)
-			return true;
-	return false;
+			return rows[i].fd;
+	return -1;
+}
+
+static bool holds(const struct inventory *v, uint64_t node, uint32_t pid)
+{
+	return descriptor_of(v, node, pid) >= 0;
 }
 
 static int found_by_cookie(const void *a, const void *b)
@@ -1424,6 +1441,195 @@ static void busy_waits(struct inventory *v, struct ledger_worker *w, const struc
 	if (only && !several && !is_watched(v, only->node))
 		w->row.epoll = epoll_number(v, only);
 }
+
+/* ---- what keeps holders from taking ---- */
+
+/* Sleeps a thread of that process on the node itself? */
+static bool sleeps_on(const struct inventory *v, uint64_t node, uint32_t pid)
+{
+	const struct edge key = { .node = node }, *rows = v->edges.rows;
+
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == node; i++) {
+		const struct thread thread = { .r.task = rows[i].waiter };
+		const size_t t = list_first(&v->threads, sizeof(thread), &thread, by_task);
+
+		if (t < v->threads.count && ((struct thread *)v->threads.rows)[t].r.pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static bool sleeps_in_epoll(const struct inventory *v, uint32_t pid)
+{
+	const struct epoll *rows = v->epolls.rows;
+
+	for (size_t i = 0; i < v->epolls.count; i++)
+		if (sleeps_on(v, rows[i].node, pid))
+			return true;
+	return false;
+}
+
+/* An epoll in which a thread of the process sleeps: how has it the socket? */
+static enum watching watching_by(int32_t pid, uint32_t epoll_fd, uint32_t inode)
+{
+	const uint32_t events = hindrances_events(pid, epoll_fd, inode);
+
+	/* With EPOLLEXCLUSIVE another one may have been told. */
+	if (!events || events & EPOLLIN)
+		return events & EPOLLET && !(events & EPOLLEXCLUSIVE) ? WATCHING_EDGE : WATCHING_SLEEPS;
+	return events & EPOLLONESHOT ? WATCHING_DISARMED : WATCHING_OTHERWISE;
+}
+
+/* An epoll that others watch in turn is taken for one that reports what it should. */
+static enum watching watching_of(const struct inventory *v, const struct found *f, int32_t pid)
+{
+	const struct edge key = { .node = f->r.node }, *rows = v->edges.rows;
+	enum watching watching = sleeps_on(v, f->r.node, pid) ? WATCHING_SLEEPS : WATCHING_NOT;
+
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == key.node; i++) {
+		const struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
+		const int64_t fd = epoll ? descriptor_of(v, epoll->node, pid) : -1;
+
+		if (fd < 0 || watching == WATCHING_SLEEPS)
+			continue;
+		if (sleeps_on(v, epoll->node, pid))
+			watching = watching_by(pid, fd, f->r.inode);
+		else if (is_watched(v, epoll->node))
+			watching = WATCHING_SLEEPS;
+		else if (watching == WATCHING_NOT)
+			watching = WATCHING_AWAY;
+	}
+	return watching == WATCHING_NOT && sleeps_in_epoll(v, pid) ? WATCHING_OTHERS : watching;
+}
+
+/* Is it to be asked why nothing is taken from the socket? started_ns 0: it is looked at but once. */
+static bool raises_question(const struct ledger_socket *s, const struct holders_socket_record *r, uint64_t started_ns)
+{
+	if (!s || !r->length || s->row.connected)
+		return false;
+	if (r->group && !s->row.waiting_most)
+		return true;
+	return r->protocol == IPPROTO_TCP && (!started_ns || s->row.stalled_ns >= STALLED_NS);
+}
+
+/* What the sample says of the processes that are asked for. */
+static void hindrances_take(struct inventory *v)
+{
+	const struct thread *rows = v->threads.rows;
+
+	for (size_t i = 0; i < v->threads.count; i++) {
+		struct hindered *p = hindrances_find(&v->hindrances, rows[i].r.pid);
+
+		if (!p)
+			continue;
+		p->cpu_ns += rows[i].r.cpu_ns;
+		p->files_free |= rows[i].r.files_free;
+		if (!rows[i].r.descriptors)
+			continue;
+		p->threads++;
+		p->full += rows[i].r.descriptors_full;
+		p->descriptors = rows[i].r.descriptors;
+	}
+}
+
+/* A thread of a process that is looked at, which waited on the socket or took from it. */
+struct taking {
+	uint64_t cookie;
+	int32_t pid, tid;
+};
+
+static int taking_by_process(const void *a, const void *b)
+{
+	const struct taking *x = a, *y = b;
+
+	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
+}
+
+static int takers_list(struct inventory *v, const struct ledger *l, struct list *takers)
+{
+	struct ledger_worker *const *rows;
+	const size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct worker_row *w = &rows[i]->row;
+		const struct taking t = { w->cookie, w->pid, w->tid };
+
+		if (!w->ended && w->can_accept && hindrances_find(&v->hindrances, w->pid) && !list_add(takers, &t, sizeof(t)))
+			return -ENOMEM;
+	}
+	list_sort(takers, sizeof(struct taking), taking_by_process);
+	return 0;
+}
+
+#define NARROW_MAX 64
+
+static void narrow(struct holder_row *h, const struct list *takers)
+{
+	const struct taking key = { h->cookie, h->pid, 0 }, *rows = takers->rows;
+	int32_t tids[NARROW_MAX];
+	size_t count = 0;
+
+	for (size_t i = list_first(takers, sizeof(key), &key, taking_by_process);
+	     i < takers->count && count < NARROW_MAX && !taking_by_process(&rows[i], &key); i++)
+		tids[count++] = rows[i].tid;
+	if (count)
+		hindrances_narrow(&h->hindrance, h->pid, tids, count);
+}
+
+static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f, const struct list *takers)
+{
+	size_t count;
+	struct holder_row *h = ledger_holders(l, f->r.cookie, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct hindered *p = hindrances_find(&v->hindrances, h[i].pid);
+
+		if (!p)
+			continue;
+		h[i].hindrance = p->row;
+		h[i].watching = watching_of(v, f, h[i].pid);
+		narrow(&h[i], takers);
+	}
+}
+
+/*
+ * Looks at the holders of sockets that raise the question what keeps them. After holders_fill(), and when stalled_* of the sockets are known. Returns 0 or
+ * -ENOMEM.
+ */
+static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
+{
+	const struct found *rows = v->found.rows;
+	struct list takers = {};
+	size_t asked = 0, count;
+	int err;
+
+	hindrances_begin(&v->hindrances);
+	v->closely = false;
+	for (size_t i = 0; i < v->found.count; i++) {
+		const struct holder_row *h;
+
+		if (!rows[i].wanted || !rows[i].r.length)
+			continue;
+		v->closely = true;
+		if (!raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r, started_ns))
+			continue;
+		h = ledger_holders(l, rows[i].r.cookie, &count);
+		for (size_t k = 0; k < count; k++)
+			asked += hindrances_ask(&v->hindrances, h[k].pid, h[k].start_ns) != NULL;
+	}
+	if (!asked)
+		return 0;
+	hindrances_take(v);
+	hindrances_look(&v->hindrances, v->looked_ns);
+	err = takers_list(v, l, &takers);
+	for (size_t i = 0; i < v->found.count && !err; i++)
+		if (rows[i].wanted && raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r, started_ns))
+			hindered_fill(v, l, &rows[i], &takers);
+	free(takers.rows);
+	return err;
+}
+
+/* ---- what did not wait, and what is gone ---- */
 
 /*
  * Threads that did not wait at this sample: alive still, and does their process still hold the socket? (After a reload nginx's old workers live
@@ -1694,6 +1900,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	int before_count = sockdiag_dump_namespaces(&before, &seen), count, err = seen.astray;
 	bool again = true;
 
+	v->closely = true;
 	for (int i = 0; i < LOOKS && again && !err; i++) {
 		if (i)
 			nanosleep(&apart, NULL);
@@ -1705,6 +1912,8 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 		err = groups_name(v, l);
 	if (!err)
 		err = holders_fill(v, l, 0);
+	if (!err)
+		err = hindrances_fill(v, l, 0);
 	/* What came or went meanwhile was not missed: only what was there before and is there after. */
 	count = sockdiag_dump_namespaces(&live, &seen_now);
 	if (!err)
@@ -1747,5 +1956,5 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 		return err;
 	workers_end(l);
 	queues_look(l);
-	return 0;
+	return hindrances_fill(v, l, started_ns);
 }

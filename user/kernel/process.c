@@ -100,19 +100,25 @@ bool process_thread_gone(int pid, int tid)
 	return syscall(SYS_tgkill, pid, tid, 0) && errno == ESRCH;
 }
 
-void process_describe_holder(struct holder_row *row)
+char process_thread_state(int pid, int tid, char *doing, size_t size)
 {
 	char line[1024], *at;
+	const char state = read_stat(pid, tid, line, sizeof(line), &at) ? 0 : *at;
 	FILE *f;
 
-	row->state = read_stat(row->pid, row->pid, line, sizeof(line), &at) ? 0 : *at;
-	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", row->pid, row->pid);
+	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", pid, tid);
 	f = fopen(line, "re");
 	/* A thread that runs is "0". */
-	if (!f || !fgets(row->doing, sizeof(row->doing), f) || !strcmp(row->doing, "0"))
-		*row->doing = 0;
+	if (!f || !fgets(doing, size, f) || !strcmp(doing, "0"))
+		*doing = 0;
 	if (f)
 		fclose(f);
+	return state;
+}
+
+void process_describe_holder(struct holder_row *row)
+{
+	row->state = process_thread_state(row->pid, row->pid, row->doing, sizeof(row->doing));
 }
 
 void process_describe_thread(struct worker_row *row)

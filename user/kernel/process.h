@@ -17,6 +17,12 @@ void process_name(int pid, char *name, size_t size);
 /* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */
 void process_cgroup(int pid, char *path, size_t size);
 
+/*
+ * The state of a thread as in /proc/PID/stat; 0: not known. doing: where in the kernel it is (/proc/PID/wchan); "": in user space, or
+ * not known.
+ */
+char process_thread_state(int pid, int tid, char *doing, size_t size);
+
 /* What the process's first thread does: fills state and doing of a row whose pid is set. */
 void process_describe_holder(struct holder_row *row);
 

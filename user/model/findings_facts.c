@@ -142,6 +142,26 @@ bool takers_have(const struct takers *t, int32_t pid)
 	return t && bsearch(&pid, t->rows, t->threads, sizeof(*t->rows), worker_is_of);
 }
 
+static int gone_is(const void *key, const void *row)
+{
+	const struct worker_row *x = key, *y = *(const struct worker_row *const *)row;
+
+	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
+}
+
+const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid, size_t *count)
+{
+	const struct worker_row key = { .cookie = cookie, .pid = pid }, *const *end = facts->gone + facts->gone_count, *const *first;
+
+	*count = 0;
+	first = facts->gone_count ? bsearch(&key, facts->gone, facts->gone_count, sizeof(*facts->gone), gone_is) : NULL;
+	while (first && first > (const struct worker_row *const *)facts->gone && !gone_is(&key, first - 1))
+		first--;
+	while (first && first + *count < end && !gone_is(&key, first + *count))
+		++*count;
+	return first;
+}
+
 /* --- how that is found ----------------------------------------------------------------------------------------------- */
 
 static int compare_by_group(const void *a, const void *b)
@@ -273,6 +293,18 @@ out:
 	return err;
 }
 
+static int gone_facts(struct facts *facts, const struct endpoint *e)
+{
+	facts->gone = calloc(e->worker_count + 1, sizeof(*facts->gone));
+	if (!facts->gone)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (e->workers[i].can_accept && e->workers[i].ended)
+			facts->gone[facts->gone_count++] = &e->workers[i];
+	qsort(facts->gone, facts->gone_count, sizeof(*facts->gone), compare_by_cookie);
+	return 0;
+}
+
 /* By protocol, namespace and port; then in the snapshot's order. */
 static int compare_ports(const struct endpoint *x, const struct endpoint *y)
 {
@@ -295,6 +327,7 @@ void facts_free(struct facts *facts, size_t count)
 		free(facts[i].grouped);
 		free(facts[i].groups);
 		free(facts[i].taking);
+		free(facts[i].gone);
 		free(facts[i].takers);
 	}
 	free(facts);
@@ -311,6 +344,8 @@ int facts_gather(struct facts **out, const struct snapshot *s)
 		err = group_facts(&all[i], &s->endpoints[i]);
 		if (!err)
 			err = taker_facts(&all[i], &s->endpoints[i]);
+		if (!err)
+			err = gone_facts(&all[i], &s->endpoints[i]);
 	}
 	if (err)
 		return err;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "findings_rules.h"
+#include "stall_cause.h"
 #include "words.h"
-
-/* A worker that is slow takes something now and then; half a second is longer than any of them should think between two accepts. */
-#define STALLED_NS 500000000ull
 
 /*
  * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is reset sooner is a health check or a scan
@@ -19,22 +18,22 @@
 #define DEAD_LEAST 5
 #define DEAD_SHARE 100 /* one in so many accepted */
 
-static bool is_stopped(const struct holder_row *h)
+/* Can no process that holds it take anything? */
+static bool all_unable(const struct facts *facts, const struct socket_row *s)
 {
-	return h->state == 'T' || h->state == 't';
-}
-
-static bool all_stopped(const struct endpoint *e, uint64_t cookie)
-{
-	size_t count, stopped = 0;
-	const struct holder_row *h = endpoint_holders(e, cookie, &count);
+	size_t count, unable = 0;
+	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
+	struct stall_cause cause;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!is_stopped(&h[i]) && h[i].state != 'Z')
+		if (h[i].hindrance.looks && !h[i].hindrance.threads) /* a zombie */
+			continue;
+		stall_cause_find(&cause, facts, s, &h[i]);
+		if (!cause.unable)
 			return false;
-		stopped += is_stopped(&h[i]);
+		unable++;
 	}
-	return stopped;
+	return unable;
 }
 
 /* Where it was looked at but once, how long nothing was taken is not known: then only what can't take anything counts. */
@@ -42,97 +41,126 @@ static bool is_stalled(const struct facts *facts, const struct socket_row *s)
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known || !s->queue_length)
 		return false;
-	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_stopped(facts->endpoint, s->cookie));
+	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_unable(facts, s));
 }
 
-/* "nginx 700 is stopped (SIGSTOP)" */
-#define DOING_SIZE 96
-static const char *say_doing(char buffer[DOING_SIZE], const struct holder_row *h)
-{
-	static const struct { char state; const char *does, *where; } states[] = {
-		{ 'T', "is stopped (SIGSTOP)", "" }, { 't', "is stopped by a debugger", "" }, { 'D', "is uninterruptible", " in " },
-		{ 'R', "is running", "" },           { 'S', "sleeps", " in " },               { 'Z', "is a zombie", "" },
-		{ 0, "holds it", "" },
-	};
-	size_t i = 0;
+/* Those who only keep the socket for others that they began. There are few: rows beyond as many are taken for workers. */
+struct masters {
+	int32_t pids[8];
+	size_t count;
+};
 
-	while (states[i].state && states[i].state != h->state)
-		i++;
-	snprintf(buffer, DOING_SIZE, "%.15s %" PRId32 " %s%s%.31s", h->process, h->pid, states[i].does, *h->doing ? states[i].where : "",
-		 *states[i].where ? h->doing : "");
-	return buffer;
+static bool is_master(const struct masters *masters, int32_t pid)
+{
+	for (size_t i = 0; i < masters->count; i++)
+		if (masters->pids[i] == pid)
+			return true;
+	return false;
 }
 
-static const char *advice_for(const struct holder_row *h)
+static struct masters masters_find(const struct holder_row *rows, size_t count)
 {
-	switch (h->state) {
-	case 'T': return "continue it (kill -CONT), or restart it";
-	case 't': return "let its debugger continue it";
-	case 'D': return "see where it hangs: /proc/PID/stack";
-	case 'R': return "see what keeps it busy: perf top -p PID";
-	default: return "see what its threads wait for: gdb -p PID";
-	}
-}
+	struct masters found = {};
 
-/* 0: the first to blame. Where those that take from the socket are known, they before the others; the stopped and the stuck before the rest. */
-static unsigned blame(const struct takers *takers, const struct holder_row *h)
-{
-	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + (is_stopped(h) || h->state == 'D' ? 0 : 1);
-}
-
-/* Fills picked[] with up to `most` holders, who is to blame first. Returns how many there are of that kind. */
-static size_t pick_holders(const struct holder_row *picked[], size_t most, const struct facts *facts, uint64_t cookie)
-{
-	const struct takers *takers = takers_find(facts, cookie);
-	size_t count, found = 0;
-	const struct holder_row *rows = endpoint_holders(facts->endpoint, cookie, &count);
-
-	for (unsigned rank = 0; rank < 4 && (rank != 2 || !found); rank++)
-		for (size_t i = 0; i < count; i++)
-			if (blame(takers, &rows[i]) == rank && found++ < most)
-				picked[found - 1] = &rows[i];
+	for (size_t i = 0; i < count && found.count < sizeof(found.pids) / sizeof(*found.pids); i++)
+		if (rows[i].parent && !is_master(&found, rows[i].parent))
+			found.pids[found.count++] = rows[i].parent;
 	return found;
 }
 
-/* "nginx 700 is stopped (SIGSTOP), nginx 701 sleeps in do_epoll_wait (and 2 more); continue it (kill -CONT), or restart it" */
-#define CULPRITS_SIZE 280
-static void say_culprits(char buffer[CULPRITS_SIZE], const struct holder_row *const picked[], size_t found)
-{
-	char one[DOING_SIZE], other[DOING_SIZE] = "", more[40] = "";
+/* Who lets it wait: of the processes that hold it the one that is most to blame. */
+struct culprit {
+	const struct holder_row *h; /* NULL: none is known */
+	struct stall_cause cause;
+	size_t likewise, others;    /* further ones to which the same happens; that may be to blame, too */
+};
 
-	if (!found) {
-		snprintf(buffer, CULPRITS_SIZE, "no process was seen to hold it");
+/* Where those that take from the socket are known, they before the others, and masters last; among these the most certain cause. */
+static unsigned blame(const struct takers *takers, const struct masters *masters, const struct holder_row *h)
+{
+	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + is_master(masters, h->pid);
+}
+
+static struct culprit culprit_find(const struct facts *facts, const struct socket_row *s)
+{
+	const struct takers *takers = takers_find(facts, s->cookie);
+	struct culprit found = {};
+	unsigned least = UINT_MAX;
+	size_t count;
+	const struct holder_row *rows = endpoint_holders(facts->endpoint, s->cookie, &count);
+	const struct masters masters = masters_find(rows, count);
+
+	for (size_t i = 0; i < count; i++) {
+		const unsigned rank = blame(takers, &masters, &rows[i]);
+		struct stall_cause cause;
+
+		if (rank > least)
+			continue;
+		stall_cause_find(&cause, facts, s, &rows[i]);
+		if (rank == least && cause.place >= found.cause.place) {
+			found.likewise += !strcmp(cause.code, found.cause.code);
+			found.others += strcmp(cause.code, found.cause.code) != 0;
+			continue;
+		}
+		found.others = rank == least ? found.others + 1 + found.likewise : 0;
+		found.likewise = 0;
+		found.h = &rows[i];
+		found.cause = cause;
+		least = rank;
+	}
+	return found;
+}
+
+/* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart it" */
+#define CULPRIT_SIZE 320
+static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
+{
+	char more[60] = "";
+
+	if (!c->h) {
+		snprintf(buffer, CULPRIT_SIZE, "no process was seen to hold it");
 		return;
 	}
-	if (found > 1)
-		say_doing(other, picked[1]);
-	if (found > 2)
-		snprintf(more, sizeof(more), " (and %zu more)", found - 2);
-	snprintf(buffer, CULPRITS_SIZE, "%s%s%s%s; %s", say_doing(one, picked[0]), found > 1 ? ", " : "", other, more,
-		 advice_for(picked[0]));
+	if (c->likewise)
+		snprintf(more, sizeof(more), " (%zu more likewise)", c->likewise);
+	else if (c->others)
+		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others, c->others == 1 ? "s" : "");
+	snprintf(buffer, CULPRIT_SIZE, "%.15s %" PRId32 " %s%s%s%s", c->h->process, c->h->pid, c->cause.does, more, *c->cause.advice ? "; " : "",
+		 c->cause.advice);
+}
+
+static void show_cause(struct finding *f, const struct stall_cause *cause)
+{
+	f->cause = cause->code;
+	for (size_t i = 0; i < cause->evidence_count; i++)
+		finding_show(f, cause->evidence[i].name, cause->evidence[i].number);
 }
 
 static bool stalled_socket(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
-	const struct holder_row *picked[2];
-	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", culprits[CULPRITS_SIZE];
-	size_t found;
+	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", who[CULPRIT_SIZE];
+	const char *never = "";
+	struct culprit culprit;
 
 	if (!is_stalled(facts, s))
 		return false;
-	found = pick_holders(picked, 2, facts, s->cookie);
-	say_culprits(culprits, picked, found);
+	culprit = culprit_find(facts, s);
+	say_culprit(who, &culprit);
+	if (culprit.cause.told_little && !s->accepted && !s->waiting_most && s->waiting_known && !takers_find(facts, s->cookie))
+		never = ", and no thread was seen to wait on this socket or take from it";
 	if (s->stalled_ns)
 		snprintf(since, sizeof(since), ", none taken for %s", say_duration(duration, s->stalled_ns));
-	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s", s->queue_length, plural_s(s->queue_length), s->cookie,
-		    s->inode, since, culprits);
-	if (found)
-		finding_show(f, "pid", picked[0]->pid);
+	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length, plural_s(s->queue_length), s->cookie,
+		    s->inode, since, who, never);
+	if (culprit.h)
+		finding_show(f, "pid", culprit.h->pid);
 	finding_show(f, "queued", s->queue_length);
 	finding_show(f, "queued_before", s->stalled_length);
 	finding_show(f, "stalled_seconds", s->stalled_ns / 1e9);
 	finding_show(f, "sockets", group ? group->sockets : 1);
+	if (culprit.h)
+		show_cause(f, &culprit.cause);
 	return true;
 }
 
@@ -218,12 +246,24 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 	return true;
 }
 
-/* A queue of two or three is no queue, however small its limit. */
+#define QUEUE_LEAST 4 /* a queue of two or three is no queue, however small its limit */
+
+/* Another finding says more about its queue. */
+static bool queue_told(const struct facts *facts, const struct socket_row *s)
+{
+	return is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s);
+}
+
+static bool is_near_now(const struct endpoint *e, const struct socket_row *s)
+{
+	return is_near_limit(s) && (e->protocol == PROTOCOL_UDP || s->queue_length >= QUEUE_LEAST);
+}
+
 static bool queue_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 
-	if (!is_near_limit(s) || (!udp && s->queue_length < 4) || is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s))
+	if (!is_near_now(facts->endpoint, s) || queue_told(facts, s))
 		return false;
 	if (udp)
 		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
@@ -236,6 +276,56 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts, const
 	finding_show(f, "length", s->queue_length);
 	finding_show(f, "limit", s->queue_limit);
 	finding_show(f, "drops", s->drops);
+	return true;
+}
+
+/* In the window the queue took no more, though nothing came that it would have had to refuse. A queue of limit N holds N + 1. */
+static bool took_no_more(const struct socket_row *s)
+{
+	const bool seen = s->highest_known && s->queue_highest > s->queue_limit;
+
+	return (seen || s->full_ns) && (uint64_t)s->queue_limit + 1 >= QUEUE_LEAST;
+}
+
+static bool is_past_rule(const struct facts *facts, const struct socket_row *s)
+{
+	return facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_limit && !is_near_now(facts->endpoint, s) &&
+	       !queue_told(facts, s);
+}
+
+/* Of the window; what is there now is queue_near_limit()'s. */
+static bool queue_was_full(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	char duration[DURATION_SIZE], how_long[DURATION_SIZE + 8] = "", longest[40] = "";
+
+	if (!is_past_rule(facts, s) || !took_no_more(s))
+		return false;
+	if (s->full_ns)
+		snprintf(how_long, sizeof(how_long), " for %s", say_duration(duration, s->full_ns));
+	if (s->highest_known)
+		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
+	finding_say(f, "the accept queue of " SOCKET " was full%s: %sits limit is %" PRIu32 " (N holds N + 1), and a connection more would have been"
+		    " dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn",
+		    s->cookie, s->inode, how_long, longest, s->queue_limit);
+	finding_show(f, "length", s->queue_length);
+	finding_show(f, "limit", s->queue_limit);
+	if (s->highest_known)
+		finding_show(f, "highest", s->queue_highest);
+	if (s->full_known)
+		finding_show(f, "full_seconds", s->full_ns / 1e9);
+	return true;
+}
+
+static bool queue_was_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	if (!is_past_rule(facts, s) || took_no_more(s) || !s->highest_known || s->queue_highest < QUEUE_LEAST ||
+	    (uint64_t)s->queue_highest * 4 < (uint64_t)s->queue_limit * 3)
+		return false;
+	finding_say(f, "the accept queue of " SOCKET " was nearly full: its longest was %" PRIu32 ", its limit is %" PRIu32, s->cookie, s->inode,
+		    s->queue_highest, s->queue_limit);
+	finding_show(f, "length", s->queue_length);
+	finding_show(f, "limit", s->queue_limit);
+	finding_show(f, "highest", s->queue_highest);
 	return true;
 }
 
@@ -286,12 +376,30 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 	return u;
 }
 
+/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are alike. Notes it as the cause. */
+#define WHICH_SIZE (STALL_DOES_SIZE + 16)
+static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	struct stall_cause cause;
+	size_t count;
+	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
+
+	*buffer = 0;
+	if (count != 1)
+		return buffer;
+	stall_cause_find(&cause, facts, s, h);
+	f->cause = cause.code;
+	if (strcmp(cause.code, "unknown"))
+		snprintf(buffer, WHICH_SIZE, ", which %s", cause.does);
+	return buffer;
+}
+
 /* One cause: who left them open. All of a group are told at once. */
 static bool socket_unwaited(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 	const struct group *group = group_find(facts, s->group);
-	char held[HELD_SIZE], which[80], lost[80] = "";
+	char held[HELD_SIZE], which[80], lost[80] = "", does[WHICH_SIZE];
 	struct unwaited u;
 
 	if (!group || group_told(facts->endpoint, group->id) || !is_unwaited(facts, s))
@@ -301,10 +409,10 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 	snprintf(which, sizeof(which), u.count > 1 ? " and %zu more" : "", u.count - 1);
 	if (u.drops)
 		snprintf(lost, sizeof(lost), ", %" PRIu64 " dropped", u.drops);
-	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s: close %s there, or %s",
+	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s%s: close %s there, or %s",
 		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ", group->sockets, u.count > 1 ? "a" : "its",
 		    u.count > 1 ? "their" : "its", u.queued, udp ? "bytes " : "", lost, say_holders(held, facts->endpoint, u.first->cookie),
-		    u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
+		    say_which(does, f, facts, u.first), u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
 		    udp ? u.count > 1 ? "read from them" : "read from it" : u.count > 1 ? "accept from them" : "accept from it");
 	finding_show(f, "group", group->id);
 	finding_show(f, "unwaited", u.count);
@@ -360,6 +468,8 @@ static const struct rule rules[] = {
 	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
 	{ "backlog-small", FINDING_PROBLEM, .of_socket = backlog_small },
 	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_near_limit },
+	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_was_full },
+	{ "queue-near-limit", FINDING_NOTE, .of_socket = queue_was_near_limit },
 	{ "socket-unwaited", FINDING_PROBLEM, .of_socket = socket_unwaited },
 	{ "closed-with-queue", FINDING_PROBLEM, .of_socket = closed_with_queue, .of_ended = true },
 	{ "accepted-dead", FINDING_PROBLEM, .of_socket = accepted_dead },

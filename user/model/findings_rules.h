@@ -39,7 +39,7 @@ struct takers {
 	double excess;           /* of what they took, over a fair hash: see fairness.h; 0 if nothing was taken */
 };
 
-/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left out. */
+/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left out, but in `gone`. */
 struct facts {
 	const struct snapshot *snapshot;
 	const struct endpoint *endpoint; /* with the findings so far */
@@ -49,6 +49,8 @@ struct facts {
 	const struct worker_row **taking; /* what takers' rows point into */
 	struct takers *takers;     /* by cookie */
 	size_t taker_count;
+	const struct worker_row **gone; /* threads that waited on a socket or took from it and have ended, by cookie, pid, tid */
+	size_t gone_count;
 	const struct facts *port;  /* those of the same protocol, port and namespace: one after the other, in the snapshot's order */
 	size_t port_count;
 };
@@ -73,6 +75,7 @@ struct rule_table {
 extern const struct rule_table queue_rules;   /* findings_queue.c: what waits in the queue of a socket, and who lets it wait */
 extern const struct rule_table handshake_rules; /* findings_handshakes.c: what waits to become a connection */
 extern const struct rule_table binding_rules; /* findings_binding.c: how the sockets of a port were bound */
+extern const struct rule_table joined_rules;  /* findings_joined.c: another process that takes part, since a moment ago */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
 extern const struct rule_table load_rules;    /* findings_load.c: CPU time and bytes, where connections don't show the load */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
@@ -87,6 +90,9 @@ const struct takers *takers_find(const struct facts *facts, uint64_t cookie);
 
 /* A thread of that process takes from the socket. */
 bool takers_have(const struct takers *t, int32_t pid);
+
+/* Those of `gone` that were of that process and took from that socket; *count how many. */
+const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid, size_t *count);
 
 /* The endpoint has this finding by now. */
 bool finding_said(const struct endpoint *e, const char *code);

@@ -917,10 +917,10 @@ static int compare_holders(const void *a, const void *b)
 	return COMPARE(x->cookie, y->cookie);
 }
 
-/* Holders of the socket; *count how many. */
-static const struct holder_row *find_holders(const struct ledger *l, uint64_t cookie, size_t *count)
+struct holder_row *ledger_holders(const struct ledger *l, uint64_t cookie, size_t *count)
 {
-	const struct holder_row key = { .cookie = cookie }, *end = l->holders + l->holder_count, *first;
+	const struct holder_row key = { .cookie = cookie }, *end = l->holders + l->holder_count;
+	struct holder_row *first;
 
 	*count = 0;
 	first = l->holder_count ? bsearch(&key, l->holders, l->holder_count, sizeof(key), compare_holders) : NULL;
@@ -939,14 +939,14 @@ static int fill_holders(const struct ledger *l, struct endpoint *e)
 	size_t count, total = 0;
 
 	for (size_t i = 0; i < e->socket_count; i++) {
-		find_holders(l, e->sockets[i].cookie, &count);
+		ledger_holders(l, e->sockets[i].cookie, &count);
 		total += count;
 	}
 	e->holders = total ? calloc(total, sizeof(*e->holders)) : NULL;
 	if (total && !e->holders)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++) {
-		rows = find_holders(l, e->sockets[i].cookie, &count);
+		rows = ledger_holders(l, e->sockets[i].cookie, &count);
 		if (count)
 			memcpy(e->holders + e->holder_count, rows, count * sizeof(*rows));
 		e->holder_count += count;

@@ -135,6 +135,9 @@ struct handshake_set *ledger_handshakes(struct ledger *l);
 /* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie, then pid. */
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);
 
+/* Those of a socket, one after the other, and their number; they are the caller's to complete. */
+struct holder_row *ledger_holders(const struct ledger *l, uint64_t cookie, size_t *count);
+
 /* Folds the oldest of the rows that ended, where they are too many. Call now and then. Returns 0 or -ENOMEM. */
 int ledger_trim(struct ledger *l);
 

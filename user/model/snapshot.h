@@ -16,6 +16,7 @@
 #include "fairness.h"
 #include "generations.h"
 #include "handshakes.h"
+#include "hindrance.h"
 #include "lifetimes.h"
 #include "load.h"
 #include "picker.h"
@@ -77,6 +78,7 @@ struct socket_row {
 	uint64_t idle_sum, looks; /* threads that slept on it, of all looks in the window; and how many looks */
 	bool waiting_cut;     /* at some look more threads waited on it than could be listed: some of its workers are in no row */
 	bool appeared;        /* it was made during the window: no bin of the fairness test */
+	uint64_t appeared_ns; /* so long after counting began it was first seen with its holders; 0: not known */
 	bool ended;           /* it is closed */
 	enum aside aside;     /* ASIDE_NOT, ASIDE_BOUND or ASIDE_KERNEL; where an inventory was taken for a list */
 	bool kernel;          /* it is the kernel's own: no process can hold it. Likewise */
@@ -106,6 +108,8 @@ struct holder_row {
 	char cgroup[256];
 	char state;           /* of its first thread, as in /proc/PID/stat: R running, S sleeping, D, T stopped, t traced, Z; 0: not known */
 	char doing[32];       /* where in the kernel that thread is (/proc/PID/wchan: "do_epoll_wait"); "": in user space, or not known */
+	enum watching watching; /* how it watches the socket; these two where the socket's queue gives reason to ask */
+	struct hindrance hindrance;
 	bool left_out;        /* as a socket's */
 };
 
@@ -201,7 +205,7 @@ struct evidence {
 	const char *name;     /* stable, e.g. "sockets" */
 	double number;
 };
-#define EVIDENCE_MAX 6
+#define EVIDENCE_MAX 8
 enum finding_level {
 	FINDING_PROBLEM,      /* something to change */
 	FINDING_NOTE,         /* worth knowing; never uneven by itself */
@@ -210,7 +214,8 @@ enum finding_level {
 struct finding {
 	const char *code;     /* stable, e.g. "group-split" */
 	enum finding_level level;
-	char text[320];       /* one sentence with the figures and what to do about it */
+	const char *cause;    /* likewise, of those that have several: "descriptors"; NULL: none is told */
+	char text[400];       /* one sentence with the figures and what to do about it */
 	uint64_t cookie;      /* of the socket that it is about; 0: of the endpoint */
 	struct evidence evidence[EVIDENCE_MAX];
 	size_t evidence_count;

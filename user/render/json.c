@@ -300,6 +300,8 @@ static void finding(struct json_writer *w, const struct finding *f)
 	json_open(w, NULL, '{');
 	string(w, "code", f->code);
 	string(w, "level", level_names[f->level]);
+	if (f->cause)
+		string(w, "cause", f->cause);
 	NAME(w, "text", f->text);
 	json_number_if(w, "cookie", f->cookie, f->cookie);
 	json_open(w, "evidence", '{');

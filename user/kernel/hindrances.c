@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hindrances.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
+
+#define THREADS_MAX 512 /* of a process, and PLACES_MAX different places: most of them tell */
+#define PLACES_MAX 16
+
+/* ---- who is looked at ---- */
+
+void hindrances_begin(struct hindrances *h)
+{
+	h->look++;
+}
+
+struct hindered *hindrances_find(struct hindrances *h, int32_t pid)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (h->rows[i].pid == pid && h->rows[i].look == h->look)
+			return &h->rows[i];
+	return NULL;
+}
+
+struct hindered *hindrances_ask(struct hindrances *h, int32_t pid, uint64_t start_ns)
+{
+	struct hindered *row = NULL, *unused = NULL;
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->rows[i].pid == pid && h->rows[i].start_ns == start_ns)
+			row = &h->rows[i];
+		else if (h->rows[i].look + 1 < h->look)
+			unused = &h->rows[i];
+	}
+	if (!row && !unused && h->count == HINDRANCES_MAX)
+		return NULL;
+	if (!row || row->look + 1 < h->look) {
+		row = row ? row : unused ? unused : &h->rows[h->count++];
+		*row = (struct hindered){ .pid = pid, .start_ns = start_ns };
+	}
+	if (row->look != h->look) {
+		row->cpu_ns = 0;
+		row->threads = row->full = 0;
+		row->files_free = false;
+	}
+	row->look = h->look;
+	return row;
+}
+
+/* ---- files of lines "key value" ---- */
+
+/* Reads the numbers behind up to two keys. Returns whether there is such a file; what it does not have stays. */
+static bool read_keys(const char *path, const char *a, uint64_t *first, const char *b, uint64_t *second)
+{
+	char key[64];
+	uint64_t value;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return false;
+	while (fscanf(f, "%63s %" SCNu64, key, &value) == 2) {
+		if (!strcmp(key, a))
+			*first = value;
+		else if (b && !strcmp(key, b))
+			*second = value;
+	}
+	fclose(f);
+	return true;
+}
+
+/* ---- cgroups ---- */
+
+/* Is the controller one of those that are named between commas? */
+static bool is_among(const char *names, const char *controller)
+{
+	const size_t length = strlen(controller);
+
+	for (const char *at = names; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (!strncmp(at, controller, length) && (at[length] == ',' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
+/* The path of the process in the hierarchy of a controller; "": of version 2. False: it has none. */
+static bool path_in(int32_t pid, const char *controller, char path[256])
+{
+	char name[64], line[512];
+	bool found = false;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%" PRId32 "/cgroup", pid);
+	f = fopen(name, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
+
+		if (!at)
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		*at = 0;
+		found = is_among(names + 1, controller);
+		snprintf(path, 256, "%s", at + 1);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Where the hierarchies are, everywhere that systemd or a container's runtime mounts them. */
+static const struct { const char *controller, *root; } places[] = {
+	{ "", "/sys/fs/cgroup/unified" }, { "", "/sys/fs/cgroup" }, { "cpu", "/sys/fs/cgroup/cpu" }, { "freezer", "/sys/fs/cgroup/freezer" },
+};
+
+static bool says_frozen(const char *root, const char *path)
+{
+	char file[400], state[16] = "";
+	uint64_t frozen = 0;
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s%s/cgroup.events", root, path);
+	if (read_keys(file, "frozen", &frozen, NULL, NULL))
+		return frozen;
+	snprintf(file, sizeof(file), "%s%s/freezer.state", root, path);
+	f = fopen(file, "re");
+	if (f && !fgets(state, sizeof(state), f))
+		*state = 0;
+	if (f)
+		fclose(f);
+	return !strncmp(state, "FROZEN", 6);
+}
+
+static bool is_frozen(int32_t pid)
+{
+	char path[256];
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (strcmp(places[i].controller, "cpu") && path_in(pid, places[i].controller, path) && says_frozen(places[i].root, path))
+			return true;
+	return false;
+}
+
+/* Of the cgroups that the process is in, from its own upwards, the one whose quota was used up most often since the first look. */
+static void quota_read(struct hindered *row, const char *root, char *path)
+{
+	char file[400];
+
+	for (size_t level = 0; level < HINDRANCES_LEVELS; level++) {
+		uint64_t periods = 0, throttled = 0;
+		char *last = strrchr(path, '/');
+
+		snprintf(file, sizeof(file), "%s%s/cpu.stat", root, path);
+		if (read_keys(file, "nr_periods", &periods, "nr_throttled", &throttled)) {
+			if (row->row.looks == 1) {
+				row->first[level].periods = periods;
+				row->first[level].throttled = throttled;
+			} else if (throttled - row->first[level].throttled > row->row.throttled) {
+				row->row.periods = periods - row->first[level].periods;
+				row->row.throttled = throttled - row->first[level].throttled;
+			}
+		}
+		if (!last || !path[1])
+			return;
+		last[last == path] = 0;
+	}
+}
+
+static void cgroups_read(struct hindered *row)
+{
+	char path[256];
+
+	row->row.frozen = is_frozen(row->pid);
+	row->row.periods = row->row.throttled = 0;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (strcmp(places[i].controller, "freezer") && path_in(row->pid, places[i].controller, path))
+			quota_read(row, places[i].root, path);
+}
+
+/* ---- threads ---- */
+
+struct place {
+	char name[sizeof(((struct hindrance *)NULL)->place)];
+	unsigned threads;
+};
+
+static void place_add(struct place *all, const char *name)
+{
+	size_t i = 0;
+
+	while (i < PLACES_MAX && all[i].threads && strcmp(all[i].name, name))
+		i++;
+	if (i == PLACES_MAX || !*name)
+		return;
+	snprintf(all[i].name, sizeof(all[i].name), "%s", name);
+	all[i].threads++;
+}
+
+static void thread_read(struct hindrance *row, struct place *all, int32_t pid, int32_t tid)
+{
+	char doing[sizeof(row->place)];
+	const char state = process_thread_state(pid, tid, doing, sizeof(doing));
+
+	if (!state || state == 'Z' || state == 'X') {
+		row->leader_gone |= state && tid == pid;
+		return;
+	}
+	row->threads++;
+	row->running += state == 'R';
+	row->stopped += state == 'T';
+	row->traced += state == 't';
+	row->uninterruptible += state == 'D';
+	if (state == 'S' || state == 'D')
+		place_add(all, doing);
+}
+
+static void threads_begin(struct hindrance *row)
+{
+	row->threads = row->running = row->stopped = row->traced = row->uninterruptible = row->at_place = 0;
+	*row->place = 0;
+}
+
+static void threads_end(struct hindrance *row, const struct place *all)
+{
+	for (size_t i = 0; i < PLACES_MAX && all[i].threads; i++)
+		if (all[i].threads > row->at_place) {
+			row->at_place = all[i].threads;
+			memcpy(row->place, all[i].name, sizeof(row->place));
+		}
+}
+
+static void threads_read(struct hindrance *row, int32_t pid)
+{
+	struct place all[PLACES_MAX] = {};
+	const struct dirent *entry;
+	char path[64];
+	DIR *tasks;
+
+	threads_begin(row);
+	row->leader_gone = false;
+	snprintf(path, sizeof(path), "/proc/%" PRId32 "/task", pid);
+	tasks = opendir(path);
+	for (int i = 0; tasks && i < THREADS_MAX && (entry = readdir(tasks)); i++)
+		if (isdigit((unsigned char)*entry->d_name))
+			thread_read(row, all, pid, atoi(entry->d_name));
+	if (tasks)
+		closedir(tasks);
+	threads_end(row, all);
+}
+
+void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, size_t count)
+{
+	struct hindrance narrow = *row;
+	struct place all[PLACES_MAX] = {};
+
+	threads_begin(&narrow);
+	for (size_t i = 0; i < count && i < THREADS_MAX; i++)
+		thread_read(&narrow, all, pid, tids[i]);
+	threads_end(&narrow, all);
+	if (!narrow.threads) /* they have ended just now */
+		return;
+	narrow.takers = true;
+	narrow.others = row->threads > narrow.threads ? row->threads - narrow.threads : 0;
+	*row = narrow;
+}
+
+static int32_t tracer_of(int32_t pid)
+{
+	char path[64], line[128];
+	int32_t tracer = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "TracerPid: %" SCNd32, &tracer) != 1)
+		;
+	if (f)
+		fclose(f);
+	return tracer;
+}
+
+/* ---- a look ---- */
+
+/* How many files the machine may have open, if it has so many; 0: it has fewer. */
+static uint64_t files_at_most(void)
+{
+	uint64_t open = 0, most = 0;
+	FILE *f = fopen("/proc/sys/fs/file-nr", "re");
+
+	if (f && fscanf(f, "%" SCNu64 " %*u %" SCNu64, &open, &most) != 2)
+		most = 0;
+	if (f)
+		fclose(f);
+	return most && open >= most ? most : 0;
+}
+
+static void process_read(struct hindered *p, uint64_t now_ns, uint64_t files)
+{
+	struct hindrance *row = &p->row;
+
+	if (!row->looks++) {
+		p->first_ns = now_ns;
+		p->first_cpu_ns = p->cpu_ns;
+	}
+	/* Of threads that ended meanwhile it is not known. */
+	row->cpu_known = row->looks > 1 && now_ns > p->first_ns && p->cpu_ns >= p->first_cpu_ns;
+	row->cpu = row->cpu_known ? (double)(p->cpu_ns - p->first_cpu_ns) / (double)(now_ns - p->first_ns) : 0;
+	row->descriptor_looks += p->threads > 0;
+	row->descriptors_full += p->threads && p->full == p->threads;
+	row->descriptors = p->descriptors;
+	row->files_full += files && p->threads && !p->files_free;
+	row->files = files;
+	threads_read(row, p->pid);
+	row->tracer = row->traced ? tracer_of(p->pid) : 0;
+	cgroups_read(p);
+}
+
+void hindrances_look(struct hindrances *h, uint64_t now_ns)
+{
+	const uint64_t files = files_at_most();
+
+	for (size_t i = 0; i < h->count; i++)
+		if (h->rows[i].look == h->look)
+			process_read(&h->rows[i], now_ns, files);
+}
+
+/* Lines are "tfd: 5 events: 40000019 data: ... pos:0 ino:2e1 sdev:9". */
+uint32_t hindrances_events(int32_t pid, uint32_t epoll_fd, uint32_t inode)
+{
+	uint32_t events, found = 0;
+	unsigned long of;
+	char line[256];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/proc/%" PRId32 "/fdinfo/%" PRIu32, pid, epoll_fd);
+	f = fopen(line, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		const char *ino = strstr(line, "ino:");
+
+		if (ino && sscanf(line, "tfd: %*d events: %" SCNx32, &events) == 1 && sscanf(ino, "ino:%lx", &of) == 1 && of == inode)
+			found = events;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stall_cause.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CPU_BUSY 0.5 /* of one CPU: it has something else to do */
+
+/* What a cause is told by. */
+struct stalled {
+	const struct facts *facts;
+	const struct socket_row *s;
+	const struct holder_row *h;
+};
+
+static void show(struct stall_cause *out, const char *name, double number)
+{
+	if (out->evidence_count < sizeof(out->evidence) / sizeof(*out->evidence))
+		out->evidence[out->evidence_count++] = (struct evidence){ name, number };
+}
+
+static void __attribute__((format(printf, 2, 3))) say(struct stall_cause *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(out->does, sizeof(out->does), format, args);
+	va_end(args);
+}
+
+static void __attribute__((format(printf, 2, 3))) advise(struct stall_cause *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(out->advice, sizeof(out->advice), format, args);
+	va_end(args);
+}
+
+/* ---- where threads sleep ---- */
+
+/* The kernel's functions by how their names begin; they change from version to version. */
+static const struct place { const char *begins, *name, *advice; } places[] = {
+	{ "hrtimer_nanosleep", "a timer", NULL },
+	{ "do_nanosleep", "a timer", NULL },
+	{ "futex_", "a lock or a queue", NULL },
+	{ "do_epoll_wait", "epoll_wait()", NULL },
+	{ "ep_poll", "epoll_wait()", NULL },
+	{ "do_sys_poll", "poll()", NULL },
+	{ "do_poll", "poll()", NULL },
+	{ "do_select", "select()", NULL },
+	{ "poll_schedule_timeout", "poll() or select()", NULL },
+	{ "inet_csk_accept", "accept() of another socket", NULL },
+	{ "__skb_wait_for_more_packets", "a read of another socket", NULL },
+	{ "sk_wait_data", "a read of another socket", NULL },
+	{ "unix_stream_", "a read of another socket", NULL },
+	{ "pipe_", "a read or write of a pipe", NULL },
+	{ "anon_pipe_", "a read or write of a pipe", NULL },
+	{ "do_wait", "wait() for a child", NULL },
+	{ "do_sigtimedwait", "sigwait()", NULL },
+	{ "sigsuspend", "sigsuspend()", NULL },
+	{ "__do_sys_pause", "pause()", NULL },
+	{ "__ia32_sys_pause", "pause()", NULL },
+	{ "__x64_sys_pause", "pause()", NULL },
+	{ "sys_pause", "pause()", NULL },
+	{ "locks_lock_inode_wait", "a file lock", NULL },
+	{ "flock_", "a file lock", NULL },
+	{ "fcntl_setlk", "a file lock", NULL },
+	{ "__do_semtimedop", "a semaphore", NULL },
+	{ "do_semtimedop", "a semaphore", NULL },
+	{ "rpc_", "NFS", "see its NFS server" },
+	{ "nfs", "NFS", "see its NFS server" },
+	{ "request_wait_answer", "a FUSE file system", "see the process that serves that file system" },
+	{ "fuse_", "a FUSE file system", "see the process that serves that file system" },
+	{ "io_schedule", "a disk", "see its disks" },
+	{ "folio_wait_", "a disk", "see its disks" },
+	{ "wait_on_page_", "a disk", "see its disks" },
+	{ "jbd2_", "a disk", "see its disks" },
+};
+
+/* NULL: none that we know. */
+static const struct place *place_of(const struct hindrance *it)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (!strncmp(it->place, places[i].begins, strlen(places[i].begins)))
+			return &places[i];
+	return NULL;
+}
+
+/* "a timer (hrtimer_nanosleep)"; of a place that we don't know its name alone. */
+#define PLACE_SIZE 80
+static const char *say_place(char buffer[PLACE_SIZE], const struct hindrance *it)
+{
+	const struct place *place = place_of(it);
+
+	if (place)
+		snprintf(buffer, PLACE_SIZE, "%s (%.31s)", place->name, it->place);
+	else
+		snprintf(buffer, PLACE_SIZE, "%.31s", it->place);
+	return buffer;
+}
+
+/* ---- causes ---- */
+
+static bool is_traced(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->traced || it->traced + it->stopped < it->threads)
+		return false;
+	say(out, "is stopped by a debugger");
+	if (it->tracer)
+		say(out, "is stopped by a debugger (pid %" PRId32 ")", it->tracer);
+	advise(out, "let that continue it");
+	return true;
+}
+
+static bool is_stopped(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->stopped || it->stopped < it->threads)
+		return false;
+	say(out, "is stopped (SIGSTOP)");
+	advise(out, "continue it (kill -CONT %" PRId32 "), or restart it", w->h->pid);
+	return true;
+}
+
+static bool is_frozen(struct stall_cause *out, const struct stalled *w)
+{
+	if (!w->h->hindrance.frozen)
+		return false;
+	say(out, "is frozen, as all of its cgroup");
+	advise(out, "thaw it (cgroup.freeze or freezer.state; docker unpause, systemctl thaw)");
+	return true;
+}
+
+/* accept() takes a descriptor before it looks at the queue. */
+static bool lacks_descriptors(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->descriptors_full || it->descriptors_full < it->descriptor_looks)
+		return false;
+	say(out, "has all %" PRIu64 " of its descriptors in use (RLIMIT_NOFILE %" PRIu64 "): accept() fails with EMFILE", it->descriptors, it->descriptors);
+	advise(out, "raise LimitNOFILE= or ulimit -n, or close what it leaves open");
+	show(out, "descriptors", it->descriptors);
+	return true;
+}
+
+static bool lacks_files(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->files_full || it->files_full < it->descriptor_looks)
+		return false;
+	say(out, "gets no further file, for the machine has as many open as fs.file-max (%" PRIu64 ") allows: accept() fails with ENFILE", it->files);
+	advise(out, "raise fs.file-max, or see who has so many open");
+	show(out, "files", it->files);
+	return true;
+}
+
+static bool lacks_quota(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->running || it->throttled < 2 || it->throttled * 2 < it->periods)
+		return false;
+	say(out, "has used up the CPU quota of its cgroup: it was kept from running in %" PRIu64 " of %" PRIu64 " periods", it->throttled, it->periods);
+	advise(out, "raise that (CPUQuota=, cpu.max, docker --cpus)");
+	show(out, "periods", it->periods);
+	show(out, "throttled", it->throttled);
+	return true;
+}
+
+/* A thread of that process that took from the socket or waited on it, and has ended, where none lives that did; NULL: that is not so. */
+static const struct worker_row *last_taker(const struct stalled *w)
+{
+	const struct takers *takers = takers_find(w->facts, w->s->cookie);
+	const struct worker_row *last = NULL;
+	size_t count;
+	const struct worker_row *const *gone = gone_find(w->facts, w->s->cookie, w->h->pid, &count);
+
+	for (size_t i = 0; i < count; i++)
+		last = !last || gone[i]->accepted > last->accepted ? gone[i] : last;
+	if (!takers_have(takers, w->h->pid))
+		return last;
+	/* Its first thread stays, as a zombie, when it ends before the others. */
+	for (size_t i = 0; w->h->hindrance.leader_gone && i < takers->threads; i++) {
+		if (takers->rows[i]->pid == w->h->pid && takers->rows[i]->tid != w->h->pid)
+			return NULL;
+		last = takers->rows[i]->pid == w->h->pid ? takers->rows[i] : last;
+	}
+	return w->h->hindrance.leader_gone ? last : NULL;
+}
+
+static bool lost_its_taker(struct stall_cause *out, const struct stalled *w)
+{
+	const struct worker_row *last = last_taker(w);
+
+	if (!last)
+		return false;
+	say(out, "lives on, but its thread %" PRId32 ", which took from this socket, has ended", last->tid);
+	advise(out, "restart it, and look for what ended that thread");
+	show(out, "thread", last->tid);
+	return true;
+}
+
+/* Socket activation: systemd keeps the socket, and what is to take from it gets a descriptor when it starts. */
+static bool waits_for_a_service(struct stall_cause *out, const struct stalled *w)
+{
+	const struct holder_row *h;
+	size_t count;
+
+	if (strcmp(w->h->process, "systemd") || w->s->accepted) /* Accept=yes, or there was one */
+		return false;
+	h = endpoint_holders(w->facts->endpoint, w->s->cookie, &count);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(h[i].process, "systemd"))
+			return false;
+	say(out, "keeps it for a service, which does not run: nobody else holds it");
+	advise(out, "see why that does not start: systemctl list-sockets, systemctl status");
+	return true;
+}
+
+static bool hangs(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+	const struct place *place = place_of(it);
+	char where[PLACE_SIZE], how_many[48] = "";
+
+	if (it->uninterruptible * 2 <= it->threads)
+		return false;
+	if (it->threads > 1)
+		snprintf(how_many, sizeof(how_many), " (%u of %u threads)", it->uninterruptible, it->threads);
+	say(out, "hangs, uninterruptible%s%s%s", *it->place ? ", in " : "", *it->place ? say_place(where, it) : "", how_many);
+	if (place && place->advice)
+		advise(out, "%s", place->advice);
+	else if (it->threads == 1)
+		advise(out, "/proc/%" PRId32 "/stack tells where", w->h->pid);
+	show(out, "threads", it->threads);
+	show(out, "uninterruptible", it->uninterruptible);
+	return true;
+}
+
+static bool took_before(const struct stalled *w)
+{
+	return w->s->accepted || w->s->waiting_most;
+}
+
+/* Servers that may not have more connections leave the listener out of their epoll until some have ended. */
+static const char limit_of_connections[] = "servers do that at their limit of connections (maxconn, worker_connections)";
+
+/* Of several threads the one that is to take may sleep elsewhere, unless the socket was seen in an epoll of theirs before. */
+static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
+{
+	const bool before = w->h->polls;
+
+	if (w->h->watching != WATCHING_OTHERS || !(before || w->h->hindrance.threads + w->h->hindrance.others == 1))
+		return false;
+	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s", before ? " any more" : "");
+	if (before || took_before(w))
+		advise(out, "%s", limit_of_connections);
+	else
+		out->told_little = true;
+	return true;
+}
+
+static bool watches_otherwise(struct stall_cause *out, const struct stalled *w)
+{
+	if (w->h->watching != WATCHING_OTHERWISE)
+		return false;
+	say(out, "sleeps in an epoll that has this socket without EPOLLIN");
+	advise(out, "%s", limit_of_connections);
+	return true;
+}
+
+static bool has_not_armed(struct stall_cause *out, const struct stalled *w)
+{
+	if (w->h->watching != WATCHING_DISARMED)
+		return false;
+	say(out, "sleeps in an epoll that has reported this socket once (EPOLLONESHOT) and was not told to do so again");
+	advise(out, "arm it again (EPOLL_CTL_MOD) when that event is dealt with");
+	return true;
+}
+
+static bool watches_edges(struct stall_cause *out, const struct stalled *w)
+{
+	if (w->h->watching != WATCHING_EDGE)
+		return false;
+	say(out, "sleeps in an epoll that reports each arrival once (EPOLLET): what it left in the queue then is not reported again");
+	advise(out, "accept until EAGAIN at each event");
+	return true;
+}
+
+static bool is_busy(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->cpu_known || it->cpu < CPU_BUSY)
+		return false;
+	say(out, "is busy (%.0f %% of a CPU), but takes none", it->cpu * 100);
+	advise(out, "see with what: perf top -p %" PRId32, w->h->pid);
+	show(out, "cpu", it->cpu);
+	return true;
+}
+
+/* "has 12 of its 14 threads asleep"; of those that take from the socket, where there are others: "has the thread that takes from it asleep" */
+static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it, const char *how, const char *where)
+{
+	const bool some = it->takers && it->others;
+
+	if (some && it->threads == 1)
+		say(out, "has the thread that takes from it %s%s", how, where);
+	else
+		say(out, "has %u of %s %u threads %s%s%s", count, some ? "the" : "its", it->threads, some ? "that take from it " : "", how, where);
+}
+
+static bool is_running(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+
+	if (!it->running || it->running * 2 < it->threads)
+		return false;
+	if (it->threads + it->others == 1)
+		say(out, "is running");
+	else
+		say_threads(out, it->running, it, "running", "");
+	out->told_little = true;
+	return true;
+}
+
+/* Where most of them are is not known where /proc does not tell it. */
+static bool sleeps(struct stall_cause *out, const struct stalled *w)
+{
+	const struct hindrance *it = &w->h->hindrance;
+	const unsigned asleep = *it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
+	char place[PLACE_SIZE], where[PLACE_SIZE + 8] = "";
+
+	if (!asleep)
+		return false;
+	if (*it->place)
+		snprintf(where, sizeof(where), " in %s", say_place(place, it));
+	if (it->leader_gone && !it->takers)
+		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep, it->threads, asleep == 1 ? "s" : "", where);
+	else if (it->threads + it->others == 1)
+		say(out, "sleeps%s", where);
+	else
+		say_threads(out, asleep, it, "asleep", where);
+	out->told_little = true;
+	show(out, "threads", it->threads);
+	show(out, "asleep", asleep);
+	return true;
+}
+
+/* It would take what is queued, had it been told: another one was woken for it. */
+static bool is_ready(struct stall_cause *out, const struct stalled *w)
+{
+	if (w->h->watching != WATCHING_SLEEPS)
+		return false;
+	say(out, "waits on it, and was not woken");
+	return true;
+}
+
+static const struct kind {
+	const char *code;
+	enum { UNABLE, TO_BLAME, INNOCENT } is; /* it can't take anything; it does not; another one would have to */
+	bool (*find)(struct stall_cause *, const struct stalled *);
+} kinds[] = {
+	{ "traced", UNABLE, is_traced },
+	{ "stopped", UNABLE, is_stopped },
+	{ "frozen", UNABLE, is_frozen },
+	{ "descriptors", UNABLE, lacks_descriptors },
+	{ "files", UNABLE, lacks_files },
+	{ "cpu-quota", TO_BLAME, lacks_quota },
+	{ "thread-ended", TO_BLAME, lost_its_taker },
+	{ "service", TO_BLAME, waits_for_a_service },
+	{ "uninterruptible", TO_BLAME, hangs },
+	{ "epoll-oneshot", TO_BLAME, has_not_armed },
+	{ "epoll-edge", TO_BLAME, watches_edges },
+	{ "epoll-events", TO_BLAME, watches_otherwise },
+	{ "epoll-without", TO_BLAME, does_not_watch },
+	{ "waits", INNOCENT, is_ready },
+	{ "busy", TO_BLAME, is_busy },
+	{ "running", TO_BLAME, is_running },
+	{ "asleep", TO_BLAME, sleeps },
+};
+
+void stall_cause_find(struct stall_cause *out, const struct facts *facts, const struct socket_row *s, const struct holder_row *h)
+{
+	const struct stalled w = { facts, s, h };
+	const unsigned count = h->hindrance.looks && h->hindrance.threads ? sizeof(kinds) / sizeof(*kinds) : 0;
+
+	*out = (struct stall_cause){ .code = "unknown", .place = sizeof(kinds) / sizeof(*kinds), .does = "holds it" };
+	for (unsigned i = 0; i < count; i++) {
+		if (!kinds[i].find(out, &w))
+			continue;
+		out->code = kinds[i].code;
+		out->unable = kinds[i].is == UNABLE;
+		out->place = kinds[i].is == INNOCENT ? out->place : i;
+		return;
+	}
+}
