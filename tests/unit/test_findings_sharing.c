@@ -44,7 +44,7 @@ static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *acc
 	for (int i = 0; i < count; i++) {
 		struct worker_row *w = add_worker(e, cookie, 700 + i, 700 + i);
 
-		strcpy(w->process, "nginx");
+		strcpy(w->process, "web");
 		w->accepted = accepted[i];
 		w->wait_kind = kind;
 		w->exclusive = exclusive;
@@ -67,7 +67,7 @@ static void wake_order_of_exclusive_epolls(void **state)
 	add_waiters(e, 17, uneven, 4, WAITS_EPOLL, true);
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the first"
-		       " registered that is idle is woken (nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+		       " registered that is idle is woken (web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
@@ -93,7 +93,7 @@ static void wake_order_is_of_those_that_are_judged(void **state)
 	assert_int_equal(e->worker_fairness.bins, 2);
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers (2 of them new) share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the"
-		       " first registered that is idle is woken (nginx 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
+		       " first registered that is idle is woken (web 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	done(&f);
 	e->workers[0].accepted = e->workers[1].accepted = 18000; /* that the new have less is their age */
@@ -144,7 +144,7 @@ static void wake_order_of_one_epoll(void **state)
 	e->workers[3].tid = 700;
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 threads wait on one epoll of it, the last to start"
-		       " waiting is woken first (thread 703 of nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+		       " waiting is woken first (thread 703 of web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(evidence(&e->findings[0], "epoll_threads"), 4);
 	done(&f);
