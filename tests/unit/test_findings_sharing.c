@@ -481,6 +481,13 @@ static void heavy_flows(void **state)
 	assert_true(evidence(&e->findings[0], "largest_flow") > 0.879 && evidence(&e->findings[0], "largest_flow") < 0.881);
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 4);
 	assert_int_equal(evidence(&e->findings[0], "datagrams"), 10000);
+	e->sketches[0].peer = (struct flow_peer){ .address = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = 41234, .bucket = 101, .watched = 8800, .votes = 8800 };
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_finding(e, "heavy-flows", "one flow, from 127.0.0.1:41234, has 88% of 10000 datagrams, and all together count as 1.3 of one size: a hash"
+		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; send from more ports, or let several threads read"
+		       " one socket");
+	memset(&e->sketches[0].peer, 0, sizeof(e->sketches[0].peer));
 	e->sockets[0].steered = true; /* no hash */
 	fill(&f);
 	assert_false(has(e, "heavy-flows"));

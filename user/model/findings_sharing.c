@@ -333,13 +333,19 @@ static bool heavy_flows(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = &facts->endpoint->socket_fairness;
 	const struct flow_load *load = &facts->endpoint->load;
 	const struct group *group = hashed_group(facts, FAIRNESS_THRESHOLD);
+	char peer[FLOW_PEER_SIZE + 20] = "one flow (client address and port)";
 
 	if (!group || !flows_differ(load) || fair->verdict == VERDICT_UNEVEN ||
 	    (load->largest * group->sockets <= 1 && load->effective >= FLOWS_A_SOCKET * group->sockets))
 		return false;
-	finding_say(f, "one flow (client address and port) has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
+	if (load->peer.bucket) {
+		char sender[FLOW_PEER_SIZE];
+
+		snprintf(peer, sizeof(peer), "one flow, from %s,", flow_peer_say(sender, &load->peer));
+	}
+	finding_say(f, "%s has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
 		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; send from more ports, or let several threads"
-		    " read one socket", load->largest * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
+		    " read one socket", peer, load->largest * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
 	finding_show(f, "largest_flow", load->largest);
 	finding_show(f, "flows_effective", load->effective);
 	if (load->flows)

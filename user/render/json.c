@@ -351,6 +351,21 @@ static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
 }
 
+/* Whose the largest flow is. */
+static void flow_peer(struct json_writer *w, const struct flow_load *load)
+{
+	char address[FLOW_PEER_SIZE];
+
+	if (!load->peer.bucket) {
+		json_nothing(w, "flow_peer");
+		return;
+	}
+	json_open(w, "flow_peer", '{');
+	string(w, "address", flow_peer_address(address, &load->peer));
+	json_number(w, "port", load->peer.port);
+	json_close(w, '}');
+}
+
 static void flows(struct json_writer *w, const struct endpoint *e)
 {
 	const uint64_t number = e->flows_estimated ? e->load.flows : e->flows;
@@ -359,6 +374,7 @@ static void flows(struct json_writer *w, const struct endpoint *e)
 	json_bool(w, "flows_estimated", e->flows_estimated);
 	json_number_real(w, "flows_effective", e->load.effective > 0 ? e->load.effective : NAN);
 	json_number_real(w, "largest_flow", e->load.effective > 0 ? e->load.largest : NAN);
+	flow_peer(w, &e->load);
 	json_number_if(w, "flow_unseen", e->flows_estimated, e->flow_unseen);
 }
 
