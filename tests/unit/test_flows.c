@@ -318,7 +318,8 @@ static void equal_flows_need_no_weights(void **state)
 /* 20 small flows, and a bucket that got 900, of which `watched` were watched. */
 static struct flow_load one_heavy(uint64_t watched, uint64_t votes, unsigned bucket)
 {
-	struct flow_sketch heavy = { .peer = { .address = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 41234, .bucket = bucket, .watched = watched, .votes = votes } };
+	struct flow_sketch heavy = { .peer = { .address = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 41234, .bucket = bucket,
+					       .watched = watched, .votes = votes } };
 	struct flow_sketch light = { .buckets = { [100] = 90 }, .peer = { .port = 5, .bucket = 101, .watched = 90, .votes = 90 } };
 	const struct flow_sketch *const sketches[] = { &light, &heavy, &light };
 	struct flow_load load;
@@ -339,13 +340,31 @@ static void the_largest_flow_has_a_peer(void **state)
 
 	(void)state;
 	assert_string_equal(flow_peer_say(words, &load.peer), "192.0.2.1:41234");
+	assert_true(load.peer_share == load.largest);
 	assert_int_equal(one_heavy(900, 720, 71).peer.port, 41234);
 	assert_int_equal(one_heavy(900, 719, 71).peer.bucket, 0); /* others have too much of the bucket */
 	assert_int_equal(one_heavy(450, 450, 71).peer.port, 41234);
 	assert_int_equal(one_heavy(449, 449, 71).peer.bucket, 0); /* whose the first half was is not known */
-	assert_int_equal(one_heavy(900, 900, 72).peer.bucket, 0); /* another bucket was watched */
+	assert_int_equal(one_heavy(900, 900, 72).peer.bucket, 0); /* another bucket was watched, which has nothing */
 	assert_int_equal(one_heavy(900, 900, 0).peer.bucket, 0);
 	assert_int_equal(one_heavy(15, 15, 71).peer.bucket, 0);
+}
+
+/* Of two that are about as large either may be named, with its own share; one that is smaller by more is not the cause. */
+static void a_flow_about_as_large_may_be_named(void **state)
+{
+	struct flow_sketch s = { .buckets = { [5] = 900, [6] = 1000 }, .peer = { .port = 9, .bucket = 6, .watched = 900, .votes = 900 } };
+	const struct flow_sketch *const sketches[] = { &s };
+	struct flow_load load;
+
+	(void)state;
+	assert_int_equal(flows_weigh(&load, sketches, 1), 0);
+	assert_int_equal(load.peer.port, 9);
+	close_to(load.peer_share, 900.0 / 1900, 1e-9);
+	close_to(load.largest, 1000.0 / 1900, 1e-9);
+	s.buckets[6] = 1020;
+	assert_int_equal(flows_weigh(&load, sketches, 1), 0);
+	assert_int_equal(load.peer.bucket, 0);
 }
 
 static void peers_are_said_as_people_write_them(void **state)
@@ -412,6 +431,7 @@ int main(void)
 		cmocka_unit_test(the_same_counts_give_the_same_verdict),
 		cmocka_unit_test(equal_flows_need_no_weights),
 		cmocka_unit_test(the_largest_flow_has_a_peer),
+		cmocka_unit_test(a_flow_about_as_large_may_be_named),
 		cmocka_unit_test(peers_are_said_as_people_write_them),
 		cmocka_unit_test(an_interval_has_its_own_votes),
 		cmocka_unit_test(rows_of_one_peer_add_up),

@@ -71,7 +71,8 @@ static void units_of_users(void **state)
 {
 	(void)state;
 	SAMPLES(UNIT("/user.slice/user-1000.slice/user@1000.service/app.slice/foo.scope", "foo.scope of user 1000", "foo.scope"),
-		UNIT("/user.slice/user-1000.slice/user@1000.service/app.slice/app-web.slice/web@1.service", "web@1.service of user 1000", "web@1.service"),
+		UNIT("/user.slice/user-1000.slice/user@1000.service/app.slice/app-web.slice/web@1.service",
+		  "web@1.service of user 1000", "web@1.service"),
 		UNIT("/user.slice/user-1000.slice/user@1000.service/init.scope", "user@1000.service", "user@1000.service"),
 		UNIT("/user.slice/user-1000.slice/user@1000.service", "user@1000.service", "user@1000.service"),
 		UNIT("/user.slice/user-1000.slice/session-3.scope", "session 3 of user 1000", "session-3.scope"),
@@ -86,18 +87,23 @@ static void containers_by_id(void **state)
 	SAMPLES(CONTAINER("/system.slice/docker-" ID ".scope", "container 4c01db0b339c (docker)", ID, "docker"),
 		CONTAINER("/docker/" ID, "container 4c01db0b339c (docker)", ID, "docker"),
 		CONTAINER("/../../system.slice/docker-" ID ".scope", "container 4c01db0b339c (docker)", ID, "docker"),
-		CONTAINER("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope", "container 4c01db0b339c (docker) of user 1000", ID, "docker"),
+		CONTAINER("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope",
+		  "container 4c01db0b339c (docker) of user 1000", ID, "docker"),
 		CONTAINER("/system.slice/nerdctl-" ID ".scope", "container 4c01db0b339c (containerd)", ID, "containerd"),
 		CONTAINER("/default/" ID, "container 4c01db0b339c", ID, NULL),
 		CONTAINER("/ecs/" STATIC_POD "/" ID, "container 4c01db0b339c", ID, NULL),
 		CONTAINER("/machine.slice/libpod-" ID ".scope", "container 4c01db0b339c (podman)", ID, "podman"),
 		CONTAINER("/machine.slice/libpod-" ID ".scope/container", "container 4c01db0b339c (podman)", ID, "podman"),
 		CONTAINER("/machine.slice/libpod-conmon-" ID ".scope", "container 4c01db0b339c (podman)", ID, "podman"),
-		CONTAINER("/machine.slice/machine-libpod_pod_" OUTER ".slice/libpod-" ID ".scope/container", "container 4c01db0b339c (podman)", ID, "podman"),
+		CONTAINER("/machine.slice/machine-libpod_pod_" OUTER ".slice/libpod-" ID ".scope/container",
+		  "container 4c01db0b339c (podman)", ID, "podman"),
 		CONTAINER("/libpod_parent/libpod-" ID, "container 4c01db0b339c (podman)", ID, "podman"),
-		{ "/system.slice/web.service/libpod-payload-" ID, "container 4c01db0b339c (podman) of web.service", "web.service", ID, "podman", NULL },
-		{ "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-" ID, "container 4c01db0b339c (podman) of web.service of user 1000", "web.service", ID, "podman", NULL },
-		CONTAINER("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container", "container 4c01db0b339c (podman) of user 1000", ID, "podman"),
+		{ "/system.slice/web.service/libpod-payload-" ID,
+		  "container 4c01db0b339c (podman) of web.service", "web.service", ID, "podman", NULL },
+		{ "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-" ID,
+		  "container 4c01db0b339c (podman) of web.service of user 1000", "web.service", ID, "podman", NULL },
+		CONTAINER("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container",
+		  "container 4c01db0b339c (podman) of user 1000", ID, "podman"),
 		CONTAINER("/docker/" OUTER "/docker/" ID, "container 4c01db0b339c (docker)", ID, "docker"));
 }
 
@@ -106,14 +112,19 @@ static void containers_of_pods(void **state)
 	static const char words[] = "container 4c01db0b339c (containerd), pod 2f399b67";
 
 	(void)state;
-	SAMPLES({ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope", words, NULL, ID, "containerd", POD },
-		{ "/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/crio-" ID ".scope", "container 4c01db0b339c (cri-o), pod 2f399b67", NULL, ID, "cri-o", POD },
+	SAMPLES({ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope",
+	  words, NULL, ID, "containerd", POD },
+		{ "/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/crio-" ID ".scope",
+		  "container 4c01db0b339c (cri-o), pod 2f399b67", NULL, ID, "cri-o", POD },
 		{ "/kubepods/besteffort/pod" POD "/" ID, "container 4c01db0b339c, pod 2f399b67", NULL, ID, NULL, POD },
 		{ "/kubepods/besteffort/pod" POD "/crio-" ID, "container 4c01db0b339c (cri-o), pod 2f399b67", NULL, ID, "cri-o", POD },
 		{ "/kubepods/burstable/pod" STATIC_POD "/" ID, "container 4c01db0b339c, pod 8e7ab6b7", NULL, ID, NULL, STATIC_POD },
-		{ "/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/docker-" ID ".scope", "container 4c01db0b339c (docker), pod 2f399b67", NULL, ID, "docker", POD },
-		{ "/system.slice/containerd.service/kubepods-burstable-pod" POD_UNDERSCORES ".slice:cri-containerd:" ID, "container 4c01db0b339c (containerd), pod 2f399b67 of containerd.service", "containerd.service", ID, "containerd", POD },
-		{ "/system.slice/docker-" OUTER ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope", words, NULL, ID, "containerd", POD },
+		{ "/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/docker-" ID ".scope",
+		  "container 4c01db0b339c (docker), pod 2f399b67", NULL, ID, "docker", POD },
+		{ "/system.slice/containerd.service/kubepods-burstable-pod" POD_UNDERSCORES ".slice:cri-containerd:" ID,
+		  "container 4c01db0b339c (containerd), pod 2f399b67 of containerd.service", "containerd.service", ID, "containerd", POD },
+		{ "/system.slice/docker-" OUTER ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope",
+		  words, NULL, ID, "containerd", POD },
 		NOTHING("/kubepods/besteffort/pod" POD));
 }
 
@@ -125,14 +136,17 @@ static void containers_by_name(void **state)
 		CONTAINER("/lxc.payload/web", "container web (lxc)", "web", "lxc"),
 		{ "/lxc/101/ns/system.slice/nginx.service", "nginx.service of container 101 (lxc)", "nginx.service", "101", "lxc", NULL },
 		{ "/lxc.payload.web/system.slice/nginx.service", "nginx.service of container web (lxc)", "nginx.service", "web", "lxc", NULL },
-		{ "/lxc.payload.web/user.slice/user-0.slice/session-3.scope", "session 3 of user 0 of container web (lxc)", "session-3.scope", "web", "lxc", NULL },
+		{ "/lxc.payload.web/user.slice/user-0.slice/session-3.scope",
+		  "session 3 of user 0 of container web (lxc)", "session-3.scope", "web", "lxc", NULL },
 		CONTAINER("/lxc.payload.web/system.slice/docker-" ID ".scope", "container 4c01db0b339c (docker)", ID, "docker"),
 		CONTAINER("/lxc.payload.web/system.slice/docker.service/docker/" ID, "container 4c01db0b339c (docker)", ID, "docker"),
-		{ "/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service", "nginx.service of container web (systemd-nspawn)", "nginx.service", "web", "systemd-nspawn", NULL },
+		{ "/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service",
+		  "nginx.service of container web (systemd-nspawn)", "nginx.service", "web", "systemd-nspawn", NULL },
 		CONTAINER("/machine.slice/machine-web\\x2dfront.scope", "machine web-front", "web-front", "machined"),
 		{ "/machine.slice/machine-web.scope/payload/init.scope", "init.scope of machine web", "init.scope", "web", "machined", NULL },
 		CONTAINER("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator", "machine qemu-1-vm", "qemu-1-vm", "machined"),
-		{ "/machine.slice/libpod-" ID ".scope/container/system.slice/nginx.service", "nginx.service of container 4c01db0b339c (podman)", "nginx.service", ID, "podman", NULL });
+		{ "/machine.slice/libpod-" ID ".scope/container/system.slice/nginx.service",
+		  "nginx.service of container 4c01db0b339c (podman)", "nginx.service", ID, "podman", NULL });
 }
 
 static void others_name_nothing(void **state)

@@ -52,7 +52,8 @@ static const struct advice *advice_for(const struct endpoint *e, const struct wo
 	return a;
 }
 
-const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *facts, const struct takers *takers, const struct socket_row *s, const char *general)
+const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *facts, const struct takers *takers, const struct socket_row *s,
+			      const char *general)
 {
 	const struct advice *a = advice_for(facts->endpoint, takers->rows[0]);
 
@@ -61,8 +62,8 @@ const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *fact
 	if (!a || (s && s->reuseport && !a->always && a->option))
 		snprintf(buffer, ADVICE_SIZE, "%s", general);
 	else if (a->option)
-		snprintf(buffer, ADVICE_SIZE, "%s: %s (%s%s%s)%s", general, a->option, a->program, a->since ? " since " : "", a->since ? a->since : "",
-			 a->beside ? a->beside : "");
+		snprintf(buffer, ADVICE_SIZE, "%s: %s (%s%s%s)%s", general, a->option, a->program, a->since ? " since " : "",
+			 a->since ? a->since : "", a->beside ? a->beside : "");
 	else
 		snprintf(buffer, ADVICE_SIZE, "no option of %s gives each worker its own socket%s", a->program, a->beside ? a->beside : "");
 	return buffer;

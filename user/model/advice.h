@@ -18,7 +18,7 @@ struct advice {
 	bool always;          /* it sets SO_REUSEPORT without that option too */
 };
 
-/* The row of a process, "" or NULL-terminated like a row's `process`. NULL: not known. */
+/* process: as a row has it; it may fill its room. NULL: not known. */
 const struct advice *advice_find(const char process[16], enum protocol protocol);
 
 /*
@@ -27,6 +27,7 @@ const struct advice *advice_find(const char process[16], enum protocol protocol)
  * "give each its own SO_REUSEPORT socket: 'reuseport' on the listen line (nginx since 1.9.1)"
  */
 #define ADVICE_SIZE 320
-const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *facts, const struct takers *takers, const struct socket_row *s, const char *general);
+const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *facts, const struct takers *takers, const struct socket_row *s,
+			      const char *general);
 
 #endif

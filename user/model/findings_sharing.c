@@ -345,7 +345,7 @@ static bool heavy_flows(struct finding *f, const struct facts *facts)
 	}
 	finding_say(f, "%s has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
 		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; send from more ports, or let several threads"
-		    " read one socket", peer, load->largest * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
+		    " read one socket", peer, (load->peer.bucket ? load->peer_share : load->largest) * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
 	finding_show(f, "largest_flow", load->largest);
 	finding_show(f, "flows_effective", load->effective);
 	if (load->flows)

@@ -9,12 +9,13 @@
 #include <string.h>
 
 /*
- * A flow is named where it has four fifths of what its bucket got while that was watched, and that is at least half of all that the bucket got: then no
- * other flow of the bucket is as large. Of few datagrams it is not worth a name.
+ * A flow is named where it has four fifths of what its bucket got while that was watched, and that is at least half of all that the bucket got. Of few
+ * datagrams it is not worth a name.
  */
 #define PEER_SHARE 0.8
 #define PEER_WATCHED 0.5
 #define PEER_LEAST 16
+#define PEER_OF_LARGEST (8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
@@ -119,18 +120,18 @@ const char *flow_peer_say(char buffer[FLOW_PEER_SIZE], const struct flow_peer *p
 	return buffer;
 }
 
-/* Is it proven that most of what came in this bucket was of that peer? */
-static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s, unsigned bucket)
+/* Is it proven that most of what came in its bucket was of that peer? */
+static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s)
 {
-	return peer->bucket == bucket + 1 && peer->watched >= PEER_LEAST && (double)peer->votes >= PEER_SHARE * (double)peer->watched &&
-	       (double)peer->watched >= PEER_WATCHED * (double)s->buckets[bucket];
+	return peer->bucket && peer->watched >= PEER_LEAST && (double)peer->votes >= PEER_SHARE * (double)peer->watched &&
+	       (double)peer->watched >= PEER_WATCHED * (double)s->buckets[peer->bucket - 1];
 }
 
 /*
  * The largest flow of each bucket, if it is a large one: what the bucket has beyond the median, which is what small flows add to each. weights: room
- * for one a bucket. Returns how many are above 0. *most, *peer: of the largest by now, and whose it is.
+ * for one a bucket. Returns how many are above 0. *named, *peer: of the largest by now of which it is known whose it is.
  */
-static size_t large_of(const struct flow_sketch *s, double *weights, double *most, struct flow_peer *peer)
+static size_t large_of(const struct flow_sketch *s, double *weights, double *named, struct flow_peer *peer)
 {
 	uint64_t sorted[FLOW_BUCKETS], median;
 	size_t count = 0;
@@ -138,14 +139,12 @@ static size_t large_of(const struct flow_sketch *s, double *weights, double *mos
 	memcpy(sorted, s->buckets, sizeof(sorted));
 	qsort(sorted, FLOW_BUCKETS, sizeof(*sorted), compare_counts);
 	median = sorted[FLOW_BUCKETS / 2];
-	for (unsigned i = 0; i < FLOW_BUCKETS; i++) {
-		if (s->buckets[i] <= median)
-			continue;
-		weights[count++] = s->buckets[i] - median;
-		if (weights[count - 1] <= *most)
-			continue;
-		*most = weights[count - 1];
-		*peer = is_proven(&s->peer, s, i) ? s->peer : (struct flow_peer){};
+	for (unsigned i = 0; i < FLOW_BUCKETS; i++)
+		if (s->buckets[i] > median)
+			weights[count++] = s->buckets[i] - median;
+	if (is_proven(&s->peer, s) && (double)s->buckets[s->peer.bucket - 1] - (double)median > *named) {
+		*named = (double)s->buckets[s->peer.bucket - 1] - (double)median;
+		*peer = s->peer;
 	}
 	return count;
 }
@@ -170,7 +169,7 @@ static void split(struct flow_load *load, const double *weights, size_t count, d
 
 int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketches, size_t count)
 {
-	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0, number = 0, most = 0;
+	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0, number = 0, named = 0;
 	struct flow_peer peer = {};
 	size_t large = 0;
 
@@ -185,7 +184,7 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		sum += its;
 		squares += squares_of(sketches[i], its);
 		number += number_of(sketches[i]);
-		large += large_of(sketches[i], weights + large, &most, &peer);
+		large += large_of(sketches[i], weights + large, &named, &peer);
 	}
 	if (sum > 0) {
 		qsort(weights, large, sizeof(*weights), compare_descending);
@@ -194,7 +193,10 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		if (load->flows && load->effective > load->flows) /* the better estimate of the two where flows are alike */
 			load->effective = load->flows;
 		load->largest = large ? weights[0] / sum : 1 / load->effective;
-		load->peer = peer;
+		if (named > 0 && named >= PEER_OF_LARGEST * weights[0]) {
+			load->peer = peer;
+			load->peer_share = named / sum;
+		}
 		split(load, weights, large, sum, squares);
 	}
 	free(weights);

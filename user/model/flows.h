@@ -46,7 +46,8 @@ struct flow_load {
 	uint64_t flows;   /* their number; 0: not known */
 	double effective; /* 0: not known, and nothing below is */
 	double largest;   /* share of the largest */
-	struct flow_peer peer; /* whose that is; bucket 0: not known */
+	struct flow_peer peer; /* whose that is, or another that is about as large; bucket 0: not known */
+	double peer_share; /* of that one's flow */
 	double large[FLOWS_LARGE_MAX]; /* descending */
 	size_t large_count;
 	double small;     /* number; what they share is what the large ones leave */

@@ -217,47 +217,45 @@ bool unit_find(struct unit *u, const char *cgroup, size_t size)
 }
 
 /* "nginx.service", "app.service of user 1000", "session 3 of user 1000", "user 1000" */
-static void say_unit(FILE *to, const struct unit *u)
+static void say_unit(char words[UNIT_NAME_SIZE + 32], const struct unit *u)
 {
 	const size_t session = strlen("session-"), scope = strlen(".scope");
+	const bool is_session = u->user >= 0 && !strncmp(u->name, "session-", session) && ends_with(u->name, ".scope");
+	char user[24] = "";
 
-	if (u->user >= 0 && !strncmp(u->name, "session-", session) && ends_with(u->name, ".scope"))
-		fprintf(to, "session %.*s", (int)(strlen(u->name) - session - scope), u->name + session);
-	else
-		fputs(u->name, to);
 	if (u->user >= 0)
-		fprintf(to, "%suser %" PRId64, *u->name ? " of " : "", u->user);
+		snprintf(user, sizeof(user), "%suser %" PRIu32, *u->name ? " of " : "", (uint32_t)u->user);
+	if (is_session)
+		snprintf(words, UNIT_NAME_SIZE + 32, "session %.*s%s", (int)(strlen(u->name) - session - scope), u->name + session, user);
+	else
+		snprintf(words, UNIT_NAME_SIZE + 32, "%s%s", u->name, user);
 }
 
 /* "container 0123456789ab (containerd), pod 01234567" */
-static void say_container(FILE *to, const struct unit *u)
+static void say_container(char words[UNIT_NAME_SIZE + 64], const struct unit *u)
 {
-	const bool by_id = strspn(u->container, HEX) == ID_DIGITS && !u->container[ID_DIGITS], machine = u->runtime && !strcmp(u->runtime, "machined");
+	const bool by_id = strspn(u->container, HEX) == ID_DIGITS && !u->container[ID_DIGITS];
+	const bool machine = u->runtime && !strcmp(u->runtime, "machined");
+	char runtime[24] = "", pod[24] = "";
 
-	fprintf(to, "%s %.*s", machine ? "machine" : "container", by_id ? ID_DIGITS_SHOWN : UNIT_NAME_SIZE, u->container);
 	if (u->runtime && !machine)
-		fprintf(to, " (%s)", u->runtime);
+		snprintf(runtime, sizeof(runtime), " (%s)", u->runtime);
 	if (*u->pod)
-		fprintf(to, ", pod %.*s", POD_DIGITS_SHOWN, u->pod);
+		snprintf(pod, sizeof(pod), ", pod %.*s", POD_DIGITS_SHOWN, u->pod);
+	snprintf(words, UNIT_NAME_SIZE + 64, "%s %.*s%s%s", machine ? "machine" : "container", by_id ? ID_DIGITS_SHOWN : UNIT_NAME_SIZE, u->container,
+		 runtime, pod);
 }
 
 char *unit_say(char buffer[UNIT_WORDS_SIZE], const struct unit *u)
 {
-	FILE *to = fmemopen(buffer, UNIT_WORDS_SIZE, "w");
+	char unit[UNIT_NAME_SIZE + 32], container[UNIT_NAME_SIZE + 64] = "";
+	const char *of;
 
-	*buffer = '\0';
-	if (!to)
-		return buffer;
-	if (u->within || !*u->container)
-		say_unit(to, u);
-	if (*u->container) {
-		fputs(u->within ? " of " : "", to);
-		say_container(to, u);
-	}
-	if (*u->container && !u->within && (*u->name || u->user >= 0)) {
-		fputs(" of ", to);
-		say_unit(to, u);
-	}
-	fclose(to);
+	say_unit(unit, u);
+	if (*u->container)
+		say_container(container, u);
+	of = *unit && *container ? " of " : "";
+	/* A unit of the container's own, or the one that the container is in. */
+	snprintf(buffer, UNIT_WORDS_SIZE, "%s%s%s", u->within ? unit : container, of, u->within ? container : unit);
 	return buffer;
 }

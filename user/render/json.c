@@ -351,7 +351,7 @@ static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
 }
 
-/* Whose the largest flow is. */
+/* Whose the largest flow is, or one about as large. */
 static void flow_peer(struct json_writer *w, const struct flow_load *load)
 {
 	char address[FLOW_PEER_SIZE];
@@ -363,6 +363,7 @@ static void flow_peer(struct json_writer *w, const struct flow_load *load)
 	json_open(w, "flow_peer", '{');
 	string(w, "address", flow_peer_address(address, &load->peer));
 	json_number(w, "port", load->peer.port);
+	json_number_real(w, "share", load->peer_share);
 	json_close(w, '}');
 }
 
