@@ -227,6 +227,26 @@ def by_ipv4():
     return to_ipv6("127.0.0.1")
 
 
+def by_nobody():
+    """many flows that take turns: those that share the heaviest bucket are not taken for one"""
+    sockets = [server(reuseport=True) for _ in range(2)]
+    watch = Watch()
+    clients, anywhere = [client() for _ in range(300)], os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(anywhere)})
+    for _ in range(20):
+        for s in clients:
+            s.send(b"x")
+        delivered()
+    os.sched_setaffinity(0, anywhere)
+    watch.end()
+    equal("sockets", len(watch.sockets), len(sockets))
+    if not sum(s["delivered"] for s in watch.sockets):
+        return BLIND
+    equal("flow unseen", watch.endpoint["flow_unseen"], 0)
+    equal("who sends the most", watch.endpoint["flow_peer"], None)
+    return None
+
+
 def dropped():
     """datagrams that found no room count for their flow too"""
     sockets = [server(reuseport=True, room=20000) for _ in range(2)]
@@ -378,7 +398,7 @@ def multicast():
     equal("judged", ports[v4]["fairness"]["sockets"]["events"] if sees else 30, 30)
 
 
-CASES = [single, merged, not_asked_for, heavy, two_heavy, by_ipv6, by_ipv4, dropped, alike, left_out, connected, multicast]
+CASES = [single, merged, not_asked_for, heavy, two_heavy, by_ipv6, by_ipv4, by_nobody, dropped, alike, left_out, connected, multicast]
 
 
 watching.main(CASES, __doc__)
