@@ -313,12 +313,15 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = hashed_group(facts, FEW_FLOWS_CV);
 	const uint64_t flows = e->load.flows;
+	char sender[FLOW_PEER_SIZE], one[FLOW_PEER_SIZE + 3] = "";
 
 	if (!group || !flows || flows_differ(&e->load) || flows >= FLOWS_A_SOCKET * group->sockets)
 		return false;
-	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s: a hash gives a flow to one socket, so the busiest of %zu"
+	if (flows == 1 && e->load.peer.bucket)
+		snprintf(one, sizeof(one), ", %s", flow_peer_say(sender, &e->load.peer));
+	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s%s: a hash gives a flow to one socket, so the busiest of %zu"
 		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
-		    flows, plural_s(flows), fair->bins, fair->max_over_mean, fair->idle);
+		    flows, plural_s(flows), one, fair->bins, fair->max_over_mean, fair->idle);
 	finding_show(f, "flows", flows);
 	finding_show(f, "sockets", fair->bins);
 	finding_show(f, "datagrams", fair->events);
