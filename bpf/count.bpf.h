@@ -13,6 +13,7 @@
 #ifndef SOCKFAIR_COUNT_BPF_H
 #define SOCKFAIR_COUNT_BPF_H
 
+#include "bytes.bpf.h"
 #include "sockets.bpf.h"
 
 /* include/uapi/asm-generic/errno-base.h */
@@ -107,13 +108,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct count_serve);
 } serves SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, COUNT_CONNECTIONS);
-	__type(key, __u64);
-	__type(value, struct count_connection);
-} connections SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -789,15 +783,22 @@ static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generati
 	return bpf_map_lookup_elem(&serves, &worker);
 }
 
-/* The connection is no longer open: closed or half closed by its server, or reset. again: nobody else will tell of it. */
-static __always_inline void connection_closed(__u64 child, const bool again)
+/*
+ * The connection is no longer open: closed or half closed by its server, or reset. again: nobody else will tell of it. sk: NULL where the address is
+ * another connection's by now. closing: see bytes_of().
+ */
+static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing, const bool again)
 {
 	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
+	struct count_bytes carried;
 	struct count_serve *serve;
 	long err;
 
-	if (!found)
+	if (!found) {
+		if (sk)
+			older_closed(sk, closing);
 		return;
+	}
 	c = *found;
 	err = bpf_map_delete_elem(&connections, &child);
 	if (err) {
@@ -809,8 +810,14 @@ static __always_inline void connection_closed(__u64 child, const bool again)
 	serve = serve_of(c.worker, c.generation);
 	if (!serve)
 		return;
-	__sync_fetch_and_add(&serve->closed, 1);
+	/* Before it counts as closed: see bytes.c. */
+	if (sk) {
+		carried = bytes_of(sk, closing);
+		__sync_fetch_and_add(&serve->carried.received, carried.received);
+		__sync_fetch_and_add(&serve->carried.sent, carried.sent);
+	}
 	__sync_fetch_and_add(&serve->closed_ns, bpf_ktime_get_ns() - c.accepted_ns);
+	__sync_fetch_and_add(&serve->closed, 1);
 }
 
 static __always_inline void connection_accepted(const struct worker *w, __u64 cookie, struct sock *child, __u64 now_ns)
@@ -823,7 +830,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
 	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
-		connection_closed(key, true); /* one whose end was not seen */
+		connection_closed(key, NULL, false, true); /* one whose end was not seen */
 		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
 			__sync_fetch_and_add(&w->row->unfollowed, 1);
 			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
@@ -833,7 +840,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	__sync_fetch_and_add(&serve->opened, 1);
 	/* Reset meanwhile: nobody would tell us later. */
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
-		connection_closed(key, true);
+		connection_closed(key, child, false, true);
 }
 
 static __always_inline bool is_current(const struct count_worker *row)
@@ -1369,7 +1376,7 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 	if (!is_open(before) && !config.accept_twice)
 		return;
 	if (config.serves)
-		connection_closed((__u64)sk, again);
+		connection_closed((__u64)sk, sk, after != TCP_CLOSE, again);
 	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err) && !told_before(sk, again))
 		queued_reset(sk, again);
 }

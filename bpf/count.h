@@ -3,8 +3,8 @@
  * What the counting programs (count.bpf.c) and user/kernel/observer.c share. Fixed-width types, explicit padding.
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of index, 0.5 MiB of
- * histograms, whom they serve 0.6 MiB + 1 MiB of connections, sockets 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children
- * 0.5 MiB, sketches of flows 0.3 MiB. With 0.9 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
+ * histograms, whom they serve 0.8 MiB + 1.1 MiB of connections, sockets 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children
+ * 0.5 MiB, sketches of flows 0.3 MiB. With 0.7 MiB of the inventory (holders.h) under 8 MiB up to 16 CPUs; each CPU above takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
  */
 #ifndef SOCKFAIR_COUNT_H
 #define SOCKFAIR_COUNT_H
@@ -33,6 +33,9 @@
 #define COUNT_CONNECTIONS 8192
 #define COUNT_CONNECTIONS_GROWING 65536
 #define COUNT_CONNECTIONS_CPU 4096
+#define COUNT_OLDER 2048 /* of those that were open before the window */
+#define COUNT_OLDER_GROWING 8192
+#define COUNT_OWNERS 1024 /* of them; the first is who is not known */
 
 /* What could not be counted or attributed. user/kernel/observer.c has the text of each. */
 enum count_lost {
@@ -151,6 +154,12 @@ struct count_histogram {
 	__u32 slots[WAIT_SLOTS];
 };
 
+/* What connections carried: data, as TCP has it. */
+struct count_bytes {
+	__u64 received;
+	__u64 sent; /* at least once */
+};
+
 /* Beside a row of `workers`: the connections that this thread serves. Open: opened - moved - closed. */
 struct count_serve {
 	__u64 served; /* this thread was the first to read */
@@ -161,6 +170,7 @@ struct count_serve {
 	__u64 moved; /* handed to another thread */
 	__u64 closed;
 	__u64 closed_ns; /* their lifetimes, sum */
+	struct count_bytes carried; /* by those that are closed */
 };
 
 /* An accepted connection until it closes, found by the address of its struct sock. */
@@ -171,6 +181,32 @@ struct count_connection {
 	__u32 generation; /* of that row */
 	__u32 tid; /* of who accepted it */
 	__u32 served; /* somebody has read from it */
+};
+
+/* A connection that was open before the window began, likewise. */
+struct count_older {
+	struct count_bytes before; /* what it had carried by then */
+	__u64 identity; /* see identity_of() */
+	__u32 owner; /* in `older_ended`; user space knows who that is */
+	__u32 pad;
+};
+
+/* What read_open() writes of one of either. */
+struct count_open {
+	__u64 sk;
+	__u64 accepted_ns; /* CLOCK_MONOTONIC; 0: before the window */
+	struct count_bytes bytes; /* since it began */
+	struct count_bytes before; /* of those, before the window */
+	__u64 identity, expected; /* older: of what has that address now, and of the connection */
+	__u32 row; /* of `workers`; older: of `older_ended` */
+	__u32 generation; /* of the row of `workers` */
+	__u8 older;
+	__u8 served;
+	__u8 state;
+	__u8 family;
+	__u16 peer_port; /* host order */
+	__u16 pad;
+	__u8 peer[16]; /* network order */
 };
 
 #define COUNT_UNDECIDED 2
@@ -245,8 +281,10 @@ _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
 _Static_assert(sizeof(struct count_worker) == 128 && offsetof(struct count_worker, start_ns) == 64, "layout");
 _Static_assert(sizeof(struct count_wait) == 32, "layout");
 _Static_assert(sizeof(struct count_histogram) == 800, "layout");
-_Static_assert(sizeof(struct count_serve) == 64, "layout");
+_Static_assert(sizeof(struct count_serve) == 80, "layout");
 _Static_assert(sizeof(struct count_connection) == 32, "layout");
+_Static_assert(sizeof(struct count_older) == 32, "layout");
+_Static_assert(sizeof(struct count_open) == 96, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");
 _Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");

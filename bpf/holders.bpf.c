@@ -10,6 +10,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 
 #include "descriptors.bpf.h"
 #include "holders.h"
@@ -26,7 +27,7 @@ __u32 processes_left_out; /* in this scan: `processes` was full */
 /* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 4096);
 	__type(key, __u64);
 	__type(value, __u32);
 } listed SEC(".maps");
@@ -237,6 +238,15 @@ static __always_inline __u32 udp_queued(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) - BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
 }
 
+/* Of its own end, in network order. */
+static __always_inline void address_read(__u8 address[16], struct sock *sk, __u16 family)
+{
+	if (family == AF_INET)
+		*(__be32 *)address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+}
+
 /* Has it joined a multicast group, of either family? */
 static __always_inline bool is_member(struct sock *sk)
 {
@@ -246,6 +256,14 @@ static __always_inline bool is_member(struct sock *sk)
 		return true;
 	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 && bpf_core_field_exists(inet->pinet6) &&
 	       BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
+}
+
+static __always_inline void requests_read(struct holders_socket_record *record, struct inet_connection_sock *listener)
+{
+	record->half_open = BPF_CORE_READ(listener, icsk_accept_queue.qlen.counter);
+	record->young = BPF_CORE_READ(listener, icsk_accept_queue.young.counter);
+	record->defer_accept = BPF_CORE_READ(listener, icsk_accept_queue.rskq_defer_accept);
+	record->syn_retries = BPF_CORE_READ(listener, icsk_syn_retries);
 }
 
 static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
@@ -275,12 +293,38 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	record.connected = udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED;
 	record.member = udp && is_member(sk);
+	if (!udp && !record.bound)
+		requests_read(&record, (void *)queue);
 	record.autobound = udp && !(locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
-	if (record.family == AF_INET)
-		*(__be32 *)record.address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(record.address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	address_read(record.address, sk, record.family);
 	return bpf_seq_write(seq, &record, sizeof(record));
+}
+
+struct holders_program_record program; /* too large for the stack */
+
+/* The program of the socket's group. Sockets of a group are mostly listed one after the other: it is written with the first of them. */
+static __always_inline bool program_write(struct seq_file *seq, struct sock *queue)
+{
+	struct sock_reuseport *group = BPF_CORE_READ(queue, sk_reuseport_cb);
+	struct bpf_prog *prog = group ? BPF_CORE_READ(group, prog) : NULL;
+	struct sock_fprog_kern *classic;
+	struct sock_filter *filter;
+
+	if (!prog || (__u64)group == program.group)
+		return false;
+	classic = BPF_CORE_READ(prog, orig_prog);
+	program.kind = HOLDERS_PROGRAM;
+	program.sockets = BPF_CORE_READ(group, num_socks);
+	program.classic = !!classic;
+	program.length = classic ? BPF_CORE_READ(classic, len) : 0;
+	filter = classic ? BPF_CORE_READ(classic, filter) : NULL;
+	for (__u32 i = 0; i < HOLDERS_INSTRUCTIONS && i < program.length; i++)
+		bpf_probe_read_kernel(&program.instructions[i], sizeof(program.instructions[i]), filter + i);
+	program.group = (__u64)group;
+	if (!bpf_seq_write(seq, &program, sizeof(program)))
+		return false;
+	program.group = 0; /* no room: again */
+	return true;
 }
 
 static __always_inline bool holder_write(struct seq_file *seq, __u32 pid, __u32 fd, const void *node)
@@ -345,6 +389,7 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	first = !in_scan || *in_scan != now;
 	if (first) {
 		failed = socket_write(ctx->meta->seq, file, sk, protocol, cookie);
+		failed |= program_write(ctx->meta->seq, queue_of(sk, protocol));
 		queue = BPF_CORE_READ(sk, sk_wq);
 		if (queue)
 			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait),
@@ -370,6 +415,59 @@ int list_sockets_old(struct bpf_iter__task_file *ctx)
 	return file_list(ctx, false);
 }
 
+__u64 listening[1024]; /* bit per port: connections of these are listed */
+
+/* Connections that processes hold, with what they have carried by now. A connection of several descriptors is listed for each. */
+SEC("iter/task_file")
+int list_connections(struct bpf_iter__task_file *ctx)
+{
+	struct holders_connection_record record = { .kind = HOLDERS_CONNECTION };
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct list_head *first, *head;
+	struct wait_queue_head *wait;
+	struct socket_wq *queue;
+	struct tcp_sock *tp;
+	struct sock *sk;
+	__u16 protocol;
+	__u8 state;
+
+	if (!task || !file)
+		return 0;
+	sk = file_socket(file);
+	protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+		return 0;
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	record.port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	record.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if ((state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT) || (record.family != AF_INET && record.family != AF_INET6) ||
+	    !(listening[(record.port >> 6) & 1023] >> (record.port & 63) & 1))
+		return 0;
+	tp = (struct tcp_sock *)queue_of(sk, protocol);
+	record.mptcp = protocol == IPPROTO_MPTCP;
+	record.pid = task->tgid;
+	record.node = (__u64)sk;
+	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	record.peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	record.peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	address_read(record.address, sk, record.family);
+	record.received = BPF_CORE_READ(tp, bytes_received);
+	if (record.received)
+		record.received -= BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+	record.sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
+	queue = BPF_CORE_READ(sk, sk_wq);
+	if (queue) {
+		wait = (void *)queue + bpf_core_field_offset(struct socket_wq, wait);
+		head = (void *)wait + bpf_core_field_offset(struct wait_queue_head, head);
+		first = BPF_CORE_READ(head, next);
+		if (first && first != head)
+			record.waiter = waiter_of((__u64)CONTAINER(first, struct wait_queue_entry, entry), (__u64)wait);
+	}
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
 SEC("iter/task")
 int list_threads(struct bpf_iter__task *ctx)
 {
@@ -381,9 +479,10 @@ int list_threads(struct bpf_iter__task *ctx)
 		return 0;
 	record.pid = task->tgid;
 	in_scan = bpf_map_lookup_elem(&processes, &record.pid);
-	/* Threads of io_uring wait for their owner: count.bpf.h credits that too. */
-	if (!in_scan || *in_scan != scan || (task->flags & PF_IO_WORKER))
+	if (!in_scan || *in_scan != scan)
 		return 0;
+	/* Threads of io_uring wait for their owner: count.bpf.h credits that too. */
+	record.helper = !!(task->flags & PF_IO_WORKER);
 	leader = task->group_leader;
 	record.task = (__u64)task;
 	record.start_ns = task->start_boottime;
@@ -395,6 +494,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	record.tid_inside = number_inside(task);
 	record.uid = BPF_CORE_READ(task, cred, euid.val);
 	record.threads = BPF_CORE_READ(task, signal, nr_threads);
+	record.gone_cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
 	record.parent = BPF_CORE_READ(leader, real_parent, tgid);
 	BPF_CORE_READ_STR_INTO(&record.comm, task, comm);
 	BPF_CORE_READ_STR_INTO(&record.process, leader, comm);

@@ -22,6 +22,8 @@ enum holders_kind {
 	HOLDERS_HOLDER, /* struct holders_holder_record: of the socket or epoll before it, or of one listed earlier */
 	HOLDERS_WAITERS, /* struct holders_waiters_record: who waits on the socket or epoll before it */
 	HOLDERS_THREAD, /* struct holders_thread_record */
+	HOLDERS_CONNECTION, /* struct holders_connection_record: list_connections */
+	HOLDERS_PROGRAM, /* struct holders_program_record: of the group of the socket before it; seldom more than once */
 };
 
 /* What an entry of a wait queue is: the lowest bits of an address say it, which are 0 in that of any kernel object. */
@@ -79,6 +81,40 @@ struct holders_socket_record {
 	__u8 member; /* UDP: of a multicast group */
 	__u8 bound; /* TCP: it has the port and does not listen */
 	__s32 incoming_cpu; /* SO_INCOMING_CPU; negative: not set */
+	/* TCP: the request queue, of handshakes under way */
+	__u32 half_open;
+	__u32 young; /* of them, those whose SYN-ACK was not repeated by now */
+	__u8 defer_accept; /* TCP_DEFER_ACCEPT, as timeouts of the SYN-ACK; 0: not set */
+	__u8 syn_retries; /* TCP_SYNCNT; 0: as net.ipv4.tcp_synack_retries says */
+	__u8 pad[6];
+};
+
+#define HOLDERS_INSTRUCTIONS 64
+
+/* The program that picks among a SO_REUSEPORT group. */
+struct holders_program_record {
+	__u32 kind;
+	__u32 sockets; /* of the group, as the kernel has it */
+	__u64 group;
+	__u32 classic; /* attached as classic BPF */
+	__u32 length; /* instructions; of more than HOLDERS_INSTRUCTIONS none are here */
+	__u64 instructions[HOLDERS_INSTRUCTIONS]; /* struct sock_filter */
+};
+
+/* A TCP connection that a descriptor leads to. */
+struct holders_connection_record {
+	__u32 kind;
+	__u32 pid;
+	__u64 node;
+	__u64 waiter; /* of its wait queue the first, as in `waiters` */
+	__u64 received, sent; /* bytes, as bytes_of() has them */
+	__u32 netns; /* inode */
+	__u16 port; /* local, host order */
+	__u16 peer_port; /* host order */
+	__u32 peer; /* the kernel's skc_daddr, network order */
+	__u16 family;
+	__u16 mptcp; /* it has its bytes in several subflows: not followed */
+	__u8 address[16]; /* local, network order */
 };
 
 struct holders_thread_record {
@@ -95,6 +131,9 @@ struct holders_thread_record {
 	__u32 parent; /* its pid */
 	__u64 cpu_ns; /* that it has run since it began; of one that runs now, up to the last tick */
 	__u64 sleeps; /* voluntary context switches since then: how often it went to sleep */
+	__u64 gone_cpu_ns; /* of its process: what threads that are gone have run */
+	__u32 helper; /* a thread of io_uring: it waits for its owner, and is no thread of the server's */
+	__u32 pad;
 	char comm[16];
 	char process[16];
 };
@@ -103,8 +142,10 @@ struct holders_thread_record {
 _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
-_Static_assert(sizeof(struct holders_socket_record) == 88, "layout");
-_Static_assert(sizeof(struct holders_thread_record) == 104, "layout");
+_Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
+_Static_assert(sizeof(struct holders_program_record) == 536, "layout");
+_Static_assert(sizeof(struct holders_connection_record) == 72, "layout");
+_Static_assert(sizeof(struct holders_thread_record) == 120, "layout");
 #endif
 
 #endif

@@ -90,6 +90,16 @@ def waits(end, taken, at_rest):
             yield f"{name}: {wait['count']} waited and {row['queued_before']} were queued before, of {row[taken]}"
 
 
+def handshakes(end):
+    """Withheld ACKs are part of the drops, and no look found more than the highest."""
+    for s in end["sockets"]:
+        withheld, queue = s.get("withheld"), s.get("half_open")
+        if withheld and not 0 <= withheld["least"] <= withheld["most"] <= s["drops"]:
+            yield f"socket {s['cookie']}: withheld {json.dumps(withheld)} of {s['drops']}"
+        if queue and queue["length"] is not None and not queue["repeated"] <= queue["length"] <= queue["highest"]:
+            yield f"socket {s['cookie']}: half-open {json.dumps(queue)}"
+
+
 def counted(end):
     """All that an endpoint took, and all that came to it."""
     came, taken = names(end)
@@ -131,6 +141,7 @@ def watch_problems(doc, port):
         seen = not any(what.startswith("arrivals of " + ("UDP" if udp else "TCP")) for what in doc["kernel"]["unseen"])
         wrong = list(by_socket(end, names(end)[1])) + list(fairness_problems(end, seen))
         wrong += waits(end, names(end)[1], False)
+        wrong += handshakes(end)
         yield from (f"{end['protocol']} {end['address']}:{end['port']}: {text}" for text in wrong)
 
 

@@ -99,6 +99,8 @@ if [ "$(id -u)" = 0 ]; then
     else
         suite "waits: a server that measures itself" tests/waits.py
     fi
+    # shellcheck disable=SC2046
+    suite "load: clients that count bytes, and the kernel's clocks" tests/load.py $([ "$1" = all ] || echo every_end threads_with_an_epoll_each)
     suite "datagrams: a server that counts itself" tests/datagrams.py
     # Its ports are those of other suites, which look into all network namespaces.
     if [ "$1" = quick ]; then

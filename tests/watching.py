@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`sockfair watch` beside servers that count or measure themselves: for waits.py, datagrams.py, shares.py.
+"""`sockfair watch` beside servers that count or measure themselves: for waits.py, load.py, datagrams.py, shares.py.
 
 sockfair loads its programs for longer than most cases take, so the cases that ask for no options share one watch: each runs until it wants to be
 watched, in a network namespace of its own; then one watch begins over all of them, they go on one after the other, it ends, and each looks at its
@@ -35,14 +35,17 @@ def netns():
     return os.stat("/proc/self/ns/net").st_ino
 
 
-def begin(ports, options, rows=None):
+def begin(ports, options, rows=None, connections=None):
     """A watch, once it counts."""
     command = [SOCKFAIR, "watch", "-d", "600", "--json", *options]
     if ports:
         command += ["-P", ",".join(map(str, ports))]
     if backend:
         command += ["--backend", backend]
-    room = dict(os.environ, SOCKFAIR_ROWS=str(rows)) if rows else None
+    room = dict(os.environ)
+    for name, limit in ("SOCKFAIR_ROWS", rows), ("SOCKFAIR_CONNECTIONS", connections):
+        if limit:
+            room[name] = str(limit)
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=room)
     said = ""
     while "watching" not in said:
@@ -121,10 +124,10 @@ def share_a_watch(turns):
 class Watch:
     """Watches the port; `sockets` and `workers` of it in the end. alone: with a watch of its own, as one with options has; so has one that tries again."""
 
-    def __init__(self, *options, rows=None, ports=(PORT,), alone=False):
+    def __init__(self, *options, rows=None, connections=None, ports=(PORT,), alone=False):
         self.intervals, self.turn, self.child = [], None, None
-        if options or rows or ports != (PORT,) or alone or not Turn.own:
-            self.child = begin(ports, ["-N", str(netns()), *options], rows)
+        if options or rows or connections or ports != (PORT,) or alone or not Turn.own:
+            self.child = begin(ports, ["-N", str(netns()), *options], rows, connections)
         else:
             self.turn, Turn.own = Turn.own, None
             self.turn.wait()

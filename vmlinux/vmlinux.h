@@ -111,7 +111,9 @@ struct sock_common {
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
+	unsigned long skc_flags;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	int skc_incoming_cpu;
@@ -162,10 +164,26 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
-struct bpf_prog;
+struct sock_filter {
+	__u16 code;
+	__u8 jt;
+	__u8 jf;
+	__u32 k;
+};
+
+struct sock_fprog_kern {
+	u16 len;
+	struct sock_filter *filter;
+};
+
+struct bpf_prog {
+	struct sock_fprog_kern *orig_prog; /* NULL: not classic */
+};
 
 struct sock_reuseport {
+	u16 num_socks;
 	struct bpf_prog *prog;
+	struct sock *socks[];
 };
 
 /* sock.sk_drop_counters of UDP sockets: from 6.18 on. */
@@ -177,6 +195,12 @@ struct numa_drop_counters {
 typedef struct {
 	int owned;
 } socket_lock_t;
+
+/* Bits of sk_flags. */
+enum sock_flags {
+	SOCK_DEAD,
+	SOCK_DONE, /* the peer's FIN was received */
+};
 
 struct sock {
 	struct sock_common __sk_common;
@@ -232,8 +256,16 @@ struct inet_bind_bucket {
 	bool fast_ipv6_only;
 };
 
+struct request_sock_queue {
+	u8 rskq_defer_accept;
+	atomic_t qlen;
+	atomic_t young;
+};
+
 struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
 	struct inet_bind_bucket *icsk_bind_hash;
+	__u8 icsk_syn_retries;
 	void *icsk_ulp_data;
 };
 
@@ -244,6 +276,11 @@ struct inet_timewait_sock {
 struct tcp_sock {
 	bool is_mptcp;
 	u32 copied_seq;
+	u64 bytes_received;
+	u64 bytes_sent;
+	u64 bytes_retrans;
+	u32 snd_nxt;
+	u32 write_seq;
 	struct {
 		u32 seq;
 		u64 time; /* us */
@@ -349,6 +386,7 @@ struct css_set;
 
 struct signal_struct {
 	int nr_threads;
+	unsigned long long sum_sched_runtime;
 };
 
 struct sched_entity {

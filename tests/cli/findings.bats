@@ -193,6 +193,52 @@ reset()'
 }
 
 # bats test_tags=slow
+@test "syn-queue-full: SYNs that nobody answers, without cookies; with cookies a note, and no client is lost" {
+    serve 'nowhere()
+with open("/proc/sys/net/ipv4/tcp_syncookies", "w") as f: f.write("0")
+s = tcp(8305, "10.9.9.1", backlog=8); thread(accepts, s)' unshare -n
+    inner=$server
+    move_to "$inner"
+    watch_begin -P 8305 --json
+    clients 'visit(8305, 5, "10.9.9.1"); flood(8305, 6)' nsenter -n -t "$inner"
+    list_holds 8305 'found == []' 'here.sockets[0].half_open | .length == 6 and .limit == 8 and .highest == 6'
+    clients 'flood(8305, 30)' nsenter -n -t "$inner" # six of them as before
+    list_holds 8305 'problems == ["syn-queue-full"]' # they are given up after 7 s
+    result_holds 'here.sockets[0] as $s | finding("syn-queue-full") | .cookie == $s.cookie and $s.half_open.highest == .evidence.half_open and
+        (.evidence | .half_open >= 8 and .half_open <= 9 and .limit == 8 and .namespace_refused == 30 - .half_open) and (.text | contains("listen()'\''s backlog"))' \
+        '.namespaces | length == 1 and (.[0] | .request_queue_full_drops == .listen_drops and .listen_overflows == 0 and .tcp_syncookies == 0)' \
+        'here.sockets[0] | .accepted == 5 and .withheld == null and .drops >= 21'
+
+    nsenter -n -t "$inner" sysctl -q -w net.ipv4.tcp_syncookies=1
+    watch_begin -P 8305 --json
+    clients 'flood(8305, 30, 30000); visit(8305, 5, "10.9.9.1")' nsenter -n -t "$inner"
+    result_holds 'problems == []' 'finding("syn-cookies").evidence | .namespace_cookies >= 5 and .limit == 8' 'here.sockets[0] | .accepted == 5 and .drops == 0'
+}
+
+# bats test_tags=slow
+@test "withheld ACKs are no drops; clients that say nothing fill the request queue, and are reset when it closes" {
+    serve "$loopback"'sysctl("ipv4/tcp_syncookies", 0)
+s = defers(tcp(8306, backlog=8), 120); thread(accepts, s)' unshare -n
+    inner=$server
+    move_to "$inner"
+    watch_begin -P 8306 --json
+    clients 'visit(8306, 20)' nsenter -n -t "$inner"
+    serve 'say_nothing(8306, 5)' nsenter -n -t "$inner"
+    eventually list_holds 8306 'problems == []' 'here.sockets[0] | .half_open.length == 5 and .withheld.most == .drops and .drops >= 5' '.namespaces[0].listen_drops == 0'
+    serve 'say_nothing(8306, 3)' nsenter -n -t "$inner"
+    serve 'knock(8306, 10)' nsenter -n -t "$inner"
+    eventually list_holds 8306 'problems == ["syn-queue-full"]'
+    end "$server" # it would try again while counters are read
+    result_holds 'finding("syn-queue-full") | .evidence.namespace_refused > 0 and (.text | contains("clients that send nothing stay up to 127 s (TCP_DEFER_ACCEPT)"))' \
+        '.namespaces[0].request_queue_full_drops as $n | here.sockets[0] | .accepted >= 20 and .withheld.least == .withheld.most and .withheld.most >= 8 and .drops - .withheld.most == $n'
+
+    watch_begin -P 8306 --json
+    eventually list_holds 8306 'here.sockets[0].half_open.length >= 8'
+    end "$inner"
+    result_holds 'found == ["closed-handshaking"]' 'finding("closed-handshaking").evidence.half_open >= 8' 'here.sockets[0].ended'
+}
+
+# bats test_tags=slow
 @test "slow-worker: the socket and the thread whose connections wait; silent without it, and on a shared socket" {
     for slow in 1 ''; do
         "$sockfair" run reuseport --work 500 ${slow:+--slow-worker 1} -n $((slow ? 1200 : 4000)) -w 4 --json >"$out"
@@ -292,6 +338,25 @@ thread(accepts, tcp(8307))'
     for port in 8307 8308; do waiting $port 1 2; done
     list_holds 8307 'found == []'
     list_holds 8308 'found == ["steered"]' 'finding("steered").evidence == { sockets: 2, by_program: 0, by_cpu: 1 }'
+}
+
+@test "steered: what a classic program can pick of four sockets: by CPU, always one, none; by the packet that is not known" {
+    serve 'import ctypes, struct
+def attach(s, *program):
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in program))
+    s.setsockopt(socket.SOL_SOCKET, 51, struct.pack("HP", len(program), ctypes.addressof(code)))
+programs = { 8340: [(0x20, 0, 0, 0xfffff024), (0x16, 0, 0, 0)], 8341: [(6, 0, 0, 1)], 8342: [(6, 0, 0, 9)], 8343: [(0x30, 0, 0, 0), (0x16, 0, 0, 0)] }
+for port, program in programs.items():
+    for i in range(4):
+        s = tcp(port, reuseport=True)
+        thread(accepts, s)
+    attach(s, *program)'
+    for port in 8340 8341 8342 8343; do waiting $port 1 4; done
+    cpus=$(getconf _NPROCESSORS_ONLN)
+    list_holds 8340 'found == ["steered"]' "finding(\"steered\").evidence | .by_program == 4 and .can_pick == ([4, $cpus] | min)"
+    list_holds 8341 'finding("steered") | .evidence.can_pick == 1 and (.text | contains("always the same one"))'
+    list_holds 8342 'finding("steered") | .evidence.can_pick == 0 and (.text | contains("so the hash picks"))'
+    list_holds 8343 'finding("steered") | .evidence.can_pick == null and (.text | contains("an index beyond the group goes by the hash"))'
 }
 
 # bats test_tags=slow

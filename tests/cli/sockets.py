@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -324,6 +325,43 @@ def knock(port, count):
         c.setblocking(False)
         c.connect_ex(("127.0.0.1", port))
         keep.append(c)
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xffff)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+def nowhere():
+    """In a namespace of one's own: 10.9.9.1 is ours, and what is sent to the rest of 10.9.9.0/24 is lost."""
+    for words in ("link set lo up", "link add nowhere type veth peer name away", "addr add 10.9.9.1/24 dev nowhere", "link set nowhere up", "link set away up",
+                  "neigh add 10.9.9.9 lladdr 02:00:00:00:00:09 dev nowhere"):
+        subprocess.check_call(["ip", *words.split()])
+
+
+def flood(port, count, first=20000, client="10.9.9.9", server="10.9.9.1"):
+    """SYNs of a client that never answers, to nowhere(), from its port `first` on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
+        ends = socket.inet_aton(client) + socket.inet_aton(server)
+        for n in range(count):
+            syn = struct.pack("!HHIIBBHHH", first + n, port, n, 0, 5 << 4, 2, 64240, 0, 0)
+            pseudo = ends + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(syn))
+            syn = syn[:16] + struct.pack("!H", checksum(pseudo + syn)) + syn[18:]
+            raw.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(syn), n, 0, 64, socket.IPPROTO_TCP, 0) + ends + syn, (server, 0))
+
+
+def defers(s, seconds=30):
+    """TCP_DEFER_ACCEPT: a connection is one only when its first data comes."""
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, seconds)
+    return s
+
+
+def say_nothing(port, count, address="127.0.0.1"):
+    """Connections as the client sees it."""
+    for _ in range(count):
+        keep.append(socket.create_connection((address, port), timeout=20))
 
 
 def reset():

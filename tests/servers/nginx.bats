@@ -21,7 +21,10 @@ http {
     uwsgi_temp_path $dir/nginx/uwsgi;
     scgi_temp_path $dir/nginx/scgi;
     log_format by_worker '\$pid';
+    log_format bytes '\$pid \$request_length \$bytes_sent';
     access_log $dir/nginx/access by_worker;
+    access_log $dir/nginx/bytes bytes;
+    keepalive_requests 1000000;
     server {
         listen 127.0.0.1:$port backlog=4096 ${*:2};
         location / { return 200 "ok\n"; }
@@ -226,4 +229,34 @@ calm_since() { # LINES
     watched shared slow-worker # it was, for a while
     document 'here.findings | map(.code) | index("stalled-socket") == null' "here.workers | total(took) >= $n"
     adds_up "$(tail -n 1 "$document" | jq '[.endpoints[].workers[].accepted] | add')"
+}
+
+# CPU time of a worker, in ns, as /proc has it; it has one thread.
+used() { # PID
+    awk '{ print $1 }' "/proc/$1/schedstat"
+}
+
+@test "nginx, keep-alive: eight connections of before, unequal load: bytes and CPU time by worker are nginx's own, the client's, and /proc's" {
+    nginx_start off reuseport
+    coproc client { "$here/keepalive.py" 127.0.0.1 "$port" 8 $((n / 2)); }
+    # shellcheck disable=SC2154
+    started+=("$client_PID")
+    read -r -t 60 line <&"${client[0]}" && same "the client" "$line" ready
+    within 30 blocked "${workers[@]}"
+    lines=$(wc -l <"$dir/nginx/bytes")
+    for i in 0 1 2 3; do before[i]=$(used "${workers[i]}"); done
+    watch -P "$port"
+    echo >&"${client[1]}"
+    read -r -t 300 sent received <&"${client[0]}"
+    within 30 blocked "${workers[@]}"
+    watched
+    document 'here.load.connections_open == 8' "here.workers | total(.bytes_received) == $sent and total(.bytes_sent) == $received"
+    logged=$(tail -n +$((lines + 1)) "$dir/nginx/bytes" |
+        awk '{ in_[$1] += $2; out[$1] += $3 } END { for (p in in_) printf "%s\"%s\": [%d, %d]", sep++ ? ", " : "", p, in_[p], out[p] }')
+    document "([here.workers[] | select(.bytes_sent > 0) | {key: (.pid | tostring), value: [.bytes_received, .bytes_sent]}] | from_entries) == {$logged}"
+    # What the clocks of both say between two looks that are not the same.
+    for i in 0 1 2 3; do
+        document "here.workers[] | select(.pid == ${workers[i]}) | ((.process_cpu_ns - $(($(used "${workers[i]}") - before[i]))) | fabs) <= 5e6 + 0.1 * .process_cpu_ns"
+    done
+    [ -n "${SOCKFAIR_TEST_EMULATED:-}" ] || document '[here.findings[].code] | index("bytes-uneven") != null and index("cpu-uneven") != null'
 }

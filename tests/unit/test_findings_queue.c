@@ -461,7 +461,8 @@ static void durations_are_readable(void **state)
 {
 	static const struct { double ns; const char *text; } cases[] = {
 		{ 0, "0 us" }, { 740e3, "740 us" }, { 999.4e3, "999 us" }, { 999.5e3, "1.0 ms" }, { 12.34e6, "12.3 ms" }, { 99.94e6, "99.9 ms" },
-		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" }, { 999.5e6, "1.0 s" }, { 4.2e9, "4.2 s" }, { 99.95e9, "100 s" }, { 1e13, "10000 s" },
+		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" }, { 999.5e6, "1.0 s" }, { 4.2e9, "4.2 s" }, { 99.95e9, "100 s" }, { 600e9, "600 s" }, { 601e9, "10 min" },
+		{ 7199e9, "120 min" }, { 7200e9, "2.0 h" }, { 1e13, "2.8 h" },
 	};
 	char text[DURATION_SIZE];
 

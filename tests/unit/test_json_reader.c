@@ -182,6 +182,14 @@ static void figures_read_back(void **state)
 	assert_true(run.figures[METRIC_LOST] == 7 && run.figures[METRIC_EVENTS] == 2100 && run.figures[METRIC_DROPS] == 7);
 	assert_true(run.figures[METRIC_QUEUE_HIGHEST] == 12 && run.figures[METRIC_OPEN] == 11 && run.figures[METRIC_RATE] == 8000);
 	assert_true(run.figures[METRIC_WAIT_COUNT] == 2004 && isnan(run.figures[METRIC_WAIT_P50]));
+	f.sockets[0].half_open = (struct half_open){ .defers = true, .withheld_least = 2, .withheld_most = 2 };
+	assert_reads_back(&f.snapshot);
+	comparison_run_of(&run, &f.snapshot, &f.endpoint);
+	assert_true(run.figures[METRIC_DROPS] == 5); /* withheld ACKs are none */
+	f.sockets[0].half_open.withheld_least = 1;
+	assert_reads_back(&f.snapshot);
+	comparison_run_of(&run, &f.snapshot, &f.endpoint);
+	assert_true(isnan(run.figures[METRIC_DROPS]));
 	f.workers[1].open_at_least = true; /* a bound is no figure to compare */
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(isnan(run.figures[METRIC_OPEN]));

@@ -611,7 +611,7 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "workers", 0), "unit", "null");
 	assert_json(at(doc, "workers", 0), "container", "{\"id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"runtime\":\"cri-o\","
 							 "\"pod\":\"01234567-89ab-cdef-0123-456789abcdef\"}");
-	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"drops\":6,\"accepted\":5,\"served\":0,\"open\":0,\"finished\":0,\"queue_highest\":0,"
+	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"drops\":6,\"accepted\":5,\"served\":0,\"open\":0,\"finished\":0,\"bytes_received\":0,\"bytes_sent\":0,\"queue_highest\":0,"
 		       "\"queued_before\":0,\"reset_queued\":0,\"dropped_closing\":7,\"migrated\":8,\"wait_ns\":{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}}");
 	assert_json(end, "findings",
 		    "[{\"code\":\"queue-near-limit\",\"level\":\"problem\",\"text\":\"full\",\"cookie\":17,\"evidence\":{\"length\":96.0}}]");

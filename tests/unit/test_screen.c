@@ -194,6 +194,20 @@ static enum attribute attribute_at(struct fixture *f, int columns, const char *t
 	return a;
 }
 
+static void handshakes_have_a_column_where_there_were_any(void **state)
+{
+	struct fixture *f = *state;
+
+	f->state.tab = TAB_SOCKETS;
+	assert_false(has(f, 24, 160, "half-open"));
+	f->web_sockets[1].half_open = (struct half_open){ .known = true, .limit = 511, .count = 512, .highest = 512 };
+	f->web_sockets[1].drops = f->web_sockets[1].half_open.withheld_most = 34;
+	assert_true(has(f, 24, 160, "queue half-open"));
+	assert_true(has(f, 24, 160, "1/511   512/511    ≤34"));
+	assert_int_equal(attribute_at(f, 160, "512/511"), ATTRIBUTE_RED);
+	assert_int_equal(attribute_at(f, 160, "34 "), ATTRIBUTE_NORMAL); /* they may all be withheld ACKs */
+}
+
 static int order_of(struct fixture *f, const char *first, const char *second)
 {
 	struct grid g = compose(f, 24, 80, true);
@@ -1085,6 +1099,7 @@ int main(void)
 		TEST(verdicts_have_colours),
 		TEST(even_is_green),
 		TEST(a_full_queue_is_red),
+		TEST(handshakes_have_a_column_where_there_were_any),
 		TEST(rows_that_ended_are_marked_then_folded),
 		TEST(rows_beyond_the_limit_are_told),
 		TEST(idle_rows_are_shown),

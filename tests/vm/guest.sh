@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
-# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), datagrams (tests/datagrams.py), bind() and
+# some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), bytes and CPU time (tests/load.py), datagrams (tests/datagrams.py), bind() and
 # listen() (tests/binds.py), overfull receive buffers. Then, once: the self-test, the textbook
 # claims, and bind-check. An emulated machine makes some 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
@@ -69,6 +69,11 @@ for backend in fentry kprobe tracepoint; do
     cases=(a_sleeping_worker migrated who_serves into_the_rings_table address_fault)
     [ $backend != fentry ] || cases+=(fast_open queued_before reset_in_queue closed_with_a_queue cpu_and_sleeps)
     cases_of waits.py $backend '' "${cases[@]}"
+    # The same programs read bytes with each backend, but an accept is seen later with tracepoint.
+    case $backend in
+        fentry) cases_of load.py $backend '' every_end threads_with_an_epoll_each cpu_of_processes ;;
+        tracepoint) cases_of load.py $backend '' every_end ;;
+    esac
     cases_of datagrams.py $backend ''
     # The rows are the same code with each backend; where tracepoint sees no arrivals it loses fewer.
     case $backend in

@@ -16,6 +16,7 @@
 #include "holders.h"
 #include "holders.skel.h"
 #include "loading.h"
+#include "netstat.h"
 #include "occupants.h"
 #include "process.h"
 #include "sockdiag.h"
@@ -37,6 +38,14 @@ struct edge {
 struct epoll {
 	uint64_t node;
 	uint64_t number; /* its name in the ledger; 0: it got none yet */
+	int32_t sleeper; /* the thread that was seen to sleep in it, at any sample; 0: none */
+	bool shared;     /* several were */
+};
+
+/* What picks among the sockets of a group. */
+struct program {
+	uint64_t group;
+	struct picker picker;
 };
 
 struct holder {
@@ -58,6 +67,12 @@ struct begun {
 	uint64_t start_ns, cpu_ns, sleeps;
 };
 
+/* CPU time of a process: of all its threads, those that are gone too. */
+struct process_cpu {
+	uint32_t pid;
+	uint64_t start_ns, cpu_ns; /* start: of its first thread */
+};
+
 /* What a css_set stands for: its cgroup's path, read of a process that is in it. */
 struct cgroup {
 	uint64_t set;
@@ -71,7 +86,7 @@ struct list {
 
 struct inventory {
 	struct holders_bpf *bpf;
-	struct bpf_link *sockets_link, *threads_link;
+	struct bpf_link *sockets_link, *threads_link, *connections_link;
 	struct selection selection;
 	uint32_t scan;
 	uint64_t unlisted;   /* threads on sockets that found no row in the last fill */
@@ -79,6 +94,7 @@ struct inventory {
 	/* the last scan */
 	struct list found;   /* struct found, by node */
 	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
+	uint64_t begun_ns;   /* likewise, before the window began */
 	struct list epolls;  /* struct epoll, by node */
 	struct list edges;   /* struct edge, by node */
 	struct list cut;     /* uint64_t, ascending: sockets and epolls of which not all edges are listed */
@@ -88,6 +104,12 @@ struct inventory {
 	struct list cgroups; /* struct cgroup, by set */
 	struct list epolls_before; /* of the scan before it, for their numbers */
 	struct list begun;   /* struct begun, by tid: threads when the window began */
+	struct netstat netstat; /* of the namespaces of listeners that are asked for */
+	struct handshake_look handshakes[NETSTAT_NAMESPACES];
+	size_t handshake_count;
+	struct list cpu, cpu_begun; /* struct process_cpu, by pid: now, and when the window began */
+	struct list programs; /* struct program, as they came */
+	struct list connections; /* struct holders_connection_record */
 	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
 };
 
@@ -202,6 +224,13 @@ static int begun_by_tid(const void *a, const void *b)
 	return COMPARE(x->tid, y->tid);
 }
 
+static int cpu_by_pid(const void *a, const void *b)
+{
+	const struct process_cpu *x = a, *y = b;
+
+	return COMPARE(x->pid, y->pid);
+}
+
 static int by_set(const void *a, const void *b)
 {
 	const struct cgroup *x = a, *y = b;
@@ -246,6 +275,8 @@ int inventory_open(struct inventory **out, const struct selection *selection, bo
 		err = attach(list_sockets, &v->sockets_link);
 	if (!err)
 		err = attach(v->bpf->progs.list_threads, &v->threads_link);
+	if (!err)
+		err = attach(v->bpf->progs.list_connections, &v->connections_link);
 	if (err)
 		loading_fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",
 		     strerror(-err));
@@ -256,6 +287,11 @@ out:
 	}
 	*out = v;
 	return 0;
+}
+
+double inventory_seconds(const struct inventory *v)
+{
+	return v->begun_ns ? (v->looked_ns - v->begun_ns) / 1e9 : 0;
 }
 
 uint64_t inventory_unlisted(const struct inventory *v)
@@ -282,9 +318,15 @@ void inventory_close(struct inventory *v)
 	free(v->by_tid.rows);
 	free(v->cgroups.rows);
 	free(v->begun.rows);
+	free(v->cpu.rows);
+	free(v->cpu_begun.rows);
 	free(v->pids.rows);
+	netstat_close(&v->netstat);
+	free(v->connections.rows);
+	free(v->programs.rows);
 	bpf_link__destroy(v->sockets_link);
 	bpf_link__destroy(v->threads_link);
+	bpf_link__destroy(v->connections_link);
 	holders_bpf__destroy(v->bpf);
 	free(v);
 }
@@ -314,6 +356,42 @@ static int waiters_take(struct inventory *v, const struct holders_waiters_record
 	return 0;
 }
 
+/* A row for each thread, which cpu_add_up() makes one for each process. */
+static int cpu_take(struct inventory *v, const struct holders_thread_record *r)
+{
+	const struct process_cpu row = { r->pid, r->tid == r->pid ? r->start_ns : 0, r->cpu_ns + (r->tid == r->pid ? r->gone_cpu_ns : 0) };
+
+	return list_add(&v->cpu, &row, sizeof(row)) ? 0 : -ENOMEM;
+}
+
+/* One row a process. */
+static void cpu_add_up(struct list *cpu)
+{
+	struct process_cpu *rows = cpu->rows;
+	size_t kept = 0;
+
+	list_sort(cpu, sizeof(*rows), cpu_by_pid);
+	for (size_t i = 0; i < cpu->count; i++) {
+		if (!kept || rows[kept - 1].pid != rows[i].pid) {
+			rows[kept++] = rows[i];
+			continue;
+		}
+		rows[kept - 1].cpu_ns += rows[i].cpu_ns;
+		rows[kept - 1].start_ns |= rows[i].start_ns; /* 0 but of its first thread */
+	}
+	cpu->count = kept;
+}
+
+static int program_take(struct inventory *v, const struct holders_program_record *r)
+{
+	_Static_assert(sizeof(struct picker_instruction) == sizeof(*r->instructions) && PICKER_INSTRUCTIONS == HOLDERS_INSTRUCTIONS, "the same");
+	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF } };
+
+	if (r->classic)
+		p.picker = picker_tell((const void *)r->instructions, r->length, sysconf(_SC_NPROCESSORS_ONLN), r->sockets);
+	return list_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
+}
+
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
 static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 {
@@ -328,8 +406,14 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 	if (kind == HOLDERS_THREAD) {
 		struct thread t = { .r = *(const struct holders_thread_record *)bytes };
 
-		return list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r) : -ENOMEM;
+		if (cpu_take(v, &t.r))
+			return -ENOMEM;
+		return t.r.helper || list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r) : -ENOMEM;
 	}
+	if (kind == HOLDERS_PROGRAM)
+		return program_take(v, (const void *)bytes) ? -ENOMEM : (int)sizeof(struct holders_program_record);
+	if (kind == HOLDERS_CONNECTION)
+		return list_add(&v->connections, bytes, sizeof(struct holders_connection_record)) ? (int)sizeof(struct holders_connection_record) : -ENOMEM;
 	if (kind == HOLDERS_HOLDER) {
 		const struct holders_holder_record *r = (const void *)bytes;
 		struct holder h = { r->node, r->pid, r->fd };
@@ -521,6 +605,30 @@ static void epolls_index(struct inventory *v)
 		const struct epoll *before = epoll_find(&v->epolls_before, rows[i].node);
 
 		rows[i].number = before ? before->number : 0;
+		rows[i].sleeper = before ? before->sleeper : 0;
+		rows[i].shared = before && before->shared;
+	}
+}
+
+/* Who sleeps in them: of one that several threads share, not all do at once. */
+static void epolls_sleepers(struct inventory *v)
+{
+	const struct edge *rows = v->edges.rows;
+	struct epoll *epoll = NULL;
+
+	for (size_t i = 0; i < v->edges.count; i++) {
+		const struct thread wanted = { .r.task = rows[i].waiter };
+		size_t at;
+
+		if (!i || rows[i].node != rows[i - 1].node)
+			epoll = epoll_find(&v->epolls, rows[i].node);
+		if (!epoll)
+			continue;
+		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
+		if (at == v->threads.count)
+			continue;
+		epoll->shared |= epoll->sleeper && epoll->sleeper != (int32_t)((const struct thread *)v->threads.rows)[at].r.tid;
+		epoll->sleeper = ((const struct thread *)v->threads.rows)[at].r.tid;
 	}
 }
 
@@ -539,7 +647,9 @@ static int scan_once(struct inventory *v)
 
 	v->epolls_before = v->epolls;
 	v->epolls = epolls;
-	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count = v->threads.count = 0;
+	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count = v->threads.count = v->cpu.count = 0;
+	v->programs.count = 0;
+	v->bpf->bss->program.group = 0;
 	v->bpf->bss->processes_left_out = 0;
 	v->bpf->bss->scan = ++v->scan;
 	err = iterate(v, v->sockets_link);
@@ -552,10 +662,12 @@ static int scan_once(struct inventory *v)
 		err = threads_index(v);
 	if (err)
 		return err;
+	cpu_add_up(&v->cpu);
 	list_sort(&v->found, sizeof(struct found), by_node);
 	found_unique(v);
 	epolls_index(v);
 	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
+	epolls_sleepers(v);
 	list_sort(&v->cut, sizeof(uint64_t), by_value);
 	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
 	select_sockets(v);
@@ -573,7 +685,7 @@ static bool some_unnamed(const struct inventory *v)
 	return false;
 }
 
-int inventory_scan(struct inventory *v)
+static int scan_named(struct inventory *v)
 {
 	struct namespaces seen = {};
 	struct sockdiag_row *rows;
@@ -586,6 +698,68 @@ int inventory_scan(struct inventory *v)
 	err = seen.astray;
 	namespaces_free(&seen);
 	return err ? err : scan_once(v);
+}
+
+static bool is_listener(const struct found *f)
+{
+	return f->r.protocol == IPPROTO_TCP && !f->r.bound;
+}
+
+/* The namespaces of listeners that are asked for, ascending. defer: only of those with TCP_DEFER_ACCEPT. Returns 0 or -ENOMEM. */
+static int listener_namespaces(const struct inventory *v, bool defer, struct list *out)
+{
+	const struct found *rows = v->found.rows;
+	uint32_t *numbers;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted && is_listener(&rows[i]) && (!defer || rows[i].r.defer_accept) &&
+		    !list_add(out, &rows[i].r.netns, sizeof(rows[i].r.netns)))
+			return -ENOMEM;
+	list_sort(out, sizeof(uint32_t), by_pid);
+	numbers = out->rows;
+	for (size_t i = 0; i < out->count; i++)
+		if (!kept || numbers[kept - 1] != numbers[i])
+			numbers[kept++] = numbers[i];
+	out->count = kept;
+	return 0;
+}
+
+/*
+ * Follows the namespaces of the scan. *again: one with TCP_DEFER_ACCEPT was not read before it, and what its sockets count from now on has to be held
+ * against what it had counted just then.
+ */
+static int netstat_follow(struct inventory *v, bool *again)
+{
+	struct list all = {}, deferring = {};
+	bool opened = false;
+	int err = listener_namespaces(v, false, &all);
+
+	if (!err)
+		err = netstat_open(&v->netstat, all.rows, all.count, &opened);
+	if (!err && opened)
+		err = listener_namespaces(v, true, &deferring);
+	*again = deferring.count;
+	free(all.rows);
+	free(deferring.rows);
+	return err;
+}
+
+int inventory_scan(struct inventory *v)
+{
+	bool again;
+	int err;
+
+	netstat_before(&v->netstat);
+	err = scan_named(v);
+	if (!err)
+		err = netstat_follow(v, &again);
+	if (!err && again) {
+		netstat_before(&v->netstat);
+		err = scan_once(v);
+	}
+	v->handshake_count = err ? 0 : netstat_after(&v->netstat, v->handshakes);
+	return err;
 }
 
 int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies)
@@ -636,9 +810,110 @@ bool inventory_queued(const struct inventory *v)
 	const struct found *rows = v->found.rows;
 
 	for (size_t i = 0; i < v->found.count; i++)
-		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && rows[i].r.length)
+		if (rows[i].wanted && is_listener(&rows[i]) && (rows[i].r.length || rows[i].r.half_open))
 			return true;
-	return false;
+	return netstat_refuses(&v->netstat);
+}
+
+/* ---- connections ---- */
+
+int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll)
+{
+	const struct epoll *rows = v->epolls.rows;
+
+	for (size_t i = 0; i < v->epolls.count; i++)
+		if (rows[i].number == epoll)
+			return rows[i].shared ? -1 : rows[i].sleeper;
+	return 0;
+}
+
+/* Could the connection have come from that listener? Its own address says so before any. */
+static bool connection_fits(const struct holders_connection_record *c, const struct holders_socket_record *r, bool any)
+{
+	static const uint8_t nowhere[16];
+
+	return r->protocol == IPPROTO_TCP && !r->bound && r->netns == c->netns && r->port == c->port && r->family == c->family &&
+	       !memcmp(r->address, any ? nowhere : c->address, sizeof(r->address));
+}
+
+static const struct found *listener_of(const struct inventory *v, const struct holders_connection_record *c)
+{
+	const struct found *rows = v->found.rows;
+
+	for (int any = 0; any < 2; any++)
+		for (size_t i = 0; i < v->found.count; i++)
+			if (rows[i].wanted && connection_fits(c, &rows[i].r, any))
+				return &rows[i];
+	return NULL;
+}
+
+/* Who reads it: of a process of one thread that one; else who waits for it now, by a read, or in the epoll that watches it. */
+static void reader_tell(struct inventory *v, struct inventory_connection *to, uint64_t waiter)
+{
+	const struct thread *leader = thread_by_tid(v, to->pid);
+	const struct thread wanted = { .r.task = waiter & ~(uint64_t)HOLDERS_HOW };
+	const bool by_epoll = (waiter & HOLDERS_BY) == HOLDERS_BY_EPOLL;
+	struct epoll *epoll = by_epoll ? epoll_find(&v->epolls, wanted.r.task) : NULL;
+	size_t at;
+
+	to->start_ns = leader ? leader->r.start_ns : 0;
+	if (epoll)
+		to->epoll = epoll_number(v, epoll);
+	if (leader && leader->r.threads == 1) {
+		to->tid = to->pid;
+	} else if (epoll) {
+		to->tid = epoll->shared ? 0 : epoll->sleeper;
+	} else if (waiter && !by_epoll) {
+		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
+		to->tid = at < v->threads.count ? (int32_t)((const struct thread *)v->threads.rows)[at].r.tid : 0;
+	}
+}
+
+static int connections_by_node(const void *a, const void *b)
+{
+	const struct holders_connection_record *x = a, *y = b;
+	int order = COMPARE(x->node, y->node);
+
+	return order ? order : COMPARE(x->pid, y->pid);
+}
+
+static void listening_mark(struct inventory *v)
+{
+	const struct found *rows = v->found.rows;
+
+	memset(v->bpf->bss->listening, 0, sizeof(v->bpf->bss->listening));
+	for (size_t i = 0; i < v->found.count; i++)
+		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && !rows[i].r.bound)
+			v->bpf->bss->listening[rows[i].r.port >> 6] |= 1ull << (rows[i].r.port & 63);
+}
+
+int inventory_connections(struct inventory *v, struct inventory_connection **rows)
+{
+	const struct holders_connection_record *r;
+	size_t count = 0;
+	int err;
+
+	v->connections.count = 0;
+	listening_mark(v);
+	err = iterate(v, v->connections_link);
+	*rows = err ? NULL : calloc(v->connections.count + 1, sizeof(**rows));
+	if (!*rows)
+		return err ? err : -ENOMEM;
+	list_sort(&v->connections, sizeof(*r), connections_by_node);
+	r = v->connections.rows;
+	for (size_t i = 0; i < v->connections.count; i++) {
+		const struct found *listener = i && r[i].node == r[i - 1].node ? NULL : listener_of(v, &r[i]);
+
+		if (!listener)
+			continue;
+		(*rows)[count] = (struct inventory_connection){
+			.node = r[i].node,
+			.identity = (uint64_t)r[i].peer << 32 | (uint64_t)htons(r[i].peer_port) << 16 | r[i].port,
+			.received = r[i].received, .sent = r[i].sent, .mptcp = r[i].mptcp, .listener = listener->r.cookie, .pid = r[i].pid,
+		};
+		reader_tell(v, &(*rows)[count++], r[i].waiter);
+	}
+	return count;
 }
 
 /* ---- bringing a ledger up to date ---- */
@@ -679,6 +954,7 @@ static int usage_begin(struct inventory *v)
 {
 	const struct thread *const *rows = v->by_tid.rows;
 
+	v->begun_ns = v->looked_ns;
 	v->begun.count = 0;
 	for (size_t i = 0; i < v->by_tid.count; i++) {
 		const struct begun b = { .tid = rows[i]->r.tid, .start_ns = rows[i]->r.start_ns, .cpu_ns = rows[i]->r.cpu_ns,
@@ -687,7 +963,32 @@ static int usage_begin(struct inventory *v)
 		if (!list_add(&v->begun, &b, sizeof(b)))
 			return -ENOMEM;
 	}
+	v->cpu_begun.count = 0;
+	for (size_t i = 0; i < v->cpu.count; i++)
+		if (!list_add(&v->cpu_begun, (struct process_cpu *)v->cpu.rows + i, sizeof(struct process_cpu)))
+			return -ENOMEM;
 	return 0;
+}
+
+static const struct process_cpu *cpu_find(const struct list *cpu, uint32_t pid)
+{
+	const struct process_cpu key = { .pid = pid };
+	const size_t i = list_first(cpu, sizeof(key), &key, cpu_by_pid);
+
+	return i < cpu->count ? (const struct process_cpu *)cpu->rows + i : NULL;
+}
+
+/* Of a process that began before the window and held no socket then it is not known. */
+static void process_usage_fill(const struct inventory *v, struct worker_row *row, uint64_t started_ns)
+{
+	const struct process_cpu *now = cpu_find(&v->cpu, row->pid), *begun = cpu_find(&v->cpu_begun, row->pid);
+
+	if (!now)
+		return;
+	if (begun && begun->start_ns != now->start_ns)
+		begun = NULL;
+	row->process_cpu_known = begun || (started_ns && now->start_ns > started_ns);
+	row->process_cpu_ns = now->cpu_ns - (begun ? begun->cpu_ns : 0);
 }
 
 /* Of a thread that began before the window, in a process that held no socket then, it is not known. */
@@ -713,6 +1014,7 @@ static void worker_describe(const struct inventory *v, struct ledger_worker *w, 
 	memcpy(w->row.process, t->r.process, sizeof(w->row.process));
 	snprintf(w->row.cgroup, sizeof(w->row.cgroup), "%s", t->cgroup);
 	usage_fill(v, &w->row, t);
+	process_usage_fill(v, &w->row, started_ns);
 }
 
 /* asleep: else it is known to come back. */
@@ -877,6 +1179,16 @@ static int edges_in_order(const void *a, const void *b)
 }
 
 /* A group's name is the lowest cookie of its sockets. */
+static struct picker picker_of(const struct inventory *v, uint64_t group)
+{
+	const struct program *rows = v->programs.rows;
+
+	for (size_t i = 0; i < v->programs.count; i++)
+		if (rows[i].group == group)
+			return rows[i].picker;
+	return (struct picker){};
+}
+
 static int groups_name(const struct inventory *v, struct ledger *l)
 {
 	const struct found *rows = v->found.rows;
@@ -895,11 +1207,45 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 		const struct edge key = { .node = rows[i].r.group };
 		struct ledger_socket *s = rows[i].wanted && key.node ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
+		if (s && s->row.steered)
+			s->row.picker = picker_of(v, key.node);
 		if (s)
 			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key), &key, edges_by_node)].waiter;
 	}
 	free(groups.rows);
 	return 0;
+}
+
+/* What the namespaces counted by this scan, and which listeners they withhold ACKs for. */
+static int handshakes_enter(const struct inventory *v, struct ledger *l, enum handshake_when when)
+{
+	const struct found *rows = v->found.rows;
+	struct list deferring = {};
+	int err = 0;
+
+	for (size_t i = 0; i < v->found.count && !err; i++) {
+		const struct deferring d = { .cookie = rows[i].r.cookie, .netns = rows[i].r.netns, .drops = rows[i].r.drops };
+
+		if (is_listener(&rows[i]) && rows[i].r.defer_accept)
+			err = list_add(&deferring, &d, sizeof(d)) ? 0 : -ENOMEM;
+	}
+	if (!err)
+		err = handshakes_look(ledger_handshakes(l), when, v->handshakes, v->handshake_count, deferring.rows, deferring.count);
+	free(deferring.rows);
+	return err;
+}
+
+static void half_open_enter(struct ledger *l, struct ledger_socket *s, const struct found *f)
+{
+	const struct handshake_set *set = ledger_handshakes(l);
+	struct half_open *q = &s->row.half_open;
+
+	if (!is_listener(f))
+		return;
+	q->limit = half_open_limit(handshakes_find(set->rows, set->count, f->r.netns), f->r.limit);
+	q->defer_accept = f->r.defer_accept;
+	q->syn_retries = f->r.syn_retries;
+	half_open_look(q, f->r.half_open, f->r.young);
 }
 
 static int socket_fill(struct inventory *v, struct ledger *l, const struct found *f, size_t index, uint64_t started_ns)
@@ -918,6 +1264,7 @@ static int socket_fill(struct inventory *v, struct ledger *l, const struct found
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
 	err = socket_describe(v, s, f);
+	half_open_enter(l, s, f);
 	s->undecided = false;
 	s->row.waiting = 0;
 	to.socket = s;
@@ -1136,6 +1483,7 @@ static void unheld_update(struct ledger *l, struct ledger_socket *s, const struc
 		return;
 	}
 	s->row.queue_known = true;
+	s->row.half_open.known = false; /* sock_diag does not tell */
 	s->row.queue_length = found->queue_length;
 	s->read_ns = now_ns();
 	s->row.waiting = 0;
@@ -1314,7 +1662,7 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockd
 /* Enters the sockets of the last scan. `again`: some socket of a group has nobody who waits. */
 static int look(struct inventory *v, struct ledger *l, bool *again)
 {
-	int err = 0;
+	int err = handshakes_enter(v, l, HANDSHAKES_LISTED);
 
 	*again = false;
 	for (size_t i = 0; i < v->found.count && !err; i++) {
@@ -1380,6 +1728,8 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	v->unlisted = 0;
 	if (!started_ns)
 		err = usage_begin(v);
+	if (!err)
+		err = handshakes_enter(v, l, started_ns ? HANDSHAKES_LATER : HANDSHAKES_BEGIN);
 	for (size_t i = 0; i < v->found.count && !err; i++)
 		if (rows[i].wanted)
 			err = socket_fill(v, l, &rows[i], i, started_ns);

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "../model/arrivals.h"
+#include "bytes.h"
 #include "count.h"
 #include "count.skel.h"
 #include "inventory.h"
@@ -67,6 +68,7 @@ struct observer {
 	bool *entered_workers, *entered_sockets; /* the rows that rows_enter() read last */
 	int inner_map, outer_map;    /* for grace_period(); -1: none */
 	struct ledger *ledger;
+	struct bytes_reader *bytes; /* NULL: connections are not followed */
 	struct inventory *inventory; /* NULL: none is taken */
 	bool by_process;             /* the inventory says which sockets are asked for */
 	struct cookies unwanted, asked; /* what the kernel was told at the last look */
@@ -126,6 +128,8 @@ static void serves_leave_out(struct observer *o)
 {
 	bpf_map__set_max_entries(o->bpf->maps.serves, 1);
 	bpf_map__set_max_entries(o->bpf->maps.connections, 1);
+	bpf_map__set_max_entries(o->bpf->maps.older, 1);
+	bpf_map__set_max_entries(o->bpf->maps.older_ended, 1);
 }
 
 /* How many sockets have a row each on every CPU, see count.h. */
@@ -240,11 +244,13 @@ static void configure(struct observer *o, const struct observer_options *options
 	o->connections_max = f->map_growth ? connections_max(o->cpus) : COUNT_CONNECTIONS;
 	if (options->connections_max)
 		o->connections_max = options->connections_max;
+	bpf_map__set_max_entries(o->bpf->maps.older, least(f->map_growth ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
 	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
 	if (f->map_growth) {
 		map_grows(o->bpf->maps.worker_by_key);
 		map_grows(o->bpf->maps.socket_by_cookie);
 		map_grows(o->bpf->maps.connections);
+		map_grows(o->bpf->maps.older);
 	}
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
 	if (options->no_waits)
@@ -273,6 +279,7 @@ static int load(struct observer *o)
 	for (size_t i = 0; i < hook_count; i++)
 		if (hook_used(o, i))
 			bpf_program__set_autoload(hook_program(o, i), true);
+	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
 	return count_bpf__load(o->bpf);
 }
 
@@ -367,6 +374,8 @@ static int rows_prepare(struct observer *o)
 		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
 	if (!err)
 		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
+	if (!err && c->serves)
+		err = bytes_open(&o->bytes, o->bpf, o->workers, o->serves);
 	return err;
 }
 
@@ -379,6 +388,8 @@ static void detach(struct observer *o)
 	o->link_count = 0;
 	if (!o->bpf)
 		return;
+	bytes_close(o->bytes);
+	o->bytes = NULL;
 	unmap_array(o->workers, o->bpf->maps.workers);
 	unmap_array(o->sockets, o->bpf->maps.sockets);
 	unmap_array(o->arrivals, o->bpf->maps.arrivals);
@@ -739,6 +750,9 @@ static void connections_forget(struct observer *o)
 
 void observer_stop(struct observer *o)
 {
+	/* What is open carries on; the window does not. */
+	if (o->bytes && o->bpf->bss->count_on)
+		bytes_look(o->bytes);
 	__atomic_store_n(&o->bpf->bss->count_on, 0, __ATOMIC_SEQ_CST);
 	grace_period(o);
 }
@@ -761,6 +775,8 @@ void observer_reset(struct observer *o)
 			socket_free(o, i);
 	if (o->serves)
 		connections_forget(o);
+	if (o->bytes)
+		bytes_forget(o->bytes);
 	o->bpf->bss->count_migrates = 0;
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	memset(o->bpf->bss->count_lost_crowded, 0, sizeof(o->bpf->bss->count_lost_crowded));
@@ -795,6 +811,9 @@ int observer_start(struct observer *o)
 	clock_gettime(CLOCK_MONOTONIC, &o->started);
 	o->bpf->bss->count_started_us = o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000;
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
+	/* What is accepted from here on is followed: none is missed between the two. */
+	if (!err && o->bytes && o->inventory)
+		err = bytes_begin(o->bytes, o->inventory);
 	return err;
 }
 
@@ -952,8 +971,9 @@ static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool
 	if (serve) {
 		work.served = serve->served;
 		work.handed = (struct wait){ .count = serve->handed, .sum_ns = serve->handed_ns, .max_ns = serve->handed_max_ns };
-		work.finished = serve->closed;
+		work.finished = __atomic_load_n(&serve->closed, __ATOMIC_ACQUIRE);
 		work.finished_ns = serve->closed_ns;
+		work.carried = (struct bytes){ serve->carried.received, serve->carried.sent };
 		work.moved = serve->moved;
 		work.unfollowed = o->workers[i].unfollowed;
 		work.opened = __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE);
@@ -1466,10 +1486,17 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;
 	s->unlisted = o->inventory ? inventory_unlisted(o->inventory) : 0;
+	s->looked_seconds = o->inventory ? inventory_seconds(o->inventory) : 0;
 	settings_fill(s);
-	err = rows_enter(o);
+	err = o->bytes && o->bpf->bss->count_on ? bytes_look(o->bytes) : 0;
+	if (!err)
+		err = rows_enter(o);
+	if (!err && o->bytes)
+		err = bytes_settle(o->bytes, o->inventory, o->ledger);
 	if (!err)
 		err = ledger_snapshot(o->ledger, s, all, &orphaned);
+	if (!err && o->bytes)
+		bytes_describe(o->bytes, o->ledger, s);
 	if (!err)
 		err = lost_fill(o, s, orphaned);
 	if (!err)

@@ -53,7 +53,7 @@ int observer_start(struct observer *o);
 /* The window ends: what comes later is not counted. */
 void observer_stop(struct observer *o);
 
-/* Has anything been counted since it was asked last, or does something wait in the queue of a listener? */
+/* Has anything been counted since it was asked last, or does something wait in a queue of a listener? */
 bool observer_active(struct observer *o);
 
 /* Takes a sample of the inventory, and gives back the rows of closed sockets and of threads that ended. Returns 0 or negative errno. */

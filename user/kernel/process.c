@@ -45,6 +45,20 @@ static int start_ticks(int pid, int tid, unsigned long long *ticks)
 	return at && sscanf(at, "%llu", ticks) == 1 ? 0 : -EIO;
 }
 
+void process_name(int pid, char *name, size_t size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	*name = 0;
+	f = fopen(path, "re");
+	if (f && fgets(name, size, f))
+		name[strcspn(name, "\n")] = 0;
+	if (f)
+		fclose(f);
+}
+
 /*
  * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the controllers' own paths can say more than a
  * "/" of version 2.

@@ -11,6 +11,9 @@ bool process_thread_lives(int pid, int tid, uint64_t start_ns);
 /* Is it certain that there is no such thread any more? Far cheaper than process_thread_lives(), but a number that is used again counts as alive. */
 bool process_thread_gone(int pid, int tid);
 
+/* Its name, as /proc/PID/comm has it; "" if it is gone. */
+void process_name(int pid, char *name, size_t size);
+
 /* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */
 void process_cgroup(int pid, char *path, size_t size);
 

@@ -49,6 +49,8 @@ const struct metric metrics[METRIC_COUNT] = {
 	[METRIC_DROP_SHARE] = { .name = "drop_share", .label = "  of all", .unit = METRIC_SHARE, .better = BETTER_LOWER, .tested = true, .chance = -1,
 				.shown = true },
 	[METRIC_OPEN] = { .name = "open", .label = "open", .tested = true, .grain = COUNT_GRAIN, .chance = -1, .shown = true },
+	[METRIC_CPU_CV] = { .name = "cpu_cv", .label = "CPU CV", .unit = METRIC_RATIO, .tested = true, .chance = -1, .shown = true },
+	[METRIC_BYTES_CV] = { .name = "bytes_cv", .label = "bytes CV", .unit = METRIC_RATIO, .tested = true, .chance = -1, .shown = true },
 	[METRIC_LOST] = { .name = "lost", .label = "not counted", .chance = -1, .shown = true },
 	[METRIC_CV] = { .name = "cv", .label = "CV", .unit = METRIC_RATIO, .better = BETTER_LOWER, .tested = true, .judged = true,
 			.chance = METRIC_CV_EXPECTED },
@@ -136,6 +138,15 @@ static void wait_figures(double *figures, const struct endpoint *e)
 	figures[METRIC_WAIT_MAX] = wait_max_ns(&sum.wait);
 }
 
+/* Of one worker alone there is no spread. */
+static void load_figures(double *figures, const struct endpoint *e)
+{
+	if (e->cpu.known && e->cpu.workers > 1)
+		figures[METRIC_CPU_CV] = e->cpu.cv;
+	if (e->carried.known && e->carried.workers > 1)
+		figures[METRIC_BYTES_CV] = e->carried.cv;
+}
+
 /* Adds to a figure that is unknown until the first. */
 static void add_known(double *figure, bool known, uint64_t n)
 {
@@ -147,15 +158,19 @@ static void row_figures(double *figures, const struct endpoint *e)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
 	double *highest = &figures[METRIC_QUEUE_HIGHEST];
+	bool bound = false;
 
 	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops, udp ? e->omitted.dropped : e->omitted.drops);
 	for (size_t i = 0; i < e->socket_count + e->connected_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : s->drops);
+		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : drops_least(s));
+		bound |= !udp && drops_least(s) < drops_most(s);
 		if (!udp && s->highest_known && !(s->queue_highest <= *highest))
 			*highest = s->queue_highest;
 	}
+	if (bound) /* is no figure: some drops may be withheld ACKs */
+		figures[METRIC_DROPS] = NAN;
 	for (size_t i = 0; i < e->worker_count; i++)
 		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp, e->workers[i].open);
 	for (size_t i = 0; i < e->worker_count; i++)
@@ -184,6 +199,7 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 		share_figures(run, SHARE_SERVED, &e->served_fairness);
 	wait_figures(figures, e);
 	row_figures(figures, e);
+	load_figures(figures, e);
 	comparison_run_complete(run, e->protocol);
 }
 

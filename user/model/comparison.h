@@ -37,6 +37,8 @@ enum metric_id {
 	METRIC_DROPS,        /* TCP: the kernel's drop counters. UDP: datagrams that found no room */
 	METRIC_DROP_SHARE,   /* of all that came; TCP: of what came to the queue and the drops */
 	METRIC_OPEN,         /* TCP: connections open at the end */
+	METRIC_CPU_CV,       /* of CPU time over the workers: load.h */
+	METRIC_BYTES_CV,     /* TCP: likewise, of bytes */
 	METRIC_LOST,         /* events that the tool did not count: the other figures are at least so high */
 	METRIC_CV,           /* that decides: the workers', where one alone accepts of those who serve, where none was seen the sockets' */
 	METRIC_CV_EXPECTED,

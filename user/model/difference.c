@@ -122,6 +122,8 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now, co
 		gone->finished += was->finished;
 		gone->queued_before += was->queued_before;
 		gone->reset_queued += was->reset_queued;
+		gone->bytes.received += was->bytes.received;
+		gone->bytes.sent += was->bytes.sent;
 		wait_add(&gone->wait, &was->wait, NULL);
 	}
 	free(sockets.rows);
@@ -172,6 +174,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
+			half_open_subtract(&row.half_open, &was->half_open);
 			/* The longest of all: it was in this interval only if it grew. */
 			row.highest_known &= row.queue_highest > was->queue_highest;
 			row.queued_before = growth(row.queued_before, was->queued_before);
@@ -230,8 +233,13 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 			row.cpu_ns = growth(row.cpu_ns, was->cpu_ns);
 			row.sleeps = growth(row.sleeps, was->sleeps);
 			row.usage_known &= was->usage_known;
+			row.process_cpu_ns = growth(row.process_cpu_ns, was->process_cpu_ns);
+			row.process_cpu_known &= was->process_cpu_known;
+			row.bytes.received = growth(row.bytes.received, was->bytes.received);
+			row.bytes.sent = growth(row.bytes.sent, was->bytes.sent);
 		} else {
 			row.usage_known &= row.appeared; /* else it is of more than the interval */
+			row.process_cpu_known = false;
 		}
 		e->workers[kept++] = row;
 	}
@@ -323,12 +331,46 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	o->finished = growth(o->finished, before->finished + gone->finished);
 	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);
 	o->reset_queued = growth(o->reset_queued, before->reset_queued + gone->reset_queued);
+	o->bytes.received = growth(o->bytes.received, before->bytes.received + gone->bytes.received);
+	o->bytes.sent = growth(o->bytes.sent, before->bytes.sent + gone->bytes.sent);
 	o->drops = growth(o->drops, before->drops + gone->drops);
 	o->dropped_closing = growth(o->dropped_closing, before->dropped_closing + gone->dropped_closing);
 	o->migrated = growth(o->migrated, before->migrated + gone->migrated);
 	wait_add(&earlier, &before->wait, NULL);
 	wait_add(&earlier, &gone->wait, NULL);
 	wait_subtract(&o->wait, &earlier, NULL, NULL);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+	const struct connection_row *x = a, *y = b;
+	const uint64_t one = x->bytes.received + x->bytes.sent, other = y->bytes.received + y->bytes.sent;
+
+	return COMPARE(other, one);
+}
+
+/* Those that were not listed before carried less than any that was: what they have now may be of before the interval, so they are left out. */
+static void subtract_connections(struct endpoint *e, const struct endpoint *before)
+{
+	const bool all = before->connection_count == before->connections_open;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->connection_count; i++) {
+		struct connection_row row = e->connections[i];
+		const struct connection_row *was = NULL;
+
+		for (size_t j = 0; j < before->connection_count && !was; j++)
+			was = before->connections[j].id == row.id ? &before->connections[j] : NULL;
+		if (!was && !all)
+			continue;
+		if (was) {
+			row.bytes.received = growth(row.bytes.received, was->bytes.received);
+			row.bytes.sent = growth(row.bytes.sent, was->bytes.sent);
+		}
+		e->connections[kept++] = row;
+	}
+	e->connection_count = kept;
+	qsort(e->connections, kept, sizeof(*e->connections), compare_bytes);
 }
 
 static void subtract_endpoint_lost(struct endpoint_lost *lost, const struct endpoint_lost *before)
@@ -354,6 +396,7 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 		err = add_up_workers(e);
 	if (!err)
 		err = subtract_cpus(e, before);
+	subtract_connections(e, before);
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	subtract_endpoint_lost(&e->lost, &before->lost);
 	return err;
@@ -397,8 +440,11 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	out->final = false;
 	out->start_ms = before->start_ms + (int64_t)(before->seconds * 1000 + 0.5);
 	out->seconds = now->seconds - before->seconds;
+	out->looked_seconds = now->looked_seconds - before->looked_seconds;
 	out->lost = NULL;
 	out->lost_count = 0;
+	out->handshakes = NULL;
+	out->handshake_count = 0;
 	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
 	err = order_make(&old, before->endpoints, before->endpoint_count, sizeof(*before->endpoints), compare_endpoints);
@@ -425,6 +471,10 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	}
 	if (!err)
 		err = subtract_lost(out, now, before);
+	if (!err)
+		err = handshakes_difference(out, now, before);
+	if (!err)
+		handshakes_fill(out);
 	free(old.rows);
 	if (err)
 		snapshot_free(out);

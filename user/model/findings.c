@@ -9,7 +9,7 @@
 
 #define SOCKET_FINDINGS_MAX 8 /* of one rule and endpoint; more sockets of the same kind are one further finding */
 
-static const struct rule_table *const tables[] = { &queue_rules, &binding_rules, &sharing_rules, &verdict_rules };
+static const struct rule_table *const tables[] = { &queue_rules, &handshake_rules, &binding_rules, &sharing_rules, &load_rules, &verdict_rules };
 
 static int add(struct endpoint *e, const struct finding *f)
 {

@@ -42,7 +42,7 @@ const char *say_duration(char buffer[DURATION_SIZE], double ns)
 {
 	static const struct { double below_ns, unit_ns; int decimals; const char *unit; } steps[] = {
 		{ 999.5e3, 1e3, 0, "us" }, { 99.95e6, 1e6, 1, "ms" }, { 999.5e6, 1e6, 0, "ms" }, { 99.95e9, 1e9, 1, "s" },
-		{ INFINITY, 1e9, 0, "s" },
+		{ 600.5e9, 1e9, 0, "s" }, { 7200e9, 60e9, 0, "min" }, { INFINITY, 3600e9, 1, "h" },
 	};
 	size_t i = 0;
 

@@ -161,15 +161,26 @@ static bool was_full(const struct endpoint *e, const struct socket_row *s)
 	if (e->protocol == PROTOCOL_UDP)
 		return is_near_limit(s);
 	/* An accept on another CPU may come before the longest is read: then it was one more. */
-	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns;
+	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns || s->queue_length > s->queue_limit;
+}
+
+/*
+ * Does nothing speak against it that an accept queue overflowed? ACKs that TCP_DEFER_ACCEPT withheld are drops by name only, and what overflows the
+ * namespace counts too.
+ */
+static bool may_have_overflowed(const struct facts *facts, const struct socket_row *s)
+{
+	const struct handshakes *h = handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count, facts->endpoint->netns);
+
+	return h ? drops_most(s) && handshakes_counted(h).overflows : drops_least(s);
 }
 
 /* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, that is the cause. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || !s->drops || is_stalled(facts, s) || is_unwaited(facts, s))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || is_stalled(facts, s) || is_unwaited(facts, s))
 		return false;
-	return was_full(facts->endpoint, s);
+	return may_have_overflowed(facts, s) && was_full(facts->endpoint, s);
 }
 
 /* What to raise. Another namespace's net.core.somaxconn is not known. */
@@ -185,16 +196,18 @@ static const char *backlog_advice(const struct facts *facts, const struct socket
 /* A queue of limit N holds N + 1. */
 static bool backlog_small(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
+	const bool bound = drops_least(s) < drops_most(s); /* some may be withheld ACKs */
+	const uint64_t drops = drops_least(s) ? drops_least(s) : drops_most(s);
 	char longest[40] = "";
 
 	if (!has_overflowed(facts, s))
 		return false;
 	if (s->highest_known)
 		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
-	finding_say(f, "the accept queue of " SOCKET " overflowed: %" PRIu64 " %s dropped (a retransmission counts again);"
+	finding_say(f, "the accept queue of " SOCKET " overflowed: %s%" PRIu64 " %s dropped (a retransmission counts again);"
 		    " %sits limit is %" PRIu32 " (N holds N + 1): %s, or accept faster",
-		    s->cookie, s->inode, s->drops, s->drops == 1 ? "SYN or ACK" : "SYNs and ACKs", longest, s->queue_limit, backlog_advice(facts, s));
-	finding_show(f, "drops", s->drops);
+		    s->cookie, s->inode, !bound ? "" : drops_least(s) ? "at least " : "up to ", drops, drops == 1 ? "SYN or ACK" : "SYNs and ACKs", longest, s->queue_limit, backlog_advice(facts, s));
+	finding_show(f, "drops", drops);
 	finding_show(f, "limit", s->queue_limit);
 	if (s->highest_known)
 		finding_show(f, "highest", s->queue_highest);
@@ -267,7 +280,7 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 		u.count++;
 		u.queued += s->queue_known ? s->queue_length : 0;
 		if (was_full(facts->endpoint, s))
-			u.drops += s->drops;
+			u.drops += drops_least(s);
 		u.by_others |= first_holder(facts->endpoint, s->cookie) != first_holder(facts->endpoint, u.first->cookie);
 	}
 	return u;
@@ -305,14 +318,16 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 /* Its row has ended, or is about to. */
 static bool closed_with_queue(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
-	char migrated[60] = "";
+	char migrated[60] = "", under_way[60] = "";
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->dropped_closing)
 		return false;
+	if (s->ended && s->half_open.known && s->half_open.count)
+		snprintf(under_way, sizeof(under_way), ", with up to %" PRIu32 " handshake%s under way", s->half_open.count, plural_s(s->half_open.count));
 	if (s->migrated)
 		snprintf(migrated, sizeof(migrated), ", %" PRIu64 " moved to another socket", s->migrated);
-	finding_say(f, SOCKET " was closed with a queue: %" PRIu64 " connection%s reset%s; take what is queued before you close%s",
-		    s->cookie, s->inode, s->dropped_closing, s->dropped_closing == 1 ? " was" : "s were", migrated,
+	finding_say(f, SOCKET " was closed with a queue: %" PRIu64 " connection%s reset%s%s; take what is queued before you close%s",
+		    s->cookie, s->inode, s->dropped_closing, s->dropped_closing == 1 ? " was" : "s were", under_way, migrated,
 		    s->reuseport && !s->migrated ?
 			    ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them" : "");
 	finding_show(f, "reset", s->dropped_closing);

@@ -71,8 +71,10 @@ struct rule_table {
  * has said (finding_said).
  */
 extern const struct rule_table queue_rules;   /* findings_queue.c: what waits in the queue of a socket, and who lets it wait */
+extern const struct rule_table handshake_rules; /* findings_handshakes.c: what waits to become a connection */
 extern const struct rule_table binding_rules; /* findings_binding.c: how the sockets of a port were bound */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
+extern const struct rule_table load_rules;    /* findings_load.c: CPU time and bytes, where connections don't show the load */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
 
 /* The facts of all endpoints, those of one port together. Returns 0 or -ENOMEM; facts_free() in either case. */
@@ -116,7 +118,7 @@ void finding_show(struct finding *f, const char *name, double number);
 
 /* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless. */
 #define DURATION_SIZE 32
-const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s" */
+const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s", "12 min", "4.0 h" */
 #define PLACE_SIZE 88
 #define PROCESS_SIZE (PLACE_SIZE + 32)
 /* "nginx 700 in nginx.service" */

@@ -359,9 +359,49 @@ static bool heavy_flows(struct finding *f, const struct facts *facts)
 	return true;
 }
 
+/* "; 2 of 4 got some in this window" */
+#define GOT_SIZE 48
+static const char *say_got(char buffer[GOT_SIZE], const struct group *group)
+{
+	size_t got = 0;
+
+	for (size_t i = 0; i < group->sockets; i++)
+		got += group->rows[i]->arrived > 0;
+	*buffer = '\0';
+	if (got)
+		snprintf(buffer, GOT_SIZE, "; %zu of %zu got some in this window", got, group->sockets);
+	return buffer;
+}
+
+/* What it can pick, and who picks the rest. */
+static void say_program(struct finding *f, const struct group *group)
+{
+	const struct picker *p = &group->rows[0]->picker;
+	char what[160], got[GOT_SIZE];
+
+	if (p->kind == PICKER_EBPF)
+		snprintf(what, sizeof(what), "an eBPF one, which alone knows what it can pick; where it picks none and does not refuse, the hash does");
+	else if (p->kind != PICKER_CLASSIC || !p->told)
+		snprintf(what, sizeof(what), "how even it is, is that program's doing%s", p->kind == PICKER_CLASSIC ?
+			 "; an index beyond the group goes by the hash" : "");
+	else if (!p->sockets)
+		snprintf(what, sizeof(what), "but all that it returns is beyond the group, so the hash picks");
+	else if (p->by_cpu)
+		snprintf(what, sizeof(what), "by the CPU that a packet comes in on: it can pick %" PRIu32 " of them here%s", p->sockets,
+			 p->rest ? ", and what is beyond the group goes by the hash" :
+			 p->sockets < group->sockets ? ", and the rest gets nothing" : "");
+	else
+		snprintf(what, sizeof(what), "always the same one, and the rest gets nothing");
+	finding_say(f, "a program (SO_ATTACH_REUSEPORT_*) picks among these %zu sockets, not the kernel's hash: %s%s", group->sockets, what,
+		    say_got(got, group));
+	if (p->told)
+		finding_show(f, "can_pick", p->sockets);
+}
+
 static bool steered(struct finding *f, const struct facts *facts)
 {
 	size_t by_program = 0, by_cpu = 0, sockets = 0;
+	const struct group *program = NULL;
 
 	for (size_t i = 0; i < facts->group_count; i++) {
 		const struct group *group = &facts->groups[i];
@@ -373,12 +413,13 @@ static bool steered(struct finding *f, const struct facts *facts)
 			by_program += group->rows[j]->steered;
 			by_cpu += group->rows[j]->incoming_cpu_set;
 		}
+		if (!program && group->rows[0]->steered)
+			program = group;
 	}
 	if (!by_program && !by_cpu)
 		return false;
-	if (by_program)
-		finding_say(f, "a program (SO_ATTACH_REUSEPORT_*) picks among these %zu sockets, not the kernel's hash: how even it is,"
-			    " is that program's doing", sockets);
+	if (program)
+		say_program(f, program);
 	else
 		finding_say(f, "SO_INCOMING_CPU is set on %zu of %zu sockets: the CPU that a packet comes in on picks the socket, not the"
 			    " hash alone; how even it is, follows the CPUs", by_cpu, sockets);

@@ -175,13 +175,14 @@ static bool even(struct finding *f, const struct facts *facts)
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
 	const bool maybe_stuck = e->generations.judged == GENERATION_LATER && e->generations.holds;
+	const bool loaded = finding_said(e, "cpu-uneven") || finding_said(e, "bytes-uneven");
 	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE];
 
 	if (!fair || fair->verdict != VERDICT_EVEN || e->design.code == DESIGN_MULTICAST || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
 	    endpoint_decisive(e) == &e->other_fairness)
 		return false;
 	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
-		    say_evenness(evenness, fair), maybe_stuck ? "" : ": nothing to fix", say_other(other, e));
+		    say_evenness(evenness, fair), maybe_stuck || loaded ? "" : ": nothing to fix", say_other(other, e));
 	finding_show(f, "bins", fair->bins);
 	finding_show(f, "events", fair->events);
 	finding_show(f, "cv", fair->cv);

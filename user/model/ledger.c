@@ -30,6 +30,7 @@ struct ledger {
 	struct rows sockets, workers, folded;
 	struct holder_row *holders;
 	size_t holder_count;
+	struct handshake_set handshakes;
 	size_t ended_max;
 	unsigned cpus;
 	uint64_t orphaned; /* events of folded workers whose socket had no row */
@@ -203,6 +204,7 @@ void ledger_clear(struct ledger *l)
 	rows_clear(&l->folded);
 	l->orphaned = 0;
 	ledger_hold(l, NULL, 0);
+	handshakes_clear(&l->handshakes);
 }
 
 void ledger_free(struct ledger *l)
@@ -211,6 +213,11 @@ void ledger_free(struct ledger *l)
 		return;
 	ledger_clear(l);
 	free(l);
+}
+
+struct handshake_set *ledger_handshakes(struct ledger *l)
+{
+	return &l->handshakes;
 }
 
 struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie)
@@ -335,6 +342,8 @@ static void work_add(struct ledger_work *to, const struct ledger_work *from)
 	to->moved += from->moved;
 	to->finished += from->finished;
 	to->finished_ns += from->finished_ns;
+	to->carried.received += from->carried.received;
+	to->carried.sent += from->carried.sent;
 }
 
 static void histogram_drop(struct ledger *l, struct ledger_worker *w)
@@ -624,6 +633,8 @@ static int fold_workers(struct ledger *l, size_t count)
 			o->finished += work.finished;
 			o->queued_before += work.queued_before;
 			o->reset_queued += work.reset_queued;
+			o->bytes.received += work.carried.received + w->open_carried.received;
+			o->bytes.sent += work.carried.sent + w->open_carried.sent;
 			wait_add(&o->wait, &work.wait, NULL);
 		}
 		worker_remove(l, i);
@@ -834,6 +845,10 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
 		row->open_known = false;
 	row->open_at_least |= work.unfollowed > 0;
+	row->bytes_known = l->serving && e->protocol == PROTOCOL_TCP;
+	row->bytes_at_least = row->open_at_least;
+	row->bytes.received += work.carried.received + from->open_carried.received;
+	row->bytes.sent += work.carried.sent + from->open_carried.sent;
 	add_work(e, row, &work, from->slots);
 	socket->accepted += accepted;
 	socket->queued_before += work.queued_before;
@@ -1094,6 +1109,20 @@ static uint64_t orphans(const struct ledger *l)
 	return events;
 }
 
+static int fill_handshakes(const struct ledger *l, struct snapshot *s)
+{
+	const struct handshake_set *set = &l->handshakes;
+
+	s->handshakes = calloc(set->count + 1, sizeof(*s->handshakes));
+	if (!s->handshakes)
+		return -ENOMEM;
+	if (set->count)
+		memcpy(s->handshakes, set->rows, set->count * sizeof(*set->rows));
+	s->handshake_count = set->count;
+	handshakes_fill(s);
+	return 0;
+}
+
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
 {
 	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
@@ -1120,6 +1149,8 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 		else
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
 	}
+	if (!err)
+		err = fill_handshakes(l, s);
 	if (!err)
 		add_folded(l, s);
 	*orphaned = orphans(l);

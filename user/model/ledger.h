@@ -58,6 +58,7 @@ struct ledger_work {
 	uint64_t unfollowed;      /* accepted, but not told of when they end or who reads first */
 	uint64_t opened, moved;   /* accepted or taken over at the first read; left to another thread at its first read */
 	uint64_t finished, finished_ns;
+	struct bytes carried;     /* by those that are finished */
 };
 
 struct ledger_worker {
@@ -72,6 +73,7 @@ struct ledger_worker {
 	uint64_t ended_ns;        /* CLOCK_BOOTTIME */
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
+	struct bytes open_carried; /* by those that are open, and by those that were open before the window: ledger_count_bytes() */
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
 	bool kept;                /* it ended, but the kernel's row still counts the ends of its connections: not folded */
 	bool partial;             /* some of its waits were in no histogram: the others' is none of all */
@@ -126,6 +128,9 @@ void ledger_revive_socket(struct ledger *l, struct ledger_socket *s);
 void ledger_revive_worker(struct ledger *l, struct ledger_worker *w);
 /* Takes the sockets out that are marked so, with all that they counted, and their workers. */
 void ledger_forget(struct ledger *l);
+
+/* What namespaces tell of handshakes: to be brought up to date by handshakes_look(). */
+struct handshake_set *ledger_handshakes(struct ledger *l);
 
 /* Replaces the list of who holds which socket; takes over `rows` (malloc), sorted by cookie, then pid. */
 void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count);

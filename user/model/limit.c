@@ -227,6 +227,8 @@ static void omit_worker(struct omitted *o, const struct worker_row *w)
 	o->workers++;
 	o->accepted += w->accepted;
 	o->served += w->served;
+	o->bytes.received += w->bytes.received;
+	o->bytes.sent += w->bytes.sent;
 	o->open += w->open_known ? w->open : 0;
 	o->finished += w->finished;
 	o->queued_before += w->queued_before;

@@ -34,6 +34,7 @@ void snapshot_free(struct snapshot *s)
 	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++)
 		endpoint_free(&s->endpoints[i]);
 	free(s->endpoints);
+	free(s->handshakes);
 	free(s->lost);
 	*s = (struct snapshot){};
 }
@@ -93,6 +94,8 @@ int snapshot_copy(struct snapshot *to, const struct snapshot *from)
 	*to = *from;
 	to->lost_count = 0;
 	to->lost = NULL;
+	to->handshake_count = 0;
+	to->handshakes = NULL;
 	to->aside_count = 0;
 	to->endpoint_count = 0;
 	to->endpoints = calloc(from->endpoint_count + 1, sizeof(*to->endpoints));
@@ -106,8 +109,10 @@ int snapshot_copy(struct snapshot *to, const struct snapshot *from)
 	if (!err)
 		err = rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
 	if (!err)
-		to->lost_count = from->lost_count;
-	else
+		err = rows_copy(&to->handshakes, from->handshakes, from->handshake_count, sizeof(*from->handshakes));
+	to->lost_count = err ? 0 : from->lost_count;
+	to->handshake_count = err ? 0 : from->handshake_count;
+	if (err)
 		snapshot_free(to);
 	return err;
 }
@@ -906,6 +911,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, seen, compare_lives, threshold);
 	if (!err)
 		err = judge_other_generation(e, load, threshold);
+	if (!err)
+		err = endpoint_weigh_load(e);
 	if (!err)
 		judge_by_design(e);
 	return err;

@@ -15,7 +15,10 @@
 #include "design.h"
 #include "fairness.h"
 #include "generations.h"
+#include "handshakes.h"
 #include "lifetimes.h"
+#include "load.h"
+#include "picker.h"
 #include "wait.h"
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
@@ -58,6 +61,7 @@ struct socket_row {
 	uint64_t full_ns;      /* TCP: time in which the queue was full at two looks that follow each other */
 	uint64_t stalled_ns;   /* TCP: so long by now connections have been in the queue at each look, and none was taken; 0: that is not so */
 	uint32_t stalled_length; /* the queue's length when that began */
+	struct half_open half_open; /* TCP: its handshakes under way */
 	bool wait_known;       /* TCP: waits are measured */
 	struct wait wait;      /* TCP: time in the accept queue, of those that came to it in the window and were accepted */
 	uint64_t queued_before; /* TCP: accepted in the window, but queued before it: not in `wait` */
@@ -65,6 +69,7 @@ struct socket_row {
 	uint64_t dropped_closing; /* TCP: in the queue when the socket was closed, and reset by that */
 	uint64_t migrated;     /* TCP: in the queue when the socket was closed, and moved to another of its group (net.ipv4.tcp_migrate_req) */
 	bool steered;          /* a program (SO_ATTACH_REUSEPORT_*) picks the socket of its group */
+	struct picker picker;  /* steered: what that program can pick */
 	bool incoming_cpu_set; /* SO_INCOMING_CPU */
 	uint32_t incoming_cpu;
 	bool waiting_known;   /* `waiting` was read: an inventory was taken */
@@ -115,7 +120,26 @@ enum wait_kind {
 	WAITS_URING,          /* io_uring */
 };
 
-/* One thread on one socket. */
+/* Data of TCP connections, in bytes: received, and sent at least once. */
+struct bytes {
+	uint64_t received, sent;
+};
+
+/* A connection that is open, of those of an endpoint that carried most in the window. */
+struct connection_row {
+	uint64_t id;          /* while it is open no other has it */
+	int32_t pid, tid;     /* of who serves it */
+	uint64_t age_ns;      /* since it was accepted; 0: before the window */
+	struct bytes bytes;
+	int family;
+	uint8_t peer[16];     /* network order */
+	uint16_t peer_port;
+};
+#define CONNECTIONS_SHOWN 16
+
+/*
+ * One thread on one socket. tid below 0: connections that its process held when the window began, and which thread reads them is not known.
+ */
 struct worker_row {
 	int number;           /* of a workload's worker, from 0; -1: not a worker of ours */
 	int32_t pid;          /* process id (tgid) in the initial pid namespace */
@@ -148,6 +172,11 @@ struct worker_row {
 	bool usage_known;     /* `cpu_ns` and `sleeps` are meaningful: of the thread, whatever it did, so the same on each of its sockets */
 	uint64_t cpu_ns;      /* CPU time */
 	uint64_t sleeps;      /* how often it went to sleep (voluntary context switches), and was woken */
+	bool process_cpu_known; /* `process_cpu_ns` is meaningful: of the whole process, so the same on each of its rows */
+	uint64_t process_cpu_ns; /* CPU time of all its threads, those that ended too */
+	bool bytes_known;     /* TCP: `bytes` is meaningful */
+	struct bytes bytes;   /* of the connections that it serves, as `open` has them; those too that were open before the window. In the window */
+	bool bytes_at_least;  /* some of its connections were not followed: a bound */
 	bool appeared;        /* the thread began during the window: no bin of the fairness test */
 	bool ended;           /* the thread is gone, or its process does not hold the socket any more */
 	enum generation generation; /* by endpoint_judge() */
@@ -162,6 +191,7 @@ struct omitted {
 	uint64_t connected;     /* of those sockets */
 	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
+	struct bytes bytes;
 	uint64_t drops, dropped_closing, migrated;
 	uint64_t open;          /* these two: of rows that a document leaves out. The rest has ended */
 	uint32_t queue_highest;
@@ -218,6 +248,11 @@ struct endpoint {
 	size_t socket_count;
 	struct worker_row *workers;
 	size_t worker_count;
+	struct connection_row connections[CONNECTIONS_SHOWN]; /* by bytes, the most first */
+	size_t connection_count;     /* listed there */
+	uint64_t connections_open;   /* that were looked at */
+	bool older_cut;              /* more connections were open when the window began than could be followed */
+	struct load_spread cpu, carried;  /* by endpoint_judge() */
 	size_t connected_count, connected_workers; /* rows behind those, set aside: connected.h */
 	struct tunnel *tunnels;      /* whose port it is, by name; where they were asked for */
 	size_t tunnel_count;
@@ -285,6 +320,7 @@ struct snapshot {
 	size_t unseen_count;
 	int64_t start_ms;            /* window's start, Unix time in ms */
 	double seconds;
+	double looked_seconds;       /* from the look before the window to the last one: of CPU times; 0: not known */
 	bool final;
 	struct endpoint *endpoints;
 	size_t endpoint_count;
@@ -295,6 +331,8 @@ struct snapshot {
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
 	uint32_t somaxconn;          /* net.core.somaxconn of our own network namespace; 0: not known */
 	uint32_t somaxconn_netns;    /* inode of that namespace */
+	struct handshakes *handshakes; /* network namespaces of TCP listeners, by netns; where an inventory was taken */
+	size_t handshake_count;
 	struct lost_row *lost;
 	size_t lost_count;
 	bool has_workload;

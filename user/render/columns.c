@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../model/wait_sum.h"
-#include "text.h"
+#include "text_parts.h"
 
 #define SORTABLE_MAX 16
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -96,8 +96,11 @@ static void cell_share(char *out, int width, const struct row *r, const struct v
 
 static void cell_drops(char *out, int width, const struct row *r, const struct view *v)
 {
+	const bool at_most = r->drops_least < r->drops;
+
 	(void)v;
-	count_text(out, width, r->drops);
+	strcpy(out, at_most ? "≤" : "");
+	count_text(out + strlen(out), width - at_most, r->drops);
 }
 
 static void cell_cookie(char *out, int width, const struct row *r, const struct view *v)
@@ -161,6 +164,13 @@ static void cell_highest(char *out, int width, const struct row *r, const struct
 		strcpy(out, "-");
 }
 
+static void cell_half_open(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)width;
+	(void)v;
+	text_half_open(out, r->socket);
+}
+
 static void cell_p50(char *out, int width, const struct row *r, const struct view *v)
 {
 	(void)width;
@@ -199,6 +209,24 @@ static void cell_open(char *out, int width, const struct row *r, const struct vi
 		count_text(out + strlen(out), width - 1, r->open);
 	} else if (r->open_known)
 		count_text(out, width, r->open);
+	else
+		strcpy(out, "-");
+}
+
+/* Of one CPU. Looks are not at the ends of the interval: their own times count. */
+static void cell_cpu(char *out, int width, const struct row *r, const struct view *v)
+{
+	const double seconds = (v->recent ? v->interval : v->total)->looked_seconds;
+
+	(void)width;
+	text_cpu(out, r->cpu_known, r->cpu_ns, seconds);
+}
+
+static void cell_bytes(char *out, int width, const struct row *r, const struct view *v)
+{
+	(void)v;
+	if (r->bytes_known)
+		count_text(out, width, r->bytes);
 	else
 		strcpy(out, "-");
 }
@@ -442,7 +470,7 @@ static void cell_names(char *out, int width, const struct row *r, const struct v
 static enum attribute attribute_drops(const struct row *r, const struct view *v)
 {
 	(void)v;
-	return r->drops ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
+	return r->drops_least ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
 }
 
 /* A listener of backlog N holds N + 1: beyond N it is full. */
@@ -455,6 +483,14 @@ static enum attribute attribute_queue(const struct row *r, const struct view *v)
 		return ATTRIBUTE_NORMAL;
 	return s->queue_length > s->queue_limit ? ATTRIBUTE_RED :
 	       s->queue_length > s->queue_limit / 2 ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
+}
+
+static enum attribute attribute_half_open(const struct row *r, const struct view *v)
+{
+	const struct half_open *q = &r->socket->half_open;
+
+	(void)v;
+	return q->known && q->count > q->limit && !r->ended ? ATTRIBUTE_RED : ATTRIBUTE_NORMAL;
 }
 
 /* The bar is as its endpoint's verdict. */
@@ -502,6 +538,11 @@ static int by_highest(const struct row *a, const struct row *b)
 	return COMPARE(a->socket->queue_highest, b->socket->queue_highest);
 }
 
+static int by_half_open(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->socket->half_open.count, b->socket->half_open.count);
+}
+
 /* What is not known is least. */
 static int compare_real(double a, double b)
 {
@@ -531,6 +572,16 @@ static int by_served(const struct row *a, const struct row *b)
 static int by_open(const struct row *a, const struct row *b)
 {
 	return COMPARE(a->open, b->open);
+}
+
+static int by_cpu(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->cpu_ns, b->cpu_ns);
+}
+
+static int by_bytes(const struct row *a, const struct row *b)
+{
+	return COMPARE(a->bytes, b->bytes);
 }
 
 static int by_cookie(const struct row *a, const struct row *b)
@@ -598,6 +649,7 @@ static const struct column socket_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "queue", 9, 50, R, false, cell_queue, by_queue, attribute_queue, 0 },
 	{ "highest", 7, 112, R, false, cell_highest, by_highest, NULL, PRESENT_HIGHEST },
+	{ "half-open", 9, 84, R, false, cell_half_open, by_half_open, attribute_half_open, PRESENT_HALF_OPEN },
 	{ "drops", 6, 70, R, false, cell_drops, by_drops, attribute_drops, 0 },
 	{ "wait p50", 8, 92, R, false, cell_p50, by_p50, NULL, PRESENT_WAITS },
 	{ "wait p99", 8, 80, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
@@ -622,6 +674,8 @@ static const struct column worker_columns[] = {
 	{ "total", 10, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "served", 9, 100, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
 	{ "open", 6, 108, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "CPU", 6, 84, R, false, cell_cpu, by_cpu, NULL, PRESENT_CPU },
+	{ "bytes", 7, 94, R, false, cell_bytes, by_bytes, NULL, PRESENT_BYTES },
 	{ "wait p99", 8, 90, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
 	{ "state", 5, 76, L, false, cell_state, NULL, NULL, 0 },
 	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
@@ -639,6 +693,8 @@ static const struct column process_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "served", 9, 90, R, false, cell_served, by_served, NULL, PRESENT_SERVED },
 	{ "open", 7, 98, R, false, cell_open, by_open, NULL, PRESENT_OPEN },
+	{ "CPU", 6, 76, R, false, cell_cpu, by_cpu, NULL, PRESENT_CPU },
+	{ "bytes", 7, 84, R, false, cell_bytes, by_bytes, NULL, PRESENT_BYTES },
 	{ "share", 6, 0, R, false, cell_share, NULL, NULL, 0 },
 	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
@@ -653,13 +709,14 @@ const struct columns columns_of_tab[TAB_COUNT] = {
 
 static unsigned socket_present(const struct socket_row *s)
 {
-	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0);
+	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0) | (s->half_open.highest ? PRESENT_HALF_OPEN : 0);
 }
 
 static unsigned worker_present(const struct worker_row *w)
 {
 	return (w->wait_known ? PRESENT_WAITS : 0) | (w->serves && w->handed.count ? PRESENT_SERVED : 0) |
-	       (w->open_known ? PRESENT_OPEN : 0);
+	       (w->open_known ? PRESENT_OPEN : 0) | (w->usage_known && w->cpu_ns ? PRESENT_CPU : 0) |
+	       (w->bytes.received || w->bytes.sent ? PRESENT_BYTES : 0);
 }
 
 unsigned view_present(const struct snapshot *total)
@@ -725,10 +782,13 @@ static int compare_ids(const void *a, const void *b)
 	return by_id(a, b);
 }
 
-static uint64_t drops_of(const struct endpoint *e, const struct socket_row *s)
+static void add_drops(struct row *r, const struct endpoint *e, const struct socket_row *s)
 {
 	/* What the program counted and what the kernel counts are the same drops, where both see them. */
-	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
+	const uint64_t beside = e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped - s->drops : 0;
+
+	r->drops += drops_most(s) + beside;
+	r->drops_least += drops_least(s) + beside;
 }
 
 /* Where this backend sees no arrivals, what was taken stands in for them. */
@@ -755,8 +815,9 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 		const struct socket_row *s = &e->sockets[i];
 
 		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
-					.count = arrived ? s->arrived : s->accepted, .drops = drops_of(e, s), .appeared = s->appeared, .ended = s->ended,
+					.count = arrived ? s->arrived : s->accepted, .appeared = s->appeared, .ended = s->ended,
 					.past = socket_is_past(s), .takes = true };
+		add_drops(&rows[i], e, s);
 		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
 	qsort(rows, e->socket_count, sizeof(*rows), compare_ids);
@@ -781,8 +842,10 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
 					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-					.past = worker_is_past(w), .takes = w->can_accept,
-					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0 };
+					.past = worker_is_past(w), .takes = w->can_accept, .cpu_known = w->usage_known, .cpu_ns = w->cpu_ns,
+					.bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent,
+					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0,
+					.drops_least = s ? s->drops_least : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
 	qsort(rows, e->worker_count, sizeof(*rows), compare_ids);
@@ -815,6 +878,8 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->id[1] = to->id[2] = 0;
 			to->threads = 1;
 			to->waits = from.worker->waits;
+			to->cpu_known = from.worker->process_cpu_known;
+			to->cpu_ns = from.worker->process_cpu_ns;
 		} else {
 			to->count += from.count;
 			to->served += from.served;
@@ -822,6 +887,7 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->serves |= from.serves;
 			to->open_known |= from.open_known;
 			to->open_at_least |= from.open_at_least;
+			to->bytes += from.bytes;
 			to->appeared &= from.appeared;
 			to->ended &= from.ended;
 			to->past &= from.past;
@@ -887,6 +953,9 @@ static void rows_share(struct row *rows, size_t count, const struct endpoint *e,
 static void row_take_interval(struct row *r, const struct row *same)
 {
 	r->served = same ? same->served : 0;
+	r->cpu_known = same && same->cpu_known;
+	r->cpu_ns = same ? same->cpu_ns : 0;
+	r->bytes = same ? same->bytes : 0;
 	r->p50_ns = same ? same->p50_ns : NAN;
 	r->p99_ns = same ? same->p99_ns : NAN;
 	r->max_ns = same ? same->max_ns : NAN;
@@ -935,7 +1004,7 @@ int rows_of_ports(struct row **rows, size_t *count, const struct view *v)
 		*r = (struct row){ .total = e, .interval = snapshot_find((struct snapshot *)v->interval, e), .count = endpoint_events(e) };
 		r->recent = r->interval ? endpoint_events(r->interval) : 0;
 		for (size_t s = 0; s < e->socket_count + e->connected_count; s++)
-			r->drops += drops_of(e, &e->sockets[s]);
+			add_drops(r, e, &e->sockets[s]);
 	}
 	return 0;
 }

@@ -12,13 +12,15 @@ struct row {
 	const struct worker_row *worker;         /* the thread, or one of the process; NULL: none */
 	uint64_t id[3];                          /* within the endpoint */
 	uint64_t count, recent;                  /* events since the start, in the interval */
-	uint64_t drops;                          /* since the start */
+	uint64_t drops, drops_least;             /* since the start; drops_least is below where some may be withheld ACKs: handshakes.h */
 	uint32_t threads, sockets, waits;        /* of a process */
 	double p50_ns, p99_ns, max_ns;           /* waits since the start, or of the interval where that is asked for; NaN: none known */
 	uint64_t served;                         /* likewise */
 	uint64_t open;                           /* now */
 	bool serves, open_known;                 /* `served` and `open` are known */
 	bool open_at_least;                      /* `open` is a bound */
+	bool cpu_known, bytes_known;
+	uint64_t cpu_ns, bytes;                  /* since the start, or of the interval where that is asked for */
 	bool present;                            /* has a row in the interval: one that ended may be folded */
 	bool appeared, ended;
 	bool past;                               /* ended, or of an earlier generation */
@@ -28,7 +30,7 @@ struct row {
 };
 
 /* What only some backends and servers have: columns of it are left out where there is none. */
-enum present { PRESENT_WAITS = 1, PRESENT_HIGHEST = 2, PRESENT_SERVED = 4, PRESENT_OPEN = 8 };
+enum present { PRESENT_WAITS = 1, PRESENT_HIGHEST = 2, PRESENT_SERVED = 4, PRESENT_OPEN = 8, PRESENT_CPU = 16, PRESENT_BYTES = 32, PRESENT_HALF_OPEN = 64 };
 
 /* What a cell needs to know beside its row. */
 struct view {

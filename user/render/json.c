@@ -13,6 +13,8 @@
 #include "../model/limit.h"
 #include "../model/unit.h"
 #include "../model/wait_sum.h"
+#include "json_handshakes.h"
+#include "json_load.h"
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
@@ -185,6 +187,8 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 		json_number(w, "buffers_maybe_several", s->buffers_maybe_several);
 	}
 	queue(w, s);
+	if (!udp)
+		json_half_open(w, s);
 	wait_ns(w, s->wait_known && !udp, &s->wait, e->histograms);
 	if (!udp) {
 		json_number_if(w, "queued_before", s->wait_known, s->queued_before);
@@ -225,7 +229,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_open(w, NULL, '{');
 	json_number_if(w, "number", row->number >= 0, row->number);
 	json_number(w, "pid", row->pid);
-	json_number(w, "tid", row->tid);
+	json_number(w, "tid", row->tid > 0 ? row->tid : 0);
 	json_number_if(w, "pid_inside", row->pid_inside, row->pid_inside);
 	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
 	NAME(w, "comm", row->comm);
@@ -246,8 +250,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_bool(w, "open_at_least", row->open_at_least);
 	json_number_if(w, "finished", row->open_known, row->finished);
 	nanoseconds(w, "lifetime_mean_ns", row->open_known && row->finished ? (double)row->finished_ns / row->finished : NAN);
-	json_number_if(w, "cpu_ns", row->usage_known, row->cpu_ns);
-	json_number_if(w, "voluntary_switches", row->usage_known, row->sleeps);
+	json_worker_load(w, row, !udp);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
 	if (row->generation)
@@ -285,6 +288,8 @@ static void omitted(struct json_writer *w, const struct endpoint *e)
 		json_number(w, "served", o.served);
 		json_number(w, "open", o.open);
 		json_number(w, "finished", o.finished);
+		json_number(w, "bytes_received", o.bytes.received);
+		json_number(w, "bytes_sent", o.bytes.sent);
 		json_number(w, "queue_highest", o.queue_highest);
 		json_number(w, "queued_before", o.queued_before);
 		json_number(w, "reset_queued", o.reset_queued);
@@ -444,6 +449,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 		endpoint_wait_ns(w, e);
 	else
 		json_nothing(w, "wait_ns");
+	json_load(w, e);
 	omitted(w, e);
 	connected(w, e);
 	endpoint_lost(w, e);
@@ -584,6 +590,7 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_open(w, "window", '{');
 	string(w, "start", start);
 	json_number_real(w, "seconds", s->seconds);
+	json_number_real(w, "looked_seconds", s->looked_seconds > 0 ? s->looked_seconds : NAN);
 	json_bool(w, "final", s->final);
 	json_number(w, "quiet", s->quiet);
 	json_number(w, "unlisted", s->unlisted);
@@ -637,6 +644,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
 	aside(&w, s);
+	json_namespaces(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);
 	json_close(&w, '}');

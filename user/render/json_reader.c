@@ -326,8 +326,28 @@ static int read_waits(struct reader *r, size_t index, const json_t *endpoint, co
 struct row_sums {
 	double came, taken, drops, open, highest;
 	bool open_at_least; /* of some worker: the sum is no figure */
+	bool drops_bound;   /* likewise of some socket */
 	struct socket_waits waits;
 };
+
+/* Withheld ACKs are no drops; where only bounds of them are known, how many are is no figure. */
+static int read_drops(struct reader *r, const json_t *socket, struct row_sums *sums)
+{
+	double drops = NAN, least = 0, most = 0;
+	json_t *withheld;
+	int err = get_count(r, socket, "drops", OPTIONAL, &drops);
+
+	err = err ? err : get_object(r, socket, "withheld", OPTIONAL, &withheld);
+	if (!err && withheld)
+		err = get_count(r, withheld, "least", REQUIRED, &least);
+	if (!err && withheld)
+		err = get_count(r, withheld, "most", REQUIRED, &most);
+	if (err || isnan(drops))
+		return err;
+	sums->drops_bound |= least < most;
+	sums->drops = (isnan(sums->drops) ? 0 : sums->drops) + fmax(drops - most, 0);
+	return 0;
+}
 
 static int read_socket(struct reader *r, const json_t *socket, bool udp, struct row_sums *sums)
 {
@@ -335,7 +355,7 @@ static int read_socket(struct reader *r, const json_t *socket, bool udp, struct 
 	json_t *queue;
 	int err = add_count(r, socket, udp ? "delivered" : "arrived", REQUIRED, &sums->came);
 
-	err = err ? err : add_count(r, socket, udp ? "dropped" : "drops", OPTIONAL, &sums->drops);
+	err = err ? err : udp ? add_count(r, socket, "dropped", OPTIONAL, &sums->drops) : read_drops(r, socket, sums);
 	err = err ? err : get_object(r, socket, "queue", OPTIONAL, &queue);
 	if (!err && queue && !udp)
 		err = get_count(r, queue, "highest", OPTIONAL, &highest);
@@ -392,6 +412,33 @@ static int read_beside(struct reader *r, size_t index, const json_t *endpoint, c
 	return err;
 }
 
+/* Documents of versions that did not measure load have none. */
+static int read_spreads(struct reader *r, size_t index, const json_t *endpoint, double *figures)
+{
+	static const struct {
+		const char *key;
+		enum metric_id metric;
+	} fields[] = { { "cpu_ns", METRIC_CPU_CV }, { "bytes", METRIC_BYTES_CV } };
+	json_t *load, *spread;
+	int err = get_object(r, endpoint, "load", OPTIONAL, &load);
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields) && load && !err; i++) {
+		double workers = NAN;
+
+		at(r, "endpoints[%zu].load", index);
+		err = get_object(r, load, fields[i].key, OPTIONAL, &spread);
+		at(r, "endpoints[%zu].load.%s", index, fields[i].key);
+		if (err || !spread)
+			continue;
+		err = get_count(r, spread, "workers", REQUIRED, &workers);
+		err = err ? err : get_real(r, spread, "cv", REQUIRED, &figures[fields[i].metric]);
+		if (!(workers > 1))
+			figures[fields[i].metric] = NAN;
+	}
+	at(r, "endpoints[%zu]", index);
+	return err;
+}
+
 static int read_figures(struct reader *r, size_t index, const json_t *endpoint, bool udp, struct comparison_run *run)
 {
 	struct row_sums sums = { .came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN };
@@ -404,11 +451,12 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 	if (udp && !isnan(sums.drops))
 		sums.came = isnan(sums.came) ? sums.drops : sums.came + sums.drops;
 	figures[METRIC_EVENTS] = isnan(sums.came) && isnan(sums.taken) ? 0 : fmax(sums.came, sums.taken); /* fmax() passes over NaN */
-	figures[METRIC_DROPS] = sums.drops;
+	figures[METRIC_DROPS] = sums.drops_bound ? NAN : sums.drops;
 	figures[METRIC_OPEN] = sums.open_at_least ? NAN : sums.open;
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
 	err = err ? err : read_design(r, index, endpoint, run);
 	err = err ? err : read_fairness(r, index, endpoint, run);
+	err = err ? err : read_spreads(r, index, endpoint, figures);
 	return err || udp ? err : read_waits(r, index, endpoint, &sums.waits, figures);
 }
 

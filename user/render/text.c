@@ -14,7 +14,7 @@
 
 /* What the table of workers has beside what it always has, and what its shares are made of. */
 struct worker_columns {
-	bool served, open, wait;
+	bool served, open, cpu, wait;
 	int cells; /* of a bar */
 	uint64_t sum, most;
 	struct lifetimes seen;
@@ -50,7 +50,7 @@ static bool holds_open(const struct endpoint *e)
 	return open > all / 100;
 }
 
-static struct worker_columns worker_columns(const struct endpoint *e, const struct text_style *style)
+static struct worker_columns worker_columns(const struct snapshot *s, const struct endpoint *e, const struct text_style *style)
 {
 	struct worker_columns c = { .served = text_hands_over(e), .open = holds_open(e), .most = 1, .seen = endpoint_lifetimes(e) };
 	int used = 47, fate_width = 0; /* up to the bar */
@@ -69,14 +69,17 @@ static struct worker_columns worker_columns(const struct endpoint *e, const stru
 	for (size_t i = 0; i < e->worker_count; i++)
 		fate_width = (int)strlen(fate(&e->workers[i], &c)) > fate_width ? (int)strlen(fate(&e->workers[i], &c)) : fate_width;
 	used += (c.served ? 11 : 0) + (c.open ? 9 : 0) + fate_width;
+	c.cpu = s->looked_seconds > 0 && text_bar_cells(style, used + 7) >= WAIT_BAR_MIN;
+	used += c.cpu ? 7 : 0;
 	c.wait = waits && text_bar_cells(style, used + 9) >= WAIT_BAR_MIN;
 	c.cells = text_bar_cells(style, used + (c.wait ? 9 : 0));
 	return c;
 }
 
-static void worker_line(FILE *out, const struct endpoint *e, const struct worker_row *w, const struct worker_columns *c,
+static void worker_line(FILE *out, const struct snapshot *s, const struct worker_row *w, const struct worker_columns *c,
 			const struct text_style *style)
 {
+	const struct endpoint *e = &s->endpoints[0];
 	const double ns = w->wait_known ? wait_quantile_ns(&w->wait, e->histograms, 0.99) : NAN;
 	const uint64_t n = worker_share(w, c);
 	char count[TEXT_COUNT_SIZE], wait[TEXT_DURATION_SIZE];
@@ -90,6 +93,8 @@ static void worker_line(FILE *out, const struct endpoint *e, const struct worker
 		fprintf(out, " %10s", text_count(count, w->served));
 	if (c->open)
 		text_right(out, 9, w->open_known ? text_bound(count, w->open, w->open_at_least, style->utf8) : "-");
+	if (c->cpu)
+		fprintf(out, " %6s", text_cpu(count, w->usage_known, w->cpu_ns, s->looked_seconds));
 	if (c->wait)
 		fprintf(out, " %8s", text_duration(wait, ns));
 	fprintf(out, " %6.1f%%", c->sum ? 100.0 * n / c->sum : 0.0);
@@ -97,18 +102,18 @@ static void worker_line(FILE *out, const struct endpoint *e, const struct worker
 	fprintf(out, "%s\n", fate(w, c));
 }
 
-static void worker_table(FILE *out, const struct endpoint *e, const struct text_style *style)
+static void worker_table(FILE *out, const struct snapshot *s, const struct endpoint *e, const struct text_style *style)
 {
-	const struct worker_columns c = worker_columns(e, style);
+	const struct worker_columns c = worker_columns(s, e, style);
 	uint64_t folded = 0;
 	char count[TEXT_COUNT_SIZE];
 
-	fprintf(out, "  %sworker      tid   socket %10s%s%s%s   share%s\n", text_paint(style, TEXT_BOLD),
+	fprintf(out, "  %sworker      tid   socket %10s%s%s%s%s   share%s\n", text_paint(style, TEXT_BOLD),
 		e->protocol == PROTOCOL_UDP ? "received" : "accepted", c.served ? "     served" : "", c.open ? "     open" : "",
-		c.wait ? " wait p99" : "", text_paint(style, TEXT_PLAIN));
+		c.cpu ? "    CPU" : "", c.wait ? " wait p99" : "", text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < e->worker_count; i++) {
 		if (i < ROWS_MAX)
-			worker_line(out, e, &e->workers[i], &c, style);
+			worker_line(out, s, &e->workers[i], &c, style);
 		else
 			folded += worker_work(&e->workers[i]);
 	}
@@ -281,7 +286,7 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		worker_table(out, e, style);
+		worker_table(out, s, e, style);
 		fputc('\n', out);
 		socket_table(out, e, style);
 		fputc('\n', out);
@@ -290,6 +295,7 @@ void text_result(FILE *out, const struct snapshot *s, const char *design, const 
 		if (e->served_known && text_hands_over(e))
 			text_fairness(out, "served", &e->served_fairness, style);
 		text_waits(out, e, true, style);
+		text_load(out, e, style);
 		for (size_t f = 0; f < e->finding_count; f++)
 			text_finding(out, &e->findings[f], 2, style);
 		cpu_line(out, e);

@@ -169,10 +169,10 @@ static void group_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, s->reuseport ? "yes" : "-");
 }
 
-/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
+/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
 static int print_special(FILE *out, const struct socket_row *s, bool device)
 {
-	char name[17], duration[TEXT_DURATION_SIZE];
+	char name[17], duration[TEXT_DURATION_SIZE], number[TEXT_COUNT_SIZE];
 	int column = 0;
 
 	if (device && *s->device)
@@ -183,11 +183,26 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 		column += fprintf(out, "  for CPU %" PRIu32, s->incoming_cpu);
 	if (s->highest_known && s->queue_highest)
 		column += fprintf(out, "  highest %" PRIu32, s->queue_highest);
+	if (s->half_open.known && s->half_open.highest)
+		column += fprintf(out, "  half-open %s", text_half_open(number, s));
 	if (s->full_known && s->full_ns)
 		column += fprintf(out, "  full for %s", text_duration(duration, s->full_ns));
 	if (s->stalled_ns)
 		column += fprintf(out, "  none taken for %s", text_duration(duration, s->stalled_ns));
 	return column;
+}
+
+/* Returns the width. */
+static int print_withheld(FILE *out, const struct socket_row *s)
+{
+	char words[80] = "";
+	FILE *memory = s->half_open.withheld_most ? fmemopen(words, sizeof(words), "w") : NULL;
+
+	if (!memory)
+		return 0;
+	text_withheld(memory, s);
+	fclose(memory);
+	return fprintf(out, "  %s", words);
 }
 
 static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s, bool device, const struct text_style *style)
@@ -197,7 +212,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 
 	if (s->queue_known) {
 		snprintf(queue, sizeof(queue), "%" PRIu32 "/%" PRIu32, s->queue_length, s->queue_limit);
-		text_count(drops, s->drops);
+		text_drops(drops, e, s, style->utf8);
 	}
 	if (s->waiting_known)
 		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting, s->waiting_cut ? "+" : "");
@@ -205,6 +220,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode, s->cookie, s->uid, queue, drops,
 			 group, waits);
 	column += print_special(out, s, device);
+	column += print_withheld(out, s);
 	column += print_waiter(out, e, s, style);
 	print_holders(out, e, s, column, style);
 }

@@ -58,11 +58,32 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
  */
 void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style);
 
+/* "81.2%" of one CPU into buffer (TEXT_COUNT_SIZE), "-" where it is not known; returns it. */
+char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds);
+
+/* "  load     CPU time 1.7 s: CV 1.090, busiest 66%, least busy 1%; bytes 13.7 MB: CV ...", where there are several workers and it is known */
+void text_load(FILE *out, const struct endpoint *e, const struct text_style *style);
+
 /* Some thread serves what another one accepted: `served` tells something that `accepted` does not. */
 bool text_hands_over(const struct endpoint *e);
 
 /* Some thread has connections open, and that is known. */
 bool text_has_open(const struct endpoint *e);
+
+/* Some listener had handshakes under way at a look. */
+bool text_has_half_open(const struct endpoint *e);
+
+/* "9/8" into buffer (TEXT_COUNT_SIZE), as a queue; "-": not known. Returns it. */
+char *text_half_open(char *buffer, const struct socket_row *s);
+
+/* "12", or where some of the kernel's drops may be withheld ACKs "≤12". buffer: TEXT_COUNT_SIZE. Returns it. */
+char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row *s, bool utf8);
+
+/* "5 ACKs withheld by TCP_DEFER_ACCEPT", where withheld_most is not 0. */
+void text_withheld(FILE *to, const struct socket_row *s);
+
+/* "  TCP_DEFER_ACCEPT withheld 5 ACKs until data came: no drops", a line, where there are any */
+void text_all_withheld(FILE *out, const struct endpoint *e);
 
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);

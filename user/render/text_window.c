@@ -48,6 +48,9 @@ struct line {
 	uint64_t total; /* since the start */
 	uint64_t served, open;
 	bool open_at_least;
+	bool cpu_known, bytes_known;
+	uint64_t cpu_ns; /* of the thread or the process, whatever it did */
+	uint64_t bytes;  /* received and sent */
 	bool appeared, ended;
 	bool past;      /* of an earlier generation, or ended */
 	enum generation generation;
@@ -100,11 +103,14 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
 			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept };
+			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept, .cpu_known = w->process_cpu_known,
+			     .cpu_ns = w->process_cpu_ns, .bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
 		line.start_ns = w->start_ns;
+		line.cpu_known = w->usage_known;
+		line.cpu_ns = w->cpu_ns;
 	}
 	return line;
 }
@@ -139,6 +145,10 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].served += t->lines[i].served;
 			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
+			t->lines[kept - 1].cpu_known |= t->lines[i].cpu_known;
+			if (t->lines[i].cpu_ns > t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
+				t->lines[kept - 1].cpu_ns = t->lines[i].cpu_ns;
+			t->lines[kept - 1].bytes += t->lines[i].bytes;
 			t->lines[kept - 1].appeared &= t->lines[i].appeared;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
 			t->lines[kept - 1].past &= t->lines[i].past;
@@ -161,7 +171,8 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 	for (size_t i = 0; i < rows; i++) {
 		if (by == TEXT_BY_SOCKET)
 			t->lines[t->count++] = line_of_socket(&e->sockets[i], by_taken);
-		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served))
+		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served) ||
+			 e->workers[i].bytes.received || e->workers[i].bytes.sent)
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
 	merge_lines(t);
@@ -272,6 +283,10 @@ static int label(char *buffer, const struct line *l, const struct table *t, cons
 	if (id_inside && id_inside != id)
 		snprintf(inside, sizeof(inside), " (%" PRId32 " inside)", id_inside);
 	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm, sizeof(w->comm), style->utf8);
+	if (by == TEXT_BY_THREAD && w->tid < 0) { /* bytes of connections of which it is not known who reads them */
+		snprintf(buffer, LABEL_SIZE, "%s, a thread of %" PRId32, name, w->pid);
+		return text_width(buffer);
+	}
 	if (by == TEXT_BY_THREAD && !t->process && w->tid != w->pid)
 		snprintf(of, sizeof(of), " of %" PRId32, w->pid);
 	snprintf(buffer, LABEL_SIZE, "%s %" PRId32 "%s%s", name, id, inside, of);
@@ -306,9 +321,9 @@ static void queue_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, "-");
 }
 
-static uint64_t socket_drops(const struct endpoint *e, const struct socket_row *s)
+static bool has_drops(const struct endpoint *e, const struct socket_row *s)
 {
-	return e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : s->drops;
+	return e->protocol == PROTOCOL_UDP && s->dropped ? true : drops_most(s) != 0;
 }
 
 /* ---- columns: each a row of `fields` ---- */
@@ -353,11 +368,17 @@ static int rank_highest(const struct view *v, const struct table *t)
 	return FIELD_HIDDEN;
 }
 
+static int rank_half_open(const struct view *v, const struct table *t)
+{
+	(void)v;
+	return t->by == TEXT_BY_SOCKET && text_has_half_open(t->endpoint) ? 3 : FIELD_HIDDEN;
+}
+
 static int rank_drops(const struct view *v, const struct table *t)
 {
 	(void)v;
 	for (size_t i = 0; i < t->endpoint->socket_count && t->by == TEXT_BY_SOCKET; i++)
-		if (socket_drops(t->endpoint, &t->endpoint->sockets[i]))
+		if (has_drops(t->endpoint, &t->endpoint->sockets[i]))
 			return 2;
 	return t->by == TEXT_BY_SOCKET ? 10 : FIELD_HIDDEN;
 }
@@ -372,6 +393,23 @@ static int rank_open(const struct view *v, const struct table *t)
 {
 	(void)v;
 	return t->by != TEXT_BY_SOCKET && text_has_open(t->endpoint) ? 5 : FIELD_HIDDEN;
+}
+
+static int rank_cpu(const struct view *v, const struct table *t)
+{
+	for (size_t i = 0; i < t->count && v->window->looked_seconds > 0; i++)
+		if (t->lines[i].cpu_known && t->lines[i].cpu_ns)
+			return 3;
+	return FIELD_HIDDEN;
+}
+
+static int rank_bytes(const struct view *v, const struct table *t)
+{
+	(void)v;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->lines[i].bytes_known && t->lines[i].bytes)
+			return 4;
+	return FIELD_HIDDEN;
 }
 
 static bool socket_waits_known(const struct table *t)
@@ -441,10 +479,16 @@ static void field_highest(char *out, const struct view *v, const struct table *t
 		text_count(out, l->socket->queue_highest);
 }
 
-static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_half_open(char *out, const struct view *v, const struct table *t, const struct line *l)
 {
 	(void)v;
-	text_count(out, socket_drops(t->endpoint, l->socket));
+	(void)t;
+	text_half_open(out, l->socket);
+}
+
+static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	text_drops(out, t->endpoint, l->socket, v->style->utf8);
 }
 
 static void field_served(char *out, const struct view *v, const struct table *t, const struct line *l)
@@ -458,6 +502,23 @@ static void field_open(char *out, const struct view *v, const struct table *t, c
 {
 	(void)t;
 	text_bound(out, l->open, l->open_at_least, v->style->utf8);
+}
+
+/* Of one CPU. */
+static void field_cpu(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)t;
+	text_cpu(out, l->cpu_known, l->cpu_ns, v->window->looked_seconds);
+}
+
+static void field_bytes(char *out, const struct view *v, const struct table *t, const struct line *l)
+{
+	(void)v;
+	(void)t;
+	if (l->bytes_known)
+		load_bytes(out, l->bytes);
+	else
+		snprintf(out, FIELD_SIZE, "-");
 }
 
 /* The waits of all rows that a line stands for. */
@@ -516,8 +577,11 @@ static const struct field fields[] = {
 	{ "since start", 11, rank_total, field_total },
 	{ "served", 9, rank_served, field_served },
 	{ "open", 8, rank_open, field_open },
+	{ "CPU", 6, rank_cpu, field_cpu },
+	{ "bytes", 9, rank_bytes, field_bytes },
 	{ "queue", 11, rank_queue, field_queue },
 	{ "highest", 8, rank_highest, field_highest },
+	{ "half-open", 9, rank_half_open, field_half_open },
 	{ "drops", 6, rank_drops, field_drops },
 	{ "wait p50", 8, rank_p50, field_p50 },
 	{ "wait p99", 8, rank_p99, field_p99 },
@@ -765,7 +829,17 @@ out:
 	free(t.lines);
 }
 
-/* "  socket 17/301: queue 0/511, highest 40, full for 1.2 s, drops 0": one socket needs no table. */
+/* ", half-open 0/511 (≥9 at a look)": between two looks there may have been more. */
+static void only_half_open(const struct view *v, const struct socket_row *s)
+{
+	char number[TEXT_COUNT_SIZE];
+
+	fprintf(v->out, ", half-open %s", text_half_open(number, s));
+	if (s->half_open.highest > s->half_open.count || !s->half_open.known)
+		fprintf(v->out, " (%s at a look)", text_bound(number, s->half_open.highest, true, v->style->utf8));
+}
+
+/* "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0": one socket needs no table. */
 static void only_socket(const struct view *v, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
@@ -775,9 +849,17 @@ static void only_socket(const struct view *v, const struct endpoint *e)
 	fprintf(v->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s", s->cookie, s->inode, queue);
 	if (s->highest_known && s->queue_highest)
 		fprintf(v->out, ", highest %" PRIu32, s->queue_highest);
+	if (s->half_open.highest)
+		only_half_open(v, s);
 	if (s->full_known && s->full_ns)
 		fprintf(v->out, ", full for %s", text_duration(duration, s->full_ns));
-	fprintf(v->out, ", drops %s%s\n", text_count(drops, socket_drops(e, s)), s->ended ? " (ended)" : "");
+	fprintf(v->out, ", drops %s", text_drops(drops, e, s, v->style->utf8));
+	if (s->half_open.withheld_most) {
+		fputs(" (", v->out);
+		text_withheld(v->out, s);
+		fputc(')', v->out);
+	}
+	fputs(s->ended ? " (ended)\n" : "\n", v->out);
 }
 
 /* What follows the address: ", netns 4026531840, nginx.service: 2,000 connections/s, 16,138 since the start" */
@@ -851,9 +933,13 @@ static void port(const struct view *v, const struct endpoint *e)
 		only_socket(v, e);
 	else if (v->by == TEXT_BY_DEFAULT)
 		table_of(v, e, all, TEXT_BY_SOCKET);
+	if (e->socket_count != 1 || v->by != TEXT_BY_DEFAULT)
+		text_all_withheld(v->out, e);
 	text_connected(v->out, e);
 	port_fairness(v, e, by);
 	text_waits(v->out, e, v->by != TEXT_BY_DEFAULT || e->socket_count > 1, v->style);
+	if (!v->total)
+		text_load(v->out, e, v->style);
 	text_buffers(v->out, e);
 	/* Of every second only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What connections carried: the kernel's own counters of each (struct tcp_sock), read when it ends, and while it is open when user space asks. No
+ * program runs for a read or a packet.
+ *
+ * Connections that were accepted in the window are in `connections`, with who serves them. Those that were open before are in `older`: user space
+ * finds them, tells whose they are, and notes what they had carried by then.
+ */
+#ifndef SOCKFAIR_BYTES_BPF_H
+#define SOCKFAIR_BYTES_BPF_H
+
+#include "sockets.bpf.h"
+
+__u32 count_older; /* entries that user space has put into `older`; 0: nobody looks there */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_CONNECTIONS);
+	__type(key, __u64);
+	__type(value, struct count_connection);
+} connections SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_OLDER);
+	__type(key, __u64);
+	__type(value, struct count_older);
+} older SEC(".maps");
+
+/* By owner, of those that ended. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_OWNERS);
+	__type(key, __u32);
+	__type(value, struct count_bytes);
+} older_ended SEC(".maps");
+
+/*
+ * Bytes of data: received, in order; and sent at least once. A FIN counts in bytes_received as one (tcp_rcv_nxt_update(), tcp_fin()). closing: the server
+ * closes or shuts down the connection, and what it has written the kernel sends yet. sk is any TCP connection.
+ */
+static __always_inline struct count_bytes bytes_of(struct sock *sk, const bool closing)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
+	const __u64 fin = (READ(view, __sk_common.skc_flags) >> SOCK_DONE) & 1, received = READ(tp, bytes_received);
+	struct count_bytes b = { .received = received - (received ? fin : 0), .sent = READ(tp, bytes_sent) - READ(tp, bytes_retrans) };
+
+	if (closing)
+		b.sent += READ(tp, write_seq) - READ(tp, snd_nxt);
+	return b;
+}
+
+/* Tells a connection from a later one with the same address. As user space reads it of the inventory: see holders_connection_record. */
+static __always_inline __u64 identity_of(struct sock *view)
+{
+	return (__u64)READ(view, __sk_common.skc_daddr) << 32 | (__u64)READ(view, __sk_common.skc_dport) << 16 | port_of(view);
+}
+
+/* A connection that is not in `connections` is no longer open. */
+static __always_inline void older_closed(struct sock *sk, const bool closing)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	const __u64 key = (__u64)sk;
+	struct count_older *found, was;
+	struct count_bytes now, *sum;
+
+	if (!count_older)
+		return;
+	found = bpf_map_lookup_elem(&older, &key);
+	if (!found)
+		return;
+	was = *found;
+	if (bpf_map_delete_elem(&older, &key) || was.identity != identity_of(view))
+		return;
+	sum = bpf_map_lookup_elem(&older_ended, &was.owner);
+	if (!sum)
+		return;
+	now = bytes_of(sk, closing);
+	__sync_fetch_and_add(&sum->received, now.received - was.before.received);
+	__sync_fetch_and_add(&sum->sent, now.sent - was.before.sent);
+}
+
+/* ---- those that are open, for user space ---- */
+
+/* Returns false where it is not followed. */
+static __always_inline bool open_describe(struct count_open *record, __u64 key)
+{
+	struct count_connection *c = bpf_map_lookup_elem(&connections, &key);
+	struct count_older *o = c || !count_older ? NULL : bpf_map_lookup_elem(&older, &key);
+
+	record->sk = key;
+	if (c) {
+		record->accepted_ns = c->accepted_ns;
+		record->row = c->worker;
+		record->generation = c->generation;
+		record->served = c->served;
+	} else if (o) {
+		record->older = 1;
+		record->row = o->owner;
+		record->before = o->before;
+		record->expected = o->identity;
+	}
+	return c || o;
+}
+
+/* Through the descriptors that lead to them: so each is there while it is read. One that several processes hold is written for each. */
+SEC("?iter/task_file")
+int read_open(struct bpf_iter__task_file *ctx)
+{
+	struct count_open record = {};
+	struct file *file = ctx->file;
+	struct sock *sk, *view;
+
+	if (!ctx->task || !file)
+		return 0;
+	sk = socket_of_file(file);
+	if (!sk)
+		return 0;
+	view = TYPED(sk, struct sock);
+	record.state = READ(view, __sk_common.skc_state);
+	record.family = READ(view, __sk_common.skc_family);
+	if ((record.state != TCP_ESTABLISHED && record.state != TCP_CLOSE_WAIT) || READ(view, sk_protocol) != IPPROTO_TCP ||
+	    (record.family != AF_INET && record.family != AF_INET6) || !open_describe(&record, (__u64)sk))
+		return 0;
+	record.bytes = bytes_of(sk, false);
+	record.identity = identity_of(view);
+	record.peer_port = bpf_ntohs(READ(view, __sk_common.skc_dport));
+	if (record.family == AF_INET)
+		*(__be32 *)record.peer = READ(view, __sk_common.skc_daddr);
+	else if (bpf_core_field_exists(view->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(record.peer, 16, __builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How CPU time and bytes are spread, and what is said of that: user/model/load.c, findings_load.c. */
+#include "findings_fixture.h"
+
+#define MS 1000000ull
+
+/* Four processes with a SO_REUSEPORT socket each, which have taken, used and carried that. */
+static struct endpoint *add_server(struct fixture *f, const uint64_t accepted[4], const uint64_t cpu_ms[4], const uint64_t bytes[4])
+{
+	struct endpoint *e = add_port(f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	f->snapshot.looked_seconds = 2;
+	for (int i = 0; i < 4; i++) {
+		struct socket_row *s = add_socket(e, 17 + i, 17);
+		struct worker_row *w = add_worker(e, 17 + i, 700 + i, 700 + i);
+
+		s->arrived = s->accepted = w->accepted = accepted[i];
+		strcpy(w->process, "redis");
+		w->usage_known = w->process_cpu_known = true;
+		w->cpu_ns = w->process_cpu_ns = cpu_ms[i] * MS;
+		w->bytes_known = true;
+		w->bytes = (struct bytes){ bytes[i] / 4, bytes[i] - bytes[i] / 4 };
+	}
+	return e;
+}
+
+static void judge(struct endpoint *e)
+{
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+}
+
+static const struct finding *find(const struct endpoint *e, const char *code)
+{
+	for (size_t i = 0; i < e->finding_count; i++)
+		if (!strcmp(e->findings[i].code, code))
+			return &e->findings[i];
+	return NULL;
+}
+
+static void assert_said(const struct endpoint *e, const char *code, const char *text)
+{
+	const struct finding *f = find(e, code);
+
+	if (!f)
+		fail_msg("no %s, of %zu findings", code, e->finding_count);
+	assert_string_equal(f->text, text);
+	assert_int_equal(f->level, FINDING_NOTE);
+}
+
+static const uint64_t even[] = { 2500, 2510, 2490, 2500 }, uneven[] = { 9000, 900, 90, 10 }, few[] = { 3, 2, 2, 1 }, none[4];
+static const uint64_t busy[] = { 100, 101, 99, 100 }, one_busy[] = { 1700, 100, 100, 100 };
+static const uint64_t alike[] = { 1000000, 1010000, 990000, 1000000 }, one_heavy[] = { 200000, 200000, 19400000, 200000 };
+
+static void even_accepting_uneven_load(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, even, one_busy, alike);
+
+	(void)state;
+	judge(e);
+	fill(&f);
+	assert_said(e, "cpu-uneven", "accepting is even, but CPU time is not: of 4 workers redis 700 used 85% of 2.0 s, the least busy 5% (CV 1.39); with 85% of "
+		    "one CPU it is near the limit of a single thread");
+	assert_null(find(e, "bytes-uneven"));
+	/* There may be something to fix. */
+	assert_non_null(find(e, "even"));
+	assert_null(strstr(find(e, "even")->text, "nothing to fix"));
+	done(&f);
+	/* what is even is said to be */
+	f = (struct fixture){};
+	e = add_server(&f, even, busy, alike);
+	judge(e);
+	fill(&f);
+	assert_int_equal(e->finding_count, 1);
+	assert_non_null(strstr(find(e, "even")->text, "nothing to fix"));
+	done(&f);
+}
+
+static void few_connections_much_load(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, few, busy, one_heavy);
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		e->connections[i] = (struct connection_row){ .id = i, .pid = i < 3 ? 702 : 700, .tid = i < 3 ? 702 : 700, .age_ns = i == 1 ? 0 : 3600000000000ull,
+							     .bytes = { i < 3 ? 6400000 : 100000, 0 } };
+	e->connection_count = e->connections_open = 8;
+	judge(e);
+	fill(&f);
+	assert_said(e, "bytes-uneven", "too few came to judge the accepting by, but the bytes are uneven: of 4 workers redis 702 carried 97% of 20.0 MB, the least busy "
+		    "1% (CV 1.66); 2 of 8 open connections carry 64%, all on it");
+	assert_null(find(e, "cpu-uneven"));
+	done(&f);
+	/* all of before, all since then, and on whom */
+	e->connections[1].age_ns = 7200000000000ull;
+	fill(&f);
+	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 2 of 8 open connections carry 64%, all on it, open for at least 60 min"));
+	done(&f);
+	for (int i = 0; i < 8; i++)
+		e->connections[i].age_ns = 0;
+	e->connections[0].pid = e->connections[0].tid = 700;
+	fill(&f);
+	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 2 of 8 open connections carry 64%, 1 of them on it, open since before the window"));
+	done(&f);
+	/* half of all: that is no few */
+	e->connections_open = e->connection_count = 3;
+	fill(&f);
+	assert_null(strstr(find(e, "bytes-uneven")->text, "open connections"));
+	done(&f);
+}
+
+static void uneven_accepting_even_load(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, uneven, busy, alike);
+
+	(void)state;
+	judge(e);
+	fill(&f);
+	assert_said(e, "load-even", "accepting is uneven, but the load is not: CPU time has a CV of 0.01 over 4 workers, the bytes one of 0.01");
+	done(&f);
+	/* no load at all is no even load; and one that is as uneven needs no word */
+	for (int i = 0; i < 4; i++)
+		e->workers[i].process_cpu_ns = MS;
+	judge(e);
+	fill(&f);
+	assert_null(find(e, "load-even"));
+	done(&f);
+	f = (struct fixture){};
+	e = add_server(&f, uneven, one_busy, one_heavy);
+	judge(e);
+	fill(&f);
+	assert_null(find(e, "load-even"));
+	assert_null(find(e, "cpu-uneven"));
+	assert_null(find(e, "bytes-uneven"));
+	done(&f);
+}
+
+static void nothing_where_not_all_is_known(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, one_busy, one_heavy);
+
+	(void)state;
+	judge(e);
+	fill(&f);
+	assert_non_null(find(e, "cpu-uneven"));
+	assert_non_null(strstr(find(e, "cpu-uneven")->text, "CPU time is uneven: of 4 workers"));
+	assert_non_null(find(e, "bytes-uneven"));
+	done(&f);
+	e->workers[3].process_cpu_known = false;
+	e->older_cut = true;
+	judge(e);
+	assert_nothing(&f);
+	e->older_cut = false;
+	e->workers[1].bytes_at_least = true;
+	judge(e);
+	assert_nothing(&f);
+}
+
+/* A thread on several sockets has its CPU time in each row; its bytes are each row's own. */
+static void rows_of_one_thread(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, busy, alike);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		e->workers[i].pid = 700;
+		e->workers[i].tid = 700 + i / 2;
+		e->workers[i].cpu_ns = (1 + i / 2) * 100 * MS;
+		e->workers[i].process_cpu_ns = 300 * MS;
+	}
+	judge(e);
+	assert_false(e->cpu.processes);
+	assert_int_equal(e->cpu.workers, 2);
+	assert_int_equal(e->cpu.total, 300 * MS);
+	assert_int_equal(e->cpu.tid, 701);
+	assert_int_equal(e->carried.total, 4000000);
+	assert_int_equal(e->carried.most, 2010000);
+	/* bytes of connections of which no thread is known: of threads nothing, of processes all */
+	e->workers[3].tid = -700;
+	e->workers[3].can_accept = false;
+	judge(e);
+	assert_false(e->carried.known);
+	e->workers[2].pid = e->workers[2].tid = 702;
+	judge(e);
+	assert_true(e->cpu.processes);
+	assert_true(e->carried.known);
+	assert_int_equal(e->carried.total, 4000000);
+}
+
+/* One that came in the middle had less time: as in the verdicts. */
+static void lives_for_part_of_the_window(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, busy, alike);
+
+	(void)state;
+	e->workers[0].appeared = true;
+	judge(e);
+	assert_int_equal(e->cpu.workers, 3);
+	assert_int_equal(e->cpu.total, 300 * MS);
+}
+
+static void bytes_for_people(void **state)
+{
+	char text[LOAD_BYTES_SIZE];
+
+	(void)state;
+	assert_string_equal(load_bytes(text, 0), "0 bytes");
+	assert_string_equal(load_bytes(text, 999), "999 bytes");
+	assert_string_equal(load_bytes(text, 1000), "1.0 kB");
+	assert_string_equal(load_bytes(text, 99949), "99.9 kB");
+	assert_string_equal(load_bytes(text, 999499), "999 kB");
+	assert_string_equal(load_bytes(text, 999500), "1.0 MB");
+	assert_string_equal(load_bytes(text, 5000000000000000ull), "5000 TB");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(even_accepting_uneven_load),
+		cmocka_unit_test(few_connections_much_load),
+		cmocka_unit_test(uneven_accepting_even_load),
+		cmocka_unit_test(nothing_where_not_all_is_known),
+		cmocka_unit_test(rows_of_one_thread),
+		cmocka_unit_test(lives_for_part_of_the_window),
+		cmocka_unit_test(bytes_for_people),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

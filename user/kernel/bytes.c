@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bytes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "count.h"
+#include "count.skel.h"
+#include "process.h"
+
+/* Who reads connections of before the window: a thread of a process, or all that wait in one epoll of it. */
+struct owner {
+	uint64_t listener;        /* cookie of a socket of the port */
+	uint64_t epoll;
+	int32_t pid, tid;         /* tid 0: not known */
+	uint64_t start_ns;        /* of the process */
+	/* the row of the ledger that has what they carried, once `tid` is known */
+	uint64_t cookie, row_start_ns;
+	struct bytes before;      /* what they carried before it was: that stays with the process; while it is not, all */
+	struct bytes sum;         /* at the last look */
+	struct count_bytes ended; /* likewise, of older_ended */
+};
+
+struct bytes_reader {
+	struct count_bpf *bpf;
+	const struct count_worker *workers;
+	const struct count_serve *serves;
+	const struct count_bytes *ended;  /* by owner */
+	struct bpf_link *link;
+	struct count_open *rows;
+	size_t count, room;
+	uint64_t *closed;                 /* by row of the kernel, before the look */
+	uint64_t looked_ns;               /* CLOCK_MONOTONIC */
+	struct owner *owners;             /* COUNT_OWNERS; the first has those that found no place */
+	uint32_t owner_count;
+	uint64_t *cut;                    /* cookies of listeners of which not all of before are followed */
+	size_t cut_count;
+	bool begun;                       /* connections of before were looked for, and never settled */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers, const struct count_serve *serves)
+{
+	struct bytes_reader *b = calloc(1, sizeof(*b));
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	b->bpf = bpf;
+	b->workers = workers;
+	b->serves = serves;
+	b->owner_count = 1;
+	b->closed = calloc(COUNT_WORKERS_MAX, sizeof(*b->closed));
+	b->owners = calloc(COUNT_OWNERS, sizeof(*b->owners));
+	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ, MAP_SHARED, bpf_map__fd(bpf->maps.older_ended), 0);
+	if (b->ended == MAP_FAILED)
+		b->ended = NULL;
+	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
+	if (!err) {
+		b->link = bpf_program__attach_iter(bpf->progs.read_open, NULL);
+		err = b->link ? 0 : -errno;
+	}
+	if (err) {
+		bytes_close(b);
+		return err;
+	}
+	*out = b;
+	return 0;
+}
+
+void bytes_close(struct bytes_reader *b)
+{
+	if (!b)
+		return;
+	bpf_link__destroy(b->link);
+	if (b->ended)
+		munmap((void *)b->ended, COUNT_OWNERS * sizeof(*b->ended));
+	free(b->rows);
+	free(b->closed);
+	free(b->owners);
+	free(b->cut);
+	free(b);
+}
+
+void bytes_forget(struct bytes_reader *b)
+{
+	const int fd = bpf_map__fd(b->bpf->maps.older);
+	__u64 key;
+
+	b->bpf->bss->count_older = 0;
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
+	b->owner_count = 1;
+	b->count = b->cut_count = 0;
+	b->begun = false;
+	memset(b->owners, 0, COUNT_OWNERS * sizeof(*b->owners));
+}
+
+/* ---- those of before ---- */
+
+/* Returns 0 or -ENOMEM. */
+static int note_cut(struct bytes_reader *b, uint64_t cookie)
+{
+	uint64_t *rows;
+
+	for (size_t i = 0; i < b->cut_count; i++)
+		if (b->cut[i] == cookie)
+			return 0;
+	rows = realloc(b->cut, (b->cut_count + 1) * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	b->cut = rows;
+	b->cut[b->cut_count++] = cookie;
+	return 0;
+}
+
+/* The place of who reads it; 0: there is none left. What ended under its number before was another's. */
+static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connection *c)
+{
+	struct owner *o;
+
+	for (uint32_t i = 1; i < b->owner_count; i++) {
+		o = &b->owners[i];
+		if (o->listener == c->listener && o->pid == c->pid && o->tid == c->tid && o->epoll == c->epoll)
+			return i;
+	}
+	if (b->owner_count == COUNT_OWNERS)
+		return 0;
+	o = &b->owners[b->owner_count];
+	*o = (struct owner){ .listener = c->listener, .epoll = c->epoll, .pid = c->pid, .tid = c->tid, .start_ns = c->start_ns,
+			     .ended = b->ended[b->owner_count] };
+	return b->owner_count++;
+}
+
+/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. One of MPTCP ends with its subflows, and is not. */
+static int follow(struct bytes_reader *b, const struct inventory_connection *c)
+{
+	struct count_older entry = { .before = { c->received, c->sent }, .identity = c->identity };
+	struct count_connection known;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &c->node, &known))
+		return 0; /* of the window */
+	entry.owner = c->mptcp ? 0 : owner_of(b, c);
+	if (entry.owner && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.older), &c->node, &entry, BPF_NOEXIST))
+		return 1;
+	return note_cut(b, c->listener);
+}
+
+int bytes_begin(struct bytes_reader *b, struct inventory *v)
+{
+	struct inventory_connection *rows;
+	int count = inventory_connections(v, &rows), one = 0;
+
+	for (int i = 0; i < count && one >= 0; i++) {
+		one = follow(b, &rows[i]);
+		b->bpf->bss->count_older += one > 0;
+	}
+	free(rows);
+	b->begun = true;
+	return count < 0 ? count : one < 0 ? one : 0;
+}
+
+/* ---- looking ---- */
+
+static int iterate(struct bytes_reader *b)
+{
+	int fd = bpf_iter_create(bpf_link__fd(b->link)), err = 0;
+	ssize_t length;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		if (b->room - b->count < 512) {
+			const size_t room = b->room ? b->room * 2 : 1024;
+			struct count_open *rows = realloc(b->rows, room * sizeof(*rows));
+
+			if (!rows) {
+				err = -ENOMEM;
+				break;
+			}
+			b->rows = rows;
+			b->room = room;
+		}
+		/* A read gives whole records, as many as fit. */
+		length = read(fd, b->rows + b->count, (b->room - b->count) * sizeof(*b->rows));
+		if (length < 0 && errno != EAGAIN && errno != EINTR)
+			err = -errno;
+		b->count += length > 0 ? length / sizeof(*b->rows) : 0;
+	} while (!err && length);
+	close(fd);
+	return err;
+}
+
+static int by_socket(const void *a, const void *b)
+{
+	const struct count_open *x = a, *y = b;
+
+	return (x->sk > y->sk) - (x->sk < y->sk);
+}
+
+/* Of what is held several times the first. */
+static void rows_unique(struct bytes_reader *b)
+{
+	size_t kept = 0;
+
+	if (b->count)
+		qsort(b->rows, b->count, sizeof(*b->rows), by_socket);
+	for (size_t i = 0; i < b->count; i++)
+		if (!kept || b->rows[kept - 1].sk != b->rows[i].sk)
+			b->rows[kept++] = b->rows[i];
+	b->count = kept;
+}
+
+int bytes_look(struct bytes_reader *b)
+{
+	int err;
+
+	b->count = 0;
+	b->looked_ns = now_ns();
+	for (uint32_t i = 0; i < COUNT_WORKERS_MAX; i++)
+		b->closed[i] = __atomic_load_n(&b->serves[i].closed, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 1; i < b->owner_count; i++)
+		b->owners[i].ended = b->ended[i];
+	err = iterate(b);
+	if (!err)
+		rows_unique(b);
+	return err;
+}
+
+/* ---- into the ledger ---- */
+
+/*
+ * Is that connection in no other sum? One that nobody has read yet is nobody's. One that has ended since it was read is in the sum of those that are
+ * closed; where none of its worker's has, there is no need to ask.
+ */
+static bool window_counts(const struct bytes_reader *b, const struct count_open *r)
+{
+	const struct count_worker *w = &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
+	struct count_connection known;
+
+	if (!r->served || !w->used || w->generation != r->generation || (r->identity & 0xffff) != w->port)
+		return false;
+	if (b->closed[r->row] == __atomic_load_n(&b->serves[r->row].closed, __ATOMIC_ACQUIRE))
+		return true;
+	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &known) && known.accepted_ns == r->accepted_ns;
+}
+
+static bool older_counts(struct bytes_reader *b, const struct count_open *r)
+{
+	const struct owner *o = &b->owners[r->row < COUNT_OWNERS ? r->row : 0];
+	struct count_connection accepted;
+	struct count_older known;
+
+	if (!o->pid || r->identity != r->expected)
+		return false;
+	/* The tracepoint backend sees an accept after its descriptor is there. */
+	if (b->begun && !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &accepted)) {
+		bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.older), &r->sk);
+		return false;
+	}
+	if (!memcmp(&b->ended[r->row], &o->ended, sizeof(o->ended)))
+		return true;
+	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.older), &r->sk, &known);
+}
+
+static bool same_port(const struct ledger_socket *a, const struct ledger_socket *b)
+{
+	return a && b && a->protocol == b->protocol && a->port == b->port && a->netns == b->netns && a->family == b->family &&
+	       !memcmp(a->address, b->address, sizeof(a->address));
+}
+
+/* A row of that port by the thread, or by the only one that waits in the same epoll; NULL: none. */
+static struct ledger_worker *row_of(const struct ledger *l, const struct owner *o)
+{
+	const struct ledger_socket *listener = ledger_find_socket(l, o->listener);
+	struct ledger_worker *const *rows, *found = NULL;
+	size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct worker_row *w = &rows[i]->row;
+		const bool by_epoll = !o->tid && o->epoll && w->wait_kind == WAITS_EPOLL && w->epoll == o->epoll;
+
+		if (w->pid != o->pid || w->ended || w->tid <= 0 || !(o->tid ? w->tid == o->tid : by_epoll) ||
+		    !same_port(ledger_find_socket(l, w->cookie), listener))
+			continue;
+		if (found && found->row.tid != w->tid)
+			return NULL;
+		found = rows[i];
+	}
+	return found;
+}
+
+static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, int32_t tid)
+{
+	bool made;
+	struct ledger_worker *w = ledger_worker(l, o->listener, tid, o->start_ns, &made);
+
+	if (w && made) {
+		w->row.pid = o->pid;
+		process_name(o->pid, w->row.process, sizeof(w->row.process));
+		process_cgroup(o->pid, w->row.cgroup, sizeof(w->row.cgroup));
+		memcpy(w->row.comm, w->row.process, sizeof(w->row.comm));
+	}
+	return w;
+}
+
+/*
+ * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was a mistake: another thread sleeps there too. Then all
+ * that it carried is the process's.
+ */
+static int owner_resolve(struct owner *o, const struct inventory *v, struct ledger *l)
+{
+	const int32_t sleeper = o->epoll ? inventory_sleeper(v, o->epoll) : 0;
+	struct ledger_worker *w;
+
+	if (sleeper < 0)
+		o->tid = o->cookie = 0;
+	if (o->cookie || sleeper < 0)
+		return 0;
+	if (!o->tid)
+		o->tid = sleeper;
+	w = row_of(l, o);
+	if (!w && o->tid == o->pid && o->start_ns) {
+		w = row_make(l, o, o->tid);
+		if (!w)
+			return -ENOMEM;
+	}
+	if (!w)
+		return 0;
+	o->tid = w->row.tid;
+	o->cookie = w->row.cookie;
+	o->row_start_ns = w->row.start_ns;
+	o->before = o->sum;
+	return 0;
+}
+
+static void bytes_add(struct bytes *to, uint64_t received, uint64_t sent)
+{
+	to->received += received;
+	to->sent += sent;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int owner_settle(struct bytes_reader *b, uint32_t i, const struct bytes *open, const struct inventory *v, struct ledger *l)
+{
+	struct owner *o = &b->owners[i];
+	struct ledger_worker *w;
+	int err = owner_resolve(o, v, l);
+
+	if (err)
+		return err;
+	o->sum = (struct bytes){ open->received + b->ended[i].received, open->sent + b->ended[i].sent };
+	w = o->cookie ? ledger_find_worker(l, o->cookie, o->tid, o->row_start_ns) : NULL;
+	if (w)
+		bytes_add(&w->open_carried, growth(o->sum.received, o->before.received), growth(o->sum.sent, o->before.sent));
+	if (!o->cookie)
+		o->before = o->sum;
+	if (!o->before.received && !o->before.sent)
+		return 0;
+	w = row_make(l, o, -o->pid);
+	if (!w)
+		return -ENOMEM;
+	bytes_add(&w->open_carried, o->before.received, o->before.sent);
+	return 0;
+}
+
+static int older_settle(struct bytes_reader *b, const struct inventory *v, struct ledger *l)
+{
+	struct bytes *sums = calloc(COUNT_OWNERS, sizeof(*sums));
+	int err = sums ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < b->count && !err; i++) {
+		const struct count_open *r = &b->rows[i];
+
+		if (r->older && r->state)
+			bytes_add(&sums[r->row], growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent));
+	}
+	for (uint32_t i = 1; i < b->owner_count && !err; i++)
+		err = owner_settle(b, i, &sums[i], v, l);
+	free(sums);
+	return err;
+}
+
+int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledger *l)
+{
+	struct ledger_worker *const *rows;
+	const size_t count = ledger_workers(l, &rows);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i]->open_carried = (struct bytes){};
+	for (size_t i = 0; i < b->count; i++) {
+		struct count_open *r = &b->rows[i];
+		const struct count_worker *of;
+		struct ledger_worker *w;
+
+		if (!(r->older ? older_counts(b, r) : window_counts(b, r))) {
+			r->state = 0; /* in none */
+			continue;
+		}
+		if (r->older)
+			continue;
+		of = &b->workers[r->row];
+		w = ledger_find_worker(l, of->cookie, of->tid, of->start_ns);
+		if (w)
+			bytes_add(&w->open_carried, r->bytes.received, r->bytes.sent);
+	}
+	b->begun = false;
+	return v ? older_settle(b, v, l) : 0;
+}
+
+/* ---- who carries most ---- */
+
+static struct endpoint *endpoint_of(const struct ledger *l, struct snapshot *s, uint64_t cookie)
+{
+	const struct ledger_socket *of = ledger_find_socket(l, cookie);
+	struct endpoint like;
+
+	if (!of)
+		return NULL;
+	like = (struct endpoint){ .protocol = of->protocol, .family = of->family, .port = of->port, .netns = of->netns };
+	memcpy(like.address, of->address, sizeof(like.address));
+	return snapshot_find(s, &like);
+}
+
+static void connection_list(struct endpoint *e, const struct connection_row *row)
+{
+	const uint64_t bytes = row->bytes.received + row->bytes.sent;
+	size_t i = e->connection_count < CONNECTIONS_SHOWN ? e->connection_count++ : CONNECTIONS_SHOWN;
+
+	e->connections_open++;
+	for (; i > 0 && e->connections[i - 1].bytes.received + e->connections[i - 1].bytes.sent < bytes; i--)
+		if (i < CONNECTIONS_SHOWN)
+			e->connections[i] = e->connections[i - 1];
+	if (i < CONNECTIONS_SHOWN)
+		e->connections[i] = *row;
+}
+
+void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s)
+{
+	struct endpoint *e = NULL;
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < b->count; i++) {
+		const struct count_open *r = &b->rows[i];
+		const struct owner *o = r->older ? &b->owners[r->row] : NULL;
+		const struct count_worker *w = r->older ? NULL : &b->workers[r->row];
+		const uint64_t cookie = !r->state ? 0 : o ? o->listener : w->cookie;
+		struct connection_row row = { .id = r->sk, .pid = o ? o->pid : (int32_t)w->pid, .tid = o ? o->tid : (int32_t)w->tid, .family = r->family,
+					      .peer_port = r->peer_port, .age_ns = o ? 0 : b->looked_ns - r->accepted_ns,
+					      .bytes = { growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent) } };
+
+		if (!cookie)
+			continue;
+		memcpy(row.peer, r->peer, sizeof(row.peer));
+		if (!e || cookie != last)
+			e = endpoint_of(l, s, cookie);
+		last = cookie;
+		if (e)
+			connection_list(e, &row);
+	}
+	for (size_t i = 0; i < b->cut_count; i++) {
+		e = endpoint_of(l, s, b->cut[i]);
+		if (e)
+			e->older_cut = true;
+	}
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules that read CPU time and bytes: load that counts of connections don't show. Notes all: that the load is unevenly spread is worth knowing, and may
+ * be as it should be. In between the two limits nothing is said: what a request costs is not known, so there is no test of chance.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "findings_rules.h"
+#include "words.h"
+
+#define CV_UNEVEN 0.5
+#define CV_EVEN 0.25
+#define CPU_LEAST_NS 100000000ull /* less, or a twentieth of one CPU, is no load */
+#define CPU_LEAST_SHARE 0.05
+#define BYTES_LEAST 65536
+#define CPU_BUSY 0.8 /* of one CPU: a single thread is near its limit */
+#define CONCENTRATED 0.5 /* of the bytes, on at most a third of the connections */
+
+static double cpus_used(const struct facts *facts, uint64_t ns)
+{
+	const double seconds = facts->snapshot->looked_seconds;
+
+	return seconds > 0 ? ns / 1e9 / seconds : 0;
+}
+
+static bool cpu_matters(const struct facts *facts)
+{
+	const struct load_spread *cpu = &facts->endpoint->cpu;
+
+	return cpu->known && cpu->workers > 1 && cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
+}
+
+static bool bytes_matter(const struct endpoint *e)
+{
+	return e->carried.known && e->carried.workers > 1 && e->carried.total >= BYTES_LEAST;
+}
+
+static double percent(const struct load_spread *l, uint64_t part)
+{
+	return 100.0 * part / l->total;
+}
+
+#define WHO_SIZE 64
+static const char *say_who(char buffer[WHO_SIZE], const struct load_spread *l)
+{
+	if (l->tid && l->tid != l->pid)
+		snprintf(buffer, WHO_SIZE, "thread %" PRId32 " of %.15s %" PRId32, l->tid, l->name, l->pid);
+	else
+		snprintf(buffer, WHO_SIZE, "%.15s %" PRId32, l->name, l->pid);
+	return buffer;
+}
+
+/* "accepting is even, but CPU time is not": as the verdict on what they take is. */
+#define CONTRAST_SIZE 120
+static const char *say_contrast(char buffer[CONTRAST_SIZE], const struct endpoint *e, const char *what, const char *verb)
+{
+	const struct fairness *fair = fairness_counting(e);
+	const char *taking = e->protocol == PROTOCOL_UDP ? "receiving" : "accepting";
+	const enum verdict verdict = fair ? fair->verdict : VERDICT_NOT_APPLICABLE;
+
+	if (verdict == VERDICT_EVEN)
+		snprintf(buffer, CONTRAST_SIZE, "%s is even, but %s %s not", taking, what, verb);
+	else if (verdict == VERDICT_TOO_FEW)
+		snprintf(buffer, CONTRAST_SIZE, "too few came to judge the %s by, but %s %s uneven", taking, what, verb);
+	else
+		snprintf(buffer, CONTRAST_SIZE, "%s %s uneven", what, verb);
+	return buffer;
+}
+
+static bool takes_unevenly(const struct endpoint *e)
+{
+	const struct fairness *fair = fairness_counting(e);
+
+	return fair && fair->verdict == VERDICT_UNEVEN;
+}
+
+static void show(struct finding *f, const struct load_spread *l)
+{
+	finding_show(f, "pid", l->pid);
+	finding_show(f, "share", (double)l->most / l->total);
+	finding_show(f, "cv", l->cv);
+	finding_show(f, "workers", l->workers);
+	finding_show(f, "total", l->total);
+}
+
+static bool cpu_uneven(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct load_spread *l = &e->cpu;
+	char who[WHO_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
+	const double busy = cpus_used(facts, l->most);
+
+	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
+		return false;
+	if (busy >= CPU_BUSY && busy <= 1.2)
+		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU it is near the limit of a single thread", 100 * fmin(busy, 1));
+	if (bytes_matter(e) && e->carried.pid == l->pid && e->carried.tid == l->tid)
+		snprintf(carried, sizeof(carried), ", and carried %.0f%% of the bytes", percent(&e->carried, e->carried.most));
+	finding_say(f, "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, l),
+		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least), l->cv, limit);
+	show(f, l);
+	return true;
+}
+
+/* How many of the connections that carried most have `share` of what all have carried; 0: those that are listed have less. */
+static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes)
+{
+	*bytes = 0;
+	for (size_t i = 0; i < e->connection_count; i++) {
+		*bytes += e->connections[i].bytes.received + e->connections[i].bytes.sent;
+		if (*bytes >= share * e->carried.total)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* "; 3 of 8 open connections carry 98%, 2 of them on nginx 703, all open since before the window (the most: 10.0.0.7 port 41234)" */
+#define HEAVY_SIZE 200
+static void say_heavy(char buffer[HEAVY_SIZE], const struct endpoint *e)
+{
+	uint64_t bytes, oldest = UINT64_MAX;
+	const size_t heavy = heavy_connections(e, CONCENTRATED, &bytes);
+	size_t busiest = 0, before = 0;
+	char age[DURATION_SIZE], since[80] = "", on[40];
+
+	*buffer = '\0';
+	if (!heavy || heavy * 3 > e->connections_open)
+		return;
+	for (size_t i = 0; i < heavy; i++) {
+		const struct connection_row *c = &e->connections[i];
+
+		busiest += c->pid == e->carried.pid && (!e->carried.tid || c->tid == e->carried.tid);
+		before += !c->age_ns;
+		oldest = c->age_ns && c->age_ns < oldest ? c->age_ns : oldest;
+	}
+	if (before == heavy)
+		snprintf(since, sizeof(since), ", open since before the window");
+	else if (!before)
+		snprintf(since, sizeof(since), ", open for %s%s", heavy > 1 ? "at least " : "", say_duration(age, oldest));
+	if (busiest == heavy)
+		snprintf(on, sizeof(on), "%s on it", heavy == 1 ? "" : ", all");
+	else
+		snprintf(on, sizeof(on), ", %zu of them on it", busiest);
+	snprintf(buffer, HEAVY_SIZE, "; %zu of %" PRIu64 " open connections carr%s %.0f%%%s%s", heavy, e->connections_open, heavy == 1 ? "ies" : "y",
+		 100.0 * bytes / e->carried.total, on, since);
+}
+
+static bool bytes_uneven(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct load_spread *l = &e->carried;
+	char who[WHO_SIZE], contrast[CONTRAST_SIZE], all[LOAD_BYTES_SIZE], heavy[HEAVY_SIZE];
+
+	if (!bytes_matter(e) || l->cv < CV_UNEVEN || takes_unevenly(e))
+		return false;
+	say_heavy(heavy, e);
+	finding_say(f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "the bytes", "are"), l->workers,
+		    say_who(who, l), percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
+	show(f, l);
+	return true;
+}
+
+static bool load_even(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const bool bytes = bytes_matter(e) && e->carried.cv <= CV_EVEN;
+	char carried[40] = "";
+
+	if (!cpu_matters(facts) || e->cpu.cv > CV_EVEN || !takes_unevenly(e))
+		return false;
+	if (bytes)
+		snprintf(carried, sizeof(carried), ", the bytes one of %.2f", e->carried.cv);
+	finding_say(f, "%s is uneven, but %s not: CPU time has a CV of %.2f over %zu workers%s", e->protocol == PROTOCOL_UDP ? "receiving" : "accepting",
+		    bytes ? "the load is" : "CPU time is", e->cpu.cv, e->cpu.workers, carried);
+	finding_show(f, "cpu_cv", e->cpu.cv);
+	finding_show(f, "workers", e->cpu.workers);
+	if (bytes)
+		finding_show(f, "bytes_cv", e->carried.cv);
+	return true;
+}
+
+static const struct rule rules[] = {
+	{ "cpu-uneven", FINDING_NOTE, .of_endpoint = cpu_uneven },
+	{ "bytes-uneven", FINDING_NOTE, .of_endpoint = bytes_uneven },
+	{ "load-even", FINDING_NOTE, .of_endpoint = load_even },
+};
+
+const struct rule_table load_rules = { rules, sizeof(rules) / sizeof(*rules) };
