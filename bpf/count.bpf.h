@@ -198,7 +198,7 @@ struct stash {
 	__u32 udp_datagrams; /* in that buffer */
 	__u32 udp_flow; /* see flow_of() */
 	__u32 udp_copies; /* of those datagrams: see is_copy() */
-	__u32 pad;
+	struct count_peer udp_peer;
 	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
@@ -1519,10 +1519,10 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 #define PACKET_LOOPBACK 5
 
 /*
- * The bucket of a datagram's flow: a hash of its client's address and port. FLOW_UNKNOWN: the buffer does not hold a datagram for that socket, or
- * no longer: one that was freed reads as garbage.
+ * The bucket of a datagram's flow: a hash of its client's address and port, which are left in *peer. FLOW_UNKNOWN: the buffer does not hold a datagram
+ * for that socket, or no longer: one that was freed reads as garbage.
  */
-static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped)
+static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped, struct count_peer *peer)
 {
 	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
 	unsigned char *head = READ(skb, head);
@@ -1535,13 +1535,20 @@ static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped)
 		struct iphdr *ip = TYPED(head + READ(skb, network_header), struct iphdr);
 
 		address = READ(ip, saddr);
+		peer->address[0] = peer->address[1] = 0;
+		peer->address[2] = bpf_htonl(0xffff);
+		peer->address[3] = address;
 	} else {
 		struct ipv6hdr *ip = TYPED(head + READ(skb, network_header), struct ipv6hdr);
 
-		address = READ(ip, saddr.in6_u.u6_addr32[0]) ^ READ(ip, saddr.in6_u.u6_addr32[1]) * 0x85ebca6bu ^
-			  READ(ip, saddr.in6_u.u6_addr32[2]) * 0xc2b2ae35u ^ READ(ip, saddr.in6_u.u6_addr32[3]) * 0x27d4eb2fu;
+		peer->address[0] = READ(ip, saddr.in6_u.u6_addr32[0]);
+		peer->address[1] = READ(ip, saddr.in6_u.u6_addr32[1]);
+		peer->address[2] = READ(ip, saddr.in6_u.u6_addr32[2]);
+		peer->address[3] = READ(ip, saddr.in6_u.u6_addr32[3]);
+		address = peer->address[0] ^ peer->address[1] * 0x85ebca6bu ^ peer->address[2] * 0xc2b2ae35u ^ peer->address[3] * 0x27d4eb2fu;
 	}
-	hash = (address ^ READ(udp, source) * 0x9e3779b1u) * 0x85ebca6bu;
+	peer->port = READ(udp, source);
+	hash = (address ^ peer->port * 0x9e3779b1u) * 0x85ebca6bu;
 	hash = (hash ^ hash >> 15) * 0x2c1b3c6du;
 	return hash >> 25; /* the highest seven bits */
 }
@@ -1588,11 +1595,55 @@ static __always_inline struct count_sketch *sketch_of(__u32 socket)
 	return bpf_map_lookup_elem(&sketches, &index);
 }
 
-/* n datagrams of that flow came. */
-static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n)
+static __always_inline bool same_peer(const struct count_peer *a, const struct count_peer *b)
 {
-	if (flow < COUNT_SKETCH_BUCKETS)
-		__sync_fetch_and_add(&sketch->buckets[flow], n);
+	return a->port == b->port && a->address[3] == b->address[3] && a->address[2] == b->address[2] && a->address[1] == b->address[1] &&
+	       a->address[0] == b->address[0];
+}
+
+static __always_inline void flow_elect(struct count_sketch *sketch, const struct count_peer *peer, __u32 n)
+{
+	sketch->peer.address[0] = peer->address[0];
+	sketch->peer.address[1] = peer->address[1];
+	sketch->peer.address[2] = peer->address[2];
+	sketch->peer.address[3] = peer->address[3];
+	sketch->peer.port = peer->port;
+	sketch->votes = n;
+}
+
+/*
+ * Whose the heaviest bucket is. Its datagrams vote: one of the peer that is elected adds a vote, one of another takes one, and where none is left the
+ * other is elected. So of the bucket's datagrams since then at least as many as it has votes came of that peer. Another bucket takes its place with an
+ * eighth more, so that two of a size do not take turns. Two CPUs that elect at once may leave a peer that nobody is: it loses its votes.
+ */
+static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, __u32 n, const struct count_peer *peer)
+{
+	const __u32 heaviest = sketch->heaviest, count = sketch->buckets[flow];
+
+	if (flow + 1 != heaviest) {
+		const __u32 most = heaviest ? sketch->buckets[(heaviest - 1) & (COUNT_SKETCH_BUCKETS - 1)] : 0;
+
+		if (count <= most + most / 8)
+			return;
+		sketch->heaviest = flow + 1;
+		sketch->since = count - n;
+		flow_elect(sketch, peer, n);
+	} else if (same_peer(&sketch->peer, peer)) {
+		__sync_fetch_and_add(&sketch->votes, n);
+	} else if (sketch->votes > 0) {
+		__sync_fetch_and_add(&sketch->votes, -(__s64)n);
+	} else {
+		flow_elect(sketch, peer, n);
+	}
+}
+
+/* n datagrams of that flow came. */
+static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n, const struct count_peer *peer)
+{
+	if (flow >= COUNT_SKETCH_BUCKETS)
+		return;
+	__sync_fetch_and_add(&sketch->buckets[flow], n);
+	flow_vote(sketch, flow, n, peer);
 }
 
 /*
@@ -1608,6 +1659,7 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 	void *queue = (void *)view + bpf_core_field_offset(struct sock, sk_receive_queue);
 	struct sk_buff *newest = READ(view, sk_receive_queue.prev), *buffer = newest;
 	const __u64 last = sketch->last;
+	struct count_peer peer = {};
 	__s64 noted = 0;
 
 	if ((void *)newest == queue || (__u64)newest == last) {
@@ -1618,13 +1670,13 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 		if ((void *)newest == queue)
 			return;
 		/* Not yet noted: another buffer in the place of one that was read. */
-		flow_note(sketch, flow_of(view, newest), 1);
+		flow_note(sketch, flow_of(view, newest, &peer), 1, &peer);
 		return;
 	}
 	for (int i = 0; i < FLOW_STEPS; i++) {
 		if ((void *)buffer == queue || (__u64)buffer == last)
 			break;
-		flow_note(sketch, flow_of(view, buffer), 1);
+		flow_note(sketch, flow_of(view, buffer, &peer), 1, &peer);
 		noted++;
 		buffer = TYPED(buffer, struct sk_buff);
 		buffer = READ(buffer, prev);
@@ -1671,7 +1723,7 @@ static __always_inline void udp_entered(struct stash *mine, struct sock *sk, str
 	mine->udp_skb = (__u64)skb;
 	mine->udp_datagrams = udp_has_gro(view) ? skb_datagrams(skb) : 1;
 	mine->udp_copies = is_copy(skb) ? mine->udp_datagrams : 0;
-	mine->udp_flow = has_flows(view) && !mine->udp_copies ? flow_of(view, skb) : FLOW_UNKNOWN;
+	mine->udp_flow = has_flows(view) && !mine->udp_copies ? flow_of(view, skb, &mine->udp_peer) : FLOW_UNKNOWN;
 }
 
 /* It returns. sk: see socket_cookie() for `trusted`. */
@@ -1682,13 +1734,14 @@ static __always_inline void udp_left(struct stash *mine, struct sock *sk, int er
 	mine->udp_sk = 0;
 	sketch = udp_queued(sk, mine->udp_datagrams, false, mine->udp_copies, error, trusted);
 	if (sketch)
-		flow_note(sketch, mine->udp_flow, mine->udp_datagrams);
+		flow_note(sketch, mine->udp_flow, mine->udp_datagrams, &mine->udp_peer);
 }
 
 /* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show it. */
 static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
 {
 	struct sock *view = TYPED(sk, struct sock);
+	struct count_peer peer = {};
 	struct count_sketch *sketch;
 	__u32 n = 1;
 	bool merges;
@@ -1700,7 +1753,7 @@ static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int e
 		n = skb_datagrams(skb);
 	sketch = udp_queued(sk, n, merges && !skb, 0, error, true);
 	if (sketch && skb)
-		flow_note(sketch, flow_of(view, skb), n);
+		flow_note(sketch, flow_of(view, skb, &peer), n, &peer);
 	else if (sketch && !error)
 		flow_told(sketch, view);
 }
@@ -1709,6 +1762,7 @@ static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int e
 static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb, const bool counted)
 {
 	struct sock *view = TYPED(sk, struct sock);
+	struct count_peer peer = {};
 	struct count_sketch *sketch;
 	struct count_arrival *row;
 	struct stash *mine = stash();
@@ -1731,7 +1785,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 	}
 	sketch = has_flows(view) ? sketch_of(socket) : NULL;
 	if (sketch)
-		flow_note(sketch, flow_of(view, skb), n);
+		flow_note(sketch, flow_of(view, skb, &peer), n, &peer);
 }
 
 static __always_inline void udp_received(struct sock *sk, __u64 n, const bool trusted)

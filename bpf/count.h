@@ -243,6 +243,13 @@ struct count_arrival {
 	__u32 several; /* UDP: of arrived and dropped, buffers that were counted as one datagram and may hold several; wraps */
 };
 
+/* Who sent a datagram. In network order. */
+struct count_peer {
+	__u32 address[4]; /* IPv4 as v4-mapped IPv6 */
+	__u16 port;
+	__u16 pad;
+};
+
 /*
  * A UDP socket with SO_REUSEPORT: how many datagrams came of each flow (client address and port), dropped ones too, added up in a bucket by the
  * flow's hash. Counts wrap; user space reads them often. Every CPU adds to them, atomically.
@@ -251,6 +258,11 @@ struct count_sketch {
 	__u32 buckets[COUNT_SKETCH_BUCKETS];
 	__u64 last; /* tracepoint backend: the buffer that was noted last, see flow_told() */
 	__s64 ahead; /* buffers that were noted before we were called for them */
+	__s64 votes; /* for `peer`: see flow_vote() */
+	__u32 heaviest; /* bucket, from 1, whose datagrams vote; 0: none yet */
+	__u32 since; /* what it had when they began to; wraps */
+	struct count_peer peer;
+	__u32 pad;
 };
 
 /* A connection between its arrival and its accept, found by a hash of its address. */
@@ -276,7 +288,8 @@ _Static_assert(sizeof(struct count_open) == 96, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");
 _Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");
-_Static_assert(sizeof(struct count_sketch) == 528, "layout");
+_Static_assert(sizeof(struct count_peer) == 20, "layout");
+_Static_assert(sizeof(struct count_sketch) == 568, "layout");
 #endif
 
 #endif

@@ -17,21 +17,21 @@ UDP_SEGMENT, UDP_GRO, SO_RCVBUFFORCE = 103, 104, 33
 SIZE = 100  # of a datagram
 
 
-def server(options=(), reuseport=False, room=8 << 20):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def server(options=(), reuseport=False, room=8 << 20, family=socket.AF_INET):
+    s = socket.socket(family, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
     if reuseport:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     for level, option, value in options:
         s.setsockopt(level, option, value)
-    s.bind(("127.0.0.1", PORT))
+    s.bind(("127.0.0.1" if family == socket.AF_INET else "::", PORT))
     s.setblocking(False)
     return s
 
 
-def client():
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.connect(("127.0.0.1", PORT))
+def client(to="127.0.0.1"):
+    s = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((to, PORT))
     return s
 
 
@@ -108,14 +108,16 @@ def delivered():
         last.recv(1)
 
 
-def send(flows):
-    """[(how many flows, datagrams of each)]. All from one CPU. When it returns all have come."""
+def send(flows, *to):
+    """[(how many flows, datagrams of each)]. All from one CPU. When it returns all have come. Who sent the most of one flow, as flow_peer has it."""
     anywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(anywhere)})
-    sent = 0
+    sent, most = 0, []
     for number, each in flows:
         for _ in range(number):
-            sender = client()
+            sender = client(*to)
+            if each == max(each for _, each in flows):
+                most.append(dict(zip(("address", "port"), sender.getsockname())))
             for _ in range(each):
                 sender.send(b"x")
                 sent += 1
@@ -123,12 +125,13 @@ def send(flows):
                     delivered()
     delivered()
     os.sched_setaffinity(0, anywhere)
+    return most
 
 
 def shared(sockets, flows, *options):
     """What is watched of a group that these flows came to; nothing is read."""
     watch = Watch(*options)
-    send(flows)
+    watch.heaviest = send(flows)
     watch.end()
     if not sum(s["delivered"] for s in watch.sockets):
         return None  # tracepoint before 6.3
@@ -160,6 +163,12 @@ def says(watch, verdict, flows, largest, *findings):
 BLIND = "deliveries are not seen"
 
 
+def peer_of(watch):
+    """Who sends the largest flow, or one about as large."""
+    peer = watch.endpoint["flow_peer"]
+    return peer and {"address": peer["address"], "port": peer["port"]}
+
+
 def by_chance(case):
     """A case whose verdict is of the kernel's own hash: once in a thousand a fair one is called uneven. Not twice."""
     def twice():
@@ -180,6 +189,7 @@ def heavy():
     if not watch:
         return BLIND
     says(watch, "too-few", 1.22, 3000 / 3315, "heavy-flows")
+    equal("who sends it", [peer_of(watch)], watch.heaviest)
     return None
 
 
@@ -191,6 +201,49 @@ def two_heavy():
     if not watch:
         return BLIND
     says(watch, "too-few", 2.88, 1500 / 3600, "heavy-flows")
+    equal("one of the two sends it", peer_of(watch) in watch.heaviest, True)
+    return None
+
+
+def to_ipv6(address):
+    sockets = [server(reuseport=True, family=socket.AF_INET6) for _ in range(2)]
+    watch = Watch()
+    heaviest = send([(20, 1), (1, 500)], address)
+    watch.end()
+    equal("sockets", len(watch.sockets), len(sockets))
+    if not sum(s["delivered"] for s in watch.sockets):
+        return BLIND
+    equal("who sends it", [peer_of(watch)], heaviest)
+    return None
+
+
+def by_ipv6():
+    """who sends the largest flow by IPv6"""
+    return to_ipv6("::1")
+
+
+def by_ipv4():
+    """who sends the largest flow by IPv4 to sockets of IPv6"""
+    return to_ipv6("127.0.0.1")
+
+
+def by_nobody():
+    """many flows that take turns: those that share the heaviest bucket are not taken for one"""
+    sockets = [server(reuseport=True) for _ in range(2)]
+    watch = Watch()
+    clients, anywhere = [client() for _ in range(300)], os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(anywhere)})
+    for _ in range(20):
+        for s in clients:
+            s.send(b"x")
+        delivered()
+    os.sched_setaffinity(0, anywhere)
+    watch.end()
+    equal("sockets", len(watch.sockets), len(sockets))
+    if not sum(s["delivered"] for s in watch.sockets):
+        return BLIND
+    equal("flow unseen", watch.endpoint["flow_unseen"], 0)
+    equal("who sends the most", watch.endpoint["flow_peer"], None)
     return None
 
 
@@ -345,7 +398,7 @@ def multicast():
     equal("judged", ports[v4]["fairness"]["sockets"]["events"] if sees else 30, 30)
 
 
-CASES = [single, merged, not_asked_for, heavy, two_heavy, dropped, alike, left_out, connected, multicast]
+CASES = [single, merged, not_asked_for, heavy, two_heavy, by_ipv6, by_ipv4, by_nobody, dropped, alike, left_out, connected, multicast]
 
 
 watching.main(CASES, __doc__)

@@ -44,6 +44,7 @@ END
     document 'here.design.words == "3 processes on one socket, an epoll each"' 'here.fairness.workers.bins == 3' \
         'here.sockets[0] | .drops > 0.9 * .accepted and .withheld == {least: .drops, most: .drops} and .half_open.highest <= 8'
     verdict_is_status
+    advised "'ListenCoresBucketsRatio 1' (Apache httpd since 2.4.13), though one for each CPU, not for each worker"
 }
 
 @test "gunicorn: workers share one socket, with --reuse-port too" {
@@ -59,6 +60,7 @@ END
         document 'here.sockets | length == 1' 'here.design.evidence.processes == 4' 'here.fairness.workers.bins == 4' \
             "([here.findings[].code] | index(\"lone-reuseport\") != null) == (\"$option\" != \"\")"
         verdict_is_status
+        advised 'no option of gunicorn gives each worker its own socket; several gunicorns of one worker each do, with --reuse-port'
     done
 }
 

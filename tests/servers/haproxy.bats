@@ -64,6 +64,7 @@ counts_all() {
     haproxy_start
     counts_all shared thundering-herd # each is woken by each: a plain epoll each
     document 'here.sockets | length == 1'
+    advised "'shards by-thread' on the bind line (haproxy since 2.5)"
 }
 
 # bats test_tags=vm
@@ -74,4 +75,5 @@ counts_all() {
     same "haproxy's sockets" "$(jq 'length' <<<"$sockets")" 4
     document "here.sockets | map(.accepted) | sort == $sockets" 'here.workers | map(.cookie) | unique | length == 4' \
         'here.fairness.sockets.verdict != "not-applicable"'
+    advised ''
 }

@@ -33,4 +33,5 @@ END
     same "answers that the clients got" "$(cat "$dir/client.log")" "$n"
     adds_up "$n"
     document "here.workers | map(.pid) | sort == ([$(IFS=,; echo "${workers[*]}")] | sort)" 'here.sockets | length == 1'
+    advised 'no option of lighttpd gives each worker its own socket'
 }

@@ -80,6 +80,7 @@ counts_all() { # [shared [PROBLEM...]]
 @test "nginx, one shared socket: no accept of any worker is missed, first ones of blocked workers included" {
     nginx_start off
     counts_all shared wake-order
+    advised "with SO_REUSEPORT each could have its own: 'reuseport' on the listen line (nginx since 1.9.1)"
     document 'here.sockets | length == 1' "here.workers | map(.pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         'here.workers | all(.process == "nginx" and .ended == false)'
 }
@@ -95,6 +96,7 @@ counts_all() { # [shared [PROBLEM...]]
 @test "nginx, reuseport: four sockets, each with its worker" {
     nginx_start off reuseport
     counts_all
+    advised ''
     document 'here.sockets | length == 4 and all(.reuseport)' "here.workers | map(.pid) | sort == ($(pid_list "${workers[@]}") | sort)" \
         'here.workers | map(.cookie) | unique | length == 4' 'here.fairness.sockets | .bins == 4 and .verdict != "not-applicable"'
 }

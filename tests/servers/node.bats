@@ -49,4 +49,5 @@ own_counts() {
     adds_up "$connections"
     document "by_pid == $counts"
     served "$n"
+    advised "'reusePort: true' in listen() (node since 22.12 and 23.1)"
 }

@@ -36,12 +36,14 @@ counts_all() {
     counts_all
     design socket-each workers '[]'
     document 'here.sockets | length == 4 and all(.reuseport)' 'here.fairness.workers.bins == 4'
+    advised ''
 }
 
 @test "recursor, one socket for all threads" {
     recursor_start reuseport=no pdns-distributes-queries=no
     counts_all shared thundering-herd
     document 'here.design | [.code, .bins] == ["shared-epoll", "workers"]' 'here.sockets | length == 1' 'here.fairness.workers.bins == 4'
+    advised "'reuseport=yes' beside 'pdns-distributes-queries=no' (PowerDNS Recursor)"
 }
 
 @test "recursor, one thread reads and hands on: nothing can be uneven" {

@@ -237,6 +237,14 @@ design() { # CODE BINS FINDINGS
         { of_document 'here.design, here.findings'; return 1; }
 }
 
+# Of the workers that share the socket of $port it is said how each can have its own, by the server's own option, or that it has none: END is how the sentence ends. "": they
+# have one each, and nothing is said.
+advised() { # END
+    "$sockfair" list --json -P "$port" >"$dir/advice"
+    jq -e --arg words "$1" '[.endpoints[] | .findings[] | select(.code == "shared-socket" or .code == "lone-reuseport") | .text] |
+        if $words == "" then . == [] else length > 0 and all(endswith($words)) end' "$dir/advice" >/dev/null || { jq -c '.endpoints[].findings' "$dir/advice"; return 1; }
+}
+
 # How even they are is the kernel's and the server's to decide: what is said and the status agree.
 verdict_is_status() {
     document "here.fairness.workers.verdict == (if $status == 3 then \"uneven\" elif $status == 0 then \"even\" else \"\" end)" || { echo "status $status"; return 1; }

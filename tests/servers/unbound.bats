@@ -70,6 +70,7 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
     watch -P "$port" -u
     counts_all shared
     document 'here.sockets | length == 1' "here.workers | map(.tid) | sort == $(threads)"
+    advised "'so-reuseport: yes' (unbound)"
 }
 
 # bats test_tags=vm
@@ -79,6 +80,7 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
     counts_all
     document 'here.sockets | length == 4 and all(.reuseport)' "here.workers | map(.tid) | sort == $(threads)" \
         'here.workers | map(.cookie) | unique | length == 4'
+    advised ''
 }
 
 @test "unbound, frozen under load: what found no room is dropped, as the kernel says, and not lost" {

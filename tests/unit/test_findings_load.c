@@ -65,6 +65,9 @@ static void even_accepting_uneven_load(void **state)
 	/* There may be something to fix. */
 	assert_non_null(find(e, "even"));
 	assert_null(strstr(find(e, "even")->text, "nothing to fix"));
+	strcpy(e->workers[0].cgroup, "/system.slice/redis.service");
+	fill(&f);
+	assert_non_null(strstr(find(e, "cpu-uneven")->text, "of 4 workers redis 700 in redis.service used 85% of 2.0 s"));
 	done(&f);
 	/* what is even is said to be */
 	f = (struct fixture){};

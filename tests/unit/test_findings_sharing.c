@@ -44,7 +44,7 @@ static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *acc
 	for (int i = 0; i < count; i++) {
 		struct worker_row *w = add_worker(e, cookie, 700 + i, 700 + i);
 
-		strcpy(w->process, "nginx");
+		strcpy(w->process, "web");
 		w->accepted = accepted[i];
 		w->wait_kind = kind;
 		w->exclusive = exclusive;
@@ -67,7 +67,7 @@ static void wake_order_of_exclusive_epolls(void **state)
 	add_waiters(e, 17, uneven, 4, WAITS_EPOLL, true);
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the first"
-		       " registered that is idle is woken (nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+		       " registered that is idle is woken (web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
@@ -93,7 +93,7 @@ static void wake_order_is_of_those_that_are_judged(void **state)
 	assert_int_equal(e->worker_fairness.bins, 2);
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers (2 of them new) share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the"
-		       " first registered that is idle is woken (nginx 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
+		       " first registered that is idle is woken (web 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	done(&f);
 	e->workers[0].accepted = e->workers[1].accepted = 18000; /* that the new have less is their age */
@@ -144,7 +144,7 @@ static void wake_order_of_one_epoll(void **state)
 	e->workers[3].tid = 700;
 	fill(&f);
 	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 threads wait on one epoll of it, the last to start"
-		       " waiting is woken first (thread 703 of nginx 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+		       " waiting is woken first (thread 703 of web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(evidence(&e->findings[0], "epoll_threads"), 4);
 	done(&f);
@@ -387,6 +387,27 @@ static struct endpoint *add_dns(struct fixture *f, int flows)
 	return e;
 }
 
+/* `large` datagrams of one flow on the first of four sockets, and 75 flows of four on each. */
+static struct endpoint *add_heavy(struct fixture *f, uint64_t large)
+{
+	static struct flow_sketch sketches[4];
+	struct endpoint *e = add_port(f, PROTOCOL_UDP, "127.0.0.1", 53);
+
+	e->flows_estimated = true;
+	e->sketches = sketches;
+	for (int i = 0; i < 4; i++) {
+		struct socket_row *s = add_socket(e, 10 + i, 10);
+
+		s->arrived = 300 + (i ? 0 : large);
+		s->sketch = ++e->sketch_count;
+		for (int flow = 0; flow < 75; flow++)
+			e->sketches[i].buckets[flow] = 4;
+	}
+	e->sketches[0].buckets[100] = large;
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	return e;
+}
+
 static void few_clients(void **state)
 {
 	struct fixture f = {};
@@ -437,33 +458,25 @@ static void enough_clients(void **state)
 	assert_false(has(e, "few-clients"));
 	done(&f);
 	f = (struct fixture){};
+	e = add_heavy(&f, 2000); /* and nothing beside it */
+	for (int i = 0; i < 4; i++) {
+		e->sockets[i].arrived = i ? 0 : 2000;
+		memset(&e->sketches[i], 0, sizeof(e->sketches[i]));
+	}
+	e->sketches[0].buckets[100] = 2000;
+	e->sketches[0].peer = (struct flow_peer){ .address = { [15] = 1 }, .port = 53, .bucket = 101, .watched = 2000, .votes = 2000 };
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_finding(e, "few-clients", "all 2000 datagrams came from 1 client port, [::1]:53: a hash gives a flow to one socket, so the busiest of 4 got 4.0"
+		       " times the mean and 3 nothing; send from more ports, or let several threads read one socket");
+	done(&f);
+	f = (struct fixture){};
 	e = add_dns(&f, 2);
 	e->sockets[0].arrived = e->sockets[1].arrived = 499; /* one socket is enough for them */
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_false(has(e, "few-clients"));
 	done(&f);
-}
-
-/* `large` datagrams of one flow on the first of four sockets, and 75 flows of four on each. */
-static struct endpoint *add_heavy(struct fixture *f, uint64_t large)
-{
-	static struct flow_sketch sketches[4];
-	struct endpoint *e = add_port(f, PROTOCOL_UDP, "127.0.0.1", 53);
-
-	e->flows_estimated = true;
-	e->sketches = sketches;
-	for (int i = 0; i < 4; i++) {
-		struct socket_row *s = add_socket(e, 10 + i, 10);
-
-		s->arrived = 300 + (i ? 0 : large);
-		s->sketch = ++e->sketch_count;
-		for (int flow = 0; flow < 75; flow++)
-			e->sketches[i].buckets[flow] = 4;
-	}
-	e->sketches[0].buckets[100] = large;
-	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
-	return e;
 }
 
 static void heavy_flows(void **state)
@@ -481,6 +494,13 @@ static void heavy_flows(void **state)
 	assert_true(evidence(&e->findings[0], "largest_flow") > 0.879 && evidence(&e->findings[0], "largest_flow") < 0.881);
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 4);
 	assert_int_equal(evidence(&e->findings[0], "datagrams"), 10000);
+	e->sketches[0].peer = (struct flow_peer){ .address = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = 41234, .bucket = 101, .watched = 8800, .votes = 8800 };
+	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
+	fill(&f);
+	assert_finding(e, "heavy-flows", "one flow, from 127.0.0.1:41234, has 88% of 10000 datagrams, and all together count as 1.3 of one size: a hash"
+		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; send from more ports, or let several threads read"
+		       " one socket");
+	memset(&e->sketches[0].peer, 0, sizeof(e->sketches[0].peer));
 	e->sockets[0].steered = true; /* no hash */
 	fill(&f);
 	assert_false(has(e, "heavy-flows"));

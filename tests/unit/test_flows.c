@@ -315,6 +315,108 @@ static void equal_flows_need_no_weights(void **state)
 	assert_false(f.flows_differ);
 }
 
+/* 20 small flows, and a bucket that got 900, of which `watched` were watched. */
+static struct flow_load one_heavy(uint64_t watched, uint64_t votes, unsigned bucket)
+{
+	struct flow_sketch heavy = { .peer = { .address = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 41234, .bucket = bucket,
+					       .watched = watched, .votes = votes } };
+	struct flow_sketch light = { .buckets = { [100] = 90 }, .peer = { .port = 5, .bucket = 101, .watched = 90, .votes = 90 } };
+	const struct flow_sketch *const sketches[] = { &light, &heavy, &light };
+	struct flow_load load;
+
+	for (int i = 0; i < 20; i++)
+		heavy.buckets[i] = 3;
+	heavy.buckets[70] = 900;
+	assert_int_equal(flows_weigh(&load, sketches, 3), 0);
+	close_to(load.largest, 900.0 / (900 + 60 + 180), 0.01);
+	return load;
+}
+
+/* Of the largest flow, and only where most of it is proven to be its own. */
+static void the_largest_flow_has_a_peer(void **state)
+{
+	char words[FLOW_PEER_SIZE];
+	struct flow_load load = one_heavy(900, 900, 71);
+
+	(void)state;
+	assert_string_equal(flow_peer_say(words, &load.peer), "192.0.2.1:41234");
+	assert_true(load.peer_share == load.largest);
+	assert_int_equal(one_heavy(900, 720, 71).peer.port, 41234);
+	assert_int_equal(one_heavy(900, 719, 71).peer.bucket, 0); /* others have too much of the bucket */
+	assert_int_equal(one_heavy(450, 450, 71).peer.port, 41234);
+	assert_int_equal(one_heavy(449, 449, 71).peer.bucket, 0); /* whose the first half was is not known */
+	assert_int_equal(one_heavy(900, 900, 72).peer.bucket, 0); /* another bucket was watched, which has nothing */
+	assert_int_equal(one_heavy(900, 900, 0).peer.bucket, 0);
+	assert_int_equal(one_heavy(15, 15, 71).peer.bucket, 0);
+}
+
+/* Of two that are about as large either may be named, with its own share; one that is smaller by more is not the cause. */
+static void a_flow_about_as_large_may_be_named(void **state)
+{
+	struct flow_sketch s = { .buckets = { [5] = 900, [6] = 1000 }, .peer = { .port = 9, .bucket = 6, .watched = 900, .votes = 900 } };
+	const struct flow_sketch *const sketches[] = { &s };
+	struct flow_load load;
+
+	(void)state;
+	assert_int_equal(flows_weigh(&load, sketches, 1), 0);
+	assert_int_equal(load.peer.port, 9);
+	close_to(load.peer_share, 900.0 / 1900, 1e-9);
+	close_to(load.largest, 1000.0 / 1900, 1e-9);
+	s.buckets[6] = 1020;
+	assert_int_equal(flows_weigh(&load, sketches, 1), 0);
+	assert_int_equal(load.peer.bucket, 0);
+}
+
+static void peers_are_said_as_people_write_them(void **state)
+{
+	const struct flow_peer v6 = { .address = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, .port = 5353, .bucket = 1 };
+	struct flow_peer longest = { .port = 65535, .bucket = 1 };
+	char words[FLOW_PEER_SIZE];
+
+	(void)state;
+	assert_string_equal(flow_peer_say(words, &v6), "[2001:db8::1]:5353");
+	assert_string_equal(flow_peer_address(words, &v6), "2001:db8::1");
+	memset(longest.address, 0xfe, sizeof(longest.address));
+	assert_string_equal(flow_peer_say(words, &longest), "[fefe:fefe:fefe:fefe:fefe:fefe:fefe:fefe]:65535");
+}
+
+/* An interval has what was added in it; where the vote began anew in it, all; where it can't be told apart, nobody. */
+static void an_interval_has_its_own_votes(void **state)
+{
+	const struct flow_peer before = { .port = 9, .bucket = 3, .watched = 100, .votes = 60 };
+	struct flow_sketch s = { .buckets = { [2] = 50 }, .peer = { .port = 9, .bucket = 3, .watched = 150, .votes = 105 } };
+
+	(void)state;
+	flow_peer_subtract(&s, &before);
+	assert_int_equal(s.peer.watched, 50);
+	assert_int_equal(s.peer.votes, 45);
+	s.peer = (struct flow_peer){ .port = 8, .bucket = 3, .watched = 50, .votes = 50 };
+	flow_peer_subtract(&s, &before);
+	assert_int_equal(s.peer.votes, 50);
+	s.peer = (struct flow_peer){ .port = 8, .bucket = 3, .watched = 150, .votes = 120 }; /* elected with votes of before */
+	flow_peer_subtract(&s, &before);
+	assert_int_equal(s.peer.bucket, 0);
+	s.peer = (struct flow_peer){ .port = 9, .bucket = 3, .watched = 150, .votes = 59 }; /* it lost more than it won */
+	flow_peer_subtract(&s, &before);
+	assert_int_equal(s.peer.bucket, 0);
+}
+
+static void rows_of_one_peer_add_up(void **state)
+{
+	struct flow_peer sum = {};
+
+	(void)state;
+	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 100, .votes = 60 });
+	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 10, .votes = 10 });
+	assert_int_equal(sum.watched, 110);
+	assert_int_equal(sum.votes, 70);
+	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 4, .watched = 50, .votes = 50 });
+	assert_int_equal(sum.bucket, 3);
+	flow_peer_add(&sum, &(struct flow_peer){ .port = 8, .bucket = 3, .watched = 90, .votes = 80 });
+	assert_int_equal(sum.port, 8);
+	assert_int_equal(sum.watched, 90);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +430,11 @@ int main(void)
 		cmocka_unit_test(few_effective_flows_are_too_few),
 		cmocka_unit_test(the_same_counts_give_the_same_verdict),
 		cmocka_unit_test(equal_flows_need_no_weights),
+		cmocka_unit_test(the_largest_flow_has_a_peer),
+		cmocka_unit_test(a_flow_about_as_large_may_be_named),
+		cmocka_unit_test(peers_are_said_as_people_write_them),
+		cmocka_unit_test(an_interval_has_its_own_votes),
+		cmocka_unit_test(rows_of_one_peer_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1052,17 +1052,18 @@ static void flows_go_on_over_rows_given_back_and_wraps(void **state)
 	struct ledger *l = ledger_new(8, CPUS);
 	struct ledger_socket *a = listener(l, 17, 53), *b = listener(l, 18, 53);
 	uint32_t buckets[FLOW_BUCKETS] = { [3] = 0xfffffff0, [7] = 2 };
+	const struct flow_peer peer = { .port = 9, .bucket = 4, .watched = 16, .votes = 10 };
 	struct endpoint *e;
 	struct snapshot s;
 
 	(void)state;
 	a->protocol = b->protocol = PROTOCOL_UDP;
-	assert_int_equal(ledger_count_flows(a, buckets, false), 0);
+	assert_int_equal(ledger_count_flows(a, buckets, &(struct flow_peer){}, false), 0);
 	buckets[3] = 16;
-	assert_int_equal(ledger_count_flows(a, buckets, true), 0);
+	assert_int_equal(ledger_count_flows(a, buckets, &peer, true), 0);
 	buckets[3] = 1;
 	buckets[7] = 0;
-	assert_int_equal(ledger_count_flows(a, buckets, false), 0);
+	assert_int_equal(ledger_count_flows(a, buckets, &peer, false), 0);
 	s = all_of(l);
 	e = &s.endpoints[0];
 	assert_true(e->flows_estimated);
@@ -1071,6 +1072,7 @@ static void flows_go_on_over_rows_given_back_and_wraps(void **state)
 	assert_int_equal(e->sketch_count, 1);
 	assert_true(e->sketches[0].buckets[3] == (1ull << 32) + 17);
 	assert_int_equal(e->sketches[0].buckets[7], 2);
+	assert_int_equal(e->sketches[0].peer.votes, 20);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -1087,8 +1089,8 @@ static void flows_are_those_of_all_sockets(void **state)
 	a->protocol = b->protocol = PROTOCOL_UDP;
 	arrive(l, a, 55, 0, 5, false);
 	arrive(l, b, 0, 40, 0, false);
-	assert_int_equal(ledger_count_flows(a, one, false), 0);
-	assert_int_equal(ledger_count_flows(b, other, false), 0);
+	assert_int_equal(ledger_count_flows(a, one, &(struct flow_peer){}, false), 0);
+	assert_int_equal(ledger_count_flows(b, other, &(struct flow_peer){}, false), 0);
 	s = all_of(l);
 	assert_int_equal(endpoint_judge(&s.endpoints[0], FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(s.endpoints[0].load.flows, 3);

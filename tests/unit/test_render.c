@@ -511,6 +511,24 @@ static void cgroups_have_short_ids(void **state)
 	assert_string_equal(text_cgroup(buffer, "/", true), "/");
 }
 
+static void units_are_named_and_other_cgroups_shown(void **state)
+{
+	char buffer[TEXT_UNIT_SIZE], cgroup[CGROUP_SIZE] = "/system.slice/nginx.service";
+
+	(void)state;
+	assert_string_equal(text_unit(buffer, cgroup, true), "nginx.service");
+	strcpy(cgroup, "/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+	assert_string_equal(text_unit(buffer, cgroup, true), "container 0123456789ab (docker)");
+	strcpy(cgroup, "/lxc/\033[2J");
+	assert_string_equal(text_unit(buffer, cgroup, true), "container ?[2J (lxc)");
+	strcpy(cgroup, "/own/0123456789abcdef0123456789abcdef");
+	assert_string_equal(text_unit(buffer, cgroup, true), "/own/0123456789ab");
+	strcpy(cgroup, "/");
+	assert_string_equal(text_unit(buffer, cgroup, true), "");
+	memset(cgroup, 'x', sizeof(cgroup)); /* without a NUL */
+	assert_int_equal(strlen(text_unit(buffer, cgroup, true)), CGROUP_SIZE);
+}
+
 static void text_fits_its_width(void **state)
 {
 	const struct text_style narrower = { .width = 72 };
@@ -546,7 +564,7 @@ static void assert_json(json_t *o, const char *key, const char *expected)
 static void json_has_what_an_inventory_adds(void **state)
 {
 	struct holder_row holders[] = { { .cookie = 17, .pid = 700, .pid_inside = 7, .fd = 3, .fds = 1, .uid = 33, .process = "nginx",
-					  .cgroup = "/a", .state = 'S', .doing = "do_epoll_wait" },
+					  .cgroup = "/a/nginx.service", .state = 'S', .doing = "do_epoll_wait" },
 					{ .cookie = 17, .pid = 701, .fd = 3, .fds = 2, .process = "nginx" } };
 	struct finding finding = { .code = "queue-near-limit", .text = "full", .cookie = 17, .evidence = { { "length", 96 } },
 				   .evidence_count = 1 };
@@ -563,6 +581,7 @@ static void json_has_what_an_inventory_adds(void **state)
 	f.endpoint.omitted = (struct omitted){ .sockets = 1, .workers = 2, .arrived = 3, .dropped = 4, .accepted = 5, .drops = 6,
 					       .dropped_closing = 7, .migrated = 8 };
 	f.sockets[0].group = 17;
+	strcpy(f.workers[0].cgroup, "/kubepods/pod01234567-89ab-cdef-0123-456789abcdef/crio-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 	strcpy(f.sockets[0].device, "eth0");
 	f.sockets[0].waiting_known = true;
 	f.sockets[0].waiting = 2;
@@ -578,9 +597,9 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "sockets", 0), "waiting", "2");
 	assert_json(at(doc, "sockets", 0), "ended", "true");
 	assert_json(at(doc, "sockets", 0), "holders",
-		    "[{\"pid\":700,\"pid_inside\":7,\"process\":\"nginx\",\"uid\":33,\"fd\":3,\"fds\":1,\"cgroup\":\"/a\",\"state\":\"S\","
+		    "[{\"pid\":700,\"pid_inside\":7,\"process\":\"nginx\",\"uid\":33,\"fd\":3,\"fds\":1,\"cgroup\":\"/a/nginx.service\",\"unit\":\"nginx.service\",\"container\":null,\"state\":\"S\","
 		    "\"doing\":\"do_epoll_wait\"},"
-		    "{\"pid\":701,\"pid_inside\":null,\"process\":\"nginx\",\"uid\":0,\"fd\":3,\"fds\":2,\"cgroup\":null,\"state\":null,\"doing\":null}]");
+		    "{\"pid\":701,\"pid_inside\":null,\"process\":\"nginx\",\"uid\":0,\"fd\":3,\"fds\":2,\"cgroup\":null,\"unit\":null,\"container\":null,\"state\":null,\"doing\":null}]");
 	assert_json(at(doc, "sockets", 1), "group", "null");
 	assert_json(at(doc, "sockets", 1), "device", "null");
 	assert_json(at(doc, "sockets", 1), "waiting", "null");
@@ -589,6 +608,9 @@ static void json_has_what_an_inventory_adds(void **state)
 	assert_json(at(doc, "workers", 0), "process", "\"nginx\"");
 	assert_json(at(doc, "workers", 1), "pid_inside", "null");
 	assert_json(at(doc, "workers", 1), "process", "null");
+	assert_json(at(doc, "workers", 0), "unit", "null");
+	assert_json(at(doc, "workers", 0), "container", "{\"id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"runtime\":\"cri-o\","
+							 "\"pod\":\"01234567-89ab-cdef-0123-456789abcdef\"}");
 	assert_json(end, "omitted", "{\"sockets\":1,\"workers\":2,\"arrived\":3,\"dropped\":4,\"drops\":6,\"accepted\":5,\"served\":0,\"open\":0,\"finished\":0,\"bytes_received\":0,\"bytes_sent\":0,\"queue_highest\":0,"
 		       "\"queued_before\":0,\"reset_queued\":0,\"dropped_closing\":7,\"migrated\":8,\"wait_ns\":{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}}");
 	assert_json(end, "findings",
@@ -645,7 +667,7 @@ static void json_has_what_is_set_aside(void **state)
 	assert_json(doc, "aside",
 		    "[{\"protocol\":\"tcp\",\"address\":\"0.0.0.0\",\"port\":80,\"netns\":1,\"why\":\"bound\",\"cookie\":25,\"inode\":307,\"uid\":33,\"reuseport\":true,"
 		    "\"device\":\"eth0\",\"v6only\":false,\"holders\":[{\"pid\":700,\"pid_inside\":null,\"process\":\"haproxy\",\"uid\":0,\"fd\":5,\"fds\":1,"
-		    "\"cgroup\":null,\"state\":null,\"doing\":null}],\"holders_omitted\":0,\"interfaces\":[]},"
+		    "\"cgroup\":null,\"unit\":null,\"container\":null,\"state\":null,\"doing\":null}],\"holders_omitted\":0,\"interfaces\":[]},"
 		    "{\"protocol\":\"udp\",\"address\":\"::\",\"port\":4789,\"netns\":1,\"why\":\"kernel\",\"cookie\":30,\"inode\":500,\"uid\":0,\"reuseport\":false,"
 		    "\"device\":null,\"v6only\":true,\"holders\":[],\"holders_omitted\":0,\"interfaces\":[{\"kind\":\"vxlan\",\"name\":\"vx0\"}]}]");
 	assert_json(doc, "aside_omitted", "1");
@@ -880,6 +902,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_what_people_write),
 		cmocka_unit_test(names_are_made_harmless),
 		cmocka_unit_test(cgroups_have_short_ids),
+		cmocka_unit_test(units_are_named_and_other_cgroups_shown),
 		cmocka_unit_test(text_fits_its_width),
 		cmocka_unit_test(json_has_what_an_inventory_adds),
 		cmocka_unit_test(json_has_the_figures),

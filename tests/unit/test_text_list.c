@@ -85,7 +85,7 @@ static void list_at_80_columns(void **state)
 		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
 		    "tcp 0.0.0.0:80, 2 sockets\n"
 		    "        301       17     0         0/511      0       17     1\n"
-		    "    nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service\n"
+		    "    nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service\n"
 		    "        302       18     0         3/511 12,345       17     0\n"
 		    "    nginx 1235 (12 inside) fd 7\n"
 		    "  ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT\n"
@@ -112,7 +112,7 @@ static void list_in_a_pipe(void **state)
 	assert_text(&f, &pipe_style,
 		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
 		    "tcp 0.0.0.0:80, netns 4026531840, 2 sockets\n"
-		    "        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service\n"
+		    "        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service\n"
 		    "        302       18     0         3/511 12,345       17     0  %eth0  nginx 1235 (12 inside) fd 7\n"
 		    "  ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: its share goes nowhere (3 queued); held by nginx 1235: close it there, or accept from it\n"
 		    "udp *:53, netns 4026531841\n"
@@ -153,7 +153,7 @@ static void list_tells_what_is_special(void **state)
 	assert_text(&f, &pipe_style,
 		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
 		    "tcp 0.0.0.0:80, 2 sockets, a program picks the socket\n"
-		    "        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service\n"
+		    "        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service\n"
 		    "        302       18     0         3/511 12,345       17     0  for CPU 3  full for 250 ms  none taken for 12 s  nginx 1235 (12 inside) (stopped) fd 7\n"
 		    "  waits    p50 12 us, p90 12 us, p99 12 us, max 12 us\n"
 		    "  i worth knowing\n"

@@ -86,8 +86,7 @@ static void an_interval_at_80_columns(void **state)
 	fixture_init(&f);
 	assert_text(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
-		    "    16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  process                      /s  accepted since start   share\n"
 		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
@@ -108,8 +107,7 @@ static void by_socket(void **state)
 	fixture_init(&f);
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
-		    "    16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived since start       queue  drops   share\n"
 		    "  17/301            2,000     2,000      16,138       3/511      0  100.0%  ####\n"
@@ -328,7 +326,7 @@ static void quiet_ports_are_folded_unless_in_trouble(void **state)
 	f.window.endpoint_count = 5;
 	assert_int_equal(findings_fill(&f.window), 0);
 	text = text_of(&f.window, &f.total, TEXT_BY_DEFAULT, &pipe_style);
-	assert_non_null(strstr(text, "tcp 0.0.0.0:80, netns 4026531840, /system.slice/nginx.service: 2,000 connections/s"));
+	assert_non_null(strstr(text, "tcp 0.0.0.0:80, netns 4026531840, nginx.service: 2,000 connections/s"));
 	assert_non_null(strstr(text, "tcp 0.0.0.0:84, netns 4026531843: no connections\n  socket 5/55: queue 129/128, drops 0\n  ! the accept"));
 	assert_non_null(strstr(text, "\n3 more ports without traffic\n"));
 	assert_null(strstr(text, ":81"));
@@ -489,8 +487,7 @@ static void an_interval_with_waits_at_80_columns(void **state)
 	f.now_sockets[0].full_ns = 250000000;
 	assert_text(&f.window, &f.total, TEXT_BY_DEFAULT, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
-		    "    16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  process                      /s  accepted since start   share\n"
 		    "  nginx 1235                1,500     1,500      12,000   75.0%  ######\n"
@@ -512,8 +509,7 @@ static void by_socket_with_waits(void **state)
 	fixture_waits(&f);
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
-		    "    16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived       queue wait p50 wait p99   share\n"
 		    "  17/301            2,000     2,000       3/511    27 us   1.2 ms  100.0%  #####\n"
@@ -523,7 +519,7 @@ static void by_socket_with_waits(void **state)
 		    "\n");
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &pipe_style,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  socket/inode         /s   arrived since start       queue  highest  drops wait p50 wait p99 wait max   share\n"
 		    "  17/301            2,000     2,000      16,138       3/511       40      0    27 us   1.2 ms   1.2 ms  100.0%\n"
@@ -543,7 +539,7 @@ static void a_process_waits_as_its_threads(void **state)
 		f.now_workers[i].pid = 1235;
 	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
 		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 2,000 in all\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  process              /s  accepted wait p99   share\n"
 		    "  nginx 1235        2,000     2,000   1.2 ms  100.0%  ##########################\n"
@@ -556,7 +552,7 @@ static void a_process_waits_as_its_threads(void **state)
 	f.now_workers[1].wait.histogram = 0;
 	assert_text(&f.window, NULL, TEXT_BY_PROCESS, &narrow,
 		    "00:00:01 UTC, the whole window of 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s, 2,000 in all\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 2,000 in all\n"
 		    "  2 processes block in accept() on one socket\n"
 		    "  process              /s  accepted wait p99   share\n"
 		    "  nginx 1235        2,000     2,000        -  100.0%  ##########################\n"
@@ -609,8 +605,7 @@ static void who_serves_has_a_row(void **state)
 	assert_int_equal(endpoint_judge(&f.now, FAIRNESS_THRESHOLD), 0);
 	assert_text(&f.window, &f.total, TEXT_BY_THREAD, &narrow,
 		    "00:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry\n"
-		    "tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s,\n"
-		    "    16,138 since the start\n"
+		    "tcp 0.0.0.0:80, nginx.service: 2,000 connections/s, 16,138 since the start\n"
 		    "  1 acceptor, 2 threads serve\n"
 		    "  thread of 1235       /s  accepted since start    served     open   share\n"
 		    "  nginx 1235        1,500     1,500      12,000         0        0  100.0%  ####\n"
@@ -691,6 +686,35 @@ static void colour_only_if_asked(void **state)
 	free(text);
 }
 
+/* Each row says its own where they differ, and only there; where there is no room the figures are worth more. */
+static void rows_of_several_units_say_theirs(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	const struct text_style fits = { .width = 120 };
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 3; i++) /* two cgroups of one container, and one that ended */
+		snprintf(f.now_workers[i].cgroup, CGROUP_SIZE, "/docker/%s/%d", id, i);
+	f.now_workers[1].ended = false;
+	strcpy(f.now_workers[2].cgroup, "/system.slice/nginx.service");
+	f.now_workers[2].ended = true;
+	assert_has(&f.window, NULL, "tcp 0.0.0.0:80, container 0123456789ab (docker): 2,000 connections/s");
+	f.now_workers[2].ended = false;
+	text = text_of(&f.window, NULL, TEXT_BY_PROCESS, &fits);
+	assert_non_null(strstr(text, "tcp 0.0.0.0:80, several units: 2,000 connections/s"));
+	assert_non_null(strstr(text, "###  in container 0123456789ab (docker)\n"));
+	assert_non_null(strstr(text, "  in nginx.service\n"));
+	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		assert_true(strlen(line) <= 120);
+	free(text);
+	text = text_of(&f.window, NULL, TEXT_BY_PROCESS, &narrow);
+	assert_null(strstr(text, "  in "));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -710,6 +734,7 @@ int main(void)
 		cmocka_unit_test(omitted_and_lost_are_told),
 		cmocka_unit_test(many_rows_are_folded_to_the_busiest),
 		cmocka_unit_test(a_wide_process_is_folded_by_the_names_of_its_threads),
+		cmocka_unit_test(rows_of_several_units_say_theirs),
 		cmocka_unit_test(several_sockets_get_a_table_of_drops_and_queues),
 		cmocka_unit_test(an_interval_with_waits_at_80_columns),
 		cmocka_unit_test(by_socket_with_waits),

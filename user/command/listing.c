@@ -34,10 +34,10 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 	return err;
 }
 
-/* "haproxy 7 and 2 others"; "somebody" */
+/* "haproxy 7 in haproxy.service and 2 others"; "somebody" */
 static void say_holders(FILE *to, const struct endpoint *e)
 {
-	char name[sizeof(e->holders->process) + 1];
+	char name[sizeof(e->holders->process) + 1], unit[TEXT_UNIT_SIZE];
 	size_t count;
 	const struct holder_row *h = endpoint_holders(e, e->sockets[0].cookie, &count);
 
@@ -46,6 +46,8 @@ static void say_holders(FILE *to, const struct endpoint *e)
 		return;
 	}
 	fprintf(to, "%s %" PRId32, text_name(name, h->process, sizeof(h->process), false), h->pid);
+	if (*text_unit(unit, h->cgroup, false))
+		fprintf(to, " in %s", unit);
 	if (count > 1)
 		fprintf(to, " and %zu other%s", count - 1, count > 2 ? "s" : "");
 }

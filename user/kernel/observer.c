@@ -876,6 +876,25 @@ static void arrivals_read(const struct observer *o, const struct count_socket *f
 	}
 }
 
+/*
+ * A peer is elected only where it has no votes, so one that had votes before and after it was read is whole. Its votes are read before what the bucket has by
+ * then: they are no more than that.
+ */
+static struct flow_peer peer_read(const struct count_sketch *from)
+{
+	const __u32 heaviest = __atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE);
+	const __s64 votes = __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE);
+	struct flow_peer peer = { .bucket = heaviest, .port = ntohs(from->peer.port), .votes = votes };
+
+	if (!heaviest || heaviest > COUNT_SKETCH_BUCKETS || votes <= 0)
+		return (struct flow_peer){};
+	memcpy(peer.address, from->peer.address, sizeof(peer.address));
+	peer.watched = (__u32)(__atomic_load_n(&from->buckets[heaviest - 1], __ATOMIC_ACQUIRE) - from->since);
+	if (__atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE) != heaviest || __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE) <= 0)
+		return (struct flow_peer){};
+	return peer;
+}
+
 static struct lost_events events_of(const struct ledger_socket *s, uint64_t count, unsigned touches)
 {
 	return (struct lost_events){ .count = count, .touches = touches, .protocol = s->protocol, .port = s->port, .netns = s->netns };
@@ -885,6 +904,7 @@ static struct lost_events events_of(const struct ledger_socket *s, uint64_t coun
 static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, const struct scratch *scratch, bool last)
 {
 	struct ledger_closings closings;
+	struct flow_peer peer;
 	struct arrivals sum;
 	int err;
 
@@ -901,7 +921,10 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 	ledger_count_copies(to, sum.copies, last);
 	ledger_count_several(to, sum.several, last);
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, scratch->by_cpu, last);
-	return err || !from->sketch ? err : ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, last);
+	if (err || !from->sketch)
+		return err;
+	peer = peer_read(&o->sketches[from->sketch - 1]);
+	return ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, &peer, last);
 }
 
 /* What the counting programs know of the socket, for want of an inventory's better knowledge. */

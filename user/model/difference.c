@@ -147,6 +147,7 @@ static void subtract_sketch(struct endpoint *e, const struct socket_row *now, co
 
 		*bucket = growth(*bucket, before->sketches[was->sketch - 1].buckets[i]);
 	}
+	flow_peer_subtract(&e->sketches[now->sketch - 1], &before->sketches[was->sketch - 1].peer);
 }
 
 static int subtract_sockets(struct endpoint *e, const struct endpoint *before)

@@ -201,7 +201,7 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 
 			if (a->uid == b->uid || !devices_overlap(a, b))
 				continue;
-			finding_say(f, "two users have this UDP port: uid %" PRIu32 " (%.50s) and uid %" PRIu32 " (%.50s); with SO_REUSEADDR the"
+			finding_say(f, "two users have this UDP port: uid %" PRIu32 " (%.200s) and uid %" PRIu32 " (%.200s); with SO_REUSEADDR the"
 			    " last to bind gets all: if they are no pair, one takes the other's datagrams",
 			    a->uid, say_holders(one, facts->endpoint, a->cookie), b->uid, say_holders(other, facts->endpoint, b->cookie));
 			finding_show(f, "uid", a->uid);

@@ -52,32 +52,6 @@ const char *say_duration(char buffer[DURATION_SIZE], double ns)
 	return buffer;
 }
 
-const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w)
-{
-	const char *name = *w->process ? w->process : w->comm;
-
-	if (w->pid == w->tid)
-		snprintf(buffer, WORKER_SIZE, "%.15s %" PRId32, name, w->pid);
-	else
-		snprintf(buffer, WORKER_SIZE, "thread %" PRId32 " of %.15s %" PRId32, w->tid, name, w->pid);
-	return buffer;
-}
-
-const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64_t cookie)
-{
-	size_t count, length = 0, shown;
-	const struct holder_row *rows = endpoint_holders(e, cookie, &count);
-
-	for (shown = 0; shown < count && shown < 3; shown++)
-		length += snprintf(buffer + length, HELD_SIZE - length, "%s%.15s %" PRId32, shown ? ", " : "", rows[shown].process,
-				   rows[shown].pid);
-	if (count > shown)
-		snprintf(buffer + length, HELD_SIZE - length, " and %zu more", count - shown);
-	if (!count)
-		snprintf(buffer, HELD_SIZE, "no process seen");
-	return buffer;
-}
-
 const char *events_name(const struct endpoint *e, uint64_t count)
 {
 	if (e->protocol == PROTOCOL_TCP)

@@ -42,14 +42,16 @@ static double percent(const struct load_spread *l, uint64_t part)
 	return 100.0 * part / l->total;
 }
 
-#define WHO_SIZE 64
-static const char *say_who(char buffer[WHO_SIZE], const struct load_spread *l)
+/* The one that has most. */
+static const char *say_who(char buffer[WORKER_SIZE], const struct endpoint *e, const struct load_spread *l)
 {
-	if (l->tid && l->tid != l->pid)
-		snprintf(buffer, WHO_SIZE, "thread %" PRId32 " of %.15s %" PRId32, l->tid, l->name, l->pid);
-	else
-		snprintf(buffer, WHO_SIZE, "%.15s %" PRId32, l->name, l->pid);
-	return buffer;
+	struct worker_row most = { .pid = l->pid, .tid = l->tid ? l->tid : l->pid };
+
+	memcpy(most.process, l->name, sizeof(most.process));
+	for (size_t i = 0; i < e->worker_count; i++)
+		if (e->workers[i].pid == l->pid)
+			memcpy(most.cgroup, e->workers[i].cgroup, sizeof(most.cgroup));
+	return say_worker(buffer, &most);
 }
 
 /* "accepting is even, but CPU time is not": as the verdict on what they take is. */
@@ -89,7 +91,7 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct load_spread *l = &e->cpu;
-	char who[WHO_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
+	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
 	const double busy = cpus_used(facts, l->most);
 
 	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
@@ -98,7 +100,7 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU it is near the limit of a single thread", 100 * fmin(busy, 1));
 	if (bytes_matter(e) && e->carried.pid == l->pid && e->carried.tid == l->tid)
 		snprintf(carried, sizeof(carried), ", and carried %.0f%% of the bytes", percent(&e->carried, e->carried.most));
-	finding_say(f, "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, l),
+	finding_say(f, "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, e, l),
 		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least), l->cv, limit);
 	show(f, l);
 	return true;
@@ -151,13 +153,13 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct load_spread *l = &e->carried;
-	char who[WHO_SIZE], contrast[CONTRAST_SIZE], all[LOAD_BYTES_SIZE], heavy[HEAVY_SIZE];
+	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[LOAD_BYTES_SIZE], heavy[HEAVY_SIZE];
 
 	if (!bytes_matter(e) || l->cv < CV_UNEVEN || takes_unevenly(e))
 		return false;
 	say_heavy(heavy, e);
 	finding_say(f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "the bytes", "are"), l->workers,
-		    say_who(who, l), percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
+		    say_who(who, e, l), percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
 	show(f, l);
 	return true;
 }

@@ -125,9 +125,14 @@ void finding_show(struct finding *f, const char *name, double number);
 /* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless. */
 #define DURATION_SIZE 32
 const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s", "12 min", "4.0 h" */
-#define WORKER_SIZE 64
-const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w); /* "nginx 700", "thread 703 of envoy 700" */
-#define HELD_SIZE 100
-const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64_t cookie); /* "nginx 700, nginx 701, nginx 702 and 3 more" */
+#define PLACE_SIZE 88
+#define PROCESS_SIZE (PLACE_SIZE + 32)
+/* "nginx 700 in nginx.service" */
+const char *say_process(char buffer[PROCESS_SIZE], const char name[16], int32_t pid, const char cgroup[CGROUP_SIZE]);
+#define WORKER_SIZE (PROCESS_SIZE + 32)
+const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w); /* "thread 703 of envoy 700 in envoy.service" */
+#define HELD_SIZE (3 * PROCESS_SIZE + 32)
+/* "nginx 700, nginx 701, nginx 702 and 3 more in nginx.service" */
+const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64_t cookie);
 
 #endif

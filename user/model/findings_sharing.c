@@ -3,8 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "findings_rules.h"
+#include "advice.h"
 #include "words.h"
 
 /*
@@ -57,16 +58,16 @@ static bool say_wake_order(char *how, size_t size, const struct takers *t)
 static bool wake_order(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
-	char how[120], fresh[32] = "", busiest[WORKER_SIZE];
+	char how[120], fresh[32] = "", busiest[WORKER_SIZE], advice[ADVICE_SIZE];
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
 	    t->excess <= FAIRNESS_THRESHOLD || !say_wake_order(how, sizeof(how), t))
 		return false;
 	if (t->threads > t->judged)
 		snprintf(fresh, sizeof(fresh), " (%zu of them new)", t->threads - t->judged);
-	finding_say(f, "%zu workers%s share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); for an even share give each its"
-		    " own SO_REUSEPORT socket", t->threads, fresh, s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted,
-		    t->judged_taken);
+	finding_say(f, "%zu workers%s share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); %s", t->threads, fresh,
+		    s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted, t->judged_taken,
+		    advise_own_socket(advice, facts, t, s, "for an even share give each its own SO_REUSEPORT socket"));
 	finding_show(f, "workers", t->threads);
 	finding_show(f, "busiest_tid", t->busiest->tid);
 	finding_show(f, "busiest_accepted", t->busiest->accepted);
@@ -90,6 +91,8 @@ static bool herd(struct finding *f, const struct facts *facts, const struct sock
 {
 	const struct takers *t = takers_find(facts, s->cookie);
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
+	static const char general[] = "give each its own SO_REUSEPORT socket";
+	char advice[ADVICE_SIZE];
 	double each, most;
 
 	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
@@ -103,9 +106,11 @@ static bool herd(struct finding *f, const struct facts *facts, const struct sock
 	each = fmin(each, fmin(most, (double)t->woken_together) - 1);
 	if (each < HERD_EACH || felt != (each * (double)came >= HERD_RATE * facts->snapshot->seconds))
 		return false;
+	advise_own_socket(advice, facts, t, s, general);
 	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " %s woke all that were"
-		    " idle (they woke %" PRIu64 " times), up to %.1f in vain; give each its own SO_REUSEPORT socket (or EPOLLEXCLUSIVE,"
-		    " which favours the first)", t->woken_together, s->cookie, s->inode, came, events_name(facts->endpoint, came), t->woken, each);
+		    " idle (they woke %" PRIu64 " times), up to %.1f in vain; %s%s", t->woken_together, s->cookie, s->inode, came,
+		    events_name(facts->endpoint, came), t->woken, each, advice,
+		    strcmp(advice, general) ? "" : " (or EPOLLEXCLUSIVE, which favours the first)");
 	finding_show(f, "workers", t->woken_together);
 	finding_show(f, "connections", came);
 	finding_show(f, "woken", t->woken);
@@ -264,6 +269,7 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 {
 	const struct group *group = group_find(facts, s->group);
 	const struct takers *t = takers_find(facts, s->cookie);
+	char advice[ADVICE_SIZE];
 
 	if (!design_shares_socket(facts->endpoint->design.code))
 		return false;
@@ -271,8 +277,8 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 	    t->threads < 2 || finding_said(facts->port->endpoint, "group-split"))
 		return false;
 	finding_say(f, SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no effect, and %zu threads of %zu process%s take"
-		    " from the one socket; to let the kernel share, open one for each", s->cookie, s->inode, t->threads, t->processes,
-		    plural_es(t->processes));
+		    " from the one socket; %s", s->cookie, s->inode, t->threads, t->processes, plural_es(t->processes),
+		    advise_own_socket(advice, facts, t, s, "to let the kernel share, open one for each"));
 	finding_show(f, "threads", t->threads);
 	finding_show(f, "processes", t->processes);
 	return true;
@@ -307,12 +313,15 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = hashed_group(facts, FEW_FLOWS_CV);
 	const uint64_t flows = e->load.flows;
+	char sender[FLOW_PEER_SIZE], one[FLOW_PEER_SIZE + 3] = "";
 
 	if (!group || !flows || flows_differ(&e->load) || flows >= FLOWS_A_SOCKET * group->sockets)
 		return false;
-	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s: a hash gives a flow to one socket, so the busiest of %zu"
+	if (flows == 1 && e->load.peer.bucket)
+		snprintf(one, sizeof(one), ", %s", flow_peer_say(sender, &e->load.peer));
+	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s%s: a hash gives a flow to one socket, so the busiest of %zu"
 		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
-		    flows, plural_s(flows), fair->bins, fair->max_over_mean, fair->idle);
+		    flows, plural_s(flows), one, fair->bins, fair->max_over_mean, fair->idle);
 	finding_show(f, "flows", flows);
 	finding_show(f, "sockets", fair->bins);
 	finding_show(f, "datagrams", fair->events);
@@ -327,13 +336,19 @@ static bool heavy_flows(struct finding *f, const struct facts *facts)
 	const struct fairness *fair = &facts->endpoint->socket_fairness;
 	const struct flow_load *load = &facts->endpoint->load;
 	const struct group *group = hashed_group(facts, FAIRNESS_THRESHOLD);
+	char peer[FLOW_PEER_SIZE + 20] = "one flow (client address and port)";
 
 	if (!group || !flows_differ(load) || fair->verdict == VERDICT_UNEVEN ||
 	    (load->largest * group->sockets <= 1 && load->effective >= FLOWS_A_SOCKET * group->sockets))
 		return false;
-	finding_say(f, "one flow (client address and port) has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
+	if (load->peer.bucket) {
+		char sender[FLOW_PEER_SIZE];
+
+		snprintf(peer, sizeof(peer), "one flow, from %s,", flow_peer_say(sender, &load->peer));
+	}
+	finding_say(f, "%s has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
 		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; send from more ports, or let several threads"
-		    " read one socket", load->largest * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
+		    " read one socket", peer, (load->peer.bucket ? load->peer_share : load->largest) * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
 	finding_show(f, "largest_flow", load->largest);
 	finding_show(f, "flows_effective", load->effective);
 	if (load->flows)
@@ -414,6 +429,14 @@ static bool steered(struct finding *f, const struct facts *facts)
 	return true;
 }
 
+static const struct socket_row *socket_of(const struct endpoint *e, uint64_t cookie)
+{
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].cookie == cookie)
+			return &e->sockets[i];
+	return NULL;
+}
+
 /*
  * Worth a word before there is any work, and when the work went unevenly: workers that share a socket may also share it well. Where more
  * is known of how they wait, other rules have said so.
@@ -422,6 +445,7 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 {
 	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport" };
 	const struct takers *most = NULL;
+	char advice[ADVICE_SIZE];
 	size_t shared = 0;
 
 	for (size_t i = 0; i < sizeof(better) / sizeof(*better); i++)
@@ -445,9 +469,9 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 		return false;
 	f->cookie = shared == 1 ? most->cookie : 0;
 	if (shared == 1)
-		finding_say(f, "%zu workers (of %zu process%s) on one socket, %" PRIu64 ": which of them wakes decides who gets the work;"
-			    " with SO_REUSEPORT each could have its own", most->threads, most->processes,
-			    plural_es(most->processes), most->cookie);
+		finding_say(f, "%zu workers (of %zu process%s) on one socket, %" PRIu64 ": which of them wakes decides who gets the work; %s",
+			    most->threads, most->processes, plural_es(most->processes), most->cookie,
+			    advise_own_socket(advice, facts, most, socket_of(facts->endpoint, most->cookie), "with SO_REUSEPORT each could have its own"));
 	else
 		finding_say(f, "%zu sockets have several workers each, up to %zu: which of them wakes decides who gets the work", shared,
 			    most->threads);

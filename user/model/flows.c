@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "flows.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * A flow is named where it has four fifths of what its bucket got while that was watched, and that is at least half of all that the bucket got. Of few
+ * datagrams it is not worth a name.
+ */
+#define PEER_SHARE 0.8
+#define PEER_WATCHED 0.5
+#define PEER_LEAST 16
+#define PEER_OF_LARGEST (8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
@@ -62,11 +73,65 @@ static double number_of(const struct flow_sketch *s)
 	return empty ? -FLOW_BUCKETS * log((double)empty / FLOW_BUCKETS) : NAN;
 }
 
+static bool is_same_peer(const struct flow_peer *a, const struct flow_peer *b)
+{
+	return a->bucket == b->bucket && a->port == b->port && !memcmp(a->address, b->address, sizeof(a->address));
+}
+
+void flow_peer_subtract(struct flow_sketch *sketch, const struct flow_peer *before)
+{
+	struct flow_peer *now = &sketch->peer;
+
+	if (!now->bucket)
+		return;
+	if (is_same_peer(now, before) && now->watched >= before->watched && now->votes >= before->votes) {
+		now->watched -= before->watched;
+		now->votes -= before->votes;
+	} else if (now->watched > sketch->buckets[now->bucket - 1]) {
+		*now = (struct flow_peer){}; /* its votes are of before, too */
+	}
+}
+
+void flow_peer_add(struct flow_peer *to, const struct flow_peer *more)
+{
+	if (is_same_peer(to, more)) {
+		to->watched += more->watched;
+		to->votes += more->votes;
+	} else if (more->votes >= to->votes) {
+		*to = *more;
+	}
+}
+
+const char *flow_peer_address(char buffer[FLOW_PEER_SIZE], const struct flow_peer *peer)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const bool is_mapped = !memcmp(peer->address, mapped, sizeof(mapped));
+
+	inet_ntop(is_mapped ? AF_INET : AF_INET6, peer->address + (is_mapped ? sizeof(mapped) : 0), buffer, FLOW_PEER_SIZE);
+	return buffer;
+}
+
+const char *flow_peer_say(char buffer[FLOW_PEER_SIZE], const struct flow_peer *peer)
+{
+	char address[FLOW_PEER_SIZE];
+	const bool colons = strchr(flow_peer_address(address, peer), ':');
+
+	snprintf(buffer, FLOW_PEER_SIZE, "%s%.46s%s:%u", colons ? "[" : "", address, colons ? "]" : "", peer->port);
+	return buffer;
+}
+
+/* Is it proven that most of what came in its bucket was of that peer? */
+static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s)
+{
+	return peer->bucket && peer->watched >= PEER_LEAST && (double)peer->votes >= PEER_SHARE * (double)peer->watched &&
+	       (double)peer->watched >= PEER_WATCHED * (double)s->buckets[peer->bucket - 1];
+}
+
 /*
  * The largest flow of each bucket, if it is a large one: what the bucket has beyond the median, which is what small flows add to each. weights: room
- * for one a bucket. Returns how many are above 0.
+ * for one a bucket. Returns how many are above 0. *named, *peer: of the largest by now of which it is known whose it is.
  */
-static size_t large_of(const struct flow_sketch *s, double *weights)
+static size_t large_of(const struct flow_sketch *s, double *weights, double *named, struct flow_peer *peer)
 {
 	uint64_t sorted[FLOW_BUCKETS], median;
 	size_t count = 0;
@@ -77,6 +142,10 @@ static size_t large_of(const struct flow_sketch *s, double *weights)
 	for (unsigned i = 0; i < FLOW_BUCKETS; i++)
 		if (s->buckets[i] > median)
 			weights[count++] = s->buckets[i] - median;
+	if (is_proven(&s->peer, s) && (double)s->buckets[s->peer.bucket - 1] - (double)median > *named) {
+		*named = (double)s->buckets[s->peer.bucket - 1] - (double)median;
+		*peer = s->peer;
+	}
 	return count;
 }
 
@@ -100,7 +169,8 @@ static void split(struct flow_load *load, const double *weights, size_t count, d
 
 int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketches, size_t count)
 {
-	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0, number = 0;
+	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0, number = 0, named = 0;
+	struct flow_peer peer = {};
 	size_t large = 0;
 
 	*load = (struct flow_load){};
@@ -114,7 +184,7 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		sum += its;
 		squares += squares_of(sketches[i], its);
 		number += number_of(sketches[i]);
-		large += large_of(sketches[i], weights + large);
+		large += large_of(sketches[i], weights + large, &named, &peer);
 	}
 	if (sum > 0) {
 		qsort(weights, large, sizeof(*weights), compare_descending);
@@ -123,6 +193,10 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		if (load->flows && load->effective > load->flows) /* the better estimate of the two where flows are alike */
 			load->effective = load->flows;
 		load->largest = large ? weights[0] / sum : 1 / load->effective;
+		if (named > 0 && named >= PEER_OF_LARGEST * weights[0]) {
+			load->peer = peer;
+			load->peer_share = named / sum;
+		}
 		split(load, weights, large, sum, squares);
 	}
 	free(weights);

@@ -47,6 +47,7 @@ struct ledger_slots {
 
 struct ledger_flows {
 	struct flow_sketch sum;
+	struct flow_peer past; /* of rows that were given back */
 	uint32_t last[FLOW_BUCKETS]; /* of the kernel's present row */
 };
 
@@ -312,7 +313,7 @@ void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last)
 	s->several_last = last ? 0 : several;
 }
 
-int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, bool last)
+int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, const struct flow_peer *peer, bool last)
 {
 	if (!s->flows)
 		s->flows = calloc(1, sizeof(*s->flows));
@@ -322,6 +323,10 @@ int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, bool la
 		s->flows->sum.buckets[i] += (uint32_t)(buckets[i] - s->flows->last[i]);
 		s->flows->last[i] = last ? 0 : buckets[i];
 	}
+	s->flows->sum.peer = s->flows->past;
+	flow_peer_add(&s->flows->sum.peer, peer);
+	if (last)
+		s->flows->past = s->flows->sum.peer;
 	return 0;
 }
 

@@ -113,8 +113,8 @@ void ledger_count_worker(struct ledger_worker *w, uint64_t accepted, bool last);
 void ledger_count_copies(struct ledger_socket *s, uint32_t copies, bool last);
 /* UDP: of what arrived and was dropped, buffers that were counted as one datagram and may hold several. The kernel's count wraps. */
 void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last);
-/* UDP: FLOW_BUCKETS counts of what came, by flow; they wrap. Returns 0 or -ENOMEM. */
-int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, bool last);
+/* UDP: FLOW_BUCKETS counts of what came, by flow; they wrap. peer: of the heaviest bucket. Returns 0 or -ENOMEM. */
+int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, const struct flow_peer *peer, bool last);
 /* slots: WAIT_SLOTS counts of waits in the row's histogram, which wrap; NULL: the row has none. Returns 0 or -ENOMEM. */
 int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last);
 

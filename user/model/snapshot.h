@@ -24,6 +24,8 @@
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
 
+#define CGROUP_SIZE 256 /* of a path; longer ones are cut */
+
 /* Why a socket that has a port takes no part in what comes to it: aside.h */
 enum aside {
 	ASIDE_NOT,
@@ -105,7 +107,7 @@ struct holder_row {
 	unsigned fds;         /* how many descriptors it has of that socket */
 	uint32_t uid;         /* of the process */
 	char process[16];     /* its name */
-	char cgroup[256];
+	char cgroup[CGROUP_SIZE]; /* as a worker's */
 	char state;           /* of its first thread, as in /proc/PID/stat: R running, S sleeping, D, T stopped, t traced, Z; 0: not known */
 	char doing[32];       /* where in the kernel that thread is (/proc/PID/wchan: "do_epoll_wait"); "": in user space, or not known */
 	enum watching watching; /* how it watches the socket; these two where the socket's queue gives reason to ask */
@@ -152,7 +154,7 @@ struct worker_row {
 	int32_t tid_inside;
 	char comm[16];        /* name of the thread */
 	char process[16];     /* name of the process; "": not known */
-	char cgroup[256];     /* path in the cgroup v2 tree; "" where unknown */
+	char cgroup[CGROUP_SIZE]; /* path in the cgroup v2 tree; "" where unknown. What it says: unit.h */
 	uint64_t cookie;      /* of its socket */
 	bool waits;           /* it waited on the socket when last looked at */
 	enum wait_kind wait_kind; /* how, when it was last seen to wait; WAITS_NOT: never seen */
@@ -215,7 +217,7 @@ struct finding {
 	const char *code;     /* stable, e.g. "group-split" */
 	enum finding_level level;
 	const char *cause;    /* likewise, of those that have several: "descriptors"; NULL: none is told */
-	char text[400];       /* one sentence with the figures and what to do about it */
+	char text[768];       /* one sentence with the figures and what to do about it */
 	uint64_t cookie;      /* of the socket that it is about; 0: of the endpoint */
 	struct evidence evidence[EVIDENCE_MAX];
 	size_t evidence_count;

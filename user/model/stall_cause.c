@@ -89,15 +89,15 @@ static const struct place *place_of(const struct hindrance *it)
 }
 
 /* "a timer (hrtimer_nanosleep)"; of a place that we don't know its name alone. */
-#define PLACE_SIZE 80
-static const char *say_place(char buffer[PLACE_SIZE], const struct hindrance *it)
+#define SLEEP_PLACE_SIZE 80
+static const char *say_place(char buffer[SLEEP_PLACE_SIZE], const struct hindrance *it)
 {
 	const struct place *place = place_of(it);
 
 	if (place)
-		snprintf(buffer, PLACE_SIZE, "%s (%.31s)", place->name, it->place);
+		snprintf(buffer, SLEEP_PLACE_SIZE, "%s (%.31s)", place->name, it->place);
 	else
-		snprintf(buffer, PLACE_SIZE, "%.31s", it->place);
+		snprintf(buffer, SLEEP_PLACE_SIZE, "%.31s", it->place);
 	return buffer;
 }
 
@@ -228,7 +228,7 @@ static bool hangs(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
 	const struct place *place = place_of(it);
-	char where[PLACE_SIZE], how_many[48] = "";
+	char where[SLEEP_PLACE_SIZE], how_many[48] = "";
 
 	if (it->uninterruptible * 2 <= it->threads)
 		return false;
@@ -336,7 +336,7 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
 	const unsigned asleep = *it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
-	char place[PLACE_SIZE], where[PLACE_SIZE + 8] = "";
+	char place[SLEEP_PLACE_SIZE], where[SLEEP_PLACE_SIZE + 8] = "";
 
 	if (!asleep)
 		return false;

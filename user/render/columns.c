@@ -291,11 +291,14 @@ static void cell_process(char *out, int width, const struct row *r, const struct
 	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(w->process), *w->process ? w->process : w->comm);
 }
 
-static void cell_cgroup(char *out, int width, const struct row *r, const struct view *v)
+/* Of a path the end tells more, and the column keeps that; of words the beginning. */
+static void cell_unit(char *out, int width, const struct row *r, const struct view *v)
 {
-	(void)width;
+	char unit[TEXT_UNIT_SIZE];
+
 	(void)v;
-	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(r->worker->cgroup), *r->worker->cgroup ? r->worker->cgroup : "-");
+	text_unit(unit, r->worker->cgroup, true);
+	snprintf(out, CELL_SIZE, "%.*s", *unit == '/' ? CELL_SIZE - 1 : width, *unit ? unit : "-");
 }
 
 static void cell_threads(char *out, int width, const struct row *r, const struct view *v)
@@ -663,7 +666,7 @@ static const struct column worker_columns[] = {
 	{ "inside", 7, 130, R, false, cell_pid_inside, NULL, NULL, 0 },
 	{ "thread", 15, 60, L, true, cell_comm, by_comm, NULL, 0 },
 	{ "process", 15, 140, L, false, cell_process, NULL, NULL, 0 },
-	{ "cgroup", 32, 120, T, false, cell_cgroup, NULL, NULL, 0 },
+	{ "unit", 32, 120, T, false, cell_unit, NULL, NULL, 0 },
 	{ "socket", 7, 76, R, true, cell_cookie, by_cookie, NULL, 0 },
 	{ "queue", 9, 170, R, false, cell_queue, NULL, attribute_queue, 0 },
 	{ "drops", 6, 170, R, false, cell_drops, NULL, attribute_drops, 0 },
@@ -683,7 +686,7 @@ static const struct column process_columns[] = {
 	{ "pid", 7, 0, R, true, cell_pid, by_id, NULL, 0 },
 	{ "inside", 7, 100, R, false, cell_pid_inside, NULL, NULL, 0 },
 	{ "process", 15, 54, L, false, cell_process, NULL, NULL, 0 },
-	{ "cgroup", 40, 120, T, false, cell_cgroup, NULL, NULL, 0 },
+	{ "unit", 40, 120, T, false, cell_unit, NULL, NULL, 0 },
 	{ "threads", 7, 60, R, false, cell_threads, by_threads, NULL, 0 },
 	{ "waits", 5, 70, R, false, cell_waiting_threads, NULL, NULL, 0 },
 	{ "taken/s", 9, 0, R, false, cell_rate, by_rate, NULL, 0 },

@@ -11,6 +11,7 @@
 #include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
+#include "../model/unit.h"
 #include "../model/wait_sum.h"
 #include "json_handshakes.h"
 #include "json_load.h"
@@ -93,6 +94,27 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_close(w, '}');
 }
 
+/* What the path of a cgroup says. */
+static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
+{
+	struct unit u;
+
+	unit_find(&u, cgroup, CGROUP_SIZE);
+	NAME_IF_ANY(w, "unit", u.name);
+	if (!*u.container) {
+		json_nothing(w, "container");
+		return;
+	}
+	json_open(w, "container", '{');
+	NAME(w, "id", u.container);
+	if (u.runtime)
+		string(w, "runtime", u.runtime);
+	else
+		json_nothing(w, "runtime");
+	NAME_IF_ANY(w, "pod", u.pod);
+	json_close(w, '}');
+}
+
 static void holder(struct json_writer *w, const struct holder_row *h)
 {
 	json_open(w, NULL, '{');
@@ -103,6 +125,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
 	NAME_IF_ANY(w, "cgroup", h->cgroup);
+	unit(w, h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
@@ -212,6 +235,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	NAME(w, "comm", row->comm);
 	NAME_IF_ANY(w, "process", row->process);
 	NAME_IF_ANY(w, "cgroup", row->cgroup);
+	unit(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);
@@ -334,6 +358,22 @@ static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
 }
 
+/* Whose the largest flow is, or one about as large. */
+static void flow_peer(struct json_writer *w, const struct flow_load *load)
+{
+	char address[FLOW_PEER_SIZE];
+
+	if (!load->peer.bucket) {
+		json_nothing(w, "flow_peer");
+		return;
+	}
+	json_open(w, "flow_peer", '{');
+	string(w, "address", flow_peer_address(address, &load->peer));
+	json_number(w, "port", load->peer.port);
+	json_number_real(w, "share", load->peer_share);
+	json_close(w, '}');
+}
+
 static void flows(struct json_writer *w, const struct endpoint *e)
 {
 	const uint64_t number = e->flows_estimated ? e->load.flows : e->flows;
@@ -342,6 +382,7 @@ static void flows(struct json_writer *w, const struct endpoint *e)
 	json_bool(w, "flows_estimated", e->flows_estimated);
 	json_number_real(w, "flows_effective", e->load.effective > 0 ? e->load.effective : NAN);
 	json_number_real(w, "largest_flow", e->load.effective > 0 ? e->load.largest : NAN);
+	flow_peer(w, &e->load);
 	json_number_if(w, "flow_unseen", e->flows_estimated, e->flow_unseen);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "../model/comparison.h"
+#include "../model/unit.h"
 
 struct text_style {
 	bool colour;
@@ -55,6 +56,13 @@ void text_right(FILE *out, int columns, const char *text);
  */
 #define TEXT_CGROUP_SIZE 257
 char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
+
+/*
+ * Where a process runs: its systemd unit or container as unit_say() has it, else its cgroup as text_cgroup(); "" for the root, or if it is not known.
+ * buffer: TEXT_UNIT_SIZE; returns it. cgroup: of a holder's or a worker's row.
+ */
+#define TEXT_UNIT_SIZE UNIT_WORDS_SIZE
+char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
 
 /*
  * One result with its distribution per worker and per socket, fairness, rate, agreement. design: the mode's one line.

@@ -5,9 +5,9 @@
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
  * tcp 0.0.0.0:80, 4 sockets
- *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in /system.slice/nginx.service
+ *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service
  *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
- *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235, 1236, 1237 and 5 more, fd 8, in /system.slice/nginx.service
+ *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235, 1236, 1237 and 5 more, fd 8, in nginx.service
  *        304       20     0         9/511      0       17     0  none taken for 12 s  nginx 1237 (stopped) fd 9
  *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
  * udp *:53
@@ -71,12 +71,12 @@ static const char *state_word(char state)
 	return state == 'T' ? "stopped" : state == 't' ? "stopped by a tracer" : state == 'Z' ? "zombie" : NULL;
 }
 
-/* "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in /system.slice/nginx.service" */
+/* "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in nginx.service" */
 static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count, const struct text_style *style)
 {
 	const size_t shown = count > PIDS_SHOWN + 1 ? PIDS_SHOWN : count; /* "and 1 more" takes as much room as that one */
 	const bool one_fd = same_fds(rows, count);
-	char name[17], cgroup[TEXT_CGROUP_SIZE];
+	char name[17], unit[TEXT_UNIT_SIZE];
 
 	fputs(text_name(name, rows[0]->process, sizeof(rows[0]->process), style->utf8), to);
 	for (size_t i = 0; i < shown; i++) {
@@ -94,15 +94,15 @@ static void print_processes(FILE *to, const struct holder_row *const *rows, size
 		fputs(count > 1 ? "," : "", to);
 		print_fd(to, rows[0]);
 	}
-	if (*rows[0]->cgroup && strcmp(rows[0]->cgroup, "/"))
-		fprintf(to, ", in %s", text_cgroup(cgroup, rows[0]->cgroup, style->utf8));
+	if (*text_unit(unit, rows[0]->cgroup, style->utf8))
+		fprintf(to, ", in %s", unit);
 }
 
 /* One kind of process on the socket's line if it fits there; else a line for each kind. Ends the socket's line. */
 static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t count, int column, const struct text_style *style)
 {
 	for (size_t from = 0, end; from < count; from = end) {
-		char words[640] = "";
+		char words[TEXT_UNIT_SIZE + 400] = "";
 		FILE *memory = fmemopen(words, sizeof(words), "w");
 
 		for (end = from + 1; end < count && together(rows[from], rows[end]);)

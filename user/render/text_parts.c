@@ -128,6 +128,17 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8)
 	return buffer;
 }
 
+char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
+{
+	char words[UNIT_WORDS_SIZE];
+	struct unit unit;
+
+	*buffer = '\0';
+	if (unit_find(&unit, cgroup, CGROUP_SIZE))
+		return text_name(buffer, unit_say(words, &unit), TEXT_UNIT_SIZE - 1, utf8);
+	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, cgroup, utf8) : buffer;
+}
+
 /* The device that all sockets are bound to; "" if there is none. */
 static const char *common_device(const struct endpoint *e)
 {

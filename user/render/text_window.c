@@ -3,7 +3,7 @@
  * A window of `watch`, an interval or the whole:
  *
  * 12:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry
- * tcp 0.0.0.0:80, /system.slice/nginx.service: 2,000 connections/s
+ * tcp 0.0.0.0:80, nginx.service: 2,000 connections/s
  *   2 processes block in accept() on one socket
  *   process                        /s  accepted since start   share
  *   nginx 1235                  1,500     1,500      12,000   75.0%  ################
@@ -594,6 +594,7 @@ static const struct field fields[] = {
 struct shown {
 	bool field[FIELD_COUNT];
 	int label_width, used;
+	bool units; /* each row says its own */
 };
 
 static void fields_fit(struct shown *shown, const struct view *v, const struct table *t)
@@ -618,9 +619,50 @@ static void fields_fit(struct shown *shown, const struct view *v, const struct t
 	}
 }
 
+#define SEVERAL_UNITS "several units"
+
+/* The unit or container of those who take the work, else of those who hold the sockets; "" if it is not known. */
+static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e, const struct text_style *style)
+{
+	const char *first = "";
+	char other[TEXT_UNIT_SIZE];
+
+	*buffer = '\0';
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const char *own = e->workers[i].cgroup;
+
+		if (!*own || e->workers[i].ended || !strcmp(own, first))
+			continue;
+		/* One container may have many cgroups. */
+		if (*first && strcmp(text_unit(other, own, style->utf8), buffer))
+			return strcpy(buffer, SEVERAL_UNITS);
+		first = own;
+		text_unit(buffer, own, style->utf8);
+	}
+	return !*first && e->holder_count ? text_unit(buffer, e->holders[0].cgroup, style->utf8) : buffer;
+}
+
+/* Where a port's rows are of several units each row says its own, if there is room for it beside the fields. */
+static void units_fit(struct shown *shown, const struct view *v, const struct table *t, size_t count)
+{
+	char unit[TEXT_UNIT_SIZE];
+	int most = 0;
+
+	if (t->by == TEXT_BY_SOCKET || strcmp(unit_of(unit, t->endpoint, v->style), SEVERAL_UNITS))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const int width = text_width(text_unit(unit, t->lines[i].worker->cgroup, v->style->utf8));
+
+		most = width > most ? width : most;
+	}
+	most += (int)strlen("  in ");
+	shown->units = !v->style->width || shown->used + most <= v->style->width;
+	shown->used += shown->units ? most : 0;
+}
+
 static void table_line(const struct view *v, const struct table *t, const struct line *l, const struct shown *shown)
 {
-	char text[LABEL_SIZE], cell[FIELD_SIZE];
+	char text[LABEL_SIZE], cell[FIELD_SIZE], unit[TEXT_UNIT_SIZE];
 	const int width = label(text, l, t, v->style);
 
 	fprintf(v->out, "  %s%*s", text, shown->label_width - width, "");
@@ -632,6 +674,8 @@ static void table_line(const struct view *v, const struct table *t, const struct
 	}
 	if (t->most)
 		text_bar(v->out, (double)l->count / t->most, text_bar_cells(v->style, shown->used + 2), v->style);
+	if (shown->units && *text_unit(unit, l->worker->cgroup, v->style->utf8))
+		fprintf(v->out, "  in %s", unit);
 	fprintf(v->out, "%s\n", fate(l));
 }
 
@@ -684,6 +728,7 @@ static void table_print(const struct view *v, struct table *t)
 		shown.label_width = (int)strlen(name);
 	shown.used = 2 + shown.label_width + fate_width;
 	fields_fit(&shown, v, t);
+	units_fit(&shown, v, t, count);
 	if (count)
 		table_heading(v, t, &shown);
 	for (size_t i = 0; i < count; i++)
@@ -817,43 +862,20 @@ static void only_socket(const struct view *v, const struct endpoint *e)
 	fputs(s->ended ? " (ended)\n" : "\n", v->out);
 }
 
-/* The cgroup of those who take the work, else of those who hold the sockets; "" if it is the root or not known. */
-static void cgroup_of(char *buffer, const struct endpoint *e, const struct text_style *style)
-{
-	const char *first = "";
-	bool several = false;
-
-	for (size_t i = 0; i < e->worker_count; i++) {
-		const char *own = e->workers[i].cgroup;
-
-		if (!*own || e->workers[i].ended)
-			continue;
-		several |= *first && strcmp(own, first);
-		first = *first ? first : own;
-	}
-	if (!*first && e->holder_count)
-		first = e->holders[0].cgroup;
-	if (several)
-		strcpy(buffer, "several cgroups");
-	else
-		text_cgroup(buffer, strcmp(first, "/") ? first : "", style->utf8);
-}
-
-/* What follows the address: ", netns 4026531840, /system.slice/nginx.service: 2,000 connections/s, 16,138 since the start" */
+/* What follows the address: ", netns 4026531840, nginx.service: 2,000 connections/s, 16,138 since the start" */
 static void heading_words(FILE *to, const struct view *v, const struct endpoint *e, const struct endpoint *all)
 {
-	const char *unit = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
+	const char *what = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
 	const uint64_t events = endpoint_events(e);
-	char cgroup[TEXT_CGROUP_SIZE], number[TEXT_COUNT_SIZE];
+	char unit[TEXT_UNIT_SIZE], number[TEXT_COUNT_SIZE];
 
 	if (v->several_netns)
 		fprintf(to, ", netns %" PRIu32, e->netns);
-	cgroup_of(cgroup, e, v->style);
-	fprintf(to, "%s%s: ", *cgroup ? ", " : "", cgroup);
+	fprintf(to, "%s%s: ", *unit_of(unit, e, v->style) ? ", " : "", unit);
 	if (events)
-		fprintf(to, "%s %s/s", rate(number, events, v->window->seconds), unit);
+		fprintf(to, "%s %s/s", rate(number, events, v->window->seconds), what);
 	else
-		fprintf(to, "no %s", unit);
+		fprintf(to, "no %s", what);
 	if (!v->total)
 		fprintf(to, ", %s in all", text_count(number, events));
 	else if (all)
@@ -862,7 +884,7 @@ static void heading_words(FILE *to, const struct view *v, const struct endpoint 
 
 static void port_heading(const struct view *v, const struct endpoint *e, const struct endpoint *all)
 {
-	char address[TEXT_ADDRESS_SIZE], words[512] = "";
+	char address[TEXT_ADDRESS_SIZE], words[TEXT_UNIT_SIZE + 200] = "";
 	FILE *memory = fmemopen(words, sizeof(words), "w");
 
 	if (memory) {
