@@ -100,7 +100,7 @@ static size_t sockets_of(const struct endpoint *e, const struct group *group, in
 static bool joined(struct finding *f, const struct facts *facts, const struct socket_row *s, bool alike)
 {
 	const struct group *group = s->appeared && s->group ? group_find(facts, s->group) : NULL;
-	char duration[DURATION_SIZE], seen[DURATION_SIZE + 60] = "", share[80];
+	char duration[DURATION_SIZE], seen[DURATION_SIZE + 60] = "", share[80], who[PROCESS_SIZE], whom[PROCESS_SIZE];
 	const struct socket_row *first;
 	struct joining j;
 	size_t own;
@@ -117,8 +117,8 @@ static bool joined(struct finding *f, const struct facts *facts, const struct so
 		snprintf(share, sizeof(share), "it has %zu of its %zu sockets", own, group->sockets);
 	else
 		snprintf(share, sizeof(share), "with %zu of its %zu sockets it gets a share", own, group->sockets);
-	finding_say(f, "%.15s %" PRId32 " joined the SO_REUSEPORT group of %.15s %" PRId32 " (socket %" PRIu64 ", inode %" PRIu32 ")%s: %s%s",
-		    j.who->process, j.who->pid, j.whom->process, j.whom->pid, s->cookie, s->inode, seen, share,
+	finding_say(f, "%s joined the SO_REUSEPORT group of %s (socket %" PRIu64 ", inode %" PRIu32 ")%s: %s%s",
+		    say_process(who, j.who->process, j.who->pid, j.who->cgroup), say_process(whom, j.whom->process, j.whom->pid, j.whom->cgroup), s->cookie, s->inode, seen, share,
 		    alike ? "" : "; if it is not meant to, stop it, or give it another port");
 	finding_show(f, "pid", j.who->pid);
 	finding_show(f, "uid", j.who->uid);

@@ -112,10 +112,10 @@ static struct culprit culprit_find(const struct facts *facts, const struct socke
 }
 
 /* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart it" */
-#define CULPRIT_SIZE 320
+#define CULPRIT_SIZE (PROCESS_SIZE + 300)
 static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
 {
-	char more[60] = "";
+	char more[60] = "", who[PROCESS_SIZE];
 
 	if (!c->h) {
 		snprintf(buffer, CULPRIT_SIZE, "no process was seen to hold it");
@@ -125,8 +125,8 @@ static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
 		snprintf(more, sizeof(more), " (%zu more likewise)", c->likewise);
 	else if (c->others)
 		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others, c->others == 1 ? "s" : "");
-	snprintf(buffer, CULPRIT_SIZE, "%.15s %" PRId32 " %s%s%s%s", c->h->process, c->h->pid, c->cause.does, more, *c->cause.advice ? "; " : "",
-		 c->cause.advice);
+	snprintf(buffer, CULPRIT_SIZE, "%s %s%s%s%s", say_process(who, c->h->process, c->h->pid, c->h->cgroup), c->cause.does, more,
+		 *c->cause.advice ? "; " : "", c->cause.advice);
 }
 
 static void show_cause(struct finding *f, const struct stall_cause *cause)
