@@ -78,8 +78,11 @@ static __always_inline void older_closed(struct sock *sk, const bool closing)
 	if (!sum)
 		return;
 	now = bytes_of(sk, closing);
-	__sync_fetch_and_add(&sum->received, now.received - was.before.received);
-	__sync_fetch_and_add(&sum->sent, now.sent - was.before.sent);
+	/* What it had before was read beside the kernel: amid a change it may be one too many. */
+	if (now.received > was.before.received)
+		__sync_fetch_and_add(&sum->received, now.received - was.before.received);
+	if (now.sent > was.before.sent)
+		__sync_fetch_and_add(&sum->sent, now.sent - was.before.sent);
 }
 
 /* ---- those that are open, for user space ---- */

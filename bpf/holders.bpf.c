@@ -398,6 +398,8 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	}
 	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
 	/* What found no room in the buffer is written again from the start. */
+	if (failed)
+		program.group = 0;
 	if (first && !failed)
 		bpf_map_update_elem(&listed, &node, &now, BPF_ANY);
 	return 0;

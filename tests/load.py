@@ -176,7 +176,9 @@ def every_end():
     load = watch.endpoint["load"]
     equal("of all", load["bytes"]["total"], sum(sum(b) for b in Client.carried.values()))
     between("open", len(idle), load["connections_open"], len(clients))
-    equal("who carried most", {(c["pid"], c["tid"]) for c in load["connections"]} <= {(pid, pid) for pid in pids}, True)
+    listed = [(c["bytes_received"] + c["bytes_sent"], c["pid"], c["tid"]) for c in load["connections"]]
+    equal("listed, the most first", (len(listed), listed), (min(16, load["connections_open"]), sorted(listed, key=lambda c: -c[0])))
+    equal("by whom", {c[1:] for c in listed} <= {(pid, pid) for pid in pids}, True)
     end(pids)
 
 
@@ -224,12 +226,17 @@ def threads_on_one_epoll():
     globals()["answer"] = one_at_a_time
     for _ in range(2):
         threading.Thread(target=work, daemon=True).start()
-    watch = Watch()
-    for c in clients:
-        c.ask(1000, 2000)
     threads_on_one_epoll.kept = clients, taken  # past its end, for the threads
+    watch = Watch("-i", "0.3")
+    Client.counting = True
+    for _ in range(24):
+        for c in clients:
+            c.ask(1000, 2000)
+        time.sleep(0.05)
     watch.end()
-    equal("bytes", carried(watch.workers), {0: [3000, 6000]})
+    equal("bytes", carried(watch.workers), {0: [72000, 144000]})
+    equal("of the intervals", carried(w for d in watch.intervals for e in d["endpoints"] for w in e["workers"]), {0: [72000, 144000]})
+    equal("it lives", [w["ended"] for w in watch.workers if not w["tid"]], [False])
     equal("nothing is said of threads", watch.endpoint["load"]["bytes"], None)
 
 
@@ -251,6 +258,23 @@ def not_sent_yet():
     client.close()
 
 
+def only_writes():
+    """a server that is never written to: what it sends counts while the connection is open, as the acceptor's"""
+    listener = listen()
+    watch = Watch("-i", "0.2")
+    clients = [socket.create_connection(("127.0.0.1", PORT), timeout=30) for _ in range(2)]
+    taken = [listener.accept()[0] for _ in clients]
+    for connection, client in zip(taken, clients):
+        connection.sendall(bytes(50000))
+        receive(client, 50000)
+    me = threading.get_native_id()
+    watch.look(lambda end: carried(end["workers"]).get(me) == [0, 100000] or carried(end["workers"]))
+    taken[0].close()
+    watch.end()
+    equal("bytes", carried(watch.workers), {me: [0, 100000]})
+    equal("of the intervals", carried(w for d in watch.intervals for e in d["endpoints"] for w in e["workers"]), {me: [0, 100000]})
+
+
 def more_than_fit():
     """connections from before beyond the limit: nothing is said of how bytes are spread, and why"""
     pids = processes(2)
@@ -261,6 +285,7 @@ def more_than_fit():
     watch.end()
     equal("cut", watch.endpoint["load"]["older_cut"], True)
     equal("bytes", watch.endpoint["load"]["bytes"], None)
+    equal("bounds", {w["bytes_at_least"] for w in watch.workers}, {True})
     between("bytes of those that fit", 4 * 10000, sum(w["bytes_received"] for w in watch.workers), 4 * 10000)
     end(pids)
 
@@ -360,6 +385,6 @@ def cpu_of_processes():
     end(pids)
 
 
-CASES = [every_end, threads_with_an_epoll_each, threads_on_one_epoll, not_sent_yet, more_than_fit, of_mptcp, intervals, cpu_of_processes]
+CASES = [every_end, threads_with_an_epoll_each, threads_on_one_epoll, not_sent_yet, only_writes, more_than_fit, of_mptcp, intervals, cpu_of_processes]
 
 watching.main(CASES, __doc__)

@@ -511,7 +511,7 @@ for port, program in programs.items():
         thread(accepts, s)
     attach(s, *program)'
     for port in 8340 8341 8342 8343; do waiting $port 1 4; done
-    cpus=$(getconf _NPROCESSORS_ONLN)
+    cpus=$(getconf _NPROCESSORS_CONF)
     list_holds 8340 'found == ["steered"]' "finding(\"steered\").evidence | .by_program == 4 and .can_pick == ([4, $cpus] | min)"
     list_holds 8341 'finding("steered") | .evidence.can_pick == 1 and (.text | contains("always the same one"))'
     list_holds 8342 'finding("steered") | .evidence.can_pick == 0 and (.text | contains("so the hash picks"))'

@@ -32,7 +32,7 @@ static void moment_init(struct moment *m, double seconds, size_t sockets, size_t
 	m->endpoint.workers = m->workers;
 	m->endpoint.worker_count = workers;
 	m->endpoint.cpus = m->cpus;
-	m->snapshot = (struct snapshot){ .backend = "fentry", .start_ms = 1767225600000, .seconds = seconds, .final = true,
+	m->snapshot = (struct snapshot){ .backend = "fentry", .start_ms = 1767225600000, .seconds = seconds, .looked_seconds = seconds, .final = true,
 					 .endpoints = &m->endpoint, .endpoint_count = 1, .lost = m->lost };
 }
 
@@ -131,6 +131,12 @@ static void waits_and_queues_are_growth_too(void **state)
 	now.workers[0].handed.count = 5;
 	now.workers[0].cpu_ns = 130;
 	now.workers[0].sleeps = 11;
+	now.workers[0].process_cpu_known = before.workers[0].process_cpu_known = true;
+	now.workers[0].process_cpu_ns = 200;
+	before.workers[0].process_cpu_ns = 150;
+	now.workers[0].bytes = (struct bytes){ 1000, 3000 };
+	before.workers[0].bytes = (struct bytes){ 400, 500 };
+	now.workers[2].process_cpu_known = true;
 	now.workers[1] = (struct worker_row){ .tid = 8, .cookie = 1, .usage_known = true, .cpu_ns = 5 };
 	now.workers[2] = (struct worker_row){ .tid = 9, .cookie = 1, .usage_known = true, .cpu_ns = 5, .appeared = true };
 	moment_init(&now, 2, 1, 3);
@@ -157,6 +163,17 @@ static void waits_and_queues_are_growth_too(void **state)
 	assert_int_equal(e->workers[0].sleeps, 2);
 	assert_false(e->workers[1].usage_known); /* a row that is new says what its thread used in the whole window */
 	assert_true(e->workers[2].usage_known);
+	assert_true(e->workers[0].process_cpu_known);
+	assert_int_equal(e->workers[0].process_cpu_ns, 50);
+	assert_int_equal(e->workers[0].bytes.received, 600);
+	assert_int_equal(e->workers[0].bytes.sent, 2500);
+	assert_false(e->workers[2].process_cpu_known); /* of its process the row before is not here */
+	snapshot_free(&d);
+	/* no look in between: nothing is known of CPU times */
+	now.snapshot.looked_seconds = before.snapshot.looked_seconds;
+	d = difference(&now, &before);
+	assert_false(d.endpoints[0].workers[0].usage_known || d.endpoints[0].workers[0].process_cpu_known);
+	assert_int_equal(d.endpoints[0].workers[0].bytes.sent, 2500);
 	snapshot_free(&d);
 	now.sockets[0].queue_highest = 8;
 	d = difference(&now, &before);

@@ -20,6 +20,7 @@ static struct endpoint *add_server(struct fixture *f, const uint64_t accepted[4]
 		w->cpu_ns = w->process_cpu_ns = cpu_ms[i] * MS;
 		w->bytes_known = true;
 		w->bytes = (struct bytes){ bytes[i] / 4, bytes[i] - bytes[i] / 4 };
+		e->connections_open += 2;
 	}
 	return e;
 }
@@ -60,8 +61,14 @@ static void even_accepting_uneven_load(void **state)
 	judge(e);
 	fill(&f);
 	assert_said(e, "cpu-uneven", "accepting is even, but CPU time is not: of 4 workers redis 700 used 85% of 2.0 s, the least busy 5% (CV 1.39); with 85% of "
-		    "one CPU it is near the limit of a single thread");
+		    "one CPU its thread is near the limit");
 	assert_null(find(e, "bytes-uneven"));
+	done(&f);
+	/* by many threads: none of them is near anything */
+	e->workers[0].cpu_ns = 100 * MS;
+	judge(e);
+	fill(&f);
+	assert_null(strstr(find(e, "cpu-uneven")->text, "near the limit"));
 	/* There may be something to fix. */
 	assert_non_null(find(e, "even"));
 	assert_null(strstr(find(e, "even")->text, "nothing to fix"));
@@ -107,7 +114,7 @@ static void few_connections_much_load(void **state)
 	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 2 of 8 open connections carry 64%, 1 of them on it, open since before the window"));
 	done(&f);
 	/* half of all: that is no few */
-	e->connections_open = e->connection_count = 3;
+	e->connections_open = e->connection_count = 4;
 	fill(&f);
 	assert_null(strstr(find(e, "bytes-uneven")->text, "open connections"));
 	done(&f);
@@ -160,6 +167,60 @@ static void nothing_where_not_all_is_known(void **state)
 	e->workers[1].bytes_at_least = true;
 	judge(e);
 	assert_nothing(&f);
+}
+
+/* What is not known may be of more than the interval, as is that of a row that is new in it. */
+static void unknown_cpu_time_counts_nowhere(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, busy, alike);
+	struct worker_row *w = add_worker(e, 17, 700, 710);
+
+	(void)state;
+	w->process_cpu_ns = 5000 * MS;
+	w->can_accept = false;
+	judge(e);
+	assert_true(e->cpu.known && e->cpu.processes);
+	assert_int_equal(e->cpu.total, 400 * MS);
+}
+
+/* One connection can't be spread, nor is a trickle a load. */
+static void too_little_to_spread(void **state)
+{
+	static const uint64_t one[] = { 0, 0, 20000000, 0 };
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, none, one);
+
+	(void)state;
+	e->connections_open = 3;
+	judge(e);
+	assert_nothing(&f);
+	e->connections_open = 4;
+	fill(&f);
+	assert_non_null(find(e, "bytes-uneven"));
+	done(&f);
+	f.snapshot.seconds = 3600;
+	assert_nothing(&f);
+}
+
+/* An old worker's download is among all bytes, though no verdict is about it. */
+static void heavy_connections_are_of_all(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, none, none, one_heavy);
+	struct worker_row *w = add_worker(e, 17, 690, 690);
+
+	(void)state;
+	w->ended = true;
+	w->bytes_known = true;
+	w->bytes.sent = 80000000;
+	e->connections[0] = (struct connection_row){ .id = 1, .pid = 690, .tid = 690, .bytes = { 0, 80000000 } };
+	e->connection_count = 1;
+	e->connections_open = 4;
+	judge(e);
+	fill(&f);
+	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 1 of 4 open connections carries 80%, open since before the window"));
+	done(&f);
 }
 
 /* A thread on several sockets has its CPU time in each row; its bytes are each row's own. */
@@ -228,6 +289,9 @@ int main(void)
 		cmocka_unit_test(few_connections_much_load),
 		cmocka_unit_test(uneven_accepting_even_load),
 		cmocka_unit_test(nothing_where_not_all_is_known),
+		cmocka_unit_test(unknown_cpu_time_counts_nowhere),
+		cmocka_unit_test(too_little_to_spread),
+		cmocka_unit_test(heavy_connections_are_of_all),
 		cmocka_unit_test(rows_of_one_thread),
 		cmocka_unit_test(lives_for_part_of_the_window),
 		cmocka_unit_test(bytes_for_people),

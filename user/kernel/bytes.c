@@ -20,18 +20,23 @@ struct owner {
 	uint64_t epoll;
 	int32_t pid, tid;         /* tid 0: not known */
 	uint64_t start_ns;        /* of the process */
-	/* the row of the ledger that has what they carried, once `tid` is known */
-	uint64_t cookie, row_start_ns;
-	struct bytes before;      /* what they carried before it was: that stays with the process; while it is not, all */
-	struct bytes sum;         /* at the last look */
-	struct count_bytes ended; /* likewise, of older_ended */
+	/* the row of the ledger that has what they carry from here on; cookie 0: that of the process, of no thread */
+	uint64_t cookie;
+	uint64_t row_cookie, row_start_ns; /* that of the thread, also where it is no longer */
+	int32_t row_tid;
+	struct bytes seen;        /* what they had carried at the last look */
+	struct bytes of_process;  /* of that, what is told of no thread */
+	struct count_bytes ended; /* of older_ended, before the look, and after it */
+	struct count_bytes ended_now;
+	/* what a thread had that turned out to share its epoll: it stays so */
+	struct bytes of_thread;
 };
 
 struct bytes_reader {
 	struct count_bpf *bpf;
 	const struct count_worker *workers;
 	const struct count_serve *serves;
-	const struct count_bytes *ended;  /* by owner */
+	struct count_bytes *ended;        /* by owner */
 	struct bpf_link *link;
 	struct count_open *rows;
 	size_t count, room;
@@ -41,6 +46,7 @@ struct bytes_reader {
 	uint32_t owner_count;
 	uint64_t *cut;                    /* cookies of listeners of which not all of before are followed */
 	size_t cut_count;
+	uint64_t carried;                 /* by all, at the last look */
 	bool begun;                       /* connections of before were looked for, and never settled */
 };
 
@@ -65,7 +71,7 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 	b->owner_count = 1;
 	b->closed = calloc(COUNT_WORKERS_MAX, sizeof(*b->closed));
 	b->owners = calloc(COUNT_OWNERS, sizeof(*b->owners));
-	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ, MAP_SHARED, bpf_map__fd(bpf->maps.older_ended), 0);
+	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bpf->maps.older_ended), 0);
 	if (b->ended == MAP_FAILED)
 		b->ended = NULL;
 	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
@@ -87,7 +93,7 @@ void bytes_close(struct bytes_reader *b)
 		return;
 	bpf_link__destroy(b->link);
 	if (b->ended)
-		munmap((void *)b->ended, COUNT_OWNERS * sizeof(*b->ended));
+		munmap(b->ended, COUNT_OWNERS * sizeof(*b->ended));
 	free(b->rows);
 	free(b->closed);
 	free(b->owners);
@@ -107,6 +113,7 @@ void bytes_forget(struct bytes_reader *b)
 	b->count = b->cut_count = 0;
 	b->begun = false;
 	memset(b->owners, 0, COUNT_OWNERS * sizeof(*b->owners));
+	memset(b->ended, 0, COUNT_OWNERS * sizeof(*b->ended));
 }
 
 /* ---- those of before ---- */
@@ -127,7 +134,7 @@ static int note_cut(struct bytes_reader *b, uint64_t cookie)
 	return 0;
 }
 
-/* The place of who reads it; 0: there is none left. What ended under its number before was another's. */
+/* The place of who reads it; 0: there is none left. */
 static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connection *c)
 {
 	struct owner *o;
@@ -140,8 +147,7 @@ static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connecti
 	if (b->owner_count == COUNT_OWNERS)
 		return 0;
 	o = &b->owners[b->owner_count];
-	*o = (struct owner){ .listener = c->listener, .epoll = c->epoll, .pid = c->pid, .tid = c->tid, .start_ns = c->start_ns,
-			     .ended = b->ended[b->owner_count] };
+	*o = (struct owner){ .listener = c->listener, .epoll = c->epoll, .pid = c->pid, .tid = c->tid, .start_ns = c->start_ns };
 	return b->owner_count++;
 }
 
@@ -226,14 +232,21 @@ static void rows_unique(struct bytes_reader *b)
 
 int bytes_look(struct bytes_reader *b)
 {
+	bool any = b->bpf->bss->count_older;
 	int err;
 
 	b->count = 0;
 	b->looked_ns = now_ns();
-	for (uint32_t i = 0; i < COUNT_WORKERS_MAX; i++)
-		b->closed[i] = __atomic_load_n(&b->serves[i].closed, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; i < COUNT_WORKERS_MAX; i++) {
+		const struct count_serve *s = &b->serves[i];
+
+		b->closed[i] = __atomic_load_n(&s->closed, __ATOMIC_ACQUIRE);
+		any |= s->opened != s->moved + b->closed[i];
+	}
 	for (uint32_t i = 1; i < b->owner_count; i++)
 		b->owners[i].ended = b->ended[i];
+	if (!any) /* no connection that is followed is open: no need to walk over descriptors */
+		return 0;
 	err = iterate(b);
 	if (!err)
 		rows_unique(b);
@@ -243,17 +256,20 @@ int bytes_look(struct bytes_reader *b)
 /* ---- into the ledger ---- */
 
 /*
- * Is that connection in no other sum? One that nobody has read yet is nobody's. One that has ended since it was read is in the sum of those that are
- * closed; where none of its worker's has, there is no need to ask.
+ * Is that connection in no other sum? What nobody has read is nobody's yet: another thread may be the first to; but where this one has written, and
+ * hands none over, it serves. One that has ended since it was read may be in the sum of those that are closed, as far as the ledger has that.
  */
-static bool window_counts(const struct bytes_reader *b, const struct count_open *r)
+static bool window_counts(const struct bytes_reader *b, const struct count_open *r, const struct ledger_worker *w)
 {
-	const struct count_worker *w = &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
+	const __u32 i = r->row < COUNT_WORKERS_MAX ? r->row : 0;
+	const struct count_worker *of = &b->workers[i];
 	struct count_connection known;
 
-	if (!r->served || !w->used || w->generation != r->generation || (r->identity & 0xffff) != w->port)
+	if (!w || !of->used || of->generation != r->generation || (r->identity & 0xffff) != of->port)
 		return false;
-	if (b->closed[r->row] == __atomic_load_n(&b->serves[r->row].closed, __ATOMIC_ACQUIRE))
+	if (!r->served && (!r->bytes.sent || b->serves[i].moved))
+		return false;
+	if (b->closed[i] == w->work.finished)
 		return true;
 	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &known) && known.accepted_ns == r->accepted_ns;
 }
@@ -271,7 +287,7 @@ static bool older_counts(struct bytes_reader *b, const struct count_open *r)
 		bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.older), &r->sk);
 		return false;
 	}
-	if (!memcmp(&b->ended[r->row], &o->ended, sizeof(o->ended)))
+	if (!memcmp(&o->ended_now, &o->ended, sizeof(o->ended)))
 		return true;
 	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.older), &r->sk, &known);
 }
@@ -318,8 +334,8 @@ static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, i
 }
 
 /*
- * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was a mistake: another thread sleeps there too. Then all
- * that it carried is the process's.
+ * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was a mistake: another thread sleeps there too. What was
+ * told by then stays: what is shown does not fall.
  */
 static int owner_resolve(struct owner *o, const struct inventory *v, struct ledger *l)
 {
@@ -340,10 +356,10 @@ static int owner_resolve(struct owner *o, const struct inventory *v, struct ledg
 	}
 	if (!w)
 		return 0;
-	o->tid = w->row.tid;
+	o->tid = o->row_tid = w->row.tid;
 	o->cookie = w->row.cookie;
+	o->row_cookie = w->row.cookie;
 	o->row_start_ns = w->row.start_ns;
-	o->before = o->sum;
 	return 0;
 }
 
@@ -353,27 +369,34 @@ static void bytes_add(struct bytes *to, uint64_t received, uint64_t sent)
 	to->sent += sent;
 }
 
-/* Returns 0 or -ENOMEM. */
-static int owner_settle(struct bytes_reader *b, uint32_t i, const struct bytes *open, const struct inventory *v, struct ledger *l)
+/* What is new since the last look is theirs who are known to read now. A connection that is in no sum for a moment comes back. */
+static void owner_count(struct owner *o, struct bytes now)
 {
-	struct owner *o = &b->owners[i];
+	struct bytes *to = o->cookie ? &o->of_thread : &o->of_process;
+
+	bytes_add(to, growth(now.received, o->seen.received), growth(now.sent, o->seen.sent));
+	o->seen.received = now.received > o->seen.received ? now.received : o->seen.received;
+	o->seen.sent = now.sent > o->seen.sent ? now.sent : o->seen.sent;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int owner_settle(struct owner *o, const struct bytes *open, const struct inventory *v, struct ledger *l)
+{
 	struct ledger_worker *w;
 	int err = owner_resolve(o, v, l);
 
 	if (err)
 		return err;
-	o->sum = (struct bytes){ open->received + b->ended[i].received, open->sent + b->ended[i].sent };
-	w = o->cookie ? ledger_find_worker(l, o->cookie, o->tid, o->row_start_ns) : NULL;
+	owner_count(o, (struct bytes){ open->received + o->ended_now.received, open->sent + o->ended_now.sent });
+	w = o->row_tid ? ledger_find_worker(l, o->row_cookie, o->row_tid, o->row_start_ns) : NULL;
 	if (w)
-		bytes_add(&w->open_carried, growth(o->sum.received, o->before.received), growth(o->sum.sent, o->before.sent));
-	if (!o->cookie)
-		o->before = o->sum;
-	if (!o->before.received && !o->before.sent)
+		bytes_add(&w->open_carried, o->of_thread.received, o->of_thread.sent);
+	if (!o->of_process.received && !o->of_process.sent)
 		return 0;
 	w = row_make(l, o, -o->pid);
 	if (!w)
 		return -ENOMEM;
-	bytes_add(&w->open_carried, o->before.received, o->before.sent);
+	bytes_add(&w->open_carried, o->of_process.received, o->of_process.sent);
 	return 0;
 }
 
@@ -389,36 +412,61 @@ static int older_settle(struct bytes_reader *b, const struct inventory *v, struc
 			bytes_add(&sums[r->row], growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent));
 	}
 	for (uint32_t i = 1; i < b->owner_count && !err; i++)
-		err = owner_settle(b, i, &sums[i], v, l);
+		err = owner_settle(&b->owners[i], &sums[i], v, l);
 	free(sums);
 	return err;
+}
+
+/* What a row shows of bytes never falls: between two readings a connection may be in no sum for a moment, and comes back in another. */
+static void row_keep(struct ledger_worker *w)
+{
+	struct bytes all = { w->work.carried.received + w->work_past.carried.received, w->work.carried.sent + w->work_past.carried.sent };
+	struct bytes *open = &w->open_carried, *most = &w->carried_most;
+
+	open->received = growth(most->received, all.received) > open->received ? growth(most->received, all.received) : open->received;
+	open->sent = growth(most->sent, all.sent) > open->sent ? growth(most->sent, all.sent) : open->sent;
+	*most = (struct bytes){ all.received + open->received, all.sent + open->sent };
+}
+
+static void window_settle(struct bytes_reader *b, struct ledger *l)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct count_open *r = &b->rows[i];
+		const struct count_worker *of = r->older ? NULL : &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
+		struct ledger_worker *w = of ? ledger_find_worker(l, of->cookie, of->tid, of->start_ns) : NULL;
+
+		if (!(r->older ? older_counts(b, r) : window_counts(b, r, w)))
+			r->state = 0; /* in none */
+		else if (!r->older)
+			bytes_add(&w->open_carried, r->bytes.received, r->bytes.sent);
+	}
 }
 
 int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledger *l)
 {
 	struct ledger_worker *const *rows;
-	const size_t count = ledger_workers(l, &rows);
+	size_t count = ledger_workers(l, &rows);
+	int err;
 
 	for (size_t i = 0; i < count; i++)
 		rows[i]->open_carried = (struct bytes){};
-	for (size_t i = 0; i < b->count; i++) {
-		struct count_open *r = &b->rows[i];
-		const struct count_worker *of;
-		struct ledger_worker *w;
-
-		if (!(r->older ? older_counts(b, r) : window_counts(b, r))) {
-			r->state = 0; /* in none */
-			continue;
-		}
-		if (r->older)
-			continue;
-		of = &b->workers[r->row];
-		w = ledger_find_worker(l, of->cookie, of->tid, of->start_ns);
-		if (w)
-			bytes_add(&w->open_carried, r->bytes.received, r->bytes.sent);
-	}
+	for (uint32_t i = 1; i < b->owner_count; i++)
+		b->owners[i].ended_now = b->ended[i];
+	window_settle(b, l);
 	b->begun = false;
-	return v ? older_settle(b, v, l) : 0;
+	err = v ? older_settle(b, v, l) : 0;
+	count = ledger_workers(l, &rows); /* some may have been made */
+	b->carried = 0;
+	for (size_t i = 0; i < count && !err; i++) {
+		row_keep(rows[i]);
+		b->carried += rows[i]->carried_most.received + rows[i]->carried_most.sent;
+	}
+	return err;
+}
+
+uint64_t bytes_carried(const struct bytes_reader *b)
+{
+	return b->carried;
 }
 
 /* ---- who carries most ---- */
@@ -458,7 +506,7 @@ void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct
 		const struct owner *o = r->older ? &b->owners[r->row] : NULL;
 		const struct count_worker *w = r->older ? NULL : &b->workers[r->row];
 		const uint64_t cookie = !r->state ? 0 : o ? o->listener : w->cookie;
-		struct connection_row row = { .id = r->sk, .pid = o ? o->pid : (int32_t)w->pid, .tid = o ? o->tid : (int32_t)w->tid, .family = r->family,
+		struct connection_row row = { .id = r->sk ^ r->identity ^ r->accepted_ns, .pid = o ? o->pid : (int32_t)w->pid, .tid = o ? o->tid : (int32_t)w->tid, .family = r->family,
 					      .peer_port = r->peer_port, .age_ns = o ? 0 : b->looked_ns - r->accepted_ns,
 					      .bytes = { growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent) } };
 
@@ -473,6 +521,8 @@ void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct
 	}
 	for (size_t i = 0; i < b->cut_count; i++) {
 		e = endpoint_of(l, s, b->cut[i]);
+		for (size_t k = 0; e && k < e->worker_count; k++)
+			e->workers[k].bytes_at_least = true;
 		if (e)
 			e->older_cut = true;
 	}

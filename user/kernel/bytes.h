@@ -34,6 +34,9 @@ int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledge
 /* Which connections are open and carried most, and whether all of before could be followed. */
 void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s);
 
+/* Bytes that all have carried, at the last look. */
+uint64_t bytes_carried(const struct bytes_reader *b);
+
 /* Forgets those of before. */
 void bytes_forget(struct bytes_reader *b);
 

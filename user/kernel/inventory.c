@@ -397,7 +397,7 @@ static int program_take(struct inventory *v, const struct holders_program_record
 	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF } };
 
 	if (r->classic)
-		p.picker = picker_tell((const void *)r->instructions, r->length, sysconf(_SC_NPROCESSORS_ONLN), r->sockets);
+		p.picker = picker_tell((const void *)r->instructions, r->length, sysconf(_SC_NPROCESSORS_CONF), r->sockets);
 	return list_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
 }
 
@@ -998,7 +998,8 @@ static void process_usage_fill(const struct inventory *v, struct worker_row *row
 	if (begun && begun->start_ns != now->start_ns)
 		begun = NULL;
 	row->process_cpu_known = begun || (started_ns && now->start_ns > started_ns);
-	row->process_cpu_ns = now->cpu_ns - (begun ? begun->cpu_ns : 0);
+	/* A thread that ended amid a sample may be in neither sum of it. */
+	row->process_cpu_ns = growth(now->cpu_ns, begun ? begun->cpu_ns : 0);
 }
 
 /* Of a thread that began before the window, in a process that held no socket then, it is not known. */
@@ -1009,7 +1010,7 @@ static void usage_fill(const struct inventory *v, struct worker_row *row, const 
 	const bool known = i < v->begun.count && rows[i].start_ns == t->r.start_ns;
 
 	row->usage_known = known || row->appeared;
-	row->cpu_ns = t->r.cpu_ns - (known ? rows[i].cpu_ns : 0);
+	row->cpu_ns = growth(t->r.cpu_ns, known ? rows[i].cpu_ns : 0);
 	row->sleeps = t->r.sleeps - (known ? rows[i].sleeps : 0);
 }
 
@@ -1659,6 +1660,11 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 
 		if (w->row.ended || w->scan == v->scan)
 			continue;
+		if (w->row.tid < 0) { /* of a process: see worker_row */
+			if (!process_thread_lives(w->row.pid, w->row.pid, w->row.start_ns))
+				ledger_end_worker(l, w);
+			continue;
+		}
 		w->row.waits = false;
 		t = thread_by_tid(v, w->row.tid);
 		at = list_first(&found, sizeof(pointer), &pointer, found_by_cookie);

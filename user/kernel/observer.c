@@ -1056,6 +1056,8 @@ bool observer_active(struct observer *o)
 	}
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
+	/* Work that comes by connections that are open. */
+	sum += o->bytes ? bytes_carried(o->bytes) : 0;
 	o->active = sum;
 	return sum != before || (o->inventory && inventory_queued(o->inventory));
 }

@@ -203,7 +203,7 @@ static const struct worker_row *find_worker(const struct order *old, const struc
 
 static bool worker_counted(const struct worker_row *now, const struct worker_row *before)
 {
-	return now->accepted != before->accepted || now->served != before->served || now->finished != before->finished ||
+	return now->bytes.received != before->bytes.received || now->bytes.sent != before->bytes.sent || now->accepted != before->accepted || now->served != before->served || now->finished != before->finished ||
 	       now->open_known != before->open_known;
 }
 
@@ -420,6 +420,13 @@ static int subtract_lost(struct snapshot *out, const struct snapshot *now, const
 	return 0;
 }
 
+/* Where there was no look in the interval, nothing is known of CPU times. */
+static void forget_usage(struct endpoint *e)
+{
+	for (size_t i = 0; i < e->worker_count; i++)
+		e->workers[i].usage_known = e->workers[i].process_cpu_known = false;
+}
+
 /* A row that is new says how long its thread lived in the window, and each how long it was quiet. */
 static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 {
@@ -461,6 +468,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 		out->endpoint_count++;
 		if (was)
 			err = subtract_endpoint(e, was);
+		if (!(out->looked_seconds > 0))
+			forget_usage(e);
 		limit_lives(e, out->seconds > 0 ? (uint64_t)(out->seconds * 1e9) : 0);
 		e->generations_given = was && e->generations.judged;
 		/* All that it had was gone before. */

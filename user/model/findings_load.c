@@ -14,9 +14,10 @@
 #define CV_EVEN 0.25
 #define CPU_LEAST_NS 100000000ull /* less, or a twentieth of one CPU, is no load */
 #define CPU_LEAST_SHARE 0.05
-#define BYTES_LEAST 65536
+#define BYTES_LEAST 100000 /* less, or less than that a second, is no load */
+#define BYTES_LEAST_RATE 10000
 #define CPU_BUSY 0.8 /* of one CPU: a single thread is near its limit */
-#define CONCENTRATED 0.5 /* of the bytes, on at most a third of the connections */
+#define CONCENTRATED 0.5 /* of all bytes, on at most a third of the connections */
 
 static double cpus_used(const struct facts *facts, uint64_t ns)
 {
@@ -29,12 +30,19 @@ static bool cpu_matters(const struct facts *facts)
 {
 	const struct load_spread *cpu = &facts->endpoint->cpu;
 
-	return cpu->known && cpu->workers > 1 && cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
+	return facts->endpoint->design.bins != BINS_NONE && cpu->known && cpu->workers > 1 && cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
 }
 
-static bool bytes_matter(const struct endpoint *e)
+/* Fewer connections than workers can't be spread over them. */
+static bool bytes_matter(const struct facts *facts)
 {
-	return e->carried.known && e->carried.workers > 1 && e->carried.total >= BYTES_LEAST;
+	const struct endpoint *e = facts->endpoint;
+	uint64_t connections = e->connections_open;
+
+	for (size_t i = 0; i < e->worker_count; i++)
+		connections += e->workers[i].finished;
+	return e->carried.known && e->carried.workers > 1 && connections >= e->carried.workers && e->carried.total >= BYTES_LEAST &&
+	       e->carried.total >= BYTES_LEAST_RATE * facts->snapshot->seconds;
 }
 
 static double percent(const struct load_spread *l, uint64_t part)
@@ -92,13 +100,13 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 	const struct endpoint *e = facts->endpoint;
 	const struct load_spread *l = &e->cpu;
 	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
-	const double busy = cpus_used(facts, l->most);
+	const double busy = cpus_used(facts, l->processes ? l->thread_ns : l->most);
 
 	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
 		return false;
 	if (busy >= CPU_BUSY && busy <= 1.2)
-		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU it is near the limit of a single thread", 100 * fmin(busy, 1));
-	if (bytes_matter(e) && e->carried.pid == l->pid && e->carried.tid == l->tid)
+		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU its thread is near the limit", 100 * fmin(busy, 1));
+	if (bytes_matter(facts) && e->carried.pid == l->pid && e->carried.tid == l->tid)
 		snprintf(carried, sizeof(carried), ", and carried %.0f%% of the bytes", percent(&e->carried, e->carried.most));
 	finding_say(f, "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, e, l),
 		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least), l->cv, limit);
@@ -107,12 +115,17 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 }
 
 /* How many of the connections that carried most have `share` of what all have carried; 0: those that are listed have less. */
-static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes)
+static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes, uint64_t *total)
 {
+	uint64_t all = e->omitted.bytes.received + e->omitted.bytes.sent;
+
+	for (size_t i = 0; i < e->worker_count; i++)
+		all += e->workers[i].bytes.received + e->workers[i].bytes.sent;
 	*bytes = 0;
+	*total = all;
 	for (size_t i = 0; i < e->connection_count; i++) {
 		*bytes += e->connections[i].bytes.received + e->connections[i].bytes.sent;
-		if (*bytes >= share * e->carried.total)
+		if (*bytes >= share * all)
 			return i + 1;
 	}
 	return 0;
@@ -122,10 +135,10 @@ static size_t heavy_connections(const struct endpoint *e, double share, uint64_t
 #define HEAVY_SIZE 200
 static void say_heavy(char buffer[HEAVY_SIZE], const struct endpoint *e)
 {
-	uint64_t bytes, oldest = UINT64_MAX;
-	const size_t heavy = heavy_connections(e, CONCENTRATED, &bytes);
+	uint64_t bytes, all, oldest = UINT64_MAX;
+	const size_t heavy = heavy_connections(e, CONCENTRATED, &bytes, &all);
 	size_t busiest = 0, before = 0;
-	char age[DURATION_SIZE], since[80] = "", on[40];
+	char age[DURATION_SIZE], since[80] = "", on[40] = "";
 
 	*buffer = '\0';
 	if (!heavy || heavy * 3 > e->connections_open)
@@ -143,10 +156,10 @@ static void say_heavy(char buffer[HEAVY_SIZE], const struct endpoint *e)
 		snprintf(since, sizeof(since), ", open for %s%s", heavy > 1 ? "at least " : "", say_duration(age, oldest));
 	if (busiest == heavy)
 		snprintf(on, sizeof(on), "%s on it", heavy == 1 ? "" : ", all");
-	else
+	else if (busiest)
 		snprintf(on, sizeof(on), ", %zu of them on it", busiest);
 	snprintf(buffer, HEAVY_SIZE, "; %zu of %" PRIu64 " open connections carr%s %.0f%%%s%s", heavy, e->connections_open, heavy == 1 ? "ies" : "y",
-		 100.0 * bytes / e->carried.total, on, since);
+		 100.0 * bytes / all, on, since);
 }
 
 static bool bytes_uneven(struct finding *f, const struct facts *facts)
@@ -155,7 +168,7 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 	const struct load_spread *l = &e->carried;
 	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[LOAD_BYTES_SIZE], heavy[HEAVY_SIZE];
 
-	if (!bytes_matter(e) || l->cv < CV_UNEVEN || takes_unevenly(e))
+	if (!bytes_matter(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
 		return false;
 	say_heavy(heavy, e);
 	finding_say(f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "the bytes", "are"), l->workers,
@@ -167,7 +180,7 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 static bool load_even(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
-	const bool bytes = bytes_matter(e) && e->carried.cv <= CV_EVEN;
+	const bool bytes = bytes_matter(facts) && e->carried.cv <= CV_EVEN;
 	char carried[40] = "";
 
 	if (!cpu_matters(facts) || e->cpu.cv > CV_EVEN || !takes_unevenly(e))

@@ -846,7 +846,7 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		row->open_known = false;
 	row->open_at_least |= work.unfollowed > 0;
 	row->bytes_known = l->serving && e->protocol == PROTOCOL_TCP;
-	row->bytes_at_least = row->open_at_least;
+	row->bytes_at_least |= row->open_at_least || open_now(&from->work_past);
 	row->bytes.received += work.carried.received + from->open_carried.received;
 	row->bytes.sent += work.carried.sent + from->open_carried.sent;
 	add_work(e, row, &work, from->slots);

@@ -73,7 +73,8 @@ struct ledger_worker {
 	uint64_t ended_ns;        /* CLOCK_BOOTTIME */
 	uint64_t accepted, accepted_past;
 	struct ledger_work work, work_past;
-	struct bytes open_carried; /* by those that are open, and by those that were open before the window: ledger_count_bytes() */
+	struct bytes open_carried; /* by those that are open, and by those that were open before the window */
+	struct bytes carried_most; /* by all, as they were shown last: what a reading misses for a moment is not counted again */
 	struct ledger_slots *slots; /* histogram of waits; NULL: none */
 	bool kept;                /* it ended, but the kernel's row still counts the ends of its connections: not folded */
 	bool partial;             /* some of its waits were in no histogram: the others' is none of all */

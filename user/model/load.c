@@ -13,6 +13,7 @@
 struct bin {
 	const struct worker_row *row;
 	uint64_t cpu_ns, bytes;
+	uint64_t thread_ns; /* CPU time of its busiest thread that has a row */
 	bool cpu_known, bytes_known, counts, appeared, past;
 };
 
@@ -61,8 +62,10 @@ static void bin_add(struct bin *bin, const struct endpoint *e, const struct work
 	const uint64_t cpu_ns = processes ? w->process_cpu_ns : w->cpu_ns;
 	const bool known = processes ? w->process_cpu_known : w->usage_known;
 
-	bin->cpu_ns = cpu_ns > bin->cpu_ns ? cpu_ns : bin->cpu_ns;
+	/* A row whose figure is not known may have one that is of more than the interval. */
+	bin->cpu_ns = known && cpu_ns > bin->cpu_ns ? cpu_ns : bin->cpu_ns;
 	bin->cpu_known |= known;
+	bin->thread_ns = w->usage_known && w->cpu_ns > bin->thread_ns ? w->cpu_ns : bin->thread_ns;
 	bin->bytes += w->bytes.received + w->bytes.sent;
 	bin->bytes_known &= w->bytes_known && !w->bytes_at_least;
 	if (!is_worker(e, w))
@@ -125,6 +128,7 @@ static struct load_spread spread_of(const struct bin *bins, size_t count, bool p
 		if (i && value <= l.most)
 			continue;
 		l.most = value;
+		l.thread_ns = cpu ? bins[i].thread_ns : 0;
 		l.pid = bins[i].row->pid;
 		l.tid = processes ? 0 : bins[i].row->tid;
 		memcpy(l.name, *bins[i].row->process ? bins[i].row->process : bins[i].row->comm, sizeof(l.name));

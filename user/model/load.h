@@ -19,6 +19,7 @@ struct load_spread {
 	size_t workers;
 	uint64_t total;       /* ns, or bytes received and sent */
 	uint64_t most, least; /* of the busiest, and of the least busy */
+	uint64_t thread_ns;   /* CPU time: of one thread of the busiest */
 	int32_t pid, tid;     /* who that is; tid 0 where workers are processes */
 	char name[16];        /* of its process */
 	double cv;            /* standard deviation over mean */

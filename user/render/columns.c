@@ -225,10 +225,9 @@ static void cell_cpu(char *out, int width, const struct row *r, const struct vie
 static void cell_bytes(char *out, int width, const struct row *r, const struct view *v)
 {
 	(void)v;
+	strcpy(out, !r->bytes_known ? "-" : r->bytes_at_least ? "≥" : "");
 	if (r->bytes_known)
-		count_text(out, width, r->bytes);
-	else
-		strcpy(out, "-");
+		count_text(out + strlen(out), width - r->bytes_at_least, r->bytes);
 }
 
 /* What a thread did when last looked at. */
@@ -842,8 +841,8 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
 					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
 					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-					.past = worker_is_past(w), .takes = w->can_accept, .cpu_known = w->usage_known, .cpu_ns = w->cpu_ns,
-					.bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent,
+					.past = worker_is_past(w), .takes = w->can_accept, .cpu_known = w->usage_known, .cpu_ns = w->usage_known ? w->cpu_ns : 0,
+					.bytes_known = w->bytes_known, .bytes_at_least = w->bytes_at_least, .bytes = w->bytes.received + w->bytes.sent,
 					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0,
 					.drops_least = s ? s->drops_least : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
@@ -879,7 +878,7 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->threads = 1;
 			to->waits = from.worker->waits;
 			to->cpu_known = from.worker->process_cpu_known;
-			to->cpu_ns = from.worker->process_cpu_ns;
+			to->cpu_ns = to->cpu_known ? from.worker->process_cpu_ns : 0;
 		} else {
 			to->count += from.count;
 			to->served += from.served;
@@ -888,6 +887,10 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->open_known |= from.open_known;
 			to->open_at_least |= from.open_at_least;
 			to->bytes += from.bytes;
+			to->bytes_at_least |= from.bytes_at_least;
+			to->cpu_known |= from.worker->process_cpu_known;
+			if (from.worker->process_cpu_known && from.worker->process_cpu_ns > to->cpu_ns)
+				to->cpu_ns = from.worker->process_cpu_ns;
 			to->appeared &= from.appeared;
 			to->ended &= from.ended;
 			to->past &= from.past;

@@ -19,7 +19,7 @@ struct row {
 	uint64_t open;                           /* now */
 	bool serves, open_known;                 /* `served` and `open` are known */
 	bool open_at_least;                      /* `open` is a bound */
-	bool cpu_known, bytes_known;
+	bool cpu_known, bytes_known, bytes_at_least;
 	uint64_t cpu_ns, bytes;                  /* since the start, or of the interval where that is asked for */
 	bool present;                            /* has a row in the interval: one that ended may be folded */
 	bool appeared, ended;

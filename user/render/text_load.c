@@ -14,6 +14,14 @@ char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds)
 	return buffer;
 }
 
+char *text_bytes(char *buffer, uint64_t bytes, bool at_least, bool utf8)
+{
+	char exact[LOAD_BYTES_SIZE];
+
+	snprintf(buffer, TEXT_COUNT_SIZE, "%s%.20s", !at_least ? "" : utf8 ? "≥" : ">=", load_bytes(exact, bytes));
+	return buffer;
+}
+
 static void spread_words(FILE *to, const char *what, const char *total, const struct load_spread *l)
 {
 	fprintf(to, "%s %s: CV %.3f, busiest %.0f%%, least busy %.0f%%", what, total, l->cv, 100.0 * l->most / l->total, 100.0 * l->least / l->total);

@@ -61,6 +61,9 @@ void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct te
 /* "81.2%" of one CPU into buffer (TEXT_COUNT_SIZE), "-" where it is not known; returns it. */
 char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds);
 
+/* "13.7 MB" into buffer (TEXT_COUNT_SIZE), "≥13.7 MB" where it is a bound; returns it. */
+char *text_bytes(char *buffer, uint64_t bytes, bool at_least, bool utf8);
+
 /* "  load     CPU time 1.7 s: CV 1.090, busiest 66%, least busy 1%; bytes 13.7 MB: CV ...", where there are several workers and it is known */
 void text_load(FILE *out, const struct endpoint *e, const struct text_style *style);
 

@@ -48,7 +48,7 @@ struct line {
 	uint64_t total; /* since the start */
 	uint64_t served, open;
 	bool open_at_least;
-	bool cpu_known, bytes_known;
+	bool cpu_known, bytes_known, bytes_at_least;
 	uint64_t cpu_ns; /* of the thread or the process, whatever it did */
 	uint64_t bytes;  /* received and sent */
 	bool appeared, ended;
@@ -104,13 +104,13 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
 			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
 			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept, .cpu_known = w->process_cpu_known,
-			     .cpu_ns = w->process_cpu_ns, .bytes_known = w->bytes_known, .bytes = w->bytes.received + w->bytes.sent };
+			     .cpu_ns = w->process_cpu_known ? w->process_cpu_ns : 0, .bytes_known = w->bytes_known, .bytes_at_least = w->bytes_at_least, .bytes = w->bytes.received + w->bytes.sent };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
 		line.start_ns = w->start_ns;
 		line.cpu_known = w->usage_known;
-		line.cpu_ns = w->cpu_ns;
+		line.cpu_ns = w->usage_known ? w->cpu_ns : 0;
 	}
 	return line;
 }
@@ -146,9 +146,10 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
 			t->lines[kept - 1].cpu_known |= t->lines[i].cpu_known;
-			if (t->lines[i].cpu_ns > t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
+			if (t->lines[i].cpu_known && t->lines[i].cpu_ns > t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
 				t->lines[kept - 1].cpu_ns = t->lines[i].cpu_ns;
 			t->lines[kept - 1].bytes += t->lines[i].bytes;
+			t->lines[kept - 1].bytes_at_least |= t->lines[i].bytes_at_least;
 			t->lines[kept - 1].appeared &= t->lines[i].appeared;
 			t->lines[kept - 1].ended &= t->lines[i].ended;
 			t->lines[kept - 1].past &= t->lines[i].past;
@@ -513,10 +514,9 @@ static void field_cpu(char *out, const struct view *v, const struct table *t, co
 
 static void field_bytes(char *out, const struct view *v, const struct table *t, const struct line *l)
 {
-	(void)v;
 	(void)t;
 	if (l->bytes_known)
-		load_bytes(out, l->bytes);
+		text_bytes(out, l->bytes, l->bytes_at_least, v->style->utf8);
 	else
 		snprintf(out, FIELD_SIZE, "-");
 }
@@ -578,7 +578,7 @@ static const struct field fields[] = {
 	{ "served", 9, rank_served, field_served },
 	{ "open", 8, rank_open, field_open },
 	{ "CPU", 6, rank_cpu, field_cpu },
-	{ "bytes", 9, rank_bytes, field_bytes },
+	{ "bytes", 10, rank_bytes, field_bytes },
 	{ "queue", 11, rank_queue, field_queue },
 	{ "highest", 8, rank_highest, field_highest },
 	{ "half-open", 9, rank_half_open, field_half_open },
