@@ -205,6 +205,18 @@ static void shares_configure(struct observer *o, unsigned rows_max, struct count
 	c->share_seed |= 1;
 }
 
+/* max: of those that are open and followed, 0: as many as there is room for. */
+static void connections_configure(struct observer *o, unsigned max, bool growing)
+{
+	o->connections_max = max ? max : growing ? connections_max(o->cpus) : COUNT_CONNECTIONS;
+	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
+	bpf_map__set_max_entries(o->bpf->maps.older, least(growing ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
+	if (growing) {
+		map_grows(o->bpf->maps.connections);
+		map_grows(o->bpf->maps.older);
+	}
+}
+
 static void configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->probe.features;
@@ -241,16 +253,10 @@ static void configure(struct observer *o, const struct observer_options *options
 		asked_configure(o, options, c);
 	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
-	o->connections_max = f->map_growth ? connections_max(o->cpus) : COUNT_CONNECTIONS;
-	if (options->connections_max)
-		o->connections_max = options->connections_max;
-	bpf_map__set_max_entries(o->bpf->maps.older, least(f->map_growth ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
-	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
+	connections_configure(o, options->connections_max, f->map_growth);
 	if (f->map_growth) {
 		map_grows(o->bpf->maps.worker_by_key);
 		map_grows(o->bpf->maps.socket_by_cookie);
-		map_grows(o->bpf->maps.connections);
-		map_grows(o->bpf->maps.older);
 	}
 	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
 	if (options->no_waits)
