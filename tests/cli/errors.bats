@@ -20,6 +20,11 @@ teardown() { assert_clean; }
     refused 2 "numbered from 0 to 7" run reuseport --work 1 --slow-worker 8
     refused 2 "takes 'uneven'" run reuseport --fail-on even
     refused 2 "one mode" run all --serve-only
+    refused 2 "write 8000-8010" watch -P 8010-8000
+    refused 2 "that is 65 ports" list -P 80,8000-8064
+    refused 2 "at most 64 values" list -P 80,8000-8063
+    refused 2 "not 'x'" watch -P 8000-x
+    refused 2 "not '-80'" watch -P -80
 }
 
 @test "an option that there is not, or without its argument: one line, status 2, for each command" {

@@ -539,7 +539,9 @@ e = epoll_of(s, events)
 for i in range(threads): thread(accepts_by, epoll_of(s, events) if own and i else e, s)"
         waiting 8309 "$(cut -d' ' -f2 <<<"${case//,/}")" 1
         watch_begin -P 8309 --json
-        clients 'visit(8309, 100)'
+        clients 'for i in range(100): # one after the other: they all sleep again
+    visit(8309, 1)
+    time.sleep(0.005)'
         case $case in
             'True, 3, select.EPOLLIN') result_holds 'here.sockets[0].cookie as $c | finding("thundering-herd") | .cookie == $c and
                                                      (.evidence | .workers == 3 and .connections == 100 and

@@ -190,6 +190,16 @@ static void figures_read_back(void **state)
 	assert_reads_back(&f.snapshot);
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(isnan(run.figures[METRIC_DROPS]));
+	assert_true(isnan(run.figures[METRIC_CPU_CV]) && isnan(run.figures[METRIC_BYTES_CV]));
+	f.endpoint.cpu = (struct load_spread){ .known = true, .workers = 2, .total = 100, .most = 75, .least = 25, .cv = 0.5 };
+	f.endpoint.carried = (struct load_spread){ .known = true, .workers = 2, .total = 1000, .most = 625, .least = 375, .cv = 0.25 };
+	assert_reads_back(&f.snapshot);
+	comparison_run_of(&run, &f.snapshot, &f.endpoint);
+	assert_true(run.figures[METRIC_CPU_CV] == 0.5 && run.figures[METRIC_BYTES_CV] == 0.25);
+	f.endpoint.cpu.workers = f.endpoint.carried.workers = 1; /* nothing to be spread over */
+	assert_reads_back(&f.snapshot);
+	comparison_run_of(&run, &f.snapshot, &f.endpoint);
+	assert_true(isnan(run.figures[METRIC_CPU_CV]) && isnan(run.figures[METRIC_BYTES_CV]));
 	f.workers[1].open_at_least = true; /* a bound is no figure to compare */
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(isnan(run.figures[METRIC_OPEN]));

@@ -17,7 +17,7 @@ enum { OPT_COMM = 2000 };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Which sockets (lists are comma-separated; all that is given must hold):", 1 },
-	{ "port", 'P', "PORT", 0, "Local ports", 0 },
+	{ "port", 'P', "PORT", 0, "Local ports: 80,443 or 8000-8010", 0 },
 	{ "pid", 'p', "PID", 0, "Sockets that these processes hold, whoever takes from them", 0 },
 	{ "comm", OPT_COMM, "NAME", 0, "Sockets held by processes of these names", 0 },
 	{ "cgroup", 'c', "PATH", 0, "Sockets held by processes in these cgroups or below", 0 },
@@ -47,10 +47,24 @@ static void room(const struct argp_state *state, const char *option, size_t coun
 		usage_error(state, "%s takes at most %zu values", option, max);
 }
 
-static void add_port(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+/* "80", or "8000-8010" with both ends. */
+static void add_ports(struct selection *s, const struct argp_state *state, const char *option, const char *text)
 {
-	room(state, option, s->port_count, SELECTION_MAX);
-	s->ports[s->port_count++] = option_count(state, option, text, 1, 65535);
+	const char *dash = strchr(text, '-');
+	char first[24];
+	unsigned port, last;
+
+	snprintf(first, sizeof(first), "%.*s", dash && dash > text ? (int)(dash - text) : (int)strlen(text), text);
+	port = option_count(state, option, first, 1, 65535);
+	last = dash && dash > text ? option_count(state, option, dash + 1, 1, 65535) : port;
+	if (last < port)
+		usage_error(state, "%s %s: the range ends before it begins; write %u-%u", option, text, last, port);
+	if (last - port >= SELECTION_MAX)
+		usage_error(state, "%s %s: that is %u ports, and %s takes at most %d", option, text, last - port + 1, option, SELECTION_MAX);
+	for (; port <= last; port++) {
+		room(state, option, s->port_count, SELECTION_MAX);
+		s->ports[s->port_count++] = port;
+	}
 }
 
 static void add_pid(struct selection *s, const struct argp_state *state, const char *option, const char *text)
@@ -116,7 +130,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct selection *s = state->input;
 
 	switch (key) {
-	case 'P': each(s, state, "--port", arg, add_port); break;
+	case 'P': each(s, state, "--port", arg, add_ports); break;
 	case 'p': each(s, state, "--pid", arg, add_pid); break;
 	case OPT_COMM: each(s, state, "--comm", arg, add_comm); break;
 	case 'c': each(s, state, "--cgroup", arg, add_cgroup); break;
