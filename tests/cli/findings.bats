@@ -110,7 +110,7 @@ causes_are() { # CAUSE...  from port 8320 on
 }
 
 # A process each, which takes three connections and then no more, for a reason of its own; the last one goes on.
-@test "stalled-socket: its cause is found: descriptors, an epoll's way to report, a thread that ended, a timer, a service; silent where all is taken" {
+@test "stalled-socket: its cause is found: descriptors, an epoll's way to report, a thread that ended, a timer, a service, a debugger; silent where all is taken" {
     serve "$(cat <<'SERVERS'
 def limited(free):
     fd = os.dup(0)
@@ -180,19 +180,29 @@ def beside_others(s):
     for i in range(3): thread(threading.Event().wait)
     thread(rests).join()
 
+def traced(s):
+    takes(s, 3)
+    if not os.fork():
+        s.close()
+        libc = ctypes.CDLL(None)
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        libc.ptrace(16, os.getppid(), None, None)  # PTRACE_ATTACH
+        time.sleep(100)
+    time.sleep(100)
+
 def keeps(s): time.sleep(100)
 
 whys = [(at_limit,), (reserved,), (not_quite,), (epoll_once, select.EPOLLIN | select.EPOLLET), (takes_out, select.EPOLLIN | select.EPOLLONESHOT),
-        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (beside_others,), (keeps,), (accepts,)]
+        (takes_out, None), (takes_out, select.EPOLLPRI), (thread_ends,), (of_four,), (beside_others,), (keeps,), (traced,), (accepts,)]
 for i, (why, *more) in enumerate(whys):
     s = tcp(8320 + i)
     process(why, s, *more, name="systemd" if why is keeps else None)
     s.close()
 SERVERS
 )"
-    watch_begin -P "$(seq -s, 8320 8331)" -i 0.2 --json
-    serve 'for port in range(8320, 8332): ask(port, 6)'
-    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep asleep service -
+    watch_begin -P 8320-8332 -i 0.2 --json
+    serve 'for port in range(8320, 8333): ask(port, 6)'
+    eventually causes_are descriptors descriptors asleep epoll-edge epoll-oneshot epoll-without epoll-events thread-ended asleep asleep service traced -
     holds '[.endpoints[] | select(.port == 8329) | .findings[].text | contains("has the thread that takes from it asleep in a timer (")] == [true]' '[.endpoints[].findings[] | select(.cause == "descriptors") | .text | test("has all ([0-9]+) of its descriptors in use .RLIMIT_NOFILE [0-9]+.: accept.. fails with EMFILE; raise")] == [true, true]'
 }
 
