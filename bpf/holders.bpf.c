@@ -421,7 +421,7 @@ int list_sockets_old(struct bpf_iter__task_file *ctx)
 __u64 listening[1024]; /* bit per port: connections of these are listed */
 
 /* Connections that processes hold, with what they have carried by now. A connection of several descriptors is listed for each. */
-SEC("iter/task_file")
+SEC("?iter/task_file")
 int list_connections(struct bpf_iter__task_file *ctx)
 {
 	struct holders_connection_record record = { .kind = HOLDERS_CONNECTION };

@@ -133,7 +133,7 @@ static void print_inventory(FILE *out)
 	struct inventory *inventory;
 	char why[256];
 
-	if (inventory_open(&inventory, &all, false, why, sizeof(why))) {
+	if (inventory_open(&inventory, &all, false, true, why, sizeof(why))) {
 		fprintf(out, "\ninventory (list, watch): not usable: %s\n", why);
 		return;
 	}

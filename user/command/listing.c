@@ -18,7 +18,7 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 	uint64_t orphaned;
 	int err;
 
-	err = ledger ? inventory_open(&inventory, selection, true, why, size) : -ENOMEM;
+	err = ledger ? inventory_open(&inventory, selection, true, false, why, size) : -ENOMEM;
 	if (!err)
 		err = inventory_snapshot(inventory, ledger, why, size);
 	if (!err)

@@ -345,7 +345,7 @@ static int watch_begin(struct watch *w)
 	const struct watch_options *o = w->o;
 	const char *rows = getenv("SOCKFAIR_ROWS"), *connections = getenv("SOCKFAIR_CONNECTIONS");
 	const struct observer_options wanted = { .backend = o->backend, .selection = o->selection, .by_port = o->selection.port_count,
-						 .inventory = true, .no_waits = o->no_wait, .no_serving = o->no_serve, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
+						 .inventory = true, .before = true, .no_waits = o->no_wait, .no_serving = o->no_serve, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
 						 .connections_max = connections ? strtoul(connections, NULL, 10) : 0 };
 	char why[512], missing[640];
 	int err = observer_open(&w->observer, &wanted, why, sizeof(why));

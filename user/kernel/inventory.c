@@ -250,7 +250,7 @@ static int attach(struct bpf_program *program, struct bpf_link **link)
 	return *link ? 0 : -errno;
 }
 
-int inventory_open(struct inventory **out, const struct selection *selection, bool bound, char *why, size_t why_size)
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound, bool connections, char *why, size_t why_size)
 {
 	struct inventory *v = calloc(1, sizeof(*v));
 	struct bpf_program *list_sockets;
@@ -274,12 +274,13 @@ int inventory_open(struct inventory **out, const struct selection *selection, bo
 	else
 		list_sockets = v->bpf->progs.list_sockets_old;
 	bpf_program__set_autoload(list_sockets, true);
+	bpf_program__set_autoload(v->bpf->progs.list_connections, connections);
 	err = holders_bpf__load(v->bpf);
 	if (!err)
 		err = attach(list_sockets, &v->sockets_link);
 	if (!err)
 		err = attach(v->bpf->progs.list_threads, &v->threads_link);
-	if (!err)
+	if (!err && connections)
 		err = attach(v->bpf->progs.list_connections, &v->connections_link);
 	if (err)
 		loading_fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",

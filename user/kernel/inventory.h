@@ -12,10 +12,10 @@
 struct inventory;
 
 /*
- * Loads the iterators. bound: TCP sockets that have a port named by the selection and do not listen, too. Returns 0 or negative errno with `why`: one line, what failed,
- * why, what to do.
+ * Loads the iterators. bound: TCP sockets that have a port named by the selection and do not listen, too. connections: inventory_connections() will be asked. Returns 0 or
+ * negative errno with `why`: one line, what failed, why, what to do.
  */
-int inventory_open(struct inventory **out, const struct selection *selection, bool bound, char *why, size_t why_size);
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound, bool connections, char *why, size_t why_size);
 
 /* Takes a sample. Returns 0 or negative errno. Sockets without a cookie get theirs. */
 int inventory_scan(struct inventory *v);

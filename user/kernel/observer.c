@@ -71,6 +71,7 @@ struct observer {
 	struct bytes_reader *bytes; /* NULL: connections are not followed */
 	struct inventory *inventory; /* NULL: none is taken */
 	bool by_process;             /* the inventory says which sockets are asked for */
+	bool before; /* as in observer_options */
 	struct cookies unwanted, asked; /* what the kernel was told at the last look */
 	struct lost_list unattributed; /* connections that were open when the row of who had them was given back */
 	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
@@ -516,7 +517,7 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 /* Where processes are asked for, how many sockets there are decides about room. */
 static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
-	int err = inventory_open(&o->inventory, &options->selection, false, why, size);
+	int err = inventory_open(&o->inventory, &options->selection, false, o->before, why, size);
 
 	if (err || !o->by_process)
 		return err;
@@ -532,6 +533,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	if (!o)
 		return loading_fail(-ENOMEM, why, why_size, "out of memory");
 	o->inner_map = o->outer_map = -1;
+	o->before = options->before && options->inventory && !options->no_serving;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
 	if (!err)
@@ -818,7 +820,7 @@ int observer_start(struct observer *o)
 	o->bpf->bss->count_started_us = o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000;
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
 	/* What is accepted from here on is followed: none is missed between the two. */
-	if (!err && o->bytes && o->inventory)
+	if (!err && o->bytes && o->before)
 		err = bytes_begin(o->bytes, o->inventory);
 	return err;
 }

@@ -20,6 +20,7 @@ struct observer_options {
 	struct selection selection;
 	bool by_port;               /* only the selection's ports and those given to observer_watch_port() */
 	bool inventory;             /* sockets and workers that got nothing are rows too; rows of the dead are given back */
+	bool before;                /* bytes of connections that were open before the window, too: with an inventory */
 	bool no_waits;              /* accept waits are not measured */
 	bool no_serving;            /* connections are not followed: who serves, what is open */
 	uint32_t rows_max;          /* rows of threads, and of sockets; 0: all there is room for */
