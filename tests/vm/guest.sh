@@ -69,12 +69,18 @@ for backend in fentry kprobe tracepoint; do
     cases=(a_sleeping_worker migrated who_serves into_the_rings_table address_fault)
     [ $backend != fentry ] || cases+=(fast_open queued_before reset_in_queue closed_with_a_queue cpu_and_sleeps)
     cases_of waits.py $backend '' "${cases[@]}"
-    # The same programs read bytes with each backend, but an accept is seen later with tracepoint.
+    # The same programs read bytes with each backend, but an accept is seen later with tracepoint. Datagrams come to the same handlers by three ways.
     case $backend in
-        fentry) cases_of load.py $backend '' every_end threads_with_an_epoll_each cpu_of_processes ;;
-        tracepoint) cases_of load.py $backend '' every_end ;;
+        fentry)
+            cases_of load.py $backend '' every_end threads_with_an_epoll_each cpu_of_processes
+            cases_of datagrams.py $backend ''
+            ;;
+        kprobe) cases_of datagrams.py $backend '' single merged heavy by_ipv6 multicast ;;
+        tracepoint)
+            cases_of load.py $backend '' every_end
+            cases_of datagrams.py $backend '' single merged not_asked_for heavy by_ipv6 dropped left_out connected multicast
+            ;;
     esac
-    cases_of datagrams.py $backend ''
     # The rows are the same code with each backend; where tracepoint sees no arrivals it loses fewer.
     case $backend in
         fentry) cases_of shares.py $backend '' ;;
