@@ -15,10 +15,10 @@ teardown() {
     assert_clean
 }
 
-# What holds for a document: `found` is the codes of its port's findings, `finding` what one says.
+# What holds for a document: `found` is the codes of its port's findings, but of CPU time, which is the machine's to spread; `finding` what one says.
 words='
 def here: .endpoints | if length == 1 then .[0] else error("\(length) endpoints") end;
-def found: here.findings | map(.code);
+def found: (here.findings | map(.code)) - ["cpu-uneven", "load-even"];
 def finding(code): here.findings | map(select(.code == code)) | if length == 1 then .[0] else error("\(length) of \(code)") end;
 def problems: here.findings | map(select(.level == "problem") | .code);
 def row(inode): here.sockets[] | select(.inode == inode);
@@ -492,7 +492,7 @@ thread(accepts, tcp(8307))'
 # bats test_tags=slow
 @test "few-clients: two ports' datagrams over eight sockets; silent with 1,024" {
     "$sockfair" run udp-reuseport --flows 2 -n 4000 --json >"$out"
-    holds 'found == ["few-clients"]' 'finding("few-clients").evidence | .flows == 2 and .datagrams == 4000 and .sockets == 8 and .idle >= 6'
+    holds 'here.findings | map(.code) == ["few-clients"]' 'finding("few-clients").evidence | .flows == 2 and .datagrams == 4000 and .sockets == 8 and .idle >= 6'
     "$sockfair" run udp-reuseport --flows 1024 -n 4000 --json >"$out"
     holds 'found | index("few-clients") == null'
 }

@@ -84,6 +84,7 @@ def watches(s):
 r, w = os.pipe()
 for i in range(5): process(watches, s)
 for i in range(5): os.read(r, 1)
+s.setblocking(True)
 thread(accepts, s)
 thread(accepts, tcp(8100, reuseport=True))'
     # by who waits, not by inode: inodes are handed out a batch a CPU, so the first made may have the higher one

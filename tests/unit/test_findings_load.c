@@ -255,6 +255,29 @@ static void rows_of_one_thread(void **state)
 	assert_int_equal(e->carried.total, 4000000);
 }
 
+/* One of the workers is stuck: that is why it uses nothing. */
+static void what_is_explained_is_no_news(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_server(&f, few, one_busy, one_heavy);
+
+	(void)state;
+	e->sockets[3].queue_length = 5;
+	e->sockets[3].stalled_ns = 3000000000ull;
+	judge(e);
+	fill(&f);
+	assert_non_null(find(e, "stalled-socket"));
+	assert_null(find(e, "cpu-uneven"));
+	assert_null(find(e, "bytes-uneven"));
+	done(&f);
+	e->sockets[3].queue_length = 0;
+	e->sockets[3].stalled_ns = 0;
+	fill(&f);
+	assert_non_null(find(e, "cpu-uneven"));
+	assert_non_null(find(e, "bytes-uneven"));
+	done(&f);
+}
+
 /* One that came in the middle had less time: as in the verdicts. */
 static void lives_for_part_of_the_window(void **state)
 {
@@ -293,6 +316,7 @@ int main(void)
 		cmocka_unit_test(too_little_to_spread),
 		cmocka_unit_test(heavy_connections_are_of_all),
 		cmocka_unit_test(rows_of_one_thread),
+		cmocka_unit_test(what_is_explained_is_no_news),
 		cmocka_unit_test(lives_for_part_of_the_window),
 		cmocka_unit_test(bytes_for_people),
 	};

@@ -86,6 +86,17 @@ static bool takes_unevenly(const struct endpoint *e)
 	return fair && fair->verdict == VERDICT_UNEVEN;
 }
 
+/* Why who takes it is as it is has been said, and what they take is what they do. */
+static bool is_explained(const struct endpoint *e)
+{
+	static const char *const causes[] = { "few-clients", "heavy-flows", "udp-last-binder", "udp-two-users", "stalled-socket", "socket-unwaited" };
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++)
+		if (finding_said(e, causes[i]))
+			return true;
+	return false;
+}
+
 static void show(struct finding *f, const struct load_spread *l)
 {
 	finding_show(f, "pid", l->pid);
@@ -102,7 +113,7 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
 	const double busy = cpus_used(facts, l->processes ? l->thread_ns : l->most);
 
-	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
+	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e) || is_explained(e))
 		return false;
 	if (busy >= CPU_BUSY && busy <= 1.2)
 		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU its thread is near the limit", 100 * fmin(busy, 1));
@@ -168,7 +179,7 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 	const struct load_spread *l = &e->carried;
 	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[LOAD_BYTES_SIZE], heavy[HEAVY_SIZE];
 
-	if (!bytes_matter(facts) || l->cv < CV_UNEVEN || takes_unevenly(e))
+	if (!bytes_matter(facts) || l->cv < CV_UNEVEN || takes_unevenly(e) || is_explained(e))
 		return false;
 	say_heavy(heavy, e);
 	finding_say(f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "the bytes", "are"), l->workers,
