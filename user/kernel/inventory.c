@@ -570,6 +570,15 @@ static struct thread *thread_by_tid(const struct inventory *v, uint32_t tid)
 	return i < v->by_tid.count ? ((struct thread **)v->by_tid.rows)[i] : NULL;
 }
 
+/* task: the kernel's address of it. NULL: no thread of the sample, or no task at all. */
+static struct thread *thread_by_task(const struct inventory *v, uint64_t task)
+{
+	const struct thread key = { .r.task = task };
+	size_t i = list_first(&v->threads, sizeof(key), &key, by_task);
+
+	return i < v->threads.count ? (struct thread *)v->threads.rows + i : NULL;
+}
+
 static bool held_by_wanted(const struct inventory *v, uint64_t node)
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
@@ -627,18 +636,15 @@ static void epolls_sleepers(struct inventory *v)
 	struct epoll *epoll = NULL;
 
 	for (size_t i = 0; i < v->edges.count; i++) {
-		const struct thread wanted = { .r.task = rows[i].waiter };
-		size_t at;
+		const struct thread *t;
 
 		if (!i || rows[i].node != rows[i - 1].node)
 			epoll = epoll_find(&v->epolls, rows[i].node);
-		if (!epoll)
+		t = epoll ? thread_by_task(v, rows[i].waiter) : NULL;
+		if (!t)
 			continue;
-		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
-		if (at == v->threads.count)
-			continue;
-		epoll->shared |= epoll->sleeper && epoll->sleeper != (int32_t)((const struct thread *)v->threads.rows)[at].r.tid;
-		epoll->sleeper = ((const struct thread *)v->threads.rows)[at].r.tid;
+		epoll->shared |= epoll->sleeper && epoll->sleeper != (int32_t)t->r.tid;
+		epoll->sleeper = t->r.tid;
 	}
 }
 
@@ -839,11 +845,12 @@ int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll)
 }
 
 /* Could the connection have come from that listener? Its own address says so before any. */
-static bool connection_fits(const struct holders_connection_record *c, const struct holders_socket_record *r, bool any)
+static bool connection_fits(const struct holders_connection_record *c, const struct found *f, bool any)
 {
 	static const uint8_t nowhere[16];
+	const struct holders_socket_record *r = &f->r;
 
-	return r->protocol == IPPROTO_TCP && !r->bound && r->netns == c->netns && r->port == c->port && r->family == c->family &&
+	return is_listener(f) && r->netns == c->netns && r->port == c->port && r->family == c->family &&
 	       !memcmp(r->address, any ? nowhere : c->address, sizeof(r->address));
 }
 
@@ -853,7 +860,7 @@ static const struct found *listener_of(const struct inventory *v, const struct h
 
 	for (int any = 0; any < 2; any++)
 		for (size_t i = 0; i < v->found.count; i++)
-			if (rows[i].wanted && connection_fits(c, &rows[i].r, any))
+			if (rows[i].wanted && connection_fits(c, &rows[i], any))
 				return &rows[i];
 	return NULL;
 }
@@ -861,11 +868,10 @@ static const struct found *listener_of(const struct inventory *v, const struct h
 /* Who reads it: of a process of one thread that one; else who waits for it now, by a read, or in the epoll that watches it. */
 static void reader_tell(struct inventory *v, struct inventory_connection *to, uint64_t waiter)
 {
-	const struct thread *leader = thread_by_tid(v, to->pid);
-	const struct thread wanted = { .r.task = waiter & ~(uint64_t)HOLDERS_HOW };
+	const struct thread *leader = thread_by_tid(v, to->pid), *t;
+	const uint64_t who = waiter & ~(uint64_t)HOLDERS_HOW;
 	const bool by_epoll = (waiter & HOLDERS_BY) == HOLDERS_BY_EPOLL;
-	struct epoll *epoll = by_epoll ? epoll_find(&v->epolls, wanted.r.task) : NULL;
-	size_t at;
+	struct epoll *epoll = by_epoll ? epoll_find(&v->epolls, who) : NULL;
 
 	to->start_ns = leader ? leader->r.start_ns : 0;
 	if (epoll)
@@ -875,8 +881,8 @@ static void reader_tell(struct inventory *v, struct inventory_connection *to, ui
 	} else if (epoll) {
 		to->tid = epoll->shared ? 0 : epoll->sleeper;
 	} else if (waiter && !by_epoll) {
-		at = list_first(&v->threads, sizeof(wanted), &wanted, by_task);
-		to->tid = at < v->threads.count ? (int32_t)((const struct thread *)v->threads.rows)[at].r.tid : 0;
+		t = thread_by_task(v, who);
+		to->tid = t ? (int32_t)t->r.tid : 0;
 	}
 }
 
@@ -894,7 +900,7 @@ static void listening_mark(struct inventory *v)
 
 	memset(v->bpf->bss->listening, 0, sizeof(v->bpf->bss->listening));
 	for (size_t i = 0; i < v->found.count; i++)
-		if (rows[i].wanted && rows[i].r.protocol == IPPROTO_TCP && !rows[i].r.bound)
+		if (rows[i].wanted && is_listener(&rows[i]))
 			v->bpf->bss->listening[rows[i].r.port >> 6] |= 1ull << (rows[i].r.port & 63);
 }
 
@@ -1093,13 +1099,12 @@ static int sleepers_add(const struct waiters *to, uint64_t node, int depth, stru
 
 	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
-		const struct thread thread = { .r.task = rows[i].waiter };
-		size_t t = list_first(&to->v->threads, sizeof(thread), &thread, by_task);
+		struct thread *t = thread_by_task(to->v, rows[i].waiter);
 		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
 
-		if (t == to->v->threads.count)
+		if (!t)
 			continue;
-		err = waiter_add(to, (struct thread *)to->v->threads.rows + t, next, true);
+		err = waiter_add(to, t, next, true);
 		*any = true;
 	}
 	return err;
@@ -1115,12 +1120,10 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 	to->socket->row.waiting_cut |= list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
 	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
-		const struct thread thread = { .r.task = rows[i].waiter };
-		size_t t = list_first(&to->v->threads, sizeof(thread), &thread, by_task);
 		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
 		struct epoll *epoll;
 
-		if (t < to->v->threads.count) {
+		if (thread_by_task(to->v, rows[i].waiter)) {
 			continue;
 		} else if (depth && (epoll = epoll_find(&to->v->epolls, rows[i].waiter))) {
 			next.epoll = epoll_number(to->v, epoll);
@@ -1452,10 +1455,9 @@ static bool sleeps_on(const struct inventory *v, uint64_t node, uint32_t pid)
 	const struct edge key = { .node = node }, *rows = v->edges.rows;
 
 	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == node; i++) {
-		const struct thread thread = { .r.task = rows[i].waiter };
-		const size_t t = list_first(&v->threads, sizeof(thread), &thread, by_task);
+		const struct thread *t = thread_by_task(v, rows[i].waiter);
 
-		if (t < v->threads.count && ((struct thread *)v->threads.rows)[t].r.pid == pid)
+		if (t && t->r.pid == pid)
 			return true;
 	}
 	return false;

@@ -142,7 +142,7 @@ static size_t heavy_connections(const struct endpoint *e, double share, uint64_t
 	return 0;
 }
 
-/* "; 3 of 8 open connections carry 98%, 2 of them on nginx 703, all open since before the window (the most: 10.0.0.7 port 41234)" */
+/* "; 3 of 8 open connections carry 98%, 2 of them on it, open since before the window" */
 #define HEAVY_SIZE 200
 static void say_heavy(char buffer[HEAVY_SIZE], const struct endpoint *e)
 {
