@@ -656,6 +656,7 @@ static int fold_socket(struct ledger *l, size_t i)
 		return -ENOMEM;
 	o->sockets++;
 	o->connected += s->row.connected;
+	o->appeared += s->row.appeared;
 	o->arrived += s->arrived + s->arrived_past;
 	o->dropped += s->dropped + s->dropped_past;
 	o->dropped_closing += all_closings(s).reset;

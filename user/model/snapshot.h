@@ -32,6 +32,7 @@ enum aside {
 	ASIDE_BOUND,          /* TCP: bound, and does not listen (not yet, or no more) */
 	ASIDE_KERNEL,         /* UDP: the kernel's own, which takes the datagrams out before they are queued: nothing is counted */
 	ASIDE_CLIENTS,        /* UDP, of an endpoint: all are connected */
+	ASIDE_PASSING,        /* UDP, of an endpoint: all were opened in the window, for a few datagrams each, and are closed as far as is known */
 };
 
 /* One socket that others share work with: a TCP listener or a bound UDP socket. */
@@ -192,7 +193,7 @@ struct worker_row {
 /* Rows beyond the limit that are not listed, and what they counted: sockets what came, workers what was taken. */
 struct omitted {
 	uint64_t sockets, workers;
-	uint64_t connected;     /* of those sockets */
+	uint64_t connected, appeared; /* of those sockets */
 	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
 	struct bytes bytes;
@@ -200,6 +201,13 @@ struct omitted {
 	uint64_t open;          /* these two: of rows that a document leaves out. The rest has ended */
 	uint32_t queue_highest;
 	struct wait wait; /* without a histogram */
+};
+
+/* UDP ports that were open for a moment, added up: ASIDE_PASSING. */
+struct passing {
+	uint64_t ports;
+	bool ports_at_least;  /* some of these are many, of which only the counts are known */
+	uint64_t sockets, arrived, accepted;
 };
 
 /* Something that looks wrong, or is worth knowing: model/findings.h */
@@ -331,6 +339,7 @@ struct snapshot {
 	size_t endpoint_count;
 	size_t aside_count;          /* endpoints behind those, set aside: aside.h */
 	size_t clients;              /* how many endpoints are left out as clients': those among them, and those of quiet_clients */
+	struct passing passing;      /* what is left out because it passed: those among them */
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
 	size_t quiet_clients;        /* the same, all of whose sockets are connected; until it is known whether these are asked for: aside.h */
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
