@@ -130,6 +130,7 @@ done
 together
 if [ "$(id -u)" = 0 ]; then
     if [ "$1" = all ]; then
+        suite "binds: beside the start of real servers" tests/starts.py
         for file in tests/servers/*.bats; do suite "servers: ${file##*/}" bats --tap "$file"; done
     fi
     suite "documents" tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS"
