@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which design is recognised from what was seen, and which rows its verdict compares. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 /* `count` workers on `sockets` sockets in turn; processes, or threads of one. Each took 1,000. */
 static void serve(struct fixture *f, int sockets, int count, bool processes, enum wait_kind kind, bool epoll_each)

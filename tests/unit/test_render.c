@@ -13,6 +13,7 @@
 
 #include "../../user/render/json.h"
 #include "../../user/render/text.h"
+#include "../../user/model/judge.h"
 
 static const struct text_style ascii = {}, narrow = { .width = 80 },
 			       colourful = { .colour = true, .utf8 = true };

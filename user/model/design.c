@@ -9,6 +9,7 @@
 
 #include "connected.h"
 #include "findings_rules.h"
+#include "judge.h"
 #include "lifetimes.h"
 #include "multicast.h"
 #include "snapshot.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger.h"
+#include "siblings.h"
 
 #include <errno.h>
 #include <search.h>

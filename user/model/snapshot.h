@@ -370,6 +370,11 @@ uint64_t snapshot_lost_counts(const struct snapshot *s);
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
 
+/* For qsort() of pointers to workers. By life: a thread id that was used again is another thread. */
+int worker_by_thread(const void *a, const void *b);
+int worker_by_life(const void *a, const void *b);
+int worker_by_process(const void *a, const void *b);
+
 /* The holders of a socket, one after the other, and their number; *count 0 (and any pointer) if none is known. */
 const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count);
 
@@ -387,32 +392,11 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
  */
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
-/* What lifetimes.h asks of rows: of two generations the earlier one has ended, though threads live on for their connections, and sockets are held unread. */
-struct lifetimes endpoint_lifetimes(const struct endpoint *e);
-bool worker_is_past(const struct worker_row *w);
-bool socket_is_past(const struct socket_row *s);
-
-/*
- * Fills the generations, the design and the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
- * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
- */
-int endpoint_judge(struct endpoint *e, double threshold);
-
-/* Of endpoint_judge()'s results the one that decides for --fail-on uneven: of the design's bins. */
-const struct fairness *endpoint_decisive(const struct endpoint *e);
-
 /*
  * What happened between two snapshots of one observer: the rows of `now` with the growth of their counts. Rows that had ended `before` are
  * left out. Returns 0 or -ENOMEM; snapshot_free(out).
  */
 int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before);
-
-/*
- * Adds rows for idle siblings. Where the workers of a server agree among themselves on who accepts (nginx's accept_mutex, a semaphore), one that
- * never gets its turn is never seen waiting. It is told by this: it holds a socket of the port, has no row on any, and has the name and the
- * parent of a process that is a worker by its first thread, and an epoll of its own. The master has another parent. Returns 0 or -ENOMEM.
- */
-int endpoint_add_siblings(struct endpoint *e);
 
 /* UDP: of its events, buffers that count as one datagram and may hold several: see socket_row. */
 uint64_t endpoint_maybe_several(const struct endpoint *e);

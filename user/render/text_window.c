@@ -26,6 +26,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "../model/words.h"
