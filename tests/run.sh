@@ -120,6 +120,7 @@ if [ "$(id -u)" = 0 ]; then
             *) beside "cli: ${file##*/}" "${bats[@]}" "$file" ;;
         esac
     done
+    [ "$1" = quick ] || beside "binds: beside the start of real servers" tests/starts.py
     beside "shares: one user's and one port's many rows" tests/shares.py
     if [ "$1" = quick ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25
@@ -133,7 +134,6 @@ done
 together
 if [ "$(id -u)" = 0 ]; then
     if [ "$1" = all ]; then
-        suite "binds: beside the start of real servers" tests/starts.py
         for file in tests/servers/*.bats; do suite "servers: ${file##*/}" bats --tap "$file"; done
     fi
     suite "documents" tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS"
