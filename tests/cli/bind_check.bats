@@ -54,7 +54,8 @@ if not os.fork():
     check_is ".outcome == \"fails\" and .error == \"EADDRINUSE\" and .call == \"bind\" and
               (.occupants | length == 1 and .[0].pid == $server and .[0].process == \"first\" and .[0].holders == 2 and .[0].state == \"listening\" and .[0].in_the_way)" \
         0.0.0.0:8400
-    says "first (pid $server and 1 other, uid 0) listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
+    says "first (pid $server and 1 other, uid 0" '*:8400'
+    says " listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
     check_is '.outcome == "works"' 127.0.0.2:8400
 }
 
@@ -84,10 +85,10 @@ lingers(8400, 0); lingers(8401, 1); lingers(8402, 0, 1)'
     check_is '.outcome == "fails" and .occupants[0].reuseaddr and .would_work_with == ["reuseaddr"]' 127.0.0.1:8401
     check_is '.outcome == "works"' 127.0.0.1:8401 --reuseaddr
     says 'linger in TIME_WAIT, the last for another ' 127.0.0.1:8400
-    says 'SO_REUSEADDR does not help, for the server that left them had not set it' 127.0.0.1:8400 --reuseaddr
+    says 'SO_REUSEADDR does not help, for the program that left them had not set it' 127.0.0.1:8400 --reuseaddr
     # Of TIME_WAIT the kernel does not ask whose it was.
     check_is '.outcome == "fails" and .would_work_with == ["reuseport"]' 127.0.0.1:8402 --user 1000
-    says 'set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join' 127.0.0.1:8402 --user 1000
+    says 'set SO_REUSEPORT before bind(): the program that left them had it too, and in TIME_WAIT any user may join' 127.0.0.1:8402 --user 1000
     check_is '.outcome == "works"' 127.0.0.1:8402 --user 1000 --reuseport
 }
 
