@@ -112,6 +112,23 @@ socket.send_fds(a, [b"x"], [s.fileno()]); s.close()'
     says 'a socket on its way between processes' 127.0.0.1:8400
 }
 
+@test "a socket of the kernel's own is told with what takes its datagrams" {
+    nsenter --net=/proc/$home/ns/net ip link add tunnel type vxlan id 3 dstport 8400 dev lo || skip "this kernel has no vxlan"
+    nsenter --net=/proc/$home/ns/net ip link set tunnel up
+    check_is '.outcome == "fails" and (.occupants[0] | .pid == null and (.kernel | startswith("vxlan")) and .descriptor == null)' -u 127.0.0.1:8400
+    says 'the kernel itself (vxlan' -u 127.0.0.1:8400
+}
+
+@test "a client's port: its peer, its descriptor, who picked it" {
+    inside 's = tcp(8400); c = socket.socket(); c.bind(("127.0.0.1", 8401)); c.connect(("127.0.0.1", 8400)); d = socket.create_connection(("127.0.0.1", 8400))
+print("said", d.getsockname()[1], d.fileno(), flush=True)'
+    local port fd
+    read -r port fd <<<"$said"
+    check_is "(.occupants[0] | .peer.port == 8400 and .port_picked and .descriptor == $fd and .kernel == null)" "127.0.0.1:$port"
+    check_is '(.occupants[0] | .peer.port == 8400 and .port_picked == false)' 127.0.0.1:8401
+    says "outgoing to 127.0.0.1:8400, port picked by the kernel; net.ipv4.ip_local_reserved_ports=$port keeps it free" "127.0.0.1:$port"
+}
+
 @test "an MPTCP listener has its port once, and its process" {
     inside 'try: s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
 except OSError: ready(); print("said none", flush=True); idle()

@@ -62,6 +62,8 @@ struct look {
 struct occupants {
 	struct occupants_bpf *bpf;
 	struct bpf_link *descriptors, *tcp, *udp;
+	void (*turn)(void *with); /* NULL: none */
+	void *with;
 };
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -101,6 +103,12 @@ out:
 	}
 	*out = o;
 	return 0;
+}
+
+void occupants_while_looking(struct occupants *o, void (*turn)(void *with), void *with)
+{
+	o->turn = turn;
+	o->with = with;
 }
 
 void occupants_close(struct occupants *o)
@@ -154,8 +162,8 @@ static int record_add(struct records *to, const struct occupants_record *r)
 	return 0;
 }
 
-/* Runs an iterator and keeps its records. A read ends between two of them. */
-static int iterate(const struct bpf_link *link, struct records *to)
+/* Runs an iterator and keeps its records. A read ends between two of them. turn: whose turn it is then; NULL: nobody's. */
+static int iterate(const struct bpf_link *link, struct records *to, const struct occupants *turn)
 {
 	static _Alignas(8) char buffer[273 * sizeof(struct occupants_record)];
 	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
@@ -164,10 +172,10 @@ static int iterate(const struct bpf_link *link, struct records *to)
 	if (fd < 0)
 		return -errno;
 	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (length < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (length < 0)
+		if (length < 0 && errno != EAGAIN && errno != EINTR)
 			err = -errno;
+		if (turn && turn->turn)
+			turn->turn(turn->with);
 		for (ssize_t i = 0; i + (ssize_t)sizeof(struct occupants_record) <= length && !err; i += sizeof(struct occupants_record))
 			err = record_add(to, (struct occupants_record *)(buffer + i));
 	}
@@ -245,9 +253,9 @@ static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 		return 0;
 	}
 	count = sockdiag_lingering(&lingering);
-	err = iterate(o->tcp, &l->listed);
+	err = iterate(o->tcp, &l->listed, NULL);
 	if (!err)
-		err = iterate(o->udp, &l->listed);
+		err = iterate(o->udp, &l->listed, NULL);
 	if (!err)
 		err = expiries_read(l, first, lingering, count);
 	if (!err)
@@ -306,7 +314,7 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 			err = look_in(o, l, queries[i].netns);
 	}
 	if (!err)
-		err = iterate(o->descriptors, &l->held);
+		err = iterate(o->descriptors, &l->held, o);
 	if (l->held.count)
 		qsort(l->held.rows, l->held.count, sizeof(*l->held.rows), by_node);
 	if (l->listed.count)
