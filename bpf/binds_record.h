@@ -14,6 +14,11 @@
 
 enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CALLS };
 
+/*
+ * SO_MAX_PACING_RATE of the socket by which bind-check asks about an address: it has no meaning there, and no program has that rate. Such sockets are left out.
+ */
+#define BINDS_OWN_MARK 0x736f636b66616972ull /* "sockfair" */
+
 /* What is not told, or may not be. user/kernel/binds.c has the text of each. */
 enum binds_lost {
 	BINDS_LOST_RING,
@@ -49,9 +54,10 @@ struct binds_address {
 struct binds_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* 0: not known */
+	__u64 started_ns; /* of the process, CLOCK_BOOTTIME */
 	struct binds_address asked; /* bind() */
 	__u8 address[16]; /* that of the socket afterwards */
-	__u32 pid, tid, euid;
+	__u32 pid, tid, parent, euid;
 	__u32 uid; /* of the socket */
 	__u32 netns, inode;
 	__u32 device; /* interface index */
@@ -65,7 +71,7 @@ struct binds_record {
 	__u8 reuseaddr, reuseport, v6only, freebind;
 	__u8 can_bind_low, other_user_ns; /* as in struct bind_event */
 	__u8 in_cgroup;
-	__u8 pad;
+	__u8 pad[5];
 	char comm[16]; /* of the thread */
 	char process[16];
 };
@@ -73,7 +79,7 @@ struct binds_record {
 #ifndef __bpf__
 _Static_assert(sizeof(struct binds_config) == 8, "layout");
 _Static_assert(sizeof(struct binds_address) == 32, "layout");
-_Static_assert(sizeof(struct binds_record) == 152, "layout");
+_Static_assert(sizeof(struct binds_record) == 168, "layout");
 #endif
 
 #endif

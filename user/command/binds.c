@@ -15,6 +15,7 @@
 #include "filter.h"
 
 #define LOOK_SECONDS 0.2  /* how often it is looked who has ports, at most: that asks all processes */
+#define LOOK_SHARE 5      /* beside many descriptors it is looked less often: for at most this part of the time (1/n) */
 #define NAP_MS 10         /* between two batches: fetching each call on its own would cost more than the calls */
 #define QUEUE_MAX 65536   /* calls that wait for the next look; then it comes at once */
 
@@ -35,7 +36,8 @@ struct watcher {
 	struct bind_totals totals;
 	struct bind_event *queue; /* in the order in which they came */
 	size_t count, room;
-	double looked;            /* CLOCK_MONOTONIC, when the last look began */
+	double next_look;         /* CLOCK_MONOTONIC */
+	int drained;              /* negative errno: what was fetched while looking failed */
 	char filter[512];
 };
 
@@ -115,6 +117,7 @@ static int compare_queries(const void *a, const void *b)
 /* One look for all calls of the queue that need it. Returns 0 or -ENOMEM. */
 static int look_take(struct watcher *w, struct look *l)
 {
+	double began, took;
 	size_t kept = 0;
 
 	*l = (struct look){ .queries = calloc(w->count, sizeof(*l->queries)), .complete = true };
@@ -130,8 +133,10 @@ static int look_take(struct watcher *w, struct look *l)
 		if (compare_queries(&l->queries[kept], &l->queries[i]))
 			l->queries[++kept] = l->queries[i];
 	l->query_count = kept + 1;
-	w->looked = now_seconds();
+	began = now_seconds();
 	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
+	took = now_seconds() - began;
+	w->next_look = began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
 	for (int i = 0; i < l->count; i++)
 		if (l->list[i].count == 1)
 			l->list[i].since_ns = binds_since(w->binds, l->list[i].inode);
@@ -184,20 +189,24 @@ static int tell(struct watcher *w, const struct look *l, const struct bind_event
 /* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0 or negative errno. */
 static int queue_tell(struct watcher *w, bool last)
 {
+	const size_t count = w->count;
 	struct look l;
 	bool wants = false;
 	int err;
 
-	for (size_t i = 0; i < w->count && !wants; i++)
+	for (size_t i = 0; i < count && !wants; i++)
 		wants = wants_look(&w->queue[i]);
-	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now_seconds() - w->looked < LOOK_SECONDS))
+	if (!count || (wants && !last && count < QUEUE_MAX && now_seconds() < w->next_look))
 		return 0;
 	err = look_take(w, &l);
-	for (size_t i = 0; i < w->count && !err; i++)
+	for (size_t i = 0; i < count && !err; i++)
 		err = tell(w, &l, &w->queue[i]);
 	look_free(&l);
-	w->count = 0;
-	if (err == -ENOMEM)
+	/* Those that came meanwhile wait for the next one. */
+	w->count -= count;
+	memmove(w->queue, w->queue + count, w->count * sizeof(*w->queue));
+	err = err ? err : w->drained;
+	if (err == -ENOMEM || w->drained)
 		return err;
 	return output_flush(&w->out) ? -EIO : 0;
 }
@@ -217,6 +226,16 @@ static int queue_add(void *to, const struct bind_event *e)
 	}
 	w->queue[w->count++] = *e;
 	return 0;
+}
+
+/* The kernel's ring must not fill up while it is looked who has the ports. */
+static void drain(void *to)
+{
+	struct watcher *w = to;
+	int err = binds_poll(w->binds, 0, queue_add, w);
+
+	if (err < 0 && err != -EINTR && !w->drained)
+		w->drained = err;
 }
 
 /* ---- the window ---- */
@@ -239,6 +258,7 @@ static int watch(struct watcher *w)
 	if (!err) {
 		err = binds_poll(w->binds, 0, queue_add, w);
 		err = err < 0 && err != -EINTR ? err : queue_tell(w, true);
+		err = err ? err : queue_tell(w, true); /* what was fetched while looking */
 	}
 	return err;
 }
@@ -275,6 +295,7 @@ static int run(struct watcher *w)
 
 	if (status)
 		return status;
+	occupants_while_looking(w->occupants, drain, w);
 	binds_start(w->binds);
 	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter, backend_name(binds_backend(w->binds)),
 		w->o->duration ? "" : "; Ctrl-C ends with the totals");

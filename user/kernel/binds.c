@@ -23,6 +23,7 @@
 #include "loading.h"
 #include "namespace.h"
 #include "process.h"
+#include "vrf.h"
 
 #define SETTLE_TRIES 200 /* of a millisecond or two: how long programs that run when the window ends get to count */
 
@@ -30,7 +31,7 @@
 
 /* Asked for once a batch: to enter a network namespace all processes are searched for one that lives there. */
 struct device {
-	uint32_t netns, index;
+	uint32_t netns, index, vrf;
 	char name[16]; /* "": could not be told */
 };
 
@@ -351,21 +352,24 @@ static bool is_link_local(const uint8_t *address)
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* The name of an interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
-static int device_name(struct binds *b, uint32_t netns, uint32_t index, char name[16])
+/* Fills name and VRF of the interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
+static int device_fill(struct binds *b, struct bind_place *p)
 {
-	struct device asked = { .netns = netns, .index = index };
-	int err;
+	struct device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
+	int err = 0;
 
-	for (size_t i = 0; i < b->device_count; i++)
-		if (b->devices[i].netns == netns && b->devices[i].index == index) {
-			memcpy(name, b->devices[i].name, sizeof(asked.name));
-			return 0;
-		}
-	err = namespace_device(netns, index, asked.name);
-	memcpy(name, asked.name, sizeof(asked.name));
-	if (!err && b->device_count < DEVICES_MAX)
-		b->devices[b->device_count++] = asked;
+	for (size_t i = 0; i < b->device_count && d == &asked; i++)
+		if (b->devices[i].netns == asked.netns && b->devices[i].index == asked.index)
+			d = &b->devices[i];
+	if (d == &asked) {
+		err = namespace_device(asked.netns, asked.index, asked.name);
+		if (!err)
+			err = vrf_in(asked.netns, asked.index, &asked.vrf);
+		if (!err && b->device_count < DEVICES_MAX)
+			b->devices[b->device_count++] = asked;
+	}
+	memcpy(p->device_name, d->name, sizeof(d->name));
+	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : d->vrf;
 	return err;
 }
 
@@ -409,6 +413,8 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.inode = r->inode,
 		.pid = r->pid,
 		.tid = r->tid,
+		.parent = r->parent,
+		.started_ns = r->started_ns,
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
@@ -457,7 +463,7 @@ static int record_take(void *context, void *data, size_t size)
 	b->failed[r->call] += r->error != 0;
 	event_fill(&event, r);
 	if (event.place.device)
-		b->err = device_name(b, event.place.netns, event.place.device, event.place.device_name);
+		b->err = device_fill(b, &event.place);
 	if (!b->err)
 		b->err = b->take(b->to, &event);
 	return b->err;

@@ -11,10 +11,10 @@
 #include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
-#include "../model/unit.h"
 #include "../model/wait_sum.h"
 #include "json_handshakes.h"
 #include "json_load.h"
+#include "json_unit.h"
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
@@ -94,27 +94,6 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_close(w, '}');
 }
 
-/* What the path of a cgroup says. */
-static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
-{
-	struct unit u;
-
-	unit_find(&u, cgroup, CGROUP_SIZE);
-	NAME_IF_ANY(w, "unit", u.name);
-	if (!*u.container) {
-		json_nothing(w, "container");
-		return;
-	}
-	json_open(w, "container", '{');
-	NAME(w, "id", u.container);
-	if (u.runtime)
-		string(w, "runtime", u.runtime);
-	else
-		json_nothing(w, "runtime");
-	NAME_IF_ANY(w, "pod", u.pod);
-	json_close(w, '}');
-}
-
 static void holder(struct json_writer *w, const struct holder_row *h)
 {
 	json_open(w, NULL, '{');
@@ -125,7 +104,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
 	NAME_IF_ANY(w, "cgroup", h->cgroup);
-	unit(w, h->cgroup);
+	json_unit(w, h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
@@ -235,7 +214,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	NAME(w, "comm", row->comm);
 	NAME_IF_ANY(w, "process", row->process);
 	NAME_IF_ANY(w, "cgroup", row->cgroup);
-	unit(w, row->cgroup);
+	json_unit(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);
