@@ -2,7 +2,8 @@
 /*
  * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen twice: entered() keeps the address as it was passed (a BPF program of
  * the cgroup may change it on the way) under the thread and the hook; returned() counts the call, and tells user space through a ring what failed or may
- * look wrong. user/kernel/binds.c has the table that says which programs a backend needs.
+ * look wrong. user/kernel/binds.c has the table that says which programs a backend needs. Of connect() those alone are seen that find no port or no address of ours, and at the
+ * exit only, so that all others cost next to nothing.
  *
  * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket: the socket itself is told, once.
  */
@@ -36,7 +37,11 @@ struct {
 
 /* The hooks whose entry and exit belong together. */
 enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MPTCP_BIND, BY_INET_LISTEN, BY_MPTCP_LISTEN, BY_NO_LISTEN,
-	  BY_SECURITY_BIND, BY_SECURITY_LISTEN };
+	  BY_SECURITY_BIND, BY_SECURITY_LISTEN, BY_SYSCALL_CONNECT = BINDS_MARK };
+
+/* include/uapi/asm-generic/errno-base.h, errno.h */
+#define EAGAIN 11
+#define EADDRNOTAVAIL 99
 
 struct pending_key {
 	__u32 tid;
@@ -123,6 +128,20 @@ static __always_inline bool inet_flag(struct sock *untyped, const __u8 flag, con
 	if (!bpf_core_field_exists(old->freebind))
 		return false;
 	return transparent ? BPF_CORE_READ_BITFIELD_PROBED(old, transparent) : BPF_CORE_READ_BITFIELD_PROBED(old, freebind);
+}
+
+/* IP_LOCAL_PORT_RANGE: the low port in the lower half; 0: not set, or not known to this kernel. */
+static __always_inline __u32 port_range_of(struct sock *untyped)
+{
+	struct inet_sock___range *one = (void *)untyped;
+	struct inet_sock___pair *two = (void *)untyped;
+	__u32 range = 0;
+
+	if (bpf_core_field_exists(one->local_port_range))
+		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&one->local_port_range));
+	else if (bpf_core_field_exists(two->local_port_range))
+		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&two->local_port_range));
+	return range;
 }
 
 /* ---- the address that was passed ---- */
@@ -254,6 +273,7 @@ static __always_inline void since_keep(struct sock *sk, const struct pending *p,
 
 static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
 {
+	const __u32 range = port_range_of(untyped);
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct net *net = READ(sk, __sk_common.skc_net.net);
 	struct socket *socket = READ(sk, sk_socket);
@@ -274,6 +294,8 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	r->range_low = range;
+	r->range_high = range >> 16;
 	r->inode = inode_of(socket);
 	caller_describe(r, net);
 }
@@ -288,21 +310,32 @@ static __always_inline bool is_candidate(struct sock *sk, const struct pending *
 	return p->asked.known && port_in(binds_twins, p->asked.port);
 }
 
+/*
+ * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4 has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the
+ * socket right before, and an IPv4 address makes it tcp_v4_connect().
+ */
+static __always_inline bool is_routed(struct sock *sk)
+{
+	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) || READ(sk, __sk_common.skc_daddr);
+}
+
 /* A call of a wanted socket returned. */
 static __noinline int tell(struct sock *untyped, const struct pending *p, int error, int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
-	const __u32 call = call_and_denied & 1;
+	const __u32 call = call_and_denied & 3;
 	struct binds_record *r;
 	__u16 port;
 
 	if (!p)
 		return 0;
-	port = p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
+	port = call != BINDS_CONNECT && p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
 	if (config.by_port && !port_in(binds_ports, port))
 		return 0;
 	if (!error)
 		since_keep(sk, p, call == BINDS_LISTEN);
+	if (call >= BINDS_CALLS)
+		return 0;
 	__sync_fetch_and_add(&binds_seen[call], 1);
 	if (error)
 		__sync_fetch_and_add(&binds_failed[call], 1);
@@ -319,7 +352,8 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	r->backlog = p->backlog;
 	r->call = call;
 	r->error = error;
-	r->denied = call_and_denied >> 1;
+	r->denied = call_and_denied >> 2;
+	r->routed = call == BINDS_CONNECT && is_routed(sk);
 	socket_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
@@ -332,7 +366,7 @@ static __always_inline void returned(struct sock *sk, const struct pending *p, i
 
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error, (is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 1);
+		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
@@ -464,6 +498,39 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	bpf_map_delete_elem(&pending, &key);
 }
 
+/* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a nonblocking socket of another kind may, too. */
+static __always_inline bool connect_wanted(struct sock *untyped, int error)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	if (!socket_wanted(untyped))
+		return false;
+	return error == -EADDRNOTAVAIL || (READ(sk, sk_protocol) == IPPROTO_UDP && !READ(sk, __sk_common.skc_num));
+}
+
+/*
+ * connect() returned with an error that may be one of ours. Nothing was kept at its entry: registers still have its arguments. Where this program can be skipped (7.x) a second one
+ * follows, and knows by a mark whether the first has run.
+ */
+static __always_inline void connect_failed(int error, const bool again)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
+	struct pending p = { .asked = { .family = -1 } };
+	struct sock *sk;
+
+	if (again && !bpf_map_delete_elem(&pending, &key))
+		return;
+	if (!again && config.accept_twice && bpf_map_update_elem(&pending, &key, &p, BPF_ANY))
+		return; /* no room for the mark: the second will tell it */
+	sk = socket_of_descriptor(task, syscall_argument(task, 0));
+	if (!connect_wanted(sk, error))
+		return;
+	p.asked.length = syscall_argument(task, 2);
+	address_read(&p.asked, syscall_argument(task, 1), true);
+	returned(sk, &p, error, BY_SYSCALL_CONNECT);
+}
+
 /*
  * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr, which begins with a pointer, mostly NULL; later (seen on 6.18) the
  * address is all there is, and begins with its family. No type says which.
@@ -491,20 +558,24 @@ static __always_inline void uring_completed(void *request, int result)
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
 	struct pending p = { .asked = { .family = -1 } };
+	bool is_listen, is_connect;
 	struct sock *sk;
-	bool is_listen;
 	__u8 opcode;
 
-	if (!request || !bpf_core_enum_value_exists(enum io_uring_op, IORING_OP_BIND))
+	if (!request)
 		return;
 	opcode = READ(req, opcode);
+	is_connect = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_CONNECT);
 	is_listen = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_LISTEN);
-	if (!is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
+	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
 		return;
 	sk = socket_of_file(READ(req, file));
-	if (!socket_wanted(sk))
+	if (is_connect ? !connect_wanted(sk, result) : !socket_wanted(sk))
 		return;
-	if (is_listen) {
+	if (is_connect) {
+		p.asked.length = sizeof(struct passed);
+		uring_address_read(&p.asked, (__u64)READ(req, async_data));
+	} else if (is_listen) {
 		struct io_listen *listen = TYPED(request, struct io_listen);
 
 		p.backlog = bpf_core_type_exists(struct io_listen) ? READ(listen, backlog) : 0;
@@ -512,7 +583,7 @@ static __always_inline void uring_completed(void *request, int result)
 		p.asked.length = READ(bind, addr_len);
 		uring_address_read(&p.asked, (__u64)READ(req, async_data));
 	}
-	returned(sk, &p, result, is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
+	returned(sk, &p, result, is_connect ? BY_SYSCALL_CONNECT : is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
 }
 
 /* ---- fentry: trampolines. `length` of a listen() is the backlog. ---- */
@@ -637,6 +708,19 @@ SYSCALL(t_listen, listen, BY_SYSCALL_LISTEN, false)
 /* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU. */
 SYSCALL(t_bind2, bind, BY_SYSCALL_BIND, true)
 SYSCALL(t_listen2, listen, BY_SYSCALL_LISTEN, true)
+
+/* With each backend. */
+#define CONNECT(name, again)                                                                                           \
+	SEC("?tracepoint/syscalls/sys_exit_connect")                                                                   \
+	int name(struct syscall_exit_args *args)                                                                       \
+	{                                                                                                              \
+		if ((args->ret == -EADDRNOTAVAIL || args->ret == -EAGAIN) && binds_on)                                 \
+			connect_failed(args->ret, again);                                                              \
+		return 0;                                                                                              \
+	}
+
+CONNECT(t_connect, false)
+CONNECT(t_connect2, true)
 
 SEC("?tracepoint/io_uring/io_uring_complete")
 int t_bind_uring(struct trace_event_raw_io_uring_complete *event)

@@ -308,22 +308,110 @@ def came_later():
     del kept, earlier
 
 
+def range_is(low, high, reserved=""):
+    cases.sysctl("net.ipv4.ip_local_port_range", f"{low} {high}")
+    cases.sysctl("net.ipv4.ip_local_reserved_ports", reserved)
+
+
 def all_ports_taken():
-    """no port is left to pick: said so, and nobody is blamed"""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
-        f.write("40000 40003")
+    """no port is left to pick for bind() and listen(): which are taken or reserved, who has most of them, of TCP and UDP, and nobody is blamed"""
+    range_is(40000, 40007, "40000,40004-40006,50000")
+    other = Other(lambda: [bound_to(port) for port in (40001, 40002)])
     watch = Watch()
-    kept = [make() for _ in range(5)]
-    errors = [call(s.bind, ("127.0.0.1", 0)) for s in kept]
-    equal("bind", errors, [None] * 4 + ["EADDRINUSE"])
+    kept = [make()]
+    equal("bind", [call(kept[0].bind, ("127.0.0.1", port)) for port in (40003,)], [None])
+    kept.append(make())
+    equal("the last", call(kept[1].bind, ("127.0.0.1", 0)), None)
+    equal("none left", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
     equal("listen", call(make().listen, 1), "EADDRINUSE")
+    udp = [make(V4, DGRAM) for _ in range(5)]
+    equal("udp", [call(s.bind, ("127.0.0.1", 0)) for s in udp], [None] * 4 + ["EADDRINUSE"])
     time.sleep(0.5)
     watch.end()
-    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE")])
-    for document in watch.told:
-        holds(document["why"], "no port of net.ipv4.ip_local_port_range is free")
+    equal("told", [brief(d) for d in watch.told],
+          [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE"), ("bind", "udp", 4, "127.0.0.1", 0, "EADDRINUSE")])
+    for document, most in zip(watch.told, (2, 2, 4)):
+        holds(document["why"], "all 4 ports of 40000-40007 (net.ipv4.ip_local_port_range) that are not reserved (4 are) are taken for that address")
         equal("occupants", document["occupants"], [])
-    watch.seen(5, 1, 2)
+        found = document["range"]
+        equal("range", (found["low"], found["high"], found["own"], found["reserved"], found["taken"], found["most_ports"]), (40000, 40007, False, 4, 4, most))
+        equal("who has most", found["most_pid"] in ((os.getpid(),) if most == 4 else (os.getpid(), other.pid)), True)
+    watch.seen(8, 1, 3)
+
+
+def range_of_its_own():
+    """a socket's own IP_LOCAL_PORT_RANGE is used up; all ports are reserved"""
+    def narrow():
+        s = make()
+        s.setsockopt(socket.IPPROTO_IP, 51, struct.pack("I", 40003 << 16 | 40002))  # IP_LOCAL_PORT_RANGE
+        return s
+
+    try:
+        kept = [narrow() for _ in range(3)]
+    except OSError:
+        return "this kernel has no IP_LOCAL_PORT_RANGE (6.3)"
+    range_is(40000, 40007)
+    watch = Watch()
+    equal("bind", [call(s.bind, ("127.0.0.1", 0)) for s in kept], [None, None, "EADDRINUSE"])
+    time.sleep(0.5)
+    range_is(40000, 40007, "40000-40007")
+    equal("reserved", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
+    time.sleep(0.5)
+    watch.end()
+    holds(watch.told[0]["why"], "both ports of 40002-40003 (the socket's own IP_LOCAL_PORT_RANGE) are taken for that address", f"(pid {os.getpid()}) has them all")
+    holds(watch.told[1]["why"], "40000-40007 (net.ipv4.ip_local_port_range), are reserved by net.ipv4.ip_local_reserved_ports")
+    equal("reserved", watch.told[1]["range"]["reserved"], 8)
+    return None
+
+
+def connect_finds_no_port():
+    """connect() for which no port is left, of TCP and UDP: by what they are taken; other errors of connect(), and those that work, give no line"""
+    server = bound_to(8800)
+    server.listen(16)
+    range_is(40000, 40003)
+    bound = bound_to(40001)
+    watch = Watch()
+    kept = [make() for _ in range(4)]
+    equal("connect", [call(s.connect, ("127.0.0.1", 8800)) for s in kept], [None] * 3 + ["EADDRNOTAVAIL"])
+    equal("refused", call(make().connect, ("127.0.0.1", 8801)), "ECONNREFUSED")
+    udp = [make(V4, DGRAM) for _ in range(5)]
+    equal("udp", [call(s.connect, ("127.0.0.1", 9)) for s in udp], [None] * 4 + ["EAGAIN"])
+    time.sleep(0.5)
+    watch.end()
+    if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
+        return "this kernel has no bpf_task_pt_regs() (5.15)"
+    equal("told", [brief(d) for d in watch.told], [("connect", "tcp", 4, "0.0.0.0", 0, "EADDRNOTAVAIL"), ("connect", "udp", 4, "0.0.0.0", 0, "EAGAIN")])
+    first, second = watch.told
+    equal("peers", [d["peer"] for d in watch.told], [{"address": "127.0.0.1", "port": 8800}, {"address": "127.0.0.1", "port": 9}])
+    holds(first["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that destination", "1 of them somebody has by bind()")
+    holds(second["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that address")
+    equal("range", [(d["range"]["taken"], d["range"]["bound"], d["range"]["most_pid"]) for d in watch.told], [(4, 1, os.getpid()), (4, 0, os.getpid())])
+    equal("connects", watch.totals["connects"]["failed"], 2)
+    watch.seen(0, 0, 0)
+    del server, bound
+    return None
+
+
+def connect_without_an_address():
+    """connect() that fails for want of an address of ours, and one from a bound port that has that connection already, are not taken for want of a port"""
+    server = listening(8810)
+    kept = make(V4, STREAM, REUSEADDR)
+    kept.bind(("127.0.0.1", 8811))
+    kept.connect(("127.0.0.1", 8810))
+    watch = Watch()
+    twice = make(V4, STREAM, REUSEADDR)
+    twice.bind(("127.0.0.1", 8811))
+    equal("the same connection", call(twice.connect, ("127.0.0.1", 8810)), "EADDRNOTAVAIL")
+    cases.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    equal("IPv6 is off", call(make(V6).connect, ("::1", 8810)), "EADDRNOTAVAIL")
+    watch.end()
+    if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
+        return "this kernel has no bpf_task_pt_regs() (5.15)"
+    holds(watch.told[0]["why"], "from 127.0.0.1:8811, to which the socket is bound, a connection to 127.0.0.1:8810 exists already")
+    holds(watch.told[1]["why"], "[::1]:8810")
+    equal("range", [d["range"] for d in watch.told], [None, None])
+    del server
+    return None
 
 
 def listening(port, *options):
@@ -631,7 +719,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
+CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
          ten_thousand_a_second, io_uring, security_module]
 
 

@@ -10,6 +10,7 @@
 
 #include "../kernel/binds.h"
 #include "../kernel/occupants.h"
+#include "../kernel/port_range.h"
 #include "../kernel/services.h"
 #include "../render/bind_notices.h"
 #include "filter.h"
@@ -30,6 +31,7 @@ struct watcher {
 	const struct binds_settings *o;
 	struct binds *binds;
 	struct occupants *occupants;
+	struct port_range *port_range;
 	struct output out;
 	struct bind_ports ports;
 	struct bind_totals totals;
@@ -46,6 +48,8 @@ struct look {
 	struct bind_occupant *list;
 	int count; /* negative: errno */
 	bool complete;
+	struct port_range_query ranges[PORT_RANGE_QUERIES_MAX]; /* of calls that found no port */
+	size_t range_count;
 };
 
 enum { OPT_ALL = 1000, OPT_BACKEND };
@@ -101,6 +105,27 @@ static bool wants_look(const struct bind_event *e)
 	return bind_wants_occupants(e) && query_of(e).port;
 }
 
+/* NULL: it is not among them. */
+static const struct port_range_query *range_of(const struct look *l, const struct bind_event *e)
+{
+	for (size_t i = 0; i < l->range_count; i++)
+		if (port_range_same(&l->ranges[i].event, e))
+			return &l->ranges[i];
+	return NULL;
+}
+
+/* Calls beyond the first that differ are told without counts. */
+static int ranges_take(struct watcher *w, struct look *l)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		const struct bind_event *e = &w->queue[i];
+
+		if (bind_range_wanted(e) && l->range_count < PORT_RANGE_QUERIES_MAX && !range_of(l, e))
+			l->ranges[l->range_count++].event = *e;
+	}
+	return l->range_count ? port_range_count(&w->port_range, l->ranges, l->range_count) : 0;
+}
+
 static int compare_queries(const void *a, const void *b)
 {
 	const struct occupants_query *x = a, *y = b;
@@ -112,14 +137,19 @@ static int compare_queries(const void *a, const void *b)
 	return (x->port > y->port) - (x->port < y->port);
 }
 
-/* One look for all calls of the queue that need it. Returns 0 or -ENOMEM. */
+/* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run has to end. */
 static int look_take(struct watcher *w, struct look *l)
 {
 	size_t kept = 0;
+	int err;
 
 	*l = (struct look){ .queries = calloc(w->count, sizeof(*l->queries)), .complete = true };
 	if (!l->queries)
 		return -ENOMEM;
+	err = ranges_take(w, l);
+	if (err)
+		return err;
+	w->looked = l->range_count ? now_seconds() : w->looked;
 	for (size_t i = 0; i < w->count; i++)
 		if (wants_look(&w->queue[i]))
 			l->queries[l->query_count++] = query_of(&w->queue[i]);
@@ -152,8 +182,10 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 {
 	const struct bind_event *e = &n->event;
 	const struct occupants_query query = query_of(e);
+	const struct port_range_query *range = bind_range_wanted(e) ? range_of(l, e) : NULL;
 	const bool asked = wants_look(e);
 
+	n->event.range = range && range->counted ? &range->use : NULL;
 	n->time_ms = wall_ms(e->time_ns);
 	if (asked && l->count >= 0)
 		n->occupants = occupants_of(l->list, l->count, &query, &n->occupant_count);
@@ -189,7 +221,7 @@ static int queue_tell(struct watcher *w, bool last)
 	int err;
 
 	for (size_t i = 0; i < w->count && !wants; i++)
-		wants = wants_look(&w->queue[i]);
+		wants = wants_look(&w->queue[i]) || bind_range_wanted(&w->queue[i]);
 	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now_seconds() - w->looked < LOOK_SECONDS))
 		return 0;
 	err = look_take(w, &l);
@@ -197,7 +229,7 @@ static int queue_tell(struct watcher *w, bool last)
 		err = tell(w, &l, &w->queue[i]);
 	look_free(&l);
 	w->count = 0;
-	if (err == -ENOMEM)
+	if (err && err != -EIO)
 		return err;
 	return output_flush(&w->out) ? -EIO : 0;
 }
@@ -292,7 +324,7 @@ int command_binds(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
+		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, each connect() that finds no port, and each that worked and looks wrong: a port "
 		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
 		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. Sockets of the kernel itself are left out.",
 		.children = children,
@@ -312,6 +344,7 @@ int command_binds(int argc, char **argv)
 	status = run(&w);
 	binds_close(w.binds);
 	occupants_close(w.occupants);
+	port_range_close(w.port_range);
 	free(w.queue);
 	return output_close(&w.out) ? STATUS_FAILED : status;
 }

@@ -203,7 +203,7 @@ static int explain_in_use(struct words *w, const struct bind_event *e, const str
 	int blocker = bind_blocker(e, occupants, count);
 
 	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
-		words_add(w, "no port of net.ipv4.ip_local_port_range is free for that address and these options");
+		words_no_port(w, e);
 		return -1;
 	}
 	if (blocker < 0) {
@@ -325,7 +325,7 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	int blocker = -1;
 
 	*text = 0;
-	switch (e->error) {
+	switch (e->call == CALL_CONNECT ? 0 : e->error) {
 	case 0: break;
 	case EACCES: explain_access(&w, e); break;
 	case EADDRINUSE: blocker = explain_in_use(&w, e, occupants, count, looked); break;
@@ -334,6 +334,8 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	case EINVAL: explain_invalid(&w, e); break;
 	default: explain_other(&w, e);
 	}
+	if (e->call == CALL_CONNECT)
+		words_connect(&w, e);
 	if (e->error == EACCES || e->error == EADDRINUSE)
 		say_twin(&w, e, ports);
 	if (in_the_way)

@@ -14,4 +14,10 @@ void words_add(struct words *w, const char *format, ...) __attribute__((format(p
 /* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0)" */
 void words_who(struct words *w, const struct bind_occupant *o);
 
+/* Why the kernel found no port to pick, with what there is in e->range (bind_range.c). */
+void words_no_port(struct words *w, const struct bind_event *e);
+
+/* Why connect() failed with EADDRNOTAVAIL, or of UDP with EAGAIN (bind_connect.c). */
+void words_connect(struct words *w, const struct bind_event *e);
+
 #endif
