@@ -55,6 +55,8 @@ struct pending {
 	struct binds_address asked;
 	__u32 descriptor; /* system calls */
 	__u32 backlog;
+	__u8 listened; /* before this call */
+	__u8 pad[7];
 };
 
 struct {
@@ -300,9 +302,16 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	caller_describe(r, net);
 }
 
-/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
-static __always_inline bool is_candidate(struct sock *sk, const struct pending *p)
+static __always_inline bool port_was_asked(struct sock *sk)
 {
+	return READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+}
+
+/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
+static __always_inline bool is_candidate(struct sock *sk, const struct pending *p, const bool is_listen)
+{
+	if (is_listen)
+		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) && port_was_asked(sk);
 	if (READ_BITFIELD(sk, __sk_common.skc_reuseport))
 		return true;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
@@ -339,7 +348,7 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	__sync_fetch_and_add(&binds_seen[call], 1);
 	if (error)
 		__sync_fetch_and_add(&binds_failed[call], 1);
-	else if (!binds.all && (call == BINDS_LISTEN || !is_candidate(sk, p)))
+	else if (!binds.all && !is_candidate(sk, p, call == BINDS_LISTEN))
 		return 0;
 	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
@@ -353,6 +362,8 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	r->call = call;
 	r->error = error;
 	r->denied = call_and_denied >> 2;
+	r->listened = p->listened;
+	r->port_asked = port_was_asked(sk);
 	r->routed = call == BINDS_CONNECT && is_routed(sk);
 	socket_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
@@ -391,6 +402,13 @@ static __always_inline void keep(const struct pending *p, const enum by by, cons
 		lost_add(BINDS_LOST_PENDING);
 }
 
+static __always_inline bool is_listening(struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	return READ(sk, __sk_common.skc_state) == TCP_LISTEN;
+}
+
 /* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen(). */
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
 {
@@ -408,6 +426,7 @@ static __always_inline void entered(struct socket *untyped, __u64 address, int l
 			address_read(&p.asked, address, false);
 	} else {
 		p.backlog = length_or_backlog;
+		p.listened = p.sk && is_listening(sk);
 	}
 	keep(&p, by, false);
 }
@@ -469,6 +488,7 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 			p.place = address;
 	} else {
 		p.backlog = length_or_backlog;
+		p.listened = p.sk && is_listening(sk);
 	}
 	keep(&p, by, again);
 }

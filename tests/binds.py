@@ -450,13 +450,19 @@ def elsewhere_privileged(port):
 
 
 def suspicions():
-    """what worked and looks wrong: a port without htons(), UDP shared with another user, a group that is split"""
+    """what worked and looks wrong: a port without htons() that listens, UDP shared with another user, a group that is split; not a port that does not listen, or that the kernel picked"""
     theirs = Other(lambda: bound_udp("0.0.0.0", 8300, REUSEADDR), uid=NOBODY)
     member = Other(lambda: listening(8301, REUSEPORT))
     watch = Watch()
     swapped = make()
     raw_bind(swapped, struct.pack("=HHI", V4, 81, 0) + bytes(8))
     equal("port", swapped.getsockname()[1], 20736)
+    for _ in range(2):  # told once
+        swapped.listen(1)
+    chance = bound_to(36895), bound_udp("0.0.0.0", 36895), make()  # 8080's twin
+    range_is(20480, 20480)  # 80's
+    chance[2].listen(1)
+    equal("picked", chance[2].getsockname()[1], 20480)
     shared = bound_udp("127.0.0.1", 8300, REUSEADDR)
     split = make(V4, STREAM, REUSEPORT)
     split.bind(("127.0.0.1", 8301))
@@ -466,8 +472,8 @@ def suspicions():
     watch.end()
     found = {(d["port"], s["code"]): (d, s) for d in watch.told for s in d["suspicions"]}
     document, suspicion = found.pop((20736, "byte-swapped"))
-    holds(suspicion["text"], "81 without htons() is 20736")
-    equal("pid", document["pid"], os.getpid())
+    holds(suspicion["text"], "81 without htons() is 20736, which no list of services has", "one port in")
+    equal("kind and pid", (document["kind"], document["pid"]), ("listen", os.getpid()))
     document, suspicion = found.pop((8300, "udp-two-users"))
     equal("the other user's", suspicion["pid"], theirs.pid)
     holds(suspicion["text"], f"uid {NOBODY}", "the last to bind gets all unicast datagrams")
@@ -475,8 +481,8 @@ def suspicions():
     holds(suspicion["text"], "differs in address")
     equal("errors", [d["error"] for d in watch.told if d["error"]], [])
     equal("others", list(found), [])
-    watch.seen(6, 1, 0)
-    del swapped, shared, split, joined, same_user, member
+    watch.seen(8, 4, 0)
+    del swapped, chance, shared, split, joined, same_user, member
 
 
 def bound_udp(address, port, *options):

@@ -444,6 +444,8 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.range_low = r->range_low,
 		.range_high = r->range_high,
 		.routed = r->routed,
+		.port_asked = r->port_asked,
+		.listened = r->listened,
 	};
 	memcpy(e->comm, r->comm, sizeof(e->comm));
 	memcpy(e->process, r->process, sizeof(e->process));

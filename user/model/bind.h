@@ -101,6 +101,8 @@ struct bind_event {
 	uint16_t range_low, range_high; /* IP_LOCAL_PORT_RANGE, as set; 0: not */
 	struct bind_peer peer; /* connect(): where to */
 	bool routed;          /* connect(): there is a way to it, with an address of ours: only a port was missing */
+	bool port_asked;      /* bind() named the port of the socket: the kernel did not pick it */
+	bool listened;        /* listen(): it did before */
 	const struct bind_range_use *range; /* where the kernel had to pick a port: those that it could choose from; NULL: not counted */
 };
 
@@ -178,8 +180,10 @@ static inline uint16_t bind_port_swapped(uint16_t port)
 {
 	return (uint16_t)(port << 8 | port >> 8);
 }
-/* The well-known or requested port that the server probably meant: the twin of one that is itself not known. 0: none. */
+/* The well-known or requested port that a server may have meant: the twin of one that is itself not known. 0: none. */
 uint16_t bind_twin(const struct bind_ports *ports, uint16_t port);
+/* How many ports have one: of so many in 65,535 it is chance. */
+unsigned bind_twins(const struct bind_ports *ports);
 
 /* Errno as a name: "EADDRINUSE". "errno 200" into buffer (16 bytes) for one without. */
 const char *bind_error_name(int error, char *buffer);
