@@ -223,6 +223,11 @@ static __always_inline bool capable_in(const struct cred *cred, struct user_name
 	return false;
 }
 
+static __always_inline bool has_capability(__u64 set)
+{
+	return (set >> CAP_NET_BIND_SERVICE) & 1;
+}
+
 /* Asked here, for a server that fails to start is gone before user space could. */
 static __always_inline bool in_cgroups(void)
 {
@@ -236,7 +241,8 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *leader;
 	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u64 pid_tgid = bpf_get_current_pid_tgid(), capabilities = 0;
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), effective = 0, permitted = 0, bounding = 0;
+	struct user_namespace *owner = BPF_CORE_READ(net, user_ns);
 	bool has;
 
 	r->pid = pid_tgid >> 32;
@@ -246,10 +252,15 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	bpf_probe_read_kernel(r->process, sizeof(r->process), __builtin_preserve_access_index(&leader->comm));
 	r->euid = BPF_CORE_READ(cred, euid.val);
 	/* Two words before 6.3, one since; the same bytes. */
-	bpf_probe_read_kernel(&capabilities, sizeof(capabilities), __builtin_preserve_access_index(&cred->cap_effective));
-	has = (capabilities >> CAP_NET_BIND_SERVICE) & 1;
-	r->can_bind_low = capable_in(cred, BPF_CORE_READ(net, user_ns), has);
+	bpf_probe_read_kernel(&effective, sizeof(effective), __builtin_preserve_access_index(&cred->cap_effective));
+	bpf_probe_read_kernel(&permitted, sizeof(permitted), __builtin_preserve_access_index(&cred->cap_permitted));
+	bpf_probe_read_kernel(&bounding, sizeof(bounding), __builtin_preserve_access_index(&cred->cap_bset));
+	has = has_capability(effective);
+	r->can_bind_low = capable_in(cred, owner, has);
 	r->other_user_ns = has && !r->can_bind_low;
+	/* The walk up the user namespaces is long for the verifier: once is enough, for who may raise it is in the namespace that counts. */
+	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) && owner == BPF_CORE_READ(cred, user_ns);
+	r->capability_lost = !has_capability(bounding);
 	r->in_cgroup = in_cgroups();
 }
 

@@ -67,9 +67,9 @@ struct binds_record {
 	__u8 denied; /* by a security module */
 	__u8 reuseaddr, reuseport, v6only, freebind;
 	__u8 can_bind_low, other_user_ns; /* as in struct bind_event */
+	__u8 can_raise, capability_lost;
 	__u8 in_cgroup;
 	__u8 routed, port_asked, listened; /* as in struct bind_event */
-	__u8 pad[2];
 	char comm[16]; /* of the thread */
 	char process[16];
 };

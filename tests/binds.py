@@ -284,6 +284,44 @@ def reasons():
     watch.seen(13 if by_system_calls(watch.totals) else 12, 2, len(watch.told))
 
 
+def capabilities(keep_permitted, keep_effective):
+    """Takes CAP_NET_BIND_SERVICE from the calling process, but for the sets where it is to be kept."""
+    version, sets = struct.pack("=Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    if libc.capget(version, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    effective, permitted, *rest = struct.unpack("=6I", sets.raw)
+    taken = 0xffffffff & ~(1 << 10)
+    if libc.capset(version, struct.pack("=6I", effective if keep_effective else effective & taken, permitted if keep_permitted else permitted & taken, *rest)):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def rights():
+    """what became of CAP_NET_BIND_SERVICE: permitted and not raised, dropped by root, out of the bounding set"""
+    def permitted():
+        capabilities(True, False)
+        refused(83)
+
+    def dropped():
+        capabilities(False, False)
+        refused(84)
+
+    def bounded():
+        if libc.prctl(24, 10, 0, 0, 0):  # PR_CAPBSET_DROP
+            raise OSError(ctypes.get_errno(), "prctl")
+        capabilities(False, False)
+        refused(85)
+
+    watch = Watch()
+    others = [Other(does) for does in (permitted, dropped, bounded)]
+    others.append(Other(lambda: refused(86), uid=NOBODY))
+    watch.end()
+    told = {document["port"]: document["why"] for document in watch.told}
+    equal("ports", list(told), [83, 84, 85, 86])
+    for port, words in ((83, "uid 0, root) has permitted, and has not raised"), (84, "does not have, though it is root: it was dropped"),
+                        (85, "does not have, and can't get: its bounding set lacks it"), (86, f"uid {NOBODY}, nobody) does not have; give it that capability")):
+        holds(told[port], words, f"(pid {others[port - 83].pid}, ")
+
+
 def came_later():
     """who took the port after a call that failed is not blamed for it, though it has it when that is looked at; who took it before is"""
     old = listening(8250)
@@ -393,7 +431,7 @@ def connect_finds_no_port():
 
 
 def connect_without_an_address():
-    """connect() that fails for want of an address of ours, and one from a bound port that has that connection already, are not taken for want of a port"""
+    """IPv6 that is off is told, of bind() and connect(), and a connect() from a bound port that has that connection already: neither is taken for want of a port"""
     server = listening(8810)
     kept = make(V4, STREAM, REUSEADDR)
     kept.bind(("127.0.0.1", 8811))
@@ -404,12 +442,17 @@ def connect_without_an_address():
     equal("the same connection", call(twice.connect, ("127.0.0.1", 8810)), "EADDRNOTAVAIL")
     cases.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
     equal("IPv6 is off", call(make(V6).connect, ("::1", 8810)), "EADDRNOTAVAIL")
+    equal("so it is for bind", call(make(V6).bind, ("::1", 8812)), "EADDRNOTAVAIL")
+    equal("elsewhere", call(make(V6).bind, ("2001:db8::1", 8813)), "EADDRNOTAVAIL")
     watch.end()
+    off = watch.told[-2:]
+    holds(off[0]["why"], "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that nobody has the address [::1]")
+    holds(off[1]["why"], "IPv6 is off in this network namespace (net.ipv6.conf.all.disable_ipv6=1), so that nobody has the address [2001:db8::1]")
     if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
         return "this kernel has no bpf_task_pt_regs() (5.15)"
     holds(watch.told[0]["why"], "from 127.0.0.1:8811, to which the socket is bound, a connection to 127.0.0.1:8810 exists already")
-    holds(watch.told[1]["why"], "[::1]:8810")
-    equal("range", [d["range"] for d in watch.told], [None, None])
+    holds(watch.told[1]["why"], "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that no address is fit for a connection to [::1]:8810")
+    equal("range", [d["range"] for d in watch.told], [None] * 4)
     del server
     return None
 
@@ -725,7 +768,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
          ten_thousand_a_second, io_uring, security_module]
 
 

@@ -391,7 +391,9 @@ typedef struct {
 
 struct cred {
 	kuid_t euid;
+	kernel_cap_t cap_permitted;
 	kernel_cap_t cap_effective;
+	kernel_cap_t cap_bset;
 	struct user_namespace *user_ns;
 };
 

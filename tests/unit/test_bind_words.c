@@ -39,11 +39,10 @@ static void each_failure_has_its_words(void **state)
 
 	(void)state;
 	assert_string_equal(explain(&e, NULL, 0),
-			    "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which python3 (pid 9, uid 1000) does not have; give it "
-			    "that capability, lower the limit or take a port above it");
+			    "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which python3 (pid 9, uid 1000) does not have; give it that "
+			    "capability (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), lower the limit or take a port above it");
 	assert_int_equal(blocker, -1);
 	e.other_user_ns = true;
-	assert_non_null(strstr(explain(&e, NULL, 0), "which python3 (pid 9, uid 1000) has only in a user namespace that does not own this network namespace; give it"));
 	e.place.port = 0x21; /* 8448 */
 	bind_port_add(ports.requested, 8448);
 	assert_non_null(strstr(explain(&e, NULL, 0), "take a port above it. 8448 without htons() is 33: was that meant?"));
@@ -85,6 +84,47 @@ static void each_failure_has_its_words(void **state)
 	assert_string_equal(bind_error_name(EADDRINUSE, text), "EADDRINUSE");
 	e.error = 0;
 	assert_string_equal(explain(&e, NULL, 0), "");
+}
+
+/* What became of the capability. */
+static void rights_that_are_missing(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:81 uid=1000");
+
+	(void)state;
+	e.user = "www-data";
+	e.other_user_ns = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "which python3 (pid 9, uid 1000, www-data) has only in a user namespace that does not own this network namespace: there it counts for "
+						     "nothing; bind() outside of that namespace, lower the limit or take a port above it"));
+	e.other_user_ns = false;
+	e.can_raise = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "has permitted, and has not raised: it is not effective; raise it before bind() (capset(); systemd: "
+						     "AmbientCapabilities=CAP_NET_BIND_SERVICE), lower"));
+	e.can_raise = false;
+	e.capability_lost = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "does not have, and can't get: its bounding set lacks it; leave it in there"));
+	e.capability_lost = false;
+	e.euid = 0;
+	e.user = "root";
+	assert_non_null(strstr(explain(&e, NULL, 0), "(pid 9, uid 0, root) does not have, though it is root: it was dropped; keep it, lower"));
+	e.pid = 0; /* of bind-check: a user, no process */
+	e.euid = 33;
+	e.user = NULL;
+	assert_non_null(strstr(explain(&e, NULL, 0), "which uid 33 does not have; give it that capability"));
+}
+
+static void ipv6_that_is_off_is_told(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRNOTAVAIL, "tcp [::1]:80");
+
+	(void)state;
+	e.ipv6_off = "lo";
+	assert_string_equal(explain(&e, NULL, 0), "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that nobody has the address [::1]; set it to 0, or use IPv4");
+	e = event(CALL_CONNECT, EADDRNOTAVAIL, "tcp [::]:0");
+	e.peer = (struct bind_peer){ .port = 80, .address = { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
+	e.ipv6_off = "all";
+	assert_string_equal(explain(&e, NULL, 0), "IPv6 is off in this network namespace (net.ipv6.conf.all.disable_ipv6=1), so that no address is fit for a connection to [2001:db8::1]:80; set it to "
+						  "0, or use IPv4");
 }
 
 static void who_has_the_port_is_named(void **state)
@@ -383,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_failure_has_its_words, ports_prepare), cmocka_unit_test_setup(who_has_the_port_is_named, ports_prepare),
+		cmocka_unit_test_setup(rights_that_are_missing, ports_prepare), cmocka_unit_test_setup(ipv6_that_is_off_is_told, ports_prepare),
 		cmocka_unit_test_setup(what_lingers_is_told_with_its_time, ports_prepare), cmocka_unit_test_setup(nobody_is_blamed_who_is_not_there, ports_prepare),
 		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_that_listen_look_wrong, ports_prepare),
 		cmocka_unit_test_setup(twins_that_the_user_named_look_wrong, ports_prepare), cmocka_unit_test_setup(twins_of_failed_calls_are_told_with_a_second_sign, ports_prepare),

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "../kernel/binds.h"
+#include "../kernel/ipv6_off.h"
 #include "../kernel/occupants.h"
 #include "../kernel/port_range.h"
 #include "../kernel/services.h"
@@ -50,6 +53,12 @@ struct look {
 	bool complete;
 	struct port_range_query ranges[PORT_RANGE_QUERIES_MAX]; /* of calls that found no port */
 	size_t range_count;
+	struct {
+		bool known;
+		uint32_t netns;
+		uint8_t address[16];
+		const char *what;
+	} ipv6_off; /* the last that was asked: many calls in a row ask the same, and entering a network namespace takes a search of all processes */
 };
 
 enum { OPT_ALL = 1000, OPT_BACKEND };
@@ -177,6 +186,35 @@ static void look_free(struct look *l)
 
 /* ---- telling ---- */
 
+/* NULL: it has none here. */
+static const char *user_name(uint32_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	return user ? user->pw_name : NULL;
+}
+
+/* What only user space knows of it. Returns 0, or negative errno with which the run has to end. */
+static int event_complete(struct look *l, struct bind_event *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *address = e->call == CALL_CONNECT ? e->peer.address : e->place.address;
+	int err = 0;
+
+	if (e->error == EACCES && e->asked_known && e->place.port < e->port_limit && !e->can_bind_low)
+		e->user = user_name(e->euid);
+	if (e->error != EADDRNOTAVAIL || e->place.family != AF_INET6 || bind_range_wanted(e) || !memcmp(address, mapped, sizeof(mapped)))
+		return 0;
+	if (!l->ipv6_off.known || l->ipv6_off.netns != e->place.netns || memcmp(l->ipv6_off.address, address, 16)) {
+		l->ipv6_off.known = true;
+		l->ipv6_off.netns = e->place.netns;
+		memcpy(l->ipv6_off.address, address, 16);
+		err = ipv6_off(e->place.netns, address, &l->ipv6_off.what);
+	}
+	e->ipv6_off = l->ipv6_off.what;
+	return err;
+}
+
 /* What there is to say of a call, with those who had its port. */
 static void judge(struct watcher *w, const struct look *l, struct bind_notice *n)
 {
@@ -198,10 +236,13 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 		n->suspicion_count = bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
 }
 
-static int tell(struct watcher *w, const struct look *l, const struct bind_event *e)
+static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
 {
 	struct bind_notice notice = { .event = *e };
+	int err = event_complete(l, &notice.event);
 
+	if (err)
+		return err;
 	judge(w, l, &notice);
 	if (!e->error && !notice.suspicion_count && !w->o->all)
 		return 0;

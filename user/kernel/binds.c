@@ -439,6 +439,8 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
+		.can_raise = r->can_raise,
+		.capability_lost = r->capability_lost,
 		.port_limit = r->port_limit,
 		.freebind = r->freebind,
 		.range_low = r->range_low,

@@ -96,6 +96,10 @@ struct bind_event {
 	uint32_t euid;
 	bool can_bind_low;    /* CAP_NET_BIND_SERVICE is effective in the user namespace that owns the network namespace */
 	bool other_user_ns;   /* it has the capability, but in a user namespace that does not own the network namespace */
+	bool can_raise;       /* it is permitted there, and not effective */
+	bool capability_lost; /* its bounding set lacks it: no program that it starts can get it */
+	const char *user;     /* name of euid; NULL: not known */
+	const char *ipv6_off; /* the address is not here for net.ipv6.conf.THIS.disable_ipv6 is set; NULL: as far as is known that is not why */
 	uint32_t port_limit;  /* net.ipv4.ip_unprivileged_port_start there */
 	bool freebind;        /* IP_FREEBIND, IP_TRANSPARENT: the address need not be here */
 	uint16_t range_low, range_high; /* IP_LOCAL_PORT_RANGE, as set; 0: not */

@@ -237,13 +237,7 @@ static void explain_access(struct words *w, const struct bind_event *e)
 	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
 		words_add(w, "not for its port, which needs no rights that it lacks: a security module (SELinux, AppArmor...) refused it; its log says by which rule");
 	} else {
-		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which ", e->port_limit);
-		if (e->pid)
-			words_add(w, "%.16s (pid %" PRId32 ", uid %" PRIu32 ")", e->comm, e->pid, e->euid);
-		else
-			words_add(w, "uid %" PRIu32, e->euid);
-		words_add(w, e->other_user_ns ? " has only in a user namespace that does not own this network namespace" : " does not have");
-		words_add(w, "; give it that capability, lower the limit or take a port above it");
+		words_privileged(w, e);
 	}
 }
 
@@ -252,6 +246,10 @@ static void explain_not_available(struct words *w, const struct bind_event *e)
 	char address[BIND_PLACE_TEXT];
 	struct bind_place place = e->place;
 
+	if (e->ipv6_off) {
+		words_ipv6_off(w, e);
+		return;
+	}
 	if (!e->asked_known) {
 		words_add(w, "the address is none of this network namespace; see ip addr");
 		return;
