@@ -573,7 +573,7 @@ static _Noreturn void clients_run(const struct workload_options *o, const struct
 		started += !err;
 	}
 	if (err) {
-		shared_refuse(shared, -err, "cannot start the clients: %s", strerror(err));
+		shared_refuse(shared, -err, "cannot start the clients: %s%s", strerror(err), start_limits(-err));
 		_exit(1);
 	}
 	for (unsigned i = 0; i < started; i++)
@@ -589,7 +589,7 @@ int clients_start(struct clients *c, const struct workload_options *options, con
 	*c = (struct clients){ .pidfd = -1 };
 	pid = child_fork();
 	if (pid < 0)
-		return refuse(why, pid, "cannot start the client process: %s", strerror(-pid));
+		return refuse(why, pid, "cannot start the client process: %s%s", strerror(-pid), start_limits(pid));
 	if (pid == 0)
 		clients_run(options, server, shared);
 	c->pid = pid;

@@ -98,4 +98,7 @@ static inline int64_t monotonic_ns(void)
 
 void sleep_ms(int ms); /* shorter when a signal comes */
 
+/* Which limits may be behind a thread or process that could not be started, as " (ulimit -u, ...)"; "": it is no limit. */
+const char *start_limits(int err);
+
 #endif
