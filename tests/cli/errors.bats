@@ -154,6 +154,17 @@ all_say() { # TEXT COMMANDS PREFIX...
     assert_one_line "pid namespace"
 }
 
+@test "loopback is down: nothing was sent, and nothing agrees" {
+    run --separate-stderr unshare -n "$sockfair" run reuseport -n 10 --json
+    [ "$status" = 1 ]
+    jq -e '.workload | .sent == 0 and .agrees == false and (.disagreement | startswith("nothing was sent: Network is unreachable"))' <<<"$output"
+    output=$stderr assert_one_line "is the loopback device up?"
+    run --separate-stderr unshare -n "$sockfair" doctor
+    [ "$status" = 1 ]
+    [[ $output != *agrees* ]]
+    output=$stderr assert_one_line "self-test: nothing was sent: Network is unreachable (is the loopback device up? ip link set lo up)"
+}
+
 # bats test_tags=slow
 @test "another server's sockets on the same port, at another address, are not ours" {
     "$sockfair" run shared-accept --serve-only --port 18082 2>"$BATS_TEST_TMPDIR/says" >/dev/null &

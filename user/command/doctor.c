@@ -257,6 +257,11 @@ static int self_test(FILE *out, enum backend backend)
 			status = complain("self-test: %s", why);
 			break;
 		}
+		if (!s.workload.sent && s.workload.failed) { /* it says nothing of the backend */
+			status = complain("self-test: %s", s.workload.disagreement);
+			snapshot_free(&s);
+			break;
+		}
 		if (!heading)
 			print_limits(out, trials.observer);
 		heading = true;

@@ -81,3 +81,8 @@ const char *start_limits(int err)
 		return " (its memory: ulimit -v)";
 	return err == -EAGAIN ? " (ulimit -u, kernel.pid_max, pids.max of the cgroup)" : "";
 }
+
+const char *unreachable_hint(int number)
+{
+	return number == ENETUNREACH ? " (is the loopback device up? ip link set lo up)" : "";
+}
