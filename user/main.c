@@ -42,16 +42,18 @@ static void help(FILE *out)
 
 static int schema_print(const char *name)
 {
+	char names[256];
+	size_t used = 0;
+
 	for (const struct json_schema *s = json_schemas; s->name; s++) {
 		if (strcmp(name, s->name))
 			continue;
 		fwrite(s->text, 1, s->end - s->text, stdout);
 		return STATUS_OK;
 	}
-	fprintf(stderr, "sockfair: there is no schema '%s':", name);
-	for (const struct json_schema *s = json_schemas; s->name; s++)
-		fprintf(stderr, " %s", s->name);
-	fputc('\n', stderr);
+	for (const struct json_schema *s = json_schemas; s->name && used < sizeof(names); s++)
+		used += snprintf(names + used, sizeof(names) - used, " %s", s->name);
+	complain("there is no schema '%s':%s", name, names);
 	return STATUS_USAGE;
 }
 
@@ -112,7 +114,7 @@ int main(int argc, char **argv)
 		return commands[i].run(argc - 1, argv + 1);
 	}
 	if (argc > 1)
-		fprintf(stderr, "sockfair: there is no command '%s'; see sockfair --help\n", argv[1]);
+		complain("there is no command '%s'; see sockfair --help", argv[1]);
 	else
 		help(stderr);
 	return STATUS_USAGE;

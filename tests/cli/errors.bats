@@ -27,6 +27,24 @@ teardown() { assert_clean; }
     refused 2 "not '-80'" watch -P -80
 }
 
+@test "what is no network namespace is not taken for one" {
+    refused 1 "/etc/passwd is no network namespace" list -N /etc/passwd
+    refused 1 "/proc/self/ns/uts is no network namespace" bind-check 8099 -N /proc/self/ns/uts
+    refused 1 "cannot find the network namespace nosuch (/run/netns/nosuch: No such file or directory)" watch -N nosuch
+}
+
+@test "arguments are shown without what a terminal obeys" {
+    local call evil=$'a\e[31m\u202eb\nc'
+    for call in "list -N %" "list -c %" "watch -P %" "run --bind %" "run -n %" "list --%" "list -o /nonexistent/%" "bind-check %" "run %" "compare %" "claims %" "list %" "--schema %" "%"; do
+        local arguments=() word
+        for word in $call; do arguments+=("${word//%/$evil}"); done
+        run "$sockfair" "${arguments[@]}"
+        [ "$status" -gt 0 ]
+        [[ $output == *'a?[31m?b?c'* && $output != *$'\e'* && $output != *$'\u202e'* ]] || { echo "$call: $output" | cat -v; return 1; }
+        [ "$(wc -l <<<"$output")" = 1 ]
+    done
+}
+
 @test "an option that there is not, or without its argument: one line, status 2, for each command" {
     for command in $("$sockfair" --help | sed -nE 's/^  ([a-z-]+) +[a-z].*/\1/p'); do
         refused 2 "unrecognized option '--nosuch'" "$command" --nosuch
