@@ -245,6 +245,8 @@ static int attach(struct binds *b)
 			err = -errno;
 			failed |= bind_hooks[i].sees;
 		}
+		if (loading_lacks(err))
+			return err;
 	}
 	b->sees = wanted & ~failed;
 	return b->sees & SEES_CALLS ? 0 : err ? err : -ENOENT;
@@ -281,21 +283,23 @@ static int backend_choose(struct binds *b, const struct binds_options *o, const 
 
 	if (o->backend != BACKEND_AUTO)
 		return backend_try(b, o, o->backend, btf, f);
-	for (int backend = 0; backend < BACKEND_COUNT && err; backend++)
+	for (int backend = 0; backend < BACKEND_COUNT && err && !loading_lacks(err); backend++)
 		err = backend_try(b, o, backend, btf, f);
 	return err;
 }
 
 /* The hooks that count accepts are refused for the same reasons, and their probe has words for it. */
-static int refusal_explain(enum backend backend, int err, char *why, size_t size)
+static int refusal_explain(enum backend backend, int err, const struct kernel_features *f, char *why, size_t size)
 {
 	struct probe probe;
 
-	if (backend == BACKEND_AUTO)
-		return loading_fail(err, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
-	probe_kernel(&probe, true);
-	loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
-		     probe.results ? probe_refusal(&probe, backend, err) : strerror(-err));
+	if (backend == BACKEND_AUTO || probe_lacks(f, backend, err))
+		return probe_refused(f, err, why, size);
+	if (probe_kernel(&probe, true))
+		loading_fail(err, why, size, "%s", probe.error);
+	else
+		loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
+			     probe_refusal(&probe, backend, err));
 	probe_free(&probe);
 	return err;
 }
@@ -314,17 +318,15 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 	err = loading_prepare(why, why_size);
 	if (err)
 		goto out;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		err = loading_fail(-ENOENT, why, why_size, "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
+	err = loading_btf(&btf, why, why_size);
+	if (err)
 		goto out;
-	}
 	probe_features(&features, btf);
 	b->has_mptcp = btf__find_by_name_kind(btf, "mptcp_sock", BTF_KIND_STRUCT) > 0;
 	b->has_uring = loading_enumerator(btf, "IORING_OP_BIND") >= 0;
 	err = backend_choose(b, options, btf, &features);
 	if (err)
-		refusal_explain(options->backend, err, why, why_size);
+		refusal_explain(options->backend, err, &features, why, why_size);
 out:
 	btf__free(btf);
 	if (err) {

@@ -560,6 +560,8 @@ static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool
 
 	if (!check_lost(w, s))
 		return false;
+	if (!w->serve_only && !w->sent && !w->accepted && w->failed)
+		return disagree(w, "nothing was sent%s%s", *w->failure ? ": " : "", w->failure);
 	/* An endpoint that nothing came to need not have a row. */
 	if (!kernel && (w->accepted || (w->sent && !w->serve_only)))
 		return disagree(w, "the kernel counted nothing");

@@ -321,6 +321,7 @@ struct workload_account {
 	uint64_t served;             /* the server's own count of requests served */
 	double seconds;              /* from the first to the last request */
 	bool agrees;                 /* kernel, server and clients agree, per worker: see snapshot_check() */
+	char failure[96];            /* why the clients could send nothing; "": they could, or it is not known */
 	char disagreement[256];      /* the first thing that does not agree; "" if all does */
 };
 
