@@ -88,7 +88,13 @@ $(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(BUILD)/sanitized/pure.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljansson -lgsl -lgslcblas -lm
 
-unit: $(UNITS)
+# The whole program under sanitizers: tests/cli/sanitized.bats runs each command of it.
+SANITIZED := $(patsubst $(BUILD)/user/%,$(BUILD)/sanitized/user/%,$(filter-out %/schema.o,$(OBJECTS))) $(BUILD)/user/render/schema.o
+$(filter $(BUILD)/sanitized/user/kernel/%,$(SANITIZED)): $(SKELETONS)
+$(BUILD)/sanitized/sockfair: $(SANITIZED)
+	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+
+unit: $(UNITS) $(BUILD)/sanitized/sockfair
 
 check:
 	$(Q)tests/setup.sh check
