@@ -94,7 +94,12 @@ $(filter $(BUILD)/sanitized/user/kernel/%,$(SANITIZED)): $(SKELETONS)
 $(BUILD)/sanitized/sockfair: $(SANITIZED)
 	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
-unit: $(UNITS) $(BUILD)/sanitized/sockfair
+# tests/short_of_memory.py
+$(BUILD)/tests/%.so: tests/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $<
+
+unit: $(UNITS) $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
 
 check:
 	$(Q)tests/setup.sh check

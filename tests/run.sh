@@ -117,6 +117,7 @@ if [ "$(id -u)" = 0 ]; then
             *) beside "cli: ${file##*/}" "${bats[@]}" "$file" ;;
         esac
     done
+    beside "allocations that fail: each command" tests/short_of_memory.py
     beside "shares: one user's and one port's many rows" tests/shares.py
     if [ "$1" = quick ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25

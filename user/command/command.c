@@ -47,20 +47,21 @@ static argp_parser_t command_parser;
 
 static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
 {
-	FILE *nowhere = key == ARGP_KEY_INIT ? fopen("/dev/null", "we") : NULL;
-
-	if (nowhere)
-		state->err_stream = nowhere;
+	if (key == ARGP_KEY_INIT && !(state->err_stream = fopen("/dev/null", "we")))
+		return errno;
 	return command_parser(key, arg, state);
 }
 
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
 	struct argp own = *argp;
+	int err;
 
 	command_parser = argp->parser;
 	own.parser = parse_and_say_once;
-	argp_parse(&own, argc, argv, 0, NULL, input);
+	err = argp_parse(&own, argc, argv, 0, NULL, input);
+	if (err)
+		exit(complain("cannot read the options: %s", strerror(err)));
 }
 
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)
