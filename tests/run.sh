@@ -125,6 +125,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py
     fi
 fi
+if [ "$1" = all ]; then beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 20 json_reader filters rules; fi
 for program in .build/tests/test_*; do
     beside "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
 done
