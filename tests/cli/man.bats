@@ -59,7 +59,7 @@ nothing() { # COMMAND...
 }
 
 @test "make install brings the program, its schemas and its pages" {
-    env -u MAKEFLAGS -u MAKELEVEL make install DESTDIR="$BATS_TEST_TMPDIR" PREFIX=/usr
+    env -u MAKEFLAGS -u MAKELEVEL make -o sockfair install DESTDIR="$BATS_TEST_TMPDIR" PREFIX=/usr
     [ -x "$BATS_TEST_TMPDIR/usr/bin/sockfair" ]
     diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*)
     diff <(cd user/man && ls) <(cd "$BATS_TEST_TMPDIR/usr/share/man/man7" && ls)
