@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
-check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux)
+check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
          bind9 chrony memcached mosquitto nsd openssh-server rsync tinyproxy vsftpd)
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
