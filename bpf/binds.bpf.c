@@ -318,6 +318,23 @@ static __always_inline bool port_was_asked(struct sock *sk)
 	return READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
 }
 
+/* A BPF program of the cgroup may have changed on the way what was asked for (bind4, bind6). */
+static __always_inline bool was_rewritten(struct sock *sk, const struct binds_address *asked)
+{
+	__u64 got[2] = {}, passed[2];
+
+	if (!asked->known || asked->family != READ(sk, __sk_common.skc_family))
+		return false;
+	if (asked->port && asked->port != READ(sk, __sk_common.skc_num))
+		return true;
+	if (asked->family == AF_INET)
+		*(__be32 *)got = READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(got, sizeof(got), __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	__builtin_memcpy(passed, asked->address, sizeof(passed));
+	return got[0] != passed[0] || got[1] != passed[1];
+}
+
 /* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
 static __always_inline bool is_candidate(struct sock *sk, const struct pending *p, const bool is_listen)
 {
@@ -327,7 +344,7 @@ static __always_inline bool is_candidate(struct sock *sk, const struct pending *
 		return true;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
 		return true;
-	return p->asked.known && port_in(binds_twins, p->asked.port);
+	return (p->asked.known && port_in(binds_twins, p->asked.port)) || was_rewritten(sk, &p->asked);
 }
 
 /*
@@ -409,7 +426,8 @@ static __always_inline void keep(const struct pending *p, const enum by by, cons
 	if (!again && bpf_map_lookup_elem(&pending, &key) && binds_on)
 		lost_add(BINDS_LOST_RETURN);
 	err = bpf_map_update_elem(&pending, &key, p, again ? BPF_NOEXIST : BPF_ANY);
-	if (err && !again && binds_on)
+	/* An exit with arguments does without. */
+	if (err && !again && binds_on && !binds.arguments_at_exit)
 		lost_add(BINDS_LOST_PENDING);
 }
 

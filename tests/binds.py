@@ -7,7 +7,9 @@ schema, and each call must be told exactly once.
 """
 import ctypes
 import errno
+import fcntl
 import json
+import mmap
 import os
 import signal
 import socket
@@ -391,14 +393,14 @@ def range_of_its_own():
     range_is(40000, 40007)
     watch = Watch()
     equal("bind", [call(s.bind, ("127.0.0.1", 0)) for s in kept], [None, None, "EADDRINUSE"])
-    time.sleep(0.5)
-    range_is(40000, 40007, "40000-40007")
-    equal("reserved", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
-    time.sleep(0.5)
     watch.end()
     holds(watch.told[0]["why"], "both ports of 40002-40003 (the socket's own IP_LOCAL_PORT_RANGE) are taken for that address", f"(pid {os.getpid()}) has them all")
-    holds(watch.told[1]["why"], "40000-40007 (net.ipv4.ip_local_port_range), are reserved by net.ipv4.ip_local_reserved_ports")
-    equal("reserved", watch.told[1]["range"]["reserved"], 8)
+    range_is(40000, 40007, "40000-40007")
+    watch = Watch()
+    equal("reserved", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
+    watch.end()
+    holds(watch.told[0]["why"], "40000-40007 (net.ipv4.ip_local_port_range), are reserved by net.ipv4.ip_local_reserved_ports")
+    equal("reserved", watch.told[0]["range"]["reserved"], 8)
     return None
 
 
@@ -666,6 +668,149 @@ def full_ring():
     watch.seen(made, 0, 0)
 
 
+def sleeps(tid):
+    with open(f"/proc/self/task/{tid}/wchan", encoding="ascii") as f:
+        return f.read().startswith(("handle_userfault", "__lock_sock", "lock_sock"))
+
+
+class Held:
+    """A connected socket whose lock a thread holds: it sends from memory that userfaultfd keeps away, until it is let go."""
+
+    def __init__(self):
+        self.faults = libc.syscall(323, os.O_CLOEXEC)  # userfaultfd()
+        if self.faults < 0:
+            raise OSError(ctypes.get_errno(), "userfaultfd")
+        fcntl.ioctl(self.faults, 0xC018AA3F, bytearray(struct.pack("=QQQ", 0xAA, 0, 0)))  # UFFDIO_API
+        self.memory = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        place = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        fcntl.ioctl(self.faults, 0xC020AA00, bytearray(struct.pack("=QQQQ", place, mmap.PAGESIZE, 1, 0)))  # UFFDIO_REGISTER, of pages that are missing
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.socket = socket.create_connection(self.server.getsockname())
+        self.threads = []
+        self.begin(lambda: libc.send(self.socket.fileno(), ctypes.c_void_p(place), 10, 0))
+
+    def begin(self, does):
+        """In a thread, which then sleeps in the kernel."""
+        numbers = []
+        self.threads.append(threading.Thread(target=lambda: (numbers.append(threading.get_native_id()), does())))
+        self.threads[-1].start()
+        while not numbers or not sleeps(numbers[0]):
+            time.sleep(0.01)
+
+    def let_go(self):
+        os.close(self.faults)
+        for thread in self.threads:
+            thread.join(20)
+        self.socket.close()
+
+
+def too_many_at_once():
+    """more threads in a call than are followed: fentry tells them all the same, with others told + lost = made"""
+    try:
+        held = Held()
+    except OSError as error:
+        return f"no userfaultfd here: {error}"
+    watch = Watch(SOCKFAIR_PENDING="2")
+    made = 5
+    for _ in range(made):
+        held.begin(lambda: call(held.socket.bind, ("127.0.0.1", 8570)))
+    held.let_go()
+    watch.end(lost=True)
+    lost = watch.totals["lost"]["by_reason"]
+    told = made if watch.totals["kernel"]["backend"] == "fentry" else 2
+    equal("told and lost", (len(watch.told), lost), (told, {"pending_full": made - told} if told < made else {}))
+    watch.seen(told, 0, told)
+    return None
+
+
+def by_32_bits():
+    """bind() by the system calls of 32-bit processes: told, or not seen and that is said"""
+    code = bytes.fromhex("53 41 89 c8 89 f8 89 f3 89 d1 44 89 c2 cd 80 5b c3")  # f(number, first, second, third): int 0x80
+    libc.mmap.restype = ctypes.c_void_p
+    low = libc.mmap(None, 4096, 7, 0x62, -1, 0)  # readable, writable, executable; MAP_32BIT
+    if os.uname().machine != "x86_64" or low in (None, 2**64 - 1):
+        return "not here"
+    pid = os.fork()
+    if not pid:
+        ctypes.memmove(low, code, len(code))
+        os._exit(-ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_uint] * 4)(low)(20, 0, 0, 0) == 38)  # getpid()
+    if os.waitpid(pid, 0)[1]:
+        return "this kernel has no 32-bit system calls"
+    ctypes.memmove(low, code, len(code))
+    ctypes.memmove(low + 1024, sockaddr(V4, 8580, "192.0.2.1"), 16)
+    watch = Watch()
+    bind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_uint] * 4)(low)
+    equal("bind", bind(361, make().fileno(), low + 1024, 16), -errno.EADDRNOTAVAIL)
+    watch.end()
+    seen = 0 if by_system_calls(watch.totals) else 1
+    equal("told, and said to be unseen", (len(watch.told), "calls by 32-bit processes" in watch.totals["kernel"]["unseen"]), (seen, not seen))
+    watch.seen(seen, 0, seen)
+    return None
+
+
+BPF_PROG_LOAD, BPF_PROG_ATTACH = 5, 8
+
+
+def bpf(command, attributes):
+    """bpf(2)"""
+    result = libc.syscall(321, command, ctypes.create_string_buffer(attributes, len(attributes)), len(attributes))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return result
+
+
+def instruction(code, to=0, of=0, offset=0, number=0):
+    return struct.pack("=BBhi", code, to | of << 4, offset, number)
+
+
+def port_program(refused_port, asked_port, given_port):
+    """A program for bind() of IPv4 that refuses one port and gives another for a third. Its descriptor."""
+    refused_port, asked_port, given_port = (socket.htons(port) for port in (refused_port, asked_port, given_port))
+    text = b"".join((
+        instruction(0x61, 2, 1, 24),  # r2 = the port of struct bpf_sock_addr
+        instruction(0xB7, 0, number=0),
+        instruction(0x15, 2, offset=4, number=refused_port),
+        instruction(0xB7, 0, number=1),
+        instruction(0x55, 2, offset=2, number=asked_port),
+        instruction(0xB7, 2, number=given_port),
+        instruction(0x63, 1, 2, 24),
+        instruction(0x95),
+    ))
+    instructions, licence = ctypes.create_string_buffer(text, len(text)), ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack("=IIQQIIQII16sII", 18, len(text) // 8, ctypes.addressof(instructions), ctypes.addressof(licence), 0, 0, 0, 0, 0, b"tests_bind4", 0, 8)
+    return bpf(BPF_PROG_LOAD, attributes)  # BPF_PROG_TYPE_CGROUP_SOCK_ADDR, for BPF_CGROUP_INET4_BIND
+
+
+def by_a_cgroups_program():
+    """a BPF program of the caller's cgroup refuses a port, and gives another one for that which was asked for"""
+    root = next((r for r in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(r + "/cgroup.procs")), None)
+    if not root:
+        return "no cgroup of version 2 is mounted"
+    path = f"{root}/sf-bind4-{os.getpid()}"
+    os.mkdir(path)
+    try:
+        cgroup = os.open(path, os.O_RDONLY)
+        bpf(BPF_PROG_ATTACH, struct.pack("=IIII", cgroup, port_program(8590, 8591, 8592), 8, 0))
+        watch = Watch()
+        pid = os.fork()
+        if not pid:
+            with open(path + "/cgroup.procs", "w") as f:
+                f.write("0")
+            moved = make()
+            errors = [call(make().bind, ("127.0.0.1", 8590)), call(moved.bind, ("127.0.0.1", 8591)), call(make().bind, ("127.0.0.1", 8593))]
+            os._exit((errors, moved.getsockname()[1]) != (["EPERM", None, None], 8592))
+        equal("child", os.waitpid(pid, 0)[1], 0)
+        watch.end()
+    finally:
+        os.rmdir(path)
+    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "127.0.0.1", 8590, "EPERM"), ("bind", "tcp", 4, "127.0.0.1", 8591, None)])
+    holds(watch.told[0]["why"], "a BPF program of its cgroup (bind4, bind6) or a security module refused it")
+    equal("got", watch.told[1]["port_got"], 8592)
+    holds(watch.told[1]["suspicions"][0]["text"], "changed what was asked for: not 127.0.0.1:8591, but 127.0.0.1:8592")
+    watch.seen(3, 0, 1)
+    return None
+
+
 def full_ring_of_some():
     """with -p a full ring takes calls from the totals: told + lost is at least what was made, and the reason says so"""
     watch = Watch("-p", str(os.getpid()), SOCKFAIR_RING="4096")
@@ -768,7 +913,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, rights, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program,
          ten_thousand_a_second, io_uring, security_module]
 
 

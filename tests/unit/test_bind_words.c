@@ -356,6 +356,21 @@ static void random_ports_that_do_not_listen_are_none(void **state)
 	}
 }
 
+static void what_a_bpf_program_changed_is_told(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "tcp 127.0.0.1:8080");
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e.rewritten = true;
+	e.port_got = 8081;
+	inet_pton(AF_INET, "127.0.0.2", e.address_got);
+	assert_int_equal(suspect(&e, NULL, 0, found), 1);
+	assert_string_equal(found[0].code, "rewritten");
+	assert_string_equal(found[0].text, "a BPF program of its cgroup (bind4, bind6) changed what was asked for: not 127.0.0.1:8080, but 127.0.0.2:8081");
+}
+
 static void two_users_of_a_udp_port_look_wrong(void **state)
 {
 	struct bind_event e = event(CALL_BIND, 0, "udp 0.0.0.0:53 reuseaddr uid=1000");
@@ -428,7 +443,7 @@ int main(void)
 		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_that_listen_look_wrong, ports_prepare),
 		cmocka_unit_test_setup(twins_that_the_user_named_look_wrong, ports_prepare), cmocka_unit_test_setup(twins_of_failed_calls_are_told_with_a_second_sign, ports_prepare),
 		cmocka_unit_test_setup(ports_in_use_everywhere_are_no_twins, ports_prepare), cmocka_unit_test_setup(random_ports_that_do_not_listen_are_none, ports_prepare),
-		cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
+		cmocka_unit_test_setup(what_a_bpf_program_changed_is_told, ports_prepare), cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
 		cmocka_unit_test_setup(places_are_written_as_people_do, ports_prepare),
 	};
 

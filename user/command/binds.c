@@ -329,9 +329,9 @@ static int totals_tell(struct watcher *w)
 static int watcher_open(struct watcher *w)
 {
 	const struct binds_settings *o = w->o;
-	const char *ring = getenv("SOCKFAIR_RING");
+	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"); /* for tests */
 	const struct binds_options wanted = { .backend = o->backend, .selection = o->selection, .ports = &w->ports, .all = o->all,
-					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0 };
+					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0, .pending = pending ? strtoul(pending, NULL, 10) : 0 };
 	char why[512];
 
 	services_fill(&w->ports);

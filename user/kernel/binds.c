@@ -34,6 +34,8 @@ struct device {
 	char name[16]; /* "": could not be told */
 };
 
+#define PAIRS 3 /* of programs of one hook */
+
 struct binds {
 	struct binds_bpf *bpf;
 	struct bpf_link **links;
@@ -48,6 +50,7 @@ struct binds {
 	uint64_t fetched;      /* records */
 	uint64_t lost_return;  /* entries whose return never came */
 	uint64_t missed_before;
+	uint64_t pairs_before[PAIRS][2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
@@ -172,6 +175,8 @@ static void configure(struct binds *b, const struct binds_options *o, const stru
 	};
 	if (o->ring_bytes)
 		bpf_map__set_max_entries(b->bpf->maps.records, o->ring_bytes);
+	if (o->pending)
+		bpf_map__set_max_entries(b->bpf->maps.pending, o->pending);
 }
 
 static void ports_fill(struct binds *b, const struct binds_options *o)
@@ -417,6 +422,14 @@ static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 	}
 }
 
+/* As was_rewritten() of the programs. */
+static bool is_rewritten(const struct binds_record *r)
+{
+	if (r->call != BINDS_BIND || r->error || !r->asked.known || r->asked.family != r->family)
+		return false;
+	return (r->asked.port && r->asked.port != r->port) || memcmp(r->asked.address, r->address, sizeof(r->address));
+}
+
 static void event_fill(struct bind_event *e, const struct binds_record *r)
 {
 	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND, [BINDS_LISTEN] = CALL_LISTEN, [BINDS_CONNECT] = CALL_CONNECT };
@@ -439,6 +452,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
+		.rewritten = is_rewritten(r),
 		.can_raise = r->can_raise,
 		.capability_lost = r->capability_lost,
 		.port_limit = r->port_limit,
@@ -449,6 +463,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.port_asked = r->port_asked,
 		.listened = r->listened,
 	};
+	memcpy(e->address_got, r->address, sizeof(e->address_got));
 	memcpy(e->comm, r->comm, sizeof(e->comm));
 	memcpy(e->process, r->process, sizeof(e->process));
 	place_fill(&e->place, r, e->asked_known && e->call == CALL_BIND);
@@ -536,9 +551,36 @@ static uint64_t returns_missed(const struct binds *b)
 	return missed;
 }
 
+/* Where a program can be skipped another one stands in for it (SEES_AGAIN): of calls for which both were skipped nothing is left. An entry is missed then, or a connect(). */
+static const char *const pairs[PAIRS][2] = { { "t_bind_in", "t_bind2_in" }, { "t_listen_in", "t_listen2_in" }, { "t_connect", "t_connect2" } };
+
+static void pairs_read(const struct binds *b, uint64_t missed[PAIRS][2])
+{
+	for (size_t i = 0; i < PAIRS * 2; i++) {
+		const struct bpf_program *p = bpf_object__find_program_by_name(b->bpf->obj, pairs[i / 2][i % 2]);
+
+		missed[i / 2][i % 2] = bpf_program__autoload(p) ? loading_runs_missed(p) : 0;
+	}
+}
+
+/* At most so many calls: the kernel does not say of which a program was skipped. */
+static uint64_t pairs_missed(const struct binds *b, size_t from, size_t to)
+{
+	uint64_t now[PAIRS][2], sum = 0;
+
+	pairs_read(b, now);
+	for (size_t i = from; i < to; i++) {
+		const uint64_t first = now[i][0] - b->pairs_before[i][0], second = now[i][1] - b->pairs_before[i][1];
+
+		sum += first < second ? first : second;
+	}
+	return sum;
+}
+
 void binds_start(struct binds *b)
 {
 	b->missed_before = returns_missed(b);
+	pairs_read(b, b->pairs_before);
 	b->start_ms = realtime_ms();
 	clock_gettime(CLOCK_MONOTONIC, &b->started);
 	__atomic_store_n(&b->bpf->bss->binds_on, 1, __ATOMIC_SEQ_CST);
@@ -580,6 +622,18 @@ void binds_stop(struct binds *b)
 	}
 }
 
+/* For each call without room at its entry the exit finds no entry: that is said once. */
+static uint64_t lost_by(const struct binds *b, enum binds_lost reason)
+{
+	const uint64_t *lost = (const uint64_t *)b->bpf->bss->binds_lost;
+	uint64_t count;
+
+	if (reason != BINDS_LOST_ENTRY)
+		return lost[reason];
+	count = lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING] ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING] : 0;
+	return count + pairs_missed(b, 0, 2);
+}
+
 static void lost_fill(const struct binds *b, struct bind_totals *t)
 {
 	static const struct {
@@ -591,11 +645,13 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 		[BINDS_LOST_RETURN] = { "return_missed", "at most: calls whose return was not seen" },
 		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread closed or replaced meanwhile" },
 	};
-	const uint64_t missed = returns_missed(b) - b->missed_before;
+	const uint64_t missed = returns_missed(b) - b->missed_before, connects = pairs_missed(b, 2, 3);
 
 	t->lost_count = 0;
+	if (connects)
+		t->lost[t->lost_count++] = (struct lost_row){ .reason = "connect_missed", .count = connects, .text = "at most: connect() whose result was not seen, most of which did not fail" };
 	for (size_t i = 0; i < BINDS_LOST_REASONS; i++) {
-		uint64_t count = b->bpf->bss->binds_lost[i];
+		uint64_t count = lost_by(b, i);
 
 		if (i == BINDS_LOST_RETURN)
 			count = count + b->lost_return > missed ? count + b->lost_return : missed;
