@@ -495,7 +495,7 @@ def elsewhere_privileged(port):
 
 
 def suspicions():
-    """what worked and looks wrong: a port without htons() that listens, UDP shared with another user, a group that is split; not a port that does not listen, or that the kernel picked"""
+    """what worked and looks wrong: a port without htons() that listens (not one that does not, or that the kernel picked), UDP shared with another user, a group that is split"""
     theirs = Other(lambda: bound_udp("0.0.0.0", 8300, REUSEADDR), uid=NOBODY)
     member = Other(lambda: listening(8301, REUSEPORT))
     watch = Watch()
@@ -913,8 +913,8 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, rights, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program,
-         ten_thousand_a_second, io_uring, security_module]
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet,
+         devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program, ten_thousand_a_second, io_uring, security_module]
 
 
 def main():

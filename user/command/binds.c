@@ -367,7 +367,8 @@ int command_binds(int argc, char **argv)
 		.parser = parse,
 		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
 		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
-		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. Sockets of the kernel itself are left out.",
+		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. "
+		       "Sockets of the kernel itself are left out.",
 		.children = children,
 	};
 	struct binds_settings o = { .backend = BACKEND_AUTO };
