@@ -601,7 +601,10 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 		*to = (struct binds_address){ .family = -1, .length = to->length };
 }
 
-/* io_uring's operations (6.11) don't pass the system calls. */
+#define IS_OPERATION(opcode, operation)                                                                                \
+	(bpf_core_enum_value_exists(enum io_uring_op, operation) && opcode == bpf_core_enum_value(enum io_uring_op, operation))
+
+/* io_uring's operations (connect() 5.5, the others 6.11) don't pass the system calls. */
 static __always_inline void uring_completed(void *request, int result)
 {
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
@@ -614,9 +617,9 @@ static __always_inline void uring_completed(void *request, int result)
 	if (!request)
 		return;
 	opcode = READ(req, opcode);
-	is_connect = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_CONNECT);
-	is_listen = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_LISTEN);
-	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
+	is_connect = IS_OPERATION(opcode, IORING_OP_CONNECT);
+	is_listen = IS_OPERATION(opcode, IORING_OP_LISTEN);
+	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && !IS_OPERATION(opcode, IORING_OP_BIND))
 		return;
 	sk = socket_of_file(READ(req, file));
 	if (is_connect ? !connect_wanted(sk, result) : !socket_wanted(sk))

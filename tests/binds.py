@@ -220,6 +220,7 @@ def each_call_once():
         equal("can_bind_low", document["can_bind_low"], True)
         equal("inode of a socket that lives", document["inode"] is not None, True)
         equal("backlog", document["backlog"] is None, document["kind"] == "bind")
+        equal("suspicions", document["suspicions"], [])
 
 
 def raw_sockets():
@@ -867,11 +868,11 @@ def ten_thousand_a_second():
     return f"this machine is too busy: {min(busy):.2f} s behind at best; what was lost was counted"
 
 
-OP_BIND, OP_LISTEN = 56, 57
+OP_CONNECT, OP_BIND, OP_LISTEN = 16, 56, 57
 
 
 def io_uring():
-    """bind() and listen() through io_uring"""
+    """bind(), listen() and a connect() that finds no port, through io_uring"""
     try:
         ring = Ring()
     except OSError as error:
@@ -883,9 +884,16 @@ def io_uring():
     watch = Watch("--all")
     equal("listen", ring.run(OP_LISTEN, first.fileno(), length=9), 0)
     equal("in use", ring.run(OP_BIND, second.fileno(), ctypes.addressof(address), offset=16), -errno.EADDRINUSE)
+    range_is(40000, 40000)
+    kept = bound_to(40000)
+    equal("no port", ring.run(OP_CONNECT, second.fileno(), ctypes.addressof(address), offset=16), -errno.EADDRNOTAVAIL)
     time.sleep(0.5)
     watch.end()
-    equal("told", [brief(d) for d in watch.told], [("listen", "tcp", 4, "127.0.0.1", 8600, None), ("bind", "tcp", 4, "127.0.0.1", 8600, "EADDRINUSE")])
+    told = {d["kind"]: d for d in watch.told if d["port"] != 40000}
+    equal("told", [brief(d) for d in told.values()], [("listen", "tcp", 4, "127.0.0.1", 8600, None), ("bind", "tcp", 4, "127.0.0.1", 8600, "EADDRINUSE")] +
+          ([("connect", "tcp", 4, "0.0.0.0", 0, "EADDRNOTAVAIL")] if by_system_calls(watch.totals) else []))
+    if "connect" in told:
+        holds(told["connect"]["why"], "the only port of 40000-40000 (net.ipv4.ip_local_port_range) is taken for that destination")
     equal("backlog", watch.told[0]["backlog"], 9)
     holds(watch.told[1]["why"], f"pid {os.getpid()}, uid 0) listens on 127.0.0.1:8600")
     return None

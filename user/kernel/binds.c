@@ -144,7 +144,7 @@ static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, co
 	if (bind_hooks[i].sees == SEES_AGAIN)
 		return f->preempted_exits;
 	if (bind_hooks[i].sees == SEES_URING)
-		return b->has_uring && f->uring_request_typed;
+		return f->uring_request_typed;
 	return !bind_hooks[i].function || btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
 }
 
@@ -683,7 +683,7 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ syscalls, "calls by 32-bit processes" },
 		{ !(b->sees & SEES_CONNECT), "connect() that finds no port" },
 		{ !syscalls && (b->sees & SEES_CONNECT), "connect() by 32-bit processes or through io_uring" },
-		{ syscalls && b->has_uring && !(b->sees & SEES_URING), "calls through io_uring" },
+		{ syscalls && !(b->sees & SEES_URING), b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
 		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },
 	};
