@@ -92,6 +92,11 @@ static __always_inline bool is_bind(const enum by by)
 	return by == BY_SYSCALL_BIND || by == BY_INET_BIND || by == BY_INET6_BIND || by == BY_MPTCP_BIND || by == BY_SECURITY_BIND;
 }
 
+static __always_inline bool is_security(const enum by by)
+{
+	return by == BY_SECURITY_BIND || by == BY_SECURITY_LISTEN;
+}
+
 /* ---- the socket ---- */
 
 /* Is it a socket that is asked for? By its port returned() decides. */
@@ -401,11 +406,9 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 
 static __always_inline void returned(struct sock *sk, const struct pending *p, int error, const enum by by)
 {
-	const bool denied = by == BY_SECURITY_BIND || by == BY_SECURITY_LISTEN;
-
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 2);
+		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | is_security(by) << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
@@ -426,8 +429,8 @@ static __always_inline void keep(const struct pending *p, const enum by by, cons
 	if (!again && bpf_map_lookup_elem(&pending, &key) && binds_on)
 		lost_add(BINDS_LOST_RETURN);
 	err = bpf_map_update_elem(&pending, &key, p, again ? BPF_NOEXIST : BPF_ANY);
-	/* An exit with arguments does without. */
-	if (err && !again && binds_on && !binds.arguments_at_exit)
+	/* An exit with arguments does without; a security module that lets the call through needs none. */
+	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
 		lost_add(BINDS_LOST_PENDING);
 }
 
@@ -493,11 +496,11 @@ static __always_inline void left_plain(int error, const enum by by)
 	struct pending *p = bpf_map_lookup_elem(&pending, &key);
 
 	if (!p) {
-		if (binds_on)
+		if (binds_on && (error || !is_security(by)))
 			lost_add(BINDS_LOST_ENTRY);
 		return;
 	}
-	if (p->sk && (error || (by != BY_SECURITY_BIND && by != BY_SECURITY_LISTEN)))
+	if (p->sk && (error || !is_security(by)))
 		returned((struct sock *)p->sk, p, error, by);
 	bpf_map_delete_elem(&pending, &key);
 }

@@ -741,7 +741,8 @@ def by_32_bits():
     ctypes.memmove(low + 1024, sockaddr(V4, 8580, "192.0.2.1"), 16)
     watch = Watch()
     bind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_uint] * 4)(low)
-    equal("bind", bind(361, make().fileno(), low + 1024, 16), -errno.EADDRNOTAVAIL)
+    kept = make()
+    equal("bind", bind(361, kept.fileno(), low + 1024, 16), -errno.EADDRNOTAVAIL)
     watch.end()
     seen = 0 if by_system_calls(watch.totals) else 1
     equal("told, and said to be unseen", (len(watch.told), "calls by 32-bit processes" in watch.totals["kernel"]["unseen"]), (seen, not seen))
