@@ -99,7 +99,7 @@ static __always_inline bool is_security(const enum by by)
 
 /* ---- the socket ---- */
 
-/* Is it a socket that is asked for? By its port returned() decides. */
+/* Is it a socket that is asked for? By its port and family tell() decides. */
 static __always_inline bool socket_wanted(struct sock *untyped)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -116,11 +116,11 @@ static __always_inline bool socket_wanted(struct sock *untyped)
 		return false;
 	if (config.protocol && config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
 		return false;
-	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)
+	if (family != AF_INET && family != AF_INET6)
 		return false;
 	if (config.netns[0] && !netns_wanted(sk))
 		return false;
-	if (READ_BITFIELD(sk, sk_kern_sock))
+	if (READ_BITFIELD(sk, sk_kern_sock) || READ(sk, sk_max_pacing_rate) == BINDS_OWN_MARK)
 		return false;
 	return !(protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) && READ(tcp, is_mptcp));
 }
@@ -255,6 +255,8 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	leader = BPF_CORE_READ(task, group_leader);
 	bpf_probe_read_kernel(r->process, sizeof(r->process), __builtin_preserve_access_index(&leader->comm));
+	r->parent = BPF_CORE_READ(leader, real_parent, tgid);
+	r->started_ns = BPF_CORE_READ(leader, start_boottime);
 	r->euid = BPF_CORE_READ(cred, euid.val);
 	/* Two words before 6.3, one since; the same bytes. */
 	bpf_probe_read_kernel(&effective, sizeof(effective), __builtin_preserve_access_index(&cred->cap_effective));
@@ -376,6 +378,9 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 		return 0;
 	if (!error)
 		since_keep(sk, p, call == BINDS_LISTEN);
+	/* Of the other family it is known when it came: it may have been in the way. */
+	if (config.family && READ(sk, __sk_common.skc_family) != config.family)
+		return 0;
 	if (call >= BINDS_CALLS)
 		return 0;
 	__sync_fetch_and_add(&binds_seen[call], 1);

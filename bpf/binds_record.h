@@ -16,6 +16,11 @@
 
 enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CONNECT, BINDS_CALLS }; /* connect(): those alone that found no port, or no address of ours */
 
+/*
+ * SO_MAX_PACING_RATE of the socket by which bind-check asks about an address: it has no meaning there, and no program has that rate. Such sockets are left out.
+ */
+#define BINDS_OWN_MARK 0x736f636b66616972ull /* "sockfair" */
+
 /* What is not told, or may not be. user/kernel/binds.c has the text of each. */
 enum binds_lost {
 	BINDS_LOST_RING,
@@ -51,9 +56,10 @@ struct binds_address {
 struct binds_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* 0: not known */
+	__u64 started_ns; /* of the process, CLOCK_BOOTTIME */
 	struct binds_address asked; /* bind(); connect(): where to */
 	__u8 address[16]; /* that of the socket afterwards */
-	__u32 pid, tid, euid;
+	__u32 pid, tid, parent, euid;
 	__u32 uid; /* of the socket */
 	__u32 netns, inode;
 	__u32 device; /* interface index */
@@ -70,6 +76,7 @@ struct binds_record {
 	__u8 can_raise, capability_lost;
 	__u8 in_cgroup;
 	__u8 routed, port_asked, listened; /* as in struct bind_event */
+	__u8 pad[4];
 	char comm[16]; /* of the thread */
 	char process[16];
 };
@@ -77,7 +84,7 @@ struct binds_record {
 #ifndef __bpf__
 _Static_assert(sizeof(struct binds_config) == 8, "layout");
 _Static_assert(sizeof(struct binds_address) == 32, "layout");
-_Static_assert(sizeof(struct binds_record) == 160, "layout");
+_Static_assert(sizeof(struct binds_record) == 176, "layout");
 #endif
 
 #endif

@@ -15,6 +15,10 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u64 ports[1024]; /* asked for: bit p & 63 of word p >> 6 */
 
+/* include/net/sock.h; the second one since "tcp: Update bind bucket state on port release" (6.18), as is tw_connect_bind. */
+#define SOCK_BINDPORT_LOCK 8
+#define SOCK_CONNECT_BIND 16
+
 static __always_inline bool asked_for(__u16 port)
 {
 	return port && (ports[(port >> 6) & 1023] >> (port & 63) & 1);
@@ -26,6 +30,33 @@ static __always_inline void address_read(__u8 *to, struct sock *sk, __u16 family
 		*(__be32 *)to = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(to, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+}
+
+static __always_inline void peer_read(struct occupants_record *r, struct sock *sk)
+{
+	r->peer_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (!r->peer_port)
+		return;
+	if (r->family == AF_INET)
+		*(__be32 *)r->peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(r->peer, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
+}
+
+/* Who picked the port. */
+static __always_inline void picker_read(struct occupants_record *r, struct sock *sk)
+{
+	struct inet_timewait_sock *waits = (struct inet_timewait_sock *)sk;
+	__u8 locks;
+
+	if (r->protocol == IPPROTO_TCP && r->state == TCP_TIME_WAIT) {
+		if (bpf_core_field_exists(waits->tw_connect_bind))
+			r->connect_picked = BPF_CORE_READ_BITFIELD_PROBED(waits, tw_connect_bind);
+		return;
+	}
+	locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+	r->port_asked = !!(locks & SOCK_BINDPORT_LOCK);
+	r->connect_picked = !!(locks & SOCK_CONNECT_BIND);
 }
 
 static __always_inline void bucket_read(struct occupants_bucket *to, struct sock *sk, __u8 state)
@@ -40,6 +71,7 @@ static __always_inline void bucket_read(struct occupants_bucket *to, struct sock
 	to->reuseport = BPF_CORE_READ(bucket, fastreuseport);
 	to->uid = BPF_CORE_READ(bucket, fastuid.val);
 	to->v6only = BPF_CORE_READ(bucket, fast_ipv6_only);
+	to->l3mdev = BPF_CORE_READ(bucket, l3mdev);
 	to->family = BPF_CORE_READ(bucket, fast_sk_family);
 	if (to->family == AF_INET)
 		*(__be32 *)to->address = BPF_CORE_READ(bucket, fast_rcv_saddr);
@@ -65,6 +97,8 @@ static __always_inline bool common_read(struct occupants_record *r, struct sock 
 	r->reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
 	r->v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	address_read(r->address, sk, r->family);
+	peer_read(r, sk);
+	picker_read(r, sk);
 	if (protocol == IPPROTO_TCP)
 		bucket_read(&r->bucket, sk, r->state);
 	return true;
@@ -103,6 +137,9 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 	r.has_file = 1;
 	leader = task->group_leader;
 	r.pid = task->tgid;
+	r.parent = BPF_CORE_READ(leader, real_parent, tgid);
+	r.started_ns = BPF_CORE_READ(leader, start_boottime);
+	r.descriptor = ctx->fd;
 	r.pid_inside = number_inside(leader);
 	BPF_CORE_READ_STR_INTO(&r.process, leader, comm);
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
@@ -116,6 +153,8 @@ static __always_inline void file_read(struct occupants_record *r, struct sock *s
 
 	r->has_file = !!file;
 	r->inode = file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
+	/* What no program made; and a connection that one of the kernel's own listeners got. */
+	r->by_kernel = !file && (socket || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock));
 }
 
 SEC("iter/tcp")
@@ -129,6 +168,8 @@ int list_tcp(struct bpf_iter__tcp *ctx)
 	r.uid = ctx->uid;
 	if (r.state != TCP_TIME_WAIT)
 		file_read(&r, (struct sock *)common);
+	if (r.by_kernel)
+		r.receiver = (__u64)BPF_CORE_READ((struct sock *)common, sk_data_ready);
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }
@@ -144,6 +185,8 @@ int list_udp(struct bpf_iter__udp *ctx)
 	r.uid = ctx->uid;
 	r.encapsulates = !!BPF_CORE_READ(udp, encap_rcv);
 	file_read(&r, (struct sock *)udp);
+	if (r.by_kernel)
+		r.receiver = (__u64)(r.encapsulates ? (void *)BPF_CORE_READ(udp, encap_rcv) : (void *)BPF_CORE_READ((struct sock *)udp, sk_data_ready));
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }

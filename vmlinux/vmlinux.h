@@ -223,6 +223,8 @@ struct sock {
 	kuid_t sk_uid;
 	struct socket *sk_socket;
 	struct socket_wq *sk_wq;
+	void (*sk_data_ready)(struct sock *sk);
+	unsigned long sk_max_pacing_rate;
 	struct sock_reuseport *sk_reuseport_cb;
 	struct dst_entry *sk_dst_cache;
 };
@@ -258,6 +260,7 @@ struct inet_sock___bits {
 };
 
 struct inet_bind_bucket {
+	int l3mdev;
 	signed char fastreuse;
 	signed char fastreuseport;
 	kuid_t fastuid;
@@ -282,6 +285,7 @@ struct inet_connection_sock {
 
 struct inet_timewait_sock {
 	struct inet_bind_bucket *tw_tb;
+	unsigned int tw_connect_bind : 1; /* 6.18 */
 };
 
 struct tcp_sock {

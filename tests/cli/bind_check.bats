@@ -54,7 +54,8 @@ if not os.fork():
     check_is ".outcome == \"fails\" and .error == \"EADDRINUSE\" and .call == \"bind\" and
               (.occupants | length == 1 and .[0].pid == $server and .[0].process == \"first\" and .[0].holders == 2 and .[0].state == \"listening\" and .[0].in_the_way)" \
         0.0.0.0:8400
-    says "first (pid $server and 1 other, uid 0) listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
+    says "first (pid $server and 1 other, uid 0" '*:8400'
+    says " listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
     check_is '.outcome == "works"' 127.0.0.2:8400
 }
 
@@ -84,10 +85,10 @@ lingers(8400, 0); lingers(8401, 1); lingers(8402, 0, 1)'
     check_is '.outcome == "fails" and .occupants[0].reuseaddr and .would_work_with == ["reuseaddr"]' 127.0.0.1:8401
     check_is '.outcome == "works"' 127.0.0.1:8401 --reuseaddr
     says 'linger in TIME_WAIT, the last for another ' 127.0.0.1:8400
-    says 'SO_REUSEADDR does not help, for the server that left them had not set it' 127.0.0.1:8400 --reuseaddr
+    says 'SO_REUSEADDR does not help, for the program that left them had not set it' 127.0.0.1:8400 --reuseaddr
     # Of TIME_WAIT the kernel does not ask whose it was.
     check_is '.outcome == "fails" and .would_work_with == ["reuseport"]' 127.0.0.1:8402 --user 1000
-    says 'set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join' 127.0.0.1:8402 --user 1000
+    says 'set SO_REUSEPORT before bind(): the program that left them had it too, and in TIME_WAIT any user may join' 127.0.0.1:8402 --user 1000
     check_is '.outcome == "works"' 127.0.0.1:8402 --user 1000 --reuseport
 }
 
@@ -109,6 +110,23 @@ taken.pop().close()'
 socket.send_fds(a, [b"x"], [s.fileno()]); s.close()'
     check_is '.outcome == "fails" and (.occupants[0] | .state == "listening" and .pid == null and .inode > 0)' 127.0.0.1:8400
     says 'a socket on its way between processes' 127.0.0.1:8400
+}
+
+@test "a socket of the kernel's own is told with what takes its datagrams" {
+    nsenter --net=/proc/$home/ns/net ip link add tunnel type vxlan id 3 dstport 8400 dev lo || skip "this kernel has no vxlan"
+    nsenter --net=/proc/$home/ns/net ip link set tunnel up
+    check_is '.outcome == "fails" and (.occupants[0] | .pid == null and (.kernel | startswith("vxlan")) and .descriptor == null)' -u 127.0.0.1:8400
+    says 'the kernel itself (vxlan' -u 127.0.0.1:8400
+}
+
+@test "a client's port: its peer, its descriptor, who picked it" {
+    inside 's = tcp(8400); c = socket.socket(); c.bind(("127.0.0.1", 8401)); c.connect(("127.0.0.1", 8400)); d = socket.create_connection(("127.0.0.1", 8400))
+print("said", d.getsockname()[1], d.fileno(), flush=True)'
+    local port fd
+    read -r port fd <<<"$said"
+    check_is "(.occupants[0] | .peer.port == 8400 and .port_picked and .descriptor == $fd and .kernel == null)" "127.0.0.1:$port"
+    check_is '(.occupants[0] | .peer.port == 8400 and .port_picked == false)' 127.0.0.1:8401
+    says "outgoing to 127.0.0.1:8400, port picked by the kernel; net.ipv4.ip_local_reserved_ports=$port keeps it free" "127.0.0.1:$port"
 }
 
 @test "an MPTCP listener has its port once, and its process" {

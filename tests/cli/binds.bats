@@ -129,7 +129,8 @@ END
     eventually grep -q EADDRINUSE "$out"
     binds_end
     says "nginx (pid $server) bind tcp 0.0.0.0:8080: EADDRINUSE, SO_REUSEADDR"
-    says "python3 (pid $holder, uid 0) listens on 0.0.0.0:8080 without SO_REUSEPORT; SO_REUSEADDR does not help beside one that listens"
+    says "python3 (pid $holder, uid 0"
+    says " listens on 0.0.0.0:8080 without SO_REUSEPORT; SO_REUSEADDR does not help beside one that listens"
 }
 
 @test "normal starts of haproxy, lighttpd, unbound and node give no line" {

@@ -154,6 +154,28 @@ static void the_ports_bucket_lets_in_without_a_look(void **state)
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, &o, 1), BIND_FAILS);
 }
 
+/* TCP ports are a VRF's own; UDP sockets meet by device alone. */
+static void vrfs_have_tcp_ports_of_their_own(void **state)
+{
+	struct bind_place wanted = place("tcp 0.0.0.0:80 reuseport device=5");
+	struct bind_occupant o[2] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"), occupant(BIND_LISTENING, "tcp 0.0.0.0:80 device=6 reuseport") };
+
+	(void)state;
+	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
+	wanted.vrf = 5;
+	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_WORKS);
+	o[0].place.vrf = 5;
+	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
+	/* The bucket that lets in without a look is another VRF's. */
+	o[1].place.vrf = 6;
+	o[1].bucket = (struct bind_bucket){ .known = true, .reuseport = 1, .place = place("tcp 0.0.0.0:80") };
+	assert_int_equal(bind_predict(&wanted, CALL_BIND, (struct bind_occupant[]){ o[1], o[0] }, 2), BIND_FAILS);
+	wanted = place("udp 0.0.0.0:53 device=5");
+	o[0] = occupant(BIND_UNCONNECTED, "udp 0.0.0.0:53");
+	wanted.vrf = 5;
+	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
+}
+
 static void udp_search_may_end_early(void **state)
 {
 	struct bind_place wanted = place("udp 0.0.0.0:53 reuseport");
@@ -239,6 +261,7 @@ int main(void)
 		cmocka_unit_test(addresses_overlap_as_the_kernel_has_it), cmocka_unit_test(tcp_sockets_share_by_these_rules),
 		cmocka_unit_test(udp_sockets_share_by_these_rules), cmocka_unit_test(unknown_options_leave_it_open),
 		cmocka_unit_test(the_ports_bucket_lets_in_without_a_look), cmocka_unit_test(udp_search_may_end_early),
+		cmocka_unit_test(vrfs_have_tcp_ports_of_their_own),
 		cmocka_unit_test(who_listens_is_blamed_first), cmocka_unit_test(who_came_later_is_not_blamed), cmocka_unit_test(twins_of_known_ports_are_found),
 	};
 

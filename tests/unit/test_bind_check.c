@@ -125,6 +125,50 @@ static char *printed(const struct bind_report *r, const struct text_style *style
 	return text;
 }
 
+static void ipv6_alone_is_named_where_it_would_work(void **state)
+{
+	const struct bind_occupant four = occupant(BIND_LISTENING, "tcp 0.0.0.0:8080"), six = occupant(BIND_LISTENING, "tcp [::]:8080 v6only");
+	struct bind_check c = judged("tcp [::]:8080", 0, &four, 1);
+	struct bind_report r = { .checks = &c, .count = 1, .release = "6.1.0", .complete = true };
+	char *text;
+
+	(void)state;
+	assert_true(c.helps_v6only);
+	text = printed(&r, &utf8);
+	assert_non_null(strstr(text, "\n    it would work with IPV6_V6ONLY (--v6only), without IPv4\n"));
+	free(text);
+	text = printed(&r, NULL);
+	assert_non_null(strstr(text, "\"would_work_with\":[\"v6only\"]"));
+	free(text);
+	assert_false(judged("tcp [::]:8080", 0, &six, 1).helps_v6only);
+	assert_false(judged("tcp [::ffff:127.0.0.1]:8080", 0, &four, 1).helps_v6only); /* bind() refuses that */
+	assert_false(judged("tcp 127.0.0.1:8080", 0, &four, 1).helps_v6only);
+}
+
+static void what_is_left_open_has_its_reason(void **state)
+{
+	struct bind_occupant o[2] = { occupant(BIND_UNCONNECTED, "udp 127.0.0.1:8053"), occupant(BIND_UNCONNECTED, "udp 127.0.0.2:53 reuseport") };
+	struct bind_check c = judged("udp 0.0.0.0:8053 reuseport", 0, o, 2);
+
+	(void)state;
+	assert_int_equal(c.outlook, BIND_MAY_FAIL);
+	assert_non_null(strstr(c.text, "address. Not decided: others there let it join them by SO_REUSEPORT, and the first that the kernel comes to decides: their order can't "
+				       "be seen"));
+	o[0].count = 11;
+	c = judged("udp 0.0.0.0:8053", 0, o, 1);
+	assert_int_equal(c.outlook, BIND_MAY_FAIL);
+	assert_non_null(strstr(c.text, ". Not decided: some kernels hold a wildcard address against other wildcards alone, where a UDP port has more than ten sockets"));
+	o[0] = occupant(BIND_TIME_WAIT, "tcp 0.0.0.0:80");
+	o[0].options_known = false;
+	c = judged("tcp 0.0.0.0:80 reuseaddr uid=9", 0, o, 1);
+	c.event.can_bind_low = true;
+	bind_check_judge(&c, &ports);
+	assert_int_equal(c.outlook, BIND_MAY_FAIL);
+	assert_non_null(strstr(c.text, ". Not decided: which options a socket there had is not known"));
+	c = judged("tcp 0.0.0.0:8080", 0, o, 0);
+	assert_string_equal(c.text, "");
+}
+
 static void text_names_who_is_in_the_way(void **state)
 {
 	struct bind_occupant occupants[3];
@@ -174,6 +218,8 @@ static void many_in_the_way_are_cut(void **state)
 
 static void json_is_one_line(void **state)
 {
+	static const char cgroup[CGROUP_SIZE] = "/system.slice/nginx.service";
+	static const struct bind_holder holder = { .pid = 7, .descriptor = 6 };
 	struct bind_occupant occupants[3];
 	struct bind_check checks[3];
 	struct bind_report r;
@@ -184,6 +230,14 @@ static void json_is_one_line(void **state)
 	r.checks = checks + 2;
 	r.count = 1;
 	checks[2].occupant_count = 2;
+	occupants[0].held_by = &holder;
+	occupants[0].cgroup = cgroup;
+	occupants[0].origin = ORIGIN_ASKED;
+	occupants[1].origin = ORIGIN_PICKED;
+	occupants[1].by_kernel = true;
+	strcpy(occupants[1].receiver, "xs_data_ready [sunrpc]");
+	memcpy(occupants[1].peer, "\x0a\0\0\x01", 4);
+	occupants[1].peer_port = 2049;
 	text = printed(&r, NULL);
 	assert_string_equal(text,
 			    "{\"schema\":\"sockfair-bind-check/1\",\"version\":\"" SOCKFAIR_VERSION "\",\"kernel\":{\"release\":\"6.1.0\"},\"netns\":4026531840,\"uid\":1000,\"complete\":true,"
@@ -192,10 +246,12 @@ static void json_is_one_line(void **state)
 			    "without SO_REUSEPORT; stop it, or take another port or address (1200 more sockets are in the way)\",\"port_limit\":1024,\"would_work_with\":[],\"occupants\":["
 			    "{\"protocol\":\"tcp\",\"family\":4,\"address\":\"0.0.0.0\",\"port\":8080,\"netns\":0,\"device\":null,\"v6only\":null,\"uid\":0,\"reuseaddr\":false,"
 			    "\"reuseport\":false,\"state\":\"listening\",\"sockets\":1,\"inode\":301,\"cookie\":17,\"pid\":7,\"pid_inside\":7,\"holders\":3,\"process\":\"ngi\\u001bnx\","
-			    "\"seconds_left\":null,\"in_the_way\":true},"
+			    "\"seconds_left\":null,\"descriptor\":6,\"cgroup\":\"/system.slice/nginx.service\",\"unit\":\"nginx.service\",\"container\":null,\"kernel\":null,"
+			    "\"peer\":null,\"port_picked\":false,\"in_the_way\":true},"
 			    "{\"protocol\":\"tcp\",\"family\":4,\"address\":\"127.0.0.1\",\"port\":8080,\"netns\":0,\"device\":null,\"v6only\":null,\"uid\":0,\"reuseaddr\":true,"
 			    "\"reuseport\":false,\"state\":\"time-wait\",\"sockets\":1200,\"inode\":null,\"cookie\":null,\"pid\":null,\"pid_inside\":null,\"holders\":0,\"process\":null,"
-			    "\"seconds_left\":41.24,\"in_the_way\":true}]}]}\n");
+			    "\"seconds_left\":41.24,\"descriptor\":null,\"cgroup\":null,\"unit\":null,\"container\":null,\"kernel\":\"xs_data_ready [sunrpc]\","
+			    "\"peer\":{\"address\":\"10.0.0.1\",\"port\":2049},\"port_picked\":true,\"in_the_way\":true}]}]}\n");
 	free(text);
 }
 
@@ -204,7 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_come_in_the_kernels_order), cmocka_unit_test(rights_let_in), cmocka_unit_test(listen_is_predicted_too),
 		cmocka_unit_test(options_that_would_help_are_named), cmocka_unit_test(text_names_who_is_in_the_way), cmocka_unit_test(many_in_the_way_are_cut),
-		cmocka_unit_test(json_is_one_line),
+		cmocka_unit_test(json_is_one_line), cmocka_unit_test(ipv6_alone_is_named_where_it_would_work), cmocka_unit_test(what_is_left_open_has_its_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

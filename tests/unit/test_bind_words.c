@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why a bind() or listen() failed, and what looks wrong, word for word: user/model/bind_words.c, bind_suspect.c. */
+/* Why a bind() or listen() failed, and what looks wrong, word for word: user/model/bind_words.c, bind_in_use.c, bind_suspect.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -153,7 +153,7 @@ static void who_has_the_port_is_named(void **state)
 	assert_non_null(strstr(explain(&e, o, 1), "is bound to, and does not listen on, *:8080 without SO_REUSEPORT; SO_REUSEADDR is set by ours alone: both need it; stop it"));
 	o[0] = occupant(BIND_CONNECTED, "tcp 127.0.0.1:8080");
 	o[0].count = 2;
-	assert_non_null(strstr(explain(&e, o, 1), "nginx (pid 7, uid 0) has connections on 127.0.0.1:8080 (2) without SO_REUSEPORT"));
+	assert_non_null(strstr(explain(&e, o, 1), "nginx (pid 7, uid 0) has 2 connections on 127.0.0.1:8080 without SO_REUSEPORT"));
 	o[0].pid = 0;
 	o[0].held = false;
 	assert_non_null(strstr(explain(&e, o, 1), "2 connections that nobody accepted yet are on 127.0.0.1:8080"));
@@ -173,29 +173,29 @@ static void what_lingers_is_told_with_its_time(void **state)
 
 	(void)state;
 	o.seconds_left = 41.24;
-	assert_string_equal(explain(&e, &o, 1), "1 connection on 127.0.0.1:8080 lingers in TIME_WAIT, for another 41.2 s; wait: SO_REUSEADDR does not help, for the server "
+	assert_string_equal(explain(&e, &o, 1), "1 connection on 127.0.0.1:8080 lingers in TIME_WAIT, for another 41.2 s; wait: SO_REUSEADDR does not help, for the program "
 						"that left it had not set it (set it there, and the next restart need not wait)");
 	o.place.reuseaddr = true;
 	o.count = 3;
-	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEADDR before bind(): the server "
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEADDR before bind(): the program "
 						"that left them had it too");
 	o.place.reuseaddr = false;
 	o.place.reuseport = true;
-	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEPORT before bind(): the server "
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT, the last for another 41.2 s; set SO_REUSEPORT before bind(): the program "
 						"that left them had it too");
 	e.place.uid = 1000;
-	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too, and in TIME_WAIT any user may join"));
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the program that left them had it too, and in TIME_WAIT any user may join"));
 	o.state = BIND_CLOSING; /* here the user counts */
 	assert_non_null(strstr(explain(&e, &o, 1), "; wait: SO_REUSEADDR does not help"));
 	e.place.uid = 0;
-	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the server that left them had it too"));
+	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind(): the program that left them had it too"));
 	e.place.reuseaddr = true; /* of no use: it had none */
 	assert_non_null(strstr(explain(&e, &o, 1), "; set SO_REUSEPORT before bind()"));
 	e.place.reuseaddr = false;
 	o.state = BIND_TIME_WAIT;
 	o.options_known = false;
 	o.seconds_left = NAN;
-	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT; wait, or set SO_REUSEADDR before bind(): it helps if the server that "
+	assert_string_equal(explain(&e, &o, 1), "3 connections on 127.0.0.1:8080 linger in TIME_WAIT; wait, or set SO_REUSEADDR before bind(): it helps if the program that "
 						"left them had set it too");
 	o = occupant(BIND_CLOSING, "tcp 127.0.0.1:8080");
 	assert_non_null(strstr(explain(&e, &o, 1), "1 connection on 127.0.0.1:8080, closed by its process, is not over yet (FIN_WAIT, CLOSING or LAST_ACK); wait"));
@@ -419,6 +419,35 @@ static void a_split_group_looks_wrong(void **state)
 	assert_false(bind_wants_occupants(&e));
 }
 
+/* Of two, the second is told: when the first came it was alone. */
+static void the_first_of_a_port_looks_fine(void **state)
+{
+	struct bind_event first = event(CALL_BIND, 0, "tcp 127.0.0.1:80 reuseport"), second = event(CALL_BIND, 0, "tcp 0.0.0.0:80 reuseport");
+	struct bind_occupant o[2] = { occupant(BIND_BOUND, "tcp 127.0.0.1:80 reuseport"), occupant(BIND_BOUND, "tcp 0.0.0.0:80 reuseport uid=3") };
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	first.cookie = o[0].cookie = 98;
+	second.cookie = o[1].cookie = 99;
+	first.time_ns = 1010;
+	second.time_ns = 1030;
+	o[0].since_ns = 1000;
+	o[1].since_ns = 1020;
+	assert_int_equal(suspect(&first, o, 2, found), 0);
+	assert_int_equal(suspect(&second, o, 2, found), 1);
+	o[1].since_ns = 1005; /* at once: who began later has it told */
+	assert_int_equal(suspect(&first, o, 2, found), 0);
+	assert_int_equal(suspect(&second, o, 2, found), 1);
+	assert_int_equal(suspect(&first, o + 1, 1, found), 1); /* it is closed by now: the other began before it returned */
+	o[1].since_ns = 0; /* was there before anybody watched */
+	assert_int_equal(suspect(&first, o, 2, found), 1);
+	first.place = place("udp 0.0.0.0:53 reuseaddr");
+	o[1] = occupant(BIND_UNCONNECTED, "udp 0.0.0.0:53 reuseaddr uid=3");
+	assert_int_equal(suspect(&first, o, 2, found), 1);
+	o[1].since_ns = 1020;
+	assert_int_equal(suspect(&first, o, 2, found), 0);
+}
+
 static void places_are_written_as_people_do(void **state)
 {
 	static const char *const rows[][2] = {
@@ -446,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup(ports_in_use_everywhere_are_no_twins, ports_prepare), cmocka_unit_test_setup(random_ports_that_do_not_listen_are_none, ports_prepare),
 		cmocka_unit_test_setup(what_a_bpf_program_changed_is_told, ports_prepare),
 		cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
+		cmocka_unit_test_setup(the_first_of_a_port_looks_fine, ports_prepare),
 		cmocka_unit_test_setup(places_are_written_as_people_do, ports_prepare),
 	};
 

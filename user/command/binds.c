@@ -19,6 +19,7 @@
 #include "filter.h"
 
 #define LOOK_SECONDS 0.2  /* how often it is looked who has ports, at most: that asks all processes */
+#define LOOK_SHARE 5      /* beside many descriptors it is looked less often: for at most this part of the time (1/n) */
 #define NAP_MS 10         /* between two batches: fetching each call on its own would cost more than the calls */
 #define QUEUE_MAX 65536   /* calls that wait for the next look; then it comes at once */
 
@@ -40,7 +41,8 @@ struct watcher {
 	struct bind_totals totals;
 	struct bind_event *queue; /* in the order in which they came */
 	size_t count, room;
-	double looked;            /* CLOCK_MONOTONIC, when the last look began */
+	double next_look;         /* CLOCK_MONOTONIC */
+	int drained;              /* negative errno: what was fetched while looking failed */
 	char filter[512];
 };
 
@@ -146,9 +148,18 @@ static int compare_queries(const void *a, const void *b)
 	return (x->port > y->port) - (x->port < y->port);
 }
 
+/* Looks take a part of the time, however many sockets there are. */
+static void look_ended(struct watcher *w, double began)
+{
+	const double took = now_seconds() - began;
+
+	w->next_look = began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
+}
+
 /* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run has to end. */
 static int look_take(struct watcher *w, struct look *l)
 {
+	const double began = now_seconds();
 	size_t kept = 0;
 	int err;
 
@@ -158,7 +169,8 @@ static int look_take(struct watcher *w, struct look *l)
 	err = ranges_take(w, l);
 	if (err)
 		return err;
-	w->looked = l->range_count ? now_seconds() : w->looked;
+	if (l->range_count)
+		look_ended(w, began);
 	for (size_t i = 0; i < w->count; i++)
 		if (wants_look(&w->queue[i]))
 			l->queries[l->query_count++] = query_of(&w->queue[i]);
@@ -169,8 +181,8 @@ static int look_take(struct watcher *w, struct look *l)
 		if (compare_queries(&l->queries[kept], &l->queries[i]))
 			l->queries[++kept] = l->queries[i];
 	l->query_count = kept + 1;
-	w->looked = now_seconds();
 	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
+	look_ended(w, began);
 	for (int i = 0; i < l->count; i++)
 		if (l->list[i].count == 1)
 			l->list[i].since_ns = binds_since(w->binds, l->list[i].inode);
@@ -257,20 +269,24 @@ static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
 /* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0 or negative errno. */
 static int queue_tell(struct watcher *w, bool last)
 {
+	const size_t count = w->count;
 	struct look l;
 	bool wants = false;
 	int err;
 
-	for (size_t i = 0; i < w->count && !wants; i++)
+	for (size_t i = 0; i < count && !wants; i++)
 		wants = wants_look(&w->queue[i]) || bind_range_wanted(&w->queue[i]);
-	if (!w->count || (wants && !last && w->count < QUEUE_MAX && now_seconds() - w->looked < LOOK_SECONDS))
+	if (!count || (wants && !last && count < QUEUE_MAX && now_seconds() < w->next_look))
 		return 0;
 	err = look_take(w, &l);
-	for (size_t i = 0; i < w->count && !err; i++)
+	for (size_t i = 0; i < count && !err; i++)
 		err = tell(w, &l, &w->queue[i]);
 	look_free(&l);
-	w->count = 0;
-	if (err && err != -EIO)
+	/* Those that came meanwhile wait for the next one. */
+	w->count -= count;
+	memmove(w->queue, w->queue + count, w->count * sizeof(*w->queue));
+	err = err && err != -EIO ? err : w->drained; /* what could not be written the flush says */
+	if (err)
 		return err;
 	return output_flush(&w->out) ? -EIO : 0;
 }
@@ -290,6 +306,16 @@ static int queue_add(void *to, const struct bind_event *e)
 	}
 	w->queue[w->count++] = *e;
 	return 0;
+}
+
+/* The kernel's ring must not fill up while it is looked who has the ports. */
+static void drain(void *to)
+{
+	struct watcher *w = to;
+	int err = binds_poll(w->binds, 0, queue_add, w);
+
+	if (err < 0 && err != -EINTR && !w->drained)
+		w->drained = err;
 }
 
 /* ---- the window ---- */
@@ -312,6 +338,7 @@ static int watch(struct watcher *w)
 	if (!err) {
 		err = binds_poll(w->binds, 0, queue_add, w);
 		err = err < 0 && err != -EINTR ? err : queue_tell(w, true);
+		err = err ? err : queue_tell(w, true); /* what was fetched while looking */
 	}
 	return err;
 }
@@ -348,6 +375,7 @@ static int run(struct watcher *w)
 
 	if (status)
 		return status;
+	occupants_while_looking(w->occupants, drain, w);
 	binds_start(w->binds);
 	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter, backend_name(binds_backend(w->binds)),
 		w->o->duration ? "" : "; Ctrl-C ends with the totals");

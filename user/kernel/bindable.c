@@ -16,9 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "binds_record.h"
 #include "ipv6_off.h"
 #include "loading.h"
 #include "namespace.h"
+#include "vrf.h"
 
 static bool may_bind_low(void)
 {
@@ -66,10 +68,12 @@ static int limit_read(uint32_t *limit)
 static int socket_like(struct bind_place *place, bool v6only_known)
 {
 	int fd = socket(place->family, (place->protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1, v6only = place->v6only;
+	const uint64_t mark = BINDS_OWN_MARK;
 	socklen_t size = sizeof(v6only);
 
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mark, sizeof(mark)); /* `sockfair binds` does not tell of it */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
 		goto fail;
 	if (place->family == AF_INET6 && v6only_known && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
@@ -125,6 +129,7 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 		if (!p->device || !if_indextoname(p->device, p->device_name))
 			return loading_fail(-ENODEV, why, why_size, "there is no interface %.15s in that network namespace; see ip link", p->device_name);
 	}
+	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : vrf_of(p->device);
 	err = limit_read(&c->event.port_limit);
 	if (err)
 		return loading_fail(err, why, why_size, "cannot read net.ipv4.ip_unprivileged_port_start: is /proc mounted, with /proc/sys?");

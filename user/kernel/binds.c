@@ -23,6 +23,7 @@
 #include "loading.h"
 #include "namespace.h"
 #include "process.h"
+#include "vrf.h"
 
 #define SETTLE_TRIES 200 /* of a millisecond or two: how long programs that run when the window ends get to count */
 
@@ -30,7 +31,7 @@
 
 /* Asked for once a batch: to enter a network namespace all processes are searched for one that lives there. */
 struct device {
-	uint32_t netns, index;
+	uint32_t netns, index, vrf;
 	char name[16]; /* "": could not be told */
 };
 
@@ -249,6 +250,8 @@ static int attach(struct binds *b)
 			err = -errno;
 			failed |= bind_hooks[i].sees;
 		}
+		if (loading_lacks(err))
+			return err;
 	}
 	b->sees = wanted & ~failed;
 	return b->sees & SEES_CALLS ? 0 : err ? err : -ENOENT;
@@ -285,21 +288,23 @@ static int backend_choose(struct binds *b, const struct binds_options *o, const 
 
 	if (o->backend != BACKEND_AUTO)
 		return backend_try(b, o, o->backend, btf, f);
-	for (int backend = 0; backend < BACKEND_COUNT && err; backend++)
+	for (int backend = 0; backend < BACKEND_COUNT && err && !loading_lacks(err); backend++)
 		err = backend_try(b, o, backend, btf, f);
 	return err;
 }
 
 /* The hooks that count accepts are refused for the same reasons, and their probe has words for it. */
-static int refusal_explain(enum backend backend, int err, char *why, size_t size)
+static int refusal_explain(enum backend backend, int err, const struct kernel_features *f, char *why, size_t size)
 {
 	struct probe probe;
 
-	if (backend == BACKEND_AUTO)
-		return loading_fail(err, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
-	probe_kernel(&probe, true);
-	loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
-		     probe.results ? probe_refusal(&probe, backend, err) : strerror(-err));
+	if (backend == BACKEND_AUTO || probe_lacks(f, backend, err))
+		return probe_refused(f, err, why, size);
+	if (probe_kernel(&probe, true))
+		loading_fail(err, why, size, "%s", probe.error);
+	else
+		loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
+			     probe_refusal(&probe, backend, err));
 	probe_free(&probe);
 	return err;
 }
@@ -318,17 +323,15 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 	err = loading_prepare(why, why_size);
 	if (err)
 		goto out;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		err = loading_fail(-ENOENT, why, why_size, "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
+	err = loading_btf(&btf, why, why_size);
+	if (err)
 		goto out;
-	}
 	probe_features(&features, btf);
 	b->has_mptcp = btf__find_by_name_kind(btf, "mptcp_sock", BTF_KIND_STRUCT) > 0;
 	b->has_uring = loading_enumerator(btf, "IORING_OP_BIND") >= 0;
 	err = backend_choose(b, options, btf, &features);
 	if (err)
-		refusal_explain(options->backend, err, why, why_size);
+		refusal_explain(options->backend, err, &features, why, why_size);
 out:
 	btf__free(btf);
 	if (err) {
@@ -364,21 +367,24 @@ static bool is_link_local(const uint8_t *address)
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* The name of an interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
-static int device_name(struct binds *b, uint32_t netns, uint32_t index, char name[16])
+/* Fills name and VRF of the interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
+static int device_fill(struct binds *b, struct bind_place *p)
 {
-	struct device asked = { .netns = netns, .index = index };
-	int err;
+	struct device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
+	int err = 0;
 
-	for (size_t i = 0; i < b->device_count; i++)
-		if (b->devices[i].netns == netns && b->devices[i].index == index) {
-			memcpy(name, b->devices[i].name, sizeof(asked.name));
-			return 0;
-		}
-	err = namespace_device(netns, index, asked.name);
-	memcpy(name, asked.name, sizeof(asked.name));
-	if (!err && b->device_count < DEVICES_MAX)
-		b->devices[b->device_count++] = asked;
+	for (size_t i = 0; i < b->device_count && d == &asked; i++)
+		if (b->devices[i].netns == asked.netns && b->devices[i].index == asked.index)
+			d = &b->devices[i];
+	if (d == &asked) {
+		err = namespace_device(asked.netns, asked.index, asked.name);
+		if (!err)
+			err = vrf_in(asked.netns, asked.index, &asked.vrf);
+		if (!err && b->device_count < DEVICES_MAX)
+			b->devices[b->device_count++] = asked;
+	}
+	memcpy(p->device_name, d->name, sizeof(d->name));
+	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : d->vrf;
 	return err;
 }
 
@@ -449,6 +455,8 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.inode = r->inode,
 		.pid = r->pid,
 		.tid = r->tid,
+		.parent = r->parent,
+		.started_ns = r->started_ns,
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
@@ -508,7 +516,7 @@ static int record_take(void *context, void *data, size_t size)
 	b->failed[r->call] += r->error != 0;
 	event_fill(&event, r);
 	if (event.place.device)
-		b->err = device_name(b, event.place.netns, event.place.device, event.place.device_name);
+		b->err = device_fill(b, &event.place);
 	if (!b->err)
 		b->err = b->take(b->to, &event);
 	return b->err;

@@ -12,11 +12,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/bind_occupant.h"
 #include "loading.h"
+#include "local_ports.h"
 #include "namespace.h"
 #include "occupants.skel.h"
 #include "occupants_record.h"
+#include "process.h"
 #include "sockdiag.h"
+#include "symbols.h"
 
 struct records {
 	struct occupants_record *rows;
@@ -34,21 +38,32 @@ struct device {
 	char name[IF_NAMESIZE];
 };
 
+/* What the kernel picks ports from in a network namespace. */
+struct ports {
+	uint32_t netns;
+	struct local_ports local;
+};
+
 /* One look at the machine. */
 struct look {
 	struct records held;      /* by node, pid: those of descriptors */
-	const struct occupants_record **by_inode; /* the same by inode, pid: an MPTCP socket has one for all of its subflows */
+	struct bind_holder *holders; /* the same by inode, pid, each once: an MPTCP socket has one inode for all of its subflows */
+	size_t holder_count;
 	struct records listed;    /* by node: those in the kernel's tables */
 	struct expiry *expiries;  /* by node */
 	size_t expiry_count;
 	struct device *devices;
 	size_t device_count;
+	struct ports *ports;
+	size_t ports_count;
 	bool failed;
 };
 
 struct occupants {
 	struct occupants_bpf *bpf;
 	struct bpf_link *descriptors, *tcp, *udp;
+	void (*turn)(void *with); /* NULL: none */
+	void *with;
 };
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -80,7 +95,7 @@ int occupants_open(struct occupants **out, char *why, size_t why_size)
 	if (!err)
 		err = attach(o->bpf->progs.list_udp, &o->udp);
 	if (err)
-		loading_fail(err, why, why_size, "cannot look who has a port: this kernel refuses the BPF iterators (%s); see sockfair doctor", strerror(-err));
+		loading_no_iterators(err, "cannot look who has a port", why, why_size);
 out:
 	if (err) {
 		occupants_close(o);
@@ -88,6 +103,12 @@ out:
 	}
 	*out = o;
 	return 0;
+}
+
+void occupants_while_looking(struct occupants *o, void (*turn)(void *with), void *with)
+{
+	o->turn = turn;
+	o->with = with;
 }
 
 void occupants_close(struct occupants *o)
@@ -112,9 +133,11 @@ static int by_node(const void *a, const void *b)
 
 static int by_inode(const void *a, const void *b)
 {
-	const struct occupants_record *x = *(const struct occupants_record *const *)a, *y = *(const struct occupants_record *const *)b;
+	const struct bind_holder *x = a, *y = b;
 
-	return x->inode != y->inode ? COMPARE(x->inode, y->inode) : COMPARE(x->pid, y->pid);
+	if (x->inode != y->inode)
+		return COMPARE(x->inode, y->inode);
+	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->descriptor, y->descriptor);
 }
 
 static int expiries_by_node(const void *a, const void *b)
@@ -139,8 +162,8 @@ static int record_add(struct records *to, const struct occupants_record *r)
 	return 0;
 }
 
-/* Runs an iterator and keeps its records. A read ends between two of them. */
-static int iterate(const struct bpf_link *link, struct records *to)
+/* Runs an iterator and keeps its records. A read ends between two of them. turn: whose turn it is then; NULL: nobody's. */
+static int iterate(const struct bpf_link *link, struct records *to, const struct occupants *turn)
 {
 	static _Alignas(8) char buffer[273 * sizeof(struct occupants_record)];
 	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
@@ -149,10 +172,10 @@ static int iterate(const struct bpf_link *link, struct records *to)
 	if (fd < 0)
 		return -errno;
 	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (length < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (length < 0)
+		if (length < 0 && errno != EAGAIN && errno != EINTR)
 			err = -errno;
+		if (turn && turn->turn)
+			turn->turn(turn->with);
 		for (ssize_t i = 0; i + (ssize_t)sizeof(struct occupants_record) <= length && !err; i += sizeof(struct occupants_record))
 			err = record_add(to, (struct occupants_record *)(buffer + i));
 	}
@@ -205,6 +228,18 @@ static int devices_read(struct look *l, uint32_t netns)
 	return rows ? 0 : -ENOMEM;
 }
 
+static int ports_read(struct look *l, uint32_t netns)
+{
+	void *rows = realloc(l->ports, (l->ports_count + 1) * sizeof(*l->ports));
+
+	if (!rows)
+		return -ENOMEM;
+	l->ports = rows;
+	l->ports[l->ports_count].netns = netns;
+	local_ports_read(&l->ports[l->ports_count++].local);
+	return 0;
+}
+
 /* The kernel's tables of one network namespace. Returns a negative errno only if the way back failed. */
 static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 {
@@ -218,13 +253,15 @@ static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 		return 0;
 	}
 	count = sockdiag_lingering(&lingering);
-	err = iterate(o->tcp, &l->listed);
+	err = iterate(o->tcp, &l->listed, NULL);
 	if (!err)
-		err = iterate(o->udp, &l->listed);
+		err = iterate(o->udp, &l->listed, NULL);
 	if (!err)
 		err = expiries_read(l, first, lingering, count);
 	if (!err)
 		err = devices_read(l, netns);
+	if (!err)
+		err = ports_read(l, netns);
 	free(lingering);
 	l->failed |= !!err; /* without sock_diag it is only not known how long TIME_WAIT lasts */
 	return namespace_leave(home);
@@ -233,21 +270,33 @@ static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 static void look_free(struct look *l)
 {
 	free(l->held.rows);
-	free(l->by_inode);
+	free(l->holders);
 	free(l->listed.rows);
 	free(l->expiries);
 	free(l->devices);
+	free(l->ports);
 	*l = (struct look){};
 }
 
 static int holders_index(struct look *l)
 {
-	l->by_inode = calloc(l->held.count + 1, sizeof(*l->by_inode));
-	if (!l->by_inode)
+	l->holders = calloc(l->held.count + 1, sizeof(*l->holders));
+	if (!l->holders)
 		return -ENOMEM;
-	for (size_t i = 0; i < l->held.count; i++)
-		l->by_inode[i] = &l->held.rows[i];
-	qsort(l->by_inode, l->held.count, sizeof(*l->by_inode), by_inode);
+	for (size_t i = 0; i < l->held.count; i++) {
+		const struct occupants_record *r = &l->held.rows[i];
+
+		l->holders[i] = (struct bind_holder){ .inode = r->inode, .pid = r->pid, .pid_inside = r->pid_inside, .parent = r->parent,
+						      .started_ns = r->started_ns, .descriptor = r->descriptor };
+		memcpy(l->holders[i].process, r->process, sizeof(r->process));
+	}
+	qsort(l->holders, l->held.count, sizeof(*l->holders), by_inode);
+	for (size_t i = 0; i < l->held.count; i++) {
+		const struct bind_holder *h = &l->holders[i], *last = l->holder_count ? &l->holders[l->holder_count - 1] : NULL;
+
+		if (!last || h->inode != last->inode || h->pid != last->pid)
+			l->holders[l->holder_count++] = *h;
+	}
 	return 0;
 }
 
@@ -265,7 +314,7 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 			err = look_in(o, l, queries[i].netns);
 	}
 	if (!err)
-		err = iterate(o->descriptors, &l->held);
+		err = iterate(o->descriptors, &l->held, o);
 	if (l->held.count)
 		qsort(l->held.rows, l->held.count, sizeof(*l->held.rows), by_node);
 	if (l->listed.count)
@@ -291,26 +340,30 @@ static const struct occupants_record *find(const struct records *in, uint64_t no
 	return low < in->count && in->rows[low].node == node ? &in->rows[low] : NULL;
 }
 
-/* The first index in by_inode of who holds the socket's file; held.count: nobody. */
-static size_t find_holder(const struct look *l, const struct occupants_record *r)
+/* The processes that hold the socket's file. */
+static const struct bind_holder *holders_of(const struct look *l, const struct occupants_record *r, unsigned *count)
 {
-	size_t low = 0, high = l->held.count;
+	size_t low = 0, high = l->holder_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (l->by_inode[middle]->inode < r->inode)
+		if (l->holders[middle].inode < r->inode)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return r->inode && low < l->held.count && l->by_inode[low]->inode == r->inode ? low : l->held.count;
+	for (*count = 0; r->inode && low + *count < l->holder_count && l->holders[low + *count].inode == r->inode; ++*count)
+		;
+	return *count ? &l->holders[low] : NULL;
 }
 
 /* Somebody holds it, and no descriptor led to it. */
 static bool is_stray(const struct look *l, const struct occupants_record *r)
 {
-	return r->has_file && !find(&l->held, r->node) && find_holder(l, r) == l->held.count;
+	unsigned count;
+
+	return r->has_file && !find(&l->held, r->node) && !holders_of(l, r, &count);
 }
 
 static bool has_strays(const struct look *l)
@@ -339,21 +392,49 @@ static enum bind_state state_of(const struct occupants_record *r, bool held)
 	return BIND_CONNECTED;
 }
 
+/* Says who holds it; of a subflow, who holds the whole. */
+static void holders_fill(struct bind_occupant *o, const struct look *l, const struct occupants_record *r)
+{
+	o->held_by = holders_of(l, r, &o->holders);
+	if (!o->held_by)
+		return;
+	o->pid = o->held_by->pid;
+	o->pid_inside = o->held_by->pid_inside;
+	memcpy(o->process, o->held_by->process, sizeof(o->process));
+}
+
+/* May the kernel pick its port again? */
+static void picking_fill(struct bind_occupant *o, const struct look *l)
+{
+	for (size_t i = 0; i < l->ports_count; i++)
+		if (l->ports[i].netns == o->place.netns) {
+			o->pickable = local_ports_pickable(&l->ports[i].local, o->place.port);
+			o->others_reserved = l->ports[i].local.any_reserved;
+		}
+}
+
 static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP, .family = r->family, .port = r->port, .netns = r->netns,
-			   .device = r->device, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport, .v6only = r->v6only },
-		.state = state_of(r, r->has_file), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .pid = r->pid,
-		.pid_inside = r->pid_inside, .held = r->has_file, .encapsulates = r->encapsulates, .holders = r->pid ? 1 : 0, .seconds_left = NAN,
+			   .device = r->device, .vrf = r->bucket.l3mdev, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport,
+			   .v6only = r->v6only },
+		.state = state_of(r, r->has_file), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .held = r->has_file,
+		.encapsulates = r->encapsulates, .by_kernel = r->by_kernel, .peer_port = r->peer_port, .seconds_left = NAN,
 		.bucket = { .known = r->bucket.known, .reuse = r->bucket.reuse, .reuseport = r->bucket.reuseport,
 			    .place = { .family = r->bucket.family, .v6only = r->bucket.v6only, .uid = r->bucket.uid } },
 	};
+	const struct bind_marks marks = { .port_asked = r->port_asked, .connect_picked = r->connect_picked };
 	const struct expiry key = { .node = r->node }, *expiry;
 
+	o.origin = bind_origin_of(&o, &marks);
+	holders_fill(&o, l, r);
+	picking_fill(&o, l);
+	if (r->by_kernel)
+		symbol_name(r->receiver, o.receiver, sizeof(o.receiver));
+	memcpy(o.peer, r->peer, sizeof(o.peer));
 	memcpy(o.place.address, r->address, sizeof(o.place.address));
 	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
-	memcpy(o.process, r->process, sizeof(o.process));
 	for (size_t i = 0; i < l->device_count && o.place.device; i++)
 		if (l->devices[i].netns == r->netns && l->devices[i].index == o.place.device)
 			memcpy(o.place.device_name, l->devices[i].name, sizeof(o.place.device_name));
@@ -362,21 +443,6 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 		o.seconds_left = expiry ? expiry->seconds : NAN;
 	}
 	return o;
-}
-
-/* Says who holds a subflow. */
-static void holders_fill(struct bind_occupant *o, const struct look *l, const struct occupants_record *r)
-{
-	const size_t first = find_holder(l, r);
-
-	for (size_t i = first; i < l->held.count && l->by_inode[i]->inode == r->inode; i++) {
-		if (i == first) {
-			o->pid = l->by_inode[i]->pid;
-			o->pid_inside = l->by_inode[i]->pid_inside;
-			memcpy(o->process, l->by_inode[i]->process, sizeof(o->process));
-		}
-		o->holders += i == first || l->by_inode[i]->pid != l->by_inode[i - 1]->pid;
-	}
 }
 
 static int by_query(const struct bind_occupant *o, const struct occupants_query *q)
@@ -411,6 +477,7 @@ static int compare_rows(const void *a, const void *b)
 	order = order ? order : compare_places(&x->place, &y->place);
 	order = order ? order : COMPARE(x->pid, y->pid);
 	order = order ? order : x->held - y->held;
+	order = order ? order : COMPARE(x->origin, y->origin);
 	if (order)
 		return order;
 	return x->state == BIND_BOUND || x->state == BIND_LISTENING || x->state == BIND_UNCONNECTED ? COMPARE(x->inode, y->inode) : 0;
@@ -429,7 +496,11 @@ static size_t rows_merge(struct bind_occupant *rows, size_t count)
 			continue;
 		}
 		last->count += rows[i].count;
-		last->holders = last->holders > rows[i].holders ? last->holders : rows[i].holders;
+		last->peers_differ |= last->peer_port != rows[i].peer_port || memcmp(last->peer, rows[i].peer, sizeof(last->peer));
+		if (rows[i].holders > last->holders) {
+			last->holders = rows[i].holders;
+			last->held_by = rows[i].held_by;
+		}
 		if (!(last->seconds_left >= rows[i].seconds_left)) /* also when it is not known */
 			last->seconds_left = isnan(rows[i].seconds_left) ? last->seconds_left : rows[i].seconds_left;
 	}
@@ -447,21 +518,12 @@ static bool asked(const struct occupants_record *r, const struct occupants_query
 /* before: an earlier look, to tell a socket that came in between from one that no descriptor leads to; NULL: there are none. */
 static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const struct look *before, const struct occupants_query *queries, size_t query_count)
 {
-	const struct occupants_record *last = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < l->held.count; i++) {
-		const struct occupants_record *r = &l->held.rows[i];
-
-		if (!asked(r, queries, query_count))
-			continue;
-		if (last && r->node == last->node)
-			/* By descriptors of one process and of others: the first stands for all. */
-			rows[count - 1].holders += r->pid != last->pid;
-		else
-			rows[count++] = row_of(l, r);
-		last = r;
-	}
+	/* By descriptors of one process and of others: one row. */
+	for (size_t i = 0; i < l->held.count; i++)
+		if (asked(&l->held.rows[i], queries, query_count) && (!i || l->held.rows[i].node != l->held.rows[i - 1].node))
+			rows[count++] = row_of(l, &l->held.rows[i]);
 	for (size_t i = 0; i < l->listed.count; i++) {
 		const struct occupants_record *r = &l->listed.rows[i];
 		const struct occupants_record *earlier = before ? find(&before->listed, r->node) : NULL;
@@ -470,10 +532,37 @@ static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const 
 			continue;
 		if (is_stray(l, r) && !(earlier && is_stray(before, earlier)))
 			continue;
-		rows[count] = row_of(l, r);
-		holders_fill(&rows[count++], l, r);
+		rows[count++] = row_of(l, r);
 	}
 	return count;
+}
+
+/* Who calls frees one thing: behind the rows goes what they point to. Their cgroups are asked for last, for there are fewer rows by now. */
+static int rows_pack(struct bind_occupant **rows, size_t count, const struct look *l)
+{
+	const size_t holders_at = (count + 1) * sizeof(**rows), cgroups_at = holders_at + (l->holder_count + 1) * sizeof(*l->holders);
+	char *whole = realloc(*rows, cgroups_at + count * CGROUP_SIZE);
+	struct bind_holder *holders;
+
+	if (!whole)
+		return -ENOMEM;
+	*rows = (struct bind_occupant *)whole;
+	holders = (struct bind_holder *)(whole + holders_at);
+	memcpy(holders, l->holders, l->holder_count * sizeof(*holders));
+	for (size_t i = 0; i < count; i++) {
+		struct bind_occupant *o = &(*rows)[i];
+		char *cgroup = whole + cgroups_at + i * CGROUP_SIZE;
+
+		if (o->held_by)
+			o->held_by = &holders[o->held_by - l->holders];
+		*cgroup = '\0';
+		if (o->pid && i && o[-1].pid == o->pid)
+			memcpy(cgroup, o[-1].cgroup, CGROUP_SIZE);
+		else if (o->pid)
+			process_cgroup(o->pid, cgroup, CGROUP_SIZE);
+		o->cgroup = cgroup;
+	}
+	return 0;
 }
 
 int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count, struct bind_occupant **list, bool *complete)
@@ -499,6 +588,7 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 		count = rows_fill(rows, l, l == &second ? &first : NULL, queries, query_count);
 		qsort(rows, count, sizeof(*rows), compare_rows);
 		count = rows_merge(rows, count);
+		err = rows_pack(&rows, count, l);
 	}
 	if (complete)
 		*complete = !l->failed;

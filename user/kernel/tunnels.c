@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_link.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 
 #include "../model/aside.h"
 #include "namespace.h"
+#include "rtattr.h"
 
 /* Where the port is in the data of each kind (IFLA_INFO_DATA). */
 static const struct {
@@ -24,42 +23,23 @@ static const struct {
 	{ "geneve", IFLA_GENEVE_PORT },
 };
 
-static const struct rtattr *find(const struct rtattr *a, int rest, int type)
-{
-	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest))
-		if ((a->rta_type & NLA_TYPE_MASK) == type)
-			return a;
-	return NULL;
-}
-
-static const struct rtattr *find_in(const struct rtattr *nest, int type)
-{
-	return nest ? find(RTA_DATA(nest), RTA_PAYLOAD(nest), type) : NULL;
-}
-
-static void text_of(char to[16], const struct rtattr *a)
-{
-	memset(to, 0, 16);
-	memcpy(to, RTA_DATA(a), RTA_PAYLOAD(a) < 15 ? RTA_PAYLOAD(a) : 15);
-}
-
 /* The UDP port of a link, host order; 0: none that we know. */
 static uint16_t link_read(const struct nlmsghdr *message, struct tunnel *t)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
 	const int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*link));
-	const struct rtattr *info = find(IFLA_RTA(link), rest, IFLA_LINKINFO), *name = find(IFLA_RTA(link), rest, IFLA_IFNAME);
-	const struct rtattr *kind = find_in(info, IFLA_INFO_KIND), *port;
+	const struct rtattr *info = rtattr_find(IFLA_RTA(link), rest, IFLA_LINKINFO), *name = rtattr_find(IFLA_RTA(link), rest, IFLA_IFNAME);
+	const struct rtattr *kind = rtattr_find_in(info, IFLA_INFO_KIND), *port;
 
 	/* Its socket is open while it is up. */
 	if (message->nlmsg_type != RTM_NEWLINK || !(link->ifi_flags & IFF_UP) || !kind || !name)
 		return 0;
-	text_of(t->kind, kind);
-	text_of(t->name, name);
+	rtattr_text(t->kind, kind);
+	rtattr_text(t->name, name);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(t->kind, kinds[i].kind))
 			continue;
-		port = find_in(find_in(info, IFLA_INFO_DATA), kinds[i].attribute);
+		port = rtattr_find_in(rtattr_find_in(info, IFLA_INFO_DATA), kinds[i].attribute);
 		return port && RTA_PAYLOAD(port) >= sizeof(uint16_t) ? ntohs(*(const uint16_t *)RTA_DATA(port)) : 0;
 	}
 	return 0;

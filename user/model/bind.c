@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's rules of who may share a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries them on the kernel that it runs on. What they leave out: VRF devices
- * (sockets of different ones don't meet), TCP_REPAIR.
+ * The kernel's rules of who may share a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries them on the kernel that it runs on. What they leave out: TCP_REPAIR.
  */
 #include "bind.h"
 
@@ -58,8 +57,11 @@ bool bind_addresses_overlap(const struct bind_place *first, const struct bind_pl
 	return b.ipv6 && !memcmp(first->address, second->address, 16);
 }
 
+/* TCP's buckets are those of one VRF each (inet_bind_bucket_match()); UDP looks at the devices alone. */
 static bool devices_overlap(const struct bind_place *a, const struct bind_place *b)
 {
+	if (a->protocol != PROTOCOL_UDP && a->vrf != b->vrf)
+		return false;
 	return !a->device || !b->device || a->device == b->device;
 }
 
@@ -147,7 +149,7 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 	const struct bind_bucket *bucket = NULL;
 
 	for (size_t i = 0; i < count && !bucket; i++)
-		if (occupants[i].bucket.known)
+		if (occupants[i].bucket.known && occupants[i].place.vrf == wanted->vrf)
 			bucket = &occupants[i].bucket;
 	if (bucket && bucket_matches(bucket, wanted))
 		return BIND_WORKS;
@@ -163,16 +165,13 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 
 /*
  * udp_lib_lport_inuse() stops at the first socket that the new one may join by SO_REUSEPORT, and lets it in, whoever comes after it in the list. Of a long list
- * a wildcard is held against wildcards only.
+ * a wildcard is held against wildcards only. NULL: neither is so here.
  */
-static enum bind_outlook outlook_udp(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+static const char *doubt_udp(const struct bind_place *wanted, const struct bind_occupant *occupants, size_t count)
 {
-	enum bind_outlook outlook = outlook_by_rules(wanted, call, occupants, count);
 	bool joins = false, blocked_by_wildcard = false;
 	uint64_t sockets = 0;
 
-	if (outlook != BIND_FAILS)
-		return outlook;
 	for (size_t i = 0; i < count; i++) {
 		const struct bind_occupant *o = &occupants[i];
 
@@ -184,9 +183,25 @@ static enum bind_outlook outlook_udp(const struct bind_place *wanted, enum bind_
 		else
 			blocked_by_wildcard |= is_wildcard(&o->place);
 	}
-	if (joins || (sockets > UDP_SLOT_LONG && is_wildcard(wanted) && !blocked_by_wildcard))
-		return BIND_MAY_FAIL;
-	return BIND_FAILS;
+	if (joins)
+		return "others there let it join them by SO_REUSEPORT, and the first that the kernel comes to decides: their order can't be seen";
+	if (sockets > UDP_SLOT_LONG && is_wildcard(wanted) && !blocked_by_wildcard)
+		return "some kernels hold a wildcard address against other wildcards alone, where a UDP port has more than ten sockets";
+	return NULL;
+}
+
+static enum bind_outlook outlook_udp(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+{
+	enum bind_outlook outlook = outlook_by_rules(wanted, call, occupants, count);
+
+	return outlook == BIND_FAILS && doubt_udp(wanted, occupants, count) ? BIND_MAY_FAIL : outlook;
+}
+
+const char *bind_doubt(const struct bind_place *wanted, const struct bind_occupant *occupants, size_t count)
+{
+	const char *doubt = wanted->protocol == PROTOCOL_UDP ? doubt_udp(wanted, occupants, count) : NULL;
+
+	return doubt ? doubt : "which options a socket there had is not known";
 }
 
 enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)

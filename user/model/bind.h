@@ -21,6 +21,7 @@ struct bind_place {
 	uint32_t netns;       /* inode */
 	uint32_t device;      /* interface index; 0: any */
 	char device_name[16]; /* "": none, or not known */
+	uint32_t vrf;         /* TCP: index of the VRF device by which its port is looked up; 0: none, or net.ipv4.tcp_l3mdev_accept=1 */
 	uint32_t uid;         /* owner of the socket (its effective uid when it was made) */
 	bool reuseaddr, reuseport;
 	bool v6only;
@@ -48,6 +49,23 @@ struct bind_bucket {
 };
 #define BIND_BUCKET_STRICT 2 /* FASTREUSEPORT_STRICT */
 
+/* A process that holds a socket. */
+struct bind_holder {
+	uint32_t inode;       /* of the socket */
+	int32_t pid, parent;  /* in the initial pid namespace */
+	int32_t pid_inside;   /* as its own pid namespace counts */
+	uint64_t started_ns;  /* CLOCK_BOOTTIME; 0: not known. A pid may be another process's by now */
+	uint32_t descriptor;  /* the lowest that leads there */
+	char process[16];
+};
+
+/* Who chose the number of the port. Of a connection that came in by a listener it is not known. */
+enum bind_origin {
+	ORIGIN_UNKNOWN,
+	ORIGIN_ASKED,  /* bind() was called with it, for that very socket */
+	ORIGIN_PICKED, /* the kernel: connect() or sendto() without bind(), or bind() to port 0 */
+};
+
 /* Somebody who has a port. One row for all connections of one state and process that differ in their remote end alone. */
 struct bind_occupant {
 	struct bind_place place;
@@ -61,7 +79,17 @@ struct bind_occupant {
 	bool held;            /* somebody holds it, though pid may be 0: in flight between processes, or a registered file of io_uring */
 	int32_t pid_inside;   /* as its own pid namespace counts; 0: not known */
 	unsigned holders;     /* how many processes do */
+	const struct bind_holder *held_by; /* those, by pid; of one of them; NULL: not known. Not owned */
 	char process[16];
+	const char *cgroup;   /* of pid, CGROUP_SIZE; NULL: not known. Not owned */
+	enum bind_origin origin;
+	bool pickable;        /* the kernel may pick that port as net.ipv4.ip_local_port_range and ip_local_reserved_ports are now */
+	bool others_reserved; /* ip_local_reserved_ports has ports in it */
+	uint8_t peer[16];     /* where it is connected to; network order, the family of `place`; of one of them */
+	uint16_t peer_port;   /* 0: not connected, or not known */
+	bool peers_differ;
+	bool by_kernel;       /* the kernel made it for itself */
+	char receiver[64];    /* then: the function that takes what arrives, and its module: "vxlan_rcv [vxlan]"; "": it tells nothing */
 	double seconds_left;  /* BIND_TIME_WAIT: until the last of them is over; NaN: not known */
 	uint64_t since_ns;    /* CLOCK_MONOTONIC, when it asked for the port; 0: not known (mostly: before anybody watched) */
 	struct bind_bucket bucket; /* TCP */
@@ -92,7 +120,9 @@ struct bind_event {
 	uint32_t backlog;     /* listen() */
 	uint64_t cookie;      /* 0: not known */
 	uint32_t inode;
-	int32_t pid, tid;     /* in the initial pid namespace */
+	int32_t pid, tid;     /* in the initial pid namespace; 0: nobody has called yet */
+	int32_t parent;
+	uint64_t started_ns;  /* of the process, CLOCK_BOOTTIME */
 	char comm[16];        /* of the thread */
 	char process[16];
 	uint32_t euid;
@@ -131,6 +161,9 @@ enum bind_outlook { BIND_WORKS, BIND_FAILS, BIND_MAY_FAIL };
  * BIND_MAY_FAIL: it depends on what can't be seen (options of an occupant, the order of UDP sockets).
  */
 enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count);
+
+/* Of what is BIND_MAY_FAIL: what it depends on. */
+const char *bind_doubt(const struct bind_place *wanted, const struct bind_occupant *occupants, size_t count);
 
 /* Would a datagram or connection fit both? inet_rcv_saddr_equal() with wildcards. */
 bool bind_addresses_overlap(const struct bind_place *a, const struct bind_place *b);

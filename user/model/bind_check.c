@@ -2,6 +2,9 @@
 #include "bind_check.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 static int access_error(const struct bind_event *e)
 {
@@ -44,13 +47,25 @@ static bool would_work_with(const struct bind_check *c, bool reuseaddr, bool reu
 	return predict(&place, c, &call) == BIND_WORKS;
 }
 
+static bool would_work_v6only(const struct bind_check *c)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct bind_place place = c->event.place;
+	enum bind_call call;
+
+	if (place.family != AF_INET6 || place.v6only || !memcmp(place.address, mapped, sizeof(mapped)))
+		return false;
+	place.v6only = true;
+	return predict(&place, c, &call) == BIND_WORKS;
+}
+
 void bind_check_judge(struct bind_check *c, const struct bind_ports *ports)
 {
 	struct bind_event *e = &c->event;
 
 	c->blocker = -1;
 	*c->text = 0;
-	c->helps_reuseaddr = c->helps_reuseport = c->helps_both = false;
+	c->helps_reuseaddr = c->helps_reuseport = c->helps_both = c->helps_v6only = false;
 	e->call = CALL_BIND;
 	e->error = error_before_conflicts(c);
 	c->outlook = e->error ? BIND_FAILS : predict(&e->place, c, &e->call);
@@ -61,6 +76,9 @@ void bind_check_judge(struct bind_check *c, const struct bind_ports *ports)
 		c->helps_reuseaddr = !e->place.reuseaddr && would_work_with(c, true, false);
 		c->helps_reuseport = !e->place.reuseport && would_work_with(c, false, true);
 		c->helps_both = !c->helps_reuseaddr && !c->helps_reuseport && would_work_with(c, true, true);
+		c->helps_v6only = would_work_v6only(c);
 	}
 	bind_explain(e, c->occupants, c->occupant_count, BIND_LOOKED, ports, c->text, &c->blocker);
+	if (c->outlook == BIND_MAY_FAIL)
+		snprintf(c->text + strlen(c->text), sizeof(c->text) - strlen(c->text), ". Not decided: %s", bind_doubt(&e->place, c->occupants, c->occupant_count));
 }

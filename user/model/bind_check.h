@@ -15,6 +15,7 @@ struct bind_check {
 	enum bind_outlook outlook;
 	int blocker;              /* index of the occupant that text names; -1: none */
 	bool helps_reuseaddr, helps_reuseport, helps_both; /* it would work with that option too; both: only with both */
+	bool helps_v6only;        /* IPv6 alone would work */
 	char text[BIND_TEXT_MAX]; /* why not; "" where it works */
 };
 

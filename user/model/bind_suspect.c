@@ -10,6 +10,7 @@
 
 struct scene {
 	const struct bind_event *event;
+	uint64_t since_ns; /* when the event's own bind() began; 0: not known */
 	const struct bind_occupant *occupants;
 	size_t count;
 	const struct bind_ports *ports;
@@ -75,6 +76,12 @@ static struct bind_place place_got(const struct bind_event *e)
 	return place;
 }
 
+/* Who came later has it told of him: the first of a port had nobody beside it. */
+static bool is_for_later(const struct scene *s, const struct bind_occupant *o)
+{
+	return bind_is_own(s->event, o) || (o->since_ns && o->since_ns > (s->since_ns ? s->since_ns : s->event->time_ns));
+}
+
 static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
 {
 	struct bind_place place = place_got(s->event);
@@ -86,7 +93,7 @@ static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
 	for (size_t i = 0; i < s->count; i++) {
 		const struct bind_occupant *o = &s->occupants[i];
 
-		if (bind_is_own(s->event, o) || o->state != BIND_UNCONNECTED || !o->options_known || !o->place.reuseaddr || o->place.uid == place.uid ||
+		if (is_for_later(s, o) || o->state != BIND_UNCONNECTED || !o->options_known || !o->place.reuseaddr || o->place.uid == place.uid ||
 		    !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
@@ -125,7 +132,7 @@ static bool group_split(const struct scene *s, struct bind_suspicion *found)
 		const struct bind_occupant *o = &s->occupants[i];
 		const char *what = difference(&place, &o->place);
 
-		if (bind_is_own(s->event, o) || (o->state != BIND_BOUND && o->state != BIND_LISTENING && o->state != BIND_UNCONNECTED) || !what ||
+		if (is_for_later(s, o) || (o->state != BIND_BOUND && o->state != BIND_LISTENING && o->state != BIND_UNCONNECTED) || !what ||
 		    !o->options_known || !o->place.reuseport || !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEPORT does not join it with ");
@@ -155,11 +162,14 @@ _Static_assert(sizeof(rules) / sizeof(rules[0]) <= BIND_SUSPICIONS_MAX, "room fo
 
 size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, struct bind_suspicion *found)
 {
-	const struct scene scene = { e, occupants, count, ports };
+	struct scene scene = { .event = e, .occupants = occupants, .count = count, .ports = ports };
 	size_t n = 0;
 
 	if (e->error)
 		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (bind_is_own(e, &occupants[i]))
+			scene.since_ns = occupants[i].since_ns;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		if (e->call != CALL_BIND && !rules[i].by_listen)
 			continue;

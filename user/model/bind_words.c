@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,144 +74,6 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 	else
 		snprintf(buffer, BIND_PLACE_TEXT, is_link_local(p) ? "[%s%s]:%u" : "[%s]%s:%u", address, zone, p->port);
 	return buffer;
-}
-
-static const char *plural(uint64_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
-/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0)" */
-void words_who(struct words *w, const struct bind_occupant *o)
-{
-	words_add(w, "%.16s (pid %" PRId32, o->process, o->pid);
-	if (o->holders > 1)
-		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
-	words_add(w, ", uid %" PRIu32 ")", o->place.uid);
-}
-
-/* ---- the port is in use ---- */
-
-/* What would have let us in, and what is in the way of that: ", ..." */
-static void say_sharing(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
-{
-	const bool listens = o->state == BIND_LISTENING;
-
-	if (!o->options_known)
-		return;
-	if (o->place.reuseport && ours->reuseport)
-		words_add(w, "; both have SO_REUSEPORT, but only sockets of one user share a port by it (uid %" PRIu32 " and ours, %" PRIu32 ")", o->place.uid, ours->uid);
-	else if (o->place.reuseport && o->place.uid == ours->uid)
-		words_add(w, " with SO_REUSEPORT, which ours lacks: set it before bind()");
-	else if (o->place.reuseport)
-		words_add(w, " with SO_REUSEPORT, which only sockets of its user (uid %" PRIu32 ") can join", o->place.uid);
-	else
-		words_add(w, " without SO_REUSEPORT");
-	if (listens && ours->reuseaddr)
-		words_add(w, "; SO_REUSEADDR does not help beside one that listens");
-	else if (!listens && o->place.reuseaddr != ours->reuseaddr)
-		words_add(w, "; SO_REUSEADDR is set %s", ours->reuseaddr ? "by ours alone: both need it" : "there but not by ours: both need it");
-}
-
-static void say_holder(struct words *w, const struct bind_occupant *o, const char *does)
-{
-	char place[BIND_PLACE_TEXT];
-
-	if (o->pid)
-		words_who(w, o);
-	else if (o->held)
-		words_add(w, "a socket on its way between processes, or registered with an io_uring (inode %" PRIu32 ", uid %" PRIu32 ")", o->inode, o->place.uid);
-	else
-		words_add(w, "the kernel itself");
-	words_add(w, " %s %s", does, bind_place_text(place, &o->place));
-}
-
-static void say_connected(struct words *w, const struct bind_occupant *o)
-{
-	char place[BIND_PLACE_TEXT];
-
-	if (o->pid || o->held) {
-		say_holder(w, o, o->count == 1 ? "has a connection on" : "has connections on");
-		if (o->count > 1)
-			words_add(w, " (%" PRIu64 ")", o->count);
-	} else {
-		words_add(w, "%" PRIu64 " connection%s that nobody accepted yet %s %s", o->count, plural(o->count), o->count == 1 ? "is on" : "are on",
-			  bind_place_text(place, &o->place));
-	}
-}
-
-/* Connections that nobody holds: they go by themselves. */
-static void say_lingering(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
-{
-	const bool waits = o->state == BIND_TIME_WAIT, one = o->count == 1, same_user = o->place.uid == ours->uid;
-	char place[BIND_PLACE_TEXT];
-
-	bind_place_text(place, &o->place);
-	if (waits)
-		words_add(w, "%" PRIu64 " connection%s on %s linger%s in TIME_WAIT", o->count, plural(o->count), place, one ? "s" : "");
-	else
-		words_add(w, "%" PRIu64 " connection%s on %s, closed by %s process, %s not over yet (FIN_WAIT, CLOSING or LAST_ACK)", o->count, plural(o->count), place,
-			  one ? "its" : "their", one ? "is" : "are");
-	if (waits && isfinite(o->seconds_left))
-		words_add(w, one ? ", for another %.1f s" : ", the last for another %.1f s", o->seconds_left);
-	if (!o->options_known)
-		words_add(w, "; wait, or set SO_REUSEADDR before bind(): it helps if the server that left %s had set it too", one ? "it" : "them");
-	else if (o->place.reuseaddr && !ours->reuseaddr)
-		words_add(w, "; set SO_REUSEADDR before bind(): the server that left %s had it too", one ? "it" : "them");
-	else if (o->place.reuseport && !ours->reuseport && (waits || same_user)) /* of TIME_WAIT the kernel does not ask whose it was */
-		words_add(w, "; set SO_REUSEPORT before bind(): the server that left %s had it too%s", one ? "it" : "them", same_user ? "" : ", and in TIME_WAIT any user may join");
-	else
-		words_add(w, "; wait: SO_REUSEADDR does not help, for the server that left %s had not set it (set it there, and the next restart need not wait)",
-			  one ? "it" : "them");
-}
-
-/* Others that are in the way too. */
-static void say_others(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, int named)
-{
-	uint64_t more = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if ((int)i != named && bind_in_the_way(e, occupants, count, &occupants[i]))
-			more += occupants[i].count;
-	if (more)
-		words_add(w, " (%" PRIu64 " more socket%s %s in the way)", more, plural(more), more == 1 ? "is" : "are");
-}
-
-static void say_occupant(struct words *w, const struct bind_place *ours, const struct bind_occupant *o)
-{
-	switch (o->state) {
-	case BIND_LISTENING: say_holder(w, o, "listens on"); break;
-	case BIND_BOUND: say_holder(w, o, "is bound to, and does not listen on,"); break;
-	case BIND_UNCONNECTED: say_holder(w, o, "is bound to"); break;
-	case BIND_CONNECTED: say_connected(w, o); break;
-	case BIND_CLOSING:
-	case BIND_TIME_WAIT: say_lingering(w, ours, o); return;
-	}
-	say_sharing(w, ours, o);
-	words_add(w, o->pid ? "; stop it, or take another port or address" : "; take another port or address");
-}
-
-static const char *const nobody_found[] = {
-	[BIND_LOOKED] = "whoever had the port is gone by now: nobody is found who would be in the way",
-	[BIND_LOOKED_PARTLY] = "nobody is found who would be in the way, but not all sockets there could be looked at: whoever has the port is among the others, or gone by now",
-	[BIND_NOT_LOOKED] = "who has the port is not known: sockfair could not see which one was asked for",
-};
-
-static int explain_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked)
-{
-	int blocker = bind_blocker(e, occupants, count);
-
-	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
-		words_no_port(w, e);
-		return -1;
-	}
-	if (blocker < 0) {
-		words_add(w, "%s", nobody_found[looked]);
-		return -1;
-	}
-	say_occupant(w, &e->place, &occupants[blocker]);
-	say_others(w, e, occupants, count, blocker);
-	return blocker;
 }
 
 /* ---- other reasons ---- */
@@ -332,7 +193,7 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	switch (e->call == CALL_CONNECT ? 0 : e->error) {
 	case 0: break;
 	case EACCES: explain_access(&w, e); break;
-	case EADDRINUSE: blocker = explain_in_use(&w, e, occupants, count, looked); break;
+	case EADDRINUSE: blocker = words_in_use(&w, e, occupants, count, looked); break;
 	case EADDRNOTAVAIL: explain_not_available(&w, e); break;
 	case EAFNOSUPPORT: explain_family(&w, e); break;
 	case EINVAL: explain_invalid(&w, e); break;

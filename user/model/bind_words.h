@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files that put binds into words (bind_words.c, bind_suspect.c) share. */
+/* What the files that put binds into words (bind_words.c, bind_in_use.c, bind_suspect.c) share. */
 #ifndef SOCKFAIR_BIND_WORDS_H
 #define SOCKFAIR_BIND_WORDS_H
 
@@ -11,9 +11,11 @@ struct words {
 
 void words_add(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0)" */
+/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)" */
 void words_who(struct words *w, const struct bind_occupant *o);
 
+/* Why a call failed with EADDRINUSE (bind_in_use.c). Returns the index of the occupant that is named; -1: none is. */
+int words_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked);
 /* Why the kernel found no port to pick, with what there is in e->range (bind_range.c). */
 void words_no_port(struct words *w, const struct bind_event *e);
 

@@ -11,10 +11,10 @@
 #include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
-#include "../model/unit.h"
 #include "../model/wait_sum.h"
 #include "json_handshakes.h"
 #include "json_load.h"
+#include "json_unit.h"
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
@@ -94,27 +94,6 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_close(w, '}');
 }
 
-/* What the path of a cgroup says. */
-static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
-{
-	struct unit u;
-
-	unit_find(&u, cgroup, CGROUP_SIZE);
-	NAME_IF_ANY(w, "unit", u.name);
-	if (!*u.container) {
-		json_nothing(w, "container");
-		return;
-	}
-	json_open(w, "container", '{');
-	NAME(w, "id", u.container);
-	if (u.runtime)
-		string(w, "runtime", u.runtime);
-	else
-		json_nothing(w, "runtime");
-	NAME_IF_ANY(w, "pod", u.pod);
-	json_close(w, '}');
-}
-
 static void holder(struct json_writer *w, const struct holder_row *h)
 {
 	json_open(w, NULL, '{');
@@ -125,7 +104,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
 	NAME_IF_ANY(w, "cgroup", h->cgroup);
-	unit(w, h->cgroup);
+	json_unit(w, h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
@@ -235,7 +214,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	NAME(w, "comm", row->comm);
 	NAME_IF_ANY(w, "process", row->process);
 	NAME_IF_ANY(w, "cgroup", row->cgroup);
-	unit(w, row->cgroup);
+	json_unit(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);
@@ -513,7 +492,7 @@ static void aside(struct json_writer *w, const struct snapshot *s)
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		for (size_t k = 0; k < e->socket_count && endpoint_aside(e) != ASIDE_CLIENTS; k++) {
+		for (size_t k = 0; k < e->socket_count && aside_is_listed(endpoint_aside(e)); k++) {
 			size_t held;
 
 			endpoint_holders(e, e->sockets[k].cookie, &held);
@@ -601,6 +580,17 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_close(w, '}');
 }
 
+static void passing(struct json_writer *w, const struct passing *p)
+{
+	json_open(w, "passing", '{');
+	json_number(w, "ports", p->ports);
+	json_bool(w, "ports_at_least", p->ports_at_least);
+	json_number(w, "sockets", p->sockets);
+	json_number(w, "delivered", p->arrived);
+	json_number(w, "received", p->accepted);
+	json_close(w, '}');
+}
+
 static void lost(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "lost", '{');
@@ -646,6 +636,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
 	aside(&w, s);
+	passing(&w, &s->passing);
 	json_namespaces(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);

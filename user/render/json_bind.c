@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "json_unit.h"
+
 void json_bind_place(struct json_writer *w, const struct bind_place *p)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -37,8 +39,25 @@ void json_bind_options(struct json_writer *w, const struct bind_place *p, bool k
 	}
 }
 
+static void peer(struct json_writer *w, const struct bind_occupant *o)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (!o->peer_port) {
+		json_nothing(w, "peer");
+		return;
+	}
+	inet_ntop(o->place.family == AF_INET6 ? AF_INET6 : AF_INET, o->peer, address, sizeof(address));
+	json_open(w, "peer", '{');
+	json_text(w, "address", address, SIZE_MAX);
+	json_number(w, "port", o->peer_port);
+	json_close(w, '}');
+}
+
 void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *o)
 {
+	static const char nowhere[CGROUP_SIZE];
+
 	json_open(w, NULL, '{');
 	json_bind_place(w, &o->place);
 	json_bind_options(w, &o->place, o->options_known);
@@ -54,4 +73,19 @@ void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *
 	else
 		json_nothing(w, "process");
 	json_number_real(w, "seconds_left", o->seconds_left);
+	json_number_if(w, "descriptor", o->held_by, o->held_by ? o->held_by->descriptor : 0);
+	if (o->pid > 0 && o->cgroup && *o->cgroup)
+		json_text(w, "cgroup", o->cgroup, CGROUP_SIZE);
+	else
+		json_nothing(w, "cgroup");
+	json_unit(w, o->pid > 0 && o->cgroup ? o->cgroup : nowhere);
+	if (o->by_kernel)
+		json_text(w, "kernel", o->receiver, sizeof(o->receiver));
+	else
+		json_nothing(w, "kernel");
+	peer(w, o);
+	if (o->origin == ORIGIN_UNKNOWN)
+		json_nothing(w, "port_picked");
+	else
+		json_bool(w, "port_picked", o->origin == ORIGIN_PICKED);
 }

@@ -36,6 +36,8 @@ static void check(struct json_writer *w, const struct bind_check *c)
 		json_text(w, NULL, "reuseport", SIZE_MAX);
 	if (c->helps_both)
 		json_text(w, NULL, "reuseaddr+reuseport", SIZE_MAX);
+	if (c->helps_v6only)
+		json_text(w, NULL, "v6only", SIZE_MAX);
 	json_close(w, ']');
 	json_open(w, "occupants", '[');
 	for (size_t i = 0; i < c->occupant_count; i++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/bind_occupant.h"
 #include "../model/bind_range.h"
 #include "bind_notices.h"
 #include "json_bind.h"
@@ -162,6 +163,7 @@ static void occupants(struct json_writer *w, const struct bind_notice *n)
 				continue;
 			json_bind_occupant_open(w, o);
 			json_bool(w, "in_the_way", pass);
+			string_or_null(w, "relation", bind_relation_name(bind_relation(&n->event, o, NULL)));
 			json_close(w, '}');
 			listed++;
 		}

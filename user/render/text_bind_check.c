@@ -63,6 +63,8 @@ static void print_help(FILE *out, const struct bind_check *c)
 		fprintf(out, format, INDENT, "", "SO_REUSEPORT (--reuseport), sharing the port");
 	if (c->helps_both)
 		fprintf(out, format, INDENT, "", "SO_REUSEADDR and SO_REUSEPORT (--reuseaddr --reuseport)");
+	if (c->helps_v6only)
+		fprintf(out, format, INDENT, "", "IPV6_V6ONLY (--v6only), without IPv4");
 }
 
 static void print_check(FILE *out, const struct bind_check *c, const struct text_style *style)
