@@ -48,22 +48,11 @@ struct pending_key {
 	__u32 by; /* MPTCP's call runs through the function of its first subflow */
 };
 
-struct pending {
-	__u64 sk; /* 0: of no interest */
-	__u64 time_ns; /* CLOCK_MONOTONIC when it began; 0: not seen */
-	__u64 place; /* of the address in user memory, where it could not be read yet; 0: none, or read */
-	struct binds_address asked;
-	__u32 descriptor; /* system calls */
-	__u32 backlog;
-	__u8 listened; /* before this call */
-	__u8 pad[7];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, BINDS_PENDING_MAX);
 	__type(key, struct pending_key);
-	__type(value, struct pending);
+	__type(value, struct binds_pending);
 } pending SEC(".maps");
 
 /*
@@ -282,7 +271,7 @@ static __always_inline __u32 inode_of(struct socket *socket)
 }
 
 /* A listen() without bind() takes a port as well; after one it changes nothing. */
-static __always_inline void since_keep(struct sock *sk, const struct pending *p, const bool is_listen)
+static __always_inline void since_keep(struct sock *sk, const struct binds_pending *p, const bool is_listen)
 {
 	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
 	__u32 inode = inode_of(READ(sk, sk_socket));
@@ -343,7 +332,7 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 }
 
 /* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
-static __always_inline bool is_candidate(struct sock *sk, const struct pending *p, const bool is_listen)
+static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p, const bool is_listen)
 {
 	if (is_listen)
 		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) && port_was_asked(sk);
@@ -364,7 +353,7 @@ static __always_inline bool is_routed(struct sock *sk)
 }
 
 /* A call of a wanted socket returned. */
-static __noinline int tell(struct sock *untyped, const struct pending *p, int error, int call_and_denied)
+static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error, int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	const __u32 call = call_and_denied & 3;
@@ -409,7 +398,7 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	return 0;
 }
 
-static __always_inline void returned(struct sock *sk, const struct pending *p, int error, const enum by by)
+static __always_inline void returned(struct sock *sk, const struct binds_pending *p, int error, const enum by by)
 {
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
@@ -425,15 +414,20 @@ static __always_inline struct pending_key key_of(const enum by by)
 }
 
 /* again: a second program of the same hook, which stands in for the first where the kernel skipped that. */
-static __always_inline void keep(const struct pending *p, const enum by by, const bool again)
+static __always_inline void keep(const struct binds_pending *p, const enum by by, const bool again)
 {
 	struct pending_key key = key_of(by);
+	struct binds_pending *last = bpf_map_lookup_elem(&pending, &key);
 	int err;
 
-	/* What the thread's last call left here: its return was not seen. */
-	if (!again && bpf_map_lookup_elem(&pending, &key) && binds_on)
-		lost_add(BINDS_LOST_RETURN);
-	err = bpf_map_update_elem(&pending, &key, p, again ? BPF_NOEXIST : BPF_ANY);
+	if (last && !last->done) {
+		if (again)
+			return; /* kept by the first */
+		/* What the thread's last call left here: its return was not seen. */
+		if (binds_on)
+			lost_add(BINDS_LOST_RETURN);
+	}
+	err = bpf_map_update_elem(&pending, &key, p, BPF_ANY);
 	/* An exit with arguments does without; a security module that lets the call through needs none. */
 	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
 		lost_add(BINDS_LOST_PENDING);
@@ -450,7 +444,7 @@ static __always_inline bool is_listening(struct sock *untyped)
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
 {
 	struct socket *socket = TYPED(untyped, struct socket);
-	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
 	struct sock *sk = READ(socket, sk);
 
 	if (socket_wanted(sk))
@@ -473,7 +467,7 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 {
 	struct pending_key key = key_of(by);
 	struct sock *sk = socket->sk;
-	struct pending fresh = { .asked = { .family = -1 } }, *p;
+	struct binds_pending fresh = { .asked = { .family = -1 } }, *p;
 
 	if (!socket_wanted(sk))
 		return;
@@ -498,7 +492,7 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 static __always_inline void left_plain(int error, const enum by by)
 {
 	struct pending_key key = key_of(by);
-	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 
 	if (!p) {
 		if (binds_on && (error || !is_security(by)))
@@ -514,7 +508,7 @@ static __always_inline void left_plain(int error, const enum by by)
 static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
-	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor };
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor };
 	struct sock *sk = socket_of_descriptor(task, descriptor);
 
 	if (socket_wanted(sk))
@@ -530,17 +524,33 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 	keep(&p, by, again);
 }
 
+/*
+ * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow each other, the first leaves a mark if it has counted the call. The second one finds
+ * nothing where the first was skipped as well.
+ */
+static __always_inline void entry_missed(const struct pending_key *key, const struct binds_pending *p, const bool again)
+{
+	const struct binds_pending mark = { .done = 1 };
+
+	if (again && p) {
+		bpf_map_delete_elem(&pending, key);
+		return;
+	}
+	if (!again && config.accept_twice && !p && bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
+		return; /* no room: the second will count it */
+	if (binds_on)
+		lost_add(BINDS_LOST_ENTRY);
+}
+
 static __always_inline void call_returned(int error, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
 	struct pending_key key = key_of(by);
-	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 	struct sock *sk;
 
-	if (!p) {
-		/* The second program finds what the first one did not take. */
-		if (binds_on && !again && !config.accept_twice)
-			lost_add(BINDS_LOST_ENTRY);
+	if (!p || p->done) {
+		entry_missed(&key, p, again);
 		return;
 	}
 	if (p->sk) {
@@ -552,7 +562,10 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 		else if (binds_on) /* another thread closed or replaced it */
 			lost_add(BINDS_LOST_SOCKET);
 	}
-	bpf_map_delete_elem(&pending, &key);
+	if (!again && config.accept_twice)
+		p->done = 1;
+	else
+		bpf_map_delete_elem(&pending, &key);
 }
 
 /* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a nonblocking socket of another kind may, too. */
@@ -573,7 +586,7 @@ static __always_inline void connect_failed(int error, const bool again)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
-	struct pending p = { .asked = { .family = -1 } };
+	struct binds_pending p = { .asked = { .family = -1 } };
 	struct sock *sk;
 
 	if (again && !bpf_map_delete_elem(&pending, &key))
@@ -617,7 +630,7 @@ static __always_inline void uring_completed(void *request, int result)
 {
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
-	struct pending p = { .asked = { .family = -1 } };
+	struct binds_pending p = { .asked = { .family = -1 } };
 	bool is_listen, is_connect;
 	struct sock *sk;
 	__u8 opcode;

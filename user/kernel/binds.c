@@ -35,8 +35,6 @@ struct device {
 	char name[16]; /* "": could not be told */
 };
 
-#define PAIRS 3 /* of programs of one hook */
-
 struct binds {
 	struct binds_bpf *bpf;
 	struct bpf_link **links;
@@ -51,7 +49,7 @@ struct binds {
 	uint64_t fetched;      /* records */
 	uint64_t lost_return;  /* entries whose return never came */
 	uint64_t missed_before;
-	uint64_t pairs_before[PAIRS][2];
+	uint64_t connects_before[2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
@@ -559,36 +557,30 @@ static uint64_t returns_missed(const struct binds *b)
 	return missed;
 }
 
-/* Where a program can be skipped another one stands in for it (SEES_AGAIN): of calls for which both were skipped nothing is left. An entry is missed then, or a connect(). */
-static const char *const pairs[PAIRS][2] = { { "t_bind_in", "t_bind2_in" }, { "t_listen_in", "t_listen2_in" }, { "t_connect", "t_connect2" } };
-
-static void pairs_read(const struct binds *b, uint64_t missed[PAIRS][2])
+/* How often the programs of connect() were skipped. It has nothing at its entry that would tell, where both were. */
+static void connects_read(const struct binds *b, uint64_t missed[2])
 {
-	for (size_t i = 0; i < PAIRS * 2; i++) {
-		const struct bpf_program *p = bpf_object__find_program_by_name(b->bpf->obj, pairs[i / 2][i % 2]);
+	const struct bpf_program *const programs[2] = { b->bpf->progs.t_connect, b->bpf->progs.t_connect2 };
 
-		missed[i / 2][i % 2] = bpf_program__autoload(p) ? loading_runs_missed(p) : 0;
-	}
+	for (size_t i = 0; i < 2; i++)
+		missed[i] = bpf_program__autoload(programs[i]) ? loading_runs_missed(programs[i]) : 0;
 }
 
-/* At most so many calls: the kernel does not say of which a program was skipped. */
-static uint64_t pairs_missed(const struct binds *b, size_t from, size_t to)
+/* At most so many: the kernel does not say of which calls. */
+static uint64_t connects_missed(const struct binds *b)
 {
-	uint64_t now[PAIRS][2], sum = 0;
+	uint64_t now[2];
 
-	pairs_read(b, now);
-	for (size_t i = from; i < to; i++) {
-		const uint64_t first = now[i][0] - b->pairs_before[i][0], second = now[i][1] - b->pairs_before[i][1];
-
-		sum += first < second ? first : second;
-	}
-	return sum;
+	connects_read(b, now);
+	now[0] -= b->connects_before[0];
+	now[1] -= b->connects_before[1];
+	return now[0] < now[1] ? now[0] : now[1];
 }
 
 void binds_start(struct binds *b)
 {
 	b->missed_before = returns_missed(b);
-	pairs_read(b, b->pairs_before);
+	connects_read(b, b->connects_before);
 	b->start_ms = realtime_ms();
 	clock_gettime(CLOCK_MONOTONIC, &b->started);
 	__atomic_store_n(&b->bpf->bss->binds_on, 1, __ATOMIC_SEQ_CST);
@@ -600,11 +592,12 @@ static size_t pending_count(const struct binds *b)
 	struct {
 		__u32 tid, by;
 	} key, *last = NULL;
+	struct binds_pending pending;
 	size_t count = 0;
 
 	for (size_t i = 0; i < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key); i++) {
 		last = &key;
-		count += key.by != BINDS_MARK;
+		count += key.by != BINDS_MARK && !bpf_map_lookup_elem(fd, &key, &pending) && !pending.done;
 	}
 	return count;
 }
@@ -634,12 +627,10 @@ void binds_stop(struct binds *b)
 static uint64_t lost_by(const struct binds *b, enum binds_lost reason)
 {
 	const uint64_t *lost = (const uint64_t *)b->bpf->bss->binds_lost;
-	uint64_t count;
 
 	if (reason != BINDS_LOST_ENTRY)
 		return lost[reason];
-	count = lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING] ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING] : 0;
-	return count + pairs_missed(b, 0, 2);
+	return lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING] ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING] : 0;
 }
 
 static void lost_fill(const struct binds *b, struct bind_totals *t)
@@ -653,7 +644,7 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 		[BINDS_LOST_RETURN] = { "return_missed", "at most: calls whose return was not seen" },
 		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread closed or replaced meanwhile" },
 	};
-	const uint64_t missed = returns_missed(b) - b->missed_before, connects = pairs_missed(b, 2, 3);
+	const uint64_t missed = returns_missed(b) - b->missed_before, connects = connects_missed(b);
 
 	t->lost_count = 0;
 	if (connects)
