@@ -514,7 +514,6 @@ def connect_finds_no_port():
     equal("refused", call(make().connect, ("127.0.0.1", 8801)), "ECONNREFUSED")
     udp = [make(V4, DGRAM) for _ in range(5)]
     equal("udp", [call(s.connect, ("127.0.0.1", 9)) for s in udp], [None] * 4 + ["EAGAIN"])
-    time.sleep(0.5)
     watch.end()
     if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
         return "this kernel has no bpf_task_pt_regs() (5.15)"
@@ -526,6 +525,14 @@ def connect_finds_no_port():
     equal("range", [(d["range"]["taken"], d["range"]["bound"], d["range"]["most_pid"]) for d in watch.told], [(4, 1, os.getpid()), (4, 0, os.getpid())])
     equal("connects", watch.totals["connects"]["failed"], 2)
     watch.seen(0, 0, 0)
+    range_is(40010, 40010)
+    kept.append(bound_to(40010))
+    watch = Watch("-6")
+    equal("IPv6", call(make(V6).connect, ("::1", 8800)), "EADDRNOTAVAIL")
+    watch.end()
+    equal("told", [brief(d) for d in watch.told], [("connect", "tcp", 6, "::", 0, "EADDRNOTAVAIL")])
+    equal("peer", watch.told[0]["peer"], {"address": "::1", "port": 8800})
+    holds(watch.told[0]["why"], "the only port of 40010-40010 (net.ipv4.ip_local_port_range) is taken for that destination; somebody has it by bind()")
     del server, bound
     return None
 

@@ -198,7 +198,9 @@ void words_no_port(struct words *w, const struct bind_event *e)
 		return;
 	}
 	say_taken(w, e, u);
-	if (u->bound)
+	if (u->bound && u->bound == u->taken)
+		words_add(w, "; somebody has %s by bind(), which connect() can't share", u->bound == 1 ? "it" : "them all");
+	else if (u->bound)
 		words_add(w, "; %u of them somebody has by bind(), and those connect() can't share", u->bound);
 	say_who(w, u);
 	say_help(w, e, u);
