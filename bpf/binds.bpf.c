@@ -421,8 +421,10 @@ static __always_inline void keep(const struct binds_pending *p, const enum by by
 	int err;
 
 	if (last && !last->done) {
-		if (again)
-			return; /* kept by the first */
+		if (again && !last->twice) { /* kept by the first */
+			last->twice = 1;
+			return;
+		}
 		/* What the thread's last call left here: its return was not seen. */
 		if (binds_on)
 			lost_add(BINDS_LOST_RETURN);
@@ -508,7 +510,7 @@ static __always_inline void left_plain(int error, const enum by by)
 static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
-	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor };
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor, .twice = again };
 	struct sock *sk = socket_of_descriptor(task, descriptor);
 
 	if (socket_wanted(sk))

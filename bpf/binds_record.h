@@ -62,7 +62,8 @@ struct binds_pending {
 	__u32 backlog;
 	__u8 listened; /* before this call */
 	__u8 done; /* where a second program of the exit follows (7.x), the first one leaves it to that: told, or counted as lost */
-	__u8 pad[6];
+	__u8 twice; /* the second program of the entry has run, if there is one: at its next call what is here was left by the last one */
+	__u8 pad[5];
 };
 
 /* A call that returned. */
