@@ -48,22 +48,11 @@ struct pending_key {
 	__u32 by; /* MPTCP's call runs through the function of its first subflow */
 };
 
-struct pending {
-	__u64 sk; /* 0: of no interest */
-	__u64 time_ns; /* CLOCK_MONOTONIC when it began; 0: not seen */
-	__u64 place; /* of the address in user memory, where it could not be read yet; 0: none, or read */
-	struct binds_address asked;
-	__u32 descriptor; /* system calls */
-	__u32 backlog;
-	__u8 listened; /* before this call */
-	__u8 pad[7];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, BINDS_PENDING_MAX);
 	__type(key, struct pending_key);
-	__type(value, struct pending);
+	__type(value, struct binds_pending);
 } pending SEC(".maps");
 
 /*
@@ -90,6 +79,11 @@ static __always_inline bool port_in(const __u64 *set, __u16 port)
 static __always_inline bool is_bind(const enum by by)
 {
 	return by == BY_SYSCALL_BIND || by == BY_INET_BIND || by == BY_INET6_BIND || by == BY_MPTCP_BIND || by == BY_SECURITY_BIND;
+}
+
+static __always_inline bool is_security(const enum by by)
+{
+	return by == BY_SECURITY_BIND || by == BY_SECURITY_LISTEN;
 }
 
 /* ---- the socket ---- */
@@ -277,7 +271,7 @@ static __always_inline __u32 inode_of(struct socket *socket)
 }
 
 /* A listen() without bind() takes a port as well; after one it changes nothing. */
-static __always_inline void since_keep(struct sock *sk, const struct pending *p, const bool is_listen)
+static __always_inline void since_keep(struct sock *sk, const struct binds_pending *p, const bool is_listen)
 {
 	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
 	__u32 inode = inode_of(READ(sk, sk_socket));
@@ -320,8 +314,25 @@ static __always_inline bool port_was_asked(struct sock *sk)
 	return READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
 }
 
+/* A BPF program of the cgroup may have changed on the way what was asked for (bind4, bind6). */
+static __always_inline bool was_rewritten(struct sock *sk, const struct binds_address *asked)
+{
+	__u64 got[2] = {}, passed[2];
+
+	if (!asked->known || asked->family != READ(sk, __sk_common.skc_family))
+		return false;
+	if (asked->port && asked->port != READ(sk, __sk_common.skc_num))
+		return true;
+	if (asked->family == AF_INET)
+		*(__be32 *)got = READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(got, sizeof(got), __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	__builtin_memcpy(passed, asked->address, sizeof(passed));
+	return got[0] != passed[0] || got[1] != passed[1];
+}
+
 /* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
-static __always_inline bool is_candidate(struct sock *sk, const struct pending *p, const bool is_listen)
+static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p, const bool is_listen)
 {
 	if (is_listen)
 		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) && port_was_asked(sk);
@@ -329,7 +340,7 @@ static __always_inline bool is_candidate(struct sock *sk, const struct pending *
 		return true;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
 		return true;
-	return p->asked.known && port_in(binds_twins, p->asked.port);
+	return (p->asked.known && port_in(binds_twins, p->asked.port)) || was_rewritten(sk, &p->asked);
 }
 
 /*
@@ -342,7 +353,7 @@ static __always_inline bool is_routed(struct sock *sk)
 }
 
 /* A call of a wanted socket returned. */
-static __noinline int tell(struct sock *untyped, const struct pending *p, int error, int call_and_denied)
+static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error, int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	const __u32 call = call_and_denied & 3;
@@ -387,13 +398,11 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	return 0;
 }
 
-static __always_inline void returned(struct sock *sk, const struct pending *p, int error, const enum by by)
+static __always_inline void returned(struct sock *sk, const struct binds_pending *p, int error, const enum by by)
 {
-	const bool denied = by == BY_SECURITY_BIND || by == BY_SECURITY_LISTEN;
-
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 2);
+		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | is_security(by) << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
@@ -405,16 +414,24 @@ static __always_inline struct pending_key key_of(const enum by by)
 }
 
 /* again: a second program of the same hook, which stands in for the first where the kernel skipped that. */
-static __always_inline void keep(const struct pending *p, const enum by by, const bool again)
+static __always_inline void keep(const struct binds_pending *p, const enum by by, const bool again)
 {
 	struct pending_key key = key_of(by);
+	struct binds_pending *last = bpf_map_lookup_elem(&pending, &key);
 	int err;
 
-	/* What the thread's last call left here: its return was not seen. */
-	if (!again && bpf_map_lookup_elem(&pending, &key) && binds_on)
-		lost_add(BINDS_LOST_RETURN);
-	err = bpf_map_update_elem(&pending, &key, p, again ? BPF_NOEXIST : BPF_ANY);
-	if (err && !again && binds_on)
+	if (last && !last->done) {
+		if (again && !last->twice) { /* kept by the first */
+			last->twice = 1;
+			return;
+		}
+		/* What the thread's last call left here: its return was not seen. */
+		if (binds_on)
+			lost_add(BINDS_LOST_RETURN);
+	}
+	err = bpf_map_update_elem(&pending, &key, p, BPF_ANY);
+	/* An exit with arguments does without; a security module that lets the call through needs none. */
+	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
 		lost_add(BINDS_LOST_PENDING);
 }
 
@@ -429,7 +446,7 @@ static __always_inline bool is_listening(struct sock *untyped)
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
 {
 	struct socket *socket = TYPED(untyped, struct socket);
-	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
 	struct sock *sk = READ(socket, sk);
 
 	if (socket_wanted(sk))
@@ -452,7 +469,7 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 {
 	struct pending_key key = key_of(by);
 	struct sock *sk = socket->sk;
-	struct pending fresh = { .asked = { .family = -1 } }, *p;
+	struct binds_pending fresh = { .asked = { .family = -1 } }, *p;
 
 	if (!socket_wanted(sk))
 		return;
@@ -477,14 +494,14 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 static __always_inline void left_plain(int error, const enum by by)
 {
 	struct pending_key key = key_of(by);
-	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 
 	if (!p) {
-		if (binds_on)
+		if (binds_on && (error || !is_security(by)))
 			lost_add(BINDS_LOST_ENTRY);
 		return;
 	}
-	if (p->sk && (error || (by != BY_SECURITY_BIND && by != BY_SECURITY_LISTEN)))
+	if (p->sk && (error || !is_security(by)))
 		returned((struct sock *)p->sk, p, error, by);
 	bpf_map_delete_elem(&pending, &key);
 }
@@ -493,7 +510,7 @@ static __always_inline void left_plain(int error, const enum by by)
 static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
-	struct pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor };
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor, .twice = again };
 	struct sock *sk = socket_of_descriptor(task, descriptor);
 
 	if (socket_wanted(sk))
@@ -509,17 +526,33 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 	keep(&p, by, again);
 }
 
+/*
+ * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow each other, the first leaves a mark if it has counted the call. The second one finds
+ * nothing where the first was skipped as well.
+ */
+static __always_inline void entry_missed(const struct pending_key *key, const struct binds_pending *p, const bool again)
+{
+	const struct binds_pending mark = { .done = 1 };
+
+	if (again && p) {
+		bpf_map_delete_elem(&pending, key);
+		return;
+	}
+	if (!again && config.accept_twice && !p && bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
+		return; /* no room: the second will count it */
+	if (binds_on)
+		lost_add(BINDS_LOST_ENTRY);
+}
+
 static __always_inline void call_returned(int error, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
 	struct pending_key key = key_of(by);
-	struct pending *p = bpf_map_lookup_elem(&pending, &key);
+	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 	struct sock *sk;
 
-	if (!p) {
-		/* The second program finds what the first one did not take. */
-		if (binds_on && !again && !config.accept_twice)
-			lost_add(BINDS_LOST_ENTRY);
+	if (!p || p->done) {
+		entry_missed(&key, p, again);
 		return;
 	}
 	if (p->sk) {
@@ -531,7 +564,10 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 		else if (binds_on) /* another thread closed or replaced it */
 			lost_add(BINDS_LOST_SOCKET);
 	}
-	bpf_map_delete_elem(&pending, &key);
+	if (!again && config.accept_twice)
+		p->done = 1;
+	else
+		bpf_map_delete_elem(&pending, &key);
 }
 
 /* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a nonblocking socket of another kind may, too. */
@@ -552,7 +588,7 @@ static __always_inline void connect_failed(int error, const bool again)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
-	struct pending p = { .asked = { .family = -1 } };
+	struct binds_pending p = { .asked = { .family = -1 } };
 	struct sock *sk;
 
 	if (again && !bpf_map_delete_elem(&pending, &key))
@@ -588,12 +624,15 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 		*to = (struct binds_address){ .family = -1, .length = to->length };
 }
 
-/* io_uring's operations (6.11) don't pass the system calls. */
+#define IS_OPERATION(opcode, operation)                                                                                \
+	(bpf_core_enum_value_exists(enum io_uring_op, operation) && opcode == bpf_core_enum_value(enum io_uring_op, operation))
+
+/* io_uring's operations (connect() 5.5, the others 6.11) don't pass the system calls. */
 static __always_inline void uring_completed(void *request, int result)
 {
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
-	struct pending p = { .asked = { .family = -1 } };
+	struct binds_pending p = { .asked = { .family = -1 } };
 	bool is_listen, is_connect;
 	struct sock *sk;
 	__u8 opcode;
@@ -601,9 +640,9 @@ static __always_inline void uring_completed(void *request, int result)
 	if (!request)
 		return;
 	opcode = READ(req, opcode);
-	is_connect = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_CONNECT);
-	is_listen = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_LISTEN);
-	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
+	is_connect = IS_OPERATION(opcode, IORING_OP_CONNECT);
+	is_listen = IS_OPERATION(opcode, IORING_OP_LISTEN);
+	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && !IS_OPERATION(opcode, IORING_OP_BIND))
 		return;
 	sk = socket_of_file(READ(req, file));
 	if (is_connect ? !connect_wanted(sk, result) : !socket_wanted(sk))

@@ -52,6 +52,20 @@ struct binds_address {
 	__u8 address[16]; /* network order */
 };
 
+/* A call that is under way. */
+struct binds_pending {
+	__u64 sk; /* 0: of no interest */
+	__u64 time_ns; /* CLOCK_MONOTONIC when it began; 0: not seen */
+	__u64 place; /* of the address in user memory, where it could not be read yet; 0: none, or read */
+	struct binds_address asked;
+	__u32 descriptor; /* system calls */
+	__u32 backlog;
+	__u8 listened; /* before this call */
+	__u8 done; /* where a second program of the exit follows (7.x), the first one leaves it to that: told, or counted as lost */
+	__u8 twice; /* the second program of the entry has run, if there is one: at its next call what is here was left by the last one */
+	__u8 pad[5];
+};
+
 /* A call that returned. */
 struct binds_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
@@ -84,6 +98,7 @@ struct binds_record {
 #ifndef __bpf__
 _Static_assert(sizeof(struct binds_config) == 8, "layout");
 _Static_assert(sizeof(struct binds_address) == 32, "layout");
+_Static_assert(sizeof(struct binds_pending) == 72, "layout");
 _Static_assert(sizeof(struct binds_record) == 176, "layout");
 #endif
 

@@ -313,10 +313,11 @@ static void twins_of_failed_calls_are_told_with_a_second_sign(void **state)
 static void ports_in_use_everywhere_are_no_twins(void **state)
 {
 	static const uint16_t used[] = {
-		1194, 1433, 1521, 1883, 2049, 2181, 2222, 3000, 3128, 3306, 3389, 4222, 4369, 5000, 5044, 5060, 5222, 5353, 5432, 5555, 5601, 5671, 5672, 5900, 5984, 6000, 6379, 6443, 6667,
-		7000, 7077, 7474, 7687, 7946, 8000, 8008, 8081, 8086, 8088, 8089, 8123, 8125, 8161, 8200, 8333, 8443, 8500, 8529, 8765, 8834, 8883, 8888, 8983, 9000, 9042, 9090, 9092, 9100, 9160, 9200,
-		9300, 9418, 9443, 9999, 10000, 10250, 11211, 11434, 15672, 16379, 18080, 19999, 20000, 22222, 25565, 25672, 26257, 26379, 27017, 27018, 28015, 30000, 32400, 32768, 33060, 50000, 50051, 50070,
-		51820, 60000, 61616,
+		1194, 1433, 1521, 1883, 2049, 2181, 2222, 3000, 3128, 3306, 3389, 4222, 4369, 5000, 5044, 5060, 5222, 5353, 5432, 5555, 5601, 5671, 5672,
+		5900, 5984, 6000, 6379, 6443, 6667, 7000, 7077, 7474, 7687, 7946, 8000, 8008, 8081, 8086, 8088, 8089, 8123, 8125, 8161, 8200, 8333, 8443,
+		8500, 8529, 8765, 8834, 8883, 8888, 8983, 9000, 9042, 9090, 9092, 9100, 9160, 9200, 9300, 9418, 9443, 9999, 10000, 10250, 11211, 11434,
+		15672, 16379, 18080, 19999, 20000, 22222, 25565, 25672, 26257, 26379, 27017, 27018, 28015, 30000, 32400, 32768, 33060, 50000, 50051,
+		50070, 51820, 60000, 61616,
 	};
 	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
 	const struct servent *s;
@@ -354,6 +355,21 @@ static void random_ports_that_do_not_listen_are_none(void **state)
 		if (e.error ? strstr(explain(&e, &o, 1), "htons") != NULL : suspect(&e, NULL, 0, found) > 0)
 			fail_msg("port %u", e.place.port);
 	}
+}
+
+static void what_a_bpf_program_changed_is_told(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "tcp 127.0.0.1:8080");
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e.rewritten = true;
+	e.port_got = 8081;
+	inet_pton(AF_INET, "127.0.0.2", e.address_got);
+	assert_int_equal(suspect(&e, NULL, 0, found), 1);
+	assert_string_equal(found[0].code, "rewritten");
+	assert_string_equal(found[0].text, "a BPF program of its cgroup (bind4, bind6) changed what was asked for: not 127.0.0.1:8080, but 127.0.0.2:8081");
 }
 
 static void two_users_of_a_udp_port_look_wrong(void **state)
@@ -457,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_that_listen_look_wrong, ports_prepare),
 		cmocka_unit_test_setup(twins_that_the_user_named_look_wrong, ports_prepare), cmocka_unit_test_setup(twins_of_failed_calls_are_told_with_a_second_sign, ports_prepare),
 		cmocka_unit_test_setup(ports_in_use_everywhere_are_no_twins, ports_prepare), cmocka_unit_test_setup(random_ports_that_do_not_listen_are_none, ports_prepare),
+		cmocka_unit_test_setup(what_a_bpf_program_changed_is_told, ports_prepare),
 		cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
 		cmocka_unit_test_setup(the_first_of_a_port_looks_fine, ports_prepare),
 		cmocka_unit_test_setup(places_are_written_as_people_do, ports_prepare),

@@ -87,8 +87,11 @@ for backend in fentry kprobe tracepoint; do
         tracepoint) cases_of shares.py $backend '' one_users_sockets ;;
     esac
     cases=(each_call_once reasons)
-    [ $backend != fentry ] || cases+=(security_module)
-    [ $backend != tracepoint ] || cases+=(io_uring)
+    case $backend in
+        fentry) cases+=(security_module too_many_at_once by_32_bits) ;;
+        kprobe) cases+=(too_many_at_once by_32_bits) ;;
+        tracepoint) cases+=(io_uring connect_finds_no_port) ;;
+    esac
     cases_of binds.py $backend ', binds' "${cases[@]}"
     addresses=127.0.0.1
     [ $backend != fentry ] || addresses+=' ::1' # with tracepoint both families have the same hooks

@@ -356,9 +356,9 @@ static int totals_tell(struct watcher *w)
 static int watcher_open(struct watcher *w)
 {
 	const struct binds_settings *o = w->o;
-	const char *ring = getenv("SOCKFAIR_RING");
+	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"); /* for tests */
 	const struct binds_options wanted = { .backend = o->backend, .selection = o->selection, .ports = &w->ports, .all = o->all,
-					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0 };
+					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0, .pending = pending ? strtoul(pending, NULL, 10) : 0 };
 	char why[512];
 
 	services_fill(&w->ports);
@@ -395,7 +395,8 @@ int command_binds(int argc, char **argv)
 		.parser = parse,
 		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
 		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
-		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. Sockets of the kernel itself are left out.",
+		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. "
+		       "Sockets of the kernel itself are left out.",
 		.children = children,
 	};
 	struct binds_settings o = { .backend = BACKEND_AUTO };

@@ -49,6 +49,7 @@ struct binds {
 	uint64_t fetched;      /* records */
 	uint64_t lost_return;  /* entries whose return never came */
 	uint64_t missed_before;
+	uint64_t connects_before[2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
@@ -142,7 +143,7 @@ static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, co
 	if (bind_hooks[i].sees == SEES_AGAIN)
 		return f->preempted_exits;
 	if (bind_hooks[i].sees == SEES_URING)
-		return b->has_uring && f->uring_request_typed;
+		return f->uring_request_typed;
 	return !bind_hooks[i].function || btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
 }
 
@@ -173,6 +174,8 @@ static void configure(struct binds *b, const struct binds_options *o, const stru
 	};
 	if (o->ring_bytes)
 		bpf_map__set_max_entries(b->bpf->maps.records, o->ring_bytes);
+	if (o->pending)
+		bpf_map__set_max_entries(b->bpf->maps.pending, o->pending);
 }
 
 static void ports_fill(struct binds *b, const struct binds_options *o)
@@ -423,6 +426,14 @@ static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 	}
 }
 
+/* As was_rewritten() of the programs. */
+static bool is_rewritten(const struct binds_record *r)
+{
+	if (r->call != BINDS_BIND || r->error || !r->asked.known || r->asked.family != r->family)
+		return false;
+	return (r->asked.port && r->asked.port != r->port) || memcmp(r->asked.address, r->address, sizeof(r->address));
+}
+
 static void event_fill(struct bind_event *e, const struct binds_record *r)
 {
 	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND, [BINDS_LISTEN] = CALL_LISTEN, [BINDS_CONNECT] = CALL_CONNECT };
@@ -447,6 +458,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
+		.rewritten = is_rewritten(r),
 		.can_raise = r->can_raise,
 		.capability_lost = r->capability_lost,
 		.port_limit = r->port_limit,
@@ -457,6 +469,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.port_asked = r->port_asked,
 		.listened = r->listened,
 	};
+	memcpy(e->address_got, r->address, sizeof(e->address_got));
 	memcpy(e->comm, r->comm, sizeof(e->comm));
 	memcpy(e->process, r->process, sizeof(e->process));
 	place_fill(&e->place, r, e->asked_known && e->call == CALL_BIND);
@@ -544,9 +557,30 @@ static uint64_t returns_missed(const struct binds *b)
 	return missed;
 }
 
+/* How often the programs of connect() were skipped. It has nothing at its entry that would tell, where both were. */
+static void connects_read(const struct binds *b, uint64_t missed[2])
+{
+	const struct bpf_program *const programs[2] = { b->bpf->progs.t_connect, b->bpf->progs.t_connect2 };
+
+	for (size_t i = 0; i < 2; i++)
+		missed[i] = bpf_program__autoload(programs[i]) ? loading_runs_missed(programs[i]) : 0;
+}
+
+/* At most so many: the kernel does not say of which calls. */
+static uint64_t connects_missed(const struct binds *b)
+{
+	uint64_t now[2];
+
+	connects_read(b, now);
+	now[0] -= b->connects_before[0];
+	now[1] -= b->connects_before[1];
+	return now[0] < now[1] ? now[0] : now[1];
+}
+
 void binds_start(struct binds *b)
 {
 	b->missed_before = returns_missed(b);
+	connects_read(b, b->connects_before);
 	b->start_ms = realtime_ms();
 	clock_gettime(CLOCK_MONOTONIC, &b->started);
 	__atomic_store_n(&b->bpf->bss->binds_on, 1, __ATOMIC_SEQ_CST);
@@ -558,11 +592,12 @@ static size_t pending_count(const struct binds *b)
 	struct {
 		__u32 tid, by;
 	} key, *last = NULL;
+	struct binds_pending pending;
 	size_t count = 0;
 
 	for (size_t i = 0; i < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key); i++) {
 		last = &key;
-		count += key.by != BINDS_MARK;
+		count += key.by != BINDS_MARK && !bpf_map_lookup_elem(fd, &key, &pending) && !pending.done;
 	}
 	return count;
 }
@@ -588,6 +623,16 @@ void binds_stop(struct binds *b)
 	}
 }
 
+/* For each call without room at its entry the exit finds no entry: that is said once. */
+static uint64_t lost_by(const struct binds *b, enum binds_lost reason)
+{
+	const uint64_t *lost = (const uint64_t *)b->bpf->bss->binds_lost;
+
+	if (reason != BINDS_LOST_ENTRY)
+		return lost[reason];
+	return lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING] ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING] : 0;
+}
+
 static void lost_fill(const struct binds *b, struct bind_totals *t)
 {
 	static const struct {
@@ -599,11 +644,13 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 		[BINDS_LOST_RETURN] = { "return_missed", "at most: calls whose return was not seen" },
 		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread closed or replaced meanwhile" },
 	};
-	const uint64_t missed = returns_missed(b) - b->missed_before;
+	const uint64_t missed = returns_missed(b) - b->missed_before, connects = connects_missed(b);
 
 	t->lost_count = 0;
+	if (connects)
+		t->lost[t->lost_count++] = (struct lost_row){ .reason = "connect_missed", .count = connects, .text = "at most: connect() whose result was not seen, most of which did not fail" };
 	for (size_t i = 0; i < BINDS_LOST_REASONS; i++) {
-		uint64_t count = b->bpf->bss->binds_lost[i];
+		uint64_t count = lost_by(b, i);
 
 		if (i == BINDS_LOST_RETURN)
 			count = count + b->lost_return > missed ? count + b->lost_return : missed;
@@ -635,7 +682,7 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ syscalls, "calls by 32-bit processes" },
 		{ !(b->sees & SEES_CONNECT), "connect() that finds no port" },
 		{ !syscalls && (b->sees & SEES_CONNECT), "connect() by 32-bit processes or through io_uring" },
-		{ syscalls && b->has_uring && !(b->sees & SEES_URING), "calls through io_uring" },
+		{ syscalls && !(b->sees & SEES_URING), b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
 		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },
 	};

@@ -23,6 +23,7 @@ struct binds_options {
 	struct selection selection;     /* of processes: who calls. With ports, the byte-swapped twins of those are told too */
 	const struct bind_ports *ports; /* whose twins are told although they worked */
 	bool all;                       /* tell every call */
+	uint32_t pending;               /* threads that may be in a call at once; 0: BINDS_PENDING_MAX */
 	uint32_t ring_bytes;            /* room for what was not fetched yet: a power of two, of pages; 0: as much as 10,000 calls a second need */
 };
 

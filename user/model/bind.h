@@ -115,6 +115,8 @@ struct bind_event {
 	int asked_family;     /* sa_family of the address that was passed; -1: none, or not known */
 	bool asked_known;     /* place.address and port are what was passed (else unknown: 0) */
 	uint16_t port_got;    /* host order; that of the socket afterwards; 0: none */
+	bool rewritten;       /* bind() worked, and the socket is not where it asked to be */
+	uint8_t address_got[16]; /* that of the socket afterwards, network order */
 	uint32_t backlog;     /* listen() */
 	uint64_t cookie;      /* 0: not known */
 	uint32_t inode;
@@ -235,7 +237,7 @@ enum bind_looked { BIND_LOOKED, BIND_LOOKED_PARTLY, BIND_NOT_LOOKED };
 void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked, const struct bind_ports *ports, char *text,
 		  int *in_the_way);
 
-/* A successful call that looks wrong. Codes are stable: "byte-swapped", "udp-two-users", "group-split". */
+/* A successful call that looks wrong. Codes are stable: "rewritten", "byte-swapped", "udp-two-users", "group-split". */
 struct bind_suspicion {
 	const char *code;
 	char text[BIND_TEXT_MAX]; /* one sentence: what looks wrong, and what to do */

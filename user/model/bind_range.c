@@ -153,7 +153,7 @@ static void say_taken(struct words *w, const struct bind_event *e, const struct 
 	if (e->place.protocol == PROTOCOL_TCP && all % 2 && u->taken + 1 == usable)
 		words_add(w, " (of an odd number of ports the kernel leaves one out, another each time)");
 	else
-		words_add(w, " by now: the others were freed since");
+		words_add(w, " by now (others were freed since, or can't be seen)");
 }
 
 static void say_who(struct words *w, const struct bind_range_use *u)
@@ -198,7 +198,9 @@ void words_no_port(struct words *w, const struct bind_event *e)
 		return;
 	}
 	say_taken(w, e, u);
-	if (u->bound)
+	if (u->bound && u->bound == u->taken)
+		words_add(w, "; somebody has %s by bind(), which connect() can't share", u->bound == 1 ? "it" : "them all");
+	else if (u->bound)
 		words_add(w, "; %u of them somebody has by bind(), and those connect() can't share", u->bound);
 	say_who(w, u);
 	say_help(w, e, u);

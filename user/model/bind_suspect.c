@@ -38,6 +38,21 @@ static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
 	return true;
 }
 
+/* Nothing else of the kernel puts a socket elsewhere than bind() asked. */
+static bool rewritten(const struct scene *s, struct bind_suspicion *found)
+{
+	struct bind_place got = s->event->place;
+	char asked[BIND_PLACE_TEXT], is[BIND_PLACE_TEXT];
+	struct words w = { found->text };
+
+	if (!s->event->rewritten)
+		return false;
+	got.port = s->event->port_got;
+	memcpy(got.address, s->event->address_got, sizeof(got.address));
+	words_add(&w, "a BPF program of its cgroup (bind4, bind6) changed what was asked for: not %s, but %s", bind_place_text(asked, &s->event->place), bind_place_text(is, &got));
+	return true;
+}
+
 /* Several sockets on one UDP port are meant for multicast: each gets a copy. As is_multicast() of the findings. */
 static bool is_multicast(const struct bind_place *p)
 {
@@ -138,6 +153,7 @@ static const struct {
 	bool (*applies)(const struct scene *, struct bind_suspicion *);
 	bool by_listen; /* may show at listen(); others are told once a socket, at bind() */
 } rules[] = {
+	{ "rewritten", rewritten, false },
 	{ "byte-swapped", byte_swapped, true },
 	{ "udp-two-users", udp_two_users, false },
 	{ "group-split", group_split, false },

@@ -80,7 +80,10 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 
 #define RANDOM_RESERVED 512 /* below, nobody picks ports at random: bindresvport() and rresvport() stay above */
 
-/* As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The second sign is that the user named the port, or that nobody comes to this one by chance. */
+/*
+ * As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The second sign is that the user named the port, or that nobody comes to this one by
+ * chance.
+ */
 static void say_twin(struct words *w, const struct bind_event *e, const struct bind_ports *ports)
 {
 	const uint16_t twin = ports && e->asked_known ? bind_twin(ports, e->place.port) : 0;
