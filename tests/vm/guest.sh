@@ -87,7 +87,7 @@ for backend in fentry kprobe tracepoint; do
         tracepoint) cases_of shares.py $backend '' one_users_sockets ;;
     esac
     cases=(each_call_once reasons)
-    [ $backend != fentry ] || cases+=(security_module)
+    [ $backend != fentry ] || cases+=(security_module outgoing) # who has a port is looked up alike
     [ $backend != tracepoint ] || cases+=(io_uring)
     cases_of binds.py $backend ', binds' "${cases[@]}"
     addresses=127.0.0.1
@@ -117,7 +117,7 @@ claims $? "$dir/claims" 'claims: ' --names "$(echo $names | tr ' ' ,)"
 wait $slow
 claims $? "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
 # No backend plays a part in it, and every case asks some twenty times.
-tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several >"$dir/tap"
+tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several vrf >"$dir/tap"
 said
 tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS" >"$dir/tap" 2>&1
 said

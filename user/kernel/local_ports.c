@@ -46,5 +46,7 @@ void local_ports_read(struct local_ports *p)
 
 bool local_ports_pickable(const struct local_ports *p, uint16_t port)
 {
-	return port >= p->low && port <= p->high && port && !(p->reserved[port >> 6] >> (port & 63) & 1);
+	if (!p->high) /* not known: what keeps it free would do so */
+		return true;
+	return port >= p->low && port <= p->high && !(p->reserved[port >> 6] >> (port & 63) & 1);
 }
