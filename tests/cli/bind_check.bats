@@ -56,6 +56,7 @@ if not os.fork():
         0.0.0.0:8400
     says "first (pid $server and 1 other, uid 0" '*:8400'
     says " listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
+    check_is ".occupants[0].cgroup == $("$sockfair" list -N "$home" -P 8400 -j | jq '.endpoints[0].sockets[0].holders[0].cgroup')" 127.0.0.1:8400
     check_is '.outcome == "works"' 127.0.0.2:8400
 }
 
