@@ -2,7 +2,8 @@
 /*
  * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen twice: entered() keeps the address as it was passed (a BPF program of
  * the cgroup may change it on the way) under the thread and the hook; returned() counts the call, and tells user space through a ring what failed or may
- * look wrong. user/kernel/binds.c has the table that says which programs a backend needs.
+ * look wrong. user/kernel/binds.c has the table that says which programs a backend needs. Of connect() those alone are seen that find no port or no address of ours, and at the
+ * exit only, so that all others cost next to nothing.
  *
  * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket: the socket itself is told, once.
  */
@@ -36,7 +37,11 @@ struct {
 
 /* The hooks whose entry and exit belong together. */
 enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MPTCP_BIND, BY_INET_LISTEN, BY_MPTCP_LISTEN, BY_NO_LISTEN,
-	  BY_SECURITY_BIND, BY_SECURITY_LISTEN };
+	  BY_SECURITY_BIND, BY_SECURITY_LISTEN, BY_SYSCALL_CONNECT = BINDS_MARK };
+
+/* include/uapi/asm-generic/errno-base.h, errno.h */
+#define EAGAIN 11
+#define EADDRNOTAVAIL 99
 
 struct pending_key {
 	__u32 tid;
@@ -50,6 +55,8 @@ struct pending {
 	struct binds_address asked;
 	__u32 descriptor; /* system calls */
 	__u32 backlog;
+	__u8 listened; /* before this call */
+	__u8 pad[7];
 };
 
 struct {
@@ -123,6 +130,20 @@ static __always_inline bool inet_flag(struct sock *untyped, const __u8 flag, con
 	if (!bpf_core_field_exists(old->freebind))
 		return false;
 	return transparent ? BPF_CORE_READ_BITFIELD_PROBED(old, transparent) : BPF_CORE_READ_BITFIELD_PROBED(old, freebind);
+}
+
+/* IP_LOCAL_PORT_RANGE: the low port in the lower half; 0: not set, or not known to this kernel. */
+static __always_inline __u32 port_range_of(struct sock *untyped)
+{
+	struct inet_sock___range *one = (void *)untyped;
+	struct inet_sock___pair *two = (void *)untyped;
+	__u32 range = 0;
+
+	if (bpf_core_field_exists(one->local_port_range))
+		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&one->local_port_range));
+	else if (bpf_core_field_exists(two->local_port_range))
+		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&two->local_port_range));
+	return range;
 }
 
 /* ---- the address that was passed ---- */
@@ -202,6 +223,11 @@ static __always_inline bool capable_in(const struct cred *cred, struct user_name
 	return false;
 }
 
+static __always_inline bool has_capability(__u64 set)
+{
+	return (set >> CAP_NET_BIND_SERVICE) & 1;
+}
+
 /* Asked here, for a server that fails to start is gone before user space could. */
 static __always_inline bool in_cgroups(void)
 {
@@ -215,7 +241,8 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task(), *leader;
 	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u64 pid_tgid = bpf_get_current_pid_tgid(), capabilities = 0;
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), effective = 0, permitted = 0, bounding = 0;
+	struct user_namespace *owner = BPF_CORE_READ(net, user_ns);
 	bool has;
 
 	r->pid = pid_tgid >> 32;
@@ -227,10 +254,15 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->started_ns = BPF_CORE_READ(leader, start_boottime);
 	r->euid = BPF_CORE_READ(cred, euid.val);
 	/* Two words before 6.3, one since; the same bytes. */
-	bpf_probe_read_kernel(&capabilities, sizeof(capabilities), __builtin_preserve_access_index(&cred->cap_effective));
-	has = (capabilities >> CAP_NET_BIND_SERVICE) & 1;
-	r->can_bind_low = capable_in(cred, BPF_CORE_READ(net, user_ns), has);
+	bpf_probe_read_kernel(&effective, sizeof(effective), __builtin_preserve_access_index(&cred->cap_effective));
+	bpf_probe_read_kernel(&permitted, sizeof(permitted), __builtin_preserve_access_index(&cred->cap_permitted));
+	bpf_probe_read_kernel(&bounding, sizeof(bounding), __builtin_preserve_access_index(&cred->cap_bset));
+	has = has_capability(effective);
+	r->can_bind_low = capable_in(cred, owner, has);
 	r->other_user_ns = has && !r->can_bind_low;
+	/* The walk up the user namespaces is long for the verifier: once is enough, for who may raise it is in the namespace that counts. */
+	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) && owner == BPF_CORE_READ(cred, user_ns);
+	r->capability_lost = !has_capability(bounding);
 	r->in_cgroup = in_cgroups();
 }
 
@@ -256,6 +288,7 @@ static __always_inline void since_keep(struct sock *sk, const struct pending *p,
 
 static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
 {
+	const __u32 range = port_range_of(untyped);
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct net *net = READ(sk, __sk_common.skc_net.net);
 	struct socket *socket = READ(sk, sk_socket);
@@ -276,13 +309,22 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
 		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	r->range_low = range;
+	r->range_high = range >> 16;
 	r->inode = inode_of(socket);
 	caller_describe(r, net);
 }
 
-/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
-static __always_inline bool is_candidate(struct sock *sk, const struct pending *p)
+static __always_inline bool port_was_asked(struct sock *sk)
 {
+	return READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+}
+
+/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
+static __always_inline bool is_candidate(struct sock *sk, const struct pending *p, const bool is_listen)
+{
+	if (is_listen)
+		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) && port_was_asked(sk);
 	if (READ_BITFIELD(sk, __sk_common.skc_reuseport))
 		return true;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
@@ -290,17 +332,26 @@ static __always_inline bool is_candidate(struct sock *sk, const struct pending *
 	return p->asked.known && port_in(binds_twins, p->asked.port);
 }
 
+/*
+ * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4 has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the
+ * socket right before, and an IPv4 address makes it tcp_v4_connect().
+ */
+static __always_inline bool is_routed(struct sock *sk)
+{
+	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) || READ(sk, __sk_common.skc_daddr);
+}
+
 /* A call of a wanted socket returned. */
 static __noinline int tell(struct sock *untyped, const struct pending *p, int error, int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
-	const __u32 call = call_and_denied & 1;
+	const __u32 call = call_and_denied & 3;
 	struct binds_record *r;
 	__u16 port;
 
 	if (!p)
 		return 0;
-	port = p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
+	port = call != BINDS_CONNECT && p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
 	if (config.by_port && !port_in(binds_ports, port))
 		return 0;
 	if (!error)
@@ -308,10 +359,12 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	/* Of the other family it is known when it came: it may have been in the way. */
 	if (config.family && READ(sk, __sk_common.skc_family) != config.family)
 		return 0;
+	if (call >= BINDS_CALLS)
+		return 0;
 	__sync_fetch_and_add(&binds_seen[call], 1);
 	if (error)
 		__sync_fetch_and_add(&binds_failed[call], 1);
-	else if (!binds.all && (call == BINDS_LISTEN || !is_candidate(sk, p)))
+	else if (!binds.all && !is_candidate(sk, p, call == BINDS_LISTEN))
 		return 0;
 	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
@@ -324,7 +377,10 @@ static __noinline int tell(struct sock *untyped, const struct pending *p, int er
 	r->backlog = p->backlog;
 	r->call = call;
 	r->error = error;
-	r->denied = call_and_denied >> 1;
+	r->denied = call_and_denied >> 2;
+	r->listened = p->listened;
+	r->port_asked = port_was_asked(sk);
+	r->routed = call == BINDS_CONNECT && is_routed(sk);
 	socket_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
@@ -337,7 +393,7 @@ static __always_inline void returned(struct sock *sk, const struct pending *p, i
 
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error, (is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 1);
+		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | denied << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
@@ -362,6 +418,13 @@ static __always_inline void keep(const struct pending *p, const enum by by, cons
 		lost_add(BINDS_LOST_PENDING);
 }
 
+static __always_inline bool is_listening(struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	return READ(sk, __sk_common.skc_state) == TCP_LISTEN;
+}
+
 /* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen(). */
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
 {
@@ -379,6 +442,7 @@ static __always_inline void entered(struct socket *untyped, __u64 address, int l
 			address_read(&p.asked, address, false);
 	} else {
 		p.backlog = length_or_backlog;
+		p.listened = p.sk && is_listening(sk);
 	}
 	keep(&p, by, false);
 }
@@ -440,6 +504,7 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 			p.place = address;
 	} else {
 		p.backlog = length_or_backlog;
+		p.listened = p.sk && is_listening(sk);
 	}
 	keep(&p, by, again);
 }
@@ -469,6 +534,39 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	bpf_map_delete_elem(&pending, &key);
 }
 
+/* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a nonblocking socket of another kind may, too. */
+static __always_inline bool connect_wanted(struct sock *untyped, int error)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	if (!socket_wanted(untyped))
+		return false;
+	return error == -EADDRNOTAVAIL || (READ(sk, sk_protocol) == IPPROTO_UDP && !READ(sk, __sk_common.skc_num));
+}
+
+/*
+ * connect() returned with an error that may be one of ours. Nothing was kept at its entry: registers still have its arguments. Where this program can be skipped (7.x) a second one
+ * follows, and knows by a mark whether the first has run.
+ */
+static __always_inline void connect_failed(int error, const bool again)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
+	struct pending p = { .asked = { .family = -1 } };
+	struct sock *sk;
+
+	if (again && !bpf_map_delete_elem(&pending, &key))
+		return;
+	if (!again && config.accept_twice && bpf_map_update_elem(&pending, &key, &p, BPF_ANY))
+		return; /* no room for the mark: the second will tell it */
+	sk = socket_of_descriptor(task, syscall_argument(task, 0));
+	if (!connect_wanted(sk, error))
+		return;
+	p.asked.length = syscall_argument(task, 2);
+	address_read(&p.asked, syscall_argument(task, 1), true);
+	returned(sk, &p, error, BY_SYSCALL_CONNECT);
+}
+
 /*
  * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr, which begins with a pointer, mostly NULL; later (seen on 6.18) the
  * address is all there is, and begins with its family. No type says which.
@@ -496,20 +594,24 @@ static __always_inline void uring_completed(void *request, int result)
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
 	struct pending p = { .asked = { .family = -1 } };
+	bool is_listen, is_connect;
 	struct sock *sk;
-	bool is_listen;
 	__u8 opcode;
 
-	if (!request || !bpf_core_enum_value_exists(enum io_uring_op, IORING_OP_BIND))
+	if (!request)
 		return;
 	opcode = READ(req, opcode);
+	is_connect = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_CONNECT);
 	is_listen = opcode == bpf_core_enum_value(enum io_uring_op, IORING_OP_LISTEN);
-	if (!is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
+	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && opcode != bpf_core_enum_value(enum io_uring_op, IORING_OP_BIND))
 		return;
 	sk = socket_of_file(READ(req, file));
-	if (!socket_wanted(sk))
+	if (is_connect ? !connect_wanted(sk, result) : !socket_wanted(sk))
 		return;
-	if (is_listen) {
+	if (is_connect) {
+		p.asked.length = sizeof(struct passed);
+		uring_address_read(&p.asked, (__u64)READ(req, async_data));
+	} else if (is_listen) {
 		struct io_listen *listen = TYPED(request, struct io_listen);
 
 		p.backlog = bpf_core_type_exists(struct io_listen) ? READ(listen, backlog) : 0;
@@ -517,7 +619,7 @@ static __always_inline void uring_completed(void *request, int result)
 		p.asked.length = READ(bind, addr_len);
 		uring_address_read(&p.asked, (__u64)READ(req, async_data));
 	}
-	returned(sk, &p, result, is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
+	returned(sk, &p, result, is_connect ? BY_SYSCALL_CONNECT : is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
 }
 
 /* ---- fentry: trampolines. `length` of a listen() is the backlog. ---- */
@@ -642,6 +744,19 @@ SYSCALL(t_listen, listen, BY_SYSCALL_LISTEN, false)
 /* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU. */
 SYSCALL(t_bind2, bind, BY_SYSCALL_BIND, true)
 SYSCALL(t_listen2, listen, BY_SYSCALL_LISTEN, true)
+
+/* With each backend. */
+#define CONNECT(name, again)                                                                                           \
+	SEC("?tracepoint/syscalls/sys_exit_connect")                                                                   \
+	int name(struct syscall_exit_args *args)                                                                       \
+	{                                                                                                              \
+		if ((args->ret == -EADDRNOTAVAIL || args->ret == -EAGAIN) && binds_on)                                 \
+			connect_failed(args->ret, again);                                                              \
+		return 0;                                                                                              \
+	}
+
+CONNECT(t_connect, false)
+CONNECT(t_connect2, true)
 
 SEC("?tracepoint/io_uring/io_uring_complete")
 int t_bind_uring(struct trace_event_raw_io_uring_complete *event)

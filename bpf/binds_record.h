@@ -12,7 +12,9 @@
 
 #define BINDS_SINCE_MAX 16384		   /* sockets of which it is known when they bound: more than bind between two looks at who has a port */
 
-enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CALLS };
+#define BINDS_MARK 255 /* `by` in a key of the map `pending`: no call that is under way */
+
+enum binds_call { BINDS_BIND, BINDS_LISTEN, BINDS_CONNECT, BINDS_CALLS }; /* connect(): those alone that found no port, or no address of ours */
 
 /*
  * SO_MAX_PACING_RATE of the socket by which bind-check asks about an address: it has no meaning there, and no program has that rate. Such sockets are left out.
@@ -55,7 +57,7 @@ struct binds_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* 0: not known */
 	__u64 started_ns; /* of the process, CLOCK_BOOTTIME */
-	struct binds_address asked; /* bind() */
+	struct binds_address asked; /* bind(); connect(): where to */
 	__u8 address[16]; /* that of the socket afterwards */
 	__u32 pid, tid, parent, euid;
 	__u32 uid; /* of the socket */
@@ -66,12 +68,15 @@ struct binds_record {
 	__s32 error; /* 0, or negative errno */
 	__u16 family, protocol;
 	__u16 port; /* that of the socket afterwards, host order */
+	__u16 range_low, range_high; /* IP_LOCAL_PORT_RANGE; 0: not set */
 	__u8 call; /* enum binds_call */
 	__u8 denied; /* by a security module */
 	__u8 reuseaddr, reuseport, v6only, freebind;
 	__u8 can_bind_low, other_user_ns; /* as in struct bind_event */
+	__u8 can_raise, capability_lost;
 	__u8 in_cgroup;
-	__u8 pad[5];
+	__u8 routed, port_asked, listened; /* as in struct bind_event */
+	__u8 pad[4];
 	char comm[16]; /* of the thread */
 	char process[16];
 };
@@ -79,7 +84,7 @@ struct binds_record {
 #ifndef __bpf__
 _Static_assert(sizeof(struct binds_config) == 8, "layout");
 _Static_assert(sizeof(struct binds_address) == 32, "layout");
-_Static_assert(sizeof(struct binds_record) == 168, "layout");
+_Static_assert(sizeof(struct binds_record) == 176, "layout");
 #endif
 
 #endif

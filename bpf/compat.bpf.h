@@ -14,6 +14,13 @@
 
 #include "count.h"
 
+/* include/uapi/asm-generic/errno-base.h */
+#define ENOENT 2
+#define ENXIO 6
+#define EFAULT 14
+#define EINVAL 22
+#define ENFILE 23
+
 const volatile struct count_config config;
 
 /*

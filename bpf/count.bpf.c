@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The hooks of the three backends. Each is one call of a handler in count.bpf.h. user/kernel/probe.c has the table that says
+ * The hooks of the three backends. Each is one call of a handler in tcp.bpf.h, serve.bpf.h, uring.bpf.h or udp.bpf.h. user/kernel/probe.c has the table that says
  * which of them a backend needs; none is loaded unless it is named there ("?").
  */
-#include "count.bpf.h"
+#include "serve.bpf.h"
+#include "tcp.bpf.h"
+#include "udp.bpf.h"
+#include "uring.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

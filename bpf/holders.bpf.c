@@ -531,7 +531,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	in_scan = bpf_map_lookup_elem(&processes, &record.pid);
 	if (!in_scan || *in_scan != scan)
 		return 0;
-	/* Threads of io_uring wait for their owner: count.bpf.h credits that too. */
+	/* Threads of io_uring wait for their owner: rows.bpf.h credits that too. */
 	record.helper = !!(task->flags & PF_IO_WORKER);
 	leader = task->group_leader;
 	record.task = (__u64)task;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finding sockets and asking them, as the counting programs (count.bpf.h) and those of bind() and listen() (binds.bpf.c) do. */
+/* Finding sockets and asking them, as the counting programs (rows.bpf.h) and those of bind() and listen() (binds.bpf.c) do. */
 #ifndef SOCKFAIR_SOCKETS_BPF_H
 #define SOCKFAIR_SOCKETS_BPF_H
 

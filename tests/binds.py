@@ -284,6 +284,44 @@ def reasons():
     watch.seen(13 if by_system_calls(watch.totals) else 12, 2, len(watch.told))
 
 
+def capabilities(keep_permitted, keep_effective):
+    """Takes CAP_NET_BIND_SERVICE from the calling process, but for the sets where it is to be kept."""
+    version, sets = struct.pack("=Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    if libc.capget(version, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    effective, permitted, *rest = struct.unpack("=6I", sets.raw)
+    taken = 0xffffffff & ~(1 << 10)
+    if libc.capset(version, struct.pack("=6I", effective if keep_effective else effective & taken, permitted if keep_permitted else permitted & taken, *rest)):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def rights():
+    """what became of CAP_NET_BIND_SERVICE: permitted and not raised, dropped by root, out of the bounding set"""
+    def permitted():
+        capabilities(True, False)
+        refused(83)
+
+    def dropped():
+        capabilities(False, False)
+        refused(84)
+
+    def bounded():
+        if libc.prctl(24, 10, 0, 0, 0):  # PR_CAPBSET_DROP
+            raise OSError(ctypes.get_errno(), "prctl")
+        capabilities(False, False)
+        refused(85)
+
+    watch = Watch()
+    others = [Other(does) for does in (permitted, dropped, bounded)]
+    others.append(Other(lambda: refused(86), uid=NOBODY))
+    watch.end()
+    told = {document["port"]: document["why"] for document in watch.told}
+    equal("ports", list(told), [83, 84, 85, 86])
+    for port, words in ((83, "uid 0, root) has permitted, and has not raised"), (84, "does not have, though it is root: it was dropped"),
+                        (85, "does not have, and can't get: its bounding set lacks it"), (86, f"uid {NOBODY}, nobody) does not have; give it that capability")):
+        holds(told[port], words, f"(pid {others[port - 83].pid}, ")
+
+
 def came_later():
     """who took the port after a call that failed is not blamed for it, though it has it when that is looked at, of either family; who took it before is"""
     old = listening(8250)
@@ -405,22 +443,115 @@ def outgoing():
     del late, beside
 
 
+def range_is(low, high, reserved=""):
+    cases.sysctl("net.ipv4.ip_local_port_range", f"{low} {high}")
+    cases.sysctl("net.ipv4.ip_local_reserved_ports", reserved)
+
+
 def all_ports_taken():
-    """no port is left to pick: said so, and nobody is blamed"""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
-        f.write("40000 40003")
+    """no port is left to pick for bind() and listen(): which are taken or reserved, who has most of them, of TCP and UDP, and nobody is blamed"""
+    range_is(40000, 40007, "40000,40004-40006,50000")
+    other = Other(lambda: [bound_to(port) for port in (40001, 40002)])
     watch = Watch()
-    kept = [make() for _ in range(5)]
-    errors = [call(s.bind, ("127.0.0.1", 0)) for s in kept]
-    equal("bind", errors, [None] * 4 + ["EADDRINUSE"])
+    kept = [make()]
+    equal("bind", [call(kept[0].bind, ("127.0.0.1", port)) for port in (40003,)], [None])
+    kept.append(make())
+    equal("the last", call(kept[1].bind, ("127.0.0.1", 0)), None)
+    equal("none left", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
     equal("listen", call(make().listen, 1), "EADDRINUSE")
+    udp = [make(V4, DGRAM) for _ in range(5)]
+    equal("udp", [call(s.bind, ("127.0.0.1", 0)) for s in udp], [None] * 4 + ["EADDRINUSE"])
     time.sleep(0.5)
     watch.end()
-    equal("told", [brief(d) for d in watch.told], [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE")])
-    for document in watch.told:
-        holds(document["why"], "no port of net.ipv4.ip_local_port_range is free")
+    equal("told", [brief(d) for d in watch.told],
+          [("bind", "tcp", 4, "127.0.0.1", 0, "EADDRINUSE"), ("listen", "tcp", 4, "0.0.0.0", 0, "EADDRINUSE"), ("bind", "udp", 4, "127.0.0.1", 0, "EADDRINUSE")])
+    for document, most in zip(watch.told, (2, 2, 4)):
+        holds(document["why"], "all 4 ports of 40000-40007 (net.ipv4.ip_local_port_range) that are not reserved (4 are) are taken for that address")
         equal("occupants", document["occupants"], [])
-    watch.seen(5, 1, 2)
+        found = document["range"]
+        equal("range", (found["low"], found["high"], found["own"], found["reserved"], found["taken"], found["most_ports"]), (40000, 40007, False, 4, 4, most))
+        equal("who has most", found["most_pid"] in ((os.getpid(),) if most == 4 else (os.getpid(), other.pid)), True)
+    watch.seen(8, 1, 3)
+
+
+def range_of_its_own():
+    """a socket's own IP_LOCAL_PORT_RANGE is used up; all ports are reserved"""
+    def narrow():
+        s = make()
+        s.setsockopt(socket.IPPROTO_IP, 51, struct.pack("I", 40003 << 16 | 40002))  # IP_LOCAL_PORT_RANGE
+        return s
+
+    try:
+        kept = [narrow() for _ in range(3)]
+    except OSError:
+        return "this kernel has no IP_LOCAL_PORT_RANGE (6.3)"
+    range_is(40000, 40007)
+    watch = Watch()
+    equal("bind", [call(s.bind, ("127.0.0.1", 0)) for s in kept], [None, None, "EADDRINUSE"])
+    time.sleep(0.5)
+    range_is(40000, 40007, "40000-40007")
+    equal("reserved", call(make().bind, ("127.0.0.1", 0)), "EADDRINUSE")
+    time.sleep(0.5)
+    watch.end()
+    holds(watch.told[0]["why"], "both ports of 40002-40003 (the socket's own IP_LOCAL_PORT_RANGE) are taken for that address", f"(pid {os.getpid()}) has them all")
+    holds(watch.told[1]["why"], "40000-40007 (net.ipv4.ip_local_port_range), are reserved by net.ipv4.ip_local_reserved_ports")
+    equal("reserved", watch.told[1]["range"]["reserved"], 8)
+    return None
+
+
+def connect_finds_no_port():
+    """connect() for which no port is left, of TCP and UDP: by what they are taken; other errors of connect(), and those that work, give no line"""
+    server = bound_to(8800)
+    server.listen(16)
+    range_is(40000, 40003)
+    bound = bound_to(40001)
+    watch = Watch()
+    kept = [make() for _ in range(4)]
+    equal("connect", [call(s.connect, ("127.0.0.1", 8800)) for s in kept], [None] * 3 + ["EADDRNOTAVAIL"])
+    equal("refused", call(make().connect, ("127.0.0.1", 8801)), "ECONNREFUSED")
+    udp = [make(V4, DGRAM) for _ in range(5)]
+    equal("udp", [call(s.connect, ("127.0.0.1", 9)) for s in udp], [None] * 4 + ["EAGAIN"])
+    time.sleep(0.5)
+    watch.end()
+    if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
+        return "this kernel has no bpf_task_pt_regs() (5.15)"
+    equal("told", [brief(d) for d in watch.told], [("connect", "tcp", 4, "0.0.0.0", 0, "EADDRNOTAVAIL"), ("connect", "udp", 4, "0.0.0.0", 0, "EAGAIN")])
+    first, second = watch.told
+    equal("peers", [d["peer"] for d in watch.told], [{"address": "127.0.0.1", "port": 8800}, {"address": "127.0.0.1", "port": 9}])
+    holds(first["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that destination", "1 of them somebody has by bind()")
+    holds(second["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that address")
+    equal("range", [(d["range"]["taken"], d["range"]["bound"], d["range"]["most_pid"]) for d in watch.told], [(4, 1, os.getpid()), (4, 0, os.getpid())])
+    equal("connects", watch.totals["connects"]["failed"], 2)
+    watch.seen(0, 0, 0)
+    del server, bound
+    return None
+
+
+def connect_without_an_address():
+    """IPv6 that is off is told, of bind() and connect(), and a connect() from a bound port that has that connection already: neither is taken for want of a port"""
+    server = listening(8810)
+    kept = make(V4, STREAM, REUSEADDR)
+    kept.bind(("127.0.0.1", 8811))
+    kept.connect(("127.0.0.1", 8810))
+    watch = Watch()
+    twice = make(V4, STREAM, REUSEADDR)
+    twice.bind(("127.0.0.1", 8811))
+    equal("the same connection", call(twice.connect, ("127.0.0.1", 8810)), "EADDRNOTAVAIL")
+    cases.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    equal("IPv6 is off", call(make(V6).connect, ("::1", 8810)), "EADDRNOTAVAIL")
+    equal("so it is for bind", call(make(V6).bind, ("::1", 8812)), "EADDRNOTAVAIL")
+    equal("elsewhere", call(make(V6).bind, ("2001:db8::1", 8813)), "EADDRNOTAVAIL")
+    watch.end()
+    off = watch.told[-2:]
+    holds(off[0]["why"], "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that nobody has the address [::1]")
+    holds(off[1]["why"], "IPv6 is off in this network namespace (net.ipv6.conf.all.disable_ipv6=1), so that nobody has the address [2001:db8::1]")
+    if "connect() that finds no port" in watch.totals["kernel"]["unseen"]:
+        return "this kernel has no bpf_task_pt_regs() (5.15)"
+    holds(watch.told[0]["why"], "from 127.0.0.1:8811, to which the socket is bound, a connection to 127.0.0.1:8810 exists already")
+    holds(watch.told[1]["why"], "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that no address is fit for a connection to [::1]:8810")
+    equal("range", [d["range"] for d in watch.told], [None] * 4)
+    del server
+    return None
 
 
 def listening(port, *options):
@@ -459,13 +590,19 @@ def elsewhere_privileged(port):
 
 
 def suspicions():
-    """what worked and looks wrong: a port without htons(), UDP shared with another user, a group that is split"""
+    """what worked and looks wrong: a port without htons() that listens, UDP shared with another user, a group that is split; not a port that does not listen, or that the kernel picked"""
     theirs = Other(lambda: bound_udp("0.0.0.0", 8300, REUSEADDR), uid=NOBODY)
     member = Other(lambda: listening(8301, REUSEPORT))
     watch = Watch()
     swapped = make()
     raw_bind(swapped, struct.pack("=HHI", V4, 81, 0) + bytes(8))
     equal("port", swapped.getsockname()[1], 20736)
+    for _ in range(2):  # told once
+        swapped.listen(1)
+    chance = bound_to(36895), bound_udp("0.0.0.0", 36895), make()  # 8080's twin
+    range_is(20480, 20480)  # 80's
+    chance[2].listen(1)
+    equal("picked", chance[2].getsockname()[1], 20480)
     shared = bound_udp("127.0.0.1", 8300, REUSEADDR)
     split = make(V4, STREAM, REUSEPORT)
     split.bind(("127.0.0.1", 8301))
@@ -475,8 +612,8 @@ def suspicions():
     watch.end()
     found = {(d["port"], s["code"]): (d, s) for d in watch.told for s in d["suspicions"]}
     document, suspicion = found.pop((20736, "byte-swapped"))
-    holds(suspicion["text"], "81 without htons() is 20736")
-    equal("pid", document["pid"], os.getpid())
+    holds(suspicion["text"], "81 without htons() is 20736, which no list of services has", "one port in")
+    equal("kind and pid", (document["kind"], document["pid"]), ("listen", os.getpid()))
     document, suspicion = found.pop((8300, "udp-two-users"))
     equal("the other user's", suspicion["pid"], theirs.pid)
     holds(suspicion["text"], f"uid {NOBODY}", "the last to bind gets all unicast datagrams")
@@ -484,8 +621,8 @@ def suspicions():
     holds(suspicion["text"], "differs in address")
     equal("errors", [d["error"] for d in watch.told if d["error"]], [])
     equal("others", list(found), [])
-    watch.seen(6, 1, 0)
-    del swapped, shared, split, joined, same_user, member
+    watch.seen(8, 4, 0)
+    del swapped, chance, shared, split, joined, same_user, member
 
 
 def bound_udp(address, port, *options):
@@ -730,7 +867,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, came_later, its_own, outgoing, all_ports_taken, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address, suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some,
          ten_thousand_a_second, io_uring, security_module]
 
 

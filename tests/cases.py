@@ -51,7 +51,16 @@ def fork_case(case, arguments):
         os._exit(1)
 
 
-def run_all(cases, arguments):
-    """One after the other. Ends the program: with 1 if a case failed."""
-    failed = [os.waitpid(fork_case(case, arguments), 0)[1] != 0 for case in chosen(cases, arguments)]
-    sys.exit(any(failed))
+def run_all(cases, arguments, at_once=1):
+    """So many beside each other. Ends the program: with 1 if a case failed."""
+    under_way, failed = 0, False
+    for case in chosen(cases, arguments):
+        if under_way == at_once:
+            failed |= os.wait()[1] != 0
+            under_way -= 1
+        fork_case(case, arguments)
+        under_way += 1
+    while under_way:
+        failed |= os.wait()[1] != 0
+        under_way -= 1
+    sys.exit(failed)

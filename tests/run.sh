@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 passed=0 failed=0 skipped=0
 
 suite() { # NAME COMMAND...
-    local name=$1 line failed_before=$failed passed_before=$passed
+    local name=$1 line failed_before=$failed passed_before=$passed begun=$SECONDS took
     shift
     echo "# $name"
     while IFS= read -r line; do
@@ -21,6 +21,9 @@ suite() { # NAME COMMAND...
             *) echo "$line" ;;
         esac
     done < <("$@" 2>&1; echo "status $?" >"$statuses")
+    took=$((SECONDS - begun))
+    [ "$1" != shown ] || read -r _ took <"$2.status"
+    echo "#   $took s"
     if ! grep -qx 'status 0' "$statuses" && [ $failed = "$failed_before" ]; then
         failed=$((failed + 1))
         echo "not ok - $name ended with $(cat "$statuses")"
@@ -32,14 +35,14 @@ suite() { # NAME COMMAND...
 
 # Runs what suite() shows later, once it has ended.
 later() { # FILE COMMAND...
-    local file=$1 status=0
+    local file=$1 status=0 begun=$SECONDS
     shift
     "$@" >"$file" 2>&1 || status=$?
-    echo $status >"$file.status"
+    echo "$status $((SECONDS - begun))" >"$file.status"
 }
 shown() { # FILE
     cat "$1"
-    return "$(cat "$1.status")"
+    return "$(cut -d' ' -f1 "$1.status")"
 }
 
 descendants() { # PID
@@ -117,6 +120,7 @@ if [ "$(id -u)" = 0 ]; then
             *) beside "cli: ${file##*/}" "${bats[@]}" "$file" ;;
         esac
     done
+    [ "$1" = quick ] || beside "binds: beside the start of real servers" tests/starts.py
     beside "shares: one user's and one port's many rows" tests/shares.py
     if [ "$1" = quick ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25

@@ -7,9 +7,10 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
 check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux)
-servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn)
+servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
+         bind9 chrony memcached mosquitto nsd openssh-server rsync tinyproxy vsftpd)
 test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
-      "${servers[@]}" nodejs golang-go gunicorn wrk apache2-utils dnsperf iproute2 procps)
+      "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf iproute2 procps strace)
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
 
@@ -42,7 +43,12 @@ trap cleanup EXIT
 # one), and not after the next boot.
 services=()
 for package in "${missing[@]}"; do
-    [[ " ${servers[*]} " != *" $package "* ]] || services+=("$package.service")
+    [[ " ${servers[*]} " == *" $package "* ]] || continue
+    case $package in
+        bind9) services+=(named.service) ;;
+        openssh-server) services+=(ssh.service) ;;
+        *) services+=("$package.service") ;;
+    esac
 done
 if [ ${#services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
     policy=/usr/sbin/policy-rc.d

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,16 +42,18 @@ static void help(FILE *out)
 
 static int schema_print(const char *name)
 {
+	char names[256];
+	size_t used = 0;
+
 	for (const struct json_schema *s = json_schemas; s->name; s++) {
 		if (strcmp(name, s->name))
 			continue;
 		fwrite(s->text, 1, s->end - s->text, stdout);
-		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+		return STATUS_OK;
 	}
-	fprintf(stderr, "sockfair: there is no schema '%s':", name);
-	for (const struct json_schema *s = json_schemas; s->name; s++)
-		fprintf(stderr, " %s", s->name);
-	fputc('\n', stderr);
+	for (const struct json_schema *s = json_schemas; s->name && used < sizeof(names); s++)
+		used += snprintf(names + used, sizeof(names) - used, " %s", s->name);
+	complain("there is no schema '%s':%s", name, names);
 	return STATUS_USAGE;
 }
 
@@ -63,20 +68,40 @@ static void streams_reserve(void)
 	close(fd);
 }
 
+/* At every exit, for argp prints its help and exits by itself. Results go another way (command/output.c). */
+static void stdout_end(void)
+{
+	if (!fflush(stdout))
+		return;
+	complain("cannot write the output: %s", file_error(errno));
+	_exit(STATUS_FAILED);
+}
+
+/* The longest text is a schema: it goes out at the end, all at once, so that the end knows whether it did. */
+static void stdout_begin(void)
+{
+	static char buffer[131072];
+
+	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is an error like others */
+	atexit(stdout_end);
+}
+
 int main(int argc, char **argv)
 {
 	static char name[64];
 
 	streams_reserve();
+	stdout_begin();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = STATUS_USAGE;
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		help(stdout);
-		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+		return STATUS_OK;
 	}
 	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
 		puts("sockfair " SOCKFAIR_VERSION);
-		return fflush(stdout) ? STATUS_FAILED : STATUS_OK;
+		return STATUS_OK;
 	}
 	if (argc > 1 && !strcmp(argv[1], "--schema"))
 		return schema_print(argc > 2 ? argv[2] : json_schemas[0].name);
@@ -89,7 +114,7 @@ int main(int argc, char **argv)
 		return commands[i].run(argc - 1, argv + 1);
 	}
 	if (argc > 1)
-		fprintf(stderr, "sockfair: there is no command '%s'; see sockfair --help\n", argv[1]);
+		complain("there is no command '%s'; see sockfair --help", argv[1]);
 	else
 		help(stderr);
 	return STATUS_USAGE;

@@ -226,6 +226,7 @@ struct sock {
 	void (*sk_data_ready)(struct sock *sk);
 	unsigned long sk_max_pacing_rate;
 	struct sock_reuseport *sk_reuseport_cb;
+	struct dst_entry *sk_dst_cache;
 };
 
 struct ip_mc_socklist;
@@ -240,6 +241,16 @@ struct inet_sock {
 	unsigned long inet_flags;
 	struct ipv6_pinfo *pinet6; /* CONFIG_IPV6 */
 	struct ip_mc_socklist *mc_list;
+};
+
+/* IP_LOCAL_PORT_RANGE (6.3): two numbers, and from 6.8 on one. The same four bytes where the low one comes first. */
+struct inet_sock___range {
+	u32 local_port_range;
+};
+
+struct inet_sock___pair {
+	struct {
+	} local_port_range;
 };
 
 /* 6.5 and older keep the flags as bit fields (c274af2242 ("inet: introduce inet->inet_flags"), 6.6). */
@@ -384,7 +395,9 @@ typedef struct {
 
 struct cred {
 	kuid_t euid;
+	kernel_cap_t cap_permitted;
 	kernel_cap_t cap_effective;
+	kernel_cap_t cap_bset;
 	struct user_namespace *user_ns;
 };
 
@@ -446,10 +459,15 @@ struct io_accept {
 enum io_uring_op {
 	IORING_OP_BIND = 0, /* 6.11; the kernel's own values are read from its BTF */
 	IORING_OP_LISTEN = 1,
+	IORING_OP_CONNECT = 2,
 };
 
 /* What a request is for these operations (io_uring/net.c), and what is copied beside it. */
 struct io_bind {
+	int addr_len;
+};
+
+struct io_connect {
 	int addr_len;
 };
 

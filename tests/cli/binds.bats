@@ -102,7 +102,7 @@ END
     pid=$("${inside[@]}" ss -Hltnp 'sport = 20736' | sed -E 's/.*"forgets",pid=([0-9]+).*/\1/')
     eventually grep -q htons "$out"
     binds_end
-    says " forgets (pid $pid) bind tcp 0.0.0.0:20736: worked"
+    says " forgets (pid $pid) listen tcp 0.0.0.0:20736 backlog 5: worked"
     says '81 without htons() is 20736'
     grep -qE '^1 bind and 1 listen seen in .*: 0 failed, 1 looks wrong' "$out"
 }

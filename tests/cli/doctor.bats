@@ -7,7 +7,7 @@ load common
     [ "$status" = 0 ]
     [ "$(grep -cE '^backend (fentry|kprobe|tracepoint): ' <<<"$output")" = 3 ]
     [ "$(grep -cE '^  agrees .* 1000 +1000 +1000$' <<<"$output")" -ge 4 ]
-    [[ $output != *WRONG* ]]
+    [[ $output != *WRONG* && $output == *$'\nrights         enough\n'* ]]
     # Kernel memory is stated and bounded, the inventory's with that of the counting programs.
     grep -oE '[0-9.]+ MiB of kernel memory' <<<"$output" | awk '{ n++; sum += $1 } END { print n, sum; exit !(n == 2 && sum < 8) }'
     assert_clean

@@ -27,11 +27,40 @@ teardown() { assert_clean; }
     refused 2 "not '-80'" watch -P -80
 }
 
+@test "what is no network namespace is not taken for one" {
+    refused 1 "/etc/passwd is no network namespace" list -N /etc/passwd
+    refused 1 "/proc/self/ns/uts is no network namespace" bind-check 8099 -N /proc/self/ns/uts
+    refused 1 "cannot find the network namespace nosuch (/run/netns/nosuch: No such file or directory)" watch -N nosuch
+}
+
+@test "arguments are shown without what a terminal obeys" {
+    local call evil=$'a\e[31m\u202eb\nc'
+    for call in "list -N %" "list -c %" "watch -P %" "run --bind %" "run -n %" "list --%" "list -o /nonexistent/%" "bind-check %" "run %" "compare %" "claims %" "list %" "--schema %" "%"; do
+        local arguments=() word
+        for word in $call; do arguments+=("${word//%/$evil}"); done
+        run "$sockfair" "${arguments[@]}"
+        [ "$status" -gt 0 ]
+        [[ $output == *'a?[31m?b?c'* && $output != *$'\e'* && $output != *$'\u202e'* ]] || { echo "$call: $output" | cat -v; return 1; }
+        [ "$(wc -l <<<"$output")" = 1 ]
+    done
+}
+
 @test "an option that there is not, or without its argument: one line, status 2, for each command" {
     for command in $("$sockfair" --help | sed -nE 's/^  ([a-z-]+) +[a-z].*/\1/p'); do
         refused 2 "unrecognized option '--nosuch'" "$command" --nosuch
         refused 2 "'o'" "$command" -o
     done
+}
+
+@test "help, version and schema that can't be written: status 1, one line" {
+    for asked in --help --version --schema 'run --help' 'bind-check --help'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr sh -c "'$sockfair' $asked >/dev/full"
+        [ "$status" = 1 ]
+        output=$stderr assert_one_line "cannot write the output: No space left on device"
+    done
+    run sh -c "(ulimit -f 0 && exec '$sockfair' --schema) 2>&1 >'$BATS_TEST_TMPDIR/schema' | cat"
+    assert_one_line "cannot write the output: File too large (ulimit -f)"
 }
 
 @test "--help and --version are no errors; --schema is the schema" {
@@ -66,6 +95,57 @@ teardown() { assert_clean; }
     assert_one_line "CAP_NET_BIND_SERVICE"
 }
 
+# As a user that is not root, with these capabilities.
+with_rights() { # CAPABILITIES COMMAND...
+    local rights=+${1//,/,+}
+    shift
+    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps "-all,$rights" --ambient-caps "-all,$rights" "$@"
+}
+
+@test "another user than root: the README's capabilities suffice, and one that is missing is named" {
+    with_rights sys_admin,dac_read_search "$sockfair" run reuseport -n 50 --backend tracepoint
+    for command in run\ reuseport binds; do
+        # shellcheck disable=SC2086
+        run with_rights sys_admin "$sockfair" $command --backend tracepoint
+        [ "$status" = 1 ]
+        assert_one_line "tracefs is closed to users other than root, and CAP_DAC_READ_SEARCH is missing"
+    done
+    run with_rights sys_admin "$sockfair" doctor --hooks
+    [[ $output == *"no tracepoints: tracefs is closed to users other than root, and CAP_DAC_READ_SEARCH is missing"* ]]
+    [[ $output == *"CAP_SYS_PTRACE missing: "* && $output != *"rights         enough"$'\n'* ]]
+}
+
+# Each command says the one TEXT, and ends with 1. PREFIX runs it.
+all_say() { # TEXT COMMANDS PREFIX...
+    local text=$1 commands=$2 command
+    shift 2
+    while read -r command; do
+        # shellcheck disable=SC2086
+        run "$@" "$sockfair" $command
+        [ "$status" = 1 ] || { echo "$command: status $status: $output"; return 1; }
+        assert_one_line "$text"
+    done <<<"${commands//, /$'\n'}"
+    run --separate-stderr "$@" "$sockfair" doctor
+    [ "$status" = 1 ]
+    output=$stderr assert_one_line "$text"
+}
+
+@test "seccomp, a user namespace, no BTF: the true reason" {
+    all_say "a seccomp filter refuses bpf() (Operation not permitted)" "run reuseport -n 10" "$BATS_TEST_DIRNAME/without_bpf.py"
+    all_say "in this user namespace" "watch -d 0.1" unshare --user --map-root-user
+    all_say "this kernel has no BTF" "run reuseport -n 10, list, binds -d 0.1, bind-check 8099" unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"'
+}
+
+@test "limits of open files and memory: the soft one is raised, the hard one is told" {
+    bash -c "ulimit -Sn 16 && '$sockfair' binds -d 0.1"
+    run bash -c "ulimit -n 20 && '$sockfair' watch -d 0.1"
+    [ "$status" = 1 ]
+    assert_one_line "no more than 20 files may be open: raise the hard limit (ulimit -Hn)"
+    run bash -c "ulimit -v 20000 && '$sockfair' list"
+    [ "$status" = 1 ]
+    assert_one_line "out of memory: this process may have 19 MiB (ulimit -v)"
+}
+
 @test "-o that can't be written, disk full, stdout closed early" {
     refused 1 "cannot write /nonexistent/x" run shared-accept -n 10 -o /nonexistent/x
     refused 1 "cannot write /dev/full: No space left on device" run shared-accept -n 10 -o /dev/full
@@ -80,12 +160,6 @@ teardown() { assert_clean; }
     done
 }
 
-@test "no BTF: one line" {
-    run unshare -m sh -c "mount -t tmpfs none /sys/kernel/btf && exec '$sockfair' run shared-accept -n 10"
-    [ "$status" = 1 ]
-    assert_one_line "no BTF"
-}
-
 @test "tracefs that is not mounted is no obstacle and stays unmounted" {
     run unshare -m sh -c "umount -l /sys/kernel/tracing 2>/dev/null; umount -l /sys/kernel/debug 2>/dev/null; '$sockfair' run shared-accept -n 100 --backend tracepoint --json >'$BATS_TEST_TMPDIR/one' && ! grep -q ' /sys/kernel/tracing tracefs' /proc/self/mounts"
     [ "$status" = 0 ]
@@ -96,6 +170,17 @@ teardown() { assert_clean; }
     run unshare --pid --fork --mount-proc "$sockfair" run shared-accept -n 10
     [ "$status" = 1 ]
     assert_one_line "pid namespace"
+}
+
+@test "loopback is down: nothing was sent, and nothing agrees" {
+    run --separate-stderr unshare -n "$sockfair" run reuseport -n 10 --json
+    [ "$status" = 1 ]
+    jq -e '.workload | .sent == 0 and .agrees == false and (.disagreement | startswith("nothing was sent: Network is unreachable"))' <<<"$output"
+    output=$stderr assert_one_line "is the loopback device up?"
+    run --separate-stderr unshare -n "$sockfair" doctor
+    [ "$status" = 1 ]
+    [[ $output != *agrees* ]]
+    output=$stderr assert_one_line "self-test: nothing was sent: Network is unreachable (is the loopback device up? ip link set lo up)"
 }
 
 # bats test_tags=slow

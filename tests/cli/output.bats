@@ -255,7 +255,7 @@ assert len(open('/proc/self/fd/%d' % m).read().splitlines()) == 2"
     serve 'listeners = [tcp(0) for _ in range(20)]' unshare -n sh -c 'ip link set lo up; exec "$0" "$@"'
     run bash -c "ulimit -f 100; exec '$sockfair' watch -N $server -i 0.05 --json -o '$file'"
     [ "$status" = 1 ]
-    [[ $output == *"cannot write $file: File too large" ]]
+    [[ $output == *"cannot write $file: File too large (ulimit -f)" ]]
     [ "$(tail -c 1 "$file" | od -An -tx1)" = " 0a" ]
     is_result
     echo old >"$file"

@@ -304,6 +304,32 @@ thread(accepts, tcp(8100))' unshare -n
 }
 
 # bats test_tags=slow
+@test "a resolver's questions, a port for each: a sum, and its server a port; with -P they are rows" {
+    serve '__import__("subprocess").check_call(["ip", "link", "set", "lo", "up"])
+s = udp(8100)' unshare -n
+    inner=$server
+    for ports in "" 8200-8239; do
+        watch_begin -N "$inner" ${ports:+-P $ports} --json
+        nsenter -n -t "$inner" /usr/bin/python3 -c '
+import socket
+for port in range(8200, 8240):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", port))
+    for i in range(2):
+        s.sendto(b"a", s.getsockname())
+        s.recv(10)
+    s.sendto(b"q", ("127.0.0.1", 8100))
+    s.close()'
+        watch_end
+        if [ -z "$ports" ]; then
+            jq -e '.passing == {ports: 40, ports_at_least: false, sockets: 40, delivered: 80, received: 80} and
+                   ([.endpoints[] | .port, .sockets[0].delivered] == [8100, 40]) and .lost.total == 0' "$out"
+        else
+            jq -e '.passing.ports == 0 and ([.endpoints[].sockets[].delivered] == [range(40) | 2])' "$out"
+        fi || { cat "$out"; return 1; }
+    done
+}
+
 @test "more wait on a socket than can be listed: no verdict on who got its connections" {
     serve 'resource = __import__("resource")
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

@@ -3,6 +3,7 @@
 #include "findings_fixture.h"
 
 #include "../../user/model/advice.h"
+#include "../../user/model/judge.h"
 
 static const char *option_of(const char *process, enum protocol protocol)
 {

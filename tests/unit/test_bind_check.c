@@ -182,7 +182,7 @@ static void text_names_who_is_in_the_way(void **state)
 	assert_string_equal(text,
 			    "✓ tcp 127.0.0.1:8081: bind() and listen() would work\n"
 			    "! tcp 0.0.0.0:81: bind() would fail: EACCES: ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which uid 1000 does not "
-			    "have; give it that capability, lower the limit or take a port above it\n"
+			    "have; give it that capability (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), lower the limit or take a port above it\n"
 			    "! tcp 0.0.0.0:8080: bind() would fail: EADDRINUSE: ngi?nx (pid 7 and 2 others, uid 0) listens on 0.0.0.0:8080 without SO_REUSEPORT; stop it, or take "
 			    "another port or address (1200 more sockets are in the way)\n"
 			    "    listening    0.0.0.0:8080           ngi?nx 7 and 2 others, uid 0\n"

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <netdb.h>
 
 #include "bind_fixture.h"
 
@@ -38,11 +39,10 @@ static void each_failure_has_its_words(void **state)
 
 	(void)state;
 	assert_string_equal(explain(&e, NULL, 0),
-			    "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which python3 (pid 9, uid 1000) does not have; give it "
-			    "that capability, lower the limit or take a port above it");
+			    "ports below 1024 (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which python3 (pid 9, uid 1000) does not have; give it that "
+			    "capability (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), lower the limit or take a port above it");
 	assert_int_equal(blocker, -1);
 	e.other_user_ns = true;
-	assert_non_null(strstr(explain(&e, NULL, 0), "which python3 (pid 9, uid 1000) has only in a user namespace that does not own this network namespace; give it"));
 	e.place.port = 0x21; /* 8448 */
 	bind_port_add(ports.requested, 8448);
 	assert_non_null(strstr(explain(&e, NULL, 0), "take a port above it. 8448 without htons() is 33: was that meant?"));
@@ -84,6 +84,47 @@ static void each_failure_has_its_words(void **state)
 	assert_string_equal(bind_error_name(EADDRINUSE, text), "EADDRINUSE");
 	e.error = 0;
 	assert_string_equal(explain(&e, NULL, 0), "");
+}
+
+/* What became of the capability. */
+static void rights_that_are_missing(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:81 uid=1000");
+
+	(void)state;
+	e.user = "www-data";
+	e.other_user_ns = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "which python3 (pid 9, uid 1000, www-data) has only in a user namespace that does not own this network namespace: there it counts for "
+						     "nothing; bind() outside of that namespace, lower the limit or take a port above it"));
+	e.other_user_ns = false;
+	e.can_raise = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "has permitted, and has not raised: it is not effective; raise it before bind() (capset(); systemd: "
+						     "AmbientCapabilities=CAP_NET_BIND_SERVICE), lower"));
+	e.can_raise = false;
+	e.capability_lost = true;
+	assert_non_null(strstr(explain(&e, NULL, 0), "does not have, and can't get: its bounding set lacks it; leave it in there"));
+	e.capability_lost = false;
+	e.euid = 0;
+	e.user = "root";
+	assert_non_null(strstr(explain(&e, NULL, 0), "(pid 9, uid 0, root) does not have, though it is root: it was dropped; keep it, lower"));
+	e.pid = 0; /* of bind-check: a user, no process */
+	e.euid = 33;
+	e.user = NULL;
+	assert_non_null(strstr(explain(&e, NULL, 0), "which uid 33 does not have; give it that capability"));
+}
+
+static void ipv6_that_is_off_is_told(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRNOTAVAIL, "tcp [::1]:80");
+
+	(void)state;
+	e.ipv6_off = "lo";
+	assert_string_equal(explain(&e, NULL, 0), "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6=1), so that nobody has the address [::1]; set it to 0, or use IPv4");
+	e = event(CALL_CONNECT, EADDRNOTAVAIL, "tcp [::]:0");
+	e.peer = (struct bind_peer){ .port = 80, .address = { 0x20, 1, 0xd, 0xb8, [15] = 1 } };
+	e.ipv6_off = "all";
+	assert_string_equal(explain(&e, NULL, 0), "IPv6 is off in this network namespace (net.ipv6.conf.all.disable_ipv6=1), so that no address is fit for a connection to [2001:db8::1]:80; set it to "
+						  "0, or use IPv4");
 }
 
 static void who_has_the_port_is_named(void **state)
@@ -197,30 +238,122 @@ static size_t suspect(const struct bind_event *e, const struct bind_occupant *oc
 	return bind_suspect(e, occupants, count, &ports, found);
 }
 
-static void twins_look_wrong(void **state)
+static struct bind_event listens(const char *words)
 {
-	struct bind_event e = event(CALL_BIND, 0, "tcp 0.0.0.0:20736");
+	struct bind_event e = event(CALL_LISTEN, 0, words);
+
+	e.asked_family = -1;
+	e.port_asked = true;
+	return e;
+}
+
+static void twins_that_listen_look_wrong(void **state)
+{
+	struct bind_event e = listens("tcp 0.0.0.0:20736");
 	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
 
 	(void)state;
 	assert_int_equal(suspect(&e, NULL, 0, found), 1);
 	assert_string_equal(found[0].code, "byte-swapped");
-	assert_string_equal(found[0].text, "81 without htons() is 20736: if port 81 was meant, the port is passed to bind() in the wrong byte order");
+	assert_non_null(strstr(found[0].text, "81 without htons() is 20736, which no list of services has: if port 81 was meant, the port is passed to bind() in the wrong byte order. It may be "
+					      "chance: one port in "));
 	assert_int_equal(found[0].occupant, -1);
+	assert_int_equal(bind_twins(&ports) > 50 && bind_twins(&ports) < 60, true);
 	assert_false(bind_wants_occupants(&e));
-	e.call = CALL_LISTEN; /* said once */
+	e.listened = true; /* said once */
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = listens("tcp 0.0.0.0:20736"); /* the kernel's own choice */
+	e.port_asked = false;
+	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	e = listens("tcp 0.0.0.0:81");
 	assert_int_equal(suspect(&e, NULL, 0, found), 0);
 	e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:20736"); /* not of one that failed */
 	assert_int_equal(suspect(&e, NULL, 0, found), 0);
-	e = event(CALL_BIND, 0, "tcp 0.0.0.0:81");
-	assert_int_equal(suspect(&e, NULL, 0, found), 0);
-	e = event(CALL_BIND, 0, "tcp 0.0.0.0:0"); /* the kernel's own choice */
-	e.port_got = 20736;
-	assert_int_equal(suspect(&e, NULL, 0, found), 0);
-	e = event(CALL_BIND, 0, "udp 0.0.0.0:36895"); /* 8080: a resolver's random port may be it */
-	assert_int_equal(suspect(&e, NULL, 0, found), 0);
+}
+
+static void twins_that_the_user_named_look_wrong(void **state)
+{
+	static const char *const rows[] = { "tcp 0.0.0.0:36895", "udp 0.0.0.0:36895" };
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct bind_event e = event(CALL_BIND, 0, rows[i]);
+
+		ports_prepare(NULL);
+		assert_int_equal(suspect(&e, NULL, 0, found), 0);
+		bind_port_add(ports.requested, 8080);
+		assert_int_equal(suspect(&e, NULL, 0, found), 1);
+		assert_string_equal(found[0].text, "8080 without htons() is 36895: if port 8080 was meant, the port is passed to bind() in the wrong byte order");
+		e.call = CALL_LISTEN; /* said already */
+		e.port_asked = true;
+		assert_int_equal(suspect(&e, NULL, 0, found), 0);
+	}
+}
+
+/* A call that failed has no listen() after it. */
+static void twins_of_failed_calls_are_told_with_a_second_sign(void **state)
+{
+	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:36895");
+	struct bind_occupant o = occupant(BIND_LISTENING, "tcp 0.0.0.0:36895");
+
+	(void)state;
+	assert_null(strstr(explain(&e, &o, 1), "htons"));
 	bind_port_add(ports.requested, 8080);
-	assert_int_equal(suspect(&e, NULL, 0, found), 1);
+	assert_non_null(strstr(explain(&e, &o, 1), ". 8080 without htons() is 36895: was that meant?"));
+	bind_port_add(ports.well_known, bind_port_swapped(513));
+	bind_port_add(ports.well_known, bind_port_swapped(33));
+	e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:513 uid=1000"); /* bindresvport() may have picked it */
+	assert_null(strstr(explain(&e, NULL, 0), "htons"));
+	e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:33 uid=1000");
+	assert_non_null(strstr(explain(&e, NULL, 0), ". 8448 without htons() is 33: was that meant?"));
+}
+
+/* Ports that servers really have, with this machine's own list of services as well. */
+static void ports_in_use_everywhere_are_no_twins(void **state)
+{
+	static const uint16_t used[] = {
+		1194, 1433, 1521, 1883, 2049, 2181, 2222, 3000, 3128, 3306, 3389, 4222, 4369, 5000, 5044, 5060, 5222, 5353, 5432, 5555, 5601, 5671, 5672, 5900, 5984, 6000, 6379, 6443, 6667,
+		7000, 7077, 7474, 7687, 7946, 8000, 8008, 8081, 8086, 8088, 8089, 8123, 8125, 8161, 8200, 8333, 8443, 8500, 8529, 8765, 8834, 8883, 8888, 8983, 9000, 9042, 9090, 9092, 9100, 9160, 9200,
+		9300, 9418, 9443, 9999, 10000, 10250, 11211, 11434, 15672, 16379, 18080, 19999, 20000, 22222, 25565, 25672, 26257, 26379, 27017, 27018, 28015, 30000, 32400, 32768, 33060, 50000, 50051, 50070,
+		51820, 60000, 61616,
+	};
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+	const struct servent *s;
+
+	(void)state;
+	setservent(1);
+	while ((s = getservent()))
+		bind_port_add(ports.well_known, ntohs(s->s_port));
+	endservent();
+	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++) {
+		char words[32];
+		struct bind_event e;
+
+		snprintf(words, sizeof(words), "tcp 0.0.0.0:%u", used[i]);
+		e = listens(words);
+		if (suspect(&e, NULL, 0, found))
+			fail_msg("%s: %s", words, found[0].text);
+	}
+}
+
+/* A resolver's, a client's: 100,000 of them. */
+static void random_ports_that_do_not_listen_are_none(void **state)
+{
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+	uint32_t random = 1;
+
+	(void)state;
+	for (size_t i = 0; i < 100000; i++) {
+		struct bind_event e = event(CALL_BIND, i % 8 == 7 ? EADDRINUSE : 0, i & 1 ? "udp 0.0.0.0:1024" : "tcp 0.0.0.0:1024");
+		struct bind_occupant o = occupant(BIND_UNCONNECTED, "udp 0.0.0.0:1024");
+
+		random = random * 1664525 + 1013904223;
+		e.place.port = o.place.port = 1024 + (random >> 8) % 64512;
+		o.place.protocol = e.place.protocol;
+		if (e.error ? strstr(explain(&e, &o, 1), "htons") != NULL : suspect(&e, NULL, 0, found) > 0)
+			fail_msg("port %u", e.place.port);
+	}
 }
 
 static void two_users_of_a_udp_port_look_wrong(void **state)
@@ -319,8 +452,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_failure_has_its_words, ports_prepare), cmocka_unit_test_setup(who_has_the_port_is_named, ports_prepare),
+		cmocka_unit_test_setup(rights_that_are_missing, ports_prepare), cmocka_unit_test_setup(ipv6_that_is_off_is_told, ports_prepare),
 		cmocka_unit_test_setup(what_lingers_is_told_with_its_time, ports_prepare), cmocka_unit_test_setup(nobody_is_blamed_who_is_not_there, ports_prepare),
-		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_look_wrong, ports_prepare),
+		cmocka_unit_test_setup(long_texts_are_cut_not_spilled, ports_prepare), cmocka_unit_test_setup(twins_that_listen_look_wrong, ports_prepare),
+		cmocka_unit_test_setup(twins_that_the_user_named_look_wrong, ports_prepare), cmocka_unit_test_setup(twins_of_failed_calls_are_told_with_a_second_sign, ports_prepare),
+		cmocka_unit_test_setup(ports_in_use_everywhere_are_no_twins, ports_prepare), cmocka_unit_test_setup(random_ports_that_do_not_listen_are_none, ports_prepare),
 		cmocka_unit_test_setup(two_users_of_a_udp_port_look_wrong, ports_prepare), cmocka_unit_test_setup(a_split_group_looks_wrong, ports_prepare),
 		cmocka_unit_test_setup(the_first_of_a_port_looks_fine, ports_prepare),
 		cmocka_unit_test_setup(places_are_written_as_people_do, ports_prepare),

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "../../user/model/bind_range.h"
 #include "../../user/render/bind_notices.h"
 #include "bind_fixture.h"
 
@@ -105,8 +106,29 @@ static void a_listen_and_an_unknown_address(void **state)
 	EXPECT_TEXT(&n, &plain, "22:13:20.123 python3 (pid 9) bind tcp (IPv6 socket): EFAULT\n");
 }
 
+/* What connect() found no port for. */
+static struct bind_notice connect_notice(const struct bind_range_use *use)
+{
+	struct bind_notice n = notice(CALL_CONNECT, EADDRNOTAVAIL, "tcp 127.0.0.1:0");
+
+	n.event.asked_family = 2;
+	n.event.peer = (struct bind_peer){ .port = 631, .address = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
+	n.event.range = use;
+	strcpy(n.why, "because");
+	return n;
+}
+
+static void a_connect_as_text(void **state)
+{
+	struct bind_notice n = connect_notice(NULL);
+
+	(void)state;
+	EXPECT_TEXT(&n, &plain, "22:13:20.123 python3 (pid 9) connect tcp 127.0.0.1:0 to 10.0.0.9:631: EADDRNOTAVAIL\n    because\n");
+}
+
 static void totals_as_text(void **state)
 {
+	struct bind_totals with_connects = totals;
 	char *text;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -117,6 +139,12 @@ static void totals_as_text(void **state)
 	assert_string_equal(text, "1,234 binds and 1 listen seen in 5.0 s: 3 failed, 1 looks wrong; backend tracepoint, lost 1,000\n"
 				  "  lost 1,000: calls that were not told\n"
 				  "  this backend does not see: calls by 32-bit processes; calls through io_uring\n");
+	free(text);
+	with_connects.failed[CALL_CONNECT] = 3;
+	f = open_memstream(&text, &size);
+	text_bind_totals(f, &with_connects, &plain);
+	fclose(f);
+	assert_non_null(strstr(text, "lost 1,000\n3 connect() found no port or address\n  lost 1,000"));
 	free(text);
 	f = open_memstream(&text, &size);
 	text_bind_totals(f, &totals, &narrow);
@@ -232,6 +260,29 @@ static void a_suspicion_as_json(void **state)
 	json_decref(document);
 }
 
+static void a_connect_as_json(void **state)
+{
+	const struct bind_range_use use = { .low = 40000, .high = 40019, .own = true, .reserved = 2, .taken = 17, .waiting = 3, .bound = 1, .most_pid = 7, .most_process = "web",
+					    .most_ports = 12 };
+	struct bind_notice n = connect_notice(&use);
+	json_t *document = parsed(print_notice, &n);
+
+	(void)state;
+	expect(document, "kind", "\"connect\"");
+	expect(document, "address", "\"127.0.0.1\"");
+	expect(document, "port", "0");
+	expect(document, "peer", "{\"address\":\"10.0.0.9\",\"port\":631}");
+	expect(document, "range", "{\"low\":40000,\"high\":40019,\"own\":true,\"reserved\":2,\"taken\":17,\"time_wait\":3,\"bound\":1,\"most_pid\":7,\"most_process\":\"web\","
+				 "\"most_ports\":12}");
+	json_decref(document);
+	n.event.range = NULL;
+	n.event.peer.port = 0;
+	document = parsed(print_notice, &n);
+	expect(document, "peer", "null");
+	expect(document, "range", "null");
+	json_decref(document);
+}
+
 /* Those in the way are not what is left out of a long list. */
 static void many_occupants(void **state)
 {
@@ -260,6 +311,7 @@ static void totals_as_json(void **state)
 	expect(document, "kind", "\"totals\"");
 	expect(document, "binds", "{\"seen\":1234,\"failed\":2}");
 	expect(document, "listens", "{\"seen\":1,\"failed\":1}");
+	expect(document, "connects", "{\"failed\":0}");
 	expect(document, "told", "4");
 	expect(document, "suspicious", "1");
 	expect(document, "lost", "{\"total\":1000,\"by_reason\":{\"events_full\":1000}}");
@@ -276,6 +328,8 @@ int main(void)
 		cmocka_unit_test(totals_as_text),
 		cmocka_unit_test(a_failure_as_json),
 		cmocka_unit_test(a_suspicion_as_json),
+		cmocka_unit_test(a_connect_as_text),
+		cmocka_unit_test(a_connect_as_json),
 		cmocka_unit_test(many_occupants),
 		cmocka_unit_test(totals_as_json),
 	};

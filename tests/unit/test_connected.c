@@ -11,6 +11,7 @@
 
 #include "../../user/model/aside.h"
 #include "../../user/model/connected.h"
+#include "../../user/model/judge.h"
 
 /* Sockets 1 to 5, of which 2 and 4 are connected; a thread of process 10 on each, one of 11 on 4. */
 static struct endpoint *server(void)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../user/model/decision.h"
+#include "../../user/model/judge.h"
 
 static void assert_words(const struct decision *d, const char *expected)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which design is recognised from what was seen, and which rows its verdict compares. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 /* `count` workers on `sockets` sockets in turn; processes, or threads of one. Each took 1,000. */
 static void serve(struct fixture *f, int sockets, int count, bool processes, enum wait_kind kind, bool epoll_each)
@@ -255,6 +256,27 @@ static void udp(void **state)
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 }
 
+/* What has ended may have followed each other: two that were there at once share. */
+static void udp_one_after_the_other(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_UDP, "0.0.0.0", 53);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct socket_row *s = add_socket(e, 17 + i, 0);
+
+		add_worker(e, 17 + i, 700, 701)->accepted = 1;
+		s->appeared = s->ended = true;
+	}
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "2 sockets, closed by now: one after the other, or by SO_REUSEADDR");
+	e->sockets[0].appeared = e->sockets[1].appeared = false;
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
+	e->sockets[0].appeared = e->sockets[1].appeared = true;
+	e->sockets[0].ended = e->sockets[1].ended = false;
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
+}
+
 /* By where datagrams were sent to; where that is not seen, by who is a member. */
 static void multicast(void **state)
 {
@@ -302,6 +324,7 @@ int main(void)
 		cmocka_unit_test(one_sign_is_missing),
 		cmocka_unit_test(sockets_that_are_not_one_each),
 		cmocka_unit_test(udp),
+		cmocka_unit_test(udp_one_after_the_other),
 		cmocka_unit_test(multicast),
 	};
 

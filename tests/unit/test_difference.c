@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../../user/model/judge.h"
 #include "../../user/model/snapshot.h"
 
 /* One TCP port at a time of the window; rows belong to the test. */

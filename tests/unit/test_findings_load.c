@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How CPU time and bytes are spread, and what is said of that: user/model/load.c, findings_load.c. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 #define MS 1000000ull
 

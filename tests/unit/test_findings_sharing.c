@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Findings about why work is shared as it is: user/model/findings_sharing.c. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 static void shared_socket_is_told(void **state)
 {

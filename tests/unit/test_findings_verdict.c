@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Findings that read the verdicts: user/model/findings_verdict.c. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 /* A healthy SO_REUSEPORT server; each socket with its thread, and what each got. */
 static struct endpoint *add_server(struct fixture *f, enum protocol protocol, const uint64_t *counts, int count)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which workers are of which generation, and which of them a verdict is about: user/model/generations.c. */
 #include "findings_fixture.h"
+#include "../../user/model/judge.h"
 
 #define SECOND 1000000000ull
 

@@ -16,6 +16,7 @@
 
 #include "../../user/render/json.h"
 #include "../../user/render/json_reader.h"
+#include "../../user/model/judge.h"
 
 struct fixture {
 	struct wait_histogram histograms[2];

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../../user/model/judge.h"
 #include "../../user/model/ledger.h"
 
 #define CPUS 2

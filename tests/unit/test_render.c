@@ -13,6 +13,7 @@
 
 #include "../../user/render/json.h"
 #include "../../user/render/text.h"
+#include "../../user/model/judge.h"
 
 static const struct text_style ascii = {}, narrow = { .width = 80 },
 			       colourful = { .colour = true, .utf8 = true };
@@ -655,7 +656,8 @@ static void json_has_what_is_set_aside(void **state)
 		{ .protocol = PROTOCOL_UDP, .family = AF_INET6, .port = 4789, .netns = 1, .sockets = &own, .socket_count = 1, .tunnels = &tunnel, .tunnel_count = 1 },
 		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = 40000, .sockets = &client, .socket_count = 1 },
 	};
-	const struct snapshot s = { .endpoints = endpoints, .aside_count = 3, .clients = 1 };
+	const struct snapshot s = { .endpoints = endpoints, .aside_count = 3, .clients = 1,
+				    .passing = { .ports = 9, .ports_at_least = true, .sockets = 12, .arrived = 14, .accepted = 13 } };
 	char *text;
 	json_t *doc;
 
@@ -672,6 +674,7 @@ static void json_has_what_is_set_aside(void **state)
 		    "\"device\":null,\"v6only\":true,\"holders\":[],\"holders_omitted\":0,\"interfaces\":[{\"kind\":\"vxlan\",\"name\":\"vx0\"}]}]");
 	assert_json(doc, "aside_omitted", "1");
 	assert_json(json_object_get(doc, "window"), "clients", "1");
+	assert_json(doc, "passing", "{\"ports\":9,\"ports_at_least\":true,\"sockets\":12,\"delivered\":14,\"received\":13}");
 	json_decref(doc);
 	free(text);
 	free(holders);

@@ -12,6 +12,7 @@
 
 #include "../../user/render/columns.h"
 #include "../../user/render/screen.h"
+#include "../../user/model/judge.h"
 
 struct fixture {
 	struct wait_histogram histograms[8]; /* of the web server's sockets, then of its threads */

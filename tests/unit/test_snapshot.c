@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "../../user/model/judge.h"
+#include "../../user/model/siblings.h"
 #include "../../user/model/snapshot.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

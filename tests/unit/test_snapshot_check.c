@@ -175,6 +175,25 @@ static void tcp_failures_loosen_the_check(void **state)
 	assert_agrees(a, false);
 }
 
+/* Zeros agree with zeros, and prove nothing. */
+static void nothing_was_sent(void **state)
+{
+	struct accounts a = agreeing(PROTOCOL_TCP);
+
+	(void)state;
+	memset(a.sockets, 0, sizeof(a.sockets));
+	memset(a.kernel_workers, 0, sizeof(a.kernel_workers));
+	a.own.worker_count = a.kernel.worker_count = 0;
+	a.snapshot.workload = (struct workload_account){ .slow_worker = -1 };
+	assert_agrees(a, true); /* interrupted before the first */
+	a.snapshot.workload.failed = 100;
+	assert_disagrees(a, true, "nothing was sent");
+	strcpy(a.snapshot.workload.failure, "Network is unreachable");
+	assert_disagrees(a, true, "nothing was sent: Network is unreachable");
+	a.snapshot.workload.serve_only = true;
+	assert_agrees(a, true);
+}
+
 static void serve_only_leaves_clients_out(void **state)
 {
 	struct accounts a = agreeing(PROTOCOL_TCP);
@@ -337,6 +356,7 @@ int main(void)
 		cmocka_unit_test(tcp_kernel_and_server),
 		cmocka_unit_test(tcp_accepted_and_served),
 		cmocka_unit_test(tcp_failures_loosen_the_check),
+		cmocka_unit_test(nothing_was_sent),
 		cmocka_unit_test(serve_only_leaves_clients_out),
 		cmocka_unit_test(udp_sent_is_delivered_or_dropped),
 		cmocka_unit_test(udp_delivered_and_received),

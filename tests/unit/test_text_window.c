@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../../user/model/findings.h"
+#include "../../user/model/judge.h"
 #include "../../user/render/text.h"
 
 static const struct text_style narrow = { .width = 80 }, pipe_style = {};

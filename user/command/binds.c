@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "../kernel/binds.h"
+#include "../kernel/ipv6_off.h"
 #include "../kernel/occupants.h"
+#include "../kernel/port_range.h"
 #include "../kernel/services.h"
 #include "../render/bind_notices.h"
 #include "filter.h"
@@ -31,6 +35,7 @@ struct watcher {
 	const struct binds_settings *o;
 	struct binds *binds;
 	struct occupants *occupants;
+	struct port_range *port_range;
 	struct output out;
 	struct bind_ports ports;
 	struct bind_totals totals;
@@ -48,6 +53,14 @@ struct look {
 	struct bind_occupant *list;
 	int count; /* negative: errno */
 	bool complete;
+	struct port_range_query ranges[PORT_RANGE_QUERIES_MAX]; /* of calls that found no port */
+	size_t range_count;
+	struct {
+		bool known;
+		uint32_t netns;
+		uint8_t address[16];
+		const char *what;
+	} ipv6_off; /* the last that was asked: many calls in a row ask the same, and entering a network namespace takes a search of all processes */
 };
 
 enum { OPT_ALL = 1000, OPT_BACKEND };
@@ -103,6 +116,27 @@ static bool wants_look(const struct bind_event *e)
 	return bind_wants_occupants(e) && query_of(e).port;
 }
 
+/* NULL: it is not among them. */
+static const struct port_range_query *range_of(const struct look *l, const struct bind_event *e)
+{
+	for (size_t i = 0; i < l->range_count; i++)
+		if (port_range_same(&l->ranges[i].event, e))
+			return &l->ranges[i];
+	return NULL;
+}
+
+/* Calls beyond the first that differ are told without counts. */
+static int ranges_take(struct watcher *w, struct look *l)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		const struct bind_event *e = &w->queue[i];
+
+		if (bind_range_wanted(e) && l->range_count < PORT_RANGE_QUERIES_MAX && !range_of(l, e))
+			l->ranges[l->range_count++].event = *e;
+	}
+	return l->range_count ? port_range_count(&w->port_range, l->ranges, l->range_count) : 0;
+}
+
 static int compare_queries(const void *a, const void *b)
 {
 	const struct occupants_query *x = a, *y = b;
@@ -114,15 +148,29 @@ static int compare_queries(const void *a, const void *b)
 	return (x->port > y->port) - (x->port < y->port);
 }
 
-/* One look for all calls of the queue that need it. Returns 0 or -ENOMEM. */
+/* Looks take a part of the time, however many sockets there are. */
+static void look_ended(struct watcher *w, double began)
+{
+	const double took = now_seconds() - began;
+
+	w->next_look = began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
+}
+
+/* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run has to end. */
 static int look_take(struct watcher *w, struct look *l)
 {
-	double began, took;
+	const double began = now_seconds();
 	size_t kept = 0;
+	int err;
 
 	*l = (struct look){ .queries = calloc(w->count, sizeof(*l->queries)), .complete = true };
 	if (!l->queries)
 		return -ENOMEM;
+	err = ranges_take(w, l);
+	if (err)
+		return err;
+	if (l->range_count)
+		look_ended(w, began);
 	for (size_t i = 0; i < w->count; i++)
 		if (wants_look(&w->queue[i]))
 			l->queries[l->query_count++] = query_of(&w->queue[i]);
@@ -133,10 +181,8 @@ static int look_take(struct watcher *w, struct look *l)
 		if (compare_queries(&l->queries[kept], &l->queries[i]))
 			l->queries[++kept] = l->queries[i];
 	l->query_count = kept + 1;
-	began = now_seconds();
 	l->count = occupants_find(w->occupants, l->queries, l->query_count, &l->list, &l->complete);
-	took = now_seconds() - began;
-	w->next_look = began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
+	look_ended(w, began);
 	for (int i = 0; i < l->count; i++)
 		if (l->list[i].count == 1)
 			l->list[i].since_ns = binds_since(w->binds, l->list[i].inode);
@@ -152,13 +198,44 @@ static void look_free(struct look *l)
 
 /* ---- telling ---- */
 
+/* NULL: it has none here. */
+static const char *user_name(uint32_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	return user ? user->pw_name : NULL;
+}
+
+/* What only user space knows of it. Returns 0, or negative errno with which the run has to end. */
+static int event_complete(struct look *l, struct bind_event *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *address = e->call == CALL_CONNECT ? e->peer.address : e->place.address;
+	int err = 0;
+
+	if (e->error == EACCES && e->asked_known && e->place.port < e->port_limit && !e->can_bind_low)
+		e->user = user_name(e->euid);
+	if (e->error != EADDRNOTAVAIL || e->place.family != AF_INET6 || bind_range_wanted(e) || !memcmp(address, mapped, sizeof(mapped)))
+		return 0;
+	if (!l->ipv6_off.known || l->ipv6_off.netns != e->place.netns || memcmp(l->ipv6_off.address, address, 16)) {
+		l->ipv6_off.known = true;
+		l->ipv6_off.netns = e->place.netns;
+		memcpy(l->ipv6_off.address, address, 16);
+		err = ipv6_off(e->place.netns, address, &l->ipv6_off.what);
+	}
+	e->ipv6_off = l->ipv6_off.what;
+	return err;
+}
+
 /* What there is to say of a call, with those who had its port. */
 static void judge(struct watcher *w, const struct look *l, struct bind_notice *n)
 {
 	const struct bind_event *e = &n->event;
 	const struct occupants_query query = query_of(e);
+	const struct port_range_query *range = bind_range_wanted(e) ? range_of(l, e) : NULL;
 	const bool asked = wants_look(e);
 
+	n->event.range = range && range->counted ? &range->use : NULL;
 	n->time_ms = wall_ms(e->time_ns);
 	if (asked && l->count >= 0)
 		n->occupants = occupants_of(l->list, l->count, &query, &n->occupant_count);
@@ -171,10 +248,13 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 		n->suspicion_count = bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
 }
 
-static int tell(struct watcher *w, const struct look *l, const struct bind_event *e)
+static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
 {
 	struct bind_notice notice = { .event = *e };
+	int err = event_complete(l, &notice.event);
 
+	if (err)
+		return err;
 	judge(w, l, &notice);
 	if (!e->error && !notice.suspicion_count && !w->o->all)
 		return 0;
@@ -195,7 +275,7 @@ static int queue_tell(struct watcher *w, bool last)
 	int err;
 
 	for (size_t i = 0; i < count && !wants; i++)
-		wants = wants_look(&w->queue[i]);
+		wants = wants_look(&w->queue[i]) || bind_range_wanted(&w->queue[i]);
 	if (!count || (wants && !last && count < QUEUE_MAX && now_seconds() < w->next_look))
 		return 0;
 	err = look_take(w, &l);
@@ -205,8 +285,8 @@ static int queue_tell(struct watcher *w, bool last)
 	/* Those that came meanwhile wait for the next one. */
 	w->count -= count;
 	memmove(w->queue, w->queue + count, w->count * sizeof(*w->queue));
-	err = err ? err : w->drained;
-	if (err == -ENOMEM || w->drained)
+	err = err && err != -EIO ? err : w->drained; /* what could not be written the flush says */
+	if (err)
 		return err;
 	return output_flush(&w->out) ? -EIO : 0;
 }
@@ -315,7 +395,7 @@ int command_binds(int argc, char **argv)
 		.parser = parse,
 		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
 		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
-		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. Sockets of the kernel itself are left out.",
+		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. Sockets of the kernel itself are left out.",
 		.children = children,
 	};
 	struct binds_settings o = { .backend = BACKEND_AUTO };
@@ -333,6 +413,7 @@ int command_binds(int argc, char **argv)
 	status = run(&w);
 	binds_close(w.binds);
 	occupants_close(w.occupants);
+	port_range_close(w.port_range);
 	free(w.queue);
 	return output_close(&w.out) ? STATUS_FAILED : status;
 }

@@ -19,27 +19,39 @@ double now_seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+/* What a line says may be of an argument, of a name in a file or of the kernel: any bytes. */
+static void say_line(const char *begin, const char *format, va_list args, const char *end)
+{
+	char *text = NULL, *safe;
+	int length = vasprintf(&text, format, args);
+
+	safe = length < 0 ? NULL : malloc(length + 1);
+	fprintf(stderr, "%s%s%s\n", begin, safe ? text_name(safe, text, length, true) : "out of memory", end);
+	free(safe);
+	if (length >= 0)
+		free(text);
+}
+
 int complain(const char *format, ...)
 {
 	va_list args;
 
-	fputs("sockfair: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say_line("sockfair: ", format, args, "");
 	va_end(args);
-	fputc('\n', stderr);
 	return STATUS_FAILED;
 }
 
 void usage_error(const struct argp_state *state, const char *format, ...)
 {
+	char begin[80], end[80];
 	va_list args;
 
-	fprintf(stderr, "%s: ", state->name);
+	snprintf(begin, sizeof(begin), "%s: ", state->name);
+	snprintf(end, sizeof(end), "; see %s --help", state->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say_line(begin, format, args, end);
 	va_end(args);
-	fprintf(stderr, "; see %s --help\n", state->name);
 	exit(STATUS_USAGE);
 }
 
@@ -54,13 +66,33 @@ static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
 	return command_parser(key, arg, state);
 }
 
+/* The write() of a FILE that passes a line on: what is in it goes to no terminal as it is. */
+static ssize_t pass_line(void *to, const char *bytes, size_t size)
+{
+	const size_t length = size && bytes[size - 1] == '\n' ? size - 1 : size;
+	char *safe = malloc(length + 1);
+
+	fprintf(to, "%s%s", safe ? text_name(safe, bytes, length, true) : "", length < size ? "\n" : "");
+	free(safe);
+	return size;
+}
+
+/* getopt() itself writes to stderr which option there is not. */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
+	FILE *before = stderr, *lines = fopencookie(before, "w", (cookie_io_functions_t){ .write = pass_line });
 	struct argp own = *argp;
 
 	command_parser = argp->parser;
 	own.parser = parse_and_say_once;
+	if (lines) {
+		setvbuf(lines, NULL, _IOFBF, BUFSIZ); /* what is said is one line, at the end, whatever it holds */
+		stderr = lines;
+	}
 	argp_parse(&own, argc, argv, 0, NULL, input);
+	stderr = before;
+	if (lines)
+		fclose(lines);
 }
 
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "../kernel/inventory.h"
+#include "../kernel/loading.h"
+#include "../kernel/rights.h"
+#include "../kernel/tracefs.h"
 
 struct doctor_options {
 	enum backend backend;
@@ -79,9 +82,32 @@ static unsigned count_32bit_processes(void)
 	return count;
 }
 
+static void print_rights(FILE *out)
+{
+	struct right_lacking lacking[RIGHTS_MORE];
+	size_t n = rights_lacking(lacking);
+	const int tracefs = tracefs_ensure(), paranoid = rights_perf_refused();
+	char missing[64], reason[128];
+
+	if (!rights_count())
+		fprintf(out, "rights         none: a user namespace of its own, where no capability counts for BPF\n");
+	else if (rights_missing(missing, sizeof(missing)))
+		fprintf(out, "rights         %s missing: run as root, or grant them\n", missing);
+	else if (!n && !tracefs)
+		fprintf(out, "rights         enough\n");
+	else
+		fprintf(out, "rights         enough to load programs\n");
+	if (tracefs)
+		fprintf(out, "               no tracepoints: %s\n", tracefs_lacks(tracefs, reason, sizeof(reason)));
+	if (paranoid)
+		fprintf(out, "               no kprobes and tracepoints: kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing\n", paranoid);
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "               %s missing: %s\n", lacking[i].name, lacking[i].without);
+}
+
 static void print_system(FILE *out)
 {
-	char lockdown[128], uring[32], rights[64];
+	char lockdown[128], uring[32];
 	struct utsname name;
 	unsigned narrow = count_32bit_processes();
 
@@ -91,10 +117,7 @@ static void print_system(FILE *out)
 	fprintf(out, "kernel         %s %s\n", name.release, name.machine);
 	fprintf(out, "BTF            %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "missing: no backend can work" : "yes");
 	fprintf(out, "lockdown       %s\n", lockdown);
-	if (probe_rights_missing(rights, sizeof(rights)))
-		fprintf(out, "rights         %s missing: run as root, or grant them\n", rights);
-	else
-		fprintf(out, "rights         enough\n");
+	print_rights(out);
 	fprintf(out, "io_uring       %s\n", strcmp(uring, "0") ? "restricted (kernel.io_uring_disabled)" : "allowed");
 	if (narrow)
 		fprintf(out, "32-bit         %u processes: the tracepoint backend does not see their system calls\n", narrow);
@@ -234,6 +257,11 @@ static int self_test(FILE *out, enum backend backend)
 			status = complain("self-test: %s", why);
 			break;
 		}
+		if (!s.workload.sent && s.workload.failed) { /* it says nothing of the backend */
+			status = complain("self-test: %s", s.workload.disagreement);
+			snapshot_free(&s);
+			break;
+		}
 		if (!heading)
 			print_limits(out, trials.observer);
 		heading = true;
@@ -262,7 +290,8 @@ int command_doctor(int argc, char **argv)
 	};
 	struct doctor_options o = { .backend = BACKEND_AUTO };
 	struct output out;
-	struct probe p;
+	struct probe p = {};
+	char why[256];
 	int status;
 
 	command_parse(&argp, argc, argv, &o);
@@ -270,8 +299,10 @@ int command_doctor(int argc, char **argv)
 	if (status)
 		return status;
 	print_system(out.file);
-	if (probe_kernel(&p, true))
-		status = complain("cannot probe this kernel: %s", p.error[0] ? p.error : strerror(errno));
+	if (loading_prepare(why, sizeof(why)))
+		status = complain("%s", why);
+	else if (probe_kernel(&p, true))
+		status = complain("%s", p.error);
 	else
 		print_hooks(out.file, &p, &out.style);
 	if (status == STATUS_OK)

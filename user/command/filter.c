@@ -2,6 +2,7 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../kernel/namespace.h"
+#include "../render/text.h"
 #include "command.h"
 
 #define NETNS_INODE_MIN 0xefffff00u /* no pid is that high; the first namespace has 0xeffffff9 (6.18), others 0xf0000000 and above */
@@ -84,7 +87,7 @@ static void add_comm(struct selection *s, const struct argp_state *state, const 
 static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option, const char *text)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup" };
-	char *to = s->cgroups[s->cgroup_count];
+	char *path;
 	size_t length;
 
 	room(state, option, s->cgroup_count, SELECTION_MAX);
@@ -93,17 +96,22 @@ static void add_cgroup(struct selection *s, const struct argp_state *state, cons
 			text += strlen(roots[i]);
 			break;
 		}
-	snprintf(to, sizeof(s->cgroups[0]), "%s%s", *text == '/' ? "" : "/", text);
-	length = strlen(to);
-	if (length > 1 && to[length - 1] == '/')
-		to[length - 1] = 0;
-	s->cgroup_count++;
+	length = strlen(text);
+	path = malloc(length + 2); /* it lives as long as the command */
+	if (!path)
+		exit(complain("out of memory"));
+	sprintf(path, "%s%s", *text == '/' ? "" : "/", text);
+	length = strlen(path);
+	if (length > 1 && path[length - 1] == '/')
+		path[length - 1] = 0;
+	s->cgroups[s->cgroup_count++] = path;
 }
 
 static void add_netns(struct selection *s, const struct argp_state *state, const char *option, const char *text)
 {
-	char path[300];
-	struct stat st;
+	static const char *const advice = "give a process id, a path, a name of ip netns, or its inode";
+	char path[PATH_MAX];
+	int err;
 
 	room(state, option, s->netns_count, SELECTION_NETNS_MAX);
 	if (strspn(text, "0123456789") == strlen(text) && *text) {
@@ -117,12 +125,13 @@ static void add_netns(struct selection *s, const struct argp_state *state, const
 	} else {
 		snprintf(path, sizeof(path), "%s%s", strchr(text, '/') ? "" : "/run/netns/", text);
 	}
-	if (stat(path, &st)) {
-		complain("cannot find the network namespace %s (%s: %s); give a process id, a path, a name of ip netns, or its inode", text,
-			 path, strerror(errno));
+	err = namespace_of(path, &s->netns[s->netns_count++]);
+	if (err == -EINVAL)
+		complain("%s is no network namespace; %s", path, advice);
+	else if (err)
+		complain("cannot find the network namespace %s (%s: %s); %s", text, path, strerror(-err), advice);
+	if (err)
 		exit(STATUS_FAILED);
-	}
-	s->netns[s->netns_count++] = st.st_ino;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -154,26 +163,35 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp filter_argp = { .options = options, .parser = parse };
 
+/* One whose path is too long for a call counts as there. */
+static bool cgroup_exists(const char *cgroup)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory" };
+	char path[2 * PATH_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+		if (snprintf(path, sizeof(path), "%s%s", roots[i], cgroup) >= PATH_MAX || !stat(path, &st) || errno == EACCES)
+			return true;
+	return false;
+}
+
 int filter_check(const struct selection *s)
 {
 	for (size_t i = 0; i < s->pid_count; i++)
 		if (kill(s->pids[i], 0) && errno == ESRCH)
 			return complain("there is no process %d; see ps -e, or filter by --comm or --port", s->pids[i]);
-	for (size_t i = 0; i < s->cgroup_count; i++) {
-		char unified[300], hybrid[300], first[300];
-
-		snprintf(unified, sizeof(unified), "/sys/fs/cgroup%s", s->cgroups[i]);
-		snprintf(hybrid, sizeof(hybrid), "/sys/fs/cgroup/unified%s", s->cgroups[i]);
-		snprintf(first, sizeof(first), "/sys/fs/cgroup/memory%s", s->cgroups[i]);
-		if (access(unified, F_OK) && access(hybrid, F_OK) && access(first, F_OK))
+	for (size_t i = 0; i < s->cgroup_count; i++)
+		if (!cgroup_exists(s->cgroups[i]))
 			return complain("there is no cgroup %s; /proc/PID/cgroup says which one a process is in", s->cgroups[i]);
-	}
 	return STATUS_OK;
 }
 
 static void put(FILE *f, const char *separator, const char *what, const char *value)
 {
-	fprintf(f, "%s%s%s%s", ftell(f) > 0 ? separator : "", what, *what ? " " : "", value);
+	char safe[256];
+
+	fprintf(f, "%s%s%s%s", ftell(f) > 0 ? separator : "", what, *what ? " " : "", text_name(safe, value, sizeof(safe) - 1, true));
 }
 
 char *filter_text(const struct selection *s, char *buffer, size_t size)

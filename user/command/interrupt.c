@@ -49,5 +49,4 @@ void interrupt_prepare(void)
 	if (before.sa_handler != SIG_IGN) /* nohup */
 		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
-	signal(SIGXFSZ, SIG_IGN);
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "../model/findings.h"
+#include "../model/judge.h"
 #include "../render/json.h"
 #include "filter.h"
 #include "listing.h"

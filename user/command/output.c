@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +51,15 @@ static void style_decide(struct output *o)
 	if (terminal && !ioctl(o->to.fd, TIOCGWINSZ, &size))
 		o->style.width = size.ws_col;
 	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+}
+
+const char *file_error(int number)
+{
+	struct rlimit size;
+
+	if (number == EFBIG && !getrlimit(RLIMIT_FSIZE, &size) && size.rlim_cur != RLIM_INFINITY)
+		return "File too large (ulimit -f)";
+	return strerror(number);
 }
 
 static const char *open_error(int err)
@@ -111,7 +121,7 @@ static int failed(struct output *o)
 {
 	if (interrupted < 2)
 		complain("cannot write %s: %s", o->path ? o->path : "the output",
-			 o->error == -ENOLINK ? "it was removed, or replaced by another command, meanwhile" : strerror(-o->error));
+			 o->error == -ENOLINK ? "it was removed, or replaced by another command, meanwhile" : file_error(-o->error));
 	interrupted = 2; /* said once; nothing more to do */
 	return STATUS_FAILED;
 }

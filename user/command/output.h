@@ -30,4 +30,7 @@ int output_flush(struct output *o);
 /* The same, and ends it. Where nothing was written the old file stays. */
 int output_close(struct output *o);
 
+/* strerror(), with the limit that it comes of. */
+const char *file_error(int number);
+
 #endif

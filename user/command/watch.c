@@ -12,6 +12,7 @@
 #include "../kernel/observer.h"
 #include "../model/aside.h"
 #include "../model/findings.h"
+#include "../model/judge.h"
 #include "../render/json.h"
 #include "filter.h"
 #include "judged.h"

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../model/findings.h"
+#include "../model/judge.h"
 #include "../render/text.h"
 #include "../workload/shared.h"
 

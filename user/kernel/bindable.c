@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "binds_record.h"
+#include "ipv6_off.h"
 #include "loading.h"
 #include "namespace.h"
 #include "vrf.h"
@@ -136,6 +137,8 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 	if (err)
 		return loading_fail(err, why, why_size, "cannot tell which user namespace the network namespace %" PRIu32 " is of: %s", netns, strerror(-err));
 	address_try(c);
+	if (c->address_error == EADDRNOTAVAIL && p->family == AF_INET6)
+		c->event.ipv6_off = ipv6_off_here(p->address);
 	return 0;
 }
 

@@ -45,7 +45,7 @@ struct binds {
 	struct selection selection;
 	bool cgroups_by_kernel; /* it says who is in the selection's; else /proc */
 	bool by_process;       /* then counted here, for the kernel does not know who is asked for */
-	uint64_t seen[2], failed[2], lost_process;
+	uint64_t seen[BINDS_CALLS], failed[BINDS_CALLS], lost_process;
 	uint64_t fetched;      /* records */
 	uint64_t lost_return;  /* entries whose return never came */
 	uint64_t missed_before;
@@ -60,11 +60,13 @@ struct binds {
 
 /* ---- the hooks ---- */
 
-enum purpose { SEES_CALLS = 1, SEES_IPV6 = 2, SEES_MPTCP = 4, SEES_NO_LISTEN = 8, SEES_DENIED = 16, SEES_URING = 32, SEES_AGAIN = 64 };
+enum purpose { SEES_CALLS = 1, SEES_IPV6 = 2, SEES_MPTCP = 4, SEES_NO_LISTEN = 8, SEES_DENIED = 16, SEES_URING = 32, SEES_AGAIN = 64,
+	       SEES_CONNECT = 128 };
 
 #define F BACKEND_FENTRY
 #define K BACKEND_KPROBE
 #define T BACKEND_TRACEPOINT
+#define EACH BACKEND_AUTO
 
 /* In the order of attaching: an exit before its entry, or calls in between would seem to have no return. */
 static const struct {
@@ -114,12 +116,16 @@ static const struct {
 	{ T, "t_listen_in", NULL, SEES_CALLS, true },
 	{ T, "t_listen2_in", NULL, SEES_AGAIN, true },
 	{ T, "t_bind_uring", NULL, SEES_URING, false },
+
+	{ EACH, "t_connect", NULL, SEES_CONNECT, false }, /* runs first: the order of attaching is that of running */
+	{ EACH, "t_connect2", NULL, SEES_AGAIN, false },
 };
 #define HOOKS (sizeof(bind_hooks) / sizeof(bind_hooks[0]))
 
 #undef F
 #undef K
 #undef T
+#undef EACH
 
 static struct bpf_program *hook_program(const struct binds *b, size_t i)
 {
@@ -129,8 +135,10 @@ static struct bpf_program *hook_program(const struct binds *b, size_t i)
 /* Is it of the backend, and is its place in this kernel at all? */
 static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, const struct kernel_features *f)
 {
-	if (bind_hooks[i].backend != b->backend)
+	if (bind_hooks[i].backend != b->backend && bind_hooks[i].backend != BACKEND_AUTO)
 		return false;
+	if (bind_hooks[i].sees == SEES_CONNECT)
+		return f->task_pt_regs;
 	if (bind_hooks[i].sees == SEES_AGAIN)
 		return f->preempted_exits;
 	if (bind_hooks[i].sees == SEES_URING)
@@ -237,6 +245,8 @@ static int attach(struct binds *b)
 			err = -errno;
 			failed |= bind_hooks[i].sees;
 		}
+		if (loading_lacks(err))
+			return err;
 	}
 	b->sees = wanted & ~failed;
 	return b->sees & SEES_CALLS ? 0 : err ? err : -ENOENT;
@@ -273,21 +283,23 @@ static int backend_choose(struct binds *b, const struct binds_options *o, const 
 
 	if (o->backend != BACKEND_AUTO)
 		return backend_try(b, o, o->backend, btf, f);
-	for (int backend = 0; backend < BACKEND_COUNT && err; backend++)
+	for (int backend = 0; backend < BACKEND_COUNT && err && !loading_lacks(err); backend++)
 		err = backend_try(b, o, backend, btf, f);
 	return err;
 }
 
 /* The hooks that count accepts are refused for the same reasons, and their probe has words for it. */
-static int refusal_explain(enum backend backend, int err, char *why, size_t size)
+static int refusal_explain(enum backend backend, int err, const struct kernel_features *f, char *why, size_t size)
 {
 	struct probe probe;
 
-	if (backend == BACKEND_AUTO)
-		return loading_fail(err, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
-	probe_kernel(&probe, true);
-	loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
-		     probe.results ? probe_refusal(&probe, backend, err) : strerror(-err));
+	if (backend == BACKEND_AUTO || probe_lacks(f, backend, err))
+		return probe_refused(f, err, why, size);
+	if (probe_kernel(&probe, true))
+		loading_fail(err, why, size, "%s", probe.error);
+	else
+		loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
+			     probe_refusal(&probe, backend, err));
 	probe_free(&probe);
 	return err;
 }
@@ -306,17 +318,15 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 	err = loading_prepare(why, why_size);
 	if (err)
 		goto out;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		err = loading_fail(-ENOENT, why, why_size, "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
+	err = loading_btf(&btf, why, why_size);
+	if (err)
 		goto out;
-	}
 	probe_features(&features, btf);
 	b->has_mptcp = btf__find_by_name_kind(btf, "mptcp_sock", BTF_KIND_STRUCT) > 0;
 	b->has_uring = loading_enumerator(btf, "IORING_OP_BIND") >= 0;
 	err = backend_choose(b, options, btf, &features);
 	if (err)
-		refusal_explain(options->backend, err, why, why_size);
+		refusal_explain(options->backend, err, &features, why, why_size);
 out:
 	btf__free(btf);
 	if (err) {
@@ -386,7 +396,7 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 	if (asked) {
 		p->port = r->asked.port;
 		memcpy(p->address, r->asked.address, sizeof(p->address));
-	} else if (r->call == BINDS_LISTEN) {
+	} else if (r->call != BINDS_BIND) {
 		p->port = r->port;
 		memcpy(p->address, r->address, sizeof(p->address));
 	}
@@ -395,18 +405,37 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 		p->device = r->asked.scope;
 }
 
+/* Of connect(): the socket is where it is, and what was passed is where it goes. The wildcard means loopback. */
+static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
+{
+	static const uint8_t any[16], loopback4[4] = { 127, 0, 0, 1 };
+	const bool v4 = asked->family == AF_INET;
+
+	if (!asked->known)
+		return;
+	*peer = (struct bind_peer){ .port = asked->port };
+	if (v4) {
+		peer->address[10] = peer->address[11] = 0xff;
+		memcpy(peer->address + 12, memcmp(asked->address, any, 4) ? asked->address : loopback4, 4);
+	} else {
+		memcpy(peer->address, asked->address, 16);
+		peer->address[15] |= !memcmp(asked->address, any, 16);
+	}
+}
+
 static void event_fill(struct bind_event *e, const struct binds_record *r)
 {
+	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND, [BINDS_LISTEN] = CALL_LISTEN, [BINDS_CONNECT] = CALL_CONNECT };
 	/* AF_UNSPEC is AF_INET for bind(), if the address is 0. */
 	const bool same_family = r->asked.family == r->family || (r->asked.family == AF_UNSPEC && r->family == AF_INET);
 
 	*e = (struct bind_event){
 		.time_ns = r->time_ns,
-		.call = r->call == BINDS_LISTEN ? CALL_LISTEN : CALL_BIND,
+		.call = calls[r->call],
 		.error = -r->error,
 		.denied_by_lsm = r->denied,
 		.asked_family = r->call == BINDS_LISTEN ? -1 : r->asked.family,
-		.asked_known = r->call == BINDS_LISTEN || (r->asked.known && same_family),
+		.asked_known = r->call != BINDS_BIND || (r->asked.known && same_family),
 		.port_got = r->port,
 		.backlog = r->backlog,
 		.cookie = r->cookie,
@@ -418,12 +447,21 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.euid = r->euid,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
+		.can_raise = r->can_raise,
+		.capability_lost = r->capability_lost,
 		.port_limit = r->port_limit,
 		.freebind = r->freebind,
+		.range_low = r->range_low,
+		.range_high = r->range_high,
+		.routed = r->routed,
+		.port_asked = r->port_asked,
+		.listened = r->listened,
 	};
 	memcpy(e->comm, r->comm, sizeof(e->comm));
 	memcpy(e->process, r->process, sizeof(e->process));
 	place_fill(&e->place, r, e->asked_known && e->call == CALL_BIND);
+	if (e->call == CALL_CONNECT)
+		peer_fill(&e->peer, &r->asked);
 }
 
 /* Is the caller asked for? */
@@ -517,12 +555,14 @@ void binds_start(struct binds *b)
 static size_t pending_count(const struct binds *b)
 {
 	const int fd = bpf_map__fd(b->bpf->maps.pending);
-	__u64 key, *last = NULL;
+	struct {
+		__u32 tid, by;
+	} key, *last = NULL;
 	size_t count = 0;
 
-	while (count < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key)) {
+	for (size_t i = 0; i < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key); i++) {
 		last = &key;
-		count++;
+		count += key.by != BINDS_MARK;
 	}
 	return count;
 }
@@ -593,6 +633,8 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ !syscalls && !(b->sees & SEES_DENIED), "calls that a security module refuses" },
 		{ !syscalls, "calls whose address can't be read, or is longer than any" },
 		{ syscalls, "calls by 32-bit processes" },
+		{ !(b->sees & SEES_CONNECT), "connect() that finds no port" },
+		{ !syscalls && (b->sees & SEES_CONNECT), "connect() by 32-bit processes or through io_uring" },
 		{ syscalls && b->has_uring && !(b->sees & SEES_URING), "calls through io_uring" },
 		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },

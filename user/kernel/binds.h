@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Watches bind() and listen() of all processes: TCP and UDP sockets.
+ * Watches bind() and listen() of all processes, and connect() that finds no port: TCP and UDP sockets.
  *
  *   binds_open()   loads and attaches; nothing is counted yet
  *   binds_start()  the window begins

@@ -283,8 +283,7 @@ int inventory_open(struct inventory **out, const struct selection *selection, bo
 	if (!err && connections)
 		err = attach(v->bpf->progs.list_connections, &v->connections_link);
 	if (err)
-		loading_fail(err, why, why_size, "cannot list the sockets of processes: this kernel refuses the BPF iterators (%s); see sockfair doctor",
-		     strerror(-err));
+		loading_no_iterators(err, "cannot list the sockets of processes", why, why_size);
 out:
 	if (err) {
 		inventory_close(v);
@@ -1907,6 +1906,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	struct namespaces seen = {}, seen_now = {};
 	struct sockdiag_row *before, *live;
 	int before_count = sockdiag_dump_namespaces(&before, &seen), count, err = seen.astray;
+	char reason[128];
 	bool again = true;
 
 	v->closely = true;
@@ -1935,7 +1935,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 	namespaces_free(&seen_now);
 	free(before);
 	free(live);
-	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
 }
 
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)

@@ -6,17 +6,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "probe.h"
+#include "rights.h"
+
+#define BTF_PLACE "/sys/kernel/btf/vmlinux"
+
+/* libbpf was not let look through the types of modules, as it has to on a kernel that lacks one of those that the programs name. It says so in its log alone. */
+static bool types_refused;
 
 static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
+	types_refused |= strstr(format, "failed to iterate BTF objects") && !right_held(CAP_SYS_ADMIN);
 	if (getenv("SOCKFAIR_LIBBPF_LOG"))
 		return vfprintf(stderr, format, args);
 	(void)level;
@@ -41,23 +50,147 @@ int loading_fail(int err, char *why, size_t why_size, const char *format, ...)
 	return err;
 }
 
+/* ---- reasons ---- */
+
+/* libbpf says ESRCH for types that it found nowhere, and also where it had no memory for them. */
+static int true_error(int err)
+{
+	struct btf *btf = err == -ESRCH ? btf__parse(BTF_PLACE, NULL) : NULL;
+
+	if (err == -ESRCH && !btf)
+		return -errno;
+	btf__free(btf);
+	return err;
+}
+
+static unsigned long long limit_of(int resource)
+{
+	struct rlimit limit;
+
+	return getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY ? 0 : limit.rlim_cur;
+}
+
+/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, and call what is beyond it not permitted. That limit; 0: there is none. */
+static unsigned long long locked_memory(void)
+{
+	struct utsname name;
+	unsigned major, minor;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return 0;
+	return major < 5 || (major == 5 && minor < 11) ? limit_of(RLIMIT_MEMLOCK) : 0;
+}
+
+bool loading_lacks(int err)
+{
+	err = true_error(err);
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || (err < 0 && types_refused) || (err == -EPERM && locked_memory());
+}
+
+const char *loading_reason(int err, char *text, size_t size)
+{
+	const unsigned long long space = limit_of(RLIMIT_AS);
+
+	err = true_error(err);
+	if (err == -EMFILE)
+		snprintf(text, size, "no more than %llu files may be open: raise the hard limit (ulimit -Hn)", limit_of(RLIMIT_NOFILE));
+	else if (err == -ENFILE)
+		snprintf(text, size, "the machine has as many files open as it may: raise fs.file-max");
+	else if (err == -ENOMEM && space)
+		snprintf(text, size, "out of memory: this process may have %llu MiB (ulimit -v)", space >> 20);
+	else if (err == -ENOMEM)
+		snprintf(text, size, "out of memory, this process or its cgroup");
+	else if (err < 0 && types_refused)
+		snprintf(text, size, "CAP_SYS_ADMIN is missing, which reading the types of this kernel's modules takes; run as root, or grant it");
+	else if (err == -EPERM && locked_memory())
+		snprintf(text, size, "no more than %llu KiB of memory may be locked (ulimit -l), and CAP_SYS_RESOURCE to raise that is missing",
+			 locked_memory() >> 10);
+	else
+		snprintf(text, size, "%s", strerror(-err));
+	return text;
+}
+
+void loading_no_iterators(int err, const char *what, char *why, size_t why_size)
+{
+	char reason[160];
+
+	if (loading_lacks(err))
+		loading_fail(err, why, why_size, "%s: %s", what, loading_reason(err, reason, sizeof(reason)));
+	else
+		loading_fail(err, why, why_size, "%s: this kernel refuses the BPF iterators (%s); see sockfair doctor", what,
+			     loading_reason(err, reason, sizeof(reason)));
+}
+
+/* ---- before all else ---- */
+
+int loading_btf(struct btf **out, char *why, size_t why_size)
+{
+	char reason[160];
+	int err;
+
+	*out = btf__load_vmlinux_btf();
+	/* libbpf looks in several places, and what it says is of the last. */
+	if (!*out)
+		*out = btf__parse(BTF_PLACE, NULL);
+	if (*out)
+		return 0;
+	err = -errno;
+	if (err == -ENOENT)
+		return loading_fail(err, why, why_size, "this kernel has no BTF (" BTF_PLACE "): use one built with CONFIG_DEBUG_INFO_BTF=y");
+	return loading_fail(err, why, why_size, "cannot read the kernel's types (" BTF_PLACE "): %s", loading_reason(err, reason, sizeof(reason)));
+}
+
+/* To the hard one: programs and links are many, and what reads of processes takes more. */
+static void limits_raise(void)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit files;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* The call itself, with the least that can be asked. */
+static int try_call(char *why, size_t why_size)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_try", sizeof(__u32), sizeof(__u32), 1, NULL), err = -errno;
+	char reason[160];
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (!loading_lacks(err) && rights_filtered())
+		return loading_fail(err, why, why_size, "cannot load BPF programs: a seccomp filter refuses bpf() (%s); run without it (docker: "
+				    "--security-opt seccomp=unconfined)", strerror(-err));
+	return loading_fail(err, why, why_size, "cannot load BPF programs: bpf() fails: %s", loading_reason(err, reason, sizeof(reason)));
+}
+
 int loading_prepare(char *why, size_t why_size)
 {
-	/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK. */
-	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct btf *btf = NULL;
 	char rights[64];
+	int err;
 
 	libbpf_set_print(log_nothing);
-	if (probe_rights_missing(rights, sizeof(rights))) {
-		snprintf(why, why_size, "cannot load BPF programs: %s missing; run as root, or grant them", rights);
-		return -EPERM;
-	}
-	if (!in_first_pid_namespace()) {
-		snprintf(why, why_size, "the kernel counts by the host's process ids, which this pid namespace hides; run in the host's "
-					"(docker: --pid=host)");
-		return -EOPNOTSUPP;
-	}
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	limits_raise();
+	if (!rights_count())
+		return loading_fail(-EPERM, why, why_size, "cannot load BPF programs: no right counts for that in this user namespace; run in the "
+				    "first one, outside of a rootless container");
+	if (rights_missing(rights, sizeof(rights)))
+		return loading_fail(-EPERM, why, why_size, "cannot load BPF programs: %s missing; run as root, or grant them", rights);
+	err = try_call(why, why_size);
+	if (!err && access(BTF_PLACE, R_OK))
+		err = loading_btf(&btf, why, why_size);
+	btf__free(btf);
+	if (err)
+		return err;
+	if (!in_first_pid_namespace())
+		return loading_fail(-EOPNOTSUPP, why, why_size, "the kernel counts by the host's process ids, which this pid namespace hides; run "
+				    "in the host's (docker: --pid=host)");
 	return 0;
 }
 

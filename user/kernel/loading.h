@@ -15,9 +15,22 @@ struct btf;
 int loading_fail(int err, char *why, size_t why_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Checks rights and pid namespace, raises limits. Returns 0 or negative errno with `why`: one line, what failed, why, what to do.
+ * Raises limits, and checks that this process can load BPF programs at all: rights, namespaces, filters, BTF. Returns 0 or negative errno
+ * with `why`: one line, what failed, why, what to do.
  */
 int loading_prepare(char *why, size_t why_size);
+
+/* The kernel's own types; free them with btf__free(). Returns 0 or negative errno with `why`. */
+int loading_btf(struct btf **out, char *why, size_t why_size);
+
+/* What an error of loading or attaching means where a limit of this process may be its cause; else strerror(). */
+const char *loading_reason(int err, char *text, size_t size);
+
+/* What can't be done since the programs of iterators could not be loaded and attached. */
+void loading_no_iterators(int err, const char *what, char *why, size_t why_size);
+
+/* An error for want of descriptors, memory or a right: nothing that the kernel would refuse others. */
+bool loading_lacks(int err);
 
 /* Can tracing programs make a socket's cookie? (bpf_get_socket_cookie() for them: 5.12) */
 bool loading_has_socket_cookie(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the counting programs could not count or attribute, and whose it was as far as they know: bpf/count.bpf.h, lost_of(). */
+/* What the counting programs could not count or attribute, and whose it was as far as they know: bpf/rows.bpf.h, lost_of(). */
 #ifndef SOCKFAIR_LOSSES_H
 #define SOCKFAIR_LOSSES_H
 

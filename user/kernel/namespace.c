@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -23,6 +25,23 @@ static int inode_of(const char *path, uint32_t *inode)
 		return errno == ESRCH ? -ENOENT : -errno;
 	*inode = st.st_ino;
 	return 0;
+}
+
+int namespace_of(const char *path, uint32_t *inode)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ESRCH ? -ENOENT : -errno;
+	err = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : 0;
+	if (!err && (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET))
+		err = -EINVAL;
+	if (!err)
+		*inode = st.st_ino;
+	close(fd);
+	return err;
 }
 
 /* Opens it if it is that one. The check is made on what was opened: a process may have come and gone. */

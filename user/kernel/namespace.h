@@ -15,6 +15,9 @@
 /* Inode of the thread's own; 0: not known. */
 uint32_t namespace_own(void);
 
+/* The inode of the network namespace that a path leads to. Returns 0 or negative errno; -EINVAL: it leads to something else. */
+int namespace_of(const char *path, uint32_t *inode);
+
 /*
  * A descriptor of the namespace: of one that a process lives in, or one that ip netns has named. -ENOENT: there is none, or no process shows it any more;
  * other negative errno: one that could not be looked at may be it.

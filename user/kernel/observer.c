@@ -302,6 +302,8 @@ static int attach(struct observer *o)
 		if (!hook_used(o, i))
 			continue;
 		link = bpf_program__attach(hook_program(o, i));
+		if (!link && loading_lacks(-errno))
+			return -errno;
 		if (link)
 			o->links[o->link_count++] = link;
 		else
@@ -442,6 +444,14 @@ static int backend_try(struct observer *o, const struct observer_options *option
 	return err ? err : (int)probe_sees(&o->probe, b);
 }
 
+static int backend_refused(const struct observer *o, enum backend b, int err, char *why, size_t size)
+{
+	if (probe_lacks(&o->probe.features, b, err))
+		return probe_refused(&o->probe.features, err, why, size);
+	return loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(b),
+			    probe_refusal(&o->probe, b, err));
+}
+
 /* The first backend that sees all there is to see; else the one that sees most. */
 static int backend_choose(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
@@ -449,13 +459,14 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 
 	if (options->backend != BACKEND_AUTO) {
 		sees = backend_try(o, options, options->backend);
-		return sees > 0 ? 0 : loading_fail(sees, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor",
-					   backend_name(options->backend), probe_refusal(&o->probe, options->backend, sees));
+		return sees > 0 ? 0 : backend_refused(o, options->backend, sees, why, size);
 	}
 	for (int b = 0; b < BACKEND_COUNT; b++) {
 		sees = backend_try(o, options, b);
 		if (sees == SEES_ALL)
 			return 0;
+		if (loading_lacks(sees)) /* nothing that another one would do without */
+			return probe_refused(&o->probe.features, sees, why, size);
 		if (sees > 0)
 			detach(o);
 		if (sees > 0 && __builtin_popcount(sees) > __builtin_popcount(most)) {
@@ -463,10 +474,8 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 			most = sees;
 		}
 	}
-	if (best < 0 || backend_try(o, options, best) < 0)
-		return loading_fail(-EOPNOTSUPP, why, size,
-			    "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
-	return 0;
+	sees = best < 0 ? -EOPNOTSUPP : backend_try(o, options, best);
+	return sees < 0 ? probe_refused(&o->probe.features, sees, why, size) : 0;
 }
 
 /*
@@ -496,12 +505,13 @@ static int grace_prepare(struct observer *o)
 static int inventory_begin(struct observer *o, char *why, size_t size)
 {
 	struct namespaces seen = {};
+	char reason[128];
 	int err;
 
 	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, &seen);
 	err = seen.astray ? seen.astray : observer_scan(o);
 	namespaces_free(&seen);
-	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
 }
 
 /* What this kernel can do: first of all, so that one that lacks what everything needs is told so. */
@@ -511,23 +521,25 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 
 	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
 	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
-	return err ? loading_fail(err, why, size, "%s", o->probe.error[0] ? o->probe.error : strerror(-err)) : 0;
+	return err ? loading_fail(err, why, size, "%s", o->ledger ? o->probe.error : "out of memory") : 0;
 }
 
 /* Where processes are asked for, how many sockets there are decides about room. */
 static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why, size_t size)
 {
 	int err = inventory_open(&o->inventory, &options->selection, false, o->before, why, size);
+	char reason[128];
 
 	if (err || !o->by_process)
 		return err;
 	err = inventory_scan(o->inventory);
-	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", strerror(-err)) : 0;
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
 }
 
 int observer_open(struct observer **out, const struct observer_options *options, char *why, size_t why_size)
 {
 	struct observer *o = calloc(1, sizeof(*o));
+	char reason[128];
 	int err;
 
 	if (!o)
@@ -545,7 +557,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	if (!err) {
 		err = grace_prepare(o);
 		if (err)
-			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", strerror(-err));
+			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", loading_reason(err, reason, sizeof(reason)));
 	}
 	o->sees = err ? 0 : probe_sees(&o->probe, o->backend);
 	if (!err)

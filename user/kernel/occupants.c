@@ -95,7 +95,7 @@ int occupants_open(struct occupants **out, char *why, size_t why_size)
 	if (!err)
 		err = attach(o->bpf->progs.list_udp, &o->udp);
 	if (err)
-		loading_fail(err, why, why_size, "cannot look who has a port: this kernel refuses the BPF iterators (%s); see sockfair doctor", strerror(-err));
+		loading_no_iterators(err, "cannot look who has a port", why, why_size);
 out:
 	if (err) {
 		occupants_close(o);

@@ -2,16 +2,12 @@
 #include "probe.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +17,8 @@
 #include <bpf/libbpf.h>
 
 #include "loading.h"
+#include "rights.h"
+#include "tracefs.h"
 
 #define F BACKEND_FENTRY
 #define K BACKEND_KPROBE
@@ -170,28 +168,10 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 
 /* ---- hooks ---- */
 
-static const char *tracefs_place(void)
-{
-	return access("/sys/kernel/tracing/events", F_OK) ? "/sys/kernel/debug/tracing" : "/sys/kernel/tracing";
-}
-
-/*
- * Tracepoints are found through tracefs. Where it is not mounted, mount it for ourselves alone: the mount namespace is
- * private to this process and goes with it.
- */
-static void tracefs_ensure(void)
-{
-	if (!access("/sys/kernel/tracing/events", F_OK) || !access("/sys/kernel/debug/tracing/events", F_OK))
-		return;
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return;
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-}
-
 void probe_features(struct kernel_features *f, const struct btf *btf)
 {
 	features_read(f, btf);
-	tracefs_ensure();
+	f->tracefs = tracefs_ensure();
 }
 
 static int read_number(const char *path)
@@ -348,26 +328,39 @@ static const char *hook_lacks(const struct hook *h, const struct kernel_features
 	return NULL;
 }
 
-static void explain(struct hook_result *r, const struct hook *h)
+static bool by_perf(const struct hook *h)
 {
-	const char *text = strerror(-r->error);
+	return h->kind == HOOK_KPROBE || h->kind == HOOK_KRETPROBE || h->kind == HOOK_TRACEPOINT;
+}
 
-	if (r->error == -ENOENT && h->kind == HOOK_TRACEPOINT)
-		text = "no such tracepoint, or tracefs can't be mounted";
+static const char *perf_lacks(char *text, size_t size)
+{
+	snprintf(text, size, "kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing", rights_perf_refused());
+	return text;
+}
+
+static void explain(struct hook_result *r, const struct hook *h, const struct kernel_features *f)
+{
+	if (h->kind == HOOK_TRACEPOINT && f->tracefs)
+		tracefs_lacks(f->tracefs, r->why, sizeof(r->why));
 	else if (r->error == -ENOENT)
-		text = "this kernel has none";
+		snprintf(r->why, sizeof(r->why), h->kind == HOOK_TRACEPOINT ? "no such tracepoint" : "this kernel has none");
 	else if (r->error == -ENODEV)
-		text = "this kernel is built without kprobes";
+		snprintf(r->why, sizeof(r->why), "this kernel is built without kprobes");
 	else if (r->error == -524)
-		text = "loads, but this kernel can't attach it (ENOTSUPP)";
+		snprintf(r->why, sizeof(r->why), "loads, but this kernel can't attach it (ENOTSUPP)");
+	else if ((r->error == -EPERM || r->error == -EACCES) && by_perf(h) && rights_perf_refused())
+		perf_lacks(r->why, sizeof(r->why));
 	else if (r->error == -EPERM || r->error == -EACCES)
-		text = "refused by this kernel (lockdown, or tracing not allowed)";
-	snprintf(r->why, sizeof(r->why), "%s", text);
+		snprintf(r->why, sizeof(r->why), "refused by this kernel (lockdown, or tracing not allowed)");
+	else
+		loading_reason(r->error, r->why, sizeof(r->why));
 }
 
 /* Is the hook's place in this kernel at all? */
-static int hook_find(const struct btf *btf, const struct hook *h)
+static int hook_find(const struct btf *btf, const struct hook *h, const struct kernel_features *f)
 {
+	struct stat st;
 	char path[128];
 
 	switch (h->kind) {
@@ -375,10 +368,10 @@ static int hook_find(const struct btf *btf, const struct hook *h)
 		return tracepoint_parameters(btf, h->target, NULL) < 0 ? -ENOENT : 0;
 	case HOOK_TRACEPOINT:
 		snprintf(path, sizeof(path), "%s/events/%s", tracefs_place(), h->target);
-		return access(path, F_OK) ? -ENOENT : 0;
+		return f->tracefs ? f->tracefs : stat(path, &st) ? -errno : 0;
 	case HOOK_KPROBE:
 	case HOOK_KRETPROBE:
-		if (access("/sys/bus/event_source/devices/kprobe/type", F_OK))
+		if (stat("/sys/bus/event_source/devices/kprobe/type", &st))
 			return -ENODEV;
 		/* fall through */
 	default:
@@ -396,12 +389,12 @@ static void hook_probe(const struct btf *btf, const struct hook *h, const struct
 		snprintf(r->why, sizeof(r->why), "%s", unneeded ? unneeded : lacks);
 		return;
 	}
-	r->error = hook_find(btf, h);
+	r->error = hook_find(btf, h, f);
 	if (!r->error)
 		r->error = hook_try(btf, h, attach);
 	r->usable = !r->error;
 	if (!r->usable)
-		explain(r, h);
+		explain(r, h, f);
 }
 
 static size_t hook_index(enum backend b, const char *program)
@@ -438,7 +431,7 @@ void probe_refuse(struct probe *p, size_t hook, int error)
 {
 	p->results[hook].usable = false;
 	p->results[hook].error = error;
-	explain(&p->results[hook], &hooks[hook]);
+	explain(&p->results[hook], &hooks[hook], &p->features);
 }
 
 const char *probe_refusal(const struct probe *p, enum backend b, int error)
@@ -449,47 +442,46 @@ const char *probe_refusal(const struct probe *p, enum backend b, int error)
 	return strerror(-error);
 }
 
-bool probe_rights_missing(char *text, size_t size)
+bool probe_lacks(const struct kernel_features *f, enum backend b, int err)
 {
-	static const struct {
-		cap_value_t cap;
-		const char *name;
-	} needed[] = { { CAP_BPF, "CAP_BPF" }, { CAP_PERFMON, "CAP_PERFMON" } };
-	char *end = text;
-	cap_t caps = cap_get_proc();
-	cap_flag_value_t has, admin = CAP_CLEAR;
+	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) || (b == BACKEND_TRACEPOINT && f->tracefs);
+}
 
-	*text = 0;
-	if (!caps)
-		return false;
-	cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &admin);
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && admin != CAP_SET; i++)
-		if (!cap_get_flag(caps, needed[i].cap, CAP_EFFECTIVE, &has) && has != CAP_SET)
-			end += snprintf(end, size - (end - text), "%s%s", *text ? " and " : "", needed[i].name);
-	cap_free(caps);
-	return *text;
+int probe_refused(const struct kernel_features *f, int err, char *why, size_t size)
+{
+	char reason[160];
+
+	if (loading_lacks(err))
+		return loading_fail(err, why, size, "cannot load BPF programs: %s", loading_reason(err, reason, sizeof(reason)));
+	if (rights_perf_refused())
+		return loading_fail(-EPERM, why, size, "cannot attach: %s; run as root, or grant it", perf_lacks(reason, sizeof(reason)));
+	if (f->tracefs)
+		return loading_fail(f->tracefs, why, size, "cannot find the tracepoints: %s; run as root, or grant what is missing",
+				    tracefs_lacks(f->tracefs, reason, sizeof(reason)));
+	return loading_fail(-EOPNOTSUPP, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
 }
 
 int probe_kernel(struct probe *p, bool attach)
 {
 	struct btf *btf;
+	int err = 0;
 
 	memset(p, 0, sizeof(*p));
 	p->results = calloc(hook_count, sizeof(*p->results));
 	if (!p->results)
-		return -ENOMEM;
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		snprintf(p->error, sizeof(p->error),
-			 "this kernel has no BTF (/sys/kernel/btf/vmlinux): use one built with CONFIG_DEBUG_INFO_BTF=y");
-		return -ENOENT;
-	}
+		return loading_fail(-ENOMEM, p->error, sizeof(p->error), "out of memory");
+	err = loading_btf(&btf, p->error, sizeof(p->error));
+	if (err)
+		return err;
 	probe_features(&p->features, btf);
-	for (size_t i = 0; i < hook_count; i++)
+	for (size_t i = 0; i < hook_count && !err; i++) {
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
+		if (loading_lacks(p->results[i].error))
+			err = loading_fail(p->results[i].error, p->error, sizeof(p->error), "cannot load BPF programs: %s", p->results[i].why);
+	}
 	prefer_kprobe_reads(p);
 	btf__free(btf);
-	return 0;
+	return err;
 }
 
 void probe_free(struct probe *p)

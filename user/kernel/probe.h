@@ -40,7 +40,7 @@ struct hook {
 struct hook_result {
 	bool usable;
 	int error;            /* negative errno; 0 with !usable: this kernel needs no such hook */
-	char why[96];         /* for people */
+	char why[128];        /* for people */
 };
 
 extern const struct hook hooks[];
@@ -53,12 +53,13 @@ struct kernel_features {
 	unsigned udp_gro_flag;
 	bool uring_submit_old_name;   /* io_uring_submit_sqe, before 6.4 */
 	bool uring_request_typed;     /* io_uring's tracepoints pass struct io_kiocb */
+	int tracefs;                  /* of tracefs_ensure(): 0, or why no classic tracepoint can be found */
 };
 
 struct probe {
 	struct kernel_features features;
 	struct hook_result *results;  /* one per hook */
-	char error[160];              /* why nothing could be probed; "" if it was */
+	char error[192];              /* after a failed probe_kernel(): one line */
 };
 
 struct btf;
@@ -77,6 +78,10 @@ bool probe_usable(const struct probe *p, enum backend b, const char *program);
 void probe_refuse(struct probe *p, size_t hook, int error);
 /* Why the backend is unusable, for people; error: what was returned, for want of a better reason. */
 const char *probe_refusal(const struct probe *p, enum backend b, int error);
+/* Is it this process that lacks something, and not the kernel that refuses? */
+bool probe_lacks(const struct kernel_features *f, enum backend b, int err);
+/* Why none of the backends is, or why one for which probe_lacks(); err: what the last one said. Writes the one line, and returns a negative errno. */
+int probe_refused(const struct kernel_features *f, int err, char *why, size_t size);
 void probe_free(struct probe *p);
 
 /* What the backend sees with the usable hooks: bits of enum hook_purpose. 0: unusable. */
@@ -84,8 +89,5 @@ unsigned probe_sees(const struct probe *p, enum backend b);
 
 /* What the backend does not see on this kernel, as nouns; returns how many. */
 size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max);
-
-/* Capabilities that are missing for loading and attaching, as "CAP_BPF and CAP_PERFMON"; false: none is. */
-bool probe_rights_missing(char *text, size_t size);
 
 #endif

@@ -23,7 +23,7 @@ struct selection {
 	size_t pid_count;
 	char comms[SELECTION_MAX][16];       /* names of processes */
 	size_t comm_count;
-	char cgroups[SELECTION_MAX][256];    /* paths; those below count too */
+	const char *cgroups[SELECTION_MAX];  /* paths; those below count too */
 	size_t cgroup_count;
 };
 

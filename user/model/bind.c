@@ -273,3 +273,12 @@ uint16_t bind_twin(const struct bind_ports *ports, uint16_t port)
 		return 0;
 	return bind_port_in(ports->requested, twin) || bind_port_in(ports->well_known, twin) ? twin : 0;
 }
+
+unsigned bind_twins(const struct bind_ports *ports)
+{
+	unsigned count = 0;
+
+	for (unsigned port = 1; port <= UINT16_MAX; port++)
+		count += bind_twin(ports, port) != 0;
+	return count;
+}

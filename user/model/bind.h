@@ -95,7 +95,15 @@ struct bind_occupant {
 	struct bind_bucket bucket; /* TCP */
 };
 
-enum bind_call { CALL_BIND, CALL_LISTEN };
+enum bind_call { CALL_BIND, CALL_LISTEN, CALL_CONNECT };
+#define BIND_CALLS 3
+
+/* The other end of a connection. */
+struct bind_peer {
+	uint8_t address[16]; /* network order, IPv4 mapped */
+	uint16_t port;       /* host order; 0: not known */
+};
+struct bind_range_use;
 
 /* One call, as the kernel saw it. */
 struct bind_event {
@@ -103,7 +111,7 @@ struct bind_event {
 	enum bind_call call;
 	int error;            /* errno, positive; 0: it worked */
 	bool denied_by_lsm;   /* a security module refused it */
-	struct bind_place place; /* socket's options; address and port as asked for; listen(): as bound */
+	struct bind_place place; /* socket's options; address and port as asked for; listen(), connect(): as bound */
 	int asked_family;     /* sa_family of the address that was passed; -1: none, or not known */
 	bool asked_known;     /* place.address and port are what was passed (else unknown: 0) */
 	uint16_t port_got;    /* host order; that of the socket afterwards; 0: none */
@@ -118,8 +126,18 @@ struct bind_event {
 	uint32_t euid;
 	bool can_bind_low;    /* CAP_NET_BIND_SERVICE is effective in the user namespace that owns the network namespace */
 	bool other_user_ns;   /* it has the capability, but in a user namespace that does not own the network namespace */
+	bool can_raise;       /* it is permitted there, and not effective */
+	bool capability_lost; /* its bounding set lacks it: no program that it starts can get it */
+	const char *user;     /* name of euid; NULL: not known */
+	const char *ipv6_off; /* the address is not here for net.ipv6.conf.THIS.disable_ipv6 is set; NULL: as far as is known that is not why */
 	uint32_t port_limit;  /* net.ipv4.ip_unprivileged_port_start there */
 	bool freebind;        /* IP_FREEBIND, IP_TRANSPARENT: the address need not be here */
+	uint16_t range_low, range_high; /* IP_LOCAL_PORT_RANGE, as set; 0: not */
+	struct bind_peer peer; /* connect(): where to */
+	bool routed;          /* connect(): there is a way to it, with an address of ours: only a port was missing */
+	bool port_asked;      /* bind() named the port of the socket: the kernel did not pick it */
+	bool listened;        /* listen(): it did before */
+	const struct bind_range_use *range; /* where the kernel had to pick a port: those that it could choose from; NULL: not counted */
 };
 
 /* ---- the kernel's rules ---- */
@@ -171,6 +189,12 @@ bool bind_places_overlap(const struct bind_place *a, const struct bind_place *b)
 /* "0.0.0.0:80", "[::]:80", "*:80" ([::] that takes IPv4 too), "[fe80::1%eth0]:80", "127.0.0.1%eth0:80"; into buffer (BIND_PLACE_TEXT); returns it. */
 char *bind_place_text(char *buffer, const struct bind_place *place);
 
+/* The same of where a connect() goes. */
+char *bind_peer_text(char *buffer, const struct bind_peer *peer);
+
+/* "bind", "listen", "connect" */
+const char *bind_call_name(enum bind_call call);
+
 /* "bound", "listening", "connected", "unconnected", "closing", "time-wait" */
 const char *bind_state_name(enum bind_state state);
 
@@ -193,8 +217,10 @@ static inline uint16_t bind_port_swapped(uint16_t port)
 {
 	return (uint16_t)(port << 8 | port >> 8);
 }
-/* The well-known or requested port that the server probably meant: the twin of one that is itself not known. 0: none. */
+/* The well-known or requested port that a server may have meant: the twin of one that is itself not known. 0: none. */
 uint16_t bind_twin(const struct bind_ports *ports, uint16_t port);
+/* How many ports have one: of so many in 65,535 it is chance. */
+unsigned bind_twins(const struct bind_ports *ports);
 
 /* Errno as a name: "EADDRINUSE". "errno 200" into buffer (16 bytes) for one without. */
 const char *bind_error_name(int error, char *buffer);

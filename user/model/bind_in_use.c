@@ -366,7 +366,7 @@ int words_in_use(struct words *w, const struct bind_event *e, const struct bind_
 	struct tale tale = { .event = e, .ours = &e->place };
 
 	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
-		words_add(w, "no port of net.ipv4.ip_local_port_range is free for that address and these options");
+		words_no_port(w, e);
 		return -1;
 	}
 	if (blocker < 0) {

@@ -25,7 +25,7 @@ struct bind_totals {
 	size_t unseen_count;
 	int64_t start_ms;
 	double seconds;
-	uint64_t seen[2], failed[2];   /* by enum bind_call */
+	uint64_t seen[BIND_CALLS], failed[BIND_CALLS]; /* by enum bind_call; of connect() those alone that are told */
 	uint64_t shown;                /* notices */
 	uint64_t suspicious;           /* of those: calls that worked and look wrong */
 	struct lost_row lost[BIND_LOST_MAX];

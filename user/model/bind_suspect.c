@@ -15,18 +15,25 @@ struct scene {
 	const struct bind_ports *ports;
 };
 
-/* A program that picks UDP ports at random (a resolver, for its queries) hits a twin now and then: of UDP, only twins of privileged ports tell. */
-#define UDP_TWINS_BELOW 1024
-
+/*
+ * The number alone is no proof: a program that picks ports at random (a resolver, for its queries) hits a twin now and then. A second sign is asked for: the user named the port
+ * that is missing, or a TCP server was given a port that no list has, and listens there.
+ */
 static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
 {
 	const struct bind_event *e = s->event;
-	uint16_t twin = e->asked_known && e->place.port ? bind_twin(s->ports, e->place.port) : 0;
+	const uint16_t twin = e->asked_known && e->place.port ? bind_twin(s->ports, e->place.port) : 0;
+	const bool requested = bind_port_in(s->ports->requested, twin);
 	struct words w = { found->text };
 
-	if (!twin || (e->place.protocol == PROTOCOL_UDP && twin >= UDP_TWINS_BELOW && !bind_port_in(s->ports->requested, twin)))
+	if (!twin || (requested ? e->call != CALL_BIND : e->call != CALL_LISTEN || e->listened || !e->port_asked))
 		return false;
-	words_add(&w, "%u without htons() is %u: if port %u was meant, the port is passed to bind() in the wrong byte order", twin, e->place.port, twin);
+	words_add(&w, "%u without htons() is %u", twin, e->place.port);
+	if (requested)
+		words_add(&w, ": if port %u was meant, the port is passed to bind() in the wrong byte order", twin);
+	else
+		words_add(&w, ", which no list of services has: if port %u was meant, the port is passed to bind() in the wrong byte order. It may be chance: one port in %u looks so", twin,
+			  UINT16_MAX / bind_twins(s->ports));
 	return true;
 }
 
@@ -122,10 +129,11 @@ static bool group_split(const struct scene *s, struct bind_suspicion *found)
 static const struct {
 	const char *code;
 	bool (*applies)(const struct scene *, struct bind_suspicion *);
+	bool by_listen; /* may show at listen(); others are told once a socket, at bind() */
 } rules[] = {
-	{ "byte-swapped", byte_swapped },
-	{ "udp-two-users", udp_two_users },
-	{ "group-split", group_split },
+	{ "byte-swapped", byte_swapped, true },
+	{ "udp-two-users", udp_two_users, false },
+	{ "group-split", group_split, false },
 };
 _Static_assert(sizeof(rules) / sizeof(rules[0]) <= BIND_SUSPICIONS_MAX, "room for all");
 
@@ -134,13 +142,14 @@ size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occu
 	struct scene scene = { .event = e, .occupants = occupants, .count = count, .ports = ports };
 	size_t n = 0;
 
-	/* Once a socket: listen() adds nothing. */
-	if (e->error || e->call != CALL_BIND)
+	if (e->error)
 		return 0;
 	for (size_t i = 0; i < count; i++)
 		if (bind_is_own(e, &occupants[i]))
 			scene.since_ns = occupants[i].since_ns;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (e->call != CALL_BIND && !rules[i].by_listen)
+			continue;
 		found[n] = (struct bind_suspicion){ .code = rules[i].code, .occupant = -1 };
 		n += rules[i].applies(&scene, &found[n]);
 	}

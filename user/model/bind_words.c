@@ -78,11 +78,14 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 
 /* ---- other reasons ---- */
 
+#define RANDOM_RESERVED 512 /* below, nobody picks ports at random: bindresvport() and rresvport() stay above */
+
+/* As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The second sign is that the user named the port, or that nobody comes to this one by chance. */
 static void say_twin(struct words *w, const struct bind_event *e, const struct bind_ports *ports)
 {
-	uint16_t twin = ports && e->asked_known ? bind_twin(ports, e->place.port) : 0;
+	const uint16_t twin = ports && e->asked_known ? bind_twin(ports, e->place.port) : 0;
 
-	if (twin)
+	if (twin && (bind_port_in(ports->requested, twin) || (e->error == EACCES && e->place.port < RANDOM_RESERVED)))
 		words_add(w, ". %u without htons() is %u: was that meant?", twin, e->place.port);
 }
 
@@ -95,13 +98,7 @@ static void explain_access(struct words *w, const struct bind_event *e)
 	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
 		words_add(w, "not for its port, which needs no rights that it lacks: a security module (SELinux, AppArmor...) refused it; its log says by which rule");
 	} else {
-		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which ", e->port_limit);
-		if (e->pid)
-			words_add(w, "%.16s (pid %" PRId32 ", uid %" PRIu32 ")", e->comm, e->pid, e->euid);
-		else
-			words_add(w, "uid %" PRIu32, e->euid);
-		words_add(w, e->other_user_ns ? " has only in a user namespace that does not own this network namespace" : " does not have");
-		words_add(w, "; give it that capability, lower the limit or take a port above it");
+		words_privileged(w, e);
 	}
 }
 
@@ -110,6 +107,10 @@ static void explain_not_available(struct words *w, const struct bind_event *e)
 	char address[BIND_PLACE_TEXT];
 	struct bind_place place = e->place;
 
+	if (e->ipv6_off) {
+		words_ipv6_off(w, e);
+		return;
+	}
 	if (!e->asked_known) {
 		words_add(w, "the address is none of this network namespace; see ip addr");
 		return;
@@ -186,7 +187,7 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	int blocker = -1;
 
 	*text = 0;
-	switch (e->error) {
+	switch (e->call == CALL_CONNECT ? 0 : e->error) {
 	case 0: break;
 	case EACCES: explain_access(&w, e); break;
 	case EADDRINUSE: blocker = words_in_use(&w, e, occupants, count, looked); break;
@@ -195,6 +196,8 @@ void bind_explain(const struct bind_event *e, const struct bind_occupant *occupa
 	case EINVAL: explain_invalid(&w, e); break;
 	default: explain_other(&w, e);
 	}
+	if (e->call == CALL_CONNECT)
+		words_connect(&w, e);
 	if (e->error == EACCES || e->error == EADDRINUSE)
 		say_twin(&w, e, ports);
 	if (in_the_way)

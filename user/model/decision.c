@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "judge.h"
 #include "words.h"
 
 struct decision decision_of(const struct fairness *f, uint64_t events, uint64_t lost)

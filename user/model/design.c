@@ -9,6 +9,7 @@
 
 #include "connected.h"
 #include "findings_rules.h"
+#include "judge.h"
 #include "lifetimes.h"
 #include "multicast.h"
 #include "snapshot.h"
@@ -232,12 +233,13 @@ static int by_number(const void *a, const void *b)
 /* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option. What ended counts only if all did. */
 struct bound {
 	size_t grouped, ungrouped;
+	bool at_once; /* two of those without it shared the port: both are there now, or were when the window began. Else one may have followed the other */
 };
 
 static int bound_see(struct bound *bound, const struct endpoint *e)
 {
 	uint64_t *groups = calloc(e->socket_count + 1, sizeof(*groups));
-	size_t live = 0, count = 0, same = 0;
+	size_t live = 0, count = 0, same = 0, now = 0, first = 0;
 
 	*bound = (struct bound){};
 	if (!groups)
@@ -247,11 +249,15 @@ static int bound_see(struct bound *bound, const struct endpoint *e)
 	for (size_t i = 0; i < e->socket_count; i++) {
 		if (live && e->sockets[i].ended)
 			continue;
-		if (e->sockets[i].reuseport)
+		if (e->sockets[i].reuseport) {
 			groups[count++] = e->sockets[i].group;
-		else
-			bound->ungrouped++;
+			continue;
+		}
+		bound->ungrouped++;
+		now += !e->sockets[i].ended;
+		first += !e->sockets[i].appeared;
 	}
+	bound->at_once = now > 1 || first > 1;
 	qsort(groups, count, sizeof(*groups), by_number);
 	for (size_t i = 0; i < count; i++) {
 		same = i && groups[i] == groups[i - 1] ? same + 1 : 1;
@@ -372,6 +378,8 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 		is(d, DESIGN_PER_CONNECTION, BINS_NONE, "a %s for each connection", s.born_processes ? "process" : "thread");
 	else if (bound->grouped > 1)
 		recognise_group(d, t, bound->grouped);
+	else if (udp && bound->ungrouped > 1 && !bound->at_once)
+		is(d, DESIGN_UNKNOWN, BINS_NONE, "%zu sockets, closed by now: one after the other, or by SO_REUSEADDR", bound->ungrouped);
 	else if (udp && bound->ungrouped > 1)
 		is(d, DESIGN_LAST_BINDER, BINS_SOCKETS, "%zu sockets by SO_REUSEADDR", bound->ungrouped);
 	else if (!t->threads)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aside.h"
 #include "snapshot.h"
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -89,6 +90,7 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, co
 			continue;
 		gone->sockets++;
 		gone->connected += was->connected;
+		gone->appeared += was->appeared;
 		gone->arrived += was->arrived;
 		gone->dropped += was->dropped;
 		gone->drops += was->drops;
@@ -322,6 +324,7 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 
 	o->sockets = growth(o->sockets, before->sockets + gone->sockets);
 	o->connected = growth(o->connected, before->connected + gone->connected);
+	o->appeared = growth(o->appeared, before->appeared + gone->appeared);
 	o->workers = growth(o->workers, before->workers + gone->workers);
 	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
 	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
@@ -478,6 +481,10 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 			out->endpoint_count--;
 		}
 	}
+	out->passing = (struct passing){};
+	for (size_t i = now->endpoint_count; i < now->endpoint_count + now->aside_count && !err; i++)
+		if (endpoint_aside(&now->endpoints[i]) == ASIDE_PASSING)
+			passing_add(&out->passing, &now->endpoints[i], order_find(&old, &now->endpoints[i]));
 	if (!err)
 		err = subtract_lost(out, now, before);
 	if (!err)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "findings_rules.h"
+#include "judge.h"
 #include "lifetimes.h"
 
 /* --- what is said ---------------------------------------------------------------------------------------------------- */

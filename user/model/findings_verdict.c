@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "findings_rules.h"
+#include "judge.h"
 #include "words.h"
 
 #define ALPHA 0.001 /* as the verdict itself: fairness.h */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger.h"
+#include "siblings.h"
 
 #include <errno.h>
 #include <search.h>
@@ -656,6 +657,7 @@ static int fold_socket(struct ledger *l, size_t i)
 		return -ENOMEM;
 	o->sockets++;
 	o->connected += s->row.connected;
+	o->appeared += s->row.appeared;
 	o->arrived += s->arrived + s->arrived_past;
 	o->dropped += s->dropped + s->dropped_past;
 	o->dropped_closing += all_closings(s).reset;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "judge.h"
 #include "snapshot.h"
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -16,23 +17,6 @@ struct bin {
 	uint64_t thread_ns; /* CPU time of its busiest thread that has a row */
 	bool cpu_known, bytes_known, counts, appeared, past;
 };
-
-static int compare_threads(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
-	int order = COMPARE(x->pid, y->pid);
-
-	if (!order)
-		order = COMPARE(x->tid, y->tid);
-	return order ? order : COMPARE(x->start_ns, y->start_ns);
-}
-
-static int compare_processes(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const void *const *)a, *y = *(const void *const *)b;
-
-	return COMPARE(x->pid, y->pid);
-}
 
 static bool is_worker(const struct endpoint *e, const struct worker_row *w)
 {
@@ -86,9 +70,9 @@ static ssize_t bins_of(const struct endpoint *e, struct bin *bins, bool *process
 		return -ENOMEM;
 	for (size_t i = 0; i < e->worker_count; i++)
 		rows[i] = &e->workers[i];
-	qsort(rows, e->worker_count, sizeof(*rows), compare_threads);
+	qsort(rows, e->worker_count, sizeof(*rows), worker_by_life);
 	*processes = by_process(e, rows);
-	compare = *processes ? compare_processes : compare_threads;
+	compare = *processes ? worker_by_process : worker_by_life;
 	for (size_t i = 0; i < e->worker_count; i++) {
 		if (!i || compare(&rows[i - 1], &rows[i]))
 			bins[count++] = (struct bin){ .row = rows[i], .bytes_known = true, .appeared = true, .past = true };

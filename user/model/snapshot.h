@@ -32,6 +32,7 @@ enum aside {
 	ASIDE_BOUND,          /* TCP: bound, and does not listen (not yet, or no more) */
 	ASIDE_KERNEL,         /* UDP: the kernel's own, which takes the datagrams out before they are queued: nothing is counted */
 	ASIDE_CLIENTS,        /* UDP, of an endpoint: all are connected */
+	ASIDE_PASSING,        /* UDP, of an endpoint: all were opened in the window, for a few datagrams each, and are closed as far as is known */
 };
 
 /* One socket that others share work with: a TCP listener or a bound UDP socket. */
@@ -192,7 +193,7 @@ struct worker_row {
 /* Rows beyond the limit that are not listed, and what they counted: sockets what came, workers what was taken. */
 struct omitted {
 	uint64_t sockets, workers;
-	uint64_t connected;     /* of those sockets */
+	uint64_t connected, appeared; /* of those sockets */
 	uint64_t arrived, dropped, accepted, buffers_maybe_several;
 	uint64_t served, finished, queued_before, reset_queued;
 	struct bytes bytes;
@@ -200,6 +201,13 @@ struct omitted {
 	uint64_t open;          /* these two: of rows that a document leaves out. The rest has ended */
 	uint32_t queue_highest;
 	struct wait wait; /* without a histogram */
+};
+
+/* UDP ports that were open for a moment, added up: ASIDE_PASSING. */
+struct passing {
+	uint64_t ports;
+	bool ports_at_least;  /* some of these are many, of which only the counts are known */
+	uint64_t sockets, arrived, accepted;
 };
 
 /* Something that looks wrong, or is worth knowing: model/findings.h */
@@ -313,6 +321,7 @@ struct workload_account {
 	uint64_t served;             /* the server's own count of requests served */
 	double seconds;              /* from the first to the last request */
 	bool agrees;                 /* kernel, server and clients agree, per worker: see snapshot_check() */
+	char failure[96];            /* why the clients could send nothing; "": they could, or it is not known */
 	char disagreement[256];      /* the first thing that does not agree; "" if all does */
 };
 
@@ -331,6 +340,7 @@ struct snapshot {
 	size_t endpoint_count;
 	size_t aside_count;          /* endpoints behind those, set aside: aside.h */
 	size_t clients;              /* how many endpoints are left out as clients': those among them, and those of quiet_clients */
+	struct passing passing;      /* what is left out because it passed: those among them */
 	size_t quiet;                /* endpoints without events that are not listed, for there are many */
 	size_t quiet_clients;        /* the same, all of whose sockets are connected; until it is known whether these are asked for: aside.h */
 	uint64_t unlisted;           /* threads that wait on sockets, beyond the limit of rows */
@@ -361,6 +371,11 @@ uint64_t snapshot_lost_counts(const struct snapshot *s);
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
 
+/* For qsort() of pointers to workers. By life: a thread id that was used again is another thread. */
+int worker_by_thread(const void *a, const void *b);
+int worker_by_life(const void *a, const void *b);
+int worker_by_process(const void *a, const void *b);
+
 /* The holders of a socket, one after the other, and their number; *count 0 (and any pointer) if none is known. */
 const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count);
 
@@ -378,32 +393,11 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
  */
 void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
-/* What lifetimes.h asks of rows: of two generations the earlier one has ended, though threads live on for their connections, and sockets are held unread. */
-struct lifetimes endpoint_lifetimes(const struct endpoint *e);
-bool worker_is_past(const struct worker_row *w);
-bool socket_is_past(const struct socket_row *s);
-
-/*
- * Fills the generations, the design and the fairness results of an endpoint, `load`, `flow_unseen`. Where of more than 5 % of what came the flow was not seen, the load is not known. Bins that lived for part of the window only are left out while others lived through it.
- * threshold: excess above which it is uneven (0.20). Returns 0 or -ENOMEM.
- */
-int endpoint_judge(struct endpoint *e, double threshold);
-
-/* Of endpoint_judge()'s results the one that decides for --fail-on uneven: of the design's bins. */
-const struct fairness *endpoint_decisive(const struct endpoint *e);
-
 /*
  * What happened between two snapshots of one observer: the rows of `now` with the growth of their counts. Rows that had ended `before` are
  * left out. Returns 0 or -ENOMEM; snapshot_free(out).
  */
 int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before);
-
-/*
- * Adds rows for idle siblings. Where the workers of a server agree among themselves on who accepts (nginx's accept_mutex, a semaphore), one that
- * never gets its turn is never seen waiting. It is told by this: it holds a socket of the port, has no row on any, and has the name and the
- * parent of a process that is a worker by its first thread, and an epoll of its own. The master has another parent. Returns 0 or -ENOMEM.
- */
-int endpoint_add_siblings(struct endpoint *e);
 
 /* UDP: of its events, buffers that count as one datagram and may hold several: see socket_row. */
 uint64_t endpoint_maybe_several(const struct endpoint *e);

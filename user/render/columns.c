@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/judge.h"
 #include "../model/wait_sum.h"
 #include "text_parts.h"
 

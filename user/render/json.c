@@ -492,7 +492,7 @@ static void aside(struct json_writer *w, const struct snapshot *s)
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		for (size_t k = 0; k < e->socket_count && endpoint_aside(e) != ASIDE_CLIENTS; k++) {
+		for (size_t k = 0; k < e->socket_count && aside_is_listed(endpoint_aside(e)); k++) {
 			size_t held;
 
 			endpoint_holders(e, e->sockets[k].cookie, &held);
@@ -580,6 +580,17 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_close(w, '}');
 }
 
+static void passing(struct json_writer *w, const struct passing *p)
+{
+	json_open(w, "passing", '{');
+	json_number(w, "ports", p->ports);
+	json_bool(w, "ports_at_least", p->ports_at_least);
+	json_number(w, "sockets", p->sockets);
+	json_number(w, "delivered", p->arrived);
+	json_number(w, "received", p->accepted);
+	json_close(w, '}');
+}
+
 static void lost(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "lost", '{');
@@ -625,6 +636,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 			endpoint(&w, &s->endpoints[i]);
 	json_close(&w, ']');
 	aside(&w, s);
+	passing(&w, &s->passing);
 	json_namespaces(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../model/bind_occupant.h"
+#include "../model/bind_range.h"
 #include "bind_notices.h"
 #include "json_bind.h"
 
@@ -79,6 +80,48 @@ static void asked(struct json_writer *w, const struct bind_event *e)
 	json_number_if(w, "backlog", e->call == CALL_LISTEN, e->backlog);
 }
 
+/* connect(): where to. */
+static void peer(struct json_writer *w, const struct bind_event *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const bool v4 = !memcmp(e->peer.address, mapped, sizeof(mapped));
+	char address[INET6_ADDRSTRLEN];
+
+	if (!e->peer.port) {
+		json_nothing(w, "peer");
+		return;
+	}
+	inet_ntop(v4 ? AF_INET : AF_INET6, e->peer.address + (v4 ? 12 : 0), address, sizeof(address));
+	json_open(w, "peer", '{');
+	string(w, "address", address);
+	json_number(w, "port", e->peer.port);
+	json_close(w, '}');
+}
+
+/* The ports that the kernel could have picked. */
+static void range(struct json_writer *w, const struct bind_range_use *u)
+{
+	if (!u) {
+		json_nothing(w, "range");
+		return;
+	}
+	json_open(w, "range", '{');
+	json_number(w, "low", u->low);
+	json_number(w, "high", u->high);
+	json_bool(w, "own", u->own);
+	json_number(w, "reserved", u->reserved);
+	json_number(w, "taken", u->taken);
+	json_number(w, "time_wait", u->waiting);
+	json_number(w, "bound", u->bound);
+	json_number_if(w, "most_pid", u->most_pid, u->most_pid);
+	if (u->most_pid)
+		json_text(w, "most_process", u->most_process, sizeof(u->most_process));
+	else
+		json_nothing(w, "most_process");
+	json_number(w, "most_ports", u->most_ports);
+	json_close(w, '}');
+}
+
 static void socket_of(struct json_writer *w, const struct bind_event *e)
 {
 	const struct bind_place *p = &e->place;
@@ -146,10 +189,11 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	struct json_writer w = { .out = out };
 	char buffer[16];
 
-	begin(&w, n->event.call == CALL_LISTEN ? "listen" : "bind");
+	begin(&w, bind_call_name(n->event.call));
 	moment(&w, "time", n->time_ms);
 	caller(&w, &n->event);
 	socket_of(&w, &n->event);
+	peer(&w, &n->event);
 	json_number(&w, "errno", n->event.error);
 	string_or_null(&w, "error", n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
 	string_or_null(&w, "why", n->why);
@@ -157,6 +201,7 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	for (size_t i = 0; i < n->suspicion_count; i++)
 		suspicion(&w, n, &n->suspicions[i]);
 	json_close(&w, ']');
+	range(&w, n->event.range);
 	occupants(&w, n);
 	return end(&w);
 }
@@ -188,6 +233,9 @@ int json_bind_totals(FILE *out, const struct bind_totals *t)
 	json_close(&w, '}');
 	counts(&w, "binds", t, CALL_BIND);
 	counts(&w, "listens", t, CALL_LISTEN);
+	json_open(&w, "connects", '{');
+	json_number(&w, "failed", t->failed[CALL_CONNECT]);
+	json_close(&w, '}');
 	json_number(&w, "told", t->shown);
 	json_number(&w, "suspicious", t->suspicious);
 	json_open(&w, "lost", '{');

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../model/connected.h"
+#include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "columns.h"

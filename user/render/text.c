@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "../model/words.h"

@@ -40,6 +40,8 @@ static void print_place(FILE *out, const struct bind_event *e, const struct text
 		fprintf(out, " (got %u)", e->port_got);
 	if (e->call == CALL_LISTEN)
 		fprintf(out, " backlog %" PRIu32, e->backlog);
+	if (e->call == CALL_CONNECT && e->peer.port)
+		fprintf(out, " to %s", bind_peer_text(place, &e->peer));
 }
 
 static void print_options(FILE *out, const struct bind_event *e)
@@ -74,7 +76,7 @@ static void print_head(FILE *out, const struct bind_notice *n, const struct text
 	strftime(when, sizeof(when), "%H:%M:%S", &local);
 	fprintf(out, "%s.%03d ", when, (int)(n->time_ms % 1000));
 	print_caller(out, e, style);
-	fprintf(out, " %s ", e->call == CALL_LISTEN ? "listen" : "bind");
+	fprintf(out, " %s ", bind_call_name(e->call));
 	print_place(out, e, style);
 	fprintf(out, ": %s", e->error ? bind_error_name(e->error, buffer) : "worked");
 	print_options(out, e);
@@ -122,6 +124,8 @@ void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_
 		 text_count(lost, bind_totals_lost(t)));
 	text_wrapped(out, line, 0, INDENT, TEXT_BREAK_WORDS, style);
 	fputc('\n', out);
+	if (t->failed[CALL_CONNECT])
+		fprintf(out, "%s connect() found no port or address\n", text_count(binds, t->failed[CALL_CONNECT]));
 	for (size_t i = 0; i < t->lost_count; i++) {
 		snprintf(line, sizeof(line), "  lost %s: %s", text_count(lost, t->lost[i].count), t->lost[i].text);
 		fputs(text_paint(style, TEXT_RED), out);

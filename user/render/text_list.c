@@ -322,7 +322,7 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, co
 /* Has the endpoint of that index rows? Clients that were set aside are a number. */
 static bool is_listed(const struct snapshot *s, size_t i)
 {
-	return i < s->endpoint_count || endpoint_aside(&s->endpoints[i]) != ASIDE_CLIENTS;
+	return i < s->endpoint_count || aside_is_listed(endpoint_aside(&s->endpoints[i]));
 }
 
 /* How many are listed, and whether they are of several network namespaces. */

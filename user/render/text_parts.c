@@ -369,6 +369,18 @@ void text_clients(FILE *out, const struct snapshot *s)
 		fprintf(out, "%s port%s of clients (all UDP sockets connected) left out: -P PORT shows one\n", text_count(count, s->clients), plural_s(s->clients));
 }
 
+void text_passing(FILE *out, const struct snapshot *s)
+{
+	const struct passing *p = &s->passing;
+	const uint64_t datagrams = p->arrived > p->accepted ? p->arrived : p->accepted;
+	char ports[TEXT_COUNT_SIZE], number[TEXT_COUNT_SIZE], sockets[TEXT_COUNT_SIZE];
+
+	if (p->ports)
+		fprintf(out, "%s%s UDP port%s opened meanwhile and closed, as far as is known, left out, with %s datagram%s on %s socket%s: -P PORT shows one\n",
+			p->ports_at_least ? "≥" : "", text_count(ports, p->ports), plural_s(p->ports), text_count(number, datagrams), plural_s(datagrams),
+			text_count(sockets, p->sockets), plural_s(p->sockets));
+}
+
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
 {
 	const char *verdict = verdict_words(f->verdict);

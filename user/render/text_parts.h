@@ -34,6 +34,9 @@ void text_connected(FILE *out, const struct endpoint *e);
 /* "12 ports of clients (all UDP sockets connected) left out: -P PORT shows one" */
 void text_clients(FILE *out, const struct snapshot *s);
 
+/* "3,778 UDP ports opened meanwhile and closed, as far as is known, left out, with 3,940 datagrams on 4,000 sockets: -P PORT shows one" */
+void text_passing(FILE *out, const struct snapshot *s);
+
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
 

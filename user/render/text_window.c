@@ -26,6 +26,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "../model/words.h"
@@ -1030,6 +1031,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 	/* Idle rows are worth a look once, not every second. */
 	if (busy && window->endpoint_count)
 		ports(&v, busy, few && (!nothing || !v.total));
+	text_passing(out, window);
 	if (!v.total)
 		text_clients(out, window);
 	text_lost(out, window, style);

@@ -97,6 +97,12 @@ struct client {
 
 enum outcome { SUCCEEDED, FAILED, TIMED_OUT };
 
+static void note_error(struct client *c, int number)
+{
+	if (!atomic_load_explicit(&c->tally->error, memory_order_relaxed))
+		atomic_store_explicit(&c->tally->error, number, memory_order_relaxed);
+}
+
 /* A server that is gone must not keep the clients for ever. */
 static void note_failure(struct client *c, enum outcome outcome)
 {
@@ -175,6 +181,7 @@ static void tcp_start(struct client *c, struct slot *slot)
 	slot->fd = tcp_open(c);
 	if (slot->fd < 0 ||
 	    (connect(slot->fd, (struct sockaddr *)&c->server, c->server_size) && errno != EINPROGRESS)) {
+		note_error(c, errno);
 		tcp_end(c, slot, FAILED);
 		return;
 	}
@@ -196,13 +203,17 @@ static void tcp_event(struct client *c, uint32_t index)
 
 		if (!err)
 			err = watch(c, EPOLL_CTL_MOD, slot->fd, EPOLLIN, index);
-		if (err && err != -EAGAIN)
+		if (err && err != -EAGAIN) {
+			note_error(c, -err);
 			tcp_end(c, slot, FAILED);
+		}
 		return;
 	}
 	length = recv(slot->fd, reply, sizeof(reply), 0);
 	if (length > 0)
 		tally_add(&c->tally->sent); /* made: only now it is known that a worker has it */
+	if (length < 0 && errno != EAGAIN)
+		note_error(c, errno);
 	if (length >= 0 || errno != EAGAIN)
 		tcp_end(c, slot, length > 0 ? SUCCEEDED : FAILED);
 }
@@ -279,10 +290,12 @@ static void udp_start(struct client *c, struct slot *slot)
 	flow->slot = slot;
 	slot->fd = flow->fd;
 	slot->sequence = c->sequence++;
-	if (send(flow->fd, &slot->sequence, sizeof(slot->sequence), MSG_NOSIGNAL) == sizeof(slot->sequence))
+	if (send(flow->fd, &slot->sequence, sizeof(slot->sequence), MSG_NOSIGNAL) == sizeof(slot->sequence)) {
 		udp_note_sent(c, flow);
-	else
-		udp_end(c, slot, FAILED);
+		return;
+	}
+	note_error(c, errno);
+	udp_end(c, slot, FAILED);
 }
 
 /* A reply that comes after its request timed out has an old sequence number. */
@@ -476,7 +489,7 @@ static void *client_run(void *argument)
 	int err = client_prepare(c);
 
 	if (err) {
-		shared_refuse(c->shared, err, "cannot prepare the clients: %s", strerror(-err));
+		shared_refuse(c->shared, err, "cannot prepare the clients: %s%s", strerror(-err), unreachable_hint(-err));
 		return NULL;
 	}
 	word_add(&c->shared->ready);
@@ -573,7 +586,7 @@ static _Noreturn void clients_run(const struct workload_options *o, const struct
 		started += !err;
 	}
 	if (err) {
-		shared_refuse(shared, -err, "cannot start the clients: %s", strerror(err));
+		shared_refuse(shared, -err, "cannot start the clients: %s%s", strerror(err), start_limits(-err));
 		_exit(1);
 	}
 	for (unsigned i = 0; i < started; i++)
@@ -589,7 +602,7 @@ int clients_start(struct clients *c, const struct workload_options *options, con
 	*c = (struct clients){ .pidfd = -1 };
 	pid = child_fork();
 	if (pid < 0)
-		return refuse(why, pid, "cannot start the client process: %s", strerror(-pid));
+		return refuse(why, pid, "cannot start the client process: %s%s", strerror(-pid), start_limits(pid));
 	if (pid == 0)
 		clients_run(options, server, shared);
 	c->pid = pid;

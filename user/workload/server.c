@@ -290,7 +290,7 @@ int server_start_workers(struct server *s)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		refuse(s->why, err, "cannot start worker %u of %u: %s%s; choose fewer --workers", s->worker_count, count,
-		       strerror(-err), err == -EAGAIN ? " (ulimit -u, kernel.pid_max, pids.max of the cgroup)" : "");
+		       strerror(-err), start_limits(err));
 	return err;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,4 +69,20 @@ void sleep_ms(int ms)
 	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
 
 	nanosleep(&t, NULL);
+}
+
+const char *start_limits(int err)
+{
+	struct rlimit space;
+
+	if (err != -EAGAIN && err != -ENOMEM)
+		return "";
+	if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+		return " (its memory: ulimit -v)";
+	return err == -EAGAIN ? " (ulimit -u, kernel.pid_max, pids.max of the cgroup)" : "";
+}
+
+const char *unreachable_hint(int number)
+{
+	return number == ENETUNREACH ? " (is the loopback device up? ip link set lo up)" : "";
 }

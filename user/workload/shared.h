@@ -29,6 +29,7 @@ struct worker_tally {
 struct client_tally {
 	_Alignas(CACHE_LINE) tally_t sent;
 	tally_t failed;
+	_Atomic int32_t error; /* the errno of the first that failed with one */
 	tally_t flows;   /* UDP: client ports used at least once */
 	tally_t last_ns; /* CLOCK_MONOTONIC of the last reply */
 };
@@ -97,5 +98,11 @@ static inline int64_t monotonic_ns(void)
 }
 
 void sleep_ms(int ms); /* shorter when a signal comes */
+
+/* Which limits may be behind a thread or process that could not be started, as " (ulimit -u, ...)"; "": it is no limit. */
+const char *start_limits(int err);
+
+/* What may be behind an errno of loopback that can't be reached, as " (is ...?)"; "": nothing is known. */
+const char *unreachable_hint(int number);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -277,6 +278,16 @@ static double seconds(const struct workload *w)
 	return ((last_ns ? last_ns : (uint64_t)monotonic_ns()) - go_ns) / 1e9;
 }
 
+/* The first errno that a client failed with; 0: none did. */
+static int first_error(const struct workload *w)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < CLIENT_THREADS_MAX && !error; i++)
+		error = atomic_load(&w->shared->clients[i].error);
+	return error;
+}
+
 void workload_counts(struct workload *w, struct workload_account *account)
 {
 	const struct workload_options *o = &w->options;
@@ -302,6 +313,8 @@ void workload_counts(struct workload *w, struct workload_account *account)
 		.served = p.served,
 		.seconds = seconds(w),
 	};
+	if (!p.sent && p.failed && first_error(w))
+		snprintf(account->failure, sizeof(account->failure), "%s%s", strerror(first_error(w)), unreachable_hint(first_error(w)));
 }
 
 /* ---- stop ---- */

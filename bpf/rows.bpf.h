@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the handlers of tcp.bpf.h, serve.bpf.h, uring.bpf.h and udp.bpf.h count in: rows of sockets and of threads, who may have one, the filter, and what is lost.
+ *
+ * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per socket and CPU) and when a thread
+ * takes it (process context; a row per socket and thread). A UDP datagram likewise: put into a receive queue or dropped, then read.
+ * Every row has one writer, so counters need neither atomics nor per-CPU copies (but for what io_uring's kernel threads add to the
+ * row of their owner).
+ *
+ * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free indexes through a queue.
+ * A thread remembers its last row, so the usual event finds it without a hash.
+ */
+#ifndef SOCKFAIR_ROWS_BPF_H
+#define SOCKFAIR_ROWS_BPF_H
+
+#include "sockets.bpf.h"
+
+/* .bss, mapped by user space. Counting begins when every hook is attached. */
+__u32 count_on;
+__u64 count_ports[1024]; /* bit per port */
+__u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_port */
+__u64 count_lost_crowded[COUNT_LOST_ROOM]; /* of ports that found no room there: */
+__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: this is one. A byte each, for bits would want an atomic OR (5.12) */
+__u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
+__u32 count_used[COUNT_POOLS]; /* rows in use */
+__u32 count_shares[COUNT_SHARE_CELLS]; /* see shares.h */
+__u32 count_servers; /* of rows of threads, those made for serving alone */
+__u32 count_undecided; /* rows of sockets in use with COUNT_UNDECIDED */
+__u64 count_ends_busy; /* connections that ended while their entry could not be taken out */
+__u32 count_migrates; /* a listener was closed whose queue moves to others */
+__u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
+
+struct thread_state {
+	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: see accept_done() */
+	__u64 cookie; /* of the socket of `worker` */
+	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
+	__u64 closing; /* the listener that it closed last */
+	__u32 worker; /* its last row */
+	__u32 generation; /* of that row when it was this thread's */
+	__u64 told; /* the listener, or connection in its queue, whose end the first of two programs has counted: see state_changed() */
+	__u16 closing_port;
+	__u8 closing_moves; /* what was in its queue moves to other sockets */
+	__u8 pad[5];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} state_by_task SEC(".maps");
+
+/* The same where tracing programs have no task storage (before 5.12). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, COUNT_WORKERS_MAX / 2);
+	__type(key, __u32);
+	__type(value, struct thread_state);
+} state_by_tid SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_worker);
+} workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, struct count_worker_key);
+	__type(value, __u32);
+} worker_by_key SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(value, __u32);
+} free_workers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_HISTOGRAMS);
+	__type(key, __u32);
+	__type(value, struct count_histogram);
+} histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_HISTOGRAMS);
+	__type(value, __u32);
+} free_histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_serve);
+} serves SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_socket);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} socket_by_cookie SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_SOCKETS_MAX);
+	__type(value, __u32);
+} free_sockets SEC(".maps");
+
+/* Made as large as what the inventory has found asks for; not needed unless processes are asked for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u32);
+} asked_by_cookie SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} asked_pids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_PROCESSES_MAX);
+	__type(key, char[16]);
+	__type(value, __u32);
+} asked_comms SEC(".maps");
+
+/* Index: socket * config.cpus + cpu. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_ARRIVALS_MAX);
+	__type(key, __u32);
+	__type(value, struct count_arrival);
+} arrivals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, COUNT_SKETCHES);
+	__type(key, __u32);
+	__type(value, struct count_sketch);
+} sketches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, COUNT_SKETCHES);
+	__type(value, __u32);
+} free_sketches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNT_LOST_PORTS);
+	__type(key, struct count_lost_key);
+	__type(value, __u64);
+} lost_by_port SEC(".maps");
+
+/* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU with bottom halves off. */
+struct stash {
+	__u64 queue_sk; /* in inet_csk_complete_hashdance() with this listener */
+	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
+	__u64 udp_sk; /* in __udp_enqueue_schedule_skb(), with an asked for socket */
+	__u64 udp_skb;
+	__u32 udp_datagrams; /* in that buffer */
+	__u32 udp_flow; /* see flow_of() */
+	__u32 udp_copies; /* of those datagrams: see is_copy() */
+	struct count_peer udp_peer;
+	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
+	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stash);
+} stash_by_cpu SEC(".maps");
+
+static __always_inline void lost_add(enum count_lost reason, __u64 n)
+{
+	/* Adding a constant 0 would be compiled to an atomic OR, which 5.10 does not know. */
+	if (n)
+		__sync_fetch_and_add(&count_lost[reason], n);
+}
+
+static __always_inline struct stash *stash(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&stash_by_cpu, &zero);
+}
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return config.has_task_storage ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+}
+
+/* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without. */
+static __always_inline struct thread_state *thread_state(bool create)
+{
+	struct thread_state fresh = {}, *state;
+	struct task_struct *task;
+	__u32 tid;
+
+	if (config.has_task_storage)
+		return bpf_task_storage_get(&state_by_task, bpf_get_current_task_btf(), NULL,
+					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	task = current_task();
+	tid = (__u32)bpf_get_current_pid_tgid();
+	fresh.start_ns = READ(task, start_boottime);
+	state = bpf_map_lookup_elem(&state_by_tid, &tid);
+	if (state && state->start_ns == fresh.start_ns)
+		return state;
+	if (!create)
+		return NULL;
+	bpf_map_update_elem(&state_by_tid, &tid, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&state_by_tid, &tid);
+}
+
+/* COUNT_ASKED, COUNT_UNASKED, or 0: not known (yet). */
+static __always_inline __u32 asked(__u64 cookie)
+{
+	__u32 *known = config.by_socket ? bpf_map_lookup_elem(&asked_by_cookie, &cookie) : NULL;
+
+	return known ? *known : 0;
+}
+
+/* User space found that the filter leaves this socket out: no process that is asked for holds it. */
+static __always_inline bool unwanted(__u64 cookie)
+{
+	return asked(cookie) == COUNT_UNASKED;
+}
+
+/* Is the share of the rows used up that is for sockets of which nothing is known? */
+static __always_inline bool share_full(void)
+{
+	return count_undecided >= config.undecided_max;
+}
+
+/*
+ * The current process has the socket: it listens on it, or takes from it. If it is one that is asked for, so is the socket, before user space
+ * finds it. If not, nothing is known: another may hold the socket too, or get it.
+ */
+static __always_inline void asked_by_current(__u64 cookie)
+{
+	const __u32 mark = COUNT_ASKED;
+	struct task_struct *leader;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	char comm[16] = {};
+
+	if (!config.by_socket || !cookie || (!config.by_pid && !config.by_comm))
+		return;
+	if (config.by_pid && !bpf_map_lookup_elem(&asked_pids, &pid))
+		return;
+	leader = READ(current_task(), group_leader);
+	bpf_probe_read_kernel_str(comm, sizeof(comm), __builtin_preserve_access_index(&leader->comm));
+	if (config.by_comm && !bpf_map_lookup_elem(&asked_comms, comm))
+		return;
+	/* Where there is no room it is one of those that are not known. */
+	bpf_map_update_elem(&asked_by_cookie, &cookie, &mark, BPF_ANY);
+}
+
+static __always_inline bool port_wanted(struct sock *sk)
+{
+	__u16 port;
+
+	if (!config.by_port)
+		return true;
+	port = port_of(sk);
+	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
+}
+
+/* The filter: everything that a run doesn't ask for is gone at load time. sk is TYPED. */
+static __always_inline bool wanted(struct sock *sk)
+{
+	__u16 family;
+
+	if (!count_on || !port_wanted(sk))
+		return false;
+	if (config.netns[0] && !netns_wanted(sk))
+		return false;
+	family = READ(sk, __sk_common.skc_family);
+	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)
+		return false;
+	return !config.by_socket || !unwanted(READ(sk, __sk_common.skc_cookie.counter));
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 protocol = READ(sk, sk_protocol);
+
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/* ---- what is lost, by port ---- */
+
+static __always_inline void lost_note(const struct count_lost_key *key, __u64 n)
+{
+	__u64 *known = bpf_map_lookup_elem(&lost_by_port, key), nothing = 0;
+
+	if (!known) {
+		bpf_map_update_elem(&lost_by_port, key, &nothing, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&lost_by_port, key);
+	}
+	if (known) {
+		__sync_fetch_and_add(known, n);
+	} else if (key->port) {
+		count_crowded_ports[key->port] = 1;
+		__sync_fetch_and_add(&count_lost_crowded[key->reason & (COUNT_LOST_ROOM - 1)], n);
+	} else {
+		__sync_fetch_and_add(&count_lost[key->reason & (COUNT_LOST_ROOM - 1)], n);
+	}
+}
+
+static __noinline int lost_of_port(__u32 reason, __u64 n, struct sock *untyped)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	struct count_lost_key key = {
+		.netns = net ? READ(net, ns.inum) : 0,
+		.port = port_of(sk),
+		.protocol = is_tcp(sk) ? IPPROTO_TCP : IPPROTO_UDP,
+		.reason = reason,
+	};
+
+	lost_note(&key, n);
+	return 0;
+}
+
+/*
+ * n events of the socket are lost, or of the listener that a connection came from: one port's loss is no other's. NULL: it could be of
+ * any.
+ */
+static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock *sk)
+{
+	if (!n)
+		return;
+	if (sk)
+		lost_of_port(reason, n, sk);
+	else
+		lost_add(reason, n);
+}
+
+/* ---- who may have a row ---- */
+
+/* May the owner have one more row of the pool? cell: see shares.h. */
+static __always_inline bool share_left(const enum count_pool pool, __u32 cell)
+{
+	const __u32 used = count_used[pool], max = config.pool_max[pool];
+
+	barrier_var(cell); /* the verifier does not know what the compiler does */
+	cell &= COUNT_SHARE_CELLS - 1;
+	return !cell || (used < max && count_shares[cell] < COUNT_SHARE * (max - used));
+}
+
+static __always_inline void share_add(const enum count_pool pool, __u32 cell)
+{
+	barrier_var(cell);
+	cell &= COUNT_SHARE_CELLS - 1;
+	__sync_fetch_and_add(&count_used[pool], 1);
+	if (cell)
+		__sync_fetch_and_add(&count_shares[cell], 1);
+}
+
+/* ---- socket rows ---- */
+
+/* uid: of the socket, which may change meanwhile. */
+static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie, __u32 used, __u32 uid)
+{
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct net *net = READ(sk, __sk_common.skc_net.net);
+	struct socket *socket = READ(sk, sk_socket);
+	__u16 protocol = READ(sk, sk_protocol);
+	__u32 sketch, share;
+
+	if (!row)
+		return 0;
+	row->cookie = cookie;
+	row->port = port_of(sk);
+	row->family = READ(sk, __sk_common.skc_family);
+	row->protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	row->flags = READ_BITFIELD(sk, __sk_common.skc_reuseport) ? COUNT_REUSEPORT : 0;
+	if (row->protocol == IPPROTO_UDP && READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		row->flags |= COUNT_CONNECTED;
+	row->uid = uid;
+	row->netns = net ? READ(net, ns.inum) : 0;
+	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
+	if (row->family == AF_INET)
+		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
+	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
+	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT && share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
+		share_add(COUNT_POOL_SKETCHES, share);
+		row->sketch = sketch + 1;
+	}
+	row->inode = 0;
+	if (socket) {
+		struct file *file = READ(socket, file);
+
+		if (file) {
+			struct inode *inode = READ(file, f_inode);
+
+			row->inode = READ(inode, i_ino);
+		}
+	}
+	row->used = used;
+	return 0;
+}
+
+/* Index of the socket's row, made on first sight; negative: there is none, and `events` are lost by reason. */
+static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
+{
+	struct count_socket *row;
+	__u32 *known, index, uid, share;
+	bool undecided;
+
+	if (!cookie) {
+		lost_of(COUNT_LOST_COOKIE_UNKNOWN, events, sk);
+		return -1;
+	}
+	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+	if (known)
+		return *known;
+	undecided = config.by_socket && asked(cookie) != COUNT_ASKED;
+	if (undecided && share_full()) {
+		lost_of(COUNT_LOST_UNDECIDED, events, sk);
+		return -1;
+	}
+	uid = READ(sk, sk_uid.val);
+	share = share_of_user(COUNT_POOL_SOCKETS, uid, config.share_seed);
+	if (!share_left(COUNT_POOL_SOCKETS, share) || bpf_map_pop_elem(&free_sockets, &index)) {
+		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
+		return -1;
+	}
+	if (bpf_map_update_elem(&socket_by_cookie, &cookie, &index, BPF_NOEXIST)) {
+		/* Another CPU was first. */
+		bpf_map_push_elem(&free_sockets, &index, 0);
+		known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+		if (known)
+			return *known;
+		lost_of(COUNT_LOST_SOCKETS_FULL, events, sk);
+		return -1;
+	}
+	share_add(COUNT_POOL_SOCKETS, share);
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (undecided)
+		__sync_fetch_and_add(&count_undecided, 1);
+	if (row)
+		socket_describe(row, sk, cookie, undecided ? COUNT_UNDECIDED : 1, uid);
+	return index;
+}
+
+/* For n events. *row: of the socket, where this does not return NULL. */
+static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie, const __u64 n, __u32 *row)
+{
+	int socket = socket_row(sk, cookie, n);
+	__u32 cpu = bpf_get_smp_processor_id(), index;
+
+	if (socket < 0)
+		return NULL;
+	*row = socket;
+	if (cpu >= config.cpus) {
+		lost_of(COUNT_LOST_SOCKETS_FULL, n, sk);
+		return NULL;
+	}
+	index = (__u32)socket * config.cpus + cpu;
+	return bpf_map_lookup_elem(&arrivals, &index);
+}
+
+/* ---- worker rows ---- */
+
+/*
+ * io_uring runs requests on kernel threads of the process too, named after the thread that owns the ring: iou-wrk-TID and
+ * iou-sqp-TID (kernel/io_uring, since 5.12). Returns the owner's tid, or 0 if the name is another.
+ */
+static __always_inline __u32 uring_owner(const char *comm)
+{
+	__u32 tid = 0;
+
+	if (comm[0] != 'i' || comm[1] != 'o' || comm[2] != 'u' || comm[3] != '-' || comm[7] != '-')
+		return 0;
+#pragma unroll
+	for (int i = 8; i < 16; i++) {
+		if (comm[i] < '0' || comm[i] > '9')
+			break;
+		tid = tid * 10 + (comm[i] - '0');
+	}
+	return tid;
+}
+
+/* The port of a row: `of` is its socket, or a connection that came from it. */
+static __always_inline void worker_describe(struct count_worker *row, struct sock *untyped)
+{
+	struct sock *of = TYPED(untyped, struct sock);
+	struct net *net = READ(of, __sk_common.skc_net.net);
+
+	row->netns = net ? READ(net, ns.inum) : 0;
+	row->port = port_of(of);
+	row->protocol = is_tcp(of) ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+/* Finds or makes the row of (socket, thread). Negative: full. sk may be NULL, `of` not: see worker_get(). */
+static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves, struct sock *of)
+{
+	struct task_struct *task = current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
+	const __u32 uid = bpf_get_current_uid_gid(), share = share_of_user(COUNT_POOL_WORKERS, uid, config.share_seed);
+	struct count_worker *row;
+	__u32 *known, index;
+
+	if (!owner)
+		key.start_ns = READ(task, start_boottime);
+	known = bpf_map_lookup_elem(&worker_by_key, &key);
+	if (known)
+		return *known;
+	if ((serves && count_servers >= COUNT_SERVERS_MAX) || !share_left(COUNT_POOL_WORKERS, share) || bpf_map_pop_elem(&free_workers, &index))
+		return -1;
+	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
+		/* Another kernel thread of the same owner was first. */
+		bpf_map_push_elem(&free_workers, &index, 0);
+		known = bpf_map_lookup_elem(&worker_by_key, &key);
+		return known ? *known : -1;
+	}
+	row = bpf_map_lookup_elem(&workers, &index);
+	if (!row)
+		return -1;
+	row->cookie = cookie;
+	row->start_ns = key.start_ns;
+	row->tid = key.tid; /* events are 0 already, and may be counted by now */
+	row->pid = pid_tgid >> 32;
+	row->uid = uid;
+	bpf_get_current_comm(row->comm, sizeof(row->comm));
+	worker_describe(row, of);
+	row->used = serves ? COUNT_SERVES : COUNT_ACCEPTS;
+	share_add(COUNT_POOL_WORKERS, share);
+	if (serves)
+		__sync_fetch_and_add(&count_servers, 1);
+	if (sk)
+		socket_row(sk, cookie, 0); /* without one, user space sees that the worker has no socket */
+	return index;
+}
+
+/* The row that the thread remembers, if it is still its row for that socket. */
+static __always_inline struct count_worker *remembered_row(const struct thread_state *state, __u64 cookie)
+{
+	struct count_worker *row;
+	__u32 index;
+
+	if (!state || !cookie || state->cookie != cookie)
+		return NULL;
+	index = state->worker;
+	row = bpf_map_lookup_elem(&workers, &index);
+	return row && row->generation == state->generation && row->cookie == cookie ? row : NULL;
+}
+
+/*
+ * Processes are asked for: may the current thread have a row on the socket? 1: yes. 0: the socket is not asked for. -1: nothing is known of it,
+ * and the share of such is used up.
+ */
+static __noinline int worker_room(__u64 cookie)
+{
+	if (unwanted(cookie))
+		return 0;
+	asked_by_current(cookie);
+	return !share_full() || asked(cookie) == COUNT_ASKED || bpf_map_lookup_elem(&socket_by_cookie, &cookie) ? 1 : -1;
+}
+
+/* A row of `workers` that is the current thread's. */
+struct worker {
+	struct count_worker *row;
+	__u32 index;
+	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's: others like us may write it now */
+};
+
+/*
+ * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. of: the same, or a connection of
+ * it: whose port it is. Both TYPED. serves: it took nothing from the socket, but reads from a connection of it. false: there is no row; n events are
+ * lost, by reason, or not asked for.
+ */
+static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of, __u64 cookie, __u64 n, const bool serves)
+{
+	struct task_struct *task = current_task();
+	struct thread_state *state;
+	int found, room;
+
+	w->owner = 0;
+	if (!cookie) {
+		lost_of(COUNT_LOST_COOKIE_UNKNOWN, n, of);
+		return false;
+	}
+	if (READ(task, flags) & PF_IO_WORKER) {
+		char comm[16];
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		w->owner = uring_owner(comm);
+	}
+	state = thread_state(true);
+	w->row = remembered_row(state, cookie);
+	if (w->row) {
+		w->index = state->worker;
+		return true;
+	}
+	room = config.by_socket ? worker_room(cookie) : 1;
+	if (!room)
+		return false;
+	found = room > 0 ? worker_find(sk, cookie, w->owner, serves, of) : -1;
+	if (found < 0) {
+		lost_of(room < 0 ? COUNT_LOST_UNDECIDED : serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL, n, of);
+		return false;
+	}
+	w->index = found;
+	w->row = bpf_map_lookup_elem(&workers, &w->index);
+	if (!w->row)
+		return false;
+	if (state) {
+		state->worker = w->index;
+		state->generation = w->row->generation;
+		state->cookie = cookie;
+	}
+	return true;
+}
+
+static __always_inline void events_add(const struct worker *w, __u64 n)
+{
+	if (w->owner)
+		__sync_fetch_and_add(&w->row->events_atomic, n);
+	else
+		w->row->events += n; /* only the thread itself comes here */
+}
+
+/* The current thread took n datagrams from the socket. */
+static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
+{
+	struct worker w;
+
+	if (worker_get(&w, sk, sk, cookie, n, false))
+		events_add(&w, n);
+}
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is measured of a connection that was accepted: how long it was in the accept queue, which thread reads from it first and so serves it, and when it ends.
+ */
+#ifndef SOCKFAIR_SERVE_BPF_H
+#define SOCKFAIR_SERVE_BPF_H
+
+#include "bytes.bpf.h"
+#include "rows.bpf.h"
+
+/* ---- what an accepted connection waited ---- */
+
+static __always_inline struct count_histogram *histogram_of(struct count_worker *row)
+{
+	struct count_wait *wait = &row->wait;
+	__u32 index, share;
+
+	if (!wait->histogram) {
+		/* From the first wait on or never: a histogram of some would pass for one of all. */
+		if (wait->count)
+			return NULL;
+		share = share_of_port(row->netns, row->port, config.share_seed);
+		if (!share_left(COUNT_POOL_HISTOGRAMS, share) || bpf_map_pop_elem(&free_histograms, &index))
+			return NULL;
+		if (wait->histogram) { /* two kernel threads of one owner take one */
+			bpf_map_push_elem(&free_histograms, &index, 0);
+		} else {
+			wait->histogram = index + 1;
+			row->histogram_share = share;
+			share_add(COUNT_POOL_HISTOGRAMS, share);
+		}
+	}
+	index = wait->histogram - 1;
+	return bpf_map_lookup_elem(&histograms, &index);
+}
+
+static __always_inline void wait_add(struct count_worker *row, __u64 us, const bool atomic)
+{
+	struct count_histogram *h = histogram_of(row);
+	struct count_wait *wait = &row->wait;
+	__u32 slot = wait_slot(us);
+
+	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the check */
+	if (us > wait->max_us)
+		wait->max_us = us > 0xffffffff ? 0xffffffff : us;
+	if (atomic) {
+		__sync_fetch_and_add(&wait->count, 1);
+		__sync_fetch_and_add(&wait->sum_us, us);
+		if (slot < WAIT_SLOTS && h)
+			__sync_fetch_and_add(&h->slots[slot], 1);
+		return;
+	}
+	wait->count++;
+	wait->sum_us += us;
+	if (slot < WAIT_SLOTS && h)
+		h->slots[slot]++;
+}
+
+/*
+ * When the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The kernel notes it itself: rcvq_space.time is set
+ * when a connection is established (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that put it into the queue, a
+ * moment after that (before, for Fast Open), and next by the first read. So nothing need be remembered per connection, and what was queued
+ * before we attached has its time too. A connection that is accepted within that moment has none yet.
+ */
+static __always_inline __u64 queued_us(struct sock *child)
+{
+	struct tcp_sock *tp = TYPED(child, struct tcp_sock);
+
+	return READ(tp, rcvq_space.time);
+}
+
+/* ns / 1000 without the processor's slow division where that is exact: below 2^32. */
+static __always_inline __u64 microseconds(__u64 ns)
+{
+	return ns >> 32 ? ns / 1000 : ns * 0x10624dd3 >> 38;
+}
+
+static __always_inline void wait_measure(const struct worker *w, struct sock *child, __u64 now_ns)
+{
+	struct count_wait *wait = &w->row->wait;
+	__u64 queued = queued_us(child), queued_ns = queued * 1000;
+
+	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		__sync_fetch_and_add(&wait->reset, 1);
+	if (queued && queued < count_started_us)
+		__sync_fetch_and_add(&wait->before, 1);
+	else
+		wait_add(w->row, queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0, w->owner);
+}
+
+/* ---- who serves a connection ---- */
+
+static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generation)
+{
+	struct count_worker *row = bpf_map_lookup_elem(&workers, &worker);
+
+	/* The row was given back: its thread or its listener has ended. */
+	if (!row || row->generation != generation)
+		return NULL;
+	return bpf_map_lookup_elem(&serves, &worker);
+}
+
+/*
+ * The connection is no longer open: closed or half closed by its server, or reset. again: nobody else will tell of it. sk: NULL where the address is
+ * another connection's by now. closing: see bytes_of().
+ */
+static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing, const bool again)
+{
+	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
+	struct count_bytes carried;
+	struct count_serve *serve;
+	long err;
+
+	if (!found) {
+		if (sk)
+			older_closed(sk, closing);
+		return;
+	}
+	c = *found;
+	err = bpf_map_delete_elem(&connections, &child);
+	if (err) {
+		/* Another was first, or on this CPU its part of the map is being changed: then the second program tries again. */
+		if (again && err != -ENOENT)
+			__sync_fetch_and_add(&count_ends_busy, 1);
+		return;
+	}
+	serve = serve_of(c.worker, c.generation);
+	if (!serve)
+		return;
+	/* Before it counts as closed: see bytes.c. */
+	if (sk) {
+		carried = bytes_of(sk, closing);
+		__sync_fetch_and_add(&serve->carried.received, carried.received);
+		__sync_fetch_and_add(&serve->carried.sent, carried.sent);
+	}
+	__sync_fetch_and_add(&serve->closed_ns, bpf_ktime_get_ns() - c.accepted_ns);
+	__sync_fetch_and_add(&serve->closed, 1);
+}
+
+static __always_inline void connection_accepted(const struct worker *w, __u64 cookie, struct sock *child, __u64 now_ns)
+{
+	struct count_connection c = { .cookie = cookie, .accepted_ns = now_ns, .worker = w->index, .generation = w->row->generation,
+				      .tid = w->row->tid };
+	struct count_serve *serve = bpf_map_lookup_elem(&serves, &w->index);
+	__u64 key = (__u64)child;
+
+	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		return;
+	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+		connection_closed(key, NULL, false, true); /* one whose end was not seen */
+		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+			__sync_fetch_and_add(&w->row->unfollowed, 1);
+			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
+			return;
+		}
+	}
+	__sync_fetch_and_add(&serve->opened, 1);
+	/* Reset meanwhile: nobody would tell us later. */
+	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
+		connection_closed(key, child, false, true);
+}
+
+static __always_inline bool is_current(const struct count_worker *row)
+{
+	struct task_struct *task = current_task();
+
+	return row->tid == (__u32)bpf_get_current_pid_tgid() && row->start_ns == READ(task, start_boottime);
+}
+
+/*
+ * The first to read from a connection is not who has the row that it was put down to: another thread, which has the connection from now on.
+ * Or the same one, by another row: io_uring's kernel threads have one of their own, and rows are given back. view: the connection, TYPED.
+ */
+static __always_inline void connection_handed(struct sock *view, struct count_connection *c, struct count_serve *from)
+{
+	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
+	struct count_serve *serve;
+	struct worker w;
+
+	if (!worker_get(&w, NULL, view, c->cookie, 1, true))
+		return;
+	serve = bpf_map_lookup_elem(&serves, &w.index);
+	if (!serve)
+		return;
+	__sync_fetch_and_add(&serve->served, 1);
+	if (w.row->tid != c->tid) {
+		__sync_fetch_and_add(&serve->handed, 1);
+		__sync_fetch_and_add(&serve->handed_ns, delay);
+		if (delay > serve->handed_max_ns)
+			serve->handed_max_ns = delay;
+	}
+	__sync_fetch_and_add(&serve->opened, 1);
+	if (from)
+		__sync_fetch_and_add(&from->moved, 1);
+	c->worker = w.index;
+	c->generation = w.row->generation;
+}
+
+/* The current thread reads from a connection, which it has locked. */
+static __always_inline void connection_read(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
+	struct count_connection *c;
+	struct count_worker *row;
+	struct count_serve *serve;
+	__u64 key = (__u64)sk;
+	__u32 worker;
+
+	if (!count_on || !port_wanted(view))
+		return;
+	c = bpf_map_lookup_elem(&connections, &key);
+	/* A peek takes nothing, nor does a splice that finds nothing; and a softirq (sockmap) is no thread's read. */
+	if (!c || c->served || READ(tp, copied_seq) == READ(tp, rcvq_space.seq) || !READ(view, sk_lock.owned))
+		return;
+	c->served = 1;
+	worker = c->worker;
+	row = bpf_map_lookup_elem(&workers, &worker);
+	serve = row && row->generation == c->generation ? bpf_map_lookup_elem(&serves, &worker) : NULL;
+	if (serve && is_current(row))
+		__sync_fetch_and_add(&serve->served, 1);
+	else
+		connection_handed(view, c, serve);
+}
+
+/* ---- at accept() ---- */
+
+/*
+ * sk: the listener, NULL: child is known. child: the TCP connection, TYPED; NULL: not known (io_uring put it into a table of its own, another thread has
+ * closed it already). of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
+ */
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk, struct sock *child, bool of_mptcp, __u64 now_ns)
+{
+	if (!config.waits && !config.serves)
+		return;
+	if (!child) {
+		if (config.serves)
+			__sync_fetch_and_add(&w->row->unfollowed, 1);
+		lost_of(COUNT_LOST_CONNECTION_UNKNOWN, 1, sk);
+		return;
+	}
+	if (config.waits)
+		wait_measure(w, child, now_ns);
+	if (config.serves && of_mptcp) {
+		__sync_fetch_and_add(&w->row->unfollowed, 1);
+		lost_of(COUNT_LOST_MPTCP_UNFOLLOWED, 1, child);
+	} else if (config.serves)
+		connection_accepted(w, cookie, child, now_ns);
+}
+
+/*
+ * When something was accepted. Asked for first of all: reading the clock waits for every load under way (lfence), and the misses of the cache
+ * that follow should be free to overlap.
+ */
+static __always_inline __u64 accept_time(void)
+{
+	return config.waits || config.serves ? bpf_ktime_get_ns() : 0;
+}
+
+/* The current thread accepted `child` from the socket; one of sk and child may be NULL. */
+static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
+{
+	struct worker w;
+
+	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
+		return;
+	events_add(&w, 1);
+	accept_measure(&w, cookie, sk, child, of_mptcp, now_ns);
+}
+
+#endif

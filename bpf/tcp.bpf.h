@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TCP: connections that enter the accept queue and are taken from it, and what becomes of listeners and of connections in their queues. */
+#ifndef SOCKFAIR_TCP_BPF_H
+#define SOCKFAIR_TCP_BPF_H
+
+#include "serve.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, COUNT_CHILDREN);
+	__type(key, __u32);
+	__type(value, struct count_child);
+} children SEC(".maps");
+
+/*
+ * An MPTCP server's socket is not the one that the TCP code works on: inet_csk_accept() and the accept queue have its first
+ * subflow. NULL: sk is no subflow, the server holds sk itself. sk is TYPED.
+ */
+static __always_inline struct sock *mptcp_owner(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = TYPED(sk, struct inet_connection_sock);
+	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
+	struct mptcp_subflow_context *subflow;
+	struct sock *owner;
+
+	if (!bpf_core_type_exists(struct mptcp_sock) || READ(sk, sk_protocol) != IPPROTO_TCP || !READ(tp, is_mptcp)) /* CONFIG_MPTCP */
+		return NULL;
+	subflow = READ(icsk, icsk_ulp_data);
+	subflow = TYPED(subflow, struct mptcp_subflow_context);
+	owner = READ(subflow, conn);
+	return TYPED(owner, struct sock);
+}
+
+/*
+ * The place of a connection between arrival and accept, by its remote port and address: the verifier allows no arithmetic on the
+ * pointer itself. Connections of one client share no place while its ports lie within 32,768; those of different clients may: then the later
+ * arrival has it.
+ */
+static __always_inline struct count_child *child_slot(struct sock *untyped)
+{
+	struct sock *child = TYPED(untyped, struct sock);
+	__u32 port = bpf_ntohs(READ(child, __sk_common.skc_dport)), address = READ(child, __sk_common.skc_daddr);
+	__u32 index = ((address * 0x9e3779b1u) >> 16 ^ port) & (COUNT_CHILDREN - 1);
+
+	return bpf_map_lookup_elem(&children, &index);
+}
+
+static __always_inline bool tcp_wanted(struct sock *sk)
+{
+	return wanted(sk) && (!config.protocol || config.protocol == IPPROTO_TCP);
+}
+
+/* `child` is about to enter the accept queue of `sk`. `trusted`: see socket_cookie(). */
+static __always_inline void child_remember(struct sock *sk, struct sock *child, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct count_child *slot;
+
+	if (!child || !tcp_wanted(view))
+		return;
+	owner = mptcp_owner(view);
+	slot = child_slot(child);
+	if (!slot)
+		return;
+	slot->child = 0;
+	slot->cookie = owner ? socket_cookie(owner, NULL) : socket_cookie(view, trusted ? sk : NULL);
+	slot->child = (__u64)child;
+}
+
+/* A connection entered the accept queue of `sk`. `trusted`: see socket_cookie(). */
+static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct count_arrival *row;
+	__u32 length, socket;
+	__u64 cookie;
+
+	if (!tcp_wanted(view))
+		return;
+	owner = mptcp_owner(view);
+	if (owner) {
+		cookie = socket_cookie(owner, NULL);
+		row = arrival_row(owner, cookie, 1, &socket);
+	} else {
+		cookie = socket_cookie(view, trusted ? sk : NULL);
+		row = arrival_row(view, cookie, 1, &socket);
+	}
+	if (!row)
+		return;
+	row->arrived++;
+	length = READ(view, sk_ack_backlog);
+	if (length > row->queue_highest)
+		row->queue_highest = length;
+}
+
+/*
+ * sk_data_ready() of a listener. It is also called when a connection moves to it from another of its group that closes (newer kernels of
+ * those that migrate): that has arrived before. What arrives now was made on this CPU a moment ago, by cloning the listener.
+ */
+static __always_inline void listener_called(struct sock *sk)
+{
+	struct stash *mine = stash();
+
+	/* Until the first queue moves there is nothing to tell apart, and no need to trust a mark that may have been skipped. */
+	if (config.marks_clones && mine) {
+		if (count_migrates && !mine->cloned)
+			return;
+		mine->cloned = 0;
+	}
+	tcp_arrived(sk, true);
+}
+
+/* Could this connection have come from that listener? */
+static __always_inline bool child_fits(struct sock *listener, struct sock *child)
+{
+	__be32 address;
+
+	if (port_of(listener) != port_of(child) ||
+	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
+		return false;
+	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address, with the real one beside it. */
+	address = READ(listener, __sk_common.skc_rcv_saddr);
+	if (!address)
+		return true;
+	if (address != READ(child, __sk_common.skc_rcv_saddr))
+		return false;
+	if (READ(listener, __sk_common.skc_family) != AF_INET6 ||
+	    !bpf_core_field_exists(listener->__sk_common.skc_v6_rcv_saddr))
+		return true;
+	return READ(listener, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2]) ==
+		       READ(child, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2]) &&
+	       READ(listener, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]) ==
+		       READ(child, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]);
+}
+
+/* A thread enters inet_csk_accept(): remember the listener for accept_grafted(). */
+static __always_inline void accept_entered(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	bool ours = tcp_wanted(view);
+	struct thread_state *state = thread_state(ours);
+
+	if (state)
+		state->listener = ours ? (__u64)sk : 0;
+}
+
+/* The listener that the current thread's accept() names, if the connection fits it; else NULL. */
+static __always_inline struct sock *listener_in_syscall(struct sock *child)
+{
+	struct task_struct *task;
+	struct sock *listener;
+
+	if (!config.has_task_pt_regs || !config.has_task_storage)
+		return NULL;
+	task = bpf_get_current_task_btf();
+	listener = socket_of_descriptor(task, syscall_argument(task, 0));
+	if (!listener)
+		return NULL;
+	listener = TYPED(listener, struct sock);
+	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(listener) || !child_fits(listener, child))
+		return NULL;
+	return listener;
+}
+
+/*
+ * The accepted connection gets its struct socket, in the accepting thread and with bottom halves off. This, not the return of
+ * inet_csk_accept(), is where an accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook
+ * (fexit and kretprobe rewrite the call at its entry). The listener is known from the connection's arrival. If that was before
+ * we attached, or its place was taken, or once connections have moved between listeners (nothing tells of that from 6.1 on), from
+ * accept_entered(), or from the thread's system call.
+ */
+static __always_inline void accept_grafted(struct sock *child)
+{
+	struct sock *view = TYPED(child, struct sock), *entered, *listener, *owner;
+	struct thread_state *state;
+	struct count_child *slot;
+	struct mptcp_sock *msk;
+	struct sock *queued = child, *tcp;
+	__u64 now_ns;
+
+	if (!count_on || !is_tcp(view))
+		return;
+	now_ns = accept_time();
+	state = thread_state(false);
+	entered = state ? (struct sock *)state->listener : NULL;
+	if (state)
+		state->listener = 0;
+	if (bpf_core_type_exists(struct mptcp_sock) && READ(view, sk_protocol) == IPPROTO_MPTCP) {
+		msk = TYPED(child, struct mptcp_sock);
+		queued = READ(msk, first);
+	}
+	slot = child_slot(queued);
+	tcp = TYPED(queued, struct sock);
+	if (slot && slot->child == (__u64)queued && slot->cookie && !count_migrates) {
+		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
+		return;
+	}
+	if (entered) {
+		listener = TYPED(entered, struct sock);
+		owner = mptcp_owner(listener);
+		if (owner)
+			listener = owner;
+		/* An entry for another listener can only be left from an accept that failed. */
+		if (child_fits(listener, view)) {
+			worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
+			return;
+		}
+	}
+	if (!tcp_wanted(view))
+		return;
+	listener = listener_in_syscall(view);
+	if (listener)
+		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
+	else if (slot && slot->child == (__u64)queued && slot->cookie)
+		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
+	else
+		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, view);
+}
+
+/*
+ * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()), the kernel skips a program that was
+ * preempted on the same CPU. So two run for each accept, and the second does what the first was skipped for. Returns whether the
+ * one that runs now has nothing to do. The mark is in the thread's state; without one, the second can't know, and says so.
+ */
+static __always_inline bool accept_done(long ret, const bool again)
+{
+	struct thread_state *state = thread_state(true);
+	__u64 mark = 1ull << 32 | (__u32)ret;
+
+	if (!state) {
+		if (again && ret >= 0)
+			lost_add(COUNT_LOST_LISTENER_UNKNOWN, 1);
+		return true;
+	}
+	if (!again) {
+		state->listener = mark;
+		return false;
+	}
+	if (state->listener == mark) {
+		state->listener = 0;
+		return true;
+	}
+	__sync_fetch_and_add(&count_rescued, 1);
+	return false;
+}
+
+static __always_inline bool is_mptcp(struct sock *sk)
+{
+	return bpf_core_type_exists(struct mptcp_sock) && READ(sk, sk_protocol) == IPPROTO_MPTCP;
+}
+
+/* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any more. */
+static __always_inline struct sock *accepted_tcp(struct sock *child)
+{
+	struct mptcp_sock *msk;
+	struct sock *first;
+
+	if (!is_mptcp(child))
+		return child;
+	msk = TYPED(child, struct mptcp_sock);
+	first = READ(msk, first);
+	return first ? TYPED(first, struct sock) : NULL;
+}
+
+/*
+ * accept() or accept4() returned the new descriptor `ret`. The listener is what its first argument names now: if the descriptor was
+ * replaced while the thread slept, the connection does not fit (listener_unknown); a replacement that listens on the same address
+ * and port can't be told from the original.
+ */
+static __always_inline void accept_returned(long ret, const bool again)
+{
+	struct sock *sk, *listener, *child;
+	struct count_worker *known;
+	struct thread_state *state;
+	struct task_struct *task;
+	__u64 now_ns;
+	bool listens;
+
+	if (!count_on || (config.accept_twice && accept_done(ret, again)))
+		return;
+	if ((ret < 0 && ret != -EFAULT) || (config.protocol && config.protocol != IPPROTO_TCP))
+		return;
+	now_ns = accept_time();
+	task = bpf_get_current_task_btf();
+	sk = socket_of_descriptor(task, syscall_argument(task, 0));
+	listener = TYPED(sk, struct sock);
+	state = thread_state(false);
+	/* Mostly the thread's last listener again: it has passed the filter, its row is known. */
+	known = sk ? remembered_row(state, socket_cookie(listener, NULL)) : NULL;
+	listens = known || (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
+	if (listens && !known && !wanted(listener))
+		return;
+	/* Addresses are copied last of all (do_accept()): the connection was taken, and is closed. */
+	if (ret < 0) {
+		lost_of(COUNT_LOST_TAKEN_DROPPED, listens, listener);
+		return;
+	}
+	child = socket_of_descriptor(task, ret);
+	if (!child) {
+		/* Another thread closed it already. */
+		if (listens)
+			lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, listener);
+		return;
+	}
+	child = TYPED(child, struct sock);
+	if (listens && child_fits(listener, child)) {
+		if (known && state) {
+			const struct worker w = { .row = known, .index = state->worker };
+
+			known->events++;
+			accept_measure(&w, known->cookie, listener, accepted_tcp(child), is_mptcp(child), now_ns);
+		} else {
+			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child), now_ns);
+		}
+	} else if (wanted(child) && is_tcp(child))
+		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, child);
+}
+
+/* ---- what becomes of listeners and connections ---- */
+
+/* Do the connections in its queue move to another socket of its group when it closes? Since 5.14: reuseport_migrate_sock(). */
+static __always_inline bool migrates(struct sock *listener)
+{
+	struct net *net = READ(listener, __sk_common.skc_net.net);
+	struct sock_reuseport *group = READ(listener, sk_reuseport_cb);
+
+	if (!net || !group || !bpf_core_field_exists(net->ipv4.sysctl_tcp_migrate_req))
+		return false;
+	return READ(net, ipv4.sysctl_tcp_migrate_req) || READ(group, prog);
+}
+
+/*
+ * A listener is being closed. What is in its queue is reset next, by the same thread, or moved. Each that is reset tells, see queued_reset();
+ * those that clients had reset before do not. sk: the server's socket or, of MPTCP, its first subflow.
+ */
+static __always_inline void listener_closed(struct sock *sk, const bool again)
+{
+	struct sock *view = TYPED(sk, struct sock), *owner;
+	__u32 left = READ(view, sk_ack_backlog), index;
+	struct thread_state *state;
+	struct count_socket *row;
+	__u64 cookie;
+	bool moves;
+	int found;
+
+	if (!left || !tcp_wanted(view))
+		return;
+	owner = mptcp_owner(view);
+	cookie = socket_cookie(owner ? owner : view, NULL);
+	found = socket_row(owner ? owner : view, cookie, 0);
+	if (found < 0)
+		return;
+	index = found;
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (!row)
+		return;
+	moves = migrates(view);
+	if (moves)
+		count_migrates = 1;
+	state = thread_state(true);
+	if (!state) {
+		row->left_reset += again ? 0 : left; /* those that clients had reset too */
+		return;
+	}
+	state->told = again ? 0 : (__u64)sk;
+	state->closing = cookie;
+	state->closing_port = port_of(view);
+	state->closing_moves = moves;
+	row->left_moved += moves ? left : 0; /* but for those that are reset */
+}
+
+/* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
+static __always_inline void queued_reset(struct sock *sk, const bool again)
+{
+	struct sock *view = TYPED(sk, struct sock);
+	struct thread_state *state = thread_state(false);
+	struct count_socket *row;
+	__u32 index;
+	int found;
+
+	if (!state || !state->closing || state->closing_port != port_of(view))
+		return;
+	/* User space knows the listener by now; where it was faster and has its row back, only the cookie of the new one matters. */
+	found = socket_row(view, state->closing, 0);
+	if (found < 0)
+		return;
+	index = found;
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (!row)
+		return;
+	state->told = again ? 0 : (__u64)sk;
+	row->left_reset++;
+	row->left_moved -= state->closing_moves;
+}
+
+static __always_inline bool is_open(int state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_SYN_RECV;
+}
+
+/* What comes of a closing listener: has the first of the two programs counted it? */
+static __always_inline bool told_before(struct sock *sk, const bool again)
+{
+	struct thread_state *state = again ? thread_state(false) : NULL;
+
+	if (!state || state->told != (__u64)sk)
+		return false;
+	state->told = 0;
+	return true;
+}
+
+/*
+ * inet_sock_set_state, for all sockets. The kernel skips a program that is running on that CPU already: a connection that ends in a softirq, while
+ * the thread that the softirq interrupted closes another, was not seen to end (2 of 20,000). So two run for each change. One of them at least is
+ * not the one that was interrupted; what the first has done the second finds done.
+ */
+static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	if (before == TCP_LISTEN && after == TCP_SYN_RECV && config.marks_clones) {
+		struct stash *mine = stash();
+
+		if (mine)
+			mine->cloned = 1;
+	}
+	if (is_open(after) || after == TCP_LISTEN || !count_on || !port_wanted(view))
+		return;
+	if (before == TCP_LISTEN) {
+		if (!told_before(sk, again))
+			listener_closed(sk, again);
+		return;
+	}
+	/* A change that was not seen (see accept_done()) is made good by the next. */
+	if (!is_open(before) && !config.accept_twice)
+		return;
+	if (config.serves)
+		connection_closed((__u64)sk, sk, after != TCP_CLOSE, again);
+	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err) && !told_before(sk, again))
+		queued_reset(sk, again);
+}
+
+#endif

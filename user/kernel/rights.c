@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rights.h"
+
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/stat.h>
+
+bool right_held(int capability)
+{
+	cap_flag_value_t has = CAP_CLEAR;
+	cap_t own = cap_get_proc();
+
+	if (!own)
+		return false;
+	if (cap_get_flag(own, capability, CAP_EFFECTIVE, &has))
+		has = CAP_CLEAR;
+	cap_free(own);
+	return has == CAP_SET;
+}
+
+bool rights_missing(char *text, size_t size)
+{
+	const bool all = right_held(CAP_SYS_ADMIN), bpf = all || right_held(CAP_BPF), perfmon = all || right_held(CAP_PERFMON);
+
+	snprintf(text, size, "%s%s%s", bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ", perfmon ? "" : "CAP_PERFMON");
+	return *text;
+}
+
+bool rights_count(void)
+{
+	struct stat st;
+
+	/* PROC_USER_INIT_INO of include/linux/proc_ns.h */
+	return stat("/proc/self/ns/user", &st) || st.st_ino == 0xEFFFFFFDu;
+}
+
+bool rights_filtered(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	int mode = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Seccomp: %d", &mode) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return mode;
+}
+
+int rights_perf_refused(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int level = 0;
+
+	if (f && fscanf(f, "%d", &level) != 1)
+		level = 0;
+	if (f)
+		fclose(f);
+	return level > 2 && !right_held(CAP_SYS_ADMIN) ? level : 0;
+}
+
+size_t rights_lacking(struct right_lacking lacking[RIGHTS_MORE])
+{
+	static const struct {
+		int capability;
+		struct right_lacking says;
+	} more[RIGHTS_MORE] = {
+		{ CAP_SYS_ADMIN, { "CAP_SYS_ADMIN", "no look into other network namespaces: their half-open queues, TIME_WAIT, tunnels, sockets without a process" } },
+		{ CAP_SYS_PTRACE, { "CAP_SYS_PTRACE", "no look at other users' processes: where they hang, which network namespace is theirs" } },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < RIGHTS_MORE; i++)
+		if (!right_held(more[i].capability))
+			lacking[n++] = more[i].says;
+	return n;
+}
