@@ -136,6 +136,9 @@ except OSError: ready(); print("said none", flush=True); idle()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 8400)); s.listen()'
     [ "$said" != none ] || skip "this kernel has no MPTCP"
     check_is ".outcome == \"fails\" and (.occupants | length == 1 and .[0].pid == $server and .[0].state == \"listening\" and .[0].reuseaddr)" 127.0.0.1:8400
+    # What nobody accepted yet is not the kernel's own, though its listener's subflow was made by it.
+    inside 'c = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); c.connect(("127.0.0.1", 8400))'
+    check_is '.occupants | length == 2 and all(.kernel == null)' 127.0.0.1:8400
 }
 
 @test "an MPTCP connection is held with all of its subflows" {

@@ -146,8 +146,8 @@ static void family_is_named(void **state)
 	assert_string_equal(explain(&e, &o, 1), "its parent bash (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; let it hand that socket down, or close it first, or take another "
 						"port or address");
 	o = held(BIND_LISTENING, "tcp 0.0.0.0:80", &child, 1);
-	assert_string_equal(explain(&e, &o, 1), "its child worker (pid 12, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; end it, or where it inherited that socket, let it not: "
-						"SOCK_CLOEXEC, or take another port or address");
+	assert_string_equal(explain(&e, &o, 1), "its child worker (pid 12, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; end it, or where it inherited that socket, let it not "
+						"(SOCK_CLOEXEC, or close() after fork()), or take another port or address");
 	assert_string_equal(bind_relation_name(bind_relation(&e, &o, NULL)), "child");
 	child.started_ns = 800; /* before the caller: another process had that pid */
 	assert_int_equal(bind_relation(&e, &o, NULL), RELATION_OTHER);

@@ -275,7 +275,7 @@ static void advise(struct words *w, const struct tale *t)
 	if (o->origin != ORIGIN_PICKED) /* nobody wants to share a port that came by chance */
 		say_sharing(w, t);
 	if (t->relation == RELATION_CHILD) {
-		words_add(w, "; end it, or where it inherited that socket, let it not: SOCK_CLOEXEC");
+		words_add(w, "; end it, or where it inherited that socket, let it not (SOCK_CLOEXEC, or close() after fork())");
 	} else if (t->relation == RELATION_PARENT) {
 		words_add(w, "; let it hand that socket down, or close it first");
 	} else if (o->pid && o->state == BIND_CONNECTED && o->origin == ORIGIN_PICKED) {
