@@ -599,6 +599,10 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 		*complete = !l->failed;
 	look_free(&first);
 	look_free(&second);
+	if (err) {
+		free(rows);
+		rows = NULL;
+	}
 	*list = rows;
 	return err ? err : (int)count;
 }
