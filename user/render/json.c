@@ -99,7 +99,7 @@ static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
 {
 	struct unit u;
 
-	unit_find(&u, cgroup, CGROUP_SIZE);
+	unit_of_row(&u, cgroup);
 	NAME_IF_ANY(w, "unit", u.name);
 	if (!*u.container) {
 		json_nothing(w, "container");
@@ -115,6 +115,17 @@ static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
 	json_close(w, '}');
 }
 
+static void cgroup_and_unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
+{
+	const char *whole = cgroup_whole(cgroup);
+
+	if (!*cgroup)
+		json_nothing(w, "cgroup");
+	else
+		json_text(w, "cgroup", whole ? whole : cgroup, whole ? SIZE_MAX : CGROUP_CUT);
+	unit(w, cgroup);
+}
+
 static void holder(struct json_writer *w, const struct holder_row *h)
 {
 	json_open(w, NULL, '{');
@@ -124,8 +135,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "uid", h->uid);
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
-	NAME_IF_ANY(w, "cgroup", h->cgroup);
-	unit(w, h->cgroup);
+	cgroup_and_unit(w, h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
@@ -234,8 +244,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
 	NAME(w, "comm", row->comm);
 	NAME_IF_ANY(w, "process", row->process);
-	NAME_IF_ANY(w, "cgroup", row->cgroup);
-	unit(w, row->cgroup);
+	cgroup_and_unit(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);

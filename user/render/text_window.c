@@ -631,7 +631,7 @@ static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const char *own = e->workers[i].cgroup;
 
-		if (!*own || e->workers[i].ended || !strcmp(own, first))
+		if (!*own || e->workers[i].ended || !strncmp(own, first, CGROUP_SIZE))
 			continue;
 		/* One container may have many cgroups. */
 		if (*first && strcmp(text_unit(other, own, style->utf8), buffer))
