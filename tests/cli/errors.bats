@@ -183,6 +183,12 @@ all_say() { # TEXT COMMANDS PREFIX...
     output=$stderr assert_one_line "self-test: nothing was sent: Network is unreachable (is the loopback device up? ip link set lo up)"
 }
 
+@test "how many CPUs there may be is not known: one line" {
+    run unshare -m sh -c "mount -t tmpfs none /sys/devices/system/cpu && exec '$sockfair' watch -d 0.1"
+    [ "$status" = 1 ]
+    assert_one_line "cannot tell how many CPUs there may be (/sys/devices/system/cpu/possible): No such file or directory"
+}
+
 # bats test_tags=slow
 @test "another server's sockets on the same port, at another address, are not ours" {
     "$sockfair" run shared-accept --serve-only --port 18082 2>"$BATS_TEST_TMPDIR/says" >/dev/null &

@@ -949,7 +949,7 @@ static int read_document(struct reader *r, const json_t *json)
 
 /* The memory of one document, so that a small file of empty arrays does not take all of the machine's. */
 static size_t budget_used;
-static bool budget_exceeded;
+static bool budget_exceeded, memory_short; /* jansson itself calls some of that a wrong document */
 
 static void *budget_malloc(size_t size)
 {
@@ -959,6 +959,7 @@ static void *budget_malloc(size_t size)
 		p = malloc(size);
 	else
 		budget_exceeded = true;
+	memory_short |= !p && !budget_exceeded;
 	budget_used += p ? malloc_usable_size(p) : 0;
 	return p;
 }
@@ -993,6 +994,8 @@ static int parse_failed(struct reader *r, const json_error_t *error)
 {
 	if (budget_exceeded)
 		return fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
+	if (memory_short)
+		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
 	if (r->too_long)
 		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))
@@ -1002,8 +1005,6 @@ static int parse_failed(struct reader *r, const json_error_t *error)
 	switch (json_error_code(error)) {
 	case json_error_stack_overflow:
 		return fail(r, -EINVAL, "nested too deeply; " FOREIGN);
-	case json_error_out_of_memory:
-		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
 	default:
 		return fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
 	}
@@ -1084,7 +1085,7 @@ int json_read_results(struct comparison *c, const char *path, const char *name, 
 	json_get_alloc_funcs(&old_malloc, &old_free);
 	json_set_alloc_funcs(budget_malloc, budget_free);
 	budget_used = 0;
-	budget_exceeded = false;
+	budget_exceeded = memory_short = false;
 	err = read_documents(&r);
 	json_set_alloc_funcs(old_malloc, old_free);
 	err = err ? err : check_any(&r);
