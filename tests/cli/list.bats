@@ -280,6 +280,18 @@ keep.extend([tcp(8104), udp(8105)])'
     fi
 }
 
+@test "network namespaces are shown by the name of ip netns, without one by number" {
+    local name=sf-list-$$
+    ip netns add $name
+    serve 'sockets = [tcp(8106)]' ip netns exec $name
+    local named=$server
+    serve 'sockets = [tcp(8106)]' unshare -n
+    run "$sockfair" list -p "$named,$server"
+    ip netns del $name
+    [ "$status" = 0 ]
+    [[ $output == *"tcp 127.0.0.1:8106, netns $name"* && $output == *"tcp 127.0.0.1:8106, netns $(stat -Lc %i /proc/$server/ns/net)"* ]] || { echo "$output"; return 1; }
+}
+
 @test "a cgroup's path of 3,600 bytes is whole, and -c finds what is in it" {
     local root=/sys/fs/cgroup/unified deep
     [ -e $root/cgroup.procs ] || root=/sys/fs/cgroup

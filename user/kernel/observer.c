@@ -1504,6 +1504,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	int err;
 
 	memset(s, 0, sizeof(*s));
+	namespaces_name();
 	uname(&name);
 	snprintf(s->release, sizeof(s->release), "%s", name.release);
 	s->backend = backend_name(o->backend);

@@ -94,6 +94,14 @@ char *text_name(char *buffer, const char *bytes, size_t max, bool utf8)
 	return buffer;
 }
 
+char *text_netns(char *buffer, uint32_t inode, bool utf8)
+{
+	char raw[NETNS_NAME_SIZE];
+
+	netns_say(raw, inode);
+	return text_name(buffer, raw, NETNS_NAME_SIZE - 1, utf8);
+}
+
 int text_width(const char *text)
 {
 	int columns = 0;
