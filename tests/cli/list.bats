@@ -287,8 +287,10 @@ keep.extend([tcp(8104), udp(8105)])'
     local named=$server
     serve 'sockets = [tcp(8106)]' unshare -n
     run "$sockfair" list -p "$named,$server"
+    list -p "$named,$server" || :
     ip netns del $name
     [ "$status" = 0 ]
+    jq -e --arg name $name '[.endpoints[] | .netns_name] | sort == [null, $name]' "$list"
     [[ $output == *"tcp 127.0.0.1:8106, netns $name"* && $output == *"tcp 127.0.0.1:8106, netns $(stat -Lc %i /proc/$server/ns/net)"* ]] || { echo "$output"; return 1; }
 }
 

@@ -51,6 +51,11 @@ void netns_name_add(uint32_t inode, const char *name)
 	*n = (struct named){ inode, copy };
 }
 
+bool netns_named(uint32_t inode)
+{
+	return find(inode);
+}
+
 const char *netns_say(char buffer[NETNS_NAME_SIZE], uint32_t inode)
 {
 	const struct named *n = find(inode);

@@ -3,6 +3,7 @@
 #ifndef SOCKFAIR_NETNS_NAME_H
 #define SOCKFAIR_NETNS_NAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NETNS_NAME_SIZE 256  /* NAME_MAX, and its NUL */
@@ -13,6 +14,8 @@ void netns_names_forget(void);
 
 /* Of two names of one namespace the one that sorts first is shown. Without memory, or room, it has none. */
 void netns_name_add(uint32_t inode, const char *name);
+
+bool netns_named(uint32_t inode);
 
 /* Its name, any bytes; where it has none its number. buffer: NETNS_NAME_SIZE; returns it. */
 const char *netns_say(char buffer[NETNS_NAME_SIZE], uint32_t inode);

@@ -11,6 +11,7 @@
 #include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
+#include "../model/netns_name.h"
 #include "../model/unit.h"
 #include "../model/wait_sum.h"
 #include "json_handshakes.h"
@@ -113,6 +114,16 @@ static void unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
 		json_nothing(w, "runtime");
 	NAME_IF_ANY(w, "pod", u.pod);
 	json_close(w, '}');
+}
+
+/* Its name only where ip netns has given it one. */
+static void netns(struct json_writer *w, uint32_t inode)
+{
+	char name[NETNS_NAME_SIZE];
+
+	json_number(w, "netns", inode);
+	if (netns_named(inode))
+		string(w, "netns_name", netns_say(name, inode));
 }
 
 static void cgroup_and_unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
@@ -442,7 +453,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	string(w, "address", address);
 	json_number(w, "port", e->port);
 	flows(w, e);
-	json_number(w, "netns", e->netns);
+	netns(w, e->netns);
 	design(w, &e->design);
 	generations(w, e);
 	json_open(w, "sockets", '[');
@@ -493,7 +504,7 @@ static void aside_row(struct json_writer *w, const struct endpoint *e, const str
 	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	string(w, "address", address);
 	json_number(w, "port", e->port);
-	json_number(w, "netns", e->netns);
+	netns(w, e->netns);
 	string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
 	json_number(w, "cookie", s->cookie);
 	json_number(w, "inode", s->inode);
