@@ -74,6 +74,7 @@ static void stdout_end(void)
 	if (!fflush(stdout))
 		return;
 	complain("cannot write the output: %s", file_error(errno));
+	fflush(stderr); /* it may be the one of command_parse() */
 	_exit(STATUS_FAILED);
 }
 

@@ -204,3 +204,20 @@ END
     [ "$status" = 1 ]
     assert_one_line 'CAP_BPF'
 }
+
+@test "a queue that is full is told at once, and reading goes on" {
+    SOCKFAIR_QUEUE=3 binds_begin
+    kill -STOP "$watch"
+    "${inside[@]}" /usr/bin/python3 -c '
+import socket
+with socket.create_server(("127.0.0.1", 8120)):
+    for i in range(20):
+        try:
+            socket.create_server(("127.0.0.1", 8120))
+        except OSError:
+            pass'
+    kill -CONT "$watch"
+    binds_end
+    [ "$(grep -c 'bind tcp 127.0.0.1:8120: EADDRINUSE' "$out")" = 20 ] || { cat "$out"; return 1; }
+    grep -q ': 20 failed, .* lost 0$' "$out"
+}

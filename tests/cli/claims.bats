@@ -144,6 +144,36 @@ print(open(\"/proc/sys/net/ipv4/ip_unprivileged_port_start\").read(), end=\"\")"
     [ ! -e /proc/$waiter ]
 }
 
+# The command has a process that binds for it, or clients at work.
+helped() { # PID
+    local each
+    for each in $(pgrep -P "$1"); do
+        [[ $(cat /proc/$each/comm 2>/dev/null) != sockfair-client* ]] || return 0
+        [ -z "$(pgrep -P "$each")" ] || return 0
+    done
+    return 1
+}
+
+@test "a helper that hangs: its claim is skipped with the reason, the rest goes on" {
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/hanging_setgroups.py" "$sockfair" claims tcp-reuseport-binds reuseaddr-hijack --json -o "$one"
+    jq -e '.claims | map(.verdict) == ["holds", "skipped"] and .[1].why == "a process of user 65534 did not answer within 5 s"' "$one" || { cat "$one"; return 1; }
+}
+
+@test "Ctrl-C beside a helper that hangs, and in the middle of a load: interrupted, status 0, nothing is left" {
+    local command
+    for command in "/usr/bin/python3 $BATS_TEST_DIRNAME/hanging_setgroups.py $sockfair claims reuseaddr-hijack" "$sockfair claims shared-accept-unfair -n 10000000"; do
+        # shellcheck disable=SC2086
+        $command --json -o "$one" 3>&- &
+        pid=$!
+        started+=($pid)
+        eventually helped $pid
+        kill -INT $pid
+        eventually sh -c "! kill -0 $pid"
+        wait $pid
+        jq -e '.claims | map([.verdict, .why]) == [["skipped", "interrupted"]]' "$one" || { cat "$one"; return 1; }
+    done
+}
+
 @test "kill -9 takes the process that waits along" {
     "$sockfair" claims port-free-after-two-minutes >/dev/null 3>&- &
     pid=$!

@@ -279,10 +279,13 @@ window() { # PORT ARRIVED
 
 # bats test_tags=slow
 @test "a small file of empty arrays does not take the machine's memory" {
-    { printf '{"a":['; yes '[],' | head -c 72000000 | tr -d '\n'; printf '0]}'; } >"$BATS_TEST_TMPDIR/arrays.json"
-    run bash -c "ulimit -v 2200000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
+    { printf '{"a":['; yes '[],' | head -c 40000000 | tr -d '\n'; printf '0]}'; } >"$BATS_TEST_TMPDIR/arrays.json"
+    run bash -c "ulimit -v 1200000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
     [ "$status" = 1 ]
-    assert_one_line "more than 1536 MiB of memory"
+    assert_one_line "more than 768 MiB of memory"
+    run bash -c "ulimit -v 200000; '$sockfair' compare '$BATS_TEST_TMPDIR/arrays.json'"
+    [ "$status" = 1 ]
+    assert_one_line "arrays.json:1: out of memory"
 }
 
 @test "wrong calls: status 2, one line" {

@@ -131,7 +131,7 @@ all_say() { # TEXT COMMANDS PREFIX...
 }
 
 @test "seccomp, a user namespace, no BTF: the true reason" {
-    all_say "a seccomp filter refuses bpf() (Operation not permitted)" "run reuseport -n 10" "$BATS_TEST_DIRNAME/without_bpf.py"
+    all_say "a seccomp filter refuses bpf() (Operation not permitted)" "run reuseport -n 10" /usr/bin/python3 "$BATS_TEST_DIRNAME/without_bpf.py"
     all_say "in this user namespace" "watch -d 0.1" unshare --user --map-root-user
     all_say "this kernel has no BTF" "run reuseport -n 10, list, binds -d 0.1, bind-check 8099" unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"'
 }
@@ -181,6 +181,12 @@ all_say() { # TEXT COMMANDS PREFIX...
     [ "$status" = 1 ]
     [[ $output != *agrees* ]]
     output=$stderr assert_one_line "self-test: nothing was sent: Network is unreachable (is the loopback device up? ip link set lo up)"
+}
+
+@test "how many CPUs there may be is not known: one line" {
+    run unshare -m sh -c "mount -t tmpfs none /sys/devices/system/cpu && exec '$sockfair' watch -d 0.1"
+    [ "$status" = 1 ]
+    assert_one_line "cannot tell how many CPUs there may be (/sys/devices/system/cpu/possible): No such file or directory"
 }
 
 # bats test_tags=slow

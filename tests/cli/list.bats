@@ -280,6 +280,35 @@ keep.extend([tcp(8104), udp(8105)])'
     fi
 }
 
+@test "network namespaces are shown by the name of ip netns, without one by number" {
+    local name=sf-list-$$
+    ip netns add $name
+    serve 'sockets = [tcp(8106)]' ip netns exec $name
+    local named=$server
+    serve 'sockets = [tcp(8106)]' unshare -n
+    run "$sockfair" list -p "$named,$server"
+    list -p "$named,$server" || :
+    ip netns del $name
+    [ "$status" = 0 ]
+    jq -e --arg name $name '[.endpoints[] | .netns_name] | sort == [null, $name]' "$list"
+    [[ $output == *"tcp 127.0.0.1:8106, netns $name"* && $output == *"tcp 127.0.0.1:8106, netns $(stat -Lc %i /proc/$server/ns/net)"* ]] || { echo "$output"; return 1; }
+}
+
+@test "a cgroup's path of 3,600 bytes is whole, and -c finds what is in it" {
+    local root=/sys/fs/cgroup/unified deep
+    [ -e $root/cgroup.procs ] || root=/sys/fs/cgroup
+    deep=sockfair-test-$$$(printf "/%0200d" {1..18})
+    serve 'sockets = [tcp(8106)]
+thread(accepts, sockets[0])' unshare -n
+    mkdir -p "$root/$deep" 2>/dev/null && echo "$server" >"$root/$deep/cgroup.procs" || skip "no cgroup of version 2 can be made here"
+    list -c "$deep" || :
+    "$sockfair" binds -c "/$deep" -d 0.1 || binds=failed
+    echo "$server" >"$root/cgroup.procs"
+    (cd "$root" && rmdir -p "$deep")
+    [ -z "${binds:-}" ]
+    jq -e --arg path "/$deep" '.endpoints | length == 1 and (.[0] | [.sockets[0].holders[], .workers[]] | length == 2 and all(.cgroup == $path))' "$list"
+}
+
 @test "who holds a socket is named with the systemd unit that it is of, or its container" {
     local id=4c01db0b339c1f3a9d24b6e5a7f0c8d91e2f3a4b5c6d7e8f90a1b2c3d4e5f607 root=/sys/fs/cgroup/unified name
     [ -e $root/cgroup.procs ] || root=/sys/fs/cgroup

@@ -546,7 +546,7 @@ static void too_deep_too_many_too_long(void **state)
 	free(text);
 	/* Blanks are part of a document too. */
 	text = many("{", "                                                                ", (JSON_READER_DOCUMENT_MAX >> 6) + 1);
-	assert_refused(text, "more than 128 MiB");
+	assert_refused(text, "more than 64 MiB");
 	free(text);
 }
 

@@ -40,7 +40,7 @@ struct watcher {
 	struct bind_ports ports;
 	struct bind_totals totals;
 	struct bind_event *queue; /* in the order in which they came */
-	size_t count, room;
+	size_t count, room, queue_max;
 	double next_look;         /* CLOCK_MONOTONIC */
 	int drained;              /* negative errno: what was fetched while looking failed */
 	char filter[512];
@@ -276,7 +276,7 @@ static int queue_tell(struct watcher *w, bool last)
 
 	for (size_t i = 0; i < count && !wants; i++)
 		wants = wants_look(&w->queue[i]) || bind_range_wanted(&w->queue[i]);
-	if (!count || (wants && !last && count < QUEUE_MAX && now_seconds() < w->next_look))
+	if (!count || (wants && !last && count < w->queue_max && now_seconds() < w->next_look))
 		return 0;
 	err = look_take(w, &l);
 	for (size_t i = 0; i < count && !err; i++)
@@ -305,7 +305,7 @@ static int queue_add(void *to, const struct bind_event *e)
 		w->room = room;
 	}
 	w->queue[w->count++] = *e;
-	return 0;
+	return w->count < w->queue_max ? 0 : -ENOBUFS; /* reading ends, lest it never does where calls come faster than they are read */
 }
 
 /* The kernel's ring must not fill up while it is looked who has the ports. */
@@ -314,32 +314,40 @@ static void drain(void *to)
 	struct watcher *w = to;
 	int err = binds_poll(w->binds, 0, queue_add, w);
 
-	if (err < 0 && err != -EINTR && !w->drained)
+	if (err < 0 && err != -EINTR && err != -ENOBUFS && !w->drained)
 		w->drained = err;
 }
 
 /* ---- the window ---- */
 
+/* Reads and tells. *more: the queue was full before all was read. Returns 0 or negative errno. */
+static int read_and_tell(struct watcher *w, int timeout_ms, bool last, bool *more)
+{
+	int err = binds_poll(w->binds, timeout_ms, queue_add, w);
+
+	*more = err == -ENOBUFS;
+	return err < 0 && err != -EINTR && !*more ? err : queue_tell(w, last);
+}
+
 static int watch(struct watcher *w)
 {
 	const double end = w->o->duration > 0 ? now_seconds() + w->o->duration : 0;
 	double left = 1;
+	bool more = true;
 	int err = 0;
 
 	while (!interrupted && !err && (!end || (left = end - now_seconds()) > 0)) {
 		/* At most a second: a signal may come just before the wait. */
 		double part = w->count ? LOOK_SECONDS / 2 : left < 1 ? left : 1;
 
-		err = binds_poll(w->binds, part * 1000 + 1, queue_add, w);
-		err = err < 0 && err != -EINTR ? err : queue_tell(w, false);
-		poll(NULL, 0, NAP_MS);
+		err = read_and_tell(w, part * 1000 + 1, false, &more);
+		if (!more)
+			poll(NULL, 0, NAP_MS);
 	}
 	binds_stop(w->binds);
-	if (!err) {
-		err = binds_poll(w->binds, 0, queue_add, w);
-		err = err < 0 && err != -EINTR ? err : queue_tell(w, true);
-		err = err ? err : queue_tell(w, true); /* what was fetched while looking */
-	}
+	/* What is fetched while looking is told in the next round. */
+	for (more = true; (more || w->count) && !err;)
+		err = read_and_tell(w, 0, true, &more);
 	return err;
 }
 
@@ -356,11 +364,12 @@ static int totals_tell(struct watcher *w)
 static int watcher_open(struct watcher *w)
 {
 	const struct binds_settings *o = w->o;
-	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"); /* for tests */
+	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"), *queue = getenv("SOCKFAIR_QUEUE"); /* for tests */
 	const struct binds_options wanted = { .backend = o->backend, .selection = o->selection, .ports = &w->ports, .all = o->all,
 					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0, .pending = pending ? strtoul(pending, NULL, 10) : 0 };
 	char why[512];
 
+	w->queue_max = queue ? strtoul(queue, NULL, 10) : QUEUE_MAX;
 	services_fill(&w->ports);
 	for (size_t i = 0; i < o->selection.port_count; i++)
 		bind_port_add(w->ports.requested, o->selection.ports[i]);

@@ -197,7 +197,7 @@ static void put(FILE *f, const char *separator, const char *what, const char *va
 char *filter_text(const struct selection *s, char *buffer, size_t size)
 {
 	FILE *f = fmemopen(buffer, size, "w");
-	char number[16];
+	char number[16], netns[NETNS_NAME_SIZE];
 
 	*buffer = 0;
 	if (!f)
@@ -218,10 +218,9 @@ char *filter_text(const struct selection *s, char *buffer, size_t size)
 		put(f, i ? "," : ", ", i ? "" : "process", s->comms[i]);
 	for (size_t i = 0; i < s->cgroup_count; i++)
 		put(f, i ? "," : ", ", i ? "" : "cgroup", s->cgroups[i]);
-	for (size_t i = 0; i < s->netns_count; i++) {
-		snprintf(number, sizeof(number), "%u", s->netns[i]);
-		put(f, i ? "," : ", ", i ? "" : "netns", number);
-	}
+	namespaces_name();
+	for (size_t i = 0; i < s->netns_count; i++)
+		put(f, i ? "," : ", ", i ? "" : "netns", netns_say(netns, s->netns[i]));
 	if (!ftell(f))
 		put(f, "", "", "all sockets");
 	fclose(f);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "../kernel/inventory.h"
+#include "../kernel/namespace.h"
 #include "../kernel/settings.h"
 #include "../kernel/tunnels.h"
 #include "../model/aside.h"
@@ -29,6 +30,7 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 	if (!err)
 		err = tunnels_fill(s);
 	settings_fill(s);
+	namespaces_name();
 	inventory_close(inventory);
 	ledger_free(ledger);
 	return err;

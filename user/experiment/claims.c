@@ -15,6 +15,8 @@
 
 #include "claims_lab.h"
 
+#define STALLED_SECONDS 30 /* clients give a request up long before */
+
 const struct claim claims[] = {
 	{ "tcp-reuseport-binds", "several TCP sockets can listen on one port with SO_REUSEPORT, and not without",
 	  claim_tcp_reuseport_binds, false },
@@ -124,7 +126,7 @@ int claims_open(struct claim_lab **out, const struct claims_options *options, ch
 	lab->options = *options;
 	lab->port_start = port_start;
 	lab->timewait.result = -1;
-	lab->trials = (struct trials){ .backend = options->backend, .threshold = FAIRNESS_THRESHOLD, .progress = options->progress,
+	lab->trials = (struct trials){ .backend = options->backend, .threshold = FAIRNESS_THRESHOLD, .stalled_max = STALLED_SECONDS, .progress = options->progress,
 				       .interrupted = options->interrupted };
 	*out = lab;
 	return 0;

@@ -18,6 +18,7 @@
 #include "../workload/descriptor.h"
 
 #define BATCH 32         /* datagrams that fit into any receive buffer */
+#define ANSWER_WITHIN_MS 5000 /* of a process that does nothing but bind */
 #define GIVE_UP_MS 2000  /* what was sent on loopback is there at once, or soon on a busy machine */
 #define SOCKETS_MAX 16
 
@@ -138,17 +139,34 @@ static _Noreturn void bind_as_child(const struct binding *b, int queue, pid_t pa
 	_exit(bound.fd >= 0 && descriptor_send(queue, bound.fd));
 }
 
+/* Until that process says something or dies: it may be stopped. An interrupt ends the waiting. */
+static int bind_as_await(const struct binding *b, int queue, struct why why)
+{
+	struct pollfd readable = { .fd = queue, .events = POLLIN };
+	const int ready = poll(&readable, 1, ANSWER_WITHIN_MS);
+
+	if (ready > 0)
+		return 0;
+	if (!ready)
+		return refuse(why, -ETIMEDOUT, "a process of user %u did not answer within %d s", b->user, ANSWER_WITHIN_MS / 1000);
+	return refuse(why, -errno, "waiting for a process of user %u: %s", b->user, strerror(errno));
+}
+
 static int bind_as_receive(const struct binding *b, int queue, struct bound *out, struct why why)
 {
 	struct answer answer;
+	int err = bind_as_await(b, queue, why);
 
+	if (err)
+		return err;
 	if (recv(queue, &answer, sizeof(answer), 0) != sizeof(answer))
 		return refuse(why, -ECHILD, "a process of user %u died before it could bind", b->user);
 	if (answer.failed)
 		return refuse(why, answer.failed, "cannot run a process as user %u: %s", b->user, strerror(-answer.failed));
 	*out = (struct bound){ .fd = -1, .error = answer.error };
-	if (answer.error)
-		return 0;
+	err = answer.error ? 0 : bind_as_await(b, queue, why);
+	if (answer.error || err)
+		return err;
 	out->fd = descriptor_receive(queue);
 	return out->fd < 0 ? refuse(why, out->fd, "no socket came from a process of user %u: %s", b->user, strerror(-out->fd)) : 0;
 }
@@ -167,6 +185,8 @@ static int bind_as(const struct binding *b, struct bound *out, struct why why)
 	close(ends[1]); /* so that its death is seen */
 	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid)) : bind_as_receive(b, ends[0], out, why);
 	close(ends[0]);
+	if (pid > 0 && err)
+		kill(pid, SIGKILL); /* it may be stopped, and is not reaped yet */
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return err;

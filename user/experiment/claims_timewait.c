@@ -17,6 +17,7 @@
 
 #define EVERY_MS 100
 #define LIMIT_SECONDS 150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two and a half minutes are waited for */
+#define LATE_SECONDS 60 /* beyond that it is stopped, or hangs */
 #define PATIENCE_MS 5000
 
 /* What the server before did to the port, and what the one that comes does. */
@@ -217,9 +218,12 @@ static int timewait_read(struct claim_lab *lab, const char *name, struct waited 
 
 	if (!t->pid)
 		return refuse(why, -EAGAIN, "cannot start the process that waits");
-	while (poll(&readable, 1, 200) <= 0 && !*lab->options.interrupted)
+	while (poll(&readable, 1, 200) <= 0 && !*lab->options.interrupted) {
+		if (monotonic_ns() - t->began_ns > (LIMIT_SECONDS + LATE_SECONDS) * INT64_C(1000000000))
+			return refuse(why, -ETIMEDOUT, "the process that waits said nothing for %d s", LIMIT_SECONDS + LATE_SECONDS);
 		if (lab->options.progress)
 			fprintf(stderr, "\r\033[K%s: %.0f s ", name, (monotonic_ns() - t->began_ns) / 1e9);
+	}
 	if (*lab->options.interrupted)
 		return refuse(why, -EINTR, "interrupted");
 	if (read(t->result, w, sizeof(*w)) != sizeof(*w))

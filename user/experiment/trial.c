@@ -48,22 +48,40 @@ static void progress_show(const struct trials *t, const struct workload_options 
 		fprintf(stderr, "%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
 }
 
-static void wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
+/* Has nothing moved for too long? since: when something last did, and what there was. */
+struct standstill {
+	int64_t since_ns;
+	uint64_t done;
+};
+
+static bool stands_still(const struct trials *t, const struct workload_progress *p, struct standstill *s)
+{
+	if (!s->since_ns || p->sent + p->failed != s->done)
+		*s = (struct standstill){ monotonic_ns(), p->sent + p->failed };
+	return t->stalled_max > 0 && (monotonic_ns() - s->since_ns) / 1e9 > t->stalled_max;
+}
+
+/* Returns 0, or -ETIMEDOUT after a standstill. */
+static int wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
 {
 	const double end = t->seconds_max > 0 ? monotonic_ns() / 1e9 + t->seconds_max : 0;
+	struct standstill still = {};
 	struct workload_progress p;
+	int err = 0;
 
-	while (!workload_wait(w, 200) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
-		if (!t->progress)
-			continue;
+	while (!err && !workload_wait(w, 200) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
 		workload_progress(w, &p);
-		progress_show(t, o, &p);
+		if (stands_still(t, &p, &still))
+			err = -ETIMEDOUT;
+		else if (t->progress)
+			progress_show(t, o, &p);
 	}
 	if (t->progress)
 		fputs("\r\033[K", stderr);
 	workload_interrupt(w);
-	for (int i = 0; i < 100 && !workload_wait(w, 100); i++)
+	for (int i = 0; i < 100 && !err && !workload_wait(w, 100); i++)
 		;
+	return err;
 }
 
 /* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other addresses or protocols. */
@@ -154,7 +172,11 @@ int trial_run(struct trials *t, const struct workload_options *options, struct s
 		fprintf(stderr, "%s: serving on %s %s; Ctrl-C ends with the result\n", options->mode->name,
 			options->mode->protocol == PROTOCOL_UDP ? "udp" : "tcp", text_address(address, workload_endpoint(w)));
 	workload_go(w);
-	wait_for_end(t, w, options);
+	err = wait_for_end(t, w, options);
+	if (err) {
+		snprintf(why, why_size, "%s: nothing moved for %.0f s: its server or its clients are stopped", options->mode->name, t->stalled_max);
+		goto out;
+	}
 	workload_settle(w);
 	err = result_read(t, w, s);
 	if (err) {

@@ -15,6 +15,7 @@ struct trials {
 	bool no_waits, no_serving;  /* as in observer_options */
 	double threshold;
 	double seconds_max;         /* serve-only: ends by itself; 0: when interrupted */
+	double stalled_max;         /* seconds without a request made or failed after which a trial is given up; 0: none is */
 	bool progress;              /* show it on stderr */
 	const char *purpose;        /* stands before the progress; NULL: nothing does */
 	const volatile sig_atomic_t *interrupted; /* not 0: end early, with what there is */

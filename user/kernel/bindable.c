@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../model/netns_name.h"
 #include "binds_record.h"
 #include "ipv6_off.h"
 #include "loading.h"
@@ -148,10 +149,13 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns, const struct bindable_user *user, char *why, size_t why_size)
 {
 	int home, err = namespace_enter(netns, &home), back;
+	char name[NETNS_NAME_SIZE];
 
-	if (err)
-		return loading_fail(err, why, why_size, "cannot enter the network namespace %" PRIu32 ": %s; it takes CAP_SYS_ADMIN, and a process that lives there or a name of ip netns",
-				    netns, strerror(-err));
+	if (err) {
+		namespaces_name();
+		return loading_fail(err, why, why_size, "cannot enter the network namespace %s: %s; it takes CAP_SYS_ADMIN, and a process that lives there or a name of ip netns",
+				    netns_say(name, netns), strerror(-err));
+	}
 	for (size_t i = 0; i < count && !err; i++)
 		err = check_fill(&checks[i], netns, user, why, why_size);
 	back = namespace_leave(home);

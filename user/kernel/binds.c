@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -197,10 +198,10 @@ static bool cgroups_fill(const struct binds *b)
 
 	for (__u32 i = 0; i < b->selection.cgroup_count; i++)
 		for (size_t root = 0; root < sizeof(roots) / sizeof(roots[0]) && known == i; root++) {
-			char path[320];
+			char path[2 * PATH_MAX];
 			int fd;
 
-			snprintf(path, sizeof(path), "%s%s", roots[root], b->selection.cgroups[i]);
+			snprintf(path, sizeof(path), "%s%s", roots[root], b->selection.cgroups[i]); /* /proc is asked for one that is too long to open */
 			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			known += fd >= 0 && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.cgroups), &i, &fd, BPF_ANY);
 			if (fd >= 0)
@@ -481,7 +482,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 static bool process_wanted(struct binds *b, const struct binds_record *r)
 {
 	struct selection rest;
-	char cgroup[256] = "";
+	char cgroup[PROCESS_CGROUP_SIZE] = "";
 
 	if (!b->by_process)
 		return true;
@@ -491,7 +492,7 @@ static bool process_wanted(struct binds *b, const struct binds_record *r)
 			return false;
 		rest.cgroup_count = 0;
 	} else if (b->selection.cgroup_count) {
-		process_cgroup(r->pid, cgroup, sizeof(cgroup));
+		process_cgroup(r->pid, cgroup);
 		if (!*cgroup) {
 			b->lost_process++;
 			return false;

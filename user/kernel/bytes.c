@@ -327,7 +327,7 @@ static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, i
 	if (w && made) {
 		w->row.pid = o->pid;
 		process_name(o->pid, w->row.process, sizeof(w->row.process));
-		process_cgroup(o->pid, w->row.cgroup, sizeof(w->row.cgroup));
+		process_cgroup_row(o->pid, w->row.cgroup);
 		memcpy(w->row.comm, w->row.process, sizeof(w->row.comm));
 	}
 	return w;

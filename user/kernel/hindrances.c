@@ -90,15 +90,16 @@ static bool is_among(const char *names, const char *controller)
 }
 
 /* The path of the process in the hierarchy of a controller; "": of version 2. False: it has none. */
-static bool path_in(int32_t pid, const char *controller, char path[256])
+static bool path_in(int32_t pid, const char *controller, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], line[512];
+	char name[64], *line = NULL;
 	bool found = false;
+	size_t room = 0;
 	FILE *f;
 
 	snprintf(name, sizeof(name), "/proc/%" PRId32 "/cgroup", pid);
 	f = fopen(name, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	while (f && !found && getline(&line, &room, f) > 0) {
 		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
 
 		if (!at)
@@ -106,8 +107,9 @@ static bool path_in(int32_t pid, const char *controller, char path[256])
 		line[strcspn(line, "\n")] = 0;
 		*at = 0;
 		found = is_among(names + 1, controller);
-		snprintf(path, 256, "%s", at + 1);
+		snprintf(path, PROCESS_CGROUP_SIZE, "%s", at + 1);
 	}
+	free(line);
 	if (f)
 		fclose(f);
 	return found;
@@ -120,7 +122,7 @@ static const struct { const char *controller, *root; } places[] = {
 
 static bool says_frozen(const char *root, const char *path)
 {
-	char file[400], state[16] = "";
+	char file[PROCESS_CGROUP_SIZE + 64], state[16] = "";
 	uint64_t frozen = 0;
 	FILE *f;
 
@@ -138,7 +140,7 @@ static bool says_frozen(const char *root, const char *path)
 
 static bool is_frozen(int32_t pid)
 {
-	char path[256];
+	char path[PROCESS_CGROUP_SIZE];
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].controller, "cpu") && path_in(pid, places[i].controller, path) && says_frozen(places[i].root, path))
@@ -149,7 +151,7 @@ static bool is_frozen(int32_t pid)
 /* Of the cgroups that the process is in, from its own upwards, the one whose quota was used up most often since the first look. */
 static void quota_read(struct hindered *row, const char *root, char *path)
 {
-	char file[400];
+	char file[PROCESS_CGROUP_SIZE + 64];
 
 	for (size_t level = 0; level < HINDRANCES_LEVELS; level++) {
 		uint64_t periods = 0, throttled = 0;
@@ -173,7 +175,7 @@ static void quota_read(struct hindered *row, const char *root, char *path)
 
 static void cgroups_read(struct hindered *row)
 {
-	char path[256];
+	char path[PROCESS_CGROUP_SIZE];
 
 	row->row.frozen = is_frozen(row->pid);
 	row->row.periods = row->row.throttled = 0;

@@ -78,7 +78,8 @@ struct process_cpu {
 /* What a css_set stands for: its cgroup's path, read of a process that is in it. */
 struct cgroup {
 	uint64_t set;
-	char path[256];
+	uint32_t pid; /* that one */
+	char *path;
 };
 
 struct list {
@@ -235,6 +236,15 @@ static int cpu_by_pid(const void *a, const void *b)
 	return COMPARE(x->pid, y->pid);
 }
 
+static void cgroups_forget(struct inventory *v)
+{
+	struct cgroup *rows = v->cgroups.rows;
+
+	for (size_t i = 0; i < v->cgroups.count; i++)
+		free(rows[i].path);
+	v->cgroups.count = 0;
+}
+
 static int by_set(const void *a, const void *b)
 {
 	const struct cgroup *x = a, *y = b;
@@ -320,6 +330,7 @@ void inventory_close(struct inventory *v)
 	free(v->holders.rows);
 	free(v->threads.rows);
 	free(v->by_tid.rows);
+	cgroups_forget(v);
 	free(v->cgroups.rows);
 	free(v->begun.rows);
 	free(v->cpu.rows);
@@ -512,32 +523,34 @@ static const char *cgroup_path(struct inventory *v, const struct thread *t)
 static int cgroups_read(struct inventory *v)
 {
 	struct thread *threads = v->threads.rows;
+	char path[PROCESS_CGROUP_SIZE];
 	struct cgroup *rows;
 	size_t kept = 0;
 
-	v->cgroups.count = 0;
+	cgroups_forget(v);
 	for (size_t i = 0; i < v->threads.count; i++) {
-		struct cgroup c = { .set = threads[i].r.cgroups };
+		struct cgroup c = { .set = threads[i].r.cgroups, .pid = threads[i].r.pid };
 
 		/* Threads of a process come one after the other, mostly all in one set. */
 		if (i && threads[i - 1].r.cgroups == c.set)
 			continue;
-		snprintf(c.path, sizeof(c.path), "%u", threads[i].r.pid);
 		if (!list_add(&v->cgroups, &c, sizeof(c)))
 			return -ENOMEM;
 	}
 	list_sort(&v->cgroups, sizeof(struct cgroup), by_set);
 	rows = v->cgroups.rows;
 	for (size_t i = 0; i < v->cgroups.count; i++) {
-		int pid = atoi(rows[i].path);
-
 		if (kept && rows[kept - 1].set == rows[i].set)
 			continue;
+		process_cgroup(rows[i].pid, path);
 		rows[kept] = rows[i];
-		process_cgroup(pid, rows[kept].path, sizeof(rows[kept].path));
-		kept++;
+		rows[kept].path = strdup(path);
+		if (!rows[kept++].path)
+			break;
 	}
 	v->cgroups.count = kept;
+	if (kept && !rows[kept - 1].path)
+		return -ENOMEM;
 	for (size_t i = 0; i < v->threads.count; i++)
 		threads[i].cgroup = cgroup_path(v, &threads[i]);
 	return 0;
@@ -795,11 +808,11 @@ int inventory_cookies(const struct inventory *v, bool wanted, uint64_t **cookies
 enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, const char *name)
 {
 	const struct thread *t = thread_by_tid(v, pid);
-	char cgroup[256];
+	char cgroup[PROCESS_CGROUP_SIZE];
 
 	if (t)
 		return selection_process(&v->selection, pid, t->r.process, t->cgroup) ? INVENTORY_ASKED : INVENTORY_NOT_ASKED;
-	process_cgroup(pid, cgroup, sizeof(cgroup));
+	process_cgroup(pid, cgroup);
 	if (selection_process(&v->selection, pid, name, cgroup))
 		return INVENTORY_ASKED;
 	/* Of one that is gone only the pid is certain: a thread may have had another name than its process. */
@@ -1029,7 +1042,7 @@ static void worker_describe(const struct inventory *v, struct ledger_worker *w, 
 	w->row.appeared = started_ns && t->r.start_ns > started_ns;
 	memcpy(w->row.comm, t->r.comm, sizeof(w->row.comm));
 	memcpy(w->row.process, t->r.process, sizeof(w->row.process));
-	snprintf(w->row.cgroup, sizeof(w->row.cgroup), "%s", t->cgroup);
+	cgroup_set(w->row.cgroup, t->cgroup);
 	usage_fill(v, &w->row, t);
 	process_usage_fill(v, &w->row, started_ns);
 }
@@ -1372,7 +1385,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
-			snprintf(row.cgroup, sizeof(row.cgroup), "%s", t->cgroup);
+			cgroup_set(row.cgroup, t->cgroup);
 			if (has_backlog(&found[at].r))
 				holder_doing(&row, t);
 		}

@@ -9,10 +9,13 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "../model/netns_name.h"
 
 #define OWN "/proc/thread-self/ns/net"
 
@@ -266,4 +269,26 @@ void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to)
 		n->failed = err;
 	n->astray = namespace_leave(home);
 	namespaces_free(&v.tried);
+}
+
+/* ---- names ---- */
+
+/* Devices are compared, too: where a name is made, and nothing is mounted there yet, it is a plain file with any inode. */
+static int name_take(void *to, const char *path)
+{
+	const dev_t *nsfs = to;
+	struct stat st;
+
+	if (!stat(path, &st) && st.st_dev == *nsfs)
+		netns_name_add(st.st_ino, strrchr(path, '/') + 1);
+	return -ENOENT;
+}
+
+void namespaces_name(void)
+{
+	struct stat own;
+
+	netns_names_forget();
+	if (!stat(OWN, &own))
+		folder_each("/run/netns", "/run/netns/%s", false, name_take, &own.st_dev);
 }

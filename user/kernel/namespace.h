@@ -47,6 +47,9 @@ typedef int namespace_visit(void *to, uint32_t inode);
 /* Visits each that a process lives in or that ip netns has named, once. Needs CAP_SYS_ADMIN. */
 void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to);
 
+/* Tells netns_name.h what ip netns calls them now. */
+void namespaces_name(void);
+
 /* Was it visited and all went well? */
 bool namespaces_has(const struct namespaces *n, uint32_t inode);
 void namespaces_free(struct namespaces *n);

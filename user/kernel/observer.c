@@ -223,7 +223,6 @@ static void configure(struct observer *o, const struct observer_options *options
 	const struct kernel_features *f = &o->probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
 
-	o->cpus = libbpf_num_possible_cpus();
 	o->sockets_max = sockets_max(o->cpus);
 	*c = (struct count_config){
 		.family = options->selection.family,
@@ -517,9 +516,14 @@ static int inventory_begin(struct observer *o, char *why, size_t size)
 /* What this kernel can do: first of all, so that one that lacks what everything needs is told so. */
 static int kernel_ask(struct observer *o, char *why, size_t size)
 {
+	const int cpus = libbpf_num_possible_cpus();
 	int err;
 
-	o->ledger = ledger_new(LEDGER_ENDED_MAX, libbpf_num_possible_cpus());
+	if (cpus <= 0)
+		return loading_fail(cpus ? cpus : -EINVAL, why, size, "cannot tell how many CPUs there may be (/sys/devices/system/cpu/possible): %s",
+				    strerror(cpus ? -cpus : EINVAL));
+	o->cpus = cpus;
+	o->ledger = ledger_new(LEDGER_ENDED_MAX, cpus);
 	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
 	return err ? loading_fail(err, why, size, "%s", o->ledger ? o->probe.error : "out of memory") : 0;
 }
@@ -1500,6 +1504,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	int err;
 
 	memset(s, 0, sizeof(*s));
+	namespaces_name();
 	uname(&name);
 	snprintf(s->release, sizeof(s->release), "%s", name.release);
 	s->backend = backend_name(o->backend);

@@ -564,7 +564,7 @@ static int rows_pack(struct bind_occupant **rows, size_t count, const struct loo
 		if (o->pid && i && o[-1].pid == o->pid)
 			memcpy(cgroup, o[-1].cgroup, CGROUP_SIZE);
 		else if (o->pid)
-			process_cgroup(o->pid, cgroup, CGROUP_SIZE);
+			process_cgroup_row(o->pid, cgroup);
 		o->cgroup = cgroup;
 	}
 	return 0;

@@ -397,22 +397,22 @@ static void hook_probe(const struct btf *btf, const struct hook *h, const struct
 		explain(r, h, f);
 }
 
-static size_t hook_index(enum backend b, const char *program)
+/* NULL: there is none of that name. */
+static struct hook_result *hook_result(const struct probe *p, enum backend b, const char *program)
 {
-	size_t i = 0;
-
-	while (hooks[i].backend != b || strcmp(hooks[i].program, program))
-		i++;
-	return i;
+	for (size_t i = 0; i < hook_count; i++)
+		if (hooks[i].backend == b && !strcmp(hooks[i].program, program))
+			return &p->results[i];
+	return NULL;
 }
 
 /* Of the two hooks for reads in the fentry backend one is enough. */
 static void prefer_kprobe_reads(struct probe *p)
 {
-	struct hook_result *kprobe = &p->results[hook_index(BACKEND_FENTRY, "k_udp_receive")];
-	struct hook_result *fentry = &p->results[hook_index(BACKEND_FENTRY, "f_udp_receive")];
+	struct hook_result *kprobe = hook_result(p, BACKEND_FENTRY, "k_udp_receive");
+	struct hook_result *fentry = hook_result(p, BACKEND_FENTRY, "f_udp_receive");
 
-	if (!fentry->usable)
+	if (!kprobe || !fentry || !fentry->usable)
 		return;
 	if (kprobe->usable) {
 		fentry->usable = false;
@@ -424,7 +424,9 @@ static void prefer_kprobe_reads(struct probe *p)
 
 bool probe_usable(const struct probe *p, enum backend b, const char *program)
 {
-	return p->results[hook_index(b, program)].usable;
+	const struct hook_result *r = hook_result(p, b, program);
+
+	return r && r->usable;
 }
 
 void probe_refuse(struct probe *p, size_t hook, int error)

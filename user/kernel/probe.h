@@ -72,7 +72,7 @@ void probe_features(struct kernel_features *f, const struct btf *btf);
  * kernel's readers). Without, a hook counts as usable until probe_refuse(). Returns 0 or negative errno; probe_free() either way.
  */
 int probe_kernel(struct probe *p, bool attach);
-/* Is the hook with that program (there is one) usable? */
+/* Is there a hook with that program, and usable? */
 bool probe_usable(const struct probe *p, enum backend b, const char *program);
 /* The hook could not be attached after all. */
 void probe_refuse(struct probe *p, size_t hook, int error);

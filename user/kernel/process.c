@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -57,15 +58,16 @@ void process_name(int pid, char *name, size_t size)
  * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the controllers' own paths can say more than a
  * "/" of version 2.
  */
-void process_cgroup(int pid, char *path, size_t size)
+void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], line[512];
+	char name[64], *line = NULL;
+	size_t room = 0;
 	FILE *f;
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
 	*path = 0;
 	f = fopen(name, "re");
-	while (f && fgets(line, sizeof(line), f)) {
+	while (f && getline(&line, &room, f) > 0) {
 		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
 
 		if (!at)
@@ -73,10 +75,19 @@ void process_cgroup(int pid, char *path, size_t size)
 		line[strcspn(line, "\n")] = 0;
 		at++;
 		if (!strncmp(line, "0::", 3) ? at[1] || !*path : strlen(at) > strlen(path))
-			snprintf(path, size, "%s", at);
+			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
 	}
+	free(line);
 	if (f)
 		fclose(f);
+}
+
+void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE])
+{
+	char path[PROCESS_CGROUP_SIZE];
+
+	process_cgroup(pid, path);
+	cgroup_set(cgroup, path);
 }
 
 bool process_thread_lives(int pid, int tid, uint64_t start_ns)
@@ -121,5 +132,5 @@ void process_describe_thread(struct worker_row *row)
 	/* Another thread may have the number by now. */
 	row->ended = !process_thread_lives(row->pid, row->tid, row->start_ns);
 	if (!row->ended)
-		process_cgroup(row->pid, row->cgroup, sizeof(row->cgroup));
+		process_cgroup_row(row->pid, row->cgroup);
 }

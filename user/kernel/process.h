@@ -14,8 +14,13 @@ bool process_thread_gone(int pid, int tid);
 /* Its name, as /proc/PID/comm has it; "" if it is gone. */
 void process_name(int pid, char *name, size_t size);
 
+#define PROCESS_CGROUP_SIZE 4096 /* the kernel shows no longer path */
+
 /* The cgroup of a process: its path in the cgroup v2 tree, or where all are version 1, its most telling one. "": unknown, or it is gone. */
-void process_cgroup(int pid, char *path, size_t size);
+void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE]);
+
+/* The same, for a row. */
+void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE]);
 
 /*
  * The state of a thread as in /proc/PID/stat; 0: not known. doing: where in the kernel it is (/proc/PID/wchan); "": in user space, or

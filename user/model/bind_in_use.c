@@ -29,7 +29,7 @@ static const char *plural(uint64_t count)
 
 static bool unit_of(struct unit *u, const struct bind_occupant *o)
 {
-	return o->cgroup && unit_find(u, o->cgroup, CGROUP_SIZE);
+	return o->cgroup && unit_of_row(u, o->cgroup);
 }
 
 /* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)" */

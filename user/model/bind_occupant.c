@@ -67,5 +67,5 @@ bool bind_is_for_socket_unit(const struct bind_occupant *o)
 
 	if (strcmp(o->process, "systemd") || (o->state != BIND_LISTENING && o->state != BIND_UNCONNECTED))
 		return false;
-	return o->pid == 1 || (o->cgroup && unit_find(&unit, o->cgroup, CGROUP_SIZE) && !strncmp(unit.name, "user@", 5));
+	return o->pid == 1 || (o->cgroup && unit_of_row(&unit, o->cgroup) && !strncmp(unit.name, "user@", 5));
 }

@@ -13,7 +13,7 @@ static const char *say_place(char buffer[PLACE_SIZE], const char cgroup[CGROUP_S
 	struct unit unit;
 
 	*buffer = '\0';
-	if (unit_find(&unit, cgroup, CGROUP_SIZE))
+	if (unit_of_row(&unit, cgroup))
 		snprintf(buffer, PLACE_SIZE, " in %.80s", unit_say(words, &unit));
 	return buffer;
 }

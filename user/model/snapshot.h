@@ -17,14 +17,13 @@
 #include "generations.h"
 #include "handshakes.h"
 #include "hindrance.h"
+#include "cgroup.h"
 #include "lifetimes.h"
 #include "load.h"
 #include "picker.h"
 #include "wait.h"
 
 enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
-
-#define CGROUP_SIZE 256 /* of a path; longer ones are cut */
 
 /* Why a socket that has a port takes no part in what comes to it: aside.h */
 enum aside {
@@ -155,7 +154,7 @@ struct worker_row {
 	int32_t tid_inside;
 	char comm[16];        /* name of the thread */
 	char process[16];     /* name of the process; "": not known */
-	char cgroup[CGROUP_SIZE]; /* path in the cgroup v2 tree; "" where unknown. What it says: unit.h */
+	char cgroup[CGROUP_SIZE]; /* path in the cgroup v2 tree, of cgroup_set(); "" where unknown. What it says: unit.h */
 	uint64_t cookie;      /* of its socket */
 	bool waits;           /* it waited on the socket when last looked at */
 	enum wait_kind wait_kind; /* how, when it was last seen to wait; WAITS_NOT: never seen */

@@ -216,6 +216,13 @@ bool unit_find(struct unit *u, const char *cgroup, size_t size)
 	return *u->name || *u->container;
 }
 
+bool unit_of_row(struct unit *u, const char cgroup[CGROUP_SIZE])
+{
+	const char *whole = cgroup_whole(cgroup);
+
+	return unit_find(u, whole ? whole : cgroup, whole ? SIZE_MAX : CGROUP_SIZE);
+}
+
 /* "nginx.service", "app.service of user 1000", "session 3 of user 1000", "user 1000" */
 static void say_unit(char words[UNIT_NAME_SIZE + 32], const struct unit *u)
 {

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNIT_NAME_SIZE 256 /* of a cgroup's path, and so of any part of it */
+#include "cgroup.h"
+
+#define UNIT_NAME_SIZE 256 /* of a part of a cgroup's path: NAME_MAX */
 #define UNIT_POD_SIZE 37
 
 struct unit {
@@ -21,6 +23,9 @@ struct unit {
 
 /* cgroup: a path, up to its NUL or `size` (what fills it was cut: its last part is not looked at). Returns whether it names a unit or a container. */
 bool unit_find(struct unit *u, const char *cgroup, size_t size);
+
+/* The same of a row's path. */
+bool unit_of_row(struct unit *u, const char cgroup[CGROUP_SIZE]);
 
 /*
  * As people say it, into buffer; returns it. The names may hold any bytes.

@@ -47,12 +47,12 @@ void rate_text(char *out, int width, uint64_t n, double seconds)
 
 void port_name(char *out, const struct endpoint *e, const struct view *v)
 {
-	char address[CELL_SIZE / 2];
+	char address[CELL_SIZE / 2], netns[NETNS_NAME_SIZE];
 
 	text_address(address, e);
 	snprintf(out, CELL_SIZE, "%s %s", e->protocol == PROTOCOL_UDP ? "udp" : "tcp", address);
 	if (v->several_netns)
-		snprintf(out + strlen(out), CELL_SIZE - strlen(out), " netns %" PRIu32, e->netns);
+		snprintf(out + strlen(out), CELL_SIZE - strlen(out), " netns %s", text_netns(netns, e->netns, true));
 }
 
 enum attribute verdict_attribute(enum verdict v)

@@ -11,6 +11,7 @@
 #include "../model/aside.h"
 #include "../model/connected.h"
 #include "../model/limit.h"
+#include "../model/netns_name.h"
 #include "../model/wait_sum.h"
 #include "json_handshakes.h"
 #include "json_load.h"
@@ -94,6 +95,16 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_close(w, '}');
 }
 
+/* Its name only where ip netns has given it one. */
+static void netns(struct json_writer *w, uint32_t inode)
+{
+	char name[NETNS_NAME_SIZE];
+
+	json_number(w, "netns", inode);
+	if (netns_named(inode))
+		string(w, "netns_name", netns_say(name, inode));
+}
+
 static void holder(struct json_writer *w, const struct holder_row *h)
 {
 	json_open(w, NULL, '{');
@@ -103,8 +114,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_number(w, "uid", h->uid);
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
-	NAME_IF_ANY(w, "cgroup", h->cgroup);
-	json_unit(w, h->cgroup);
+	json_cgroup(w, h->cgroup);
 	if (h->state)
 		json_text(w, "state", &h->state, 1);
 	else
@@ -213,8 +223,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
 	NAME(w, "comm", row->comm);
 	NAME_IF_ANY(w, "process", row->process);
-	NAME_IF_ANY(w, "cgroup", row->cgroup);
-	json_unit(w, row->cgroup);
+	json_cgroup(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
 	json_number(w, udp ? "received" : "accepted", row->accepted);
@@ -412,7 +421,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	string(w, "address", address);
 	json_number(w, "port", e->port);
 	flows(w, e);
-	json_number(w, "netns", e->netns);
+	netns(w, e->netns);
 	design(w, &e->design);
 	generations(w, e);
 	json_open(w, "sockets", '[');
@@ -463,7 +472,7 @@ static void aside_row(struct json_writer *w, const struct endpoint *e, const str
 	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	string(w, "address", address);
 	json_number(w, "port", e->port);
-	json_number(w, "netns", e->netns);
+	netns(w, e->netns);
 	string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
 	json_number(w, "cookie", s->cookie);
 	json_number(w, "inode", s->inode);

@@ -74,11 +74,7 @@ void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *
 		json_nothing(w, "process");
 	json_number_real(w, "seconds_left", o->seconds_left);
 	json_number_if(w, "descriptor", o->held_by, o->held_by ? o->held_by->descriptor : 0);
-	if (o->pid > 0 && o->cgroup && *o->cgroup)
-		json_text(w, "cgroup", o->cgroup, CGROUP_SIZE);
-	else
-		json_nothing(w, "cgroup");
-	json_unit(w, o->pid > 0 && o->cgroup ? o->cgroup : nowhere);
+	json_cgroup(w, o->pid > 0 && o->cgroup ? o->cgroup : nowhere);
 	if (o->by_kernel)
 		json_text(w, "kernel", o->receiver, sizeof(o->receiver));
 	else

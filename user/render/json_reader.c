@@ -950,8 +950,7 @@ static int read_document(struct reader *r, const json_t *json)
 
 /* The memory of one document, so that a small file of empty arrays does not take all of the machine's. */
 static size_t budget_used;
-static bool budget_exceeded;
-static bool memory_short; /* jansson does not tell always: a string that can't grow lacks a character */
+static bool budget_exceeded, memory_short; /* jansson itself calls some of that a wrong document */
 
 static void *budget_malloc(size_t size)
 {
@@ -961,7 +960,7 @@ static void *budget_malloc(size_t size)
 		p = malloc(size);
 	else
 		budget_exceeded = true;
-	memory_short |= !p;
+	memory_short |= !p && !budget_exceeded;
 	budget_used += p ? malloc_usable_size(p) : 0;
 	return p;
 }
@@ -996,12 +995,12 @@ static int parse_failed(struct reader *r, const json_error_t *error)
 {
 	if (budget_exceeded)
 		return fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
+	if (memory_short)
+		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
 	if (r->too_long)
 		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))
 		return fail(r, -EIO, "cannot be read: %s; choose another file", strerror(errno));
-	if (memory_short)
-		return fail(r, -ENOMEM, NO_MEMORY);
 	if (feof(r->file) && r->is_object)
 		return fail(r, -EINVAL, "ends in the middle of a document: whatever wrote it was stopped, or the disk was full; run it again");
 	if (json_error_code(error) == json_error_stack_overflow)

@@ -10,8 +10,8 @@
 
 #include "../model/comparison.h"
 
-#define JSON_READER_DOCUMENT_MAX (128u << 20) /* bytes; 10,240 threads on as many sockets, and as many that have ended, are some 30 MiB */
-#define JSON_READER_MEMORY_MAX (1536ul << 20) /* bytes that a document may take in memory: ours take ten to fifteen for each, but an array in two takes a hundred */
+#define JSON_READER_DOCUMENT_MAX (64u << 20) /* bytes; 10,240 threads on as many sockets, and as many that have ended, are some 30 MiB */
+#define JSON_READER_MEMORY_MAX (768ul << 20) /* bytes that a document may take in memory: ours take ten to fifteen for each, but an array in two takes a hundred */
 #define JSON_READER_RESULTS_MAX 20000        /* ports times runs in one file */
 #define JSON_READER_SIDES_MAX 256            /* of saved comparisons and what comes before them: every port has a place for each */
 

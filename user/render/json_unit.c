@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "json_unit.h"
 
+#include "../model/cgroup.h"
 #include "../model/unit.h"
 
 static void text_or_null(struct json_writer *w, const char *key, const char *value, size_t size)
@@ -11,11 +12,16 @@ static void text_or_null(struct json_writer *w, const char *key, const char *val
 		json_nothing(w, key);
 }
 
-void json_unit(struct json_writer *w, const char cgroup[CGROUP_SIZE])
+void json_cgroup(struct json_writer *w, const char cgroup[CGROUP_SIZE])
 {
+	const char *whole = cgroup_whole(cgroup);
 	struct unit u;
 
-	unit_find(&u, cgroup, CGROUP_SIZE);
+	if (!*cgroup)
+		json_nothing(w, "cgroup");
+	else
+		json_text(w, "cgroup", whole ? whole : cgroup, whole ? SIZE_MAX : CGROUP_CUT);
+	unit_of_row(&u, cgroup);
 	text_or_null(w, "unit", u.name, sizeof(u.name));
 	if (!*u.container) {
 		json_nothing(w, "container");

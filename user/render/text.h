@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "../model/comparison.h"
+#include "../model/netns_name.h"
 #include "../model/unit.h"
 
 struct text_style {
@@ -44,6 +45,9 @@ char *text_address(char *buffer, const struct endpoint *e);
  * '?', and without utf8 everything but ASCII. buffer: max + 1 bytes; returns it.
  */
 char *text_name(char *buffer, const char *bytes, size_t max, bool utf8);
+
+/* A network namespace: what ip netns calls it, as text_name(), else its number. buffer: NETNS_NAME_SIZE; returns it. */
+char *text_netns(char *buffer, uint32_t inode, bool utf8);
 
 /* Columns that a string of text_name() takes: one a character. */
 int text_width(const char *text);

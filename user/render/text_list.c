@@ -244,12 +244,12 @@ static bool is_steered(const struct endpoint *e)
 
 static void print_head(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
 {
-	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE];
+	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE], netns[NETNS_NAME_SIZE];
 
 	fprintf(out, "%s%s %s%s", text_paint(style, TEXT_BOLD), text_protocol(e), text_address(address, e),
 		text_paint(style, TEXT_PLAIN));
 	if (with_netns)
-		fprintf(out, ", netns %" PRIu32, e->netns);
+		fprintf(out, ", netns %s", text_netns(netns, e->netns, style->utf8));
 	if (e->socket_count > 1)
 		fprintf(out, ", %s sockets", text_count(count, e->socket_count));
 	if (is_steered(e))

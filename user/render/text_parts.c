@@ -95,6 +95,14 @@ char *text_name(char *buffer, const char *bytes, size_t max, bool utf8)
 	return buffer;
 }
 
+char *text_netns(char *buffer, uint32_t inode, bool utf8)
+{
+	char raw[NETNS_NAME_SIZE];
+
+	netns_say(raw, inode);
+	return text_name(buffer, raw, NETNS_NAME_SIZE - 1, utf8);
+}
+
 int text_width(const char *text)
 {
 	int columns = 0;
@@ -131,13 +139,14 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8)
 
 char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 {
+	const char *whole = cgroup_whole(cgroup);
 	char words[UNIT_WORDS_SIZE];
 	struct unit unit;
 
 	*buffer = '\0';
-	if (unit_find(&unit, cgroup, CGROUP_SIZE))
+	if (unit_of_row(&unit, cgroup))
 		return text_name(buffer, unit_say(words, &unit), TEXT_UNIT_SIZE - 1, utf8);
-	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, cgroup, utf8) : buffer;
+	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, whole ? whole : cgroup, utf8) : buffer;
 }
 
 /* The device that all sockets are bound to; "" if there is none. */

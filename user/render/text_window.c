@@ -633,7 +633,7 @@ static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const char *own = e->workers[i].cgroup;
 
-		if (!*own || e->workers[i].ended || !strcmp(own, first))
+		if (!*own || e->workers[i].ended || !strncmp(own, first, CGROUP_SIZE))
 			continue;
 		/* One container may have many cgroups. */
 		if (*first && strcmp(text_unit(other, own, style->utf8), buffer))
@@ -864,15 +864,15 @@ static void only_socket(const struct view *v, const struct endpoint *e)
 	fputs(s->ended ? " (ended)\n" : "\n", v->out);
 }
 
-/* What follows the address: ", netns 4026531840, nginx.service: 2,000 connections/s, 16,138 since the start" */
+/* What follows the address: ", netns blue, nginx.service: 2,000 connections/s, 16,138 since the start" */
 static void heading_words(FILE *to, const struct view *v, const struct endpoint *e, const struct endpoint *all)
 {
 	const char *what = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
 	const uint64_t events = endpoint_events(e);
-	char unit[TEXT_UNIT_SIZE], number[TEXT_COUNT_SIZE];
+	char unit[TEXT_UNIT_SIZE], number[TEXT_COUNT_SIZE], netns[NETNS_NAME_SIZE];
 
 	if (v->several_netns)
-		fprintf(to, ", netns %" PRIu32, e->netns);
+		fprintf(to, ", netns %s", text_netns(netns, e->netns, v->style->utf8));
 	fprintf(to, "%s%s: ", *unit_of(unit, e, v->style) ? ", " : "", unit);
 	if (events)
 		fprintf(to, "%s %s/s", rate(number, events, v->window->seconds), what);
