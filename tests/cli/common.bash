@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # For the bats files of this folder.
-sockfair=$BATS_TEST_DIRNAME/../../sockfair
+everywhere=$BATS_TEST_DIRNAME/../../sockfair
+here=$BATS_TEST_DIRNAME/here.sh # not into other network namespaces, whose servers may be anybody's
+sockfair=$everywhere
 check=$BATS_TEST_DIRNAME/../check_results.py
 n=${SOCKFAIR_TEST_N:-20000}
+# Sentences are looked for whole. That lines are broken: wide.bats.
+export SOCKFAIR_COLUMNS=10000
 
 # The programs of kernel side that are in the kernel, as lines of /proc/PID/fdinfo; PATTERN is of their names.
 programs() { # PATTERN

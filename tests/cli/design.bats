@@ -3,6 +3,7 @@
 # How the work of a port is taken, as `watch` recognises it beside servers that run, and what is said and not said of it. Of each design the
 # signs are made by a server that has it.
 load common
+sockfair=$here
 
 setup() { watch_setup; }
 

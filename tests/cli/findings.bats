@@ -3,6 +3,7 @@
 # Findings on real sockets: each is made to happen, with figures that are known, and is silent beside it, where only its cause is missing. (Those
 # about how sockets were bound are in list.bats, those of our own server designs in modes.bats.)
 load common
+sockfair=$here
 
 setup() { watch_setup; }
 
@@ -275,7 +276,7 @@ thread(accepts_slowly, tcp(8301, backlog=100), 0.05)' unshare -n
     inner=$server
     for where in outside inside; do
         [ $where = outside ] || move_to "$inner"
-        watch_begin -P 8301 -i 0.2 --json
+        watch_begin -P 8301 -N "$inner" -i 0.2 --json
         serve 'knock(8301, 30)' nsenter -n -t "$inner"
         eventually grep -q backlog-small "$out"
         end "$server"

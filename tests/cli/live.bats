@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The full-screen view of `watch` in a terminal: tmux, with a server of its own.
 load common
+sockfair=$here
 
 setup() {
     command -v tmux >/dev/null || skip "no tmux"

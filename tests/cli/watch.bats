@@ -3,6 +3,7 @@
 # `watch` beside servers that run: what it counts is what the clients counted, to the last connection. Traffic begins once it says that
 # it watches and ends before it is asked for its result, so nothing depends on time.
 load common
+sockfair=$here
 
 setup() { watch_setup; }
 
@@ -285,6 +286,7 @@ each_interval() {
 
 # bats test_tags=slow
 @test "another network namespace: counted from outside, and -N counts it only" {
+    sockfair=$everywhere
     serve 'subprocess = __import__("subprocess")
 subprocess.check_call(["ip", "link", "set", "lo", "up"])
 thread(accepts, tcp(8100))' unshare -n
@@ -294,7 +296,7 @@ thread(accepts, tcp(8100))' unshare -n
     clients 'visit(8100, 7)' nsenter -n -t "$inner"
     clients 'visit(8100, 9)'
     watch_end
-    counted 8100 16 ".endpoints | map([.netns, .sockets[0].accepted]) | sort == ([[$(stat -Lc %i /proc/$inner/ns/net), 7],
+    counted 8100 16 ".endpoints | map([.netns, .sockets[0].accepted] | select(.[1] > 0)) | sort == ([[$(stat -Lc %i /proc/$inner/ns/net), 7],
                       [$(stat -Lc %i /proc/self/ns/net), 9]] | sort)"
     watch_begin -P 8100 --json -N "$inner"
     clients 'visit(8100, 7)' nsenter -n -t "$inner"

@@ -278,9 +278,9 @@ static void repeated_modes_have_a_row_each(void **state)
 	text_comparison(f, runs, 2, 1, &c, &plain);
 	fclose(f);
 	assert_string_equal(text,
-		"mode                    workers                CV  fair hash      busiest  sockets           wait p99     per second  counts\n"
-		"reuseport               even           0.020 +-2%*    0.019 1.04x +-0.1%  -              200 us +-2%    10,000 +-2%! agree\n"
-		"shared-epoll            uneven in 3/5  0.201 +-2%!    0.019 1.40x +-0.5%  -              200 us +-2%    12,000 +-2%* agree\n"
+		"mode                    workers               CV  fair hash      busiest sockets          wait p99    per second  counts\n"
+		"reuseport               even          0.020 +-2%*    0.019 1.04x +-0.1% -             200 us +-2%   10,000 +-2%! agree\n"
+		"shared-epoll            uneven in 3/5 0.201 +-2%!    0.019 1.40x +-0.5% -             200 us +-2%   12,000 +-2%* agree\n"
 		"io-uring                not run: io_uring is disabled\n"
 		"8 workers, 2 requests outstanding at once; kernel 6.1.0, backend fentry\n"
 		"CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n"

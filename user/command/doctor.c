@@ -229,7 +229,7 @@ static void print_limits(FILE *out, const struct observer *observer)
 	struct observer_limits limits;
 
 	observer_limits(observer, &limits);
-	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic, in %.1f MiB of kernel memory",
+	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic,\n  in %.1f MiB of kernel memory",
 		backend_name(observer_backend(observer)), text_count(workers, limits.workers), text_count(sockets, limits.sockets),
 		observer_memory(observer) / 1048576.0);
 	if (limits.cpus > 16)

@@ -45,12 +45,15 @@ static ssize_t take(void *cookie, const char *bytes, size_t size)
 static void style_decide(struct output *o)
 {
 	const char *no_colour = getenv("NO_COLOR");
+	/* SOCKFAIR_COLUMNS: of text that is no terminal's; whole sentences for those who search in them. */
+	const char *columns = getenv("SOCKFAIR_COLUMNS");
 	const bool terminal = isatty(o->to.fd);
 	struct winsize size;
 
 	o->style.colour = terminal && !(no_colour && *no_colour);
 	if (terminal && !ioctl(o->to.fd, TIOCGWINSZ, &size))
 		o->style.width = size.ws_col;
+	o->style.longest = columns && atoi(columns) > 0 ? atoi(columns) : TEXT_LONGEST;
 	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 

@@ -134,7 +134,7 @@ struct socket_columns {
 static struct socket_columns socket_columns(const struct endpoint *e, const struct text_style *style)
 {
 	struct socket_columns c = { .udp = e->protocol == PROTOCOL_UDP, .most = 1 };
-	const int width = style->width ? style->width : INT32_MAX;
+	const int width = text_longest(style);
 	int used = e->protocol == PROTOCOL_UDP ? 49 : 48; /* up to the bar */
 
 	for (size_t i = 0; i < e->socket_count; i++) {

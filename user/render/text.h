@@ -12,8 +12,11 @@
 struct text_style {
 	bool colour;
 	bool utf8; /* bars of eighths; else of '#' */
-	int width; /* columns: bars take what is left, long lines are broken. 0: not a terminal: bars as for 100, nothing is broken */
+	int width; /* columns: bars take what is left, long lines are broken. 0: not a terminal: bars as for 100 */
+	int longest; /* not a terminal: columns beyond which lines are broken. 0: nothing is */
 };
+
+#define TEXT_LONGEST 120 /* what fits beside something else on a page, and in a mail */
 
 #define TEXT_COUNT_SIZE 32
 

@@ -854,14 +854,14 @@ static void repeated_row(FILE *out, const struct comparison_result *r, bool wait
 	for (size_t i = 0; i < r->run_count; i++)
 		disagree += r->runs[i].disagrees;
 	verdicts_cell(out, r, share, 13, style);
-	noisy_cell(out, r->stats, METRIC_CV, 12, style);
+	noisy_cell(out, r->stats, METRIC_CV, 11, style);
 	noisy_cell(out, r->stats, METRIC_CV_EXPECTED, 9, style);
 	noisy_cell(out, r->stats, metric_of_share(share, SHARE_MAX_OVER_MEAN), 13, style);
-	fputs("  ", out);
+	fputc(' ', out);
 	verdicts_cell(out, r, SHARE_SOCKETS, 13, style);
 	if (waits)
-		noisy_cell(out, r->stats, METRIC_WAIT_P99, 13, style);
-	noisy_cell(out, r->stats, METRIC_RATE, 14, style);
+		noisy_cell(out, r->stats, METRIC_WAIT_P99, 12, style);
+	noisy_cell(out, r->stats, METRIC_RATE, 13, style);
 	fprintf(out, " %s\n", disagree ? "DO NOT AGREE" : "agree");
 }
 
@@ -869,8 +869,8 @@ static void comparison_heading(FILE *out, bool repeated, bool waits, const struc
 {
 	fputs(text_paint(style, TEXT_BOLD), out);
 	if (repeated)
-		fprintf(out, "%-23s %-13s%12s  %9s%13s  %-13s%s%14s  %s", "mode", "workers", "CV", "fair hash", "busiest", "sockets",
-			waits ? "     wait p99 " : "", "per second", "counts");
+		fprintf(out, "%-23s %-13s%11s  %9s%13s %-13s%s%13s  %s", "mode", "workers", "CV", "fair hash", "busiest", "sockets",
+			waits ? "    wait p99 " : "", "per second", "counts");
 	else
 		fprintf(out, "%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s", "mode", "workers", "CV", "fair hash", "busiest", "idle", "p",
 			"sockets", waits ? " wait p99" : "", "per second", "counts");

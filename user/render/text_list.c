@@ -112,7 +112,7 @@ static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t 
 			continue;
 		print_processes(memory, rows + from, end - from, style);
 		fclose(memory);
-		if (from == 0 && end == count && (!style->width || column + 2 + text_width(words) <= style->width)) {
+		if (from == 0 && end == count && column + 2 + text_width(words) <= text_longest(style)) {
 			fprintf(out, "  %s", words);
 		} else {
 			fprintf(out, "\n%*s", HELD_INDENT, "");

@@ -199,6 +199,11 @@ const char *text_protocol(const struct endpoint *e)
 	return e->protocol == PROTOCOL_UDP ? "udp" : "tcp";
 }
 
+int text_longest(const struct text_style *style)
+{
+	return style->width ? style->width : style->longest ? style->longest : INT32_MAX;
+}
+
 int text_bar_cells(const struct text_style *style, int used)
 {
 	int cells = (style->width ? style->width : WIDTH_ANY) - used;
@@ -265,7 +270,7 @@ static size_t unbroken(const char *words, enum text_break at)
 
 void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style)
 {
-	const int width = style->width ? style->width : INT32_MAX;
+	const int width = text_longest(style);
 	bool fresh = true; /* nothing on this line yet that a break could follow */
 
 	while (*words) {

@@ -13,6 +13,9 @@
 #define TEXT_PLAIN "\033[0m"
 
 /* The colour, or "" without colours. */
+/* Columns that a line may take. */
+int text_longest(const struct text_style *style);
+
 const char *text_paint(const struct text_style *style, const char *colour);
 const char *text_verdict_colour(enum verdict v);
 

@@ -608,7 +608,7 @@ static void fields_fit(struct shown *shown, const struct view *v, const struct t
 		shown->field[i] = ranks[i] != FIELD_HIDDEN;
 		shown->used += shown->field[i] ? 1 + fields[i].width : 0;
 	}
-	while (v->style->width && shown->used > v->style->width) {
+	while (shown->used > text_longest(v->style)) {
 		size_t worst = 0; /* the first is always shown */
 
 		for (size_t i = 0; i < FIELD_COUNT; i++)
@@ -658,7 +658,7 @@ static void units_fit(struct shown *shown, const struct view *v, const struct ta
 		most = width > most ? width : most;
 	}
 	most += (int)strlen("  in ");
-	shown->units = !v->style->width || shown->used + most <= v->style->width;
+	shown->units = shown->used + most <= text_longest(v->style);
 	shown->used += shown->units ? most : 0;
 }
 
