@@ -7,6 +7,7 @@
 # make setup   installs what is missing (Debian 12 and newer; elsewhere prints the package names)
 # make vmtest KERNEL=6.1      the tests of one virtual machine: see tests/vm/kernels
 # make install PREFIX=/usr/local
+# make fuzz    hands made-up files, options and machines to what reads them, for FUZZ_SECONDS=60
 # make bench   what the programs cost per event, beside bpftrace
 # V=1 shows the commands.
 
@@ -37,7 +38,7 @@ SOURCES := $(wildcard user/*.c user/*/*.c)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(SOURCES)) $(BUILD)/user/render/schema.o
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo test check setup vmtest install bench clean unit
+.PHONY: all demo test check setup vmtest install bench clean unit fuzzers fuzz
 .DELETE_ON_ERROR:
 all: sockfair
 
@@ -88,7 +89,42 @@ $(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(BUILD)/sanitized/pure.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljansson -lgsl -lgslcblas -lm
 
-unit: $(UNITS)
+# The whole program under sanitizers: tests/cli/sanitized.bats runs each command of it.
+SANITIZED := $(patsubst $(BUILD)/user/%,$(BUILD)/sanitized/user/%,$(filter-out %/schema.o,$(OBJECTS))) $(BUILD)/user/render/schema.o
+$(filter $(BUILD)/sanitized/user/kernel/%,$(SANITIZED)): $(SKELETONS)
+$(BUILD)/sanitized/sockfair: $(SANITIZED)
+	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+
+# tests/short_of_memory.py
+$(BUILD)/tests/%.so: tests/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $<
+
+unit: $(UNITS) $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
+
+# libFuzzer: what reads files and options that come from anywhere, and the rules over whatever a machine may show. Inputs that were new or crashed are kept
+# in tests/fuzz/seeds; FUZZ_SECONDS are those of all together.
+FUZZERS := json_reader filters rules
+FUZZ_SECONDS ?= 60
+FUZZ := -O1 -DREPLICATES=99 -DEFFORT=1000000 -Wno-unknown-warning-option -Wno-format-zero-length -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all
+FUZZED := $(patsubst %.c,$(BUILD)/fuzzed/%.o,$(wildcard user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
+$(BUILD)/fuzzed/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$< (fuzzed))$(CLANG) $(ALL_CFLAGS) $(FUZZ) $(FUZZ_DEFINES) -c $< -o $@
+# These end the program; the fuzzer goes on.
+FUZZED_COMMAND := $(patsubst %,$(BUILD)/fuzzed/user/command/%.o,filter command judged)
+$(FUZZED_COMMAND): FUZZ_DEFINES := -Dexit=fuzz_exit
+$(BUILD)/fuzz/filters: $(FUZZED_COMMAND)
+$(BUILD)/fuzzed/pure.a: $(FUZZED)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(BUILD)/fuzzed/pure.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(filter %.a,$^) -ljansson -lgsl -lgslcblas -lm
+
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
+
+fuzz: fuzzers
+	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
 check:
 	$(Q)tests/setup.sh check
@@ -96,7 +132,7 @@ check:
 	$(Q)$(SUDO) tests/run.sh quick
 
 test: setup
-	$(Q)$(MAKE) --no-print-directory sockfair unit
+	$(Q)$(MAKE) --no-print-directory sockfair unit fuzzers
 	$(Q)$(SUDO) tests/run.sh all
 
 vmtest: setup
@@ -113,9 +149,11 @@ install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
 	install -d $(DESTDIR)$(PREFIX)/share/sockfair
 	install -m 644 user/render/*.schema.json $(DESTDIR)$(PREFIX)/share/sockfair
+	install -d $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 user/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 clean:
 	rm -rf $(BUILD) sockfair
 
 # What is made on the way stays.
-.SECONDARY: $(BPF_OBJECTS) $(SKELETONS) $(PURE) $(patsubst tests/%.c,$(BUILD)/sanitized/tests/%.o,$(wildcard tests/unit/*.c))
+.SECONDARY: $(BPF_OBJECTS) $(SKELETONS) $(PURE) $(patsubst tests/%.c,$(BUILD)/sanitized/tests/%.o,$(wildcard tests/unit/*.c)) $(patsubst %.c,$(BUILD)/fuzzed/%.o,$(wildcard tests/fuzz/*.c))

@@ -121,6 +121,7 @@ if [ "$(id -u)" = 0 ]; then
         esac
     done
     [ "$1" = quick ] || beside "binds: beside the start of real servers" tests/starts.py
+    beside "allocations that fail: each command" tests/short_of_memory.py
     beside "shares: one user's and one port's many rows" tests/shares.py
     if [ "$1" = quick ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25
@@ -128,6 +129,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "bind-check: against what bind() really does" tests/bind_rules.py
     fi
 fi
+if [ "$1" = all ]; then beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 20 json_reader filters rules; fi
 for program in .build/tests/test_*; do
     beside "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
 done

@@ -6,10 +6,10 @@ set -euo pipefail
 
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
-check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux)
+check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
          bind9 chrony memcached mosquitto nsd openssh-server rsync tinyproxy vsftpd)
-test=("${check[@]}" qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
+test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
       "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf iproute2 procps strace)
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
@@ -55,10 +55,23 @@ if [ ${#services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
 fi
-install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1
+# While another apt or dpkg is at work, as on a machine that has just begun its first boot, its turn comes first. DPkg::Lock::Timeout waits for one lock of several.
+patience=${SETUP_PATIENCE:-600}
+apt_get() { # ARGUMENT...
+    local lock='Could not get lock|Unable to (lock|acquire)' said=
+    until "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1; do
+        grep -qE "$lock" "$log" || return 1
+        if [ "$SECONDS" -ge "$patience" ]; then
+            echo "setup: another apt or dpkg was at work for all of $patience s; run it again when that has ended" >>"$log"
+            return 1
+        fi
+        [ -n "$said" ] || echo "setup: waits for another apt or dpkg, $patience s at most: $(grep -m1 -E "$lock" "$log" | sed 's/^E: //')"
+        said=yes
+        sleep 0.5
+    done
 }
-install || { "${as_root[@]}" apt-get update >"$log" 2>&1 && install; } || { tail -5 "$log" >&2; echo "setup: installing failed" >&2; exit 1; }
+install() { apt_get install -y --no-install-recommends "${missing[@]}"; }
+install || { apt_get update && install; } || { tail -5 "$log" >&2; echo "setup: installing failed" >&2; exit 1; }
 if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
     "${as_root[@]}" systemctl --quiet disable "${services[@]}" >"$log" 2>&1 || { cat "$log" >&2; echo "setup: could not disable ${services[*]}" >&2; }
 fi

@@ -120,7 +120,8 @@ static void take_netns(struct bind_check_options *o, const struct argp_state *st
 
 	if (strchr(text, ','))
 		usage_error(state, "--netns takes one network namespace");
-	argp_parse(&filter_argp, 3, arguments, ARGP_NO_HELP, NULL, &o->selection);
+	if (argp_parse(&filter_argp, 3, arguments, ARGP_NO_HELP, NULL, &o->selection))
+		exit(complain("out of memory"));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -59,10 +59,8 @@ static argp_parser_t command_parser;
 
 static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
 {
-	FILE *nowhere = key == ARGP_KEY_INIT ? fopen("/dev/null", "we") : NULL;
-
-	if (nowhere)
-		state->err_stream = nowhere;
+	if (key == ARGP_KEY_INIT && !(state->err_stream = fopen("/dev/null", "we")))
+		return errno;
 	return command_parser(key, arg, state);
 }
 
@@ -82,6 +80,7 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
 	FILE *before = stderr, *lines = fopencookie(before, "w", (cookie_io_functions_t){ .write = pass_line });
 	struct argp own = *argp;
+	int err;
 
 	command_parser = argp->parser;
 	own.parser = parse_and_say_once;
@@ -89,10 +88,12 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 		setvbuf(lines, NULL, _IOFBF, BUFSIZ); /* what is said is one line, at the end, whatever it holds */
 		stderr = lines;
 	}
-	argp_parse(&own, argc, argv, 0, NULL, input);
+	err = argp_parse(&own, argc, argv, 0, NULL, input);
 	stderr = before;
 	if (lines)
 		fclose(lines);
+	if (err)
+		exit(complain("cannot read the options: %s", strerror(err)));
 }
 
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../render/memory.h"
 #include "command.h"
 
 #define BUFFER_BYTES 65536
@@ -129,6 +130,8 @@ static int failed(struct output *o)
 int output_flush(struct output *o)
 {
 	fflush(o->file);
+	if (!o->error && render_lacks())
+		o->error = -ENOMEM;
 	if (!o->error)
 		o->error = held_write(o);
 	if (!o->error)

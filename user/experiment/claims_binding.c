@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who may bind which port, and which of several sockets on it is reached. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../kernel/small_file.h"
 #include "claims_lab.h"
 #include "claims_socket.h"
 
@@ -142,25 +144,21 @@ static int privilege_try(unsigned port, bool capable, enum claim_try *it, struct
 
 int port_start_read(void)
 {
-	FILE *f = fopen(PORT_START, "re");
-	int value = -1;
+	char text[32];
+	int value;
 
-	if (f) {
-		if (fscanf(f, "%d", &value) != 1)
-			value = -1;
-		fclose(f);
-	}
-	return value;
+	small_file_read(PORT_START, text, sizeof(text));
+	return sscanf(text, "%d", &value) == 1 ? value : -1;
 }
 
 /* false: it can't be changed here (/proc/sys is read-only in many containers). */
 static bool port_start_write(unsigned value)
 {
-	FILE *f = fopen(PORT_START, "we");
-	bool written = f && fprintf(f, "%u\n", value) > 0;
+	const int fd = open(PORT_START, O_WRONLY | O_CLOEXEC);
+	const bool written = fd >= 0 && dprintf(fd, "%u\n", value) > 0;
 
-	if (f && fclose(f))
-		written = false;
+	if (fd >= 0)
+		close(fd);
 	return written;
 }
 

@@ -20,13 +20,17 @@
 #include "ipv6_off.h"
 #include "loading.h"
 #include "namespace.h"
+#include "small_file.h"
 #include "vrf.h"
 
-static bool may_bind_low(void)
+/* Returns 1, 0 or negative errno. */
+static int may_bind_low(void)
 {
 	cap_t caps = cap_get_proc();
 	cap_flag_value_t has = CAP_CLEAR;
 
+	if (!caps)
+		return -errno;
 	cap_get_flag(caps, CAP_NET_BIND_SERVICE, CAP_EFFECTIVE, &has);
 	cap_free(caps);
 	return has == CAP_SET;
@@ -39,7 +43,8 @@ static bool may_bind_low(void)
 static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
 {
 	int net = namespace_open(netns), owner = net < 0 ? net : ioctl(net, NS_GET_USERNS), err = net < 0 ? net : owner < 0 ? -errno : 0;
-	const bool has = user->self ? may_bind_low() : user->uid == 0;
+	const int may = user->self ? may_bind_low() : user->uid == 0;
+	const bool has = may > 0;
 	uid_t creator;
 
 	/* EPERM: the user namespace is above ours, or beside it. */
@@ -51,17 +56,15 @@ static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindab
 		close(owner);
 	if (net >= 0)
 		close(net);
-	return err == -EPERM ? 0 : err;
+	return may < 0 ? may : err == -EPERM ? 0 : err;
 }
 
 static int limit_read(uint32_t *limit)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
-	int err = f && fscanf(f, "%" SCNu32, limit) == 1 ? 0 : -EIO;
+	char text[32];
 
-	if (f)
-		fclose(f);
-	return err;
+	small_file_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text));
+	return sscanf(text, "%" SCNu32, limit) == 1 ? 0 : -EIO;
 }
 
 /* A socket as the server would have it. Returns it, or negative errno. */

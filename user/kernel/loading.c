@@ -16,7 +16,9 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "probe.h"
 #include "rights.h"
+#include "small_file.h"
 
 #define BTF_PLACE "/sys/kernel/btf/vmlinux"
 
@@ -261,17 +263,14 @@ uint64_t loading_memory(struct bpf_object *object)
 	uint64_t total = 0;
 
 	bpf_object__for_each_map(map, object) {
-		char path[64], line[128];
+		char path[64], text[1024], *line;
 		unsigned long long bytes;
-		FILE *f;
 
 		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
-		f = bpf_map__fd(map) < 0 ? NULL : fopen(path, "re");
-		while (f && fgets(line, sizeof(line), f))
-			if (sscanf(line, "memlock: %llu", &bytes) == 1)
-				total += usage || !grows(map) ? bytes : buckets_of(map);
-		if (f)
-			fclose(f);
+		small_file_read(path, text, sizeof(text));
+		line = strstr(text, "\nmemlock:");
+		if (line && sscanf(line, "\nmemlock: %llu", &bytes) == 1)
+			total += usage || !grows(map) ? bytes : buckets_of(map);
 	}
 	return total;
 }

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "small_file.h"
+
 /*
  * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone. *at: where the state is, field 3: it follows
  * the comm's last ')'.
@@ -14,18 +16,15 @@
 static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 {
 	char path[64];
-	FILE *f;
-	int err;
+	ssize_t read;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	errno = 0;
-	f = fopen(path, "re");
-	*at = f && fgets(line, size, f) ? strrchr(line, ')') : NULL;
-	err = *at ? 0 : errno ? -errno : -EIO;
-	if (f)
-		fclose(f);
-	if (err)
-		return err == -ESRCH ? -ENOENT : err;
+	read = small_file_read(path, line, size);
+	if (read < 0)
+		return read == -ESRCH ? -ENOENT : (int)read;
+	*at = strrchr(line, ')');
+	if (!*at)
+		return -EIO;
 	*at += 2;
 	return 0;
 }
@@ -48,15 +47,10 @@ static int start_ticks(int pid, int tid, unsigned long long *ticks)
 void process_name(int pid, char *name, size_t size)
 {
 	char path[64];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	*name = 0;
-	f = fopen(path, "re");
-	if (f && fgets(name, size, f))
-		name[strcspn(name, "\n")] = 0;
-	if (f)
-		fclose(f);
+	small_file_read(path, name, size);
+	name[strcspn(name, "\n")] = 0;
 }
 
 /*
@@ -104,15 +98,11 @@ char process_thread_state(int pid, int tid, char *doing, size_t size)
 {
 	char line[1024], *at;
 	const char state = read_stat(pid, tid, line, sizeof(line), &at) ? 0 : *at;
-	FILE *f;
 
 	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", pid, tid);
-	f = fopen(line, "re");
-	/* A thread that runs is "0". */
-	if (!f || !fgets(doing, size, f) || !strcmp(doing, "0"))
+	small_file_read(line, doing, size);
+	if (!strcmp(doing, "0")) /* a thread that runs */
 		*doing = 0;
-	if (f)
-		fclose(f);
 	return state;
 }
 

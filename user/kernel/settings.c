@@ -5,16 +5,16 @@
 #include <stdio.h>
 
 #include "namespace.h"
+#include "small_file.h"
 
 /* What lies under /proc/sys/net is that of the namespace of who reads it. */
 void settings_fill(struct snapshot *s)
 {
-	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
+	char text[32];
 
-	if (f && fscanf(f, "%" SCNu32, &s->somaxconn) == 1)
+	small_file_read("/proc/sys/net/core/somaxconn", text, sizeof(text));
+	if (sscanf(text, "%" SCNu32, &s->somaxconn) == 1)
 		s->somaxconn_netns = namespace_own();
 	if (!s->somaxconn_netns)
 		s->somaxconn = 0;
-	if (f)
-		fclose(f);
 }

@@ -14,7 +14,9 @@
 
 #include "noise.h"
 
+#ifndef EFFORT           /* as REPLICATES */
 #define EFFORT 400000000 /* values that all tests together look at, up to some: about a second */
+#endif
 #define ALIKE 1.1        /* numbers of events up to that ratio: a longest wait or queue is of as many */
 #define WAIT_MIN 1.0     /* ns: none at all has a logarithm too */
 

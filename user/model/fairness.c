@@ -20,7 +20,9 @@
 
 #define ALPHA 0.001      /* a test that runs every interval must seldom cry wolf */
 #define POWER 0.9        /* chance to see an excess of the threshold, for `needed` */
+#ifndef REPLICATES       /* fuzzers have time for few */
 #define REPLICATES 9999  /* of the simulation: p comes in steps of 1/10,000, finer than ALPHA */
+#endif
 #define SEED 20240229    /* any fixed number: the same counts always give the same verdict */
 #define NORMAL_MEAN 1000 /* mean per bin from which the normal expansion replaces the Poisson sum */
 

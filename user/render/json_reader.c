@@ -17,6 +17,7 @@
 #define COUNT_MAX 0x1p53        /* further up a double is no longer exact */
 #define REAL_MAX 1e18           /* more than any figure of ours; its square is still a number */
 #define FOREIGN "is this a result of sockfair --json?"
+#define NO_MEMORY "out of memory; take fewer ports (watch -P)"
 
 struct reader {
 	FILE *file;
@@ -554,7 +555,7 @@ static int read_setup(struct reader *r, const json_t *doc, const json_t *work, c
 	setup[size - 1] = '\0';
 	out = fmemopen(setup, size - 1, "w");
 	if (!out)
-		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
+		return fail(r, -ENOMEM, NO_MEMORY);
 	if (work)
 		load_text(out, &load);
 	fprintf(out, "kernel %s, %s%s", release, *backend ? "backend " : "nothing attached", backend);
@@ -950,6 +951,7 @@ static int read_document(struct reader *r, const json_t *json)
 /* The memory of one document, so that a small file of empty arrays does not take all of the machine's. */
 static size_t budget_used;
 static bool budget_exceeded;
+static bool memory_short; /* jansson does not tell always: a string that can't grow lacks a character */
 
 static void *budget_malloc(size_t size)
 {
@@ -959,6 +961,7 @@ static void *budget_malloc(size_t size)
 		p = malloc(size);
 	else
 		budget_exceeded = true;
+	memory_short |= !p;
 	budget_used += p ? malloc_usable_size(p) : 0;
 	return p;
 }
@@ -997,16 +1000,13 @@ static int parse_failed(struct reader *r, const json_error_t *error)
 		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))
 		return fail(r, -EIO, "cannot be read: %s; choose another file", strerror(errno));
+	if (memory_short)
+		return fail(r, -ENOMEM, NO_MEMORY);
 	if (feof(r->file) && r->is_object)
 		return fail(r, -EINVAL, "ends in the middle of a document: whatever wrote it was stopped, or the disk was full; run it again");
-	switch (json_error_code(error)) {
-	case json_error_stack_overflow:
+	if (json_error_code(error) == json_error_stack_overflow)
 		return fail(r, -EINVAL, "nested too deeply; " FOREIGN);
-	case json_error_out_of_memory:
-		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
-	default:
-		return fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
-	}
+	return fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
 }
 
 /* Passes over white space between documents. Returns false at the end of the file. */
@@ -1033,7 +1033,7 @@ static int read_documents(struct reader *r)
 		json_error_t error;
 		json_t *json = json_load_callback(next_byte, r, flags, &error);
 
-		err = json ? read_document(r, json) : parse_failed(r, &error);
+		err = json && !memory_short ? read_document(r, json) : parse_failed(r, &error);
 		json_decref(json);
 	}
 	if (!err && ferror(r->file))
@@ -1084,12 +1084,12 @@ int json_read_results(struct comparison *c, const char *path, const char *name, 
 	json_get_alloc_funcs(&old_malloc, &old_free);
 	json_set_alloc_funcs(budget_malloc, budget_free);
 	budget_used = 0;
-	budget_exceeded = false;
+	budget_exceeded = memory_short = false;
 	err = read_documents(&r);
 	json_set_alloc_funcs(old_malloc, old_free);
 	err = err ? err : check_any(&r);
 	if (err == -ENOMEM && !*why)
-		fail(&r, err, "out of memory; take fewer ports (watch -P)");
+		fail(&r, err, NO_MEMORY);
 out:
 	if (r.file)
 		fclose(r.file);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bind_notices.h"
+#include "memory.h"
 #include "text_parts.h"
 
 #define INDENT 4
@@ -86,12 +87,13 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
 {
 	char *head = NULL;
 	size_t size;
-	FILE *memory = open_memstream(&head, &size);
+	FILE *memory = words_open(&head, &size);
 
 	if (!memory)
 		return;
 	print_head(memory, n, style);
-	fclose(memory);
+	if (!words_close(memory, &head))
+		return;
 	fputs(n->event.error ? text_paint(style, TEXT_RED) : "", out);
 	text_wrapped(out, head, 0, INDENT, TEXT_BREAK_WORDS, style);
 	fprintf(out, "%s\n", n->event.error ? text_paint(style, TEXT_PLAIN) : "");

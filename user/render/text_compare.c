@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "../model/noise.h"
+#include "memory.h"
 #include "text_parts.h"
 
 #define WIDTH_ANY 100    /* where the width is not known */
@@ -327,7 +328,7 @@ static struct cell *cell_at(const struct table *t, size_t row, size_t side)
 
 static int cells_fill(struct table *t)
 {
-	t->cells = calloc(t->row_count * t->c->side_count, sizeof(*t->cells));
+	t->cells = render_needs(calloc(t->row_count * t->c->side_count, sizeof(*t->cells)));
 	for (size_t i = 0; t->cells && i < t->row_count; i++)
 		for (size_t k = 0; k < t->c->side_count; k++)
 			cell_fill(cell_at(t, i, k), t->subject, k, &t->rows[i], t->style);
@@ -556,7 +557,7 @@ static void side_heading(FILE *out, const struct comparison *c, const struct com
 		if (!strcmp(other, words))
 			return;
 	}
-	memory = open_memstream(&text, &size);
+	memory = words_open(&text, &size);
 	if (!memory)
 		return;
 	fprintf(memory, "  %s", side_letter(letter, sizeof(letter), side));
@@ -568,8 +569,7 @@ static void side_heading(FILE *out, const struct comparison *c, const struct com
 			fprintf(memory, ", %s", side_letter(letter, sizeof(letter), i));
 	}
 	fprintf(memory, ": %s", words);
-	fclose(memory);
-	if (*words)
+	if (words_close(memory, &text) && *words)
 		line(out, text, style);
 	free(text);
 }
@@ -728,7 +728,7 @@ static void quiet_line(FILE *out, const struct comparison *c, const struct text_
 {
 	size_t said = 0, size;
 	char *words = NULL, key[160], letter[24];
-	FILE *memory = open_memstream(&words, &size);
+	FILE *memory = words_open(&words, &size);
 
 	if (!memory)
 		return;
@@ -745,8 +745,7 @@ static void quiet_line(FILE *out, const struct comparison *c, const struct text_
 		if (with == 1 && c->side_count > 1)
 			fprintf(memory, " (only %s)", side_letter(letter, sizeof(letter), last));
 	}
-	fclose(memory);
-	if (said) {
+	if (words_close(memory, &words) && said) {
 		line(out, words, style);
 		fputc('\n', out);
 	}

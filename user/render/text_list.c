@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "../model/aside.h"
+#include "memory.h"
 #include "text_parts.h"
 
 #define PIDS_SHOWN 3
@@ -103,7 +104,7 @@ static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t 
 {
 	for (size_t from = 0, end; from < count; from = end) {
 		char words[TEXT_UNIT_SIZE + 400] = "";
-		FILE *memory = fmemopen(words, sizeof(words), "w");
+		FILE *memory = render_needs(fmemopen(words, sizeof(words), "w"));
 
 		for (end = from + 1; end < count && together(rows[from], rows[end]);)
 			end++;
@@ -124,7 +125,7 @@ static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t 
 static void print_holders(FILE *out, const struct endpoint *e, const struct socket_row *s, int column, const struct text_style *style)
 {
 	size_t count;
-	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count), **sorted = calloc(count + 1, sizeof(*sorted));
+	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count), **sorted = render_needs(calloc(count + 1, sizeof(*sorted)));
 
 	if (!count || !sorted) {
 		fprintf(out, "  %s\n", count ? "(not enough memory)" : s->aside == ASIDE_KERNEL ? "no process" : s->kernel ? "the kernel's own" : "no process seen");
@@ -196,7 +197,7 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 static int print_withheld(FILE *out, const struct socket_row *s)
 {
 	char words[80] = "";
-	FILE *memory = s->half_open.withheld_most ? fmemopen(words, sizeof(words), "w") : NULL;
+	FILE *memory = s->half_open.withheld_most ? render_needs(fmemopen(words, sizeof(words), "w")) : NULL;
 
 	if (!memory)
 		return 0;
@@ -308,7 +309,7 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, co
 
 		print_holders(out, e, s, column + print_special(out, s, device), style);
 	}
-	memory = tunnel ? fmemopen(words, sizeof(words), "w") : NULL;
+	memory = tunnel ? render_needs(fmemopen(words, sizeof(words), "w")) : NULL;
 	if (!memory)
 		return;
 	print_tunnels(memory, e, style->utf8);

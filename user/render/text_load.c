@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory.h"
 #include "text_parts.h"
 
 char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds)
@@ -31,7 +32,7 @@ void text_load(FILE *out, const struct endpoint *e, const struct text_style *sty
 {
 	const bool cpu = e->cpu.known && e->cpu.workers > 1, bytes = e->carried.known && e->carried.workers > 1;
 	char words[200] = "", total[LOAD_BYTES_SIZE > TEXT_DURATION_SIZE ? LOAD_BYTES_SIZE : TEXT_DURATION_SIZE];
-	FILE *memory = cpu || bytes ? fmemopen(words, sizeof(words), "w") : NULL;
+	FILE *memory = cpu || bytes ? render_needs(fmemopen(words, sizeof(words), "w")) : NULL;
 
 	if (!memory)
 		return;

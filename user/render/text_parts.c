@@ -10,6 +10,7 @@
 
 #include "../model/connected.h"
 #include "../model/words.h"
+#include "memory.h"
 #include "utf8.h"
 
 #define BAR_CELLS_MAX 32
@@ -385,7 +386,7 @@ void text_fairness(FILE *out, const char *what, const struct fairness *f, const 
 {
 	const char *verdict = verdict_words(f->verdict);
 	char figures[400] = "";
-	FILE *memory = fmemopen(figures, sizeof(figures), "w");
+	FILE *memory = render_needs(fmemopen(figures, sizeof(figures), "w"));
 
 	if (memory) {
 		fairness_figures(memory, f);
@@ -472,15 +473,14 @@ void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *s
 {
 	char *words = NULL;
 	size_t size, said = 0;
-	FILE *memory = s->unseen_count ? open_memstream(&words, &size) : NULL;
+	FILE *memory = s->unseen_count ? words_open(&words, &size) : NULL;
 
 	if (!memory)
 		return;
 	for (size_t i = 0; i < s->unseen_count; i++)
 		if (concerns(s, s->unseen[i]))
 			fprintf(memory, "%s%s", said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
-	fclose(memory);
-	if (said) {
+	if (words_close(memory, &words) && said) {
 		text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
 		fputc('\n', out);
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../model/wait_sum.h"
+#include "memory.h"
 #include "text_parts.h"
 
 #define INDENT 11 /* where the words of a line begin, as those of text_fairness() */
@@ -82,7 +83,7 @@ static void waits_line(FILE *out, const struct endpoint *e, bool queue, const st
 	struct wait_sum sum = {};
 	char *words = NULL;
 	size_t size;
-	FILE *memory = open_memstream(&words, &size);
+	FILE *memory = words_open(&words, &size);
 
 	if (!memory)
 		return;
@@ -94,8 +95,7 @@ static void waits_line(FILE *out, const struct endpoint *e, bool queue, const st
 		fputs("; ", memory);
 	if (queue)
 		queue_words(memory, e);
-	fclose(memory);
-	if (size) {
+	if (words_close(memory, &words) && size) {
 		fprintf(out, "  %-8s ", sum.wait.count ? "waits" : "queue");
 		text_wrapped(out, words, INDENT, INDENT, TEXT_BREAK_CLAUSES, style);
 		fputc('\n', out);

@@ -30,6 +30,7 @@
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "../model/words.h"
+#include "memory.h"
 #include "text_parts.h"
 #include "wide.h"
 
@@ -167,7 +168,7 @@ static bool table_make(struct table *t, const struct endpoint *e, enum text_by b
 {
 	const size_t rows = by == TEXT_BY_SOCKET ? e->socket_count : e->worker_count;
 
-	*t = (struct table){ .endpoint = e, .by = by, .by_taken = by_taken, .lines = calloc(rows + 1, sizeof(*t->lines)) };
+	*t = (struct table){ .endpoint = e, .by = by, .by_taken = by_taken, .lines = render_needs(calloc(rows + 1, sizeof(*t->lines))) };
 	if (!t->lines)
 		return false;
 	for (size_t i = 0; i < rows; i++) {
@@ -766,7 +767,7 @@ static void table_take_out(struct table *t, const struct wide_row *rows)
 static void table_print_folded(const struct view *v, struct table *t)
 {
 	const bool served = text_hands_over(t->endpoint);
-	struct wide_row *rows = t->by == TEXT_BY_THREAD ? calloc(t->count + 1, sizeof(*rows)) : NULL;
+	struct wide_row *rows = t->by == TEXT_BY_THREAD ? render_needs(calloc(t->count + 1, sizeof(*rows))) : NULL;
 	struct wide_fold *folds = NULL;
 	size_t count = 0;
 	char words[WIDE_SIZE];
@@ -886,7 +887,7 @@ static void heading_words(FILE *to, const struct view *v, const struct endpoint 
 static void port_heading(const struct view *v, const struct endpoint *e, const struct endpoint *all)
 {
 	char address[TEXT_ADDRESS_SIZE], words[TEXT_UNIT_SIZE + 200] = "";
-	FILE *memory = fmemopen(words, sizeof(words), "w");
+	FILE *memory = render_needs(fmemopen(words, sizeof(words), "w"));
 
 	if (memory) {
 		heading_words(memory, v, e, all);
@@ -1019,7 +1020,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 		 const struct text_style *style)
 {
 	struct view v = { .out = out, .window = window, .total = window->final ? NULL : total, .by = by, .style = style };
-	const struct endpoint **busy = calloc(window->endpoint_count + 1, sizeof(*busy));
+	const struct endpoint **busy = render_needs(calloc(window->endpoint_count + 1, sizeof(*busy)));
 	const bool nothing = !events_of(window), few = window->endpoint_count + window->quiet <= QUIET_PORTS_SHOWN;
 
 	for (size_t i = 1; i < window->endpoint_count; i++)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "text.h"
 
 #define THREADS_WIDE 64  /* of one process: more are folded */
@@ -149,13 +150,13 @@ static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *
 
 int wide_fold(struct wide_row *rows, size_t row_count, struct wide_fold **folds, size_t *fold_count)
 {
-	struct wide_row **sorted = calloc(row_count + 1, sizeof(*sorted));
-	struct thread *threads = calloc(row_count + 1, sizeof(*threads));
+	struct wide_row **sorted = render_needs(calloc(row_count + 1, sizeof(*sorted)));
+	struct thread *threads = render_needs(calloc(row_count + 1, sizeof(*threads)));
 	size_t count;
 	int err = -ENOMEM;
 
 	*fold_count = 0;
-	*folds = calloc(row_count / 2 + 1, sizeof(**folds));
+	*folds = render_needs(calloc(row_count / 2 + 1, sizeof(**folds)));
 	if (!sorted || !threads || !*folds)
 		goto out;
 	for (size_t i = 0; i < row_count; i++) {

@@ -54,15 +54,15 @@ static bool is_tcp(const struct server *s)
 
 static int privileged_ports(void)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
-	int start = 1024;
+	const int fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+	int start;
 
-	if (f) {
-		if (fscanf(f, "%d", &start) != 1)
-			start = 1024;
-		fclose(f);
-	}
-	return start;
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		*text = '\0';
+	if (fd >= 0)
+		close(fd);
+	return sscanf(text, "%d", &start) == 1 ? start : 1024;
 }
 
 /* The one line for a failed bind() or listen(). Returns -error. */

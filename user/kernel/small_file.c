@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "small_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+ssize_t small_file_read(const char *path, char *text, size_t size)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t used = fd < 0 ? -errno : 0, n = 1;
+
+	while (used >= 0 && n && (size_t)used < size - 1) {
+		n = read(fd, text + used, size - 1 - used);
+		if (n >= 0)
+			used += n;
+		else if (errno != EINTR)
+			used = -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	text[used > 0 ? used : 0] = '\0';
+	return used;
+}
