@@ -146,6 +146,13 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+static __always_inline bool is_subflow(struct sock *sk, __u16 protocol)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	return protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) && BPF_CORE_READ(tcp, is_mptcp);
+}
+
 static __always_inline void file_read(struct occupants_record *r, struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
@@ -153,8 +160,8 @@ static __always_inline void file_read(struct occupants_record *r, struct sock *s
 
 	r->has_file = !!file;
 	r->inode = file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
-	/* What no program made; and a connection that one of the kernel's own listeners got. */
-	r->by_kernel = !file && (socket || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock));
+	/* What the kernel made for itself has no file. A connection that nobody accepted yet is of no socket, and a subflow of MPTCP is its program's. */
+	r->by_kernel = socket && !file && !is_subflow(sk, r->protocol);
 }
 
 SEC("iter/tcp")

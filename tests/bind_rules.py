@@ -178,8 +178,9 @@ def add(sums, counts):
         sums[name] = sums.get(name, 0) + count
 
 
-def matrix(udp, kinds, devices=(None,), addresses=None):
-    combinations = itertools.product(kinds, addresses or ADDRESSES, FLAGS, devices, addresses or ADDRESSES, FLAGS, (0, OTHER), devices)
+def matrix(udp, kinds, devices=(None,), addresses=None, flags=None):
+    flags, addresses = flags or FLAGS, addresses or ADDRESSES
+    combinations = itertools.product(kinds, addresses, flags, devices, addresses, flags, (0, OTHER), devices)
     counts, cases, keep = {}, [], []
     for number, (kind, a, a_flags, a_device, b, b_flags, b_uid, b_device) in enumerate(combinations):
         if number % every:
@@ -221,6 +222,20 @@ def devices():
         present = (None, "lo", "other")
     matrix(False, ["bound", "listening"], present, ADDRESSES[:2])
     matrix(True, ["unconnected"], present, ADDRESSES[:2])
+
+
+def vrf():
+    """sockets of VRF devices"""
+    if subprocess.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"], capture_output=True, check=False).returncode:
+        return "this kernel has no VRF devices"
+    for command in ("ip link add leg type veth peer name foot", "ip link set leg master red", "ip link add blue type vrf table 11"):
+        subprocess.run(command.split(), check=True)
+    devices, wildcards, plain = (None, "red", "leg", "blue"), [ADDRESSES[0], ADDRESSES[3]], FLAGS[:1]
+    matrix(False, ["bound", "listening"], devices, wildcards, plain)
+    matrix(True, ["unconnected"], devices, wildcards, plain)
+    sysctl("net.ipv4.tcp_l3mdev_accept", "1")  # then TCP's ports are one
+    matrix(False, ["bound", "listening"], devices, wildcards, plain)
+    return None
 
 
 def several():
@@ -274,7 +289,7 @@ def long_lists():
     print(f"# {len(cases)} ports: {counts}, and really {cases[2][1].attempt(10002) or 'works'} beside 14")
 
 
-CASES = [tcp, tcp_connections, udp, devices, several, clients, long_lists]
+CASES = [tcp, tcp_connections, udp, devices, vrf, several, clients, long_lists]
 
 
 def with_ports(case):

@@ -56,6 +56,7 @@ if not os.fork():
         0.0.0.0:8400
     says "first (pid $server and 1 other, uid 0" '*:8400'
     says " listens on 127.0.0.1:8400 without SO_REUSEPORT" '*:8400'
+    check_is ".occupants[0].cgroup == $("$sockfair" list -N "$home" -P 8400 -j | jq '.endpoints[0].sockets[0].holders[0].cgroup')" 127.0.0.1:8400
     check_is '.outcome == "works"' 127.0.0.2:8400
 }
 
@@ -135,6 +136,9 @@ except OSError: ready(); print("said none", flush=True); idle()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 8400)); s.listen()'
     [ "$said" != none ] || skip "this kernel has no MPTCP"
     check_is ".outcome == \"fails\" and (.occupants | length == 1 and .[0].pid == $server and .[0].state == \"listening\" and .[0].reuseaddr)" 127.0.0.1:8400
+    # What nobody accepted yet is not the kernel's own, though its listener's subflow was made by it.
+    inside 'c = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); c.connect(("127.0.0.1", 8400))'
+    check_is '.occupants | length == 2 and all(.kernel == null)' 127.0.0.1:8400
 }
 
 @test "an MPTCP connection is held with all of its subflows" {

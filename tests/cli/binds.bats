@@ -156,13 +156,16 @@ END
     clients 'import ctypes, os, socket
 open("/proc/self/comm", "wb").write(b"\x1b[31mred")
 a = socket.create_server(("127.0.0.1", 8094))
-try: socket.create_server(("127.0.0.1", 8094))
-except OSError: pass
+if not os.fork():
+    a.close()
+    try: socket.create_server(("127.0.0.1", 8094))
+    except OSError: os._exit(0)
 time.sleep(0.4)' "${inside[@]}"
-    eventually grep -q 'stop it, or' "$out"
+    eventually grep -q 'its parent' "$out"
     end "$watch" TERM
     watch=
-    says '?[31mred (pid'
+    says ' ?[31mred (pid'
+    says 'its parent ?[31mred (pid'
     ! sed 's/\x1b\[[0-9]*m//g; s/\r$//' "$out" | grep -v '^watching' | grep -E '.{81}'
 }
 

@@ -13,7 +13,7 @@ user root;
 worker_processes 4;
 pid $dir/nginx/pid;
 error_log $dir/nginx/errors info;
-events { worker_connections 1024; accept_mutex $1; accept_mutex_delay 20ms; }
+events { worker_connections 1024; accept_mutex $1; accept_mutex_delay ${mutex_delay:-20ms}; }
 http {
     client_body_temp_path $dir/nginx/body;
     proxy_temp_path $dir/nginx/proxy;
@@ -90,6 +90,19 @@ counts_all() { # [shared [PROBLEM...]]
     nginx_start on
     counts_all shared wake-order
     document "here.workers | map(.pid) - $(pid_list "${workers[@]}") == []"
+}
+
+# Whoever has the mutex keeps it: the others ask for it again after 10 s only, and are never seen to wait for connections.
+@test "nginx, accept_mutex: one worker takes all, and it is not said that all is well" {
+    mutex_delay=10s nginx_start on
+    watch -P "$port"
+    load 300
+    within 60 at_rest tcp "$port"
+    watched
+    same status "$status" 1
+    document 'here.design | .code == "unknown" and (.words == "1 process accepts all; whether 3 siblings that hold the socket would is not known")' \
+        'here.fairness.workers | .verdict == "withheld" and .reason == "bins-unknown"'
+    grep -q 'who else could have got work is not known' "$dir/watch.log"
 }
 
 # bats test_tags=vm

@@ -95,6 +95,27 @@ static void its_own_connections_are_closed_first(void **state)
 						"go together");
 	o.origin = ORIGIN_ASKED;
 	assert_non_null(strstr(explain(&e, &o, 1), "; close it first"));
+	o = held(BIND_CONNECTED, "tcp 127.0.0.1:80 reuseaddr", &itself, 1);
+	e.place.reuseaddr = false;
+	assert_string_equal(explain(&e, &o, 1), "its own descriptor 3 has a connection on 127.0.0.1:80; set SO_REUSEADDR before bind(): the listener that it came by had it, so they go "
+						"together");
+	e = failed("udp 0.0.0.0:53");
+	o = held(BIND_UNCONNECTED, "udp 0.0.0.0:53", &itself, 1);
+	o.origin = ORIGIN_PICKED;
+	assert_non_null(strstr(explain(&e, &o, 1), "; close it first"));
+}
+
+static void its_own_socket_beside_it_is_named_so(void **state)
+{
+	struct bind_event e = event(CALL_BIND, 0, "tcp 127.0.0.1:80 reuseport");
+	const struct bind_occupant o = held(BIND_LISTENING, "tcp 0.0.0.0:80 reuseport", &itself, 1);
+	struct bind_suspicion found[BIND_SUSPICIONS_MAX];
+	static const struct bind_ports ports;
+
+	(void)state;
+	e.started_ns = 900;
+	assert_int_equal(bind_suspect(&e, &o, 1, &ports, found), 1);
+	assert_non_null(strstr(found[0].text, "SO_REUSEPORT does not join it with its own descriptor 3, for their bind differs in address"));
 }
 
 static void a_socket_that_it_was_handed_is_to_be_used(void **state)
@@ -125,8 +146,8 @@ static void family_is_named(void **state)
 	assert_string_equal(explain(&e, &o, 1), "its parent bash (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; let it hand that socket down, or close it first, or take another "
 						"port or address");
 	o = held(BIND_LISTENING, "tcp 0.0.0.0:80", &child, 1);
-	assert_string_equal(explain(&e, &o, 1), "its child worker (pid 12, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; end it, or where it inherited that socket, let it not: "
-						"SOCK_CLOEXEC, or take another port or address");
+	assert_string_equal(explain(&e, &o, 1), "its child worker (pid 12, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; end it, or where it inherited that socket, let it not "
+						"(SOCK_CLOEXEC, or close() after fork()), or take another port or address");
 	assert_string_equal(bind_relation_name(bind_relation(&e, &o, NULL)), "child");
 	child.started_ns = 800; /* before the caller: another process had that pid */
 	assert_int_equal(bind_relation(&e, &o, NULL), RELATION_OTHER);
@@ -318,7 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_own_socket_is_not_to_be_stopped), cmocka_unit_test(a_socket_of_another_user_may_be_fchowned),
-		cmocka_unit_test(its_own_connections_are_closed_first), cmocka_unit_test(a_socket_that_it_was_handed_is_to_be_used), cmocka_unit_test(family_is_named),
+		cmocka_unit_test(its_own_connections_are_closed_first), cmocka_unit_test(its_own_socket_beside_it_is_named_so), cmocka_unit_test(a_socket_that_it_was_handed_is_to_be_used), cmocka_unit_test(family_is_named),
 		cmocka_unit_test(another_of_that_pid_is_another), cmocka_unit_test(a_clients_port_is_told_as_one), cmocka_unit_test(connected_to_itself),
 		cmocka_unit_test(what_a_client_left_is_no_servers), cmocka_unit_test(a_picked_port_may_listen), cmocka_unit_test(units_are_named_and_how_to_stop_them),
 		cmocka_unit_test(the_kernels_own_sockets_are_told_with_what_takes_them), cmocka_unit_test(the_kernels_marks_tell_who_picked_a_port),

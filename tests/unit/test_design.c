@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which design is recognised from what was seen, and which rows its verdict compares. */
 #include "findings_fixture.h"
+#include "../../user/model/decision.h"
 #include "../../user/model/judge.h"
 
 /* `count` workers on `sockets` sockets in turn; processes, or threads of one. Each took 1,000. */
@@ -256,6 +257,36 @@ static void udp(void **state)
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 }
 
+/* One of four that agree on who waits (an accept mutex) took all, and the others were never seen to wait: that is no all-clear. */
+static void siblings_that_may_wait(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 0)->waiting_most = 1;
+	add_worker(e, 17, 700, 700)->accepted = 900;
+	e->sockets[0].waiting_known = true;
+	assert_design(&f, DESIGN_ALONE, BINS_NONE, "1 process accepts all");
+	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_ALONE);
+	e->unsure_siblings = 3;
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "1 process accepts all; whether 3 siblings that hold the socket would is not known");
+	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_WITHHELD);
+	assert_int_equal(endpoint_decide(e).why, WITHHELD_BINS_UNKNOWN);
+	/* Of two that took in turns neither is the verdict; of two that wait together it is. */
+	add_worker(e, 17, 701, 701)->accepted = 900;
+	e->unsure_siblings = 2;
+	assert_int_equal(endpoint_judge(e, 0.2), 0);
+	assert_int_equal(endpoint_decide(e).why, WITHHELD_BINS_UNKNOWN);
+	e->workers[1].accepted = 90; /* uneven, whoever else there is */
+	assert_int_equal(endpoint_judge(e, 0.2), 0);
+	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_UNEVEN);
+	e->workers[1].accepted = 900;
+	e->sockets[0].waiting_most = 2;
+	assert_int_equal(endpoint_judge(e, 0.2), 0);
+	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_EVEN);
+}
+
 /* What has ended may have followed each other: two that were there at once share. */
 static void udp_one_after_the_other(void **state)
 {
@@ -324,6 +355,7 @@ int main(void)
 		cmocka_unit_test(one_sign_is_missing),
 		cmocka_unit_test(sockets_that_are_not_one_each),
 		cmocka_unit_test(udp),
+		cmocka_unit_test(siblings_that_may_wait),
 		cmocka_unit_test(udp_one_after_the_other),
 		cmocka_unit_test(multicast),
 	};

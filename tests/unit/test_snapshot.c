@@ -685,11 +685,13 @@ static void idle_siblings_are_workers(void **state)
 	assert_int_equal(e.workers[1].start_ns, 77);
 	assert_string_equal(e.workers[1].cgroup, "/n");
 	assert_true(e.workers[1].can_accept && !e.workers[1].waits && !e.workers[1].accepted);
+	assert_int_equal(e.unsure_siblings, 1); /* 15 */
 	/* A thread that accepts beside others of its process says nothing of other processes. */
 	e.worker_count = 1;
 	e.workers[0].tid = 15;
 	assert_int_equal(endpoint_add_siblings(&e), 0);
 	assert_int_equal(e.worker_count, 1);
+	assert_int_equal(e.unsure_siblings, 0);
 	/* Nor does one that ended. */
 	e.workers[0].tid = 11;
 	e.workers[0].ended = true;

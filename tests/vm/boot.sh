@@ -16,7 +16,7 @@ seconds=${VM_SECONDS:-1500} boot_seconds=90 tries=3
 
 # In the order of loading; what a kernel has built in, or lacks, is passed over. Nothing loads modules on demand in the guest.
 modules=(virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci fuse virtiofs
-         inet_diag tcp_diag udp_diag unix_diag mptcp_diag veth)
+         inet_diag tcp_diag udp_diag unix_diag mptcp_diag veth vrf)
 splat='BUG:|BUG at|Oops|cut here|Kernel panic|general protection fault|detected.* stall|soft lockup|double fault|blocked for more than|Call Trace:'
 
 fail() { echo "# boot.sh: $*"; exit 125; }

@@ -88,7 +88,7 @@ for backend in fentry kprobe tracepoint; do
     esac
     cases=(each_call_once reasons)
     case $backend in
-        fentry) cases+=(security_module too_many_at_once by_32_bits) ;;
+        fentry) cases+=(security_module outgoing too_many_at_once by_32_bits) ;;
         kprobe) cases+=(too_many_at_once by_32_bits) ;;
         tracepoint) cases+=(io_uring connect_finds_no_port) ;;
     esac
@@ -120,7 +120,7 @@ claims $? "$dir/claims" 'claims: ' --names "$(echo $names | tr ' ' ,)"
 wait $slow
 claims $? "$dir/slow" 'claims, beside the rest: ' --names port-free-after-two-minutes
 # No backend plays a part in it, and every case asks some twenty times.
-tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several >"$dir/tap"
+tests/bind_rules.py --every 41 --label "bind-check: " tcp_connections several vrf >"$dir/tap"
 said
 tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS" >"$dir/tap" 2>&1
 said

@@ -3,48 +3,57 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
-static void range_read(struct local_ports *p)
+static bool range_read(struct bind_range_settings *s)
 {
 	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	const bool read = f && fscanf(f, "%" SCNu16 "%" SCNu16, &s->low, &s->high) == 2;
 
-	if (f && fscanf(f, "%" SCNu16 " %" SCNu16, &p->low, &p->high) != 2)
-		p->low = p->high = 0;
 	if (f)
 		fclose(f);
+	return read && s->low <= s->high;
 }
 
-/* "8080,9100-9200" */
-static void reserved_read(struct local_ports *p)
+/* "8080,9148-9150"; nothing: none */
+static bool reserved_read(struct bind_range_settings *s)
 {
 	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
-	unsigned long first, last;
+	unsigned first, last;
+	char next = ',';
 
-	while (f && fscanf(f, "%lu", &first) == 1) {
-		int next = fgetc(f);
-
+	if (!f)
+		return false;
+	while (next == ',' && fscanf(f, "%u", &first) == 1) {
 		last = first;
-		if (next == '-' && fscanf(f, "%lu", &last) != 1)
+		if (fscanf(f, "%c", &next) == 1 && next == '-' && fscanf(f, "%u%c", &last, &next) < 1)
 			break;
-		for (unsigned long port = first; port <= last && port < 65536; port++)
-			p->reserved[port >> 6] |= 1ull << (port & 63);
-		p->any_reserved = true;
-		if (next == '-')
-			fgetc(f);
+		for (unsigned port = first; port <= last && port <= UINT16_MAX; port++)
+			bind_port_add(s->reserved, port);
 	}
+	fclose(f);
+	return true;
+}
+
+bool local_ports_read(struct bind_range_settings *s)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_autobind_reuse", "re"); /* 5.7 */
+	int reuse = 0;
+
+	s->autobind_reuse = f && fscanf(f, "%d", &reuse) == 1 && reuse;
 	if (f)
 		fclose(f);
+	return range_read(s) && reserved_read(s);
 }
 
-void local_ports_read(struct local_ports *p)
+bool local_ports_pickable(const struct bind_range_settings *s, uint16_t port)
 {
-	memset(p, 0, sizeof(*p));
-	range_read(p);
-	reserved_read(p);
+	return port >= s->low && port <= s->high && !bind_port_in(s->reserved, port);
 }
 
-bool local_ports_pickable(const struct local_ports *p, uint16_t port)
+bool local_ports_reserved(const struct bind_range_settings *s)
 {
-	return port >= p->low && port <= p->high && port && !(p->reserved[port >> 6] >> (port & 63) & 1);
+	for (size_t i = 0; i < sizeof(s->reserved) / sizeof(s->reserved[0]); i++)
+		if (s->reserved[i])
+			return true;
+	return false;
 }

@@ -3,18 +3,15 @@
 #ifndef SOCKFAIR_LOCAL_PORTS_H
 #define SOCKFAIR_LOCAL_PORTS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "../model/bind_range.h"
 
-struct local_ports {
-	uint16_t low, high;      /* net.ipv4.ip_local_port_range; 0, 0: not known */
-	uint64_t reserved[1024]; /* net.ipv4.ip_local_reserved_ports: bit p & 63 of word p >> 6 */
-	bool any_reserved;
-};
+/* Of the thread's network namespace. Returns whether all could be read. */
+bool local_ports_read(struct bind_range_settings *s);
 
-/* Those of the thread's network namespace; what can't be read is not known. */
-void local_ports_read(struct local_ports *p);
+/* May the kernel pick it? */
+bool local_ports_pickable(const struct bind_range_settings *s, uint16_t port);
 
-bool local_ports_pickable(const struct local_ports *p, uint16_t port);
+/* Is any reserved (net.ipv4.ip_local_reserved_ports)? */
+bool local_ports_reserved(const struct bind_range_settings *s);
 
 #endif

@@ -41,7 +41,8 @@ struct device {
 /* What the kernel picks ports from in a network namespace. */
 struct ports {
 	uint32_t netns;
-	struct local_ports local;
+	struct bind_range_settings local;
+	bool known, reserved; /* read; some are reserved */
 };
 
 /* One look at the machine. */
@@ -231,12 +232,15 @@ static int devices_read(struct look *l, uint32_t netns)
 static int ports_read(struct look *l, uint32_t netns)
 {
 	void *rows = realloc(l->ports, (l->ports_count + 1) * sizeof(*l->ports));
+	struct ports *p;
 
 	if (!rows)
 		return -ENOMEM;
 	l->ports = rows;
-	l->ports[l->ports_count].netns = netns;
-	local_ports_read(&l->ports[l->ports_count++].local);
+	p = &l->ports[l->ports_count++];
+	*p = (struct ports){ .netns = netns };
+	p->known = local_ports_read(&p->local);
+	p->reserved = local_ports_reserved(&p->local);
 	return 0;
 }
 
@@ -408,8 +412,9 @@ static void picking_fill(struct bind_occupant *o, const struct look *l)
 {
 	for (size_t i = 0; i < l->ports_count; i++)
 		if (l->ports[i].netns == o->place.netns) {
-			o->pickable = local_ports_pickable(&l->ports[i].local, o->place.port);
-			o->others_reserved = l->ports[i].local.any_reserved;
+			/* Where that is not known: the advice to reserve it would hold. */
+			o->pickable = !l->ports[i].known || local_ports_pickable(&l->ports[i].local, o->place.port);
+			o->others_reserved = l->ports[i].reserved;
 		}
 }
 
@@ -594,6 +599,10 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 		*complete = !l->failed;
 	look_free(&first);
 	look_free(&second);
+	if (err) {
+		free(rows);
+		rows = NULL;
+	}
 	*list = rows;
 	return err ? err : (int)count;
 }

@@ -2,7 +2,6 @@
 #include "port_range.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "local_ports.h"
 #include "namespace.h"
 #include "ports.skel.h"
 #include "ports_record.h"
@@ -60,49 +60,6 @@ void port_range_close(struct port_range *r)
 		return;
 	ports_unload(r);
 	free(r);
-}
-
-/* ---- settings, in the network namespace that they are of ---- */
-
-static bool range_read(struct bind_range_settings *s)
-{
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	const bool read = f && fscanf(f, "%" SCNu16 "%" SCNu16, &s->low, &s->high) == 2;
-
-	if (f)
-		fclose(f);
-	return read && s->low <= s->high;
-}
-
-/* "8080,9148-9150"; nothing: none */
-static bool reserved_read(struct bind_range_settings *s)
-{
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
-	unsigned first, last;
-	char next = ',';
-
-	if (!f)
-		return false;
-	while (next == ',' && fscanf(f, "%u", &first) == 1) {
-		last = first;
-		if (fscanf(f, "%c", &next) == 1 && next == '-' && fscanf(f, "%u%c", &last, &next) < 1)
-			break;
-		for (unsigned port = first; port <= last && port <= UINT16_MAX; port++)
-			bind_port_add(s->reserved, port);
-	}
-	fclose(f);
-	return true;
-}
-
-static bool settings_read(struct bind_range_settings *s)
-{
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_autobind_reuse", "re"); /* 5.7 */
-	int reuse = 0;
-
-	s->autobind_reuse = f && fscanf(f, "%d", &reuse) == 1 && reuse;
-	if (f)
-		fclose(f);
-	return range_read(s) && reserved_read(s);
 }
 
 /* ---- counting ---- */
@@ -171,7 +128,7 @@ static int namespace_scan(struct port_range *r, struct scan *s, uint32_t netns)
 {
 	struct bind_range_settings settings = {};
 	int home, err = namespace_enter(netns, &home);
-	bool failed = err || !settings_read(&settings);
+	bool failed = err || !local_ports_read(&settings);
 
 	r->bpf->bss->port_low = UINT16_MAX;
 	r->bpf->bss->port_high = 0;

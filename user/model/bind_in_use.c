@@ -85,6 +85,18 @@ static void say_holder(struct words *w, const struct tale *t)
 	}
 }
 
+void words_other(struct words *w, const struct bind_event *e, const struct bind_occupant *o)
+{
+	const struct bind_holder *as;
+
+	if (bind_relation(e, o, &as) == RELATION_ITSELF)
+		words_add(w, "its own descriptor %" PRIu32, as->descriptor);
+	else if (o->pid)
+		words_who(w, o);
+	else
+		words_add(w, "a socket of uid %" PRIu32, o->place.uid);
+}
+
 /* ---- where ---- */
 
 static const char *peer_text(char *buffer, const struct bind_occupant *o)
@@ -220,8 +232,9 @@ static void advise_itself(struct words *w, const struct tale *t)
 	if (v6_differs)
 		words_add(w, "; an IPv6 socket takes IPv4 too, unless IPV6_V6ONLY is set before its bind(): set it, or go without the IPv4 socket");
 	else if (connection && t->o->origin == ORIGIN_UNKNOWN && goes_with(t, BOTH_REUSEADDR))
-		words_add(w, "; with SO_REUSEADDR set on this one, and on the listener that it came by, they go together");
-	else if (connection)
+		words_add(w, t->o->place.reuseaddr ? "; set SO_REUSEADDR before bind(): the listener that it came by had it, so they go together" :
+						     "; with SO_REUSEADDR set on this one, and on the listener that it came by, they go together");
+	else if (connection || (t->o->origin == ORIGIN_PICKED && t->o->state != BIND_LISTENING))
 		words_add(w, "; close it first");
 	else if (t->o->place.reuseport && t->ours->reuseport && t->o->place.uid != t->ours->uid)
 		say_users(w, t);
@@ -262,7 +275,7 @@ static void advise(struct words *w, const struct tale *t)
 	if (o->origin != ORIGIN_PICKED) /* nobody wants to share a port that came by chance */
 		say_sharing(w, t);
 	if (t->relation == RELATION_CHILD) {
-		words_add(w, "; end it, or where it inherited that socket, let it not: SOCK_CLOEXEC");
+		words_add(w, "; end it, or where it inherited that socket, let it not (SOCK_CLOEXEC, or close() after fork())");
 	} else if (t->relation == RELATION_PARENT) {
 		words_add(w, "; let it hand that socket down, or close it first");
 	} else if (o->pid && o->state == BIND_CONNECTED && o->origin == ORIGIN_PICKED) {

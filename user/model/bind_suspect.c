@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Calls that worked and look wrong: a row of the table each. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,10 +96,7 @@ static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
 		    !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
-		if (o->pid)
-			words_who(&w, o);
-		else
-			words_add(&w, "a socket of uid %" PRIu32, o->place.uid);
+		words_other(&w, s->event, o);
 		words_add(&w, ", another user: of sockets with the same address the last to bind gets all unicast datagrams; without SO_REUSEADDR on both, bind() would have said so");
 		found->occupant = i;
 		return true;
@@ -136,10 +132,7 @@ static bool group_split(const struct scene *s, struct bind_suspicion *found)
 		    !o->options_known || !o->place.reuseport || !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEPORT does not join it with ");
-		if (o->pid)
-			words_who(&w, o);
-		else
-			words_add(&w, "a socket of uid %" PRIu32, o->place.uid);
+		words_other(&w, s->event, o);
 		words_add(&w, ", for their bind differs in %s (%s and %s): the port's sockets are split, and the more specific ones get all that fits them; bind all alike", what,
 			  bind_place_text(ours, &place), bind_place_text(theirs, &o->place));
 		found->occupant = i;

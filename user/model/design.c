@@ -332,7 +332,7 @@ static void recognise_shared(struct design *d, const struct takers_seen *t, bool
 		   t->kinds[WAITS_EPOLL] == seen ? "whether they wait together was not seen" : "how they wait differs");
 }
 
-static void recognise_one(struct design *d, const struct takers_seen *t, const struct servers_seen *s, bool udp)
+static void recognise_one(struct design *d, const struct takers_seen *t, const struct servers_seen *s, size_t siblings, bool udp)
 {
 	const bool processes = s->processes == s->threads && !s->inside, one = s->threads == 1;
 
@@ -340,6 +340,9 @@ static void recognise_one(struct design *d, const struct takers_seen *t, const s
 	if (s->threads)
 		is(d, DESIGN_HAND_OVER, s->apart ? BINS_SERVING : BINS_NONE, "1 acceptor, %s%zu %s serve%s", s->apart ? "" : "it and ",
 		   s->threads, processes ? one ? "process" : "processes" : one ? "thread" : "threads", one && s->apart ? "s" : "");
+	else if (siblings)
+		is(d, DESIGN_UNKNOWN, BINS_NONE, "1 process %s; whether %zu sibling%s that hold%s the socket would is not known",
+		   !t->taken ? "waits" : udp ? "reads all" : "accepts all", siblings, plural_s(siblings), siblings == 1 ? "s" : "");
 	else
 		is(d, DESIGN_ALONE, BINS_NONE, "1 %s %s", t->rows[0]->pid == t->rows[0]->tid ? "process" : "thread",
 		   !t->taken ? "waits" : udp ? "reads all" : "accepts all");
@@ -385,7 +388,7 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 	else if (!t->threads)
 		is(d, DESIGN_UNKNOWN, BINS_NONE, "nobody was seen to take from it");
 	else if (t->threads == 1)
-		recognise_one(d, t, &s, udp);
+		recognise_one(d, t, &s, e->unsure_siblings, udp);
 	else if (t->sockets == 1)
 		recognise_shared(d, t, udp);
 	else

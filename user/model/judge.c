@@ -82,6 +82,22 @@ static bool has_own_workers(const struct endpoint *e)
 	return false;
 }
 
+/*
+ * Siblings of the workers that were never seen to wait may be idle workers all the same, where the workers agree on who waits: then no two of them were seen to wait
+ * together. Where they were, who does not wait beside them is none. What is uneven without them is so with them.
+ */
+static bool siblings_may_wait(const struct endpoint *e)
+{
+	uint32_t most = 0;
+
+	if (has_own_workers(e))
+		return false;
+
+	for (size_t i = 0; i < e->socket_count; i++)
+		most = e->sockets[i].waiting_most > most ? e->sockets[i].waiting_most : most;
+	return e->unsure_siblings && most < 2;
+}
+
 /* A thread that waits and gets nothing is a bin: are all such threads in the rows? */
 static enum withheld waiters_withheld(const struct endpoint *e)
 {
@@ -275,6 +291,8 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, const str
 	err = fairness_judge_load(f, counts, kept, load, threshold);
 	f->flows_estimated = e->flows_estimated;
 	withhold(f, withheld_workers(e, share, &seen));
+	if (share == SHARE_ACCEPTED && f->verdict != VERDICT_UNEVEN && f->verdict != VERDICT_WITHHELD && siblings_may_wait(e))
+		withhold(f, WITHHELD_BINS_UNKNOWN);
 	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD && lives_may_be_why(f, bins, kept, threshold))
 		withhold(f, WITHHELD_LIVES_DIFFER);
 out:

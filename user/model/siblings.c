@@ -39,31 +39,57 @@ static struct worker_row worker_of_holder(const struct holder_row *h)
 	return row;
 }
 
+/* By process; of one that holds several sockets of the port a row first in which it watches. */
+static int compare_holders(const void *a, const void *b)
+{
+	const struct holder_row *x = *(const struct holder_row *const *)a, *y = *(const struct holder_row *const *)b;
+
+	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : y->polls - x->polls;
+}
+
+/* Returns how many holders may be siblings without a row. known: pids of those with one, ascending. */
+static size_t find_siblings(const struct holder_row **siblings, const struct endpoint *e, const int32_t *known, size_t count)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < e->holder_count && count; i++) {
+		const struct holder_row *h = &e->holders[i];
+
+		if (h->parent && !bsearch(&h->pid, known, count, sizeof(*known), compare_pids) && is_sibling(e, count, h))
+			siblings[found++] = h;
+	}
+	qsort(siblings, found, sizeof(*siblings), compare_holders);
+	return found;
+}
+
 int endpoint_add_siblings(struct endpoint *e)
 {
 	const size_t workers = e->worker_count;
+	const struct holder_row **siblings = calloc(e->holder_count + 1, sizeof(*siblings));
 	int32_t *known = calloc(workers + 1, sizeof(*known));
-	struct worker_row *rows = known ? realloc(e->workers, (workers + e->holder_count + 1) * sizeof(*rows)) : NULL;
+	struct worker_row *rows = known && siblings ? realloc(e->workers, (workers + e->holder_count + 1) * sizeof(*rows)) : NULL;
+	size_t found;
 
 	if (!rows) {
 		free(known);
+		free(siblings);
 		return -ENOMEM;
 	}
 	e->workers = rows;
 	for (size_t i = 0; i < workers; i++)
 		known[i] = rows[i].ended ? 0 : rows[i].pid;
 	qsort(known, workers, sizeof(*known), compare_pids);
-	for (size_t i = 0; i < e->holder_count && workers; i++) {
-		const struct holder_row *h = &e->holders[i];
-		bool added = false;
-
-		if (!h->parent || !h->polls || bsearch(&h->pid, known, workers, sizeof(*known), compare_pids) || !is_sibling(e, workers, h))
+	found = find_siblings(siblings, e, known, workers);
+	e->unsure_siblings = 0;
+	for (size_t i = 0; i < found; i++) {
+		if (i && siblings[i]->pid == siblings[i - 1]->pid)
 			continue;
-		for (size_t j = workers; j < e->worker_count && !added; j++) /* by another socket of the port */
-			added = rows[j].pid == h->pid;
-		if (!added)
-			rows[e->worker_count++] = worker_of_holder(h);
+		if (siblings[i]->polls)
+			rows[e->worker_count++] = worker_of_holder(siblings[i]);
+		else
+			e->unsure_siblings++;
 	}
 	free(known);
+	free(siblings);
 	return 0;
 }

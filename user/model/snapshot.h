@@ -273,6 +273,7 @@ struct endpoint {
 	size_t cpu_count;
 	struct holder_row *holders;  /* sorted by cookie, then pid; where an inventory was taken */
 	size_t holder_count;
+	size_t unsure_siblings;      /* processes of which it is not known whether they are idle workers: siblings.h */
 	struct omitted omitted;
 	struct endpoint_lost lost;
 	struct wait_histogram *histograms; /* those that waits of sockets and workers name */

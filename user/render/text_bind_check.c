@@ -13,7 +13,7 @@
 /* "nginx 7 and 2 others, uid 0, SO_REUSEPORT" */
 static void print_occupant(FILE *out, const struct bind_occupant *o, const struct text_style *style)
 {
-	char place[BIND_PLACE_TEXT], harmless[BIND_PLACE_TEXT], name[sizeof(o->process) + 1], count[TEXT_COUNT_SIZE];
+	char place[BIND_PLACE_TEXT], harmless[BIND_PLACE_TEXT], name[sizeof(o->process) + 1], count[TEXT_COUNT_SIZE], unit[TEXT_UNIT_SIZE];
 
 	text_name(harmless, bind_place_text(place, &o->place), sizeof(harmless) - 1, style->utf8);
 	fprintf(out, "%*s%-12s %-22s ", INDENT, "", bind_state_name(o->state), harmless);
@@ -27,6 +27,10 @@ static void print_occupant(FILE *out, const struct bind_occupant *o, const struc
 	} else {
 		fputs(o->held ? "holder not found" : "held by no process", out);
 	}
+	if (o->pid && o->cgroup && *text_unit(unit, o->cgroup, style->utf8))
+		fprintf(out, ", in %s", unit);
+	if (o->origin != ORIGIN_UNKNOWN && o->peer_port)
+		fprintf(out, ", outgoing");
 	if (isfinite(o->seconds_left))
 		fprintf(out, ", %.1f s left", o->seconds_left);
 	if (o->options_known)
