@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,26 +59,20 @@ void process_name(int pid, char *name, size_t size)
  */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], *line = NULL;
-	size_t room = 0;
-	FILE *f;
+	char name[64], text[16 * PROCESS_CGROUP_SIZE], *rest = text, *line; /* version 1 has 14 controllers, each of which may have a line */
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
 	*path = 0;
-	f = fopen(name, "re");
-	while (f && getline(&line, &room, f) > 0) {
+	small_file_read(name, text, sizeof(text));
+	while ((line = strsep(&rest, "\n"))) {
 		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
 
 		if (!at)
 			continue;
-		line[strcspn(line, "\n")] = 0;
 		at++;
 		if (!strncmp(line, "0::", 3) ? at[1] || !*path : strlen(at) > strlen(path))
 			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
 	}
-	free(line);
-	if (f)
-		fclose(f);
 }
 
 void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE])
