@@ -48,6 +48,8 @@ static void each_failure_has_its_words(void **state)
 	assert_non_null(strstr(explain(&e, NULL, 0), "take a port above it. 8448 without htons() is 33: was that meant?"));
 	e.denied_by_lsm = true;
 	assert_non_null(strstr(explain(&e, NULL, 0), "a security module (SELinux, AppArmor...) refused it"));
+	e = event(CALL_LISTEN, EACCES, "tcp 0.0.0.0:81 uid=1000"); /* system calls do not show who refused */
+	assert_string_equal(explain(&e, NULL, 0), "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
 	e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:8080");
 	assert_non_null(strstr(explain(&e, NULL, 0), "not for its port, which needs no rights that it lacks: a security module"));
 	e = event(CALL_BIND, EADDRNOTAVAIL, "tcp 10.9.9.9:80");

@@ -94,7 +94,7 @@ static void say_twin(struct words *w, const struct bind_event *e, const struct b
 
 static void explain_access(struct words *w, const struct bind_event *e)
 {
-	if (e->denied_by_lsm) {
+	if (e->denied_by_lsm || e->call == CALL_LISTEN) { /* listen() asks for no rights to its port */
 		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
 	} else if (!e->asked_known) {
 		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it is not that, a security module refused it", e->port_limit);
