@@ -200,6 +200,10 @@ static void other_reasons_of_connect(void **state)
 	e.routed = false;
 	bind_explain(&e, NULL, 0, BIND_NOT_LOOKED, NULL, text, NULL);
 	assert_string_equal(text, "this network namespace has no address that is fit for a connection to [2001:db8::1]:80 (see ip addr, ip route)");
+	e.place.protocol = PROTOCOL_UDP; /* the route is that of its last connect(): UDP may have any number of sockets that are connected alike */
+	e.routed = true;
+	bind_explain(&e, NULL, 0, BIND_NOT_LOOKED, NULL, text, NULL);
+	assert_string_equal(text, "this network namespace has no address that is fit for a connection to [2001:db8::1]:80 (see ip addr, ip route)");
 }
 
 int main(void)
