@@ -32,17 +32,17 @@ static bool unit_of(struct unit *u, const struct bind_occupant *o)
 	return o->cgroup && unit_of_row(u, o->cgroup);
 }
 
-/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)" */
-void words_who(struct words *w, const struct bind_occupant *o)
+/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)". as: that one of its holders; NULL: the first. */
+static void say_who(struct words *w, const struct bind_occupant *o, const struct bind_holder *as)
 {
 	char place[UNIT_WORDS_SIZE];
 	struct unit unit;
 
-	words_add(w, "%.16s (pid %" PRId32, o->process, o->pid);
+	words_add(w, "%.16s (pid %" PRId32, as ? as->process : o->process, as ? as->pid : o->pid);
 	if (o->holders > 1)
 		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
 	words_add(w, ", uid %" PRIu32, o->place.uid);
-	if (unit_of(&unit, o))
+	if ((!as || as->pid == o->pid) && unit_of(&unit, o)) /* the unit is the first one's */
 		words_add(w, ", in %.80s", unit_say(place, &unit));
 	words_add(w, ")");
 }
@@ -54,7 +54,7 @@ static void say_other_holders(struct words *w, const struct tale *t)
 
 	if (t->o->holders < 2)
 		return;
-	words_add(w, ", which %s%.16s (pid %" PRId32 ")", other->pid == t->event->parent && other->pid > 1 ? "its parent " : "", other->process, other->pid);
+	words_add(w, ", which %s%.16s (pid %" PRId32 ")", bind_is_parent(t->event, other) ? "its parent " : "", other->process, other->pid);
 	if (t->o->holders > 2)
 		words_add(w, " and %u other%s hold too,", t->o->holders - 2, plural(t->o->holders - 2));
 	else
@@ -77,7 +77,7 @@ static void say_holder(struct words *w, const struct tale *t)
 		say_other_holders(w, t);
 	} else if (o->pid) {
 		words_add(w, t->relation == RELATION_PARENT ? "its parent " : t->relation == RELATION_CHILD ? "its child " : "");
-		words_who(w, o);
+		say_who(w, o, t->as);
 	} else if (o->held) {
 		words_add(w, "a socket on its way between processes, or registered with an io_uring (inode %" PRIu32 ", uid %" PRIu32 ")", o->inode, o->place.uid);
 	} else {
@@ -92,7 +92,7 @@ void words_other(struct words *w, const struct bind_event *e, const struct bind_
 	if (bind_relation(e, o, &as) == RELATION_ITSELF)
 		words_add(w, "its own descriptor %" PRIu32, as->descriptor);
 	else if (o->pid)
-		words_who(w, o);
+		say_who(w, o, NULL);
 	else
 		words_add(w, "a socket of uid %" PRIu32, o->place.uid);
 }
