@@ -345,10 +345,16 @@ static __always_inline bool is_candidate(struct sock *sk, const struct binds_pen
 
 /*
  * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4 has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the
- * socket right before, and an IPv4 address makes it tcp_v4_connect().
+ * socket right before, and an IPv4 address makes it tcp_v4_connect(). Of MPTCP it is the first subflow that went there, and what it found reaches the socket when it works.
  */
-static __always_inline bool is_routed(struct sock *sk)
+static __always_inline bool is_routed(struct sock *untyped)
 {
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	if (READ(sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock)) {
+		untyped = BPF_CORE_READ((struct mptcp_sock *)untyped, first);
+		sk = TYPED(untyped, struct sock);
+	}
 	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) || READ(sk, __sk_common.skc_daddr);
 }
 
@@ -391,7 +397,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	r->denied = call_and_denied >> 2;
 	r->listened = p->listened;
 	r->port_asked = port_was_asked(sk);
-	r->routed = call == BINDS_CONNECT && is_routed(sk);
+	r->routed = call == BINDS_CONNECT && is_routed(untyped);
 	socket_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
