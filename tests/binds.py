@@ -502,6 +502,23 @@ def range_of_its_own():
     return None
 
 
+def vrf():
+    """no port of a VRF is left: its own are counted, not those beside it"""
+    if subprocess.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"], capture_output=True, check=False).returncode:
+        return "this kernel has no VRF devices"
+    range_is(40000, 40003)
+    kept = [bound_to(40000), bound_to(40001)]
+    watch = Watch()
+    for _ in range(5):
+        kept.append(make())
+        kept[-1].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
+    equal("bind", [call(s.bind, ("0.0.0.0", 0)) for s in kept[2:]], [None] * 4 + ["EADDRINUSE"])
+    watch.end()
+    holds(watch.told[0]["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that address")
+    equal("range", (watch.told[0]["range"]["taken"], watch.told[0]["range"]["most_ports"]), (4, 4))
+    return None
+
+
 def connect_finds_no_port():
     """connect() for which no port is left, of TCP and UDP: by what they are taken; other errors of connect(), and those that work, give no line"""
     server = bound_to(8800)
@@ -1034,7 +1051,7 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address,
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, vrf, connect_finds_no_port, connect_without_an_address,
          suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
          io_uring, security_module]
 
