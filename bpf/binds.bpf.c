@@ -258,6 +258,7 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) && owner == BPF_CORE_READ(cred, user_ns);
 	r->capability_lost = !has_capability(bounding);
 	r->in_cgroup = in_cgroups();
+	r->cgroup_id = bpf_get_current_cgroup_id();
 }
 
 /* ---- telling ---- */

@@ -761,6 +761,37 @@ def by_cgroup():
     return None
 
 
+def of_one_unit():
+    """a unit that has the port is not to be stopped where the caller is of it, too"""
+    root = next((r for r in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(r + "/cgroup.procs")), None)
+    if not root:
+        return "no cgroup of version 2 is mounted"
+    unit = f"sf-binds-{os.getpid()}.service"
+    kept = []
+
+    def within(place, does):
+        with open(place + "/cgroup.procs", "w") as f:
+            f.write("0")
+        kept.append(does())
+
+    os.mkdir(f"{root}/{unit}")
+    try:
+        others = [Other(lambda: within(f"{root}/{unit}", lambda: listening(8504)))]
+        watch = Watch()
+        for place in (f"{root}/{unit}", root):
+            others.append(Other(lambda: within(place, lambda: equal("bind", call(make().bind, ("0.0.0.0", 8504)), "EADDRINUSE"))))
+        watch.end()
+        for other in others:
+            os.kill(other.pid, signal.SIGKILL)
+            os.waitpid(other.pid, 0)
+    finally:
+        os.rmdir(f"{root}/{unit}")
+    inside, outside = (document["why"] for document in watch.told)
+    holds(inside, f"in {unit}) listens on 0.0.0.0:8504 without SO_REUSEPORT; stop it, or take another port")
+    holds(outside, f"stop it (systemctl stop {unit}), or take another port")
+    return None
+
+
 def namespace_is_gone():
     """who had a port of a network namespace that is gone can't be looked up: said so, and nobody is said to be gone who may be there"""
     watch = Watch("-P", "8477", netns=False)
@@ -1052,7 +1083,7 @@ def security_module():
 
 
 CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, vrf, connect_finds_no_port, connect_without_an_address,
-         suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
+         suspicions, quiet, devices, filters, by_cgroup, of_one_unit, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
          io_uring, security_module]
 
 

@@ -284,7 +284,7 @@ static void units_are_named_and_how_to_stop_them(void **state)
 		{ "/", "nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or" },
 	};
 	static const char manager[CGROUP_SIZE] = "/user.slice/user-1000.slice/user@1000.service/init.scope";
-	const struct bind_event e = failed("tcp 0.0.0.0:80");
+	struct bind_event e = failed("tcp 0.0.0.0:80");
 	struct bind_occupant o = occupant(BIND_LISTENING, "tcp 0.0.0.0:80");
 
 	(void)state;
@@ -293,6 +293,12 @@ static void units_are_named_and_how_to_stop_them(void **state)
 		if (strncmp(explain(&e, &o, 1), rows[i].says, strlen(rows[i].says)))
 			fail_msg("%s", text);
 	}
+	o.cgroup = rows[2].cgroup; /* of the caller's own container: it would be stopped with it */
+	o.cgroup_id = e.cgroup_id = 4711;
+	assert_string_equal(explain(&e, &o, 1), "nginx (pid 7, uid 0, in container 0123456789ab (docker)) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another port or "
+						"address");
+	e.cgroup_id = 4712;
+	assert_non_null(strstr(explain(&e, &o, 1), "; stop it (docker stop 0123456789ab), or"));
 	strcpy(o.process, "systemd"); /* a user's own */
 	o.cgroup = manager;
 	assert_non_null(strstr(explain(&e, &o, 1), "for a .socket unit"));

@@ -457,6 +457,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.parent = r->parent,
 		.started_ns = r->started_ns,
 		.euid = r->euid,
+		.cgroup_id = r->cgroup_id,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
 		.rewritten = is_rewritten(r),

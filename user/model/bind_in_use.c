@@ -246,13 +246,14 @@ static void advise_itself(struct words *w, const struct tale *t)
 		words_add(w, " (systemd hands it over: sd_listen_fds())");
 }
 
-/* "; stop it (systemctl stop nginx.service)" */
-static void say_stop(struct words *w, const struct bind_occupant *o)
+/* "; stop it (systemctl stop nginx.service)". Where the caller is of the same unit or container, that would stop it too. */
+static void say_stop(struct words *w, const struct tale *t)
 {
+	const struct bind_occupant *o = t->o;
 	struct unit u;
 
 	words_add(w, "; stop it");
-	if (!unit_of(&u, o))
+	if (!unit_of(&u, o) || (o->cgroup_id && o->cgroup_id == t->event->cgroup_id))
 		return;
 	if (*u.container && u.runtime && (!strcmp(u.runtime, "docker") || !strcmp(u.runtime, "podman")))
 		words_add(w, " (%s stop %.12s)", u.runtime, u.container);
@@ -281,7 +282,7 @@ static void advise(struct words *w, const struct tale *t)
 	} else if (o->pid && o->state == BIND_CONNECTED && o->origin == ORIGIN_PICKED) {
 		words_add(w, "; wait until it is over, or end it");
 	} else if (o->pid) {
-		say_stop(w, o);
+		say_stop(w, t);
 	} else {
 		words_add(w, "; take another port or address");
 		return;
