@@ -145,6 +145,12 @@ static void family_is_named(void **state)
 	(void)state;
 	assert_string_equal(explain(&e, &o, 1), "its parent bash (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; let it hand that socket down, or close it first, or take another "
 						"port or address");
+	o.state = BIND_CONNECTED;
+	o.count = 2;
+	assert_non_null(strstr(explain(&e, &o, 1), "without SO_REUSEPORT; let it close them first, or take another"));
+	o.origin = ORIGIN_PICKED;
+	o.count = 1;
+	assert_non_null(strstr(explain(&e, &o, 1), "; let it close it first, or take another"));
 	parent.started_ns = 901; /* after the caller, whose parent has ended */
 	assert_int_equal(bind_relation(&e, &o, NULL), RELATION_OTHER);
 	o = held(BIND_LISTENING, "tcp 0.0.0.0:80", &child, 1);

@@ -79,7 +79,9 @@ static void say_holder(struct words *w, const struct tale *t)
 		words_add(w, t->relation == RELATION_PARENT ? "its parent " : t->relation == RELATION_CHILD ? "its child " : "");
 		say_who(w, o, t->as);
 	} else if (o->held) {
-		words_add(w, "a socket on its way between processes, or registered with an io_uring (inode %" PRIu32 ", uid %" PRIu32 ")", o->inode, o->place.uid);
+		words_add(w, "a socket that no process has open (inode %" PRIu32 ", uid %" PRIu32 "; on its way between processes, registered with an io_uring, or handed to the kernel as NFS "
+			     "servers do)",
+			  o->inode, o->place.uid);
 	} else {
 		say_kernel(w, o);
 	}
@@ -277,6 +279,8 @@ static void advise(struct words *w, const struct tale *t)
 		say_sharing(w, t);
 	if (t->relation == RELATION_CHILD) {
 		words_add(w, "; end it, or where it inherited that socket, let it not (SOCK_CLOEXEC, or close() after fork())");
+	} else if (t->relation == RELATION_PARENT && o->state == BIND_CONNECTED) {
+		words_add(w, "; let it close %s first", o->count == 1 ? "it" : "them");
 	} else if (t->relation == RELATION_PARENT) {
 		words_add(w, "; let it hand that socket down, or close it first");
 	} else if (o->pid && o->state == BIND_CONNECTED && o->origin == ORIGIN_PICKED) {
@@ -356,7 +360,7 @@ static void say_occupant(struct words *w, const struct tale *t)
 }
 
 static const char *const nobody_found[] = {
-	[BIND_LOOKED] = "whoever had the port is gone by now: nobody is found who would be in the way",
+	[BIND_LOOKED] = "nobody is found who would be in the way: whoever had the port is gone by now, or its socket can't be seen (bound, and open in no process)",
 	[BIND_LOOKED_PARTLY] = "nobody is found who would be in the way, but not all sockets there could be looked at: whoever has the port is among the others, or gone by now",
 	[BIND_NOT_LOOKED] = "who has the port is not known: sockfair could not see which one was asked for",
 };
