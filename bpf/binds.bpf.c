@@ -42,6 +42,7 @@ enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MP
 /* include/uapi/asm-generic/errno-base.h, errno.h */
 #define EAGAIN 11
 #define EADDRNOTAVAIL 99
+#define SECCOMP_MODE_FILTER 2 /* include/uapi/linux/seccomp.h */
 
 struct pending_key {
 	__u32 tid;
@@ -534,10 +535,18 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 }
 
 /*
+ * A filter of seccomp that answers in the kernel's place leaves an exit without an entry. Where the programs of an entry can be skipped (7.x) that can't be told from those.
+ */
+static __always_inline bool is_seccomps(struct task_struct *task)
+{
+	return !config.accept_twice && bpf_core_field_exists(task->seccomp.mode) && READ(task, seccomp.mode) == SECCOMP_MODE_FILTER;
+}
+
+/*
  * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow each other, the first leaves a mark if it has counted the call. The second one finds
  * nothing where the first was skipped as well.
  */
-static __always_inline void entry_missed(const struct pending_key *key, const struct binds_pending *p, const bool again)
+static __always_inline void entry_missed(struct task_struct *task, const struct pending_key *key, const struct binds_pending *p, const bool again)
 {
 	const struct binds_pending mark = { .done = 1 };
 
@@ -547,7 +556,7 @@ static __always_inline void entry_missed(const struct pending_key *key, const st
 	}
 	if (!again && config.accept_twice && !p && bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
 		return; /* no room: the second will count it */
-	if (binds_on)
+	if (binds_on && !is_seccomps(task))
 		lost_add(BINDS_LOST_ENTRY);
 }
 
@@ -559,7 +568,7 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	struct sock *sk;
 
 	if (!p || p->done) {
-		entry_missed(&key, p, again);
+		entry_missed(task, &key, p, again);
 		return;
 	}
 	if (p->sk) {

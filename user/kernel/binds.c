@@ -687,6 +687,7 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ syscalls && !(b->sees & SEES_URING), b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
 		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },
+		{ true, "calls that a seccomp filter answers" },
 	};
 
 	t->unseen_count = 0;
