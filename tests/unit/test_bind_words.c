@@ -51,7 +51,8 @@ static void each_failure_has_its_words(void **state)
 	e = event(CALL_LISTEN, EACCES, "tcp 0.0.0.0:81 uid=1000"); /* system calls do not show who refused */
 	assert_string_equal(explain(&e, NULL, 0), "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
 	e = event(CALL_BIND, EACCES, "tcp 0.0.0.0:8080");
-	assert_non_null(strstr(explain(&e, NULL, 0), "not for its port, which needs no rights that it lacks: a security module"));
+	assert_string_equal(explain(&e, NULL, 0), "not for its port, which needs no rights that it lacks: a security module refused it (SELinux, AppArmor...: its log says by which rule), or a "
+						  "BPF program of its cgroup (bind4, bind6)");
 	e = event(CALL_BIND, EADDRNOTAVAIL, "tcp 10.9.9.9:80");
 	assert_string_equal(explain(&e, NULL, 0), "no interface of this network namespace has the address 10.9.9.9 (see ip addr); IP_FREEBIND or "
 						  "net.ipv4.ip_nonlocal_bind=1 would allow it all the same");
