@@ -396,6 +396,10 @@ static void two_users_of_a_udp_port_look_wrong(void **state)
 	o[1].state = BIND_UNCONNECTED;
 	e.place.port = e.port_got = o[0].place.port = o[1].place.port = 5353; /* multicast */
 	assert_int_equal(suspect(&e, o, 2, found), 0);
+	e = event(CALL_BIND, 0, "udp [::]:53 reuseaddr reuseport uid=7");
+	o[0] = occupant(BIND_UNCONNECTED, "udp [::]:53 reuseaddr reuseport");
+	assert_int_equal(bind_suspect(&e, o, 1, &ports, found), 1);
+	assert_non_null(strstr(found[0].text, "the first to bind keeps all"));
 }
 
 static void a_split_group_looks_wrong(void **state)
