@@ -42,6 +42,7 @@ enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MP
 /* include/uapi/asm-generic/errno-base.h, errno.h */
 #define EAGAIN 11
 #define EADDRNOTAVAIL 99
+#define SECCOMP_MODE_FILTER 2 /* include/uapi/linux/seccomp.h */
 
 struct pending_key {
 	__u32 tid;
@@ -258,6 +259,7 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) && owner == BPF_CORE_READ(cred, user_ns);
 	r->capability_lost = !has_capability(bounding);
 	r->in_cgroup = in_cgroups();
+	r->cgroup_id = bpf_get_current_cgroup_id();
 }
 
 /* ---- telling ---- */
@@ -345,10 +347,16 @@ static __always_inline bool is_candidate(struct sock *sk, const struct binds_pen
 
 /*
  * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4 has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the
- * socket right before, and an IPv4 address makes it tcp_v4_connect().
+ * socket right before, and an IPv4 address makes it tcp_v4_connect(). Of MPTCP it is the first subflow that went there, and what it found reaches the socket when it works.
  */
-static __always_inline bool is_routed(struct sock *sk)
+static __always_inline bool is_routed(struct sock *untyped)
 {
+	struct sock *sk = TYPED(untyped, struct sock);
+
+	if (READ(sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock)) {
+		untyped = BPF_CORE_READ((struct mptcp_sock *)untyped, first);
+		sk = TYPED(untyped, struct sock);
+	}
 	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) || READ(sk, __sk_common.skc_daddr);
 }
 
@@ -391,7 +399,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	r->denied = call_and_denied >> 2;
 	r->listened = p->listened;
 	r->port_asked = port_was_asked(sk);
-	r->routed = call == BINDS_CONNECT && is_routed(sk);
+	r->routed = call == BINDS_CONNECT && is_routed(untyped);
 	socket_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
@@ -527,10 +535,18 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 }
 
 /*
+ * A filter of seccomp that answers in the kernel's place leaves an exit without an entry. Where the programs of an entry can be skipped (7.x) that can't be told from those.
+ */
+static __always_inline bool is_seccomps(struct task_struct *task)
+{
+	return !config.accept_twice && bpf_core_field_exists(task->seccomp.mode) && READ(task, seccomp.mode) == SECCOMP_MODE_FILTER;
+}
+
+/*
  * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow each other, the first leaves a mark if it has counted the call. The second one finds
  * nothing where the first was skipped as well.
  */
-static __always_inline void entry_missed(const struct pending_key *key, const struct binds_pending *p, const bool again)
+static __always_inline void entry_missed(struct task_struct *task, const struct pending_key *key, const struct binds_pending *p, const bool again)
 {
 	const struct binds_pending mark = { .done = 1 };
 
@@ -540,7 +556,7 @@ static __always_inline void entry_missed(const struct pending_key *key, const st
 	}
 	if (!again && config.accept_twice && !p && bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
 		return; /* no room: the second will count it */
-	if (binds_on)
+	if (binds_on && !is_seccomps(task))
 		lost_add(BINDS_LOST_ENTRY);
 }
 
@@ -552,7 +568,7 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	struct sock *sk;
 
 	if (!p || p->done) {
-		entry_missed(&key, p, again);
+		entry_missed(task, &key, p, again);
 		return;
 	}
 	if (p->sk) {

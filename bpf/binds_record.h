@@ -71,6 +71,7 @@ struct binds_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* 0: not known */
 	__u64 started_ns; /* of the process, CLOCK_BOOTTIME */
+	__u64 cgroup_id; /* of the thread */
 	struct binds_address asked; /* bind(); connect(): where to */
 	__u8 address[16]; /* that of the socket afterwards */
 	__u32 pid, tid, parent, euid;
@@ -99,7 +100,7 @@ struct binds_record {
 _Static_assert(sizeof(struct binds_config) == 8, "layout");
 _Static_assert(sizeof(struct binds_address) == 32, "layout");
 _Static_assert(sizeof(struct binds_pending) == 72, "layout");
-_Static_assert(sizeof(struct binds_record) == 176, "layout");
+_Static_assert(sizeof(struct binds_record) == 184, "layout");
 #endif
 
 #endif

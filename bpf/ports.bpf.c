@@ -36,6 +36,7 @@ static __always_inline void bucket_read(struct ports_record *r, struct sock *sk)
 	if (bucket) {
 		r->bucket_reuse = BPF_CORE_READ(bucket, fastreuse);
 		r->bucket_reuseport = BPF_CORE_READ(bucket, fastreuseport);
+		r->l3mdev = BPF_CORE_READ(bucket, l3mdev);
 	}
 }
 

@@ -15,6 +15,7 @@ struct ports_record {
 	__u32 uid;
 	__u32 device; /* interface index; 0: any */
 	__u32 pid; /* 0: not by a descriptor */
+	__u32 l3mdev; /* TCP: index of the VRF device whose ports these are; 0: of none, or of all */
 	__u16 port, peer_port; /* host order */
 	__u16 family, protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 state; /* TCP_* */

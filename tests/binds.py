@@ -502,6 +502,23 @@ def range_of_its_own():
     return None
 
 
+def vrf():
+    """no port of a VRF is left: its own are counted, not those beside it"""
+    if subprocess.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"], capture_output=True, check=False).returncode:
+        return "this kernel has no VRF devices"
+    range_is(40000, 40003)
+    kept = [bound_to(40000), bound_to(40001)]
+    watch = Watch()
+    for _ in range(5):
+        kept.append(make())
+        kept[-1].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
+    equal("bind", [call(s.bind, ("0.0.0.0", 0)) for s in kept[2:]], [None] * 4 + ["EADDRINUSE"])
+    watch.end()
+    holds(watch.told[0]["why"], "all 4 ports of 40000-40003 (net.ipv4.ip_local_port_range) are taken for that address")
+    equal("range", (watch.told[0]["range"]["taken"], watch.told[0]["range"]["most_ports"]), (4, 4))
+    return None
+
+
 def connect_finds_no_port():
     """connect() for which no port is left, of TCP and UDP: by what they are taken; other errors of connect(), and those that work, give no line"""
     server = bound_to(8800)
@@ -528,11 +545,13 @@ def connect_finds_no_port():
     range_is(40010, 40010)
     kept.append(bound_to(40010))
     watch = Watch("-6")
-    equal("IPv6", call(make(V6).connect, ("::1", 8800)), "EADDRNOTAVAIL")
+    protocols = [0, MPTCP] if call(make, V6, STREAM) == call(lambda: make(V6, STREAM, protocol=MPTCP)) else [0]  # a kernel without MPTCP
+    equal("IPv6", [call(make(V6, protocol=p).connect, ("::1", 8800)) for p in protocols], ["EADDRNOTAVAIL"] * len(protocols))
     watch.end()
-    equal("told", [brief(d) for d in watch.told], [("connect", "tcp", 6, "::", 0, "EADDRNOTAVAIL")])
-    equal("peer", watch.told[0]["peer"], {"address": "::1", "port": 8800})
-    holds(watch.told[0]["why"], "the only port of 40010-40010 (net.ipv4.ip_local_port_range) is taken for that destination; somebody has it by bind()")
+    equal("told", [brief(d) for d in watch.told], [("connect", "tcp", 6, "::", 0, "EADDRNOTAVAIL")] * len(protocols))
+    for told in watch.told:
+        equal("peer", told["peer"], {"address": "::1", "port": 8800})
+        holds(told["why"], "the only port of 40010-40010 (net.ipv4.ip_local_port_range) is taken for that destination; somebody has it by bind()")
     del server, bound
     return None
 
@@ -742,6 +761,37 @@ def by_cgroup():
     return None
 
 
+def of_one_unit():
+    """a unit that has the port is not to be stopped where the caller is of it, too"""
+    root = next((r for r in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(r + "/cgroup.procs")), None)
+    if not root:
+        return "no cgroup of version 2 is mounted"
+    unit = f"sf-binds-{os.getpid()}.service"
+    kept = []
+
+    def within(place, does):
+        with open(place + "/cgroup.procs", "w") as f:
+            f.write("0")
+        kept.append(does())
+
+    os.mkdir(f"{root}/{unit}")
+    try:
+        others = [Other(lambda: within(f"{root}/{unit}", lambda: listening(8504)))]
+        watch = Watch()
+        for place in (f"{root}/{unit}", root):
+            others.append(Other(lambda: within(place, lambda: equal("bind", call(make().bind, ("0.0.0.0", 8504)), "EADDRINUSE"))))
+        watch.end()
+        for other in others:
+            os.kill(other.pid, signal.SIGKILL)
+            os.waitpid(other.pid, 0)
+    finally:
+        os.rmdir(f"{root}/{unit}")
+    inside, outside = (document["why"] for document in watch.told)
+    holds(inside, f"in {unit}) listens on 0.0.0.0:8504 without SO_REUSEPORT; stop it, or take another port")
+    holds(outside, f"stop it (systemctl stop {unit}), or take another port")
+    return None
+
+
 def namespace_is_gone():
     """who had a port of a network namespace that is gone can't be looked up: said so, and nobody is said to be gone who may be there"""
     watch = Watch("-P", "8477", netns=False)
@@ -831,6 +881,25 @@ def too_many_at_once():
     else:
         equal("told and lost", (told, lost), (2, {"pending_full": made - 2}))
     watch.seen(told, 0, told)
+    return None
+
+
+def by_seccomp():
+    """what a filter of seccomp refuses is no call: not told, and not lost"""
+    number = {"x86_64": 49, "aarch64": 200}.get(os.uname().machine)
+    if not number:
+        return "not here"
+    watch = Watch()
+    pid = os.fork()
+    if not pid:
+        filters = ctypes.create_string_buffer(struct.pack("=" + "HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, number, 6, 0, 0, 0x50000 | errno.EPERM, 6, 0, 0, 0x7FFF0000))
+        program = struct.pack("=HxxxxxxQ", 4, ctypes.addressof(filters))
+        failed = libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0)  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        os._exit(bool(failed) or call(make().bind, ("127.0.0.1", 8580)) != "EPERM" or call(make().listen, 1) is not None)
+    equal("child", os.waitpid(pid, 0)[1], 0)
+    watch.end(lost=int(os.uname().release.split(".")[0]) >= 7)  # there entries are skipped, too
+    watch.seen(0, 1, 0)
+    equal("said", "calls that a seccomp filter answers" in watch.totals["kernel"]["unseen"], True)
     return None
 
 
@@ -1032,8 +1101,8 @@ def security_module():
     return None
 
 
-CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, connect_finds_no_port, connect_without_an_address,
-         suspicions, quiet, devices, filters, by_cgroup, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
+CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, vrf, connect_finds_no_port, connect_without_an_address,
+         suspicions, quiet, devices, filters, by_cgroup, of_one_unit, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_seccomp, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
          io_uring, security_module]
 
 

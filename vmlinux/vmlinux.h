@@ -417,6 +417,10 @@ struct sched_entity {
 	u64 sum_exec_runtime;
 };
 
+struct seccomp {
+	int mode; /* CONFIG_SECCOMP */
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -431,6 +435,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct seccomp seccomp;
 	struct sched_entity se;
 	unsigned long nvcsw;
 };

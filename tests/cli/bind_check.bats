@@ -110,7 +110,7 @@ taken.pop().close()'
     inside 's = tcp(8400); a, b = socket.socketpair()
 socket.send_fds(a, [b"x"], [s.fileno()]); s.close()'
     check_is '.outcome == "fails" and (.occupants[0] | .state == "listening" and .pid == null and .inode > 0)' 127.0.0.1:8400
-    says 'a socket on its way between processes' 127.0.0.1:8400
+    says 'a socket that no process has open' 127.0.0.1:8400
 }
 
 @test "a socket of the kernel's own is told with what takes its datagrams" {

@@ -137,7 +137,7 @@ static void a_socket_that_it_was_handed_is_to_be_used(void **state)
 
 static void family_is_named(void **state)
 {
-	const struct bind_holder parent = { .pid = 5, .parent = 1, .started_ns = 100, .descriptor = 4, .process = "bash" };
+	struct bind_holder parent = { .pid = 5, .parent = 1, .started_ns = 100, .descriptor = 4, .process = "bash" };
 	struct bind_holder child = { .pid = 12, .parent = 9, .started_ns = 950, .descriptor = 4, .process = "worker" };
 	struct bind_event e = failed("tcp 0.0.0.0:80");
 	struct bind_occupant o = held(BIND_LISTENING, "tcp 0.0.0.0:80", &parent, 1);
@@ -145,12 +145,38 @@ static void family_is_named(void **state)
 	(void)state;
 	assert_string_equal(explain(&e, &o, 1), "its parent bash (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; let it hand that socket down, or close it first, or take another "
 						"port or address");
+	o.state = BIND_CONNECTED;
+	o.count = 2;
+	assert_non_null(strstr(explain(&e, &o, 1), "without SO_REUSEPORT; let it close them first, or take another"));
+	o.origin = ORIGIN_PICKED;
+	o.count = 1;
+	assert_non_null(strstr(explain(&e, &o, 1), "; let it close it first, or take another"));
+	parent.started_ns = 901; /* after the caller, whose parent has ended */
+	assert_int_equal(bind_relation(&e, &o, NULL), RELATION_OTHER);
 	o = held(BIND_LISTENING, "tcp 0.0.0.0:80", &child, 1);
 	assert_string_equal(explain(&e, &o, 1), "its child worker (pid 12, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; end it, or where it inherited that socket, let it not "
 						"(SOCK_CLOEXEC, or close() after fork()), or take another port or address");
 	assert_string_equal(bind_relation_name(bind_relation(&e, &o, NULL)), "child");
 	child.started_ns = 800; /* before the caller: another process had that pid */
 	assert_int_equal(bind_relation(&e, &o, NULL), RELATION_OTHER);
+}
+
+/* The one of that relation, whoever else holds it. */
+static void the_holder_that_is_family_is_the_one_that_is_named(void **state)
+{
+	static const char of_the_first[CGROUP_SIZE] = "/system.slice/manager.service";
+	struct bind_holder by[2] = { { .pid = 2, .parent = 1, .started_ns = 50, .descriptor = 9, .process = "manager" },
+				     { .pid = 5, .parent = 2, .started_ns = 100, .descriptor = 4, .process = "bash" } };
+	const struct bind_event e = failed("tcp 0.0.0.0:80");
+	struct bind_occupant o = held(BIND_LISTENING, "tcp 0.0.0.0:80", by, 2);
+
+	(void)state;
+	o.cgroup = of_the_first;
+	assert_non_null(strstr(explain(&e, &o, 1), "its parent bash (pid 5 and 1 other, uid 0) listens on"));
+	by[1] = (struct bind_holder){ .pid = 12, .parent = 9, .started_ns = 950, .descriptor = 4, .process = "worker" };
+	assert_non_null(strstr(explain(&e, &o, 1), "its child worker (pid 12 and 1 other, uid 0) listens on"));
+	by[1].parent = 1;
+	assert_non_null(strstr(explain(&e, &o, 1), "manager (pid 2 and 1 other, uid 0, in manager.service) listens on"));
 }
 
 /* A pid comes again; and bind-check asks for nobody in particular. */
@@ -264,7 +290,7 @@ static void units_are_named_and_how_to_stop_them(void **state)
 		{ "/", "nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or" },
 	};
 	static const char manager[CGROUP_SIZE] = "/user.slice/user-1000.slice/user@1000.service/init.scope";
-	const struct bind_event e = failed("tcp 0.0.0.0:80");
+	struct bind_event e = failed("tcp 0.0.0.0:80");
 	struct bind_occupant o = occupant(BIND_LISTENING, "tcp 0.0.0.0:80");
 
 	(void)state;
@@ -273,6 +299,12 @@ static void units_are_named_and_how_to_stop_them(void **state)
 		if (strncmp(explain(&e, &o, 1), rows[i].says, strlen(rows[i].says)))
 			fail_msg("%s", text);
 	}
+	o.cgroup = rows[2].cgroup; /* of the caller's own container: it would be stopped with it */
+	o.cgroup_id = e.cgroup_id = 4711;
+	assert_string_equal(explain(&e, &o, 1), "nginx (pid 7, uid 0, in container 0123456789ab (docker)) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another port or "
+						"address");
+	e.cgroup_id = 4712;
+	assert_non_null(strstr(explain(&e, &o, 1), "; stop it (docker stop 0123456789ab), or"));
 	strcpy(o.process, "systemd"); /* a user's own */
 	o.cgroup = manager;
 	assert_non_null(strstr(explain(&e, &o, 1), "for a .socket unit"));
@@ -340,6 +372,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_own_socket_is_not_to_be_stopped), cmocka_unit_test(a_socket_of_another_user_may_be_fchowned),
 		cmocka_unit_test(its_own_connections_are_closed_first), cmocka_unit_test(its_own_socket_beside_it_is_named_so), cmocka_unit_test(a_socket_that_it_was_handed_is_to_be_used), cmocka_unit_test(family_is_named),
+		cmocka_unit_test(the_holder_that_is_family_is_the_one_that_is_named),
 		cmocka_unit_test(another_of_that_pid_is_another), cmocka_unit_test(a_clients_port_is_told_as_one), cmocka_unit_test(connected_to_itself),
 		cmocka_unit_test(what_a_client_left_is_no_servers), cmocka_unit_test(a_picked_port_may_listen), cmocka_unit_test(units_are_named_and_how_to_stop_them),
 		cmocka_unit_test(the_kernels_own_sockets_are_told_with_what_takes_them), cmocka_unit_test(the_kernels_marks_tell_who_picked_a_port),

@@ -187,6 +187,26 @@ static void connect_shares_ports_that_it_picked_itself(void **state)
 	assert_true(bind_range_wanted(&e));
 }
 
+/* Somebody's bind() in another VRF keeps nobody out. */
+static void of_a_vrf_its_own_ports_are_counted(void **state)
+{
+	struct bind_event e = event(CALL_CONNECT, EADDRNOTAVAIL, "tcp 127.0.0.1:0");
+	struct bind_occupant o = occupant(BIND_BOUND, "tcp 127.0.0.1:40000");
+	const struct bind_peer none = {};
+
+	(void)state;
+	e.place.vrf = 5;
+	o.bucket = (struct bind_bucket){ .known = true };
+	bind_range_begin(&count, &e, &settings);
+	bind_range_add(&count, &o, &none);
+	o.place.vrf = 5;
+	o.place.port = 40001;
+	bind_range_add(&count, &o, &none);
+	bind_range_end(&count);
+	assert_int_equal(count.use.taken, 1);
+	assert_int_equal(count.use.bound, 1);
+}
+
 static void other_reasons_of_connect(void **state)
 {
 	struct bind_event e = event(CALL_CONNECT, EADDRNOTAVAIL, "tcp 127.0.0.1:40000");
@@ -200,6 +220,10 @@ static void other_reasons_of_connect(void **state)
 	e.routed = false;
 	bind_explain(&e, NULL, 0, BIND_NOT_LOOKED, NULL, text, NULL);
 	assert_string_equal(text, "this network namespace has no address that is fit for a connection to [2001:db8::1]:80 (see ip addr, ip route)");
+	e.place.protocol = PROTOCOL_UDP; /* the route is that of its last connect(): UDP may have any number of sockets that are connected alike */
+	e.routed = true;
+	bind_explain(&e, NULL, 0, BIND_NOT_LOOKED, NULL, text, NULL);
+	assert_string_equal(text, "this network namespace has no address that is fit for a connection to [2001:db8::1]:80 (see ip addr, ip route)");
 }
 
 int main(void)
@@ -209,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup(udp_shares_picked_ports_by_its_options, prepare), cmocka_unit_test_setup(a_range_of_its_own_narrows, prepare),
 		cmocka_unit_test_setup(reserved_ports_are_not_picked, prepare), cmocka_unit_test_setup(of_an_odd_number_one_is_left_out, prepare),
 		cmocka_unit_test_setup(connect_shares_ports_that_it_picked_itself, prepare), cmocka_unit_test_setup(other_reasons_of_connect, prepare),
+		cmocka_unit_test_setup(of_a_vrf_its_own_ports_are_counted, prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

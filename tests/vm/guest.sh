@@ -88,7 +88,7 @@ for backend in fentry kprobe tracepoint; do
     esac
     cases=(each_call_once reasons)
     case $backend in
-        fentry) cases+=(security_module outgoing too_many_at_once by_32_bits) ;;
+        fentry) cases+=(security_module outgoing too_many_at_once by_32_bits vrf) ;;
         kprobe) cases+=(too_many_at_once by_32_bits) ;;
         tracepoint) cases+=(io_uring connect_finds_no_port) ;;
     esac

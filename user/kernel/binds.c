@@ -457,6 +457,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		.parent = r->parent,
 		.started_ns = r->started_ns,
 		.euid = r->euid,
+		.cgroup_id = r->cgroup_id,
 		.can_bind_low = r->can_bind_low,
 		.other_user_ns = r->other_user_ns,
 		.rewritten = is_rewritten(r),
@@ -686,6 +687,7 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ syscalls && !(b->sees & SEES_URING), b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
 		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },
+		{ true, "calls that a seccomp filter answers" },
 	};
 
 	t->unseen_count = 0;

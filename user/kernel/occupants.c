@@ -561,10 +561,13 @@ static int rows_pack(struct bind_occupant **rows, size_t count, const struct loo
 		if (o->held_by)
 			o->held_by = &holders[o->held_by - l->holders];
 		*cgroup = '\0';
-		if (o->pid && i && o[-1].pid == o->pid)
+		if (o->pid && i && o[-1].pid == o->pid) {
 			memcpy(cgroup, o[-1].cgroup, CGROUP_SIZE);
-		else if (o->pid)
+			o->cgroup_id = o[-1].cgroup_id;
+		} else if (o->pid) {
 			process_cgroup_row(o->pid, cgroup);
+			o->cgroup_id = process_cgroup_id(cgroup_whole(cgroup) ?: "");
+		}
 		o->cgroup = cgroup;
 	}
 	return 0;

@@ -80,7 +80,7 @@ static void record_count(struct scan *s, const struct ports_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP, .family = r->family, .port = r->port, .netns = r->netns,
-			   .device = r->device, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport, .v6only = r->v6only },
+			   .device = r->device, .vrf = r->l3mdev, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport, .v6only = r->v6only },
 		.state = state_of(r), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .pid = r->pid,
 		.bucket = { .known = r->bucket, .reuse = r->bucket_reuse, .reuseport = r->bucket_reuseport },
 	};

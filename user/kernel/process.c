@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +82,20 @@ void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE])
 
 	process_cgroup(pid, path);
 	cgroup_set(cgroup, path);
+}
+
+uint64_t process_cgroup_id(const char *path)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+	char name[PROCESS_CGROUP_SIZE + 32];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]) && *path; i++) {
+		snprintf(name, sizeof(name), "%s%s", roots[i], path);
+		if (!stat(name, &st))
+			return st.st_ino;
+	}
+	return 0;
 }
 
 bool process_thread_lives(int pid, int tid, uint64_t start_ns)

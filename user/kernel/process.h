@@ -22,6 +22,9 @@ void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE]);
 /* The same, for a row. */
 void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE]);
 
+/* The number of a cgroup, by its path in the cgroup v2 tree, as programs in the kernel know it; 0: not known. */
+uint64_t process_cgroup_id(const char *path);
+
 /*
  * The state of a thread as in /proc/PID/stat; 0: not known. doing: where in the kernel it is (/proc/PID/wchan); "": in user space, or
  * not known.

@@ -82,6 +82,7 @@ struct bind_occupant {
 	const struct bind_holder *held_by; /* those, by pid; of one of them; NULL: not known. Not owned */
 	char process[16];
 	const char *cgroup;   /* of pid, CGROUP_SIZE; NULL: not known. Not owned */
+	uint64_t cgroup_id;   /* its number in the cgroup v2 tree; 0: not known */
 	enum bind_origin origin;
 	bool pickable;        /* the kernel may pick that port as net.ipv4.ip_local_port_range and ip_local_reserved_ports are now */
 	bool others_reserved; /* ip_local_reserved_ports has ports in it */
@@ -126,6 +127,7 @@ struct bind_event {
 	char comm[16];        /* of the thread */
 	char process[16];
 	uint32_t euid;
+	uint64_t cgroup_id;   /* of the thread, in the cgroup v2 tree; 0: not known */
 	bool can_bind_low;    /* CAP_NET_BIND_SERVICE is effective in the user namespace that owns the network namespace */
 	bool other_user_ns;   /* it has the capability, but in a user namespace that does not own the network namespace */
 	bool can_raise;       /* it is permitted there, and not effective */

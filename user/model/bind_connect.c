@@ -43,7 +43,7 @@ void words_connect(struct words *w, const struct bind_event *e)
 		words_no_port(w, e);
 	else if (e->ipv6_off)
 		words_ipv6_off(w, e);
-	else if (e->place.port && e->routed)
+	else if (e->place.port && e->routed && e->place.protocol == PROTOCOL_TCP) /* two of UDP may be connected alike */
 		words_add(w, "from %s, to which the socket is bound, a connection to %s exists already, or lingers in TIME_WAIT; leave the choice of the port to connect() (no bind(), or "
 			     "IP_BIND_ADDRESS_NO_PORT), or wait",
 			  bind_place_text(place, &e->place), e->peer.port ? bind_peer_text(peer, &e->peer) : "that destination");

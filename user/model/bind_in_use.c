@@ -32,17 +32,17 @@ static bool unit_of(struct unit *u, const struct bind_occupant *o)
 	return o->cgroup && unit_of_row(u, o->cgroup);
 }
 
-/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)" */
-void words_who(struct words *w, const struct bind_occupant *o)
+/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)". as: that one of its holders; NULL: the first. */
+static void say_who(struct words *w, const struct bind_occupant *o, const struct bind_holder *as)
 {
 	char place[UNIT_WORDS_SIZE];
 	struct unit unit;
 
-	words_add(w, "%.16s (pid %" PRId32, o->process, o->pid);
+	words_add(w, "%.16s (pid %" PRId32, as ? as->process : o->process, as ? as->pid : o->pid);
 	if (o->holders > 1)
 		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
 	words_add(w, ", uid %" PRIu32, o->place.uid);
-	if (unit_of(&unit, o))
+	if ((!as || as->pid == o->pid) && unit_of(&unit, o)) /* the unit is the first one's */
 		words_add(w, ", in %.80s", unit_say(place, &unit));
 	words_add(w, ")");
 }
@@ -54,7 +54,7 @@ static void say_other_holders(struct words *w, const struct tale *t)
 
 	if (t->o->holders < 2)
 		return;
-	words_add(w, ", which %s%.16s (pid %" PRId32 ")", other->pid == t->event->parent && other->pid > 1 ? "its parent " : "", other->process, other->pid);
+	words_add(w, ", which %s%.16s (pid %" PRId32 ")", bind_is_parent(t->event, other) ? "its parent " : "", other->process, other->pid);
 	if (t->o->holders > 2)
 		words_add(w, " and %u other%s hold too,", t->o->holders - 2, plural(t->o->holders - 2));
 	else
@@ -77,9 +77,11 @@ static void say_holder(struct words *w, const struct tale *t)
 		say_other_holders(w, t);
 	} else if (o->pid) {
 		words_add(w, t->relation == RELATION_PARENT ? "its parent " : t->relation == RELATION_CHILD ? "its child " : "");
-		words_who(w, o);
+		say_who(w, o, t->as);
 	} else if (o->held) {
-		words_add(w, "a socket on its way between processes, or registered with an io_uring (inode %" PRIu32 ", uid %" PRIu32 ")", o->inode, o->place.uid);
+		words_add(w, "a socket that no process has open (inode %" PRIu32 ", uid %" PRIu32 "; on its way between processes, registered with an io_uring, or handed to the kernel as NFS "
+			     "servers do)",
+			  o->inode, o->place.uid);
 	} else {
 		say_kernel(w, o);
 	}
@@ -92,7 +94,7 @@ void words_other(struct words *w, const struct bind_event *e, const struct bind_
 	if (bind_relation(e, o, &as) == RELATION_ITSELF)
 		words_add(w, "its own descriptor %" PRIu32, as->descriptor);
 	else if (o->pid)
-		words_who(w, o);
+		say_who(w, o, NULL);
 	else
 		words_add(w, "a socket of uid %" PRIu32, o->place.uid);
 }
@@ -246,13 +248,14 @@ static void advise_itself(struct words *w, const struct tale *t)
 		words_add(w, " (systemd hands it over: sd_listen_fds())");
 }
 
-/* "; stop it (systemctl stop nginx.service)" */
-static void say_stop(struct words *w, const struct bind_occupant *o)
+/* "; stop it (systemctl stop nginx.service)". Where the caller is of the same unit or container, that would stop it too. */
+static void say_stop(struct words *w, const struct tale *t)
 {
+	const struct bind_occupant *o = t->o;
 	struct unit u;
 
 	words_add(w, "; stop it");
-	if (!unit_of(&u, o))
+	if (!unit_of(&u, o) || (o->cgroup_id && o->cgroup_id == t->event->cgroup_id))
 		return;
 	if (*u.container && u.runtime && (!strcmp(u.runtime, "docker") || !strcmp(u.runtime, "podman")))
 		words_add(w, " (%s stop %.12s)", u.runtime, u.container);
@@ -276,12 +279,14 @@ static void advise(struct words *w, const struct tale *t)
 		say_sharing(w, t);
 	if (t->relation == RELATION_CHILD) {
 		words_add(w, "; end it, or where it inherited that socket, let it not (SOCK_CLOEXEC, or close() after fork())");
+	} else if (t->relation == RELATION_PARENT && o->state == BIND_CONNECTED) {
+		words_add(w, "; let it close %s first", o->count == 1 ? "it" : "them");
 	} else if (t->relation == RELATION_PARENT) {
 		words_add(w, "; let it hand that socket down, or close it first");
 	} else if (o->pid && o->state == BIND_CONNECTED && o->origin == ORIGIN_PICKED) {
 		words_add(w, "; wait until it is over, or end it");
 	} else if (o->pid) {
-		say_stop(w, o);
+		say_stop(w, t);
 	} else {
 		words_add(w, "; take another port or address");
 		return;
@@ -355,7 +360,7 @@ static void say_occupant(struct words *w, const struct tale *t)
 }
 
 static const char *const nobody_found[] = {
-	[BIND_LOOKED] = "whoever had the port is gone by now: nobody is found who would be in the way",
+	[BIND_LOOKED] = "nobody is found who would be in the way: whoever had the port is gone by now, or its socket can't be seen (bound, and open in no process)",
 	[BIND_LOOKED_PARTLY] = "nobody is found who would be in the way, but not all sockets there could be looked at: whoever has the port is among the others, or gone by now",
 	[BIND_NOT_LOOKED] = "who has the port is not known: sockfair could not see which one was asked for",
 };

@@ -24,6 +24,12 @@ enum bind_origin bind_origin_of(const struct bind_occupant *o, const struct bind
 	return o->bucket.known && o->bucket.reuse < 0 && o->bucket.reuseport < 0 ? ORIGIN_PICKED : ORIGIN_UNKNOWN;
 }
 
+/* One that began later has the pid of a parent that has ended. 1 is everybody's who has lost its own. */
+bool bind_is_parent(const struct bind_event *e, const struct bind_holder *h)
+{
+	return h->pid == e->parent && h->pid > 1 && h->started_ns <= e->started_ns;
+}
+
 enum bind_relation bind_relation(const struct bind_event *e, const struct bind_occupant *o, const struct bind_holder **holder)
 {
 	enum bind_relation found = RELATION_OTHER;
@@ -35,7 +41,7 @@ enum bind_relation bind_relation(const struct bind_event *e, const struct bind_o
 
 		if (h->pid == e->pid)
 			is = h->started_ns == e->started_ns ? RELATION_ITSELF : RELATION_OTHER;
-		else if (h->pid == e->parent && h->pid > 1) /* 1 is everybody's who has lost its own */
+		else if (bind_is_parent(e, h))
 			is = RELATION_PARENT;
 		else if (h->parent == e->pid && h->started_ns >= e->started_ns) /* else it is another's of that pid */
 			is = RELATION_CHILD;

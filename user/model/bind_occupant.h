@@ -19,6 +19,8 @@ enum bind_relation { RELATION_OTHER, RELATION_ITSELF, RELATION_PARENT, RELATION_
 /* What the one who has the port is to the process that called. *holder (may be NULL): as which of its holders; NULL: RELATION_OTHER. */
 enum bind_relation bind_relation(const struct bind_event *e, const struct bind_occupant *o, const struct bind_holder **holder);
 
+bool bind_is_parent(const struct bind_event *e, const struct bind_holder *holder);
+
 /* "itself", "parent", "child"; NULL: none */
 const char *bind_relation_name(enum bind_relation relation);
 

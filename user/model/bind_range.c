@@ -47,7 +47,7 @@ static bool to_that_peer(const struct bind_event *e, const struct bind_peer *pee
 /* __inet_hash_connect(): a port that somebody bound is passed over; one that connect() picked is good for another destination. */
 static bool keeps_connect_out(const struct bind_event *e, const struct bind_occupant *o, const struct bind_peer *peer, bool *bound)
 {
-	*bound = o->bucket.known && (o->bucket.reuse >= 0 || o->bucket.reuseport >= 0);
+	*bound = o->place.vrf == e->place.vrf && o->bucket.known && (o->bucket.reuse >= 0 || o->bucket.reuseport >= 0);
 	if (*bound)
 		return true;
 	return (o->state == BIND_CONNECTED || o->state == BIND_CLOSING || o->state == BIND_TIME_WAIT) && to_that_peer(e, peer) && bind_places_overlap(&e->place, &o->place);

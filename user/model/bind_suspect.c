@@ -97,7 +97,9 @@ static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
 			continue;
 		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
 		words_other(&w, s->event, o);
-		words_add(&w, ", another user: of sockets with the same address the last to bind gets all unicast datagrams; without SO_REUSEADDR on both, bind() would have said so");
+		/* udp_lib_get_port() puts an IPv6 socket with SO_REUSEPORT behind those that are there. */
+		words_add(&w, ", another user: of sockets with the same address the %s all unicast datagrams; without SO_REUSEADDR on both, bind() would have said so",
+			  place.family == AF_INET6 && place.reuseport ? "first to bind keeps" : "last to bind gets");
 		found->occupant = i;
 		return true;
 	}

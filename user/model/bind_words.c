@@ -94,12 +94,14 @@ static void say_twin(struct words *w, const struct bind_event *e, const struct b
 
 static void explain_access(struct words *w, const struct bind_event *e)
 {
-	if (e->denied_by_lsm) {
+	if (e->denied_by_lsm || e->call == CALL_LISTEN) { /* listen() asks for no rights to its port */
 		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
 	} else if (!e->asked_known) {
-		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it is not that, a security module refused it", e->port_limit);
+		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it is not that, a security module or a BPF program of its cgroup refused it", e->port_limit);
 	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
-		words_add(w, "not for its port, which needs no rights that it lacks: a security module (SELinux, AppArmor...) refused it; its log says by which rule");
+		/* bpf_set_retval() (5.18) gives a cgroup's program any error. */
+		words_add(w, "not for its port, which needs no rights that it lacks: a security module refused it (SELinux, AppArmor...: its log says by which rule), or a BPF program of "
+			     "its cgroup (bind4, bind6)");
 	} else {
 		words_privileged(w, e);
 	}
