@@ -2,8 +2,11 @@
 #include "rights.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/stat.h>
+
+#include "small_file.h"
 
 bool right_held(int capability)
 {
@@ -36,27 +39,19 @@ bool rights_count(void)
 
 bool rights_filtered(void)
 {
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[128];
-	int mode = 0;
+	char text[65536]; /* before it there is the list of groups */
+	const char *line;
+	int mode;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Seccomp: %d", &mode) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return mode;
+	small_file_read("/proc/self/status", text, sizeof(text));
+	line = strstr(text, "\nSeccomp:");
+	return line && sscanf(line, "\nSeccomp: %d", &mode) == 1 && mode;
 }
 
 int rights_perf_refused(void)
 {
-	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
-	int level = 0;
+	const int level = small_file_number("/proc/sys/kernel/perf_event_paranoid", 0);
 
-	if (f && fscanf(f, "%d", &level) != 1)
-		level = 0;
-	if (f)
-		fclose(f);
 	return level > 2 && !right_held(CAP_SYS_ADMIN) ? level : 0;
 }
 
