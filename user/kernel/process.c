@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "small_file.h"
+
+#define HIERARCHIES_MAX 16 /* of cgroups: there are fewer controllers */
 
 /*
  * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone. *at: where the state is, field 3: it follows
@@ -60,26 +61,20 @@ void process_name(int pid, char *name, size_t size)
  */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], *line = NULL;
-	size_t room = 0;
-	FILE *f;
+	char name[64], text[HIERARCHIES_MAX * PROCESS_CGROUP_SIZE], *rest = NULL;
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
 	*path = 0;
-	f = fopen(name, "re");
-	while (f && getline(&line, &room, f) > 0) {
-		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
+	small_file_read(name, text, sizeof(text));
+	for (const char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
 
 		if (!at)
 			continue;
-		line[strcspn(line, "\n")] = 0;
 		at++;
 		if (!strncmp(line, "0::", 3) ? at[1] || !*path : strlen(at) > strlen(path))
 			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
 	}
-	free(line);
-	if (f)
-		fclose(f);
 }
 
 void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE])
