@@ -114,7 +114,7 @@ $(BUILD)/fuzzed/%.o: %.c
 # These end the program; the fuzzer goes on.
 FUZZED_COMMAND := $(patsubst %,$(BUILD)/fuzzed/user/command/%.o,filter command judged)
 $(FUZZED_COMMAND): FUZZ_DEFINES := -Dexit=fuzz_exit
-$(BUILD)/fuzz/filters: $(FUZZED_COMMAND)
+$(BUILD)/fuzz/filters: $(FUZZED_COMMAND) $(BUILD)/fuzzed/user/kernel/namespace.o
 $(BUILD)/fuzzed/pure.a: $(FUZZED)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(BUILD)/fuzzed/pure.a

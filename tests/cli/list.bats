@@ -288,8 +288,8 @@ keep.extend([tcp(8104), udp(8105)])'
     serve 'sockets = [tcp(8106)]' ip netns exec $name
     local named=$server
     serve 'sockets = [tcp(8106)]' unshare -n
-    run "$sockfair" list -p "$named,$server"
-    list -p "$named,$server" || :
+    run "$sockfair" list -N "$named,$server"
+    list -N "$named,$server" || :
     ip netns del $name
     [ "$status" = 0 ]
     jq -e --arg name $name '[.endpoints[] | .netns_name] | sort == [null, $name]' "$list"
@@ -303,7 +303,7 @@ keep.extend([tcp(8104), udp(8105)])'
     serve 'sockets = [tcp(8106)]
 thread(accepts, sockets[0])' unshare -n
     mkdir -p "$root/$deep" 2>/dev/null && echo "$server" >"$root/$deep/cgroup.procs" || skip "no cgroup of version 2 can be made here"
-    list -c "$deep" || :
+    list -N "$server" -c "$deep" || :
     "$sockfair" binds -c "/$deep" -d 0.1 || binds=failed
     echo "$server" >"$root/cgroup.procs"
     (cd "$root" && rmdir -p "$deep")

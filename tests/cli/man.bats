@@ -77,7 +77,7 @@ nothing() { # COMMAND...
     nothing unknown
     paths() {
         grep -ohE '(^|[^./A-Za-z])(tests|user|bpf|vmlinux)/[A-Za-z0-9_/.*-]*[A-Za-z0-9_/*]' README.md tests/README.md user/man/*.7 | sed 's/^[^a-z]//'
-        grep -oE '`((unit|cli|servers|vm|bench)/[^` ]+|[a-z_]+\.py)`' tests/README.md | sed 's|`||g; s|^|tests/|'
+        grep -oE '`((unit|cli|servers|vm|bench|fuzz)/[^` ]+|[a-z_]+\.py)`' tests/README.md | sed 's|`||g; s|^|tests/|'
     }
     [ "$(paths | wc -l)" -ge 80 ]
     gone() { paths | sort -u | while read -r path; do compgen -G "$path" >/dev/null || echo "$path"; done; }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../../user/model/findings.h"
+#include "../../user/model/judge.h"
 #include "../../user/render/json.h"
 #include "../../user/render/json_reader.h"
 #include "../../user/render/text.h"

@@ -87,6 +87,7 @@ static void add_comm(struct selection *s, const struct argp_state *state, const 
 static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option, const char *text)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup" };
+	static char paths[SELECTION_MAX][PATH_MAX]; /* they live as long as the command */
 	char *path;
 	size_t length;
 
@@ -96,12 +97,10 @@ static void add_cgroup(struct selection *s, const struct argp_state *state, cons
 			text += strlen(roots[i]);
 			break;
 		}
-	length = strlen(text);
-	path = malloc(length + 2); /* it lives as long as the command */
-	if (!path)
-		exit(complain("out of memory"));
-	sprintf(path, "%s%s", *text == '/' ? "" : "/", text);
-	length = strlen(path);
+	path = paths[s->cgroup_count];
+	length = snprintf(path, PATH_MAX, "%s%s", *text == '/' ? "" : "/", text);
+	if (length >= PATH_MAX)
+		usage_error(state, "%s takes the path of a cgroup, not one of %zu bytes", option, length);
 	if (length > 1 && path[length - 1] == '/')
 		path[length - 1] = 0;
 	s->cgroups[s->cgroup_count++] = path;

@@ -9,8 +9,6 @@
 
 #include "small_file.h"
 
-#define HIERARCHIES_MAX 16 /* of cgroups: there are fewer controllers */
-
 /*
  * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone. *at: where the state is, field 3: it follows
  * the comm's last ')'.
@@ -61,13 +59,13 @@ void process_name(int pid, char *name, size_t size)
  */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], text[HIERARCHIES_MAX * PROCESS_CGROUP_SIZE], *rest = NULL;
+	char name[64], text[16 * PROCESS_CGROUP_SIZE], *rest = text, *line; /* version 1 has 14 controllers, each of which may have a line */
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
 	*path = 0;
 	small_file_read(name, text, sizeof(text));
-	for (const char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		const char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
+	while ((line = strsep(&rest, "\n"))) {
+		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
 
 		if (!at)
 			continue;
