@@ -94,6 +94,7 @@ export SOCKFAIR_TEST_DOCUMENTS=$folder/documents SOCKFAIR_TEST_N=1000
 mkdir "$SOCKFAIR_TEST_DOCUMENTS"
 # In a network namespace of its own, where no other suite and no server of the machine has a port.
 own_network=(unshare --net sh -c 'ip link set lo up && exec "$@"' sh)
+export SOCKFAIR_TEST_MACHINE=/proc/$$/ns/net # where settings of the whole machine are
 bats=("${own_network[@]}" bats --tap)
 if [ "$1" = quick ]; then bats+=(--filter-tags '!slow'); else SOCKFAIR_TEST_N=20000; fi
 if [ "$(id -u)" = 0 ]; then
