@@ -6,11 +6,16 @@ set -euo pipefail
 
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
-check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc)
+check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
-         bind9 chrony memcached mosquitto nsd openssh-server rsync tinyproxy vsftpd)
+         bind9 memcached mosquitto nsd openssh-server rsync tinyproxy)
+# Of these a machine may have one of another name, which they would take the place of: its clock has to be kept on.
+declare -A only_one=([chrony]=time-daemon [vsftpd]=ftp-server)
+for package in "${!only_one[@]}"; do
+    dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null | grep "^installed .*${only_one[$package]}" >/dev/null || servers+=("$package")
+done
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
-      "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf iproute2 procps strace)
+      "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace)
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
 
@@ -58,8 +63,10 @@ fi
 # While another apt or dpkg is at work, as on a machine that has just begun its first boot, its turn comes first. DPkg::Lock::Timeout waits for one lock of several.
 patience=${SETUP_PATIENCE:-600}
 apt_get() { # ARGUMENT...
-    local lock='Could not get lock|Unable to (lock|acquire)' said=
-    until "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1; do
+    # Not all that can't be locked is: "Unable to acquire" alone may be a folder that is not there, or can't be written.
+    local lock='Could not get lock|was locked by another process|is another process using it' said=
+    # Where dpkg would ask what to do with a changed file, it ends: nobody would see the question.
+    until "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1 </dev/null; do
         grep -qE "$lock" "$log" || return 1
         if [ "$SECONDS" -ge "$patience" ]; then
             echo "setup: another apt or dpkg was at work for all of $patience s; run it again when that has ended" >>"$log"
@@ -70,8 +77,10 @@ apt_get() { # ARGUMENT...
         sleep 0.5
     done
 }
-install() { apt_get install -y --no-install-recommends "${missing[@]}"; }
+install() { apt_get install -y --no-install-recommends --no-remove "${missing[@]}"; }
 install || { apt_get update && install; } || { tail -5 "$log" >&2; echo "setup: installing failed" >&2; exit 1; }
 if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
-    "${as_root[@]}" systemctl --quiet disable "${services[@]}" >"$log" 2>&1 || { cat "$log" >&2; echo "setup: could not disable ${services[*]}" >&2; }
+    for service in "${services[@]}"; do
+        "${as_root[@]}" systemctl --quiet disable "$service" >"$log" 2>&1 || { cat "$log" >&2; echo "setup: could not disable $service" >&2; }
+    done
 fi

@@ -257,6 +257,12 @@ def quiet(log):
     return size and os.path.getsize(log) == size
 
 
+def refused(log):
+    """A call found the port taken, and none came after it."""
+    with open(log) as f:
+        return "EADDRINUSE" in f.read() and quiet(log)
+
+
 def end(child):
     """The server, and what it started: the process group of strace."""
     if child.poll() is None:
@@ -362,7 +368,7 @@ def taken(server):
     binds = Binds()
     child = traced(log, command)
     try:
-        within(60, "it gives up, or goes on without", lambda: child.poll() is not None or quiet(log))
+        within(60, "it gives up, or goes on without", lambda: child.poll() is not None or (os.path.exists(log) and refused(log)))
     finally:
         end(child)
     told = binds.end()

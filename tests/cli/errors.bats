@@ -130,10 +130,12 @@ all_say() { # TEXT COMMANDS PREFIX...
     output=$stderr assert_one_line "$text"
 }
 
-@test "seccomp, a user namespace, no BTF: the true reason" {
+@test "seccomp, a user namespace, no BTF, no sysfs, no procfs: the true reason" {
     all_say "a seccomp filter refuses bpf() (Operation not permitted)" "run reuseport -n 10" /usr/bin/python3 "$BATS_TEST_DIRNAME/without_bpf.py"
     all_say "in this user namespace" "watch -d 0.1" unshare --user --map-root-user
     all_say "this kernel has no BTF" "run reuseport -n 10, list, binds -d 0.1, bind-check 8099" unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"'
+    all_say "sysfs is not mounted; mount it on /sys" "list" unshare -m sh -c 'umount -l /sys && exec "$0" "$@"'
+    all_say "procfs is not mounted; mount it on /proc" "run reuseport -n 10, list" unshare -m sh -c 'umount -l /proc && exec "$0" "$@"'
 }
 
 @test "limits of open files and memory: the soft one is raised, the hard one is told" {

@@ -83,3 +83,23 @@ installed() { grep -q -- --unpack "$apt/dpkg-called"; }
     grep -q 'installing failed' "$says"
     run ! grep -q waits "$says"
 }
+
+@test "a lock that can't be opened is no other apt" {
+    mkdir "$apt/state/lists/lock"
+    status=0
+    run_setup SETUP_PATIENCE=0 || status=$?
+    [ "$status" = 1 ]
+    grep -q 'installing failed' "$says"
+    run ! grep -q 'was at work' "$says"
+}
+
+@test "what the machine has is not removed for it" {
+    printf '%s\n' 'Package: keeps-the-time' 'Status: install ok installed' 'Version: 1' 'Architecture: all' 'Maintainer: nobody <nobody@localhost>' \
+        'Description: for a test' >"$apt/dpkg/status"
+    sed -i '/^Version/i Conflicts: keeps-the-time' "$apt/repository/Packages"
+    status=0
+    run_setup || status=$?
+    [ "$status" = 1 ]
+    grep -q 'remove is disabled' "$says" || { cat "$says"; return 1; }
+    run ! installed
+}

@@ -332,6 +332,7 @@ for port in range(8200, 8240):
     done
 }
 
+# bats test_tags=slow
 @test "more wait on a socket than can be listed: no verdict on who got its connections" {
     serve 'resource = __import__("resource")
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

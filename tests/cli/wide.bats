@@ -43,6 +43,14 @@ keep += [udp(8181, reuseaddr=True) for _ in range(2)]'
     [ "$(SOCKFAIR_COLUMNS=1000 "$sockfair" list | wc -l)" -lt "$("$sockfair" list | wc -l)" ]
 }
 
+@test "doctor, without the rights that it names: they are broken, too" {
+    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+sys_admin --ambient-caps -all,+sys_admin "$everywhere" doctor --hooks >text
+    grep -q 'CAP_SYS_PTRACE missing: ' text
+    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon "$everywhere" doctor --hooks >>text || :
+    grep -q 'CAP_SYS_ADMIN missing: ' text
+    run ! too_wide text
+}
+
 @test "binds: a sentence about a call that fails is broken, too" {
     serve 'keep.append(tcp(8182))'
     "$sockfair" binds >text 2>says 3>&- &

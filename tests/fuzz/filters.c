@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whatever follows an option of the filter: it is taken, within the limits of a selection, or the program would end with status 1 or 2. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void within_limits(const struct selection *s)
 	for (size_t i = 0; i < s->comm_count; i++)
 		expect(strnlen(s->comms[i], sizeof(s->comms[i])) < sizeof(s->comms[i]), "a name ends");
 	for (size_t i = 0; i < s->cgroup_count; i++)
-		expect(*s->cgroups[i] == '/' && strnlen(s->cgroups[i], sizeof(s->cgroups[i])) < sizeof(s->cgroups[i]), "a path begins and ends");
+		expect(*s->cgroups[i] == '/' && strnlen(s->cgroups[i], PATH_MAX) < PATH_MAX, "a path begins and ends");
 }
 
 /* Words are divided by NULs. The first byte of each picks the option. */

@@ -16,6 +16,11 @@
 #include "../kernel/loading.h"
 #include "../kernel/rights.h"
 #include "../kernel/tracefs.h"
+#include "../render/text_parts.h"
+
+/* Columns before what is said of a right, and of a hook. */
+#define RIGHTS_INDENT 15
+#define HOOKS_INDENT 46
 
 struct doctor_options {
 	enum backend backend;
@@ -82,12 +87,12 @@ static unsigned count_32bit_processes(void)
 	return count;
 }
 
-static void print_rights(FILE *out)
+static void print_rights(FILE *out, const struct text_style *style)
 {
 	struct right_lacking lacking[RIGHTS_MORE];
 	size_t n = rights_lacking(lacking);
 	const int tracefs = tracefs_ensure(), paranoid = rights_perf_refused();
-	char missing[64], reason[128];
+	char missing[64], reason[128], words[256];
 
 	if (!rights_count())
 		fprintf(out, "rights         none: a user namespace of its own, where no capability counts for BPF\n");
@@ -101,11 +106,15 @@ static void print_rights(FILE *out)
 		fprintf(out, "               no tracepoints: %s\n", tracefs_lacks(tracefs, reason, sizeof(reason)));
 	if (paranoid)
 		fprintf(out, "               no kprobes and tracepoints: kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing\n", paranoid);
-	for (size_t i = 0; i < n; i++)
-		fprintf(out, "               %s missing: %s\n", lacking[i].name, lacking[i].without);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(words, sizeof(words), "%s missing: %s", lacking[i].name, lacking[i].without);
+		fprintf(out, "%*s", RIGHTS_INDENT, "");
+		text_wrapped(out, words, RIGHTS_INDENT, RIGHTS_INDENT, TEXT_BREAK_WORDS, style);
+		fputc('\n', out);
+	}
 }
 
-static void print_system(FILE *out)
+static void print_system(FILE *out, const struct text_style *style)
 {
 	char lockdown[128], uring[32];
 	struct utsname name;
@@ -117,7 +126,7 @@ static void print_system(FILE *out)
 	fprintf(out, "kernel         %s %s\n", name.release, name.machine);
 	fprintf(out, "BTF            %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "missing: no backend can work" : "yes");
 	fprintf(out, "lockdown       %s\n", lockdown);
-	print_rights(out);
+	print_rights(out, style);
 	fprintf(out, "io_uring       %s\n", strcmp(uring, "0") ? "restricted (kernel.io_uring_disabled)" : "allowed");
 	if (narrow)
 		fprintf(out, "32-bit         %u processes: the tracepoint backend does not see their system calls\n", narrow);
@@ -140,9 +149,10 @@ static void print_hooks(FILE *out, const struct probe *p, const struct text_styl
 
 			if (hooks[i].backend != b)
 				continue;
-			fprintf(out, "  %-10s %-32s %s%s%s\n", kinds[hooks[i].kind], hooks[i].target,
-				!style->colour ? "" : r->usable ? "\033[32m" : r->error ? "\033[31m" : "\033[2m",
-				r->usable ? "yes" : r->why, style->colour ? "\033[0m" : "");
+			fprintf(out, "  %-10s %-32s %s", kinds[hooks[i].kind], hooks[i].target,
+				!style->colour ? "" : r->usable ? "\033[32m" : r->error ? "\033[31m" : "\033[2m");
+			text_wrapped(out, r->usable ? "yes" : r->why, HOOKS_INDENT, HOOKS_INDENT, TEXT_BREAK_WORDS, style);
+			fprintf(out, "%s\n", style->colour ? "\033[0m" : "");
 		}
 		n = sees ? probe_unseen(p, b, unseen, SNAPSHOT_UNSEEN_MAX) : 0;
 		for (size_t i = 0; i < n; i++)
@@ -298,7 +308,7 @@ int command_doctor(int argc, char **argv)
 	status = output_open(&out, NULL);
 	if (status)
 		return status;
-	print_system(out.file);
+	print_system(out.file, &out.style);
 	if (loading_prepare(why, sizeof(why)))
 		status = complain("%s", why);
 	else if (probe_kernel(&p, true))

@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "../kernel/rights.h"
 #include "claims_lab.h"
 
 #define STALLED_SECONDS 30 /* clients give a request up long before */
@@ -62,22 +63,15 @@ static const struct {
 };
 
 /* What of those is missing; "" if nothing is. */
-static int rights_missing(char *missing, size_t size)
+static void rights_lack(char *missing, size_t size)
 {
-	cap_t own = cap_get_proc();
-
-	if (!own)
-		return -errno;
 	*missing = '\0';
 	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
 		const size_t used = strlen(missing);
-		cap_flag_value_t has = CAP_CLEAR;
 
-		if (!cap_get_flag(own, rights[i].value, CAP_EFFECTIVE, &has) && has == CAP_CLEAR)
+		if (!right_held(rights[i].value))
 			snprintf(missing + used, size - used, "%s%s", used ? ", " : "", rights[i].name);
 	}
-	cap_free(own);
-	return 0;
 }
 
 static int loopback_up(void)
@@ -99,10 +93,9 @@ static int loopback_up(void)
 static int enter_namespace(struct why why)
 {
 	char missing[128];
-	int err = rights_missing(missing, sizeof(missing));
+	int err;
 
-	if (err)
-		return refuse(why, err, "cannot read this process's capabilities: %s", strerror(-err));
+	rights_lack(missing, sizeof(missing));
 	if (*missing)
 		return refuse(why, -EPERM, "cannot experiment with namespaces, users and ports: %s missing; run as root, or grant them", missing);
 	if (unshare(CLONE_NEWNET))

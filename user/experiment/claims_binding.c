@@ -144,11 +144,7 @@ static int privilege_try(unsigned port, bool capable, enum claim_try *it, struct
 
 int port_start_read(void)
 {
-	char text[32];
-	int value;
-
-	small_file_read(PORT_START, text, sizeof(text));
-	return sscanf(text, "%d", &value) == 1 ? value : -1;
+	return small_file_number(PORT_START, -1);
 }
 
 /* false: it can't be changed here (/proc/sys is read-only in many containers). */

@@ -185,8 +185,8 @@ static int bind_as(const struct binding *b, struct bound *out, struct why why)
 	close(ends[1]); /* so that its death is seen */
 	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid)) : bind_as_receive(b, ends[0], out, why);
 	close(ends[0]);
-	if (pid > 0 && err)
-		kill(pid, SIGKILL); /* it may be stopped, and is not reaped yet */
+	if (pid > 0)
+		kill(pid, SIGKILL); /* it has said all that it will, may be stopped, and is not reaped yet */
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return err;

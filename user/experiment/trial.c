@@ -48,17 +48,24 @@ static void progress_show(const struct trials *t, const struct workload_options 
 		fprintf(stderr, "%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
 }
 
-/* Has nothing moved for too long? since: when something last did, and what there was. */
+#define LOOK_MS 200
+
+/*
+ * Has nothing moved for too long? It is counted in looks, each of LOOK_MS at least: the clock goes on while all of us are stopped (Ctrl-Z), and where a busy
+ * machine lets nobody look, nobody can move either.
+ */
 struct standstill {
-	int64_t since_ns;
 	uint64_t done;
+	unsigned looks; /* since something last moved */
 };
 
 static bool stands_still(const struct trials *t, const struct workload_progress *p, struct standstill *s)
 {
-	if (!s->since_ns || p->sent + p->failed != s->done)
-		*s = (struct standstill){ monotonic_ns(), p->sent + p->failed };
-	return t->stalled_max > 0 && (monotonic_ns() - s->since_ns) / 1e9 > t->stalled_max;
+	const uint64_t done = p->sent + p->failed;
+
+	s->looks = done == s->done ? s->looks + 1 : 0;
+	s->done = done;
+	return t->stalled_max > 0 && s->looks * LOOK_MS > t->stalled_max * 1000;
 }
 
 /* Returns 0, or -ETIMEDOUT after a standstill. */
@@ -69,7 +76,7 @@ static int wait_for_end(const struct trials *t, struct workload *w, const struct
 	struct workload_progress p;
 	int err = 0;
 
-	while (!err && !workload_wait(w, 200) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
+	while (!err && !workload_wait(w, LOOK_MS) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
 		workload_progress(w, &p);
 		if (stands_still(t, &p, &still))
 			err = -ETIMEDOUT;
@@ -174,7 +181,7 @@ int trial_run(struct trials *t, const struct workload_options *options, struct s
 	workload_go(w);
 	err = wait_for_end(t, w, options);
 	if (err) {
-		snprintf(why, why_size, "%s: nothing moved for %.0f s: its server or its clients are stopped", options->mode->name, t->stalled_max);
+		snprintf(why, why_size, "%s: nothing moved for %.0f s; its server or its clients may be stopped", options->mode->name, t->stalled_max);
 		goto out;
 	}
 	workload_settle(w);

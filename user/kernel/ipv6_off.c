@@ -6,31 +6,22 @@
 #include <string.h>
 
 #include "namespace.h"
+#include "small_file.h"
 
 static bool is_disabled(const char *interface)
 {
 	char path[80];
-	FILE *f;
-	int disabled = 0;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", interface);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%d", &disabled) != 1)
-		disabled = 0;
-	if (f)
-		fclose(f);
-	return disabled;
+	return small_file_number(path, 0);
 }
 
 /* An interface may have it on again, though it is off for all. */
 static bool has_addresses(void)
 {
-	FILE *f = fopen("/proc/thread-self/net/if_inet6", "re");
-	const bool has = !f || fgetc(f) != EOF;
+	char text[2];
 
-	if (f)
-		fclose(f);
-	return has;
+	return small_file_read("/proc/thread-self/net/if_inet6", text, sizeof(text)) != 0;
 }
 
 const char *ipv6_off_here(const uint8_t address[16])

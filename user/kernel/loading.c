@@ -2,6 +2,7 @@
 #include "loading.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -137,6 +139,8 @@ int loading_btf(struct btf **out, char *why, size_t why_size)
 	if (*out)
 		return 0;
 	err = -errno;
+	if (err == -ENOENT && access("/sys/kernel", F_OK))
+		return loading_fail(err, why, why_size, "cannot read the kernel's types (" BTF_PLACE "): sysfs is not mounted; mount it on /sys");
 	if (err == -ENOENT)
 		return loading_fail(err, why, why_size, "this kernel has no BTF (" BTF_PLACE "): use one built with CONFIG_DEBUG_INFO_BTF=y");
 	return loading_fail(err, why, why_size, "cannot read the kernel's types (" BTF_PLACE "): %s", loading_reason(err, reason, sizeof(reason)));
@@ -171,6 +175,13 @@ static int try_call(char *why, size_t why_size)
 	return loading_fail(err, why, why_size, "cannot load BPF programs: bpf() fails: %s", loading_reason(err, reason, sizeof(reason)));
 }
 
+static bool has_procfs(void)
+{
+	struct statfs proc;
+
+	return !statfs("/proc", &proc) && proc.f_type == PROC_SUPER_MAGIC;
+}
+
 int loading_prepare(char *why, size_t why_size)
 {
 	struct btf *btf = NULL;
@@ -179,6 +190,8 @@ int loading_prepare(char *why, size_t why_size)
 
 	libbpf_set_print(log_nothing);
 	limits_raise();
+	if (!has_procfs())
+		return loading_fail(-ENOENT, why, why_size, "cannot look at processes: procfs is not mounted; mount it on /proc");
 	if (!rights_count())
 		return loading_fail(-EPERM, why, why_size, "cannot load BPF programs: no right counts for that in this user namespace; run in the "
 				    "first one, outside of a rootless container");

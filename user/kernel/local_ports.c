@@ -3,45 +3,41 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "small_file.h"
+
+#define RESERVED_SIZE 200000 /* every second port alone: the longest list */
 
 static bool range_read(struct bind_range_settings *s)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	const bool read = f && fscanf(f, "%" SCNu16 "%" SCNu16, &s->low, &s->high) == 2;
+	char text[32];
 
-	if (f)
-		fclose(f);
-	return read && s->low <= s->high;
+	small_file_read("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text));
+	return sscanf(text, "%" SCNu16 "%" SCNu16, &s->low, &s->high) == 2 && s->low <= s->high;
 }
 
 /* "8080,9148-9150"; nothing: none */
 static bool reserved_read(struct bind_range_settings *s)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
-	unsigned first, last;
-	char next = ',';
+	static char text[RESERVED_SIZE];
+	char *at = text;
 
-	if (!f)
+	if (small_file_read("/proc/sys/net/ipv4/ip_local_reserved_ports", text, sizeof(text)) < 0)
 		return false;
-	while (next == ',' && fscanf(f, "%u", &first) == 1) {
-		last = first;
-		if (fscanf(f, "%c", &next) == 1 && next == '-' && fscanf(f, "%u%c", &last, &next) < 1)
-			break;
-		for (unsigned port = first; port <= last && port <= UINT16_MAX; port++)
+	while (*at >= '0' && *at <= '9') {
+		const unsigned long first = strtoul(at, &at, 10), last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
+
+		for (unsigned long port = first; port <= last && port <= UINT16_MAX; port++)
 			bind_port_add(s->reserved, port);
+		at += *at == ',';
 	}
-	fclose(f);
 	return true;
 }
 
 bool local_ports_read(struct bind_range_settings *s)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_autobind_reuse", "re"); /* 5.7 */
-	int reuse = 0;
-
-	s->autobind_reuse = f && fscanf(f, "%d", &reuse) == 1 && reuse;
-	if (f)
-		fclose(f);
+	s->autobind_reuse = small_file_number("/proc/sys/net/ipv4/ip_autobind_reuse", 0); /* 5.7 */
 	return range_read(s) && reserved_read(s);
 }
 

@@ -18,6 +18,7 @@
 
 #include "loading.h"
 #include "rights.h"
+#include "small_file.h"
 #include "tracefs.h"
 
 #define F BACKEND_FENTRY
@@ -176,15 +177,13 @@ void probe_features(struct kernel_features *f, const struct btf *btf)
 
 static int read_number(const char *path)
 {
-	FILE *f = fopen(path, "re");
+	char text[32];
+	const ssize_t used = small_file_read(path, text, sizeof(text));
 	int n;
 
-	if (!f)
-		return -errno;
-	if (fscanf(f, "%d", &n) != 1)
-		n = -EINVAL;
-	fclose(f);
-	return n;
+	if (used < 0)
+		return (int)used;
+	return sscanf(text, "%d", &n) == 1 ? n : -EINVAL;
 }
 
 static int perf_attach(struct perf_event_attr *attr, int prog)

@@ -2,20 +2,21 @@
 #include "rights.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "small_file.h"
+
+/* Not by libcap, which needs memory for it. */
 bool right_held(int capability)
 {
-	cap_flag_value_t has = CAP_CLEAR;
-	cap_t own = cap_get_proc();
+	struct __user_cap_header_struct own = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {};
 
-	if (!own)
-		return false;
-	if (cap_get_flag(own, capability, CAP_EFFECTIVE, &has))
-		has = CAP_CLEAR;
-	cap_free(own);
-	return has == CAP_SET;
+	return !syscall(SYS_capget, &own, held) && held[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
 bool rights_missing(char *text, size_t size)
@@ -36,27 +37,19 @@ bool rights_count(void)
 
 bool rights_filtered(void)
 {
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[128];
-	int mode = 0;
+	char text[65536]; /* before it there is the list of groups */
+	const char *line;
+	int mode;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Seccomp: %d", &mode) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return mode;
+	small_file_read("/proc/self/status", text, sizeof(text));
+	line = strstr(text, "\nSeccomp:");
+	return line && sscanf(line, "\nSeccomp: %d", &mode) == 1 && mode;
 }
 
 int rights_perf_refused(void)
 {
-	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
-	int level = 0;
+	const int level = small_file_number("/proc/sys/kernel/perf_event_paranoid", 0);
 
-	if (f && fscanf(f, "%d", &level) != 1)
-		level = 0;
-	if (f)
-		fclose(f);
 	return level > 2 && !right_held(CAP_SYS_ADMIN) ? level : 0;
 }
 

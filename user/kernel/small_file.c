@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 ssize_t small_file_read(const char *path, char *text, size_t size)
@@ -21,4 +22,13 @@ ssize_t small_file_read(const char *path, char *text, size_t size)
 		close(fd);
 	text[used > 0 ? used : 0] = '\0';
 	return used;
+}
+
+int small_file_number(const char *path, int otherwise)
+{
+	char text[32];
+	int number;
+
+	small_file_read(path, text, sizeof(text));
+	return sscanf(text, "%d", &number) == 1 ? number : otherwise;
 }

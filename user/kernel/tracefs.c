@@ -37,7 +37,8 @@ int tracefs_ensure(void)
 		return 0;
 	if (err == -EACCES)
 		return err;
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	/* A slave sees what is mounted elsewhere later: namespaces that ip netns names. */
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
 	    mount("tracefs", places[0], "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return other == -EACCES ? other : -errno; /* debugfs, which is closed in the same way, may have it */
 	return look(places[0]);

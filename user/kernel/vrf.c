@@ -8,6 +8,7 @@
 
 #include "namespace.h"
 #include "rtattr.h"
+#include "small_file.h"
 
 static bool is_vrf(const struct rtattr *kind)
 {
@@ -35,18 +36,6 @@ static uint32_t link_read(const struct nlmsghdr *message)
 	return index;
 }
 
-static bool ports_are_one(void)
-{
-	FILE *f = fopen("/proc/sys/net/ipv4/tcp_l3mdev_accept", "re");
-	int value = 0;
-
-	if (f && fscanf(f, "%d", &value) != 1)
-		value = 0;
-	if (f)
-		fclose(f);
-	return value;
-}
-
 uint32_t vrf_of(uint32_t device)
 {
 	const struct {
@@ -57,7 +46,7 @@ uint32_t vrf_of(uint32_t device)
 	uint32_t vrf = 0;
 	int fd;
 
-	if (!device || ports_are_one())
+	if (!device || small_file_number("/proc/sys/net/ipv4/tcp_l3mdev_accept", 0))
 		return 0;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd >= 0 && send(fd, &ask, sizeof(ask), 0) >= 0) {

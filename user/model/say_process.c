@@ -43,7 +43,7 @@ static bool same_place(const struct holder_row *rows, size_t count)
 	char one[PLACE_SIZE], other[PLACE_SIZE];
 
 	for (size_t i = 1; i < count; i++)
-		if (strcmp(rows[i].cgroup, rows[0].cgroup) && strcmp(say_place(one, rows[0].cgroup), say_place(other, rows[i].cgroup)))
+		if (strncmp(rows[i].cgroup, rows[0].cgroup, CGROUP_SIZE) && strcmp(say_place(one, rows[0].cgroup), say_place(other, rows[i].cgroup)))
 			return false;
 	return true;
 }

@@ -996,7 +996,7 @@ static int parse_failed(struct reader *r, const json_error_t *error)
 	if (budget_exceeded)
 		return fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
 	if (memory_short)
-		return fail(r, -ENOMEM, "out of memory; take fewer ports (watch -P)");
+		return fail(r, -ENOMEM, NO_MEMORY);
 	if (r->too_long)
 		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))
