@@ -86,10 +86,11 @@ for backend in fentry kprobe tracepoint; do
         fentry) cases_of shares.py $backend '' ;;
         tracepoint) cases_of shares.py $backend '' one_users_sockets ;;
     esac
+    # Who has a port is looked up alike with each.
     cases=(each_call_once reasons)
     case $backend in
-        fentry) cases+=(security_module outgoing too_many_at_once by_32_bits vrf) ;;
-        kprobe) cases+=(too_many_at_once by_32_bits) ;;
+        fentry) cases+=(security_module too_many_at_once by_32_bits vrf) ;;
+        kprobe) cases+=(too_many_at_once) ;;
         tracepoint) cases+=(io_uring connect_finds_no_port) ;;
     esac
     cases_of binds.py $backend ', binds' "${cases[@]}"
