@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen twice: entered() keeps the address as it was passed (a BPF program of
- * the cgroup may change it on the way) under the thread and the hook; returned() counts the call, and tells user space through a ring what failed or may
- * look wrong. user/kernel/binds.c has the table that says which programs a backend needs. Of connect() those alone are seen that find no port or no address of ours, and at the
- * exit only, so that all others cost next to nothing.
+ * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen
+ * twice: entered() keeps the address as it was passed (a BPF program of the cgroup may change it on
+ * the way) under the thread and the hook; returned() counts the call, and tells user space through
+ * a ring what failed or may look wrong. user/kernel/binds.c has the table that says which programs
+ * a backend needs. Of connect() those alone are seen that find no port or no address of ours, and
+ * at the exit only, so that all others cost next to nothing.
  *
- * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket: the socket itself is told, once.
+ * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket:
+ * the socket itself is told, once.
  */
 #include "sockets.bpf.h"
 #include "binds_record.h"
@@ -16,7 +19,8 @@ const volatile struct binds_config binds;
 
 /* .bss, mapped by user space. */
 __u32 binds_on;
-__u64 binds_begun, binds_done; /* returned() under way: begun - done. So user space knows when the last one has counted */
+__u64 binds_begun, binds_done; /* returned() under way: begun - done. So user space knows when the
+				  last one has counted */
 __u64 binds_seen[BINDS_CALLS], binds_failed[BINDS_CALLS];
 __u64 binds_told; /* records in the ring */
 __u64 binds_lost[BINDS_LOST_REASONS];
@@ -36,8 +40,19 @@ struct {
 } cgroups SEC(".maps");
 
 /* The hooks whose entry and exit belong together. */
-enum by { BY_SYSCALL_BIND, BY_SYSCALL_LISTEN, BY_INET_BIND, BY_INET6_BIND, BY_MPTCP_BIND, BY_INET_LISTEN, BY_MPTCP_LISTEN, BY_NO_LISTEN,
-	  BY_SECURITY_BIND, BY_SECURITY_LISTEN, BY_SYSCALL_CONNECT = BINDS_MARK };
+enum by {
+	BY_SYSCALL_BIND,
+	BY_SYSCALL_LISTEN,
+	BY_INET_BIND,
+	BY_INET6_BIND,
+	BY_MPTCP_BIND,
+	BY_INET_LISTEN,
+	BY_MPTCP_LISTEN,
+	BY_NO_LISTEN,
+	BY_SECURITY_BIND,
+	BY_SECURITY_LISTEN,
+	BY_SYSCALL_CONNECT = BINDS_MARK
+};
 
 /* include/uapi/asm-generic/errno-base.h, errno.h */
 #define EAGAIN 11
@@ -57,8 +72,9 @@ struct {
 } pending SEC(".maps");
 
 /*
- * When the bind() that worked began, by inode of the socket: who came after a call that failed was not in its way. Begun rather than returned, for of two calls at
- * once the one that returns last may have won.
+ * When the bind() that worked began, by inode of the socket: who came after a call that failed was
+ * not in its way. Begun rather than returned, for of two calls at once the one that returns last
+ * may have won.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -79,7 +95,8 @@ static __always_inline bool port_in(const __u64 *set, __u16 port)
 
 static __always_inline bool is_bind(const enum by by)
 {
-	return by == BY_SYSCALL_BIND || by == BY_INET_BIND || by == BY_INET6_BIND || by == BY_MPTCP_BIND || by == BY_SECURITY_BIND;
+	return by == BY_SYSCALL_BIND || by == BY_INET_BIND || by == BY_INET6_BIND ||
+	       by == BY_MPTCP_BIND || by == BY_SECURITY_BIND;
 }
 
 static __always_inline bool is_security(const enum by by)
@@ -102,9 +119,12 @@ static __always_inline bool socket_wanted(struct sock *untyped)
 	family = READ(sk, __sk_common.skc_family);
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
 		return false;
-	if (READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM)) /* a raw socket has a protocol, and no port */
+	if (READ(sk, sk_type) !=
+	    (protocol == IPPROTO_UDP ? SOCK_DGRAM
+				     : SOCK_STREAM)) /* a raw socket has a protocol, and no port */
 		return false;
-	if (config.protocol && config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
+	if (config.protocol &&
+	    config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
 		return false;
 	if (family != AF_INET && family != AF_INET6)
 		return false;
@@ -112,7 +132,8 @@ static __always_inline bool socket_wanted(struct sock *untyped)
 		return false;
 	if (READ_BITFIELD(sk, sk_kern_sock) || READ(sk, sk_max_pacing_rate) == BINDS_OWN_MARK)
 		return false;
-	return !(protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) && READ(tcp, is_mptcp));
+	return !(protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) &&
+		 READ(tcp, is_mptcp));
 }
 
 static __always_inline bool inet_flag(struct sock *untyped, const __u8 flag, const bool transparent)
@@ -124,7 +145,8 @@ static __always_inline bool inet_flag(struct sock *untyped, const __u8 flag, con
 		return (READ(inet, inet_flags) >> flag) & 1;
 	if (!bpf_core_field_exists(old->freebind))
 		return false;
-	return transparent ? BPF_CORE_READ_BITFIELD_PROBED(old, transparent) : BPF_CORE_READ_BITFIELD_PROBED(old, freebind);
+	return transparent ? BPF_CORE_READ_BITFIELD_PROBED(old, transparent)
+			   : BPF_CORE_READ_BITFIELD_PROBED(old, freebind);
 }
 
 /* IP_LOCAL_PORT_RANGE: the low port in the lower half; 0: not set, or not known to this kernel. */
@@ -135,9 +157,11 @@ static __always_inline __u32 port_range_of(struct sock *untyped)
 	__u32 range = 0;
 
 	if (bpf_core_field_exists(one->local_port_range))
-		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&one->local_port_range));
+		bpf_probe_read_kernel(&range, sizeof(range),
+				      __builtin_preserve_access_index(&one->local_port_range));
 	else if (bpf_core_field_exists(two->local_port_range))
-		bpf_probe_read_kernel(&range, sizeof(range), __builtin_preserve_access_index(&two->local_port_range));
+		bpf_probe_read_kernel(&range, sizeof(range),
+				      __builtin_preserve_access_index(&two->local_port_range));
 	return range;
 }
 
@@ -151,12 +175,13 @@ struct passed {
 	__u8 v6[16];
 	__u32 scope;
 };
-#define PASSED_V4 16 /* sizeof(struct sockaddr_in) */
+#define PASSED_V4 16       /* sizeof(struct sockaddr_in) */
 #define PASSED_V6_SHORT 24 /* SIN6_LEN_RFC2133: without the scope */
 
 static __always_inline int passed_read(void *to, const __u32 size, __u64 from, const bool user)
 {
-	return user ? bpf_probe_read_user(to, size, (void *)from) : bpf_probe_read_kernel(to, size, (void *)from);
+	return user ? bpf_probe_read_user(to, size, (void *)from)
+		    : bpf_probe_read_kernel(to, size, (void *)from);
 }
 
 /* Returns whether it could be read. */
@@ -184,7 +209,8 @@ static __always_inline bool address_read(struct binds_address *to, __u64 from, c
 	if (p.family == AF_INET6 && length >= PASSED_V6_SHORT) {
 		__builtin_memcpy(to->address, p.v6, sizeof(p.v6));
 		to->known = 1;
-	} else if (p.family != AF_INET6 && length >= PASSED_V4) { /* AF_UNSPEC stands for AF_INET where the address is 0 */
+	} else if (p.family != AF_INET6 &&
+		   length >= PASSED_V4) { /* AF_UNSPEC stands for AF_INET where the address is 0 */
 		__builtin_memcpy(to->address, p.v4, sizeof(p.v4));
 		to->known = 1;
 	}
@@ -196,7 +222,8 @@ static __always_inline bool address_read(struct binds_address *to, __u64 from, c
 #define CAP_NET_BIND_SERVICE 10 /* include/uapi/linux/capability.h */
 #define USER_NAMESPACES_MAX 33  /* they nest no deeper: create_user_ns() */
 
-/* ns_capable(net->user_ns, CAP_NET_BIND_SERVICE), as cap_capable() (security/commoncap.c) walks up. */
+/* ns_capable(net->user_ns, CAP_NET_BIND_SERVICE), as cap_capable() (security/commoncap.c) walks up.
+ */
 static __always_inline bool capable_in(const struct cred *cred, struct user_namespace *ns, bool has)
 {
 	struct user_namespace *own = BPF_CORE_READ(cred, user_ns);
@@ -244,19 +271,25 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->tid = pid_tgid;
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	leader = BPF_CORE_READ(task, group_leader);
-	bpf_probe_read_kernel(r->process, sizeof(r->process), __builtin_preserve_access_index(&leader->comm));
+	bpf_probe_read_kernel(r->process, sizeof(r->process),
+			      __builtin_preserve_access_index(&leader->comm));
 	r->parent = BPF_CORE_READ(leader, real_parent, tgid);
 	r->started_ns = BPF_CORE_READ(leader, start_boottime);
 	r->euid = BPF_CORE_READ(cred, euid.val);
 	/* Two words before 6.3, one since; the same bytes. */
-	bpf_probe_read_kernel(&effective, sizeof(effective), __builtin_preserve_access_index(&cred->cap_effective));
-	bpf_probe_read_kernel(&permitted, sizeof(permitted), __builtin_preserve_access_index(&cred->cap_permitted));
-	bpf_probe_read_kernel(&bounding, sizeof(bounding), __builtin_preserve_access_index(&cred->cap_bset));
+	bpf_probe_read_kernel(&effective, sizeof(effective),
+			      __builtin_preserve_access_index(&cred->cap_effective));
+	bpf_probe_read_kernel(&permitted, sizeof(permitted),
+			      __builtin_preserve_access_index(&cred->cap_permitted));
+	bpf_probe_read_kernel(&bounding, sizeof(bounding),
+			      __builtin_preserve_access_index(&cred->cap_bset));
 	has = has_capability(effective);
 	r->can_bind_low = capable_in(cred, owner, has);
 	r->other_user_ns = has && !r->can_bind_low;
-	/* The walk up the user namespaces is long for the verifier: once is enough, for who may raise it is in the namespace that counts. */
-	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) && owner == BPF_CORE_READ(cred, user_ns);
+	/* The walk up the user namespaces is long for the verifier: once is enough, for who may
+	 * raise it is in the namespace that counts. */
+	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) &&
+		       owner == BPF_CORE_READ(cred, user_ns);
 	r->capability_lost = !has_capability(bounding);
 	r->in_cgroup = in_cgroups();
 	r->cgroup_id = bpf_get_current_cgroup_id();
@@ -273,7 +306,8 @@ static __always_inline __u32 inode_of(struct socket *socket)
 }
 
 /* A listen() without bind() takes a port as well; after one it changes nothing. */
-static __always_inline void since_keep(struct sock *sk, const struct binds_pending *p, const bool is_listen)
+static __always_inline void since_keep(struct sock *sk, const struct binds_pending *p,
+				       const bool is_listen)
 {
 	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
 	__u32 inode = inode_of(READ(sk, sk_socket));
@@ -299,12 +333,17 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	r->reuseaddr = !!READ_BITFIELD(sk, __sk_common.skc_reuse);
 	r->reuseport = READ_BITFIELD(sk, __sk_common.skc_reuseport);
 	r->v6only = r->family == AF_INET6 && READ_BITFIELD(sk, __sk_common.skc_ipv6only);
-	r->freebind = inet_flag(untyped, binds.freebind_flag, false) || inet_flag(untyped, binds.transparent_flag, true);
-	r->port_limit = bpf_core_field_exists(net->ipv4.sysctl_ip_prot_sock) ? READ(net, ipv4.sysctl_ip_prot_sock) : 1024;
+	r->freebind = inet_flag(untyped, binds.freebind_flag, false) ||
+		      inet_flag(untyped, binds.transparent_flag, true);
+	r->port_limit = bpf_core_field_exists(net->ipv4.sysctl_ip_prot_sock)
+				? READ(net, ipv4.sysctl_ip_prot_sock)
+				: 1024;
 	if (r->family == AF_INET)
 		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			r->address, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 	r->range_low = range;
 	r->range_high = range >> 16;
 	r->inode = inode_of(socket);
@@ -328,26 +367,34 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 	if (asked->family == AF_INET)
 		*(__be32 *)got = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(got, sizeof(got), __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			got, sizeof(got),
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 	__builtin_memcpy(passed, asked->address, sizeof(passed));
 	return got[0] != passed[0] || got[1] != passed[1];
 }
 
-/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of model/bind.h) */
-static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p, const bool is_listen)
+/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of
+ * model/bind.h) */
+static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p,
+					 const bool is_listen)
 {
 	if (is_listen)
-		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) && port_was_asked(sk);
+		return !p->listened && port_in(binds_twins, READ(sk, __sk_common.skc_num)) &&
+		       port_was_asked(sk);
 	if (READ_BITFIELD(sk, __sk_common.skc_reuseport))
 		return true;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP && READ_BITFIELD(sk, __sk_common.skc_reuse))
 		return true;
-	return (p->asked.known && port_in(binds_twins, p->asked.port)) || was_rewritten(sk, &p->asked);
+	return (p->asked.known && port_in(binds_twins, p->asked.port)) ||
+	       was_rewritten(sk, &p->asked);
 }
 
 /*
- * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4 has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the
- * socket right before, and an IPv4 address makes it tcp_v4_connect(). Of MPTCP it is the first subflow that went there, and what it found reaches the socket when it works.
+ * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4
+ * has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the socket right
+ * before, and an IPv4 address makes it tcp_v4_connect(). Of MPTCP it is the first subflow that went
+ * there, and what it found reaches the socket when it works.
  */
 static __always_inline bool is_routed(struct sock *untyped)
 {
@@ -357,11 +404,13 @@ static __always_inline bool is_routed(struct sock *untyped)
 		untyped = BPF_CORE_READ((struct mptcp_sock *)untyped, first);
 		sk = TYPED(untyped, struct sock);
 	}
-	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) || READ(sk, __sk_common.skc_daddr);
+	return READ(sk, __sk_common.skc_family) == AF_INET || READ(sk, sk_dst_cache) ||
+	       READ(sk, __sk_common.skc_daddr);
 }
 
 /* A call of a wanted socket returned. */
-static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error, int call_and_denied)
+static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error,
+			   int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	const __u32 call = call_and_denied & 3;
@@ -370,7 +419,9 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 
 	if (!p)
 		return 0;
-	port = call != BINDS_CONNECT && p->asked.known && p->asked.port ? p->asked.port : READ(sk, __sk_common.skc_num);
+	port = call != BINDS_CONNECT && p->asked.known && p->asked.port
+		       ? p->asked.port
+		       : READ(sk, __sk_common.skc_num);
 	if (config.by_port && !port_in(binds_ports, port))
 		return 0;
 	if (!error)
@@ -406,11 +457,16 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	return 0;
 }
 
-static __always_inline void returned(struct sock *sk, const struct binds_pending *p, int error, const enum by by)
+static __always_inline void returned(struct sock *sk, const struct binds_pending *p, int error,
+				     const enum by by)
 {
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error, (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT : is_bind(by) ? BINDS_BIND : BINDS_LISTEN) | is_security(by) << 2);
+		tell(sk, p, error,
+		     (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT
+		      : is_bind(by)            ? BINDS_BIND
+					       : BINDS_LISTEN) |
+			     is_security(by) << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
@@ -421,7 +477,8 @@ static __always_inline struct pending_key key_of(const enum by by)
 	return (struct pending_key){ .tid = (__u32)bpf_get_current_pid_tgid(), .by = by };
 }
 
-/* again: a second program of the same hook, which stands in for the first where the kernel skipped that. */
+/* again: a second program of the same hook, which stands in for the first where the kernel skipped
+ * that. */
 static __always_inline void keep(const struct binds_pending *p, const enum by by, const bool again)
 {
 	struct pending_key key = key_of(by);
@@ -438,7 +495,8 @@ static __always_inline void keep(const struct binds_pending *p, const enum by by
 			lost_add(BINDS_LOST_RETURN);
 	}
 	err = bpf_map_update_elem(&pending, &key, p, BPF_ANY);
-	/* An exit with arguments does without; a security module that lets the call through needs none. */
+	/* An exit with arguments does without; a security module that lets the call through needs
+	 * none. */
 	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
 		lost_add(BINDS_LOST_PENDING);
 }
@@ -450,8 +508,10 @@ static __always_inline bool is_listening(struct sock *untyped)
 	return READ(sk, __sk_common.skc_state) == TCP_LISTEN;
 }
 
-/* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen(). */
-static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog, const enum by by)
+/* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen().
+ */
+static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog,
+				    const enum by by)
 {
 	struct socket *socket = TYPED(untyped, struct socket);
 	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 } };
@@ -473,7 +533,8 @@ static __always_inline void entered(struct socket *untyped, __u64 address, int l
 }
 
 /* Its exit, with arguments (fexit). */
-static __always_inline void left(struct socket *socket, __u64 address, int length_or_backlog, int error, const enum by by)
+static __always_inline void left(struct socket *socket, __u64 address, int length_or_backlog,
+				 int error, const enum by by)
 {
 	struct pending_key key = key_of(by);
 	struct sock *sk = socket->sk;
@@ -514,11 +575,17 @@ static __always_inline void left_plain(int error, const enum by by)
 	bpf_map_delete_elem(&pending, &key);
 }
 
-/* The system call. The kernel copies the address a moment later; where it is not in memory now it will be at the exit. */
-static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog, const enum by by, const bool again)
+/* The system call. The kernel copies the address a moment later; where it is not in memory now it
+ * will be at the exit. */
+static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog,
+				   const enum by by, const bool again)
 {
-	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
-	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(), .asked = { .family = -1 }, .descriptor = descriptor, .twice = again };
+	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(),
+			   *task = TYPED(untyped, struct task_struct);
+	struct binds_pending p = { .time_ns = bpf_ktime_get_ns(),
+				   .asked = { .family = -1 },
+				   .descriptor = descriptor,
+				   .twice = again };
 	struct sock *sk = socket_of_descriptor(task, descriptor);
 
 	if (socket_wanted(sk))
@@ -535,18 +602,22 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 }
 
 /*
- * A filter of seccomp that answers in the kernel's place leaves an exit without an entry. Where the programs of an entry can be skipped (7.x) that can't be told from those.
+ * A filter of seccomp that answers in the kernel's place leaves an exit without an entry. Where the
+ * programs of an entry can be skipped (7.x) that can't be told from those.
  */
 static __always_inline bool is_seccomps(struct task_struct *task)
 {
-	return !config.accept_twice && bpf_core_field_exists(task->seccomp.mode) && READ(task, seccomp.mode) == SECCOMP_MODE_FILTER;
+	return !config.accept_twice && bpf_core_field_exists(task->seccomp.mode) &&
+	       READ(task, seccomp.mode) == SECCOMP_MODE_FILTER;
 }
 
 /*
- * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow each other, the first leaves a mark if it has counted the call. The second one finds
- * nothing where the first was skipped as well.
+ * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow
+ * each other, the first leaves a mark if it has counted the call. The second one finds nothing
+ * where the first was skipped as well.
  */
-static __always_inline void entry_missed(struct task_struct *task, const struct pending_key *key, const struct binds_pending *p, const bool again)
+static __always_inline void entry_missed(struct task_struct *task, const struct pending_key *key,
+					 const struct binds_pending *p, const bool again)
 {
 	const struct binds_pending mark = { .done = 1 };
 
@@ -554,7 +625,8 @@ static __always_inline void entry_missed(struct task_struct *task, const struct 
 		bpf_map_delete_elem(&pending, key);
 		return;
 	}
-	if (!again && config.accept_twice && !p && bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
+	if (!again && config.accept_twice && !p &&
+	    bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
 		return; /* no room: the second will count it */
 	if (binds_on && !is_seccomps(task))
 		lost_add(BINDS_LOST_ENTRY);
@@ -562,7 +634,8 @@ static __always_inline void entry_missed(struct task_struct *task, const struct 
 
 static __always_inline void call_returned(int error, const enum by by, const bool again)
 {
-	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(), *task = TYPED(untyped, struct task_struct);
+	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(),
+			   *task = TYPED(untyped, struct task_struct);
 	struct pending_key key = key_of(by);
 	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 	struct sock *sk;
@@ -586,19 +659,22 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 		bpf_map_delete_elem(&pending, &key);
 }
 
-/* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a nonblocking socket of another kind may, too. */
+/* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a
+ * nonblocking socket of another kind may, too. */
 static __always_inline bool connect_wanted(struct sock *untyped, int error)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 
 	if (!socket_wanted(untyped))
 		return false;
-	return error == -EADDRNOTAVAIL || (READ(sk, sk_protocol) == IPPROTO_UDP && !READ(sk, __sk_common.skc_num));
+	return error == -EADDRNOTAVAIL ||
+	       (READ(sk, sk_protocol) == IPPROTO_UDP && !READ(sk, __sk_common.skc_num));
 }
 
 /*
- * connect() returned with an error that may be one of ours. Nothing was kept at its entry: registers still have its arguments. Where this program can be skipped (7.x) a second one
- * follows, and knows by a mark whether the first has run.
+ * connect() returned with an error that may be one of ours. Nothing was kept at its entry:
+ * registers still have its arguments. Where this program can be skipped (7.x) a second one follows,
+ * and knows by a mark whether the first has run.
  */
 static __always_inline void connect_failed(int error, const bool again)
 {
@@ -620,8 +696,9 @@ static __always_inline void connect_failed(int error, const bool again)
 }
 
 /*
- * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr, which begins with a pointer, mostly NULL; later (seen on 6.18) the
- * address is all there is, and begins with its family. No type says which.
+ * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr,
+ * which begins with a pointer, mostly NULL; later (seen on 6.18) the address is all there is, and
+ * begins with its family. No type says which.
  */
 static __always_inline void uring_address_read(struct binds_address *to, __u64 copy)
 {
@@ -640,8 +717,9 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 		*to = (struct binds_address){ .family = -1, .length = to->length };
 }
 
-#define IS_OPERATION(opcode, operation)                                                                                \
-	(bpf_core_enum_value_exists(enum io_uring_op, operation) && opcode == bpf_core_enum_value(enum io_uring_op, operation))
+#define IS_OPERATION(opcode, operation)                                                            \
+	(bpf_core_enum_value_exists(enum io_uring_op, operation) &&                                \
+	 opcode == bpf_core_enum_value(enum io_uring_op, operation))
 
 /* io_uring's operations (connect() 5.5, the others 6.11) don't pass the system calls. */
 static __always_inline void uring_completed(void *request, int result)
@@ -658,7 +736,8 @@ static __always_inline void uring_completed(void *request, int result)
 	opcode = READ(req, opcode);
 	is_connect = IS_OPERATION(opcode, IORING_OP_CONNECT);
 	is_listen = IS_OPERATION(opcode, IORING_OP_LISTEN);
-	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN : !is_listen && !IS_OPERATION(opcode, IORING_OP_BIND))
+	if (is_connect ? result != -EADDRNOTAVAIL && result != -EAGAIN
+		       : !is_listen && !IS_OPERATION(opcode, IORING_OP_BIND))
 		return;
 	sk = socket_of_file(READ(req, file));
 	if (is_connect ? !connect_wanted(sk, result) : !socket_wanted(sk))
@@ -674,38 +753,41 @@ static __always_inline void uring_completed(void *request, int result)
 		p.asked.length = READ(bind, addr_len);
 		uring_address_read(&p.asked, (__u64)READ(req, async_data));
 	}
-	returned(sk, &p, result, is_connect ? BY_SYSCALL_CONNECT : is_listen ? BY_SYSCALL_LISTEN : BY_SYSCALL_BIND);
+	returned(sk, &p, result,
+		 is_connect  ? BY_SYSCALL_CONNECT
+		 : is_listen ? BY_SYSCALL_LISTEN
+			     : BY_SYSCALL_BIND);
 }
 
 /* ---- fentry: trampolines. `length` of a listen() is the backlog. ---- */
 
-#define FENTRY(name, function, by)                                                                                     \
-	SEC("?fentry/" #function)                                                                                      \
-	int BPF_PROG(name, struct socket *socket, void *address, int length)                                           \
-	{                                                                                                              \
-		entered(socket, (__u64)address, length, by);                                                           \
-		return 0;                                                                                              \
+#define FENTRY(name, function, by)                                                                 \
+	SEC("?fentry/" #function)                                                                  \
+	int BPF_PROG(name, struct socket *socket, void *address, int length)                       \
+	{                                                                                          \
+		entered(socket, (__u64)address, length, by);                                       \
+		return 0;                                                                          \
 	}
-#define FEXIT(name, function, by)                                                                                      \
-	SEC("?fexit/" #function)                                                                                       \
-	int BPF_PROG(name, struct socket *socket, void *address, int length, int ret)                                  \
-	{                                                                                                              \
-		left(socket, (__u64)address, length, ret, by);                                                         \
-		return 0;                                                                                              \
+#define FEXIT(name, function, by)                                                                  \
+	SEC("?fexit/" #function)                                                                   \
+	int BPF_PROG(name, struct socket *socket, void *address, int length, int ret)              \
+	{                                                                                          \
+		left(socket, (__u64)address, length, ret, by);                                     \
+		return 0;                                                                          \
 	}
-#define FENTRY_LISTEN(name, function, by)                                                                              \
-	SEC("?fentry/" #function)                                                                                      \
-	int BPF_PROG(name, struct socket *socket, int backlog)                                                         \
-	{                                                                                                              \
-		entered(socket, 0, backlog, by);                                                                       \
-		return 0;                                                                                              \
+#define FENTRY_LISTEN(name, function, by)                                                          \
+	SEC("?fentry/" #function)                                                                  \
+	int BPF_PROG(name, struct socket *socket, int backlog)                                     \
+	{                                                                                          \
+		entered(socket, 0, backlog, by);                                                   \
+		return 0;                                                                          \
 	}
-#define FEXIT_LISTEN(name, function, by)                                                                               \
-	SEC("?fexit/" #function)                                                                                       \
-	int BPF_PROG(name, struct socket *socket, int backlog, int ret)                                                \
-	{                                                                                                              \
-		left(socket, 0, backlog, ret, by);                                                                     \
-		return 0;                                                                                              \
+#define FEXIT_LISTEN(name, function, by)                                                           \
+	SEC("?fexit/" #function)                                                                   \
+	int BPF_PROG(name, struct socket *socket, int backlog, int ret)                            \
+	{                                                                                          \
+		left(socket, 0, backlog, ret, by);                                                 \
+		return 0;                                                                          \
 	}
 
 FENTRY(f_bind_in, inet_bind, BY_INET_BIND)
@@ -739,26 +821,26 @@ int BPF_PROG(f_deny_listen, struct socket *socket, int backlog, int ret)
 
 /* ---- kprobe: the same functions by breakpoint ---- */
 
-#define KPROBE(name, function, by)                                                                                     \
-	SEC("?kprobe/" #function)                                                                                      \
-	int BPF_KPROBE(name, struct socket *socket, void *address, int length)                                         \
-	{                                                                                                              \
-		entered(socket, (__u64)address, length, by);                                                           \
-		return 0;                                                                                              \
+#define KPROBE(name, function, by)                                                                 \
+	SEC("?kprobe/" #function)                                                                  \
+	int BPF_KPROBE(name, struct socket *socket, void *address, int length)                     \
+	{                                                                                          \
+		entered(socket, (__u64)address, length, by);                                       \
+		return 0;                                                                          \
 	}
-#define KPROBE_LISTEN(name, function, by)                                                                              \
-	SEC("?kprobe/" #function)                                                                                      \
-	int BPF_KPROBE(name, struct socket *socket, int backlog)                                                       \
-	{                                                                                                              \
-		entered(socket, 0, backlog, by);                                                                       \
-		return 0;                                                                                              \
+#define KPROBE_LISTEN(name, function, by)                                                          \
+	SEC("?kprobe/" #function)                                                                  \
+	int BPF_KPROBE(name, struct socket *socket, int backlog)                                   \
+	{                                                                                          \
+		entered(socket, 0, backlog, by);                                                   \
+		return 0;                                                                          \
 	}
-#define KRETPROBE(name, function, by)                                                                                  \
-	SEC("?kretprobe/" #function)                                                                                   \
-	int BPF_KRETPROBE(name, int ret)                                                                               \
-	{                                                                                                              \
-		left_plain(ret, by);                                                                                   \
-		return 0;                                                                                              \
+#define KRETPROBE(name, function, by)                                                              \
+	SEC("?kretprobe/" #function)                                                               \
+	int BPF_KRETPROBE(name, int ret)                                                           \
+	{                                                                                          \
+		left_plain(ret, by);                                                               \
+		return 0;                                                                          \
 	}
 
 KPROBE(k_bind_in, inet_bind, BY_INET_BIND)
@@ -780,18 +862,19 @@ KRETPROBE(k_deny_listen, security_socket_listen, BY_SECURITY_LISTEN)
 
 /* ---- tracepoint: the system calls ---- */
 
-#define SYSCALL(name, call, by, again)                                                                                 \
-	SEC("?tracepoint/syscalls/sys_enter_" #call)                                                                   \
-	int name##_in(struct syscall_enter_args *args)                                                                 \
-	{                                                                                                              \
-		called(args->args[0], args->args[1], is_bind(by) ? args->args[2] : args->args[1], by, again);          \
-		return 0;                                                                                              \
-	}                                                                                                              \
-	SEC("?tracepoint/syscalls/sys_exit_" #call)                                                                    \
-	int name##_out(struct syscall_exit_args *args)                                                                 \
-	{                                                                                                              \
-		call_returned(args->ret, by, again);                                                                   \
-		return 0;                                                                                              \
+#define SYSCALL(name, call, by, again)                                                             \
+	SEC("?tracepoint/syscalls/sys_enter_" #call)                                               \
+	int name##_in(struct syscall_enter_args *args)                                             \
+	{                                                                                          \
+		called(args->args[0], args->args[1], is_bind(by) ? args->args[2] : args->args[1],  \
+		       by, again);                                                                 \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("?tracepoint/syscalls/sys_exit_" #call)                                                \
+	int name##_out(struct syscall_exit_args *args)                                             \
+	{                                                                                          \
+		call_returned(args->ret, by, again);                                               \
+		return 0;                                                                          \
 	}
 
 SYSCALL(t_bind, bind, BY_SYSCALL_BIND, false)
@@ -801,13 +884,13 @@ SYSCALL(t_bind2, bind, BY_SYSCALL_BIND, true)
 SYSCALL(t_listen2, listen, BY_SYSCALL_LISTEN, true)
 
 /* With each backend. */
-#define CONNECT(name, again)                                                                                           \
-	SEC("?tracepoint/syscalls/sys_exit_connect")                                                                   \
-	int name(struct syscall_exit_args *args)                                                                       \
-	{                                                                                                              \
-		if ((args->ret == -EADDRNOTAVAIL || args->ret == -EAGAIN) && binds_on)                                 \
-			connect_failed(args->ret, again);                                                              \
-		return 0;                                                                                              \
+#define CONNECT(name, again)                                                                       \
+	SEC("?tracepoint/syscalls/sys_exit_connect")                                               \
+	int name(struct syscall_exit_args *args)                                                   \
+	{                                                                                          \
+		if ((args->ret == -EADDRNOTAVAIL || args->ret == -EAGAIN) && binds_on)             \
+			connect_failed(args->ret, again);                                          \
+		return 0;                                                                          \
 	}
 
 CONNECT(t_connect, false)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What connections carried: the kernel's own counters of each (struct tcp_sock), read when it ends, and while it is open when user space asks. No
- * program runs for a read or a packet.
+ * What connections carried: the kernel's own counters of each (struct tcp_sock), read when it ends,
+ * and while it is open when user space asks. No program runs for a read or a packet.
  *
- * Connections that were accepted in the window are in `connections`, with who serves them. Those that were open before are in `older`: user space
- * finds them, tells whose they are, and notes what they had carried by then.
+ * Connections that were accepted in the window are in `connections`, with who serves them. Those
+ * that were open before are in `older`: user space finds them, tells whose they are, and notes what
+ * they had carried by then.
  */
 #ifndef SOCKFAIR_BYTES_BPF_H
 #define SOCKFAIR_BYTES_BPF_H
@@ -37,25 +38,30 @@ struct {
 } older_ended SEC(".maps");
 
 /*
- * Bytes of data: received, in order; and sent at least once. A FIN counts in bytes_received as one (tcp_rcv_nxt_update(), tcp_fin()). closing: the server
- * closes or shuts down the connection, and what it has written the kernel sends yet. sk is any TCP connection.
+ * Bytes of data: received, in order; and sent at least once. A FIN counts in bytes_received as one
+ * (tcp_rcv_nxt_update(), tcp_fin()). closing: the server closes or shuts down the connection, and
+ * what it has written the kernel sends yet. sk is any TCP connection.
  */
 static __always_inline struct count_bytes bytes_of(struct sock *sk, const bool closing)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
-	const __u64 fin = (READ(view, __sk_common.skc_flags) >> SOCK_DONE) & 1, received = READ(tp, bytes_received);
-	struct count_bytes b = { .received = received - (received ? fin : 0), .sent = READ(tp, bytes_sent) - READ(tp, bytes_retrans) };
+	const __u64 fin = (READ(view, __sk_common.skc_flags) >> SOCK_DONE) & 1,
+		    received = READ(tp, bytes_received);
+	struct count_bytes b = { .received = received - (received ? fin : 0),
+				 .sent = READ(tp, bytes_sent) - READ(tp, bytes_retrans) };
 
 	if (closing)
 		b.sent += READ(tp, write_seq) - READ(tp, snd_nxt);
 	return b;
 }
 
-/* Tells a connection from a later one with the same address. As user space reads it of the inventory: see holders_connection_record. */
+/* Tells a connection from a later one with the same address. As user space reads it of the
+ * inventory: see holders_connection_record. */
 static __always_inline __u64 identity_of(struct sock *view)
 {
-	return (__u64)READ(view, __sk_common.skc_daddr) << 32 | (__u64)READ(view, __sk_common.skc_dport) << 16 | port_of(view);
+	return (__u64)READ(view, __sk_common.skc_daddr) << 32 |
+	       (__u64)READ(view, __sk_common.skc_dport) << 16 | port_of(view);
 }
 
 /* A connection that is not in `connections` is no longer open. */
@@ -108,7 +114,8 @@ static __always_inline bool open_describe(struct count_open *record, __u64 key)
 	return c || o;
 }
 
-/* Through the descriptors that lead to them: so each is there while it is read. One that several processes hold is written for each. */
+/* Through the descriptors that lead to them: so each is there while it is read. One that several
+ * processes hold is written for each. */
 SEC("?iter/task_file")
 int read_open(struct bpf_iter__task_file *ctx)
 {
@@ -124,8 +131,10 @@ int read_open(struct bpf_iter__task_file *ctx)
 	view = TYPED(sk, struct sock);
 	record.state = READ(view, __sk_common.skc_state);
 	record.family = READ(view, __sk_common.skc_family);
-	if ((record.state != TCP_ESTABLISHED && record.state != TCP_CLOSE_WAIT) || READ(view, sk_protocol) != IPPROTO_TCP ||
-	    (record.family != AF_INET && record.family != AF_INET6) || !open_describe(&record, (__u64)sk))
+	if ((record.state != TCP_ESTABLISHED && record.state != TCP_CLOSE_WAIT) ||
+	    READ(view, sk_protocol) != IPPROTO_TCP ||
+	    (record.family != AF_INET && record.family != AF_INET6) ||
+	    !open_describe(&record, (__u64)sk))
 		return 0;
 	record.bytes = bytes_of(sk, false);
 	record.identity = identity_of(view);
@@ -133,7 +142,9 @@ int read_open(struct bpf_iter__task_file *ctx)
 	if (record.family == AF_INET)
 		*(__be32 *)record.peer = READ(view, __sk_common.skc_daddr);
 	else if (bpf_core_field_exists(view->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(record.peer, 16, __builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
+		bpf_probe_read_kernel(
+			record.peer, 16,
+			__builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

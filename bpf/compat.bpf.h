@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All that differs between kernels, behind one name each. An entry says which kernel, why, what happens without, and when it may
- * go. The has_* flags are rodata set by user/kernel/probe.c, so the verifier never sees the branch that a kernel can't run.
+ * All that differs between kernels, behind one name each. An entry says which kernel, why, what
+ * happens without, and when it may go. The has_* flags are rodata set by user/kernel/probe.c, so
+ * the verifier never sees the branch that a kernel can't run.
  */
 #ifndef SOCKFAIR_COMPAT_BPF_H
 #define SOCKFAIR_COMPAT_BPF_H
@@ -24,19 +25,24 @@
 const volatile struct count_config config;
 
 /*
- * Kernels from 6.2 on have bpf_rdonly_cast(), which types any address; its fields are then loaded directly (a fault reads 0).
- * Older ones read through bpf_probe_read_kernel(), about 20 ns a pointer. Goes when 6.1 does (Debian 12: June 2028).
- * READ's pointer must be a plain variable: BPF_CORE_READ relocates every structure access inside its argument.
+ * Kernels from 6.2 on have bpf_rdonly_cast(), which types any address; its fields are then loaded
+ * directly (a fault reads 0). Older ones read through bpf_probe_read_kernel(), about 20 ns a
+ * pointer. Goes when 6.1 does (Debian 12: June 2028). READ's pointer must be a plain variable:
+ * BPF_CORE_READ relocates every structure access inside its argument.
  */
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 
-#define TYPED(ptr, type)                                                                                                       \
-	((type *)(config.has_rdonly_cast ? bpf_rdonly_cast((void *)(ptr), bpf_core_type_id_kernel(type)) : (void *)(ptr)))
+#define TYPED(ptr, type)                                                                           \
+	((type *)(config.has_rdonly_cast                                                           \
+			  ? bpf_rdonly_cast((void *)(ptr), bpf_core_type_id_kernel(type))          \
+			  : (void *)(ptr)))
 #define READ(ptr, field) (config.has_rdonly_cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
-#define READ_BITFIELD(ptr, field)                                                                                              \
-	(config.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field) : BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
+#define READ_BITFIELD(ptr, field)                                                                  \
+	(config.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field)                               \
+				: BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
 
-/* The pointer that lies at an address. Typing the address as a structure that is one pointer saves the helper call. */
+/* The pointer that lies at an address. Typing the address as a structure that is one pointer saves
+ * the helper call. */
 static __always_inline void *pointer_at(void *address)
 {
 	struct hlist_head *place = TYPED(address, struct hlist_head);
@@ -45,9 +51,9 @@ static __always_inline void *pointer_at(void *address)
 }
 
 /*
- * Tracing programs of 5.12 and newer can make the kernel generate a cookie where the socket has none yet; others (kprobe,
- * tracepoint) see 0 until somebody asked for it. sk is TYPED; trusted: the same socket as an argument of an fentry, fexit or tp_btf
- * program, else NULL.
+ * Tracing programs of 5.12 and newer can make the kernel generate a cookie where the socket has
+ * none yet; others (kprobe, tracepoint) see 0 until somebody asked for it. sk is TYPED; trusted:
+ * the same socket as an argument of an fentry, fexit or tp_btf program, else NULL.
  */
 static __always_inline __u64 socket_cookie(struct sock *sk, struct sock *trusted)
 {
@@ -71,7 +77,8 @@ static __always_inline bool udp_has_gro(struct sock *sk)
 	return false;
 }
 
-/* Argument n (from 0) of the system call that the current thread is in. bpf_task_pt_regs(): 5.15. */
+/* Argument n (from 0) of the system call that the current thread is in. bpf_task_pt_regs(): 5.15.
+ */
 static __always_inline __u64 syscall_argument(struct task_struct *task, const int n)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);

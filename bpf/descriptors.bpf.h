@@ -7,7 +7,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-/* The socket of a file, or NULL, without a helper (bpf_sock_from_file(): 5.11): only a socket points back to its file. */
+/* The socket of a file, or NULL, without a helper (bpf_sock_from_file(): 5.11): only a socket
+ * points back to its file. */
 static __always_inline struct sock *file_socket(struct file *file)
 {
 	struct socket *socket = BPF_CORE_READ(file, private_data);
@@ -36,8 +37,10 @@ static __always_inline __u32 number_inside(struct task_struct *task)
 	if (!pid)
 		return 0;
 	level = BPF_CORE_READ(pid, level);
-	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-						       level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, nr));
 	return nr;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The inventory: every TCP listener and UDP socket that a process holds (and TCP sockets that only are bound, where asked for), in all network namespaces, and who waits on it. Iterators over
- * all descriptors and all threads, run when user space asks; nothing is stopped for it.
+ * The inventory: every TCP listener and UDP socket that a process holds (and TCP sockets that only
+ * are bound, where asked for), in all network namespaces, and who waits on it. Iterators over all
+ * descriptors and all threads, run when user space asks; nothing is stopped for it.
  *
- * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(), epoll and io_uring leave their entries. The
- * queues change meanwhile and are read without their locks: so a target counts only when it points back to where we came
- * from (waiter_of()), a step only when it leads back (waiter_take()), and a walk is bounded.
+ * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(),
+ * epoll and io_uring leave their entries. The queues change meanwhile and are read without their
+ * locks: so a target counts only when it points back to where we came from (waiter_of()), a step
+ * only when it leads back (waiter_take()), and a walk is bounded.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -17,15 +19,18 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u8 with_bound; /* TCP sockets that have a port and do not listen, too */
-const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in tracing programs: 5.12 */
-__u32 scan; /* number of the present scan */
-__u32 with_descriptors; /* in this scan: whether threads have a free descriptor, and whether fs.file-max holds for them */
+const volatile __u8 with_bound;        /* TCP sockets that have a port and do not listen, too */
+const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in
+					  tracing programs: 5.12 */
+__u32 scan;                            /* number of the present scan */
+__u32 with_descriptors; /* in this scan: whether threads have a free descriptor, and whether
+			   fs.file-max holds for them */
 __u64 waiters[HOLDERS_WAITERS_MAX]; /* those that records of this read name */
-__u32 waiters_count; /* user space begins each read at 0 */
-__u32 processes_left_out; /* in this scan: `processes` was full */
+__u32 waiters_count;                /* user space begins each read at 0 */
+__u32 processes_left_out;           /* in this scan: `processes` was full */
 
-/* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting one only lists it twice. */
+/* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting
+ * one only lists it twice. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -33,7 +38,8 @@ struct {
 	__type(value, __u32);
 } listed SEC(".maps");
 
-/* Processes that hold a socket: the threads of others are not listed. User space takes out those that are gone. */
+/* Processes that hold a socket: the threads of others are not listed. User space takes out those
+ * that are gone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -69,12 +75,15 @@ static __always_inline __u64 found(const void *node, __u64 how)
 	return node ? (__u64)node | how : 0;
 }
 
-#define CONTAINER(entry, type, member) ((type *)((void *)(entry)-bpf_core_field_offset(type, member)))
+#define CONTAINER(entry, type, member)                                                             \
+	((type *)((void *)(entry)-bpf_core_field_offset(type, member)))
 
 /*
- * The task or the epoll that an entry of wait queue `head` stands for, and in the lowest bits HOLDERS_BY_*; 0: none that we know. accept() and reads sleep with an
- * entry on their own stack; poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and io_uring lie in
- * objects that name the queue they are in. A global function, with addresses as numbers: so the verifier walks it once, not for each waiter.
+ * The task or the epoll that an entry of wait queue `head` stands for, and in the lowest bits
+ * HOLDERS_BY_*; 0: none that we know. accept() and reads sleep with an entry on their own stack;
+ * poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and
+ * io_uring lie in objects that name the queue they are in. A global function, with addresses as
+ * numbers: so the verifier walks it once, not for each waiter.
  */
 __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 {
@@ -87,7 +96,9 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 
 	/* An entry of poll() names its queue in the same place, but has a private. */
 	if (!private)
-		return BPF_CORE_READ(epoll, whead) == head ? found(BPF_CORE_READ(epoll, base, ep), HOLDERS_BY_EPOLL | exclusive) : 0;
+		return BPF_CORE_READ(epoll, whead) == head
+			       ? found(BPF_CORE_READ(epoll, base, ep), HOLDERS_BY_EPOLL | exclusive)
+			       : 0;
 	if (on_stack_of(private, entry))
 		return found(private, HOLDERS_BY_SLEEP | exclusive);
 	task = BPF_CORE_READ((struct poll_wqueues *)private, polling_task);
@@ -98,7 +109,8 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 
 		if (BPF_CORE_READ(poll, head) == head)
 			/* The lowest bits of a request's address are flags (IO_WQE_F_DOUBLE). */
-			return found(ring_task((void *)((__u64)private & ~3ull)), HOLDERS_BY_URING | exclusive);
+			return found(ring_task((void *)((__u64) private & ~3ull)),
+				     HOLDERS_BY_URING | exclusive);
 	}
 	return 0;
 }
@@ -111,13 +123,14 @@ struct walk {
 	__u32 begin; /* in `waiters`: where the queue's begin */
 };
 
-__u32 walks_lost; /* of the present queue. Not in `walk`: the verifier would follow each value, as those of waiters_count, and find no end (7.x) */
+__u32 walks_lost; /* of the present queue. Not in `walk`: the verifier would follow each value, as
+		     those of waiters_count, and find no end (7.x) */
 
 enum step { STEP_NEXT, STEP_END, STEP_FULL, STEP_LOST };
 
 /*
- * Takes one entry. What has left the queue points to itself, and where a neighbour leaves just now the step does not lead back: who followed would
- * miss the rest.
+ * Takes one entry. What has left the queue points to itself, and where a neighbour leaves just now
+ * the step does not lead back: who followed would miss the rest.
  */
 static __always_inline enum step waiter_take(struct walk *w)
 {
@@ -132,7 +145,8 @@ static __always_inline enum step waiter_take(struct walk *w)
 	asm volatile("" : "+r"(i)); /* the verifier wants to see the check */
 	if (i >= HOLDERS_WAITERS_MAX)
 		return STEP_FULL;
-	waiters[i] = waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
+	waiters[i] =
+		waiter_of((__u64)CONTAINER(at, struct wait_queue_entry, entry), (__u64)w->head);
 	waiters_count = i + 1;
 	w->at = next;
 	return STEP_NEXT;
@@ -142,7 +156,8 @@ static __always_inline enum step waiter_take(struct walk *w)
 static long waiter_next(__u32 i, struct walk *w)
 {
 	enum step step = waiter_take(w);
-	struct list_head *first = w->first; /* BPF_CORE_READ would take the fields of `walk` for kernel fields */
+	struct list_head *first =
+		w->first; /* BPF_CORE_READ would take the fields of `walk` for kernel fields */
 
 	if (step != STEP_LOST || ++walks_lost >= WALKS)
 		return step != STEP_NEXT;
@@ -152,13 +167,17 @@ static long waiter_next(__u32 i, struct walk *w)
 }
 
 /*
- * Lists who waits in the queue. begin: waiters_count before this file. Returns whether it found no room: then the kernel asks for the same file again in the next
- * read, when there is room. If what came before in this read took it, the stream is made to overflow for that.
+ * Lists who waits in the queue. begin: waiters_count before this file. Returns whether it found no
+ * room: then the kernel asks for the same file again in the next read, when there is room. If what
+ * came before in this read took it, the stream is made to overflow for that.
  */
-static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head, __u32 begin, const bool loop)
+static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head,
+					 __u32 begin, const bool loop)
 {
 	struct holders_waiters_record record = { .kind = HOLDERS_WAITERS, .first = waiters_count };
-	struct list_head *first = (void *)head + bpf_core_field_offset(struct wait_queue_head, head), *at = BPF_CORE_READ(first, next);
+	struct list_head *first =
+				 (void *)head + bpf_core_field_offset(struct wait_queue_head, head),
+			 *at = BPF_CORE_READ(first, next);
 	struct walk w = { .head = head, .first = first, .at = at, .begin = record.first };
 
 	walks_lost = 0;
@@ -181,16 +200,19 @@ static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
 {
 	struct sock *queue = queue_of(sk, protocol);
 
-	return with_bound && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE && BPF_CORE_READ(queue, __sk_common.skc_num) &&
+	return with_bound && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE &&
+	       BPF_CORE_READ(queue, __sk_common.skc_num) &&
 	       BPF_CORE_READ((struct inet_connection_sock *)queue, icsk_bind_hash);
 }
 
 static __always_inline bool is_listed(struct sock *sk)
 {
-	const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family), protocol = BPF_CORE_READ(sk, sk_protocol);
+	const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family),
+		    protocol = BPF_CORE_READ(sk, sk_protocol);
 
 	/* A raw socket has a protocol too: its number is no port. */
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
 		return false;
 	if (protocol == IPPROTO_UDP)
 		return BPF_CORE_READ(sk, __sk_common.skc_num);
@@ -229,14 +251,16 @@ static __always_inline __u32 drops_of(struct sock *sk)
 	if (bpf_core_field_exists(sk->sk_drop_counters)) {
 		counters = BPF_CORE_READ(sk, sk_drop_counters);
 		if (counters)
-			return BPF_CORE_READ(counters, drops0.counter) + BPF_CORE_READ(counters, drops1.counter);
+			return BPF_CORE_READ(counters, drops0.counter) +
+			       BPF_CORE_READ(counters, drops1.counter);
 	}
 	return BPF_CORE_READ(sk, sk_drops.counter);
 }
 
 static __always_inline __u32 udp_queued(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) - BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
+	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) -
+	       BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
 }
 
 /* Of its own end, in network order. */
@@ -245,7 +269,9 @@ static __always_inline void address_read(__u8 address[16], struct sock *sk, __u1
 	if (family == AF_INET)
 		*(__be32 *)address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			address, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 }
 
 /* Has it joined a multicast group, of either family? */
@@ -255,11 +281,12 @@ static __always_inline bool is_member(struct sock *sk)
 
 	if (bpf_core_field_exists(inet->mc_list) && BPF_CORE_READ(inet, mc_list))
 		return true;
-	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 && bpf_core_field_exists(inet->pinet6) &&
-	       BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
+	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 &&
+	       bpf_core_field_exists(inet->pinet6) && BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
 }
 
-static __always_inline void requests_read(struct holders_socket_record *record, struct inet_connection_sock *listener)
+static __always_inline void requests_read(struct holders_socket_record *record,
+					  struct inet_connection_sock *listener)
 {
 	record->half_open = BPF_CORE_READ(listener, icsk_accept_queue.qlen.counter);
 	record->young = BPF_CORE_READ(listener, icsk_accept_queue.young.counter);
@@ -267,7 +294,8 @@ static __always_inline void requests_read(struct holders_socket_record *record, 
 	record->syn_retries = BPF_CORE_READ(listener, icsk_syn_retries);
 }
 
-static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk, __u16 protocol, __u64 cookie)
+static __always_inline bool socket_write(struct seq_file *seq, struct file *file, struct sock *sk,
+					 __u16 protocol, __u64 cookie)
 {
 	struct holders_socket_record record = { .kind = HOLDERS_SOCKET, .node = (__u64)sk };
 	struct sock *queue = queue_of(sk, protocol);
@@ -285,7 +313,8 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.uid = BPF_CORE_READ(sk, sk_uid.val);
 	record.device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	record.length = udp ? udp_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
-	record.limit = udp ? BPF_CORE_READ(sk, sk_rcvbuf) : BPF_CORE_READ(queue, sk_max_ack_backlog);
+	record.limit =
+		udp ? BPF_CORE_READ(sk, sk_rcvbuf) : BPF_CORE_READ(queue, sk_max_ack_backlog);
 	record.drops = drops_of(queue);
 	record.port = BPF_CORE_READ(queue, __sk_common.skc_num);
 	record.family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -303,7 +332,8 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 
 struct holders_program_record program; /* too large for the stack */
 
-/* The program of the socket's group. Sockets of a group are mostly listed one after the other: it is written with the first of them. */
+/* The program of the socket's group. Sockets of a group are mostly listed one after the other: it
+ * is written with the first of them. */
 static __always_inline bool program_write(struct seq_file *seq, struct sock *queue)
 {
 	struct sock_reuseport *group = BPF_CORE_READ(queue, sk_reuseport_cb);
@@ -320,7 +350,8 @@ static __always_inline bool program_write(struct seq_file *seq, struct sock *que
 	program.length = classic ? BPF_CORE_READ(classic, len) : 0;
 	filter = classic ? BPF_CORE_READ(classic, filter) : NULL;
 	for (__u32 i = 0; i < HOLDERS_INSTRUCTIONS && i < program.length; i++)
-		bpf_probe_read_kernel(&program.instructions[i], sizeof(program.instructions[i]), filter + i);
+		bpf_probe_read_kernel(&program.instructions[i], sizeof(program.instructions[i]),
+				      filter + i);
 	program.group = (__u64)group;
 	if (!bpf_seq_write(seq, &program, sizeof(program)))
 		return false;
@@ -328,9 +359,12 @@ static __always_inline bool program_write(struct seq_file *seq, struct sock *que
 	return true;
 }
 
-static __always_inline bool holder_write(struct seq_file *seq, __u32 pid, __u32 fd, const void *node)
+static __always_inline bool holder_write(struct seq_file *seq, __u32 pid, __u32 fd,
+					 const void *node)
 {
-	const struct holders_holder_record record = { .kind = HOLDERS_HOLDER, .pid = pid, .fd = fd, .node = (__u64)node };
+	const struct holders_holder_record record = {
+		.kind = HOLDERS_HOLDER, .pid = pid, .fd = fd, .node = (__u64)node
+	};
 
 	return bpf_seq_write(seq, (void *)&record, sizeof(record));
 }
@@ -345,7 +379,8 @@ static __always_inline bool is_epoll(struct file *file)
 }
 
 /* Its own waiters, and the epolls that watch it in turn. */
-static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid, __u32 fd, const bool loop)
+static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid,
+					__u32 fd, const bool loop)
 {
 	struct eventpoll *ep = BPF_CORE_READ(file, private_data);
 	const struct holders_epoll_record record = { .kind = HOLDERS_EPOLL, .node = (__u64)ep };
@@ -356,7 +391,8 @@ static __always_inline void epoll_write(struct seq_file *seq, struct file *file,
 	bpf_seq_write(seq, (void *)&record, sizeof(record));
 	holder_write(seq, pid, fd, ep);
 	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, wq), begin, loop);
-	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait), begin, loop);
+	waiters_write(seq, (void *)ep + bpf_core_field_offset(struct eventpoll, poll_wait), begin,
+		      loop);
 }
 
 static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool loop)
@@ -393,8 +429,10 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 		failed |= program_write(ctx->meta->seq, queue_of(sk, protocol));
 		queue = BPF_CORE_READ(sk, sk_wq);
 		if (queue)
-			failed |= waiters_write(ctx->meta->seq, (void *)queue + bpf_core_field_offset(struct socket_wq, wait),
-						waiters_count, loop);
+			failed |= waiters_write(
+				ctx->meta->seq,
+				(void *)queue + bpf_core_field_offset(struct socket_wq, wait),
+				waiters_count, loop);
 	}
 	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
 	/* What found no room in the buffer is written again from the start. */
@@ -420,7 +458,8 @@ int list_sockets_old(struct bpf_iter__task_file *ctx)
 
 __u64 listening[1024]; /* bit per port: connections of these are listed */
 
-/* Connections that processes hold, with what they have carried by now. A connection of several descriptors is listed for each. */
+/* Connections that processes hold, with what they have carried by now. A connection of several
+ * descriptors is listed for each. */
 SEC("?iter/task_file")
 int list_connections(struct bpf_iter__task_file *ctx)
 {
@@ -444,7 +483,8 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	record.port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	record.family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT) || (record.family != AF_INET && record.family != AF_INET6) ||
+	if ((state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT) ||
+	    (record.family != AF_INET && record.family != AF_INET6) ||
 	    !(listening[(record.port >> 6) & 1023] >> (record.port & 63) & 1))
 		return 0;
 	tp = (struct tcp_sock *)queue_of(sk, protocol);
@@ -465,7 +505,9 @@ int list_connections(struct bpf_iter__task_file *ctx)
 		head = (void *)wait + bpf_core_field_offset(struct wait_queue_head, head);
 		first = BPF_CORE_READ(head, next);
 		if (first && first != head)
-			record.waiter = waiter_of((__u64)CONTAINER(first, struct wait_queue_entry, entry), (__u64)wait);
+			record.waiter =
+				waiter_of((__u64)CONTAINER(first, struct wait_queue_entry, entry),
+					  (__u64)wait);
 	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
@@ -478,7 +520,8 @@ static __always_inline bool is_admin(struct task_struct *task)
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	__u64 capabilities = 0; /* two words before 6.3, one since; the same bytes */
 
-	bpf_probe_read_kernel(&capabilities, sizeof(capabilities), __builtin_preserve_access_index(&cred->cap_effective));
+	bpf_probe_read_kernel(&capabilities, sizeof(capabilities),
+			      __builtin_preserve_access_index(&cred->cap_effective));
 	return (capabilities >> CAP_SYS_ADMIN & 1) && !BPF_CORE_READ(cred, user_ns, level);
 }
 
@@ -486,10 +529,11 @@ static __always_inline bool is_admin(struct task_struct *task)
 #define DESCRIPTOR_WORDS 64 /* that are looked at */
 
 /*
- * Is a descriptor free? The kernel looks for it from next_fd on: all below are in use. Read of the kernel's own table: /proc/PID/fd does not have
- * those that a thread in accept() has reserved.
+ * Is a descriptor free? The kernel looks for it from next_fd on: all below are in use. Read of the
+ * kernel's own table: /proc/PID/fd does not have those that a thread in accept() has reserved.
  */
-static __always_inline void descriptors_read(struct task_struct *task, struct holders_thread_record *r)
+static __always_inline void descriptors_read(struct task_struct *task,
+					     struct holders_thread_record *r)
 {
 	const __u64 limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	struct files_struct *files = BPF_CORE_READ(task, files);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who has a port: sockets in any state that are bound to one of the ports asked for. Iterators, run when user space asks: over all descriptors (who holds it, and what is bound
- * but in no table of the kernel's, since it neither listens nor is connected), and over the tables of the network namespace in which the iterator is opened (what nobody
- * holds: TIME_WAIT, orphans, connections not accepted yet, the kernel's own). Nothing is stopped for it.
+ * Who has a port: sockets in any state that are bound to one of the ports asked for. Iterators, run
+ * when user space asks: over all descriptors (who holds it, and what is bound but in no table of
+ * the kernel's, since it neither listens nor is connected), and over the tables of the network
+ * namespace in which the iterator is opened (what nobody holds: TIME_WAIT, orphans, connections not
+ * accepted yet, the kernel's own). Nothing is stopped for it.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -15,7 +17,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u64 ports[1024]; /* asked for: bit p & 63 of word p >> 6 */
 
-/* include/net/sock.h; the second one since "tcp: Update bind bucket state on port release" (6.18), as is tw_connect_bind. */
+/* include/net/sock.h; the second one since "tcp: Update bind bucket state on port release" (6.18),
+ * as is tw_connect_bind. */
 #define SOCK_BINDPORT_LOCK 8
 #define SOCK_CONNECT_BIND 16
 
@@ -29,7 +32,8 @@ static __always_inline void address_read(__u8 *to, struct sock *sk, __u16 family
 	if (family == AF_INET)
 		*(__be32 *)to = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(to, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			to, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 }
 
 static __always_inline void peer_read(struct occupants_record *r, struct sock *sk)
@@ -40,7 +44,9 @@ static __always_inline void peer_read(struct occupants_record *r, struct sock *s
 	if (r->family == AF_INET)
 		*(__be32 *)r->peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(r->peer, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
+		bpf_probe_read_kernel(
+			r->peer, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
 }
 
 /* Who picked the port. */
@@ -61,8 +67,10 @@ static __always_inline void picker_read(struct occupants_record *r, struct sock 
 
 static __always_inline void bucket_read(struct occupants_bucket *to, struct sock *sk, __u8 state)
 {
-	struct inet_bind_bucket *bucket = state == TCP_TIME_WAIT ? BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_tb) :
-								   BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+	struct inet_bind_bucket *bucket =
+		state == TCP_TIME_WAIT
+			? BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_tb)
+			: BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
 
 	if (!bucket)
 		return;
@@ -76,17 +84,20 @@ static __always_inline void bucket_read(struct occupants_bucket *to, struct sock
 	if (to->family == AF_INET)
 		*(__be32 *)to->address = BPF_CORE_READ(bucket, fast_rcv_saddr);
 	else if (bpf_core_field_exists(bucket->fast_v6_rcv_saddr))
-		bpf_probe_read_kernel(to->address, 16, __builtin_preserve_access_index(&bucket->fast_v6_rcv_saddr));
+		bpf_probe_read_kernel(to->address, 16,
+				      __builtin_preserve_access_index(&bucket->fast_v6_rcv_saddr));
 }
 
-/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is asked for. */
+/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is
+ * asked for. */
 static __always_inline bool common_read(struct occupants_record *r, struct sock *sk, __u16 protocol)
 {
 	r->port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	/* A request for a connection takes no port. */
-	if (!asked_for(r->port) || (r->family != AF_INET && r->family != AF_INET6) || (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
+	if (!asked_for(r->port) || (r->family != AF_INET && r->family != AF_INET6) ||
+	    (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
 		return false;
 	r->protocol = protocol;
 	r->node = (__u64)sk;
@@ -126,7 +137,8 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 		return 0;
 	r.uid = BPF_CORE_READ(sk, sk_uid.val);
 	/* Of an MPTCP socket the port belongs to the first subflow. */
-	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {
+	if (!common_read(&r, queue_of(sk, protocol),
+			 protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {
 		if (protocol != IPPROTO_MPTCP)
 			return 0;
 		r.port = 0; /* another subflow of it may have a port that is asked for */
@@ -150,7 +162,8 @@ static __always_inline bool is_subflow(struct sock *sk, __u16 protocol)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 
-	return protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) && BPF_CORE_READ(tcp, is_mptcp);
+	return protocol == IPPROTO_TCP && bpf_core_field_exists(tcp->is_mptcp) &&
+	       BPF_CORE_READ(tcp, is_mptcp);
 }
 
 static __always_inline void file_read(struct occupants_record *r, struct sock *sk)
@@ -160,7 +173,8 @@ static __always_inline void file_read(struct occupants_record *r, struct sock *s
 
 	r->has_file = !!file;
 	r->inode = file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
-	/* What the kernel made for itself has no file. A connection that nobody accepted yet is of no socket, and a subflow of MPTCP is its program's. */
+	/* What the kernel made for itself has no file. A connection that nobody accepted yet is of
+	 * no socket, and a subflow of MPTCP is its program's. */
 	r->by_kernel = socket && !file && !is_subflow(sk, r->protocol);
 }
 
@@ -193,7 +207,9 @@ int list_udp(struct bpf_iter__udp *ctx)
 	r.encapsulates = !!BPF_CORE_READ(udp, encap_rcv);
 	file_read(&r, (struct sock *)udp);
 	if (r.by_kernel)
-		r.receiver = (__u64)(r.encapsulates ? (void *)BPF_CORE_READ(udp, encap_rcv) : (void *)BPF_CORE_READ((struct sock *)udp, sk_data_ready));
+		r.receiver = (__u64)(r.encapsulates ? (void *)BPF_CORE_READ(udp, encap_rcv)
+						    : (void *)BPF_CORE_READ((struct sock *)udp,
+									    sk_data_ready));
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who has the ports of a range: iterators, run when a call found none to pick. As those of occupants.bpf.c over all descriptors, and over the tables of the network namespace in
- * which the iterator is opened (what nobody holds), but for a range, with the other end of connections, and with as little of each socket as counting takes.
+ * Who has the ports of a range: iterators, run when a call found none to pick. As those of
+ * occupants.bpf.c over all descriptors, and over the tables of the network namespace in which the
+ * iterator is opened (what nobody holds), but for a range, with the other end of connections, and
+ * with as little of each socket as counting takes.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -22,15 +24,21 @@ static __always_inline void addresses_read(struct ports_record *r, struct sock *
 		*(__be32 *)r->address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 		*(__be32 *)r->peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) { /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(r->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
-		bpf_probe_read_kernel(r->peer, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
+		bpf_probe_read_kernel(
+			r->address, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			r->peer, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
 	}
 }
 
 static __always_inline void bucket_read(struct ports_record *r, struct sock *sk)
 {
-	struct inet_bind_bucket *bucket = r->state == TCP_TIME_WAIT ? BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_tb) :
-								      BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+	struct inet_bind_bucket *bucket =
+		r->state == TCP_TIME_WAIT
+			? BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_tb)
+			: BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
 
 	r->bucket = !!bucket;
 	if (bucket) {
@@ -40,14 +48,17 @@ static __always_inline void bucket_read(struct ports_record *r, struct sock *sk)
 	}
 }
 
-/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is asked for. */
+/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is
+ * asked for. */
 static __always_inline bool common_read(struct ports_record *r, struct sock *sk, __u16 protocol)
 {
 	r->port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	/* A request for a connection takes no port. */
-	if (r->port < port_low || r->port > port_high || (r->family != AF_INET && r->family != AF_INET6) || (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
+	if (r->port < port_low || r->port > port_high ||
+	    (r->family != AF_INET && r->family != AF_INET6) ||
+	    (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
 		return false;
 	r->protocol = protocol;
 	r->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
@@ -84,7 +95,8 @@ int ports_held(struct bpf_iter__task_file *ctx)
 	if (BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
 		return 0;
 	/* Of an MPTCP socket the port belongs to the first subflow. */
-	if (!common_read(&r, queue_of(sk, protocol), protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
+	if (!common_read(&r, queue_of(sk, protocol),
+			 protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
 		return 0;
 	r.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	r.uid = BPF_CORE_READ(sk, sk_uid.val);

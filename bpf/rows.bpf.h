@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the handlers of tcp.bpf.h, serve.bpf.h, uring.bpf.h and udp.bpf.h count in: rows of sockets and of threads, who may have one, the filter, and what is lost.
+ * What the handlers of tcp.bpf.h, serve.bpf.h, uring.bpf.h and udp.bpf.h count in: rows of sockets
+ * and of threads, who may have one, the filter, and what is lost.
  *
- * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per socket and CPU) and when a thread
- * takes it (process context; a row per socket and thread). A UDP datagram likewise: put into a receive queue or dropped, then read.
- * Every row has one writer, so counters need neither atomics nor per-CPU copies (but for what io_uring's kernel threads add to the
- * row of their owner).
+ * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per
+ * socket and CPU) and when a thread takes it (process context; a row per socket and thread). A UDP
+ * datagram likewise: put into a receive queue or dropped, then read. Every row has one writer, so
+ * counters need neither atomics nor per-CPU copies (but for what io_uring's kernel threads add to
+ * the row of their owner).
  *
- * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free indexes through a queue.
- * A thread remembers its last row, so the usual event finds it without a hash.
+ * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free
+ * indexes through a queue. A thread remembers its last row, so the usual event finds it without a
+ * hash.
  */
 #ifndef SOCKFAIR_ROWS_BPF_H
 #define SOCKFAIR_ROWS_BPF_H
@@ -17,27 +20,30 @@
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
-__u64 count_ports[1024]; /* bit per port */
-__u64 count_lost[COUNT_LOST_ROOM]; /* of no known port; others are in lost_by_port */
+__u64 count_ports[1024];                   /* bit per port */
+__u64 count_lost[COUNT_LOST_ROOM];         /* of no known port; others are in lost_by_port */
 __u64 count_lost_crowded[COUNT_LOST_ROOM]; /* of ports that found no room there: */
-__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: this is one. A byte each, for bits would want an atomic OR (5.12) */
-__u64 count_rescued; /* runs that were skipped, but made good: see accept_done() */
+__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: this is one. A byte each, for bits would want an
+					  atomic OR (5.12) */
+__u64 count_rescued;           /* runs that were skipped, but made good: see accept_done() */
 __u32 count_used[COUNT_POOLS]; /* rows in use */
 __u32 count_shares[COUNT_SHARE_CELLS]; /* see shares.h */
-__u32 count_servers; /* of rows of threads, those made for serving alone */
-__u32 count_undecided; /* rows of sockets in use with COUNT_UNDECIDED */
-__u64 count_ends_busy; /* connections that ended while their entry could not be taken out */
-__u32 count_migrates; /* a listener was closed whose queue moves to others */
+__u32 count_servers;                   /* of rows of threads, those made for serving alone */
+__u32 count_undecided;                 /* rows of sockets in use with COUNT_UNDECIDED */
+__u64 count_ends_busy;  /* connections that ended while their entry could not be taken out */
+__u32 count_migrates;   /* a listener was closed whose queue moves to others */
 __u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
 
 struct thread_state {
-	__u64 listener; /* struct sock that the thread is in inet_csk_accept() with, else 0; tracepoint: see accept_done() */
-	__u64 cookie; /* of the socket of `worker` */
-	__u64 start_ns; /* of the thread, in state_by_tid: tids are used again */
-	__u64 closing; /* the listener that it closed last */
-	__u32 worker; /* its last row */
+	__u64 listener;   /* struct sock that the thread is in inet_csk_accept() with, else 0;
+			     tracepoint: see accept_done() */
+	__u64 cookie;     /* of the socket of `worker` */
+	__u64 start_ns;   /* of the thread, in state_by_tid: tids are used again */
+	__u64 closing;    /* the listener that it closed last */
+	__u32 worker;     /* its last row */
 	__u32 generation; /* of that row when it was this thread's */
-	__u64 told; /* the listener, or connection in its queue, whose end the first of two programs has counted: see state_changed() */
+	__u64 told; /* the listener, or connection in its queue, whose end the first of two programs
+		       has counted: see state_changed() */
 	__u16 closing_port;
 	__u8 closing_moves; /* what was in its queue moves to other sockets */
 	__u8 pad[5];
@@ -122,7 +128,8 @@ struct {
 	__type(value, __u32);
 } free_sockets SEC(".maps");
 
-/* Made as large as what the inventory has found asks for; not needed unless processes are asked for. */
+/* Made as large as what the inventory has found asks for; not needed unless processes are asked
+ * for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -174,17 +181,19 @@ struct {
 	__type(value, __u64);
 } lost_by_port SEC(".maps");
 
-/* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU with bottom halves off. */
+/* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU
+ * with bottom halves off. */
 struct stash {
-	__u64 queue_sk; /* in inet_csk_complete_hashdance() with this listener */
+	__u64 queue_sk;   /* in inet_csk_complete_hashdance() with this listener */
 	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
-	__u64 udp_sk; /* in __udp_enqueue_schedule_skb(), with an asked for socket */
+	__u64 udp_sk;     /* in __udp_enqueue_schedule_skb(), with an asked for socket */
 	__u64 udp_skb;
 	__u32 udp_datagrams; /* in that buffer */
-	__u32 udp_flow; /* see flow_of() */
-	__u32 udp_copies; /* of those datagrams: see is_copy() */
+	__u32 udp_flow;      /* see flow_of() */
+	__u32 udp_copies;    /* of those datagrams: see is_copy() */
 	struct count_peer udp_peer;
-	__u64 cloned; /* a connection was made and not yet told to its listener: see listener_called() */
+	__u64 cloned;     /* a connection was made and not yet told to its listener: see
+			     listener_called() */
 	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
 };
 
@@ -211,10 +220,12 @@ static __always_inline struct stash *stash(void)
 
 static __always_inline struct task_struct *current_task(void)
 {
-	return config.has_task_storage ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+	return config.has_task_storage ? bpf_get_current_task_btf()
+				       : (struct task_struct *)bpf_get_current_task();
 }
 
-/* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without. */
+/* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without.
+ */
 static __always_inline struct thread_state *thread_state(bool create)
 {
 	struct thread_state fresh = {}, *state;
@@ -244,7 +255,8 @@ static __always_inline __u32 asked(__u64 cookie)
 	return known ? *known : 0;
 }
 
-/* User space found that the filter leaves this socket out: no process that is asked for holds it. */
+/* User space found that the filter leaves this socket out: no process that is asked for holds it.
+ */
 static __always_inline bool unwanted(__u64 cookie)
 {
 	return asked(cookie) == COUNT_UNASKED;
@@ -257,8 +269,9 @@ static __always_inline bool share_full(void)
 }
 
 /*
- * The current process has the socket: it listens on it, or takes from it. If it is one that is asked for, so is the socket, before user space
- * finds it. If not, nothing is known: another may hold the socket too, or get it.
+ * The current process has the socket: it listens on it, or takes from it. If it is one that is
+ * asked for, so is the socket, before user space finds it. If not, nothing is known: another may
+ * hold the socket too, or get it.
  */
 static __always_inline void asked_by_current(__u64 cookie)
 {
@@ -272,7 +285,8 @@ static __always_inline void asked_by_current(__u64 cookie)
 	if (config.by_pid && !bpf_map_lookup_elem(&asked_pids, &pid))
 		return;
 	leader = READ(current_task(), group_leader);
-	bpf_probe_read_kernel_str(comm, sizeof(comm), __builtin_preserve_access_index(&leader->comm));
+	bpf_probe_read_kernel_str(comm, sizeof(comm),
+				  __builtin_preserve_access_index(&leader->comm));
 	if (config.by_comm && !bpf_map_lookup_elem(&asked_comms, comm))
 		return;
 	/* Where there is no room it is one of those that are not known. */
@@ -347,8 +361,8 @@ static __noinline int lost_of_port(__u32 reason, __u64 n, struct sock *untyped)
 }
 
 /*
- * n events of the socket are lost, or of the listener that a connection came from: one port's loss is no other's. NULL: it could be of
- * any.
+ * n events of the socket are lost, or of the listener that a connection came from: one port's loss
+ * is no other's. NULL: it could be of any.
  */
 static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock *sk)
 {
@@ -384,7 +398,8 @@ static __always_inline void share_add(const enum count_pool pool, __u32 cell)
 /* ---- socket rows ---- */
 
 /* uid: of the socket, which may change meanwhile. */
-static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie, __u32 used, __u32 uid)
+static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie,
+				      __u32 used, __u32 uid)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct net *net = READ(sk, __sk_common.skc_net.net);
@@ -407,9 +422,12 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	if (row->family == AF_INET)
 		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
 	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(row->address, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+		bpf_probe_read_kernel(
+			row->address, 16,
+			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
 	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
-	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT && share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
+	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT &&
+	    share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {
 		share_add(COUNT_POOL_SKETCHES, share);
 		row->sketch = sketch + 1;
 	}
@@ -427,7 +445,8 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	return 0;
 }
 
-/* Index of the socket's row, made on first sight; negative: there is none, and `events` are lost by reason. */
+/* Index of the socket's row, made on first sight; negative: there is none, and `events` are lost by
+ * reason. */
 static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
 {
 	struct count_socket *row;
@@ -471,7 +490,8 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 }
 
 /* For n events. *row: of the socket, where this does not return NULL. */
-static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie, const __u64 n, __u32 *row)
+static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie,
+							 const __u64 n, __u32 *row)
 {
 	int socket = socket_row(sk, cookie, n);
 	__u32 cpu = bpf_get_smp_processor_id(), index;
@@ -490,8 +510,9 @@ static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 
 /* ---- worker rows ---- */
 
 /*
- * io_uring runs requests on kernel threads of the process too, named after the thread that owns the ring: iou-wrk-TID and
- * iou-sqp-TID (kernel/io_uring, since 5.12). Returns the owner's tid, or 0 if the name is another.
+ * io_uring runs requests on kernel threads of the process too, named after the thread that owns the
+ * ring: iou-wrk-TID and iou-sqp-TID (kernel/io_uring, since 5.12). Returns the owner's tid, or 0 if
+ * the name is another.
  */
 static __always_inline __u32 uring_owner(const char *comm)
 {
@@ -519,13 +540,16 @@ static __always_inline void worker_describe(struct count_worker *row, struct soc
 	row->protocol = is_tcp(of) ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
-/* Finds or makes the row of (socket, thread). Negative: full. sk may be NULL, `of` not: see worker_get(). */
-static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves, struct sock *of)
+/* Finds or makes the row of (socket, thread). Negative: full. sk may be NULL, `of` not: see
+ * worker_get(). */
+static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves,
+				  struct sock *of)
 {
 	struct task_struct *task = current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct count_worker_key key = { .cookie = cookie, .tid = owner ? owner : (__u32)pid_tgid };
-	const __u32 uid = bpf_get_current_uid_gid(), share = share_of_user(COUNT_POOL_WORKERS, uid, config.share_seed);
+	const __u32 uid = bpf_get_current_uid_gid(),
+		    share = share_of_user(COUNT_POOL_WORKERS, uid, config.share_seed);
 	struct count_worker *row;
 	__u32 *known, index;
 
@@ -534,7 +558,8 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	known = bpf_map_lookup_elem(&worker_by_key, &key);
 	if (known)
 		return *known;
-	if ((serves && count_servers >= COUNT_SERVERS_MAX) || !share_left(COUNT_POOL_WORKERS, share) || bpf_map_pop_elem(&free_workers, &index))
+	if ((serves && count_servers >= COUNT_SERVERS_MAX) ||
+	    !share_left(COUNT_POOL_WORKERS, share) || bpf_map_pop_elem(&free_workers, &index))
 		return -1;
 	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
 		/* Another kernel thread of the same owner was first. */
@@ -557,12 +582,14 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	if (serves)
 		__sync_fetch_and_add(&count_servers, 1);
 	if (sk)
-		socket_row(sk, cookie, 0); /* without one, user space sees that the worker has no socket */
+		socket_row(sk, cookie,
+			   0); /* without one, user space sees that the worker has no socket */
 	return index;
 }
 
 /* The row that the thread remembers, if it is still its row for that socket. */
-static __always_inline struct count_worker *remembered_row(const struct thread_state *state, __u64 cookie)
+static __always_inline struct count_worker *remembered_row(const struct thread_state *state,
+							   __u64 cookie)
 {
 	struct count_worker *row;
 	__u32 index;
@@ -575,30 +602,36 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 }
 
 /*
- * Processes are asked for: may the current thread have a row on the socket? 1: yes. 0: the socket is not asked for. -1: nothing is known of it,
- * and the share of such is used up.
+ * Processes are asked for: may the current thread have a row on the socket? 1: yes. 0: the socket
+ * is not asked for. -1: nothing is known of it, and the share of such is used up.
  */
 static __noinline int worker_room(__u64 cookie)
 {
 	if (unwanted(cookie))
 		return 0;
 	asked_by_current(cookie);
-	return !share_full() || asked(cookie) == COUNT_ASKED || bpf_map_lookup_elem(&socket_by_cookie, &cookie) ? 1 : -1;
+	return !share_full() || asked(cookie) == COUNT_ASKED ||
+			       bpf_map_lookup_elem(&socket_by_cookie, &cookie)
+		       ? 1
+		       : -1;
 }
 
 /* A row of `workers` that is the current thread's. */
 struct worker {
 	struct count_worker *row;
 	__u32 index;
-	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's: others like us may write it now */
+	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's:
+			others like us may write it now */
 };
 
 /*
- * Finds or makes the current thread's row on the socket. sk: for a first description of the socket, may be NULL. of: the same, or a connection of
- * it: whose port it is. Both TYPED. serves: it took nothing from the socket, but reads from a connection of it. false: there is no row; n events are
+ * Finds or makes the current thread's row on the socket. sk: for a first description of the socket,
+ * may be NULL. of: the same, or a connection of it: whose port it is. Both TYPED. serves: it took
+ * nothing from the socket, but reads from a connection of it. false: there is no row; n events are
  * lost, by reason, or not asked for.
  */
-static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of, __u64 cookie, __u64 n, const bool serves)
+static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of,
+				       __u64 cookie, __u64 n, const bool serves)
 {
 	struct task_struct *task = current_task();
 	struct thread_state *state;
@@ -626,7 +659,10 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct
 		return false;
 	found = room > 0 ? worker_find(sk, cookie, w->owner, serves, of) : -1;
 	if (found < 0) {
-		lost_of(room < 0 ? COUNT_LOST_UNDECIDED : serves ? COUNT_LOST_SERVERS_FULL : COUNT_LOST_WORKERS_FULL, n, of);
+		lost_of(room < 0 ? COUNT_LOST_UNDECIDED
+			: serves ? COUNT_LOST_SERVERS_FULL
+				 : COUNT_LOST_WORKERS_FULL,
+			n, of);
 		return false;
 	}
 	w->index = found;

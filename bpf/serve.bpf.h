@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is measured of a connection that was accepted: how long it was in the accept queue, which thread reads from it first and so serves it, and when it ends.
+ * What is measured of a connection that was accepted: how long it was in the accept queue, which
+ * thread reads from it first and so serves it, and when it ends.
  */
 #ifndef SOCKFAIR_SERVE_BPF_H
 #define SOCKFAIR_SERVE_BPF_H
@@ -16,11 +17,13 @@ static __always_inline struct count_histogram *histogram_of(struct count_worker 
 	__u32 index, share;
 
 	if (!wait->histogram) {
-		/* From the first wait on or never: a histogram of some would pass for one of all. */
+		/* From the first wait on or never: a histogram of some would pass for one of all.
+		 */
 		if (wait->count)
 			return NULL;
 		share = share_of_port(row->netns, row->port, config.share_seed);
-		if (!share_left(COUNT_POOL_HISTOGRAMS, share) || bpf_map_pop_elem(&free_histograms, &index))
+		if (!share_left(COUNT_POOL_HISTOGRAMS, share) ||
+		    bpf_map_pop_elem(&free_histograms, &index))
 			return NULL;
 		if (wait->histogram) { /* two kernel threads of one owner take one */
 			bpf_map_push_elem(&free_histograms, &index, 0);
@@ -40,7 +43,8 @@ static __always_inline void wait_add(struct count_worker *row, __u64 us, const b
 	struct count_wait *wait = &row->wait;
 	__u32 slot = wait_slot(us);
 
-	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the check */
+	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the
+			      check */
 	if (us > wait->max_us)
 		wait->max_us = us > 0xffffffff ? 0xffffffff : us;
 	if (atomic) {
@@ -57,10 +61,12 @@ static __always_inline void wait_add(struct count_worker *row, __u64 us, const b
 }
 
 /*
- * When the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The kernel notes it itself: rcvq_space.time is set
- * when a connection is established (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that put it into the queue, a
- * moment after that (before, for Fast Open), and next by the first read. So nothing need be remembered per connection, and what was queued
- * before we attached has its time too. A connection that is accepted within that moment has none yet.
+ * When the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The kernel
+ * notes it itself: rcvq_space.time is set when a connection is established
+ * (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that put it into the queue,
+ * a moment after that (before, for Fast Open), and next by the first read. So nothing need be
+ * remembered per connection, and what was queued before we attached has its time too. A connection
+ * that is accepted within that moment has none yet.
  */
 static __always_inline __u64 queued_us(struct sock *child)
 {
@@ -85,7 +91,9 @@ static __always_inline void wait_measure(const struct worker *w, struct sock *ch
 	if (queued && queued < count_started_us)
 		__sync_fetch_and_add(&wait->before, 1);
 	else
-		wait_add(w->row, queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0, w->owner);
+		wait_add(w->row,
+			 queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0,
+			 w->owner);
 }
 
 /* ---- who serves a connection ---- */
@@ -101,10 +109,12 @@ static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generati
 }
 
 /*
- * The connection is no longer open: closed or half closed by its server, or reset. again: nobody else will tell of it. sk: NULL where the address is
- * another connection's by now. closing: see bytes_of().
+ * The connection is no longer open: closed or half closed by its server, or reset. again: nobody
+ * else will tell of it. sk: NULL where the address is another connection's by now. closing: see
+ * bytes_of().
  */
-static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing, const bool again)
+static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing,
+					      const bool again)
 {
 	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
 	struct count_bytes carried;
@@ -119,7 +129,8 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	c = *found;
 	err = bpf_map_delete_elem(&connections, &child);
 	if (err) {
-		/* Another was first, or on this CPU its part of the map is being changed: then the second program tries again. */
+		/* Another was first, or on this CPU its part of the map is being changed: then the
+		 * second program tries again. */
 		if (again && err != -ENOENT)
 			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
@@ -137,9 +148,13 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	__sync_fetch_and_add(&serve->closed, 1);
 }
 
-static __always_inline void connection_accepted(const struct worker *w, __u64 cookie, struct sock *child, __u64 now_ns)
+static __always_inline void connection_accepted(const struct worker *w, __u64 cookie,
+						struct sock *child, __u64 now_ns)
 {
-	struct count_connection c = { .cookie = cookie, .accepted_ns = now_ns, .worker = w->index, .generation = w->row->generation,
+	struct count_connection c = { .cookie = cookie,
+				      .accepted_ns = now_ns,
+				      .worker = w->index,
+				      .generation = w->row->generation,
 				      .tid = w->row->tid };
 	struct count_serve *serve = bpf_map_lookup_elem(&serves, &w->index);
 	__u64 key = (__u64)child;
@@ -164,14 +179,17 @@ static __always_inline bool is_current(const struct count_worker *row)
 {
 	struct task_struct *task = current_task();
 
-	return row->tid == (__u32)bpf_get_current_pid_tgid() && row->start_ns == READ(task, start_boottime);
+	return row->tid == (__u32)bpf_get_current_pid_tgid() &&
+	       row->start_ns == READ(task, start_boottime);
 }
 
 /*
- * The first to read from a connection is not who has the row that it was put down to: another thread, which has the connection from now on.
- * Or the same one, by another row: io_uring's kernel threads have one of their own, and rows are given back. view: the connection, TYPED.
+ * The first to read from a connection is not who has the row that it was put down to: another
+ * thread, which has the connection from now on. Or the same one, by another row: io_uring's kernel
+ * threads have one of their own, and rows are given back. view: the connection, TYPED.
  */
-static __always_inline void connection_handed(struct sock *view, struct count_connection *c, struct count_serve *from)
+static __always_inline void connection_handed(struct sock *view, struct count_connection *c,
+					      struct count_serve *from)
 {
 	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
 	struct count_serve *serve;
@@ -210,13 +228,16 @@ static __always_inline void connection_read(struct sock *sk)
 	if (!count_on || !port_wanted(view))
 		return;
 	c = bpf_map_lookup_elem(&connections, &key);
-	/* A peek takes nothing, nor does a splice that finds nothing; and a softirq (sockmap) is no thread's read. */
-	if (!c || c->served || READ(tp, copied_seq) == READ(tp, rcvq_space.seq) || !READ(view, sk_lock.owned))
+	/* A peek takes nothing, nor does a splice that finds nothing; and a softirq (sockmap) is no
+	 * thread's read. */
+	if (!c || c->served || READ(tp, copied_seq) == READ(tp, rcvq_space.seq) ||
+	    !READ(view, sk_lock.owned))
 		return;
 	c->served = 1;
 	worker = c->worker;
 	row = bpf_map_lookup_elem(&workers, &worker);
-	serve = row && row->generation == c->generation ? bpf_map_lookup_elem(&serves, &worker) : NULL;
+	serve = row && row->generation == c->generation ? bpf_map_lookup_elem(&serves, &worker)
+							: NULL;
 	if (serve && is_current(row))
 		__sync_fetch_and_add(&serve->served, 1);
 	else
@@ -226,10 +247,12 @@ static __always_inline void connection_read(struct sock *sk)
 /* ---- at accept() ---- */
 
 /*
- * sk: the listener, NULL: child is known. child: the TCP connection, TYPED; NULL: not known (io_uring put it into a table of its own, another thread has
- * closed it already). of_mptcp: it is a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
+ * sk: the listener, NULL: child is known. child: the TCP connection, TYPED; NULL: not known
+ * (io_uring put it into a table of its own, another thread has closed it already). of_mptcp: it is
+ * a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
  */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk, struct sock *child, bool of_mptcp, __u64 now_ns)
+static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk,
+					   struct sock *child, bool of_mptcp, __u64 now_ns)
 {
 	if (!config.waits && !config.serves)
 		return;
@@ -249,8 +272,8 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 }
 
 /*
- * When something was accepted. Asked for first of all: reading the clock waits for every load under way (lfence), and the misses of the cache
- * that follow should be free to overlap.
+ * When something was accepted. Asked for first of all: reading the clock waits for every load under
+ * way (lfence), and the misses of the cache that follow should be free to overlap.
  */
 static __always_inline __u64 accept_time(void)
 {
@@ -258,7 +281,8 @@ static __always_inline __u64 accept_time(void)
 }
 
 /* The current thread accepted `child` from the socket; one of sk and child may be NULL. */
-static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child, bool of_mptcp, __u64 now_ns)
+static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child,
+					    bool of_mptcp, __u64 now_ns)
 {
 	struct worker w;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finding sockets and asking them, as the counting programs (rows.bpf.h) and those of bind() and listen() (binds.bpf.c) do. */
+/* Finding sockets and asking them, as the counting programs (rows.bpf.h) and those of bind() and
+ * listen() (binds.bpf.c) do. */
 #ifndef SOCKFAIR_SOCKETS_BPF_H
 #define SOCKFAIR_SOCKETS_BPF_H
 
@@ -21,8 +22,9 @@ static __always_inline bool netns_wanted(struct sock *sk)
 }
 
 /*
- * The local port, which a connection has from its listener; sk is TYPED. One that is closed has given its number back (tcp_set_state(),
- * inet_put_port()) unless it was bound to it, before anybody is told; inet_sport stays.
+ * The local port, which a connection has from its listener; sk is TYPED. One that is closed has
+ * given its number back (tcp_set_state(), inet_put_port()) unless it was bound to it, before
+ * anybody is told; inet_sport stays.
  */
 static __always_inline __u16 port_of(struct sock *sk)
 {
@@ -32,7 +34,8 @@ static __always_inline __u16 port_of(struct sock *sk)
 	return port ? port : bpf_ntohs(READ(inet, inet_sport));
 }
 
-/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then read 0. */
+/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then
+ * read 0. */
 static __always_inline struct sock *socket_of_file(struct file *untyped)
 {
 	struct file *file = TYPED(untyped, struct file);
@@ -40,7 +43,8 @@ static __always_inline struct sock *socket_of_file(struct file *untyped)
 
 	if (!untyped)
 		return NULL;
-	/* private_data of another kind of file is not a struct socket: only a socket points back to its file. */
+	/* private_data of another kind of file is not a struct socket: only a socket points back to
+	 * its file. */
 	socket = READ(file, private_data);
 	socket = TYPED(socket, struct socket);
 	if (!socket || READ(socket, file) != untyped)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP: connections that enter the accept queue and are taken from it, and what becomes of listeners and of connections in their queues. */
+/* TCP: connections that enter the accept queue and are taken from it, and what becomes of listeners
+ * and of connections in their queues. */
 #ifndef SOCKFAIR_TCP_BPF_H
 #define SOCKFAIR_TCP_BPF_H
 
@@ -13,8 +14,9 @@ struct {
 } children SEC(".maps");
 
 /*
- * An MPTCP server's socket is not the one that the TCP code works on: inet_csk_accept() and the accept queue have its first
- * subflow. NULL: sk is no subflow, the server holds sk itself. sk is TYPED.
+ * An MPTCP server's socket is not the one that the TCP code works on: inet_csk_accept() and the
+ * accept queue have its first subflow. NULL: sk is no subflow, the server holds sk itself. sk is
+ * TYPED.
  */
 static __always_inline struct sock *mptcp_owner(struct sock *sk)
 {
@@ -23,7 +25,8 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 	struct mptcp_subflow_context *subflow;
 	struct sock *owner;
 
-	if (!bpf_core_type_exists(struct mptcp_sock) || READ(sk, sk_protocol) != IPPROTO_TCP || !READ(tp, is_mptcp)) /* CONFIG_MPTCP */
+	if (!bpf_core_type_exists(struct mptcp_sock) || READ(sk, sk_protocol) != IPPROTO_TCP ||
+	    !READ(tp, is_mptcp)) /* CONFIG_MPTCP */
 		return NULL;
 	subflow = READ(icsk, icsk_ulp_data);
 	subflow = TYPED(subflow, struct mptcp_subflow_context);
@@ -32,14 +35,15 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 }
 
 /*
- * The place of a connection between arrival and accept, by its remote port and address: the verifier allows no arithmetic on the
- * pointer itself. Connections of one client share no place while its ports lie within 32,768; those of different clients may: then the later
- * arrival has it.
+ * The place of a connection between arrival and accept, by its remote port and address: the
+ * verifier allows no arithmetic on the pointer itself. Connections of one client share no place
+ * while its ports lie within 32,768; those of different clients may: then the later arrival has it.
  */
 static __always_inline struct count_child *child_slot(struct sock *untyped)
 {
 	struct sock *child = TYPED(untyped, struct sock);
-	__u32 port = bpf_ntohs(READ(child, __sk_common.skc_dport)), address = READ(child, __sk_common.skc_daddr);
+	__u32 port = bpf_ntohs(READ(child, __sk_common.skc_dport)),
+	      address = READ(child, __sk_common.skc_daddr);
 	__u32 index = ((address * 0x9e3779b1u) >> 16 ^ port) & (COUNT_CHILDREN - 1);
 
 	return bpf_map_lookup_elem(&children, &index);
@@ -63,7 +67,8 @@ static __always_inline void child_remember(struct sock *sk, struct sock *child, 
 	if (!slot)
 		return;
 	slot->child = 0;
-	slot->cookie = owner ? socket_cookie(owner, NULL) : socket_cookie(view, trusted ? sk : NULL);
+	slot->cookie =
+		owner ? socket_cookie(owner, NULL) : socket_cookie(view, trusted ? sk : NULL);
 	slot->child = (__u64)child;
 }
 
@@ -94,14 +99,16 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 }
 
 /*
- * sk_data_ready() of a listener. It is also called when a connection moves to it from another of its group that closes (newer kernels of
- * those that migrate): that has arrived before. What arrives now was made on this CPU a moment ago, by cloning the listener.
+ * sk_data_ready() of a listener. It is also called when a connection moves to it from another of
+ * its group that closes (newer kernels of those that migrate): that has arrived before. What
+ * arrives now was made on this CPU a moment ago, by cloning the listener.
  */
 static __always_inline void listener_called(struct sock *sk)
 {
 	struct stash *mine = stash();
 
-	/* Until the first queue moves there is nothing to tell apart, and no need to trust a mark that may have been skipped. */
+	/* Until the first queue moves there is nothing to tell apart, and no need to trust a mark
+	 * that may have been skipped. */
 	if (config.marks_clones && mine) {
 		if (count_migrates && !mine->cloned)
 			return;
@@ -118,7 +125,8 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
 	if (port_of(listener) != port_of(child) ||
 	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
 		return false;
-	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address, with the real one beside it. */
+	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address,
+	 * with the real one beside it. */
 	address = READ(listener, __sk_common.skc_rcv_saddr);
 	if (!address)
 		return true;
@@ -157,17 +165,19 @@ static __always_inline struct sock *listener_in_syscall(struct sock *child)
 	if (!listener)
 		return NULL;
 	listener = TYPED(listener, struct sock);
-	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(listener) || !child_fits(listener, child))
+	if (READ(listener, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(listener) ||
+	    !child_fits(listener, child))
 		return NULL;
 	return listener;
 }
 
 /*
- * The accepted connection gets its struct socket, in the accepting thread and with bottom halves off. This, not the return of
- * inet_csk_accept(), is where an accept is counted: a thread that was blocked in accept() when we attached returns past an exit hook
- * (fexit and kretprobe rewrite the call at its entry). The listener is known from the connection's arrival. If that was before
- * we attached, or its place was taken, or once connections have moved between listeners (nothing tells of that from 6.1 on), from
- * accept_entered(), or from the thread's system call.
+ * The accepted connection gets its struct socket, in the accepting thread and with bottom halves
+ * off. This, not the return of inet_csk_accept(), is where an accept is counted: a thread that was
+ * blocked in accept() when we attached returns past an exit hook (fexit and kretprobe rewrite the
+ * call at its entry). The listener is known from the connection's arrival. If that was before we
+ * attached, or its place was taken, or once connections have moved between listeners (nothing tells
+ * of that from 6.1 on), from accept_entered(), or from the thread's system call.
  */
 static __always_inline void accept_grafted(struct sock *child)
 {
@@ -202,7 +212,8 @@ static __always_inline void accept_grafted(struct sock *child)
 			listener = owner;
 		/* An entry for another listener can only be left from an accept that failed. */
 		if (child_fits(listener, view)) {
-			worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
+			worker_accepted(listener, socket_cookie(listener, NULL), tcp,
+					queued != child, now_ns);
 			return;
 		}
 	}
@@ -210,7 +221,8 @@ static __always_inline void accept_grafted(struct sock *child)
 		return;
 	listener = listener_in_syscall(view);
 	if (listener)
-		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child, now_ns);
+		worker_accepted(listener, socket_cookie(listener, NULL), tcp, queued != child,
+				now_ns);
 	else if (slot && slot->child == (__u64)queued && slot->cookie)
 		worker_accepted(NULL, slot->cookie, tcp, queued != child, now_ns);
 	else
@@ -218,9 +230,10 @@ static __always_inline void accept_grafted(struct sock *child)
 }
 
 /*
- * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()), the kernel skips a program that was
- * preempted on the same CPU. So two run for each accept, and the second does what the first was skipped for. Returns whether the
- * one that runs now has nothing to do. The mark is in the thread's state; without one, the second can't know, and says so.
+ * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()),
+ * the kernel skips a program that was preempted on the same CPU. So two run for each accept, and
+ * the second does what the first was skipped for. Returns whether the one that runs now has nothing
+ * to do. The mark is in the thread's state; without one, the second can't know, and says so.
  */
 static __always_inline bool accept_done(long ret, const bool again)
 {
@@ -249,7 +262,8 @@ static __always_inline bool is_mptcp(struct sock *sk)
 	return bpf_core_type_exists(struct mptcp_sock) && READ(sk, sk_protocol) == IPPROTO_MPTCP;
 }
 
-/* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any more. */
+/* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any
+ * more. */
 static __always_inline struct sock *accepted_tcp(struct sock *child)
 {
 	struct mptcp_sock *msk;
@@ -263,9 +277,10 @@ static __always_inline struct sock *accepted_tcp(struct sock *child)
 }
 
 /*
- * accept() or accept4() returned the new descriptor `ret`. The listener is what its first argument names now: if the descriptor was
- * replaced while the thread slept, the connection does not fit (listener_unknown); a replacement that listens on the same address
- * and port can't be told from the original.
+ * accept() or accept4() returned the new descriptor `ret`. The listener is what its first argument
+ * names now: if the descriptor was replaced while the thread slept, the connection does not fit
+ * (listener_unknown); a replacement that listens on the same address and port can't be told from
+ * the original.
  */
 static __always_inline void accept_returned(long ret, const bool again)
 {
@@ -287,10 +302,12 @@ static __always_inline void accept_returned(long ret, const bool again)
 	state = thread_state(false);
 	/* Mostly the thread's last listener again: it has passed the filter, its row is known. */
 	known = sk ? remembered_row(state, socket_cookie(listener, NULL)) : NULL;
-	listens = known || (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
+	listens = known ||
+		  (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
 	if (listens && !known && !wanted(listener))
 		return;
-	/* Addresses are copied last of all (do_accept()): the connection was taken, and is closed. */
+	/* Addresses are copied last of all (do_accept()): the connection was taken, and is closed.
+	 */
 	if (ret < 0) {
 		lost_of(COUNT_LOST_TAKEN_DROPPED, listens, listener);
 		return;
@@ -308,9 +325,11 @@ static __always_inline void accept_returned(long ret, const bool again)
 			const struct worker w = { .row = known, .index = state->worker };
 
 			known->events++;
-			accept_measure(&w, known->cookie, listener, accepted_tcp(child), is_mptcp(child), now_ns);
+			accept_measure(&w, known->cookie, listener, accepted_tcp(child),
+				       is_mptcp(child), now_ns);
 		} else {
-			worker_accepted(listener, socket_cookie(listener, NULL), accepted_tcp(child), is_mptcp(child), now_ns);
+			worker_accepted(listener, socket_cookie(listener, NULL),
+					accepted_tcp(child), is_mptcp(child), now_ns);
 		}
 	} else if (wanted(child) && is_tcp(child))
 		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, child);
@@ -318,7 +337,8 @@ static __always_inline void accept_returned(long ret, const bool again)
 
 /* ---- what becomes of listeners and connections ---- */
 
-/* Do the connections in its queue move to another socket of its group when it closes? Since 5.14: reuseport_migrate_sock(). */
+/* Do the connections in its queue move to another socket of its group when it closes? Since 5.14:
+ * reuseport_migrate_sock(). */
 static __always_inline bool migrates(struct sock *listener)
 {
 	struct net *net = READ(listener, __sk_common.skc_net.net);
@@ -330,8 +350,9 @@ static __always_inline bool migrates(struct sock *listener)
 }
 
 /*
- * A listener is being closed. What is in its queue is reset next, by the same thread, or moved. Each that is reset tells, see queued_reset();
- * those that clients had reset before do not. sk: the server's socket or, of MPTCP, its first subflow.
+ * A listener is being closed. What is in its queue is reset next, by the same thread, or moved.
+ * Each that is reset tells, see queued_reset(); those that clients had reset before do not. sk: the
+ * server's socket or, of MPTCP, its first subflow.
  */
 static __always_inline void listener_closed(struct sock *sk, const bool again)
 {
@@ -369,7 +390,8 @@ static __always_inline void listener_closed(struct sock *sk, const bool again)
 	row->left_moved += moves ? left : 0; /* but for those that are reset */
 }
 
-/* A connection ends that no process has and that no peer has reset: the thread is closing its listener. */
+/* A connection ends that no process has and that no peer has reset: the thread is closing its
+ * listener. */
 static __always_inline void queued_reset(struct sock *sk, const bool again)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -380,7 +402,8 @@ static __always_inline void queued_reset(struct sock *sk, const bool again)
 
 	if (!state || !state->closing || state->closing_port != port_of(view))
 		return;
-	/* User space knows the listener by now; where it was faster and has its row back, only the cookie of the new one matters. */
+	/* User space knows the listener by now; where it was faster and has its row back, only the
+	 * cookie of the new one matters. */
 	found = socket_row(view, state->closing, 0);
 	if (found < 0)
 		return;
@@ -410,9 +433,10 @@ static __always_inline bool told_before(struct sock *sk, const bool again)
 }
 
 /*
- * inet_sock_set_state, for all sockets. The kernel skips a program that is running on that CPU already: a connection that ends in a softirq, while
- * the thread that the softirq interrupted closes another, was not seen to end (2 of 20,000). So two run for each change. One of them at least is
- * not the one that was interrupted; what the first has done the second finds done.
+ * inet_sock_set_state, for all sockets. The kernel skips a program that is running on that CPU
+ * already: a connection that ends in a softirq, while the thread that the softirq interrupted
+ * closes another, was not seen to end (2 of 20,000). So two run for each change. One of them at
+ * least is not the one that was interrupted; what the first has done the second finds done.
  */
 static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
 {
@@ -436,7 +460,8 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 		return;
 	if (config.serves)
 		connection_closed((__u64)sk, sk, after != TCP_CLOSE, again);
-	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) && !READ(view, sk_err) && !told_before(sk, again))
+	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) &&
+	    !READ(view, sk_err) && !told_before(sk, again))
 		queued_reset(sk, again);
 }
 

@@ -7,15 +7,17 @@
 
 static __always_inline bool udp_wanted(struct sock *sk)
 {
-	if (READ(sk, sk_protocol) != IPPROTO_UDP || !wanted(sk) || (config.protocol && config.protocol != IPPROTO_UDP))
+	if (READ(sk, sk_protocol) != IPPROTO_UDP || !wanted(sk) ||
+	    (config.protocol && config.protocol != IPPROTO_UDP))
 		return false;
 	/* Nobody asked for an address or a port with bind(): a client. */
-	return !config.without_clients || (READ_BITFIELD(sk, sk_userlocks) & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
+	return !config.without_clients ||
+	       (READ_BITFIELD(sk, sk_userlocks) & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
 }
 
 /*
- * Datagrams in one buffer: several where the socket asked for UDP_GRO and the kernel merged them. gso_segs is 0 for what a
- * driver merged itself; then it is the length over the size of one.
+ * Datagrams in one buffer: several where the socket asked for UDP_GRO and the kernel merged them.
+ * gso_segs is 0 for what a driver merged itself; then it is the length over the size of one.
  */
 static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 {
@@ -36,10 +38,12 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 #define PACKET_LOOPBACK 5
 
 /*
- * The bucket of a datagram's flow: a hash of its client's address and port, which are left in *peer. FLOW_UNKNOWN: the buffer does not hold a datagram
- * for that socket, or no longer: one that was freed reads as garbage.
+ * The bucket of a datagram's flow: a hash of its client's address and port, which are left in
+ * *peer. FLOW_UNKNOWN: the buffer does not hold a datagram for that socket, or no longer: one that
+ * was freed reads as garbage.
  */
-static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped, struct count_peer *peer)
+static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped,
+				     struct count_peer *peer)
 {
 	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
 	unsigned char *head = READ(skb, head);
@@ -62,7 +66,8 @@ static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped,
 		peer->address[1] = READ(ip, saddr.in6_u.u6_addr32[1]);
 		peer->address[2] = READ(ip, saddr.in6_u.u6_addr32[2]);
 		peer->address[3] = READ(ip, saddr.in6_u.u6_addr32[3]);
-		address = peer->address[0] ^ peer->address[1] * 0x85ebca6bu ^ peer->address[2] * 0xc2b2ae35u ^ peer->address[3] * 0x27d4eb2fu;
+		address = peer->address[0] ^ peer->address[1] * 0x85ebca6bu ^
+			  peer->address[2] * 0xc2b2ae35u ^ peer->address[3] * 0x27d4eb2fu;
 	}
 	peer->port = READ(udp, source);
 	hash = (address ^ peer->port * 0x9e3779b1u) * 0x85ebca6bu;
@@ -71,8 +76,9 @@ static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped,
 }
 
 /*
- * Was the datagram sent to a multicast or broadcast address, so that each socket that has a claim gets one of its own? A broadcast of a network is
- * told by how it came, for its route is dropped by now; one on lo comes as any other, to the last address of 127.0.0.0/8.
+ * Was the datagram sent to a multicast or broadcast address, so that each socket that has a claim
+ * gets one of its own? A broadcast of a network is told by how it came, for its route is dropped by
+ * now; one on lo comes as any other, to the last address of 127.0.0.0/8.
  */
 static __always_inline bool is_copy(struct sk_buff *untyped)
 {
@@ -114,11 +120,13 @@ static __always_inline struct count_sketch *sketch_of(__u32 socket)
 
 static __always_inline bool same_peer(const struct count_peer *a, const struct count_peer *b)
 {
-	return a->port == b->port && a->address[3] == b->address[3] && a->address[2] == b->address[2] && a->address[1] == b->address[1] &&
+	return a->port == b->port && a->address[3] == b->address[3] &&
+	       a->address[2] == b->address[2] && a->address[1] == b->address[1] &&
 	       a->address[0] == b->address[0];
 }
 
-static __always_inline void flow_elect(struct count_sketch *sketch, const struct count_peer *peer, __u32 n)
+static __always_inline void flow_elect(struct count_sketch *sketch, const struct count_peer *peer,
+				       __u32 n)
 {
 	sketch->peer.address[0] = peer->address[0];
 	sketch->peer.address[1] = peer->address[1];
@@ -129,16 +137,20 @@ static __always_inline void flow_elect(struct count_sketch *sketch, const struct
 }
 
 /*
- * Whose the heaviest bucket is. Its datagrams vote: one of the peer that is elected adds a vote, one of another takes one, and where none is left the
- * other is elected. So of the bucket's datagrams since then at least as many as it has votes came of that peer. Another bucket takes its place with an
- * eighth more, so that two of a size do not take turns. Two CPUs that elect at once may leave a peer that nobody is: it loses its votes.
+ * Whose the heaviest bucket is. Its datagrams vote: one of the peer that is elected adds a vote,
+ * one of another takes one, and where none is left the other is elected. So of the bucket's
+ * datagrams since then at least as many as it has votes came of that peer. Another bucket takes its
+ * place with an eighth more, so that two of a size do not take turns. Two CPUs that elect at once
+ * may leave a peer that nobody is: it loses its votes.
  */
-static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, __u32 n, const struct count_peer *peer)
+static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, __u32 n,
+				      const struct count_peer *peer)
 {
 	const __u32 heaviest = sketch->heaviest, count = sketch->buckets[flow];
 
 	if (flow + 1 != heaviest) {
-		const __u32 most = heaviest ? sketch->buckets[(heaviest - 1) & (COUNT_SKETCH_BUCKETS - 1)] : 0;
+		const __u32 most =
+			heaviest ? sketch->buckets[(heaviest - 1) & (COUNT_SKETCH_BUCKETS - 1)] : 0;
 
 		if (count <= most + most / 8)
 			return;
@@ -155,7 +167,8 @@ static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, _
 }
 
 /* n datagrams of that flow came. */
-static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n, const struct count_peer *peer)
+static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n,
+				      const struct count_peer *peer)
 {
 	if (flow >= COUNT_SKETCH_BUCKETS)
 		return;
@@ -164,10 +177,12 @@ static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, _
 }
 
 /*
- * The tracepoint backend: sk_data_ready() is called once for each buffer, and does not show it. From 6.18 on the buffers of a stage are queued
- * together and then told one by one; and another CPU may have queued one more. So each call notes all that were queued since the one that was noted
- * last, and as many calls that follow have nothing to note. What a reader has taken by then is not seen: user space holds what was noted against
- * what arrived. Two CPUs that are here at once may note one buffer twice.
+ * The tracepoint backend: sk_data_ready() is called once for each buffer, and does not show it.
+ * From 6.18 on the buffers of a stage are queued together and then told one by one; and another CPU
+ * may have queued one more. So each call notes all that were queued since the one that was noted
+ * last, and as many calls that follow have nothing to note. What a reader has taken by then is not
+ * seen: user space holds what was noted against what arrived. Two CPUs that are here at once may
+ * note one buffer twice.
  */
 #define FLOW_STEPS 16
 
@@ -204,10 +219,12 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 }
 
 /*
- * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is 1 for want of knowledge, as the hook does not
- * show the buffer. copies: of n. sk passed the filter. Returns the sketch of the socket's flows, or NULL.
+ * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is
+ * 1 for want of knowledge, as the hook does not show the buffer. copies: of n. sk passed the
+ * filter. Returns the sketch of the socket's flows, or NULL.
  */
-static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several, __u32 copies, int error, const bool trusted)
+static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several,
+						       __u32 copies, int error, const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_arrival *row;
@@ -227,8 +244,9 @@ static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n,
 }
 
 /*
- * __udp_enqueue_schedule_skb() is entered: the last that the buffer is surely ours to look at. Once it is in the queue another CPU may read and
- * free it before the function returns. A stash that the filter does not want is left empty.
+ * __udp_enqueue_schedule_skb() is entered: the last that the buffer is surely ours to look at. Once
+ * it is in the queue another CPU may read and free it before the function returns. A stash that the
+ * filter does not want is left empty.
  */
 static __always_inline void udp_entered(struct stash *mine, struct sock *sk, struct sk_buff *skb)
 {
@@ -240,11 +258,13 @@ static __always_inline void udp_entered(struct stash *mine, struct sock *sk, str
 	mine->udp_skb = (__u64)skb;
 	mine->udp_datagrams = udp_has_gro(view) ? skb_datagrams(skb) : 1;
 	mine->udp_copies = is_copy(skb) ? mine->udp_datagrams : 0;
-	mine->udp_flow = has_flows(view) && !mine->udp_copies ? flow_of(view, skb, &mine->udp_peer) : FLOW_UNKNOWN;
+	mine->udp_flow = has_flows(view) && !mine->udp_copies ? flow_of(view, skb, &mine->udp_peer)
+							      : FLOW_UNKNOWN;
 }
 
 /* It returns. sk: see socket_cookie() for `trusted`. */
-static __always_inline void udp_left(struct stash *mine, struct sock *sk, int error, const bool trusted)
+static __always_inline void udp_left(struct stash *mine, struct sock *sk, int error,
+				     const bool trusted)
 {
 	struct count_sketch *sketch;
 
@@ -254,7 +274,8 @@ static __always_inline void udp_left(struct stash *mine, struct sock *sk, int er
 		flow_note(sketch, mine->udp_flow, mine->udp_datagrams, &mine->udp_peer);
 }
 
-/* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show it. */
+/* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show
+ * it. */
 static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -275,8 +296,10 @@ static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int e
 		flow_told(sketch, view);
 }
 
-/* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it was counted as arrived. */
-static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb, const bool counted)
+/* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it
+ * was counted as arrived. */
+static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb,
+					     const bool counted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct count_peer peer = {};
@@ -312,7 +335,8 @@ static __always_inline void udp_received(struct sock *sk, __u64 n, const bool tr
 	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
 }
 
-/* n buffers were read that nothing shows. Told once: here only where it was not when they were queued. */
+/* n buffers were read that nothing shows. Told once: here only where it was not when they were
+ * queued. */
 static __always_inline void several_read(struct sock *view, __u64 n)
 {
 	struct count_arrival *row;
@@ -326,10 +350,11 @@ static __always_inline void several_read(struct sock *view, __u64 n)
 }
 
 /*
- * skb_consume_udp(sk, skb, len): after a read. A peek passes -len and leaves the buffer in the queue: len says so unless it is 0, then
- * the queue's own reference does.
+ * skb_consume_udp(sk, skb, len): after a read. A peek passes -len and leaves the buffer in the
+ * queue: len says so unless it is 0, then the queue's own reference does.
  */
-static __always_inline void udp_consumed(struct sock *sk, struct sk_buff *untyped, int len, const bool trusted)
+static __always_inline void udp_consumed(struct sock *sk, struct sk_buff *untyped, int len,
+					 const bool trusted)
 {
 	struct sock *view = TYPED(sk, struct sock);
 	struct sk_buff *skb = TYPED(untyped, struct sk_buff);
@@ -362,8 +387,9 @@ static __always_inline void socket_read(struct sock *sk, int ret, int flags)
 }
 
 /*
- * recvfrom(), recvmsg() or recvmmsg() took n datagrams, for kernels without sock_recv_length. The descriptor may have been replaced
- * meanwhile, as in accept_returned(); nothing of the datagram is left to tell.
+ * recvfrom(), recvmsg() or recvmmsg() took n datagrams, for kernels without sock_recv_length. The
+ * descriptor may have been replaced meanwhile, as in accept_returned(); nothing of the datagram is
+ * left to tell.
  */
 static __always_inline void read_returned(const int flags_argument, long n, long ret)
 {

@@ -5,14 +5,15 @@
 
 #include "tcp.bpf.h"
 
-/* Accept requests in flight on io_uring, for completions that come without their request (multishot). */
+/* Accept requests in flight on io_uring, for completions that come without their request
+ * (multishot). */
 struct uring_key {
 	__u64 ring; /* struct io_ring_ctx */
 	__u64 user_data;
 };
 
 struct uring_accept {
-	__u64 file; /* struct file of the listener, which the request holds; 0: not known */
+	__u64 file;   /* struct file of the listener, which the request holds; 0: not known */
 	__u64 direct; /* see uring_direct() */
 };
 
@@ -24,11 +25,13 @@ struct {
 } uring_accepts SEC(".maps");
 
 #define IORING_OP_ACCEPT 13 /* include/uapi/linux/io_uring.h */
-#define REQ_F_FIXED_FILE 1 /* include/linux/io_uring_types.h: the descriptor is an index of the ring's own table */
+#define REQ_F_FIXED_FILE                                                                           \
+	1 /* include/linux/io_uring_types.h: the descriptor is an index of the ring's own table */
 
 /*
- * Does the accept put the connection into the ring's own table of files? Then its result is a place there, not a descriptor. The request of an
- * accept is a struct io_accept (io_uring/net.c; before 6.0 it was a part of io_kiocb and can't be told).
+ * Does the accept put the connection into the ring's own table of files? Then its result is a place
+ * there, not a descriptor. The request of an accept is a struct io_accept (io_uring/net.c;
+ * before 6.0 it was a part of io_kiocb and can't be told).
  */
 static __always_inline bool uring_direct(void *request)
 {
@@ -37,7 +40,8 @@ static __always_inline bool uring_direct(void *request)
 	return !bpf_core_type_exists(struct io_accept) || READ(accept, file_slot);
 }
 
-/* An accept was submitted, or woke from its poll: completions that don't name their request are told by ring and user_data. */
+/* An accept was submitted, or woke from its poll: completions that don't name their request are
+ * told by ring and user_data. */
 static __always_inline void uring_seen(void *ring, void *request, __u64 user_data)
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
@@ -46,7 +50,8 @@ static __always_inline void uring_seen(void *ring, void *request, __u64 user_dat
 	__u64 file;
 
 	file = (__u64)READ(req, file);
-	/* On submission it has no file yet. The accept may end before it wakes once, so find the file by its descriptor. */
+	/* On submission it has no file yet. The accept may end before it wakes once, so find the
+	 * file by its descriptor. */
 	if (!file && !(READ(req, flags) & REQ_F_FIXED_FILE))
 		file = (__u64)file_of_descriptor(current_task(), READ(req, cqe.fd));
 	accept.file = file;
@@ -80,16 +85,19 @@ static __always_inline void uring_accepted(struct file *file, int result, bool d
 	if (!wanted(sk) || !is_tcp(sk))
 		return;
 	child = direct ? NULL : uring_child(sk, result);
-	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL, child && is_mptcp(child), now_ns);
+	worker_accepted(sk, socket_cookie(sk, NULL), child ? accepted_tcp(child) : NULL,
+			child && is_mptcp(child), now_ns);
 }
 
 /*
- * The connection was taken by then, and is closed: its address could not be copied, or the ring has no such table, place, or none that is free
- * (io_accept()). The same errors may tell of other reasons, for which none is taken.
+ * The connection was taken by then, and is closed: its address could not be copied, or the ring has
+ * no such table, place, or none that is free (io_accept()). The same errors may tell of other
+ * reasons, for which none is taken.
  */
 static __always_inline bool uring_drops(void *request, int result)
 {
-	return result == -EFAULT || ((result == -ENFILE || result == -ENXIO || result == -EINVAL) && uring_direct(request));
+	return result == -EFAULT || ((result == -ENFILE || result == -ENXIO || result == -EINVAL) &&
+				     uring_direct(request));
 }
 
 static __always_inline void uring_dropped(struct file *file)

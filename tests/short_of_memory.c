@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An allocator for LD_PRELOAD of which call number SHORT_AT fails, that one alone. With SHORT_COUNT=FILE the number of calls that there were is
- * written to FILE at the end. Not counted, so never failed, is what libraries want that crash without it: libbpf 1.1 (a null pointer in
+ * An allocator for LD_PRELOAD of which call number SHORT_AT fails, that one alone. With
+ * SHORT_COUNT=FILE the number of calls that there were is written to FILE at the end. Not counted,
+ * so never failed, is what libraries want that crash without it: libbpf 1.1 (a null pointer in
  * bpf_object__load()) with libelf, and glibc's name service (an assertion in nss_database.c).
  */
 #include <dlfcn.h>
@@ -20,7 +21,9 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-static struct { const char *begin, *end; } spared[8];
+static struct {
+	const char *begin, *end;
+} spared[8];
 static size_t spared_count;
 static _Atomic unsigned long calls;
 static unsigned long fails_at;
@@ -34,7 +37,8 @@ static int spare(struct dl_phdr_info *object, size_t size, void *context)
 	(void)context;
 	if (!strstr(object->dlpi_name, "/libbpf.") && !strstr(object->dlpi_name, "/libelf."))
 		return 0;
-	for (int i = 0; i < object->dlpi_phnum && spared_count < sizeof(spared) / sizeof(*spared); i++) {
+	for (int i = 0; i < object->dlpi_phnum && spared_count < sizeof(spared) / sizeof(*spared);
+	     i++) {
 		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
 
 		if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))

@@ -17,27 +17,38 @@ static const struct {
 	const char *brief;
 } commands[] = {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
-	{ "watch", command_watch, "beside any server: who gets the connections and datagrams of each port, live" },
-	{ "list", command_list, "which sockets share which ports, who holds them, what looks wrong" },
-	{ "compare", command_compare, "saved results side by side: before and after a change, and what is more than noise" },
-	{ "claims", command_claims, "tests what textbooks claim about sharing a port on this very kernel" },
-	{ "binds", command_binds, "every bind() and listen() that fails or looks wrong, with the reason, live" },
-	{ "bind-check", command_bind_check, "would a bind() to that address and port work now, and if not, who is in the way" },
-	{ "doctor", command_doctor, "which hooks this kernel allows, what is lost with each, and a self-test" },
+	{ "watch", command_watch,
+	  "beside any server: who gets the connections and datagrams of each port, live" },
+	{ "list", command_list,
+	  "which sockets share which ports, who holds them, what looks wrong" },
+	{ "compare", command_compare,
+	  "saved results side by side: before and after a change, and what is more than noise" },
+	{ "claims", command_claims,
+	  "tests what textbooks claim about sharing a port on this very kernel" },
+	{ "binds", command_binds,
+	  "every bind() and listen() that fails or looks wrong, with the reason, live" },
+	{ "bind-check", command_bind_check,
+	  "would a bind() to that address and port work now, and if not, who is in the way" },
+	{ "doctor", command_doctor,
+	  "which hooks this kernel allows, what is lost with each, and a self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 static void help(FILE *out)
 {
 	fputs("Usage: sockfair COMMAND [OPTION...]\n"
-	      "Shows how the Linux kernel shares one port's work over sockets and threads, and whether that is fair.\n\n", out);
+	      "Shows how the Linux kernel shares one port's work over sockets and threads, and "
+	      "whether that is fair.\n\n",
+	      out);
 	for (size_t i = 0; i < command_count; i++)
 		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].brief);
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
-	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with --fail-on), or a bind\n"
-	      "that would not work (bind-check).\n", out);
+	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with "
+	      "--fail-on), or a bind\n"
+	      "that would not work (bind-check).\n",
+	      out);
 }
 
 static int schema_print(const char *name)
@@ -57,7 +68,8 @@ static int schema_print(const char *name)
 	return STATUS_USAGE;
 }
 
-/* Where a standard stream is closed, its number must not go to the next file that is opened: what was meant for the stream would be written there. */
+/* Where a standard stream is closed, its number must not go to the next file that is opened: what
+ * was meant for the stream would be written there. */
 static void streams_reserve(void)
 {
 	int fd;
@@ -68,7 +80,8 @@ static void streams_reserve(void)
 	close(fd);
 }
 
-/* At every exit, for argp prints its help and exits by itself. Results go another way (command/output.c). */
+/* At every exit, for argp prints its help and exits by itself. Results go another way
+ * (command/output.c). */
 static void stdout_end(void)
 {
 	if (!fflush(stdout))
@@ -78,7 +91,8 @@ static void stdout_end(void)
 	_exit(STATUS_FAILED);
 }
 
-/* The longest text is a schema: it goes out at the end, all at once, so that the end knows whether it did. */
+/* The longest text is a schema: it goes out at the end, all at once, so that the end knows whether
+ * it did. */
 static void stdout_begin(void)
 {
 	static char buffer[131072];
@@ -96,7 +110,8 @@ int main(int argc, char **argv)
 	stdout_begin();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = STATUS_USAGE;
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		help(stdout);
 		return STATUS_OK;
 	}

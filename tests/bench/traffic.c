@@ -2,13 +2,15 @@
 /*
  * A server and its clients on 127.0.0.1, for long-run.sh, as fast as they can:
  *
- *   traffic accept THREADS COUNT   THREADS block in accept() on one socket; every second connection is reset by its client, the others the server closes
- *   traffic fork 0 COUNT           a forked child for each connection
- *   traffic open THREADS COUNT     COUNT connections that stay open until asked: then every second is closed, then all
- *   traffic udp SOCKETS COUNT      SOCKETS with SO_REUSEPORT, a thread each, datagrams of 64 flows
+ *   traffic accept THREADS COUNT   THREADS block in accept() on one socket; every second connection
+ * is reset by its client, the others the server closes traffic fork 0 COUNT           a forked
+ * child for each connection traffic open THREADS COUNT     COUNT connections that stay open until
+ * asked: then every second is closed, then all traffic udp SOCKETS COUNT      SOCKETS with
+ * SO_REUSEPORT, a thread each, datagrams of 64 flows
  *
- * Prints "port N" and waits for a line on stdin before it begins; then a line of NAME=COUNT, what server and clients counted themselves, and waits for the next
- * line, as often as there is something to do. Ends at the end of stdin, or with a line on stderr and status 1.
+ * Prints "port N" and waits for a line on stdin before it begins; then a line of NAME=COUNT, what
+ * server and clients counted themselves, and waits for the next line, as often as there is
+ * something to do. Ends at the end of stdin, or with a line on stderr and status 1.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,9 +29,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CLIENTS 4  /* threads */
-#define FLOWS 64   /* of all clients */
-#define BATCH 64   /* datagrams a system call */
+#define CLIENTS 4 /* threads */
+#define FLOWS 64  /* of all clients */
+#define BATCH 64  /* datagrams a system call */
 
 static struct sockaddr_in address = { .sin_family = AF_INET };
 static int listener, threads;
@@ -49,7 +51,8 @@ static int bound(int type, bool reuseport)
 	socklen_t size = sizeof(address);
 
 	if (fd < 0 || (reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))) ||
-	    bind(fd, (struct sockaddr *)&address, size) || getsockname(fd, (struct sockaddr *)&address, &size))
+	    bind(fd, (struct sockaddr *)&address, size) ||
+	    getsockname(fd, (struct sockaddr *)&address, &size))
 		die("bind");
 	return fd;
 }
@@ -240,7 +243,8 @@ static void run_open(void)
 	int *clients = calloc(count, sizeof(*clients));
 	pid_t server;
 
-	taken = mmap(NULL, sizeof(*taken), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	taken = mmap(NULL, sizeof(*taken), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (!clients || taken == MAP_FAILED)
 		die("memory");
 	server = hold_all();
@@ -285,7 +289,8 @@ static void *receiver(void *number)
 	}
 	for (;;) {
 		bool last = atomic_load(&all_sent); /* what is read after that is all there is */
-		int n = recvmmsg(sockets[(long)number], messages, BATCH, last ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
+		int n = recvmmsg(sockets[(long)number], messages, BATCH,
+				 last ? MSG_DONTWAIT : MSG_WAITFORONE, NULL);
 
 		if (n > 0)
 			atomic_fetch_add(&received, n);
@@ -309,7 +314,8 @@ static void *sender(void *number)
 			die("client");
 	}
 	for (int i = 0; left > 0; i++) {
-		int n = sendmmsg(flows[i % (FLOWS / CLIENTS)], messages, left < BATCH ? left : BATCH, 0);
+		int n = sendmmsg(flows[i % (FLOWS / CLIENTS)], messages,
+				 left < BATCH ? left : BATCH, 0);
 
 		if (n <= 0)
 			die("send");

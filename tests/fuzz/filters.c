@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whatever follows an option of the filter: it is taken, within the limits of a selection, or the program would end with status 1 or 2. */
+/* Whatever follows an option of the filter: it is taken, within the limits of a selection, or the
+ * program would end with status 1 or 2. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -40,25 +41,31 @@ static void expect(bool it, const char *what)
 
 static void within_limits(const struct selection *s)
 {
-	expect(s->port_count <= SELECTION_MAX && s->pid_count <= SELECTION_MAX && s->comm_count <= SELECTION_MAX &&
-	       s->cgroup_count <= SELECTION_MAX && s->netns_count <= SELECTION_NETNS_MAX, "no more than there is room for");
+	expect(s->port_count <= SELECTION_MAX && s->pid_count <= SELECTION_MAX &&
+		       s->comm_count <= SELECTION_MAX && s->cgroup_count <= SELECTION_MAX &&
+		       s->netns_count <= SELECTION_NETNS_MAX,
+	       "no more than there is room for");
 	for (size_t i = 0; i < s->port_count; i++)
 		expect(s->ports[i], "no port 0");
 	for (size_t i = 0; i < s->comm_count; i++)
-		expect(strnlen(s->comms[i], sizeof(s->comms[i])) < sizeof(s->comms[i]), "a name ends");
+		expect(strnlen(s->comms[i], sizeof(s->comms[i])) < sizeof(s->comms[i]),
+		       "a name ends");
 	for (size_t i = 0; i < s->cgroup_count; i++)
-		expect(*s->cgroups[i] == '/' && strnlen(s->cgroups[i], PATH_MAX) < PATH_MAX, "a path begins and ends");
+		expect(*s->cgroups[i] == '/' && strnlen(s->cgroups[i], PATH_MAX) < PATH_MAX,
+		       "a path begins and ends");
 }
 
 /* Words are divided by NULs. The first byte of each picks the option. */
 static int words_of(char *text, size_t size, char *argv[WORDS_MAX * 2 + 2])
 {
-	static char *const options[] = { "-P", "-p", "--comm", "-c", "-N", "-4", "-6", "-t", "-u", "--port" };
+	static char *const options[] = { "-P", "-p", "--comm", "-c", "-N",
+					 "-4", "-6", "-t",     "-u", "--port" };
 	int argc = 0;
 
 	argv[argc++] = "sockfair list";
 	for (char *at = text; at < text + size && argc < WORDS_MAX * 2; at += strlen(at) + 1) {
-		const unsigned char which = (unsigned char)*at % (sizeof(options) / sizeof(*options));
+		const unsigned char which =
+			(unsigned char)*at % (sizeof(options) / sizeof(*options));
 
 		argv[argc++] = options[which];
 		if (which < 5 || which == 9)
@@ -91,7 +98,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (!setjmp(over)) {
 		const int argc = words_of(text, size, argv);
 
-		over_status = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &s) ? STATUS_USAGE : 0;
+		over_status = argp_parse(&argp, argc, argv,
+					 ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &s)
+				      ? STATUS_USAGE
+				      : 0;
 	}
 	expect(over_status >= 0 && over_status <= STATUS_USAGE, "a status");
 	within_limits(&s);

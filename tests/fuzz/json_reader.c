@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whatever is in a file of results: it is compared, or refused with one line that is clean for a terminal. What was compared can be saved and read again. */
+/* Whatever is in a file of results: it is compared, or refused with one line that is clean for a
+ * terminal. What was compared can be saved and read again. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,7 +21,8 @@ static void expect(bool it, const char *what)
 }
 
 /* Returns json_read_results() of a file with these bytes. */
-static int read_bytes(struct comparison *c, const void *bytes, size_t size, uint16_t port, char why[JSON_READER_WHY])
+static int read_bytes(struct comparison *c, const void *bytes, size_t size, uint16_t port,
+		      char why[JSON_READER_WHY])
 {
 	char path[32];
 	int fd = memfd_create("result", MFD_CLOEXEC), err;
@@ -46,7 +48,9 @@ static void saved_is_read(const char *bytes, size_t size)
 
 static void render(const struct comparison *c)
 {
-	static const struct text_style styles[] = { {}, { .colour = true, .utf8 = true, .width = 80 }, { .width = 1 } };
+	static const struct text_style styles[] = { {},
+						    { .colour = true, .utf8 = true, .width = 80 },
+						    { .width = 1 } };
 	char *text = NULL;
 	size_t size = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whatever a snapshot shows, within what its fields may be: it is judged, its findings are whole sentences, it is printed in every way, and what is printed
- * as JSON is read again.
+ * Whatever a snapshot shows, within what its fields may be: it is judged, its findings are whole
+ * sentences, it is printed in every way, and what is printed as JSON is read again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,8 @@ static uint64_t number(struct source *s)
 
 static void name(struct source *s, char *to, size_t size)
 {
-	static const char *const names[] = { "", "nginx", "worker", "\x1b[31m", "a b\n", "\xc3\xbc", "\xff\xfe", "0123456789abcdef" };
+	static const char *const names[] = { "",      "nginx",    "worker",   "\x1b[31m",
+					     "a b\n", "\xc3\xbc", "\xff\xfe", "0123456789abcdef" };
 	const unsigned which = below(s, 12);
 
 	memset(to, 0, size);
@@ -91,9 +92,17 @@ static void name(struct source *s, char *to, size_t size)
 
 static void cgroup(struct source *s, char to[CGROUP_SIZE])
 {
-	static const char *const paths[] = { "", "/", "/system.slice/nginx.service", "/user.slice/user-1000.slice/session-1.scope",
-		"/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
-		"/kubepods.slice/kubepods-pod12345678_1234_1234_1234_123456789012.slice/cri-containerd-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope" };
+	static const char *const paths[] = {
+		"",
+		"/",
+		"/system.slice/nginx.service",
+		"/user.slice/user-1000.slice/session-1.scope",
+		"/system.slice/"
+		"docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
+		"/kubepods.slice/kubepods-pod12345678_1234_1234_1234_123456789012.slice/"
+		"cri-containerd-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef."
+		"scope"
+	};
 	const unsigned which = below(s, 8);
 
 	if (which < sizeof(paths) / sizeof(*paths))
@@ -122,7 +131,9 @@ static struct wait some_wait(struct source *s, struct endpoint *e, uint64_t at_m
 
 static void hindrance(struct source *s, struct hindrance *h)
 {
-	static const char *const places[] = { "", "do_epoll_wait", "futex_wait_queue", "io_schedule", "pipe_read", "x" };
+	static const char *const places[] = {
+		"", "do_epoll_wait", "futex_wait_queue", "io_schedule", "pipe_read", "x"
+	};
 
 	*h = (struct hindrance){ .looks = below(s, 9) };
 	if (!h->looks)
@@ -147,7 +158,8 @@ static void hindrance(struct source *s, struct hindrance *h)
 	h->traced = below(s, h->threads - h->running - h->stopped + 1);
 	h->uninterruptible = below(s, h->threads - h->running - h->stopped - h->traced + 1);
 	h->at_place = below(s, h->threads - h->running - h->stopped - h->traced + 1);
-	snprintf(h->place, sizeof(h->place), "%s", places[below(s, sizeof(places) / sizeof(*places))]);
+	snprintf(h->place, sizeof(h->place), "%s",
+		 places[below(s, sizeof(places) / sizeof(*places))]);
 }
 
 static void socket_queue(struct source *s, struct socket_row *r, bool tcp)
@@ -166,13 +178,19 @@ static void socket_queue(struct source *s, struct socket_row *r, bool tcp)
 	r->migrated = tcp && flag(s) ? number(s) : 0;
 	if (!tcp || !flag(s))
 		return;
-	r->half_open = (struct half_open){ .known = true, .count = number(s), .limit = number(s), .full_looks = number(s), .defers = flag(s) };
+	r->half_open = (struct half_open){ .known = true,
+					   .count = number(s),
+					   .limit = number(s),
+					   .full_looks = number(s),
+					   .defers = flag(s) };
 	r->half_open.old = r->half_open.count ? number(s) % (r->half_open.count + 1) : 0;
 	r->half_open.highest = r->half_open.count + number(s);
 	r->half_open.defer_accept = r->half_open.defers ? byte(s) : 0;
 	r->half_open.syn_retries = flag(s) ? byte(s) : 0;
-	r->half_open.withheld_most = r->half_open.defers && r->drops ? number(s) % (r->drops + 1) : 0;
-	r->half_open.withheld_least = r->half_open.withheld_most ? number(s) % (r->half_open.withheld_most + 1) : 0;
+	r->half_open.withheld_most =
+		r->half_open.defers && r->drops ? number(s) % (r->drops + 1) : 0;
+	r->half_open.withheld_least =
+		r->half_open.withheld_most ? number(s) % (r->half_open.withheld_most + 1) : 0;
 }
 
 static void socket_row(struct source *s, struct endpoint *e, size_t i)
@@ -180,7 +198,9 @@ static void socket_row(struct source *s, struct endpoint *e, size_t i)
 	const bool tcp = e->protocol == PROTOCOL_TCP;
 	struct socket_row *r = &e->sockets[i];
 
-	*r = (struct socket_row){ .cookie = i + 1, .inode = 1000 + i, .uid = below(s, 3) * 1000, .reuseport = flag(s) };
+	*r = (struct socket_row){
+		.cookie = i + 1, .inode = 1000 + i, .uid = below(s, 3) * 1000, .reuseport = flag(s)
+	};
 	r->group = r->reuseport && flag(s) ? 1 + below(s, i + 1) : 0;
 	r->arrived = number(s);
 	r->dropped = tcp ? 0 : number(s);
@@ -199,7 +219,11 @@ static void socket_row(struct source *s, struct endpoint *e, size_t i)
 	r->waiting_cut = r->waiting_known && flag(s);
 	r->steered = r->reuseport && flag(s);
 	if (r->steered && flag(s))
-		r->picker = (struct picker){ .kind = 1 + below(s, 2), .told = flag(s), .by_cpu = flag(s), .sockets = below(s, 9), .rest = flag(s) };
+		r->picker = (struct picker){ .kind = 1 + below(s, 2),
+					     .told = flag(s),
+					     .by_cpu = flag(s),
+					     .sockets = below(s, 9),
+					     .rest = flag(s) };
 	r->incoming_cpu_set = flag(s);
 	r->incoming_cpu = r->incoming_cpu_set ? byte(s) : 0;
 	if (tcp)
@@ -244,7 +268,8 @@ static void worker_row(struct source *s, struct endpoint *e, size_t i, struct wo
 	struct worker_row *w = &e->workers[i];
 	struct socket_row *socket = &e->sockets[below(s, e->socket_count)];
 	const bool tcp = e->protocol == PROTOCOL_TCP;
-	/* In the order of processes, then threads; of the same thread there may be a row for another socket. */
+	/* In the order of processes, then threads; of the same thread there may be a row for
+	 * another socket. */
 	const bool same = before && flag(s);
 
 	*w = (struct worker_row){ .number = -1, .cookie = socket->cookie };
@@ -288,15 +313,21 @@ static int compare_holders(const void *a, const void *b)
 {
 	const struct holder_row *x = a, *y = b;
 
-	return x->cookie != y->cookie ? (x->cookie > y->cookie ? 1 : -1) : (x->pid > y->pid) - (x->pid < y->pid);
+	return x->cookie != y->cookie ? (x->cookie > y->cookie ? 1 : -1)
+				      : (x->pid > y->pid) - (x->pid < y->pid);
 }
 
 static void holder_row(struct source *s, struct endpoint *e, size_t i)
 {
 	struct holder_row *h = &e->holders[i];
 
-	*h = (struct holder_row){ .cookie = e->sockets[below(s, e->socket_count)].cookie, .pid = 100 + (int)i, .pid_inside = 100 + (int)i, .fd = byte(s),
-				  .fds = 1 + below(s, 4), .state = "RSDTtZ"[below(s, 6)], .watching = below(s, WATCHING_OTHERWISE + 1) };
+	*h = (struct holder_row){ .cookie = e->sockets[below(s, e->socket_count)].cookie,
+				  .pid = 100 + (int)i,
+				  .pid_inside = 100 + (int)i,
+				  .fd = byte(s),
+				  .fds = 1 + below(s, 4),
+				  .state = "RSDTtZ"[below(s, 6)],
+				  .watching = below(s, WATCHING_OTHERWISE + 1) };
 	h->parent = flag(s) ? 99 + below(s, 9) : 0;
 	h->start_ns = flag(s) ? number(s) : 0;
 	h->appeared = flag(s);
@@ -331,21 +362,40 @@ static void endpoint_rest(struct source *s, struct endpoint *e)
 	if (flag(s))
 		e->lost = (struct endpoint_lost){ number(s), number(s), number(s), number(s) };
 	if (flag(s))
-		e->omitted = (struct omitted){ .sockets = number(s), .workers = number(s), .arrived = number(s), .accepted = number(s), .served = number(s) };
+		e->omitted = (struct omitted){ .sockets = number(s),
+					       .workers = number(s),
+					       .arrived = number(s),
+					       .accepted = number(s),
+					       .served = number(s) };
 	e->connection_count = tcp && flag(s) ? below(s, CONNECTIONS_SHOWN + 1) : 0;
 	e->connections_open = e->connection_count + number(s);
 	for (size_t i = 0; i < e->connection_count; i++)
-		e->connections[i] = (struct connection_row){ .id = i + 1, .pid = 100, .tid = 100, .age_ns = number(s), .bytes = { number(s), number(s) },
-							     .family = e->family, .peer = { 10, 0, 0, byte(s) }, .peer_port = 1 + byte(s) };
+		e->connections[i] = (struct connection_row){ .id = i + 1,
+							     .pid = 100,
+							     .tid = 100,
+							     .age_ns = number(s),
+							     .bytes = { number(s), number(s) },
+							     .family = e->family,
+							     .peer = { 10, 0, 0, byte(s) },
+							     .peer_port = 1 + byte(s) };
 }
 
 static void endpoint(struct source *s, struct endpoint *e, size_t i)
 {
-	static const uint8_t addresses[][16] = { {}, { 127, 0, 0, 1 }, { [15] = 1 }, { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+	static const uint8_t addresses[][16] = {
+		{}, { 127, 0, 0, 1 }, { [15] = 1 }, { [10] = 0xff, 0xff, 127, 0, 0, 1 }
+	};
 	const unsigned which = below(s, 8);
 
-	*e = (struct endpoint){ .protocol = which & 1 ? PROTOCOL_UDP : PROTOCOL_TCP, .family = which & 4 ? AF_INET6 : AF_INET, .port = 8000 + i, .netns = 1 + below(s, 2) };
-	memcpy(e->address, addresses[which & 4 ? 2 * (which & 2 ? 1 : 0) : which & 2 ? 1 : 0], sizeof(e->address));
+	*e = (struct endpoint){ .protocol = which & 1 ? PROTOCOL_UDP : PROTOCOL_TCP,
+				.family = which & 4 ? AF_INET6 : AF_INET,
+				.port = 8000 + i,
+				.netns = 1 + below(s, 2) };
+	memcpy(e->address,
+	       addresses[which & 4   ? 2 * (which & 2 ? 1 : 0)
+			 : which & 2 ? 1
+				     : 0],
+	       sizeof(e->address));
 	e->socket_count = 1 + below(s, SOCKETS_MAX);
 	e->worker_count = below(s, WORKERS_MAX + 1);
 	e->holder_count = below(s, HOLDERS_MAX + 1);
@@ -375,7 +425,11 @@ static void snapshot(struct source *s, struct snapshot *out)
 {
 	static const char *const backends[] = { "fentry", "kprobe", "tracepoint" };
 
-	*out = (struct snapshot){ .release = "6.1.0", .backend = backends[below(s, 3)], .start_ms = 1767225600000, .seconds = 0.01 + (double)(number(s) % 100000) / 10, .final = true };
+	*out = (struct snapshot){ .release = "6.1.0",
+				  .backend = backends[below(s, 3)],
+				  .start_ms = 1767225600000,
+				  .seconds = 0.01 + (double)(number(s) % 100000) / 10,
+				  .final = true };
 	out->looked_seconds = flag(s) ? out->seconds : 0;
 	out->endpoint_count = 1 + below(s, PORTS_MAX);
 	out->endpoints = rows(out->endpoint_count, sizeof(*out->endpoints));
@@ -392,11 +446,21 @@ static void snapshot(struct source *s, struct snapshot *out)
 	for (size_t i = 0; i < out->handshake_count; i++) {
 		struct handshakes *h = &out->handshakes[i];
 
-		*h = (struct handshakes){ .netns = 1 + i, .since_made = flag(s), .deferring = below(s, 3), .deferring_drops = number(s), .deferring_gone = number(s) };
+		*h = (struct handshakes){ .netns = 1 + i,
+					  .since_made = flag(s),
+					  .deferring = below(s, 3),
+					  .deferring_drops = number(s),
+					  .deferring_gone = number(s) };
 		h->first = (struct handshake_counts){ number(s), number(s), number(s), number(s) };
-		h->now = (struct handshake_counts){ h->first.full_refused + number(s), h->first.full_cookies + number(s), h->first.overflows + number(s),
+		h->now = (struct handshake_counts){ h->first.full_refused + number(s),
+						    h->first.full_cookies + number(s),
+						    h->first.overflows + number(s),
 						    h->first.refused + number(s) };
-		h->settings = (struct handshake_settings){ .known = flag(s), .migrate = flag(s), .cookies = below(s, 3), .max_syn_backlog = number(s), .synack_retries = byte(s) };
+		h->settings = (struct handshake_settings){ .known = flag(s),
+							   .migrate = flag(s),
+							   .cookies = below(s, 3),
+							   .max_syn_backlog = number(s),
+							   .synack_retries = byte(s) };
 	}
 }
 
@@ -411,7 +475,8 @@ static void judged(struct snapshot *s)
 		for (size_t k = 0; k < s->endpoints[i].finding_count; k++) {
 			const struct finding *f = &s->endpoints[i].findings[k];
 
-			expect(f->code && *f->text && strlen(f->text) < sizeof(f->text) - 1, "a whole sentence");
+			expect(f->code && *f->text && strlen(f->text) < sizeof(f->text) - 1,
+			       "a whole sentence");
 			expect(!strstr(f->text, "nan") && !strstr(f->text, "inf "), "numbers");
 			expect(f->evidence_count <= EVIDENCE_MAX, "evidence");
 		}
@@ -420,7 +485,9 @@ static void judged(struct snapshot *s)
 /* One of the ways, so that there is time for many inputs. */
 static void printed(struct source *way, const struct snapshot *s, const struct snapshot *total)
 {
-	static const struct text_style styles[] = { {}, { .colour = true, .utf8 = true, .width = 80 }, { .width = 20 } };
+	static const struct text_style styles[] = { {},
+						    { .colour = true, .utf8 = true, .width = 80 },
+						    { .width = 20 } };
 	const struct text_style *style = &styles[below(way, sizeof(styles) / sizeof(*styles))];
 	char *text = NULL;
 	size_t size = 0;
@@ -455,7 +522,8 @@ static void read_again(struct snapshot *s, size_t left)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct source way = { .at = bytes, .end = bytes + (size < 8 ? size : 8) }, source = { .at = way.end, .end = bytes + size };
+	struct source way = { .at = bytes, .end = bytes + (size < 8 ? size : 8) },
+		      source = { .at = way.end, .end = bytes + size };
 	struct snapshot now, before, interval;
 
 	snapshot(&source, &now);
@@ -464,9 +532,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		struct endpoint *e = &before.endpoints[i];
 
 		for (size_t k = 0; k < e->socket_count; k++)
-			e->sockets[k].arrived = e->sockets[k].arrived ? number(&source) % (e->sockets[k].arrived + 1) : 0;
+			e->sockets[k].arrived =
+				e->sockets[k].arrived
+					? number(&source) % (e->sockets[k].arrived + 1)
+					: 0;
 		for (size_t k = 0; k < e->worker_count; k++)
-			e->workers[k].accepted = e->workers[k].accepted ? number(&source) % (e->workers[k].accepted + 1) : 0;
+			e->workers[k].accepted =
+				e->workers[k].accepted
+					? number(&source) % (e->workers[k].accepted + 1)
+					: 0;
 	}
 	judged(&now);
 	expect(!snapshot_difference(&interval, &now, &before), "memory");

@@ -41,7 +41,11 @@ static inline struct bind_place place(const char *words)
 /* Held by nginx 7 where a process can hold that. */
 static inline struct bind_occupant occupant(enum bind_state state, const char *words)
 {
-	struct bind_occupant o = { .place = place(words), .state = state, .options_known = true, .count = 1, .seconds_left = NAN };
+	struct bind_occupant o = { .place = place(words),
+				   .state = state,
+				   .options_known = true,
+				   .count = 1,
+				   .seconds_left = NAN };
 
 	if (state != BIND_CLOSING && state != BIND_TIME_WAIT) {
 		o.pid = o.pid_inside = 7;
@@ -56,7 +60,13 @@ static inline struct bind_occupant occupant(enum bind_state state, const char *w
 
 static inline struct bind_event event(enum bind_call call, int error, const char *words)
 {
-	struct bind_event e = { .call = call, .error = error, .place = place(words), .asked_known = true, .pid = 9, .tid = 9, .port_limit = 1024 };
+	struct bind_event e = { .call = call,
+				.error = error,
+				.place = place(words),
+				.asked_known = true,
+				.pid = 9,
+				.tid = 9,
+				.port_limit = 1024 };
 
 	e.asked_family = e.place.family;
 	e.euid = e.place.uid;

@@ -29,15 +29,21 @@ struct fixture {
 	struct snapshot snapshot;
 };
 
-static inline struct endpoint *add_port(struct fixture *f, enum protocol protocol, const char *address, uint16_t port)
+static inline struct endpoint *add_port(struct fixture *f, enum protocol protocol,
+					const char *address, uint16_t port)
 {
 	const size_t i = f->snapshot.endpoint_count++;
 	struct endpoint *e = &f->endpoints[i];
 
 	f->snapshot.endpoints = f->endpoints;
 	f->snapshot.seconds = 1;
-	*e = (struct endpoint){ .protocol = protocol, .port = port, .netns = 1, .sockets = f->sockets[i], .workers = f->workers[i],
-				.holders = f->holders[i], .histograms = f->histograms[i] };
+	*e = (struct endpoint){ .protocol = protocol,
+				.port = port,
+				.netns = 1,
+				.sockets = f->sockets[i],
+				.workers = f->workers[i],
+				.holders = f->holders[i],
+				.histograms = f->histograms[i] };
 	e->family = strchr(address, ':') ? AF_INET6 : AF_INET;
 	assert_int_equal(inet_pton(e->family, address, e->address), 1);
 	return e;
@@ -48,8 +54,14 @@ static inline struct socket_row *add_socket(struct endpoint *e, uint64_t cookie,
 {
 	struct socket_row *s = &e->sockets[e->socket_count++];
 
-	*s = (struct socket_row){ .cookie = cookie, .inode = cookie + 1000, .reuseport = group, .group = group, .queue_known = true,
-				  .queue_limit = 128, .waiting_known = true, .waiting = 1 };
+	*s = (struct socket_row){ .cookie = cookie,
+				  .inode = cookie + 1000,
+				  .reuseport = group,
+				  .group = group,
+				  .queue_known = true,
+				  .queue_limit = 128,
+				  .waiting_known = true,
+				  .waiting = 1 };
 	return s;
 }
 
@@ -57,16 +69,25 @@ static inline struct worker_row *add_worker(struct endpoint *e, uint64_t cookie,
 {
 	struct worker_row *w = &e->workers[e->worker_count++];
 
-	*w = (struct worker_row){ .number = -1, .pid = pid, .tid = tid, .cookie = cookie, .can_accept = true, .waits = true, .wait_kind = WAITS_BLOCKED };
+	*w = (struct worker_row){ .number = -1,
+				  .pid = pid,
+				  .tid = tid,
+				  .cookie = cookie,
+				  .can_accept = true,
+				  .waits = true,
+				  .wait_kind = WAITS_BLOCKED };
 	return w;
 }
 
 /* Holders are to be added in the order of cookies, then pids. */
-static inline struct holder_row *add_holder(struct endpoint *e, uint64_t cookie, int pid, const char *process)
+static inline struct holder_row *add_holder(struct endpoint *e, uint64_t cookie, int pid,
+					    const char *process)
 {
 	struct holder_row *h = &e->holders[e->holder_count++];
 
-	*h = (struct holder_row){ .cookie = cookie, .pid = pid, .pid_inside = pid, .fd = 3, .fds = 1 };
+	*h = (struct holder_row){
+		.cookie = cookie, .pid = pid, .pid_inside = pid, .fd = 3, .fds = 1
+	};
 	strcpy(h->process, process);
 	return h;
 }
@@ -76,8 +97,15 @@ static inline struct hindrance *add_look(struct holder_row *h, char state, const
 {
 	struct hindrance *it = &h->hindrance;
 
-	*it = (struct hindrance){ .looks = 1, .descriptor_looks = 1, .descriptors = 1024, .threads = state != 'Z', .running = state == 'R',
-				  .stopped = state == 'T', .traced = state == 't', .uninterruptible = state == 'D', .at_place = *place != 0 };
+	*it = (struct hindrance){ .looks = 1,
+				  .descriptor_looks = 1,
+				  .descriptors = 1024,
+				  .threads = state != 'Z',
+				  .running = state == 'R',
+				  .stopped = state == 'T',
+				  .traced = state == 't',
+				  .uninterruptible = state == 'D',
+				  .at_place = *place != 0 };
 	strcpy(it->place, place);
 	return it;
 }
@@ -102,7 +130,8 @@ static inline void fill(struct fixture *f)
 	assert_int_equal(findings_fill(&f->snapshot), 0);
 	for (size_t i = 0; i < f->snapshot.endpoint_count; i++)
 		for (size_t j = 0; j < f->endpoints[i].finding_count; j++)
-			assert_true(strlen(f->endpoints[i].findings[j].text) < sizeof(f->endpoints[i].findings[j].text) - 1);
+			assert_true(strlen(f->endpoints[i].findings[j].text) <
+				    sizeof(f->endpoints[i].findings[j].text) - 1);
 }
 
 static inline void done(struct fixture *f)
@@ -119,7 +148,8 @@ static inline void assert_nothing(struct fixture *f)
 	fill(f);
 	for (size_t i = 0; i < f->snapshot.endpoint_count; i++)
 		if (f->endpoints[i].finding_count)
-			fail_msg("%s: %s", f->endpoints[i].findings[0].code, f->endpoints[i].findings[0].text);
+			fail_msg("%s: %s", f->endpoints[i].findings[0].code,
+				 f->endpoints[i].findings[0].text);
 	done(f);
 }
 
@@ -127,7 +157,8 @@ static inline void assert_nothing(struct fixture *f)
 static inline void assert_finding(const struct endpoint *e, const char *code, const char *text)
 {
 	if (e->finding_count != 1)
-		fail_msg("%zu findings: %s %s", e->finding_count, e->finding_count ? e->findings[0].code : "",
+		fail_msg("%zu findings: %s %s", e->finding_count,
+			 e->finding_count ? e->findings[0].code : "",
 			 e->finding_count > 1 ? e->findings[1].code : "");
 	assert_string_equal(e->findings[0].code, code);
 	assert_string_equal(e->findings[0].text, text);

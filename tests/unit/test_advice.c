@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What gives each worker of a known server its own socket: user/model/advice.c, and the findings that say it. */
+/* What gives each worker of a known server its own socket: user/model/advice.c, and the findings
+ * that say it. */
 #include "findings_fixture.h"
 
 #include "../../user/model/advice.h"
@@ -47,7 +48,9 @@ static struct endpoint *server(struct fixture *f, const char *process)
 	return e;
 }
 
-#define SHARED "4 workers (of 4 processes) on one socket, 17: which of them wakes decides who gets the work; "
+#define SHARED                                                                                     \
+	"4 workers (of 4 processes) on one socket, 17: which of them wakes decides who gets the "  \
+	"work; "
 
 static void assert_advice(struct fixture *f, const char *words)
 {
@@ -64,13 +67,17 @@ static void what_is_known_of_the_program_is_said(void **state)
 
 	(void)state;
 	server(&f, "nginx");
-	assert_advice(&f, "with SO_REUSEPORT each could have its own: 'reuseport' on the listen line (nginx since 1.9.1)");
+	assert_advice(&f, "with SO_REUSEPORT each could have its own: 'reuseport' on the listen "
+			  "line (nginx since 1.9.1)");
 	server(&f, "apache2");
-	assert_advice(&f, "with SO_REUSEPORT each could have its own: 'ListenCoresBucketsRatio 1' (Apache httpd since 2.4.13), though one for each CPU, not for each worker");
+	assert_advice(&f,
+		      "with SO_REUSEPORT each could have its own: 'ListenCoresBucketsRatio 1' "
+		      "(Apache httpd since 2.4.13), though one for each CPU, not for each worker");
 	server(&f, "named");
 	assert_advice(&f, "with SO_REUSEPORT each could have its own: 'reuseport yes' (BIND)");
 	server(&f, "gunicorn");
-	assert_advice(&f, "no option of gunicorn gives each worker its own socket; several gunicorns of one worker each do, with --reuse-port");
+	assert_advice(&f, "no option of gunicorn gives each worker its own socket; several "
+			  "gunicorns of one worker each do, with --reuse-port");
 	server(&f, "server");
 	assert_advice(&f, "with SO_REUSEPORT each could have its own");
 }
@@ -106,7 +113,8 @@ static void an_interpreter_is_told_by_its_parent(void **state)
 
 static void assert_lone(struct fixture *f, const char *process, const char *words)
 {
-	char text[512] = "socket 17 (inode 1017) has SO_REUSEPORT, but is alone in its group: the option has no effect, and 4 threads of 4 processes"
+	char text[512] = "socket 17 (inode 1017) has SO_REUSEPORT, but is alone in its group: the "
+			 "option has no effect, and 4 threads of 4 processes"
 			 " take from the one socket; ";
 	struct endpoint *e = server(f, process);
 
@@ -117,18 +125,22 @@ static void assert_lone(struct fixture *f, const char *process, const char *word
 	done(f);
 }
 
-/* What sets the option only where it is asked to has been asked to; who always sets it may not have been. */
+/* What sets the option only where it is asked to has been asked to; who always sets it may not have
+ * been. */
 static void what_is_done_by_now_is_no_advice(void **state)
 {
 	struct fixture f;
 
 	(void)state;
 	assert_lone(&f, "nginx", "to let the kernel share, open one for each");
-	assert_lone(&f, "haproxy", "to let the kernel share, open one for each: 'shards by-thread' on the bind line (haproxy since 2.5)");
+	assert_lone(&f, "haproxy",
+		    "to let the kernel share, open one for each: 'shards by-thread' on the bind "
+		    "line (haproxy since 2.5)");
 	assert_lone(&f, "uwsgi", "no option of uWSGI gives each worker its own socket");
 }
 
-/* Uneven, and woken in vain: the same words, and no EPOLLEXCLUSIVE, which is the program's to use. */
+/* Uneven, and woken in vain: the same words, and no EPOLLEXCLUSIVE, which is the program's to use.
+ */
 static void problems_say_it_too(void **state)
 {
 	static const uint64_t uneven[] = { 25082, 12155, 2502, 261 };
@@ -144,7 +156,9 @@ static void problems_say_it_too(void **state)
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "; for an even share give each its own SO_REUSEPORT socket: 'reuseport' on the listen line (nginx since 1.9.1)"));
+	assert_non_null(strstr(e->findings[0].text,
+			       "; for an even share give each its own SO_REUSEPORT socket: "
+			       "'reuseport' on the listen line (nginx since 1.9.1)"));
 	done(&f);
 	for (int i = 0; i < 4; i++) {
 		e->workers[i].exclusive = false;
@@ -156,7 +170,9 @@ static void problems_say_it_too(void **state)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_string_equal(e->findings[0].code, "thundering-herd");
-	assert_non_null(strstr(e->findings[0].text, " in vain; give each its own SO_REUSEPORT socket: 'reuseport' on the listen line (nginx since 1.9.1)"));
+	assert_non_null(strstr(e->findings[0].text,
+			       " in vain; give each its own SO_REUSEPORT socket: "
+			       "'reuseport' on the listen line (nginx since 1.9.1)"));
 	assert_null(strstr(e->findings[0].text, "favours"));
 	done(&f);
 }

@@ -23,7 +23,9 @@ static void nothing_came(void **state)
 
 static void the_queue_was_as_long_as_on_any_cpu(void **state)
 {
-	const struct arrivals_cpu rows[] = { { .arrived = 3, .queue_highest = 2 }, { .arrived = 9, .queue_highest = 7 }, { .queue_highest = 4 } };
+	const struct arrivals_cpu rows[] = { { .arrived = 3, .queue_highest = 2 },
+					     { .arrived = 9, .queue_highest = 7 },
+					     { .queue_highest = 4 } };
 	const struct arrivals sum = arrivals_sum(rows, 3);
 
 	(void)state;
@@ -34,7 +36,8 @@ static void the_queue_was_as_long_as_on_any_cpu(void **state)
 /* CPU 1 empties the stage for CPU 0: its late drops are more than it saw arrive itself. */
 static void a_late_drop_is_another_cpus_arrival(void **state)
 {
-	const struct arrivals_cpu rows[] = { { .arrived = 10 }, { .arrived = 1, .dropped = 4, .dropped_late = 3 } };
+	const struct arrivals_cpu rows[] = { { .arrived = 10 },
+					     { .arrived = 1, .dropped = 4, .dropped_late = 3 } };
 	const struct arrivals sum = arrivals_sum(rows, 2);
 
 	(void)state;
@@ -43,10 +46,12 @@ static void a_late_drop_is_another_cpus_arrival(void **state)
 	assert_int_equal(sum.unseen, 0);
 }
 
-/* More late drops than arrivals: `arrived` is no number near 2^64, and what was not seen is told. */
+/* More late drops than arrivals: `arrived` is no number near 2^64, and what was not seen is told.
+ */
 static void a_late_drop_without_its_arrival_is_told(void **state)
 {
-	const struct arrivals_cpu rows[] = { { .arrived = 2 }, { .dropped = 5, .dropped_late = 5 } };
+	const struct arrivals_cpu rows[] = { { .arrived = 2 },
+					     { .dropped = 5, .dropped_late = 5 } };
 	const struct arrivals sum = arrivals_sum(rows, 2);
 
 	(void)state;

@@ -13,17 +13,25 @@
 /* An endpoint on that port, of sockets with the cookies port, port + 1... */
 static struct endpoint endpoint(uint16_t port, size_t sockets, size_t connected, enum aside aside)
 {
-	struct endpoint e = { .protocol = PROTOCOL_UDP, .port = port, .sockets = calloc(sockets + 1, sizeof(*e.sockets)), .socket_count = sockets };
+	struct endpoint e = { .protocol = PROTOCOL_UDP,
+			      .port = port,
+			      .sockets = calloc(sockets + 1, sizeof(*e.sockets)),
+			      .socket_count = sockets };
 
 	for (size_t i = 0; i < sockets; i++)
-		e.sockets[i] = (struct socket_row){ .cookie = port + i, .connected = i < connected, .aside = aside };
+		e.sockets[i] = (struct socket_row){ .cookie = port + i,
+						    .connected = i < connected,
+						    .aside = aside };
 	return e;
 }
 
-/* A client, a server, a socket that is bound, a server with connected sockets, a tunnel, a server with a socket that was folded. */
+/* A client, a server, a socket that is bound, a server with connected sockets, a tunnel, a server
+ * with a socket that was folded. */
 static struct snapshot machine(void)
 {
-	struct snapshot s = { .endpoints = calloc(7, sizeof(*s.endpoints)), .quiet = 10, .quiet_clients = 3 };
+	struct snapshot s = { .endpoints = calloc(7, sizeof(*s.endpoints)),
+			      .quiet = 10,
+			      .quiet_clients = 3 };
 
 	s.endpoints[s.endpoint_count++] = endpoint(40, 2, 2, ASIDE_NOT);
 	s.endpoints[s.endpoint_count++] = endpoint(50, 2, 0, ASIDE_NOT);
@@ -131,7 +139,8 @@ static void ports_of_a_question_each_are_a_sum(void **state)
 	struct snapshot s = resolver(), before = {}, interval;
 
 	(void)state;
-	s.endpoints[3].omitted = (struct omitted){ .sockets = 2, .appeared = 2, .arrived = 3, .accepted = 2 };
+	s.endpoints[3].omitted =
+		(struct omitted){ .sockets = 2, .appeared = 2, .arrived = 3, .accepted = 2 };
 	assert_int_equal(snapshot_set_aside(&s, false), 0);
 	assert_int_equal(s.endpoint_count, 1);
 	assert_int_equal(s.aside_count, 20);
@@ -152,7 +161,8 @@ static void ports_of_a_question_each_are_a_sum(void **state)
 	snapshot_free(&s);
 }
 
-/* An interval has what came in it: of a port that was there before its growth, of one without any nothing. */
+/* An interval has what came in it: of a port that was there before its growth, of one without any
+ * nothing. */
 static void an_interval_has_what_passed_in_it(void **state)
 {
 	struct snapshot before = resolver(), s = resolver(), interval;
@@ -161,7 +171,8 @@ static void an_interval_has_what_passed_in_it(void **state)
 	before.endpoint_count = 11; /* ten of the ports */
 	for (size_t i = 11; i < 21; i++)
 		endpoint_free(&before.endpoints[i]);
-	s.endpoints[1].omitted = (struct omitted){ .sockets = 1, .appeared = 1, .arrived = 1, .accepted = 1 };
+	s.endpoints[1].omitted =
+		(struct omitted){ .sockets = 1, .appeared = 1, .arrived = 1, .accepted = 1 };
 	assert_int_equal(snapshot_set_aside(&s, false), 0);
 	assert_int_equal(snapshot_difference(&interval, &s, &before), 0);
 	assert_int_equal(interval.passing.ports, 11);
@@ -172,7 +183,8 @@ static void an_interval_has_what_passed_in_it(void **state)
 	snapshot_free(&s);
 }
 
-/* A few servers that were started and stopped; what was dropped, what carried more, what lived on or was there before; TCP. */
+/* A few servers that were started and stopped; what was dropped, what carried more, what lived on
+ * or was there before; TCP. */
 static void what_does_not_pass_stays(void **state)
 {
 	struct snapshot few = resolver(), s = resolver(), named = resolver();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may share a port: user/model/bind.c. Every combination is tried on a real kernel by tests/bind_rules.py; here are those that say what the rules mean. */
+/* Who may share a port: user/model/bind.c. Every combination is tried on a real kernel by
+ * tests/bind_rules.py; here are those that say what the rules mean. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,9 +46,11 @@ static void addresses_overlap_as_the_kernel_has_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (overlap(rows[i].a, rows[i].b) != rows[i].overlap || overlap(rows[i].b, rows[i].a) != rows[i].overlap)
+		if (overlap(rows[i].a, rows[i].b) != rows[i].overlap ||
+		    overlap(rows[i].b, rows[i].a) != rows[i].overlap)
 			fail_msg("%s and %s", rows[i].a, rows[i].b);
-	/* A connection by IPv6 to a socket that takes both keeps 0.0.0.0 out, though it is IPv6's. */
+	/* A connection by IPv6 to a socket that takes both keeps 0.0.0.0 out, though it is IPv6's.
+	 */
 	assert_true(overlap("tcp 0.0.0.0:80", "tcp [::1]:80"));
 	assert_false(overlap("tcp 127.0.0.1:80", "tcp [::1]:80"));
 }
@@ -65,8 +68,10 @@ static void check_rules(const struct rule_row *rows, size_t count)
 		struct bind_place wanted = place(rows[i].wanted);
 		struct bind_occupant o = occupant(rows[i].state, rows[i].there);
 
-		if (bind_predict(&wanted, CALL_BIND, &o, 1) != rows[i].outlook || bind_conflict(&wanted, CALL_BIND, &o) != (rows[i].outlook == BIND_FAILS))
-			fail_msg("%s beside %s (%s)", rows[i].wanted, rows[i].there, bind_state_name(rows[i].state));
+		if (bind_predict(&wanted, CALL_BIND, &o, 1) != rows[i].outlook ||
+		    bind_conflict(&wanted, CALL_BIND, &o) != (rows[i].outlook == BIND_FAILS))
+			fail_msg("%s beside %s (%s)", rows[i].wanted, rows[i].there,
+				 bind_state_name(rows[i].state));
 	}
 }
 
@@ -76,18 +81,28 @@ static void tcp_sockets_share_by_these_rules(void **state)
 		{ "tcp 0.0.0.0:80", BIND_BOUND, "tcp 0.0.0.0:80", BIND_FAILS },
 		{ "tcp 0.0.0.0:80 reuseaddr", BIND_BOUND, "tcp 0.0.0.0:80", BIND_FAILS },
 		{ "tcp 0.0.0.0:80 reuseaddr", BIND_BOUND, "tcp 0.0.0.0:80 reuseaddr", BIND_WORKS },
-		{ "tcp 0.0.0.0:80 reuseaddr uid=7", BIND_BOUND, "tcp 0.0.0.0:80 reuseaddr", BIND_WORKS },
-		{ "tcp 0.0.0.0:80 reuseaddr", BIND_LISTENING, "tcp 0.0.0.0:80 reuseaddr", BIND_FAILS },
-		{ "tcp 0.0.0.0:80 reuseaddr", BIND_CONNECTED, "tcp 127.0.0.1:80 reuseaddr", BIND_WORKS },
+		{ "tcp 0.0.0.0:80 reuseaddr uid=7", BIND_BOUND, "tcp 0.0.0.0:80 reuseaddr",
+		  BIND_WORKS },
+		{ "tcp 0.0.0.0:80 reuseaddr", BIND_LISTENING, "tcp 0.0.0.0:80 reuseaddr",
+		  BIND_FAILS },
+		{ "tcp 0.0.0.0:80 reuseaddr", BIND_CONNECTED, "tcp 127.0.0.1:80 reuseaddr",
+		  BIND_WORKS },
 		{ "tcp 0.0.0.0:80 reuseaddr", BIND_CLOSING, "tcp 127.0.0.1:80", BIND_FAILS },
-		{ "tcp 0.0.0.0:80 reuseaddr", BIND_TIME_WAIT, "tcp 127.0.0.1:80 reuseaddr", BIND_WORKS },
+		{ "tcp 0.0.0.0:80 reuseaddr", BIND_TIME_WAIT, "tcp 127.0.0.1:80 reuseaddr",
+		  BIND_WORKS },
 		{ "tcp 0.0.0.0:80 reuseaddr", BIND_TIME_WAIT, "tcp 127.0.0.1:80", BIND_FAILS },
-		{ "tcp 0.0.0.0:80 reuseport", BIND_LISTENING, "tcp 0.0.0.0:80 reuseport", BIND_WORKS },
-		{ "tcp 0.0.0.0:80 reuseport uid=7", BIND_LISTENING, "tcp 0.0.0.0:80 reuseport", BIND_FAILS },
-		{ "tcp 0.0.0.0:80 reuseport uid=7", BIND_TIME_WAIT, "tcp 0.0.0.0:80 reuseport", BIND_WORKS },
-		{ "tcp 0.0.0.0:80 reuseport", BIND_LISTENING, "tcp 0.0.0.0:80 reuseaddr", BIND_FAILS },
-		{ "tcp 0.0.0.0:80 device=2", BIND_LISTENING, "tcp 0.0.0.0:80 device=3", BIND_WORKS },
-		{ "tcp 0.0.0.0:80 device=2", BIND_LISTENING, "tcp 0.0.0.0:80 device=2", BIND_FAILS },
+		{ "tcp 0.0.0.0:80 reuseport", BIND_LISTENING, "tcp 0.0.0.0:80 reuseport",
+		  BIND_WORKS },
+		{ "tcp 0.0.0.0:80 reuseport uid=7", BIND_LISTENING, "tcp 0.0.0.0:80 reuseport",
+		  BIND_FAILS },
+		{ "tcp 0.0.0.0:80 reuseport uid=7", BIND_TIME_WAIT, "tcp 0.0.0.0:80 reuseport",
+		  BIND_WORKS },
+		{ "tcp 0.0.0.0:80 reuseport", BIND_LISTENING, "tcp 0.0.0.0:80 reuseaddr",
+		  BIND_FAILS },
+		{ "tcp 0.0.0.0:80 device=2", BIND_LISTENING, "tcp 0.0.0.0:80 device=3",
+		  BIND_WORKS },
+		{ "tcp 0.0.0.0:80 device=2", BIND_LISTENING, "tcp 0.0.0.0:80 device=2",
+		  BIND_FAILS },
 		{ "tcp 0.0.0.0:80 device=2", BIND_LISTENING, "tcp 0.0.0.0:80", BIND_FAILS },
 		{ "tcp 127.0.0.1:80", BIND_LISTENING, "tcp 127.0.0.2:80", BIND_WORKS },
 	};
@@ -101,9 +116,12 @@ static void udp_sockets_share_by_these_rules(void **state)
 	static const struct rule_row rows[] = {
 		{ "udp 0.0.0.0:53", BIND_UNCONNECTED, "udp 127.0.0.1:53", BIND_FAILS },
 		{ "udp 0.0.0.0:53 reuseaddr", BIND_UNCONNECTED, "udp 127.0.0.1:53", BIND_FAILS },
-		{ "udp 0.0.0.0:53 reuseaddr uid=7", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseaddr", BIND_WORKS },
-		{ "udp 0.0.0.0:53 reuseport", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseport", BIND_WORKS },
-		{ "udp 0.0.0.0:53 reuseport uid=7", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseport", BIND_FAILS },
+		{ "udp 0.0.0.0:53 reuseaddr uid=7", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseaddr",
+		  BIND_WORKS },
+		{ "udp 0.0.0.0:53 reuseport", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseport",
+		  BIND_WORKS },
+		{ "udp 0.0.0.0:53 reuseport uid=7", BIND_UNCONNECTED, "udp 127.0.0.1:53 reuseport",
+		  BIND_FAILS },
 		{ "udp 0.0.0.0:53", BIND_CONNECTED, "udp 127.0.0.1:53", BIND_FAILS },
 	};
 
@@ -113,7 +131,8 @@ static void udp_sockets_share_by_these_rules(void **state)
 
 static void unknown_options_leave_it_open(void **state)
 {
-	struct bind_place with = place("tcp 0.0.0.0:80 reuseaddr"), without = place("tcp 0.0.0.0:80");
+	struct bind_place with = place("tcp 0.0.0.0:80 reuseaddr"),
+			  without = place("tcp 0.0.0.0:80");
 	struct bind_occupant o = occupant(BIND_TIME_WAIT, "tcp 0.0.0.0:80 reuseaddr");
 
 	(void)state;
@@ -132,17 +151,21 @@ static void the_ports_bucket_lets_in_without_a_look(void **state)
 	struct bind_occupant o = occupant(BIND_BOUND, "tcp 0.0.0.0:80");
 
 	(void)state;
-	/* Its SO_REUSEADDR was taken back after bind(): bind() still works, listen() looks at all. */
+	/* Its SO_REUSEADDR was taken back after bind(): bind() still works, listen() looks at all.
+	 */
 	o.bucket = (struct bind_bucket){ .known = true, .reuse = 1 };
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, &o, 1), BIND_WORKS);
 	assert_int_equal(bind_predict(&wanted, CALL_LISTEN, &o, 1), BIND_FAILS);
 	wanted.reuseport = true;
 	assert_int_equal(bind_predict(&wanted, CALL_LISTEN, &o, 1), BIND_WORKS);
-	/* A connection that nobody accepted yet counts as root's (before 6.17): the group's own user comes in by the bucket. */
+	/* A connection that nobody accepted yet counts as root's (before 6.17): the group's own
+	 * user comes in by the bucket. */
 	wanted = place("tcp 0.0.0.0:80 reuseport uid=7");
 	o = occupant(BIND_CONNECTED, "tcp 127.0.0.1:80 reuseport uid=0");
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, &o, 1), BIND_FAILS);
-	o.bucket = (struct bind_bucket){ .known = true, .reuseport = 1, .place = place("tcp 0.0.0.0:80 uid=7") };
+	o.bucket = (struct bind_bucket){ .known = true,
+					 .reuseport = 1,
+					 .place = place("tcp 0.0.0.0:80 uid=7") };
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, &o, 1), BIND_WORKS);
 	wanted.uid = 8;
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, &o, 1), BIND_FAILS);
@@ -158,7 +181,9 @@ static void the_ports_bucket_lets_in_without_a_look(void **state)
 static void vrfs_have_tcp_ports_of_their_own(void **state)
 {
 	struct bind_place wanted = place("tcp 0.0.0.0:80 reuseport device=5");
-	struct bind_occupant o[2] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"), occupant(BIND_LISTENING, "tcp 0.0.0.0:80 device=6 reuseport") };
+	struct bind_occupant o[2] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"),
+				      occupant(BIND_LISTENING,
+					       "tcp 0.0.0.0:80 device=6 reuseport") };
 
 	(void)state;
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
@@ -168,8 +193,12 @@ static void vrfs_have_tcp_ports_of_their_own(void **state)
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
 	/* The bucket that lets in without a look is another VRF's. */
 	o[1].place.vrf = 6;
-	o[1].bucket = (struct bind_bucket){ .known = true, .reuseport = 1, .place = place("tcp 0.0.0.0:80") };
-	assert_int_equal(bind_predict(&wanted, CALL_BIND, (struct bind_occupant[]){ o[1], o[0] }, 2), BIND_FAILS);
+	o[1].bucket = (struct bind_bucket){ .known = true,
+					    .reuseport = 1,
+					    .place = place("tcp 0.0.0.0:80") };
+	assert_int_equal(
+		bind_predict(&wanted, CALL_BIND, (struct bind_occupant[]){ o[1], o[0] }, 2),
+		BIND_FAILS);
 	wanted = place("udp 0.0.0.0:53 device=5");
 	o[0] = occupant(BIND_UNCONNECTED, "udp 0.0.0.0:53");
 	wanted.vrf = 5;
@@ -179,7 +208,8 @@ static void vrfs_have_tcp_ports_of_their_own(void **state)
 static void udp_search_may_end_early(void **state)
 {
 	struct bind_place wanted = place("udp 0.0.0.0:53 reuseport");
-	struct bind_occupant o[2] = { occupant(BIND_UNCONNECTED, "udp 127.0.0.1:53"), occupant(BIND_UNCONNECTED, "udp 127.0.0.2:53 reuseport") };
+	struct bind_occupant o[2] = { occupant(BIND_UNCONNECTED, "udp 127.0.0.1:53"),
+				      occupant(BIND_UNCONNECTED, "udp 127.0.0.2:53 reuseport") };
 
 	(void)state;
 	assert_int_equal(bind_predict(&wanted, CALL_BIND, o, 1), BIND_FAILS);
@@ -196,7 +226,9 @@ static void udp_search_may_end_early(void **state)
 static void who_listens_is_blamed_first(void **state)
 {
 	struct bind_event e = event(CALL_LISTEN, EADDRINUSE, "tcp 0.0.0.0:80");
-	struct bind_occupant o[4] = { occupant(BIND_TIME_WAIT, "tcp 0.0.0.0:80"), occupant(BIND_BOUND, "tcp 0.0.0.0:80"), occupant(BIND_LISTENING, "tcp 127.0.0.1:80"),
+	struct bind_occupant o[4] = { occupant(BIND_TIME_WAIT, "tcp 0.0.0.0:80"),
+				      occupant(BIND_BOUND, "tcp 0.0.0.0:80"),
+				      occupant(BIND_LISTENING, "tcp 127.0.0.1:80"),
 				      occupant(BIND_LISTENING, "tcp [::]:80 v6only") };
 
 	(void)state;
@@ -215,7 +247,9 @@ static void who_listens_is_blamed_first(void **state)
 static void who_came_later_is_not_blamed(void **state)
 {
 	struct bind_event e = event(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:80");
-	struct bind_occupant o[3] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"), occupant(BIND_CONNECTED, "tcp 127.0.0.1:80"), occupant(BIND_BOUND, "tcp 127.0.0.1:80") };
+	struct bind_occupant o[3] = { occupant(BIND_LISTENING, "tcp 0.0.0.0:80"),
+				      occupant(BIND_CONNECTED, "tcp 127.0.0.1:80"),
+				      occupant(BIND_BOUND, "tcp 127.0.0.1:80") };
 
 	(void)state;
 	e.time_ns = 1000;
@@ -258,11 +292,16 @@ static void twins_of_known_ports_are_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses_overlap_as_the_kernel_has_it), cmocka_unit_test(tcp_sockets_share_by_these_rules),
-		cmocka_unit_test(udp_sockets_share_by_these_rules), cmocka_unit_test(unknown_options_leave_it_open),
-		cmocka_unit_test(the_ports_bucket_lets_in_without_a_look), cmocka_unit_test(udp_search_may_end_early),
+		cmocka_unit_test(addresses_overlap_as_the_kernel_has_it),
+		cmocka_unit_test(tcp_sockets_share_by_these_rules),
+		cmocka_unit_test(udp_sockets_share_by_these_rules),
+		cmocka_unit_test(unknown_options_leave_it_open),
+		cmocka_unit_test(the_ports_bucket_lets_in_without_a_look),
+		cmocka_unit_test(udp_search_may_end_early),
 		cmocka_unit_test(vrfs_have_tcp_ports_of_their_own),
-		cmocka_unit_test(who_listens_is_blamed_first), cmocka_unit_test(who_came_later_is_not_blamed), cmocka_unit_test(twins_of_known_ports_are_found),
+		cmocka_unit_test(who_listens_is_blamed_first),
+		cmocka_unit_test(who_came_later_is_not_blamed),
+		cmocka_unit_test(twins_of_known_ports_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,8 @@
 #include "../../user/render/bind_notices.h"
 #include "bind_fixture.h"
 
-static const struct text_style plain = { .utf8 = true }, narrow = { .utf8 = true, .width = 80 }, coloured = { .utf8 = true, .colour = true };
+static const struct text_style plain = { .utf8 = true }, narrow = { .utf8 = true, .width = 80 },
+			       coloured = { .utf8 = true, .colour = true };
 
 static const struct bind_totals totals = {
 	.release = "6.1.0",
@@ -51,11 +52,11 @@ static char *text_of(const struct bind_notice *n, const struct text_style *style
 	return text;
 }
 
-#define EXPECT_TEXT(notice, style, expected)                                                                                   \
-	do {                                                                                                                   \
-		char *text_ = text_of(notice, style);                                                                          \
-		assert_string_equal(text_, expected);                                                                          \
-		free(text_);                                                                                                   \
+#define EXPECT_TEXT(notice, style, expected)                                                       \
+	do {                                                                                       \
+		char *text_ = text_of(notice, style);                                              \
+		assert_string_equal(text_, expected);                                              \
+		free(text_);                                                                       \
 	} while (0)
 
 static void a_failure(void **state)
@@ -63,19 +64,24 @@ static void a_failure(void **state)
 	struct bind_notice n = notice(CALL_BIND, EADDRINUSE, "tcp 0.0.0.0:80 reuseaddr");
 
 	(void)state;
-	strcpy(n.why, "nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another port or address");
+	strcpy(n.why, "nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, "
+		      "or take another port or address");
 	EXPECT_TEXT(&n, &plain,
 		    "22:13:20.123 python3 (pid 9) bind tcp 0.0.0.0:80: EADDRINUSE, SO_REUSEADDR\n"
-		    "    nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another port or address\n");
-	EXPECT_TEXT(&n, &narrow,
-		    "22:13:20.123 python3 (pid 9) bind tcp 0.0.0.0:80: EADDRINUSE, SO_REUSEADDR\n"
-		    "    nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or\n"
-		    "    take another port or address\n");
+		    "    nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, "
+		    "or take another port or address\n");
+	EXPECT_TEXT(
+		&n, &narrow,
+		"22:13:20.123 python3 (pid 9) bind tcp 0.0.0.0:80: EADDRINUSE, SO_REUSEADDR\n"
+		"    nginx (pid 7, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or\n"
+		"    take another port or address\n");
 	*n.why = 0;
 	n.incomplete = true;
 	EXPECT_TEXT(&n, &coloured,
-		    "\033[31m22:13:20.123 python3 (pid 9) bind tcp 0.0.0.0:80: EADDRINUSE, SO_REUSEADDR\033[0m\n"
-		    "    (not all sockets of the machine could be looked at: there may be others in the way)\n");
+		    "\033[31m22:13:20.123 python3 (pid 9) bind tcp 0.0.0.0:80: EADDRINUSE, "
+		    "SO_REUSEADDR\033[0m\n"
+		    "    (not all sockets of the machine could be looked at: there may be others "
+		    "in the way)\n");
 }
 
 static void a_thread_whose_name_is_a_command(void **state)
@@ -100,7 +106,8 @@ static void a_listen_and_an_unknown_address(void **state)
 
 	(void)state;
 	n.event.backlog = 511;
-	EXPECT_TEXT(&n, &plain, "22:13:20.123 python3 (pid 9) listen tcp 127.0.0.1:80 backlog 511: worked\n");
+	EXPECT_TEXT(&n, &plain,
+		    "22:13:20.123 python3 (pid 9) listen tcp 127.0.0.1:80 backlog 511: worked\n");
 	n = notice(CALL_BIND, EFAULT, "tcp [::]:0");
 	n.event.asked_known = false;
 	EXPECT_TEXT(&n, &plain, "22:13:20.123 python3 (pid 9) bind tcp (IPv6 socket): EFAULT\n");
@@ -112,7 +119,9 @@ static struct bind_notice connect_notice(const struct bind_range_use *use)
 	struct bind_notice n = notice(CALL_CONNECT, EADDRNOTAVAIL, "tcp 127.0.0.1:0");
 
 	n.event.asked_family = 2;
-	n.event.peer = (struct bind_peer){ .port = 631, .address = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
+	n.event.peer =
+		(struct bind_peer){ .port = 631,
+				    .address = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
 	n.event.range = use;
 	strcpy(n.why, "because");
 	return n;
@@ -123,7 +132,9 @@ static void a_connect_as_text(void **state)
 	struct bind_notice n = connect_notice(NULL);
 
 	(void)state;
-	EXPECT_TEXT(&n, &plain, "22:13:20.123 python3 (pid 9) connect tcp 127.0.0.1:0 to 10.0.0.9:631: EADDRNOTAVAIL\n    because\n");
+	EXPECT_TEXT(&n, &plain,
+		    "22:13:20.123 python3 (pid 9) connect tcp 127.0.0.1:0 to 10.0.0.9:631: "
+		    "EADDRNOTAVAIL\n    because\n");
 }
 
 static void totals_as_text(void **state)
@@ -136,23 +147,29 @@ static void totals_as_text(void **state)
 	(void)state;
 	text_bind_totals(f, &totals, &plain);
 	fclose(f);
-	assert_string_equal(text, "1,234 binds and 1 listen seen in 5.0 s: 3 failed, 1 looks wrong; backend tracepoint, lost 1,000\n"
-				  "  lost 1,000: calls that were not told\n"
-				  "  this backend does not see: calls by 32-bit processes; calls through io_uring\n");
+	assert_string_equal(
+		text,
+		"1,234 binds and 1 listen seen in 5.0 s: 3 failed, 1 looks wrong; backend "
+		"tracepoint, lost 1,000\n"
+		"  lost 1,000: calls that were not told\n"
+		"  this backend does not see: calls by 32-bit processes; calls through io_uring\n");
 	free(text);
 	with_connects.failed[CALL_CONNECT] = 3;
 	f = open_memstream(&text, &size);
 	text_bind_totals(f, &with_connects, &plain);
 	fclose(f);
-	assert_non_null(strstr(text, "lost 1,000\n3 connect() found no port or address\n  lost 1,000"));
+	assert_non_null(
+		strstr(text, "lost 1,000\n3 connect() found no port or address\n  lost 1,000"));
 	free(text);
 	f = open_memstream(&text, &size);
 	text_bind_totals(f, &totals, &narrow);
 	fclose(f);
-	assert_string_equal(text, "1,234 binds and 1 listen seen in 5.0 s: 3 failed, 1 looks wrong; backend\n"
-				  "    tracepoint, lost 1,000\n"
-				  "  lost 1,000: calls that were not told\n"
-				  "  this backend does not see: calls by 32-bit processes; calls through io_uring\n");
+	assert_string_equal(
+		text,
+		"1,234 binds and 1 listen seen in 5.0 s: 3 failed, 1 looks wrong; backend\n"
+		"    tracepoint, lost 1,000\n"
+		"  lost 1,000: calls that were not told\n"
+		"  this backend does not see: calls by 32-bit processes; calls through io_uring\n");
 	free(text);
 }
 
@@ -194,7 +211,8 @@ static void expect(const json_t *document, const char *key, const char *value)
 
 static void a_failure_as_json(void **state)
 {
-	struct bind_occupant occupants[3] = { occupant(BIND_LISTENING, "tcp 127.0.0.2:80"), occupant(BIND_LISTENING, "tcp 127.0.0.1:80"),
+	struct bind_occupant occupants[3] = { occupant(BIND_LISTENING, "tcp 127.0.0.2:80"),
+					      occupant(BIND_LISTENING, "tcp 127.0.0.1:80"),
 					      occupant(BIND_BOUND, "tcp 127.0.0.1:80") };
 	struct bind_notice n = notice(CALL_BIND, EADDRINUSE, "tcp 127.0.0.1:80 uid=1000");
 	json_t *document, *listed;
@@ -262,7 +280,15 @@ static void a_suspicion_as_json(void **state)
 
 static void a_connect_as_json(void **state)
 {
-	const struct bind_range_use use = { .low = 40000, .high = 40019, .own = true, .reserved = 2, .taken = 17, .waiting = 3, .bound = 1, .most_pid = 7, .most_process = "web",
+	const struct bind_range_use use = { .low = 40000,
+					    .high = 40019,
+					    .own = true,
+					    .reserved = 2,
+					    .taken = 17,
+					    .waiting = 3,
+					    .bound = 1,
+					    .most_pid = 7,
+					    .most_process = "web",
 					    .most_ports = 12 };
 	struct bind_notice n = connect_notice(&use);
 	json_t *document = parsed(print_notice, &n);
@@ -272,8 +298,10 @@ static void a_connect_as_json(void **state)
 	expect(document, "address", "\"127.0.0.1\"");
 	expect(document, "port", "0");
 	expect(document, "peer", "{\"address\":\"10.0.0.9\",\"port\":631}");
-	expect(document, "range", "{\"low\":40000,\"high\":40019,\"own\":true,\"reserved\":2,\"taken\":17,\"time_wait\":3,\"bound\":1,\"most_pid\":7,\"most_process\":\"web\","
-				 "\"most_ports\":12}");
+	expect(document, "range",
+	       "{\"low\":40000,\"high\":40019,\"own\":true,\"reserved\":2,\"taken\":17,\"time_"
+	       "wait\":3,\"bound\":1,\"most_pid\":7,\"most_process\":\"web\","
+	       "\"most_ports\":12}");
 	json_decref(document);
 	n.event.range = NULL;
 	n.event.peer.port = 0;
@@ -292,7 +320,8 @@ static void many_occupants(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 150; i++)
-		occupants[i] = occupant(BIND_LISTENING, i == 149 ? "tcp 127.0.0.1:80" : "tcp 127.0.0.2:80");
+		occupants[i] = occupant(BIND_LISTENING,
+					i == 149 ? "tcp 127.0.0.1:80" : "tcp 127.0.0.2:80");
 	n.occupants = occupants;
 	n.occupant_count = 150;
 	document = parsed(print_notice, &n);
@@ -315,7 +344,9 @@ static void totals_as_json(void **state)
 	expect(document, "told", "4");
 	expect(document, "suspicious", "1");
 	expect(document, "lost", "{\"total\":1000,\"by_reason\":{\"events_full\":1000}}");
-	expect(document, "kernel", "{\"release\":\"6.1.0\",\"backend\":\"tracepoint\",\"unseen\":[\"calls by 32-bit processes\",\"calls through io_uring\"]}");
+	expect(document, "kernel",
+	       "{\"release\":\"6.1.0\",\"backend\":\"tracepoint\",\"unseen\":[\"calls by 32-bit "
+	       "processes\",\"calls through io_uring\"]}");
 	json_decref(document);
 }
 

@@ -84,10 +84,10 @@ static void there_is_an_end_to_what_is_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(short_ones_are_their_row),
-		cmocka_unit_test(long_ones_are_whole),
+		cmocka_unit_test(short_ones_are_their_row), cmocka_unit_test(long_ones_are_whole),
 		cmocka_unit_test(a_long_ones_unit_is_found),
-		cmocka_unit_test(there_is_an_end_to_what_is_kept), /* last: it fills what there is */
+		cmocka_unit_test(
+			there_is_an_end_to_what_is_kept), /* last: it fills what there is */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

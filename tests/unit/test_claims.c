@@ -55,12 +55,38 @@ static void binding_needs_the_option_on_both(void **state)
 		enum claim_verdict verdict;
 		unsigned reached;
 	} cases[] = {
-		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 } }, CLAIM_HOLDS, 4 },
-		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 130, 0, 126 } }, CLAIM_HOLDS, 2 },
-		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 256 } }, CLAIM_FAILS, 1 }, /* bound, but one gets all */
-		{ { .sockets = 4, .bound = 1, .asked = 256, .sent = 256, .got = { 256 } }, CLAIM_FAILS, 1 },
-		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 }, .second_without = true }, CLAIM_PARTLY, 4 },
-		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 }, .second_if_first = true }, CLAIM_HOLDS, 4 },
+		{ { .sockets = 4,
+		    .bound = 4,
+		    .asked = 256,
+		    .sent = 256,
+		    .got = { 60, 70, 66, 60 } },
+		  CLAIM_HOLDS,
+		  4 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 130, 0, 126 } },
+		  CLAIM_HOLDS,
+		  2 },
+		{ { .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 256 } },
+		  CLAIM_FAILS,
+		  1 }, /* bound, but one gets all */
+		{ { .sockets = 4, .bound = 1, .asked = 256, .sent = 256, .got = { 256 } },
+		  CLAIM_FAILS,
+		  1 },
+		{ { .sockets = 4,
+		    .bound = 4,
+		    .asked = 256,
+		    .sent = 256,
+		    .got = { 60, 70, 66, 60 },
+		    .second_without = true },
+		  CLAIM_PARTLY,
+		  4 },
+		{ { .sockets = 4,
+		    .bound = 4,
+		    .asked = 256,
+		    .sent = 256,
+		    .got = { 60, 70, 66, 60 },
+		    .second_if_first = true },
+		  CLAIM_HOLDS,
+		  4 },
 	};
 
 	(void)state;
@@ -72,7 +98,8 @@ static void binding_needs_the_option_on_both(void **state)
 		assert_int_equal(figure(&r, "sockets_listening"), cases[i].m.bound);
 		assert_int_equal(figure(&r, "sockets_reached"), cases[i].reached);
 		assert_int_equal(figure(&r, "connections_received"), 256);
-		assert_int_equal(figure(&r, "second_binds_without_option"), cases[i].m.second_without);
+		assert_int_equal(figure(&r, "second_binds_without_option"),
+				 cases[i].m.second_without);
 		assert_whole(&r);
 	}
 }
@@ -86,10 +113,14 @@ static void no_verdict_without_the_experiment(void **state)
 		{ .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 100, 155 } },
 	};
 	const struct claim_datagrams datagrams[] = {
-		{ true, 4, 4, 1024, 0, {} }, { true, 4, 4, 1024, 100, { 0, 0, 0, 100 } }, { true, 4, 4, 1024, 1024, { 0, 0, 0, 1023 } },
+		{ true, 4, 4, 1024, 0, {} },
+		{ true, 4, 4, 1024, 100, { 0, 0, 0, 100 } },
+		{ true, 4, 4, 1024, 1024, { 0, 0, 0, 1023 } },
 	};
 	const struct claim_attempt attempts[] = {
-		{ "udp", "UDP", true, 64, 0, 0, 0, false }, { "udp", "UDP", true, 64, 63, 63, 0, false }, { "udp", "UDP", true, 64, 64, 33, 30, false },
+		{ "udp", "UDP", true, 64, 0, 0, 0, false },
+		{ "udp", "UDP", true, 64, 63, 63, 0, false },
+		{ "udp", "UDP", true, 64, 64, 33, 30, false },
 	};
 
 	(void)state;
@@ -106,7 +137,8 @@ static void no_verdict_without_the_experiment(void **state)
 			assert_says(r[k], "no verdict");
 		}
 		if (i == 1)
-			assert_string_equal(r[0].why, "of 256 connections 7 were sent, and 7 of them received: no verdict");
+			assert_string_equal(r[0].why, "of 256 connections 7 were sent, and 7 of "
+						      "them received: no verdict");
 	}
 }
 
@@ -115,29 +147,41 @@ static void binding_says_who_else_gets_in(void **state)
 	struct claim_result r = {};
 
 	(void)state;
-	claim_judge_binding(&r, &(struct claim_binding){ .udp = true, .sockets = 4, .bound = 4, .asked = 256, .sent = 256, .got = { 60, 70, 66, 60 },
+	claim_judge_binding(&r, &(struct claim_binding){ .udp = true,
+							 .sockets = 4,
+							 .bound = 4,
+							 .asked = 256,
+							 .sent = 256,
+							 .got = { 60, 70, 66, 60 },
 							 .second_if_second = true });
-	assert_string_equal(r.why, "4 of 4 sockets with the option bind one port, and 256 datagrams reached 4 of them; a second socket can't bind "
-				   "if neither has it, can't if only the first, can if only the second");
+	assert_string_equal(r.why,
+			    "4 of 4 sockets with the option bind one port, and 256 datagrams "
+			    "reached 4 of them; a second socket can't bind "
+			    "if neither has it, can't if only the first, can if only the second");
 	assert_int_equal(figure(&r, "sockets_bound"), 4);
 	assert_int_equal(figure(&r, "datagrams"), 256);
 }
 
 static void datagrams_to_one_or_to_all(void **state)
 {
-	const struct claim_datagrams one = { true, 4, 4, 1024, 1024, { 0, 0, 0, 1024 } }, first = { true, 6, 4, 1024, 1024, { 1024, 0, 0, 0 } },
+	const struct claim_datagrams one = { true, 4, 4, 1024, 1024, { 0, 0, 0, 1024 } },
+				     first = { true, 6, 4, 1024, 1024, { 1024, 0, 0, 0 } },
 				     all = { true, 6, 4, 1024, 1024, { 250, 262, 240, 272 } },
 				     all_v4 = { true, 4, 4, 1024, 1024, { 250, 262, 240, 272 } },
-				     most = { true, 4, 4, 1024, 1024, { 900, 60, 40, 24 } }, but_one = { true, 6, 4, 1024, 1024, { 0, 0, 1, 1023 } },
+				     most = { true, 4, 4, 1024, 1024, { 900, 60, 40, 24 } },
+				     but_one = { true, 6, 4, 1024, 1024, { 0, 0, 1, 1023 } },
 				     refused = { true, 4, 1, 1024, 1024, { 1024, 0, 0, 0 } },
 				     none = { false, 6, 0, 0, 0, {} };
 	const struct {
 		struct claim_datagrams m[2];
 		enum claim_verdict verdict;
 	} cases[] = {
-		{ { one, first }, CLAIM_HOLDS }, { { one, all }, CLAIM_PARTLY }, { { one, none }, CLAIM_HOLDS }, { { all_v4, none }, CLAIM_FAILS },
-		{ { refused, none }, CLAIM_FAILS }, { { most, none }, CLAIM_PARTLY }, { { most, but_one }, CLAIM_PARTLY },
-		{ { one, but_one }, CLAIM_PARTLY }, { { refused, first }, CLAIM_PARTLY }, { { refused, all }, CLAIM_FAILS }, { { none, none }, CLAIM_SKIPPED },
+		{ { one, first }, CLAIM_HOLDS },      { { one, all }, CLAIM_PARTLY },
+		{ { one, none }, CLAIM_HOLDS },       { { all_v4, none }, CLAIM_FAILS },
+		{ { refused, none }, CLAIM_FAILS },   { { most, none }, CLAIM_PARTLY },
+		{ { most, but_one }, CLAIM_PARTLY },  { { one, but_one }, CLAIM_PARTLY },
+		{ { refused, first }, CLAIM_PARTLY }, { { refused, all }, CLAIM_FAILS },
+		{ { none, none }, CLAIM_SKIPPED },
 	};
 
 	(void)state;
@@ -147,12 +191,14 @@ static void datagrams_to_one_or_to_all(void **state)
 		assert_int_equal(claim_judge_datagrams(&r, cases[i].m, 2), 0);
 		assert_int_equal(r.verdict, cases[i].verdict);
 		assert_whole(&r);
-		assert_true(has_figure(&r, "cv_v6") == (cases[i].m[1].known && r.verdict != CLAIM_SKIPPED));
+		assert_true(has_figure(&r, "cv_v6") ==
+			    (cases[i].m[1].known && r.verdict != CLAIM_SKIPPED));
 		if (i)
 			continue;
 		assert_int_equal(figure(&r, "socket_4_got_v4"), 1024);
 		assert_int_equal(figure(&r, "socket_1_got_v6"), 1024);
-		assert_string_equal(r.why, "IPv4: in the order of bind() the 4 sockets got 0 / 0 / 0 / 1024; IPv6: in the order of bind() the 4 "
+		assert_string_equal(r.why, "IPv4: in the order of bind() the 4 sockets got 0 / 0 / "
+					   "0 / 1024; IPv6: in the order of bind() the 4 "
 					   "sockets got 1024 / 0 / 0 / 0");
 	}
 }
@@ -172,16 +218,19 @@ static struct claim_attempt refused(const char *key, const char *what, bool asid
 
 static void hijack_counts_what_was_stolen(void **state)
 {
-	struct claim_attempt a[] = { taken("udp", "UDP", 64, false), taken("tcp_bound", "bound TCP", 63, false),
+	struct claim_attempt a[] = { taken("udp", "UDP", 64, false),
+				     taken("tcp_bound", "bound TCP", 63, false),
 				     refused("tcp_listening", "listening TCP", false) };
 	struct claim_result r = {};
 
 	(void)state;
 	claim_judge_hijack(&r, a, 3);
 	assert_int_equal(r.verdict, CLAIM_PARTLY);
-	assert_string_equal(r.why, "another user who sets it too takes over UDP (64 of 64 stolen), bound TCP (63 of 64 stolen); but is refused "
+	assert_string_equal(r.why, "another user who sets it too takes over UDP (64 of 64 stolen), "
+				   "bound TCP (63 of 64 stolen); but is refused "
 				   "(EADDRINUSE) listening TCP");
-	assert_true(figure(&r, "udp_second_user_binds") == 1 && figure(&r, "tcp_listening_second_user_binds") == 0);
+	assert_true(figure(&r, "udp_second_user_binds") == 1 &&
+		    figure(&r, "tcp_listening_second_user_binds") == 0);
 	assert_int_equal(figure(&r, "tcp_bound_stolen"), 63);
 	assert_int_equal(figure(&r, "tcp_bound_first_user_got"), 1);
 
@@ -193,29 +242,35 @@ static void hijack_counts_what_was_stolen(void **state)
 
 	r = (struct claim_result){};
 	for (int i = 0; i < 3; i++)
-		a[i] = taken("udp", "UDP", 0, false); /* bound, and gets nothing: nothing is hijacked */
+		a[i] = taken("udp", "UDP", 0,
+			     false); /* bound, and gets nothing: nothing is hijacked */
 	claim_judge_hijack(&r, a, 2);
 	assert_int_equal(r.verdict, CLAIM_FAILS);
-	assert_string_equal(r.why, "another user who sets it too binds beside, and gets nothing of, UDP (0 of 64 stolen), UDP (0 of 64 stolen)");
+	assert_string_equal(r.why, "another user who sets it too binds beside, and gets nothing "
+				   "of, UDP (0 of 64 stolen), UDP (0 of 64 stolen)");
 
 	r = (struct claim_result){};
 	a[0] = refused("tcp_listening", "listening TCP", false);
 	claim_judge_hijack(&r, a, 2);
-	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) listening TCP; binds beside, and gets nothing of, UDP (0 of 64 "
+	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) listening "
+				   "TCP; binds beside, and gets nothing of, UDP (0 of 64 "
 				   "stolen)");
 }
 
 static void prevention_with_and_without_the_other_option(void **state)
 {
-	struct claim_attempt a[] = { refused("udp", "UDP", false), taken("udp_both_options", "UDP", 64, true),
+	struct claim_attempt a[] = { refused("udp", "UDP", false),
+				     taken("udp_both_options", "UDP", 64, true),
 				     taken("udp6_both_options", "UDP of IPv6", 0, true) };
 	struct claim_result r = {};
 
 	(void)state;
 	claim_judge_prevention(&r, a, 3, true);
 	assert_int_equal(r.verdict, CLAIM_PARTLY);
-	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) UDP; but where SO_REUSEADDR is set as well, by both users, the "
-				   "second takes over UDP (64 of 64 stolen); it binds beside, and gets nothing of, UDP of IPv6 (0 of 64 stolen)");
+	assert_string_equal(r.why, "another user who sets it too is refused (EADDRINUSE) UDP; but "
+				   "where SO_REUSEADDR is set as well, by both users, the "
+				   "second takes over UDP (64 of 64 stolen); it binds beside, and "
+				   "gets nothing of, UDP of IPv6 (0 of 64 stolen)");
 	assert_int_equal(figure(&r, "udp6_both_options_first_user_got"), 64);
 
 	r = (struct claim_result){};
@@ -243,7 +298,8 @@ static void the_longest_sentence_finds_room(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		a[i] = taken("tcp_listening_both_options", "a TCP socket that is bound and does not listen yet", 64, i > 3);
+		a[i] = taken("tcp_listening_both_options",
+			     "a TCP socket that is bound and does not listen yet", 64, i > 3);
 	claim_judge_prevention(&r, a, 8, true);
 	assert_int_equal(r.verdict, CLAIM_FAILS);
 	assert_int_equal(r.figure_count, 33);
@@ -259,22 +315,35 @@ static void two_minutes_are_two_minutes(void **state)
 		enum claim_verdict verdict;
 		const char *says;
 	} cases[] = {
-		{ 60.1, CLAIM_FAILS, "free after 60.1 s (still refused at 60.0 s) where" }, { 99.9, CLAIM_FAILS, "free after 99.9 s" }, { 100, CLAIM_HOLDS, "free after 100.0 s" },
-		{ 140, CLAIM_HOLDS, "free after 140.0 s" }, { 140.1, CLAIM_FAILS, "free after 140.1 s" }, { 0.02, CLAIM_FAILS, "free at once where the server" },
+		{ 60.1, CLAIM_FAILS, "free after 60.1 s (still refused at 60.0 s) where" },
+		{ 99.9, CLAIM_FAILS, "free after 99.9 s" },
+		{ 100, CLAIM_HOLDS, "free after 100.0 s" },
+		{ 140, CLAIM_HOLDS, "free after 140.0 s" },
+		{ 140.1, CLAIM_FAILS, "free after 140.1 s" },
+		{ 0.02, CLAIM_FAILS, "free at once where the server" },
 		{ NAN, CLAIM_FAILS, "free not within 150 s" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct claim_result r = {};
-		const struct claim_timewait m = { .neither = cases[i].seconds, .first_only = 61, .second_only = 62, .both = 0.01, .unused = 0,
-						  .client_closed = 0.1, .limit = 150,
-						  .refused = cases[i].seconds < 1 ? NAN : isnan(cases[i].seconds) ? 150 : cases[i].seconds - 0.1 };
+		const struct claim_timewait m = { .neither = cases[i].seconds,
+						  .first_only = 61,
+						  .second_only = 62,
+						  .both = 0.01,
+						  .unused = 0,
+						  .client_closed = 0.1,
+						  .limit = 150,
+						  .refused = cases[i].seconds < 1 ? NAN
+							     : isnan(cases[i].seconds)
+								     ? 150
+								     : cases[i].seconds - 0.1 };
 
 		claim_judge_timewait(&r, &m);
 		assert_int_equal(r.verdict, cases[i].verdict);
 		assert_says(r, cases[i].says);
-		assert_says(r, "only by the server before: after 61.0 s, only by the next: after 62.0 s, by both: at once");
+		assert_says(r, "only by the server before: after 61.0 s, only by the next: after "
+			       "62.0 s, by both: at once");
 		assert_true(figure(&r, "seconds_if_only_second_sets_reuseaddr") == 62);
 		assert_whole(&r);
 	}
@@ -286,8 +355,10 @@ static void immediate_by_whose_option(void **state)
 		struct claim_immediate m;
 		enum claim_verdict verdict;
 	} cases[] = {
-		{ { false, false, false, true }, CLAIM_PARTLY }, { { false, false, true, true }, CLAIM_HOLDS },
-		{ { false, false, false, false }, CLAIM_FAILS }, { { true, true, true, true }, CLAIM_SKIPPED },
+		{ { false, false, false, true }, CLAIM_PARTLY },
+		{ { false, false, true, true }, CLAIM_HOLDS },
+		{ { false, false, false, false }, CLAIM_FAILS },
+		{ { true, true, true, true }, CLAIM_SKIPPED },
 	};
 
 	(void)state;
@@ -303,11 +374,21 @@ static void immediate_by_whose_option(void **state)
 
 static void privilege_needs_all_three(void **state)
 {
-	const struct claim_privilege good = { .machine = 1024, .limit = 1024, .below = TRY_REFUSED, .at = TRY_ALLOWED, .capable = TRY_ALLOWED,
-					      .lowered = 80, .lowered_below = TRY_REFUSED, .lowered_at = TRY_ALLOWED };
-	struct claim_privilege m[10] = { good, good, good, good, good, good, good, good, good, good };
-	const enum claim_verdict verdicts[] = { CLAIM_HOLDS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_FAILS, CLAIM_PARTLY, CLAIM_HOLDS, CLAIM_PARTLY,
-					       CLAIM_PARTLY, CLAIM_PARTLY, CLAIM_HOLDS };
+	const struct claim_privilege good = { .machine = 1024,
+					      .limit = 1024,
+					      .below = TRY_REFUSED,
+					      .at = TRY_ALLOWED,
+					      .capable = TRY_ALLOWED,
+					      .lowered = 80,
+					      .lowered_below = TRY_REFUSED,
+					      .lowered_at = TRY_ALLOWED };
+	struct claim_privilege m[10] = {
+		good, good, good, good, good, good, good, good, good, good
+	};
+	const enum claim_verdict verdicts[] = { CLAIM_HOLDS,  CLAIM_FAILS,  CLAIM_FAILS,
+						CLAIM_FAILS,  CLAIM_PARTLY, CLAIM_HOLDS,
+						CLAIM_PARTLY, CLAIM_PARTLY, CLAIM_PARTLY,
+						CLAIM_HOLDS };
 
 	(void)state;
 	m[1].below = TRY_ALLOWED;
@@ -326,7 +407,8 @@ static void privilege_needs_all_three(void **state)
 		assert_int_equal(r.verdict, verdicts[i]);
 		assert_true(isnan(figure(&r, "at_lowered_limit_without_capability")) == (i == 5));
 		assert_true(isnan(figure(&r, "unprivileged_port_start_of_machine")) == (i == 9));
-		assert_true(!!strstr(r.why, "it is 0 here, so no port needs the right") == (i == 7));
+		assert_true(!!strstr(r.why, "it is 0 here, so no port needs the right") ==
+			    (i == 7));
 		assert_true(!!strstr(r.why, "it is 79 here, so that is the limit") == (i == 8));
 		assert_whole(&r);
 	}
@@ -334,7 +416,11 @@ static void privilege_needs_all_three(void **state)
 
 static void htons_forgotten(void **state)
 {
-	struct claim_htons m = { .asked = 81, .listens = 20736, .reaches_listens = true, .low_asked = 20480, .low_becomes = 80,
+	struct claim_htons m = { .asked = 81,
+				 .listens = 20736,
+				 .reaches_listens = true,
+				 .low_asked = 20480,
+				 .low_becomes = 80,
 				 .low = TRY_REFUSED };
 	struct claim_result r = {};
 
@@ -342,7 +428,8 @@ static void htons_forgotten(void **state)
 	claim_judge_htons(&r, &m);
 	assert_int_equal(r.verdict, CLAIM_HOLDS);
 	assert_int_equal(figure(&r, "port_listens"), 20736);
-	assert_int_equal(figure(&r, "ports_that_become_privileged"), 1008); /* low byte 0 to 3, of 4..255 high bytes */
+	assert_int_equal(figure(&r, "ports_that_become_privileged"),
+			 1008); /* low byte 0 to 3, of 4..255 high bytes */
 	assert_whole(&r);
 
 	r = (struct claim_result){};
@@ -351,7 +438,8 @@ static void htons_forgotten(void **state)
 	claim_judge_htons(&r, &m);
 	assert_int_equal(r.verdict, CLAIM_HOLDS);
 	assert_true(isnan(figure(&r, "other_port_without_capability")));
-	assert_says(r, "on 81; whether port 20480 can be had without rights could not be tried: because of 7");
+	assert_says(r, "on 81; whether port 20480 can be had without rights could not be tried: "
+		       "because of 7");
 
 	r = (struct claim_result){};
 	m.listens = 81, m.reaches_asked = true; /* a big-endian machine */
@@ -362,26 +450,32 @@ static void htons_forgotten(void **state)
 
 /* ---- sharing ---- */
 
-static struct claim_share share(const char *key, unsigned concurrency, uint64_t first, uint64_t others)
+static struct claim_share share(const char *key, unsigned concurrency, uint64_t first,
+				uint64_t others)
 {
 	struct claim_share s = { .design = key, .key = key, .concurrency = concurrency };
 	uint64_t counts[8] = { first, others, others, others, others, others, others, others };
 
-	assert_int_equal(fairness_judge(&s.fairness, counts, 8, UNIT_EVENT, 0, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(fairness_judge(&s.fairness, counts, 8, UNIT_EVENT, 0, FAIRNESS_THRESHOLD),
+			 0);
 	return s;
 }
 
 static void shares_decide(void **state)
 {
-	const struct claim_share even = share("blocking", 2, 1000, 1000), uneven = share("epoll", 2, 8000, 100),
-				 more = share("epoll", 64, 4000, 1000), few = share("few", 2, 10, 10);
+	const struct claim_share even = share("blocking", 2, 1000, 1000),
+				 uneven = share("epoll", 2, 8000, 100),
+				 more = share("epoll", 64, 4000, 1000),
+				 few = share("few", 2, 10, 10);
 	const struct {
 		struct claim_share runs[3];
 		size_t count;
 		enum claim_verdict unfair, even;
 	} cases[] = {
-		{ { uneven, more }, 2, CLAIM_HOLDS, CLAIM_FAILS }, { { even, uneven, more }, 3, CLAIM_PARTLY, CLAIM_PARTLY },
-		{ { even, even }, 2, CLAIM_FAILS, CLAIM_HOLDS }, { { even, few }, 2, CLAIM_SKIPPED, CLAIM_SKIPPED },
+		{ { uneven, more }, 2, CLAIM_HOLDS, CLAIM_FAILS },
+		{ { even, uneven, more }, 3, CLAIM_PARTLY, CLAIM_PARTLY },
+		{ { even, even }, 2, CLAIM_FAILS, CLAIM_HOLDS },
+		{ { even, few }, 2, CLAIM_SKIPPED, CLAIM_SKIPPED },
 	};
 
 	(void)state;
@@ -394,9 +488,12 @@ static void shares_decide(void **state)
 		assert_int_equal(e.verdict, cases[i].even);
 		assert_whole(&r);
 		if (i == 1) {
-			assert_string_equal(r.why, "uneven: epoll (CV 2.402 with 2 outstanding, 0.722 with 64); even: blocking (CV 0.000 with 2 "
-						   "outstanding); chance alone gives a CV of 0.030");
-			assert_true(figure(&r, "busiest_over_mean_epoll_at_2") > 7 && figure(&r, "cv_blocking_at_2") == 0);
+			assert_string_equal(r.why,
+					    "uneven: epoll (CV 2.402 with 2 outstanding, 0.722 "
+					    "with 64); even: blocking (CV 0.000 with 2 "
+					    "outstanding); chance alone gives a CV of 0.030");
+			assert_true(figure(&r, "busiest_over_mean_epoll_at_2") > 7 &&
+				    figure(&r, "cv_blocking_at_2") == 0);
 		}
 		if (i == 3) {
 			assert_string_equal(r.why, "few: too-few (80 of 796 needed)");
@@ -413,7 +510,8 @@ static void many_shares_find_room(void **state)
 
 	(void)state;
 	for (int i = 0; i < 6; i++)
-		runs[i] = share("exclusive", 64, 8000, 100), runs[i].design = "a design with a name like this";
+		runs[i] = share("exclusive", 64, 8000, 100),
+		runs[i].design = "a design with a name like this";
 	claim_judge_unfair(&r, runs, 6);
 	assert_whole(&r);
 	assert_int_equal(r.figure_count, 24);
@@ -435,10 +533,15 @@ static void a_bottleneck_is_beyond_the_spread(void **state)
 		const char *says;
 	} cases[] = {
 		{ 8000, 10, 10000, 300, 100, CLAIM_HOLDS, "connections/s, fewer, and " }, /* both */
-		{ 8000, 10, 10000, 100, 100, CLAIM_HOLDS, "us until a worker reads, no clear difference" },
-		{ 9950, 10, 10100, 300, 100, CLAIM_PARTLY, "connections/s, no clear difference" }, /* beyond the spread, within the margin */
-		{ 8000, 1500, 10000, 300, 100, CLAIM_PARTLY, "14000) against" }, /* beyond the margin, not beyond the spread */
-		{ 10000, 10, 8000, 100, 300, CLAIM_FAILS, "connections/s, more, and 100 (100-100) against 300 (300-300) us until a worker reads, shorter" },
+		{ 8000, 10, 10000, 100, 100, CLAIM_HOLDS,
+		  "us until a worker reads, no clear difference" },
+		{ 9950, 10, 10100, 300, 100, CLAIM_PARTLY,
+		  "connections/s, no clear difference" }, /* beyond the spread, within the margin */
+		{ 8000, 1500, 10000, 300, 100, CLAIM_PARTLY,
+		  "14000) against" }, /* beyond the margin, not beyond the spread */
+		{ 10000, 10, 8000, 100, 300, CLAIM_FAILS,
+		  "connections/s, more, and 100 (100-100) against 300 (300-300) us until a worker "
+		  "reads, shorter" },
 		{ 8000, 10, 10000, NAN, NAN, CLAIM_HOLDS, "waits not seen" },
 		{ 10000, 10, 10000, NAN, 100, CLAIM_FAILS, "waits not seen" },
 	};
@@ -458,8 +561,10 @@ static void a_bottleneck_is_beyond_the_spread(void **state)
 		assert_whole(&r);
 		assert_int_equal(figure(&r, "cpus"), 2);
 		assert_true(figure(&r, "per_second_single_at_64_least") == cases[i].single_rate);
-		assert_true(figure(&r, "per_second_single_at_64_most") == cases[i].single_rate + 4 * cases[i].rate_step);
-		assert_true(isnan(figure(&r, "wait_mean_us_single_at_64")) == isnan(cases[i].single_wait));
+		assert_true(figure(&r, "per_second_single_at_64_most") ==
+			    cases[i].single_rate + 4 * cases[i].rate_step);
+		assert_true(isnan(figure(&r, "wait_mean_us_single_at_64")) ==
+			    isnan(cases[i].single_wait));
 	}
 }
 
@@ -490,12 +595,28 @@ static void only_the_last_load_makes_it_hold(void **state)
 		enum claim_verdict verdict;
 		const char *says;
 	} cases[] = {
-		{ { false, true }, {}, CLAIM_HOLDS, "it limits the rate with 64 at once, on 1 CPU that" },
-		{ { true, true }, { true, true }, CLAIM_HOLDS, "it limits the rate with 64 at once, on" },
-		{ { true, false }, {}, CLAIM_PARTLY, "fewer connections per second only with 2 at once, where the rate is little more than latency, and not "
-						     "with 64, on" },
-		{ { true, false }, { false, true }, CLAIM_PARTLY, "and not with 64; longer waits with 64 at once, on" },
-		{ {}, { true, true }, CLAIM_PARTLY, "only in waits, with 2 and 64 at once, not in" },
+		{ { false, true },
+		  {},
+		  CLAIM_HOLDS,
+		  "it limits the rate with 64 at once, on 1 CPU that" },
+		{ { true, true },
+		  { true, true },
+		  CLAIM_HOLDS,
+		  "it limits the rate with 64 at once, on" },
+		{ { true, false },
+		  {},
+		  CLAIM_PARTLY,
+		  "fewer connections per second only with 2 at once, where the rate is little more "
+		  "than latency, and not "
+		  "with 64, on" },
+		{ { true, false },
+		  { false, true },
+		  CLAIM_PARTLY,
+		  "and not with 64; longer waits with 64 at once, on" },
+		{ {},
+		  { true, true },
+		  CLAIM_PARTLY,
+		  "only in waits, with 2 and 64 at once, not in" },
 		{ {}, {}, CLAIM_FAILS, "neither in connections per second nor in waits, on" },
 	};
 
@@ -518,7 +639,8 @@ static void only_the_last_load_makes_it_hold(void **state)
 	}
 }
 
-/* Four comparisons are four chances to find a difference: all but one need runs that don't overlap at all. */
+/* Four comparisons are four chances to find a difference: all but one need runs that don't overlap
+ * at all. */
 static void a_difference_elsewhere_needs_all_pairs(void **state)
 {
 	struct claim_load loads[2] = { { .concurrency = 2 }, { .concurrency = 64 } };
@@ -541,14 +663,21 @@ static void a_difference_elsewhere_needs_all_pairs(void **state)
 
 static void a_wait_is_known_if_all_of_it_was_seen(void **state)
 {
-	struct socket_row sockets[2] = { { .wait_known = true, .wait = { .count = 3, .sum_ns = 6000 } },
-					 { .wait_known = true, .wait = { .count = 1, .sum_ns = 2000 } } };
-	struct worker_row workers[2] = { { .handed = { .count = 1, .sum_ns = 5000 } }, { .handed = { .count = 3, .sum_ns = 7000 } } };
-	const struct endpoint e = { .sockets = sockets, .socket_count = 2, .workers = workers, .worker_count = 2 };
+	struct socket_row sockets[2] = {
+		{ .wait_known = true, .wait = { .count = 3, .sum_ns = 6000 } },
+		{ .wait_known = true, .wait = { .count = 1, .sum_ns = 2000 } }
+	};
+	struct worker_row workers[2] = { { .handed = { .count = 1, .sum_ns = 5000 } },
+					 { .handed = { .count = 3, .sum_ns = 7000 } } };
+	const struct endpoint e = {
+		.sockets = sockets, .socket_count = 2, .workers = workers, .worker_count = 2
+	};
 
 	(void)state;
 	assert_true(claim_wait_us(&e, true, true) == 5);
-	assert_true(isnan(claim_wait_us(&e, true, false))); /* else the wait in the accept queue alone would pass for all of it */
+	assert_true(isnan(claim_wait_us(
+		&e, true,
+		false))); /* else the wait in the accept queue alone would pass for all of it */
 	workers[1].handed.count = 2;
 	assert_true(isnan(claim_wait_us(&e, true, true)));
 	workers[0].handed = workers[1].handed = (struct wait){};
@@ -562,9 +691,13 @@ static void a_wait_is_known_if_all_of_it_was_seen(void **state)
 
 static struct claim_result sample(void)
 {
-	struct claim_result r = { .name = "htons", .sentence = "without htons() a server that asks for port 81 listens on 20736",
-				  .verdict = CLAIM_HOLDS,
-				  .why = "asked 81, listens on 20736; a client reaches 20736 and is refused on 81; and more words" };
+	struct claim_result r = {
+		.name = "htons",
+		.sentence = "without htons() a server that asks for port 81 listens on 20736",
+		.verdict = CLAIM_HOLDS,
+		.why = "asked 81, listens on 20736; a client reaches 20736 and is refused on 81; "
+		       "and more words"
+	};
 
 	claim_number(&r, 20736, "port_listens");
 	claim_number(&r, NAN, "seconds_until_%s", "free");
@@ -590,9 +723,11 @@ static void text_is_broken_at_80_columns(void **state)
 	char *text = text_of(&r, &(struct text_style){});
 
 	(void)state;
-	assert_string_equal(text, "holds    htons: without htons() a server that asks for port 81 listens on 20736\n"
-				  "         asked 81, listens on 20736; a client reaches 20736 and is refused on\n"
-				  "         81; and more words\n");
+	assert_string_equal(
+		text,
+		"holds    htons: without htons() a server that asks for port 81 listens on 20736\n"
+		"         asked 81, listens on 20736; a client reaches 20736 and is refused on\n"
+		"         81; and more words\n");
 	free(text);
 }
 
@@ -604,16 +739,24 @@ static void text_has_colours_and_the_terminals_width(void **state)
 	(void)state;
 	r.verdict = CLAIM_FAILS;
 	text = text_of(&r, &(struct text_style){ .colour = true, .width = 200 });
-	assert_string_equal(text, "\033[31mfails   \033[0m htons: without htons() a server that asks for port 81 listens on 20736\n"
-				  "         \033[2masked 81, listens on 20736; a client reaches 20736 and is refused on 81; and more words\033[0m\n");
+	assert_string_equal(text, "\033[31mfails   \033[0m htons: without htons() a server that "
+				  "asks for port 81 listens on 20736\n"
+				  "         \033[2masked 81, listens on 20736; a client reaches "
+				  "20736 and is refused on 81; and more words\033[0m\n");
 	free(text);
 }
 
 static void the_end_counts_verdicts(void **state)
 {
-	struct claim_result results[4] = { { .verdict = CLAIM_HOLDS }, { .verdict = CLAIM_PARTLY }, { .verdict = CLAIM_HOLDS },
+	struct claim_result results[4] = { { .verdict = CLAIM_HOLDS },
+					   { .verdict = CLAIM_PARTLY },
+					   { .verdict = CLAIM_HOLDS },
 					   { .verdict = CLAIM_FAILS } };
-	struct claim_report report = { .release = "6.1.0", .backend = "fentry", .cpus = 2, .requests = 8000, .results = results,
+	struct claim_report report = { .release = "6.1.0",
+				       .backend = "fentry",
+				       .cpus = 2,
+				       .requests = 8000,
+				       .results = results,
 				       .result_count = 4 };
 	char *text = NULL;
 	size_t size;
@@ -624,17 +767,23 @@ static void the_end_counts_verdicts(void **state)
 	report.result_count = 1, report.backend = NULL, report.cpus = 1;
 	text_claims_end(f, &report, &(struct text_style){});
 	fclose(f);
-	assert_string_equal(text, "\n4 claims: 2 hold, 1 in part, 1 fails\n"
-				  "kernel 6.1.0, backend fentry, 2 CPUs, 8,000 connections or datagrams a run\n"
-				  "\n1 claim: 1 holds\nkernel 6.1.0, 1 CPU\n");
+	assert_string_equal(
+		text, "\n4 claims: 2 hold, 1 in part, 1 fails\n"
+		      "kernel 6.1.0, backend fentry, 2 CPUs, 8,000 connections or datagrams a run\n"
+		      "\n1 claim: 1 holds\nkernel 6.1.0, 1 CPU\n");
 	free(text);
 }
 
 static void json_has_numbers_truths_and_nothing(void **state)
 {
 	/* A truth that is not known is neither. */
-	struct claim_result results[2] = { sample(), { .name = "x", .sentence = "y", .figure_count = 3 } };
-	const struct claim_report report = { .release = "6.1.0", .cpus = 2, .requests = 1000, .results = results, .result_count = 2 };
+	struct claim_result results[2] = { sample(),
+					   { .name = "x", .sentence = "y", .figure_count = 3 } };
+	const struct claim_report report = { .release = "6.1.0",
+					     .cpus = 2,
+					     .requests = 1000,
+					     .results = results,
+					     .result_count = 2 };
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -645,13 +794,19 @@ static void json_has_numbers_truths_and_nothing(void **state)
 	results[0].figures[results[0].figure_count - 1].value = NAN;
 	assert_int_equal(json_claims(f, &report), 0);
 	fclose(f);
-	assert_string_equal(text,
-			    "{\"schema\":\"sockfair-claims/1\",\"version\":\"" SOCKFAIR_VERSION "\",\"kernel\":{\"release\":\"6.1.0\","
-			    "\"backend\":null},\"cpus\":2,\"requests\":1000,\"claims\":[{\"name\":\"htons\",\"claim\":\"without htons() a server that "
-			    "asks for port 81 listens on 20736\",\"verdict\":\"holds\",\"figures\":{\"port_listens\":20736,\"seconds_until_free\":null,"
-			    "\"client_reaches_port_listens\":true,\"client_reaches_port_asked\":false,\"not_tried\":null},\"why\":\"asked 81, listens on 20736; a client "
-			    "reaches 20736 and is refused on 81; and more words\"},{\"name\":\"x\",\"claim\":\"y\",\"verdict\":\"skipped\","
-			    "\"figures\":{},\"why\":\"because of 7\"}]}\n");
+	assert_string_equal(
+		text, "{\"schema\":\"sockfair-claims/1\",\"version\":\"" SOCKFAIR_VERSION
+		      "\",\"kernel\":{\"release\":\"6.1.0\","
+		      "\"backend\":null},\"cpus\":2,\"requests\":1000,\"claims\":[{\"name\":"
+		      "\"htons\",\"claim\":\"without htons() a server that "
+		      "asks for port 81 listens on "
+		      "20736\",\"verdict\":\"holds\",\"figures\":{\"port_listens\":20736,\"seconds_"
+		      "until_free\":null,"
+		      "\"client_reaches_port_listens\":true,\"client_reaches_port_asked\":false,"
+		      "\"not_tried\":null},\"why\":\"asked 81, listens on 20736; a client "
+		      "reaches 20736 and is refused on 81; and more "
+		      "words\"},{\"name\":\"x\",\"claim\":\"y\",\"verdict\":\"skipped\","
+		      "\"figures\":{},\"why\":\"because of 7\"}]}\n");
 	free(text);
 }
 

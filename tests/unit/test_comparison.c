@@ -65,7 +65,8 @@ static const char *matched(const struct comparison *c, size_t subject)
 		const struct comparison_result *r = c->subjects[subject].cells[i];
 
 		if (r)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%.0f", i ? " " : "", r->runs[0].figures[METRIC_RATE]);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%.0f",
+				 i ? " " : "", r->runs[0].figures[METRIC_RATE]);
 		else
 			strcat(text, i ? " -" : "-");
 	}
@@ -89,7 +90,9 @@ static void ports_are_matched_by_number_then_address(void **state)
 	add(&c, port_key("10.0.0.9", 80), 30);
 	assert_int_equal(comparison_arrange(&c), 0);
 	assert_int_equal(c.subject_count, 4);
-	assert_string_equal(matched(&c, 0), "10 22 30"); /* 10.0.0.9 took the one that was left, and so it does again */
+	assert_string_equal(
+		matched(&c, 0),
+		"10 22 30"); /* 10.0.0.9 took the one that was left, and so it does again */
 	assert_string_equal(matched(&c, 1), "11 21 -");
 	assert_string_equal(matched(&c, 2), "12 - -"); /* none is dropped */
 	assert_string_equal(matched(&c, 3), "- 20 -");
@@ -116,7 +119,8 @@ static void one_each_is_compared_whatever_it_is(void **state)
 /* FILE:53 of two files has TCP and UDP: ports that were asked for match, protocols must. */
 static void named_ports_match_each_other(void **state)
 {
-	struct comparison_key tcp = port_key("0.0.0.0", 53), udp = tcp, tcp2 = port_key("0.0.0.0", 5353), udp2 = tcp2;
+	struct comparison_key tcp = port_key("0.0.0.0", 53), udp = tcp,
+			      tcp2 = port_key("0.0.0.0", 5353), udp2 = tcp2;
 	struct comparison c = {};
 
 	(void)state;
@@ -179,7 +183,8 @@ static void another_setup_is_no_repeat(void **state)
 
 	(void)state;
 	side(&c, "a");
-	assert_int_equal(comparison_add(&c, 0, &key, "", NULL, "no io_uring"), 0); /* skipped: it has no setup */
+	assert_int_equal(comparison_add(&c, 0, &key, "", NULL, "no io_uring"),
+			 0); /* skipped: it has no setup */
 	assert_int_equal(comparison_add(&c, 0, &key, "8 workers", &run, NULL), 0);
 	assert_int_equal(comparison_add(&c, 0, &key, "8 workers", &run, NULL), 0);
 	assert_int_equal(comparison_add(&c, 0, &key, "4 workers", &run, NULL), -EEXIST);
@@ -190,7 +195,8 @@ static void another_setup_is_no_repeat(void **state)
 /* ---- differences, marks, scripts ---- */
 
 /* Sides with five runs each of one metric, or one: of the first `count` values. */
-static void sides_of(struct comparison *c, enum metric_id metric, double values[][5], size_t sides, size_t count)
+static void sides_of(struct comparison *c, enum metric_id metric, double values[][5], size_t sides,
+		     size_t count)
 {
 	const struct comparison_key key = mode_key("reuseport");
 
@@ -207,7 +213,8 @@ static void sides_of(struct comparison *c, enum metric_id metric, double values[
 	assert_int_equal(comparison_judge(c), 0);
 }
 
-static const struct comparison_stat *stat_at(const struct comparison *c, size_t i, enum metric_id metric)
+static const struct comparison_stat *stat_at(const struct comparison *c, size_t i,
+					     enum metric_id metric)
 {
 	return &c->subjects[0].cells[i]->stats[metric];
 }
@@ -219,7 +226,9 @@ static enum worse worse(const struct comparison *c)
 	return comparison_worse(c, &where);
 }
 
-static double waits[][5] = { { 100, 101, 99, 100, 102 }, { 50, 52, 51, 49, 50 }, { 101, 100, 102, 99, 100 } };
+static double waits[][5] = { { 100, 101, 99, 100, 102 },
+			     { 50, 52, 51, 49, 50 },
+			     { 101, 100, 102, 99, 100 } };
 
 static void best_is_told_from_all_others_or_not_marked(void **state)
 {
@@ -229,7 +238,8 @@ static void best_is_told_from_all_others_or_not_marked(void **state)
 	sides_of(&c, METRIC_WAIT_P99, waits, 3, 5);
 	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->mark, MARK_BEST);
 	assert_true(stat_at(&c, 1, METRIC_WAIT_P99)->mark_tested);
-	assert_int_equal(stat_at(&c, 0, METRIC_WAIT_P99)->mark, MARK_NONE); /* the two others are alike: none of them is the worst */
+	assert_int_equal(stat_at(&c, 0, METRIC_WAIT_P99)->mark,
+			 MARK_NONE); /* the two others are alike: none of them is the worst */
 	assert_int_equal(stat_at(&c, 2, METRIC_WAIT_P99)->mark, MARK_NONE);
 	assert_int_equal(stat_at(&c, 1, METRIC_WAIT_P99)->told, TOLD_DIFFERENT);
 	assert_int_equal(stat_at(&c, 2, METRIC_WAIT_P99)->told, TOLD_NOISE);
@@ -396,7 +406,8 @@ static void what_is_shown_as_equal_is_not_marked(void **state)
 /* What a gate guards is gone, or can't be trusted: no pass. */
 static void what_is_missing_does_not_pass(void **state)
 {
-	const struct comparison_key gone = port_key("10.0.0.1", 80), stays = port_key("10.0.0.1", 443);
+	const struct comparison_key gone = port_key("10.0.0.1", 80),
+				    stays = port_key("10.0.0.1", 443);
 
 	(void)state;
 	for (int without = 0; without < 2; without++) {
@@ -421,14 +432,16 @@ static void what_is_missing_does_not_pass(void **state)
 	}
 }
 
-/* A side of six runs of one port whose waits are about so long, and the round of each; the caller may change them. */
+/* A side of six runs of one port whose waits are about so long, and the round of each; the caller
+ * may change them. */
 static struct comparison_result *side_of_waits(struct comparison *c, double wait)
 {
 	const struct comparison_key key = port_key("10.0.0.1", 80);
 
 	side(c, "side");
 	for (size_t k = 0; k < 6; k++) {
-		struct comparison_run run = run_with(METRIC_WAIT_P99, wait * (1 + 0.01 * (double)(k * 5 % 6)));
+		struct comparison_run run =
+			run_with(METRIC_WAIT_P99, wait * (1 + 0.01 * (double)(k * 5 % 6)));
 
 		run.own_load = false;
 		run.figures[METRIC_EVENTS] = 1000;
@@ -552,7 +565,13 @@ static void uneven_looks_at_sockets_where_no_worker_was_seen(void **state)
 /* A run whose verdict is withheld has no spread to compare, and can't be told for a script. */
 static void what_is_withheld_is_not_compared(void **state)
 {
-	struct fairness uneven = { .bins = 8, .events = 100, .cv = 1, .cv_expected = 0.1, .excess = 1, .max_over_mean = 3, .verdict = VERDICT_UNEVEN };
+	struct fairness uneven = { .bins = 8,
+				   .events = 100,
+				   .cv = 1,
+				   .cv_expected = 0.1,
+				   .excess = 1,
+				   .max_over_mean = 3,
+				   .verdict = VERDICT_UNEVEN };
 	struct endpoint e = { .worker_fairness = uneven, .socket_fairness = uneven };
 	struct snapshot s = { .seconds = 1 };
 	struct comparison_run run;

@@ -13,7 +13,8 @@
 #include "../../user/model/connected.h"
 #include "../../user/model/judge.h"
 
-/* Sockets 1 to 5, of which 2 and 4 are connected; a thread of process 10 on each, one of 11 on 4. */
+/* Sockets 1 to 5, of which 2 and 4 are connected; a thread of process 10 on each, one of 11 on 4.
+ */
 static struct endpoint *server(void)
 {
 	struct endpoint *e = calloc(1, sizeof(*e));
@@ -23,8 +24,14 @@ static struct endpoint *server(void)
 	e->workers = calloc(6, sizeof(*e->workers));
 	e->holders = calloc(5, sizeof(*e->holders));
 	for (size_t i = 0; i < 5; i++) {
-		e->sockets[i] = (struct socket_row){ .cookie = i + 1, .arrived = 10 * (i + 1), .accepted = i + 1, .dropped = 1, .connected = i % 2 };
-		e->workers[i] = (struct worker_row){ .cookie = i + 1, .pid = 10, .tid = 10, .accepted = i + 1 };
+		e->sockets[i] = (struct socket_row){ .cookie = i + 1,
+						     .arrived = 10 * (i + 1),
+						     .accepted = i + 1,
+						     .dropped = 1,
+						     .connected = i % 2 };
+		e->workers[i] = (struct worker_row){
+			.cookie = i + 1, .pid = 10, .tid = 10, .accepted = i + 1
+		};
 		e->holders[i] = (struct holder_row){ .cookie = i + 1, .pid = 10 };
 	}
 	e->workers[5] = (struct worker_row){ .cookie = 4, .pid = 11, .tid = 11 };

@@ -21,10 +21,26 @@ static void assert_words(const struct decision *d, const char *expected)
 /* Two workers that got so many connections each of one socket, all known. */
 static struct decision decide(uint64_t a, uint64_t b, const struct endpoint_lost *lost)
 {
-	struct socket_row socket = { .cookie = 1, .arrived = a + b, .accepted = a + b, .waiting_known = true };
-	struct worker_row workers[] = { { .number = -1, .pid = 1, .tid = 1, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = a },
-					{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = b } };
-	struct endpoint e = { .sockets = &socket, .socket_count = 1, .workers = workers, .worker_count = 2 };
+	struct socket_row socket = {
+		.cookie = 1, .arrived = a + b, .accepted = a + b, .waiting_known = true
+	};
+	struct worker_row workers[] = { { .number = -1,
+					  .pid = 1,
+					  .tid = 1,
+					  .cookie = 1,
+					  .can_accept = true,
+					  .wait_kind = WAITS_BLOCKED,
+					  .accepted = a },
+					{ .number = -1,
+					  .pid = 2,
+					  .tid = 2,
+					  .cookie = 1,
+					  .can_accept = true,
+					  .wait_kind = WAITS_BLOCKED,
+					  .accepted = b } };
+	struct endpoint e = {
+		.sockets = &socket, .socket_count = 1, .workers = workers, .worker_count = 2
+	};
 
 	if (lost)
 		e.lost = *lost;
@@ -62,7 +78,8 @@ static void what_can_not_be_told(void **state)
 	assert_words(&d, "up to 1231 of its events were not counted: narrow the filter");
 	d = decide(0, 0, &accepts); /* all that it got is lost */
 	assert_int_equal(d.outcome, OUTCOME_WITHHELD);
-	assert_int_equal(decide(1000, 1000, &arrivals).outcome, OUTCOME_EVEN); /* who took them was seen */
+	assert_int_equal(decide(1000, 1000, &arrivals).outcome,
+			 OUTCOME_EVEN); /* who took them was seen */
 	assert_int_equal(decide(0, 0, &arrivals).outcome, OUTCOME_WITHHELD);
 }
 

@@ -5,7 +5,8 @@
 #include "../../user/model/judge.h"
 
 /* `count` workers on `sockets` sockets in turn; processes, or threads of one. Each took 1,000. */
-static void serve(struct fixture *f, int sockets, int count, bool processes, enum wait_kind kind, bool epoll_each)
+static void serve(struct fixture *f, int sockets, int count, bool processes, enum wait_kind kind,
+		  bool epoll_each)
 {
 	struct endpoint *e = add_port(f, PROTOCOL_TCP, "0.0.0.0", 80);
 
@@ -14,7 +15,8 @@ static void serve(struct fixture *f, int sockets, int count, bool processes, enu
 		e->sockets[i].waiting_most = count / sockets;
 	}
 	for (int i = 0; i < count; i++) {
-		struct worker_row *w = add_worker(e, 17 + i % sockets, processes ? 700 + i : 700, 700 + i);
+		struct worker_row *w =
+			add_worker(e, 17 + i % sockets, processes ? 700 + i : 700, 700 + i);
 
 		w->accepted = 1000;
 		w->wait_kind = kind;
@@ -22,7 +24,8 @@ static void serve(struct fixture *f, int sockets, int count, bool processes, enu
 	}
 }
 
-static void assert_design(struct fixture *f, enum design_code code, enum design_bins bins, const char *words)
+static void assert_design(struct fixture *f, enum design_code code, enum design_bins bins,
+			  const char *words)
 {
 	struct endpoint *e = &f->endpoints[0];
 
@@ -39,11 +42,13 @@ static void sockets_of_a_group(void **state)
 
 	(void)state;
 	serve(&f, 4, 4, true, WAITS_EPOLL, true);
-	assert_design(&f, DESIGN_SOCKET_EACH, BINS_WORKERS, "4 processes, a SO_REUSEPORT socket each");
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_WORKERS,
+		      "4 processes, a SO_REUSEPORT socket each");
 	/* one that is busy all the time is a worker all the same */
 	f.endpoints[0].workers[3].accepted = 0;
 	f.endpoints[0].workers[3].wait_kind = WAITS_NOT;
-	assert_design(&f, DESIGN_SOCKET_EACH, BINS_WORKERS, "4 processes, a SO_REUSEPORT socket each");
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_WORKERS,
+		      "4 processes, a SO_REUSEPORT socket each");
 	f = (struct fixture){};
 	serve(&f, 2, 4, false, WAITS_EPOLL, true);
 	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "4 threads on 2 SO_REUSEPORT sockets");
@@ -59,12 +64,18 @@ static void one_socket_by_how_they_wait(void **state)
 		enum design_code code;
 		const char *words;
 	} ways[] = {
-		{ WAITS_BLOCKED, false, true, DESIGN_SHARED_ACCEPT, "4 processes block in accept() on one socket" },
-		{ WAITS_POLL, false, false, DESIGN_SHARED_POLL, "4 processes poll() or select() one socket" },
-		{ WAITS_URING, false, true, DESIGN_SHARED_URING, "4 processes accept by io_uring from one socket" },
-		{ WAITS_EPOLL, true, false, DESIGN_SHARED_EPOLL, "4 processes on one socket, an epoll each" },
-		{ WAITS_EPOLL, true, true, DESIGN_SHARED_EXCLUSIVE, "4 processes on one socket, an epoll each with EPOLLEXCLUSIVE" },
-		{ WAITS_EPOLL, false, false, DESIGN_SHARED_EPOLL_FD, "4 processes share 1 epoll of one socket" },
+		{ WAITS_BLOCKED, false, true, DESIGN_SHARED_ACCEPT,
+		  "4 processes block in accept() on one socket" },
+		{ WAITS_POLL, false, false, DESIGN_SHARED_POLL,
+		  "4 processes poll() or select() one socket" },
+		{ WAITS_URING, false, true, DESIGN_SHARED_URING,
+		  "4 processes accept by io_uring from one socket" },
+		{ WAITS_EPOLL, true, false, DESIGN_SHARED_EPOLL,
+		  "4 processes on one socket, an epoll each" },
+		{ WAITS_EPOLL, true, true, DESIGN_SHARED_EXCLUSIVE,
+		  "4 processes on one socket, an epoll each with EPOLLEXCLUSIVE" },
+		{ WAITS_EPOLL, false, false, DESIGN_SHARED_EPOLL_FD,
+		  "4 processes share 1 epoll of one socket" },
 	};
 
 	(void)state;
@@ -78,11 +89,14 @@ static void one_socket_by_how_they_wait(void **state)
 		assert_int_equal(f.endpoints[0].worker_fairness.verdict, VERDICT_EVEN);
 		assert_true(design_shares_socket(f.endpoints[0].design.code));
 		/* two ways contradict, none tells nothing: who could have got work is not known */
-		f.endpoints[0].workers[0].wait_kind = ways[i].kind == WAITS_POLL ? WAITS_BLOCKED : WAITS_POLL;
-		assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "4 processes on one socket, how they wait differs");
+		f.endpoints[0].workers[0].wait_kind =
+			ways[i].kind == WAITS_POLL ? WAITS_BLOCKED : WAITS_POLL;
+		assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+			      "4 processes on one socket, how they wait differs");
 		for (int w = 0; w < 4; w++)
 			f.endpoints[0].workers[w].wait_kind = WAITS_NOT;
-		assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "4 processes on one socket, how they wait was not seen");
+		assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+			      "4 processes on one socket, how they wait was not seen");
 		assert_int_equal(f.endpoints[0].worker_fairness.withheld, WITHHELD_BINS_UNKNOWN);
 	}
 }
@@ -95,13 +109,15 @@ static void threads_that_take_turns(void **state)
 
 	(void)state;
 	serve(&f, 1, 11, false, WAITS_EPOLL, false);
-	assert_design(&f, DESIGN_SHARED_EPOLL_FD, BINS_WORKERS, "11 threads share 1 epoll of one socket");
+	assert_design(&f, DESIGN_SHARED_EPOLL_FD, BINS_WORKERS,
+		      "11 threads share 1 epoll of one socket");
 	e->sockets[0].waiting_most = 1;
 	e->workers[0].accepted = 5000;
 	assert_design(&f, DESIGN_TURNS, BINS_NONE, "1 process whose threads take turns");
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);
 	e->sockets[0].waiting_most = 0; /* nobody was ever seen to wait */
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, whether they wait together was not seen");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "11 threads on one socket, whether they wait together was not seen");
 	e->sockets[0].waiting_most = 2; /* two such processes may wait, one thread of each */
 	for (int i = 6; i < 11; i++) {
 		e->workers[i].pid = 706;
@@ -112,7 +128,8 @@ static void threads_that_take_turns(void **state)
 	serve(&f, 3, 12, false, WAITS_EPOLL, false);
 	for (int i = 0; i < 3; i++)
 		e->sockets[i].waiting_most = 1;
-	assert_design(&f, DESIGN_TURNS, BINS_SOCKETS, "1 process whose threads take turns, 3 SO_REUSEPORT sockets");
+	assert_design(&f, DESIGN_TURNS, BINS_SOCKETS,
+		      "1 process whose threads take turns, 3 SO_REUSEPORT sockets");
 	assert_int_equal(e->socket_fairness.verdict, VERDICT_EVEN);
 }
 
@@ -148,7 +165,8 @@ static void one_accepts_others_serve(void **state)
 	assert_ptr_equal(endpoint_decisive(e), &e->served_fairness);
 	assert_int_equal(e->served_fairness.verdict, VERDICT_EVEN);
 	e->workers[0].serves = true;
-	e->workers[0].served = 9000; /* a runtime of which one thread alone was seen to accept, or a main thread that helps */
+	e->workers[0].served = 9000; /* a runtime of which one thread alone was seen to accept, or a
+					main thread that helps */
 	assert_design(&f, DESIGN_HAND_OVER, BINS_NONE, "1 acceptor, it and 5 threads serve");
 	assert_int_equal(e->served_fairness.verdict, VERDICT_NOT_APPLICABLE);
 	e->worker_count = 1;
@@ -185,7 +203,8 @@ static void one_for_each_connection(void **state)
 	e->workers[5].appeared = false;
 	assert_design(&f, DESIGN_HAND_OVER, BINS_SERVING, "1 acceptor, 5 threads serve");
 	e->workers[5].served = 1;
-	e->omitted = (struct omitted){ .workers = 2000, .served = 2000 }; /* their rows are folded */
+	e->omitted =
+		(struct omitted){ .workers = 2000, .served = 2000 }; /* their rows are folded */
 	for (int i = 1; i <= 5; i++)
 		e->workers[i].appeared = true;
 	assert_design(&f, DESIGN_PER_CONNECTION, BINS_NONE, "a thread for each connection");
@@ -201,19 +220,24 @@ static void one_sign_is_missing(void **state)
 	serve(&f, 1, 4, true, WAITS_EPOLL, true);
 	for (int i = 0; i < 3; i++)
 		e->workers[i].exclusive = true;
-	assert_design(&f, DESIGN_SHARED_EPOLL, BINS_WORKERS, "4 processes on one socket, an epoll each");
+	assert_design(&f, DESIGN_SHARED_EPOLL, BINS_WORKERS,
+		      "4 processes on one socket, an epoll each");
 	e->workers[3].ended = true; /* one that left is no worker beside those that stay */
-	assert_design(&f, DESIGN_SHARED_EXCLUSIVE, BINS_WORKERS, "3 processes on one socket, an epoll each with EPOLLEXCLUSIVE");
+	assert_design(&f, DESIGN_SHARED_EXCLUSIVE, BINS_WORKERS,
+		      "3 processes on one socket, an epoll each with EPOLLEXCLUSIVE");
 	f = (struct fixture){};
 	serve(&f, 1, 11, false, WAITS_EPOLL, false);
 	e->sockets[0].waiting_most = 1;
 	e->workers[3].wait_kind = WAITS_BLOCKED;
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, how they wait differs");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "11 threads on one socket, how they wait differs");
 	e->workers[3].wait_kind = WAITS_POLL;
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, how they wait differs");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "11 threads on one socket, how they wait differs");
 	e->workers[3].wait_kind = WAITS_EPOLL;
 	e->workers[3].epoll = 2; /* a runtime has one */
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "11 threads on one socket, whether they wait together was not seen");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "11 threads on one socket, whether they wait together was not seen");
 	e->workers[3].epoll = 1;
 	for (int i = 0; i < 11; i++)
 		e->workers[i].number = i; /* of a workload, whose workers are known */
@@ -234,7 +258,8 @@ static void sockets_that_are_not_one_each(void **state)
 	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "2 threads on 2 SO_REUSEPORT sockets");
 	for (int i = 0; i < 4; i++)
 		e->workers[i].tid = 700;
-	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS, "1 thread takes from 2 SO_REUSEPORT sockets");
+	assert_design(&f, DESIGN_SOCKET_EACH, BINS_SOCKETS,
+		      "1 thread takes from 2 SO_REUSEPORT sockets");
 	f = (struct fixture){};
 	e = add_port(&f, PROTOCOL_UDP, "127.0.0.1", 443);
 	add_socket(e, 17, 17)->connected = true;
@@ -252,12 +277,14 @@ static void udp(void **state)
 	add_worker(e, 17, 700, 701)->accepted = 900;
 	assert_design(&f, DESIGN_ALONE, BINS_NONE, "1 thread reads all");
 	add_worker(e, 17, 700, 702)->accepted = 900;
-	assert_design(&f, DESIGN_SHARED_ACCEPT, BINS_WORKERS, "2 threads block in a read on one socket");
+	assert_design(&f, DESIGN_SHARED_ACCEPT, BINS_WORKERS,
+		      "2 threads block in a read on one socket");
 	add_socket(e, 18, 0);
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 }
 
-/* One of four that agree on who waits (an accept mutex) took all, and the others were never seen to wait: that is no all-clear. */
+/* One of four that agree on who waits (an accept mutex) took all, and the others were never seen to
+ * wait: that is no all-clear. */
 static void siblings_that_may_wait(void **state)
 {
 	struct fixture f = {};
@@ -270,7 +297,9 @@ static void siblings_that_may_wait(void **state)
 	assert_design(&f, DESIGN_ALONE, BINS_NONE, "1 process accepts all");
 	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_ALONE);
 	e->unsure_siblings = 3;
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "1 process accepts all; whether 3 siblings that hold the socket would is not known");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "1 process accepts all; whether 3 siblings that hold the socket would is not "
+		      "known");
 	assert_int_equal(endpoint_decide(e).outcome, OUTCOME_WITHHELD);
 	assert_int_equal(endpoint_decide(e).why, WITHHELD_BINS_UNKNOWN);
 	/* Of two that took in turns neither is the verdict; of two that wait together it is. */
@@ -300,7 +329,8 @@ static void udp_one_after_the_other(void **state)
 		add_worker(e, 17 + i, 700, 701)->accepted = 1;
 		s->appeared = s->ended = true;
 	}
-	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE, "2 sockets, closed by now: one after the other, or by SO_REUSEADDR");
+	assert_design(&f, DESIGN_UNKNOWN, BINS_NONE,
+		      "2 sockets, closed by now: one after the other, or by SO_REUSEADDR");
 	e->sockets[0].appeared = e->sockets[1].appeared = false;
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 	e->sockets[0].appeared = e->sockets[1].appeared = true;
@@ -322,16 +352,18 @@ static void multicast(void **state)
 	b->arrived = 950;
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 	a->member = true;
-	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "members of multicast groups: copies and unicast are not told apart");
+	assert_design(&f, DESIGN_MULTICAST, BINS_NONE,
+		      "members of multicast groups: copies and unicast are not told apart");
 	assert_int_equal(e->socket_fairness.verdict, VERDICT_NOT_APPLICABLE);
 	a->copies_known = b->copies_known = true; /* seen, and none was a copy */
 	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR");
 	a->copies = 900;
 	b->copies = 900;
-	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS, "2 sockets by SO_REUSEADDR; copies of multicast are left out");
+	assert_design(&f, DESIGN_LAST_BINDER, BINS_SOCKETS,
+		      "2 sockets by SO_REUSEADDR; copies of multicast are left out");
 	assert_int_equal(e->socket_fairness.events, 50);
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);
-	b->copies = 935; /* an answer now and then is no share */
+	b->copies = 935;   /* an answer now and then is no share */
 	a->member = false; /* what others joined comes to who listens on any address too */
 	assert_design(&f, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_NOT_APPLICABLE);

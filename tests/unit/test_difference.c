@@ -33,8 +33,14 @@ static void moment_init(struct moment *m, double seconds, size_t sockets, size_t
 	m->endpoint.workers = m->workers;
 	m->endpoint.worker_count = workers;
 	m->endpoint.cpus = m->cpus;
-	m->snapshot = (struct snapshot){ .backend = "fentry", .start_ms = 1767225600000, .seconds = seconds, .looked_seconds = seconds, .final = true,
-					 .endpoints = &m->endpoint, .endpoint_count = 1, .lost = m->lost };
+	m->snapshot = (struct snapshot){ .backend = "fentry",
+					 .start_ms = 1767225600000,
+					 .seconds = seconds,
+					 .looked_seconds = seconds,
+					 .final = true,
+					 .endpoints = &m->endpoint,
+					 .endpoint_count = 1,
+					 .lost = m->lost };
 }
 
 static struct snapshot difference(const struct moment *now, const struct moment *before)
@@ -138,8 +144,11 @@ static void waits_and_queues_are_growth_too(void **state)
 	now.workers[0].bytes = (struct bytes){ 1000, 3000 };
 	before.workers[0].bytes = (struct bytes){ 400, 500 };
 	now.workers[2].process_cpu_known = true;
-	now.workers[1] = (struct worker_row){ .tid = 8, .cookie = 1, .usage_known = true, .cpu_ns = 5 };
-	now.workers[2] = (struct worker_row){ .tid = 9, .cookie = 1, .usage_known = true, .cpu_ns = 5, .appeared = true };
+	now.workers[1] =
+		(struct worker_row){ .tid = 8, .cookie = 1, .usage_known = true, .cpu_ns = 5 };
+	now.workers[2] = (struct worker_row){
+		.tid = 9, .cookie = 1, .usage_known = true, .cpu_ns = 5, .appeared = true
+	};
 	moment_init(&now, 2, 1, 3);
 	now.endpoint.histograms = later;
 	now.endpoint.histogram_count = 2;
@@ -149,7 +158,8 @@ static void waits_and_queues_are_growth_too(void **state)
 	assert_int_equal(e->sockets[0].queued_before, 1);
 	assert_int_equal(e->sockets[0].reset_queued, 0);
 	assert_int_equal(e->sockets[0].stalled_ns, 4); /* as it is now */
-	assert_false(e->sockets[0].highest_known); /* it was no longer in this interval than before, but how long is not known */
+	assert_false(e->sockets[0].highest_known); /* it was no longer in this interval than before,
+						      but how long is not known */
 	assert_int_equal(e->sockets[0].wait.count, 2);
 	assert_int_equal(e->sockets[0].wait.sum_ns, 7000);
 	assert_true(wait_quantile_ns(&e->sockets[0].wait, e->histograms, 1) == 4000);
@@ -162,18 +172,21 @@ static void waits_and_queues_are_growth_too(void **state)
 	assert_true(e->workers[0].usage_known);
 	assert_int_equal(e->workers[0].cpu_ns, 30);
 	assert_int_equal(e->workers[0].sleeps, 2);
-	assert_false(e->workers[1].usage_known); /* a row that is new says what its thread used in the whole window */
+	assert_false(e->workers[1].usage_known); /* a row that is new says what its thread used in
+						    the whole window */
 	assert_true(e->workers[2].usage_known);
 	assert_true(e->workers[0].process_cpu_known);
 	assert_int_equal(e->workers[0].process_cpu_ns, 50);
 	assert_int_equal(e->workers[0].bytes.received, 600);
 	assert_int_equal(e->workers[0].bytes.sent, 2500);
-	assert_false(e->workers[2].process_cpu_known); /* of its process the row before is not here */
+	assert_false(
+		e->workers[2].process_cpu_known); /* of its process the row before is not here */
 	snapshot_free(&d);
 	/* no look in between: nothing is known of CPU times */
 	now.snapshot.looked_seconds = before.snapshot.looked_seconds;
 	d = difference(&now, &before);
-	assert_false(d.endpoints[0].workers[0].usage_known || d.endpoints[0].workers[0].process_cpu_known);
+	assert_false(d.endpoints[0].workers[0].usage_known ||
+		     d.endpoints[0].workers[0].process_cpu_known);
 	assert_int_equal(d.endpoints[0].workers[0].bytes.sent, 2500);
 	snapshot_free(&d);
 	now.sockets[0].queue_highest = 8;
@@ -195,10 +208,12 @@ static void rows_appear_end_and_are_gone(void **state)
 	(void)state;
 	now.sockets[1].ended = true;
 	now.sockets[1].arrived = now.sockets[1].accepted = 6;
-	now.sockets[2] = (struct socket_row){ .cookie = 3, .arrived = 2, .accepted = 2, .appeared = true };
+	now.sockets[2] =
+		(struct socket_row){ .cookie = 3, .arrived = 2, .accepted = 2, .appeared = true };
 	now.workers[1].ended = true;
 	now.workers[1].accepted = 6;
-	now.workers[2] = (struct worker_row){ .tid = 8, .cookie = 3, .accepted = 2, .appeared = true };
+	now.workers[2] =
+		(struct worker_row){ .tid = 8, .cookie = 3, .accepted = 2, .appeared = true };
 	moment_init(&before, 1, 2, 2);
 	moment_init(&now, 2, 3, 3);
 	d = difference(&now, &before);
@@ -219,7 +234,8 @@ static void rows_appear_end_and_are_gone(void **state)
 
 static void a_port_that_was_gone_is_left_out(void **state)
 {
-	struct moment before = { .sockets = { { .cookie = 1, .arrived = 4, .ended = true } } }, now = before;
+	struct moment before = { .sockets = { { .cookie = 1, .arrived = 4, .ended = true } } },
+		      now = before;
 	struct snapshot d;
 
 	(void)state;
@@ -237,10 +253,23 @@ static void a_port_that_was_gone_is_left_out(void **state)
 
 static void a_thread_id_used_again_is_another_thread(void **state)
 {
-	struct moment before = { .workers = { { .tid = 7, .start_ns = 100, .cookie = 1, .accepted = 50, .ended = true } } }, now = {
-		.workers = { { .tid = 7, .start_ns = 100, .cookie = 1, .accepted = 50, .ended = true },
-			     { .tid = 7, .start_ns = 200, .cookie = 1, .accepted = 20, .appeared = true } },
-	};
+	struct moment before = { .workers = { { .tid = 7,
+						.start_ns = 100,
+						.cookie = 1,
+						.accepted = 50,
+						.ended = true } } },
+		      now = {
+			      .workers = { { .tid = 7,
+					     .start_ns = 100,
+					     .cookie = 1,
+					     .accepted = 50,
+					     .ended = true },
+					   { .tid = 7,
+					     .start_ns = 200,
+					     .cookie = 1,
+					     .accepted = 20,
+					     .appeared = true } },
+		      };
 	struct snapshot d;
 
 	(void)state;
@@ -255,9 +284,14 @@ static void a_thread_id_used_again_is_another_thread(void **state)
 
 static void cpus_and_lost_are_growth_without_zeros(void **state)
 {
-	struct moment before = { .cpus = { { 0, 5 }, { 2, 7 } }, .lost = { { "a", "", 3, false, false }, { "b", "", 1, false, false } } }, now = {
-		.cpus = { { 0, 5 }, { 1, 4 }, { 2, 9 } }, .lost = { { "b", "", 1, false, false }, { "a", "", 10, false, false } },
-	};
+	struct moment before = { .cpus = { { 0, 5 }, { 2, 7 } },
+				 .lost = { { "a", "", 3, false, false },
+					   { "b", "", 1, false, false } } },
+		      now = {
+			      .cpus = { { 0, 5 }, { 1, 4 }, { 2, 9 } },
+			      .lost = { { "b", "", 1, false, false },
+					{ "a", "", 10, false, false } },
+		      };
 	struct snapshot d;
 	struct endpoint *e;
 
@@ -286,7 +320,8 @@ static void cpus_and_lost_are_growth_without_zeros(void **state)
 	snapshot_free(&d);
 }
 
-/* Socket 1 (its worker with it) made room for others: what it had counted before was told before. */
+/* Socket 1 (its worker with it) made room for others: what it had counted before was told before.
+ */
 static void an_evicted_socket_is_not_counted_again(void **state)
 {
 	struct moment before = {
@@ -305,13 +340,31 @@ static void an_evicted_socket_is_not_counted_again(void **state)
 	(void)state;
 	moment_init(&before, 1, 2, 2);
 	moment_init(&now, 2, 1, 1);
-	before.endpoint.omitted = (struct omitted){ .sockets = 5, .connected = 4, .workers = 6, .arrived = 1000, .dropped = 10, .accepted = 1000, .served = 900,
-							.drops = 20, .dropped_closing = 30, .migrated = 40,
-							.wait = { .count = 1000, .sum_ns = 5000, .max_ns = 50 } };
+	before.endpoint.omitted =
+		(struct omitted){ .sockets = 5,
+				  .connected = 4,
+				  .workers = 6,
+				  .arrived = 1000,
+				  .dropped = 10,
+				  .accepted = 1000,
+				  .served = 900,
+				  .drops = 20,
+				  .dropped_closing = 30,
+				  .migrated = 40,
+				  .wait = { .count = 1000, .sum_ns = 5000, .max_ns = 50 } };
 	/* beside it two new rows that were never listed, with 7 */
-	now.endpoint.omitted = (struct omitted){ .sockets = 7, .connected = 6, .workers = 8, .arrived = 1107, .dropped = 13, .accepted = 1107, .served = 1005,
-						      .drops = 25, .dropped_closing = 37, .migrated = 49,
-						      .wait = { .count = 1107, .sum_ns = 7000, .max_ns = 50 } };
+	now.endpoint.omitted =
+		(struct omitted){ .sockets = 7,
+				  .connected = 6,
+				  .workers = 8,
+				  .arrived = 1107,
+				  .dropped = 13,
+				  .accepted = 1107,
+				  .served = 1005,
+				  .drops = 25,
+				  .dropped_closing = 37,
+				  .migrated = 49,
+				  .wait = { .count = 1107, .sum_ns = 7000, .max_ns = 50 } };
 	d = difference(&now, &before);
 	e = &d.endpoints[0];
 	assert_int_equal(e->omitted.sockets, 1);
@@ -365,9 +418,12 @@ static void an_evicted_worker_is_not_counted_again(void **state)
 static void flows_are_growth_too(void **state)
 {
 	struct flow_sketch then[1] = { { .buckets = { [3] = 10, [5] = 7 } } };
-	struct flow_sketch later[2] = { { .buckets = { [9] = 2 } }, { .buckets = { [3] = 30, [5] = 7, [6] = 1 } } };
-	struct moment before = { .sockets = { { .cookie = 1, .arrived = 17, .sketch = 1 }, { .cookie = 2 } } };
-	struct moment now = { .sockets = { { .cookie = 2, .arrived = 2, .sketch = 1 }, { .cookie = 1, .arrived = 38, .sketch = 2 } } };
+	struct flow_sketch later[2] = { { .buckets = { [9] = 2 } },
+					{ .buckets = { [3] = 30, [5] = 7, [6] = 1 } } };
+	struct moment before = { .sockets = { { .cookie = 1, .arrived = 17, .sketch = 1 },
+					      { .cookie = 2 } } };
+	struct moment now = { .sockets = { { .cookie = 2, .arrived = 2, .sketch = 1 },
+					   { .cookie = 1, .arrived = 38, .sketch = 2 } } };
 	struct endpoint *e;
 	struct snapshot d;
 

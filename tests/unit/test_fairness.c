@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Figures and verdicts of fairness_judge() on given counts. What chance does is in test_fairness_chance.c. */
+/* Figures and verdicts of fairness_judge() on given counts. What chance does is in
+ * test_fairness_chance.c. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -130,14 +131,17 @@ static void epoll_exclusive_is_uneven(void **state)
 static void reuseport_hash_is_even(void **state)
 {
 	const uint64_t counts[] = { 4859, 5094, 5010, 4985, 5030, 4962, 5041, 5019 };
-	/* Sum of (count - 5000)^2 / 5000 by hand; the tail has a closed form where the degrees of freedom (7) are odd. */
+	/* Sum of (count - 5000)^2 / 5000 by hand; the tail has a closed form where the degrees of
+	 * freedom (7) are odd. */
 	const double chi2 = 33428.0 / 5000, x = chi2 / 2;
 	struct fairness f = judged(counts, COUNT_OF(counts));
 
 	(void)state;
 	assert_int_equal(f.verdict, VERDICT_EVEN);
 	assert_near(40000 * f.cv * f.cv, chi2, 1e-9);
-	assert_near(f.p_value, erfc(sqrt(x)) + 2 * sqrt(x / M_PI) * exp(-x) * (1 + 2 * x / 3 + 4 * x * x / 15), 1e-9);
+	assert_near(f.p_value,
+		    erfc(sqrt(x)) + 2 * sqrt(x / M_PI) * exp(-x) * (1 + 2 * x / 3 + 4 * x * x / 15),
+		    1e-9);
 	assert_near(f.max_over_mean_expected, 1.0202, 0.0002);
 }
 
@@ -282,7 +286,8 @@ static void unknown_flows_give_magnitudes_only(void **state)
 	assert_int_equal(f.needed, fairness_needed(2, FAIRNESS_THRESHOLD));
 }
 
-/* 64 flows over 8 sockets: 200,000 datagrams that look uneven are what a fair hash does to 64 flows. */
+/* 64 flows over 8 sockets: 200,000 datagrams that look uneven are what a fair hash does to 64
+ * flows. */
 static void flows_are_the_units(void **state)
 {
 	const uint64_t flows[] = { 8, 12, 5, 9, 7, 10, 4, 9 };
@@ -325,7 +330,8 @@ static void verdicts_have_names(void **state)
 /* A backend that does not see io_uring's accepts has workers, and no accept of theirs. */
 static void sockets_decide_where_no_worker_was_seen(void **state)
 {
-	struct fairness workers = { .bins = 8, .events = 100, .verdict = VERDICT_EVEN }, sockets = { .bins = 8, .events = 100, .verdict = VERDICT_UNEVEN };
+	struct fairness workers = { .bins = 8, .events = 100, .verdict = VERDICT_EVEN },
+			sockets = { .bins = 8, .events = 100, .verdict = VERDICT_UNEVEN };
 
 	(void)state;
 	assert_ptr_equal(fairness_decisive(&workers, &sockets), &workers);

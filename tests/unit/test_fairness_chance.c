@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What fairness.c says of chance, against brute force: p-values, the expected maximum, the power of the test. */
+/* What fairness.c says of chance, against brute force: p-values, the expected maximum, the power of
+ * the test. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +52,8 @@ static unsigned hash_fairly(uint64_t *counts, size_t bins, unsigned n)
 	return max;
 }
 
-static struct fairness judged(const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows)
+static struct fairness judged(const uint64_t *counts, size_t bins, enum fairness_unit unit,
+			      uint64_t flows)
 {
 	struct fairness f;
 
@@ -65,7 +67,8 @@ static void assert_near(double value, double expected, double tolerance)
 		fail_msg("%.17g is not within %g of %.17g", value, tolerance, expected);
 }
 
-/* 3 units in 3 bins, counted by hand: 27 outcomes, 3 of them put all into one bin, 18 give 2, 1, 0, 6 give 1, 1, 1. */
+/* 3 units in 3 bins, counted by hand: 27 outcomes, 3 of them put all into one bin, 18 give 2, 1, 0,
+ * 6 give 1, 1, 1. */
 static void simulation_matches_enumeration(void **state)
 {
 	const uint64_t one_bin[] = { 3, 0, 0 }, two_bins[] = { 0, 2, 1 }, all_bins[] = { 1, 1, 1 };
@@ -109,9 +112,13 @@ static void simulation_is_deterministic(void **state)
 /* n/k < 1, or k < 8 and n/k < 5. */
 static void simulation_only_where_bins_are_thin(void **state)
 {
-	static const struct { size_t bins; unsigned n; bool simulated; } cases[] = {
-		{ 64, 63, true }, { 64, 64, false }, { 8, 7, true }, { 8, 8, false }, { 7, 34, true }, { 7, 35, false },
-		{ 2, 9, true }, { 2, 10, false },
+	static const struct {
+		size_t bins;
+		unsigned n;
+		bool simulated;
+	} cases[] = {
+		{ 64, 63, true }, { 64, 64, false }, { 8, 7, true }, { 8, 8, false },
+		{ 7, 34, true },  { 7, 35, false },  { 2, 9, true }, { 2, 10, false },
 	};
 
 	(void)state;
@@ -119,7 +126,8 @@ static void simulation_only_where_bins_are_thin(void **state)
 		uint64_t counts[64];
 
 		hash_fairly(counts, cases[i].bins, cases[i].n);
-		assert_int_equal(judged(counts, cases[i].bins, UNIT_EVENT, 0).simulated, cases[i].simulated);
+		assert_int_equal(judged(counts, cases[i].bins, UNIT_EVENT, 0).simulated,
+				 cases[i].simulated);
 	}
 }
 
@@ -142,7 +150,8 @@ static void largest_simulation(void **state)
 	assert_int_equal(f.verdict, VERDICT_UNEVEN);
 }
 
-/* Under a fair hash p is uniform: its mean 1/2 with a standard error of sqrt(1/12/samples), 5% of them below 0.05. */
+/* Under a fair hash p is uniform: its mean 1/2 with a standard error of sqrt(1/12/samples), 5% of
+ * them below 0.05. */
 static void p_is_uniform_under_a_fair_hash(void **state)
 {
 	enum { SAMPLES = 600 };
@@ -163,7 +172,8 @@ static void p_is_uniform_under_a_fair_hash(void **state)
 	assert_near((double)low / SAMPLES, 0.05, 4 * sqrt(0.05 * 0.95 / SAMPLES));
 }
 
-/* The same where p is simulated; few distinct values, ties counted as spread: mean a little above 1/2, never below. */
+/* The same where p is simulated; few distinct values, ties counted as spread: mean a little above
+ * 1/2, never below. */
 static void simulated_p_is_not_too_small(void **state)
 {
 	enum { SAMPLES = 150 };
@@ -178,7 +188,8 @@ static void simulated_p_is_not_too_small(void **state)
 	assert_near(sum / SAMPLES, 0.54, 0.11);
 }
 
-/* The largest of 64 bins is 3.6 times the smallest by pure chance at 1,000 events: no reason to call it uneven. */
+/* The largest of 64 bins is 3.6 times the smallest by pure chance at 1,000 events: no reason to
+ * call it uneven. */
 static void max_over_min_is_a_trap(void **state)
 {
 	uint64_t counts[64];
@@ -201,8 +212,12 @@ static void max_over_min_is_a_trap(void **state)
 /* Sum of Poisson tails, normal expansion and simulation, each against brute force. */
 static void expected_maximum_matches_brute_force(void **state)
 {
-	static const struct { size_t bins; unsigned n; } cases[] = {
-		{ 2, 100 }, { 8, 40 }, { 8, 40000 }, { 64, 1000 }, { 64, 63 }, { 16, 15999 }, { 16, 16100 }, { 3, 1000000 },
+	static const struct {
+		size_t bins;
+		unsigned n;
+	} cases[] = {
+		{ 2, 100 }, { 8, 40 },     { 8, 40000 },  { 64, 1000 },
+		{ 64, 63 }, { 16, 15999 }, { 16, 16100 }, { 3, 1000000 },
 	};
 	enum { SAMPLES = 20000 };
 
@@ -220,9 +235,11 @@ static void expected_maximum_matches_brute_force(void **state)
 		}
 		expected = sum / SAMPLES;
 		error = sqrt((squares / SAMPLES - expected * expected) / SAMPLES);
-		/* Beside the error of this simulation: that of fairness.c's own, or of its formula (0.02 events). */
-		assert_near(judged(counts, cases[i].bins, UNIT_EVENT, 0).max_over_mean_expected * mean, expected,
-			    5 * error + 0.02);
+		/* Beside the error of this simulation: that of fairness.c's own, or of its formula
+		 * (0.02 events). */
+		assert_near(judged(counts, cases[i].bins, UNIT_EVENT, 0).max_over_mean_expected *
+				    mean,
+			    expected, 5 * error + 0.02);
 	}
 }
 
@@ -258,8 +275,12 @@ static double power_by_definition(size_t bins, double lambda)
 
 static void needed_is_the_least_with_the_power(void **state)
 {
-	static const struct { size_t bins; double excess; } cases[] = {
-		{ 2, 0.2 }, { 3, 0.2 }, { 8, 0.2 }, { 8, 0.05 }, { 64, 0.2 }, { 64, 0.5 }, { 1000, 0.2 }, { 4096, 0.2 },
+	static const struct {
+		size_t bins;
+		double excess;
+	} cases[] = {
+		{ 2, 0.2 },  { 3, 0.2 },  { 8, 0.2 },    { 8, 0.05 },
+		{ 64, 0.2 }, { 64, 0.5 }, { 1000, 0.2 }, { 4096, 0.2 },
 	};
 
 	(void)state;
@@ -268,7 +289,8 @@ static void needed_is_the_least_with_the_power(void **state)
 		uint64_t needed = fairness_needed(cases[i].bins, cases[i].excess);
 
 		assert_true(power_by_definition(cases[i].bins, (double)needed * squared) >= 0.9);
-		assert_true(power_by_definition(cases[i].bins, (double)(needed - 1) * squared) < 0.9);
+		assert_true(power_by_definition(cases[i].bins, (double)(needed - 1) * squared) <
+			    0.9);
 	}
 }
 
@@ -290,12 +312,14 @@ int main(void)
 		cmocka_unit_test(simulation_matches_enumeration),
 		cmocka_unit_test(simulation_of_flows_matches_enumeration),
 		cmocka_unit_test_setup_teardown(simulation_is_deterministic, setup, teardown),
-		cmocka_unit_test_setup_teardown(simulation_only_where_bins_are_thin, setup, teardown),
+		cmocka_unit_test_setup_teardown(simulation_only_where_bins_are_thin, setup,
+						teardown),
 		cmocka_unit_test(largest_simulation),
 		cmocka_unit_test_setup_teardown(p_is_uniform_under_a_fair_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(simulated_p_is_not_too_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(max_over_min_is_a_trap, setup, teardown),
-		cmocka_unit_test_setup_teardown(expected_maximum_matches_brute_force, setup, teardown),
+		cmocka_unit_test_setup_teardown(expected_maximum_matches_brute_force, setup,
+						teardown),
 		cmocka_unit_test(expected_maximum_has_no_seam),
 		cmocka_unit_test(needed_is_the_least_with_the_power),
 		cmocka_unit_test(needed_known_values),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What findings_fill() says of how sockets were bound, when it says nothing, and what it costs: user/model/findings.c. */
+/* What findings_fill() says of how sockets were bound, when it says nothing, and what it costs:
+ * user/model/findings.c. */
 #include "findings_fixture.h"
 
 static void nothing_wrong_with_nothing(void **state)
@@ -60,7 +61,8 @@ static void one_group_for_each_device_is_healthy(void **state)
 	assert_nothing(&f);
 }
 
-/* A busy worker does not wait: who took something, or was seen to wait at another time, is there. */
+/* A busy worker does not wait: who took something, or was seen to wait at another time, is there.
+ */
 static void busy_workers_are_healthy(void **state)
 {
 	struct fixture f = {};
@@ -88,7 +90,8 @@ static void busy_workers_are_healthy(void **state)
 	assert_nothing(&f);
 }
 
-/* Nobody waits on any of them: a program that polls now and then, or sleeps. Nothing is queued, so nothing is stuck. */
+/* Nobody waits on any of them: a program that polls now and then, or sleeps. Nothing is queued, so
+ * nothing is stuck. */
 static void a_group_that_rests_is_healthy(void **state)
 {
 	struct fixture f = {};
@@ -103,7 +106,8 @@ static void a_group_that_rests_is_healthy(void **state)
 static void multicast_is_shared_on_purpose(void **state)
 {
 	struct fixture f = {};
-	const char *const addresses[] = { "224.0.0.251", "ff02::fb", "::ffff:224.0.0.251", "0.0.0.0" };
+	const char *const addresses[] = { "224.0.0.251", "ff02::fb", "::ffff:224.0.0.251",
+					  "0.0.0.0" };
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
@@ -142,7 +146,8 @@ static void many_of_a_kind_are_told_together(void **state)
 	done(&f);
 }
 
-/* Fills and returns the text of the group-split of two sockets in two groups; the finding is at the first endpoint. */
+/* Fills and returns the text of the group-split of two sockets in two groups; the finding is at the
+ * first endpoint. */
 static const char *split_text(struct fixture *f)
 {
 	fill(f);
@@ -160,8 +165,11 @@ static void group_split_by_address(void **state)
 	add_socket(add_port(&f, PROTOCOL_TCP, "127.0.0.1", 80), 2, 2);
 	add_socket(add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80), 1, 1);
 	add_socket(add_port(&f, PROTOCOL_UDP, "0.0.0.0", 80), 3, 3);
-	assert_string_equal(split_text(&f), "port 80 has 2 SO_REUSEPORT groups that overlap; they differ in address (0.0.0.0 and "
-			    "127.0.0.1): work is shared within a group only; bind all sockets alike");
+	assert_string_equal(
+		split_text(&f),
+		"port 80 has 2 SO_REUSEPORT groups that overlap; they differ in address (0.0.0.0 "
+		"and "
+		"127.0.0.1): work is shared within a group only; bind all sockets alike");
 	assert_int_equal(f.endpoints[1].finding_count, 0); /* told once */
 	done(&f);
 }
@@ -233,7 +241,9 @@ static void last_binder_takes_all(void **state)
 	add_socket(e, 2, 0);
 	add_socket(e, 3, 3);
 	fill(&f);
-	assert_finding(e, "udp-last-binder", "2 UDP sockets share this address by SO_REUSEADDR: the last to bind gets every unicast "
+	assert_finding(e, "udp-last-binder",
+		       "2 UDP sockets share this address by SO_REUSEADDR: the last to bind gets "
+		       "every unicast "
 		       "datagram, the others none; use SO_REUSEPORT to share");
 	done(&f);
 	e->sockets[1].ended = true;
@@ -245,7 +255,8 @@ static void last_binder_takes_all(void **state)
 	done(&f);
 }
 
-/* Ten thousand sockets on one port, and one port on ten thousand addresses, cost no comparison of each with each. */
+/* Ten thousand sockets on one port, and one port on ten thousand addresses, cost no comparison of
+ * each with each. */
 static void many_sockets_take_no_time(void **state)
 {
 	enum { MANY = 10000 };
@@ -257,14 +268,21 @@ static void many_sockets_take_no_time(void **state)
 	assert_non_null(sockets);
 	assert_non_null(s.endpoints);
 	for (int i = 0; i < MANY; i++) {
-		struct socket_row row = { .cookie = i + 1, .reuseport = true, .group = i + 1, .waiting_known = true, .waiting = 1 };
+		struct socket_row row = { .cookie = i + 1,
+					  .reuseport = true,
+					  .group = i + 1,
+					  .waiting_known = true,
+					  .waiting = 1 };
 
 		sockets[i] = row;
 		row.cookie += MANY;
 		row.group = MANY + 1;
 		sockets[MANY + i] = row;
-		s.endpoints[i] = (struct endpoint){ .family = AF_INET, .address = { 10, 0, i >> 8, i & 255 }, .port = 80,
-						    .sockets = &sockets[i], .socket_count = 1 };
+		s.endpoints[i] = (struct endpoint){ .family = AF_INET,
+						    .address = { 10, 0, i >> 8, i & 255 },
+						    .port = 80,
+						    .sockets = &sockets[i],
+						    .socket_count = 1 };
 	}
 	s.endpoints[0].port = 81;
 	s.endpoints[0].sockets = &sockets[MANY];
@@ -276,13 +294,21 @@ static void many_sockets_take_no_time(void **state)
 	free(sockets);
 }
 
-/* CPU time of the findings of a machine in trouble: one port with `many` sockets that nobody takes from, one with as many threads on one socket. */
+/* CPU time of the findings of a machine in trouble: one port with `many` sockets that nobody takes
+ * from, one with as many threads on one socket. */
 static double seconds_of(size_t many)
 {
-	struct endpoint e[2] = { { .port = 80, .socket_count = many, .holder_count = many },
-				 { .port = 81, .socket_count = 1, .worker_count = many, .holder_count = many } };
+	struct endpoint e[2] = {
+		{ .port = 80, .socket_count = many, .holder_count = many },
+		{ .port = 81, .socket_count = 1, .worker_count = many, .holder_count = many }
+	};
 	struct snapshot s = { .seconds = 1, .endpoints = e, .endpoint_count = 2 };
-	struct socket_row shared = { .cookie = 1, .reuseport = true, .group = 1, .queue_known = true, .queue_length = 9, .arrived = 9,
+	struct socket_row shared = { .cookie = 1,
+				     .reuseport = true,
+				     .group = 1,
+				     .queue_known = true,
+				     .queue_length = 9,
+				     .arrived = 9,
 				     .stalled_ns = 1000000000 };
 	clock_t start;
 	double seconds;
@@ -294,22 +320,50 @@ static double seconds_of(size_t many)
 	e[1].holders = calloc(many, sizeof(*e[1].holders));
 	assert_true(e[0].sockets && e[0].holders && e[1].workers && e[1].holders);
 	for (size_t i = 0; i < many; i++) {
-		e[0].sockets[i] = (struct socket_row){ .cookie = i + 1, .reuseport = true, .group = 1 + i / 2, .queue_known = true,
-						       .queue_length = 129, .queue_limit = 128, .stalled_ns = i % 2 * 1000000000,
-						       .drops = 1, .full_ns = 1, .dropped_closing = 1, .reset_queued = 9,
-						       .waiting_known = true, .steered = true, .wait_known = true,
-						       .wait = { .count = 1000, .sum_ns = i * 1000000000 } };
-		e[0].holders[i] = (struct holder_row){ .cookie = i + 1, .pid = 7, .hindrance = { .looks = 1, .threads = 1, .running = 1 } };
-		e[1].workers[i] = (struct worker_row){ .cookie = 1, .pid = i + 1, .tid = i + 1, .can_accept = true, .accepted = i,
-						       .wait_kind = WAITS_EPOLL, .epoll = many - i, .usage_known = true, .sleeps = many * many };
-		e[1].holders[i] = (struct holder_row){ .cookie = 1, .pid = i + 1, .parent = many + i, .hindrance = { .looks = 1, .threads = 1, .running = 1 } };
+		e[0].sockets[i] =
+			(struct socket_row){ .cookie = i + 1,
+					     .reuseport = true,
+					     .group = 1 + i / 2,
+					     .queue_known = true,
+					     .queue_length = 129,
+					     .queue_limit = 128,
+					     .stalled_ns = i % 2 * 1000000000,
+					     .drops = 1,
+					     .full_ns = 1,
+					     .dropped_closing = 1,
+					     .reset_queued = 9,
+					     .waiting_known = true,
+					     .steered = true,
+					     .wait_known = true,
+					     .wait = { .count = 1000, .sum_ns = i * 1000000000 } };
+		e[0].holders[i] = (struct holder_row){
+			.cookie = i + 1,
+			.pid = 7,
+			.hindrance = { .looks = 1, .threads = 1, .running = 1 }
+		};
+		e[1].workers[i] = (struct worker_row){ .cookie = 1,
+						       .pid = i + 1,
+						       .tid = i + 1,
+						       .can_accept = true,
+						       .accepted = i,
+						       .wait_kind = WAITS_EPOLL,
+						       .epoll = many - i,
+						       .usage_known = true,
+						       .sleeps = many * many };
+		e[1].holders[i] = (struct holder_row){
+			.cookie = 1,
+			.pid = i + 1,
+			.parent = many + i,
+			.hindrance = { .looks = 1, .threads = 1, .running = 1 }
+		};
 	}
 	e[1].worker_fairness.verdict = VERDICT_UNEVEN;
 	e[1].design.code = DESIGN_SHARED_EPOLL;
 	start = clock();
 	assert_int_equal(findings_fill(&s), 0);
 	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-	assert_true(has(&e[0], "stalled-socket") && has(&e[0], "socket-unwaited") && has(&e[0], "slow-worker"));
+	assert_true(has(&e[0], "stalled-socket") && has(&e[0], "socket-unwaited") &&
+		    has(&e[0], "slow-worker"));
 	assert_true(has(&e[1], "stalled-socket") && has(&e[1], "thundering-herd"));
 	for (int i = 0; i < 2; i++) {
 		free(e[i].holders);
@@ -320,7 +374,8 @@ static double seconds_of(size_t many)
 	return seconds;
 }
 
-/* Eight times the rows take about eight times as long; compared each with each they would take 64 times as long. */
+/* Eight times the rows take about eight times as long; compared each with each they would take 64
+ * times as long. */
 static void trouble_takes_no_time(void **state)
 {
 	const double few = seconds_of(10000), many = seconds_of(80000);

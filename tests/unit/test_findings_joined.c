@@ -4,7 +4,8 @@
 
 #include "findings_fixture.h"
 
-/* A group of two sockets of nginx 700 and 701, children of 600; a third one appears, of a process that a test describes. */
+/* A group of two sockets of nginx 700 and 701, children of 600; a third one appears, of a process
+ * that a test describes. */
 static struct holder_row *add_group(struct fixture *f, struct endpoint **e, enum protocol protocol)
 {
 	struct socket_row *s;
@@ -50,8 +51,10 @@ static void another_program(void **state)
 	h->parent = 800;
 	found = joined(&f, e);
 	assert_non_null(found);
-	assert_string_equal(found->text, "nc 900 joined the SO_REUSEPORT group of nginx 700 (socket 19, inode 1019), seen 2.1 s after counting began:"
-			    " with 1 of its 3 sockets it gets a share; if it is not meant to, stop it, or give it another port");
+	assert_string_equal(found->text, "nc 900 joined the SO_REUSEPORT group of nginx 700 "
+					 "(socket 19, inode 1019), seen 2.1 s after counting began:"
+					 " with 1 of its 3 sockets it gets a share; if it is not "
+					 "meant to, stop it, or give it another port");
 	assert_int_equal(found->level, FINDING_PROBLEM);
 	assert_int_equal(found->cookie, 19);
 	assert_int_equal(evidence(found, "pid"), 900);
@@ -83,8 +86,9 @@ static void a_second_one(void **state)
 	strcpy(h->process, "nginx");
 	found = joined(&f, e);
 	assert_non_null(found);
-	assert_string_equal(found->text, "nginx 900 joined the SO_REUSEPORT group of nginx 700 (socket 19, inode 1019), seen 2.1 s after counting began:"
-			    " with 1 of its 3 sockets it gets a share");
+	assert_string_equal(found->text, "nginx 900 joined the SO_REUSEPORT group of nginx 700 "
+					 "(socket 19, inode 1019), seen 2.1 s after counting began:"
+					 " with 1 of its 3 sockets it gets a share");
 	assert_int_equal(found->level, FINDING_NOTE);
 	e->sockets[2].member = true; /* a copy each */
 	assert_null(joined(&f, e));
@@ -94,11 +98,13 @@ static void a_second_one(void **state)
 /* As reloads, restarts and further workers are. */
 static void relatives(void **state)
 {
-	static const struct { const char *process; int pid, parent; } new[] = {
-		{ "nginx", 902, 600 }, /* of the same master */
-		{ "nginx7", 902, 600 },
-		{ "other", 902, 700 }, /* begun by one of them */
-		{ "other", 600, 1 },   /* their master */
+	static const struct {
+		const char *process;
+		int pid, parent;
+	} new[] = {
+		{ "nginx", 902, 600 },                         /* of the same master */
+		{ "nginx7", 902, 600 }, { "other", 902, 700 }, /* begun by one of them */
+		{ "other", 600, 1 },                           /* their master */
 		{ "other", 701, 600 }, /* one of them, with a further socket */
 		{ "other", 902, 0 },   /* not known */
 	};
@@ -124,7 +130,9 @@ static void a_process_is_told_once(void **state)
 
 	(void)state;
 	add_group(&f, &e, PROTOCOL_TCP)->parent = 800;
-	*add_socket(e, 20, 17) = (struct socket_row){ .cookie = 20, .reuseport = true, .group = 17, .appeared = true };
+	*add_socket(e, 20, 17) = (struct socket_row){
+		.cookie = 20, .reuseport = true, .group = 17, .appeared = true
+	};
 	add_holder(e, 20, 900, "nc")->parent = 800;
 	assert_non_null(strstr(joined(&f, e)->text, "with 2 of its 4 sockets"));
 	e->sockets[0].appeared = e->sockets[1].appeared = true; /* nobody was there before */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How CPU time and bytes are spread, and what is said of that: user/model/load.c, findings_load.c. */
+/* How CPU time and bytes are spread, and what is said of that: user/model/load.c, findings_load.c.
+ */
 #include "findings_fixture.h"
 #include "../../user/model/judge.h"
 
 #define MS 1000000ull
 
 /* Four processes with a SO_REUSEPORT socket each, which have taken, used and carried that. */
-static struct endpoint *add_server(struct fixture *f, const uint64_t accepted[4], const uint64_t cpu_ms[4], const uint64_t bytes[4])
+static struct endpoint *add_server(struct fixture *f, const uint64_t accepted[4],
+				   const uint64_t cpu_ms[4], const uint64_t bytes[4])
 {
 	struct endpoint *e = add_port(f, PROTOCOL_TCP, "0.0.0.0", 80);
 
@@ -49,9 +51,11 @@ static void assert_said(const struct endpoint *e, const char *code, const char *
 	assert_int_equal(f->level, FINDING_NOTE);
 }
 
-static const uint64_t even[] = { 2500, 2510, 2490, 2500 }, uneven[] = { 9000, 900, 90, 10 }, few[] = { 3, 2, 2, 1 }, none[4];
+static const uint64_t even[] = { 2500, 2510, 2490, 2500 }, uneven[] = { 9000, 900, 90, 10 },
+		      few[] = { 3, 2, 2, 1 }, none[4];
 static const uint64_t busy[] = { 100, 101, 99, 100 }, one_busy[] = { 1700, 100, 100, 100 };
-static const uint64_t alike[] = { 1000000, 1010000, 990000, 1000000 }, one_heavy[] = { 200000, 200000, 19400000, 200000 };
+static const uint64_t alike[] = { 1000000, 1010000, 990000, 1000000 },
+		      one_heavy[] = { 200000, 200000, 19400000, 200000 };
 
 static void even_accepting_uneven_load(void **state)
 {
@@ -61,7 +65,9 @@ static void even_accepting_uneven_load(void **state)
 	(void)state;
 	judge(e);
 	fill(&f);
-	assert_said(e, "cpu-uneven", "accepting is even, but CPU time is not: of 4 workers redis 700 used 85% of 2.0 s, the least busy 5% (CV 1.39); with 85% of "
+	assert_said(e, "cpu-uneven",
+		    "accepting is even, but CPU time is not: of 4 workers redis 700 used 85% of "
+		    "2.0 s, the least busy 5% (CV 1.39); with 85% of "
 		    "one CPU its thread is near the limit");
 	assert_null(find(e, "bytes-uneven"));
 	done(&f);
@@ -75,7 +81,8 @@ static void even_accepting_uneven_load(void **state)
 	assert_null(strstr(find(e, "even")->text, "nothing to fix"));
 	strcpy(e->workers[0].cgroup, "/system.slice/redis.service");
 	fill(&f);
-	assert_non_null(strstr(find(e, "cpu-uneven")->text, "of 4 workers redis 700 in redis.service used 85% of 2.0 s"));
+	assert_non_null(strstr(find(e, "cpu-uneven")->text,
+			       "of 4 workers redis 700 in redis.service used 85% of 2.0 s"));
 	done(&f);
 	/* what is even is said to be */
 	f = (struct fixture){};
@@ -94,25 +101,35 @@ static void few_connections_much_load(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		e->connections[i] = (struct connection_row){ .id = i, .pid = i < 3 ? 702 : 700, .tid = i < 3 ? 702 : 700, .age_ns = i == 1 ? 0 : 3600000000000ull,
-							     .bytes = { i < 3 ? 6400000 : 100000, 0 } };
+		e->connections[i] =
+			(struct connection_row){ .id = i,
+						 .pid = i < 3 ? 702 : 700,
+						 .tid = i < 3 ? 702 : 700,
+						 .age_ns = i == 1 ? 0 : 3600000000000ull,
+						 .bytes = { i < 3 ? 6400000 : 100000, 0 } };
 	e->connection_count = e->connections_open = 8;
 	judge(e);
 	fill(&f);
-	assert_said(e, "bytes-uneven", "too few came to judge the accepting by, but the bytes are uneven: of 4 workers redis 702 carried 97% of 20.0 MB, the least busy "
+	assert_said(e, "bytes-uneven",
+		    "too few came to judge the accepting by, but the bytes are uneven: of 4 "
+		    "workers redis 702 carried 97% of 20.0 MB, the least busy "
 		    "1% (CV 1.66); 2 of 8 open connections carry 64%, all on it");
 	assert_null(find(e, "cpu-uneven"));
 	done(&f);
 	/* all of before, all since then, and on whom */
 	e->connections[1].age_ns = 7200000000000ull;
 	fill(&f);
-	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 2 of 8 open connections carry 64%, all on it, open for at least 60 min"));
+	assert_non_null(
+		strstr(find(e, "bytes-uneven")->text,
+		       "; 2 of 8 open connections carry 64%, all on it, open for at least 60 min"));
 	done(&f);
 	for (int i = 0; i < 8; i++)
 		e->connections[i].age_ns = 0;
 	e->connections[0].pid = e->connections[0].tid = 700;
 	fill(&f);
-	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 2 of 8 open connections carry 64%, 1 of them on it, open since before the window"));
+	assert_non_null(strstr(find(e, "bytes-uneven")->text,
+			       "; 2 of 8 open connections carry 64%, 1 of "
+			       "them on it, open since before the window"));
 	done(&f);
 	/* half of all: that is no few */
 	e->connections_open = e->connection_count = 4;
@@ -129,7 +146,9 @@ static void uneven_accepting_even_load(void **state)
 	(void)state;
 	judge(e);
 	fill(&f);
-	assert_said(e, "load-even", "accepting is uneven, but the load is not: CPU time has a CV of 0.01 over 4 workers, the bytes one of 0.01");
+	assert_said(e, "load-even",
+		    "accepting is uneven, but the load is not: CPU time has a CV of 0.01 over 4 "
+		    "workers, the bytes one of 0.01");
 	done(&f);
 	/* no load at all is no even load; and one that is as uneven needs no word */
 	for (int i = 0; i < 4; i++)
@@ -215,12 +234,16 @@ static void heavy_connections_are_of_all(void **state)
 	w->ended = true;
 	w->bytes_known = true;
 	w->bytes.sent = 80000000;
-	e->connections[0] = (struct connection_row){ .id = 1, .pid = 690, .tid = 690, .bytes = { 0, 80000000 } };
+	e->connections[0] = (struct connection_row){
+		.id = 1, .pid = 690, .tid = 690, .bytes = { 0, 80000000 }
+	};
 	e->connection_count = 1;
 	e->connections_open = 4;
 	judge(e);
 	fill(&f);
-	assert_non_null(strstr(find(e, "bytes-uneven")->text, "; 1 of 4 open connections carries 80%, open since before the window"));
+	assert_non_null(
+		strstr(find(e, "bytes-uneven")->text,
+		       "; 1 of 4 open connections carries 80%, open since before the window"));
 	done(&f);
 }
 

@@ -15,8 +15,11 @@ static void queue_near_limit_of_tcp(void **state)
 	assert_nothing(&f);
 	s->queue_length = 96;
 	fill(&f);
-	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) holds 96, its limit is 128: when full, "
-		       "connections wait or fail; accept faster, or raise listen()'s backlog and net.core.somaxconn");
+	assert_finding(
+		e, "queue-near-limit",
+		"the accept queue of socket 17 (inode 1017) holds 96, its limit is 128: when full, "
+		"connections wait or fail; accept faster, or raise listen()'s backlog and "
+		"net.core.somaxconn");
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "length"), 96);
 	assert_int_equal(evidence(&e->findings[0], "limit"), 128);
@@ -36,17 +39,22 @@ static void queue_that_was_full(void **state)
 	s->highest_known = s->full_known = true;
 	s->queue_highest = 11;
 	fill(&f);
-	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was full: its longest was 11, its limit is 10 (N holds N + 1),"
-		       " and a connection more would have been dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn");
+	assert_finding(e, "queue-near-limit",
+		       "the accept queue of socket 17 (inode 1017) was full: its longest was 11, "
+		       "its limit is 10 (N holds N + 1),"
+		       " and a connection more would have been dropped; accept faster, or raise "
+		       "listen()'s backlog and net.core.somaxconn");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "highest"), 11);
 	assert_true(evidence(&e->findings[0], "full_seconds") == 0);
 	s->full_ns = 1200000000;
 	fill(&f);
 	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its longest was 11, "));
-	s->highest_known = false; /* the backend sees no arrivals: by two looks that found it full */
+	s->highest_known =
+		false; /* the backend sees no arrivals: by two looks that found it full */
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, " was full for 1.2 s: its limit is 10 (N holds"));
+	assert_non_null(
+		strstr(e->findings[0].text, " was full for 1.2 s: its limit is 10 (N holds"));
 	s->queue_length = 11; /* it is still */
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
@@ -78,14 +86,17 @@ static void queue_that_was_nearly_full(void **state)
 	s->highest_known = s->full_known = true;
 	s->queue_highest = 95;
 	assert_nothing(&f);
-	for (s->queue_highest = 96; s->queue_highest <= 128; s->queue_highest += 32) { /* there was room for one more */
+	for (s->queue_highest = 96; s->queue_highest <= 128;
+	     s->queue_highest += 32) { /* there was room for one more */
 		fill(&f);
 		assert_int_equal(e->finding_count, 1);
 		assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	}
 	s->queue_highest = 96;
 	fill(&f);
-	assert_finding(e, "queue-near-limit", "the accept queue of socket 17 (inode 1017) was nearly full: its longest was 96, its limit is 128");
+	assert_finding(e, "queue-near-limit",
+		       "the accept queue of socket 17 (inode 1017) was nearly full: its longest "
+		       "was 96, its limit is 128");
 	s->highest_known = false; /* of a window before */
 	assert_nothing(&f);
 	s->highest_known = true;
@@ -110,8 +121,11 @@ static void queue_near_limit_of_udp(void **state)
 	s->queue_limit = 212992;
 	s->queue_length = 159744;
 	fill(&f);
-	assert_finding(e, "queue-near-limit", "the receive buffer of socket 17 (inode 1017) holds 159744 of 212992 bytes: when full, "
-		       "datagrams are dropped; read faster, or raise SO_RCVBUF and net.core.rmem_max");
+	assert_finding(
+		e, "queue-near-limit",
+		"the receive buffer of socket 17 (inode 1017) holds 159744 of 212992 bytes: when "
+		"full, "
+		"datagrams are dropped; read faster, or raise SO_RCVBUF and net.core.rmem_max");
 	done(&f);
 }
 
@@ -126,8 +140,11 @@ static void socket_unwaited_while_others_wait(void **state)
 	for (int i = 0; i < 5; i++)
 		add_holder(e, 18, 700 + i, "nginx");
 	fill(&f);
-	assert_finding(e, "socket-unwaited", "no thread waits on socket 18 (inode 1018), one of 2 in its SO_REUSEPORT group: its share "
-		       "goes nowhere (0 queued); held by nginx 700, nginx 701, nginx 702 and 2 more: close it there, or accept from it");
+	assert_finding(e, "socket-unwaited",
+		       "no thread waits on socket 18 (inode 1018), one of 2 in its SO_REUSEPORT "
+		       "group: its share "
+		       "goes nowhere (0 queued); held by nginx 700, nginx 701, nginx 702 and 2 "
+		       "more: close it there, or accept from it");
 	assert_int_equal(e->findings[0].cookie, 18);
 	done(&f);
 }
@@ -168,17 +185,23 @@ static void sockets_unwaited_have_one_cause(void **state)
 	}
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
-	assert_finding(e, "socket-unwaited", "no thread waits on socket 22 (inode 1022) and 2 more, of 4 in a SO_REUSEPORT group: their share goes "
-		       "nowhere (638976 bytes queued, 15 dropped); held by old 700: close them there, or read from them");
+	assert_finding(e, "socket-unwaited",
+		       "no thread waits on socket 22 (inode 1022) and 2 more, of 4 in a "
+		       "SO_REUSEPORT group: their share goes "
+		       "nowhere (638976 bytes queued, 15 dropped); held by old 700: close them "
+		       "there, or read from them");
 	assert_int_equal(evidence(&e->findings[0], "unwaited"), 3);
 	add_look(&e->holders[0], 'S', "__do_sys_pause");
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "held by old 700, which sleeps in pause() (__do_sys_pause): close them there, or"));
+	assert_non_null(strstr(
+		e->findings[0].text,
+		"held by old 700, which sleeps in pause() (__do_sys_pause): close them there, or"));
 	assert_string_equal(e->findings[0].cause, "asleep");
 	e->holders[0].hindrance.looks = 0;
 	e->holders[2].pid = 701;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "held by old 700, others by other processes: close"));
+	assert_non_null(
+		strstr(e->findings[0].text, "held by old 700, others by other processes: close"));
 	e->sockets[1].waiting = e->sockets[2].waiting = e->sockets[3].waiting = 1;
 	fill(&f);
 	assert_int_equal(e->finding_count, 3);
@@ -207,11 +230,14 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 	(void)state;
 	add_stalled(e, 17, 17);
 	add_socket(e, 18, 17);
-	add_look(add_holder(e, 17, 600, "nginx"), 'S', "sigsuspend"); /* the master holds it too, but takes nothing from it */
+	add_look(add_holder(e, 17, 600, "nginx"), 'S',
+		 "sigsuspend"); /* the master holds it too, but takes nothing from it */
 	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
 	add_worker(e, 17, 700, 700)->waits = false;
 	fill(&f);
-	assert_finding(e, "stalled-socket", "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: nginx 700 is stopped"
+	assert_finding(e, "stalled-socket",
+		       "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: "
+		       "nginx 700 is stopped"
 		       " (SIGSTOP); continue it (kill -CONT 700), or restart it");
 	assert_string_equal(e->findings[0].cause, "stopped");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
@@ -234,21 +260,30 @@ static void stalled_socket_has_room(void **state)
 	(void)state;
 	s->inode = s->queue_length = UINT32_MAX;
 	for (int i = 0; i < 16; i++) {
-		struct hindrance *it = add_look(add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters"), 'S', "futex_wait_with_a_long_name_xxx");
+		struct hindrance *it =
+			add_look(add_holder(e, UINT64_MAX, 4194300 + i, "fifteen_letters"), 'S',
+				 "futex_wait_with_a_long_name_xxx");
 
 		it->threads = it->at_place = 512;
 	}
 	fill(&f);
-	assert_finding(e, "stalled-socket", "4294967295 connections queued on socket 18446744073709551615 (inode 4294967295), none taken for"
-		       " 4.2 s: fifteen_letters 4194300 has 512 of its 512 threads asleep in a lock or a queue (futex_wait_with_a_long_name_xxx)"
-		       " (15 more likewise), and no thread was seen to wait on this socket or take from it");
+	assert_finding(e, "stalled-socket",
+		       "4294967295 connections queued on socket 18446744073709551615 (inode "
+		       "4294967295), none taken for"
+		       " 4.2 s: fifteen_letters 4194300 has 512 of its 512 threads asleep in a "
+		       "lock or a queue (futex_wait_with_a_long_name_xxx)"
+		       " (15 more likewise), and no thread was seen to wait on this socket or take "
+		       "from it");
 	for (int i = 0; i < 16; i++)
-		e->holders[i].hindrance.descriptors_full = 1, e->holders[i].hindrance.descriptors = UINT64_MAX;
+		e->holders[i].hindrance.descriptors_full = 1,
+		e->holders[i].hindrance.descriptors = UINT64_MAX;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "(15 more likewise); raise LimitNOFILE= or ulimit -n, or close what it leaves open"));
+	assert_non_null(strstr(e->findings[0].text, "(15 more likewise); raise LimitNOFILE= or "
+						    "ulimit -n, or close what it leaves open"));
 	e->holder_count = 0;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "none taken for 4.2 s: no process was seen to hold it"));
+	assert_non_null(strstr(e->findings[0].text,
+			       "none taken for 4.2 s: no process was seen to hold it"));
 	done(&f);
 }
 
@@ -259,7 +294,8 @@ static void a_short_stall_is_none(void **state)
 	struct socket_row *s = add_stalled(e, 17, 0);
 
 	(void)state;
-	add_look(add_holder(e, 17, 700, "nginx"), 'T', ""); /* seen so once; 0.4 s ago it took something */
+	add_look(add_holder(e, 17, 700, "nginx"), 'T',
+		 ""); /* seen so once; 0.4 s ago it took something */
 	s->stalled_ns = 499999999;
 	assert_nothing(&f);
 	s->stalled_ns = 500000000;
@@ -288,7 +324,9 @@ static void stalled_in_a_list_if_all_are_stopped(void **state)
 	add_look(add_holder(e, 17, 700, "a"), 'T', "");
 	add_look(add_holder(e, 17, 701, "b"), 'Z', "");
 	fill(&f);
-	assert_finding(e, "stalled-socket", "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP) (1 more holds it); continue"
+	assert_finding(e, "stalled-socket",
+		       "1 connection queued on socket 17 (inode 1017): a 700 is stopped (SIGSTOP) "
+		       "(1 more holds it); continue"
 		       " it (kill -CONT 700), or restart it");
 	add_look(add_holder(e, 17, 702, "c"), 'S', "hrtimer_nanosleep");
 	assert_nothing(&f);
@@ -348,9 +386,13 @@ static void backlog_small_by_listen(void **state)
 	f.snapshot.somaxconn = 4096;
 	f.snapshot.somaxconn_netns = e->netns;
 	fill(&f);
-	assert_finding(e, "backlog-small", "the accept queue of socket 17 (inode 1017) overflowed: 45 SYNs and ACKs dropped (a retransmission"
-		       " counts again); its longest was 129, its limit is 128 (N holds N + 1): listen()'s backlog sets it (or what"
-		       " net.core.somaxconn was then): raise that and listen again, or accept faster");
+	assert_finding(
+		e, "backlog-small",
+		"the accept queue of socket 17 (inode 1017) overflowed: 45 SYNs and ACKs dropped "
+		"(a retransmission"
+		" counts again); its longest was 129, its limit is 128 (N holds N + 1): listen()'s "
+		"backlog sets it (or what"
+		" net.core.somaxconn was then): raise that and listen again, or accept faster");
 	assert_int_equal(evidence(&e->findings[0], "drops"), 45);
 	assert_int_equal(evidence(&e->findings[0], "limit"), 128);
 	assert_int_equal(evidence(&e->findings[0], "highest"), 129);
@@ -369,15 +411,19 @@ static void backlog_small_by_somaxconn(void **state)
 	f.snapshot.somaxconn = 128;
 	f.snapshot.somaxconn_netns = e->netns;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "(N holds N + 1): net.core.somaxconn caps it: raise that, and listen()'s backlog, or"));
+	assert_non_null(strstr(e->findings[0].text, "(N holds N + 1): net.core.somaxconn caps it: "
+						    "raise that, and listen()'s backlog, or"));
 	f.snapshot.somaxconn_netns++; /* of another namespace it is not known */
 	s->highest_known = false;
 	s->full_ns = 1;
 	s->cookie = s->drops = UINT64_MAX;
 	s->inode = s->queue_limit = UINT32_MAX;
 	fill(&f);
-	assert_finding(e, "backlog-small", "the accept queue of socket 18446744073709551615 (inode 4294967295) overflowed: 18446744073709551615"
-		       " SYNs and ACKs dropped (a retransmission counts again); its limit is 4294967295 (N holds N + 1): raise listen()'s"
+	assert_finding(e, "backlog-small",
+		       "the accept queue of socket 18446744073709551615 (inode 4294967295) "
+		       "overflowed: 18446744073709551615"
+		       " SYNs and ACKs dropped (a retransmission counts again); its limit is "
+		       "4294967295 (N holds N + 1): raise listen()'s"
 		       " backlog (and net.core.somaxconn, which caps it), or accept faster");
 	done(&f);
 }
@@ -433,19 +479,26 @@ static void closed_with_queue(void **state)
 	assert_nothing(&f);
 	s->dropped_closing = 12;
 	fill(&f);
-	assert_finding(e, "closed-with-queue", "socket 17 (inode 1017) was closed with a queue: 12 connections were reset, 3 moved to another"
+	assert_finding(e, "closed-with-queue",
+		       "socket 17 (inode 1017) was closed with a queue: 12 connections were reset, "
+		       "3 moved to another"
 		       " socket; take what is queued before you close");
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "reset"), 12);
 	assert_int_equal(evidence(&e->findings[0], "migrated"), 3);
 	s->migrated = 0;
 	fill(&f);
-	assert_finding(e, "closed-with-queue", "socket 17 (inode 1017) was closed with a queue: 12 connections were reset; take what is queued before"
-		       " you close, or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them");
+	assert_finding(e, "closed-with-queue",
+		       "socket 17 (inode 1017) was closed with a queue: 12 connections were reset; "
+		       "take what is queued before"
+		       " you close, or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another "
+		       "of its SO_REUSEPORT group gets them");
 	s->reuseport = false; /* there is nobody to move to */
 	s->dropped_closing = 1;
 	fill(&f);
-	assert_finding(e, "closed-with-queue", "socket 17 (inode 1017) was closed with a queue: 1 connection was reset; take what is queued before"
+	assert_finding(e, "closed-with-queue",
+		       "socket 17 (inode 1017) was closed with a queue: 1 connection was reset; "
+		       "take what is queued before"
 		       " you close");
 	done(&f);
 }
@@ -461,8 +514,11 @@ static void accepted_dead(void **state)
 	s->reset_queued = 10;
 	add_waits(e, s, 1000, 4200000);
 	fill(&f);
-	assert_finding(e, "accepted-dead", "10 of 1000 connections accepted from socket 17 (inode 1017) were dead: the client had reset them while they"
-		       " were queued (the longest wait: 4.2 s); accept faster: more workers, or less work between two accepts");
+	assert_finding(e, "accepted-dead",
+		       "10 of 1000 connections accepted from socket 17 (inode 1017) were dead: the "
+		       "client had reset them while they"
+		       " were queued (the longest wait: 4.2 s); accept faster: more workers, or "
+		       "less work between two accepts");
 	assert_int_equal(evidence(&e->findings[0], "reset"), 10);
 	assert_int_equal(evidence(&e->findings[0], "accepted"), 1000);
 	assert_true(evidence(&e->findings[0], "wait_max_ns") == 4.2e9);
@@ -536,10 +592,16 @@ static void long_texts_fit(void **state)
 /* Three digits, and no "1000 ms". */
 static void durations_are_readable(void **state)
 {
-	static const struct { double ns; const char *text; } cases[] = {
-		{ 0, "0 us" }, { 740e3, "740 us" }, { 999.4e3, "999 us" }, { 999.5e3, "1.0 ms" }, { 12.34e6, "12.3 ms" }, { 99.94e6, "99.9 ms" },
-		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" }, { 999.5e6, "1.0 s" }, { 4.2e9, "4.2 s" }, { 99.95e9, "100 s" }, { 600e9, "600 s" }, { 601e9, "10 min" },
-		{ 7199e9, "120 min" }, { 7200e9, "2.0 h" }, { 1e13, "2.8 h" },
+	static const struct {
+		double ns;
+		const char *text;
+	} cases[] = {
+		{ 0, "0 us" },         { 740e3, "740 us" },    { 999.4e3, "999 us" },
+		{ 999.5e3, "1.0 ms" }, { 12.34e6, "12.3 ms" }, { 99.94e6, "99.9 ms" },
+		{ 99.95e6, "100 ms" }, { 999.4e6, "999 ms" },  { 999.5e6, "1.0 s" },
+		{ 4.2e9, "4.2 s" },    { 99.95e9, "100 s" },   { 600e9, "600 s" },
+		{ 601e9, "10 min" },   { 7199e9, "120 min" },  { 7200e9, "2.0 h" },
+		{ 1e13, "2.8 h" },
 	};
 	char text[DURATION_SIZE];
 

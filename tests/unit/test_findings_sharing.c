@@ -15,7 +15,9 @@ static void shared_socket_is_told(void **state)
 	add_worker(e, 17, 699, 699)->can_accept = false; /* the master */
 	add_worker(e, 17, 698, 698)->ended = true;
 	fill(&f);
-	assert_finding(e, "shared-socket", "4 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; "
+	assert_finding(e, "shared-socket",
+		       "4 workers (of 2 processes) on one socket, 17: which of them wakes decides "
+		       "who gets the work; "
 		       "with SO_REUSEPORT each could have its own");
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "workers"), 4);
@@ -26,7 +28,9 @@ static void shared_socket_is_told(void **state)
 	done(&f);
 	e->worker_fairness.verdict = VERDICT_UNEVEN;
 	fill(&f);
-	assert_finding(e, "shared-socket", "4 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; "
+	assert_finding(e, "shared-socket",
+		       "4 workers (of 2 processes) on one socket, 17: which of them wakes decides "
+		       "who gets the work; "
 		       "with SO_REUSEPORT each could have its own");
 	done(&f);
 	e->workers[0].accepted = 0;
@@ -34,9 +38,11 @@ static void shared_socket_is_told(void **state)
 	assert_nothing(&f);
 }
 
-/* `count` workers on one socket, each waiting that way; epoll: of the first, each has its own. What they took is judged. */
+/* `count` workers on one socket, each waiting that way; epoll: of the first, each has its own. What
+ * they took is judged. */
 /* Each connection wakes all of them. */
-static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *accepted, int count, enum wait_kind kind, bool exclusive)
+static void add_waiters(struct endpoint *e, uint64_t cookie, const uint64_t *accepted, int count,
+			enum wait_kind kind, bool exclusive)
 {
 	uint64_t all = 0;
 
@@ -67,8 +73,11 @@ static void wake_order_of_exclusive_epolls(void **state)
 	add_socket(e, 17, 0);
 	add_waiters(e, 17, uneven, 4, WAITS_EPOLL, true);
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the first"
-		       " registered that is idle is woken (web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+	assert_finding(e, "wake-order",
+		       "4 workers share socket 17 (inode 1017) unevenly: 4 epolls with "
+		       "EPOLLEXCLUSIVE wait on it, the first"
+		       " registered that is idle is woken (web 700 took 25082 of 40000); for an "
+		       "even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
@@ -80,7 +89,8 @@ static void wake_order_of_exclusive_epolls(void **state)
 	done(&f);
 }
 
-/* Two have just come: what is uneven is so among the two that were there all the time, as the verdict says. */
+/* Two have just come: what is uneven is so among the two that were there all the time, as the
+ * verdict says. */
 static void wake_order_is_of_those_that_are_judged(void **state)
 {
 	struct fixture f = {};
@@ -93,11 +103,15 @@ static void wake_order_is_of_those_that_are_judged(void **state)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(e->worker_fairness.bins, 2);
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers (2 of them new) share socket 17 (inode 1017) unevenly: 4 epolls with EPOLLEXCLUSIVE wait on it, the"
-		       " first registered that is idle is woken (web 700 took 25082 of 37237); for an even share give each its own SO_REUSEPORT"
+	assert_finding(e, "wake-order",
+		       "4 workers (2 of them new) share socket 17 (inode 1017) unevenly: 4 epolls "
+		       "with EPOLLEXCLUSIVE wait on it, the"
+		       " first registered that is idle is woken (web 700 took 25082 of 37237); for "
+		       "an even share give each its own SO_REUSEPORT"
 		       " socket");
 	done(&f);
-	e->workers[0].accepted = e->workers[1].accepted = 18000; /* that the new have less is their age */
+	e->workers[0].accepted = e->workers[1].accepted =
+		18000; /* that the new have less is their age */
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_false(has(e, "wake-order"));
@@ -144,8 +158,11 @@ static void wake_order_of_one_epoll(void **state)
 	e->workers[0].tid = 703;
 	e->workers[3].tid = 700;
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 17 (inode 1017) unevenly: 4 threads wait on one epoll of it, the last to start"
-		       " waiting is woken first (thread 703 of web 700 took 25082 of 40000); for an even share give each its own SO_REUSEPORT"
+	assert_finding(e, "wake-order",
+		       "4 workers share socket 17 (inode 1017) unevenly: 4 threads wait on one "
+		       "epoll of it, the last to start"
+		       " waiting is woken first (thread 703 of web 700 took 25082 of 40000); for "
+		       "an even share give each its own SO_REUSEPORT"
 		       " socket");
 	assert_int_equal(evidence(&e->findings[0], "epoll_threads"), 4);
 	done(&f);
@@ -165,8 +182,11 @@ static void wake_order_of_io_uring(void **state)
 	e->workers[0].tid = 4194304;
 	strcpy(e->workers[0].process, "fifteen_letters");
 	fill(&f);
-	assert_finding(e, "wake-order", "4 workers share socket 18446744073709551615 (inode 4294967295) unevenly: 4 threads accept by io_uring, one"
-		       " ring takes nearly all (thread 4194304 of fifteen_letters 4194303 took 40000 of 40000); for an even share give each its"
+	assert_finding(e, "wake-order",
+		       "4 workers share socket 18446744073709551615 (inode 4294967295) unevenly: 4 "
+		       "threads accept by io_uring, one"
+		       " ring takes nearly all (thread 4194304 of fifteen_letters 4194303 took "
+		       "40000 of 40000); for an even share give each its"
 		       " own SO_REUSEPORT socket");
 	assert_int_equal(evidence(&e->findings[0], "rings"), 4);
 	done(&f);
@@ -181,11 +201,14 @@ static void wake_order_only_where_it_is_uneven(void **state)
 	add_socket(e, 17, 0);
 	add_waiters(e, 17, fair, 4, WAITS_EPOLL, true);
 	fill(&f);
-	assert_finding(e, "even", "4 workers share 40000 connections as evenly as chance allows: CV 0.00381, a fair hash gives 0.00866: nothing to fix");
+	assert_finding(e, "even",
+		       "4 workers share 40000 connections as evenly as chance allows: CV 0.00381, "
+		       "a fair hash gives 0.00866: nothing to fix");
 	done(&f);
 }
 
-/* Each of two sockets is shared well by its threads: that one socket gets more is not their waking. */
+/* Each of two sockets is shared well by its threads: that one socket gets more is not their waking.
+ */
 static void wake_order_is_not_blamed_for_the_sockets(void **state)
 {
 	static const uint64_t many[] = { 9000, 9000 }, few[] = { 100, 100 };
@@ -238,8 +261,11 @@ static void thundering_herd(void **state)
 	add_socket(e, 17, 0)->waiting_most = 3;
 	add_waiters(e, 17, fair, 3, WAITS_EPOLL, false);
 	fill(&f);
-	assert_finding(e, "thundering-herd", "3 workers wait on socket 17 (inode 1017) by epoll or poll() without EPOLLEXCLUSIVE: each of 30020"
-		       " connections woke all that were idle (they woke 90060 times), up to 2.0 in vain; give each its own"
+	assert_finding(e, "thundering-herd",
+		       "3 workers wait on socket 17 (inode 1017) by epoll or poll() without "
+		       "EPOLLEXCLUSIVE: each of 30020"
+		       " connections woke all that were idle (they woke 90060 times), up to 2.0 in "
+		       "vain; give each its own"
 		       " SO_REUSEPORT socket (or EPOLLEXCLUSIVE, which favours the first)");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "workers"), 3);
@@ -247,10 +273,12 @@ static void thundering_herd(void **state)
 	assert_int_equal(evidence(&e->findings[0], "woken"), 90060);
 	assert_true(evidence(&e->findings[0], "in_vain_each_at_most") == 2);
 	for (int i = 0; i < 3; i++)
-		e->workers[i].sleeps *= 10; /* for other things too: no connection wakes more than there are */
+		e->workers[i].sleeps *=
+			10; /* for other things too: no connection wakes more than there are */
 	fill(&f);
 	assert_true(evidence(&e->findings[0], "in_vain_each_at_most") == 2);
-	e->sockets[0].looks = 10; /* on average half of them slept: the other wake-ups were for other things */
+	e->sockets[0].looks =
+		10; /* on average half of them slept: the other wake-ups were for other things */
 	e->sockets[0].idle_sum = 15;
 	fill(&f);
 	assert_false(has(e, "thundering-herd"));
@@ -303,7 +331,8 @@ static void no_herd(void **state)
 	assert_false(has(e, "thundering-herd"));
 	e->sockets[0].waiting_most = 4;
 	for (int i = 0; i < 4; i++)
-		e->workers[i].sleeps = fair[i]; /* so busy that they are woken for what they take alone */
+		e->workers[i].sleeps =
+			fair[i]; /* so busy that they are woken for what they take alone */
 	fill(&f);
 	assert_false(has(e, "thundering-herd"));
 	for (int i = 0; i < 4; i++) {
@@ -334,8 +363,11 @@ static void lone_reuseport(void **state)
 	add_worker(e, 17, 700, 701);
 	add_worker(e, 17, 702, 702);
 	fill(&f);
-	assert_finding(e, "lone-reuseport", "socket 17 (inode 1017) has SO_REUSEPORT, but is alone in its group: the option has no effect, and"
-		       " 3 threads of 2 processes take from the one socket; to let the kernel share, open one for each");
+	assert_finding(e, "lone-reuseport",
+		       "socket 17 (inode 1017) has SO_REUSEPORT, but is alone in its group: the "
+		       "option has no effect, and"
+		       " 3 threads of 2 processes take from the one socket; to let the kernel "
+		       "share, open one for each");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_int_equal(e->findings[0].cookie, 17);
 	assert_int_equal(evidence(&e->findings[0], "threads"), 3);
@@ -376,7 +408,8 @@ static void lone_reuseport_leaves_it_to_group_split(void **state)
 	done(&f);
 }
 
-/* `flows` of 1,000 datagrams each over eight sockets: the first of them get more where they are few. */
+/* `flows` of 1,000 datagrams each over eight sockets: the first of them get more where they are
+ * few. */
 static struct endpoint *add_dns(struct fixture *f, int flows)
 {
 	struct endpoint *e = add_port(f, PROTOCOL_UDP, "0.0.0.0", 53);
@@ -416,8 +449,11 @@ static void few_clients(void **state)
 
 	(void)state;
 	fill(&f);
-	assert_finding(e, "few-clients", "all 2000 datagrams came from 2 client ports: a hash gives a flow to one socket, so the busiest of 8 got 4.0"
-		       " times the mean and 6 nothing; send from more ports, or let several threads read one socket");
+	assert_finding(e, "few-clients",
+		       "all 2000 datagrams came from 2 client ports: a hash gives a flow to one "
+		       "socket, so the busiest of 8 got 4.0"
+		       " times the mean and 6 nothing; send from more ports, or let several "
+		       "threads read one socket");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_int_equal(evidence(&e->findings[0], "flows"), 2);
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 8);
@@ -438,7 +474,8 @@ static void enough_clients(void **state)
 	assert_string_equal(e->findings[0].code, "too-few");
 	done(&f);
 	f = (struct fixture){};
-	e = add_dns(&f, 32); /* four a socket can be spread; that they are not is not their number */
+	e = add_dns(&f,
+		    32); /* four a socket can be spread; that they are not is not their number */
 	e->sockets[0].arrived = 32000;
 	for (int i = 1; i < 8; i++)
 		e->sockets[i].arrived = 0;
@@ -465,11 +502,16 @@ static void enough_clients(void **state)
 		memset(&e->sketches[i], 0, sizeof(e->sketches[i]));
 	}
 	e->sketches[0].buckets[100] = 2000;
-	e->sketches[0].peer = (struct flow_peer){ .address = { [15] = 1 }, .port = 53, .bucket = 101, .watched = 2000, .votes = 2000 };
+	e->sketches[0].peer = (struct flow_peer){
+		.address = { [15] = 1 }, .port = 53, .bucket = 101, .watched = 2000, .votes = 2000
+	};
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "few-clients", "all 2000 datagrams came from 1 client port, [::1]:53: a hash gives a flow to one socket, so the busiest of 4 got 4.0"
-		       " times the mean and 3 nothing; send from more ports, or let several threads read one socket");
+	assert_finding(e, "few-clients",
+		       "all 2000 datagrams came from 1 client port, [::1]:53: a hash gives a flow "
+		       "to one socket, so the busiest of 4 got 4.0"
+		       " times the mean and 3 nothing; send from more ports, or let several "
+		       "threads read one socket");
 	done(&f);
 	f = (struct fixture){};
 	e = add_dns(&f, 2);
@@ -488,18 +530,29 @@ static void heavy_flows(void **state)
 	(void)state;
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
-	assert_finding(e, "heavy-flows", "one flow (client address and port) has 88% of 10000 datagrams, and all together count as 1.3 of one size: a hash"
-		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; send from more ports, or let several threads read"
+	assert_finding(e, "heavy-flows",
+		       "one flow (client address and port) has 88% of 10000 datagrams, and all "
+		       "together count as 1.3 of one size: a hash"
+		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; "
+		       "send from more ports, or let several threads read"
 		       " one socket");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
-	assert_true(evidence(&e->findings[0], "largest_flow") > 0.879 && evidence(&e->findings[0], "largest_flow") < 0.881);
+	assert_true(evidence(&e->findings[0], "largest_flow") > 0.879 &&
+		    evidence(&e->findings[0], "largest_flow") < 0.881);
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 4);
 	assert_int_equal(evidence(&e->findings[0], "datagrams"), 10000);
-	e->sketches[0].peer = (struct flow_peer){ .address = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = 41234, .bucket = 101, .watched = 8800, .votes = 8800 };
+	e->sketches[0].peer = (struct flow_peer){ .address = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
+						  .port = 41234,
+						  .bucket = 101,
+						  .watched = 8800,
+						  .votes = 8800 };
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "heavy-flows", "one flow, from 127.0.0.1:41234, has 88% of 10000 datagrams, and all together count as 1.3 of one size: a hash"
-		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; send from more ports, or let several threads read"
+	assert_finding(e, "heavy-flows",
+		       "one flow, from 127.0.0.1:41234, has 88% of 10000 datagrams, and all "
+		       "together count as 1.3 of one size: a hash"
+		       " can't split a flow, so the busiest of 4 sockets got 3.6 times the mean; "
+		       "send from more ports, or let several threads read"
 		       " one socket");
 	memset(&e->sketches[0].peer, 0, sizeof(e->sketches[0].peer));
 	e->sockets[0].steered = true; /* no hash */
@@ -512,8 +565,10 @@ static void heavy_flows(void **state)
 	assert_false(has(e, "heavy-flows"));
 	done(&f);
 	f = (struct fixture){};
-	e = add_heavy(&f, 500); /* 29 %, and a socket that gives what it got to another: that is no flow's doing */
-	e->sockets[0].arrived += e->sockets[1].arrived + e->sockets[2].arrived + e->sockets[3].arrived;
+	e = add_heavy(&f, 500); /* 29 %, and a socket that gives what it got to another: that is no
+				   flow's doing */
+	e->sockets[0].arrived +=
+		e->sockets[1].arrived + e->sockets[2].arrived + e->sockets[3].arrived;
 	e->sockets[1].arrived = e->sockets[2].arrived = e->sockets[3].arrived = 0;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(e->socket_fairness.verdict, VERDICT_UNEVEN);
@@ -548,8 +603,11 @@ static void slow_worker(void **state)
 	e->histograms[2] = (struct wait_histogram){};
 	add_waits(e, &e->sockets[2], 1000, 4000);
 	fill(&f);
-	assert_finding(e, "slow-worker", "connections wait 4.0 ms (mean, p99 4.0 ms) for thread 705 of envoy 700 on socket 19 (inode 1019), but 500 us"
-		       " on the others of its group: whoever is picked, by a hash or a program, is not asked how busy it is; make that worker"
+	assert_finding(e, "slow-worker",
+		       "connections wait 4.0 ms (mean, p99 4.0 ms) for thread 705 of envoy 700 on "
+		       "socket 19 (inode 1019), but 500 us"
+		       " on the others of its group: whoever is picked, by a hash or a program, is "
+		       "not asked how busy it is; make that worker"
 		       " faster, or share one socket");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 19);
@@ -561,7 +619,8 @@ static void slow_worker(void **state)
 	e->sockets[2].wait.histogram = 0; /* the mean is enough */
 	e->worker_count = 0;
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "wait 4.0 ms (mean) for its worker on socket 19"));
+	assert_non_null(
+		strstr(e->findings[0].text, "wait 4.0 ms (mean) for its worker on socket 19"));
 	done(&f);
 }
 
@@ -592,13 +651,15 @@ static void no_worker_is_slow(void **state)
 	struct endpoint *e = add_group(&f);
 
 	(void)state;
-	add_waits(e, &e->sockets[2], 100, 100000); /* one in eleven waited for a pause of the worker: 9.5 ms in the mean */
+	add_waits(e, &e->sockets[2], 100,
+		  100000); /* one in eleven waited for a pause of the worker: 9.5 ms in the mean */
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
 	add_waits(e, &e->sockets[2], 100, 100000); /* more than a tenth did */
 	fill(&f);
 	assert_true(has(e, "slow-worker"));
-	e->socket_fairness.verdict = VERDICT_UNEVEN; /* it gets more than its share: of course it waits longer */
+	e->socket_fairness.verdict =
+		VERDICT_UNEVEN; /* it gets more than its share: of course it waits longer */
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
 	e->socket_fairness.verdict = VERDICT_EVEN;
@@ -622,7 +683,8 @@ static void short_or_few_waits_tell_nothing(void **state)
 	}
 	fill(&f);
 	assert_false(has(e, "slow-worker"));
-	for (int i = 0; i < 4; i++) { /* but it keeps its connections ten times as long: it is no pause */
+	for (int i = 0; i < 4;
+	     i++) { /* but it keeps its connections ten times as long: it is no pause */
 		e->workers[i].finished = 1000;
 		e->workers[i].finished_ns = 1000 * (i == 2 ? 2000000ull : 200000ull);
 	}
@@ -656,13 +718,17 @@ static void steered(void **state)
 	assert_nothing(&f); /* there is nothing to pick from */
 	add_socket(e, 18, 17);
 	fill(&f);
-	assert_finding(e, "steered", "SO_INCOMING_CPU is set on 1 of 2 sockets: the CPU that a packet comes in on picks the socket, not the hash alone;"
+	assert_finding(e, "steered",
+		       "SO_INCOMING_CPU is set on 1 of 2 sockets: the CPU that a packet comes in "
+		       "on picks the socket, not the hash alone;"
 		       " how even it is, follows the CPUs");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_int_equal(evidence(&e->findings[0], "by_cpu"), 1);
 	e->sockets[0].steered = e->sockets[1].steered = true;
 	fill(&f);
-	assert_finding(e, "steered", "a program (SO_ATTACH_REUSEPORT_*) picks among these 2 sockets, not the kernel's hash: how even it is, is that"
+	assert_finding(e, "steered",
+		       "a program (SO_ATTACH_REUSEPORT_*) picks among these 2 sockets, not the "
+		       "kernel's hash: how even it is, is that"
 		       " program's doing");
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 2);
 	assert_int_equal(evidence(&e->findings[0], "by_program"), 2);

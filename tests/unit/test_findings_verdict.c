@@ -4,7 +4,8 @@
 #include "../../user/model/judge.h"
 
 /* A healthy SO_REUSEPORT server; each socket with its thread, and what each got. */
-static struct endpoint *add_server(struct fixture *f, enum protocol protocol, const uint64_t *counts, int count)
+static struct endpoint *add_server(struct fixture *f, enum protocol protocol,
+				   const uint64_t *counts, int count)
 {
 	struct endpoint *e = add_port(f, protocol, "0.0.0.0", 80);
 
@@ -27,7 +28,9 @@ static void a_healthy_server_is_even_and_no_more(void **state)
 
 	(void)state;
 	fill(&f);
-	assert_finding(e, "even", "8 workers share 40000 connections as evenly as chance allows: CV 0.013, a fair hash gives 0.0132: nothing to fix");
+	assert_finding(e, "even",
+		       "8 workers share 40000 connections as evenly as chance allows: CV 0.013, a "
+		       "fair hash gives 0.0132: nothing to fix");
 	assert_int_equal(e->findings[0].level, FINDING_GOOD);
 	assert_int_equal(e->findings[0].cookie, 0);
 	assert_int_equal(evidence(&e->findings[0], "bins"), 8);
@@ -49,11 +52,13 @@ static void even_of_sockets_where_no_worker_is_known(void **state)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
 	assert_int_equal(e->finding_count, 1);
-	assert_non_null(strstr(e->findings[0].text, "8 sockets share 40000 datagrams more evenly than a hash"));
+	assert_non_null(strstr(e->findings[0].text,
+			       "8 sockets share 40000 datagrams more evenly than a hash"));
 	done(&f);
 }
 
-/* Round robin is more even than a hash; a CV of 0.12 is more than chance gives, yet below the threshold. */
+/* Round robin is more even than a hash; a CV of 0.12 is more than chance gives, yet below the
+ * threshold. */
 static void even_says_how_even(void **state)
 {
 	static const uint64_t robin[] = { 5000, 5000, 5001, 4999, 5000, 5000, 5000, 5000 };
@@ -64,23 +69,32 @@ static void even_says_how_even(void **state)
 
 	(void)state;
 	fill(&f);
-	assert_finding(e, "even", "8 workers share 40000 connections more evenly than a hash: CV 0.0001, a fair hash gives 0.0132: nothing to fix");
+	assert_finding(e, "even",
+		       "8 workers share 40000 connections more evenly than a hash: CV 0.0001, a "
+		       "fair hash gives 0.0132: nothing to fix");
 	done(&f);
 	f = (struct fixture){};
 	e = add_server(&f, PROTOCOL_TCP, enough, 8);
 	fill(&f);
-	assert_finding(e, "even", "8 workers share 40000 connections evenly enough: CV 0.12, a fair hash gives 0.0132; the excess of 0.119 is within the"
+	assert_finding(e, "even",
+		       "8 workers share 40000 connections evenly enough: CV 0.12, a fair hash "
+		       "gives 0.0132; the excess of 0.119 is within the"
 		       " threshold of 0.2: nothing to fix");
 	done(&f);
 	f = (struct fixture){};
 	e = add_server(&f, PROTOCOL_TCP, by_chance, 2);
 	fill(&f);
-	assert_finding(e, "even", "2 workers share 1000 connections as evenly as a hash may: CV 0.05, a fair hash gives 0.0316 on average: nothing to fix");
+	assert_finding(e, "even",
+		       "2 workers share 1000 connections as evenly as a hash may: CV 0.05, a fair "
+		       "hash gives 0.0316 on average: nothing to fix");
 	done(&f);
 	f = (struct fixture){};
-	e = add_server(&f, PROTOCOL_TCP, beyond_chance, 2); /* CV 0.085 beside 0.035 is not "as chance allows" */
+	e = add_server(&f, PROTOCOL_TCP, beyond_chance,
+		       2); /* CV 0.085 beside 0.035 is not "as chance allows" */
 	fill(&f);
-	assert_finding(e, "even", "2 workers share 816 connections evenly enough: CV 0.0858, a fair hash gives 0.035; the excess of 0.0783 is within the"
+	assert_finding(e, "even",
+		       "2 workers share 816 connections evenly enough: CV 0.0858, a fair hash "
+		       "gives 0.035; the excess of 0.0783 is within the"
 		       " threshold of 0.2: nothing to fix");
 	done(&f);
 }
@@ -126,7 +140,9 @@ static void too_few(void **state)
 
 	(void)state;
 	fill(&f);
-	assert_finding(e, "too-few", "42 connections are too few to tell whether 8 workers share them evenly: 796 would do");
+	assert_finding(e, "too-few",
+		       "42 connections are too few to tell whether 8 workers share them evenly: "
+		       "796 would do");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_int_equal(evidence(&e->findings[0], "seen"), 42);
 	assert_int_equal(evidence(&e->findings[0], "needed"), 796);
@@ -134,7 +150,8 @@ static void too_few(void **state)
 	done(&f);
 }
 
-/* Of datagrams the flows count, of multicast nothing; where nothing came there is nothing to say. */
+/* Of datagrams the flows count, of multicast nothing; where nothing came there is nothing to say.
+ */
 static void too_few_flows(void **state)
 {
 	static const uint64_t none[2];
@@ -145,7 +162,9 @@ static void too_few_flows(void **state)
 	e->flows = 64;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "too-few", "64 flows are too few to tell whether 8 workers share them evenly: 796 would do");
+	assert_finding(
+		e, "too-few",
+		"64 flows are too few to tell whether 8 workers share them evenly: 796 would do");
 	done(&f);
 	e->address[0] = 224;
 	assert_nothing(&f);
@@ -210,12 +229,16 @@ static void threads_of_processes_are_told_apart(void **state)
 	e->workers[2].pid = e->workers[3].pid = 800;
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "4 threads of 2 processes share 4000 connections as evenly as chance allows"));
+	assert_non_null(strstr(
+		e->findings[0].text,
+		"4 threads of 2 processes share 4000 connections as evenly as chance allows"));
 	done(&f);
 	f = (struct fixture){};
 	e = add_server(&f, PROTOCOL_TCP, few, 4);
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "1 connection is too few to tell whether 4 workers share them evenly"));
+	assert_non_null(
+		strstr(e->findings[0].text,
+		       "1 connection is too few to tell whether 4 workers share them evenly"));
 	done(&f);
 }
 
@@ -233,15 +256,19 @@ static void serving_uneven(void **state)
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "serving-uneven", "accepting is not uneven, but serving is: of 8 threads the busiest served 2.0 times the mean, 4 nothing"
-		       " (CV 1, a fair hash gives 0.0132); look at how the program hands connections on");
+	assert_finding(
+		e, "serving-uneven",
+		"accepting is not uneven, but serving is: of 8 threads the busiest served 2.0 "
+		"times the mean, 4 nothing"
+		" (CV 1, a fair hash gives 0.0132); look at how the program hands connections on");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "bins"), 8);
 	assert_int_equal(evidence(&e->findings[0], "events"), 40000);
 	assert_true(evidence(&e->findings[0], "max_over_mean") == 2);
 	assert_int_equal(evidence(&e->findings[0], "idle"), 4);
 	for (int i = 1; i < 8; i++)
-		e->workers[i].pid = 700; /* which thread of a process reads may be its scheduler's doing */
+		e->workers[i].pid =
+			700; /* which thread of a process reads may be its scheduler's doing */
 	fill(&f);
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_false(has(e, "even"));
@@ -255,7 +282,8 @@ static void serving_uneven(void **state)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(e->design.code, DESIGN_HAND_OVER);
 	fill(&f);
-	assert_non_null(strstr(e->findings[0].text, "one thread accepts, but serving is uneven: of 7 threads"));
+	assert_non_null(strstr(e->findings[0].text,
+			       "one thread accepts, but serving is uneven: of 7 threads"));
 	e->served_known = false;
 	fill(&f);
 	assert_false(has(e, "serving-uneven"));
@@ -294,8 +322,11 @@ static void open_uneven(void **state)
 	}
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 	fill(&f);
-	assert_finding(e, "open-uneven", "accepting is not uneven, but what stays open is: of 1600 open connections accepted in this window the busiest"
-		       " of 8 threads has 4.5 times the mean (CV 1.32, a fair hash gives 0.0661); close idle ones sooner, or cap them per worker");
+	assert_finding(e, "open-uneven",
+		       "accepting is not uneven, but what stays open is: of 1600 open connections "
+		       "accepted in this window the busiest"
+		       " of 8 threads has 4.5 times the mean (CV 1.32, a fair hash gives 0.0661); "
+		       "close idle ones sooner, or cap them per worker");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "events"), 1600);
 	assert_true(evidence(&e->findings[0], "max_over_mean") == 4.5);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What came of each flow, estimated: user/model/flows.c. And what a hash does to flows that are not alike: user/model/fairness.c. */
+/* What came of each flow, estimated: user/model/flows.c. And what a hash does to flows that are not
+ * alike: user/model/fairness.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,7 +118,10 @@ static void equal_flows_are_counted(void **state)
 		size_t flows;
 		uint64_t weight;
 		double number_error, effective_error;
-	} cases[] = { { 2, 40, 100, 0.25, 0.3 }, { 8, 200, 1, 0.12, 0.18 }, { 8, 1000, 7, 0.12, 0.18 }, { 8, 4000, 1, 0.36, 0.18 },
+	} cases[] = { { 2, 40, 100, 0.25, 0.3 },
+		      { 8, 200, 1, 0.12, 0.18 },
+		      { 8, 1000, 7, 0.12, 0.18 },
+		      { 8, 4000, 1, 0.36, 0.18 },
 		      { 16, 1000, 3, 0.1, 0.13 } };
 
 	(void)state;
@@ -213,10 +217,8 @@ static const struct mix {
 	size_t large, small;
 	uint64_t large_weight;
 } mixes[] = {
-	{ 4, 1, 300, 3000 },  /* 91 % in one flow */
-	{ 3, 2, 600, 1500 },
-	{ 8, 10, 1000, 200 },
-	{ 8, 30, 0, 10 },     /* few, all alike */
+	{ 4, 1, 300, 3000 },                                          /* 91 % in one flow */
+	{ 3, 2, 600, 1500 },  { 8, 10, 1000, 200 }, { 8, 30, 0, 10 }, /* few, all alike */
 	{ 16, 50, 2000, 40 }, /* from here on the chi-squared distribution does */
 	{ 8, 3, 4000, 50 },
 };
@@ -240,12 +242,15 @@ static void spread_is_that_of_a_fair_hash(void **state)
 
 		for (int again = 0; again < 5; again++) {
 			spread(p);
-			assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+			assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load,
+							     FAIRNESS_THRESHOLD),
+					 0);
 			close_to(f.cv_expected * f.cv_expected, mean, 0.2);
 			assert_true(isnan(f.p_value) == 0);
 			/* Both have errors of sampling, and the weights are estimates. */
 			if (fabs(f.p_value - upper_tail(f.cv * f.cv)) > 0.12)
-				fail_msg("mix %zu: p %g, by trying %g", i, f.p_value, upper_tail(f.cv * f.cv));
+				fail_msg("mix %zu: p %g, by trying %g", i, f.p_value,
+					 upper_tail(f.cv * f.cv));
 			assert_int_not_equal(f.verdict, VERDICT_UNEVEN);
 			assert_true(f.simulated == (i < 4));
 		}
@@ -253,7 +258,8 @@ static void spread_is_that_of_a_fair_hash(void **state)
 	}
 }
 
-/* A hash that never gives to one socket, or gives half of all flows to it, is uneven though flows differ; a lone large flow proves nothing. */
+/* A hash that never gives to one socket, or gives half of all flows to it, is uneven though flows
+ * differ; a lone large flow proves nothing. */
 static void a_real_imbalance_stays_uneven(void **state)
 {
 	struct port *p = port_new(8, 3);
@@ -265,7 +271,8 @@ static void a_real_imbalance_stays_uneven(void **state)
 	spread(p);
 	p->counts[0] += p->counts[5];
 	p->counts[5] = 0;
-	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(
+		fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(f.verdict, VERDICT_UNEVEN);
 	assert_true(f.p_value < 0.001 && f.excess > 0.4);
 	free(p);
@@ -278,7 +285,8 @@ static void few_effective_flows_are_too_few(void **state)
 
 	(void)state;
 	spread(p);
-	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(
+		fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(f.verdict, VERDICT_TOO_FEW);
 	assert_true(f.simulated);
 	close_to(f.flows_effective, 1.2, 0.05);
@@ -294,9 +302,13 @@ static void the_same_counts_give_the_same_verdict(void **state)
 
 	(void)state;
 	spread(p);
-	assert_int_equal(fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
-	assert_int_equal(fairness_judge_load(&again, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
-	assert_true(f.p_value == again.p_value && f.max_over_mean_expected == again.max_over_mean_expected);
+	assert_int_equal(
+		fairness_judge_load(&f, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD), 0);
+	assert_int_equal(
+		fairness_judge_load(&again, p->counts, p->sockets, &p->load, FAIRNESS_THRESHOLD),
+		0);
+	assert_true(f.p_value == again.p_value &&
+		    f.max_over_mean_expected == again.max_over_mean_expected);
 	free(p);
 }
 
@@ -318,9 +330,15 @@ static void equal_flows_need_no_weights(void **state)
 /* 20 small flows, and a bucket that got 900, of which `watched` were watched. */
 static struct flow_load one_heavy(uint64_t watched, uint64_t votes, unsigned bucket)
 {
-	struct flow_sketch heavy = { .peer = { .address = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 41234, .bucket = bucket,
-					       .watched = watched, .votes = votes } };
-	struct flow_sketch light = { .buckets = { [100] = 90 }, .peer = { .port = 5, .bucket = 101, .watched = 90, .votes = 90 } };
+	struct flow_sketch heavy = { .peer = { .address = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
+					       .port = 41234,
+					       .bucket = bucket,
+					       .watched = watched,
+					       .votes = votes } };
+	struct flow_sketch light = {
+		.buckets = { [100] = 90 },
+		.peer = { .port = 5, .bucket = 101, .watched = 90, .votes = 90 }
+	};
 	const struct flow_sketch *const sketches[] = { &light, &heavy, &light };
 	struct flow_load load;
 
@@ -342,18 +360,23 @@ static void the_largest_flow_has_a_peer(void **state)
 	assert_string_equal(flow_peer_say(words, &load.peer), "192.0.2.1:41234");
 	assert_true(load.peer_share == load.largest);
 	assert_int_equal(one_heavy(900, 720, 71).peer.port, 41234);
-	assert_int_equal(one_heavy(900, 719, 71).peer.bucket, 0); /* others have too much of the bucket */
+	assert_int_equal(one_heavy(900, 719, 71).peer.bucket,
+			 0); /* others have too much of the bucket */
 	assert_int_equal(one_heavy(450, 450, 71).peer.port, 41234);
-	assert_int_equal(one_heavy(449, 449, 71).peer.bucket, 0); /* whose the first half was is not known */
-	assert_int_equal(one_heavy(900, 900, 72).peer.bucket, 0); /* another bucket was watched, which has nothing */
+	assert_int_equal(one_heavy(449, 449, 71).peer.bucket,
+			 0); /* whose the first half was is not known */
+	assert_int_equal(one_heavy(900, 900, 72).peer.bucket,
+			 0); /* another bucket was watched, which has nothing */
 	assert_int_equal(one_heavy(900, 900, 0).peer.bucket, 0);
 	assert_int_equal(one_heavy(15, 15, 71).peer.bucket, 0);
 }
 
-/* Of two that are about as large either may be named, with its own share; one that is smaller by more is not the cause. */
+/* Of two that are about as large either may be named, with its own share; one that is smaller by
+ * more is not the cause. */
 static void a_flow_about_as_large_may_be_named(void **state)
 {
-	struct flow_sketch s = { .buckets = { [5] = 900, [6] = 1000 }, .peer = { .port = 9, .bucket = 6, .watched = 900, .votes = 900 } };
+	struct flow_sketch s = { .buckets = { [5] = 900, [6] = 1000 },
+				 .peer = { .port = 9, .bucket = 6, .watched = 900, .votes = 900 } };
 	const struct flow_sketch *const sketches[] = { &s };
 	struct flow_load load;
 
@@ -369,7 +392,9 @@ static void a_flow_about_as_large_may_be_named(void **state)
 
 static void peers_are_said_as_people_write_them(void **state)
 {
-	const struct flow_peer v6 = { .address = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, .port = 5353, .bucket = 1 };
+	const struct flow_peer v6 = { .address = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 },
+				      .port = 5353,
+				      .bucket = 1 };
 	struct flow_peer longest = { .port = 65535, .bucket = 1 };
 	char words[FLOW_PEER_SIZE];
 
@@ -377,14 +402,17 @@ static void peers_are_said_as_people_write_them(void **state)
 	assert_string_equal(flow_peer_say(words, &v6), "[2001:db8::1]:5353");
 	assert_string_equal(flow_peer_address(words, &v6), "2001:db8::1");
 	memset(longest.address, 0xfe, sizeof(longest.address));
-	assert_string_equal(flow_peer_say(words, &longest), "[fefe:fefe:fefe:fefe:fefe:fefe:fefe:fefe]:65535");
+	assert_string_equal(flow_peer_say(words, &longest),
+			    "[fefe:fefe:fefe:fefe:fefe:fefe:fefe:fefe]:65535");
 }
 
-/* An interval has what was added in it; where the vote began anew in it, all; where it can't be told apart, nobody. */
+/* An interval has what was added in it; where the vote began anew in it, all; where it can't be
+ * told apart, nobody. */
 static void an_interval_has_its_own_votes(void **state)
 {
 	const struct flow_peer before = { .port = 9, .bucket = 3, .watched = 100, .votes = 60 };
-	struct flow_sketch s = { .buckets = { [2] = 50 }, .peer = { .port = 9, .bucket = 3, .watched = 150, .votes = 105 } };
+	struct flow_sketch s = { .buckets = { [2] = 50 },
+				 .peer = { .port = 9, .bucket = 3, .watched = 150, .votes = 105 } };
 
 	(void)state;
 	flow_peer_subtract(&s, &before);
@@ -393,10 +421,14 @@ static void an_interval_has_its_own_votes(void **state)
 	s.peer = (struct flow_peer){ .port = 8, .bucket = 3, .watched = 50, .votes = 50 };
 	flow_peer_subtract(&s, &before);
 	assert_int_equal(s.peer.votes, 50);
-	s.peer = (struct flow_peer){ .port = 8, .bucket = 3, .watched = 150, .votes = 120 }; /* elected with votes of before */
+	s.peer = (struct flow_peer){
+		.port = 8, .bucket = 3, .watched = 150, .votes = 120
+	}; /* elected with votes of before */
 	flow_peer_subtract(&s, &before);
 	assert_int_equal(s.peer.bucket, 0);
-	s.peer = (struct flow_peer){ .port = 9, .bucket = 3, .watched = 150, .votes = 59 }; /* it lost more than it won */
+	s.peer = (struct flow_peer){
+		.port = 9, .bucket = 3, .watched = 150, .votes = 59
+	}; /* it lost more than it won */
 	flow_peer_subtract(&s, &before);
 	assert_int_equal(s.peer.bucket, 0);
 }
@@ -406,13 +438,17 @@ static void rows_of_one_peer_add_up(void **state)
 	struct flow_peer sum = {};
 
 	(void)state;
-	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 100, .votes = 60 });
-	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 10, .votes = 10 });
+	flow_peer_add(&sum,
+		      &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 100, .votes = 60 });
+	flow_peer_add(&sum,
+		      &(struct flow_peer){ .port = 9, .bucket = 3, .watched = 10, .votes = 10 });
 	assert_int_equal(sum.watched, 110);
 	assert_int_equal(sum.votes, 70);
-	flow_peer_add(&sum, &(struct flow_peer){ .port = 9, .bucket = 4, .watched = 50, .votes = 50 });
+	flow_peer_add(&sum,
+		      &(struct flow_peer){ .port = 9, .bucket = 4, .watched = 50, .votes = 50 });
 	assert_int_equal(sum.bucket, 3);
-	flow_peer_add(&sum, &(struct flow_peer){ .port = 8, .bucket = 3, .watched = 90, .votes = 80 });
+	flow_peer_add(&sum,
+		      &(struct flow_peer){ .port = 8, .bucket = 3, .watched = 90, .votes = 80 });
 	assert_int_equal(sum.port, 8);
 	assert_int_equal(sum.watched, 90);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which workers are of which generation, and which of them a verdict is about: user/model/generations.c. */
+/* Which workers are of which generation, and which of them a verdict is about:
+ * user/model/generations.c. */
 #include "findings_fixture.h"
 #include "../../user/model/judge.h"
 
 #define SECOND 1000000000ull
 
-/* A port of one socket with `count` processes on it, 700 on, each an epoll of its own, that took so much each. */
+/* A port of one socket with `count` processes on it, 700 on, each an epoll of its own, that took so
+ * much each. */
 static struct endpoint *serve(struct fixture *f, int count, uint64_t each)
 {
 	struct endpoint *e = add_port(f, PROTOCOL_TCP, "0.0.0.0", 80);
@@ -45,7 +47,8 @@ static void judge(struct endpoint *e)
 	assert_int_equal(endpoint_judge(e, FAIRNESS_THRESHOLD), 0);
 }
 
-static void assert_judged(const struct endpoint *e, enum generation judged, size_t bins, uint64_t events)
+static void assert_judged(const struct endpoint *e, enum generation judged, size_t bins,
+			  uint64_t events)
 {
 	assert_int_equal(e->generations.judged, judged);
 	assert_int_equal(e->worker_fairness.bins, bins);
@@ -62,9 +65,11 @@ static void what_is_there_now_is_judged(void **state)
 	(void)state;
 	judge(e);
 	assert_judged(e, GENERATION_LATER, 2, 2000);
-	assert_string_equal(e->design.words, "2 processes on one socket, an epoll each with EPOLLEXCLUSIVE");
+	assert_string_equal(e->design.words,
+			    "2 processes on one socket, an epoll each with EPOLLEXCLUSIVE");
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(e->workers[i].generation, i < 2 ? GENERATION_EARLIER : GENERATION_LATER);
+		assert_int_equal(e->workers[i].generation,
+				 i < 2 ? GENERATION_EARLIER : GENERATION_LATER);
 	assert_int_equal(e->generations.earlier.processes, 2);
 	assert_int_equal(e->generations.earlier.taken, 1800);
 	assert_int_equal(e->generations.later.taken, 2000);
@@ -72,8 +77,10 @@ static void what_is_there_now_is_judged(void **state)
 	assert_int_equal(e->other_fairness.events, 1800);
 	assert_int_equal(e->other_fairness.verdict, VERDICT_EVEN);
 	fill(&f);
-	assert_finding(e, "even", "2 workers share 2000 connections more evenly than a hash: CV 0, a fair hash gives 0.0224: nothing to fix;"
-				  " 2 of an earlier generation took 1800, evenly");
+	assert_finding(e, "even",
+		       "2 workers share 2000 connections more evenly than a hash: CV 0, a fair "
+		       "hash gives 0.0224: nothing to fix;"
+		       " 2 of an earlier generation took 1800, evenly");
 	done(&f);
 	e->workers[0].accepted = 9000; /* more, but there is enough */
 	judge(e);
@@ -121,8 +128,10 @@ static void who_lives_on_but_takes_no_more_is_old(void **state)
 	judge(e);
 	assert_judged(e, GENERATION_LATER, 2, 2000);
 	fill(&f);
-	assert_finding(e, "even", "2 workers share 2000 connections more evenly than a hash: CV 0, a fair hash gives 0.0224; 2 that hold on and take"
-				  " no more took 0"); /* or they are stuck */
+	assert_finding(e, "even",
+		       "2 workers share 2000 connections more evenly than a hash: CV 0, a fair "
+		       "hash gives 0.0224; 2 that hold on and take"
+		       " no more took 0"); /* or they are stuck */
 	done(&f);
 	e->workers[2].accepted = e->workers[3].accepted = 9; /* so few may have passed them by */
 	judge(e);
@@ -199,7 +208,8 @@ static void who_is_stuck_beside_its_siblings_is_a_bin(void **state)
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_UNEVEN);
 }
 
-/* A server that begins in the window: lives explain that who was there first has more, but not that it has all. */
+/* A server that begins in the window: lives explain that who was there first has more, but not that
+ * it has all. */
 static void lives_explain_so_much(void **state)
 {
 	struct fixture f = {};
@@ -220,7 +230,8 @@ static void lives_explain_so_much(void **state)
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_UNEVEN);
 }
 
-/* Workers that are replaced one after the other are no generation, and lived for different times. */
+/* Workers that are replaced one after the other are no generation, and lived for different times.
+ */
 static void a_later_generation_began_together(void **state)
 {
 	struct fixture f = {};
@@ -233,7 +244,8 @@ static void a_later_generation_began_together(void **state)
 	e->workers[2].lived_ns = 3 * SECOND;
 	judge(e);
 	assert_judged(e, GENERATION_ONLY, 2, 2000);
-	assert_int_equal(e->worker_fairness.verdict, VERDICT_EVEN); /* those who were there from the start ended together */
+	assert_int_equal(e->worker_fairness.verdict,
+			 VERDICT_EVEN); /* those who were there from the start ended together */
 	e->workers[0].lived_ns = 3 * SECOND;
 	judge(e);
 	assert_int_equal(e->worker_fairness.verdict, VERDICT_WITHHELD);
@@ -254,14 +266,16 @@ static void who_came_and_went_in_between_is_of_neither(void **state)
 	(void)state;
 	w->accepted = 500;
 	w->appeared = w->ended = true;
-	w = add_worker(e, 17, 702, 712); /* a thread that serves what its process accepts is of its process */
+	w = add_worker(e, 17, 702,
+		       712); /* a thread that serves what its process accepts is of its process */
 	w->can_accept = false;
 	judge(e);
 	assert_judged(e, GENERATION_LATER, 2, 2000);
 	assert_int_equal(e->workers[4].generation, GENERATION_ONLY);
 	assert_int_equal(e->workers[5].generation, GENERATION_LATER);
 	assert_int_equal(e->generations.earlier.taken + e->generations.later.taken, 3800);
-	e->workers[2].accepted = e->workers[3].accepted = 0; /* the reload was the last thing that happened */
+	e->workers[2].accepted = e->workers[3].accepted =
+		0; /* the reload was the last thing that happened */
 	judge(e);
 	assert_judged(e, GENERATION_EARLIER, 2, 1800);
 	e->workers[2].waits = e->workers[3].waits = false; /* nobody takes from it now */
@@ -297,8 +311,10 @@ static void sockets_are_of_those_who_take_from_them(void **state)
 	assert_int_equal(e->socket_fairness.events, 1002 + 1003);
 	assert_int_equal(e->sockets[4].generation, GENERATION_EARLIER);
 	fill(&f);
-	assert_finding(e, "socket-unwaited", "no thread waits on socket 17 (inode 1017) and 2 more, of 5 in a SO_REUSEPORT group: their share goes nowhere"
-					     " (0 queued); held by server 699: close them there, or accept from them");
+	assert_finding(e, "socket-unwaited",
+		       "no thread waits on socket 17 (inode 1017) and 2 more, of 5 in a "
+		       "SO_REUSEPORT group: their share goes nowhere"
+		       " (0 queued); held by server 699: close them there, or accept from them");
 	done(&f);
 	e->workers[2].cookie = 17; /* both take from it */
 	e->workers[3].cookie = 18;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What comes back of a document that was written, and one clear line for whatever else is in a file. */
+/* What comes back of a document that was written, and one clear line for whatever else is in a
+ * file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,27 +39,80 @@ static void wait_record(struct wait *w, struct wait_histogram *h, uint64_t n, ui
 static void fixture_init(struct fixture *f)
 {
 	*f = (struct fixture){
-		.sockets = { { .cookie = 17, .arrived = 1500, .accepted = 1500, .queue_known = true, .queue_limit = 4096, .drops = 3,
-			       .highest_known = true, .queue_highest = 12, .wait_known = true },
-			     { .cookie = 18, .arrived = 500, .accepted = 500, .queue_known = true, .queue_limit = 4096, .drops = 4,
-			       .highest_known = true, .queue_highest = 2, .wait_known = true } },
-		.workers = { { .number = 0, .pid = 700, .tid = 703, .comm = "worker-0", .cookie = 17, .can_accept = true, .accepted = 1500,
-			       .serves = true, .served = 1500, .open_known = true, .open = 5 },
-			     { .number = 1, .pid = 700, .tid = 704, .comm = "worker-1", .cookie = 18, .can_accept = true, .accepted = 500,
-			       .serves = true, .served = 500, .open_known = true, .open = 6 } },
+		.sockets = { { .cookie = 17,
+			       .arrived = 1500,
+			       .accepted = 1500,
+			       .queue_known = true,
+			       .queue_limit = 4096,
+			       .drops = 3,
+			       .highest_known = true,
+			       .queue_highest = 12,
+			       .wait_known = true },
+			     { .cookie = 18,
+			       .arrived = 500,
+			       .accepted = 500,
+			       .queue_known = true,
+			       .queue_limit = 4096,
+			       .drops = 4,
+			       .highest_known = true,
+			       .queue_highest = 2,
+			       .wait_known = true } },
+		.workers = { { .number = 0,
+			       .pid = 700,
+			       .tid = 703,
+			       .comm = "worker-0",
+			       .cookie = 17,
+			       .can_accept = true,
+			       .accepted = 1500,
+			       .serves = true,
+			       .served = 1500,
+			       .open_known = true,
+			       .open = 5 },
+			     { .number = 1,
+			       .pid = 700,
+			       .tid = 704,
+			       .comm = "worker-1",
+			       .cookie = 18,
+			       .can_accept = true,
+			       .accepted = 500,
+			       .serves = true,
+			       .served = 500,
+			       .open_known = true,
+			       .open = 6 } },
 	};
 	for (int i = 0; i < 2; i++) {
-		wait_record(&f->sockets[i].wait, &f->histograms[i], f->sockets[i].accepted, i ? 90000 : 20000);
+		wait_record(&f->sockets[i].wait, &f->histograms[i], f->sockets[i].accepted,
+			    i ? 90000 : 20000);
 		f->sockets[i].wait.histogram = 1 + i;
 	}
-	f->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP, .family = AF_INET, .port = 8080, .netns = 4026531840u, .sockets = f->sockets,
-					 .socket_count = 2, .workers = f->workers, .worker_count = 2, .histograms = f->histograms,
-					 .histogram_count = 2, .served_known = true };
+	f->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP,
+					 .family = AF_INET,
+					 .port = 8080,
+					 .netns = 4026531840u,
+					 .sockets = f->sockets,
+					 .socket_count = 2,
+					 .workers = f->workers,
+					 .worker_count = 2,
+					 .histograms = f->histograms,
+					 .histogram_count = 2,
+					 .served_known = true };
 	inet_pton(AF_INET, "127.0.0.1", f->endpoint.address);
-	f->snapshot = (struct snapshot){ .release = "6.1.0", .backend = "fentry", .seconds = 0.5, .final = true, .endpoints = &f->endpoint,
-					 .endpoint_count = 1, .has_workload = true };
-	f->snapshot.workload = (struct workload_account){ .mode = "reuseport", .workers = 2, .concurrency = 2, .slow_worker = -1, .sent = 2000,
-							  .accepted = 2000, .served = 2000, .seconds = 0.25, .agrees = true };
+	f->snapshot = (struct snapshot){ .release = "6.1.0",
+					 .backend = "fentry",
+					 .seconds = 0.5,
+					 .final = true,
+					 .endpoints = &f->endpoint,
+					 .endpoint_count = 1,
+					 .has_workload = true };
+	f->snapshot.workload = (struct workload_account){ .mode = "reuseport",
+							  .workers = 2,
+							  .concurrency = 2,
+							  .slow_worker = -1,
+							  .sent = 2000,
+							  .accepted = 2000,
+							  .served = 2000,
+							  .seconds = 0.25,
+							  .agrees = true };
 	assert_int_equal(endpoint_judge(&f->endpoint, FAIRNESS_THRESHOLD), 0);
 }
 
@@ -75,7 +129,8 @@ static char *document_of(const struct snapshot *s)
 }
 
 /* Reads bytes as a file. Returns what json_read_results() does. */
-static int read_bytes(struct comparison *c, const char *bytes, size_t size, uint16_t port, char *why)
+static int read_bytes(struct comparison *c, const char *bytes, size_t size, uint16_t port,
+		      char *why)
 {
 	int fd = memfd_create("document", 0), err;
 	char path[64];
@@ -127,7 +182,8 @@ static char *replaced(const char *text, const char *from, const char *to)
 	return out;
 }
 
-static void assert_refused_with(const char *text, const char *from, const char *to, const char *holds)
+static void assert_refused_with(const char *text, const char *from, const char *to,
+				const char *holds)
 {
 	char *changed = replaced(text, from, to);
 
@@ -143,7 +199,8 @@ static const struct comparison_run *only_run(const struct comparison *c)
 	return &c->sides[0].results[0].runs[0];
 }
 
-/* What is read is what comparison_run_of() makes of the snapshot itself: within the digits of the document. */
+/* What is read is what comparison_run_of() makes of the snapshot itself: within the digits of the
+ * document. */
 static void assert_reads_back(const struct snapshot *s)
 {
 	char *text = document_of(s), why[JSON_READER_WHY];
@@ -155,7 +212,9 @@ static void assert_reads_back(const struct snapshot *s)
 	for (size_t i = 0; i < METRIC_COUNT; i++) {
 		const double a = own.figures[i], b = only_run(&c)->figures[i];
 
-		if (isnan(a) != isnan(b) || (!isnan(a) && fabs(a - b) > 1e-8 * fabs(a) + 0.5 * (metrics[i].unit == METRIC_NS)))
+		if (isnan(a) != isnan(b) ||
+		    (!isnan(a) &&
+		     fabs(a - b) > 1e-8 * fabs(a) + 0.5 * (metrics[i].unit == METRIC_NS)))
 			fail_msg("%s: %.12g was written, %.12g read", metrics[i].name, a, b);
 	}
 	assert_memory_equal(own.verdicts, only_run(&c)->verdicts, sizeof(own.verdicts));
@@ -167,7 +226,8 @@ static void assert_reads_back(const struct snapshot *s)
 
 static void figures_read_back(void **state)
 {
-	struct lost_row lost[] = { { "listener_unknown", "", 7, false, false }, { "ends_missed", "", 9, true, true } };
+	struct lost_row lost[] = { { "listener_unknown", "", 7, false, false },
+				   { "ends_missed", "", 9, true, true } };
 	struct fixture f;
 	struct comparison_run run;
 
@@ -177,13 +237,20 @@ static void figures_read_back(void **state)
 	f.snapshot.lost = lost;
 	f.snapshot.lost_count = 2;
 	f.snapshot.workload.agrees = false;
-	f.endpoint.omitted = (struct omitted){ .sockets = 1, .arrived = 100, .accepted = 90, .wait = { .count = 4, .sum_ns = 100, .max_ns = 50 } };
+	f.endpoint.omitted =
+		(struct omitted){ .sockets = 1,
+				  .arrived = 100,
+				  .accepted = 90,
+				  .wait = { .count = 4, .sum_ns = 100, .max_ns = 50 } };
 	assert_reads_back(&f.snapshot);
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
-	assert_true(run.figures[METRIC_LOST] == 7 && run.figures[METRIC_EVENTS] == 2100 && run.figures[METRIC_DROPS] == 7);
-	assert_true(run.figures[METRIC_QUEUE_HIGHEST] == 12 && run.figures[METRIC_OPEN] == 11 && run.figures[METRIC_RATE] == 8000);
+	assert_true(run.figures[METRIC_LOST] == 7 && run.figures[METRIC_EVENTS] == 2100 &&
+		    run.figures[METRIC_DROPS] == 7);
+	assert_true(run.figures[METRIC_QUEUE_HIGHEST] == 12 && run.figures[METRIC_OPEN] == 11 &&
+		    run.figures[METRIC_RATE] == 8000);
 	assert_true(run.figures[METRIC_WAIT_COUNT] == 2004 && isnan(run.figures[METRIC_WAIT_P50]));
-	f.sockets[0].half_open = (struct half_open){ .defers = true, .withheld_least = 2, .withheld_most = 2 };
+	f.sockets[0].half_open =
+		(struct half_open){ .defers = true, .withheld_least = 2, .withheld_most = 2 };
 	assert_reads_back(&f.snapshot);
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(run.figures[METRIC_DROPS] == 5); /* withheld ACKs are none */
@@ -192,8 +259,12 @@ static void figures_read_back(void **state)
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(isnan(run.figures[METRIC_DROPS]));
 	assert_true(isnan(run.figures[METRIC_CPU_CV]) && isnan(run.figures[METRIC_BYTES_CV]));
-	f.endpoint.cpu = (struct load_spread){ .known = true, .workers = 2, .total = 100, .most = 75, .least = 25, .cv = 0.5 };
-	f.endpoint.carried = (struct load_spread){ .known = true, .workers = 2, .total = 1000, .most = 625, .least = 375, .cv = 0.25 };
+	f.endpoint.cpu = (struct load_spread){
+		.known = true, .workers = 2, .total = 100, .most = 75, .least = 25, .cv = 0.5
+	};
+	f.endpoint.carried = (struct load_spread){
+		.known = true, .workers = 2, .total = 1000, .most = 625, .least = 375, .cv = 0.25
+	};
 	assert_reads_back(&f.snapshot);
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
 	assert_true(run.figures[METRIC_CPU_CV] == 0.5 && run.figures[METRIC_BYTES_CV] == 0.25);
@@ -221,10 +292,12 @@ static void datagrams_read_back(void **state)
 	f.endpoint.protocol = PROTOCOL_UDP;
 	f.sockets[0].dropped = 30;
 	f.endpoint.omitted.dropped = 4;
-	assert_int_equal(endpoint_judge(&f.endpoint, FAIRNESS_THRESHOLD), 0); /* flows unknown: no yardstick */
+	assert_int_equal(endpoint_judge(&f.endpoint, FAIRNESS_THRESHOLD),
+			 0); /* flows unknown: no yardstick */
 	assert_reads_back(&f.snapshot);
 	comparison_run_of(&run, &f.snapshot, &f.endpoint);
-	assert_true(run.figures[METRIC_DROPS] == 34 && run.figures[METRIC_EVENTS] == 2034 && isnan(run.figures[METRIC_WAIT_P99]));
+	assert_true(run.figures[METRIC_DROPS] == 34 && run.figures[METRIC_EVENTS] == 2034 &&
+		    isnan(run.figures[METRIC_WAIT_P99]));
 	assert_true(isnan(run.figures[METRIC_CV_EXPECTED]) && !isnan(run.figures[METRIC_CV]));
 }
 
@@ -248,7 +321,8 @@ static void rows_left_out_read_back(void **state)
 	assert_reads_back(&f.snapshot);
 }
 
-/* Ports that a document leaves out: the comparison has their number, and one that asks for such a port is told. */
+/* Ports that a document leaves out: the comparison has their number, and one that asks for such a
+ * port is told. */
 static void ports_left_out_are_told(void **state)
 {
 	struct fixture f;
@@ -293,11 +367,13 @@ static void older_documents_are_read(void **state)
 	json_object_del(endpoint, "omitted");
 	old = json_dumps(doc, 0);
 	assert_int_equal(read_text(&c, old, why), 0);
-	/* Of 1,500 that waited 20 us and 500 that waited 90: mean and longest follow, no quantile does. */
+	/* Of 1,500 that waited 20 us and 500 that waited 90: mean and longest follow, no quantile
+	 * does. */
 	assert_true(only_run(&c)->figures[METRIC_WAIT_COUNT] == 2000);
 	assert_true(fabs(only_run(&c)->figures[METRIC_WAIT_MEAN] - 37500) < 1);
 	assert_true(only_run(&c)->figures[METRIC_WAIT_MAX] == 90000);
-	assert_true(isnan(only_run(&c)->figures[METRIC_WAIT_P99]) && isnan(only_run(&c)->figures[METRIC_WAIT_P50]));
+	assert_true(isnan(only_run(&c)->figures[METRIC_WAIT_P99]) &&
+		    isnan(only_run(&c)->figures[METRIC_WAIT_P50]));
 	comparison_free(&c);
 	free(old);
 	/* One socket: its quantiles are the port's. */
@@ -408,7 +484,8 @@ static void truncated_anywhere(void **state)
 	free(text);
 }
 
-/* Any byte may be another one: never worse than a line, and nothing is left behind (the sanitizers look). */
+/* Any byte may be another one: never worse than a line, and nothing is left behind (the sanitizers
+ * look). */
 static void any_byte_changed(void **state)
 {
 	static const char other[] = { '\0', '\xff', '"', '-', '9', '}', ',', '\n' };
@@ -440,7 +517,9 @@ static void not_our_documents(void **state)
 		{ "", "is empty" },
 		{ "\n \n", "is empty" },
 		{ "hello\n", "not JSON" },
-		{ "\x7f" "ELF\x02\x01\n", "not JSON" },
+		{ "\x7f"
+		  "ELF\x02\x01\n",
+		  "not JSON" },
 		{ "\xef\xbb\xbf{}", "not JSON" },
 		{ "[]\n", "an array, not an object" },
 		{ "{}\n", "schema is missing" },
@@ -457,9 +536,13 @@ static void not_our_documents(void **state)
 		{ "{\"a\": 1e999}\n", "not JSON" },
 		{ "\n\n{\"schema\": \"sockfair/3\"}\n", ":3: schema" },
 		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": []}\n", "0 sides" },
-		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [1]}\n", "sides[0] is a number" },
-		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [{\"name\": \"a\"}], \"subjects\": [3]}\n", "results is missing" },
-		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [{\"name\": \"a\"}], \"subjects\": [{\"results\": [{\"side\": 1}]}]}\n",
+		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [1]}\n",
+		  "sides[0] is a number" },
+		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [{\"name\": \"a\"}], "
+		  "\"subjects\": [3]}\n",
+		  "results is missing" },
+		{ "{\"schema\": \"sockfair-comparison/1\", \"sides\": [{\"name\": \"a\"}], "
+		  "\"subjects\": [{\"results\": [{\"side\": 1}]}]}\n",
 		  "side is 1, more than 0" },
 	};
 
@@ -476,17 +559,21 @@ static void wrong_fields(void **state)
 		{ "\"arrived\":1500", "\"arrived\":-1", "endpoints[0].sockets[0].arrived is -1" },
 		{ "\"arrived\":1500", "\"arrived\":1.5", "sockets[0].arrived is 1.5, not a count" },
 		{ "\"arrived\":1500", "\"arrived\":9007199254740993", "not a count" },
-		{ "\"arrived\":1500", "\"arrived\":9007199254740990", "'arrived' of all rows add up to" },
-		{ "\"arrived\":1500", "\"arrived\":99999999999999999999999", "no figure of sockfair is" },
+		{ "\"arrived\":1500", "\"arrived\":9007199254740990",
+		  "'arrived' of all rows add up to" },
+		{ "\"arrived\":1500", "\"arrived\":99999999999999999999999",
+		  "no figure of sockfair is" },
 		{ "\"arrived\":1500", "\"arrived\":\"many\"", "arrived is a string, not a number" },
 		{ "\"arrived\":1500", "\"arrived\":null", "arrived is null, not a number" },
 		{ "\"arrived\":1500", "\"arrivals\":1500", "arrived is missing" },
 		{ "\"port\":8080", "\"port\":65536", "port is 65536, more than 65535" },
 		{ "\"protocol\":\"tcp\"", "\"protocol\":\"sctp\"", "neither tcp nor udp" },
-		{ "\"endpoints\":[", "\"endpoints\":7,\"x\":[", "endpoints is a number, not an array" },
+		{ "\"endpoints\":[", "\"endpoints\":7,\"x\":[",
+		  "endpoints is a number, not an array" },
 		{ "\"endpoints\":[", "\"endpoints\":[1,", "2 endpoints" },
 		{ "\"sockets\":[", "\"sockets\":[false,", "sockets[0] is false, not an object" },
-		{ "\"final\":true", "\"final\":\"yes\"", "window.final is a string, not true or false" },
+		{ "\"final\":true", "\"final\":\"yes\"",
+		  "window.final is a string, not true or false" },
 		{ "\"mode\":\"reuseport\"", "\"mode\":\"\"", "mode is empty" },
 		{ "\"verdict\":\"uneven\"", "\"verdict\":\"odd\"", "is no verdict" },
 		{ "\"cv\":0.5", "\"cv\":-0.5", "cv is -0.5" },
@@ -522,11 +609,16 @@ static char *many(const char *before, const char *part, size_t n)
 
 static void too_deep_too_many_too_long(void **state)
 {
-	static const char *const window = "{\"schema\":\"sockfair/1\",\"window\":{\"final\":true,\"seconds\":1},\"lost\":{\"total\":0},\"kernel\":"
-					  "{\"release\":\"6\"},\"endpoints\":[";
-	static const char *const port = "{\"protocol\":\"udp\",\"address\":\"::\",\"port\":9,\"netns\":1,\"sockets\":[],\"workers\":[],\"fairness\":"
-					"{\"sockets\":{\"bins\":0,\"events\":0,\"idle\":0,\"verdict\":\"even\"},\"workers\":{\"bins\":0,\"events\":0,"
-					"\"idle\":0,\"verdict\":\"even\"}}},";
+	static const char *const window =
+		"{\"schema\":\"sockfair/"
+		"1\",\"window\":{\"final\":true,\"seconds\":1},\"lost\":{\"total\":0},\"kernel\":"
+		"{\"release\":\"6\"},\"endpoints\":[";
+	static const char *const port =
+		"{\"protocol\":\"udp\",\"address\":\"::\",\"port\":9,\"netns\":1,\"sockets\":[],"
+		"\"workers\":[],\"fairness\":"
+		"{\"sockets\":{\"bins\":0,\"events\":0,\"idle\":0,\"verdict\":\"even\"},"
+		"\"workers\":{\"bins\":0,\"events\":0,"
+		"\"idle\":0,\"verdict\":\"even\"}}},";
 	char *text = many("", "[", 5000), *whole;
 
 	(void)state;
@@ -538,14 +630,16 @@ static void too_deep_too_many_too_long(void **state)
 	assert_refused(whole, "results in one file");
 	free(whole);
 	free(text);
-	text = many("{\"schema\":\"sockfair-comparison/1\",\"subjects\":[],\"sides\":[", "{\"name\":\"a\"},", JSON_READER_SIDES_MAX + 1);
+	text = many("{\"schema\":\"sockfair-comparison/1\",\"subjects\":[],\"sides\":[",
+		    "{\"name\":\"a\"},", JSON_READER_SIDES_MAX + 1);
 	text[strlen(text) - 1] = ']';
 	assert_true(asprintf(&whole, "%s}", text) > 0);
 	assert_refused(whole, "257 sides");
 	free(whole);
 	free(text);
 	/* Blanks are part of a document too. */
-	text = many("{", "                                                                ", (JSON_READER_DOCUMENT_MAX >> 6) + 1);
+	text = many("{", "                                                                ",
+		    (JSON_READER_DOCUMENT_MAX >> 6) + 1);
 	assert_refused(text, "more than 64 MiB");
 	free(text);
 }
@@ -583,7 +677,8 @@ static void arrange(struct comparison *c)
 	assert_int_equal(comparison_judge(c), 0);
 }
 
-/* Two files, one with a mode that was skipped; saved, read, and saved again it is the same to the byte. */
+/* Two files, one with a mode that was skipped; saved, read, and saved again it is the same to the
+ * byte. */
 static void a_saved_comparison_reads_back(void **state)
 {
 	struct fixture f;
@@ -617,8 +712,10 @@ static void a_saved_comparison_reads_back(void **state)
 		assert_line(why, "ends in the middle");
 		comparison_free(&again);
 	}
-	assert_refused_with(saved, "\"rate\":8000", "\"rate\":true", "figures.rate is true, not a number");
-	assert_refused_with(saved, "\"runs\":[", "\"runs\":[1,", "runs[0] is a number, not an object");
+	assert_refused_with(saved, "\"rate\":8000", "\"rate\":true",
+			    "figures.rate is true, not a number");
+	assert_refused_with(saved, "\"runs\":[", "\"runs\":[1,",
+			    "runs[0] is a number, not an object");
 	free(twice);
 	free(saved);
 	free(second);

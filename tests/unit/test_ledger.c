@@ -29,7 +29,8 @@ static struct ledger_socket *listener(struct ledger *l, uint64_t cookie, uint16_
 	return s;
 }
 
-static struct ledger_worker *worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns)
+static struct ledger_worker *worker(struct ledger *l, uint64_t cookie, int32_t tid,
+				    uint64_t start_ns)
 {
 	struct ledger_worker *w = ledger_worker(l, cookie, tid, start_ns, NULL);
 
@@ -38,11 +39,13 @@ static struct ledger_worker *worker(struct ledger *l, uint64_t cookie, int32_t t
 	return w;
 }
 
-static void arrive(struct ledger *l, struct ledger_socket *s, uint64_t first_cpu, uint64_t second_cpu, uint64_t dropped, bool last)
+static void arrive(struct ledger *l, struct ledger_socket *s, uint64_t first_cpu,
+		   uint64_t second_cpu, uint64_t dropped, bool last)
 {
 	const uint64_t by_cpu[CPUS] = { first_cpu, second_cpu };
 
-	assert_int_equal(ledger_count_socket(l, s, first_cpu + second_cpu, dropped, by_cpu, last), 0);
+	assert_int_equal(ledger_count_socket(l, s, first_cpu + second_cpu, dropped, by_cpu, last),
+			 0);
 }
 
 static struct snapshot all_of(struct ledger *l)
@@ -97,7 +100,8 @@ static const struct socket_row *socket_of(const struct snapshot *s, uint64_t coo
 	return NULL;
 }
 
-static const struct worker_row *worker_of(const struct snapshot *s, uint64_t cookie, int32_t tid, uint64_t start_ns)
+static const struct worker_row *worker_of(const struct snapshot *s, uint64_t cookie, int32_t tid,
+					  uint64_t start_ns)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		for (size_t j = 0; j < s->endpoints[i].worker_count; j++) {
@@ -133,7 +137,8 @@ static void a_row_is_made_once(void **state)
 	assert_int_equal(w->row.number, -1);
 	assert_ptr_equal(ledger_worker(l, 17, 700, 5, &made), w);
 	assert_false(made);
-	assert_ptr_not_equal(ledger_worker(l, 18, 700, 5, &made), w); /* the same thread on another socket */
+	assert_ptr_not_equal(ledger_worker(l, 18, 700, 5, &made),
+			     w); /* the same thread on another socket */
 	assert_true(made);
 	assert_ptr_not_equal(ledger_worker(l, 17, 701, 5, &made), w);
 	assert_true(made);
@@ -168,9 +173,13 @@ static void endpoints_differ(void **state)
 		uint16_t port;
 		uint32_t netns;
 	} each[] = {
-		{ PROTOCOL_TCP, AF_INET, { 0 }, 80, 1 },  { PROTOCOL_UDP, AF_INET, { 0 }, 80, 1 },	{ PROTOCOL_TCP, AF_INET6, { 0 }, 80, 1 },
-		{ PROTOCOL_TCP, AF_INET, { 127 }, 80, 1 }, { PROTOCOL_TCP, AF_INET6, { [15] = 1 }, 80, 1 },
-		{ PROTOCOL_TCP, AF_INET, { 0 }, 81, 1 },  { PROTOCOL_TCP, AF_INET, { 0 }, 80, 2 },
+		{ PROTOCOL_TCP, AF_INET, { 0 }, 80, 1 },
+		{ PROTOCOL_UDP, AF_INET, { 0 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET6, { 0 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET, { 127 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET6, { [15] = 1 }, 80, 1 },
+		{ PROTOCOL_TCP, AF_INET, { 0 }, 81, 1 },
+		{ PROTOCOL_TCP, AF_INET, { 0 }, 80, 2 },
 	};
 	enum { COUNT = sizeof(each) / sizeof(each[0]) };
 	struct ledger *l = ledger_new(0, CPUS);
@@ -215,7 +224,8 @@ static void counts_go_on_over_rows_given_back(void **state)
 
 	(void)state;
 	arrive(l, socket, 3, 0, 1, false);
-	arrive(l, socket, 4, 1, 1, false); /* the same row, later: it says all that it has counted */
+	arrive(l, socket, 4, 1, 1,
+	       false); /* the same row, later: it says all that it has counted */
 	ledger_count_worker(w, 2, false);
 	ledger_count_worker(w, 5, false);
 	s = all_of(l);
@@ -251,7 +261,8 @@ static void close_with(struct ledger_socket *s, uint64_t reset, int64_t moved, b
 	ledger_count_closings(s, &closings, last);
 }
 
-/* Shutdown, listen again: the row was given back in between, once between a move and what it turned out to be. */
+/* Shutdown, listen again: the row was given back in between, once between a move and what it turned
+ * out to be. */
 static void closings_go_on_over_rows_given_back(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
@@ -394,7 +405,8 @@ static void quiet_endpoints_are_counted_or_listed(void **state)
 static void undecided_sockets_are_in_no_snapshot(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	struct ledger_socket *own = listener(l, 17, 80), *other = listener(l, 18, 80), *alone = listener(l, 19, 81);
+	struct ledger_socket *own = listener(l, 17, 80), *other = listener(l, 18, 80),
+			     *alone = listener(l, 19, 81);
 	struct snapshot s = {};
 	uint64_t orphaned;
 
@@ -428,7 +440,10 @@ static void holders_go_with_their_sockets(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
 	static const struct holder_row held[] = {
-		{ .cookie = 16, .pid = 9 }, { .cookie = 17, .pid = 700, .fd = 3 }, { .cookie = 17, .pid = 701, .fd = 4 }, { .cookie = 19, .pid = 700 },
+		{ .cookie = 16, .pid = 9 },
+		{ .cookie = 17, .pid = 700, .fd = 3 },
+		{ .cookie = 17, .pid = 701, .fd = 4 },
+		{ .cookie = 19, .pid = 700 },
 	};
 	struct holder_row *rows = malloc(sizeof(held));
 	const struct holder_row *of;
@@ -495,7 +510,8 @@ static void ended_rows_stay_with_their_counts(void **state)
 	ledger_free(l);
 }
 
-/* Threads that ended, and whose rows the kernel still counts on: they, and their socket, outlast all that ended later. */
+/* Threads that ended, and whose rows the kernel still counts on: they, and their socket, outlast
+ * all that ended later. */
 static void kept_rows_are_not_folded(void **state)
 {
 	enum { MAX = 8, MADE = 60 };
@@ -613,7 +629,8 @@ static void ended_workers_are_folded_oldest_first(void **state)
 		s = all_of(l);
 		assert_int_equal(sums_of(&s).workers, LIVE + i + 1);
 		assert_int_equal(sums_of(&s).accepted, LIVE * 10 + (i + 1) * (i + 2) / 2);
-		assert_in_range(s.endpoints[0].worker_count, i < MAX ? LIVE + i + 1 : LIVE + MAX - MAX / 8 - 1, LIVE + MAX);
+		assert_in_range(s.endpoints[0].worker_count,
+				i < MAX ? LIVE + i + 1 : LIVE + MAX - MAX / 8 - 1, LIVE + MAX);
 		snapshot_free(&s);
 	}
 	s = all_of(l);
@@ -701,13 +718,16 @@ static void a_port_that_is_all_folded_stays(void **state)
 		assert_int_equal(s.endpoint_count, 3);
 		assert_int_equal(sums_of(&s).arrived, 6);
 		assert_int_equal(sums_of(&s).accepted, 6);
-		assert_true(s.endpoints[0].omitted.sockets + s.endpoints[1].omitted.sockets + s.endpoints[2].omitted.sockets >= 2);
+		assert_true(s.endpoints[0].omitted.sockets + s.endpoints[1].omitted.sockets +
+				    s.endpoints[2].omitted.sockets >=
+			    2);
 		snapshot_free(&s);
 	}
 	ledger_free(l);
 }
 
-/* A thread that was taken for ended and is back (a reused row of the kernel) must not be folded as if it had ended long ago. */
+/* A thread that was taken for ended and is back (a reused row of the kernel) must not be folded as
+ * if it had ended long ago. */
 static void revived_rows_are_not_folded(void **state)
 {
 	enum { MAX = 2, MADE = 6 };
@@ -743,7 +763,8 @@ static void revived_rows_are_not_folded(void **state)
 	ledger_free(l);
 }
 
-/* The first row of all that ended, on a socket that lives, stays apart from the workers of a socket that is folded. */
+/* The first row of all that ended, on a socket that lives, stays apart from the workers of a socket
+ * that is folded. */
 static void the_first_to_end_does_not_take_anothers_place(void **state)
 {
 	enum { MAX = 8, MADE = 9 };
@@ -779,7 +800,9 @@ static struct ledger_work waited(uint32_t *slots, unsigned n, uint64_t us)
 {
 	if (slots)
 		slots[wait_slot(us)] += n;
-	return (struct ledger_work){ .wait = { .count = n, .sum_ns = n * us * 1000, .max_ns = us * 1000 } };
+	return (struct ledger_work){
+		.wait = { .count = n, .sum_ns = n * us * 1000, .max_ns = us * 1000 }
+	};
 }
 
 static void a_sockets_waits_are_those_of_its_workers(void **state)
@@ -820,7 +843,8 @@ static void a_sockets_waits_are_those_of_its_workers(void **state)
 	ledger_free(l);
 }
 
-/* One thread found the pool of histograms empty: of the socket the mean is known, the percentiles are not. */
+/* One thread found the pool of histograms empty: of the socket the mean is known, the percentiles
+ * are not. */
 static void without_all_histograms_there_are_no_percentiles(void **state)
 {
 	for (int first = 0; first < 2; first++) {
@@ -833,8 +857,12 @@ static void without_all_histograms_there_are_no_percentiles(void **state)
 		(void)state;
 		ledger_measures(l, true, true);
 		listener(l, 17, 80);
-		assert_int_equal(ledger_count_work(l, worker(l, 17, 700 + first, 5), &with, slots, false), 0);
-		assert_int_equal(ledger_count_work(l, worker(l, 17, 701 - first, 5), &without, NULL, false), 0);
+		assert_int_equal(
+			ledger_count_work(l, worker(l, 17, 700 + first, 5), &with, slots, false),
+			0);
+		assert_int_equal(
+			ledger_count_work(l, worker(l, 17, 701 - first, 5), &without, NULL, false),
+			0);
 		s = all_of(l);
 		socket = socket_of(&s, 17);
 		assert_int_equal(socket->wait.count, 10);
@@ -869,7 +897,8 @@ static void histograms_go_on_over_rows_given_back_and_wraps(void **state)
 	assert_int_equal(ledger_count_work(l, w, &work, slots, false), 0);
 	s = all_of(l);
 	assert_int_equal(socket_of(&s, 17)->wait.count, UINT32_MAX + 8ull);
-	assert_int_equal(s.endpoints[0].histograms[socket_of(&s, 17)->wait.histogram - 1].slots[7], UINT32_MAX + 8ull);
+	assert_int_equal(s.endpoints[0].histograms[socket_of(&s, 17)->wait.histogram - 1].slots[7],
+			 UINT32_MAX + 8ull);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -877,8 +906,14 @@ static void histograms_go_on_over_rows_given_back_and_wraps(void **state)
 static void who_is_handed_connections_serves(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	const struct ledger_work accepts = { .served = 1, .opened = 10, .moved = 8, .finished = 1, .finished_ns = 500 };
-	const struct ledger_work is_handed = { .served = 8, .opened = 8, .finished = 5, .handed = { .count = 8, .sum_ns = 80, .max_ns = 30 } };
+	const struct ledger_work accepts = {
+		.served = 1, .opened = 10, .moved = 8, .finished = 1, .finished_ns = 500
+	};
+	const struct ledger_work is_handed = { .served = 8,
+					       .opened = 8,
+					       .finished = 5,
+					       .handed = {
+						       .count = 8, .sum_ns = 80, .max_ns = 30 } };
 	const struct worker_row *row;
 	struct ledger_worker *w;
 	struct snapshot s;
@@ -918,7 +953,9 @@ static void who_is_handed_connections_serves(void **state)
 static void what_a_row_given_back_had_open_is_not_known(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	const struct ledger_work work = { .served = 4, .opened = 4, .finished = 1, .finished_ns = 9 };
+	const struct ledger_work work = {
+		.served = 4, .opened = 4, .finished = 1, .finished_ns = 9
+	};
 	struct ledger_worker *w;
 	struct snapshot s;
 
@@ -935,11 +972,13 @@ static void what_a_row_given_back_had_open_is_not_known(void **state)
 	ledger_free(l);
 }
 
-/* From the first connection that is not followed on, also where the kernel's row was given back since. */
+/* From the first connection that is not followed on, also where the kernel's row was given back
+ * since. */
 static void open_with_one_that_is_not_followed_is_a_bound(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	const struct ledger_work all = { .opened = 4 }, some = { .opened = 4, .unfollowed = 1 }, closed = { .opened = 4, .finished = 4, .unfollowed = 1 };
+	const struct ledger_work all = { .opened = 4 }, some = { .opened = 4, .unfollowed = 1 },
+				 closed = { .opened = 4, .finished = 4, .unfollowed = 1 };
 	struct snapshot s;
 
 	(void)state;
@@ -951,7 +990,8 @@ static void open_with_one_that_is_not_followed_is_a_bound(void **state)
 	snapshot_free(&s);
 	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &some, NULL, false), 0);
 	s = all_of(l);
-	assert_true(worker_of(&s, 17, 700, 5)->open_known && worker_of(&s, 17, 700, 5)->open_at_least);
+	assert_true(worker_of(&s, 17, 700, 5)->open_known &&
+		    worker_of(&s, 17, 700, 5)->open_at_least);
 	assert_int_equal(worker_of(&s, 17, 700, 5)->open, 4);
 	snapshot_free(&s);
 	assert_int_equal(ledger_count_work(l, worker(l, 17, 700, 5), &closed, NULL, true), 0);
@@ -962,7 +1002,8 @@ static void open_with_one_that_is_not_followed_is_a_bound(void **state)
 	ledger_free(l);
 }
 
-/* A thread that had no histogram once has none of all its waits; nor has one whose later row has none. */
+/* A thread that had no histogram once has none of all its waits; nor has one whose later row has
+ * none. */
 static void a_histogram_of_some_waits_is_none(void **state)
 {
 	for (int first = 0; first < 2; first++) {
@@ -976,8 +1017,12 @@ static void a_histogram_of_some_waits_is_none(void **state)
 		ledger_measures(l, true, true);
 		listener(l, 17, 80);
 		w = worker(l, 17, 700, 5);
-		assert_int_equal(ledger_count_work(l, w, first ? &with : &without, first ? slots : NULL, true), 0);
-		assert_int_equal(ledger_count_work(l, w, first ? &without : &with, first ? NULL : slots, false), 0);
+		assert_int_equal(ledger_count_work(l, w, first ? &with : &without,
+						   first ? slots : NULL, true),
+				 0);
+		assert_int_equal(ledger_count_work(l, w, first ? &without : &with,
+						   first ? NULL : slots, false),
+				 0);
 		s = all_of(l);
 		assert_int_equal(worker_of(&s, 17, 700, 5)->wait.count, 10);
 		assert_int_equal(worker_of(&s, 17, 700, 5)->wait.histogram, 0);
@@ -991,7 +1036,11 @@ static void a_histogram_of_some_waits_is_none(void **state)
 static void folded_workers_keep_their_work(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	const struct ledger_work work = { .served = 2, .finished = 1, .queued_before = 3, .reset_queued = 4, .wait = { .count = 5, .sum_ns = 50, .max_ns = 20 } };
+	const struct ledger_work work = { .served = 2,
+					  .finished = 1,
+					  .queued_before = 3,
+					  .reset_queued = 4,
+					  .wait = { .count = 5, .sum_ns = 50, .max_ns = 20 } };
 	uint64_t served = 0, waits = 0;
 	struct snapshot s;
 
@@ -1078,11 +1127,13 @@ static void flows_go_on_over_rows_given_back_and_wraps(void **state)
 	ledger_free(l);
 }
 
-/* Two UDP sockets of a port: their flows add up; more than 5 % of what came without its flow makes them unknown. */
+/* Two UDP sockets of a port: their flows add up; more than 5 % of what came without its flow makes
+ * them unknown. */
 static void flows_are_those_of_all_sockets(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
-	const uint32_t one[FLOW_BUCKETS] = { [3] = 50, [8] = 10 }, other[FLOW_BUCKETS] = { [3] = 35 };
+	const uint32_t one[FLOW_BUCKETS] = { [3] = 50, [8] = 10 },
+		       other[FLOW_BUCKETS] = { [3] = 35 };
 	struct ledger_socket *a = listener(l, 17, 53), *b = listener(l, 18, 53);
 	struct snapshot s;
 
@@ -1109,7 +1160,8 @@ static void flows_are_those_of_all_sockets(void **state)
 	ledger_free(l);
 }
 
-/* Copies, and buffers that may hold several datagrams: over a wrap, and a row that was given back; folded with their socket. */
+/* Copies, and buffers that may hold several datagrams: over a wrap, and a row that was given back;
+ * folded with their socket. */
 static void buffers_of_several_add_up(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
@@ -1140,7 +1192,8 @@ static void buffers_of_several_add_up(void **state)
 	assert_null(ledger_find_socket(l, 17));
 	s = all_of(l);
 	assert_int_equal(s.endpoints[s.endpoint_count - 1].port, 53);
-	assert_true(s.endpoints[s.endpoint_count - 1].omitted.buffers_maybe_several == (1ull << 32) + 23);
+	assert_true(s.endpoints[s.endpoint_count - 1].omitted.buffers_maybe_several ==
+		    (1ull << 32) + 23);
 	snapshot_free(&s);
 	ledger_free(l);
 }
@@ -1148,7 +1201,8 @@ static void buffers_of_several_add_up(void **state)
 /* As connect() leaves it: on 10.0.0.1, while those that share are on any address. */
 static const uint8_t own[16] = { 10, 0, 0, 1 }, any[16];
 
-static struct ledger_socket *udp(struct ledger *l, uint64_t cookie, bool connected, int family, const uint8_t address[16])
+static struct ledger_socket *udp(struct ledger *l, uint64_t cookie, bool connected, int family,
+				 const uint8_t address[16])
 {
 	struct ledger_socket *s = ledger_socket(l, cookie, NULL);
 
@@ -1179,7 +1233,7 @@ static void connected_sockets_go_to_those_on_any_address(void **state)
 	for (uint64_t cookie = 2; cookie < 6; cookie++)
 		udp(l, cookie, true, AF_INET, own);
 	assert_endpoints(l, 1, 5);
-	udp(l, 2, true, AF_INET, own); /* looked at again */
+	udp(l, 2, true, AF_INET, own);  /* looked at again */
 	udp(l, 6, false, AF_INET, own); /* it is there, and so is who shares the other address */
 	assert_endpoints(l, 2, 5);
 	udp(l, 7, true, AF_INET, own);
@@ -1217,7 +1271,8 @@ static void sockets_that_do_not_listen_are_an_endpoint_of_their_own(void **state
 	ledger_free(l);
 }
 
-/* Where no snapshot is taken in between: what is folded is of the port that it would have been shown with. */
+/* Where no snapshot is taken in between: what is folded is of the port that it would have been
+ * shown with. */
 static void connected_sockets_are_folded_where_they_are_shown(void **state)
 {
 	struct ledger *l = ledger_new(2, CPUS);

@@ -22,12 +22,21 @@ static void port_add(struct snapshot *s, uint32_t uid, uint64_t events)
 	const uint64_t cookie = s->endpoint_count + 1;
 	struct endpoint *e = &s->endpoints[s->endpoint_count++];
 
-	*e = (struct endpoint){ .protocol = PROTOCOL_UDP, .family = AF_INET, .port = (uint16_t)cookie, .socket_count = 1, .worker_count = 1, .holder_count = 1 };
+	*e = (struct endpoint){ .protocol = PROTOCOL_UDP,
+				.family = AF_INET,
+				.port = (uint16_t)cookie,
+				.socket_count = 1,
+				.worker_count = 1,
+				.holder_count = 1 };
 	e->sockets = calloc(1, sizeof(*e->sockets));
 	e->workers = calloc(1, sizeof(*e->workers));
 	e->holders = calloc(1, sizeof(*e->holders));
 	assert_true(e->sockets && e->workers && e->holders);
-	e->sockets[0] = (struct socket_row){ .cookie = cookie, .uid = uid, .arrived = events, .accepted = events, .waiting_known = true };
+	e->sockets[0] = (struct socket_row){ .cookie = cookie,
+					     .uid = uid,
+					     .arrived = events,
+					     .accepted = events,
+					     .waiting_known = true };
 	e->workers[0] = (struct worker_row){ .number = -1, .cookie = cookie, .accepted = events };
 	e->holders[0] = (struct holder_row){ .cookie = cookie, .pid = 1, .fds = 1 };
 }
@@ -68,7 +77,8 @@ static struct omitted_endpoints all_of(const struct snapshot *s)
 
 static bool is_listed(const struct endpoint *e)
 {
-	return !e->left_out && !e->sockets[0].left_out && !e->workers[0].left_out && !e->holders[0].left_out;
+	return !e->left_out && !e->sockets[0].left_out && !e->workers[0].left_out &&
+	       !e->holders[0].left_out;
 }
 
 static void a_users_many_sockets_push_nobody_out(void **state)
@@ -113,7 +123,8 @@ static void of_one_owner_what_is_busy_comes_first(void **state)
 	port_add(&s, 0, 10);
 	port_add(&s, 0, 30);
 	port_add(&s, 0, 20);
-	/* A socket and its holder of each port with events, the busiest first; then their workers; then the quiet port. */
+	/* A socket and its holder of each port with events, the busiest first; then their workers;
+	 * then the quiet port. */
 	for (size_t rows = 0; rows <= 12; rows++) {
 		assert_int_equal(snapshot_limit(&s, rows), 0);
 		assert_int_equal(!s.endpoints[2].left_out, rows >= 2);
@@ -124,7 +135,8 @@ static void of_one_owner_what_is_busy_comes_first(void **state)
 		assert_int_equal(!s.endpoints[0].left_out, rows >= 11);
 		assert_int_equal(!s.endpoints[0].workers[0].left_out, rows >= 12);
 		for (size_t i = 0; i < 4; i++)
-			assert_int_equal(s.endpoints[i].sockets[0].left_out, s.endpoints[i].holders[0].left_out);
+			assert_int_equal(s.endpoints[i].sockets[0].left_out,
+					 s.endpoints[i].holders[0].left_out);
 	}
 	snapshot_free(&s);
 }
@@ -133,18 +145,48 @@ static void of_one_owner_what_is_busy_comes_first(void **state)
 static void rows_of_an_endpoint_are_added_up(void **state)
 {
 	struct socket_row sockets[] = {
-		{ .cookie = 1, .arrived = 100, .accepted = 90, .highest_known = true, .queue_highest = 3 },
-		{ .cookie = 2, .arrived = 10, .accepted = 8, .drops = 4, .dropped_closing = 1, .migrated = 2, .highest_known = true, .queue_highest = 7 },
+		{ .cookie = 1,
+		  .arrived = 100,
+		  .accepted = 90,
+		  .highest_known = true,
+		  .queue_highest = 3 },
+		{ .cookie = 2,
+		  .arrived = 10,
+		  .accepted = 8,
+		  .drops = 4,
+		  .dropped_closing = 1,
+		  .migrated = 2,
+		  .highest_known = true,
+		  .queue_highest = 7 },
 	};
 	struct worker_row workers[] = {
 		{ .cookie = 1, .accepted = 90, .served = 90 },
-		{ .cookie = 2, .accepted = 8, .served = 7, .open_known = true, .open = 3, .finished = 5, .queued_before = 1, .reset_queued = 2,
-		  .wait_known = true, .wait = { .count = 7, .sum_ns = 70, .max_ns = 30 } },
+		{ .cookie = 2,
+		  .accepted = 8,
+		  .served = 7,
+		  .open_known = true,
+		  .open = 3,
+		  .finished = 5,
+		  .queued_before = 1,
+		  .reset_queued = 2,
+		  .wait_known = true,
+		  .wait = { .count = 7, .sum_ns = 70, .max_ns = 30 } },
 	};
-	struct holder_row holders[] = { { .cookie = 1, .pid = 5 }, { .cookie = 1, .pid = 6 }, { .cookie = 1, .pid = 7 } };
+	struct holder_row holders[] = { { .cookie = 1, .pid = 5 },
+					{ .cookie = 1, .pid = 6 },
+					{ .cookie = 1, .pid = 7 } };
 	struct endpoint endpoints[] = {
-		{ .sockets = sockets, .socket_count = 2, .workers = workers, .worker_count = 2, .holders = holders, .holder_count = 3,
-		  .omitted = { .sockets = 1, .workers = 1, .arrived = 1000, .accepted = 1000, .wait = { .count = 1, .sum_ns = 50, .max_ns = 50 } } },
+		{ .sockets = sockets,
+		  .socket_count = 2,
+		  .workers = workers,
+		  .worker_count = 2,
+		  .holders = holders,
+		  .holder_count = 3,
+		  .omitted = { .sockets = 1,
+			       .workers = 1,
+			       .arrived = 1000,
+			       .accepted = 1000,
+			       .wait = { .count = 1, .sum_ns = 50, .max_ns = 50 } } },
 		{ .omitted = { .sockets = 5, .arrived = 77 } }, /* nothing else is left of it */
 	};
 	struct snapshot s = { .endpoints = endpoints, .endpoint_count = 2 };
@@ -152,8 +194,10 @@ static void rows_of_an_endpoint_are_added_up(void **state)
 
 	(void)state;
 	assert_int_equal(snapshot_limit(&s, 4), 0);
-	assert_false(sockets[0].left_out || workers[0].left_out || holders[0].left_out || endpoints[0].left_out || endpoints[1].left_out);
-	assert_true(sockets[1].left_out && workers[1].left_out && holders[1].left_out && holders[2].left_out);
+	assert_false(sockets[0].left_out || workers[0].left_out || holders[0].left_out ||
+		     endpoints[0].left_out || endpoints[1].left_out);
+	assert_true(sockets[1].left_out && workers[1].left_out && holders[1].left_out &&
+		    holders[2].left_out);
 	o = endpoint_omitted(&endpoints[0]);
 	assert_int_equal(o.sockets, 2);
 	assert_int_equal(o.workers, 2);
@@ -209,8 +253,10 @@ static void a_document_is_at_most_8_MB(void **state)
 	for (size_t i = 0; i < CROWD; i++) {
 		port_add(&s, i % 3, i);
 		if (i % 2)
-			memset(s.endpoints[i].holders[0].cgroup, '\1', sizeof(s.endpoints[i].holders[0].cgroup) - 1);
-		memset(s.endpoints[i].workers[0].cgroup, '\1', sizeof(s.endpoints[i].workers[0].cgroup) - 1);
+			memset(s.endpoints[i].holders[0].cgroup, '\1',
+			       sizeof(s.endpoints[i].holders[0].cgroup) - 1);
+		memset(s.endpoints[i].workers[0].cgroup, '\1',
+		       sizeof(s.endpoints[i].workers[0].cgroup) - 1);
 	}
 	assert_in_range(document_size(&s, 0), JSON_DOCUMENT_BYTES / 2, JSON_DOCUMENT_BYTES);
 	assert_true(snapshot_omitted(&s).endpoints > 0);

@@ -20,7 +20,8 @@ static const struct endpoint ports[] = {
 #define PORTS (sizeof(ports) / sizeof(*ports))
 
 /* What each of the ports has lost, by what it would have been counted as. */
-static void assert_lost(const struct lost_events *events, size_t count, const struct endpoint_lost *expected)
+static void assert_lost(const struct lost_events *events, size_t count,
+			const struct endpoint_lost *expected)
 {
 	struct endpoint endpoints[PORTS];
 	struct snapshot s = { .endpoints = endpoints, .endpoint_count = PORTS };
@@ -42,8 +43,10 @@ static void assert_lost(const struct lost_events *events, size_t count, const st
 
 static void one_ports_loss_is_no_others(void **state)
 {
-	const struct lost_events of_one[] = { { 3, LOST_ARRIVED, PROTOCOL_TCP, 80, 1, NULL }, { 4, LOST_TAKEN, PROTOCOL_TCP, 80, 1, NULL },
-					      { 2, LOST_SERVED, PROTOCOL_TCP, 80, 1, NULL }, { 9, LOST_ANY, PROTOCOL_TCP, 82, 1, NULL } };
+	const struct lost_events of_one[] = { { 3, LOST_ARRIVED, PROTOCOL_TCP, 80, 1, NULL },
+					      { 4, LOST_TAKEN, PROTOCOL_TCP, 80, 1, NULL },
+					      { 2, LOST_SERVED, PROTOCOL_TCP, 80, 1, NULL },
+					      { 9, LOST_ANY, PROTOCOL_TCP, 82, 1, NULL } };
 	const struct endpoint_lost expected[PORTS] = { { 3, 4, 6, 4 } };
 
 	(void)state;
@@ -52,10 +55,13 @@ static void one_ports_loss_is_no_others(void **state)
 
 static void what_is_not_known_could_be_anybodys(void **state)
 {
-	const struct lost_events udp = { 5, LOST_ARRIVED, PROTOCOL_UDP, 0, 0, NULL }, any = { 7, LOST_OPEN, LOST_ANY_PROTOCOL, 0, 0, NULL },
+	const struct lost_events udp = { 5, LOST_ARRIVED, PROTOCOL_UDP, 0, 0, NULL },
+				 any = { 7, LOST_OPEN, LOST_ANY_PROTOCOL, 0, 0, NULL },
 				 any_netns = { 1, LOST_ACCEPTED, PROTOCOL_TCP, 80, 0, NULL };
-	const struct endpoint_lost of_udp[PORTS] = { [2] = { 5, 0, 0, 0 } }, of_all[PORTS] = { { .open = 7 }, { .open = 7 }, { .open = 7 }, { .open = 7 } },
-				   of_both[PORTS] = { [0] = { .accepted = 1 }, [3] = { .accepted = 1 } };
+	const struct endpoint_lost
+		of_udp[PORTS] = { [2] = { 5, 0, 0, 0 } },
+		of_all[PORTS] = { { .open = 7 }, { .open = 7 }, { .open = 7 }, { .open = 7 } },
+		of_both[PORTS] = { [0] = { .accepted = 1 }, [3] = { .accepted = 1 } };
 
 	(void)state;
 	assert_lost(&udp, 1, of_udp);
@@ -78,10 +84,15 @@ static void nothing_lost_takes_no_row(void **state)
 	struct lost_list list = {};
 
 	(void)state;
-	assert_int_equal(lost_list_add(&list, (struct lost_events){ 0, LOST_ANY, PROTOCOL_TCP, 80, 1, NULL }), 0);
+	assert_int_equal(lost_list_add(&list, (struct lost_events){ 0, LOST_ANY, PROTOCOL_TCP, 80,
+								    1, NULL }),
+			 0);
 	assert_int_equal(list.count, 0);
 	for (int i = 1; i <= 100; i++)
-		assert_int_equal(lost_list_add(&list, (struct lost_events){ i, LOST_ANY, PROTOCOL_TCP, i, 1, NULL }), 0);
+		assert_int_equal(
+			lost_list_add(&list, (struct lost_events){ i, LOST_ANY, PROTOCOL_TCP, i, 1,
+								   NULL }),
+			0);
 	assert_int_equal(list.count, 100);
 	assert_int_equal(list.rows[99].port, 100);
 	free(list.rows);
@@ -95,8 +106,14 @@ static void a_kept_list_is_bounded(void **state)
 	(void)state;
 	for (int round = 0; round < 2; round++)
 		for (int port = 1; port <= LOST_PORTS_MAX + 10; port++)
-			assert_int_equal(lost_list_note(&list, (struct lost_events){ 3, LOST_ANY, PROTOCOL_UDP, port, 1, NULL }), 0);
-	assert_int_equal(lost_list_note(&list, (struct lost_events){ 0, LOST_ANY, PROTOCOL_UDP, 9999, 1, NULL }), 0);
+			assert_int_equal(
+				lost_list_note(&list,
+					       (struct lost_events){ 3, LOST_ANY, PROTOCOL_UDP,
+								     port, 1, NULL }),
+				0);
+	assert_int_equal(lost_list_note(&list, (struct lost_events){ 0, LOST_ANY, PROTOCOL_UDP,
+								     9999, 1, NULL }),
+			 0);
 	assert_int_equal(list.count, LOST_PORTS_MAX + 1);
 	assert_int_equal(list.rows[0].count, 6);
 	assert_int_equal(list.rows[LOST_PORTS_MAX].count, 60);

@@ -25,7 +25,8 @@ static double p_by(uint64_t effort, const double *a, size_t na, const double *b,
 
 	memcpy(values, a, na * sizeof(*a));
 	memcpy(values + na, b, nb * sizeof(*b));
-	assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, 1, values, &grain }, effort, &p), 0);
+	assert_int_equal(
+		noise_test(&(struct noise_runs){ 2, sizes, 1, values, &grain }, effort, &p), 0);
 	return p;
 }
 
@@ -83,7 +84,8 @@ static void a_large_difference_is_found(void **state)
 	assert_true(told_share(log_normal, 10, 20, 100) > 0.9);
 }
 
-/* Of ten runs in two groups there are 252 divisions, of which two are as far apart: 0.0079; of eight 70. */
+/* Of ten runs in two groups there are 252 divisions, of which two are as far apart: 0.0079; of
+ * eight 70. */
 static void three_runs_can_not_tell(void **state)
 {
 	const double a[] = { 1, 1.1, 0.9 }, b[] = { 1000, 1001, 1002 };
@@ -96,8 +98,10 @@ static void three_runs_can_not_tell(void **state)
 static void runs_without_spread(void **state)
 {
 	/* 2.646 has no exact sum: its mean of five may not be 2.646 to the last bit */
-	const double same[] = { 2.646, 2.646, 2.646, 2.646, 2.646 }, other[] = { 2.645, 2.645, 2.645, 2.645, 2.645 };
-	const double spread[] = { 1.1, 1.3, 1.2, 1.4, 1.0 }, around[] = { 2.6, 2.7, 2.646, 2.64, 2.65 };
+	const double same[] = { 2.646, 2.646, 2.646, 2.646, 2.646 },
+		     other[] = { 2.645, 2.645, 2.645, 2.645, 2.645 };
+	const double spread[] = { 1.1, 1.3, 1.2, 1.4, 1.0 },
+		     around[] = { 2.6, 2.7, 2.646, 2.64, 2.65 };
 
 	(void)state;
 	assert_true(p_of(same, 5, same, 5) == 1);
@@ -107,10 +111,12 @@ static void runs_without_spread(void **state)
 	assert_true(p_of(same, 5, around, 5) > NOISE_LEVEL);
 }
 
-/* Real runs: reuseport and shared-epoll-exclusive, of which one had only the first worker at work. */
+/* Real runs: reuseport and shared-epoll-exclusive, of which one had only the first worker at work.
+ */
 static void an_outlier_hides_nothing(void **state)
 {
-	const double a[] = { 0.0415, 0.0602, 0.0727, 0.0789, 0.0569, 0.0554 }, b[] = { 1.7404, 1.7101, 2.3350, 1.7177, 1.7156, 1.6678 };
+	const double a[] = { 0.0415, 0.0602, 0.0727, 0.0789, 0.0569, 0.0554 },
+		     b[] = { 1.7404, 1.7101, 2.3350, 1.7177, 1.7156, 1.6678 };
 
 	(void)state;
 	assert_true(fabs(p_of(a, 6, b, 6) - 2.0 / 924) < 1e-12);
@@ -144,7 +150,8 @@ static void the_same_values_give_the_same_p(void **state)
 	(void)state;
 	assert_true(p == p_of(a, 5, b, 5));
 	assert_true(p > 0.01 && p < 0.2);
-	/* Welch's t of -1.87 with 7.7 degrees of freedom: p 0.099. Here it is a whole number of the 252 divisions. */
+	/* Welch's t of -1.87 with 7.7 degrees of freedom: p 0.099. Here it is a whole number of the
+	 * 252 divisions. */
 	assert_true(p > 0.05 && fabs(p * 252 - round(p * 252)) < 1e-9);
 }
 
@@ -162,8 +169,10 @@ static void moments(void **state)
 
 /* ---- many figures ---- */
 
-/* t^2 as the header says it, of one figure of two groups without grain; runs that lack it left out. */
-static double plain_t_squared(const double *values, size_t figures, size_t figure, const size_t *rows, size_t na, size_t nb)
+/* t^2 as the header says it, of one figure of two groups without grain; runs that lack it left out.
+ */
+static double plain_t_squared(const double *values, size_t figures, size_t figure,
+			      const size_t *rows, size_t na, size_t nb)
 {
 	double a[20], b[20], both[40], mean_a, mean_b, sd_a, sd_b, sd, mean;
 	size_t known_a = 0, known_b = 0;
@@ -186,7 +195,8 @@ static double plain_t_squared(const double *values, size_t figures, size_t figur
 	noise_moments(both, known_a + known_b, &mean, &sd);
 	if (sd == 0)
 		return 0;
-	return pow(mean_a - mean_b, 2) / fmax(sd_a * sd_a / known_a + sd_b * sd_b / known_b, sd * sd / 100 * (1.0 / known_a + 1.0 / known_b));
+	return pow(mean_a - mean_b, 2) / fmax(sd_a * sd_a / known_a + sd_b * sd_b / known_b,
+					      sd * sd / 100 * (1.0 / known_a + 1.0 / known_b));
 }
 
 /* Step-down maxT over every division, written down plainly: p of each figure. */
@@ -223,7 +233,8 @@ static void plain_p(const double *values, size_t figures, size_t na, size_t nb, 
 			double largest = 0;
 
 			for (size_t k = place; k < figures; k++)
-				largest = fmax(largest, plain_t_squared(values, figures, order[k], rows, na, nb));
+				largest = fmax(largest, plain_t_squared(values, figures, order[k],
+									rows, na, nb));
 			as_large[place] += largest >= observed[order[place]] * (1 - 1e-9);
 		}
 		count++;
@@ -233,7 +244,8 @@ static void plain_p(const double *values, size_t figures, size_t na, size_t nb, 
 		p[order[place]] = so_far = fmax(so_far, (double)as_large[place] / (double)count);
 }
 
-/* Ties, figures that go together, one that never varies, one that some runs lack: the same to the last division. */
+/* Ties, figures that go together, one that never varies, one that some runs lack: the same to the
+ * last division. */
 static void every_division_counted_one_by_one(void **state)
 {
 	static const size_t shapes[][2] = { { 5, 5 }, { 6, 7 }, { 6, 6 } };
@@ -254,16 +266,21 @@ static void every_division_counted_one_by_one(void **state)
 			v[3] = sizes[0] > 5 && (i == 0 || i == 12) ? NAN : log_normal(rng);
 			v[4] = (i >= sizes[0]) * 40 + 0.01 * gauss(rng);
 		}
-		assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, figures, values, grain }, EFFORT, p), 0);
+		assert_int_equal(
+			noise_test(&(struct noise_runs){ 2, sizes, figures, values, grain }, EFFORT,
+				   p),
+			0);
 		plain_p(values, figures, sizes[0], sizes[1], plain);
 		for (size_t f = 0; f < figures; f++)
 			if (!(fabs(p[f] - plain[f]) < 1e-12))
-				fail_msg("trial %zu, figure %zu: p %.6f, counted plainly %.6f", trial, f, p[f], plain[f]);
+				fail_msg("trial %zu, figure %zu: p %.6f, counted plainly %.6f",
+					 trial, f, p[f], plain[f]);
 	}
 	gsl_rng_free(rng);
 }
 
-/* Identical ports, each with a wait (by its logarithm) and a CV beyond chance; of the second group the first port's waits are longer by a factor. */
+/* Identical ports, each with a wait (by its logarithm) and a CV beyond chance; of the second group
+ * the first port's waits are longer by a factor. */
 #define PORTS 30
 static double ports_told_share(size_t n, double factor, double spread, size_t trials)
 {
@@ -278,10 +295,14 @@ static double ports_told_share(size_t n, double factor, double spread, size_t tr
 
 		for (size_t i = 0; i < 2 * n; i++)
 			for (size_t port = 0; port < PORTS; port++) {
-				values[(i * PORTS + port) * 2] = spread * gauss(rng) + (i >= n && !port ? log(factor) : 0);
+				values[(i * PORTS + port) * 2] =
+					spread * gauss(rng) + (i >= n && !port ? log(factor) : 0);
 				values[(i * PORTS + port) * 2 + 1] = gsl_ran_chisq(rng, 7);
 			}
-		assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, 2 * PORTS, values, grain }, EFFORT, p), 0);
+		assert_int_equal(
+			noise_test(&(struct noise_runs){ 2, sizes, 2 * PORTS, values, grain },
+				   EFFORT, p),
+			0);
 		for (size_t f = 0; f < 2 * PORTS; f++)
 			worse |= p[f] < NOISE_LEVEL;
 		told += factor > 1 ? p[0] < NOISE_LEVEL : worse;
@@ -290,24 +311,29 @@ static double ports_told_share(size_t n, double factor, double spread, size_t tr
 	return (double)told / (double)trials;
 }
 
-/* SOCKFAIR_TRIALS=1000 .build/tests/test_noise: the figures themselves. Told in any direction, so --fail-on worse fails half as often. */
+/* SOCKFAIR_TRIALS=1000 .build/tests/test_noise: the figures themselves. Told in any direction, so
+ * --fail-on worse fails half as often. */
 static void thirty_ports_have_one_level(void **state)
 {
 	const char *asked = getenv("SOCKFAIR_TRIALS");
 	const size_t trials = asked ? strtoul(asked, NULL, 10) : 40;
-	const double alike5 = ports_told_share(5, 1, 0.2, 20 * trials), alike8 = ports_told_share(8, 1, 0.2, trials);
-	const double found = ports_told_share(8, 2, 0.15, trials), found_wild = ports_told_share(8, 2, 0.2, trials);
+	const double alike5 = ports_told_share(5, 1, 0.2, 20 * trials),
+		     alike8 = ports_told_share(8, 1, 0.2, trials);
+	const double found = ports_told_share(8, 2, 0.15, trials),
+		     found_wild = ports_told_share(8, 2, 0.2, trials);
 
 	(void)state;
 	if (asked)
-		print_message("30 ports, any told: 5 runs %.4f of %zu, 8 runs %.4f of %zu; one at twice the wait told of 8 runs: spread 0.15 %.3f, 0.20 %.3f\n",
+		print_message("30 ports, any told: 5 runs %.4f of %zu, 8 runs %.4f of %zu; one at "
+			      "twice the wait told of 8 runs: spread 0.15 %.3f, 0.20 %.3f\n",
 			      alike5, 20 * trials, alike8, trials, found, found_wild);
 	assert_true(alike5 <= 0.02);
 	assert_true(alike8 <= 0.051);
 	assert_true(found >= 0.9);
 }
 
-/* Two values that a figure takes by turns do not take five runs the power to tell another that is four times as large. */
+/* Two values that a figure takes by turns do not take five runs the power to tell another that is
+ * four times as large. */
 static void neighbouring_slots_hide_nothing(void **state)
 {
 	const size_t sizes[] = { 5, 5 };
@@ -321,13 +347,15 @@ static void neighbouring_slots_hide_nothing(void **state)
 	}
 	for (size_t f = 0; f < 11; f++)
 		grain[f] = 0.0346;
-	assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, 11, values, grain }, EFFORT, p), 0);
+	assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, 11, values, grain }, EFFORT, p),
+			 0);
 	assert_true(fabs(p[0] - 2.0 / 252) < 1e-12);
 	for (size_t f = 1; f < 11; f++)
 		assert_true(p[f] > NOISE_LEVEL);
 }
 
-/* A figure that lacks in some runs is tested with the others, one that lacks in too many is not, and the rest does not notice. */
+/* A figure that lacks in some runs is tested with the others, one that lacks in too many is not,
+ * and the rest does not notice. */
 static void a_figure_that_some_runs_lack(void **state)
 {
 	const size_t sizes[] = { 8, 8 };
@@ -337,9 +365,13 @@ static void a_figure_that_some_runs_lack(void **state)
 	for (size_t lacking = 2; lacking <= 4; lacking += 2) {
 		for (size_t i = 0; i < 16; i++) {
 			values[2 * i] = (i >= 8) * 10 + (double)(i * 5 % 16) / 16;
-			values[2 * i + 1] = i >= 8 && i < 8 + lacking ? NAN : (i >= 8) * 10 + (double)(i * 3 % 16) / 16;
+			values[2 * i + 1] = i >= 8 && i < 8 + lacking
+						    ? NAN
+						    : (i >= 8) * 10 + (double)(i * 3 % 16) / 16;
 		}
-		assert_int_equal(noise_test(&(struct noise_runs){ 2, sizes, 2, values, grain }, EFFORT, p), 0);
+		assert_int_equal(
+			noise_test(&(struct noise_runs){ 2, sizes, 2, values, grain }, EFFORT, p),
+			0);
 		assert_true(p[0] < NOISE_LEVEL);
 		if (lacking == 2)
 			assert_true(p[1] < NOISE_LEVEL);
@@ -359,7 +391,8 @@ static void many_runs_are_sampled(void **state)
 		b[i] = 100 + (double)(i * i);
 	}
 	first = p_of(a, 10, b, 10);
-	assert_true(fabs(first * 10000 - round(first * 10000)) < 1e-9 && first >= 0.0001 && first < 0.0005);
+	assert_true(fabs(first * 10000 - round(first * 10000)) < 1e-9 && first >= 0.0001 &&
+		    first < 0.0005);
 	assert_true(first == p_of(a, 10, b, 10));
 }
 
@@ -377,7 +410,9 @@ static void several_groups_have_one_level(void **state)
 	for (size_t t = 0; t < 100; t++) {
 		for (size_t i = 0; i < 15; i++)
 			values[i] = gauss(rng) + (i >= 5 && i < 10 ? 50 : 0);
-		assert_int_equal(noise_test(&(struct noise_runs){ 3, sizes, 1, values, &grain }, 1, p), 0); /* least effort: 999 divisions */
+		assert_int_equal(
+			noise_test(&(struct noise_runs){ 3, sizes, 1, values, &grain }, 1, p),
+			0); /* least effort: 999 divisions */
 		far += p[0] < NOISE_LEVEL;
 		same += p[1] < NOISE_LEVEL;
 	}

@@ -10,10 +10,20 @@
 
 #include "../../user/model/picker.h"
 
-#define CPU { BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU) }
-#define RETURN_A { BPF_RET | BPF_A, 0, 0, 0 }
-#define RETURN(n) { BPF_RET | BPF_K, 0, 0, n }
-#define TELL(program, cpus, sockets) picker_tell(program, sizeof(program) / sizeof(*(program)), cpus, sockets)
+#define CPU                                                                                        \
+	{                                                                                          \
+		BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU)                \
+	}
+#define RETURN_A                                                                                   \
+	{                                                                                          \
+		BPF_RET | BPF_A, 0, 0, 0                                                           \
+	}
+#define RETURN(n)                                                                                  \
+	{                                                                                          \
+		BPF_RET | BPF_K, 0, 0, n                                                           \
+	}
+#define TELL(program, cpus, sockets)                                                               \
+	picker_tell(program, sizeof(program) / sizeof(*(program)), cpus, sockets)
 
 static void assert_picks(struct picker p, bool by_cpu, uint32_t sockets, bool rest)
 {
@@ -27,13 +37,23 @@ static void assert_picks(struct picker p, bool by_cpu, uint32_t sockets, bool re
 static void by_the_cpu(void **state)
 {
 	static const struct picker_instruction plain[] = { CPU, RETURN_A };
-	static const struct picker_instruction modulo[] = { CPU, { BPF_ALU | BPF_MOD | BPF_K, 0, 0, 3 }, RETURN_A };
-	static const struct picker_instruction halved[] = { CPU, { BPF_ALU | BPF_RSH | BPF_K, 0, 0, 1 }, RETURN_A };
+	static const struct picker_instruction modulo[] = { CPU,
+							    { BPF_ALU | BPF_MOD | BPF_K, 0, 0, 3 },
+							    RETURN_A };
+	static const struct picker_instruction halved[] = { CPU,
+							    { BPF_ALU | BPF_RSH | BPF_K, 0, 0, 1 },
+							    RETURN_A };
 	/* CPU 1 has a socket of its own, the others share one */
-	static const struct picker_instruction jump[] = { CPU, { BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 1 }, RETURN(2), RETURN(0) };
+	static const struct picker_instruction jump[] = {
+		CPU, { BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 1 }, RETURN(2), RETURN(0)
+	};
 	/* by way of X and memory: 7 - CPU */
-	static const struct picker_instruction ways[] = { CPU, { BPF_ST, 0, 0, 3 }, { BPF_LDX | BPF_MEM, 0, 0, 3 }, { BPF_LD | BPF_IMM, 0, 0, 7 },
-							  { BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0 }, RETURN_A };
+	static const struct picker_instruction ways[] = { CPU,
+							  { BPF_ST, 0, 0, 3 },
+							  { BPF_LDX | BPF_MEM, 0, 0, 3 },
+							  { BPF_LD | BPF_IMM, 0, 0, 7 },
+							  { BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0 },
+							  RETURN_A };
 
 	(void)state;
 	assert_picks(TELL(plain, 2, 4), true, 2, false);
@@ -48,7 +68,9 @@ static void by_the_cpu(void **state)
 static void always_the_same(void **state)
 {
 	static const struct picker_instruction first[] = { RETURN(0) }, beyond[] = { RETURN(9) };
-	static const struct picker_instruction over[] = { { BPF_JMP | BPF_JA, 0, 0, 1 }, RETURN(3), RETURN(1) };
+	static const struct picker_instruction over[] = { { BPF_JMP | BPF_JA, 0, 0, 1 },
+							  RETURN(3),
+							  RETURN(1) };
 
 	(void)state;
 	assert_picks(TELL(first, 4, 4), false, 1, false);
@@ -56,14 +78,25 @@ static void always_the_same(void **state)
 	assert_picks(TELL(over, 4, 2), false, 1, false);
 }
 
-/* The packet decides, or we don't know: then nothing is told, also where it is so for one CPU alone. */
+/* The packet decides, or we don't know: then nothing is told, also where it is so for one CPU
+ * alone. */
 static void not_told(void **state)
 {
-	static const struct picker_instruction packet[] = { { BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 }, RETURN_A };
-	static const struct picker_instruction random[] = { { BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM) }, RETURN_A };
-	static const struct picker_instruction length[] = { { BPF_LD | BPF_W | BPF_LEN, 0, 0, 0 }, RETURN_A };
-	static const struct picker_instruction one[] = { CPU, { BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1 }, RETURN(0), { BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 }, RETURN_A };
-	static const struct picker_instruction by_zero[] = { CPU, { BPF_ALU | BPF_DIV | BPF_X, 0, 0, 0 }, RETURN_A };
+	static const struct picker_instruction packet[] = { { BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 },
+							    RETURN_A };
+	static const struct picker_instruction random[] = {
+		{ BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM) }, RETURN_A
+	};
+	static const struct picker_instruction length[] = { { BPF_LD | BPF_W | BPF_LEN, 0, 0, 0 },
+							    RETURN_A };
+	static const struct picker_instruction one[] = { CPU,
+							 { BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1 },
+							 RETURN(0),
+							 { BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 },
+							 RETURN_A };
+	static const struct picker_instruction by_zero[] = { CPU,
+							     { BPF_ALU | BPF_DIV | BPF_X, 0, 0, 0 },
+							     RETURN_A };
 	static const struct picker_instruction endless[PICKER_INSTRUCTIONS + 1];
 
 	(void)state;

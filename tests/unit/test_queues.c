@@ -14,7 +14,8 @@
 #define START (100 * SECOND)
 #define LIMIT 4 /* holds 5 */
 
-/* One look: at which second, how long the queue was, how many had been accepted; and what is then known. */
+/* One look: at which second, how long the queue was, how many had been accepted; and what is then
+ * known. */
 struct look {
 	unsigned second, length, accepted;
 	unsigned full, stalled, stalled_length; /* seconds */
@@ -25,7 +26,8 @@ static void looks(const struct look *steps, size_t count)
 	struct ledger_socket s = { .row.queue_limit = LIMIT };
 
 	for (size_t i = 0; i < count; i++) {
-		queue_look(&s, START + steps[i].second * SECOND, steps[i].length, steps[i].accepted);
+		queue_look(&s, START + steps[i].second * SECOND, steps[i].length,
+			   steps[i].accepted);
 		assert_int_equal(s.row.full_known, i > 0);
 		assert_int_equal(s.row.full_ns, steps[i].full * SECOND);
 		assert_int_equal(s.row.stalled_ns, steps[i].stalled * SECOND);
@@ -33,16 +35,17 @@ static void looks(const struct look *steps, size_t count)
 	}
 }
 
-#define LOOKS(...)                                                                                                             \
-	do {                                                                                                                   \
-		static const struct look steps[] = { __VA_ARGS__ };                                                            \
-		looks(steps, sizeof(steps) / sizeof(*steps));                                                                  \
+#define LOOKS(...)                                                                                 \
+	do {                                                                                       \
+		static const struct look steps[] = { __VA_ARGS__ };                                \
+		looks(steps, sizeof(steps) / sizeof(*steps));                                      \
 	} while (0)
 
 static void full_needs_two_looks(void **state)
 {
 	(void)state;
-	LOOKS({ 0, 5, 0, 0, 0, 0 }, { 1, 5, 1, 1, 0, 0 }, { 3, 4, 2, 1, 0, 0 }, { 4, 5, 3, 1, 0, 0 }, { 6, 5, 4, 3, 0, 0 });
+	LOOKS({ 0, 5, 0, 0, 0, 0 }, { 1, 5, 1, 1, 0, 0 }, { 3, 4, 2, 1, 0, 0 },
+	      { 4, 5, 3, 1, 0, 0 }, { 6, 5, 4, 3, 0, 0 });
 }
 
 static void a_queue_of_its_limit_is_not_full(void **state)
@@ -54,23 +57,28 @@ static void a_queue_of_its_limit_is_not_full(void **state)
 static void it_stalls_while_nothing_is_taken(void **state)
 {
 	(void)state;
-	LOOKS({ 0, 2, 7, 0, 0, 0 }, { 1, 3, 7, 0, 1, 2 }, { 3, 3, 7, 0, 3, 2 }, { 4, 3, 8, 0, 0, 0 }, { 5, 3, 8, 0, 1, 3 });
+	LOOKS({ 0, 2, 7, 0, 0, 0 }, { 1, 3, 7, 0, 1, 2 }, { 3, 3, 7, 0, 3, 2 },
+	      { 4, 3, 8, 0, 0, 0 }, { 5, 3, 8, 0, 1, 3 });
 }
 
 static void an_empty_queue_does_not_stall(void **state)
 {
 	(void)state;
-	LOOKS({ 0, 0, 0, 0, 0, 0 }, { 1, 0, 0, 0, 0, 0 }, { 2, 1, 0, 0, 0, 0 }, { 3, 1, 0, 0, 1, 1 }, { 4, 0, 0, 0, 0, 0 }, { 5, 1, 0, 0, 0, 0 });
+	LOOKS({ 0, 0, 0, 0, 0, 0 }, { 1, 0, 0, 0, 0, 0 }, { 2, 1, 0, 0, 0, 0 },
+	      { 3, 1, 0, 0, 1, 1 }, { 4, 0, 0, 0, 0, 0 }, { 5, 1, 0, 0, 0, 0 });
 }
 
-/* Accepts that were not counted show in the length; and a sum falls when rows of workers are folded. */
+/* Accepts that were not counted show in the length; and a sum falls when rows of workers are
+ * folded. */
 static void doubt_is_no_stall(void **state)
 {
 	(void)state;
-	LOOKS({ 0, 3, 7, 0, 0, 0 }, { 1, 2, 7, 0, 0, 0 }, { 2, 2, 7, 0, 1, 2 }, { 3, 2, 5, 0, 0, 0 }, { 4, 2, 5, 0, 1, 2 });
+	LOOKS({ 0, 3, 7, 0, 0, 0 }, { 1, 2, 7, 0, 0, 0 }, { 2, 2, 7, 0, 1, 2 },
+	      { 3, 2, 5, 0, 0, 0 }, { 4, 2, 5, 0, 1, 2 });
 }
 
-static struct ledger_socket *listener(struct ledger *l, uint64_t cookie, uint32_t length, uint64_t read_ns)
+static struct ledger_socket *listener(struct ledger *l, uint64_t cookie, uint32_t length,
+				      uint64_t read_ns)
 {
 	struct ledger_socket *s = ledger_socket(l, cookie, NULL);
 
@@ -98,7 +106,7 @@ static void accepts_are_those_of_all_workers(void **state)
 	(void)state;
 	accepted(l, 1, 10, 5, false);
 	accepted(l, 1, 11, 5, false);
-	accepted(l, 2, 10, 5, true); /* its row was given back */
+	accepted(l, 2, 10, 5, true);  /* its row was given back */
 	accepted(l, 3, 10, 5, false); /* its socket has no row */
 	queues_look(l);
 	accepted(l, 1, 11, 6, false);

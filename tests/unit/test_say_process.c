@@ -10,7 +10,9 @@
 
 #include "../../user/model/findings_rules.h"
 
-static const char nginx[CGROUP_SIZE] = "/system.slice/nginx.service", other[CGROUP_SIZE] = "/system.slice/other.service", unknown[CGROUP_SIZE] = "/own/x";
+static const char nginx[CGROUP_SIZE] = "/system.slice/nginx.service",
+		  other[CGROUP_SIZE] = "/system.slice/other.service",
+		  unknown[CGROUP_SIZE] = "/own/x";
 
 static void a_process_is_in_its_unit(void **state)
 {
@@ -21,7 +23,8 @@ static void a_process_is_in_its_unit(void **state)
 	assert_string_equal(say_process(buffer, "nginx", 700, unknown), "nginx 700");
 	memset(longest + 1, 'x', 200);
 	strcat(longest, ".service");
-	assert_int_equal(strlen(say_process(buffer, "fifteen-letters", -2147483648, longest)), strlen("fifteen-letters -2147483648 in ") + 80);
+	assert_int_equal(strlen(say_process(buffer, "fifteen-letters", -2147483648, longest)),
+			 strlen("fifteen-letters -2147483648 in ") + 80);
 }
 
 static void a_worker_may_be_a_thread(void **state)
@@ -49,14 +52,20 @@ static void holders_of_one_unit_say_it_once(void **state)
 		rows[i] = (struct holder_row){ .cookie = 17, .pid = 700 + i, .process = "nginx" };
 		strcpy(rows[i].cgroup, nginx);
 	}
-	assert_string_equal(say_holders(buffer, &e, 17), "nginx 700, nginx 701, nginx 702 and 1 more in nginx.service");
+	assert_string_equal(say_holders(buffer, &e, 17),
+			    "nginx 700, nginx 701, nginx 702 and 1 more in nginx.service");
 	strcpy(rows[1].cgroup, "/system.slice/nginx.service/b");
-	assert_string_equal(say_holders(buffer, &e, 17), "nginx 700, nginx 701, nginx 702 and 1 more in nginx.service");
+	assert_string_equal(say_holders(buffer, &e, 17),
+			    "nginx 700, nginx 701, nginx 702 and 1 more in nginx.service");
 	strcpy(rows[1].cgroup, other);
-	assert_string_equal(say_holders(buffer, &e, 17), "nginx 700 in nginx.service, nginx 701 in other.service, nginx 702 in nginx.service and 1 more");
+	assert_string_equal(say_holders(buffer, &e, 17),
+			    "nginx 700 in nginx.service, nginx 701 in other.service, nginx 702 in "
+			    "nginx.service and 1 more");
 	strcpy(rows[1].cgroup, nginx);
 	strcpy(rows[3].cgroup, other); /* the one that is not named */
-	assert_string_equal(say_holders(buffer, &e, 17), "nginx 700 in nginx.service, nginx 701 in nginx.service, nginx 702 in nginx.service and 1 more");
+	assert_string_equal(say_holders(buffer, &e, 17),
+			    "nginx 700 in nginx.service, nginx 701 in nginx.service, nginx 702 in "
+			    "nginx.service and 1 more");
 	assert_string_equal(say_holders(buffer, &e, 18), "no process seen");
 }
 

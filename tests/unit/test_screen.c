@@ -29,16 +29,30 @@ struct fixture {
 static void sockets_init(struct socket_row *rows, int count, uint64_t cookie, uint32_t limit)
 {
 	for (int i = 0; i < count; i++)
-		rows[i] = (struct socket_row){ .cookie = cookie + i, .inode = 300 + cookie + i, .uid = 33, .reuseport = true, .group = cookie,
-					       .queue_known = true, .queue_length = i, .queue_limit = limit, .waiting_known = true,
+		rows[i] = (struct socket_row){ .cookie = cookie + i,
+					       .inode = 300 + cookie + i,
+					       .uid = 33,
+					       .reuseport = true,
+					       .group = cookie,
+					       .queue_known = true,
+					       .queue_length = i,
+					       .queue_limit = limit,
+					       .waiting_known = true,
 					       .waiting = 1 };
 }
 
-static void workers_init(struct worker_row *rows, int count, int pid, const char *name, uint64_t cookie, int sockets)
+static void workers_init(struct worker_row *rows, int count, int pid, const char *name,
+			 uint64_t cookie, int sockets)
 {
 	for (int i = 0; i < count; i++) {
-		rows[i] = (struct worker_row){ .number = -1, .pid = pid + i / 2 * 2, .tid = pid + i, .start_ns = 1, .pid_inside = 7 + i,
-					       .cookie = cookie + i % sockets, .waits = i % 2 == 0, .can_accept = true };
+		rows[i] = (struct worker_row){ .number = -1,
+					       .pid = pid + i / 2 * 2,
+					       .tid = pid + i,
+					       .start_ns = 1,
+					       .pid_inside = 7 + i,
+					       .cookie = cookie + i % sockets,
+					       .waits = i % 2 == 0,
+					       .can_accept = true };
 		sprintf(rows[i].comm, "%s-%d", name, i);
 		strcpy(rows[i].process, name);
 		sprintf(rows[i].cgroup, "/system.slice/a-long-way-down/%s.service", name);
@@ -66,8 +80,8 @@ static void fixture_judge(struct fixture *f)
 }
 
 /*
- * A web server: four threads of two processes, one of which gets next to nothing, and a thread that ended long ago; a name server that
- * loses datagrams.
+ * A web server: four threads of two processes, one of which gets next to nothing, and a thread that
+ * ended long ago; a name server that loses datagrams.
  */
 static int setup(void **state)
 {
@@ -82,24 +96,46 @@ static int setup(void **state)
 	f->web_workers[4].ended = true;
 	f->web_workers[4].accepted = 3456;
 	f->holders[0] = (struct holder_row){ .cookie = 42, .pid = 700, .process = "nginx" };
-	strcpy(f->findings[0].text, "socket 44 (inode 344) gets connections, but no thread waits on it: look at what thread 703 does, or take "
+	strcpy(f->findings[0].text, "socket 44 (inode 344) gets connections, but no thread waits "
+				    "on it: look at what thread 703 does, or take "
 				    "the socket out of the group");
-	f->lost[0] = (struct lost_row){ "listener_unknown", "accepts whose listening socket could not be told", 7, false, false };
-	f->endpoints[0] = (struct endpoint){ .protocol = PROTOCOL_TCP, .family = AF_INET, .port = 8080, .netns = 4026531840u,
-					     .sockets = f->web_sockets, .socket_count = 4, .workers = f->web_workers, .worker_count = 5,
-					     .holders = f->holders, .holder_count = 1, .findings = f->findings, .finding_count = 1 };
+	f->lost[0] = (struct lost_row){ "listener_unknown",
+					"accepts whose listening socket could not be told", 7,
+					false, false };
+	f->endpoints[0] = (struct endpoint){ .protocol = PROTOCOL_TCP,
+					     .family = AF_INET,
+					     .port = 8080,
+					     .netns = 4026531840u,
+					     .sockets = f->web_sockets,
+					     .socket_count = 4,
+					     .workers = f->web_workers,
+					     .worker_count = 5,
+					     .holders = f->holders,
+					     .holder_count = 1,
+					     .findings = f->findings,
+					     .finding_count = 1 };
 	inet_pton(AF_INET, "127.0.0.1", f->endpoints[0].address);
-	f->endpoints[1] = (struct endpoint){ .protocol = PROTOCOL_UDP, .family = AF_INET6, .port = 53, .netns = 4026531840u,
-					     .sockets = f->dns_sockets, .socket_count = 2, .workers = f->dns_workers, .worker_count = 2 };
+	f->endpoints[1] = (struct endpoint){ .protocol = PROTOCOL_UDP,
+					     .family = AF_INET6,
+					     .port = 53,
+					     .netns = 4026531840u,
+					     .sockets = f->dns_sockets,
+					     .socket_count = 2,
+					     .workers = f->dns_workers,
+					     .worker_count = 2 };
 	inet_pton(AF_INET6, "::1", f->endpoints[1].address);
-	f->total = (struct snapshot){ .release = "6.1.0-50-cloud-amd64", .backend = "fentry", .seconds = 3722, .endpoints = f->endpoints,
+	f->total = (struct snapshot){ .release = "6.1.0-50-cloud-amd64",
+				      .backend = "fentry",
+				      .seconds = 3722,
+				      .endpoints = f->endpoints,
 				      .endpoint_count = 2 };
 	web_grows(f, (uint64_t[]){ 4000, 4000, 4000, 100 });
 	assert_int_equal(snapshot_copy(&f->before, &f->total), 0);
 	f->total.seconds += 2;
 	web_grows(f, (uint64_t[]){ 1000, 900, 800, 0 });
 	for (int i = 0; i < 2; i++) {
-		f->dns_sockets[i].arrived = f->dns_sockets[i].accepted = f->dns_workers[i].accepted = 3;
+		f->dns_sockets[i].arrived = f->dns_sockets[i].accepted =
+			f->dns_workers[i].accepted = 3;
 		f->dns_sockets[i].dropped = 5 * i;
 	}
 	fixture_judge(f);
@@ -133,7 +169,8 @@ static char *line_text(const struct grid *g, int row)
 	size_t used = 0;
 
 	*text = 0;
-	for (int column = 0, width; (width = grid_run(g, row, column, text + used, &a)) > 0; column += width)
+	for (int column = 0, width; (width = grid_run(g, row, column, text + used, &a)) > 0;
+	     column += width)
 		used += strlen(text + used);
 	while (used && text[used - 1] == ' ')
 		text[--used] = 0;
@@ -201,12 +238,14 @@ static void handshakes_have_a_column_where_there_were_any(void **state)
 
 	f->state.tab = TAB_SOCKETS;
 	assert_false(has(f, 24, 160, "half-open"));
-	f->web_sockets[1].half_open = (struct half_open){ .known = true, .limit = 511, .count = 512, .highest = 512 };
+	f->web_sockets[1].half_open =
+		(struct half_open){ .known = true, .limit = 511, .count = 512, .highest = 512 };
 	f->web_sockets[1].drops = f->web_sockets[1].half_open.withheld_most = 34;
 	assert_true(has(f, 24, 160, "queue half-open"));
 	assert_true(has(f, 24, 160, "1/511   512/511    ≤34"));
 	assert_int_equal(attribute_at(f, 160, "512/511"), ATTRIBUTE_RED);
-	assert_int_equal(attribute_at(f, 160, "34 "), ATTRIBUTE_NORMAL); /* they may all be withheld ACKs */
+	assert_int_equal(attribute_at(f, 160, "34 "),
+			 ATTRIBUTE_NORMAL); /* they may all be withheld ACKs */
 }
 
 static int order_of(struct fixture *f, const char *first, const char *second)
@@ -229,7 +268,8 @@ static void ports_page(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_PORTS;
-	assert_page(f, 24, 80,
+	assert_page(
+		f, 24, 80,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
 		"1 Ports  2 Sockets  3 Workers  4 Processes       by events/s, shares since start\n"
 		"\n"
@@ -261,7 +301,8 @@ static void sockets_page(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_SOCKETS;
-	assert_page(f, 24, 80,
+	assert_page(
+		f, 24, 80,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
@@ -293,7 +334,8 @@ static void workers_page(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_WORKERS;
-	assert_page(f, 24, 80,
+	assert_page(
+		f, 24, 80,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
@@ -325,7 +367,8 @@ static void processes_page(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_PROCESSES;
-	assert_page(f, 24, 80,
+	assert_page(
+		f, 24, 80,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
@@ -358,8 +401,12 @@ static void wide_pages_have_more_columns_and_longer_bars(void **state)
 
 	f->state.tab = TAB_WORKERS;
 	assert_true(has(f, 50, 200, "  inside thread          process         unit "));
-	assert_true(has(f, 50, 200, "    700     700       7 nginx-0         nginx           nginx.service                        "));
-	strcpy(f->web_workers[0].cgroup, "/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/nginx.service");
+	assert_true(has(f, 50, 200,
+			"    700     700       7 nginx-0         nginx           nginx.service     "
+			"                   "));
+	strcpy(f->web_workers[0].cgroup,
+	       "/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/"
+	       "nginx.service");
 	assert_true(has(f, 50, 200, "nginx           nginx.service of container 01234 "));
 	strcpy(f->web_workers[0].cgroup, "/a/long/way/down/to/the/last/of/nginx");
 	assert_true(has(f, 50, 200, "nginx           …g/way/down/to/the/last/of/nginx "));
@@ -372,7 +419,8 @@ static void wide_pages_have_more_columns_and_longer_bars(void **state)
 	assert_true(has(f, 50, 200, "   CV fair hash  busiest       idle processes"));
 }
 
-/* The web server's connections wait: 27 us, of the second socket 1.2 ms, since the start and for longer in the interval. */
+/* The web server's connections wait: 27 us, of the second socket 1.2 ms, since the start and for
+ * longer in the interval. */
 static void with_waits(struct fixture *f)
 {
 	f->endpoints[0].histograms = f->histograms;
@@ -389,7 +437,10 @@ static void with_waits(struct fixture *f)
 		if (i == 3)
 			continue; /* none came */
 		f->histograms[i].slots[wait_slot(i == 1 ? 1240 : 27)] = 100;
-		s->wait = (struct wait){ .count = 100, .sum_ns = 2700000, .max_ns = i == 1 ? 3400000000 : 31000, .histogram = 1 + i };
+		s->wait = (struct wait){ .count = 100,
+					 .sum_ns = 2700000,
+					 .max_ns = i == 1 ? 3400000000 : 31000,
+					 .histogram = 1 + i };
 		w->wait = s->wait;
 	}
 	fixture_judge(f);
@@ -401,7 +452,8 @@ static void waits_at_80_columns(void **state)
 
 	with_waits(f);
 	f->state.tab = TAB_SOCKETS;
-	assert_page(f, 16, 80,
+	assert_page(
+		f, 16, 80,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
 		"1 Ports  2 Sockets  3 Workers  4 Processes          by total, shares since start\n"
 		"\n"
@@ -426,49 +478,69 @@ static void waits_on_wider_pages(void **state)
 
 	with_waits(f);
 	f->state.tab = TAB_SOCKETS;
-	assert_page(f, 12, 115,
+	assert_page(
+		f, 12, 115,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
-		"1 Ports  2 Sockets  3 Workers  4 Processes                                             by total, shares since start\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                                        "
+		"     by total, shares since start\n"
 		"\n"
-		"  socket    inode arrived/s       total     queue highest  drops wait p50 wait p99 wait max waits  share\n"
+		"  socket    inode arrived/s       total     queue highest  drops wait p50 wait "
+		"p99 wait max waits  share\n"
 		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  sockets   uneven: CV 0.562 (fair hash 0.014), busiest 1.35x mean, 0 of 4 idle\n"
 		"  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13\n"
-		"      41      341       500       5,000     0/511      10      0    27 us    27 us    31 us     1  33.8% ██████████\n"
-		"      42      342       450       4,900     1/511      11      0   1.2 ms   1.2 ms    3.4 s     1  33.1% █████████▊\n"
-		"      43      343       400       4,800     2/511      12      0    27 us    27 us    31 us     1  32.4% █████████▋\n"
-		"      44      344         0         100     3/511      13      0        -        -        -     1   0.7% ▎\n"
+		"      41      341       500       5,000     0/511      10      0    27 us    27 "
+		"us    31 us     1  33.8% ██████████\n"
+		"      42      342       450       4,900     1/511      11      0   1.2 ms   1.2 "
+		"ms    3.4 s     1  33.1% █████████▊\n"
+		"      43      343       400       4,800     2/511      12      0    27 us    27 "
+		"us    31 us     1  32.4% █████████▋\n"
+		"      44      344         0         100     3/511      13      0        -        "
+		"-        -     1   0.7% ▎\n"
 		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
 	f->state.tab = TAB_WORKERS;
-	assert_page(f, 12, 115,
+	assert_page(
+		f, 12, 115,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
-		"1 Ports  2 Sockets  3 Workers  4 Processes                                             by total, shares since start\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                                        "
+		"     by total, shares since start\n"
 		"\n"
-		"    pid     tid thread           socket  taken/s      total    served   open wait p99 state  share\n"
+		"    pid     tid thread           socket  taken/s      total    served   open wait "
+		"p99 state  share\n"
 		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  workers   uneven: CV 0.562 (fair hash 0.014), busiest 1.35x mean, 0 of 4 idle\n"
-		"    700     700 nginx-0              41      500      5,000         0      0    27 us waits  27.4% ████████████████\n"
-		"    700     701 nginx-1              42      450      4,900       100      3   1.2 ms busy   26.8% ███████████████▋\n"
-		"    702     702 nginx-2              43      400      4,800       200      6    27 us waits  26.3% ███████████████▍\n"
-		"    702     703 nginx-3              44        0        100       300      9        - busy    0.5% ▍\n"
+		"    700     700 nginx-0              41      500      5,000         0      0    "
+		"27 us waits  27.4% ████████████████\n"
+		"    700     701 nginx-1              42      450      4,900       100      3   "
+		"1.2 ms busy   26.8% ███████████████▋\n"
+		"    702     702 nginx-2              43      400      4,800       200      6    "
+		"27 us waits  26.3% ███████████████▍\n"
+		"    702     703 nginx-3              44        0        100       300      9      "
+		"  - busy    0.5% ▍\n"
 		"  and 1 ended with 3,456\n"
 		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
 	f->state.tab = TAB_PROCESSES;
-	assert_page(f, 12, 100,
+	assert_page(
+		f, 12, 100,
 		"sockfair watch  kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:04, every 2 s\n"
-		"1 Ports  2 Sockets  3 Workers  4 Processes                              by total, shares since start\n"
+		"1 Ports  2 Sockets  3 Workers  4 Processes                              by total, "
+		"shares since start\n"
 		"\n"
-		"    pid process         threads waits   taken/s       total    served    open  share\n"
+		"    pid process         threads waits   taken/s       total    served    open  "
+		"share\n"
 		"tcp 127.0.0.1:8080  1,350/s, 18,256 since start  ! 1 finding\n"
 		"  processes uneven: CV 0.338 (fair hash 0.008), busiest 1.34x mean, 0 of 2 idle\n"
-		"    700 nginx                 2     1       950       9,900       100       3  54.2% ███████████████\n"
-		"    702 nginx                 2     1       400       4,900       500      15  26.8% ███████▍\n"
+		"    700 nginx                 2     1       950       9,900       100       3  "
+		"54.2% ███████████████\n"
+		"    702 nginx                 2     1       400       4,900       500      15  "
+		"26.8% ███████▍\n"
 		"  and 1 ended with 3,456\n"
 		"\n"
 		"udp [::1]:53  5.5/s, 11 since start\n"
 		"q quit  h help  1-4 tabs  s sort  t interval  f freeze  z reset\n");
 	f->state.tab = TAB_PORTS;
-	assert_true(has(f, 24, 80, "  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13"));
+	assert_true(
+		has(f, 24, 80, "  waits     p50 27 us, p99 1.2 ms, max 3.4 s; highest queue 13"));
 }
 
 static void waits_sort_and_follow_the_interval(void **state)
@@ -481,14 +553,16 @@ static void waits_sort_and_follow_the_interval(void **state)
 	while (!has(f, 24, 80, "by wait p99, "))
 		press(f, 's');
 	assert_true(order_of(f, "      42      342", "      41      341") > 0);
-	assert_true(order_of(f, "      41      341", "      44      344") > 0); /* what is not known is least */
+	assert_true(order_of(f, "      41      341", "      44      344") >
+		    0); /* what is not known is least */
 	press(f, 'S');
 	assert_true(order_of(f, "      44      344", "      41      341") > 0);
 	/* In the interval the first socket was the slow one. */
 	interval = &f->interval.endpoints[0];
 	memset(interval->histograms, 0, sizeof(f->histograms));
 	interval->histograms[0].slots[wait_slot(5000)] = 1;
-	interval->sockets[0].wait = (struct wait){ .count = 1, .sum_ns = 5000000, .max_ns = 5000000, .histogram = 1 };
+	interval->sockets[0].wait =
+		(struct wait){ .count = 1, .sum_ns = 5000000, .max_ns = 5000000, .histogram = 1 };
 	interval->sockets[1].wait = (struct wait){};
 	assert_true(has(f, 24, 104, "   1.2 ms    3.4 s "));
 	press(f, 't');
@@ -520,7 +594,8 @@ static void every_size_holds_with_waits(void **state)
 
 	with_waits(f);
 	f->web_sockets[0].queue_highest = UINT32_MAX;
-	f->web_sockets[0].wait.max_ns = f->web_sockets[0].wait.sum_ns = f->web_workers[0].open = f->web_workers[0].served = UINT64_MAX;
+	f->web_sockets[0].wait.max_ns = f->web_sockets[0].wait.sum_ns = f->web_workers[0].open =
+		f->web_workers[0].served = UINT64_MAX;
 	f->web_sockets[1].wait.histogram = 0;
 	for (int columns = 40; columns < 230; columns++) {
 		for (int tab = 0; tab < TAB_COUNT; tab++) {
@@ -531,7 +606,8 @@ static void every_size_holds_with_waits(void **state)
 			assert_int_equal(find(&g, "q quit"), 23);
 			if (tab)
 				if (find(&g, "share") < 0)
-					fail_msg("tab %d of %d columns: %s", tab, columns, line_text(&g, 3));
+					fail_msg("tab %d of %d columns: %s", tab, columns,
+						 line_text(&g, 3));
 			grid_free(&g);
 		}
 	}
@@ -539,18 +615,21 @@ static void every_size_holds_with_waits(void **state)
 
 static void small_terminals_are_told(void **state)
 {
-	static const int sizes[][2] = { { 1, 1 }, { 1, 80 }, { 7, 80 }, { 24, 39 }, { 24, 1 }, { 0, 0 } };
+	static const int sizes[][2] = { { 1, 1 },   { 1, 80 }, { 7, 80 },
+					{ 24, 39 }, { 24, 1 }, { 0, 0 } };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct grid g = compose(f, sizes[i][0], sizes[i][1], true);
 
-		assert_string_equal(line_text(&g, 0), sizes[i][1] >= 39 ? "too small: needs 40x8" : "…");
+		assert_string_equal(line_text(&g, 0),
+				    sizes[i][1] >= 39 ? "too small: needs 40x8" : "…");
 		grid_free(&g);
 	}
 }
 
-/* Every size, tab and state stays within the page (the sanitizers watch), and the smallest page is one. */
+/* Every size, tab and state stays within the page (the sanitizers watch), and the smallest page is
+ * one. */
 static void every_size_holds(void **state)
 {
 	struct fixture *f = *state;
@@ -588,7 +667,8 @@ static void verdicts_have_colours(void **state)
 	assert_int_equal(attribute_at(f, 80, "3 Workers"), ATTRIBUTE_NORMAL);
 	assert_int_equal(attribute_at(f, 80, "! 1 finding"), ATTRIBUTE_YELLOW);
 	f->state.tab = TAB_PORTS;
-	assert_int_equal(attribute_at(f, 80, "tcp 127.0.0.1:8080"), ATTRIBUTE_REVERSE); /* the cursor */
+	assert_int_equal(attribute_at(f, 80, "tcp 127.0.0.1:8080"),
+			 ATTRIBUTE_REVERSE); /* the cursor */
 	assert_int_equal(attribute_at(f, 80, "udp [::1]:53"), ATTRIBUTE_NORMAL);
 }
 
@@ -600,7 +680,9 @@ static void even_is_green(void **state)
 		f->web_sockets[i].arrived = 5000 + i;
 	fixture_judge(f);
 	f->state.tab = TAB_SOCKETS;
-	assert_int_equal(attribute_at(f, 80, "even: CV 0.000 (fair 0.012), busiest 1.00x mean, 0 of 4 idle"), ATTRIBUTE_GREEN);
+	assert_int_equal(
+		attribute_at(f, 80, "even: CV 0.000 (fair 0.012), busiest 1.00x mean, 0 of 4 idle"),
+		ATTRIBUTE_GREEN);
 }
 
 static void a_full_queue_is_red(void **state)
@@ -638,7 +720,8 @@ static void rows_beyond_the_limit_are_told(void **state)
 {
 	struct fixture *f = *state;
 
-	f->endpoints[0].omitted = (struct omitted){ .sockets = 12, .workers = 34, .arrived = 5678, .accepted = 9012 };
+	f->endpoints[0].omitted =
+		(struct omitted){ .sockets = 12, .workers = 34, .arrived = 5678, .accepted = 9012 };
 	f->state.tab = TAB_SOCKETS;
 	assert_true(has(f, 24, 80, "  and 12 more, beyond what is listed, with 5,678"));
 	f->state.tab = TAB_WORKERS;
@@ -655,7 +738,9 @@ static void idle_rows_are_shown(void **state)
 		f->web_workers[i].accepted = f->before.endpoints[0].workers[i].accepted = 0;
 	fixture_judge(f);
 	f->state.tab = TAB_WORKERS;
-	assert_true(has(f, 24, 80, "    702     703 nginx-3              44        0          0 busy       -"));
+	assert_true(
+		has(f, 24, 80,
+		    "    702     703 nginx-3              44        0          0 busy       -"));
 }
 
 static void sort_goes_round_and_back(void **state)
@@ -699,7 +784,8 @@ static void ports_sort_by_each_column(void **state)
 		columns_order(rows, count, TAB_PORTS, 0, i, true);
 		assert_ptr_equal(a[0].total, rows[1].total);
 		/* The name server has lost datagrams, and udp comes after tcp. */
-		assert_int_equal(a[0].total->port, columns_sort(TAB_PORTS, 0, i)->title[0] == 'd' ? 53 : 8080);
+		assert_int_equal(a[0].total->port,
+				 columns_sort(TAB_PORTS, 0, i)->title[0] == 'd' ? 53 : 8080);
 		free(rows);
 	}
 }
@@ -709,10 +795,12 @@ static void names_that_are_no_text_are_harmless(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_WORKERS;
-	memcpy(f->web_workers[0].comm, "a\x1b[2J\n\xff\xc3_\xe2\x82zz78901234", 16); /* full: no NUL at its end */
+	memcpy(f->web_workers[0].comm, "a\x1b[2J\n\xff\xc3_\xe2\x82zz78901234",
+	       16); /* full: no NUL at its end */
 	memcpy(f->web_workers[1].comm, "na\xc3\xafve\0", 7);
-	memcpy(f->web_workers[2].comm, "\xe6\xbc\xa2\xe5\xad\x97!\0", 8);            /* two wide characters */
-	memcpy(f->web_workers[3].comm, "x\xcc\x81y\xe2\x80\xaez\0", 8);              /* a combining accent, a change of direction */
+	memcpy(f->web_workers[2].comm, "\xe6\xbc\xa2\xe5\xad\x97!\0", 8); /* two wide characters */
+	memcpy(f->web_workers[3].comm, "x\xcc\x81y\xe2\x80\xaez\0",
+	       8); /* a combining accent, a change of direction */
 	assert_true(has(f, 24, 80, " a?[2J???_?\?zz7… "));
 	assert_true(has(f, 24, 80, " naïve                42 "));
 	assert_true(has(f, 24, 80, " 漢字!                43 "));
@@ -733,7 +821,7 @@ static void huge_counts_keep_their_columns(void **state)
 	f->web_workers[1].accepted = 12345678901;
 	f->web_workers[2].accepted = 1234567890;
 	fixture_judge(f);
-assert_true(has(f, 24, 80, " 9.22E      18.4E waits 100.0% "));
+	assert_true(has(f, 24, 80, " 9.22E      18.4E waits 100.0% "));
 	assert_true(has(f, 24, 80, " 6.17G      12.3G busy"));
 	assert_true(has(f, 24, 80, " 1234567890 waits"));
 }
@@ -779,7 +867,9 @@ static void what_is_lost_is_told(void **state)
 	assert_false(has(f, 24, 120, "lower bounds"));
 	f->total.lost = f->lost;
 	f->total.lost_count = 1;
-	assert_true(has(f, 24, 120, "≥ all counts are lower bounds, 7 lost: 7 accepts whose listening socket could not be told"));
+	assert_true(has(f, 24, 120,
+			"≥ all counts are lower bounds, 7 lost: 7 accepts whose listening socket "
+			"could not be told"));
 	assert_int_equal(attribute_at(f, 120, ">= all counts"), ATTRIBUTE_RED);
 }
 
@@ -789,8 +879,10 @@ static void the_interval_is_as_it_was_asked_for(void **state)
 	static const struct {
 		double seconds;
 		const char *said;
-	} intervals[] = { { 0.999, ", every 1 s" }, { 1.004, ", every 1 s" }, { 0.2503, ", every 0.25 s" }, { 0.0501, ", every 0.05 s" },
-			  { 2.499, ", every 2.5 s" }, { 59.98, ", every 60 s" }, { 125.2, ", every 125 s" }, { 0, ", every 0 s" } };
+	} intervals[] = { { 0.999, ", every 1 s" },     { 1.004, ", every 1 s" },
+			  { 0.2503, ", every 0.25 s" }, { 0.0501, ", every 0.05 s" },
+			  { 2.499, ", every 2.5 s" },   { 59.98, ", every 60 s" },
+			  { 125.2, ", every 125 s" },   { 0, ", every 0 s" } };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(intervals) / sizeof(*intervals); i++) {
@@ -854,14 +946,25 @@ static void an_old_generation_is_marked_then_folded(void **state)
 static void a_wide_process_is_folded(void **state)
 {
 	struct fixture *f = *state;
-	struct worker_row workers[141] = {}; /* 70 threads on two sockets each, and another process */
+	struct worker_row
+		workers[141] = {}; /* 70 threads on two sockets each, and another process */
 
 	for (int i = 0; i < 140; i++) {
-		workers[i] = (struct worker_row){ .number = -1, .pid = 700, .tid = 700 + i / 2, .cookie = 41 + i % 2, .can_accept = true,
+		workers[i] = (struct worker_row){ .number = -1,
+						  .pid = 700,
+						  .tid = 700 + i / 2,
+						  .cookie = 41 + i % 2,
+						  .can_accept = true,
 						  .accepted = i / 2 < 10 ? 0 : i };
 		strcpy(workers[i].comm, "pool");
 	}
-	workers[140] = (struct worker_row){ .number = -1, .pid = 900, .tid = 900, .cookie = 41, .can_accept = true, .accepted = 1, .comm = "other" };
+	workers[140] = (struct worker_row){ .number = -1,
+					    .pid = 900,
+					    .tid = 900,
+					    .cookie = 41,
+					    .can_accept = true,
+					    .accepted = 1,
+					    .comm = "other" };
 	f->endpoints[0].workers = workers;
 	f->endpoints[0].worker_count = 141;
 	f->state.tab = TAB_WORKERS;
@@ -883,7 +986,9 @@ static void the_interval_has_its_own_shares(void **state)
 	assert_true(has(f, 24, 80, "5,000 waits  27.4% "));
 	press(f, 't');
 	assert_true(has(f, 24, 80, "5,000 waits  37.0% "));
-	assert_true(has(f, 24, 80, "  workers   uneven: CV 0.587 (fair 0.033), busiest 1.48x mean, 1 of 4 idle"));
+	assert_true(
+		has(f, 24, 80,
+		    "  workers   uneven: CV 0.587 (fair 0.033), busiest 1.48x mean, 1 of 4 idle"));
 	assert_true(has(f, 24, 80, "shares of the interval"));
 	f->interval.endpoint_count = 1; /* the name server is not in it */
 	assert_true(has(f, 24, 80, "udp [::1]:53  0/s, 11 since start"));
@@ -894,7 +999,8 @@ static void enter_shows_one_port_and_back_all(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(has(f, 24, 80, "tcp 127.0.0.1:8080  1,350/s")); /* the first is under the cursor */
+	assert_true(
+		has(f, 24, 80, "tcp 127.0.0.1:8080  1,350/s")); /* the first is under the cursor */
 	press(f, SCREEN_DOWN);
 	assert_true(has(f, 24, 80, "udp [::1]:53  5.5/s"));
 	press(f, SCREEN_DOWN); /* no further */
@@ -909,7 +1015,8 @@ static void enter_shows_one_port_and_back_all(void **state)
 	assert_true(has(f, 24, 80, "Esc all"));
 	f->total.endpoints++;
 	f->total.endpoint_count = 1;
-	assert_true(has(f, 24, 80, "tcp 127.0.0.1:8080 is not there any more; Esc shows all ports"));
+	assert_true(
+		has(f, 24, 80, "tcp 127.0.0.1:8080 is not there any more; Esc shows all ports"));
 	f->total.endpoints--;
 	f->total.endpoint_count = 2;
 	press(f, SCREEN_BACK);
@@ -997,7 +1104,8 @@ static void help_and_frozen(void **state)
 	press(f, ' ');
 	assert_false(f->state.frozen);
 	press(f, '?');
-	assert_true(has(f, 24, 80, "f, space   keep this picture, and go on; counting never stops"));
+	assert_true(
+		has(f, 24, 80, "f, space   keep this picture, and go on; counting never stops"));
 	assert_true(has(f, 24, 80, "This backend does not see: accepts through io_uring"));
 	assert_false(has(f, 24, 80, "tcp 127.0.0.1:8080"));
 	press(f, SCREEN_BACK);
@@ -1042,7 +1150,8 @@ static void without_arrivals_sockets_show_accepts(void **state)
 		f->web_sockets[i].arrived = f->before.endpoints[0].sockets[i].arrived = 0;
 	fixture_judge(f);
 	f->state.tab = TAB_SOCKETS;
-	assert_true(has(f, 24, 80, "      41      341       500       5,000     0/511      0     1  33.8% "));
+	assert_true(has(f, 24, 80,
+			"      41      341       500       5,000     0/511      0     1  33.8% "));
 }
 
 static void cut_text_says_so(void **state)
@@ -1057,7 +1166,8 @@ static void cut_text_says_so(void **state)
 	assert_string_equal(line_text(&g, 1), "…/c/d");
 	grid_put(&g, 2, 2, 50, ALIGN_RIGHT, ATTRIBUTE_NORMAL, "漢字");
 	assert_string_equal(line_text(&g, 2), "      漢字");
-	assert_int_equal(grid_put(&g, 3, 0, 4, ALIGN_LEFT, ATTRIBUTE_NORMAL, "漢字漢"), 3); /* no half of a wide one */
+	assert_int_equal(grid_put(&g, 3, 0, 4, ALIGN_LEFT, ATTRIBUTE_NORMAL, "漢字漢"),
+			 3); /* no half of a wide one */
 	assert_int_equal(grid_put(&g, 3, 10, 4, ALIGN_LEFT, ATTRIBUTE_NORMAL, "x"), 0);
 	assert_int_equal(grid_put(&g, -1, 0, 4, ALIGN_LEFT, ATTRIBUTE_NORMAL, "x"), 0);
 	grid_free(&g);

@@ -19,8 +19,9 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* An endpoint that owns copies of these rows. */
-static struct endpoint endpoint_of(enum protocol protocol, const struct socket_row *sockets, size_t socket_count,
-				   const struct worker_row *workers, size_t worker_count)
+static struct endpoint endpoint_of(enum protocol protocol, const struct socket_row *sockets,
+				   size_t socket_count, const struct worker_row *workers,
+				   size_t worker_count)
 {
 	const struct endpoint rows = {
 		.protocol = protocol,
@@ -43,8 +44,15 @@ static void copy_is_deep(void **state)
 	struct worker_row workers[] = { { .tid = 2, .comm = "nginx" }, { .tid = 3 } };
 	struct cpu_row cpus[] = { { 0, 4 }, { 1, 1 } };
 	const struct endpoint from = {
-		.protocol = PROTOCOL_UDP, .port = 53, .flows = 7, .sockets = sockets, .socket_count = 1, .workers = workers,
-		.worker_count = 2, .cpus = cpus, .cpu_count = 2,
+		.protocol = PROTOCOL_UDP,
+		.port = 53,
+		.flows = 7,
+		.sockets = sockets,
+		.socket_count = 1,
+		.workers = workers,
+		.worker_count = 2,
+		.cpus = cpus,
+		.cpu_count = 2,
 	};
 	struct endpoint to;
 
@@ -101,7 +109,9 @@ static void free_takes_everything(void **state)
 
 static void lost_is_the_sum(void **state)
 {
-	struct lost_row lost[] = { { "a", "", 3, false, false }, { "b", "", 0, false, false }, { "c", "", 4, true, true } };
+	struct lost_row lost[] = { { "a", "", 3, false, false },
+				   { "b", "", 0, false, false },
+				   { "c", "", 4, true, true } };
 	const struct snapshot none = {}, some = { .lost = lost, .lost_count = 3 };
 
 	(void)state;
@@ -113,12 +123,36 @@ static void lost_is_the_sum(void **state)
 static void find_needs_all_to_be_the_same(void **state)
 {
 	struct endpoint endpoints[] = {
-		{ .protocol = PROTOCOL_UDP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 81, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 2 },
-		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 2 }, .port = 80, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .family = AF_INET6, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
-		{ .protocol = PROTOCOL_TCP, .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 80, .netns = 1 },
+		{ .protocol = PROTOCOL_UDP,
+		  .family = AF_INET,
+		  .address = { 127, 0, 0, 1 },
+		  .port = 80,
+		  .netns = 1 },
+		{ .protocol = PROTOCOL_TCP,
+		  .family = AF_INET,
+		  .address = { 127, 0, 0, 1 },
+		  .port = 81,
+		  .netns = 1 },
+		{ .protocol = PROTOCOL_TCP,
+		  .family = AF_INET,
+		  .address = { 127, 0, 0, 1 },
+		  .port = 80,
+		  .netns = 2 },
+		{ .protocol = PROTOCOL_TCP,
+		  .family = AF_INET,
+		  .address = { 127, 0, 0, 2 },
+		  .port = 80,
+		  .netns = 1 },
+		{ .protocol = PROTOCOL_TCP,
+		  .family = AF_INET6,
+		  .address = { 127, 0, 0, 1 },
+		  .port = 80,
+		  .netns = 1 },
+		{ .protocol = PROTOCOL_TCP,
+		  .family = AF_INET,
+		  .address = { 127, 0, 0, 1 },
+		  .port = 80,
+		  .netns = 1 },
 	};
 	struct snapshot s = { .endpoints = endpoints, .endpoint_count = 6 };
 	struct endpoint like = endpoints[5];
@@ -136,12 +170,23 @@ static void find_needs_all_to_be_the_same(void **state)
 static void merge_sockets_in_the_servers_order(void **state)
 {
 	const struct socket_row seen[] = {
-		{ .cookie = 20, .inode = 200, .arrived = 2, .accepted = 2, .queue_known = true, .queue_limit = 128 },
+		{ .cookie = 20,
+		  .inode = 200,
+		  .arrived = 2,
+		  .accepted = 2,
+		  .queue_known = true,
+		  .queue_limit = 128 },
 		{ .cookie = 40, .arrived = 4 },
 		{ .cookie = 10, .arrived = 1 },
 	};
 	const struct socket_row known[] = {
-		{ .cookie = 30, .inode = 300, .uid = 7, .reuseport = true, .accepted = 99, .arrived = 99, .drops = 99 },
+		{ .cookie = 30,
+		  .inode = 300,
+		  .uid = 7,
+		  .reuseport = true,
+		  .accepted = 99,
+		  .arrived = 99,
+		  .drops = 99 },
 		{ .cookie = 10, .inode = 100, .accepted = 99 },
 		{ .cookie = 20, .inode = 999 },
 	};
@@ -155,7 +200,9 @@ static void merge_sockets_in_the_servers_order(void **state)
 	assert_int_equal(kernel.sockets[0].inode, 300);
 	assert_int_equal(kernel.sockets[0].uid, 7);
 	assert_true(kernel.sockets[0].reuseport);
-	assert_int_equal(kernel.sockets[0].arrived + kernel.sockets[0].accepted + kernel.sockets[0].drops, 0);
+	assert_int_equal(kernel.sockets[0].arrived + kernel.sockets[0].accepted +
+				 kernel.sockets[0].drops,
+			 0);
 	assert_int_equal(kernel.sockets[1].cookie, 10);
 	assert_int_equal(kernel.sockets[1].arrived, 1);
 	assert_int_equal(kernel.sockets[1].accepted, 0);
@@ -169,18 +216,53 @@ static void merge_sockets_in_the_servers_order(void **state)
 	endpoint_free(&own);
 }
 
-/* single-listener: the acceptor takes all, workers serve; the kernel saw only the acceptor, and a stranger. */
+/* single-listener: the acceptor takes all, workers serve; the kernel saw only the acceptor, and a
+ * stranger. */
 static void merge_workers_acceptor_first(void **state)
 {
 	const struct worker_row seen[] = {
-		{ .number = -1, .pid = 9, .tid = 99, .comm = "stranger", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1 },
-		{ .number = -1, .pid = 1, .tid = 10, .start_ns = 77, .comm = "kernel", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED,
+		{ .number = -1,
+		  .pid = 9,
+		  .tid = 99,
+		  .comm = "stranger",
+		  .cookie = 5,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 1 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 10,
+		  .start_ns = 77,
+		  .comm = "kernel",
+		  .cookie = 5,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
 		  .accepted = 6 },
 	};
 	const struct worker_row known[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .comm = "own", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
-		{ .number = 0, .pid = 1, .tid = 12, .comm = "worker", .cookie = 5, .serves = true, .served = 4 },
-		{ .number = 1, .pid = 1, .tid = 11, .comm = "worker", .cookie = 5, .serves = true, .served = 2, .accepted = 9 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 10,
+		  .comm = "own",
+		  .cookie = 5,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 1000 },
+		{ .number = 0,
+		  .pid = 1,
+		  .tid = 12,
+		  .comm = "worker",
+		  .cookie = 5,
+		  .serves = true,
+		  .served = 4 },
+		{ .number = 1,
+		  .pid = 1,
+		  .tid = 11,
+		  .comm = "worker",
+		  .cookie = 5,
+		  .serves = true,
+		  .served = 2,
+		  .accepted = 9 },
 	};
 	struct endpoint kernel = endpoint_of(PROTOCOL_TCP, NULL, 0, seen, 2);
 	struct endpoint own = endpoint_of(PROTOCOL_TCP, NULL, 0, known, 3);
@@ -208,10 +290,23 @@ static void merge_workers_acceptor_first(void **state)
 static void merge_adds_what_the_server_knows(void **state)
 {
 	const struct worker_row seen[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 6 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 10,
+		  .cookie = 5,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 6 },
 	};
 	const struct worker_row known[] = {
-		{ .number = 3, .pid = 1, .tid = 10, .comm = "own", .cgroup = "/x", .cookie = 5, .serves = true, .served = 6 },
+		{ .number = 3,
+		  .pid = 1,
+		  .tid = 10,
+		  .comm = "own",
+		  .cgroup = "/x",
+		  .cookie = 5,
+		  .serves = true,
+		  .served = 6 },
 	};
 	struct endpoint kernel = endpoint_of(PROTOCOL_UDP, NULL, 0, seen, 1);
 	struct endpoint own = endpoint_of(PROTOCOL_UDP, NULL, 0, known, 1);
@@ -230,13 +325,14 @@ static void merge_adds_what_the_server_knows(void **state)
 	assert_int_equal(kernel.flows, 1024);
 	own.flows = 0;
 	assert_int_equal(endpoint_merge(&kernel, &own), 0);
-	assert_int_equal(kernel.flows, 1024); /* what own does not know stays */
+	assert_int_equal(kernel.flows, 1024);     /* what own does not know stays */
 	assert_int_equal(kernel.worker_count, 1); /* merging again adds nothing */
 	endpoint_free(&kernel);
 	endpoint_free(&own);
 }
 
-/* One thread on two sockets, and a thread id that was used again on the same socket: rows stay apart. */
+/* One thread on two sockets, and a thread id that was used again on the same socket: rows stay
+ * apart. */
 static void merge_keeps_rows_apart(void **state)
 {
 	const struct worker_row seen[] = {
@@ -282,7 +378,9 @@ static void merge_of_many(void **state)
 	own.worker_count = own.socket_count = MANY;
 	kernel.worker_count = kernel.socket_count = MANY / 2;
 	for (int i = 0; i < MANY; i++) {
-		own.workers[i] = (struct worker_row){ .number = i, .pid = 1, .tid = MANY - i, .cookie = (uint64_t)i + 1 };
+		own.workers[i] = (struct worker_row){
+			.number = i, .pid = 1, .tid = MANY - i, .cookie = (uint64_t)i + 1
+		};
 		own.sockets[i] = (struct socket_row){ .cookie = (uint64_t)i + 1 };
 	}
 	for (size_t i = 0; i < MANY / 2; i++) {
@@ -290,7 +388,8 @@ static void merge_of_many(void **state)
 
 		kernel.workers[i] = *row;
 		kernel.workers[i].accepted = row->cookie;
-		kernel.sockets[i] = (struct socket_row){ .cookie = row->cookie, .arrived = row->cookie };
+		kernel.sockets[i] =
+			(struct socket_row){ .cookie = row->cookie, .arrived = row->cookie };
 	}
 	assert_int_equal(endpoint_merge(&kernel, &own), 0);
 	assert_int_equal(kernel.worker_count, MANY);
@@ -307,13 +406,34 @@ static void merge_of_many(void **state)
 /* Two sockets, three threads: one of them on both sockets, one that only serves. */
 static void judge_counts_the_right_things(void **state)
 {
-	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 }, { .cookie = 2, .arrived = 400 } };
+	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 },
+					      { .cookie = 2, .arrived = 400 } };
 	const struct worker_row workers[] = {
-		{ .number = 0, .pid = 1, .tid = 10, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 300, .serves = true,
+		{ .number = 0,
+		  .pid = 1,
+		  .tid = 10,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 300,
+		  .serves = true,
 		  .served = 1 },
-		{ .number = 1, .pid = 1, .tid = 11, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 290, .serves = true,
+		{ .number = 1,
+		  .pid = 1,
+		  .tid = 11,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 290,
+		  .serves = true,
 		  .served = 2 },
-		{ .number = 0, .pid = 1, .tid = 10, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400 },
+		{ .number = 0,
+		  .pid = 1,
+		  .tid = 10,
+		  .cookie = 2,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 400 },
 		{ .number = 2, .pid = 1, .tid = 12, .cookie = 1, .serves = true, .served = 3 },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, sockets, 2, workers, 4);
@@ -348,7 +468,8 @@ static void judge_nothing(void **state)
 
 static void judge_passes_the_threshold_and_errors_on(void **state)
 {
-	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 6000 }, { .cookie = 2, .arrived = 4000 } };
+	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 6000 },
+					      { .cookie = 2, .arrived = 4000 } };
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, sockets, 2, NULL, 0);
 
 	(void)state;
@@ -363,10 +484,25 @@ static void judge_passes_the_threshold_and_errors_on(void **state)
 /* Several UDP sockets share by flow, one is shared by datagram. */
 static void judge_udp_units(void **state)
 {
-	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 }, { .cookie = 2, .arrived = 400 } };
+	const struct socket_row sockets[] = { { .cookie = 1, .arrived = 600 },
+					      { .cookie = 2, .arrived = 400 } };
 	const struct worker_row workers[] = {
-		{ .number = 0, .tid = 1, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 600, .serves = true, .served = 600 },
-		{ .number = 1, .tid = 2, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400, .serves = true, .served = 400 },
+		{ .number = 0,
+		  .tid = 1,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 600,
+		  .serves = true,
+		  .served = 600 },
+		{ .number = 1,
+		  .tid = 2,
+		  .cookie = 2,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 400,
+		  .serves = true,
+		  .served = 400 },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_UDP, sockets, 2, workers, 2);
 
@@ -393,11 +529,26 @@ static void judge_udp_units(void **state)
 static void judge_ended_workers(void **state)
 {
 	struct worker_row workers[] = {
-		{ .number = -1, .tid = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
-		{ .number = -1, .tid = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
-		{ .number = -1, .tid = 3, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 10, .ended = true },
+		{ .number = -1,
+		  .tid = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 1000 },
+		{ .number = -1,
+		  .tid = 2,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 1000 },
+		{ .number = -1,
+		  .tid = 3,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 10,
+		  .ended = true },
 	};
-	struct endpoint e = { .protocol = PROTOCOL_TCP, .workers = workers, .worker_count = COUNT_OF(workers) };
+	struct endpoint e = { .protocol = PROTOCOL_TCP,
+			      .workers = workers,
+			      .worker_count = COUNT_OF(workers) };
 
 	(void)state;
 	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
@@ -424,7 +575,9 @@ static size_t bins_of(const struct worker_row *workers, size_t count, size_t *so
 	size_t bins;
 
 	for (size_t i = 0; i < count; i++)
-		rows[i] = (struct socket_row){ .cookie = i + 1, .appeared = workers[i].appeared, .ended = workers[i].ended,
+		rows[i] = (struct socket_row){ .cookie = i + 1,
+					       .appeared = workers[i].appeared,
+					       .ended = workers[i].ended,
 					       .arrived = workers[i].accepted };
 	e = endpoint_of(PROTOCOL_TCP, rows, count, workers, count);
 	assert_int_equal(endpoint_judge(&e, FAIRNESS_THRESHOLD), 0);
@@ -435,12 +588,17 @@ static size_t bins_of(const struct worker_row *workers, size_t count, size_t *so
 	return bins;
 }
 
-#define LIFE(id, a, e) { .number = -1, .pid = id, .tid = id, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = id, .appeared = a, .ended = e }
+#define LIFE(id, a, e)                                                                             \
+	{                                                                                          \
+		.number = -1, .pid = id, .tid = id, .can_accept = true,                            \
+		.wait_kind = WAITS_BLOCKED, .accepted = id, .appeared = a, .ended = e              \
+	}
 
 /* Who lived for part of the window was owed less: no bin while others lived through it. */
 static void judge_only_who_lived_through_the_window(void **state)
 {
-	const struct worker_row mixed[] = { LIFE(1, false, false), LIFE(2, true, false), LIFE(3, false, true), LIFE(4, true, true),
+	const struct worker_row mixed[] = { LIFE(1, false, false), LIFE(2, true, false),
+					    LIFE(3, false, true), LIFE(4, true, true),
 					    LIFE(5, false, false) };
 	size_t sockets;
 
@@ -449,11 +607,14 @@ static void judge_only_who_lived_through_the_window(void **state)
 	assert_int_equal(sockets, 2);
 }
 
-/* A server that was stopped, one that was started, one that did both; of two generations see test_generations.c. */
+/* A server that was stopped, one that was started, one that did both; of two generations see
+ * test_generations.c. */
 static void judge_the_longest_lives_there_are(void **state)
 {
-	const struct worker_row stopped[] = { LIFE(1, false, true), LIFE(2, false, true), LIFE(3, true, true) };
-	const struct worker_row started[] = { LIFE(1, true, false), LIFE(2, true, false), LIFE(3, true, true) };
+	const struct worker_row stopped[] = { LIFE(1, false, true), LIFE(2, false, true),
+					      LIFE(3, true, true) };
+	const struct worker_row started[] = { LIFE(1, true, false), LIFE(2, true, false),
+					      LIFE(3, true, true) };
 	const struct worker_row both[] = { LIFE(1, true, true), LIFE(2, true, true) };
 	size_t sockets;
 
@@ -469,9 +630,24 @@ static void judge_the_longest_lives_there_are(void **state)
 static void judge_processes_by_the_sum_of_their_threads(void **state)
 {
 	const struct worker_row workers[] = {
-		{ .number = -1, .pid = 1, .tid = 10, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 300 },
-		{ .number = -1, .pid = 2, .tid = 20, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 500 },
-		{ .number = -1, .pid = 1, .tid = 11, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 200 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 10,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 300 },
+		{ .number = -1,
+		  .pid = 2,
+		  .tid = 20,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 500 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 11,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 200 },
 		{ .number = -1, .pid = 3, .tid = 30 }, /* a master */
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, 4);
@@ -485,15 +661,45 @@ static void judge_processes_by_the_sum_of_their_threads(void **state)
 	endpoint_free(&e);
 }
 
-/* A thread on two sockets, one of which was closed: it lived through the window, and what it took from either is its own. */
+/* A thread on two sockets, one of which was closed: it lived through the window, and what it took
+ * from either is its own. */
 static void judge_a_thread_by_all_its_sockets(void **state)
 {
 	const struct worker_row workers[] = {
-		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 600 },
-		{ .number = -1, .pid = 1, .tid = 1, .start_ns = 5, .cookie = 2, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 400, .ended = true },
-		{ .number = -1, .pid = 2, .tid = 2, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 1,
+		  .start_ns = 5,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 600 },
+		{ .number = -1,
+		  .pid = 1,
+		  .tid = 1,
+		  .start_ns = 5,
+		  .cookie = 2,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 400,
+		  .ended = true },
+		{ .number = -1,
+		  .pid = 2,
+		  .tid = 2,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 1000 },
 		/* its id was another thread's before */
-		{ .number = -1, .pid = 2, .tid = 2, .start_ns = 4, .cookie = 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 77, .ended = true },
+		{ .number = -1,
+		  .pid = 2,
+		  .tid = 2,
+		  .start_ns = 4,
+		  .cookie = 1,
+		  .can_accept = true,
+		  .wait_kind = WAITS_BLOCKED,
+		  .accepted = 77,
+		  .ended = true },
 	};
 	struct endpoint e = endpoint_of(PROTOCOL_TCP, NULL, 0, workers, COUNT_OF(workers));
 
@@ -517,32 +723,56 @@ struct server {
 static void serve(struct server *s)
 {
 	*s = (struct server){};
-	s->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP, .sockets = s->sockets, .socket_count = 2, .workers = s->workers,
-					 .worker_count = 2, .served_known = true, .open_known = true };
+	s->endpoint = (struct endpoint){ .protocol = PROTOCOL_TCP,
+					 .sockets = s->sockets,
+					 .socket_count = 2,
+					 .workers = s->workers,
+					 .worker_count = 2,
+					 .served_known = true,
+					 .open_known = true };
 	for (int i = 0; i < 2; i++) {
-		s->sockets[i] = (struct socket_row){ .cookie = i + 1, .reuseport = true, .group = 1, .arrived = 1000, .accepted = 1000,
+		s->sockets[i] = (struct socket_row){ .cookie = i + 1,
+						     .reuseport = true,
+						     .group = 1,
+						     .arrived = 1000,
+						     .accepted = 1000,
 						     .waiting_known = true };
-		s->workers[i] = (struct worker_row){ .number = -1, .pid = i + 1, .tid = i + 1, .cookie = i + 1, .can_accept = true, .wait_kind = WAITS_BLOCKED, .accepted = 1000,
-						     .serves = true, .served = 1000, .open_known = true, .open = 1000 };
+		s->workers[i] = (struct worker_row){ .number = -1,
+						     .pid = i + 1,
+						     .tid = i + 1,
+						     .cookie = i + 1,
+						     .can_accept = true,
+						     .wait_kind = WAITS_BLOCKED,
+						     .accepted = 1000,
+						     .serves = true,
+						     .served = 1000,
+						     .open_known = true,
+						     .open = 1000 };
 	}
 }
 
-/* Of sockets, workers, processes, served, open: which are withheld for that reason, a letter each; all others are even. */
+/* Of sockets, workers, processes, served, open: which are withheld for that reason, a letter each;
+ * all others are even. */
 static void assert_withheld(struct server *s, const char *letters, enum withheld why)
 {
 	const struct endpoint *e = &s->endpoint;
 	const struct {
 		char letter;
 		const struct fairness *fair;
-	} all[] = { { 's', &e->socket_fairness }, { 'w', &e->worker_fairness }, { 'p', &e->process_fairness }, { 'r', &e->served_fairness },
+	} all[] = { { 's', &e->socket_fairness },
+		    { 'w', &e->worker_fairness },
+		    { 'p', &e->process_fairness },
+		    { 'r', &e->served_fairness },
 		    { 'o', &e->open_fairness } };
 
 	assert_int_equal(endpoint_judge(&s->endpoint, FAIRNESS_THRESHOLD), 0);
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		const bool withheld = strchr(letters, all[i].letter);
 
-		if ((all[i].fair->verdict == VERDICT_WITHHELD) != withheld || all[i].fair->withheld != (withheld ? why : WITHHELD_NOT))
-			fail_msg("%c of \"%s\": %s, %s", all[i].letter, letters, verdict_name(all[i].fair->verdict),
+		if ((all[i].fair->verdict == VERDICT_WITHHELD) != withheld ||
+		    all[i].fair->withheld != (withheld ? why : WITHHELD_NOT))
+			fail_msg("%c of \"%s\": %s, %s", all[i].letter, letters,
+				 verdict_name(all[i].fair->verdict),
 				 all[i].fair->withheld ? withheld_name(all[i].fair->withheld) : "");
 		assert_true(isnan(all[i].fair->p_value) == withheld);
 		assert_true(all[i].fair->cv == 0); /* magnitudes stay */
@@ -602,13 +832,16 @@ static void withheld_where_waiters_are_cut_or_unknown(void **state)
 	s.endpoint.socket_count = 1;
 	s.sockets[0].arrived = 2000;
 	s.workers[1].cookie = 1;
-	s.sockets[1] = (struct socket_row){ .cookie = 3, .arrived = 5, .appeared = true, .ended = true }; /* came and went between two looks: no bin */
+	s.sockets[1] = (struct socket_row){
+		.cookie = 3, .arrived = 5, .appeared = true, .ended = true
+	}; /* came and went between two looks: no bin */
 	s.endpoint.socket_count = 2;
 	assert_int_equal(endpoint_judge(&s.endpoint, FAIRNESS_THRESHOLD), 0);
 	assert_int_equal(s.endpoint.worker_fairness.verdict, VERDICT_EVEN);
 }
 
-/* Rows that are folded had ended: beside others that lived through they are no bins, of a server that was stopped they are. */
+/* Rows that are folded had ended: beside others that lived through they are no bins, of a server
+ * that was stopped they are. */
 static void withheld_where_bins_are_folded(void **state)
 {
 	struct server s;
@@ -623,7 +856,8 @@ static void withheld_where_bins_are_folded(void **state)
 	assert_withheld(&s, "swpro", WITHHELD_ROWS_CUT);
 	s.endpoint.omitted.sockets = s.endpoint.omitted.workers = 7;
 	for (int i = 0; i < 2; i++)
-		s.sockets[i].appeared = s.workers[i].appeared = true; /* started, and lives: what ended is no bin */
+		s.sockets[i].appeared = s.workers[i].appeared =
+			true; /* started, and lives: what ended is no bin */
 	assert_withheld(&s, "", WITHHELD_NOT);
 }
 
@@ -643,7 +877,10 @@ static void withheld_where_open_is_a_bound(void **state)
 
 static void holders_of_a_socket(void **state)
 {
-	struct holder_row rows[] = { { .cookie = 1, .pid = 5 }, { .cookie = 3, .pid = 4 }, { .cookie = 3, .pid = 6 }, { .cookie = 9, .pid = 1 } };
+	struct holder_row rows[] = { { .cookie = 1, .pid = 5 },
+				     { .cookie = 3, .pid = 4 },
+				     { .cookie = 3, .pid = 6 },
+				     { .cookie = 9, .pid = 1 } };
 	const struct endpoint e = { .holders = rows, .holder_count = 4 }, none = {};
 	size_t count;
 
@@ -666,17 +903,46 @@ static void idle_siblings_are_workers(void **state)
 	struct holder_row holders[] = {
 		{ .cookie = 5, .pid = 10, .parent = 1, .process = "nginx" }, /* the master */
 		{ .cookie = 5, .pid = 11, .parent = 10, .process = "nginx" },
-		{ .cookie = 5, .pid = 12, .parent = 10, .process = "nginx", .polls = true, .pid_inside = 3, .start_ns = 77, .cgroup = "/n" },
-		{ .cookie = 5, .pid = 13, .parent = 10, .process = "helper", .polls = true }, /* another program of the master's */
-		{ .cookie = 5, .pid = 14, .parent = 9, .process = "nginx", .polls = true }, /* another server's */
-		{ .cookie = 6, .pid = 12, .parent = 10, .process = "nginx", .polls = true }, /* one row, though it holds two sockets */
-		{ .cookie = 6, .pid = 15, .parent = 10, .process = "nginx" }, /* a helper that was forked: it never waits for events */
+		{ .cookie = 5,
+		  .pid = 12,
+		  .parent = 10,
+		  .process = "nginx",
+		  .polls = true,
+		  .pid_inside = 3,
+		  .start_ns = 77,
+		  .cgroup = "/n" },
+		{ .cookie = 5,
+		  .pid = 13,
+		  .parent = 10,
+		  .process = "helper",
+		  .polls = true }, /* another program of the master's */
+		{ .cookie = 5,
+		  .pid = 14,
+		  .parent = 9,
+		  .process = "nginx",
+		  .polls = true }, /* another server's */
+		{ .cookie = 6,
+		  .pid = 12,
+		  .parent = 10,
+		  .process = "nginx",
+		  .polls = true }, /* one row, though it holds two sockets */
+		{ .cookie = 6,
+		  .pid = 15,
+		  .parent = 10,
+		  .process = "nginx" }, /* a helper that was forked: it never waits for events */
 	};
 	struct endpoint e = { .holders = holders, .holder_count = 7, .worker_count = 1 };
 
 	(void)state;
 	e.workers = calloc(1, sizeof(*e.workers));
-	e.workers[0] = (struct worker_row){ .number = -1, .pid = 11, .tid = 11, .parent = 10, .process = "nginx", .cookie = 5, .can_accept = true, .wait_kind = WAITS_BLOCKED };
+	e.workers[0] = (struct worker_row){ .number = -1,
+					    .pid = 11,
+					    .tid = 11,
+					    .parent = 10,
+					    .process = "nginx",
+					    .cookie = 5,
+					    .can_accept = true,
+					    .wait_kind = WAITS_BLOCKED };
 	assert_int_equal(endpoint_add_siblings(&e), 0);
 	assert_int_equal(e.worker_count, 2);
 	assert_int_equal(e.workers[1].tid, 12);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Do kernel, server and clients agree? Every test starts from accounts that do and breaks one figure. */
+/* Do kernel, server and clients agree? Every test starts from accounts that do and breaks one
+ * figure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,8 @@
 
 #include "../../user/model/snapshot.h"
 
-/* Two workers, a socket each: 60 + 40 requests. The kernel's rows are in another order than the server's. */
+/* Two workers, a socket each: 60 + 40 requests. The kernel's rows are in another order than the
+ * server's. */
 struct accounts {
 	struct snapshot snapshot;
 	struct endpoint kernel, own;
@@ -152,7 +154,8 @@ static void tcp_accepted_and_served(void **state)
 	assert_disagrees(a, true, "the server accepted 100 connections, but served 98");
 }
 
-/* A client that gave up: its connection may have arrived, been accepted, been served, or none of it. */
+/* A client that gave up: its connection may have arrived, been accepted, been served, or none of
+ * it. */
 static void tcp_failures_loosen_the_check(void **state)
 {
 	struct accounts a = agreeing(PROTOCOL_TCP);
@@ -224,7 +227,8 @@ static void udp_sent_is_delivered_or_dropped(void **state)
 	a.snapshot.workload.failed = 5;
 	assert_agrees(a, true);
 	a.sockets[1].dropped = 2;
-	assert_disagrees(a, true, "clients sent 105 datagrams, the kernel delivered 100 and dropped 4");
+	assert_disagrees(a, true,
+			 "clients sent 105 datagrams, the kernel delivered 100 and dropped 4");
 	assert_agrees(a, false); /* neither arrivals nor drops were seen */
 }
 
@@ -257,7 +261,8 @@ static void workers_disagree(void **state)
 	assert_disagrees(a, true, "thread 11 counted 40 accepts, the kernel 0");
 }
 
-/* Who read from the connections is held against who served them, where the kernel side followed them. */
+/* Who read from the connections is held against who served them, where the kernel side followed
+ * them. */
 static void who_served_disagrees(void **state)
 {
 	struct accounts a = agreeing(PROTOCOL_TCP);
@@ -301,9 +306,13 @@ static void stranger_took_some(void **state)
 	a.kernel.worker_count = 3;
 	assert_agrees(a, true); /* it waited, and got nothing */
 	a.kernel_workers[2].accepted = 2;
-	assert_disagrees(a, true, "the kernel counted 2 accepts by thread 80 (stranger), no worker of the server");
+	assert_disagrees(
+		a, true,
+		"the kernel counted 2 accepts by thread 80 (stranger), no worker of the server");
 	a.snapshot.workload.serve_only = true;
-	assert_disagrees(a, true, "the kernel counted 2 accepts by thread 80 (stranger), no worker of the server");
+	assert_disagrees(
+		a, true,
+		"the kernel counted 2 accepts by thread 80 (stranger), no worker of the server");
 }
 
 /* The same thread on a socket that is not its own is a stranger there. */
@@ -313,10 +322,12 @@ static void workers_are_told_by_socket_and_process(void **state)
 
 	(void)state;
 	a.kernel_workers[0].cookie = 5;
-	assert_disagrees(a, true, "the kernel counted 40 accepts by thread 11 (), no worker of the server");
+	assert_disagrees(a, true,
+			 "the kernel counted 40 accepts by thread 11 (), no worker of the server");
 	a.kernel_workers[0].cookie = 6;
 	a.kernel_workers[0].pid = 2; /* nor is another process's thread */
-	assert_disagrees(a, true, "the kernel counted 40 accepts by thread 11 (), no worker of the server");
+	assert_disagrees(a, true,
+			 "the kernel counted 40 accepts by thread 11 (), no worker of the server");
 }
 
 static void server_of_no_accepts_took_some(void **state)
@@ -327,7 +338,8 @@ static void server_of_no_accepts_took_some(void **state)
 	a.own_workers[2].accepted = 1; /* handed over by the acceptor: not compared */
 	assert_agrees(a, true);
 	a.kernel.worker_count = 3;
-	a.kernel_workers[2] = (struct worker_row){ .pid = 1, .tid = 12, .cookie = 6, .accepted = 1 };
+	a.kernel_workers[2] =
+		(struct worker_row){ .pid = 1, .tid = 12, .cookie = 6, .accepted = 1 };
 	assert_disagrees(a, true, "worker 2 counted 0 accepts, the kernel 1");
 }
 

@@ -11,7 +11,8 @@
 
 #include "../../user/render/text.h"
 
-static const struct text_style plain = {}, narrow = { .width = 80 }, unicode = { .width = 80, .utf8 = true };
+static const struct text_style plain = {}, narrow = { .width = 80 },
+			       unicode = { .width = 80, .utf8 = true };
 
 static const double jitter[] = { 0.98, 1.01, 1.02, 0.99, 1.00 };
 
@@ -47,12 +48,14 @@ static struct comparison_key mode_key(const char *mode)
 
 static const char setup[] = "8 workers (threads), 2 at once; kernel 6.1.0, backend fentry";
 
-static void add(struct comparison *c, size_t side, const char *mode, double cv, double by, double rate, size_t runs)
+static void add(struct comparison *c, size_t side, const char *mode, double cv, double by,
+		double rate, size_t runs)
 {
 	const struct comparison_key key = mode_key(mode);
 
 	for (size_t i = 0; i < runs; i++) {
-		const struct comparison_run run = run_of(cv * jitter[i % 5], by * jitter[(i + 2) % 5], rate * jitter[(i + 4) % 5]);
+		const struct comparison_run run = run_of(
+			cv * jitter[i % 5], by * jitter[(i + 2) % 5], rate * jitter[(i + 4) % 5]);
 
 		assert_int_equal(comparison_add(c, side, &key, setup, &run, NULL), 0);
 	}
@@ -93,26 +96,26 @@ static void repeated_runs(void **state)
 	(void)state;
 	before_and_after(&c, 5);
 	text = text_of(&c, &unicode);
-	assert_string_equal(text,
-		"A  before.json\n"
-		"B  after.json\n"
-		"\n"
-		"shared-epoll: 8 workers (threads), 2 at once; kernel 6.1.0, backend fentry\n"
-		"                         A            B\n"
-		"  runs                   5            5\n"
-		"  workers             even       uneven\n"
-		"  per second   10,000 ±2%!  12,000 ±2%*    +20%\n"
-		"  requests          20,000       20,000\n"
-		"  workers CV    0.020 ±2%*   0.450 ±2%!  +0.430\n"
-		"    fair hash        0.019        0.019\n"
-		"    busiest    1.04x ±0.1%  1.90x ±0.7%  +0.86x\n"
-		"    idle            0 of 8       4 of 8      +4\n"
-		"  wait p99      200 us ±2%   200 us ±2% (+0.1%)\n"
-		"  drops                  0            0\n"
-		"\n"
-		"Differences are to A; in brackets: no more than noise gives (p >= 0.01).\n"
-		"*: best, !: worst, told from each other side beyond noise.\n"
-		"±: standard deviation of the runs.\n");
+	assert_string_equal(
+		text, "A  before.json\n"
+		      "B  after.json\n"
+		      "\n"
+		      "shared-epoll: 8 workers (threads), 2 at once; kernel 6.1.0, backend fentry\n"
+		      "                         A            B\n"
+		      "  runs                   5            5\n"
+		      "  workers             even       uneven\n"
+		      "  per second   10,000 ±2%!  12,000 ±2%*    +20%\n"
+		      "  requests          20,000       20,000\n"
+		      "  workers CV    0.020 ±2%*   0.450 ±2%!  +0.430\n"
+		      "    fair hash        0.019        0.019\n"
+		      "    busiest    1.04x ±0.1%  1.90x ±0.7%  +0.86x\n"
+		      "    idle            0 of 8       4 of 8      +4\n"
+		      "  wait p99      200 us ±2%   200 us ±2% (+0.1%)\n"
+		      "  drops                  0            0\n"
+		      "\n"
+		      "Differences are to A; in brackets: no more than noise gives (p >= 0.01).\n"
+		      "*: best, !: worst, told from each other side beyond noise.\n"
+		      "±: standard deviation of the runs.\n");
 	free(text);
 	comparison_free(&c);
 }
@@ -125,7 +128,8 @@ static void single_runs(void **state)
 	(void)state;
 	before_and_after(&c, 1);
 	text = text_of(&c, &narrow);
-	assert_string_equal(text,
+	assert_string_equal(
+		text,
 		"A  before.json\n"
 		"B  after.json\n"
 		"\n"
@@ -168,15 +172,19 @@ static void files_that_differ_in_more_than_one_way(void **state)
 	key.port = 443;
 	assert_int_equal(comparison_add(&c, 0, &key, "kernel 6.1, backend fentry", &run, NULL), 0);
 	assert_int_equal(comparison_side_add(&c, "b.json"), 0);
-	assert_int_equal(comparison_add(&c, 1, &other, "kernel 6.12, backend tracepoint", &strange, NULL), 0);
+	assert_int_equal(
+		comparison_add(&c, 1, &other, "kernel 6.12, backend tracepoint", &strange, NULL),
+		0);
 	arrange(&c);
 	text = text_of(&c, &narrow);
 	assert_null(strchr(text, '\033'));
 	assert_non_null(strstr(text, "A  a?[2J.json\n"));
 	assert_non_null(strstr(text, "\n  A: tcp 0.0.0.0:80: kernel 6.1, backend fentry\n"
 				     "  B: tcp [::1?[31m]:80: kernel 6.12, backend tracepoint\n"));
-	assert_non_null(strstr(text, "  B: kernel, server and clients did not count the same in 1 of 1 run\n"));
-	assert_non_null(strstr(text, "  B: some events were not counted: its counts are at least so high\n"));
+	assert_non_null(strstr(
+		text, "  B: kernel, server and clients did not count the same in 1 of 1 run\n"));
+	assert_non_null(strstr(
+		text, "  B: some events were not counted: its counts are at least so high\n"));
 	assert_non_null(strstr(text, "\ntcp 0.0.0.0:443: kernel 6.1, backend fentry\n"));
 	assert_non_null(strstr(text, "\n  B has none\n"));
 	free(text);
@@ -206,7 +214,8 @@ static void ports_without_traffic_are_one_line(void **state)
 	arrange(&c);
 	text = text_of(&c, &narrow);
 	assert_non_null(strstr(text, "\ntcp 0.0.0.0:80\n"));
-	assert_non_null(strstr(text, "\nNo traffic on any side: tcp 0.0.0.0:22, tcp 0.0.0.0:25 (only B)\n"));
+	assert_non_null(strstr(
+		text, "\nNo traffic on any side: tcp 0.0.0.0:22, tcp 0.0.0.0:25 (only B)\n"));
 	assert_null(strstr(text, "\ntcp 0.0.0.0:22"));
 	free(text);
 	/* What was dropped is no silence, nor is there one beside it if all are silent. */
@@ -221,7 +230,8 @@ static void ports_without_traffic_are_one_line(void **state)
 /* Eight modes do not fit beside each other: a row each, and no line is wider than it may be. */
 static void many_sides_are_rows(void **state)
 {
-	static const char *const modes[] = { "one", "two", "three", "four", "five", "six", "seven", "eight" };
+	static const char *const modes[] = { "one",  "two", "three", "four",
+					     "five", "six", "seven", "eight" };
 	struct comparison c = {};
 	const struct comparison_key skipped = mode_key("io-uring");
 	char *text, *save = NULL;
@@ -234,10 +244,11 @@ static void many_sides_are_rows(void **state)
 	arrange(&c);
 	assert_int_equal(c.side_count, 9);
 	text = text_of(&c, &narrow);
-	assert_non_null(strstr(text, "\n          runs  workers           CV      wait p99   per second  drops\n"
-				     "  A          5     even  0.020 +-2%*  200 us +-2%*  10,000 +-2%      0\n"
-				     "  B          5     even   0.120 +-2%   400 us +-2%  10,100 +-2%      0\n"
-				     "                              +0.100         +100%      (+1.0%)\n"));
+	assert_non_null(strstr(
+		text, "\n          runs  workers           CV      wait p99   per second  drops\n"
+		      "  A          5     even  0.020 +-2%*  200 us +-2%*  10,000 +-2%      0\n"
+		      "  B          5     even   0.120 +-2%   400 us +-2%  10,100 +-2%      0\n"
+		      "                              +0.100         +100%      (+1.0%)\n"));
 	assert_non_null(strstr(text, "\n  I    not run"));
 	assert_non_null(strstr(text, "\n  I not run: io_uring is disabled\n"));
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -253,14 +264,20 @@ static struct snapshot ran(const char *mode, const char *skipped)
 {
 	struct snapshot s = { .release = "6.1.0", .backend = "fentry", .has_workload = true };
 
-	s.workload = (struct workload_account){ .mode = mode, .workers = 8, .concurrency = 2, .agrees = true, .sent = 100, .seconds = 1 };
+	s.workload = (struct workload_account){ .mode = mode,
+						.workers = 8,
+						.concurrency = 2,
+						.agrees = true,
+						.sent = 100,
+						.seconds = 1 };
 	strcpy(s.workload.skipped, skipped);
 	return s;
 }
 
 static void repeated_modes_have_a_row_each(void **state)
 {
-	const struct snapshot runs[] = { ran("reuseport", ""), ran("io-uring", "io_uring is disabled") };
+	const struct snapshot runs[] = { ran("reuseport", ""),
+					 ran("io-uring", "io_uring is disabled") };
 	struct comparison c = {};
 	const struct comparison_key skipped = mode_key("io-uring");
 	char *text = NULL;
@@ -277,13 +294,18 @@ static void repeated_modes_have_a_row_each(void **state)
 	arrange(&c);
 	text_comparison(f, runs, 2, 1, &c, &plain);
 	fclose(f);
-	assert_string_equal(text,
-		"mode                    workers               CV  fair hash      busiest sockets          wait p99    per second  counts\n"
-		"reuseport               even          0.020 +-2%*    0.019 1.04x +-0.1% -             200 us +-2%   10,000 +-2%! agree\n"
-		"shared-epoll            uneven in 3/5 0.201 +-2%!    0.019 1.40x +-0.5% -             200 us +-2%   12,000 +-2%* agree\n"
+	assert_string_equal(
+		text,
+		"mode                    workers               CV  fair hash      busiest sockets  "
+		"        wait p99    per second  counts\n"
+		"reuseport               even          0.020 +-2%*    0.019 1.04x +-0.1% -         "
+		"    200 us +-2%   10,000 +-2%! agree\n"
+		"shared-epoll            uneven in 3/5 0.201 +-2%!    0.019 1.40x +-0.5% -         "
+		"    200 us +-2%   12,000 +-2%* agree\n"
 		"io-uring                not run: io_uring is disabled\n"
 		"8 workers, 2 requests outstanding at once; kernel 6.1.0, backend fentry\n"
-		"CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n"
+		"CV: standard deviation over mean of what each worker got; fair hash: the CV that "
+		"chance alone gives\n"
 		"wait p99: 99 of 100 connections were in the accept queue no longer than that\n"
 		"5 runs of each: their mean, and +- their standard deviation\n"
 		"*: best, !: worst, told from each other mode beyond noise (p < 0.01)\n");

@@ -29,8 +29,10 @@ static void each_wait_is_told_within_its_error(void **state)
 
 		came(&w, list, us);
 		w.max_ns = UINT64_MAX; /* so that it does not help */
-		assert_true(fabs(wait_quantile_ns(&w, list, 0.5) - us * 1000.0) <= WAIT_ERROR * us * 1000.0);
-		assert_true(wait_slot(us) <= wait_slot(us + 1) && wait_slot(us + 1) <= wait_slot(us) + 1);
+		assert_true(fabs(wait_quantile_ns(&w, list, 0.5) - us * 1000.0) <=
+			    WAIT_ERROR * us * 1000.0);
+		assert_true(wait_slot(us) <= wait_slot(us + 1) &&
+			    wait_slot(us + 1) <= wait_slot(us) + 1);
 	}
 }
 
@@ -75,7 +77,8 @@ static void nothing_is_not_a_number(void **state)
 	assert_true(wait_mean_ns(&bare) == 10);
 }
 
-/* The longest of a slot's connections is never told as less than one of another slot: it is the upper bound of all. */
+/* The longest of a slot's connections is never told as less than one of another slot: it is the
+ * upper bound of all. */
 static void no_quantile_is_above_the_longest(void **state)
 {
 	struct wait_histogram list[1] = {};
@@ -90,7 +93,8 @@ static void no_quantile_is_above_the_longest(void **state)
 static void sums_need_both_histograms(void **state)
 {
 	struct wait_histogram list[2] = {};
-	struct wait a = { .histogram = 1 }, b = { .histogram = 2 }, bare = { .count = 1, .sum_ns = 5000, .max_ns = 5000 };
+	struct wait a = { .histogram = 1 }, b = { .histogram = 2 },
+		    bare = { .count = 1, .sum_ns = 5000, .max_ns = 5000 };
 
 	(void)state;
 	came(&a, list, 10);

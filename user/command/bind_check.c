@@ -36,17 +36,22 @@ static const struct argp_option options[] = {
 	{ "reuseport", OPT_REUSEPORT, NULL, 0, "With SO_REUSEPORT set", 0 },
 	{ "v6only", OPT_V6ONLY, NULL, 0, "With IPV6_V6ONLY set", 0 },
 	{ "device", OPT_DEVICE, "NAME", 0, "With SO_BINDTODEVICE", 0 },
-	{ "user", OPT_USER, "NAME|UID", 0, "By a process of that user, without capabilities unless it is root (default: by this process)", 0 },
+	{ "user", OPT_USER, "NAME|UID", 0,
+	  "By a process of that user, without capabilities unless it is root (default: by this "
+	  "process)",
+	  0 },
 	{ "netns", 'N', "PID|PATH|INODE", 0, "In that network namespace (this one)", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema bind-check)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{},
 };
 
 /* ---- what is asked ---- */
 
-static void take_user(struct bind_check_options *o, const struct argp_state *state, const char *name)
+static void take_user(struct bind_check_options *o, const struct argp_state *state,
+		      const char *name)
 {
 	const struct passwd *user;
 
@@ -57,7 +62,9 @@ static void take_user(struct bind_check_options *o, const struct argp_state *sta
 	}
 	user = getpwnam(name);
 	if (!user) {
-		complain("there is no user '%s' on this machine; give a name of getent passwd, or a number", name);
+		complain("there is no user '%s' on this machine; give a name of getent passwd, or "
+			 "a number",
+			 name);
 		exit(STATUS_FAILED);
 	}
 	o->user.uid = user->pw_uid;
@@ -78,11 +85,14 @@ static bool take_address(struct bind_place *p, char *text)
 	if (inet_pton(p->family, text, p->address) != 1)
 		return false;
 	/* fe80::/10, and multicast of the link */
-	return !zone || (p->family == AF_INET6 && ((p->address[0] == 0xfe && (p->address[1] & 0xc0) == 0x80) || p->address[0] == 0xff));
+	return !zone || (p->family == AF_INET6 &&
+			 ((p->address[0] == 0xfe && (p->address[1] & 0xc0) == 0x80) ||
+			  p->address[0] == 0xff));
 }
 
 /* "80", ":80", "*:80": any address; "0.0.0.0:80"; "[::]:80". */
-static void take_target(struct bind_check_options *o, const struct argp_state *state, const char *text)
+static void take_target(struct bind_check_options *o, const struct argp_state *state,
+			const char *text)
 {
 	struct bind_check *c;
 	char address[80] = "*";
@@ -102,15 +112,23 @@ static void take_target(struct bind_check_options *o, const struct argp_state *s
 
 		if (brackets)
 			end = port > text + 1 && port[-1] == ']' ? port - 1 : text;
-		if ((size_t)(end - text) >= sizeof(address) || (brackets && end == text) || (!brackets && memchr(text, ':', port - text)))
-			usage_error(state, "takes ADDRESS:PORT, and IPv6 as [ADDRESS]:PORT, not '%s'", text);
-		snprintf(address, sizeof(address), "%.*s", (int)(end - text - brackets), text + brackets);
+		if ((size_t)(end - text) >= sizeof(address) || (brackets && end == text) ||
+		    (!brackets && memchr(text, ':', port - text)))
+			usage_error(state,
+				    "takes ADDRESS:PORT, and IPv6 as [ADDRESS]:PORT, not '%s'",
+				    text);
+		snprintf(address, sizeof(address), "%.*s", (int)(end - text - brackets),
+			 text + brackets);
 	}
-	c->event.place.port = option_count(state, "the port of ADDRESS:PORT", port ? port + 1 : text, 1, 65535);
+	c->event.place.port =
+		option_count(state, "the port of ADDRESS:PORT", port ? port + 1 : text, 1, 65535);
 	c->any = !strcmp(address, "*");
 	c->event.place.family = AF_INET6;
 	if (!c->any && !take_address(&c->event.place, address))
-		usage_error(state, "takes numeric addresses, such as 127.0.0.1:80, [::1]:80 or [fe80::1%%eth0]:80, not '%s'", text);
+		usage_error(state,
+			    "takes numeric addresses, such as 127.0.0.1:80, [::1]:80 or "
+			    "[fe80::1%%eth0]:80, not '%s'",
+			    text);
 }
 
 /* The filter's option, of which one is enough here. */
@@ -135,7 +153,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_V6ONLY: o->v6only = true; break;
 	case OPT_DEVICE:
 		if (!*arg || strlen(arg) >= IF_NAMESIZE)
-			usage_error(state, "--device takes the name of an interface, not '%s'", arg);
+			usage_error(state, "--device takes the name of an interface, not '%s'",
+				    arg);
 		o->device = arg;
 		break;
 	case OPT_USER: take_user(o, state, arg); break;
@@ -171,7 +190,8 @@ static void options_apply(struct bind_check_options *o)
 /* ---- the answer ---- */
 
 /* *list owns what the checks' occupants point to. */
-static int judge(struct bind_check_options *o, uint32_t netns, struct bind_occupant **list, bool *complete, char *why, size_t size)
+static int judge(struct bind_check_options *o, uint32_t netns, struct bind_occupant **list,
+		 bool *complete, char *why, size_t size)
 {
 	struct occupants_query *queries = calloc(o->count, sizeof(*queries));
 	static struct bind_ports ports;
@@ -186,7 +206,9 @@ static int judge(struct bind_check_options *o, uint32_t netns, struct bind_occup
 	for (size_t i = 0; i < o->count; i++) {
 		const struct bind_place *p = &o->checks[i].event.place;
 
-		queries[i] = (struct occupants_query){ .netns = netns, .port = p->port, .protocol = p->protocol };
+		queries[i] = (struct occupants_query){ .netns = netns,
+						       .port = p->port,
+						       .protocol = p->protocol };
 	}
 	count = occupants_find(occupants, queries, o->count, list, complete);
 	if (count < 0) {
@@ -196,7 +218,8 @@ static int judge(struct bind_check_options *o, uint32_t netns, struct bind_occup
 	}
 	services_fill(&ports);
 	for (size_t i = 0; i < o->count; i++) {
-		o->checks[i].occupants = occupants_of(*list, count, &queries[i], &o->checks[i].occupant_count);
+		o->checks[i].occupants =
+			occupants_of(*list, count, &queries[i], &o->checks[i].occupant_count);
 		bind_check_judge(&o->checks[i], &ports);
 	}
 out:
@@ -207,9 +230,14 @@ out:
 	return err;
 }
 
-static int print(const struct bind_check_options *o, uint32_t netns, bool complete, struct output *out)
+static int print(const struct bind_check_options *o, uint32_t netns, bool complete,
+		 struct output *out)
 {
-	struct bind_report report = { .checks = o->checks, .count = o->count, .netns = netns, .uid = o->checks->event.euid, .complete = complete };
+	struct bind_report report = { .checks = o->checks,
+				      .count = o->count,
+				      .netns = netns,
+				      .uid = o->checks->event.euid,
+				      .complete = complete };
 	struct utsname name;
 	int status = STATUS_OK;
 
@@ -231,9 +259,14 @@ int command_bind_check(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "ADDRESS:PORT...",
-		.doc = "Says whether a server could bind() to an address and port now, and listen(), and if not, why and who is in the way. It binds nothing and disturbs "
-		       "nobody. 80 and *:80 are all addresses, IPv4 and IPv6 at once; 0.0.0.0:80 is IPv4 alone; [::]:80 takes IPv4 too, but for --v6only or net.ipv6.bindv6only."
-		       "\vExit status: 0 all would work, 3 some would not, 1 could not find out, 2 wrong call.",
+		.doc = "Says whether a server could bind() to an address and port now, and "
+		       "listen(), and if not, why and who is in the way. It binds nothing and "
+		       "disturbs "
+		       "nobody. 80 and *:80 are all addresses, IPv4 and IPv6 at once; 0.0.0.0:80 "
+		       "is IPv4 alone; [::]:80 takes IPv4 too, but for --v6only or "
+		       "net.ipv6.bindv6only."
+		       "\vExit status: 0 all would work, 3 some would not, 1 could not find out, 2 "
+		       "wrong call.",
 	};
 	struct bind_check_options o = { .user = { .self = true } };
 	struct bind_occupant *list = NULL;

@@ -18,10 +18,14 @@
 #include "../render/bind_notices.h"
 #include "filter.h"
 
-#define LOOK_SECONDS 0.2  /* how often it is looked who has ports, at most: that asks all processes */
-#define LOOK_SHARE 5      /* beside many descriptors it is looked less often: for at most this part of the time (1/n) */
-#define NAP_MS 10         /* between two batches: fetching each call on its own would cost more than the calls */
-#define QUEUE_MAX 65536   /* calls that wait for the next look; then it comes at once */
+#define LOOK_SECONDS                                                                               \
+	0.2 /* how often it is looked who has ports, at most: that asks all processes */
+#define LOOK_SHARE                                                                                 \
+	5 /* beside many descriptors it is looked less often: for at most this part of the time    \
+	     (1/n) */
+#define NAP_MS                                                                                     \
+	10 /* between two batches: fetching each call on its own would cost more than the calls */
+#define QUEUE_MAX 65536 /* calls that wait for the next look; then it comes at once */
 
 struct binds_settings {
 	struct selection selection;
@@ -41,8 +45,8 @@ struct watcher {
 	struct bind_totals totals;
 	struct bind_event *queue; /* in the order in which they came */
 	size_t count, room, queue_max;
-	double next_look;         /* CLOCK_MONOTONIC */
-	int drained;              /* negative errno: what was fetched while looking failed */
+	double next_look; /* CLOCK_MONOTONIC */
+	int drained;      /* negative errno: what was fetched while looking failed */
 	char filter[512];
 };
 
@@ -60,18 +64,24 @@ struct look {
 		uint32_t netns;
 		uint8_t address[16];
 		const char *what;
-	} ipv6_off; /* the last that was asked: many calls in a row ask the same, and entering a network namespace takes a search of all processes */
+	} ipv6_off; /* the last that was asked: many calls in a row ask the same, and entering a
+		       network namespace takes a search of all processes */
 };
 
 enum { OPT_ALL = 1000, OPT_BACKEND };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What is told, how long:", 2 },
-	{ "all", OPT_ALL, NULL, 0, "Each bind() and listen(), not only those that fail or look wrong", 0 },
+	{ "all", OPT_ALL, NULL, 0,
+	  "Each bind() and listen(), not only those that fail or look wrong", 0 },
 	{ "duration", 'd', "SECONDS", 0, "End after that long; Ctrl-C ends it earlier", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 3 },
-	{ "json", 'j', NULL, 0, "JSON, a document per call and a last one with the totals (schema: sockfair --schema binds)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "json", 'j', NULL, 0,
+	  "JSON, a document per call and a last one with the totals (schema: sockfair --schema "
+	  "binds)",
+	  0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -87,7 +97,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o': o->file = arg; break;
 	case OPT_ALL: o->all = true; break;
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
-	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
+	case ARGP_KEY_ARG:
+		usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
@@ -100,14 +111,18 @@ static int64_t wall_ms(uint64_t time_ns)
 
 	clock_gettime(CLOCK_MONOTONIC, &monotonic);
 	clock_gettime(CLOCK_REALTIME, &wall);
-	return ((wall.tv_sec - monotonic.tv_sec) * 1000000000ll + wall.tv_nsec - monotonic.tv_nsec + (int64_t)time_ns) / 1000000;
+	return ((wall.tv_sec - monotonic.tv_sec) * 1000000000ll + wall.tv_nsec - monotonic.tv_nsec +
+		(int64_t)time_ns) /
+	       1000000;
 }
 
 /* ---- who had the ports ---- */
 
 static struct occupants_query query_of(const struct bind_event *e)
 {
-	return (struct occupants_query){ .netns = e->place.netns, .port = e->place.port ? e->place.port : e->port_got, .protocol = e->place.protocol };
+	return (struct occupants_query){ .netns = e->place.netns,
+					 .port = e->place.port ? e->place.port : e->port_got,
+					 .protocol = e->place.protocol };
 }
 
 /* No port: all ports are taken, and it is nobody's in particular. */
@@ -131,7 +146,8 @@ static int ranges_take(struct watcher *w, struct look *l)
 	for (size_t i = 0; i < w->count; i++) {
 		const struct bind_event *e = &w->queue[i];
 
-		if (bind_range_wanted(e) && l->range_count < PORT_RANGE_QUERIES_MAX && !range_of(l, e))
+		if (bind_range_wanted(e) && l->range_count < PORT_RANGE_QUERIES_MAX &&
+		    !range_of(l, e))
 			l->ranges[l->range_count++].event = *e;
 	}
 	return l->range_count ? port_range_count(&w->port_range, l->ranges, l->range_count) : 0;
@@ -153,10 +169,12 @@ static void look_ended(struct watcher *w, double began)
 {
 	const double took = now_seconds() - began;
 
-	w->next_look = began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
+	w->next_look =
+		began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
 }
 
-/* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run has to end. */
+/* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run
+ * has to end. */
 static int look_take(struct watcher *w, struct look *l)
 {
 	const double began = now_seconds();
@@ -213,11 +231,14 @@ static int event_complete(struct look *l, struct bind_event *e)
 	const uint8_t *address = e->call == CALL_CONNECT ? e->peer.address : e->place.address;
 	int err = 0;
 
-	if (e->error == EACCES && e->asked_known && e->place.port < e->port_limit && !e->can_bind_low)
+	if (e->error == EACCES && e->asked_known && e->place.port < e->port_limit &&
+	    !e->can_bind_low)
 		e->user = user_name(e->euid);
-	if (e->error != EADDRNOTAVAIL || e->place.family != AF_INET6 || bind_range_wanted(e) || !memcmp(address, mapped, sizeof(mapped)))
+	if (e->error != EADDRNOTAVAIL || e->place.family != AF_INET6 || bind_range_wanted(e) ||
+	    !memcmp(address, mapped, sizeof(mapped)))
 		return 0;
-	if (!l->ipv6_off.known || l->ipv6_off.netns != e->place.netns || memcmp(l->ipv6_off.address, address, 16)) {
+	if (!l->ipv6_off.known || l->ipv6_off.netns != e->place.netns ||
+	    memcmp(l->ipv6_off.address, address, 16)) {
 		l->ipv6_off.known = true;
 		l->ipv6_off.netns = e->place.netns;
 		memcpy(l->ipv6_off.address, address, 16);
@@ -241,11 +262,17 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 		n->occupants = occupants_of(l->list, l->count, &query, &n->occupant_count);
 	n->incomplete = asked && !l->complete;
 	if (e->error && asked && l->count < 0)
-		snprintf(n->why, sizeof(n->why), "it could not be looked who has the port: %s", strerror(-l->count));
+		snprintf(n->why, sizeof(n->why), "it could not be looked who has the port: %s",
+			 strerror(-l->count));
 	else if (e->error)
-		bind_explain(e, n->occupants, n->occupant_count, !asked ? BIND_NOT_LOOKED : n->incomplete ? BIND_LOOKED_PARTLY : BIND_LOOKED, &w->ports, n->why, NULL);
+		bind_explain(e, n->occupants, n->occupant_count,
+			     !asked          ? BIND_NOT_LOOKED
+			     : n->incomplete ? BIND_LOOKED_PARTLY
+					     : BIND_LOOKED,
+			     &w->ports, n->why, NULL);
 	else
-		n->suspicion_count = bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
+		n->suspicion_count =
+			bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
 }
 
 static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
@@ -266,7 +293,8 @@ static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
 	return 0;
 }
 
-/* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0 or negative errno. */
+/* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0
+ * or negative errno. */
 static int queue_tell(struct watcher *w, bool last)
 {
 	const size_t count = w->count;
@@ -305,7 +333,8 @@ static int queue_add(void *to, const struct bind_event *e)
 		w->room = room;
 	}
 	w->queue[w->count++] = *e;
-	return w->count < w->queue_max ? 0 : -ENOBUFS; /* reading ends, lest it never does where calls come faster than they are read */
+	return w->count < w->queue_max ? 0 : -ENOBUFS; /* reading ends, lest it never does where
+							  calls come faster than they are read */
 }
 
 /* The kernel's ring must not fill up while it is looked who has the ports. */
@@ -364,16 +393,22 @@ static int totals_tell(struct watcher *w)
 static int watcher_open(struct watcher *w)
 {
 	const struct binds_settings *o = w->o;
-	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"), *queue = getenv("SOCKFAIR_QUEUE"); /* for tests */
-	const struct binds_options wanted = { .backend = o->backend, .selection = o->selection, .ports = &w->ports, .all = o->all,
-					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0, .pending = pending ? strtoul(pending, NULL, 10) : 0 };
+	const char *ring = getenv("SOCKFAIR_RING"), *pending = getenv("SOCKFAIR_PENDING"),
+		   *queue = getenv("SOCKFAIR_QUEUE"); /* for tests */
+	const struct binds_options wanted = { .backend = o->backend,
+					      .selection = o->selection,
+					      .ports = &w->ports,
+					      .all = o->all,
+					      .ring_bytes = ring ? strtoul(ring, NULL, 10) : 0,
+					      .pending = pending ? strtoul(pending, NULL, 10) : 0 };
 	char why[512];
 
 	w->queue_max = queue ? strtoul(queue, NULL, 10) : QUEUE_MAX;
 	services_fill(&w->ports);
 	for (size_t i = 0; i < o->selection.port_count; i++)
 		bind_port_add(w->ports.requested, o->selection.ports[i]);
-	if (occupants_open(&w->occupants, why, sizeof(why)) || binds_open(&w->binds, &wanted, why, sizeof(why)))
+	if (occupants_open(&w->occupants, why, sizeof(why)) ||
+	    binds_open(&w->binds, &wanted, why, sizeof(why)))
 		return complain("%s", why);
 	return STATUS_OK;
 }
@@ -386,7 +421,8 @@ static int run(struct watcher *w)
 		return status;
 	occupants_while_looking(w->occupants, drain, w);
 	binds_start(w->binds);
-	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter, backend_name(binds_backend(w->binds)),
+	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter,
+		backend_name(binds_backend(w->binds)),
 		w->o->duration ? "" : "; Ctrl-C ends with the totals");
 	err = watch(w);
 	if (err == -EIO)
@@ -402,9 +438,13 @@ int command_binds(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Watches bind() and listen() of all processes: each that fails, with the reason and who is in the way, and each that worked and looks wrong: a port "
-		       "in the wrong byte order, a UDP port shared with another user, a group of SO_REUSEPORT that does not come together. TCP and UDP, all network namespaces.\v"
-		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm and -c are about who calls. A connect() that finds no port is told, too. "
+		.doc = "Watches bind() and listen() of all processes: each that fails, with the "
+		       "reason and who is in the way, and each that worked and looks wrong: a port "
+		       "in the wrong byte order, a UDP port shared with another user, a group of "
+		       "SO_REUSEPORT that does not come together. TCP and UDP, all network "
+		       "namespaces.\v"
+		       "With -P the byte-swapped twins of those ports are watched too. -p, --comm "
+		       "and -c are about who calls. A connect() that finds no port is told, too. "
 		       "Sockets of the kernel itself are left out.",
 		.children = children,
 	};

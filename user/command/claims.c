@@ -22,9 +22,13 @@ enum { OPT_QUICK = 1000, OPT_BACKEND };
 
 static const struct argp_option options[] = {
 	{ "quick", OPT_QUICK, NULL, 0, "Skip the claim that takes a minute", 0 },
-	{ "connections", 'n', "N", 0, "Connections or datagrams of each load (5,000); it takes a thousand to tell even from uneven", 0 },
+	{ "connections", 'n', "N", 0,
+	  "Connections or datagrams of each load (5,000); it takes a thousand to tell even from "
+	  "uneven",
+	  0 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema claims)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -34,7 +38,10 @@ static void add_claim(struct claims_request *q, const struct argp_state *state, 
 	const int i = claim_find(name);
 
 	if (i < 0)
-		usage_error(state, "there is no claim '%s': none for all, or some of those that --help lists", name);
+		usage_error(
+			state,
+			"there is no claim '%s': none for all, or some of those that --help lists",
+			name);
 	q->wanted[i] = true;
 	q->some = true;
 }
@@ -44,7 +51,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct claims_request *q = state->input;
 
 	switch (key) {
-	case 'n': q->claims.requests = option_count(state, "--connections", arg, 1000, 10000000); break;
+	case 'n':
+		q->claims.requests = option_count(state, "--connections", arg, 1000, 10000000);
+		break;
 	case 'j': q->json = true; break;
 	case 'o': q->file = arg; break;
 	case OPT_QUICK: q->claims.quick = true; break;
@@ -117,12 +126,17 @@ int command_claims(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "[CLAIM...]",
-		.doc = "Tests what textbooks claim about SO_REUSEADDR and SO_REUSEPORT on this very kernel, by experiments on real sockets in a "
-		       "private network namespace, and says for each claim whether it holds, partly holds or fails, with the figures.\v",
+		.doc = "Tests what textbooks claim about SO_REUSEADDR and SO_REUSEPORT on this "
+		       "very kernel, by experiments on real sockets in a "
+		       "private network namespace, and says for each claim whether it holds, "
+		       "partly holds or fails, with the figures.\v",
 		.help_filter = help_filter,
 	};
 	struct claims_request q = {
-		.claims = { .backend = BACKEND_AUTO, .requests = 5000, .progress = isatty(STDERR_FILENO), .interrupted = &interrupted },
+		.claims = { .backend = BACKEND_AUTO,
+			    .requests = 5000,
+			    .progress = isatty(STDERR_FILENO),
+			    .interrupted = &interrupted },
 	};
 	struct claim_report report = {};
 	int status;

@@ -26,7 +26,8 @@ static void say_line(const char *begin, const char *format, va_list args, const 
 	int length = vasprintf(&text, format, args);
 
 	safe = length < 0 ? NULL : malloc(length + 1);
-	fprintf(stderr, "%s%s%s\n", begin, safe ? text_name(safe, text, length, true) : "out of memory", end);
+	fprintf(stderr, "%s%s%s\n", begin,
+		safe ? text_name(safe, text, length, true) : "out of memory", end);
 	free(safe);
 	if (length >= 0)
 		free(text);
@@ -70,7 +71,8 @@ static ssize_t pass_line(void *to, const char *bytes, size_t size)
 	const size_t length = size && bytes[size - 1] == '\n' ? size - 1 : size;
 	char *safe = malloc(length + 1);
 
-	fprintf(to, "%s%s", safe ? text_name(safe, bytes, length, true) : "", length < size ? "\n" : "");
+	fprintf(to, "%s%s", safe ? text_name(safe, bytes, length, true) : "",
+		length < size ? "\n" : "");
 	free(safe);
 	return size;
 }
@@ -78,14 +80,16 @@ static ssize_t pass_line(void *to, const char *bytes, size_t size)
 /* getopt() itself writes to stderr which option there is not. */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-	FILE *before = stderr, *lines = fopencookie(before, "w", (cookie_io_functions_t){ .write = pass_line });
+	FILE *before = stderr,
+	     *lines = fopencookie(before, "w", (cookie_io_functions_t){ .write = pass_line });
 	struct argp own = *argp;
 	int err;
 
 	command_parser = argp->parser;
 	own.parser = parse_and_say_once;
 	if (lines) {
-		setvbuf(lines, NULL, _IOFBF, BUFSIZ); /* what is said is one line, at the end, whatever it holds */
+		setvbuf(lines, NULL, _IOFBF,
+			BUFSIZ); /* what is said is one line, at the end, whatever it holds */
 		stderr = lines;
 	}
 	err = argp_parse(&own, argc, argv, 0, NULL, input);
@@ -96,7 +100,8 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 		exit(complain("cannot read the options: %s", strerror(err)));
 }
 
-uint64_t option_count(const struct argp_state *state, const char *option, const char *text, uint64_t min, uint64_t max)
+uint64_t option_count(const struct argp_state *state, const char *option, const char *text,
+		      uint64_t min, uint64_t max)
 {
 	unsigned long long n;
 	char *end;
@@ -104,12 +109,13 @@ uint64_t option_count(const struct argp_state *state, const char *option, const 
 	errno = 0;
 	n = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || n < min || n > max)
-		usage_error(state, "%s takes a whole number from %llu to %llu, not '%s'", option, (unsigned long long)min,
-			    (unsigned long long)max, text);
+		usage_error(state, "%s takes a whole number from %llu to %llu, not '%s'", option,
+			    (unsigned long long)min, (unsigned long long)max, text);
 	return n;
 }
 
-double option_real(const struct argp_state *state, const char *option, const char *text, double min, double max)
+double option_real(const struct argp_state *state, const char *option, const char *text, double min,
+		   double max)
 {
 	char *end;
 	double n;
@@ -117,7 +123,8 @@ double option_real(const struct argp_state *state, const char *option, const cha
 	errno = 0;
 	n = strtod(text, &end);
 	if (!*text || *end || errno || !(n >= min && n <= max))
-		usage_error(state, "%s takes a number from %g to %g, not '%s'", option, min, max, text);
+		usage_error(state, "%s takes a number from %g to %g, not '%s'", option, min, max,
+			    text);
 	return n;
 }
 
@@ -126,7 +133,8 @@ enum backend option_backend(const struct argp_state *state, const char *text)
 	enum backend b = backend_parse(text);
 
 	if (b > BACKEND_AUTO)
-		usage_error(state, "there is no backend '%s': auto, fentry, kprobe or tracepoint", text);
+		usage_error(state, "there is no backend '%s': auto, fentry, kprobe or tracepoint",
+			    text);
 	return b;
 }
 
@@ -144,10 +152,13 @@ unsigned option_fail_on(const struct argp_state *state, const char *text, unsign
 		unsigned bit = 0;
 
 		for (size_t i = 0; i < sizeof(fail_ons) / sizeof(*fail_ons); i++)
-			if (strlen(fail_ons[i].name) == length && !strncmp(at, fail_ons[i].name, length))
+			if (strlen(fail_ons[i].name) == length &&
+			    !strncmp(at, fail_ons[i].name, length))
 				bit = fail_ons[i].bit & known;
 		if (!bit)
-			usage_error(state, "--fail-on takes %s, not '%.*s'", known & FAIL_ON_WORSE ? "'uneven', 'worse' or both with a comma" : "'uneven'",
+			usage_error(state, "--fail-on takes %s, not '%.*s'",
+				    known & FAIL_ON_WORSE ? "'uneven', 'worse' or both with a comma"
+							  : "'uneven'",
 				    (int)length, at);
 		wanted |= bit;
 		at += length;
@@ -157,7 +168,8 @@ unsigned option_fail_on(const struct argp_state *state, const char *text, unsign
 }
 
 /* "reuseport", "tcp 0.0.0.0:80" */
-static void subject_name(char *name, size_t size, const struct comparison *c, const struct comparison_subject *subject)
+static void subject_name(char *name, size_t size, const struct comparison *c,
+			 const struct comparison_subject *subject)
 {
 	const struct comparison_key *key = NULL;
 
@@ -166,32 +178,42 @@ static void subject_name(char *name, size_t size, const struct comparison *c, co
 	if (!key || *key->mode)
 		snprintf(name, size, "%s", key ? key->mode : "");
 	else
-		snprintf(name, size, strchr(key->address, ':') ? "%s [%s]:%u" : "%s %s:%u", key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port);
+		snprintf(name, size, strchr(key->address, ':') ? "%s [%s]:%u" : "%s %s:%u",
+			 key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port);
 }
 
 /* Why it can't be told whether a side is worse than the first. */
-static int complain_worse(const struct comparison *c, enum worse worse, const struct worse_where *where)
+static int complain_worse(const struct comparison *c, enum worse worse,
+			  const struct worse_where *where)
 {
 	const size_t needed = noise_runs_needed();
 	char raw[160], subject[sizeof(raw) + 1] = "", side[256] = "", quiet[48] = "";
 
 	if (worse == WORSE_NO_PAIR)
-		return complain("cannot tell whether it is worse: there is nothing beside the first side's results; take ports with FILE:PORT");
+		return complain("cannot tell whether it is worse: there is nothing beside the "
+				"first side's results; take ports with FILE:PORT");
 	subject_name(raw, sizeof(raw), c, where->subject);
 	text_name(subject, raw, sizeof(raw) - 1, true);
 	text_name(side, c->sides[where->side].name, sizeof(side) - 1, true);
 	if (worse == WORSE_LOST)
-		return complain("cannot tell whether it is worse: events of %s were not counted in %zu of %zu run%s of %s; narrow the filter of watch", subject,
-				where->runs, where->runs_all, where->runs_all == 1 ? "" : "s", side);
+		return complain("cannot tell whether it is worse: events of %s were not counted in "
+				"%zu of %zu run%s of %s; narrow the filter of watch",
+				subject, where->runs, where->runs_all,
+				where->runs_all == 1 ? "" : "s", side);
 	if (worse == WORSE_MISSING)
-		return complain("cannot tell whether it is worse: %s has no %s of %s to compare; leave it out with FILE:PORT, or measure again",
+		return complain("cannot tell whether it is worse: %s has no %s of %s to compare; "
+				"leave it out with FILE:PORT, or measure again",
 				side, metrics[where->metric].label, subject);
 	if (worse == WORSE_DISAGREES)
-		return complain("cannot tell whether it is worse: kernel, server and clients of %s did not count the same in %s; run it again", subject, side);
+		return complain("cannot tell whether it is worse: kernel, server and clients of %s "
+				"did not count the same in %s; run it again",
+				subject, side);
 	if (where->quiet)
 		snprintf(quiet, sizeof(quiet), " (%zu had no traffic)", where->quiet);
-	return complain("cannot tell whether it is worse: %s has %s of %s in %zu of %zu run%s%s, too few to test: %zu of each side would do; "
-			"use run --repeat %zu, or %zu windows in one file", side, metrics[where->metric].label, subject, where->runs, where->runs_all,
+	return complain("cannot tell whether it is worse: %s has %s of %s in %zu of %zu run%s%s, "
+			"too few to test: %zu of each side would do; "
+			"use run --repeat %zu, or %zu windows in one file",
+			side, metrics[where->metric].label, subject, where->runs, where->runs_all,
 			where->runs_all == 1 ? "" : "s", quiet, needed, needed, needed);
 }
 

@@ -22,10 +22,15 @@ struct compare_options {
 enum { OPT_FAIL_ON = 1000 };
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "One JSON document (sockfair --schema comparison), which can be compared again", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
-	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0, "Exit with 3 if a later side is uneven, or beyond noise worse than the first: in CV, wait p99, or a "
-	  "workload's rate; several with commas", 0 },
+	{ "json", 'j', NULL, 0,
+	  "One JSON document (sockfair --schema comparison), which can be compared again", 0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven|worse", 0,
+	  "Exit with 3 if a later side is uneven, or beyond noise worse than the first: in CV, "
+	  "wait p99, or a "
+	  "workload's rate; several with commas",
+	  0 },
 	{},
 };
 
@@ -36,7 +41,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
-	case OPT_FAIL_ON: o->fail_on |= option_fail_on(state, arg, FAIL_ON_UNEVEN | FAIL_ON_WORSE); break;
+	case OPT_FAIL_ON:
+		o->fail_on |= option_fail_on(state, arg, FAIL_ON_UNEVEN | FAIL_ON_WORSE);
+		break;
 	case ARGP_KEY_ARG:
 		if (o->file_count == FILES_MAX)
 			usage_error(state, "more than %d files", FILES_MAX);
@@ -44,14 +51,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!o->file_count)
-			usage_error(state, "name a file that sockfair ... --json wrote, or several");
+			usage_error(state,
+				    "name a file that sockfair ... --json wrote, or several");
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
 
-/* FILE:PORT, unless there is a file of that whole name. Returns the port, and cuts it off; 0: there is none. */
+/* FILE:PORT, unless there is a file of that whole name. Returns the port, and cuts it off; 0: there
+ * is none. */
 static uint16_t port_split(char *name)
 {
 	char *colon = strrchr(name, ':'), *end;
@@ -106,11 +115,15 @@ int command_compare(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "FILE[:PORT]...",
-		.doc = "Compares saved results (run, watch or list with --json -o FILE) side by side: before and after a change, or the modes of one "
+		.doc = "Compares saved results (run, watch or list with --json -o FILE) side by "
+		       "side: before and after a change, or the modes of one "
 		       "file. FILE:PORT takes one port of a file. Needs no rights.\v"
-		       "Ports of several files are matched by protocol and number, modes by name; where each file has one, these are compared whatever they "
-		       "are. Several documents of the same port or mode in one file are repeated runs (run --repeat 5, or watch again with >>): with five "
-		       "or more on each side differences are tested against noise, by permuting the runs. A saved comparison (--json) can be compared again.",
+		       "Ports of several files are matched by protocol and number, modes by name; "
+		       "where each file has one, these are compared whatever they "
+		       "are. Several documents of the same port or mode in one file are repeated "
+		       "runs (run --repeat 5, or watch again with >>): with five "
+		       "or more on each side differences are tested against noise, by permuting "
+		       "the runs. A saved comparison (--json) can be compared again.",
 	};
 	struct compare_options o = {};
 	struct comparison c = {};

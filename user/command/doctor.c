@@ -30,7 +30,8 @@ struct doctor_options {
 enum { OPT_BACKEND = 1000, OPT_HOOKS };
 
 static const struct argp_option options[] = {
-	{ "backend", OPT_BACKEND, "NAME", 0, "Self-test of this backend: auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0,
+	  "Self-test of this backend: auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{ "hooks", OPT_HOOKS, NULL, 0, "Only look; no self-test", 0 },
 	{},
 };
@@ -60,7 +61,8 @@ static void first_line(char *line, size_t size, const char *path, const char *ot
 	fclose(f);
 }
 
-/* System call tracepoints of a 64-bit kernel don't fire for its 32-bit processes, so users should know of them. */
+/* System call tracepoints of a 64-bit kernel don't fire for its 32-bit processes, so users should
+ * know of them. */
 static unsigned count_32bit_processes(void)
 {
 	struct dirent *entry;
@@ -78,8 +80,8 @@ static unsigned count_32bit_processes(void)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		count += read(fd, ident, sizeof(ident)) == sizeof(ident) && !memcmp(ident, ELFMAG, SELFMAG) &&
-			 ident[EI_CLASS] == ELFCLASS32;
+		count += read(fd, ident, sizeof(ident)) == sizeof(ident) &&
+			 !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32;
 		close(fd);
 	}
 	if (proc)
@@ -95,7 +97,8 @@ static void print_rights(FILE *out, const struct text_style *style)
 	char missing[64], reason[128], words[256];
 
 	if (!rights_count())
-		fprintf(out, "rights         none: a user namespace of its own, where no capability counts for BPF\n");
+		fprintf(out, "rights         none: a user namespace of its own, where no "
+			     "capability counts for BPF\n");
 	else if (rights_missing(missing, sizeof(missing)))
 		fprintf(out, "rights         %s missing: run as root, or grant them\n", missing);
 	else if (!n && !tracefs)
@@ -103,11 +106,16 @@ static void print_rights(FILE *out, const struct text_style *style)
 	else
 		fprintf(out, "rights         enough to load programs\n");
 	if (tracefs)
-		fprintf(out, "               no tracepoints: %s\n", tracefs_lacks(tracefs, reason, sizeof(reason)));
+		fprintf(out, "               no tracepoints: %s\n",
+			tracefs_lacks(tracefs, reason, sizeof(reason)));
 	if (paranoid)
-		fprintf(out, "               no kprobes and tracepoints: kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing\n", paranoid);
+		fprintf(out,
+			"               no kprobes and tracepoints: kernel.perf_event_paranoid is "
+			"%d, and CAP_SYS_ADMIN is missing\n",
+			paranoid);
 	for (size_t i = 0; i < n; i++) {
-		snprintf(words, sizeof(words), "%s missing: %s", lacking[i].name, lacking[i].without);
+		snprintf(words, sizeof(words), "%s missing: %s", lacking[i].name,
+			 lacking[i].without);
 		fprintf(out, "%*s", RIGHTS_INDENT, "");
 		text_wrapped(out, words, RIGHTS_INDENT, RIGHTS_INDENT, TEXT_BREAK_WORDS, style);
 		fputc('\n', out);
@@ -121,22 +129,29 @@ static void print_system(FILE *out, const struct text_style *style)
 	unsigned narrow = count_32bit_processes();
 
 	uname(&name);
-	first_line(lockdown, sizeof(lockdown), "/sys/kernel/security/lockdown", "not built in, or securityfs not mounted");
+	first_line(lockdown, sizeof(lockdown), "/sys/kernel/security/lockdown",
+		   "not built in, or securityfs not mounted");
 	first_line(uring, sizeof(uring), "/proc/sys/kernel/io_uring_disabled", "0");
 	fprintf(out, "kernel         %s %s\n", name.release, name.machine);
-	fprintf(out, "BTF            %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "missing: no backend can work" : "yes");
+	fprintf(out, "BTF            %s\n",
+		access("/sys/kernel/btf/vmlinux", R_OK) ? "missing: no backend can work" : "yes");
 	fprintf(out, "lockdown       %s\n", lockdown);
 	print_rights(out, style);
-	fprintf(out, "io_uring       %s\n", strcmp(uring, "0") ? "restricted (kernel.io_uring_disabled)" : "allowed");
+	fprintf(out, "io_uring       %s\n",
+		strcmp(uring, "0") ? "restricted (kernel.io_uring_disabled)" : "allowed");
 	if (narrow)
-		fprintf(out, "32-bit         %u processes: the tracepoint backend does not see their system calls\n", narrow);
+		fprintf(out,
+			"32-bit         %u processes: the tracepoint backend does not see their "
+			"system calls\n",
+			narrow);
 	else
 		fprintf(out, "32-bit         no such process runs\n");
 }
 
 static void print_hooks(FILE *out, const struct probe *p, const struct text_style *style)
 {
-	static const char *const kinds[] = { "fentry", "fexit", "kprobe", "kretprobe", "tp_btf", "tracepoint" };
+	static const char *const kinds[] = { "fentry",    "fexit",  "kprobe",
+					     "kretprobe", "tp_btf", "tracepoint" };
 
 	for (unsigned b = 0; b < BACKEND_COUNT; b++) {
 		const char *unseen[SNAPSHOT_UNSEEN_MAX];
@@ -150,8 +165,12 @@ static void print_hooks(FILE *out, const struct probe *p, const struct text_styl
 			if (hooks[i].backend != b)
 				continue;
 			fprintf(out, "  %-10s %-32s %s", kinds[hooks[i].kind], hooks[i].target,
-				!style->colour ? "" : r->usable ? "\033[32m" : r->error ? "\033[31m" : "\033[2m");
-			text_wrapped(out, r->usable ? "yes" : r->why, HOOKS_INDENT, HOOKS_INDENT, TEXT_BREAK_WORDS, style);
+				!style->colour ? ""
+				: r->usable    ? "\033[32m"
+				: r->error     ? "\033[31m"
+					       : "\033[2m");
+			text_wrapped(out, r->usable ? "yes" : r->why, HOOKS_INDENT, HOOKS_INDENT,
+				     TEXT_BREAK_WORDS, style);
 			fprintf(out, "%s\n", style->colour ? "\033[0m" : "");
 		}
 		n = sees ? probe_unseen(p, b, unseen, SNAPSHOT_UNSEEN_MAX) : 0;
@@ -170,7 +189,9 @@ static void print_inventory(FILE *out)
 		fprintf(out, "\ninventory (list, watch): not usable: %s\n", why);
 		return;
 	}
-	fprintf(out, "\ninventory (list, watch): usable: BPF iterators over descriptors and threads, %.1f MiB of kernel memory\n",
+	fprintf(out,
+		"\ninventory (list, watch): usable: BPF iterators over descriptors and threads, "
+		"%.1f MiB of kernel memory\n",
 		inventory_memory(inventory) / 1048576.0);
 	inventory_close(inventory);
 }
@@ -184,7 +205,8 @@ static const struct {
 	bool processes;
 } cases[] = {
 	/* First: the observer attaches while these threads are blocked in accept(). */
-	{ "TCP IPv4, 8 threads already blocked in accept()", "shared-accept", AF_INET, 1000, false },
+	{ "TCP IPv4, 8 threads already blocked in accept()", "shared-accept", AF_INET, 1000,
+	  false },
 	{ "TCP IPv6, 8 threads in accept()", "shared-accept", AF_INET6, 1000, false },
 	{ "TCP IPv4, SO_REUSEPORT, 8 processes", "reuseport", AF_INET, 1000, true },
 	{ "TCP IPv6, SO_REUSEPORT, epoll", "reuseport-epoll", AF_INET6, 1000, false },
@@ -196,7 +218,8 @@ static const struct {
 static bool has_ipv6(void)
 {
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+					.sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	bool has = fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address));
 
 	if (fd >= 0)
@@ -206,8 +229,13 @@ static bool has_ipv6(void)
 
 static struct workload_options case_options(size_t i)
 {
-	struct workload_options w = { .mode = workload_mode_find(cases[i].mode), .workers = 8, .processes = cases[i].processes,
-				      .requests = cases[i].requests, .concurrency = 2, .slow_worker = -1, .flows = 64 };
+	struct workload_options w = { .mode = workload_mode_find(cases[i].mode),
+				      .workers = 8,
+				      .processes = cases[i].processes,
+				      .requests = cases[i].requests,
+				      .concurrency = 2,
+				      .slow_worker = -1,
+				      .flows = 64 };
 
 	w.bind.ss_family = cases[i].family;
 	if (cases[i].family == AF_INET)
@@ -226,8 +254,9 @@ static bool case_print(FILE *out, size_t i, const struct snapshot *s)
 		arrived += s->endpoints[0].sockets[j].arrived + s->endpoints[0].sockets[j].dropped;
 		taken += s->endpoints[0].sockets[j].accepted;
 	}
-	fprintf(out, "  %-8s %-48s %8llu %8llu %8llu\n", s->workload.agrees ? "agrees" : "WRONG", cases[i].name,
-		(unsigned long long)s->workload.sent, (unsigned long long)arrived, (unsigned long long)taken);
+	fprintf(out, "  %-8s %-48s %8llu %8llu %8llu\n", s->workload.agrees ? "agrees" : "WRONG",
+		cases[i].name, (unsigned long long)s->workload.sent, (unsigned long long)arrived,
+		(unsigned long long)taken);
 	if (!s->workload.agrees)
 		fprintf(out, "           %s\n", s->workload.disagreement);
 	return s->workload.agrees;
@@ -239,9 +268,11 @@ static void print_limits(FILE *out, const struct observer *observer)
 	struct observer_limits limits;
 
 	observer_limits(observer, &limits);
-	fprintf(out, "\nself-test of backend %s: room for %s threads on sockets and %s sockets with traffic,\n  in %.1f MiB of kernel memory",
-		backend_name(observer_backend(observer)), text_count(workers, limits.workers), text_count(sockets, limits.sockets),
-		observer_memory(observer) / 1048576.0);
+	fprintf(out,
+		"\nself-test of backend %s: room for %s threads on sockets and %s sockets with "
+		"traffic,\n  in %.1f MiB of kernel memory",
+		backend_name(observer_backend(observer)), text_count(workers, limits.workers),
+		text_count(sockets, limits.sockets), observer_memory(observer) / 1048576.0);
 	if (limits.cpus > 16)
 		fprintf(out, " (%u CPUs: %u KiB for each above 16)", limits.cpus, limits.cpu_kib);
 	fprintf(out, "\n  %-57s %8s %8s %8s\n", "", "sent", "arrived", "taken");
@@ -249,7 +280,9 @@ static void print_limits(FILE *out, const struct observer *observer)
 
 static int self_test(FILE *out, enum backend backend)
 {
-	struct trials trials = { .backend = backend, .threshold = FAIRNESS_THRESHOLD, .interrupted = &interrupted };
+	struct trials trials = { .backend = backend,
+				 .threshold = FAIRNESS_THRESHOLD,
+				 .interrupted = &interrupted };
 	bool ipv6 = has_ipv6(), all = true, heading = false;
 	unsigned tested = 0;
 	int status = STATUS_OK;
@@ -286,7 +319,8 @@ static int self_test(FILE *out, enum backend backend)
 	if (status == STATUS_OK && (interrupted || !tested))
 		status = complain("the self-test was not finished");
 	if (status == STATUS_OK && !all)
-		status = complain("the self-test counted something else than was sent: don't trust this backend here, and report it");
+		status = complain("the self-test counted something else than was sent: don't trust "
+				  "this backend here, and report it");
 	return status;
 }
 
@@ -295,7 +329,8 @@ int command_doctor(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Tells which hooks this kernel allows and what each backend does not see, then sends known traffic and compares "
+		.doc = "Tells which hooks this kernel allows and what each backend does not see, "
+		       "then sends known traffic and compares "
 		       "what was counted.",
 	};
 	struct doctor_options o = { .backend = BACKEND_AUTO };

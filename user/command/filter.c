@@ -14,12 +14,15 @@
 #include "../render/text.h"
 #include "command.h"
 
-#define NETNS_INODE_MIN 0xefffff00u /* no pid is that high; the first namespace has 0xeffffff9 (6.18), others 0xf0000000 and above */
+#define NETNS_INODE_MIN                                                                            \
+	0xefffff00u /* no pid is that high; the first namespace has 0xeffffff9 (6.18), others      \
+		       0xf0000000 and above */
 
 enum { OPT_COMM = 2000 };
 
 static const struct argp_option options[] = {
-	{ NULL, 0, NULL, 0, "Which sockets (lists are comma-separated; all that is given must hold):", 1 },
+	{ NULL, 0, NULL, 0,
+	  "Which sockets (lists are comma-separated; all that is given must hold):", 1 },
 	{ "port", 'P', "PORT", 0, "Local ports: 80,443 or 8000-8010", 0 },
 	{ "pid", 'p', "PID", 0, "Sockets that these processes hold, whoever takes from them", 0 },
 	{ "comm", OPT_COMM, "NAME", 0, "Sockets held by processes of these names", 0 },
@@ -33,8 +36,9 @@ static const struct argp_option options[] = {
 };
 
 /* Calls add for each part of a comma-separated list. */
-static void each(struct selection *s, const struct argp_state *state, const char *option, char *list,
-		 void (*add)(struct selection *, const struct argp_state *, const char *, const char *))
+static void
+each(struct selection *s, const struct argp_state *state, const char *option, char *list,
+     void (*add)(struct selection *, const struct argp_state *, const char *, const char *))
 {
 	char *rest = list, *part;
 
@@ -51,32 +55,38 @@ static void room(const struct argp_state *state, const char *option, size_t coun
 }
 
 /* "80", or "8000-8010" with both ends. */
-static void add_ports(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+static void add_ports(struct selection *s, const struct argp_state *state, const char *option,
+		      const char *text)
 {
 	const char *dash = strchr(text, '-');
 	char first[24];
 	unsigned port, last;
 
-	snprintf(first, sizeof(first), "%.*s", dash && dash > text ? (int)(dash - text) : (int)strlen(text), text);
+	snprintf(first, sizeof(first), "%.*s",
+		 dash && dash > text ? (int)(dash - text) : (int)strlen(text), text);
 	port = option_count(state, option, first, 1, 65535);
 	last = dash && dash > text ? option_count(state, option, dash + 1, 1, 65535) : port;
 	if (last < port)
-		usage_error(state, "%s %s: the range ends before it begins; write %u-%u", option, text, last, port);
+		usage_error(state, "%s %s: the range ends before it begins; write %u-%u", option,
+			    text, last, port);
 	if (last - port >= SELECTION_MAX)
-		usage_error(state, "%s %s: that is %u ports, and %s takes at most %d", option, text, last - port + 1, option, SELECTION_MAX);
+		usage_error(state, "%s %s: that is %u ports, and %s takes at most %d", option, text,
+			    last - port + 1, option, SELECTION_MAX);
 	for (; port <= last; port++) {
 		room(state, option, s->port_count, SELECTION_MAX);
 		s->ports[s->port_count++] = port;
 	}
 }
 
-static void add_pid(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+static void add_pid(struct selection *s, const struct argp_state *state, const char *option,
+		    const char *text)
 {
 	room(state, option, s->pid_count, SELECTION_MAX);
 	s->pids[s->pid_count++] = option_count(state, option, text, 1, 4194304);
 }
 
-static void add_comm(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+static void add_comm(struct selection *s, const struct argp_state *state, const char *option,
+		     const char *text)
 {
 	room(state, option, s->comm_count, SELECTION_MAX);
 	/* The kernel keeps 15 bytes of a name. */
@@ -84,9 +94,11 @@ static void add_comm(struct selection *s, const struct argp_state *state, const 
 }
 
 /* As /proc/PID/cgroup has it, or as the file system shows it. */
-static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option,
+		       const char *text)
 {
-	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup" };
+	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd",
+					     "/sys/fs/cgroup" };
 	static char paths[SELECTION_MAX][PATH_MAX]; /* they live as long as the command */
 	char *path;
 	size_t length;
@@ -100,15 +112,18 @@ static void add_cgroup(struct selection *s, const struct argp_state *state, cons
 	path = paths[s->cgroup_count];
 	length = snprintf(path, PATH_MAX, "%s%s", *text == '/' ? "" : "/", text);
 	if (length >= PATH_MAX)
-		usage_error(state, "%s takes the path of a cgroup, not one of %zu bytes", option, length);
+		usage_error(state, "%s takes the path of a cgroup, not one of %zu bytes", option,
+			    length);
 	if (length > 1 && path[length - 1] == '/')
 		path[length - 1] = 0;
 	s->cgroups[s->cgroup_count++] = path;
 }
 
-static void add_netns(struct selection *s, const struct argp_state *state, const char *option, const char *text)
+static void add_netns(struct selection *s, const struct argp_state *state, const char *option,
+		      const char *text)
 {
-	static const char *const advice = "give a process id, a path, a name of ip netns, or its inode";
+	static const char *const advice =
+		"give a process id, a path, a name of ip netns, or its inode";
 	char path[PATH_MAX];
 	int err;
 
@@ -128,7 +143,8 @@ static void add_netns(struct selection *s, const struct argp_state *state, const
 	if (err == -EINVAL)
 		complain("%s is no network namespace; %s", path, advice);
 	else if (err)
-		complain("cannot find the network namespace %s (%s: %s); %s", text, path, strerror(-err), advice);
+		complain("cannot find the network namespace %s (%s: %s); %s", text, path,
+			 strerror(-err), advice);
 	if (err)
 		exit(STATUS_FAILED);
 }
@@ -146,13 +162,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case '4':
 	case '6':
 		if (s->family && s->family != (key == '4' ? AF_INET : AF_INET6))
-			usage_error(state, "-4 and -6 exclude each other; without both it is about both");
+			usage_error(state,
+				    "-4 and -6 exclude each other; without both it is about both");
 		s->family = key == '4' ? AF_INET : AF_INET6;
 		break;
 	case 't':
 	case 'u':
 		if (s->protocol && s->protocol != (key == 't' ? IPPROTO_TCP : IPPROTO_UDP))
-			usage_error(state, "-t and -u exclude each other; without both it is about both");
+			usage_error(state,
+				    "-t and -u exclude each other; without both it is about both");
 		s->protocol = key == 't' ? IPPROTO_TCP : IPPROTO_UDP;
 		break;
 	default: return ARGP_ERR_UNKNOWN;
@@ -165,12 +183,14 @@ const struct argp filter_argp = { .options = options, .parser = parse };
 /* One whose path is too long for a call counts as there. */
 static bool cgroup_exists(const char *cgroup)
 {
-	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory" };
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified",
+					     "/sys/fs/cgroup/memory" };
 	char path[2 * PATH_MAX];
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
-		if (snprintf(path, sizeof(path), "%s%s", roots[i], cgroup) >= PATH_MAX || !stat(path, &st) || errno == EACCES)
+		if (snprintf(path, sizeof(path), "%s%s", roots[i], cgroup) >= PATH_MAX ||
+		    !stat(path, &st) || errno == EACCES)
 			return true;
 	return false;
 }
@@ -179,10 +199,14 @@ int filter_check(const struct selection *s)
 {
 	for (size_t i = 0; i < s->pid_count; i++)
 		if (kill(s->pids[i], 0) && errno == ESRCH)
-			return complain("there is no process %d; see ps -e, or filter by --comm or --port", s->pids[i]);
+			return complain(
+				"there is no process %d; see ps -e, or filter by --comm or --port",
+				s->pids[i]);
 	for (size_t i = 0; i < s->cgroup_count; i++)
 		if (!cgroup_exists(s->cgroups[i]))
-			return complain("there is no cgroup %s; /proc/PID/cgroup says which one a process is in", s->cgroups[i]);
+			return complain("there is no cgroup %s; /proc/PID/cgroup says which one a "
+					"process is in",
+					s->cgroups[i]);
 	return STATUS_OK;
 }
 
@@ -190,7 +214,8 @@ static void put(FILE *f, const char *separator, const char *what, const char *va
 {
 	char safe[256];
 
-	fprintf(f, "%s%s%s%s", ftell(f) > 0 ? separator : "", what, *what ? " " : "", text_name(safe, value, sizeof(safe) - 1, true));
+	fprintf(f, "%s%s%s%s", ftell(f) > 0 ? separator : "", what, *what ? " " : "",
+		text_name(safe, value, sizeof(safe) - 1, true));
 }
 
 char *filter_text(const struct selection *s, char *buffer, size_t size)

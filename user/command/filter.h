@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options that say which sockets a command is about: the same for all commands that look at servers. */
+/* The options that say which sockets a command is about: the same for all commands that look at
+ * servers. */
 #ifndef SOCKFAIR_FILTER_H
 #define SOCKFAIR_FILTER_H
 
@@ -11,8 +12,8 @@
 extern const struct argp filter_argp;
 
 /*
- * Fails where something is asked for that can't be: a process or namespace that does not exist. Returns STATUS_OK, or STATUS_FAILED after
- * complaining.
+ * Fails where something is asked for that can't be: a process or namespace that does not exist.
+ * Returns STATUS_OK, or STATUS_FAILED after complaining.
  */
 int filter_check(const struct selection *s);
 

@@ -6,7 +6,8 @@
 
 #include "result_file.h"
 
-/* timeout(1) sends its signal to the process and then to the process's group: twice within microseconds. */
+/* timeout(1) sends its signal to the process and then to the process's group: twice within
+ * microseconds. */
 #define SAME_SIGNAL_MS 100
 
 volatile sig_atomic_t interrupted;
@@ -19,7 +20,9 @@ bool interrupt_ask(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (asked)
-		return (now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >= SAME_SIGNAL_MS;
+		return (now.tv_sec - first.tv_sec) * 1000 +
+			       (now.tv_nsec - first.tv_nsec) / 1000000 >=
+		       SAME_SIGNAL_MS;
 	first = now;
 	asked = 1;
 	interrupted = interrupted ? interrupted : 1;
@@ -43,10 +46,12 @@ void interrupt_prepare(void)
 	struct sigaction action = { .sa_handler = on_ask }, before;
 
 	sigfillset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL); /* also where it is ignored: a shell does so for all that it puts into the background */
+	sigaction(SIGINT, &action, NULL); /* also where it is ignored: a shell does so for all that
+					     it puts into the background */
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, NULL, &before);
 	if (before.sa_handler != SIG_IGN) /* nohup */
 		sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
+	signal(SIGPIPE,
+	       SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SIGINT, SIGTERM, SIGHUP: the first asks for an orderly end with the result so far, a second one ends at once, whatever is under way. */
+/* SIGINT, SIGTERM, SIGHUP: the first asks for an orderly end with the result so far, a second one
+ * ends at once, whatever is under way. */
 #ifndef SOCKFAIR_INTERRUPT_H
 #define SOCKFAIR_INTERRUPT_H
 

@@ -29,10 +29,12 @@ static void endpoint_name(char *name, size_t size, const struct endpoint *e)
 {
 	char address[TEXT_ADDRESS_SIZE];
 
-	snprintf(name, size, "%s %s", e->protocol == PROTOCOL_UDP ? "udp" : "tcp", text_address(address, e));
+	snprintf(name, size, "%s %s", e->protocol == PROTOCOL_UDP ? "udp" : "tcp",
+		 text_address(address, e));
 }
 
-/* Of one port, or of all where it is 0: those that had events, or may have had. Returns how many. */
+/* Of one port, or of all where it is 0: those that had events, or may have had. Returns how many.
+ */
 static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port)
 {
 	char name[128];
@@ -51,7 +53,8 @@ static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port
 	return seen;
 }
 
-void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t *asked, size_t asked_count)
+void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t *asked,
+		      size_t asked_count)
 {
 	const struct decision nothing = { .outcome = OUTCOME_UNTOLD };
 	char name[32];
@@ -65,14 +68,17 @@ void judged_add_ports(struct judged *j, const struct snapshot *s, const uint16_t
 		judged_add(j, "any port that the filter asks for", nothing, "");
 }
 
-static void result_name(char *name, size_t size, const struct comparison_side *side, const struct comparison_key *key)
+static void result_name(char *name, size_t size, const struct comparison_side *side,
+			const struct comparison_key *key)
 {
 	if (!strcmp(side->name, key->mode))
 		snprintf(name, size, "%s", key->mode);
 	else if (*key->mode)
 		snprintf(name, size, "%s of %s", key->mode, side->name);
 	else
-		snprintf(name, size, "%s %s port %u of %s", key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port, side->name);
+		snprintf(name, size, "%s %s port %u of %s",
+			 key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port,
+			 side->name);
 }
 
 void judged_add_comparison(struct judged *j, const struct comparison *c)
@@ -117,9 +123,12 @@ int judged_status(const struct judged *j)
 	if (j->uneven)
 		return STATUS_UNEVEN;
 	if (j->untold)
-		return complain("cannot judge %s%s: %s", j->first_untold, others(more, sizeof(more), j->untold), decision_words(words, &j->why));
+		return complain("cannot judge %s%s: %s", j->first_untold,
+				others(more, sizeof(more), j->untold),
+				decision_words(words, &j->why));
 	if (j->alone)
-		complain("%s%s: %s, so nothing there can be uneven", j->first_alone, others(more, sizeof(more), j->alone),
+		complain("%s%s: %s, so nothing there can be uneven", j->first_alone,
+			 others(more, sizeof(more), j->alone),
 			 *j->alone_why ? j->alone_why : "one takes all of the work");
 	return STATUS_OK;
 }

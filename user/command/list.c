@@ -24,8 +24,12 @@ enum { OPT_ROWS = 1000 };
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "The result:", 2 },
 	{ "json", 'j', NULL, 0, "One JSON document (schema: sockfair --schema)", 0 },
-	{ "rows", OPT_ROWS, "N", 0, "Sockets, threads and holders listed at most in a JSON document, the rest added up (as many as 8 MB hold)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "rows", OPT_ROWS, "N", 0,
+	  "Sockets, threads and holders listed at most in a JSON document, the rest added up (as "
+	  "many as 8 MB hold)",
+	  0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
 	{},
 };
 
@@ -38,7 +42,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
 	case OPT_ROWS: o->rows = option_count(state, "--rows", arg, 1, UINT32_MAX); break;
-	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
+	case ARGP_KEY_ARG:
+		usage_error(state, "takes no argument, but got '%s'; -P PORT filters", arg);
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
@@ -63,8 +68,10 @@ int command_list(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Lists which sockets share which ports, who holds them and who waits on them, how deep their queues are, and what looks "
-		       "wrong: TCP listeners and bound UDP sockets of all network namespaces. With -P also who has a port and gets nothing of what comes to it: TCP "
+		.doc = "Lists which sockets share which ports, who holds them and who waits on "
+		       "them, how deep their queues are, and what looks "
+		       "wrong: TCP listeners and bound UDP sockets of all network namespaces. With "
+		       "-P also who has a port and gets nothing of what comes to it: TCP "
 		       "sockets that do not listen, and the kernel's own for tunnels.",
 		.children = children,
 	};

@@ -61,7 +61,8 @@ static void say_kernel(FILE *to, const struct endpoint *e)
 
 	fprintf(to, "port %u is the kernel's own", e->port);
 	if (e->tunnel_count)
-		fprintf(to, " (%s %s%s)", e->tunnels->kind, text_name(name, e->tunnels->name, sizeof(e->tunnels->name), false),
+		fprintf(to, " (%s %s%s)", e->tunnels->kind,
+			text_name(name, e->tunnels->name, sizeof(e->tunnels->name), false),
 			e->tunnel_count > 1 ? ", ..." : "");
 	fputs(": what comes to it is not counted", to);
 }
@@ -83,7 +84,8 @@ static int find(const struct snapshot *s, uint16_t port, const struct endpoint *
 	for (size_t i = 0; i < s->endpoint_count + s->aside_count && say; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
-		if (e->port != port || !e->socket_count || !(e->sockets[0].kernel || e->sockets[0].aside == ASIDE_BOUND))
+		if (e->port != port || !e->socket_count ||
+		    !(e->sockets[0].kernel || e->sockets[0].aside == ASIDE_BOUND))
 			continue;
 		say = e->sockets[0].kernel ? SAY_KERNEL : SAY_BOUND;
 		*found = e;
@@ -91,7 +93,8 @@ static int find(const struct snapshot *s, uint16_t port, const struct endpoint *
 	return say;
 }
 
-char *listing_explain(char *text, size_t size, const struct snapshot *s, const uint16_t *ports, size_t count)
+char *listing_explain(char *text, size_t size, const struct snapshot *s, const uint16_t *ports,
+		      size_t count)
 {
 	static void (*const say[])(FILE *, const struct endpoint *) = { say_kernel, say_bound };
 	FILE *memory = fmemopen(text, size, "w");
@@ -111,7 +114,8 @@ char *listing_explain(char *text, size_t size, const struct snapshot *s, const u
 			if (what != SAY_MISSING)
 				say[what](memory, e);
 			else
-				fprintf(memory, "%s%u", said[what] ? "" : "nobody has a socket on port ", ports[i]);
+				fprintf(memory, "%s%u",
+					said[what] ? "" : "nobody has a socket on port ", ports[i]);
 			said[what]++;
 		}
 	if (said[SAY_BOUND] || said[SAY_MISSING])

@@ -18,7 +18,7 @@
 #include "../render/screen.h"
 #include "command.h"
 
-#define KEY_CTRL(c) ((c) & 0x1f)
+#define KEY_CTRL(c) ((c)&0x1f)
 #define SIGNAL_MAX 40
 
 struct shown {
@@ -54,7 +54,8 @@ static void terminal_restore(void)
 	if (!terminal.open)
 		return;
 	terminal.open = 0;
-	while (done < terminal.length && (n = write(terminal.fd, terminal.leave + done, terminal.length - done)) > 0)
+	while (done < terminal.length &&
+	       (n = write(terminal.fd, terminal.leave + done, terminal.length - done)) > 0)
 		done += n;
 	tcsetattr(terminal.fd, TCSANOW, &terminal.termios);
 }
@@ -95,7 +96,8 @@ static const struct {
 	int signal;
 	void (*handler)(int);
 	int flags;
-	bool waited_for; /* blocked but for the waiting: none is missed between a look at its flag and the wait */
+	bool waited_for; /* blocked but for the waiting: none is missed between a look at its flag
+			    and the wait */
 } handled[] = {
 	{ SIGINT, on_end, 0, true },
 	{ SIGTERM, on_end, 0, true },
@@ -126,7 +128,8 @@ _Static_assert(HANDLED_COUNT <= SIGNAL_MAX, "live.before has a place for each");
 
 static char crash_stack[65536]; /* a stack overflow leaves no other */
 
-/* What the caller ignores (nohup) stays ignored, and what it does with a fatal signal is its own affair. */
+/* What the caller ignores (nohup) stays ignored, and what it does with a fatal signal is its own
+ * affair. */
 static void signals_take(struct live *live)
 {
 	const stack_t stack = { .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) };
@@ -134,12 +137,14 @@ static void signals_take(struct live *live)
 	resized = stopped = continued = 0;
 	sigaltstack(&stack, NULL);
 	for (size_t i = 0; i < HANDLED_COUNT; i++) {
-		struct sigaction action = { .sa_handler = handled[i].handler, .sa_flags = handled[i].flags };
+		struct sigaction action = { .sa_handler = handled[i].handler,
+					    .sa_flags = handled[i].flags };
 		struct sigaction *before = &live->before[i];
 
 		sigfillset(&action.sa_mask);
 		sigaction(handled[i].signal, NULL, before);
-		if (before->sa_handler != SIG_IGN && (before->sa_handler == SIG_DFL || handled[i].waited_for))
+		if (before->sa_handler != SIG_IGN &&
+		    (before->sa_handler == SIG_DFL || handled[i].waited_for))
 			sigaction(handled[i].signal, &action, NULL);
 	}
 	live->signal_count = HANDLED_COUNT;
@@ -154,7 +159,8 @@ static void signals_give_back(struct live *live)
 
 /* ---- open and close ---- */
 
-/* Appends a string of the terminal's without the padding ("$<5/>") that only tputs() understands. */
+/* Appends a string of the terminal's without the padding ("$<5/>") that only tputs() understands.
+ */
 static void leave_append(const char *capability)
 {
 	const char *text = tigetstr(capability);
@@ -206,7 +212,8 @@ static void screen_prepare(struct live *live)
 /* Keys come from stdin; where that is no terminal, from the controlling one. */
 static FILE *keys_open(void)
 {
-	int fd = isatty(STDIN_FILENO) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open("/dev/tty", O_RDONLY | O_CLOEXEC);
+	int fd = isatty(STDIN_FILENO) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+				      : open("/dev/tty", O_RDONLY | O_CLOEXEC);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 
 	if (!file && fd >= 0)
@@ -214,7 +221,8 @@ static FILE *keys_open(void)
 	return file;
 }
 
-static int __attribute__((format(printf, 4, 5))) fail(char *why, size_t why_size, int err, const char *format, ...)
+static int __attribute__((format(printf, 4, 5)))
+fail(char *why, size_t why_size, int err, const char *format, ...)
 {
 	va_list args;
 
@@ -239,12 +247,16 @@ static int terminal_take(struct live *live, char *why, size_t why_size)
 		return fail(why, why_size, -ENOTTY, "there is no terminal to read keys from");
 	live->screen = type && *type ? newterm(type, stdout, live->keys) : NULL;
 	if (!live->screen)
-		return fail(why, why_size, -EINVAL, type && *type ? "the terminal type '%s' is not known; set TERM" : "TERM is not set%s",
+		return fail(why, why_size, -EINVAL,
+			    type && *type ? "the terminal type '%s' is not known; set TERM"
+					  : "TERM is not set%s",
 			    type && *type ? type : "");
 	leave_prepare();
 	cup = tigetstr("cup");
 	if (!cup || cup == (char *)-1)
-		return fail(why, why_size, -EINVAL, "a terminal of the type '%s' cannot show a full screen; set TERM", type);
+		return fail(why, why_size, -EINVAL,
+			    "a terminal of the type '%s' cannot show a full screen; set TERM",
+			    type);
 	return 0;
 }
 
@@ -284,7 +296,8 @@ void live_close(struct live *live)
 		return;
 	if (live->screen) {
 		endwin();
-		terminal.length = 0; /* that has been said; the modes are what newterm() found, unless it found none */
+		terminal.length = 0; /* that has been said; the modes are what newterm() found,
+					unless it found none */
 		delscreen(live->screen);
 	}
 	terminal_restore();
@@ -301,10 +314,13 @@ void live_close(struct live *live)
 static attr_t attribute_of(const struct live *live, enum attribute a)
 {
 	static const attr_t plain[ATTRIBUTE_COUNT] = {
-		[ATTRIBUTE_BOLD] = A_BOLD, [ATTRIBUTE_DIM] = A_DIM, [ATTRIBUTE_RED] = A_BOLD, [ATTRIBUTE_YELLOW] = A_BOLD,
+		[ATTRIBUTE_BOLD] = A_BOLD,       [ATTRIBUTE_DIM] = A_DIM,
+		[ATTRIBUTE_RED] = A_BOLD,        [ATTRIBUTE_YELLOW] = A_BOLD,
 		[ATTRIBUTE_REVERSE] = A_REVERSE,
 	};
-	static const short pairs[ATTRIBUTE_COUNT] = { [ATTRIBUTE_RED] = 1, [ATTRIBUTE_GREEN] = 2, [ATTRIBUTE_YELLOW] = 3 };
+	static const short pairs[ATTRIBUTE_COUNT] = {
+		[ATTRIBUTE_RED] = 1, [ATTRIBUTE_GREEN] = 2, [ATTRIBUTE_YELLOW] = 3
+	};
 
 	return live->colour && pairs[a] ? COLOR_PAIR(pairs[a]) : plain[a];
 }
@@ -319,14 +335,16 @@ static int draw(struct live *live)
 	int err = grid_init(&g, LINES, COLS, live->utf8);
 
 	if (!err)
-		err = screen_compose(&g, s->set ? &s->interval : &nothing, s->set ? &s->total : &nothing, &live->state);
+		err = screen_compose(&g, s->set ? &s->interval : &nothing,
+				     s->set ? &s->total : &nothing, &live->state);
 	if (!err && !(text = malloc(4 * g.columns + 1)))
 		err = -ENOMEM;
 	erase();
 	for (int row = 0; !err && row < g.rows; row++) {
 		enum attribute a;
 
-		for (int column = 0, width; (width = grid_run(&g, row, column, text, &a)) > 0; column += width) {
+		for (int column = 0, width; (width = grid_run(&g, row, column, text, &a)) > 0;
+		     column += width) {
 			attrset(attribute_of(live, a));
 			mvaddstr(row, column, text);
 		}
@@ -342,7 +360,8 @@ static void measure(void)
 {
 	struct winsize size;
 
-	if (!ioctl(terminal.fd, TIOCGWINSZ, &size) && size.ws_row && size.ws_col && is_term_resized(size.ws_row, size.ws_col))
+	if (!ioctl(terminal.fd, TIOCGWINSZ, &size) && size.ws_row && size.ws_col &&
+	    is_term_resized(size.ws_row, size.ws_col))
 		resizeterm(size.ws_row, size.ws_col);
 }
 
@@ -383,10 +402,14 @@ static int key_of(int curses_key)
 	static const struct {
 		int curses, screen;
 	} map[] = {
-		{ KEY_UP, SCREEN_UP },         { KEY_DOWN, SCREEN_DOWN },     { KEY_PPAGE, SCREEN_PAGE_UP }, { KEY_NPAGE, SCREEN_PAGE_DOWN },
-		{ KEY_HOME, SCREEN_HOME },     { KEY_END, SCREEN_END },       { KEY_LEFT, SCREEN_LEFT },     { KEY_RIGHT, SCREEN_RIGHT },
-		{ KEY_BTAB, SCREEN_LEFT },     { KEY_ENTER, SCREEN_ENTER },   { '\r', SCREEN_ENTER },        { '\n', SCREEN_ENTER },
-		{ 27, SCREEN_BACK },           { KEY_BACKSPACE, SCREEN_BACK }, { 127, SCREEN_BACK },         { '\b', SCREEN_BACK },
+		{ KEY_UP, SCREEN_UP },         { KEY_DOWN, SCREEN_DOWN },
+		{ KEY_PPAGE, SCREEN_PAGE_UP }, { KEY_NPAGE, SCREEN_PAGE_DOWN },
+		{ KEY_HOME, SCREEN_HOME },     { KEY_END, SCREEN_END },
+		{ KEY_LEFT, SCREEN_LEFT },     { KEY_RIGHT, SCREEN_RIGHT },
+		{ KEY_BTAB, SCREEN_LEFT },     { KEY_ENTER, SCREEN_ENTER },
+		{ '\r', SCREEN_ENTER },        { '\n', SCREEN_ENTER },
+		{ 27, SCREEN_BACK },           { KEY_BACKSPACE, SCREEN_BACK },
+		{ 127, SCREEN_BACK },          { '\b', SCREEN_BACK },
 		{ KEY_CTRL('c'), 'q' },        { KEY_F(1), 'h' },
 	};
 
@@ -413,7 +436,8 @@ static void freeze_settle(struct live *live)
 	live->kept = (struct shown){};
 }
 
-/* All keys that are there, then one picture. Returns LIVE_TIMEOUT if there is nothing to act on; hung up: there was no key at all. */
+/* All keys that are there, then one picture. Returns LIVE_TIMEOUT if there is nothing to act on;
+ * hung up: there was no key at all. */
 static enum live_event keys_read(struct live *live)
 {
 	enum live_event event = LIVE_TIMEOUT;
@@ -431,7 +455,9 @@ static enum live_event keys_read(struct live *live)
 		answer = screen_press(&live->state, key_of(key));
 		changed |= answer != SCREEN_IGNORED;
 		freeze_settle(live);
-		event = answer == SCREEN_QUIT ? LIVE_QUIT : answer == SCREEN_RESET ? LIVE_RESET : LIVE_TIMEOUT;
+		event = answer == SCREEN_QUIT    ? LIVE_QUIT
+			: answer == SCREEN_RESET ? LIVE_RESET
+						 : LIVE_TIMEOUT;
 	}
 	if (changed)
 		draw(live);
@@ -467,7 +493,8 @@ static void flags_settle(struct live *live)
 		stop();
 	if (continued) {
 		continued = resized = 0;
-		endwin(); /* so that the picture begins with the modes and the other screen, which the shell may have left */
+		endwin(); /* so that the picture begins with the modes and the other screen, which
+			     the shell may have left */
 		repaint(live);
 	}
 	if (resized) {

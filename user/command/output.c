@@ -38,14 +38,16 @@ static ssize_t take(void *cookie, const char *bytes, size_t size)
 
 	o->some |= size > 0;
 	if (!o->error)
-		o->error = o->to.regular && !o->to.beside ? hold(o, bytes, size) : write_whole(o->to.fd, bytes, size);
+		o->error = o->to.regular && !o->to.beside ? hold(o, bytes, size)
+							  : write_whole(o->to.fd, bytes, size);
 	return o->error ? 0 : (ssize_t)size;
 }
 
 static void style_decide(struct output *o)
 {
 	const char *no_colour = getenv("NO_COLOR");
-	/* SOCKFAIR_COLUMNS: of text that is no terminal's; whole sentences for those who search in them. */
+	/* SOCKFAIR_COLUMNS: of text that is no terminal's; whole sentences for those who search in
+	 * them. */
 	const char *columns = getenv("SOCKFAIR_COLUMNS");
 	const bool terminal = isatty(o->to.fd);
 	struct winsize size;
@@ -68,17 +70,21 @@ const char *file_error(int number)
 
 static const char *open_error(int err)
 {
-	return err == -EINTR ? "nobody reads it" : err == -EWOULDBLOCK ? "another command writes it" : strerror(-err);
+	return err == -EINTR         ? "nobody reads it"
+	       : err == -EWOULDBLOCK ? "another command writes it"
+				     : strerror(-err);
 }
 
 int output_open(struct output *o, const char *path)
 {
 	int err;
 
-	*o = (struct output){ .path = path, .to = { .fd = STDOUT_FILENO, .folder = -1, .old = -1 } };
+	*o = (struct output){ .path = path,
+			      .to = { .fd = STDOUT_FILENO, .folder = -1, .old = -1 } };
 	err = path ? result_file_open(&o->to, path) : 0;
 	if (err)
-		return complain("cannot write %s: %s; choose another file for -o", path, open_error(err));
+		return complain("cannot write %s: %s; choose another file for -o", path,
+				open_error(err));
 	o->file = fopencookie(o, "w", (cookie_io_functions_t){ .write = take });
 	if (!o->file) {
 		if (path)
@@ -90,7 +96,8 @@ int output_open(struct output *o, const char *path)
 	return STATUS_OK;
 }
 
-/* At once, so that a reader sees whole lines; where there is no room for all of it, none of it. Returns 0 or negative errno. */
+/* At once, so that a reader sees whole lines; where there is no room for all of it, none of it.
+ * Returns 0 or negative errno. */
 static int held_write(struct output *o)
 {
 	struct stat st;
@@ -117,7 +124,8 @@ static int replace(struct output *o)
 		return 0;
 	err = result_file_replace(&o->to);
 	if (!err && o->to.in_place && o->to.refused)
-		complain("%s is written in place: %s (%s)", o->path, o->to.in_place, strerror(o->to.refused));
+		complain("%s is written in place: %s (%s)", o->path, o->to.in_place,
+			 strerror(o->to.refused));
 	return err;
 }
 
@@ -125,7 +133,9 @@ static int failed(struct output *o)
 {
 	if (interrupted < 2)
 		complain("cannot write %s: %s", o->path ? o->path : "the output",
-			 o->error == -ENOLINK ? "it was removed, or replaced by another command, meanwhile" : file_error(-o->error));
+			 o->error == -ENOLINK
+				 ? "it was removed, or replaced by another command, meanwhile"
+				 : file_error(-o->error));
 	interrupted = 2; /* said once; nothing more to do */
 	return STATUS_FAILED;
 }

@@ -38,7 +38,8 @@ int write_whole(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-/* ---- a name beside: only where the file system has no files without a name, and for a moment when one takes the old one's place ---- */
+/* ---- a name beside: only where the file system has no files without a name, and for a moment when
+ * one takes the old one's place ---- */
 
 static struct {
 	volatile sig_atomic_t set;
@@ -64,7 +65,8 @@ static void hidden_choose(int folder)
 	hidden.owner = getpid();
 }
 
-/* A file without a name goes by itself, even after kill -9. Not all file systems have that (open(2), O_TMPFILE). Returns a descriptor or negative errno. */
+/* A file without a name goes by itself, even after kill -9. Not all file systems have that
+ * (open(2), O_TMPFILE). Returns a descriptor or negative errno. */
 static int beside_open(int folder, mode_t mode)
 {
 	const int flags = O_RDWR | O_APPEND | O_CLOEXEC;
@@ -97,18 +99,21 @@ static int path_split(const char *path, char folder[PATH_MAX], char name[NAME_MA
 	if (strlen(last) > NAME_MAX || strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	snprintf(name, NAME_MAX + 1, "%s", last);
-	snprintf(folder, PATH_MAX, "%.*s", slash > path ? (int)(slash - path) : 1, slash ? path : ".");
+	snprintf(folder, PATH_MAX, "%.*s", slash > path ? (int)(slash - path) : 1,
+		 slash ? path : ".");
 	return 0;
 }
 
-/* As the kernel does it (proc_sys_fs(5), protected_symlinks): what somebody else put into /tmp is not followed. */
+/* As the kernel does it (proc_sys_fs(5), protected_symlinks): what somebody else put into /tmp is
+ * not followed. */
 static bool may_follow(int folder, const char *name)
 {
 	struct stat where, link;
 
 	if (fstat(folder, &where) || fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW))
 		return false;
-	return !(where.st_mode & S_ISVTX) || !(where.st_mode & S_IWOTH) || link.st_uid == geteuid() || link.st_uid == where.st_uid;
+	return !(where.st_mode & S_ISVTX) || !(where.st_mode & S_IWOTH) ||
+	       link.st_uid == geteuid() || link.st_uid == where.st_uid;
 }
 
 /* A link of /proc/PID/fd leads to an open file, which may have no name at all. */
@@ -119,7 +124,8 @@ static bool in_proc(int folder)
 	return !fstatfs(folder, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-/* Follows links up to the file's own folder and name; *descriptor: up to one of /proc/PID/fd. Returns 0 or negative errno. */
+/* Follows links up to the file's own folder and name; *descriptor: up to one of /proc/PID/fd.
+ * Returns 0 or negative errno. */
 static int locate(struct result_file *f, const char *path, bool *descriptor)
 {
 	char target[PATH_MAX], folder[PATH_MAX];
@@ -150,18 +156,21 @@ static int locate(struct result_file *f, const char *path, bool *descriptor)
 
 /* ---- opening ---- */
 
-/* The one of ours that /dev/stdout or /dev/fd/N names, with its offset and flags. Returns -1 if it is not ours. */
+/* The one of ours that /dev/stdout or /dev/fd/N names, with its offset and flags. Returns -1 if it
+ * is not ours. */
 static int own_descriptor(const char *name, const struct stat *st)
 {
 	const int number = atoi(name), flags = fcntl(number, F_GETFL);
 	struct stat ours;
 
-	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(number, &ours) || ours.st_dev != st->st_dev || ours.st_ino != st->st_ino)
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(number, &ours) ||
+	    ours.st_dev != st->st_dev || ours.st_ino != st->st_ino)
 		return -1;
 	return fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* Who could read or write the old one can do so with the new one, and nobody else. Returns 0 or negative errno. */
+/* Who could read or write the old one can do so with the new one, and nobody else. Returns 0 or
+ * negative errno. */
 static int inherit(int to, int from, const struct stat *old)
 {
 	static const char acl_name[] = "system.posix_acl_access";
@@ -171,19 +180,22 @@ static int inherit(int to, int from, const struct stat *old)
 
 	if (fstat(to, &st))
 		return -errno;
-	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) && fchown(to, old->st_uid, old->st_gid))
+	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) &&
+	    fchown(to, old->st_uid, old->st_gid))
 		return -errno;
 	size = fgetxattr(from, acl_name, acl, sizeof(acl));
 	if (size > 0 ? fsetxattr(to, acl_name, acl, size, 0) : size < 0 && errno == ERANGE)
 		return -errno;
 	if (size <= 0)
 		fremovexattr(to, acl_name); /* what the folder gives to new files */
-	if (!fstat(to, &st) && (st.st_mode ^ old->st_mode) & 07777 && fchmod(to, old->st_mode & 07777))
+	if (!fstat(to, &st) && (st.st_mode ^ old->st_mode) & 07777 &&
+	    fchmod(to, old->st_mode & 07777))
 		return -errno;
 	return 0;
 }
 
-/* Kept in memory until it is whole. What two commands write in place would be mixed. Returns 0 or negative errno. */
+/* Kept in memory until it is whole. What two commands write in place would be mixed. Returns 0 or
+ * negative errno. */
 static int in_place(struct result_file *f, const char *why, int refused)
 {
 	f->in_place = why;
@@ -210,7 +222,8 @@ static int open_over(struct result_file *f)
 		return -errno;
 	f->fd = beside_open(f->folder, S_IRUSR | S_IWUSR);
 	if (f->fd < 0)
-		return takes_no_file(f->fd) ? in_place(f, "its folder takes no new file", -f->fd) : f->fd;
+		return takes_no_file(f->fd) ? in_place(f, "its folder takes no new file", -f->fd)
+					    : f->fd;
 	err = inherit(f->fd, f->old, &st);
 	if (!err)
 		return 0;
@@ -242,7 +255,9 @@ int result_file_open(struct result_file *f, const char *path)
 	struct stat st;
 	int err;
 
-	*f = (struct result_file){ .fd = -1, .folder = -1, .old = -1, .regular = true, .beside = true };
+	*f = (struct result_file){
+		.fd = -1, .folder = -1, .old = -1, .regular = true, .beside = true
+	};
 	err = locate(f, path, &descriptor);
 	if (!err && fstatat(f->folder, f->name, &st, descriptor ? 0 : AT_SYMLINK_NOFOLLOW))
 		err = -errno;
@@ -251,7 +266,8 @@ int result_file_open(struct result_file *f, const char *path)
 	else if (!err && S_ISDIR(st.st_mode))
 		err = -EISDIR;
 	else if (!err)
-		err = descriptor || !S_ISREG(st.st_mode) ? open_directly(f, descriptor, &st) : open_over(f);
+		err = descriptor || !S_ISREG(st.st_mode) ? open_directly(f, descriptor, &st)
+							 : open_over(f);
 	if (err >= 0)
 		return 0;
 	result_file_close(f);
@@ -265,7 +281,10 @@ static int link_as(int fd, int folder, const char *name)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return linkat(fd, "", folder, name, AT_EMPTY_PATH) && linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
+	return linkat(fd, "", folder, name, AT_EMPTY_PATH) &&
+			       linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW)
+		       ? -errno
+		       : 0;
 }
 
 /* Gives what is beside the file's name. Returns 0 or negative errno. */

@@ -19,11 +19,13 @@
 #include "listing.h"
 #include "live.h"
 
-#define QUIET_MAX 256 /* sockets of which those without events are listed in each interval */
+#define QUIET_MAX 256       /* sockets of which those without events are listed in each interval */
 #define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
 #define RELIEF_SECONDS 0.05 /* how often it is looked whether rows run short */
 #define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
-#define SCAN_SHARE 0.02     /* of a core at most, for looking at it while work arrives: with many thousand sockets it is looked at less often */
+#define SCAN_SHARE                                                                                 \
+	0.02 /* of a core at most, for looking at it while work arrives: with many thousand        \
+		sockets it is looked at less often */
 
 struct watch_options {
 	struct selection selection;
@@ -34,18 +36,20 @@ struct watch_options {
 	double threshold;
 	bool json, plain, fail_on_uneven, no_wait, no_serve;
 	const char *file;
-	size_t rows;               /* of a document; 0: as many as it holds */
+	size_t rows; /* of a document; 0: as many as it holds */
 	unsigned positional;
 };
 
-/* A watch under way. Snapshots are of the window since the start, or since the user's last reset. */
+/* A watch under way. Snapshots are of the window since the start, or since the user's last reset.
+ */
 struct watch {
 	const struct watch_options *o;
 	struct observer *observer;
-	struct live *live;       /* NULL: tables or JSON */
+	struct live *live; /* NULL: tables or JSON */
 	struct output out;
-	struct snapshot base;    /* what had been counted at the last reset; no endpoints: there was none */
-	struct snapshot before;  /* the total at the last interval's end */
+	struct snapshot
+		base; /* what had been counted at the last reset; no endpoints: there was none */
+	struct snapshot before; /* the total at the last interval's end */
 	bool has_base, has_before;
 	double started, scanned; /* CLOCK_MONOTONIC */
 	double scan_cost;        /* CPU seconds that the last look took */
@@ -54,22 +58,47 @@ struct watch {
 	char filter[512];
 };
 
-enum { OPT_BY = 1000, OPT_BACKEND, OPT_FAIL_ON, OPT_THRESHOLD, OPT_PLAIN, OPT_NO_WAIT, OPT_NO_SERVE, OPT_ROWS };
+enum {
+	OPT_BY = 1000,
+	OPT_BACKEND,
+	OPT_FAIL_ON,
+	OPT_THRESHOLD,
+	OPT_PLAIN,
+	OPT_NO_WAIT,
+	OPT_NO_SERVE,
+	OPT_ROWS
+};
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How long, how often:", 2 },
 	{ "interval", 'i', "SECONDS", 0, "A table (or JSON document) per interval (1)", 0 },
-	{ "duration", 'd', "SECONDS", 0, "End after that long; Ctrl-C ends it earlier, with the result so far", 0 },
+	{ "duration", 'd', "SECONDS", 0,
+	  "End after that long; Ctrl-C ends it earlier, with the result so far", 0 },
 	{ NULL, 0, NULL, 0, "The result:", 3 },
-	{ "by", OPT_BY, "WHAT", 0, "Rows of the table: process, thread or socket (workers, and sockets where they share)", 0 },
+	{ "by", OPT_BY, "WHAT", 0,
+	  "Rows of the table: process, thread or socket (workers, and sockets where they share)",
+	  0 },
 	{ "plain", OPT_PLAIN, NULL, 0, "Tables also on a terminal, not the full-screen view", 0 },
-	{ "json", 'j', NULL, 0, "JSON, one document per line: with -i one per interval; a last one for the whole window", 0 },
-	{ "rows", OPT_ROWS, "N", 0, "Sockets, threads and holders listed at most in a JSON document, the rest added up (as many as 8 MB hold)", 0 },
-	{ "output", 'o', "FILE", 0, "Write the result to FILE; an old one stays until the new one is whole", 0 },
-	{ "fail-on", OPT_FAIL_ON, "uneven", 0, "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where no worker was seen), with 1 if that can't be told of one: nothing came (to each port of -P), too little, or counts were lost", 0 },
-	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)", 0 },
-	{ "no-wait", OPT_NO_WAIT, NULL, 0, "Don't measure how long connections wait in accept queues", 0 },
-	{ "no-serve", OPT_NO_SERVE, NULL, 0, "Don't follow accepted connections: who reads first, what is open", 0 },
+	{ "json", 'j', NULL, 0,
+	  "JSON, one document per line: with -i one per interval; a last one for the whole window",
+	  0 },
+	{ "rows", OPT_ROWS, "N", 0,
+	  "Sockets, threads and holders listed at most in a JSON document, the rest added up (as "
+	  "many as 8 MB hold)",
+	  0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write the result to FILE; an old one stays until the new one is whole", 0 },
+	{ "fail-on", OPT_FAIL_ON, "uneven", 0,
+	  "Exit with 3 if the workers' verdict of a port is uneven in the end (the sockets' where "
+	  "no worker was seen), with 1 if that can't be told of one: nothing came (to each port of "
+	  "-P), too little, or counts were lost",
+	  0 },
+	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)",
+	  0 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0,
+	  "Don't measure how long connections wait in accept queues", 0 },
+	{ "no-serve", OPT_NO_SERVE, NULL, 0,
+	  "Don't follow accepted connections: who reads first, what is open", 0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -113,7 +142,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NO_WAIT: o->no_wait = true; break;
 	case OPT_NO_SERVE: o->no_serve = true; break;
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
-	case OPT_THRESHOLD: o->threshold = option_real(state, "--threshold", arg, 0.001, 1000); break;
+	case OPT_THRESHOLD:
+		o->threshold = option_real(state, "--threshold", arg, 0.001, 1000);
+		break;
 	case OPT_FAIL_ON:
 		option_fail_on(state, arg, FAIL_ON_UNEVEN);
 		o->fail_on_uneven = true;
@@ -161,7 +192,8 @@ static int scan(struct watch *w, bool always)
 	int err;
 
 	w->active = observer_active(w->observer);
-	if (!always && since < SCAN_IDLE_SECONDS && (!w->active || since < w->scan_cost / SCAN_SHARE))
+	if (!always && since < SCAN_IDLE_SECONDS &&
+	    (!w->active || since < w->scan_cost / SCAN_SHARE))
 		return 0;
 	err = observer_scan(w->observer);
 	w->scanned = now_seconds();
@@ -176,7 +208,8 @@ static int show(struct watch *w, struct snapshot *window, const struct snapshot 
 	if (w->live && total)
 		err = live_show(w->live, window, total);
 	else if (w->o->json)
-		err = json_snapshot_limited(w->out.file, window, w->o->rows) == -ENOMEM ? -ENOMEM : 0;
+		err = json_snapshot_limited(w->out.file, window, w->o->rows) == -ENOMEM ? -ENOMEM
+											: 0;
 	else
 		text_window(w->out.file, window, total, w->o->by, &w->out.style);
 	if (!err && !w->live && output_flush(&w->out))
@@ -184,7 +217,8 @@ static int show(struct watch *w, struct snapshot *window, const struct snapshot 
 	return err;
 }
 
-/* An interval alone does not tell which of its workers are of an earlier generation: its rows get the marks of the total's. */
+/* An interval alone does not tell which of its workers are of an earlier generation: its rows get
+ * the marks of the total's. */
 static int tell_generations(struct snapshot *total, double threshold)
 {
 	int err = 0;
@@ -250,7 +284,8 @@ static int window_end(struct watch *w)
 	if (!err)
 		err = judge(&total, w->o->threshold);
 	if (!err)
-		judged_add_ports(&w->judged, &total, w->o->selection.ports, w->o->selection.port_count);
+		judged_add_ports(&w->judged, &total, w->o->selection.ports,
+				 w->o->selection.port_count);
 	total.final = true;
 	if (!err)
 		err = show(w, &total, NULL);
@@ -259,8 +294,8 @@ static int window_end(struct watch *w)
 }
 
 /*
- * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an interval may do so within it. Returns
- * LIVE_QUIT when interrupted.
+ * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an
+ * interval may do so within it. Returns LIVE_QUIT when interrupted.
  */
 static enum live_event wait_until(struct watch *w, double end, int *err)
 {
@@ -278,7 +313,8 @@ static enum live_event wait_until(struct watch *w, double end, int *err)
 		if (event != LIVE_TIMEOUT)
 			break;
 		*err = observer_relieve(w->observer);
-		if (*err || end - now_seconds() <= 0 || now_seconds() - sampled < (w->active ? SAMPLE_SECONDS : 1))
+		if (*err || end - now_seconds() <= 0 ||
+		    now_seconds() - sampled < (w->active ? SAMPLE_SECONDS : 1))
 			continue;
 		*err = scan(w, false);
 		sampled = now_seconds();
@@ -289,7 +325,9 @@ static enum live_event wait_until(struct watch *w, double end, int *err)
 static int watch_loop(struct watch *w)
 {
 	const struct watch_options *o = w->o;
-	const double interval = o->interval > 0 ? o->interval : w->live || (!o->duration && !o->json) ? 1 : 0;
+	const double interval = o->interval > 0                         ? o->interval
+				: w->live || (!o->duration && !o->json) ? 1
+									: 0;
 	const double end = o->duration > 0 ? w->started + o->duration : 0;
 	double next = w->started;
 	bool last = false;
@@ -300,7 +338,8 @@ static int watch_loop(struct watch *w)
 
 		do
 			next = interval ? next + interval : end ? end : w->started + 1e9;
-		while (interval && next < now_seconds()); /* the last one took longer than an interval */
+		while (interval &&
+		       next < now_seconds()); /* the last one took longer than an interval */
 		if (end && next > end)
 			next = end;
 		while ((event = wait_until(w, next, &err)) == LIVE_RESET && !err)
@@ -332,12 +371,14 @@ static void say_what_is_watched(const struct watch *w, char *missing, size_t siz
 		listing_explain(missing, size, &found, asked.ports, asked.port_count);
 		snapshot_free(&found);
 	} else if (!observer_found(w->observer, 0)) {
-		snprintf(missing, size, "no socket is what the filter asks for (%s) yet: waiting", w->filter);
+		snprintf(missing, size, "no socket is what the filter asks for (%s) yet: waiting",
+			 w->filter);
 	}
 	if (!w->live && *missing)
 		fprintf(stderr, "sockfair: %s\n", missing);
 	if (!w->live)
-		fprintf(stderr, "watching %s, backend %s%s\n", w->filter, backend_name(observer_backend(w->observer)),
+		fprintf(stderr, "watching %s, backend %s%s\n", w->filter,
+			backend_name(observer_backend(w->observer)),
 			w->o->duration || w->o->count ? "" : "; Ctrl-C ends with the result");
 }
 
@@ -345,15 +386,24 @@ static int watch_begin(struct watch *w)
 {
 	const struct watch_options *o = w->o;
 	const char *rows = getenv("SOCKFAIR_ROWS"), *connections = getenv("SOCKFAIR_CONNECTIONS");
-	const struct observer_options wanted = { .backend = o->backend, .selection = o->selection, .by_port = o->selection.port_count,
-						 .inventory = true, .before = true, .no_waits = o->no_wait, .no_serving = o->no_serve, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
-						 .connections_max = connections ? strtoul(connections, NULL, 10) : 0 };
+	const struct observer_options wanted = {
+		.backend = o->backend,
+		.selection = o->selection,
+		.by_port = o->selection.port_count,
+		.inventory = true,
+		.before = true,
+		.no_waits = o->no_wait,
+		.no_serving = o->no_serve,
+		.rows_max = rows ? strtoul(rows, NULL, 10) : 0,
+		.connections_max = connections ? strtoul(connections, NULL, 10) : 0
+	};
 	char why[512], missing[640];
 	int err = observer_open(&w->observer, &wanted, why, sizeof(why));
 
 	if (err)
 		return complain("%s", why);
-	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) && live_open(&w->live, w->filter, why, sizeof(why)))
+	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) &&
+	    live_open(&w->live, w->filter, why, sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
 	w->started = w->scanned = now_seconds();
@@ -395,10 +445,14 @@ int command_watch(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "[INTERVAL [COUNT]]",
-		.doc = "Watches servers that run: which socket and which process or thread gets the connections and datagrams of each port, and "
-		       "whether that is fair. On a terminal a full-screen view; otherwise a table per interval.\v"
-		       "Without a filter, all TCP listeners and UDP sockets of the machine, in all network namespaces. UDP sockets whose port the "
-		       "kernel picked, and ports on which all are connected, are clients' and are left out, unless -P names the port.",
+		.doc = "Watches servers that run: which socket and which process or thread gets "
+		       "the connections and datagrams of each port, and "
+		       "whether that is fair. On a terminal a full-screen view; otherwise a table "
+		       "per interval.\v"
+		       "Without a filter, all TCP listeners and UDP sockets of the machine, in all "
+		       "network namespaces. UDP sockets whose port the "
+		       "kernel picked, and ports on which all are connected, are clients' and are "
+		       "left out, unless -P names the port.",
 		.children = children,
 	};
 	struct watch_options o = { .backend = BACKEND_AUTO, .threshold = FAIRNESS_THRESHOLD };

@@ -19,23 +19,39 @@
 #define STALLED_SECONDS 30 /* clients give a request up long before */
 
 const struct claim claims[] = {
-	{ "tcp-reuseport-binds", "several TCP sockets can listen on one port with SO_REUSEPORT, and not without",
+	{ "tcp-reuseport-binds",
+	  "several TCP sockets can listen on one port with SO_REUSEPORT, and not without",
 	  claim_tcp_reuseport_binds, false },
-	{ "udp-reuseport-binds", "several UDP sockets can bind one port with SO_REUSEPORT, and not without",
+	{ "udp-reuseport-binds",
+	  "several UDP sockets can bind one port with SO_REUSEPORT, and not without",
 	  claim_udp_reuseport_binds, false },
-	{ "single-listener-bottleneck", "one thread that accepts all and hands over can become a bottleneck",
-	  claim_bottleneck, false },
-	{ "shared-accept-unfair", "threads that wait in accept() on one socket get very unequal shares", claim_unfair, false },
-	{ "reuseport-even-threads", "SO_REUSEPORT spreads evenly over threads", claim_even_threads, false },
-	{ "reuseport-even-processes", "SO_REUSEPORT spreads evenly over processes", claim_even_processes, false },
-	{ "udp-reuseaddr-one-gets-all", "with SO_REUSEADDR several UDP sockets bind one port, but one gets all",
+	{ "single-listener-bottleneck",
+	  "one thread that accepts all and hands over can become a bottleneck", claim_bottleneck,
+	  false },
+	{ "shared-accept-unfair",
+	  "threads that wait in accept() on one socket get very unequal shares", claim_unfair,
+	  false },
+	{ "reuseport-even-threads", "SO_REUSEPORT spreads evenly over threads", claim_even_threads,
+	  false },
+	{ "reuseport-even-processes", "SO_REUSEPORT spreads evenly over processes",
+	  claim_even_processes, false },
+	{ "udp-reuseaddr-one-gets-all",
+	  "with SO_REUSEADDR several UDP sockets bind one port, but one gets all",
 	  claim_udp_reuseaddr, false },
-	{ "reuseaddr-hijack", "SO_REUSEADDR does not prevent that another user takes over the port", claim_reuseaddr_hijack, false },
-	{ "reuseport-prevents-hijack", "SO_REUSEPORT prevents that another user takes over the port", claim_reuseport_prevents, false },
-	{ "reuseaddr-immediate", "with SO_REUSEADDR a port can be bound again at once after close()", claim_reuseaddr_immediate, false },
-	{ "privileged-port", "to bind a port below 1024 a process needs the right to", claim_privileged_port, false },
-	{ "htons", "without htons() a server that asks for port 81 listens on 20736", claim_htons, false },
-	{ "port-free-after-two-minutes", "without SO_REUSEADDR a port can be bound again two minutes after close()",
+	{ "reuseaddr-hijack", "SO_REUSEADDR does not prevent that another user takes over the port",
+	  claim_reuseaddr_hijack, false },
+	{ "reuseport-prevents-hijack",
+	  "SO_REUSEPORT prevents that another user takes over the port", claim_reuseport_prevents,
+	  false },
+	{ "reuseaddr-immediate",
+	  "with SO_REUSEADDR a port can be bound again at once after close()",
+	  claim_reuseaddr_immediate, false },
+	{ "privileged-port", "to bind a port below 1024 a process needs the right to",
+	  claim_privileged_port, false },
+	{ "htons", "without htons() a server that asks for port 81 listens on 20736", claim_htons,
+	  false },
+	{ "port-free-after-two-minutes",
+	  "without SO_REUSEADDR a port can be bound again two minutes after close()",
 	  claim_two_minutes, true }, /* last: the others run meanwhile */
 	{},
 };
@@ -55,9 +71,9 @@ static const struct {
 	cap_value_t value;
 	const char *name;
 } rights[] = {
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },   /* a network namespace */
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },   /* its loopback device, its settings */
-	{ CAP_SETUID, "CAP_SETUID" },         /* processes of other users */
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" }, /* a network namespace */
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* its loopback device, its settings */
+	{ CAP_SETUID, "CAP_SETUID" },       /* processes of other users */
 	{ CAP_SETGID, "CAP_SETGID" },
 	{ CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE" }, /* one of them keeps it */
 };
@@ -70,7 +86,8 @@ static void rights_lack(char *missing, size_t size)
 		const size_t used = strlen(missing);
 
 		if (!right_held(rights[i].value))
-			snprintf(missing + used, size - used, "%s%s", used ? ", " : "", rights[i].name);
+			snprintf(missing + used, size - used, "%s%s", used ? ", " : "",
+				 rights[i].name);
 	}
 }
 
@@ -97,20 +114,27 @@ static int enter_namespace(struct why why)
 
 	rights_lack(missing, sizeof(missing));
 	if (*missing)
-		return refuse(why, -EPERM, "cannot experiment with namespaces, users and ports: %s missing; run as root, or grant them", missing);
+		return refuse(why, -EPERM,
+			      "cannot experiment with namespaces, users and ports: %s missing; run "
+			      "as root, or grant them",
+			      missing);
 	if (unshare(CLONE_NEWNET))
-		return refuse(why, -errno, "cannot make a private network namespace: %s%s", strerror(errno),
-			      errno == ENOSPC ? " (user.max_net_namespaces)" : "");
+		return refuse(why, -errno, "cannot make a private network namespace: %s%s",
+			      strerror(errno), errno == ENOSPC ? " (user.max_net_namespaces)" : "");
 	err = loopback_up();
-	return err ? refuse(why, err, "cannot use the loopback device of a new network namespace: %s", strerror(-err)) : 0;
+	return err ? refuse(why, err,
+			    "cannot use the loopback device of a new network namespace: %s",
+			    strerror(-err))
+		   : 0;
 }
 
-int claims_open(struct claim_lab **out, const struct claims_options *options, char *why, size_t why_size)
+int claims_open(struct claim_lab **out, const struct claims_options *options, char *why,
+		size_t why_size)
 {
 	struct claim_lab *lab = calloc(1, sizeof(*lab));
 	const int port_start = port_start_read();
-	int err = lab ? enter_namespace((struct why){ why, why_size }) :
-			refuse((struct why){ why, why_size }, -ENOMEM, "out of memory");
+	int err = lab ? enter_namespace((struct why){ why, why_size })
+		      : refuse((struct why){ why, why_size }, -ENOMEM, "out of memory");
 
 	if (err) {
 		free(lab);
@@ -119,7 +143,10 @@ int claims_open(struct claim_lab **out, const struct claims_options *options, ch
 	lab->options = *options;
 	lab->port_start = port_start;
 	lab->timewait.result = -1;
-	lab->trials = (struct trials){ .backend = options->backend, .threshold = FAIRNESS_THRESHOLD, .stalled_max = STALLED_SECONDS, .progress = options->progress,
+	lab->trials = (struct trials){ .backend = options->backend,
+				       .threshold = FAIRNESS_THRESHOLD,
+				       .stalled_max = STALLED_SECONDS,
+				       .progress = options->progress,
 				       .interrupted = options->interrupted };
 	*out = lab;
 	return 0;
@@ -140,7 +167,8 @@ unsigned cpus_allowed(void)
 {
 	cpu_set_t cpus;
 
-	return sched_getaffinity(0, sizeof(cpus), &cpus) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&cpus);
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? sysconf(_SC_NPROCESSORS_ONLN)
+							 : CPU_COUNT(&cpus);
 }
 
 /* Returns 0 also where there is no result; -ENOMEM: out of memory. */

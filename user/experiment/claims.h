@@ -2,11 +2,11 @@
 /*
  * Textbook claims as experiments on real sockets.
  *
- *   claims_open()   checks the rights and enters a private network namespace: whatever happens, nothing of it is left
- *   claims_run()    the chosen claims in the order of the table
- *   claims_close()
+ *   claims_open()   checks the rights and enters a private network namespace: whatever happens,
+ * nothing of it is left claims_run()    the chosen claims in the order of the table claims_close()
  *
- * To add one: a row in claims.c, an experiment in the file of its subject, a verdict in user/model/claim*.c.
+ * To add one: a row in claims.c, an experiment in the file of its subject, a verdict in
+ * user/model/claim*.c.
  */
 #ifndef SOCKFAIR_CLAIMS_H
 #define SOCKFAIR_CLAIMS_H
@@ -26,7 +26,7 @@ struct claim {
 	const char *sentence; /* what is claimed, one line */
 	/* Fills figures, verdict and why. A negative errno: no result, and why says the reason. */
 	int (*run)(struct claim_lab *lab, struct claim_result *r);
-	bool slow;            /* --quick skips it; it runs beside the others */
+	bool slow; /* --quick skips it; it runs beside the others */
 };
 
 /* The table, ended by a row without a name. */
@@ -37,22 +37,23 @@ extern const struct claim claims[];
 int claim_find(const char *name);
 
 struct claims_options {
-	enum backend backend; /* asked for */
-	uint64_t requests;    /* connections or datagrams of each load */
-	bool quick;           /* skip slow ones */
-	bool progress;        /* show it on stderr */
+	enum backend backend;                     /* asked for */
+	uint64_t requests;                        /* connections or datagrams of each load */
+	bool quick;                               /* skip slow ones */
+	bool progress;                            /* show it on stderr */
 	const volatile sig_atomic_t *interrupted; /* not 0: skip the rest */
 };
 
 /*
- * Returns 0, or a negative errno with its line: what failed, why, what to do. From then on the calling thread is in a network namespace of its
- * own.
+ * Returns 0, or a negative errno with its line: what failed, why, what to do. From then on the
+ * calling thread is in a network namespace of its own.
  */
-int claims_open(struct claim_lab **out, const struct claims_options *options, char *why, size_t why_size);
+int claims_open(struct claim_lab **out, const struct claims_options *options, char *why,
+		size_t why_size);
 
 /*
- * Runs those with wanted[i] set (by place in the table) and fills report->results, which has room for all of them. `done` is called after each.
- * Returns 0, or -ENOMEM.
+ * Runs those with wanted[i] set (by place in the table) and fills report->results, which has room
+ * for all of them. `done` is called after each. Returns 0, or -ENOMEM.
  */
 int claims_run(struct claim_lab *lab, const bool wanted[CLAIMS_MAX], struct claim_report *report,
 	       void (*done)(const struct claim_result *r, void *context), void *context);

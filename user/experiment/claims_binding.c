@@ -11,7 +11,9 @@
 #include "claims_lab.h"
 #include "claims_socket.h"
 
-#define REQUESTS 256      /* that find out who is reached: four sockets would be missed by chance once in 10^31 */
+#define REQUESTS                                                                                   \
+	256 /* that find out who is reached: four sockets would be missed by chance once in 10^31  \
+	     */
 #define PORT_START "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 static void close_all(const int *fds, size_t count)
@@ -22,10 +24,12 @@ static void close_all(const int *fds, size_t count)
 }
 
 /*
- * As many sockets as the port takes, in the order of binding, at least one; *count says how many. Stops at the first that is refused. 0 or a
- * negative errno with its line; what was opened is the caller's either way.
+ * As many sockets as the port takes, in the order of binding, at least one; *count says how many.
+ * Stops at the first that is refused. 0 or a negative errno with its line; what was opened is the
+ * caller's either way.
  */
-static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsigned *count, struct why why)
+static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsigned *count,
+			struct why why)
 {
 	for (*count = 0; *count < wanted; (*count)++) {
 		struct bound bound;
@@ -45,7 +49,11 @@ static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsi
 /* Whether a second socket gets a port that a first one has, by who sets SO_REUSEPORT. */
 static int second_binds(int type, uint16_t port, bool first, bool second, bool *it, struct why why)
 {
-	struct binding b = { .family = AF_INET, .type = type, .port = port, .reuseport = first, .listening = type == SOCK_STREAM };
+	struct binding b = { .family = AF_INET,
+			     .type = type,
+			     .port = port,
+			     .reuseport = first,
+			     .listening = type == SOCK_STREAM };
 	struct bound one;
 	int err = binding_try(&b, 0, &one, why);
 
@@ -57,14 +65,25 @@ static int second_binds(int type, uint16_t port, bool first, bool second, bool *
 	return err;
 }
 
-static int binding_measure(const struct claim_lab *lab, int type, struct claim_binding *m, struct why why)
+static int binding_measure(const struct claim_lab *lab, int type, struct claim_binding *m,
+			   struct why why)
 {
 	const uint16_t port = PORT_BINDING + 10 * (type == SOCK_DGRAM);
-	const struct binding b = { .family = AF_INET, .type = type, .port = port, .reuseport = true, .listening = type == SOCK_STREAM };
-	struct spread s = { .family = AF_INET, .type = type, .port = port, .requests = REQUESTS, .interrupted = lab->options.interrupted };
+	const struct binding b = { .family = AF_INET,
+				   .type = type,
+				   .port = port,
+				   .reuseport = true,
+				   .listening = type == SOCK_STREAM };
+	struct spread s = { .family = AF_INET,
+			    .type = type,
+			    .port = port,
+			    .requests = REQUESTS,
+			    .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
 
-	*m = (struct claim_binding){ .udp = type == SOCK_DGRAM, .sockets = CLAIM_SOCKETS, .asked = REQUESTS };
+	*m = (struct claim_binding){ .udp = type == SOCK_DGRAM,
+				     .sockets = CLAIM_SOCKETS,
+				     .asked = REQUESTS };
 	err = bind_several(&b, fds, CLAIM_SOCKETS, &m->bound, why);
 	if (!err)
 		err = spread(&s, fds, m->bound, m->got, why);
@@ -101,10 +120,16 @@ int claim_udp_reuseport_binds(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- UDP with SO_REUSEADDR ---- */
 
-static int datagrams_measure(const struct claim_lab *lab, int family, struct claim_datagrams *m, struct why why)
+static int datagrams_measure(const struct claim_lab *lab, int family, struct claim_datagrams *m,
+			     struct why why)
 {
-	const struct binding b = { .family = family, .type = SOCK_DGRAM, .port = PORT_DATAGRAMS, .reuseaddr = true };
-	struct spread s = { .family = family, .type = SOCK_DGRAM, .port = b.port, .requests = 4 * REQUESTS,
+	const struct binding b = {
+		.family = family, .type = SOCK_DGRAM, .port = PORT_DATAGRAMS, .reuseaddr = true
+	};
+	struct spread s = { .family = family,
+			    .type = SOCK_DGRAM,
+			    .port = b.port,
+			    .requests = 4 * REQUESTS,
 			    .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
 
@@ -134,7 +159,11 @@ int claim_udp_reuseaddr(struct claim_lab *lab, struct claim_result *r)
 
 static int privilege_try(unsigned port, bool capable, enum claim_try *it, struct why why)
 {
-	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .user = USER_ONE, .bind_service = capable };
+	const struct binding b = { .family = AF_INET,
+				   .type = SOCK_STREAM,
+				   .port = port,
+				   .user = USER_ONE,
+				   .bind_service = capable };
 	bool allowed;
 	int err = binding_allowed(&b, EACCES, &allowed, why);
 
@@ -163,7 +192,8 @@ static int privilege_measure(const struct claim_lab *lab, struct claim_privilege
 	const int found = port_start_read(); /* 1024 in a namespace that nobody has changed */
 	int err;
 
-	*m = (struct claim_privilege){ .machine = lab->port_start, .limit = found > 0 ? found : 1024 };
+	*m = (struct claim_privilege){ .machine = lab->port_start,
+				       .limit = found > 0 ? found : 1024 };
 	err = privilege_try(m->limit - 1, false, &m->below, why);
 	if (!err)
 		err = privilege_try(m->limit, false, &m->at, why);
@@ -207,7 +237,11 @@ static int reaches(uint16_t port, bool *it, struct why why)
 /* A listener whose port was given without htons(): where is it? */
 static int htons_listen(struct claim_htons *m, struct why why)
 {
-	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->asked, .no_htons = true, .listening = true };
+	const struct binding b = { .family = AF_INET,
+				   .type = SOCK_STREAM,
+				   .port = m->asked,
+				   .no_htons = true,
+				   .listening = true };
 	struct bound bound;
 	int err = binding_try(&b, 0, &bound, why);
 
@@ -221,10 +255,13 @@ static int htons_listen(struct claim_htons *m, struct why why)
 	return err;
 }
 
-/* A port that becomes one below 1024: which, and who without rights gets it? 0 or a negative errno with its line. */
+/* A port that becomes one below 1024: which, and who without rights gets it? 0 or a negative errno
+ * with its line. */
 static int htons_low(struct claim_htons *m, struct why why)
 {
-	struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = m->low_asked, .no_htons = true };
+	struct binding b = {
+		.family = AF_INET, .type = SOCK_STREAM, .port = m->low_asked, .no_htons = true
+	};
 	struct bound bound;
 	bool allowed;
 	int err = binding_try(&b, 0, &bound, why);
@@ -248,7 +285,9 @@ int claim_htons(struct claim_lab *lab, struct claim_result *r)
 	(void)lab;
 	if (err)
 		return err;
-	htons_low(&m, (struct why){ m.low_why, sizeof(m.low_why) }); /* what fails is said beside the verdict */
+	htons_low(&m,
+		  (struct why){ m.low_why,
+				sizeof(m.low_why) }); /* what fails is said beside the verdict */
 	claim_judge_htons(r, &m);
 	return 0;
 }

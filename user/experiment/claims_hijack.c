@@ -15,16 +15,21 @@ struct target {
 	int type;
 	bool listening; /* TCP: the first user listens already */
 	bool reuseaddr, reuseport;
-	bool aside;     /* see struct claim_attempt */
+	bool aside; /* see struct claim_attempt */
 	bool v6;
 };
 
-/* Both servers are there: who gets what clients send? A socket that is bound and does not listen gets nothing. */
-static int attempt_send(const struct claim_lab *lab, const struct target *t, const struct binding *b, const int fds[2], struct claim_attempt *a,
+/* Both servers are there: who gets what clients send? A socket that is bound and does not listen
+ * gets nothing. */
+static int attempt_send(const struct claim_lab *lab, const struct target *t,
+			const struct binding *b, const int fds[2], struct claim_attempt *a,
 			struct why why)
 {
 	const bool first_receives = t->type == SOCK_DGRAM || t->listening;
-	struct spread s = { .family = b->family, .type = b->type, .port = b->port, .requests = REQUESTS,
+	struct spread s = { .family = b->family,
+			    .type = b->type,
+			    .port = b->port,
+			    .requests = REQUESTS,
 			    .interrupted = lab->options.interrupted };
 	uint64_t got[2] = {};
 	int err = spread(&s, fds, first_receives ? 2 : 1, got, why);
@@ -36,10 +41,16 @@ static int attempt_send(const struct claim_lab *lab, const struct target *t, con
 	return err;
 }
 
-static int attempt_make(const struct claim_lab *lab, const struct target *t, uint16_t port, struct claim_attempt *a, struct why why)
+static int attempt_make(const struct claim_lab *lab, const struct target *t, uint16_t port,
+			struct claim_attempt *a, struct why why)
 {
-	struct binding b = { .family = t->v6 ? AF_INET6 : AF_INET, .type = t->type, .port = port, .reuseaddr = t->reuseaddr,
-			     .reuseport = t->reuseport, .listening = t->listening, .user = USER_ONE };
+	struct binding b = { .family = t->v6 ? AF_INET6 : AF_INET,
+			     .type = t->type,
+			     .port = port,
+			     .reuseaddr = t->reuseaddr,
+			     .reuseport = t->reuseport,
+			     .listening = t->listening,
+			     .user = USER_ONE };
 	struct bound first, second;
 	int err = binding_try(&b, 0, &first, why);
 
@@ -58,9 +69,10 @@ static int attempt_make(const struct claim_lab *lab, const struct target *t, uin
 	return err;
 }
 
-/* Each target has a port of its own. *made: attempts filled, those of IPv6 only where the machine has it. */
-static int attempts_make(const struct claim_lab *lab, const struct target *targets, size_t count, uint16_t port, struct claim_attempt *a,
-			 size_t *made, struct why why)
+/* Each target has a port of its own. *made: attempts filled, those of IPv6 only where the machine
+ * has it. */
+static int attempts_make(const struct claim_lab *lab, const struct target *targets, size_t count,
+			 uint16_t port, struct claim_attempt *a, size_t *made, struct why why)
 {
 	bool has_v6;
 	int err = family_known(AF_INET6, &has_v6, why);
@@ -72,8 +84,14 @@ static int attempts_make(const struct claim_lab *lab, const struct target *targe
 	return err;
 }
 
-#define UDP(...) { .type = SOCK_DGRAM, __VA_ARGS__ }
-#define TCP(...) { .type = SOCK_STREAM, __VA_ARGS__ }
+#define UDP(...)                                                                                   \
+	{                                                                                          \
+		.type = SOCK_DGRAM, __VA_ARGS__                                                    \
+	}
+#define TCP(...)                                                                                   \
+	{                                                                                          \
+		.type = SOCK_STREAM, __VA_ARGS__                                                   \
+	}
 #define BOUND_ONLY "a TCP socket that is bound and does not listen yet"
 
 int claim_reuseaddr_hijack(struct claim_lab *lab, struct claim_result *r)
@@ -82,11 +100,13 @@ int claim_reuseaddr_hijack(struct claim_lab *lab, struct claim_result *r)
 		UDP(.key = "udp", .what = "a UDP socket of IPv4", .reuseaddr = true),
 		UDP(.key = "udp6", .what = "a UDP socket of IPv6", .reuseaddr = true, .v6 = true),
 		TCP(.key = "tcp_bound", .what = BOUND_ONLY, .reuseaddr = true),
-		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true, .reuseaddr = true),
+		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true,
+		    .reuseaddr = true),
 	};
 	struct claim_attempt attempts[sizeof(targets) / sizeof(targets[0])];
 	size_t made;
-	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]), PORT_HIJACK, attempts, &made, claim_why(r));
+	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]), PORT_HIJACK,
+				attempts, &made, claim_why(r));
 
 	if (!err)
 		claim_judge_hijack(r, attempts, made);
@@ -96,7 +116,11 @@ int claim_reuseaddr_hijack(struct claim_lab *lab, struct claim_result *r)
 /* The control: another process of the first user may share the port. */
 static int same_user_binds(uint16_t port, bool *it, struct why why)
 {
-	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseport = true, .listening = true,
+	const struct binding b = { .family = AF_INET,
+				   .type = SOCK_STREAM,
+				   .port = port,
+				   .reuseport = true,
+				   .listening = true,
 				   .user = USER_ONE };
 	struct bound first;
 	int err = binding_try(&b, 0, &first, why);
@@ -115,18 +139,23 @@ int claim_reuseport_prevents(struct claim_lab *lab, struct claim_result *r)
 		UDP(.key = "udp", .what = "a UDP socket of IPv4", .reuseport = true),
 		UDP(.key = "udp6", .what = "a UDP socket of IPv6", .reuseport = true, .v6 = true),
 		TCP(.key = "tcp_bound", .what = BOUND_ONLY, .reuseport = true),
-		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true, .reuseport = true),
-		UDP(.key = "udp_both_options", .what = "a UDP socket of IPv4", .reuseaddr = true, .reuseport = true, .aside = true),
-		UDP(.key = "udp6_both_options", .what = "a UDP socket of IPv6", .reuseaddr = true, .reuseport = true, .aside = true, .v6 = true),
-		TCP(.key = "tcp_bound_both_options", .what = "a TCP socket that does not listen yet", .reuseaddr = true, .reuseport = true,
-		    .aside = true),
-		TCP(.key = "tcp_listening_both_options", .what = "a listening TCP socket", .listening = true, .reuseaddr = true,
+		TCP(.key = "tcp_listening", .what = "a listening TCP socket", .listening = true,
+		    .reuseport = true),
+		UDP(.key = "udp_both_options", .what = "a UDP socket of IPv4", .reuseaddr = true,
 		    .reuseport = true, .aside = true),
+		UDP(.key = "udp6_both_options", .what = "a UDP socket of IPv6", .reuseaddr = true,
+		    .reuseport = true, .aside = true, .v6 = true),
+		TCP(.key = "tcp_bound_both_options",
+		    .what = "a TCP socket that does not listen yet", .reuseaddr = true,
+		    .reuseport = true, .aside = true),
+		TCP(.key = "tcp_listening_both_options", .what = "a listening TCP socket",
+		    .listening = true, .reuseaddr = true, .reuseport = true, .aside = true),
 	};
 	struct claim_attempt attempts[sizeof(targets) / sizeof(targets[0])];
 	bool same_user = false;
 	size_t made;
-	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]), PORT_HIJACK + 10, attempts, &made, claim_why(r));
+	int err = attempts_make(lab, targets, sizeof(targets) / sizeof(targets[0]),
+				PORT_HIJACK + 10, attempts, &made, claim_why(r));
 
 	if (!err)
 		err = same_user_binds(PORT_HIJACK + 20, &same_user, claim_why(r));

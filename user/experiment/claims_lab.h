@@ -17,9 +17,11 @@ struct timewait_child {
 struct claim_lab {
 	struct claims_options options;
 	struct trials trials;
-	char no_trials[256]; /* why nothing can be observed here; "": it was not found out to be so */
+	char no_trials[256]; /* why nothing can be observed here; "": it was not found out to be so
+			      */
 	struct timewait_child timewait;
-	int port_start;      /* port_start_read() of the machine, before the private namespace was entered */
+	int port_start; /* port_start_read() of the machine, before the private namespace was
+			   entered */
 };
 
 /* How many CPUs this process may use. */
@@ -32,8 +34,8 @@ static inline struct why claim_why(struct claim_result *r)
 }
 
 /*
- * The experiments. Each has a port or several of its own, for one in TIME_WAIT is in nobody's way. The namespace is private: they are all free.
- * Below the range that the kernel gives to clients.
+ * The experiments. Each has a port or several of its own, for one in TIME_WAIT is in nobody's way.
+ * The namespace is private: they are all free. Below the range that the kernel gives to clients.
  */
 enum claim_port {
 	PORT_BINDING = 7000,
@@ -44,7 +46,8 @@ enum claim_port {
 };
 
 /* claims_binding.c */
-/* net.ipv4.ip_unprivileged_port_start of the network namespace that this thread is in. -1: there is none (before 4.11), or it can't be read. */
+/* net.ipv4.ip_unprivileged_port_start of the network namespace that this thread is in. -1: there is
+ * none (before 4.11), or it can't be read. */
 int port_start_read(void);
 int claim_tcp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
 int claim_udp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
@@ -65,7 +68,8 @@ int claim_even_processes(struct claim_lab *lab, struct claim_result *r);
 /* claims_timewait.c */
 int claim_reuseaddr_immediate(struct claim_lab *lab, struct claim_result *r);
 int claim_two_minutes(struct claim_lab *lab, struct claim_result *r);
-/* Begins what claim_two_minutes() waits for, so that the others can run meanwhile. What fails is said there. */
+/* Begins what claim_two_minutes() waits for, so that the others can run meanwhile. What fails is
+ * said there. */
 void timewait_begin(struct claim_lab *lab);
 void timewait_end(struct claim_lab *lab);
 

@@ -8,9 +8,9 @@
 #include "claims_lab.h"
 
 #define WORKERS 8
-#define FEW 2         /* outstanding at once: one for each of two CPUs */
+#define FEW 2 /* outstanding at once: one for each of two CPUs */
 #define MANY 64
-#define TRIES 3       /* on an emulated machine the kernel skips runs of programs now and then */
+#define TRIES 3        /* on an emulated machine the kernel skips runs of programs now and then */
 #define FLOWS_MAX 4096 /* client ports for UDP */
 
 /* A workload to run. */
@@ -22,12 +22,17 @@ struct load {
 
 static struct workload_options load_options(const struct claim_lab *lab, const struct load *l)
 {
-	struct workload_options w = { .mode = workload_mode_find(l->mode), .workers = WORKERS, .processes = l->processes,
-				      .requests = lab->options.requests, .concurrency = l->concurrency, .slow_worker = -1 };
+	struct workload_options w = { .mode = workload_mode_find(l->mode),
+				      .workers = WORKERS,
+				      .processes = l->processes,
+				      .requests = lab->options.requests,
+				      .concurrency = l->concurrency,
+				      .slow_worker = -1 };
 	struct sockaddr_in *address = (struct sockaddr_in *)&w.bind;
 	uint64_t each;
 
-	/* The chance that datagrams are uneven is computed for flows of one size: each port sends as many. That may be a few more than asked for. */
+	/* The chance that datagrams are uneven is computed for flows of one size: each port sends
+	 * as many. That may be a few more than asked for. */
 	each = (w.requests + FLOWS_MAX - 1) / FLOWS_MAX;
 	w.flows = (w.requests + each - 1) / each;
 	if (w.mode->protocol == PROTOCOL_UDP)
@@ -45,15 +50,17 @@ static int check_counts(const struct snapshot *s, struct why why)
 	if (*s->workload.skipped)
 		return refuse(why, -EOPNOTSUPP, "%s: %s", s->workload.mode, s->workload.skipped);
 	if (lost)
-		return refuse(why, -ENODATA, "%s: %llu events could not be counted: no verdict", s->workload.mode, (unsigned long long)lost);
+		return refuse(why, -ENODATA, "%s: %llu events could not be counted: no verdict",
+			      s->workload.mode, (unsigned long long)lost);
 	if (!s->workload.agrees)
-		return refuse(why, -ENODATA, "%s: %s: no verdict", s->workload.mode, s->workload.disagreement);
+		return refuse(why, -ENODATA, "%s: %s: no verdict", s->workload.mode,
+			      s->workload.disagreement);
 	return 0;
 }
 
 /*
- * Runs it, more than once where the counts of kernel, server and clients don't agree. 0: they do; snapshot_free(s). A negative errno with its line
- * otherwise: nothing to free.
+ * Runs it, more than once where the counts of kernel, server and clients don't agree. 0: they do;
+ * snapshot_free(s). A negative errno with its line otherwise: nothing to free.
  */
 static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot *s, struct why why)
 {
@@ -65,7 +72,8 @@ static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot
 	for (int i = 0; i < TRIES && err == -ENODATA && !*lab->options.interrupted; i++) {
 		err = trial_run(&lab->trials, &options, s, why.text, why.size);
 		if (err) {
-			if (lab->trials.refused && err != -ENOMEM) /* it will be the same next time, and takes a while */
+			if (lab->trials.refused &&
+			    err != -ENOMEM) /* it will be the same next time, and takes a while */
 				snprintf(lab->no_trials, sizeof(lab->no_trials), "%s", why.text);
 			return err;
 		}
@@ -89,7 +97,8 @@ struct share_plan {
 #define SHARES_MAX 8
 
 /* Fills one claim_share per row. */
-static int shares_measure(struct claim_lab *lab, const struct share_plan *plan, size_t count, struct claim_share *shares, struct why why)
+static int shares_measure(struct claim_lab *lab, const struct share_plan *plan, size_t count,
+			  struct claim_share *shares, struct why why)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct snapshot s;
@@ -97,15 +106,21 @@ static int shares_measure(struct claim_lab *lab, const struct share_plan *plan, 
 
 		if (err)
 			return err;
-		shares[i] = (struct claim_share){ .design = plan[i].design, .key = plan[i].key,
-						  .concurrency = plan[i].tell_concurrency ? plan[i].load.concurrency : 0,
+		shares[i] = (struct claim_share){ .design = plan[i].design,
+						  .key = plan[i].key,
+						  .concurrency = plan[i].tell_concurrency
+									 ? plan[i].load.concurrency
+									 : 0,
 						  .fairness = s.endpoints[0].worker_fairness };
 		snapshot_free(&s);
 	}
 	return 0;
 }
 
-#define PLAN(...) { __VA_ARGS__, .tell_concurrency = true }
+#define PLAN(...)                                                                                  \
+	{                                                                                          \
+		__VA_ARGS__, .tell_concurrency = true                                              \
+	}
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int claim_unfair(struct claim_lab *lab, struct claim_result *r)
@@ -115,8 +130,10 @@ int claim_unfair(struct claim_lab *lab, struct claim_result *r)
 		PLAN("blocking accept()", "blocking", .load = { "shared-accept", false, MANY }),
 		PLAN("an epoll each", "epoll", .load = { "shared-epoll", false, FEW }),
 		PLAN("an epoll each", "epoll", .load = { "shared-epoll", false, MANY }),
-		PLAN("EPOLLEXCLUSIVE", "exclusive", .load = { "shared-epoll-exclusive", false, FEW }),
-		PLAN("EPOLLEXCLUSIVE", "exclusive", .load = { "shared-epoll-exclusive", false, MANY }),
+		PLAN("EPOLLEXCLUSIVE", "exclusive",
+		     .load = { "shared-epoll-exclusive", false, FEW }),
+		PLAN("EPOLLEXCLUSIVE", "exclusive",
+		     .load = { "shared-epoll-exclusive", false, MANY }),
 	};
 	struct claim_share shares[SHARES_MAX];
 	int err = shares_measure(lab, plan, COUNT(plan), shares, claim_why(r));
@@ -153,13 +170,15 @@ int claim_even_processes(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- the bottleneck ---- */
 
-/* The rows of the server can't tell whether first reads are seen: endpoint_merge() fills in what the kernel did not see. */
+/* The rows of the server can't tell whether first reads are seen: endpoint_merge() fills in what
+ * the kernel did not see. */
 static bool reads_seen(const struct claim_lab *lab, const struct snapshot *s)
 {
 	return observer_sees(lab->trials.observer) & SEES_TCP_SERVED && !snapshot_lost(s);
 }
 
-static int runs_add(struct claim_lab *lab, const char *mode, bool hands_over, unsigned concurrency, struct claim_runs *runs, int at, struct why why)
+static int runs_add(struct claim_lab *lab, const char *mode, bool hands_over, unsigned concurrency,
+		    struct claim_runs *runs, int at, struct why why)
 {
 	struct snapshot s;
 	int err = load_run(lab, &(struct load){ mode, false, concurrency }, &s, why);
@@ -178,10 +197,13 @@ int claim_bottleneck(struct claim_lab *lab, struct claim_result *r)
 	int err = 0;
 
 	for (size_t l = 0; l < COUNT(loads); l++)
-		for (int i = 0; i < CLAIM_REPEATS && !err; i++) { /* alternating: a slow spell of the machine hits both */
-			err = runs_add(lab, "single-listener", true, loads[l].concurrency, &loads[l].single, i, claim_why(r));
+		for (int i = 0; i < CLAIM_REPEATS && !err;
+		     i++) { /* alternating: a slow spell of the machine hits both */
+			err = runs_add(lab, "single-listener", true, loads[l].concurrency,
+				       &loads[l].single, i, claim_why(r));
 			if (!err)
-				err = runs_add(lab, "reuseport", false, loads[l].concurrency, &loads[l].reuseport, i, claim_why(r));
+				err = runs_add(lab, "reuseport", false, loads[l].concurrency,
+					       &loads[l].reuseport, i, claim_why(r));
 		}
 	if (!err)
 		claim_judge_bottleneck(r, loads, COUNT(loads), cpus_allowed());

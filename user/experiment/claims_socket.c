@@ -17,9 +17,11 @@
 #include "../workload/child.h"
 #include "../workload/descriptor.h"
 
-#define BATCH 32         /* datagrams that fit into any receive buffer */
+#define BATCH 32              /* datagrams that fit into any receive buffer */
 #define ANSWER_WITHIN_MS 5000 /* of a process that does nothing but bind */
-#define GIVE_UP_MS 2000  /* what was sent on loopback is there at once, or soon on a busy machine */
+#define GIVE_UP_MS                                                                                 \
+	2000 /* what was sent on loopback is there at once, or soon on a busy machine              \
+	      */
 #define SOCKETS_MAX 16
 
 /* ---- addresses ---- */
@@ -48,7 +50,8 @@ uint16_t bound_port(int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&a, &size))
 		return 0;
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port : ((struct sockaddr_in *)&a)->sin_port);
+	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+					     : ((struct sockaddr_in *)&a)->sin_port);
 }
 
 /* ---- binding ---- */
@@ -74,7 +77,8 @@ static int socket_make(const struct binding *b)
 static int bind_here(const struct binding *b, struct bound *out)
 {
 	struct sockaddr_storage address;
-	const socklen_t size = loopback(&address, b->family, b->no_htons ? b->port : htons(b->port));
+	const socklen_t size =
+		loopback(&address, b->family, b->no_htons ? b->port : htons(b->port));
 	int fd = socket_make(b);
 
 	*out = (struct bound){ .fd = -1 };
@@ -98,7 +102,8 @@ static int capabilities_keep(bool bind_service)
 
 	if (!caps)
 		return -ENOMEM;
-	if (bind_service && (cap_set_flag(caps, CAP_PERMITTED, 1, &one, CAP_SET) || cap_set_flag(caps, CAP_EFFECTIVE, 1, &one, CAP_SET)))
+	if (bind_service && (cap_set_flag(caps, CAP_PERMITTED, 1, &one, CAP_SET) ||
+			     cap_set_flag(caps, CAP_EFFECTIVE, 1, &one, CAP_SET)))
 		err = -errno;
 	if (!err && cap_set_proc(caps))
 		err = -errno;
@@ -106,11 +111,12 @@ static int capabilities_keep(bool bind_service)
 	return err;
 }
 
-/* Becomes the user for good. Changing the user forgets the signal at the parent's death, so that is asked for again. */
+/* Becomes the user for good. Changing the user forgets the signal at the parent's death, so that is
+ * asked for again. */
 static int user_become(const struct binding *b, pid_t parent)
 {
-	if (prctl(PR_SET_KEEPCAPS, b->bind_service) || setgroups(0, NULL) || setresgid(b->user, b->user, b->user) ||
-	    setresuid(b->user, b->user, b->user))
+	if (prctl(PR_SET_KEEPCAPS, b->bind_service) || setgroups(0, NULL) ||
+	    setresgid(b->user, b->user, b->user) || setresuid(b->user, b->user, b->user))
 		return -errno;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -148,8 +154,10 @@ static int bind_as_await(const struct binding *b, int queue, struct why why)
 	if (ready > 0)
 		return 0;
 	if (!ready)
-		return refuse(why, -ETIMEDOUT, "a process of user %u did not answer within %d s", b->user, ANSWER_WITHIN_MS / 1000);
-	return refuse(why, -errno, "waiting for a process of user %u: %s", b->user, strerror(errno));
+		return refuse(why, -ETIMEDOUT, "a process of user %u did not answer within %d s",
+			      b->user, ANSWER_WITHIN_MS / 1000);
+	return refuse(why, -errno, "waiting for a process of user %u: %s", b->user,
+		      strerror(errno));
 }
 
 static int bind_as_receive(const struct binding *b, int queue, struct bound *out, struct why why)
@@ -160,15 +168,19 @@ static int bind_as_receive(const struct binding *b, int queue, struct bound *out
 	if (err)
 		return err;
 	if (recv(queue, &answer, sizeof(answer), 0) != sizeof(answer))
-		return refuse(why, -ECHILD, "a process of user %u died before it could bind", b->user);
+		return refuse(why, -ECHILD, "a process of user %u died before it could bind",
+			      b->user);
 	if (answer.failed)
-		return refuse(why, answer.failed, "cannot run a process as user %u: %s", b->user, strerror(-answer.failed));
+		return refuse(why, answer.failed, "cannot run a process as user %u: %s", b->user,
+			      strerror(-answer.failed));
 	*out = (struct bound){ .fd = -1, .error = answer.error };
 	err = answer.error ? 0 : bind_as_await(b, queue, why);
 	if (answer.error || err)
 		return err;
 	out->fd = descriptor_receive(queue);
-	return out->fd < 0 ? refuse(why, out->fd, "no socket came from a process of user %u: %s", b->user, strerror(-out->fd)) : 0;
+	return out->fd < 0 ? refuse(why, out->fd, "no socket came from a process of user %u: %s",
+				    b->user, strerror(-out->fd))
+			   : 0;
 }
 
 static int bind_as(const struct binding *b, struct bound *out, struct why why)
@@ -183,10 +195,12 @@ static int bind_as(const struct binding *b, struct bound *out, struct why why)
 	if (pid == 0)
 		bind_as_child(b, ends[1], self);
 	close(ends[1]); /* so that its death is seen */
-	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid)) : bind_as_receive(b, ends[0], out, why);
+	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid))
+		      : bind_as_receive(b, ends[0], out, why);
 	close(ends[0]);
 	if (pid > 0)
-		kill(pid, SIGKILL); /* it has said all that it will, may be stopped, and is not reaped yet */
+		kill(pid, SIGKILL); /* it has said all that it will, may be stopped, and is not
+				       reaped yet */
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return err;
@@ -206,7 +220,8 @@ int binding_try(const struct binding *b, int refusal, struct bound *out, struct 
 	}
 	if (err || !out->error || out->error == refusal)
 		return err;
-	return refuse(why, -out->error, "cannot bind port %u of a private namespace: %s", b->port, strerror(out->error));
+	return refuse(why, -out->error, "cannot bind port %u of a private namespace: %s", b->port,
+		      strerror(out->error));
 }
 
 int binding_allowed(const struct binding *b, int refusal, bool *allowed, struct why why)
@@ -256,7 +271,8 @@ int client_connect(int family, int type, uint16_t port)
 static int take(int fd, int type)
 {
 	char datagram[16];
-	int taken = type == SOCK_DGRAM ? recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT) : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	int taken = type == SOCK_DGRAM ? recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT)
+				       : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (taken < 0)
 		return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
@@ -266,7 +282,8 @@ static int take(int fd, int type)
 }
 
 /* What waits in the sockets now, one from each. Returns how many, or a negative errno. */
-static int take_each(const struct spread *s, const struct pollfd *readable, size_t count, uint64_t *got)
+static int take_each(const struct spread *s, const struct pollfd *readable, size_t count,
+		     uint64_t *got)
 {
 	int sum = 0;
 
@@ -281,8 +298,10 @@ static int take_each(const struct spread *s, const struct pollfd *readable, size
 	return sum;
 }
 
-/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are late: -ETIMEDOUT. */
-static int collect(const struct spread *s, unsigned expected, const int *fds, size_t count, uint64_t *got)
+/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are
+ * late: -ETIMEDOUT. */
+static int collect(const struct spread *s, unsigned expected, const int *fds, size_t count,
+		   uint64_t *got)
 {
 	const int64_t until_ns = monotonic_ns() + GIVE_UP_MS * INT64_C(1000000);
 	struct pollfd readable[SOCKETS_MAX];
@@ -319,7 +338,8 @@ static int request_make(const struct spread *s)
 
 int spread(struct spread *s, const int *fds, size_t count, uint64_t *got, struct why why)
 {
-	/* A TCP client stays until its connection was accepted: its reset would take it out of the queue. */
+	/* A TCP client stays until its connection was accepted: its reset would take it out of the
+	 * queue. */
 	const unsigned batch = s->type == SOCK_STREAM ? 1 : BATCH;
 	const char *requests = s->type == SOCK_STREAM ? "connections" : "datagrams";
 
@@ -327,13 +347,15 @@ int spread(struct spread *s, const int *fds, size_t count, uint64_t *got, struct
 		int fd = request_make(s), err = 0;
 
 		if (fd < 0)
-			return refuse(why, fd, "only %u of %u %s could be sent: %s", s->sent, s->requests, requests, strerror(-fd));
+			return refuse(why, fd, "only %u of %u %s could be sent: %s", s->sent,
+				      s->requests, requests, strerror(-fd));
 		s->sent++;
 		if (s->sent % batch == 0 || s->sent == s->requests)
 			err = collect(s, (s->sent - 1) % batch + 1, fds, count, got);
 		close(fd);
 		if (err)
-			return refuse(why, err, "not all of the first %u %s could be taken: %s", s->sent, requests, strerror(-err));
+			return refuse(why, err, "not all of the first %u %s could be taken: %s",
+				      s->sent, requests, strerror(-err));
 	}
 	return 0;
 }

@@ -16,7 +16,9 @@
 #include "claims_socket.h"
 
 #define EVERY_MS 100
-#define LIMIT_SECONDS 150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two and a half minutes are waited for */
+#define LIMIT_SECONDS                                                                              \
+	150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two and a half minutes are waited    \
+	       for */
 #define LATE_SECONDS 60 /* beyond that it is stopped, or hangs */
 #define PATIENCE_MS 5000
 
@@ -67,19 +69,26 @@ static int connection_live(int listener, uint16_t port, enum claim_closing closi
 
 	if (client < 0)
 		return client;
-	setsockopt(client, SOL_SOCKET, SO_LINGER, &orderly, sizeof(orderly)); /* else its close() resets */
-	server = poll(&readable, 1, PATIENCE_MS) == 1 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+	setsockopt(client, SOL_SOCKET, SO_LINGER, &orderly,
+		   sizeof(orderly)); /* else its close() resets */
+	server = poll(&readable, 1, PATIENCE_MS) == 1 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC)
+						      : -1;
 	if (server < 0) {
 		close(client);
 		return -ETIMEDOUT;
 	}
-	return closing == CLOSED_BY_SERVER ? close_in_order(server, client) : close_in_order(client, server);
+	return closing == CLOSED_BY_SERVER ? close_in_order(server, client)
+					   : close_in_order(client, server);
 }
 
 /* A server lives and dies. 0 or a negative errno with its line. */
 static int history_make(const struct history *h, uint16_t port, struct why why)
 {
-	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseaddr = h->first, .listening = true };
+	const struct binding b = { .family = AF_INET,
+				   .type = SOCK_STREAM,
+				   .port = port,
+				   .reuseaddr = h->first,
+				   .listening = true };
 	struct bound listener;
 	int err = binding_try(&b, 0, &listener, why);
 
@@ -88,13 +97,19 @@ static int history_make(const struct history *h, uint16_t port, struct why why)
 	if (h->closing != NO_CONNECTION)
 		err = connection_live(listener.fd, port, h->closing);
 	close(listener.fd);
-	return err ? refuse(why, err, "cannot make and end a connection on loopback: %s", strerror(-err)) : 0;
+	return err ? refuse(why, err, "cannot make and end a connection on loopback: %s",
+			    strerror(-err))
+		   : 0;
 }
 
 /* The next server comes: does it get the port? */
 static int history_repeat(const struct history *h, uint16_t port, bool *free_now, struct why why)
 {
-	const struct binding b = { .family = AF_INET, .type = SOCK_STREAM, .port = port, .reuseaddr = h->second, .listening = true };
+	const struct binding b = { .family = AF_INET,
+				   .type = SOCK_STREAM,
+				   .port = port,
+				   .reuseaddr = h->second,
+				   .listening = true };
 
 	return binding_allowed(&b, EADDRINUSE, free_now, why);
 }
@@ -110,11 +125,13 @@ int claim_reuseaddr_immediate(struct claim_lab *lab, struct claim_result *r)
 	for (int i = 0; i <= BOTH && !err; i++) {
 		err = history_make(&histories[i], PORT_IMMEDIATE + i, claim_why(r));
 		if (!err)
-			err = history_repeat(&histories[i], PORT_IMMEDIATE + i, &free_now[i], claim_why(r));
+			err = history_repeat(&histories[i], PORT_IMMEDIATE + i, &free_now[i],
+					     claim_why(r));
 	}
 	if (!err)
-		claim_judge_immediate(r, &(struct claim_immediate){ free_now[NEITHER], free_now[FIRST_ONLY], free_now[SECOND_ONLY],
-								    free_now[BOTH] });
+		claim_judge_immediate(
+			r, &(struct claim_immediate){ free_now[NEITHER], free_now[FIRST_ONLY],
+						      free_now[SECOND_ONLY], free_now[BOTH] });
 	return err;
 }
 
@@ -139,7 +156,8 @@ static int try_all(struct waited *w, const int64_t closed_ns[HISTORIES])
 
 		if (!isnan(w->seconds[i]))
 			continue;
-		w->err = history_repeat(&histories[i], PORT_TIMEWAIT + i, &free_now, (struct why){ w->why, sizeof(w->why) });
+		w->err = history_repeat(&histories[i], PORT_TIMEWAIT + i, &free_now,
+					(struct why){ w->why, sizeof(w->why) });
 		if (w->err)
 			return w->err;
 		if (free_now)
@@ -158,7 +176,8 @@ static void wait_for_all(struct waited *w)
 
 	for (int i = 0; i < HISTORIES; i++) {
 		w->seconds[i] = w->refused[i] = NAN;
-		w->err = history_make(&histories[i], PORT_TIMEWAIT + i, (struct why){ w->why, sizeof(w->why) });
+		w->err = history_make(&histories[i], PORT_TIMEWAIT + i,
+				      (struct why){ w->why, sizeof(w->why) });
 		if (w->err)
 			return;
 		closed_ns[i] = monotonic_ns();
@@ -193,7 +212,9 @@ void timewait_begin(struct claim_lab *lab)
 	if (pid == 0)
 		timewait_run(ends[1]);
 	close(ends[1]);
-	lab->timewait = (struct timewait_child){ .pid = pid > 0 ? pid : 0, .result = ends[0], .began_ns = monotonic_ns() };
+	lab->timewait = (struct timewait_child){ .pid = pid > 0 ? pid : 0,
+						 .result = ends[0],
+						 .began_ns = monotonic_ns() };
 }
 
 void timewait_end(struct claim_lab *lab)
@@ -219,10 +240,14 @@ static int timewait_read(struct claim_lab *lab, const char *name, struct waited 
 	if (!t->pid)
 		return refuse(why, -EAGAIN, "cannot start the process that waits");
 	while (poll(&readable, 1, 200) <= 0 && !*lab->options.interrupted) {
-		if (monotonic_ns() - t->began_ns > (LIMIT_SECONDS + LATE_SECONDS) * INT64_C(1000000000))
-			return refuse(why, -ETIMEDOUT, "the process that waits said nothing for %d s", LIMIT_SECONDS + LATE_SECONDS);
+		if (monotonic_ns() - t->began_ns >
+		    (LIMIT_SECONDS + LATE_SECONDS) * INT64_C(1000000000))
+			return refuse(why, -ETIMEDOUT,
+				      "the process that waits said nothing for %d s",
+				      LIMIT_SECONDS + LATE_SECONDS);
 		if (lab->options.progress)
-			fprintf(stderr, "\r\033[K%s: %.0f s ", name, (monotonic_ns() - t->began_ns) / 1e9);
+			fprintf(stderr, "\r\033[K%s: %.0f s ", name,
+				(monotonic_ns() - t->began_ns) / 1e9);
 	}
 	if (*lab->options.interrupted)
 		return refuse(why, -EINTR, "interrupted");
@@ -238,9 +263,14 @@ int claim_two_minutes(struct claim_lab *lab, struct claim_result *r)
 
 	timewait_end(lab);
 	if (!err)
-		claim_judge_timewait(r, &(struct claim_timewait){
-			.neither = w.seconds[NEITHER], .first_only = w.seconds[FIRST_ONLY], .second_only = w.seconds[SECOND_ONLY],
-			.both = w.seconds[BOTH], .client_closed = w.seconds[CLIENT_CLOSED], .unused = w.seconds[UNUSED],
-			.limit = LIMIT_SECONDS, .refused = w.refused[NEITHER] });
+		claim_judge_timewait(
+			r, &(struct claim_timewait){ .neither = w.seconds[NEITHER],
+						     .first_only = w.seconds[FIRST_ONLY],
+						     .second_only = w.seconds[SECOND_ONLY],
+						     .both = w.seconds[BOTH],
+						     .client_closed = w.seconds[CLIENT_CLOSED],
+						     .unused = w.seconds[UNUSED],
+						     .limit = LIMIT_SECONDS,
+						     .refused = w.refused[NEITHER] });
 	return err;
 }

@@ -13,13 +13,20 @@
 #include "../render/text.h"
 #include "../workload/shared.h"
 
-/* The first trial attaches when the workers already sleep in accept(), as beside a server that runs. */
+/* The first trial attaches when the workers already sleep in accept(), as beside a server that
+ * runs. */
 static int observe(struct trials *t, const struct endpoint *endpoint, char *why, size_t size)
 {
 	/* SOCKFAIR_ROWS: few rows, to see what happens when they run out. */
 	const char *rows = getenv("SOCKFAIR_ROWS");
-	const struct observer_options options = { .backend = t->backend, .by_port = true, .inventory = true, .no_waits = t->no_waits, .no_serving = t->no_serving, .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
-						  .selection = { .netns = { endpoint->netns }, .netns_count = 1 } };
+	const struct observer_options options = { .backend = t->backend,
+						  .by_port = true,
+						  .inventory = true,
+						  .no_waits = t->no_waits,
+						  .no_serving = t->no_serving,
+						  .rows_max = rows ? strtoul(rows, NULL, 10) : 0,
+						  .selection = { .netns = { endpoint->netns },
+								 .netns_count = 1 } };
 	int err = 0;
 
 	if (t->observer)
@@ -32,34 +39,39 @@ static int observe(struct trials *t, const struct endpoint *endpoint, char *why,
 	observer_watch_port(t->observer, endpoint->port);
 	err = observer_start(t->observer);
 	if (err)
-		snprintf(why, size, "cannot list the sockets and threads there are at first: %s", strerror(-err));
+		snprintf(why, size, "cannot list the sockets and threads there are at first: %s",
+			 strerror(-err));
 	return err;
 }
 
-static void progress_show(const struct trials *t, const struct workload_options *o, const struct workload_progress *p)
+static void progress_show(const struct trials *t, const struct workload_options *o,
+			  const struct workload_progress *p)
 {
 	char done[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE];
 
 	fprintf(stderr, "\r%s%s", t->purpose ? t->purpose : "", t->purpose ? ": " : "");
 	if (o->serve_only)
-		fprintf(stderr, "%s: %s accepted, %s served ", o->mode->name, text_count(done, p->accepted),
-			text_count(all, p->served));
+		fprintf(stderr, "%s: %s accepted, %s served ", o->mode->name,
+			text_count(done, p->accepted), text_count(all, p->served));
 	else
-		fprintf(stderr, "%s: %s of %s ", o->mode->name, text_count(done, p->sent), text_count(all, o->requests));
+		fprintf(stderr, "%s: %s of %s ", o->mode->name, text_count(done, p->sent),
+			text_count(all, o->requests));
 }
 
 #define LOOK_MS 200
 
 /*
- * Has nothing moved for too long? It is counted in looks, each of LOOK_MS at least: the clock goes on while all of us are stopped (Ctrl-Z), and where a busy
- * machine lets nobody look, nobody can move either.
+ * Has nothing moved for too long? It is counted in looks, each of LOOK_MS at least: the clock goes
+ * on while all of us are stopped (Ctrl-Z), and where a busy machine lets nobody look, nobody can
+ * move either.
  */
 struct standstill {
 	uint64_t done;
 	unsigned looks; /* since something last moved */
 };
 
-static bool stands_still(const struct trials *t, const struct workload_progress *p, struct standstill *s)
+static bool stands_still(const struct trials *t, const struct workload_progress *p,
+			 struct standstill *s)
 {
 	const uint64_t done = p->sent + p->failed;
 
@@ -69,14 +81,16 @@ static bool stands_still(const struct trials *t, const struct workload_progress 
 }
 
 /* Returns 0, or -ETIMEDOUT after a standstill. */
-static int wait_for_end(const struct trials *t, struct workload *w, const struct workload_options *o)
+static int wait_for_end(const struct trials *t, struct workload *w,
+			const struct workload_options *o)
 {
 	const double end = t->seconds_max > 0 ? monotonic_ns() / 1e9 + t->seconds_max : 0;
 	struct standstill still = {};
 	struct workload_progress p;
 	int err = 0;
 
-	while (!err && !workload_wait(w, LOOK_MS) && !*t->interrupted && (!end || monotonic_ns() / 1e9 < end)) {
+	while (!err && !workload_wait(w, LOOK_MS) && !*t->interrupted &&
+	       (!end || monotonic_ns() / 1e9 < end)) {
 		workload_progress(w, &p);
 		if (stands_still(t, &p, &still))
 			err = -ETIMEDOUT;
@@ -91,7 +105,8 @@ static int wait_for_end(const struct trials *t, struct workload *w, const struct
 	return err;
 }
 
-/* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other addresses or protocols. */
+/* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other
+ * addresses or protocols. */
 static int keep_endpoint(struct snapshot *s, const struct endpoint *own)
 {
 	struct endpoint *found = snapshot_find(s, own);
@@ -102,7 +117,9 @@ static int keep_endpoint(struct snapshot *s, const struct endpoint *own)
 		kept = *found;
 		memset(found, 0, sizeof(*found));
 	} else {
-		kept = (struct endpoint){ .protocol = own->protocol, .family = own->family, .port = own->port,
+		kept = (struct endpoint){ .protocol = own->protocol,
+					  .family = own->family,
+					  .port = own->port,
 					  .netns = own->netns };
 		memcpy(kept.address, own->address, sizeof(kept.address));
 	}
@@ -138,8 +155,10 @@ static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
 	err = keep_endpoint(s, own);
 	if (err)
 		return err;
-	snapshot_check(s, own, observer_sees(t->observer) &
-				       (own->protocol == PROTOCOL_UDP ? SEES_UDP_QUEUED : SEES_TCP_ARRIVED));
+	snapshot_check(
+		s, own,
+		observer_sees(t->observer) &
+			(own->protocol == PROTOCOL_UDP ? SEES_UDP_QUEUED : SEES_TCP_ARRIVED));
 	err = endpoint_judge(&s->endpoints[0], t->threshold);
 	return err ? err : findings_fill(s);
 }
@@ -161,7 +180,8 @@ static int skipped(struct snapshot *s, const struct workload_options *options, c
 	return 0;
 }
 
-int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s, char *why, size_t why_size)
+int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s,
+	      char *why, size_t why_size)
 {
 	struct workload *w;
 	char address[TEXT_ADDRESS_SIZE];
@@ -176,12 +196,16 @@ int trial_run(struct trials *t, const struct workload_options *options, struct s
 	if (err)
 		goto out;
 	if (options->serve_only)
-		fprintf(stderr, "%s: serving on %s %s; Ctrl-C ends with the result\n", options->mode->name,
-			options->mode->protocol == PROTOCOL_UDP ? "udp" : "tcp", text_address(address, workload_endpoint(w)));
+		fprintf(stderr, "%s: serving on %s %s; Ctrl-C ends with the result\n",
+			options->mode->name,
+			options->mode->protocol == PROTOCOL_UDP ? "udp" : "tcp",
+			text_address(address, workload_endpoint(w)));
 	workload_go(w);
 	err = wait_for_end(t, w, options);
 	if (err) {
-		snprintf(why, why_size, "%s: nothing moved for %.0f s; its server or its clients may be stopped", options->mode->name, t->stalled_max);
+		snprintf(why, why_size,
+			 "%s: nothing moved for %.0f s; its server or its clients may be stopped",
+			 options->mode->name, t->stalled_max);
 		goto out;
 	}
 	workload_settle(w);

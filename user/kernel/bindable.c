@@ -38,12 +38,16 @@ static int may_bind_low(void)
 }
 
 /*
- * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the network namespace, and so it does for that one's creator.
- * Returns 0 or negative errno: it could not be asked.
+ * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the
+ * network namespace, and so it does for that one's creator. Returns 0 or negative errno: it could
+ * not be asked.
  */
 static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
 {
-	int net = namespace_open(netns), owner = net < 0 ? net : ioctl(net, NS_GET_USERNS), err = net < 0 ? net : owner < 0 ? -errno : 0;
+	int net = namespace_open(netns), owner = net < 0 ? net : ioctl(net, NS_GET_USERNS),
+	    err = net < 0     ? net
+		  : owner < 0 ? -errno
+			      : 0;
 	const int may = user->self ? may_bind_low() : user->uid == 0;
 	const bool has = may > 0;
 	uid_t creator;
@@ -71,21 +75,27 @@ static int limit_read(uint32_t *limit)
 /* A socket as the server would have it. Returns it, or negative errno. */
 static int socket_like(struct bind_place *place, bool v6only_known)
 {
-	int fd = socket(place->family, (place->protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1, v6only = place->v6only;
+	int fd = socket(place->family,
+			(place->protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
+			0),
+	    on = 1, v6only = place->v6only;
 	const uint64_t mark = BINDS_OWN_MARK;
 	socklen_t size = sizeof(v6only);
 
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mark, sizeof(mark)); /* `sockfair binds` does not tell of it */
+	setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mark,
+		   sizeof(mark)); /* `sockfair binds` does not tell of it */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
 		goto fail;
-	if (place->family == AF_INET6 && v6only_known && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
+	if (place->family == AF_INET6 && v6only_known &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
 		goto fail;
 	/* net.ipv6.bindv6only decides of new sockets. */
 	if (place->family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size))
 		place->v6only = v6only;
-	if (place->device && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &place->device, sizeof(place->device)))
+	if (place->device &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &place->device, sizeof(place->device)))
 		goto fail;
 	return fd;
 fail:
@@ -110,7 +120,9 @@ static void address_try(struct bind_check *c)
 	memcpy(&four.sin_addr, p->address, sizeof(four.sin_addr));
 	if (fd < 0)
 		c->address_error = -fd;
-	else if (bind(fd, p->family == AF_INET6 ? (struct sockaddr *)&six : (struct sockaddr *)&four, p->family == AF_INET6 ? sizeof(six) : sizeof(four)))
+	else if (bind(fd,
+		      p->family == AF_INET6 ? (struct sockaddr *)&six : (struct sockaddr *)&four,
+		      p->family == AF_INET6 ? sizeof(six) : sizeof(four)))
 		c->address_error = errno;
 	else
 		c->address_error = 0;
@@ -118,7 +130,8 @@ static void address_try(struct bind_check *c)
 		close(fd);
 }
 
-static int check_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user, char *why, size_t why_size)
+static int check_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user,
+		      char *why, size_t why_size)
 {
 	struct bind_place *p = &c->event.place;
 	int err;
@@ -131,35 +144,50 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 		if (!p->device && strspn(p->device_name, "0123456789") == strlen(p->device_name))
 			p->device = strtoul(p->device_name, NULL, 10);
 		if (!p->device || !if_indextoname(p->device, p->device_name))
-			return loading_fail(-ENODEV, why, why_size, "there is no interface %.15s in that network namespace; see ip link", p->device_name);
+			return loading_fail(-ENODEV, why, why_size,
+					    "there is no interface %.15s in that network "
+					    "namespace; see ip link",
+					    p->device_name);
 	}
 	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : vrf_of(p->device);
 	err = limit_read(&c->event.port_limit);
 	if (err)
-		return loading_fail(err, why, why_size, "cannot read net.ipv4.ip_unprivileged_port_start: is /proc mounted, with /proc/sys?");
+		return loading_fail(err, why, why_size,
+				    "cannot read net.ipv4.ip_unprivileged_port_start: is /proc "
+				    "mounted, with /proc/sys?");
 	err = rights_fill(c, netns, user);
 	if (err)
-		return loading_fail(err, why, why_size, "cannot tell which user namespace the network namespace %" PRIu32 " is of: %s", netns, strerror(-err));
+		return loading_fail(
+			err, why, why_size,
+			"cannot tell which user namespace the network namespace %" PRIu32
+			" is of: %s",
+			netns, strerror(-err));
 	address_try(c);
 	if (c->address_error == EADDRNOTAVAIL && p->family == AF_INET6)
 		c->event.ipv6_off = ipv6_off_here(p->address);
 	return 0;
 }
 
-int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns, const struct bindable_user *user, char *why, size_t why_size)
+int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns,
+		 const struct bindable_user *user, char *why, size_t why_size)
 {
 	int home, err = namespace_enter(netns, &home), back;
 	char name[NETNS_NAME_SIZE];
 
 	if (err) {
 		namespaces_name();
-		return loading_fail(err, why, why_size, "cannot enter the network namespace %s: %s; it takes CAP_SYS_ADMIN, and a process that lives there or a name of ip netns",
-				    netns_say(name, netns), strerror(-err));
+		return loading_fail(
+			err, why, why_size,
+			"cannot enter the network namespace %s: %s; it takes CAP_SYS_ADMIN, and a "
+			"process that lives there or a name of ip netns",
+			netns_say(name, netns), strerror(-err));
 	}
 	for (size_t i = 0; i < count && !err; i++)
 		err = check_fill(&checks[i], netns, user, why, why_size);
 	back = namespace_leave(home);
 	if (back && !err)
-		err = loading_fail(back, why, why_size, "cannot return to the own network namespace: %s", strerror(-back));
+		err = loading_fail(back, why, why_size,
+				   "cannot return to the own network namespace: %s",
+				   strerror(-back));
 	return err;
 }

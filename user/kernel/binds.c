@@ -26,11 +26,14 @@
 #include "process.h"
 #include "vrf.h"
 
-#define SETTLE_TRIES 200 /* of a millisecond or two: how long programs that run when the window ends get to count */
+#define SETTLE_TRIES                                                                               \
+	200 /* of a millisecond or two: how long programs that run when the window ends get to     \
+	       count */
 
 #define DEVICES_MAX 64 /* names that are kept during a batch; others are asked for again */
 
-/* Asked for once a batch: to enter a network namespace all processes are searched for one that lives there. */
+/* Asked for once a batch: to enter a network namespace all processes are searched for one that
+ * lives there. */
 struct device {
 	uint32_t netns, index, vrf;
 	char name[16]; /* "": could not be told */
@@ -41,14 +44,14 @@ struct binds {
 	struct bpf_link **links;
 	struct ring_buffer *ring;
 	enum backend backend;
-	unsigned sees;         /* bits of enum purpose, once attached */
+	unsigned sees; /* bits of enum purpose, once attached */
 	bool has_mptcp, has_uring;
 	struct selection selection;
 	bool cgroups_by_kernel; /* it says who is in the selection's; else /proc */
-	bool by_process;       /* then counted here, for the kernel does not know who is asked for */
+	bool by_process; /* then counted here, for the kernel does not know who is asked for */
 	uint64_t seen[BINDS_CALLS], failed[BINDS_CALLS], lost_process;
-	uint64_t fetched;      /* records */
-	uint64_t lost_return;  /* entries whose return never came */
+	uint64_t fetched;     /* records */
+	uint64_t lost_return; /* entries whose return never came */
 	uint64_t missed_before;
 	uint64_t connects_before[2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
@@ -62,15 +65,24 @@ struct binds {
 
 /* ---- the hooks ---- */
 
-enum purpose { SEES_CALLS = 1, SEES_IPV6 = 2, SEES_MPTCP = 4, SEES_NO_LISTEN = 8, SEES_DENIED = 16, SEES_URING = 32, SEES_AGAIN = 64,
-	       SEES_CONNECT = 128 };
+enum purpose {
+	SEES_CALLS = 1,
+	SEES_IPV6 = 2,
+	SEES_MPTCP = 4,
+	SEES_NO_LISTEN = 8,
+	SEES_DENIED = 16,
+	SEES_URING = 32,
+	SEES_AGAIN = 64,
+	SEES_CONNECT = 128
+};
 
 #define F BACKEND_FENTRY
 #define K BACKEND_KPROBE
 #define T BACKEND_TRACEPOINT
 #define EACH BACKEND_AUTO
 
-/* In the order of attaching: an exit before its entry, or calls in between would seem to have no return. */
+/* In the order of attaching: an exit before its entry, or calls in between would seem to have no
+ * return. */
 static const struct {
 	enum backend backend;
 	const char *program;  /* in bpf/binds.bpf.c */
@@ -119,7 +131,8 @@ static const struct {
 	{ T, "t_listen2_in", NULL, SEES_AGAIN, true },
 	{ T, "t_bind_uring", NULL, SEES_URING, false },
 
-	{ EACH, "t_connect", NULL, SEES_CONNECT, false }, /* runs first: the order of attaching is that of running */
+	{ EACH, "t_connect", NULL, SEES_CONNECT,
+	  false }, /* runs first: the order of attaching is that of running */
 	{ EACH, "t_connect2", NULL, SEES_AGAIN, false },
 };
 #define HOOKS (sizeof(bind_hooks) / sizeof(bind_hooks[0]))
@@ -135,7 +148,8 @@ static struct bpf_program *hook_program(const struct binds *b, size_t i)
 }
 
 /* Is it of the backend, and is its place in this kernel at all? */
-static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, const struct kernel_features *f)
+static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf,
+		      const struct kernel_features *f)
 {
 	if (bind_hooks[i].backend != b->backend && bind_hooks[i].backend != BACKEND_AUTO)
 		return false;
@@ -145,14 +159,17 @@ static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf, co
 		return f->preempted_exits;
 	if (bind_hooks[i].sees == SEES_URING)
 		return f->uring_request_typed;
-	return !bind_hooks[i].function || btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
+	return !bind_hooks[i].function ||
+	       btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
 }
 
 /* ---- opening ---- */
 
-static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf, const struct kernel_features *f)
+static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf,
+		      const struct kernel_features *f)
 {
-	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"), transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
+	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"),
+		      transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
 	struct count_config *c = (struct count_config *)&b->bpf->rodata->config;
 
 	*c = (struct count_config){
@@ -183,7 +200,8 @@ static void ports_fill(struct binds *b, const struct binds_options *o)
 {
 	for (size_t i = 0; i < o->selection.port_count; i++) {
 		bind_port_add((uint64_t *)b->bpf->bss->binds_ports, o->selection.ports[i]);
-		bind_port_add((uint64_t *)b->bpf->bss->binds_ports, bind_port_swapped(o->selection.ports[i]));
+		bind_port_add((uint64_t *)b->bpf->bss->binds_ports,
+			      bind_port_swapped(o->selection.ports[i]));
 	}
 	for (unsigned port = 1; port < 65536; port++)
 		if (bind_twin(o->ports, port))
@@ -197,13 +215,17 @@ static bool cgroups_fill(const struct binds *b)
 	__u32 known = 0;
 
 	for (__u32 i = 0; i < b->selection.cgroup_count; i++)
-		for (size_t root = 0; root < sizeof(roots) / sizeof(roots[0]) && known == i; root++) {
+		for (size_t root = 0; root < sizeof(roots) / sizeof(roots[0]) && known == i;
+		     root++) {
 			char path[2 * PATH_MAX];
 			int fd;
 
-			snprintf(path, sizeof(path), "%s%s", roots[root], b->selection.cgroups[i]); /* /proc is asked for one that is too long to open */
+			snprintf(path, sizeof(path), "%s%s", roots[root],
+				 b->selection.cgroups[i]); /* /proc is asked for one that is too
+							      long to open */
 			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			known += fd >= 0 && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.cgroups), &i, &fd, BPF_ANY);
+			known += fd >= 0 && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.cgroups),
+								 &i, &fd, BPF_ANY);
 			if (fd >= 0)
 				close(fd);
 		}
@@ -231,7 +253,8 @@ static void unload(struct binds *b)
 	b->bpf = NULL;
 }
 
-/* What can't be attached is not seen; without SEES_CALLS the backend is of no use. Returns 0 or negative errno. */
+/* What can't be attached is not seen; without SEES_CALLS the backend is of no use. Returns 0 or
+ * negative errno. */
 static int attach(struct binds *b)
 {
 	unsigned wanted = 0, failed = 0;
@@ -258,7 +281,8 @@ static int attach(struct binds *b)
 
 static int record_take(void *context, void *data, size_t size);
 
-static int backend_try(struct binds *b, const struct binds_options *o, enum backend backend, const struct btf *btf, const struct kernel_features *f)
+static int backend_try(struct binds *b, const struct binds_options *o, enum backend backend,
+		       const struct btf *btf, const struct kernel_features *f)
 {
 	int err;
 
@@ -281,7 +305,8 @@ static int backend_try(struct binds *b, const struct binds_options *o, enum back
 	return err;
 }
 
-static int backend_choose(struct binds *b, const struct binds_options *o, const struct btf *btf, const struct kernel_features *f)
+static int backend_choose(struct binds *b, const struct binds_options *o, const struct btf *btf,
+			  const struct kernel_features *f)
 {
 	int err = -EOPNOTSUPP;
 
@@ -292,8 +317,10 @@ static int backend_choose(struct binds *b, const struct binds_options *o, const 
 	return err;
 }
 
-/* The hooks that count accepts are refused for the same reasons, and their probe has words for it. */
-static int refusal_explain(enum backend backend, int err, const struct kernel_features *f, char *why, size_t size)
+/* The hooks that count accepts are refused for the same reasons, and their probe has words for it.
+ */
+static int refusal_explain(enum backend backend, int err, const struct kernel_features *f,
+			   char *why, size_t size)
 {
 	struct probe probe;
 
@@ -302,8 +329,9 @@ static int refusal_explain(enum backend backend, int err, const struct kernel_fe
 	if (probe_kernel(&probe, true))
 		loading_fail(err, why, size, "%s", probe.error);
 	else
-		loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(backend),
-			     probe_refusal(&probe, backend, err));
+		loading_fail(err, why, size,
+			     "backend %s can't be used on this kernel: %s; see sockfair doctor",
+			     backend_name(backend), probe_refusal(&probe, backend, err));
 	probe_free(&probe);
 	return err;
 }
@@ -366,7 +394,8 @@ static bool is_link_local(const uint8_t *address)
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* Fills name and VRF of the interface in that network namespace; "" if it can't be told. Returns 0 or a negative errno, with which the run has to end. */
+/* Fills name and VRF of the interface in that network namespace; "" if it can't be told. Returns 0
+ * or a negative errno, with which the run has to end. */
 static int device_fill(struct binds *b, struct bind_place *p)
 {
 	struct device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
@@ -409,7 +438,8 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 		p->device = r->asked.scope;
 }
 
-/* Of connect(): the socket is where it is, and what was passed is where it goes. The wildcard means loopback. */
+/* Of connect(): the socket is where it is, and what was passed is where it goes. The wildcard means
+ * loopback. */
 static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 {
 	static const uint8_t any[16], loopback4[4] = { 127, 0, 0, 1 };
@@ -420,7 +450,8 @@ static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 	*peer = (struct bind_peer){ .port = asked->port };
 	if (v4) {
 		peer->address[10] = peer->address[11] = 0xff;
-		memcpy(peer->address + 12, memcmp(asked->address, any, 4) ? asked->address : loopback4, 4);
+		memcpy(peer->address + 12,
+		       memcmp(asked->address, any, 4) ? asked->address : loopback4, 4);
 	} else {
 		memcpy(peer->address, asked->address, 16);
 		peer->address[15] |= !memcmp(asked->address, any, 16);
@@ -432,14 +463,18 @@ static bool is_rewritten(const struct binds_record *r)
 {
 	if (r->call != BINDS_BIND || r->error || !r->asked.known || r->asked.family != r->family)
 		return false;
-	return (r->asked.port && r->asked.port != r->port) || memcmp(r->asked.address, r->address, sizeof(r->address));
+	return (r->asked.port && r->asked.port != r->port) ||
+	       memcmp(r->asked.address, r->address, sizeof(r->address));
 }
 
 static void event_fill(struct bind_event *e, const struct binds_record *r)
 {
-	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND, [BINDS_LISTEN] = CALL_LISTEN, [BINDS_CONNECT] = CALL_CONNECT };
+	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND,
+							   [BINDS_LISTEN] = CALL_LISTEN,
+							   [BINDS_CONNECT] = CALL_CONNECT };
 	/* AF_UNSPEC is AF_INET for bind(), if the address is 0. */
-	const bool same_family = r->asked.family == r->family || (r->asked.family == AF_UNSPEC && r->family == AF_INET);
+	const bool same_family = r->asked.family == r->family ||
+				 (r->asked.family == AF_UNSPEC && r->family == AF_INET);
 
 	*e = (struct bind_event){
 		.time_ns = r->time_ns,
@@ -522,7 +557,8 @@ static int record_take(void *context, void *data, size_t size)
 	return b->err;
 }
 
-int binds_poll(struct binds *b, int timeout_ms, int (*take)(void *to, const struct bind_event *event), void *to)
+int binds_poll(struct binds *b, int timeout_ms,
+	       int (*take)(void *to, const struct bind_event *event), void *to)
 {
 	b->take = take;
 	b->to = to;
@@ -535,7 +571,9 @@ uint64_t binds_since(const struct binds *b, uint32_t inode)
 {
 	__u64 time_ns = 0;
 
-	return inode && !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.since), &inode, &time_ns) ? time_ns : 0;
+	return inode && !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.since), &inode, &time_ns)
+		       ? time_ns
+		       : 0;
 }
 
 /* ---- the window ---- */
@@ -548,7 +586,8 @@ static int64_t realtime_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* Of trampolines alone the kernel's word is needed: an entry and its exit may both have been skipped. With the others either leaves a trace. */
+/* Of trampolines alone the kernel's word is needed: an entry and its exit may both have been
+ * skipped. With the others either leaves a trace. */
 static uint64_t returns_missed(const struct binds *b)
 {
 	uint64_t missed = 0;
@@ -559,13 +598,16 @@ static uint64_t returns_missed(const struct binds *b)
 	return missed;
 }
 
-/* How often the programs of connect() were skipped. It has nothing at its entry that would tell, where both were. */
+/* How often the programs of connect() were skipped. It has nothing at its entry that would tell,
+ * where both were. */
 static void connects_read(const struct binds *b, uint64_t missed[2])
 {
-	const struct bpf_program *const programs[2] = { b->bpf->progs.t_connect, b->bpf->progs.t_connect2 };
+	const struct bpf_program *const programs[2] = { b->bpf->progs.t_connect,
+							b->bpf->progs.t_connect2 };
 
 	for (size_t i = 0; i < 2; i++)
-		missed[i] = bpf_program__autoload(programs[i]) ? loading_runs_missed(programs[i]) : 0;
+		missed[i] =
+			bpf_program__autoload(programs[i]) ? loading_runs_missed(programs[i]) : 0;
 }
 
 /* At most so many: the kernel does not say of which calls. */
@@ -599,14 +641,16 @@ static size_t pending_count(const struct binds *b)
 
 	for (size_t i = 0; i < BINDS_PENDING_MAX && !bpf_map_get_next_key(fd, last, &key); i++) {
 		last = &key;
-		count += key.by != BINDS_MARK && !bpf_map_lookup_elem(fd, &key, &pending) && !pending.done;
+		count += key.by != BINDS_MARK && !bpf_map_lookup_elem(fd, &key, &pending) &&
+			 !pending.done;
 	}
 	return count;
 }
 
 /*
- * Programs that run while the window ends finish what they count. A moment when nobody is in a call shows that every entry had its return; if none comes, entries are
- * detached (which takes a while), and what still has no return then never had one.
+ * Programs that run while the window ends finish what they count. A moment when nobody is in a call
+ * shows that every entry had its return; if none comes, entries are detached (which takes a while),
+ * and what still has no return then never had one.
  */
 void binds_stop(struct binds *b)
 {
@@ -632,7 +676,9 @@ static uint64_t lost_by(const struct binds *b, enum binds_lost reason)
 
 	if (reason != BINDS_LOST_ENTRY)
 		return lost[reason];
-	return lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING] ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING] : 0;
+	return lost[BINDS_LOST_ENTRY] > lost[BINDS_LOST_PENDING]
+		       ? lost[BINDS_LOST_ENTRY] - lost[BINDS_LOST_PENDING]
+		       : 0;
 }
 
 static void lost_fill(const struct binds *b, struct bind_totals *t)
@@ -640,33 +686,50 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 	static const struct {
 		const char *reason, *text;
 	} texts[BINDS_LOST_REASONS] = {
-		[BINDS_LOST_RING] = { "events_full", "calls that are counted, but for which there was no room when they were to be told" },
-		[BINDS_LOST_PENDING] = { "pending_full", "at most: calls while too many threads were in one" },
-		[BINDS_LOST_ENTRY] = { "entry_missed", "at most: calls whose beginning was not seen" },
-		[BINDS_LOST_RETURN] = { "return_missed", "at most: calls whose return was not seen" },
-		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread closed or replaced meanwhile" },
+		[BINDS_LOST_RING] = { "events_full", "calls that are counted, but for which there "
+						     "was no room when they were to be told" },
+		[BINDS_LOST_PENDING] = { "pending_full",
+					 "at most: calls while too many threads were in one" },
+		[BINDS_LOST_ENTRY] = { "entry_missed",
+				       "at most: calls whose beginning was not seen" },
+		[BINDS_LOST_RETURN] = { "return_missed",
+					"at most: calls whose return was not seen" },
+		[BINDS_LOST_SOCKET] = { "socket_gone", "calls whose descriptor another thread "
+						       "closed or replaced meanwhile" },
 	};
 	const uint64_t missed = returns_missed(b) - b->missed_before, connects = connects_missed(b);
 
 	t->lost_count = 0;
 	if (connects)
-		t->lost[t->lost_count++] = (struct lost_row){ .reason = "connect_missed", .count = connects, .text = "at most: connect() whose result was not seen, most of which did not fail" };
+		t->lost[t->lost_count++] =
+			(struct lost_row){ .reason = "connect_missed",
+					   .count = connects,
+					   .text = "at most: connect() whose result was not seen, "
+						   "most of which did not fail" };
 	for (size_t i = 0; i < BINDS_LOST_REASONS; i++) {
 		uint64_t count = lost_by(b, i);
 
 		if (i == BINDS_LOST_RETURN)
 			count = count + b->lost_return > missed ? count + b->lost_return : missed;
 		if (count)
-			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason, .text = texts[i].text, .count = count };
-		/* Whose call it was only a record tells, and by records those of a selection are counted. */
+			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason,
+								      .text = texts[i].text,
+								      .count = count };
+		/* Whose call it was only a record tells, and by records those of a selection are
+		 * counted. */
 		if (count && i == BINDS_LOST_RING && b->by_process) {
 			t->lost[t->lost_count - 1].reason = "events_full_uncounted";
-			t->lost[t->lost_count - 1].text = "at most: calls that are not counted, of any process, for which there was no room when they were to be told";
+			t->lost[t->lost_count - 1].text =
+				"at most: calls that are not counted, of any process, for which "
+				"there was no room when they were to be told";
 		}
 	}
 	if (b->lost_process)
-		t->lost[t->lost_count++] = (struct lost_row){ .reason = "process_gone", .count = b->lost_process,
-							      .text = "at most: calls of processes that were gone before their cgroup was known" };
+		t->lost[t->lost_count++] =
+			(struct lost_row){ .reason = "process_gone",
+					   .count = b->lost_process,
+					   .text = "at most: calls of processes that were gone "
+						   "before their cgroup was known" };
 }
 
 static void unseen_fill(const struct binds *b, struct bind_totals *t)
@@ -683,9 +746,12 @@ static void unseen_fill(const struct binds *b, struct bind_totals *t)
 		{ !syscalls, "calls whose address can't be read, or is longer than any" },
 		{ syscalls, "calls by 32-bit processes" },
 		{ !(b->sees & SEES_CONNECT), "connect() that finds no port" },
-		{ !syscalls && (b->sees & SEES_CONNECT), "connect() by 32-bit processes or through io_uring" },
-		{ syscalls && !(b->sees & SEES_URING), b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
-		{ syscalls && (b->sees & SEES_URING), "calls through io_uring that post no completion" },
+		{ !syscalls && (b->sees & SEES_CONNECT),
+		  "connect() by 32-bit processes or through io_uring" },
+		{ syscalls && !(b->sees & SEES_URING),
+		  b->has_uring ? "calls through io_uring" : "connect() through io_uring" },
+		{ syscalls && (b->sees & SEES_URING),
+		  "calls through io_uring that post no completion" },
 		{ syscalls, "whether a security module refused" },
 		{ true, "calls that a seccomp filter answers" },
 	};

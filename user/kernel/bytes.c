@@ -14,13 +14,15 @@
 #include "count.skel.h"
 #include "process.h"
 
-/* Who reads connections of before the window: a thread of a process, or all that wait in one epoll of it. */
+/* Who reads connections of before the window: a thread of a process, or all that wait in one epoll
+ * of it. */
 struct owner {
-	uint64_t listener;        /* cookie of a socket of the port */
+	uint64_t listener; /* cookie of a socket of the port */
 	uint64_t epoll;
-	int32_t pid, tid;         /* tid 0: not known */
-	uint64_t start_ns;        /* of the process */
-	/* the row of the ledger that has what they carry from here on; cookie 0: that of the process, of no thread */
+	int32_t pid, tid;  /* tid 0: not known */
+	uint64_t start_ns; /* of the process */
+	/* the row of the ledger that has what they carry from here on; cookie 0: that of the
+	 * process, of no thread */
 	uint64_t cookie;
 	uint64_t row_cookie, row_start_ns; /* that of the thread, also where it is no longer */
 	int32_t row_tid;
@@ -36,18 +38,18 @@ struct bytes_reader {
 	struct count_bpf *bpf;
 	const struct count_worker *workers;
 	const struct count_serve *serves;
-	struct count_bytes *ended;        /* by owner */
+	struct count_bytes *ended; /* by owner */
 	struct bpf_link *link;
 	struct count_open *rows;
 	size_t count, room;
-	uint64_t *closed;                 /* by row of the kernel, before the look */
-	uint64_t looked_ns;               /* CLOCK_MONOTONIC */
-	struct owner *owners;             /* COUNT_OWNERS; the first has those that found no place */
+	uint64_t *closed;     /* by row of the kernel, before the look */
+	uint64_t looked_ns;   /* CLOCK_MONOTONIC */
+	struct owner *owners; /* COUNT_OWNERS; the first has those that found no place */
 	uint32_t owner_count;
-	uint64_t *cut;                    /* cookies of listeners of which not all of before are followed */
+	uint64_t *cut; /* cookies of listeners of which not all of before are followed */
 	size_t cut_count;
-	uint64_t carried;                 /* by all, at the last look */
-	bool begun;                       /* connections of before were looked for, and never settled */
+	uint64_t carried; /* by all, at the last look */
+	bool begun;       /* connections of before were looked for, and never settled */
 };
 
 static uint64_t now_ns(void)
@@ -58,7 +60,8 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers, const struct count_serve *serves)
+int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
+	       const struct count_serve *serves)
 {
 	struct bytes_reader *b = calloc(1, sizeof(*b));
 	int err;
@@ -71,7 +74,8 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 	b->owner_count = 1;
 	b->closed = calloc(COUNT_WORKERS_MAX, sizeof(*b->closed));
 	b->owners = calloc(COUNT_OWNERS, sizeof(*b->owners));
-	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(bpf->maps.older_ended), 0);
+	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_map__fd(bpf->maps.older_ended), 0);
 	if (b->ended == MAP_FAILED)
 		b->ended = NULL;
 	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
@@ -141,17 +145,23 @@ static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connecti
 
 	for (uint32_t i = 1; i < b->owner_count; i++) {
 		o = &b->owners[i];
-		if (o->listener == c->listener && o->pid == c->pid && o->tid == c->tid && o->epoll == c->epoll)
+		if (o->listener == c->listener && o->pid == c->pid && o->tid == c->tid &&
+		    o->epoll == c->epoll)
 			return i;
 	}
 	if (b->owner_count == COUNT_OWNERS)
 		return 0;
 	o = &b->owners[b->owner_count];
-	*o = (struct owner){ .listener = c->listener, .epoll = c->epoll, .pid = c->pid, .tid = c->tid, .start_ns = c->start_ns };
+	*o = (struct owner){ .listener = c->listener,
+			     .epoll = c->epoll,
+			     .pid = c->pid,
+			     .tid = c->tid,
+			     .start_ns = c->start_ns };
 	return b->owner_count++;
 }
 
-/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. One of MPTCP ends with its subflows, and is not. */
+/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. One of MPTCP ends with its subflows,
+ * and is not. */
 static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 {
 	struct count_older entry = { .before = { c->received, c->sent }, .identity = c->identity };
@@ -160,7 +170,8 @@ static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 	if (!bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &c->node, &known))
 		return 0; /* of the window */
 	entry.owner = c->mptcp ? 0 : owner_of(b, c);
-	if (entry.owner && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.older), &c->node, &entry, BPF_NOEXIST))
+	if (entry.owner &&
+	    !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.older), &c->node, &entry, BPF_NOEXIST))
 		return 1;
 	return note_cut(b, c->listener);
 }
@@ -256,22 +267,26 @@ int bytes_look(struct bytes_reader *b)
 /* ---- into the ledger ---- */
 
 /*
- * Is that connection in no other sum? What nobody has read is nobody's yet: another thread may be the first to; but where this one has written, and
- * hands none over, it serves. One that has ended since it was read may be in the sum of those that are closed, as far as the ledger has that.
+ * Is that connection in no other sum? What nobody has read is nobody's yet: another thread may be
+ * the first to; but where this one has written, and hands none over, it serves. One that has ended
+ * since it was read may be in the sum of those that are closed, as far as the ledger has that.
  */
-static bool window_counts(const struct bytes_reader *b, const struct count_open *r, const struct ledger_worker *w)
+static bool window_counts(const struct bytes_reader *b, const struct count_open *r,
+			  const struct ledger_worker *w)
 {
 	const __u32 i = r->row < COUNT_WORKERS_MAX ? r->row : 0;
 	const struct count_worker *of = &b->workers[i];
 	struct count_connection known;
 
-	if (!w || !of->used || of->generation != r->generation || (r->identity & 0xffff) != of->port)
+	if (!w || !of->used || of->generation != r->generation ||
+	    (r->identity & 0xffff) != of->port)
 		return false;
 	if (!r->served && (!r->bytes.sent || b->serves[i].moved))
 		return false;
 	if (b->closed[i] == w->work.finished)
 		return true;
-	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &known) && known.accepted_ns == r->accepted_ns;
+	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &known) &&
+	       known.accepted_ns == r->accepted_ns;
 }
 
 static bool older_counts(struct bytes_reader *b, const struct count_open *r)
@@ -283,7 +298,8 @@ static bool older_counts(struct bytes_reader *b, const struct count_open *r)
 	if (!o->pid || r->identity != r->expected)
 		return false;
 	/* The tracepoint backend sees an accept after its descriptor is there. */
-	if (b->begun && !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &accepted)) {
+	if (b->begun &&
+	    !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &accepted)) {
 		bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.older), &r->sk);
 		return false;
 	}
@@ -294,8 +310,8 @@ static bool older_counts(struct bytes_reader *b, const struct count_open *r)
 
 static bool same_port(const struct ledger_socket *a, const struct ledger_socket *b)
 {
-	return a && b && a->protocol == b->protocol && a->port == b->port && a->netns == b->netns && a->family == b->family &&
-	       !memcmp(a->address, b->address, sizeof(a->address));
+	return a && b && a->protocol == b->protocol && a->port == b->port && a->netns == b->netns &&
+	       a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address));
 }
 
 /* A row of that port by the thread, or by the only one that waits in the same epoll; NULL: none. */
@@ -307,9 +323,11 @@ static struct ledger_worker *row_of(const struct ledger *l, const struct owner *
 
 	for (size_t i = 0; i < count; i++) {
 		const struct worker_row *w = &rows[i]->row;
-		const bool by_epoll = !o->tid && o->epoll && w->wait_kind == WAITS_EPOLL && w->epoll == o->epoll;
+		const bool by_epoll =
+			!o->tid && o->epoll && w->wait_kind == WAITS_EPOLL && w->epoll == o->epoll;
 
-		if (w->pid != o->pid || w->ended || w->tid <= 0 || !(o->tid ? w->tid == o->tid : by_epoll) ||
+		if (w->pid != o->pid || w->ended || w->tid <= 0 ||
+		    !(o->tid ? w->tid == o->tid : by_epoll) ||
 		    !same_port(ledger_find_socket(l, w->cookie), listener))
 			continue;
 		if (found && found->row.tid != w->tid)
@@ -334,8 +352,9 @@ static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, i
 }
 
 /*
- * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was a mistake: another thread sleeps there too. What was
- * told by then stays: what is shown does not fall.
+ * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was
+ * a mistake: another thread sleeps there too. What was told by then stays: what is shown does not
+ * fall.
  */
 static int owner_resolve(struct owner *o, const struct inventory *v, struct ledger *l)
 {
@@ -369,7 +388,8 @@ static void bytes_add(struct bytes *to, uint64_t received, uint64_t sent)
 	to->sent += sent;
 }
 
-/* What is new since the last look is theirs who are known to read now. A connection that is in no sum for a moment comes back. */
+/* What is new since the last look is theirs who are known to read now. A connection that is in no
+ * sum for a moment comes back. */
 static void owner_count(struct owner *o, struct bytes now)
 {
 	struct bytes *to = o->cookie ? &o->of_thread : &o->of_process;
@@ -380,14 +400,16 @@ static void owner_count(struct owner *o, struct bytes now)
 }
 
 /* Returns 0 or -ENOMEM. */
-static int owner_settle(struct owner *o, const struct bytes *open, const struct inventory *v, struct ledger *l)
+static int owner_settle(struct owner *o, const struct bytes *open, const struct inventory *v,
+			struct ledger *l)
 {
 	struct ledger_worker *w;
 	int err = owner_resolve(o, v, l);
 
 	if (err)
 		return err;
-	owner_count(o, (struct bytes){ open->received + o->ended_now.received, open->sent + o->ended_now.sent });
+	owner_count(o, (struct bytes){ open->received + o->ended_now.received,
+				       open->sent + o->ended_now.sent });
 	w = o->row_tid ? ledger_find_worker(l, o->row_cookie, o->row_tid, o->row_start_ns) : NULL;
 	if (w)
 		bytes_add(&w->open_carried, o->of_thread.received, o->of_thread.sent);
@@ -409,7 +431,8 @@ static int older_settle(struct bytes_reader *b, const struct inventory *v, struc
 		const struct count_open *r = &b->rows[i];
 
 		if (r->older && r->state)
-			bytes_add(&sums[r->row], growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent));
+			bytes_add(&sums[r->row], growth(r->bytes.received, r->before.received),
+				  growth(r->bytes.sent, r->before.sent));
 	}
 	for (uint32_t i = 1; i < b->owner_count && !err; i++)
 		err = owner_settle(&b->owners[i], &sums[i], v, l);
@@ -417,14 +440,19 @@ static int older_settle(struct bytes_reader *b, const struct inventory *v, struc
 	return err;
 }
 
-/* What a row shows of bytes never falls: between two readings a connection may be in no sum for a moment, and comes back in another. */
+/* What a row shows of bytes never falls: between two readings a connection may be in no sum for a
+ * moment, and comes back in another. */
 static void row_keep(struct ledger_worker *w)
 {
-	struct bytes all = { w->work.carried.received + w->work_past.carried.received, w->work.carried.sent + w->work_past.carried.sent };
+	struct bytes all = { w->work.carried.received + w->work_past.carried.received,
+			     w->work.carried.sent + w->work_past.carried.sent };
 	struct bytes *open = &w->open_carried, *most = &w->carried_most;
 
-	open->received = growth(most->received, all.received) > open->received ? growth(most->received, all.received) : open->received;
-	open->sent = growth(most->sent, all.sent) > open->sent ? growth(most->sent, all.sent) : open->sent;
+	open->received = growth(most->received, all.received) > open->received
+				 ? growth(most->received, all.received)
+				 : open->received;
+	open->sent = growth(most->sent, all.sent) > open->sent ? growth(most->sent, all.sent)
+							       : open->sent;
 	*most = (struct bytes){ all.received + open->received, all.sent + open->sent };
 }
 
@@ -432,8 +460,10 @@ static void window_settle(struct bytes_reader *b, struct ledger *l)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct count_open *r = &b->rows[i];
-		const struct count_worker *of = r->older ? NULL : &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
-		struct ledger_worker *w = of ? ledger_find_worker(l, of->cookie, of->tid, of->start_ns) : NULL;
+		const struct count_worker *of =
+			r->older ? NULL : &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
+		struct ledger_worker *w =
+			of ? ledger_find_worker(l, of->cookie, of->tid, of->start_ns) : NULL;
 
 		if (!(r->older ? older_counts(b, r) : window_counts(b, r, w)))
 			r->state = 0; /* in none */
@@ -478,7 +508,9 @@ static struct endpoint *endpoint_of(const struct ledger *l, struct snapshot *s, 
 
 	if (!of)
 		return NULL;
-	like = (struct endpoint){ .protocol = of->protocol, .family = of->family, .port = of->port, .netns = of->netns };
+	like = (struct endpoint){
+		.protocol = of->protocol, .family = of->family, .port = of->port, .netns = of->netns
+	};
 	memcpy(like.address, of->address, sizeof(like.address));
 	return snapshot_find(s, &like);
 }
@@ -486,10 +518,13 @@ static struct endpoint *endpoint_of(const struct ledger *l, struct snapshot *s, 
 static void connection_list(struct endpoint *e, const struct connection_row *row)
 {
 	const uint64_t bytes = row->bytes.received + row->bytes.sent;
-	size_t i = e->connection_count < CONNECTIONS_SHOWN ? e->connection_count++ : CONNECTIONS_SHOWN;
+	size_t i =
+		e->connection_count < CONNECTIONS_SHOWN ? e->connection_count++ : CONNECTIONS_SHOWN;
 
 	e->connections_open++;
-	for (; i > 0 && e->connections[i - 1].bytes.received + e->connections[i - 1].bytes.sent < bytes; i--)
+	for (; i > 0 &&
+	       e->connections[i - 1].bytes.received + e->connections[i - 1].bytes.sent < bytes;
+	     i--)
 		if (i < CONNECTIONS_SHOWN)
 			e->connections[i] = e->connections[i - 1];
 	if (i < CONNECTIONS_SHOWN)
@@ -506,9 +541,15 @@ void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct
 		const struct owner *o = r->older ? &b->owners[r->row] : NULL;
 		const struct count_worker *w = r->older ? NULL : &b->workers[r->row];
 		const uint64_t cookie = !r->state ? 0 : o ? o->listener : w->cookie;
-		struct connection_row row = { .id = r->sk ^ r->identity ^ r->accepted_ns, .pid = o ? o->pid : (int32_t)w->pid, .tid = o ? o->tid : (int32_t)w->tid, .family = r->family,
-					      .peer_port = r->peer_port, .age_ns = o ? 0 : b->looked_ns - r->accepted_ns,
-					      .bytes = { growth(r->bytes.received, r->before.received), growth(r->bytes.sent, r->before.sent) } };
+		struct connection_row row = { .id = r->sk ^ r->identity ^ r->accepted_ns,
+					      .pid = o ? o->pid : (int32_t)w->pid,
+					      .tid = o ? o->tid : (int32_t)w->tid,
+					      .family = r->family,
+					      .peer_port = r->peer_port,
+					      .age_ns = o ? 0 : b->looked_ns - r->accepted_ns,
+					      .bytes = {
+						      growth(r->bytes.received, r->before.received),
+						      growth(r->bytes.sent, r->before.sent) } };
 
 		if (!cookie)
 			continue;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What connections carried: reads the kernel's counters of those that are open, and adds them to the ledger. Those that were open before the window are
- * found when it begins, through the descriptors that lead to them; see bpf/bytes.bpf.h.
+ * What connections carried: reads the kernel's counters of those that are open, and adds them to
+ * the ledger. Those that were open before the window are found when it begins, through the
+ * descriptors that lead to them; see bpf/bytes.bpf.h.
  *
  *   bytes_open()    once
  *   bytes_begin()   the window has begun
- *   bytes_look()    reads what connections carry; before the rows of the kernel are read, which have what closed ones did
- *   bytes_settle()  after that: into the ledger
+ *   bytes_look()    reads what connections carry; before the rows of the kernel are read, which
+ * have what closed ones did bytes_settle()  after that: into the ledger
  */
 #ifndef SOCKFAIR_BYTES_H
 #define SOCKFAIR_BYTES_H
@@ -20,7 +21,8 @@ struct count_serve;
 struct bytes_reader;
 
 /* The rows of the kernel stay the caller's. Returns 0 or negative errno. */
-int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers, const struct count_serve *serves);
+int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
+	       const struct count_serve *serves);
 
 /* Returns 0 or negative errno. */
 int bytes_begin(struct bytes_reader *b, struct inventory *v);
@@ -28,7 +30,8 @@ int bytes_begin(struct bytes_reader *b, struct inventory *v);
 /* Returns 0 or negative errno. */
 int bytes_look(struct bytes_reader *b);
 
-/* v: NULL without an inventory, where connections of before are not looked for. Returns 0 or -ENOMEM. */
+/* v: NULL without an inventory, where connections of before are not looked for. Returns 0 or
+ * -ENOMEM. */
 int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledger *l);
 
 /* Which connections are open and carried most, and whether all of before could be followed. */

@@ -55,8 +55,10 @@ struct hindered *hindrances_ask(struct hindrances *h, int32_t pid, uint64_t star
 
 /* ---- files of lines "key value" ---- */
 
-/* Reads the numbers behind up to two keys. Returns whether there is such a file; what it does not have stays. */
-static bool read_keys(const char *path, const char *a, uint64_t *first, const char *b, uint64_t *second)
+/* Reads the numbers behind up to two keys. Returns whether there is such a file; what it does not
+ * have stays. */
+static bool read_keys(const char *path, const char *a, uint64_t *first, const char *b,
+		      uint64_t *second)
 {
 	char key[64];
 	uint64_t value;
@@ -89,7 +91,8 @@ static bool is_among(const char *names, const char *controller)
 	return false;
 }
 
-/* The path of the process in the hierarchy of a controller; "": of version 2. False: it has none. */
+/* The path of the process in the hierarchy of a controller; "": of version 2. False: it has none.
+ */
 static bool path_in(int32_t pid, const char *controller, char path[PROCESS_CGROUP_SIZE])
 {
 	char name[64], *line = NULL;
@@ -116,8 +119,13 @@ static bool path_in(int32_t pid, const char *controller, char path[PROCESS_CGROU
 }
 
 /* Where the hierarchies are, everywhere that systemd or a container's runtime mounts them. */
-static const struct { const char *controller, *root; } places[] = {
-	{ "", "/sys/fs/cgroup/unified" }, { "", "/sys/fs/cgroup" }, { "cpu", "/sys/fs/cgroup/cpu" }, { "freezer", "/sys/fs/cgroup/freezer" },
+static const struct {
+	const char *controller, *root;
+} places[] = {
+	{ "", "/sys/fs/cgroup/unified" },
+	{ "", "/sys/fs/cgroup" },
+	{ "cpu", "/sys/fs/cgroup/cpu" },
+	{ "freezer", "/sys/fs/cgroup/freezer" },
 };
 
 static bool says_frozen(const char *root, const char *path)
@@ -143,12 +151,14 @@ static bool is_frozen(int32_t pid)
 	char path[PROCESS_CGROUP_SIZE];
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-		if (strcmp(places[i].controller, "cpu") && path_in(pid, places[i].controller, path) && says_frozen(places[i].root, path))
+		if (strcmp(places[i].controller, "cpu") &&
+		    path_in(pid, places[i].controller, path) && says_frozen(places[i].root, path))
 			return true;
 	return false;
 }
 
-/* Of the cgroups that the process is in, from its own upwards, the one whose quota was used up most often since the first look. */
+/* Of the cgroups that the process is in, from its own upwards, the one whose quota was used up most
+ * often since the first look. */
 static void quota_read(struct hindered *row, const char *root, char *path)
 {
 	char file[PROCESS_CGROUP_SIZE + 64];
@@ -180,7 +190,8 @@ static void cgroups_read(struct hindered *row)
 	row->row.frozen = is_frozen(row->pid);
 	row->row.periods = row->row.throttled = 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-		if (strcmp(places[i].controller, "freezer") && path_in(row->pid, places[i].controller, path))
+		if (strcmp(places[i].controller, "freezer") &&
+		    path_in(row->pid, places[i].controller, path))
 			quota_read(row, places[i].root, path);
 }
 
@@ -223,7 +234,8 @@ static void thread_read(struct hindrance *row, struct place *all, int32_t pid, i
 
 static void threads_begin(struct hindrance *row)
 {
-	row->threads = row->running = row->stopped = row->traced = row->uninterruptible = row->at_place = 0;
+	row->threads = row->running = row->stopped = row->traced = row->uninterruptible =
+		row->at_place = 0;
 	*row->place = 0;
 }
 
@@ -279,7 +291,8 @@ static int32_t tracer_of(int32_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", pid);
 	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f) && sscanf(line, "TracerPid: %" SCNd32, &tracer) != 1)
+	while (f && fgets(line, sizeof(line), f) &&
+	       sscanf(line, "TracerPid: %" SCNd32, &tracer) != 1)
 		;
 	if (f)
 		fclose(f);
@@ -311,7 +324,9 @@ static void process_read(struct hindered *p, uint64_t now_ns, uint64_t files)
 	}
 	/* Of threads that ended meanwhile it is not known. */
 	row->cpu_known = row->looks > 1 && now_ns > p->first_ns && p->cpu_ns >= p->first_cpu_ns;
-	row->cpu = row->cpu_known ? (double)(p->cpu_ns - p->first_cpu_ns) / (double)(now_ns - p->first_ns) : 0;
+	row->cpu = row->cpu_known
+			   ? (double)(p->cpu_ns - p->first_cpu_ns) / (double)(now_ns - p->first_ns)
+			   : 0;
 	row->descriptor_looks += p->threads > 0;
 	row->descriptors_full += p->threads && p->full == p->threads;
 	row->descriptors = p->descriptors;
@@ -344,7 +359,8 @@ uint32_t hindrances_events(int32_t pid, uint32_t epoll_fd, uint32_t inode)
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		const char *ino = strstr(line, "ino:");
 
-		if (ino && sscanf(line, "tfd: %*d events: %" SCNx32, &events) == 1 && sscanf(ino, "ino:%lx", &of) == 1 && of == inode)
+		if (ino && sscanf(line, "tfd: %*d events: %" SCNx32, &events) == 1 &&
+		    sscanf(ino, "ino:%lx", &of) == 1 && of == inode)
 			found = events;
 	}
 	if (f)

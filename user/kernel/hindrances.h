@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What keeps processes from taking from sockets that they hold: what /proc and the files of cgroups tell, from look to look. */
+/* What keeps processes from taking from sockets that they hold: what /proc and the files of cgroups
+ * tell, from look to look. */
 #ifndef SOCKFAIR_HINDRANCES_H
 #define SOCKFAIR_HINDRANCES_H
 
@@ -7,19 +8,22 @@
 
 #include "../model/hindrance.h"
 
-#define HINDRANCES_MAX 64        /* processes looked at: more hold one socket only where they are all alike */
-#define HINDRANCES_LEVELS 6      /* cgroups above each other */
+#define HINDRANCES_MAX                                                                             \
+	64 /* processes looked at: more hold one socket only where they are all alike */
+#define HINDRANCES_LEVELS 6 /* cgroups above each other */
 
 struct hindered {
 	int32_t pid;
 	uint64_t start_ns;
-	uint64_t look;               /* when it was last asked for */
+	uint64_t look;                   /* when it was last asked for */
 	uint64_t first_ns, first_cpu_ns; /* its first look */
-	struct { uint64_t periods, throttled; } first[HINDRANCES_LEVELS];
-	uint64_t cpu_ns;             /* of its threads; these are of the present look, and its caller's: */
-	unsigned threads, full;      /* those whose descriptors are known; that have none free */
+	struct {
+		uint64_t periods, throttled;
+	} first[HINDRANCES_LEVELS];
+	uint64_t cpu_ns; /* of its threads; these are of the present look, and its caller's: */
+	unsigned threads, full; /* those whose descriptors are known; that have none free */
 	uint64_t descriptors;
-	bool files_free;             /* fs.file-max does not hold for some thread */
+	bool files_free; /* fs.file-max does not hold for some thread */
 	struct hindrance row;
 };
 
@@ -32,7 +36,8 @@ struct hindrances {
 /* Begins a look. */
 void hindrances_begin(struct hindrances *h);
 
-/* The row of a process that is to be looked at, made anew if it was not at the look before; asked for again in one look the same. NULL: there are too many. */
+/* The row of a process that is to be looked at, made anew if it was not at the look before; asked
+ * for again in one look the same. NULL: there are too many. */
 struct hindered *hindrances_ask(struct hindrances *h, int32_t pid, uint64_t start_ns);
 
 /* NULL: it was not asked for in this look. */

@@ -23,7 +23,9 @@
 #include "process.h"
 #include "sockdiag.h"
 
-#define WAITING_MAX 24576 /* rows beyond which threads that only wait get none: sockets times threads may be very many */
+#define WAITING_MAX                                                                                \
+	24576 /* rows beyond which threads that only wait get none: sockets times threads may be   \
+		 very many */
 #define EPOLL_DEPTH 5 /* EP_MAX_NESTS of fs/eventpoll.c */
 
 /* A socket of the last scan. */
@@ -34,7 +36,7 @@ struct found {
 
 struct edge {
 	uint64_t node, waiter; /* socket or epoll; task or epoll */
-	uint32_t how; /* HOLDERS_BY_*, HOLDERS_EXCLUSIVE */
+	uint32_t how;          /* HOLDERS_BY_*, HOLDERS_EXCLUSIVE */
 };
 
 struct epoll {
@@ -92,29 +94,30 @@ struct inventory {
 	struct bpf_link *sockets_link, *threads_link, *connections_link;
 	struct selection selection;
 	uint32_t scan;
-	uint64_t unlisted;   /* threads on sockets that found no row in the last fill */
+	uint64_t unlisted; /* threads on sockets that found no row in the last fill */
 	uint64_t epolls_named;
 	/* the last scan */
-	struct list found;   /* struct found, by node */
-	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
-	uint64_t begun_ns;   /* likewise, before the window began */
-	struct list epolls;  /* struct epoll, by node */
-	struct list edges;   /* struct edge, by node */
-	struct list cut;     /* uint64_t, ascending: sockets and epolls of which not all edges are listed */
-	struct list holders; /* struct holder, by node, pid, fd */
-	struct list threads; /* struct thread, by task */
-	struct list by_tid;  /* const struct thread *, by tid */
-	struct list cgroups; /* struct cgroup, by set */
+	struct list found;  /* struct found, by node */
+	uint64_t looked_ns; /* when the sockets were read, CLOCK_MONOTONIC */
+	uint64_t begun_ns;  /* likewise, before the window began */
+	struct list epolls; /* struct epoll, by node */
+	struct list edges;  /* struct edge, by node */
+	struct list
+		cut; /* uint64_t, ascending: sockets and epolls of which not all edges are listed */
+	struct list holders;       /* struct holder, by node, pid, fd */
+	struct list threads;       /* struct thread, by task */
+	struct list by_tid;        /* const struct thread *, by tid */
+	struct list cgroups;       /* struct cgroup, by set */
 	struct list epolls_before; /* of the scan before it, for their numbers */
-	struct list begun;   /* struct begun, by tid: threads when the window began */
-	struct netstat netstat; /* of the namespaces of listeners that are asked for */
+	struct list begun;         /* struct begun, by tid: threads when the window began */
+	struct netstat netstat;    /* of the namespaces of listeners that are asked for */
 	struct handshake_look handshakes[NETSTAT_NAMESPACES];
 	size_t handshake_count;
 	struct list cpu, cpu_begun; /* struct process_cpu, by pid: now, and when the window began */
-	struct list programs; /* struct program, as they came */
-	struct list connections; /* struct holders_connection_record */
-	struct list pids;    /* uint32_t, of the processes that the kernel side remembers, ascending */
-	bool closely;        /* the next scan asks for descriptors, too */
+	struct list programs;       /* struct program, as they came */
+	struct list connections;    /* struct holders_connection_record */
+	struct list pids; /* uint32_t, of the processes that the kernel side remembers, ascending */
+	bool closely;     /* the next scan asks for descriptors, too */
 	struct hindrances hindrances;
 };
 
@@ -142,7 +145,8 @@ static void list_sort(struct list *l, size_t size, int (*compare)(const void *, 
 }
 
 /* The first row that compares equal to the key; l->count if none. */
-static size_t list_first(const struct list *l, size_t size, const void *key, int (*compare)(const void *, const void *))
+static size_t list_first(const struct list *l, size_t size, const void *key,
+			 int (*compare)(const void *, const void *))
 {
 	size_t low = 0, high = l->count;
 
@@ -217,7 +221,8 @@ static int by_task(const void *a, const void *b)
 
 static int by_tid(const void *a, const void *b)
 {
-	const struct thread *x = *(const struct thread *const *)a, *y = *(const struct thread *const *)b;
+	const struct thread *x = *(const struct thread *const *)a,
+			    *y = *(const struct thread *const *)b;
 
 	return COMPARE(x->r.tid, y->r.tid);
 }
@@ -260,7 +265,8 @@ static int attach(struct bpf_program *program, struct bpf_link **link)
 	return *link ? 0 : -errno;
 }
 
-int inventory_open(struct inventory **out, const struct selection *selection, bool bound, bool connections, char *why, size_t why_size)
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound,
+		   bool connections, char *why, size_t why_size)
 {
 	struct inventory *v = calloc(1, sizeof(*v));
 	struct bpf_program *list_sockets;
@@ -274,7 +280,8 @@ int inventory_open(struct inventory **out, const struct selection *selection, bo
 		goto out;
 	v->bpf = holders_bpf__open();
 	if (!v->bpf) {
-		err = loading_fail(-errno, why, why_size, "cannot open the inventory's programs: %s", strerror(errno));
+		err = loading_fail(-errno, why, why_size,
+				   "cannot open the inventory's programs: %s", strerror(errno));
 		goto out;
 	}
 	v->bpf->rodata->with_bound = bound && selection->port_count;
@@ -379,7 +386,8 @@ static int waiters_take(struct inventory *v, const struct holders_waiters_record
 /* A row for each thread, which cpu_add_up() makes one for each process. */
 static int cpu_take(struct inventory *v, const struct holders_thread_record *r)
 {
-	const struct process_cpu row = { r->pid, r->tid == r->pid ? r->start_ns : 0, r->cpu_ns + (r->tid == r->pid ? r->gone_cpu_ns : 0) };
+	const struct process_cpu row = { r->pid, r->tid == r->pid ? r->start_ns : 0,
+					 r->cpu_ns + (r->tid == r->pid ? r->gone_cpu_ns : 0) };
 
 	return list_add(&v->cpu, &row, sizeof(row)) ? 0 : -ENOMEM;
 }
@@ -404,15 +412,19 @@ static void cpu_add_up(struct list *cpu)
 
 static int program_take(struct inventory *v, const struct holders_program_record *r)
 {
-	_Static_assert(sizeof(struct picker_instruction) == sizeof(*r->instructions) && PICKER_INSTRUCTIONS == HOLDERS_INSTRUCTIONS, "the same");
+	_Static_assert(sizeof(struct picker_instruction) == sizeof(*r->instructions) &&
+			       PICKER_INSTRUCTIONS == HOLDERS_INSTRUCTIONS,
+		       "the same");
 	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF } };
 
 	if (r->classic)
-		p.picker = picker_tell((const void *)r->instructions, r->length, sysconf(_SC_NPROCESSORS_CONF), r->sockets);
+		p.picker = picker_tell((const void *)r->instructions, r->length,
+				       sysconf(_SC_NPROCESSORS_CONF), r->sockets);
 	return list_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
 }
 
-/* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or negative errno. */
+/* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or
+ * negative errno. */
 static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 {
 	uint32_t kind = *(const uint32_t *)bytes;
@@ -428,12 +440,17 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 
 		if (cpu_take(v, &t.r))
 			return -ENOMEM;
-		return t.r.helper || list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r) : -ENOMEM;
+		return t.r.helper || list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r)
+									  : -ENOMEM;
 	}
 	if (kind == HOLDERS_PROGRAM)
-		return program_take(v, (const void *)bytes) ? -ENOMEM : (int)sizeof(struct holders_program_record);
+		return program_take(v, (const void *)bytes)
+			       ? -ENOMEM
+			       : (int)sizeof(struct holders_program_record);
 	if (kind == HOLDERS_CONNECTION)
-		return list_add(&v->connections, bytes, sizeof(struct holders_connection_record)) ? (int)sizeof(struct holders_connection_record) : -ENOMEM;
+		return list_add(&v->connections, bytes, sizeof(struct holders_connection_record))
+			       ? (int)sizeof(struct holders_connection_record)
+			       : -ENOMEM;
 	if (kind == HOLDERS_HOLDER) {
 		const struct holders_holder_record *r = (const void *)bytes;
 		struct holder h = { r->node, r->pid, r->fd };
@@ -444,14 +461,17 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 		struct epoll epoll = { .node = ((const struct holders_epoll_record *)bytes)->node };
 
 		*at = epoll.node;
-		return list_add(&v->epolls, &epoll, sizeof(epoll)) ? (int)sizeof(struct holders_epoll_record) : -ENOMEM;
+		return list_add(&v->epolls, &epoll, sizeof(epoll))
+			       ? (int)sizeof(struct holders_epoll_record)
+			       : -ENOMEM;
 	}
 	int err = waiters_take(v, (const void *)bytes, *at);
 
 	return err ? err : (int)sizeof(struct holders_waiters_record);
 }
 
-/* Runs an iterator and takes its records. A read ends between two files or threads, so never within a record. */
+/* Runs an iterator and takes its records. A read ends between two files or threads, so never within
+ * a record. */
 static int iterate(struct inventory *v, const struct bpf_link *link)
 {
 	static _Alignas(8) char buffer[HOLDERS_STREAM];
@@ -461,7 +481,8 @@ static int iterate(struct inventory *v, const struct bpf_link *link)
 
 	if (fd < 0)
 		return -errno;
-	while (!err && (v->bpf->bss->waiters_count = 0, length = read(fd, buffer, sizeof(buffer))) != 0) {
+	while (!err &&
+	       (v->bpf->bss->waiters_count = 0, length = read(fd, buffer, sizeof(buffer))) != 0) {
 		if (length < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (length < 0)
@@ -488,7 +509,8 @@ static void found_unique(struct inventory *v)
 	v->found.count = kept;
 }
 
-/* Takes processes that hold sockets no more out of the kernel's table, which has room for HOLDERS_PROCESSES_MAX. */
+/* Takes processes that hold sockets no more out of the kernel's table, which has room for
+ * HOLDERS_PROCESSES_MAX. */
 static int processes_forget(struct inventory *v)
 {
 	const struct holder *holders = v->holders.rows;
@@ -503,7 +525,8 @@ static int processes_forget(struct inventory *v)
 	for (size_t i = 0; i < v->pids.count; i++) {
 		uint32_t pid = ((uint32_t *)v->pids.rows)[i];
 
-		if ((!i || pid != ((uint32_t *)v->pids.rows)[i - 1]) && list_first(&now, sizeof(pid), &pid, by_pid) == now.count)
+		if ((!i || pid != ((uint32_t *)v->pids.rows)[i - 1]) &&
+		    list_first(&now, sizeof(pid), &pid, by_pid) == now.count)
 			bpf_map_delete_elem(bpf_map__fd(v->bpf->maps.processes), &pid);
 	}
 	free(v->pids.rows);
@@ -519,7 +542,8 @@ static const char *cgroup_path(struct inventory *v, const struct thread *t)
 	return i < v->cgroups.count ? ((struct cgroup *)v->cgroups.rows)[i].path : "";
 }
 
-/* A css_set lives as long as a thread is in it; its address may come back later with another meaning, so each scan reads anew. */
+/* A css_set lives as long as a thread is in it; its address may come back later with another
+ * meaning, so each scan reads anew. */
 static int cgroups_read(struct inventory *v)
 {
 	struct thread *threads = v->threads.rows;
@@ -595,7 +619,8 @@ static bool held_by_wanted(const struct inventory *v, uint64_t node)
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
-	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == node; i++) {
+	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	     i < v->holders.count && rows[i].node == node; i++) {
 		const struct thread *t = thread_by_tid(v, rows[i].pid);
 
 		if (t && selection_process(&v->selection, t->r.pid, t->r.process, t->cgroup))
@@ -611,8 +636,11 @@ static void select_sockets(struct inventory *v)
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct holders_socket_record *r = &rows[i].r;
 
-		rows[i].wanted = r->cookie && selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, r->autobound) &&
-				 (!selection_by_process(&v->selection) || held_by_wanted(v, r->node));
+		rows[i].wanted =
+			r->cookie &&
+			selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port,
+					 r->autobound) &&
+			(!selection_by_process(&v->selection) || held_by_wanted(v, r->node));
 	}
 }
 
@@ -625,7 +653,8 @@ static struct epoll *epoll_find(const struct list *epolls, uint64_t node)
 	return i < epolls->count ? (struct epoll *)epolls->rows + i : NULL;
 }
 
-/* One that was there at the scan before keeps its number. (One that was closed and whose memory another got by now can't be told.) */
+/* One that was there at the scan before keeps its number. (One that was closed and whose memory
+ * another got by now can't be told.) */
 static void epolls_index(struct inventory *v)
 {
 	struct epoll *rows;
@@ -675,7 +704,8 @@ static int scan_once(struct inventory *v)
 
 	v->epolls_before = v->epolls;
 	v->epolls = epolls;
-	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count = v->threads.count = v->cpu.count = 0;
+	v->found.count = v->epolls.count = v->edges.count = v->cut.count = v->holders.count =
+		v->threads.count = v->cpu.count = 0;
 	v->programs.count = 0;
 	v->bpf->bss->program.group = 0;
 	v->bpf->bss->processes_left_out = 0;
@@ -734,7 +764,8 @@ static bool is_listener(const struct found *f)
 	return f->r.protocol == IPPROTO_TCP && !f->r.bound;
 }
 
-/* The namespaces of listeners that are asked for, ascending. defer: only of those with TCP_DEFER_ACCEPT. Returns 0 or -ENOMEM. */
+/* The namespaces of listeners that are asked for, ascending. defer: only of those with
+ * TCP_DEFER_ACCEPT. Returns 0 or -ENOMEM. */
 static int listener_namespaces(const struct inventory *v, bool defer, struct list *out)
 {
 	const struct found *rows = v->found.rows;
@@ -755,8 +786,8 @@ static int listener_namespaces(const struct inventory *v, bool defer, struct lis
 }
 
 /*
- * Follows the namespaces of the scan. *again: one with TCP_DEFER_ACCEPT was not read before it, and what its sockets count from now on has to be held
- * against what it had counted just then.
+ * Follows the namespaces of the scan. *again: one with TCP_DEFER_ACCEPT was not read before it, and
+ * what its sockets count from now on has to be held against what it had counted just then.
  */
 static int netstat_follow(struct inventory *v, bool *again)
 {
@@ -811,12 +842,17 @@ enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, con
 	char cgroup[PROCESS_CGROUP_SIZE];
 
 	if (t)
-		return selection_process(&v->selection, pid, t->r.process, t->cgroup) ? INVENTORY_ASKED : INVENTORY_NOT_ASKED;
+		return selection_process(&v->selection, pid, t->r.process, t->cgroup)
+			       ? INVENTORY_ASKED
+			       : INVENTORY_NOT_ASKED;
 	process_cgroup(pid, cgroup);
 	if (selection_process(&v->selection, pid, name, cgroup))
 		return INVENTORY_ASKED;
-	/* Of one that is gone only the pid is certain: a thread may have had another name than its process. */
-	return !*cgroup && (v->selection.comm_count || v->selection.cgroup_count) ? INVENTORY_UNKNOWN : INVENTORY_NOT_ASKED;
+	/* Of one that is gone only the pid is certain: a thread may have had another name than its
+	 * process. */
+	return !*cgroup && (v->selection.comm_count || v->selection.cgroup_count)
+		       ? INVENTORY_UNKNOWN
+		       : INVENTORY_NOT_ASKED;
 }
 
 size_t inventory_sockets(const struct inventory *v)
@@ -839,7 +875,8 @@ bool inventory_queued(const struct inventory *v)
 	const struct found *rows = v->found.rows;
 
 	for (size_t i = 0; i < v->found.count; i++)
-		if (rows[i].wanted && is_listener(&rows[i]) && (rows[i].r.length || rows[i].r.half_open))
+		if (rows[i].wanted && is_listener(&rows[i]) &&
+		    (rows[i].r.length || rows[i].r.half_open))
 			return true;
 	return netstat_refuses(&v->netstat);
 }
@@ -857,16 +894,19 @@ int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll)
 }
 
 /* Could the connection have come from that listener? Its own address says so before any. */
-static bool connection_fits(const struct holders_connection_record *c, const struct found *f, bool any)
+static bool connection_fits(const struct holders_connection_record *c, const struct found *f,
+			    bool any)
 {
 	static const uint8_t nowhere[16];
 	const struct holders_socket_record *r = &f->r;
 
-	return is_listener(f) && r->netns == c->netns && r->port == c->port && r->family == c->family &&
+	return is_listener(f) && r->netns == c->netns && r->port == c->port &&
+	       r->family == c->family &&
 	       !memcmp(r->address, any ? nowhere : c->address, sizeof(r->address));
 }
 
-static const struct found *listener_of(const struct inventory *v, const struct holders_connection_record *c)
+static const struct found *listener_of(const struct inventory *v,
+				       const struct holders_connection_record *c)
 {
 	const struct found *rows = v->found.rows;
 
@@ -877,7 +917,8 @@ static const struct found *listener_of(const struct inventory *v, const struct h
 	return NULL;
 }
 
-/* Who reads it: of a process of one thread that one; else who waits for it now, by a read, or in the epoll that watches it. */
+/* Who reads it: of a process of one thread that one; else who waits for it now, by a read, or in
+ * the epoll that watches it. */
 static void reader_tell(struct inventory *v, struct inventory_connection *to, uint64_t waiter)
 {
 	const struct thread *leader = thread_by_tid(v, to->pid), *t;
@@ -913,7 +954,8 @@ static void listening_mark(struct inventory *v)
 	memset(v->bpf->bss->listening, 0, sizeof(v->bpf->bss->listening));
 	for (size_t i = 0; i < v->found.count; i++)
 		if (rows[i].wanted && is_listener(&rows[i]))
-			v->bpf->bss->listening[rows[i].r.port >> 6] |= 1ull << (rows[i].r.port & 63);
+			v->bpf->bss->listening[rows[i].r.port >> 6] |= 1ull
+								       << (rows[i].r.port & 63);
 }
 
 int inventory_connections(struct inventory *v, struct inventory_connection **rows)
@@ -931,14 +973,20 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 	list_sort(&v->connections, sizeof(*r), connections_by_node);
 	r = v->connections.rows;
 	for (size_t i = 0; i < v->connections.count; i++) {
-		const struct found *listener = i && r[i].node == r[i - 1].node ? NULL : listener_of(v, &r[i]);
+		const struct found *listener =
+			i && r[i].node == r[i - 1].node ? NULL : listener_of(v, &r[i]);
 
 		if (!listener)
 			continue;
 		(*rows)[count] = (struct inventory_connection){
 			.node = r[i].node,
-			.identity = (uint64_t)r[i].peer << 32 | (uint64_t)htons(r[i].peer_port) << 16 | r[i].port,
-			.received = r[i].received, .sent = r[i].sent, .mptcp = r[i].mptcp, .listener = listener->r.cookie, .pid = r[i].pid,
+			.identity = (uint64_t)r[i].peer << 32 |
+				    (uint64_t)htons(r[i].peer_port) << 16 | r[i].port,
+			.received = r[i].received,
+			.sent = r[i].sent,
+			.mptcp = r[i].mptcp,
+			.listener = listener->r.cookie,
+			.pid = r[i].pid,
 		};
 		reader_tell(v, &(*rows)[count++], r[i].waiter);
 	}
@@ -947,7 +995,8 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 
 /* ---- bringing a ledger up to date ---- */
 
-/* How the way from a socket to a thread goes: by the socket's own entry, and where that is an epoll's, by the last epoll. */
+/* How the way from a socket to a thread goes: by the socket's own entry, and where that is an
+ * epoll's, by the last epoll. */
 struct way {
 	enum wait_kind kind;
 	bool exclusive;
@@ -956,10 +1005,13 @@ struct way {
 
 static struct way way_begin(const struct edge *e)
 {
-	static const enum wait_kind kinds[] = { [HOLDERS_BY_SLEEP] = WAITS_BLOCKED, [HOLDERS_BY_POLL] = WAITS_POLL,
-						[HOLDERS_BY_EPOLL] = WAITS_EPOLL, [HOLDERS_BY_URING] = WAITS_URING };
+	static const enum wait_kind kinds[] = { [HOLDERS_BY_SLEEP] = WAITS_BLOCKED,
+						[HOLDERS_BY_POLL] = WAITS_POLL,
+						[HOLDERS_BY_EPOLL] = WAITS_EPOLL,
+						[HOLDERS_BY_URING] = WAITS_URING };
 
-	return (struct way){ .kind = kinds[e->how & HOLDERS_BY], .exclusive = e->how & HOLDERS_EXCLUSIVE };
+	return (struct way){ .kind = kinds[e->how & HOLDERS_BY],
+			     .exclusive = e->how & HOLDERS_EXCLUSIVE };
 }
 
 static void worker_waits(struct ledger_worker *w, struct way way)
@@ -986,7 +1038,9 @@ static int usage_begin(struct inventory *v)
 	v->begun_ns = v->looked_ns;
 	v->begun.count = 0;
 	for (size_t i = 0; i < v->by_tid.count; i++) {
-		const struct begun b = { .tid = rows[i]->r.tid, .start_ns = rows[i]->r.start_ns, .cpu_ns = rows[i]->r.cpu_ns,
+		const struct begun b = { .tid = rows[i]->r.tid,
+					 .start_ns = rows[i]->r.start_ns,
+					 .cpu_ns = rows[i]->r.cpu_ns,
 					 .sleeps = rows[i]->r.sleeps };
 
 		if (!list_add(&v->begun, &b, sizeof(b)))
@@ -994,7 +1048,8 @@ static int usage_begin(struct inventory *v)
 	}
 	v->cpu_begun.count = 0;
 	for (size_t i = 0; i < v->cpu.count; i++)
-		if (!list_add(&v->cpu_begun, (struct process_cpu *)v->cpu.rows + i, sizeof(struct process_cpu)))
+		if (!list_add(&v->cpu_begun, (struct process_cpu *)v->cpu.rows + i,
+			      sizeof(struct process_cpu)))
 			return -ENOMEM;
 	return 0;
 }
@@ -1008,9 +1063,11 @@ static const struct process_cpu *cpu_find(const struct list *cpu, uint32_t pid)
 }
 
 /* Of a process that began before the window and held no socket then it is not known. */
-static void process_usage_fill(const struct inventory *v, struct worker_row *row, uint64_t started_ns)
+static void process_usage_fill(const struct inventory *v, struct worker_row *row,
+			       uint64_t started_ns)
 {
-	const struct process_cpu *now = cpu_find(&v->cpu, row->pid), *begun = cpu_find(&v->cpu_begun, row->pid);
+	const struct process_cpu *now = cpu_find(&v->cpu, row->pid),
+				 *begun = cpu_find(&v->cpu_begun, row->pid);
 
 	if (!now)
 		return;
@@ -1021,7 +1078,8 @@ static void process_usage_fill(const struct inventory *v, struct worker_row *row
 	row->process_cpu_ns = growth(now->cpu_ns, begun ? begun->cpu_ns : 0);
 }
 
-/* Of a thread that began before the window, in a process that held no socket then, it is not known. */
+/* Of a thread that began before the window, in a process that held no socket then, it is not known.
+ */
 static void usage_fill(const struct inventory *v, struct worker_row *row, const struct thread *t)
 {
 	const struct begun key = { .tid = t->r.tid }, *rows = v->begun.rows;
@@ -1033,7 +1091,8 @@ static void usage_fill(const struct inventory *v, struct worker_row *row, const 
 	row->sleeps = t->r.sleeps - (known ? rows[i].sleeps : 0);
 }
 
-static void worker_describe(const struct inventory *v, struct ledger_worker *w, const struct thread *t, uint64_t started_ns)
+static void worker_describe(const struct inventory *v, struct ledger_worker *w,
+			    const struct thread *t, uint64_t started_ns)
 {
 	w->row.pid = t->r.pid;
 	w->row.pid_inside = t->r.pid_inside;
@@ -1089,8 +1148,9 @@ static uint32_t only_holder(const struct inventory *v, uint64_t node)
 }
 
 /*
- * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one thread, then that is who comes back
- * to it. An epoll that a fork left in two processes tells nothing.
+ * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one
+ * thread, then that is who comes back to it. An epoll that a fork left in two processes tells
+ * nothing.
  */
 static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 {
@@ -1101,10 +1161,12 @@ static int owner_add(const struct waiters *to, uint64_t epoll, struct way way)
 }
 
 /*
- * Threads that sleep on the node itself. They before its epolls: a process may register the socket in an epoll and then block in
- * accept() all the same (apache's prefork, for one); what it sleeps in decides how it is woken.
+ * Threads that sleep on the node itself. They before its epolls: a process may register the socket
+ * in an epoll and then block in accept() all the same (apache's prefork, for one); what it sleeps
+ * in decides how it is woken.
  */
-static int sleepers_add(const struct waiters *to, uint64_t node, int depth, struct way way, bool *any)
+static int sleepers_add(const struct waiters *to, uint64_t node, int depth, struct way way,
+			bool *any)
 {
 	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
 	int err = 0;
@@ -1122,14 +1184,16 @@ static int sleepers_add(const struct waiters *to, uint64_t node, int depth, stru
 	return err;
 }
 
-/* Those who wait on the node, through epolls too. way: to the node; of no meaning for the socket itself. */
+/* Those who wait on the node, through epolls too. way: to the node; of no meaning for the socket
+ * itself. */
 static int waiters_follow(const struct waiters *to, uint64_t node, int depth, struct way way)
 {
 	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
 	bool any = false;
 	int err = sleepers_add(to, node, depth, way, &any);
 
-	to->socket->row.waiting_cut |= list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
+	to->socket->row.waiting_cut |=
+		list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
 	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
 		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
@@ -1141,7 +1205,8 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 			next.epoll = epoll_number(to->v, epoll);
 			err = waiters_follow(to, rows[i].waiter, depth - 1, next);
 			any = true;
-		} else if (to->v->bpf->bss->processes_left_out) { /* it may be a thread of one of those */
+		} else if (to->v->bpf->bss
+				   ->processes_left_out) { /* it may be a thread of one of those */
 			to->socket->row.waiting_cut = true;
 		}
 	}
@@ -1150,7 +1215,8 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 	return err;
 }
 
-/* Interface names belong to a network namespace. Returns a negative errno only if the way back from it failed. */
+/* Interface names belong to a network namespace. Returns a negative errno only if the way back from
+ * it failed. */
 static int device_name(const struct holders_socket_record *r, char *name, size_t size)
 {
 	char found[IF_NAMESIZE];
@@ -1164,7 +1230,8 @@ static int device_name(const struct holders_socket_record *r, char *name, size_t
 }
 
 /* Returns 0 or a negative errno of device_name(). */
-static int socket_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
+static int socket_describe(const struct inventory *v, struct ledger_socket *s,
+			   const struct found *f)
 {
 	const struct holders_socket_record *r = &f->r;
 
@@ -1186,15 +1253,17 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s, c
 	s->read_ns = v->looked_ns;
 	s->row.steered = r->steered;
 	/*
-	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are connected, or were: a client's that only has its port now.
-	 * What is left there when a UDP socket is disconnected again can't be told from a setting.
+	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are
+	 * connected, or were: a client's that only has its port now. What is left there when a UDP
+	 * socket is disconnected again can't be told from a setting.
 	 */
 	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected && !r->bound;
 	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;
 	s->row.waiting_known = true;
 	s->drops_now = r->drops;
 	s->scan = v->scan;
-	return r->device && !*s->row.device ? device_name(r, s->row.device, sizeof(s->row.device)) : 0;
+	return r->device && !*s->row.device ? device_name(r, s->row.device, sizeof(s->row.device))
+					    : 0;
 }
 
 static int edges_in_order(const void *a, const void *b)
@@ -1232,12 +1301,15 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 	list_sort(&groups, sizeof(struct edge), edges_in_order);
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct edge key = { .node = rows[i].r.group };
-		struct ledger_socket *s = rows[i].wanted && key.node ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
+		struct ledger_socket *s =
+			rows[i].wanted && key.node ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
 		if (s && s->row.steered)
 			s->row.picker = picker_of(v, key.node);
 		if (s)
-			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key), &key, edges_by_node)].waiter;
+			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key),
+									       &key, edges_by_node)]
+					       .waiter;
 	}
 	free(groups.rows);
 	return 0;
@@ -1251,13 +1323,16 @@ static int handshakes_enter(const struct inventory *v, struct ledger *l, enum ha
 	int err = 0;
 
 	for (size_t i = 0; i < v->found.count && !err; i++) {
-		const struct deferring d = { .cookie = rows[i].r.cookie, .netns = rows[i].r.netns, .drops = rows[i].r.drops };
+		const struct deferring d = { .cookie = rows[i].r.cookie,
+					     .netns = rows[i].r.netns,
+					     .drops = rows[i].r.drops };
 
 		if (is_listener(&rows[i]) && rows[i].r.defer_accept)
 			err = list_add(&deferring, &d, sizeof(d)) ? 0 : -ENOMEM;
 	}
 	if (!err)
-		err = handshakes_look(ledger_handshakes(l), when, v->handshakes, v->handshake_count, deferring.rows, deferring.count);
+		err = handshakes_look(ledger_handshakes(l), when, v->handshakes, v->handshake_count,
+				      deferring.rows, deferring.count);
 	free(deferring.rows);
 	return err;
 }
@@ -1275,7 +1350,8 @@ static void half_open_enter(struct ledger *l, struct ledger_socket *s, const str
 	half_open_look(q, f->r.half_open, f->r.young);
 }
 
-static int socket_fill(struct inventory *v, struct ledger *l, const struct found *f, size_t index, uint64_t started_ns)
+static int socket_fill(struct inventory *v, struct ledger *l, const struct found *f, size_t index,
+		       uint64_t started_ns)
 {
 	struct waiters to = { .v = v, .l = l, .index = index + 1, .started_ns = started_ns };
 	struct ledger_socket *s;
@@ -1318,8 +1394,10 @@ static int watchers(const struct inventory *v, uint64_t node, struct list *pids)
 	const struct edge key = { .node = node }, *rows = v->edges.rows;
 
 	pids->count = 0;
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == node; i++) {
-		const uint32_t pid = epoll_find(&v->epolls, rows[i].waiter) ? only_holder(v, rows[i].waiter) : 0;
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	     i < v->edges.count && rows[i].node == node; i++) {
+		const uint32_t pid =
+			epoll_find(&v->epolls, rows[i].waiter) ? only_holder(v, rows[i].waiter) : 0;
 
 		if (pid && !list_add(pids, &pid, sizeof(pid)))
 			return -ENOMEM;
@@ -1358,14 +1436,17 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 	int err = 0;
 
 	for (size_t i = 0; i < v->holders.count; i++) {
-		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1 : NULL, row = { .fds = 1 };
+		struct holder_row *last = out.count ? (struct holder_row *)out.rows + out.count - 1
+						    : NULL,
+				  row = { .fds = 1 };
 		struct thread *t;
 
 		while (at < v->found.count && found[at].r.node < rows[i].node)
 			at++;
 		if (at == v->found.count || found[at].r.node != rows[i].node || !found[at].wanted)
 			continue;
-		if (i && rows[i - 1].node == rows[i].node && rows[i - 1].pid == rows[i].pid && last) {
+		if (i && rows[i - 1].node == rows[i].node && rows[i - 1].pid == rows[i].pid &&
+		    last) {
 			last->fds++;
 			continue;
 		}
@@ -1381,7 +1462,8 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.pid_inside = t->r.pid_inside;
 			row.parent = t->r.parent;
 			row.start_ns = t->r.start_ns;
-			row.polls = list_first(&watching, sizeof(uint32_t), &row.pid, by_pid) < watching.count;
+			row.polls = list_first(&watching, sizeof(uint32_t), &row.pid, by_pid) <
+				    watching.count;
 			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
 			memcpy(row.process, t->r.process, sizeof(row.process));
@@ -1408,7 +1490,8 @@ static int64_t descriptor_of(const struct inventory *v, uint64_t node, uint32_t 
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
-	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node); i < v->holders.count && rows[i].node == key.node; i++)
+	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	     i < v->holders.count && rows[i].node == key.node; i++)
 		if (rows[i].pid == pid)
 			return rows[i].fd;
 	return -1;
@@ -1421,7 +1504,8 @@ static bool holds(const struct inventory *v, uint64_t node, uint32_t pid)
 
 static int found_by_cookie(const void *a, const void *b)
 {
-	const struct found *x = *(const struct found *const *)a, *y = *(const struct found *const *)b;
+	const struct found *x = *(const struct found *const *)a,
+			   *y = *(const struct found *const *)b;
 
 	return COMPARE(x->r.cookie, y->r.cookie);
 }
@@ -1430,15 +1514,17 @@ static bool is_watched(const struct inventory *v, uint64_t epoll)
 {
 	const struct edge key = { .node = epoll }, *rows = v->edges.rows;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == epoll; i++)
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	     i < v->edges.count && rows[i].node == epoll; i++)
 		if (epoll_find(&v->epolls, rows[i].waiter))
 			return true;
 	return false;
 }
 
 /*
- * How a thread waits that takes from the socket, but is so busy that it was never seen waiting: an epoll stays on the socket's queue when nobody
- * sleeps in it. Which one is the thread's own is known where its process has only one on that socket, and that one is not nested.
+ * How a thread waits that takes from the socket, but is so busy that it was never seen waiting: an
+ * epoll stays on the socket's queue when nobody sleeps in it. Which one is the thread's own is
+ * known where its process has only one on that socket, and that one is not nested.
  */
 static void busy_waits(struct inventory *v, struct ledger_worker *w, const struct found *f)
 {
@@ -1446,7 +1532,8 @@ static void busy_waits(struct inventory *v, struct ledger_worker *w, const struc
 	struct epoll *only = NULL;
 	bool several = false;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == key.node; i++) {
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	     i < v->edges.count && rows[i].node == key.node; i++) {
 		struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
 
 		if (!epoll || !holds(v, epoll->node, w->row.pid))
@@ -1466,7 +1553,8 @@ static bool sleeps_on(const struct inventory *v, uint64_t node, uint32_t pid)
 {
 	const struct edge key = { .node = node }, *rows = v->edges.rows;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == node; i++) {
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	     i < v->edges.count && rows[i].node == node; i++) {
 		const struct thread *t = thread_by_task(v, rows[i].waiter);
 
 		if (t && t->r.pid == pid)
@@ -1492,7 +1580,8 @@ static enum watching watching_by(int32_t pid, uint32_t epoll_fd, uint32_t inode)
 
 	/* With EPOLLEXCLUSIVE another one may have been told. */
 	if (!events || events & EPOLLIN)
-		return events & EPOLLET && !(events & EPOLLEXCLUSIVE) ? WATCHING_EDGE : WATCHING_SLEEPS;
+		return events & EPOLLET && !(events & EPOLLEXCLUSIVE) ? WATCHING_EDGE
+								      : WATCHING_SLEEPS;
 	return events & EPOLLONESHOT ? WATCHING_DISARMED : WATCHING_OTHERWISE;
 }
 
@@ -1502,7 +1591,8 @@ static enum watching watching_of(const struct inventory *v, const struct found *
 	const struct edge key = { .node = f->r.node }, *rows = v->edges.rows;
 	enum watching watching = sleeps_on(v, f->r.node, pid) ? WATCHING_SLEEPS : WATCHING_NOT;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node); i < v->edges.count && rows[i].node == key.node; i++) {
+	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	     i < v->edges.count && rows[i].node == key.node; i++) {
 		const struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
 		const int64_t fd = epoll ? descriptor_of(v, epoll->node, pid) : -1;
 
@@ -1518,8 +1608,10 @@ static enum watching watching_of(const struct inventory *v, const struct found *
 	return watching == WATCHING_NOT && sleeps_in_epoll(v, pid) ? WATCHING_OTHERS : watching;
 }
 
-/* Is it to be asked why nothing is taken from the socket? started_ns 0: it is looked at but once. */
-static bool raises_question(const struct ledger_socket *s, const struct holders_socket_record *r, uint64_t started_ns)
+/* Is it to be asked why nothing is taken from the socket? started_ns 0: it is looked at but once.
+ */
+static bool raises_question(const struct ledger_socket *s, const struct holders_socket_record *r,
+			    uint64_t started_ns)
 {
 	if (!s || !r->length || s->row.connected)
 		return false;
@@ -1570,7 +1662,8 @@ static int takers_list(struct inventory *v, const struct ledger *l, struct list 
 		const struct worker_row *w = &rows[i]->row;
 		const struct taking t = { w->cookie, w->pid, w->tid };
 
-		if (!w->ended && w->can_accept && hindrances_find(&v->hindrances, w->pid) && !list_add(takers, &t, sizeof(t)))
+		if (!w->ended && w->can_accept && hindrances_find(&v->hindrances, w->pid) &&
+		    !list_add(takers, &t, sizeof(t)))
 			return -ENOMEM;
 	}
 	list_sort(takers, sizeof(struct taking), taking_by_process);
@@ -1592,7 +1685,8 @@ static void narrow(struct holder_row *h, const struct list *takers)
 		hindrances_narrow(&h->hindrance, h->pid, tids, count);
 }
 
-static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f, const struct list *takers)
+static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f,
+			  const struct list *takers)
 {
 	size_t count;
 	struct holder_row *h = ledger_holders(l, f->r.cookie, &count);
@@ -1609,8 +1703,8 @@ static void hindered_fill(struct inventory *v, struct ledger *l, const struct fo
 }
 
 /*
- * Looks at the holders of sockets that raise the question what keeps them. After holders_fill(), and when stalled_* of the sockets are known. Returns 0 or
- * -ENOMEM.
+ * Looks at the holders of sockets that raise the question what keeps them. After holders_fill(),
+ * and when stalled_* of the sockets are known. Returns 0 or -ENOMEM.
  */
 static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
@@ -1627,7 +1721,8 @@ static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t start
 		if (!rows[i].wanted || !rows[i].r.length)
 			continue;
 		v->closely = true;
-		if (!raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r, started_ns))
+		if (!raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r,
+				     started_ns))
 			continue;
 		h = ledger_holders(l, rows[i].r.cookie, &count);
 		for (size_t k = 0; k < count; k++)
@@ -1639,7 +1734,8 @@ static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t start
 	hindrances_look(&v->hindrances, v->looked_ns);
 	err = takers_list(v, l, &takers);
 	for (size_t i = 0; i < v->found.count && !err; i++)
-		if (rows[i].wanted && raises_question(ledger_find_socket(l, rows[i].r.cookie), &rows[i].r, started_ns))
+		if (rows[i].wanted && raises_question(ledger_find_socket(l, rows[i].r.cookie),
+						      &rows[i].r, started_ns))
 			hindered_fill(v, l, &rows[i], &takers);
 	free(takers.rows);
 	return err;
@@ -1648,8 +1744,9 @@ static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t start
 /* ---- what did not wait, and what is gone ---- */
 
 /*
- * Threads that did not wait at this sample: alive still, and does their process still hold the socket? (After a reload nginx's old workers live
- * on for their connections, but accept no more.) Those of a process that holds no socket any more are not in the scan.
+ * Threads that did not wait at this sample: alive still, and does their process still hold the
+ * socket? (After a reload nginx's old workers live on for their connections, but accept no more.)
+ * Those of a process that holds no socket any more are not in the scan.
  */
 static int workers_update(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
@@ -1698,8 +1795,10 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 	return 0;
 }
 
-/* No process holds the socket. Is it on its way from one to another or the kernel's own, or closed? sock_diag lists the former. */
-static void unheld_update(struct ledger *l, struct ledger_socket *s, const struct sockdiag_row *live, int count, const struct namespaces *seen)
+/* No process holds the socket. Is it on its way from one to another or the kernel's own, or closed?
+ * sock_diag lists the former. */
+static void unheld_update(struct ledger *l, struct ledger_socket *s,
+			  const struct sockdiag_row *live, int count, const struct namespaces *seen)
 {
 	const struct sockdiag_row *found = sockdiag_find(live, count, s->row.cookie);
 
@@ -1717,7 +1816,8 @@ static void unheld_update(struct ledger *l, struct ledger_socket *s, const struc
 	s->drops_now = found->drops;
 }
 
-/* Sockets that were not in the scan. Returns a negative errno only if the way back from a network namespace failed. */
+/* Sockets that were not in the scan. Returns a negative errno only if the way back from a network
+ * namespace failed. */
 static int sockets_update(const struct inventory *v, struct ledger *l)
 {
 	struct ledger_socket *const *rows;
@@ -1749,14 +1849,16 @@ static void workers_end(struct ledger *l)
 	size_t count = ledger_workers(l, &rows);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct ledger_socket *s = rows[i]->row.ended ? NULL : ledger_find_socket(l, rows[i]->row.cookie);
+		const struct ledger_socket *s =
+			rows[i]->row.ended ? NULL : ledger_find_socket(l, rows[i]->row.cookie);
 
 		if (s && s->row.ended)
 			ledger_end_worker(l, rows[i]);
 	}
 }
 
-/* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for. Returns how many come first in `rows` now, or -ENOMEM. */
+/* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for.
+ * Returns how many come first in `rows` now, or -ENOMEM. */
 static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
@@ -1780,7 +1882,8 @@ static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, i
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 
 		/* The subflow of an MPTCP listener has that one's inode. */
-		if (r->inode == UINT32_MAX || list_first(&held, sizeof(inode), &inode, by_value) < held.count)
+		if (r->inode == UINT32_MAX ||
+		    list_first(&held, sizeof(inode), &inode, by_value) < held.count)
 			continue;
 		if (selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
 		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
@@ -1795,10 +1898,14 @@ static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, i
 
 static struct occupants_query query_of(const struct sockdiag_row *r)
 {
-	return (struct occupants_query){ .netns = r->netns, .port = r->port, .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP };
+	return (struct occupants_query){ .netns = r->netns,
+					 .port = r->port,
+					 .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP
+										: PROTOCOL_TCP };
 }
 
-/* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found out is not said: then there are none. */
+/* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found
+ * out is not said: then there are none. */
 static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
 {
 	struct occupants_query *queries = calloc(count + 1, sizeof(*queries));
@@ -1817,7 +1924,8 @@ static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_oc
 }
 
 /* NULL: not found. */
-static const struct bind_occupant *unheld_find(const struct bind_occupant *occupants, int count, const struct sockdiag_row *r)
+static const struct bind_occupant *unheld_find(const struct bind_occupant *occupants, int count,
+					       const struct sockdiag_row *r)
 {
 	const struct occupants_query query = query_of(r);
 	size_t found;
@@ -1834,7 +1942,8 @@ static bool is_tunnel(const struct bind_occupant *o)
 	return o && !o->held && !o->pid && o->encapsulates;
 }
 
-static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *r, const struct bind_occupant *o)
+static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *r,
+			    const struct bind_occupant *o)
 {
 	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
 	s->family = r->family;
@@ -1857,7 +1966,8 @@ static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *
 }
 
 /* Sockets that no process holds: the kernel's own, or on their way from one process to another. */
-static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows, int all)
+static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows,
+		       int all)
 {
 	int count = unheld_choose(v, rows, all), found, err = 0;
 	struct bind_occupant *occupants;
@@ -1871,7 +1981,9 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockd
 		struct ledger_socket *s;
 		bool made;
 
-		if ((r->connected && !is_tunnel(o)) || !selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port, is_tunnel(o)))
+		if ((r->connected && !is_tunnel(o)) ||
+		    !selection_socket(&v->selection, r->netns, r->family, r->protocol, r->port,
+				      is_tunnel(o)))
 			continue;
 		s = ledger_socket(l, r->cookie, &made);
 		err = s ? 0 : -ENOMEM;
@@ -1882,7 +1994,8 @@ static int unheld_fill(const struct inventory *v, struct ledger *l, struct sockd
 	return err;
 }
 
-/* A thread that is busy waits nowhere, so for a socket that seems forgotten one look is not enough. */
+/* A thread that is busy waits nowhere, so for a socket that seems forgotten one look is not enough.
+ */
 #define LOOKS 5
 #define LOOKS_APART_NS 20000000
 
@@ -1936,19 +2049,23 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 		err = holders_fill(v, l, 0);
 	if (!err)
 		err = hindrances_fill(v, l, 0);
-	/* What came or went meanwhile was not missed: only what was there before and is there after. */
+	/* What came or went meanwhile was not missed: only what was there before and is there
+	 * after. */
 	count = sockdiag_dump_namespaces(&live, &seen_now);
 	if (!err)
 		err = seen_now.astray;
 	for (int i = 0; i < count; i++)
-		live[i].inode = sockdiag_find(before, before_count, live[i].cookie) ? live[i].inode : UINT32_MAX;
+		live[i].inode = sockdiag_find(before, before_count, live[i].cookie) ? live[i].inode
+										    : UINT32_MAX;
 	if (!err)
 		err = unheld_fill(v, l, live, count);
 	namespaces_free(&seen);
 	namespaces_free(&seen_now);
 	free(before);
 	free(live);
-	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
+	return err ? loading_fail(err, why, why_size, "cannot list the sockets of processes: %s",
+				  loading_reason(err, reason, sizeof(reason)))
+		   : 0;
 }
 
 int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)

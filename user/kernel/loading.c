@@ -24,12 +24,14 @@
 
 #define BTF_PLACE "/sys/kernel/btf/vmlinux"
 
-/* libbpf was not let look through the types of modules, as it has to on a kernel that lacks one of those that the programs name. It says so in its log alone. */
+/* libbpf was not let look through the types of modules, as it has to on a kernel that lacks one of
+ * those that the programs name. It says so in its log alone. */
 static bool types_refused;
 
 static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
-	types_refused |= strstr(format, "failed to iterate BTF objects") && !right_held(CAP_SYS_ADMIN);
+	types_refused |=
+		strstr(format, "failed to iterate BTF objects") && !right_held(CAP_SYS_ADMIN);
 	if (getenv("SOCKFAIR_LIBBPF_LOG"))
 		return vfprintf(stderr, format, args);
 	(void)level;
@@ -74,7 +76,8 @@ static unsigned long long limit_of(int resource)
 	return getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY ? 0 : limit.rlim_cur;
 }
 
-/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, and call what is beyond it not permitted. That limit; 0: there is none. */
+/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, and call what is beyond it not
+ * permitted. That limit; 0: there is none. */
 static unsigned long long locked_memory(void)
 {
 	struct utsname name;
@@ -88,7 +91,8 @@ static unsigned long long locked_memory(void)
 bool loading_lacks(int err)
 {
 	err = true_error(err);
-	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || (err < 0 && types_refused) || (err == -EPERM && locked_memory());
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || (err < 0 && types_refused) ||
+	       (err == -EPERM && locked_memory());
 }
 
 const char *loading_reason(int err, char *text, size_t size)
@@ -97,17 +101,25 @@ const char *loading_reason(int err, char *text, size_t size)
 
 	err = true_error(err);
 	if (err == -EMFILE)
-		snprintf(text, size, "no more than %llu files may be open: raise the hard limit (ulimit -Hn)", limit_of(RLIMIT_NOFILE));
+		snprintf(text, size,
+			 "no more than %llu files may be open: raise the hard limit (ulimit -Hn)",
+			 limit_of(RLIMIT_NOFILE));
 	else if (err == -ENFILE)
-		snprintf(text, size, "the machine has as many files open as it may: raise fs.file-max");
+		snprintf(text, size,
+			 "the machine has as many files open as it may: raise fs.file-max");
 	else if (err == -ENOMEM && space)
-		snprintf(text, size, "out of memory: this process may have %llu MiB (ulimit -v)", space >> 20);
+		snprintf(text, size, "out of memory: this process may have %llu MiB (ulimit -v)",
+			 space >> 20);
 	else if (err == -ENOMEM)
 		snprintf(text, size, "out of memory, this process or its cgroup");
 	else if (err < 0 && types_refused)
-		snprintf(text, size, "CAP_SYS_ADMIN is missing, which reading the types of this kernel's modules takes; run as root, or grant it");
+		snprintf(text, size,
+			 "CAP_SYS_ADMIN is missing, which reading the types of this kernel's "
+			 "modules takes; run as root, or grant it");
 	else if (err == -EPERM && locked_memory())
-		snprintf(text, size, "no more than %llu KiB of memory may be locked (ulimit -l), and CAP_SYS_RESOURCE to raise that is missing",
+		snprintf(text, size,
+			 "no more than %llu KiB of memory may be locked (ulimit -l), and "
+			 "CAP_SYS_RESOURCE to raise that is missing",
 			 locked_memory() >> 10);
 	else
 		snprintf(text, size, "%s", strerror(-err));
@@ -119,10 +131,12 @@ void loading_no_iterators(int err, const char *what, char *why, size_t why_size)
 	char reason[160];
 
 	if (loading_lacks(err))
-		loading_fail(err, why, why_size, "%s: %s", what, loading_reason(err, reason, sizeof(reason)));
-	else
-		loading_fail(err, why, why_size, "%s: this kernel refuses the BPF iterators (%s); see sockfair doctor", what,
+		loading_fail(err, why, why_size, "%s: %s", what,
 			     loading_reason(err, reason, sizeof(reason)));
+	else
+		loading_fail(err, why, why_size,
+			     "%s: this kernel refuses the BPF iterators (%s); see sockfair doctor",
+			     what, loading_reason(err, reason, sizeof(reason)));
 }
 
 /* ---- before all else ---- */
@@ -140,10 +154,16 @@ int loading_btf(struct btf **out, char *why, size_t why_size)
 		return 0;
 	err = -errno;
 	if (err == -ENOENT && access("/sys/kernel", F_OK))
-		return loading_fail(err, why, why_size, "cannot read the kernel's types (" BTF_PLACE "): sysfs is not mounted; mount it on /sys");
+		return loading_fail(err, why, why_size,
+				    "cannot read the kernel's types (" BTF_PLACE
+				    "): sysfs is not mounted; mount it on /sys");
 	if (err == -ENOENT)
-		return loading_fail(err, why, why_size, "this kernel has no BTF (" BTF_PLACE "): use one built with CONFIG_DEBUG_INFO_BTF=y");
-	return loading_fail(err, why, why_size, "cannot read the kernel's types (" BTF_PLACE "): %s", loading_reason(err, reason, sizeof(reason)));
+		return loading_fail(err, why, why_size,
+				    "this kernel has no BTF (" BTF_PLACE
+				    "): use one built with CONFIG_DEBUG_INFO_BTF=y");
+	return loading_fail(err, why, why_size,
+			    "cannot read the kernel's types (" BTF_PLACE "): %s",
+			    loading_reason(err, reason, sizeof(reason)));
 }
 
 /* To the hard one: programs and links are many, and what reads of processes takes more. */
@@ -162,7 +182,9 @@ static void limits_raise(void)
 /* The call itself, with the least that can be asked. */
 static int try_call(char *why, size_t why_size)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_try", sizeof(__u32), sizeof(__u32), 1, NULL), err = -errno;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_try", sizeof(__u32), sizeof(__u32), 1,
+				NULL),
+	    err = -errno;
 	char reason[160];
 
 	if (fd >= 0) {
@@ -170,9 +192,13 @@ static int try_call(char *why, size_t why_size)
 		return 0;
 	}
 	if (!loading_lacks(err) && rights_filtered())
-		return loading_fail(err, why, why_size, "cannot load BPF programs: a seccomp filter refuses bpf() (%s); run without it (docker: "
-				    "--security-opt seccomp=unconfined)", strerror(-err));
-	return loading_fail(err, why, why_size, "cannot load BPF programs: bpf() fails: %s", loading_reason(err, reason, sizeof(reason)));
+		return loading_fail(err, why, why_size,
+				    "cannot load BPF programs: a seccomp filter refuses bpf() "
+				    "(%s); run without it (docker: "
+				    "--security-opt seccomp=unconfined)",
+				    strerror(-err));
+	return loading_fail(err, why, why_size, "cannot load BPF programs: bpf() fails: %s",
+			    loading_reason(err, reason, sizeof(reason)));
 }
 
 static bool has_procfs(void)
@@ -191,12 +217,18 @@ int loading_prepare(char *why, size_t why_size)
 	libbpf_set_print(log_nothing);
 	limits_raise();
 	if (!has_procfs())
-		return loading_fail(-ENOENT, why, why_size, "cannot look at processes: procfs is not mounted; mount it on /proc");
+		return loading_fail(
+			-ENOENT, why, why_size,
+			"cannot look at processes: procfs is not mounted; mount it on /proc");
 	if (!rights_count())
-		return loading_fail(-EPERM, why, why_size, "cannot load BPF programs: no right counts for that in this user namespace; run in the "
+		return loading_fail(-EPERM, why, why_size,
+				    "cannot load BPF programs: no right counts for that in this "
+				    "user namespace; run in the "
 				    "first one, outside of a rootless container");
 	if (rights_missing(rights, sizeof(rights)))
-		return loading_fail(-EPERM, why, why_size, "cannot load BPF programs: %s missing; run as root, or grant them", rights);
+		return loading_fail(
+			-EPERM, why, why_size,
+			"cannot load BPF programs: %s missing; run as root, or grant them", rights);
 	err = try_call(why, why_size);
 	if (!err && access(BTF_PLACE, R_OK))
 		err = loading_btf(&btf, why, why_size);
@@ -204,7 +236,9 @@ int loading_prepare(char *why, size_t why_size)
 	if (err)
 		return err;
 	if (!in_first_pid_namespace())
-		return loading_fail(-EOPNOTSUPP, why, why_size, "the kernel counts by the host's process ids, which this pid namespace hides; run "
+		return loading_fail(-EOPNOTSUPP, why, why_size,
+				    "the kernel counts by the host's process ids, which this pid "
+				    "namespace hides; run "
 				    "in the host's (docker: --pid=host)");
 	return 0;
 }
@@ -212,7 +246,8 @@ int loading_prepare(char *why, size_t why_size)
 bool loading_has_socket_cookie(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC) > 0;
+	bool has =
+		btf && btf__find_by_name_kind(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC) > 0;
 
 	btf__free(btf);
 	return has;
@@ -237,10 +272,13 @@ uint64_t loading_runs_missed(const struct bpf_program *program)
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
 
-	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ? 0 : info.recursion_misses;
+	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size)
+		       ? 0
+		       : info.recursion_misses;
 }
 
-/* Before 6.4 (bpf_map_ops.map_mem_usage) the kernel states what a map could take at most, also of one that allocates entries when they are needed. */
+/* Before 6.4 (bpf_map_ops.map_mem_usage) the kernel states what a map could take at most, also of
+ * one that allocates entries when they are needed. */
 static bool states_usage(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -249,17 +287,20 @@ static bool states_usage(void)
 	bool found = false;
 
 	for (int i = 0; t && i < btf_vlen(t); i++)
-		found |= !strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off), "map_mem_usage");
+		found |= !strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off),
+				 "map_mem_usage");
 	btf__free(btf);
 	return found;
 }
 
 static bool grows(const struct bpf_map *map)
 {
-	return bpf_map__type(map) == BPF_MAP_TYPE_HASH && (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC);
+	return bpf_map__type(map) == BPF_MAP_TYPE_HASH &&
+	       (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC);
 }
 
-/* A hash that allocates its entries when they are needed takes its buckets, 16 bytes each and a power of two, while it is empty. */
+/* A hash that allocates its entries when they are needed takes its buckets, 16 bytes each and a
+ * power of two, while it is empty. */
 static uint64_t buckets_of(const struct bpf_map *map)
 {
 	uint64_t buckets = 1;
@@ -275,7 +316,8 @@ uint64_t loading_memory(struct bpf_object *object)
 	const struct bpf_map *map;
 	uint64_t total = 0;
 
-	bpf_object__for_each_map(map, object) {
+	bpf_object__for_each_map(map, object)
+	{
 		char path[64], text[1024], *line;
 		unsigned long long bytes;
 

@@ -26,7 +26,8 @@ static bool reserved_read(struct bind_range_settings *s)
 	if (small_file_read("/proc/sys/net/ipv4/ip_local_reserved_ports", text, sizeof(text)) < 0)
 		return false;
 	while (*at >= '0' && *at <= '9') {
-		const unsigned long first = strtoul(at, &at, 10), last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
+		const unsigned long first = strtoul(at, &at, 10),
+				    last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
 
 		for (unsigned long port = first; port <= last && port <= UINT16_MAX; port++)
 			bind_port_add(s->reserved, port);

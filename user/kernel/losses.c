@@ -7,14 +7,21 @@
 
 #include "count.h"
 
-static struct lost_events events_of(const struct count_lost_key *key, uint64_t count, unsigned touches)
+static struct lost_events events_of(const struct count_lost_key *key, uint64_t count,
+				    unsigned touches)
 {
-	return (struct lost_events){ .count = count, .touches = touches, .port = key->port, .netns = key->netns,
-				     .protocol = key->protocol == IPPROTO_UDP ? PROTOCOL_UDP :
-						 key->protocol == IPPROTO_TCP ? PROTOCOL_TCP : LOST_ANY_PROTOCOL };
+	return (struct lost_events){ .count = count,
+				     .touches = touches,
+				     .port = key->port,
+				     .netns = key->netns,
+				     .protocol = key->protocol == IPPROTO_UDP ? PROTOCOL_UDP
+						 : key->protocol == IPPROTO_TCP
+							 ? PROTOCOL_TCP
+							 : LOST_ANY_PROTOCOL };
 }
 
-int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *touches, uint64_t *counts, struct lost_list *where)
+int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *touches,
+		uint64_t *counts, struct lost_list *where)
 {
 	struct count_lost_key key, *before = NULL;
 	int err = 0;
@@ -57,11 +64,19 @@ int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_lis
 		if (!events || ledger_find_socket(l, w->row.cookie))
 			continue;
 		orphaned -= events < orphaned ? events : orphaned;
-		err = lost_list_add(where, (struct lost_events){ .count = events, .touches = LOST_TAKEN, .port = w->port, .netns = w->netns,
-								 .protocol = w->port ? (int)w->protocol : LOST_ANY_PROTOCOL });
+		err = lost_list_add(
+			where, (struct lost_events){ .count = events,
+						     .touches = LOST_TAKEN,
+						     .port = w->port,
+						     .netns = w->netns,
+						     .protocol = w->port ? (int)w->protocol
+									 : LOST_ANY_PROTOCOL });
 	}
 	/* The rest is of threads whose rows are folded. */
-	return err ? err : lost_list_add(where, (struct lost_events){ .count = orphaned, .touches = LOST_TAKEN, .protocol = LOST_ANY_PROTOCOL });
+	return err ? err
+		   : lost_list_add(where, (struct lost_events){ .count = orphaned,
+								.touches = LOST_TAKEN,
+								.protocol = LOST_ANY_PROTOCOL });
 }
 
 void losses_forget(int map_fd)

@@ -19,7 +19,8 @@
 
 #define OWN "/proc/thread-self/ns/net"
 
-/* What a path to a namespace leads to. Returns 0 or negative errno; of a process that is gone, a zombie too, -ENOENT. */
+/* What a path to a namespace leads to. Returns 0 or negative errno; of a process that is gone, a
+ * zombie too, -ENOENT. */
 static int inode_of(const char *path, uint32_t *inode)
 {
 	struct stat st;
@@ -47,7 +48,8 @@ int namespace_of(const char *path, uint32_t *inode)
 	return err;
 }
 
-/* Opens it if it is that one. The check is made on what was opened: a process may have come and gone. */
+/* Opens it if it is that one. The check is made on what was opened: a process may have come and
+ * gone. */
 static int open_if(const char *path, uint32_t inode)
 {
 	struct statfs fs;
@@ -70,11 +72,14 @@ static int open_if(const char *path, uint32_t inode)
 	return err;
 }
 
-/* What is done with the path of a namespace. Returns -ENOENT to go on to the next, any other value to end. */
+/* What is done with the path of a namespace. Returns -ENOENT to go on to the next, any other value
+ * to end. */
 typedef int path_take(void *to, const char *path);
 
-/* The paths of a folder. Returns what ended it, or -ENOENT, or negative errno if the folder can't be read. */
-static int folder_each(const char *folder, const char *format, bool numbers, path_take *take, void *to)
+/* The paths of a folder. Returns what ended it, or -ENOENT, or negative errno if the folder can't
+ * be read. */
+static int folder_each(const char *folder, const char *format, bool numbers, path_take *take,
+		       void *to)
 {
 	DIR *directory = opendir(folder);
 	struct dirent *entry;
@@ -84,7 +89,8 @@ static int folder_each(const char *folder, const char *format, bool numbers, pat
 	if (!directory)
 		return -errno;
 	while (err == -ENOENT && (errno = 0, entry = readdir(directory))) {
-		if (*entry->d_name == '.' || (numbers && (*entry->d_name < '0' || *entry->d_name > '9')))
+		if (*entry->d_name == '.' ||
+		    (numbers && (*entry->d_name < '0' || *entry->d_name > '9')))
 			continue;
 		snprintf(path, sizeof(path), format, entry->d_name);
 		err = take(to, path);
@@ -96,7 +102,8 @@ static int folder_each(const char *folder, const char *format, bool numbers, pat
 	return err;
 }
 
-/* All paths that may lead to one: the own first, which is most often meant. Returns as folder_each(). */
+/* All paths that may lead to one: the own first, which is most often meant. Returns as
+ * folder_each(). */
 static int paths_each(path_take *take, void *to)
 {
 	int err = take(to, OWN);
@@ -138,7 +145,8 @@ int namespace_open(uint32_t inode)
 	return fd == -ENOENT && o.failed ? o.failed : fd;
 }
 
-/* Into the namespace of the descriptor, whose inode is known, unless the thread is there: to stay where one is no right is needed. */
+/* Into the namespace of the descriptor, whose inode is known, unless the thread is there: to stay
+ * where one is no right is needed. */
 static int go(int fd, uint32_t inode)
 {
 	if (namespace_own() == inode)
@@ -223,7 +231,8 @@ struct visiting {
 	void *to;
 };
 
-/* Visits the namespace of that path, unless it was visited. Returns 0 or negative errno; -ENOENT: it is gone. */
+/* Visits the namespace of that path, unless it was visited. Returns 0 or negative errno; -ENOENT:
+ * it is gone. */
 static int visit_path(struct visiting *v, const char *path)
 {
 	uint32_t inode;
@@ -273,7 +282,8 @@ void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to)
 
 /* ---- names ---- */
 
-/* Devices are compared, too: where a name is made, and nothing is mounted there yet, it is a plain file with any inode. */
+/* Devices are compared, too: where a name is made, and nothing is mounted there yet, it is a plain
+ * file with any inode. */
 static int name_take(void *to, const char *path)
 {
 	const dev_t *nsfs = to;

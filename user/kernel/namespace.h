@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Network namespaces by their inode: what asks the kernel about one has to be in it. The calling thread moves, others stay. A namespace, or a
- * process that shows one, counts as gone only where the kernel says so (ENOENT, ESRCH): no right (EACCES) or no descriptor left (EMFILE) is an
- * error, after which nothing is known.
+ * Network namespaces by their inode: what asks the kernel about one has to be in it. The calling
+ * thread moves, others stay. A namespace, or a process that shows one, counts as gone only where
+ * the kernel says so (ENOENT, ESRCH): no right (EACCES) or no descriptor left (EMFILE) is an error,
+ * after which nothing is known.
  */
 #ifndef SOCKFAIR_NAMESPACE_H
 #define SOCKFAIR_NAMESPACE_H
@@ -15,29 +16,35 @@
 /* Inode of the thread's own; 0: not known. */
 uint32_t namespace_own(void);
 
-/* The inode of the network namespace that a path leads to. Returns 0 or negative errno; -EINVAL: it leads to something else. */
+/* The inode of the network namespace that a path leads to. Returns 0 or negative errno; -EINVAL: it
+ * leads to something else. */
 int namespace_of(const char *path, uint32_t *inode);
 
 /*
- * A descriptor of the namespace: of one that a process lives in, or one that ip netns has named. -ENOENT: there is none, or no process shows it any more;
- * other negative errno: one that could not be looked at may be it.
+ * A descriptor of the namespace: of one that a process lives in, or one that ip netns has named.
+ * -ENOENT: there is none, or no process shows it any more; other negative errno: one that could not
+ * be looked at may be it.
  */
 int namespace_open(uint32_t inode);
 
-/* Enters it. *home: a descriptor for namespace_leave(). Needs CAP_SYS_ADMIN. Returns 0 or negative errno; then nothing is to be left. */
+/* Enters it. *home: a descriptor for namespace_leave(). Needs CAP_SYS_ADMIN. Returns 0 or negative
+ * errno; then nothing is to be left. */
 int namespace_enter(uint32_t inode, int *home);
 
-/* Back. Returns 0 or negative errno: then the thread is in a namespace that is not its own, and had better end. */
+/* Back. Returns 0 or negative errno: then the thread is in a namespace that is not its own, and had
+ * better end. */
 int namespace_leave(int home);
 
-/* An interface's name there; "": it can't be told. Returns 0 or a negative errno: the way back failed, see namespace_leave(). */
+/* An interface's name there; "": it can't be told. Returns 0 or a negative errno: the way back
+ * failed, see namespace_leave(). */
 int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE]);
 
 /* Those that were visited. Begin with {}. */
 struct namespaces {
 	uint32_t *inodes; /* in which all went well, in no order */
 	size_t count, room;
-	int failed; /* negative errno: some may be missing in `inodes`. 0: those are all there are */
+	int failed; /* negative errno: some may be missing in `inodes`. 0: those are all there are
+		     */
 	int astray; /* negative errno: the way back failed, see namespace_leave() */
 };
 

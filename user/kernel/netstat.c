@@ -52,7 +52,8 @@ static struct handshake_settings settings_read(const struct netstat_namespace *n
 	struct handshake_settings s = {};
 	uint32_t migrate = 0;
 
-	s.known = setting_read(n, COOKIES, &s.cookies) && setting_read(n, MAX_SYN_BACKLOG, &s.max_syn_backlog) &&
+	s.known = setting_read(n, COOKIES, &s.cookies) &&
+		  setting_read(n, MAX_SYN_BACKLOG, &s.max_syn_backlog) &&
 		  setting_read(n, SYNACK_RETRIES, &s.synack_retries);
 	setting_read(n, MIGRATE_REQ, &migrate);
 	s.migrate = migrate;
@@ -72,7 +73,9 @@ static int namespace_add(struct netstat *n, uint32_t netns, bool *opened)
 	struct netstat_namespace *row = &n->rows[n->count++];
 	int home;
 
-	*row = (struct netstat_namespace){ .look.netns = netns, .named = true, .opened = true, .fds = { -1, -1, -1, -1, -1 } };
+	*row = (struct netstat_namespace){
+		.look.netns = netns, .named = true, .opened = true, .fds = { -1, -1, -1, -1, -1 }
+	};
 	if (namespace_enter(netns, &home))
 		return 0;
 	for (size_t i = 0; i < NETSTAT_FILES; i++)
@@ -144,7 +147,8 @@ bool netstat_refuses(const struct netstat *n)
 	struct handshake_counters c;
 
 	for (size_t i = 0; i < n->count; i++)
-		if (counters_read(&n->rows[i], &c) && memcmp(&c.counts, &n->rows[i].look.counts, sizeof(c.counts)))
+		if (counters_read(&n->rows[i], &c) &&
+		    memcmp(&c.counts, &n->rows[i].look.counts, sizeof(c.counts)))
 			return true;
 	return false;
 }

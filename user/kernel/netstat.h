@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What network namespaces count of handshakes (/proc/net/netstat) and what they are set to. A namespace is entered once; what was opened there tells of it ever
- * after, and keeps it: so it is let go when it is no longer named.
+ * What network namespaces count of handshakes (/proc/net/netstat) and what they are set to. A
+ * namespace is entered once; what was opened there tells of it ever after, and keeps it: so it is
+ * let go when it is no longer named.
  */
 #ifndef SOCKFAIR_NETSTAT_H
 #define SOCKFAIR_NETSTAT_H
@@ -27,8 +28,8 @@ struct netstat {
 void netstat_before(struct netstat *n);
 
 /*
- * Opens those of `netns` (ascending) that are not, and closes the others. *opened: some were. Returns 0, or a negative errno only if the way
- * back from one failed: see namespace_leave().
+ * Opens those of `netns` (ascending) that are not, and closes the others. *opened: some were.
+ * Returns 0, or a negative errno only if the way back from one failed: see namespace_leave().
  */
 int netstat_open(struct netstat *n, const uint32_t *netns, size_t count, bool *opened);
 

@@ -29,7 +29,8 @@
 
 _Static_assert(COUNT_SKETCH_BUCKETS == FLOW_BUCKETS, "layout");
 
-#define LEDGER_ENDED_MAX 8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
+#define LEDGER_ENDED_MAX                                                                           \
+	8192 /* rows of closed sockets, and of threads that ended, that are kept one by one */
 
 /* What is missing where a program's runs were skipped, by what its hook sees. */
 static const struct {
@@ -57,31 +58,35 @@ struct observer {
 	size_t link_count;
 	struct probe probe;
 	enum backend backend;
-	unsigned sees;               /* bits of enum hook_purpose, once attached */
+	unsigned sees; /* bits of enum hook_purpose, once attached */
 	unsigned cpus, sockets_max, connections_max, workers_max;
 	struct count_worker *workers; /* the maps' own memory */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
 	struct count_sketch *sketches;
-	struct count_histogram *histograms; /* NULL: waits are not measured */
-	struct count_serve *serves;         /* NULL: not followed */
+	struct count_histogram *histograms;      /* NULL: waits are not measured */
+	struct count_serve *serves;              /* NULL: not followed */
 	bool *entered_workers, *entered_sockets; /* the rows that rows_enter() read last */
-	int inner_map, outer_map;    /* for grace_period(); -1: none */
+	int inner_map, outer_map;                /* for grace_period(); -1: none */
 	struct ledger *ledger;
-	struct bytes_reader *bytes; /* NULL: connections are not followed */
-	struct inventory *inventory; /* NULL: none is taken */
-	bool by_process;             /* the inventory says which sockets are asked for */
-	bool before; /* as in observer_options */
+	struct bytes_reader *bytes;     /* NULL: connections are not followed */
+	struct inventory *inventory;    /* NULL: none is taken */
+	bool by_process;                /* the inventory says which sockets are asked for */
+	bool before;                    /* as in observer_options */
 	struct cookies unwanted, asked; /* what the kernel was told at the last look */
-	struct lost_list unattributed; /* connections that were open when the row of who had them was given back */
-	struct lost_list undecided;  /* events of sockets that came and went unseen: not known whether they were asked for */
-	struct lost_list unseen, unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
-	size_t relieve_at;           /* rows of threads in use from which observer_relieve() looks whose threads are gone; 0: not known yet */
-	uint64_t active;             /* what observer_active() saw last */
+	struct lost_list unattributed;  /* connections that were open when the row of who had them
+					   was given back */
+	struct lost_list undecided;     /* events of sockets that came and went unseen: not known
+					   whether they were asked for */
+	struct lost_list unseen,
+		unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
+	size_t relieve_at;   /* rows of threads in use from which observer_relieve() looks whose
+				threads are gone; 0: not known yet */
+	uint64_t active;     /* what observer_active() saw last */
 	struct sockdiag_row *baseline; /* as it was at the window's start */
 	int baseline_count;
-	uint64_t started_ns;         /* CLOCK_BOOTTIME; 0: the window has not begun */
-	uint64_t read_ns;            /* the same clock, when the kernel's rows were last read */
+	uint64_t started_ns; /* CLOCK_BOOTTIME; 0: the window has not begun */
+	uint64_t read_ns;    /* the same clock, when the kernel's rows were last read */
 	uint64_t missed_before[MISSED_KINDS + 1], changes_before[2];
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
@@ -96,27 +101,48 @@ static const struct {
 } lost_texts[COUNT_LOST_REASONS] = {
 	[COUNT_LOST_WORKERS_FULL] = { "workers_full", workers_full, LOST_TAKEN },
 	[COUNT_LOST_SOCKETS_FULL] = { "sockets_full", sockets_full, LOST_ARRIVED },
-	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown", "events of sockets that the kernel has not named yet", LOST_ANY },
-	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown", "accepts whose listening socket could not be told", LOST_TAKEN },
-	[COUNT_LOST_STASH_BUSY] = { "return_missed", "calls whose return was not seen (kretprobe limit)", LOST_ARRIVED },
-	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read", "empty reads of UDP sockets after shutdown()", LOST_ACCEPTED },
-	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full, LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_COOKIE_UNKNOWN] = { "cookie_unknown",
+					"events of sockets that the kernel has not named yet",
+					LOST_ANY },
+	[COUNT_LOST_LISTENER_UNKNOWN] = { "listener_unknown",
+					  "accepts whose listening socket could not be told",
+					  LOST_TAKEN },
+	[COUNT_LOST_STASH_BUSY] = { "return_missed",
+				    "calls whose return was not seen (kretprobe limit)",
+				    LOST_ARRIVED },
+	[COUNT_LOST_SHUTDOWN_READ] = { "shutdown_read",
+				       "empty reads of UDP sockets after shutdown()",
+				       LOST_ACCEPTED },
+	[COUNT_LOST_CONNECTIONS_FULL] = { "connections_full", connections_full,
+					  LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_SERVERS_FULL] = { "servers_full", servers_full, LOST_SERVED | LOST_OPEN },
-	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed", "MPTCP connections, whose reads are not seen", LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_MPTCP_UNFOLLOWED] = { "mptcp_unfollowed",
+					  "MPTCP connections, whose reads are not seen",
+					  LOST_SERVED | LOST_OPEN },
 	[COUNT_LOST_CONNECTION_UNKNOWN] = { "connection_unknown",
-		"accepted connections that no descriptor led to (closed at once, io_uring's own table, before 6.0 any of io_uring's): counted, but waits and ends are not known",
-		LOST_SERVED | LOST_OPEN },
-	[COUNT_LOST_TAKEN_DROPPED] = { "taken_dropped", "connections that accept() took, and dropped as it failed: the address could not be copied, or "
-		"io_uring's table (or the machine's) had no room", LOST_TAKEN },
-	[COUNT_LOST_UNDECIDED] = { "holder_unknown", NULL, LOST_ANY }, /* told with those that came and went unseen */
-	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown", "io_uring accepts whose listening socket could not be told", LOST_TAKEN },
+					    "accepted connections that no descriptor led to "
+					    "(closed at once, io_uring's own table, before 6.0 any "
+					    "of io_uring's): counted, but waits and ends are not "
+					    "known",
+					    LOST_SERVED | LOST_OPEN },
+	[COUNT_LOST_TAKEN_DROPPED] = { "taken_dropped",
+				       "connections that accept() took, and dropped as it failed: "
+				       "the address could not be copied, or "
+				       "io_uring's table (or the machine's) had no room",
+				       LOST_TAKEN },
+	[COUNT_LOST_UNDECIDED] = { "holder_unknown", NULL,
+				   LOST_ANY }, /* told with those that came and went unseen */
+	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
+						"io_uring accepts whose listening socket could not "
+						"be told",
+						LOST_TAKEN },
 };
-
 
 /* ---- opening ---- */
 
-#define SEES_ALL                                                                                                               \
-	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED | SEES_UDP_QUEUED | SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
+#define SEES_ALL                                                                                   \
+	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED | SEES_UDP_QUEUED |                \
+	 SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
 
 /* What is not asked for takes no memory; the programs' references to it are dead code. */
 static void waits_leave_out(struct observer *o)
@@ -138,7 +164,9 @@ static unsigned sockets_max(unsigned cpus)
 {
 	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
 
-	return share > COUNT_SOCKETS_MAX ? COUNT_SOCKETS_MAX : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST : share;
+	return share > COUNT_SOCKETS_MAX     ? COUNT_SOCKETS_MAX
+	       : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST
+					     : share;
 }
 
 static unsigned connections_max(unsigned cpus)
@@ -150,7 +178,8 @@ static unsigned connections_max(unsigned cpus)
 	return max;
 }
 
-/* Entries are allocated when they are needed. Before 6.1 tracing programs must not do that: the kernel warns, or refuses. */
+/* Entries are allocated when they are needed. Before 6.1 tracing programs must not do that: the
+ * kernel warns, or refuses. */
 static void map_grows(struct bpf_map *map)
 {
 	bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
@@ -158,8 +187,10 @@ static void map_grows(struct bpf_map *map)
 
 #define ASKED_LEAST 8192 /* and twice as many as there are */
 
-/* Sockets of which it is not known whether they are asked for never take more than half of the rows, so those that are find room. */
-static void asked_configure(struct observer *o, const struct observer_options *options, struct count_config *c)
+/* Sockets of which it is not known whether they are asked for never take more than half of the
+ * rows, so those that are find room. */
+static void asked_configure(struct observer *o, const struct observer_options *options,
+			    struct count_config *c)
 {
 	const struct selection *s = &options->selection;
 	const size_t found = inventory_sockets(o->inventory);
@@ -177,10 +208,12 @@ static int asked_prepare(struct observer *o, const struct selection *s)
 
 	_Static_assert(SELECTION_MAX <= COUNT_PROCESSES_MAX, "each has a place");
 	for (size_t i = 0; i < s->pid_count; i++)
-		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_pids), &s->pids[i], &mark, BPF_ANY))
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_pids), &s->pids[i], &mark,
+					BPF_ANY))
 			return -errno;
 	for (size_t i = 0; i < s->comm_count; i++)
-		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_comms), s->comms[i], &mark, BPF_ANY))
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_comms), s->comms[i], &mark,
+					BPF_ANY))
 			return -errno;
 	return 0;
 }
@@ -200,7 +233,8 @@ static void shares_configure(struct observer *o, unsigned rows_max, struct count
 	c->pool_max[COUNT_POOL_WORKERS] = o->workers_max;
 	c->pool_max[COUNT_POOL_SKETCHES] = least(COUNT_SKETCHES, max);
 	c->pool_max[COUNT_POOL_HISTOGRAMS] = least(COUNT_HISTOGRAMS, max);
-	/* Nobody outside knows who shares a cell with whom. Without a random number there is one all the same. */
+	/* Nobody outside knows who shares a cell with whom. Without a random number there is one
+	 * all the same. */
 	c->share_seed = 0x9e3779b1u;
 	getrandom(&c->share_seed, sizeof(c->share_seed), GRND_NONBLOCK);
 	c->share_seed |= 1;
@@ -211,7 +245,9 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 {
 	o->connections_max = max ? max : growing ? connections_max(o->cpus) : COUNT_CONNECTIONS;
 	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
-	bpf_map__set_max_entries(o->bpf->maps.older, least(growing ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
+	bpf_map__set_max_entries(
+		o->bpf->maps.older,
+		least(growing ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
 	if (growing) {
 		map_grows(o->bpf->maps.connections);
 		map_grows(o->bpf->maps.older);
@@ -239,7 +275,8 @@ static void configure(struct observer *o, const struct observer_options *options
 		.accept_twice = f->preempted_exits,
 		.waits = !options->no_waits,
 		.serves = !options->no_serving,
-		.marks_clones = o->backend == BACKEND_TRACEPOINT && probe_usable(&o->probe, o->backend, "state_change"),
+		.marks_clones = o->backend == BACKEND_TRACEPOINT &&
+				probe_usable(&o->probe, o->backend, "state_change"),
 		.udp_gro_flag = f->udp_gro_flag,
 		.has_drop_skb = f->drop_skb,
 		.udp_queued_seen = probe_sees(&o->probe, o->backend) & SEES_UDP_QUEUED,
@@ -258,7 +295,8 @@ static void configure(struct observer *o, const struct observer_options *options
 		map_grows(o->bpf->maps.worker_by_key);
 		map_grows(o->bpf->maps.socket_by_cookie);
 	}
-	bpf_map__set_autocreate(f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
+	bpf_map__set_autocreate(
+		f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
 	if (options->no_waits)
 		waits_leave_out(o);
 	if (options->no_serving)
@@ -337,13 +375,18 @@ static void limits_say(const struct observer *o)
 {
 	const __u32 *max = o->bpf->rodata->config.pool_max;
 
-	snprintf(workers_full, sizeof(workers_full), "accepts or reads by threads beyond the limit of %u rows, or of their user's share of them",
+	snprintf(workers_full, sizeof(workers_full),
+		 "accepts or reads by threads beyond the limit of %u rows, or of their user's "
+		 "share of them",
 		 max[COUNT_POOL_WORKERS]);
 	snprintf(connections_full, sizeof(connections_full),
-		 "accepted connections beyond the limit of %u open ones that are followed", o->connections_max);
-	snprintf(servers_full, sizeof(servers_full), "connections read by threads that do not accept, beyond the limit of %u rows",
+		 "accepted connections beyond the limit of %u open ones that are followed",
+		 o->connections_max);
+	snprintf(servers_full, sizeof(servers_full),
+		 "connections read by threads that do not accept, beyond the limit of %u rows",
 		 COUNT_SERVERS_MAX);
-	snprintf(sockets_full, sizeof(sockets_full), "events of sockets beyond the limit of %u rows, or of their user's share of them",
+	snprintf(sockets_full, sizeof(sockets_full),
+		 "events of sockets beyond the limit of %u rows, or of their user's share of them",
 		 max[COUNT_POOL_SOCKETS]);
 }
 
@@ -443,16 +486,19 @@ static int backend_try(struct observer *o, const struct observer_options *option
 	return err ? err : (int)probe_sees(&o->probe, b);
 }
 
-static int backend_refused(const struct observer *o, enum backend b, int err, char *why, size_t size)
+static int backend_refused(const struct observer *o, enum backend b, int err, char *why,
+			   size_t size)
 {
 	if (probe_lacks(&o->probe.features, b, err))
 		return probe_refused(&o->probe.features, err, why, size);
-	return loading_fail(err, why, size, "backend %s can't be used on this kernel: %s; see sockfair doctor", backend_name(b),
-			    probe_refusal(&o->probe, b, err));
+	return loading_fail(err, why, size,
+			    "backend %s can't be used on this kernel: %s; see sockfair doctor",
+			    backend_name(b), probe_refusal(&o->probe, b, err));
 }
 
 /* The first backend that sees all there is to see; else the one that sees most. */
-static int backend_choose(struct observer *o, const struct observer_options *options, char *why, size_t size)
+static int backend_choose(struct observer *o, const struct observer_options *options, char *why,
+			  size_t size)
 {
 	int best = -1, most = 0, sees;
 
@@ -478,8 +524,9 @@ static int backend_choose(struct observer *o, const struct observer_options *opt
 }
 
 /*
- * Waits until every program that runs now has ended: the kernel does so after an update of a map of maps (maybe_wait_bpf_programs(),
- * synchronize_rcu() on every kernel from 5.10 on). membarrier() would not with nohz_full or on a single CPU.
+ * Waits until every program that runs now has ended: the kernel does so after an update of a map of
+ * maps (maybe_wait_bpf_programs(), synchronize_rcu() on every kernel from 5.10 on). membarrier()
+ * would not with nohz_full or on a single CPU.
  */
 static int grace_period(const struct observer *o)
 {
@@ -492,11 +539,13 @@ static int grace_prepare(struct observer *o)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 
-	o->inner_map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_grace", sizeof(__u32), sizeof(__u32), 1, NULL);
+	o->inner_map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_grace", sizeof(__u32),
+				      sizeof(__u32), 1, NULL);
 	if (o->inner_map < 0)
 		return -errno;
 	opts.inner_map_fd = o->inner_map;
-	o->outer_map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "sockfair_grace", sizeof(__u32), sizeof(__u32), 1, &opts);
+	o->outer_map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "sockfair_grace", sizeof(__u32),
+				      sizeof(__u32), 1, &opts);
 	return o->outer_map < 0 ? -errno : grace_period(o);
 }
 
@@ -510,26 +559,34 @@ static int inventory_begin(struct observer *o, char *why, size_t size)
 	o->baseline_count = sockdiag_dump_namespaces(&o->baseline, &seen);
 	err = seen.astray ? seen.astray : observer_scan(o);
 	namespaces_free(&seen);
-	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s",
+				  loading_reason(err, reason, sizeof(reason)))
+		   : 0;
 }
 
-/* What this kernel can do: first of all, so that one that lacks what everything needs is told so. */
+/* What this kernel can do: first of all, so that one that lacks what everything needs is told so.
+ */
 static int kernel_ask(struct observer *o, char *why, size_t size)
 {
 	const int cpus = libbpf_num_possible_cpus();
 	int err;
 
 	if (cpus <= 0)
-		return loading_fail(cpus ? cpus : -EINVAL, why, size, "cannot tell how many CPUs there may be (/sys/devices/system/cpu/possible): %s",
+		return loading_fail(cpus ? cpus : -EINVAL, why, size,
+				    "cannot tell how many CPUs there may be "
+				    "(/sys/devices/system/cpu/possible): %s",
 				    strerror(cpus ? -cpus : EINVAL));
 	o->cpus = cpus;
 	o->ledger = ledger_new(LEDGER_ENDED_MAX, cpus);
 	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
-	return err ? loading_fail(err, why, size, "%s", o->ledger ? o->probe.error : "out of memory") : 0;
+	return err ? loading_fail(err, why, size, "%s",
+				  o->ledger ? o->probe.error : "out of memory")
+		   : 0;
 }
 
 /* Where processes are asked for, how many sockets there are decides about room. */
-static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why, size_t size)
+static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why,
+			     size_t size)
 {
 	int err = inventory_open(&o->inventory, &options->selection, false, o->before, why, size);
 	char reason[128];
@@ -537,10 +594,13 @@ static int inventory_prepare(struct observer *o, const struct observer_options *
 	if (err || !o->by_process)
 		return err;
 	err = inventory_scan(o->inventory);
-	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s", loading_reason(err, reason, sizeof(reason))) : 0;
+	return err ? loading_fail(err, why, size, "cannot list the sockets of processes: %s",
+				  loading_reason(err, reason, sizeof(reason)))
+		   : 0;
 }
 
-int observer_open(struct observer **out, const struct observer_options *options, char *why, size_t why_size)
+int observer_open(struct observer **out, const struct observer_options *options, char *why,
+		  size_t why_size)
 {
 	struct observer *o = calloc(1, sizeof(*o));
 	char reason[128];
@@ -561,11 +621,13 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	if (!err) {
 		err = grace_prepare(o);
 		if (err)
-			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s", loading_reason(err, reason, sizeof(reason)));
+			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s",
+				     loading_reason(err, reason, sizeof(reason)));
 	}
 	o->sees = err ? 0 : probe_sees(&o->probe, o->backend);
 	if (!err)
-		ledger_measures(o->ledger, !options->no_waits, !options->no_serving && (o->sees & SEES_TCP_SERVED));
+		ledger_measures(o->ledger, !options->no_waits,
+				!options->no_serving && (o->sees & SEES_TCP_SERVED));
 	for (size_t i = 0; i < options->selection.port_count && !err; i++)
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
@@ -595,17 +657,24 @@ uint64_t observer_memory(const struct observer *o)
 
 void observer_limits(const struct observer *o, struct observer_limits *limits)
 {
-	*limits = (struct observer_limits){ .workers = COUNT_WORKERS_MAX, .sockets = o->sockets_max, .cpus = o->cpus,
-					    .cpu_kib = COUNT_SOCKETS_LEAST * sizeof(struct count_arrival) / 1024, .connections = o->connections_max };
+	*limits = (struct observer_limits){ .workers = COUNT_WORKERS_MAX,
+					    .sockets = o->sockets_max,
+					    .cpus = o->cpus,
+					    .cpu_kib = COUNT_SOCKETS_LEAST *
+						       sizeof(struct count_arrival) / 1024,
+					    .connections = o->connections_max };
 	if (o->probe.features.map_growth)
 		limits->cpu_kib += COUNT_CONNECTIONS_CPU * 16 / 1024;
 }
 
-/* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an _again is the second of two. */
+/* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an
+ * _again is the second of two. */
 static bool hook_spare(const char *program)
 {
-	/* Skipped late drops are nearly all buffers of others, freed while one of others was freed. */
-	return strstr(program, "accept_enter") || strstr(program, "_again") || strstr(program, "late_drop");
+	/* Skipped late drops are nearly all buffers of others, freed while one of others was freed.
+	 */
+	return strstr(program, "accept_enter") || strstr(program, "_again") ||
+	       strstr(program, "late_drop");
 }
 
 /* Connections that are put down to the row and open: their ends are counted there. */
@@ -613,14 +682,17 @@ static uint64_t open_of(const struct observer *o, __u32 i)
 {
 	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;
 
-	const uint64_t left = serve ? serve->moved + serve->closed : 0, opened = serve ? __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE) : 0;
+	const uint64_t left = serve ? serve->moved + serve->closed : 0,
+		       opened = serve ? __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE) : 0;
 
 	return opened > left ? opened - left : 0;
 }
 
 static bool second_change_usable(const struct observer *o)
 {
-	return probe_usable(&o->probe, o->backend, o->probe.features.preempted_exits ? "state_change_7" : "state_change_2");
+	return probe_usable(&o->probe, o->backend,
+			    o->probe.features.preempted_exits ? "state_change_7"
+							      : "state_change_2");
 }
 
 /* Skipped runs of the first and of the second program for changes of state. */
@@ -628,13 +700,18 @@ static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 {
 	const bool preempted = o->probe.features.preempted_exits;
 
-	missed[0] = probe_usable(&o->probe, o->backend, "state_change") ? loading_runs_missed(o->bpf->progs.state_change) : 0;
-	missed[1] = preempted && second_change_usable(o) ? loading_runs_missed(o->bpf->progs.state_change_7) : 0;
+	missed[0] = probe_usable(&o->probe, o->backend, "state_change")
+			    ? loading_runs_missed(o->bpf->progs.state_change)
+			    : 0;
+	missed[1] = preempted && second_change_usable(o)
+			    ? loading_runs_missed(o->bpf->progs.state_change_7)
+			    : 0;
 }
 
 /*
- * At most so many connections ended unseen: neither program ran. A softirq finds one of the two running, never both, so where they can't be
- * preempted (before 7.x) none is missed. One that was missed still passes for open, so they are no more than those.
+ * At most so many connections ended unseen: neither program ran. A softirq finds one of the two
+ * running, never both, so where they can't be preempted (before 7.x) none is missed. One that was
+ * missed still passes for open, so they are no more than those.
  */
 static uint64_t ends_missed(const struct observer *o)
 {
@@ -653,14 +730,16 @@ static uint64_t ends_missed(const struct observer *o)
 	return both < open ? both : open;
 }
 
-/* Of loading_runs_missed(), by kind: at most so many events were not counted, as programs also run for what is not ours. */
+/* Of loading_runs_missed(), by kind: at most so many events were not counted, as programs also run
+ * for what is not ours. */
 static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS + 1])
 {
 	const uint64_t *rescued = (const uint64_t *)&o->bpf->bss->count_rescued;
 
 	memset(missed, 0, (MISSED_KINDS + 1) * sizeof(*missed));
 	for (size_t i = 0; i < hook_count; i++) {
-		const bool counts = hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program);
+		const bool counts =
+			hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program);
 		const uint64_t runs = counts ? loading_runs_missed(hook_program(o, i)) : 0;
 
 		missed[MISSED_ALL] += runs;
@@ -674,20 +753,24 @@ static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS +
 
 void observer_watch_port(struct observer *o, uint16_t port)
 {
-	__atomic_or_fetch(&o->bpf->bss->count_ports[port >> 6], 1ull << (port & 63), __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(&o->bpf->bss->count_ports[port >> 6], 1ull << (port & 63),
+			  __ATOMIC_SEQ_CST);
 }
 
 /* ---- giving rows back ---- */
 
 /*
- * User space may take a row back when nobody counts on it any more: its key is taken out, so that nobody finds it, and its generation goes
- * up, so that a thread that remembers it lets go of it. A program that had found it before may still be counting; after a grace period of the
- * kernel's readers none is.
+ * User space may take a row back when nobody counts on it any more: its key is taken out, so that
+ * nobody finds it, and its generation goes up, so that a thread that remembers it lets go of it. A
+ * program that had found it before may still be counting; after a grace period of the kernel's
+ * readers none is.
  */
 static void worker_unlink(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
-	struct count_worker_key key = { .cookie = row->cookie, .start_ns = row->start_ns, .tid = row->tid };
+	struct count_worker_key key = { .cookie = row->cookie,
+					.start_ns = row->start_ns,
+					.tid = row->tid };
 
 	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.worker_by_key), &key);
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
@@ -724,7 +807,8 @@ static void histogram_free(struct observer *o, const struct count_worker *of)
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
 }
 
-/* The generation goes up once more: a thread that had found the row before may have remembered it just after it was unlinked. */
+/* The generation goes up once more: a thread that had found the row before may have remembered it
+ * just after it was unlinked. */
 static void worker_free(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
@@ -733,7 +817,9 @@ static void worker_free(struct observer *o, __u32 i)
 		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
 	if (row->wait.histogram)
 		histogram_free(o, row);
-	share_return(o, COUNT_POOL_WORKERS, share_of_user(COUNT_POOL_WORKERS, row->uid, o->bpf->rodata->config.share_seed));
+	share_return(
+		o, COUNT_POOL_WORKERS,
+		share_of_user(COUNT_POOL_WORKERS, row->uid, o->bpf->rodata->config.share_seed));
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 	memset(row, 0, offsetof(struct count_worker, generation));
 	memset(&row->start_ns, 0, sizeof(*row) - offsetof(struct count_worker, start_ns));
@@ -747,7 +833,9 @@ static void sketch_free(struct observer *o, const struct count_socket *of)
 {
 	const __u32 i = of->sketch - 1;
 
-	share_return(o, COUNT_POOL_SKETCHES, share_of_user(COUNT_POOL_SKETCHES, of->uid, o->bpf->rodata->config.share_seed));
+	share_return(
+		o, COUNT_POOL_SKETCHES,
+		share_of_user(COUNT_POOL_SKETCHES, of->uid, o->bpf->rodata->config.share_seed));
 	memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sketches), NULL, &i, BPF_ANY);
 }
@@ -757,7 +845,9 @@ static void socket_free(struct observer *o, __u32 i)
 	socket_decided(o, i);
 	if (o->sockets[i].sketch)
 		sketch_free(o, &o->sockets[i]);
-	share_return(o, COUNT_POOL_SOCKETS, share_of_user(COUNT_POOL_SOCKETS, o->sockets[i].uid, o->bpf->rodata->config.share_seed));
+	share_return(o, COUNT_POOL_SOCKETS,
+		     share_of_user(COUNT_POOL_SOCKETS, o->sockets[i].uid,
+				   o->bpf->rodata->config.share_seed));
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
 	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
@@ -885,47 +975,60 @@ static void scratch_free(struct scratch *s)
 }
 
 /* In the order that arrivals_sum() asks for. */
-static void arrivals_read(const struct observer *o, const struct count_socket *from, const struct scratch *to)
+static void arrivals_read(const struct observer *o, const struct count_socket *from,
+			  const struct scratch *to)
 {
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
 
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++)
-		to->rows[cpu].dropped_late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
+		to->rows[cpu].dropped_late =
+			__atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
-		to->rows[cpu].arrived = to->by_cpu[cpu] = __atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
+		to->rows[cpu].arrived = to->by_cpu[cpu] =
+			__atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
 		to->rows[cpu].dropped = a[cpu].dropped;
-		to->rows[cpu].queue_highest = from->protocol == IPPROTO_TCP ? a[cpu].queue_highest : 0;
+		to->rows[cpu].queue_highest =
+			from->protocol == IPPROTO_TCP ? a[cpu].queue_highest : 0;
 		to->rows[cpu].copies = from->protocol == IPPROTO_UDP ? a[cpu].copies : 0;
 		to->rows[cpu].several = a[cpu].several;
 	}
 }
 
 /*
- * A peer is elected only where it has no votes, so one that had votes before and after it was read is whole. Its votes are read before what the bucket has by
- * then: they are no more than that.
+ * A peer is elected only where it has no votes, so one that had votes before and after it was read
+ * is whole. Its votes are read before what the bucket has by then: they are no more than that.
  */
 static struct flow_peer peer_read(const struct count_sketch *from)
 {
 	const __u32 heaviest = __atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE);
 	const __s64 votes = __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE);
-	struct flow_peer peer = { .bucket = heaviest, .port = ntohs(from->peer.port), .votes = votes };
+	struct flow_peer peer = { .bucket = heaviest,
+				  .port = ntohs(from->peer.port),
+				  .votes = votes };
 
 	if (!heaviest || heaviest > COUNT_SKETCH_BUCKETS || votes <= 0)
 		return (struct flow_peer){};
 	memcpy(peer.address, from->peer.address, sizeof(peer.address));
-	peer.watched = (__u32)(__atomic_load_n(&from->buckets[heaviest - 1], __ATOMIC_ACQUIRE) - from->since);
-	if (__atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE) != heaviest || __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE) <= 0)
+	peer.watched = (__u32)(__atomic_load_n(&from->buckets[heaviest - 1], __ATOMIC_ACQUIRE) -
+			       from->since);
+	if (__atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE) != heaviest ||
+	    __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE) <= 0)
 		return (struct flow_peer){};
 	return peer;
 }
 
 static struct lost_events events_of(const struct ledger_socket *s, uint64_t count, unsigned touches)
 {
-	return (struct lost_events){ .count = count, .touches = touches, .protocol = s->protocol, .port = s->port, .netns = s->netns };
+	return (struct lost_events){ .count = count,
+				     .touches = touches,
+				     .protocol = s->protocol,
+				     .port = s->port,
+				     .netns = s->netns };
 }
 
 /* last: the row is given back. */
-static int socket_count(struct observer *o, const struct count_socket *from, struct ledger_socket *to, const struct scratch *scratch, bool last)
+static int socket_count(struct observer *o, const struct count_socket *from,
+			struct ledger_socket *to, const struct scratch *scratch, bool last)
 {
 	struct ledger_closings closings;
 	struct flow_peer peer;
@@ -934,13 +1037,15 @@ static int socket_count(struct observer *o, const struct count_socket *from, str
 
 	arrivals_read(o, from, scratch);
 	sum = arrivals_sum(scratch->rows, o->cpus);
-	err = lost_list_note(last ? &o->unseen_past : &o->unseen, events_of(to, sum.unseen, LOST_ARRIVED));
+	err = lost_list_note(last ? &o->unseen_past : &o->unseen,
+			     events_of(to, sum.unseen, LOST_ARRIVED));
 	if (err)
 		return err;
 	to->row.highest_known = to->protocol == PROTOCOL_TCP && (o->sees & SEES_TCP_ARRIVED);
 	if (sum.queue_highest > to->row.queue_highest)
 		to->row.queue_highest = sum.queue_highest;
-	closings = (struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
+	closings =
+		(struct ledger_closings){ .reset = from->left_reset, .migrated = from->left_moved };
 	ledger_count_closings(to, &closings, last);
 	ledger_count_copies(to, sum.copies, last);
 	ledger_count_several(to, sum.several, last);
@@ -970,7 +1075,8 @@ static struct ledger_socket *socket_enter(struct observer *o, const struct count
 	s->row.connected = from->flags & COUNT_CONNECTED;
 	s->row.queue_limit = from->limit;
 	if (o->inventory) {
-		const struct sockdiag_row *before = sockdiag_find(o->baseline, o->baseline_count, from->cookie);
+		const struct sockdiag_row *before =
+			sockdiag_find(o->baseline, o->baseline_count, from->cookie);
 
 		s->row.appeared = !before;
 		s->drops_first = before ? before->drops : 0;
@@ -988,13 +1094,17 @@ static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool
 	struct ledger_work work = {};
 
 	if (wait) {
-		work.wait = (struct wait){ .count = wait->count, .sum_ns = wait->sum_us * 1000, .max_ns = wait->max_us * 1000ull };
+		work.wait = (struct wait){ .count = wait->count,
+					   .sum_ns = wait->sum_us * 1000,
+					   .max_ns = wait->max_us * 1000ull };
 		work.queued_before = wait->before;
 		work.reset_queued = wait->reset;
 	}
 	if (serve) {
 		work.served = serve->served;
-		work.handed = (struct wait){ .count = serve->handed, .sum_ns = serve->handed_ns, .max_ns = serve->handed_max_ns };
+		work.handed = (struct wait){ .count = serve->handed,
+					     .sum_ns = serve->handed_ns,
+					     .max_ns = serve->handed_max_ns };
 		work.finished = __atomic_load_n(&serve->closed, __ATOMIC_ACQUIRE);
 		work.finished_ns = serve->closed_ns;
 		work.carried = (struct bytes){ serve->carried.received, serve->carried.sent };
@@ -1002,13 +1112,16 @@ static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool
 		work.unfollowed = o->workers[i].unfollowed;
 		work.opened = __atomic_load_n(&serve->opened, __ATOMIC_ACQUIRE);
 	}
-	return ledger_count_work(o->ledger, w, &work, wait && wait->histogram ? o->histograms[wait->histogram - 1].slots : NULL, last);
+	return ledger_count_work(
+		o->ledger, w, &work,
+		wait && wait->histogram ? o->histograms[wait->histogram - 1].slots : NULL, last);
 }
 
 static int worker_enter(struct observer *o, const struct count_worker *from, bool last)
 {
 	bool made;
-	struct ledger_worker *w = ledger_worker(o->ledger, from->cookie, from->tid, from->start_ns, &made);
+	struct ledger_worker *w =
+		ledger_worker(o->ledger, from->cookie, from->tid, from->start_ns, &made);
 
 	if (!w)
 		return -ENOMEM;
@@ -1022,7 +1135,8 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 	}
 	/* A thread that only serves has a row too. */
 	w->row.can_accept |= from->events || from->events_atomic;
-	/* A row that was kept says nothing new of a thread that ended, unless it goes on counting. */
+	/* A row that was kept says nothing new of a thread that ended, unless it goes on counting.
+	 */
 	if (!last && (!w->kept || w->accepted != from->events + from->events_atomic))
 		ledger_revive_worker(o->ledger, w);
 	if (w->accepted != from->events + from->events_atomic)
@@ -1032,8 +1146,9 @@ static int worker_enter(struct observer *o, const struct count_worker *from, boo
 }
 
 /*
- * Workers first: the kernel makes the socket's row before it counts a thread's first event on it. The other way round a socket made while we read would leave its
- * thread's events without a socket (told as lost, until the next read), and more accepted than arrived.
+ * Workers first: the kernel makes the socket's row before it counts a thread's first event on it.
+ * The other way round a socket made while we read would leave its thread's events without a socket
+ * (told as lost, until the next read), and more accepted than arrived.
  */
 static int rows_enter(struct observer *o)
 {
@@ -1053,7 +1168,8 @@ static int rows_enter(struct observer *o)
 			err = worker_enter(o, &o->workers[i], false);
 	}
 	for (size_t i = 0; i < o->sockets_max && !err; i++) {
-		struct ledger_socket *s = o->sockets[i].used ? socket_enter(o, &o->sockets[i]) : NULL;
+		struct ledger_socket *s =
+			o->sockets[i].used ? socket_enter(o, &o->sockets[i]) : NULL;
 
 		o->entered_sockets[i] = s;
 		if (!o->sockets[i].used)
@@ -1103,7 +1219,8 @@ static bool has_cookie(const struct cookies *of, uint64_t cookie)
 	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), compare_cookies);
 }
 
-/* Takes out what neither list has: of sockets that are gone, and that the programs marked themselves. */
+/* Takes out what neither list has: of sockets that are gone, and that the programs marked
+ * themselves. */
 static void asked_sweep(struct observer *o)
 {
 	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
@@ -1118,8 +1235,10 @@ static void asked_sweep(struct observer *o)
 	}
 }
 
-/* Marks what is new in `now`, which takes the place of `before`, and takes out what is not in it any more. */
-static void asked_mark(struct observer *o, struct cookies *before, struct cookies now, const __u32 mark)
+/* Marks what is new in `now`, which takes the place of `before`, and takes out what is not in it
+ * any more. */
+static void asked_mark(struct observer *o, struct cookies *before, struct cookies now,
+		       const __u32 mark)
 {
 	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
 	struct cookies old = *before;
@@ -1130,7 +1249,8 @@ static void asked_mark(struct observer *o, struct cookies *before, struct cookie
 		if (!has_cookie(&o->asked, old.rows[i]) && !has_cookie(&o->unwanted, old.rows[i]))
 			bpf_map_delete_elem(fd, &old.rows[i]);
 	for (size_t i = 0; i < now.count; i++) {
-		if (has_cookie(&old, now.rows[i]) || !bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY))
+		if (has_cookie(&old, now.rows[i]) ||
+		    !bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY))
 			continue;
 		if (!swept)
 			asked_sweep(o);
@@ -1142,8 +1262,9 @@ static void asked_mark(struct observer *o, struct cookies *before, struct cookie
 }
 
 /*
- * Tells the kernel which of the sockets that exist are asked for, and which are not. Those it does not know of are counted, while a share of
- * the rows is left for them: whether they are asked for shows when they are found, or when a thread that is asked for has taken from them.
+ * Tells the kernel which of the sockets that exist are asked for, and which are not. Those it does
+ * not know of are counted, while a share of the rows is left for them: whether they are asked for
+ * shows when they are found, or when a thread that is asked for has taken from them.
  */
 static int asked_update(struct observer *o)
 {
@@ -1179,7 +1300,8 @@ static int asked_update(struct observer *o)
 	asked_mark(o, &o->asked, asked, COUNT_ASKED);
 	asked_mark(o, &o->unwanted, unwanted, COUNT_UNASKED);
 	for (__u32 i = 0; i < o->sockets_max; i++)
-		if (o->sockets[i].used == COUNT_UNDECIDED && has_cookie(&o->asked, o->sockets[i].cookie))
+		if (o->sockets[i].used == COUNT_UNDECIDED &&
+		    has_cookie(&o->asked, o->sockets[i].cookie))
 			socket_decided(o, i);
 	return 0;
 }
@@ -1195,13 +1317,16 @@ static size_t workers_used(const struct observer *o)
 	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
 }
 
-/* Is there so little room for new rows of threads that those of the dead can't be kept? One user alone gets three quarters: see shares.h. */
+/* Is there so little room for new rows of threads that those of the dead can't be kept? One user
+ * alone gets three quarters: see shares.h. */
 static bool rows_short(const struct observer *o, size_t used)
 {
-	return used > o->workers_max * 5 / 8 || o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
+	return used > o->workers_max * 5 / 8 ||
+	       o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
 }
 
-/* Its thread has ended, but who holds its connections now may close them later: where there is room the row waits for that. */
+/* Its thread has ended, but who holds its connections now may close them later: where there is room
+ * the row waits for that. */
 static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker *w, size_t used)
 {
 	const struct ledger_socket *s = ledger_find_socket(o->ledger, w->row.cookie);
@@ -1210,8 +1335,8 @@ static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker 
 }
 
 /*
- * Of the rows that were read in this scan those whose thread or socket it found ended, and all that are not asked for. One that was made since
- * is in no list of what lives, and no ledger.
+ * Of the rows that were read in this scan those whose thread or socket it found ended, and all that
+ * are not asked for. One that was made since is in no list of what lives, and no ledger.
  */
 static void ending_find(const struct observer *o, struct ending *e)
 {
@@ -1225,20 +1350,25 @@ static void ending_find(const struct observer *o, struct ending *e)
 			continue;
 		if (o->entered_workers[i])
 			w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
-		if (has_cookie(&o->unwanted, row->cookie) || (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
+		if (has_cookie(&o->unwanted, row->cookie) ||
+		    (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
 			e->workers[e->worker_count++] = i;
 			used--;
 		}
 	}
 	for (__u32 i = 0; i < o->sockets_max; i++) {
-		const struct ledger_socket *s = o->entered_sockets[i] ? ledger_find_socket(o->ledger, o->sockets[i].cookie) : NULL;
+		const struct ledger_socket *s =
+			o->entered_sockets[i] ? ledger_find_socket(o->ledger, o->sockets[i].cookie)
+					      : NULL;
 
-		if (o->sockets[i].used && ((s && s->row.ended) || has_cookie(&o->unwanted, o->sockets[i].cookie)))
+		if (o->sockets[i].used &&
+		    ((s && s->row.ended) || has_cookie(&o->unwanted, o->sockets[i].cookie)))
 			e->sockets[e->socket_count++] = i;
 	}
 }
 
-/* What is open when its row is given back: nobody tells any more when it ends. Of sockets that are not asked for nobody wants to know. */
+/* What is open when its row is given back: nobody tells any more when it ends. Of sockets that are
+ * not asked for nobody wants to know. */
 static int open_forget(struct observer *o, __u32 i)
 {
 	const uint64_t cookie = o->workers[i].cookie, open = open_of(o, i);
@@ -1279,8 +1409,8 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 }
 
 /*
- * Sockets that came and went between two scans: were they asked for? Who took from them tells, if it can still be asked. What can't be told
- * is lost.
+ * Sockets that came and went between two scans: were they asked for? Who took from them tells, if
+ * it can still be asked. What can't be told is lost.
  */
 static int undecided_decide(struct observer *o)
 {
@@ -1316,22 +1446,25 @@ static int undecided_decide(struct observer *o)
 		s->undecided = of[i].answer != INVENTORY_ASKED;
 		s->forgotten = s->undecided;
 		if (of[i].answer == INVENTORY_UNKNOWN && !err)
-			err = lost_list_note(&o->undecided, events_of(s, came > of[i].taken ? came : of[i].taken, LOST_ANY));
+			err = lost_list_note(
+				&o->undecided,
+				events_of(s, came > of[i].taken ? came : of[i].taken, LOST_ANY));
 	}
 	free(of);
 	return err;
 }
 
 /*
- * Rows of threads that are gone. Those whose connections are open wait for them to end, where there is room, as in keeps(); io_uring's kernel threads
- * (start 0) count for an owner.
+ * Rows of threads that are gone. Those whose connections are open wait for them to end, where there
+ * is room, as in keeps(); io_uring's kernel threads (start 0) count for an owner.
  */
 static void gone_find(const struct observer *o, struct ending *e, size_t used)
 {
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
 
-		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns || (open_of(o, i) && !rows_short(o, used)))
+		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns ||
+		    (open_of(o, i) && !rows_short(o, used)))
 			continue;
 		if (process_thread_gone(row->pid, row->tid))
 			e->workers[e->worker_count++] = i;
@@ -1347,7 +1480,8 @@ static int gone_end(struct observer *o, const struct ending *e)
 
 		if (err)
 			return err;
-		ledger_end_worker(o->ledger, ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns));
+		ledger_end_worker(o->ledger, ledger_find_worker(o->ledger, row->cookie, row->tid,
+								row->start_ns));
 	}
 	return 0;
 }
@@ -1406,16 +1540,24 @@ int observer_scan(struct observer *o)
 
 /* ---- reading ---- */
 
-static void lost_say(struct snapshot *s, const char *reason, const char *text, uint64_t count, bool beside, bool at_most)
+static void lost_say(struct snapshot *s, const char *reason, const char *text, uint64_t count,
+		     bool beside, bool at_most)
 {
 	if (count)
-		s->lost[s->lost_count++] = (struct lost_row){ .reason = reason, .text = text, .count = count, .beside = beside, .at_most = at_most };
+		s->lost[s->lost_count++] = (struct lost_row){ .reason = reason,
+							      .text = text,
+							      .count = count,
+							      .beside = beside,
+							      .at_most = at_most };
 }
 
-/* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found no row: counted, but in no endpoint. */
-static int lost_by_programs(const struct observer *o, struct snapshot *s, struct lost_list *where, uint64_t orphaned)
+/* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found
+ * no row: counted, but in no endpoint. */
+static int lost_by_programs(const struct observer *o, struct snapshot *s, struct lost_list *where,
+			    uint64_t orphaned)
 {
-	const struct losses_beside beside = { .unattributed = o->bpf->bss->count_lost, .crowded = o->bpf->bss->count_lost_crowded,
+	const struct losses_beside beside = { .unattributed = o->bpf->bss->count_lost,
+					      .crowded = o->bpf->bss->count_lost_crowded,
 					      .crowded_ports = o->bpf->bss->count_crowded_ports };
 	uint64_t counts[COUNT_LOST_REASONS];
 	unsigned touches[COUNT_LOST_REASONS];
@@ -1428,11 +1570,13 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 		err = losses_of_orphans(o->ledger, orphaned, where);
 	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;
 	lost_say(s, "holder_unknown",
-		 "events of sockets that were gone before their process was known, or had no row until then, so the filter could not tell",
+		 "events of sockets that were gone before their process was known, or had no row "
+		 "until then, so the filter could not tell",
 		 lost_list_sum(&o->undecided) + counts[COUNT_LOST_UNDECIDED], false, true);
 	for (int i = 0; i < COUNT_LOST_REASONS; i++)
 		if (i != COUNT_LOST_UNDECIDED)
-			lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i], !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)),
+			lost_say(s, lost_texts[i].reason, lost_texts[i].text, counts[i],
+				 !(touches[i] & (LOST_ARRIVED | LOST_ACCEPTED)),
 				 i == COUNT_LOST_TAKEN_DROPPED);
 	return err;
 }
@@ -1442,22 +1586,30 @@ static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct
 {
 	const uint64_t ends = o->serves ? ends_missed(o) : 0;
 	uint64_t missed[MISSED_KINDS + 1];
-	int err = lost_list_add(where, (struct lost_events){ .count = ends, .touches = LOST_OPEN, .protocol = PROTOCOL_TCP });
+	int err = lost_list_add(where, (struct lost_events){ .count = ends,
+							     .touches = LOST_OPEN,
+							     .protocol = PROTOCOL_TCP });
 
 	runs_missed(o, missed);
 	for (size_t k = 0; k <= MISSED_KINDS; k++)
 		missed[k] -= missed[k] > o->missed_before[k] ? o->missed_before[k] : missed[k];
 	for (size_t k = 0; k < MISSED_KINDS && !err; k++)
-		err = lost_list_add(where, (struct lost_events){ .count = missed[k], .touches = missed_kinds[k].touches,
-								 .protocol = missed_kinds[k].protocol });
-	lost_say(s, "runs_missed", "events for which the program was running on that CPU already", missed[MISSED_ALL], false, true);
-	lost_say(s, "ends_missed", "ends of open connections, for which the program was running on that CPU already", ends, true, true);
+		err = lost_list_add(where,
+				    (struct lost_events){ .count = missed[k],
+							  .touches = missed_kinds[k].touches,
+							  .protocol = missed_kinds[k].protocol });
+	lost_say(s, "runs_missed", "events for which the program was running on that CPU already",
+		 missed[MISSED_ALL], false, true);
+	lost_say(s, "ends_missed",
+		 "ends of open connections, for which the program was running on that CPU already",
+		 ends, true, true);
 	return err;
 }
 
 static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orphaned)
 {
-	const struct lost_list *const lists[] = { &o->unattributed, &o->undecided, &o->unseen, &o->unseen_past };
+	const struct lost_list *const lists[] = { &o->unattributed, &o->undecided, &o->unseen,
+						  &o->unseen_past };
 	struct lost_list where = {};
 	int err;
 
@@ -1465,7 +1617,9 @@ static int lost_fill(const struct observer *o, struct snapshot *s, uint64_t orph
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
-	lost_say(s, "ends_unattributed", "of who serves: connections that were open when, for want of room, the row of who had them was given back",
+	lost_say(s, "ends_unattributed",
+		 "of who serves: connections that were open when, for want of room, the row of who "
+		 "had them was given back",
 		 lost_list_sum(&o->unattributed), true, false);
 	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
 		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false, false);
@@ -1493,7 +1647,8 @@ static void copies_tell(const struct observer *o, struct snapshot *s)
 {
 	for (size_t i = 0; i < s->endpoint_count && o->backend != BACKEND_TRACEPOINT; i++)
 		for (size_t j = 0; j < s->endpoints[i].socket_count; j++)
-			s->endpoints[i].sockets[j].copies_known = s->endpoints[i].protocol == PROTOCOL_UDP;
+			s->endpoints[i].sockets[j].copies_known =
+				s->endpoints[i].protocol == PROTOCOL_UDP;
 }
 
 int observer_read(struct observer *o, struct snapshot *s, bool all)

@@ -47,11 +47,12 @@ struct ports {
 
 /* One look at the machine. */
 struct look {
-	struct records held;      /* by node, pid: those of descriptors */
-	struct bind_holder *holders; /* the same by inode, pid, each once: an MPTCP socket has one inode for all of its subflows */
+	struct records held;         /* by node, pid: those of descriptors */
+	struct bind_holder *holders; /* the same by inode, pid, each once: an MPTCP socket has one
+					inode for all of its subflows */
 	size_t holder_count;
-	struct records listed;    /* by node: those in the kernel's tables */
-	struct expiry *expiries;  /* by node */
+	struct records listed;   /* by node: those in the kernel's tables */
+	struct expiry *expiries; /* by node */
 	size_t expiry_count;
 	struct device *devices;
 	size_t device_count;
@@ -163,7 +164,8 @@ static int record_add(struct records *to, const struct occupants_record *r)
 	return 0;
 }
 
-/* Runs an iterator and keeps its records. A read ends between two of them. turn: whose turn it is then; NULL: nobody's. */
+/* Runs an iterator and keeps its records. A read ends between two of them. turn: whose turn it is
+ * then; NULL: nobody's. */
 static int iterate(const struct bpf_link *link, struct records *to, const struct occupants *turn)
 {
 	static _Alignas(8) char buffer[273 * sizeof(struct occupants_record)];
@@ -177,17 +179,22 @@ static int iterate(const struct bpf_link *link, struct records *to, const struct
 			err = -errno;
 		if (turn && turn->turn)
 			turn->turn(turn->with);
-		for (ssize_t i = 0; i + (ssize_t)sizeof(struct occupants_record) <= length && !err; i += sizeof(struct occupants_record))
+		for (ssize_t i = 0; i + (ssize_t)sizeof(struct occupants_record) <= length && !err;
+		     i += sizeof(struct occupants_record))
 			err = record_add(to, (struct occupants_record *)(buffer + i));
 	}
 	close(fd);
 	return err;
 }
 
-/* How long each connection in TIME_WAIT stays. sock_diag gives them cookies, by which those that the iterator lists are found. */
-static int expiries_read(struct look *l, size_t first, const struct sockdiag_lingering *lingering, int count)
+/* How long each connection in TIME_WAIT stays. sock_diag gives them cookies, by which those that
+ * the iterator lists are found. */
+static int expiries_read(struct look *l, size_t first, const struct sockdiag_lingering *lingering,
+			 int count)
 {
-	void *rows = count > 0 ? realloc(l->expiries, (l->expiry_count + count) * sizeof(*l->expiries)) : NULL;
+	void *rows =
+		count > 0 ? realloc(l->expiries, (l->expiry_count + count) * sizeof(*l->expiries))
+			  : NULL;
 	const size_t room = l->expiry_count + count;
 
 	if (count <= 0)
@@ -197,10 +204,14 @@ static int expiries_read(struct look *l, size_t first, const struct sockdiag_lin
 	l->expiries = rows;
 	for (size_t i = first; i < l->listed.count && l->expiry_count < room; i++) {
 		const struct occupants_record *r = &l->listed.rows[i];
-		const struct sockdiag_lingering *found = r->state == TCP_TIME_WAIT ? sockdiag_lingering_find(lingering, count, r->cookie) : NULL;
+		const struct sockdiag_lingering *found =
+			r->state == TCP_TIME_WAIT
+				? sockdiag_lingering_find(lingering, count, r->cookie)
+				: NULL;
 
 		if (found)
-			l->expiries[l->expiry_count++] = (struct expiry){ r->node, found->milliseconds_left / 1e3 };
+			l->expiries[l->expiry_count++] =
+				(struct expiry){ r->node, found->milliseconds_left / 1e3 };
 	}
 	return 0;
 }
@@ -244,7 +255,8 @@ static int ports_read(struct look *l, uint32_t netns)
 	return 0;
 }
 
-/* The kernel's tables of one network namespace. Returns a negative errno only if the way back failed. */
+/* The kernel's tables of one network namespace. Returns a negative errno only if the way back
+ * failed. */
 static int look_in(struct occupants *o, struct look *l, uint32_t netns)
 {
 	struct sockdiag_lingering *lingering = NULL;
@@ -290,13 +302,19 @@ static int holders_index(struct look *l)
 	for (size_t i = 0; i < l->held.count; i++) {
 		const struct occupants_record *r = &l->held.rows[i];
 
-		l->holders[i] = (struct bind_holder){ .inode = r->inode, .pid = r->pid, .pid_inside = r->pid_inside, .parent = r->parent,
-						      .started_ns = r->started_ns, .descriptor = r->descriptor };
+		l->holders[i] = (struct bind_holder){ .inode = r->inode,
+						      .pid = r->pid,
+						      .pid_inside = r->pid_inside,
+						      .parent = r->parent,
+						      .started_ns = r->started_ns,
+						      .descriptor = r->descriptor };
 		memcpy(l->holders[i].process, r->process, sizeof(r->process));
 	}
 	qsort(l->holders, l->held.count, sizeof(*l->holders), by_inode);
 	for (size_t i = 0; i < l->held.count; i++) {
-		const struct bind_holder *h = &l->holders[i], *last = l->holder_count ? &l->holders[l->holder_count - 1] : NULL;
+		const struct bind_holder *h = &l->holders[i],
+					 *last = l->holder_count ? &l->holders[l->holder_count - 1]
+								 : NULL;
 
 		if (!last || h->inode != last->inode || h->pid != last->pid)
 			l->holders[l->holder_count++] = *h;
@@ -304,8 +322,10 @@ static int holders_index(struct look *l)
 	return 0;
 }
 
-/* What is in the tables first: who is found there and has a file, some descriptor should lead to. */
-static int look_at_all(struct occupants *o, struct look *l, const struct occupants_query *queries, size_t count)
+/* What is in the tables first: who is found there and has a file, some descriptor should lead to.
+ */
+static int look_at_all(struct occupants *o, struct look *l, const struct occupants_query *queries,
+		       size_t count)
 {
 	int err = 0;
 
@@ -345,7 +365,8 @@ static const struct occupants_record *find(const struct records *in, uint64_t no
 }
 
 /* The processes that hold the socket's file. */
-static const struct bind_holder *holders_of(const struct look *l, const struct occupants_record *r, unsigned *count)
+static const struct bind_holder *holders_of(const struct look *l, const struct occupants_record *r,
+					    unsigned *count)
 {
 	size_t low = 0, high = l->holder_count;
 
@@ -357,7 +378,9 @@ static const struct bind_holder *holders_of(const struct look *l, const struct o
 		else
 			high = middle;
 	}
-	for (*count = 0; r->inode && low + *count < l->holder_count && l->holders[low + *count].inode == r->inode; ++*count)
+	for (*count = 0; r->inode && low + *count < l->holder_count &&
+			 l->holders[low + *count].inode == r->inode;
+	     ++*count)
 		;
 	return *count ? &l->holders[low] : NULL;
 }
@@ -397,7 +420,8 @@ static enum bind_state state_of(const struct occupants_record *r, bool held)
 }
 
 /* Says who holds it; of a subflow, who holds the whole. */
-static void holders_fill(struct bind_occupant *o, const struct look *l, const struct occupants_record *r)
+static void holders_fill(struct bind_occupant *o, const struct look *l,
+			 const struct occupants_record *r)
 {
 	o->held_by = holders_of(l, r, &o->holders);
 	if (!o->held_by)
@@ -413,7 +437,8 @@ static void picking_fill(struct bind_occupant *o, const struct look *l)
 	for (size_t i = 0; i < l->ports_count; i++)
 		if (l->ports[i].netns == o->place.netns) {
 			/* Where that is not known: the advice to reserve it would hold. */
-			o->pickable = !l->ports[i].known || local_ports_pickable(&l->ports[i].local, o->place.port);
+			o->pickable = !l->ports[i].known ||
+				      local_ports_pickable(&l->ports[i].local, o->place.port);
 			o->others_reserved = l->ports[i].reserved;
 		}
 }
@@ -421,15 +446,35 @@ static void picking_fill(struct bind_occupant *o, const struct look *l)
 static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
 {
 	struct bind_occupant o = {
-		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP, .family = r->family, .port = r->port, .netns = r->netns,
-			   .device = r->device, .vrf = r->bucket.l3mdev, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport,
+		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
+			   .family = r->family,
+			   .port = r->port,
+			   .netns = r->netns,
+			   .device = r->device,
+			   .vrf = r->bucket.l3mdev,
+			   .uid = r->uid,
+			   .reuseaddr = r->reuseaddr,
+			   .reuseport = r->reuseport,
 			   .v6only = r->v6only },
-		.state = state_of(r, r->has_file), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .held = r->has_file,
-		.encapsulates = r->encapsulates, .by_kernel = r->by_kernel, .peer_port = r->peer_port, .seconds_left = NAN,
-		.bucket = { .known = r->bucket.known, .reuse = r->bucket.reuse, .reuseport = r->bucket.reuseport,
-			    .place = { .family = r->bucket.family, .v6only = r->bucket.v6only, .uid = r->bucket.uid } },
+		.state = state_of(r, r->has_file),
+		.options_known = true,
+		.count = 1,
+		.cookie = r->cookie,
+		.inode = r->inode,
+		.held = r->has_file,
+		.encapsulates = r->encapsulates,
+		.by_kernel = r->by_kernel,
+		.peer_port = r->peer_port,
+		.seconds_left = NAN,
+		.bucket = { .known = r->bucket.known,
+			    .reuse = r->bucket.reuse,
+			    .reuseport = r->bucket.reuseport,
+			    .place = { .family = r->bucket.family,
+				       .v6only = r->bucket.v6only,
+				       .uid = r->bucket.uid } },
 	};
-	const struct bind_marks marks = { .port_asked = r->port_asked, .connect_picked = r->connect_picked };
+	const struct bind_marks marks = { .port_asked = r->port_asked,
+					  .connect_picked = r->connect_picked };
 	const struct expiry key = { .node = r->node }, *expiry;
 
 	o.origin = bind_origin_of(&o, &marks);
@@ -442,7 +487,8 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
 	for (size_t i = 0; i < l->device_count && o.place.device; i++)
 		if (l->devices[i].netns == r->netns && l->devices[i].index == o.place.device)
-			memcpy(o.place.device_name, l->devices[i].name, sizeof(o.place.device_name));
+			memcpy(o.place.device_name, l->devices[i].name,
+			       sizeof(o.place.device_name));
 	if (r->state == TCP_TIME_WAIT && l->expiry_count) {
 		expiry = bsearch(&key, l->expiries, l->expiry_count, sizeof(key), expiries_by_node);
 		o.seconds_left = expiry ? expiry->seconds : NAN;
@@ -475,7 +521,9 @@ static int compare_places(const struct bind_place *a, const struct bind_place *b
 static int compare_rows(const void *a, const void *b)
 {
 	const struct bind_occupant *x = a, *y = b;
-	const struct occupants_query q = { .netns = y->place.netns, .protocol = y->place.protocol, .port = y->place.port };
+	const struct occupants_query q = { .netns = y->place.netns,
+					   .protocol = y->place.protocol,
+					   .port = y->place.port };
 	int order = by_query(x, &q);
 
 	order = order ? order : COMPARE(x->state, y->state);
@@ -485,7 +533,9 @@ static int compare_rows(const void *a, const void *b)
 	order = order ? order : COMPARE(x->origin, y->origin);
 	if (order)
 		return order;
-	return x->state == BIND_BOUND || x->state == BIND_LISTENING || x->state == BIND_UNCONNECTED ? COMPARE(x->inode, y->inode) : 0;
+	return x->state == BIND_BOUND || x->state == BIND_LISTENING || x->state == BIND_UNCONNECTED
+		       ? COMPARE(x->inode, y->inode)
+		       : 0;
 }
 
 /* Connections of one kind become one row. Returns how many rows are left. */
@@ -496,44 +546,55 @@ static size_t rows_merge(struct bind_occupant *rows, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct bind_occupant *last = kept ? &rows[kept - 1] : NULL;
 
-		if (!last || compare_rows(last, &rows[i]) || !(rows[i].state == BIND_CONNECTED || rows[i].state == BIND_CLOSING || rows[i].state == BIND_TIME_WAIT)) {
+		if (!last || compare_rows(last, &rows[i]) ||
+		    !(rows[i].state == BIND_CONNECTED || rows[i].state == BIND_CLOSING ||
+		      rows[i].state == BIND_TIME_WAIT)) {
 			rows[kept++] = rows[i];
 			continue;
 		}
 		last->count += rows[i].count;
-		last->peers_differ |= last->peer_port != rows[i].peer_port || memcmp(last->peer, rows[i].peer, sizeof(last->peer));
+		last->peers_differ |= last->peer_port != rows[i].peer_port ||
+				      memcmp(last->peer, rows[i].peer, sizeof(last->peer));
 		if (rows[i].holders > last->holders) {
 			last->holders = rows[i].holders;
 			last->held_by = rows[i].held_by;
 		}
 		if (!(last->seconds_left >= rows[i].seconds_left)) /* also when it is not known */
-			last->seconds_left = isnan(rows[i].seconds_left) ? last->seconds_left : rows[i].seconds_left;
+			last->seconds_left = isnan(rows[i].seconds_left) ? last->seconds_left
+									 : rows[i].seconds_left;
 	}
 	return kept;
 }
 
-static bool asked(const struct occupants_record *r, const struct occupants_query *queries, size_t count)
+static bool asked(const struct occupants_record *r, const struct occupants_query *queries,
+		  size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (queries[i].port == r->port && queries[i].netns == r->netns && (queries[i].protocol == PROTOCOL_UDP) == (r->protocol == IPPROTO_UDP))
+		if (queries[i].port == r->port && queries[i].netns == r->netns &&
+		    (queries[i].protocol == PROTOCOL_UDP) == (r->protocol == IPPROTO_UDP))
 			return true;
 	return false;
 }
 
-/* before: an earlier look, to tell a socket that came in between from one that no descriptor leads to; NULL: there are none. */
-static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const struct look *before, const struct occupants_query *queries, size_t query_count)
+/* before: an earlier look, to tell a socket that came in between from one that no descriptor leads
+ * to; NULL: there are none. */
+static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const struct look *before,
+			const struct occupants_query *queries, size_t query_count)
 {
 	size_t count = 0;
 
 	/* By descriptors of one process and of others: one row. */
 	for (size_t i = 0; i < l->held.count; i++)
-		if (asked(&l->held.rows[i], queries, query_count) && (!i || l->held.rows[i].node != l->held.rows[i - 1].node))
+		if (asked(&l->held.rows[i], queries, query_count) &&
+		    (!i || l->held.rows[i].node != l->held.rows[i - 1].node))
 			rows[count++] = row_of(l, &l->held.rows[i]);
 	for (size_t i = 0; i < l->listed.count; i++) {
 		const struct occupants_record *r = &l->listed.rows[i];
-		const struct occupants_record *earlier = before ? find(&before->listed, r->node) : NULL;
+		const struct occupants_record *earlier =
+			before ? find(&before->listed, r->node) : NULL;
 
-		if (!asked(r, queries, query_count) || find(&l->held, r->node) || (i && r->node == r[-1].node))
+		if (!asked(r, queries, query_count) || find(&l->held, r->node) ||
+		    (i && r->node == r[-1].node))
 			continue;
 		if (is_stray(l, r) && !(earlier && is_stray(before, earlier)))
 			continue;
@@ -542,10 +603,12 @@ static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const 
 	return count;
 }
 
-/* Who calls frees one thing: behind the rows goes what they point to. Their cgroups are asked for last, for there are fewer rows by now. */
+/* Who calls frees one thing: behind the rows goes what they point to. Their cgroups are asked for
+ * last, for there are fewer rows by now. */
 static int rows_pack(struct bind_occupant **rows, size_t count, const struct look *l)
 {
-	const size_t holders_at = (count + 1) * sizeof(**rows), cgroups_at = holders_at + (l->holder_count + 1) * sizeof(*l->holders);
+	const size_t holders_at = (count + 1) * sizeof(**rows),
+		     cgroups_at = holders_at + (l->holder_count + 1) * sizeof(*l->holders);
 	char *whole = realloc(*rows, cgroups_at + count * CGROUP_SIZE);
 	struct bind_holder *holders;
 
@@ -573,7 +636,8 @@ static int rows_pack(struct bind_occupant **rows, size_t count, const struct loo
 	return 0;
 }
 
-int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count, struct bind_occupant **list, bool *complete)
+int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count,
+		   struct bind_occupant **list, bool *complete)
 {
 	struct look first = {}, second = {}, *l = &first;
 	struct bind_occupant *rows = NULL;
@@ -610,7 +674,8 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 	return err ? err : (int)count;
 }
 
-const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count, const struct occupants_query *query, size_t *count)
+const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count,
+					 const struct occupants_query *query, size_t *count)
 {
 	size_t low = 0, high = list_count;
 
@@ -622,7 +687,8 @@ const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_
 		else
 			high = middle;
 	}
-	for (*count = 0; low + *count < list_count && !by_query(&list[low + *count], query); ++*count)
+	for (*count = 0; low + *count < list_count && !by_query(&list[low + *count], query);
+	     ++*count)
 		;
 	return list + low;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has a port: sockets in any state, held by a process or not. A scan stops nothing; it is a sample. */
+/* Who has a port: sockets in any state, held by a process or not. A scan stops nothing; it is a
+ * sample. */
 #ifndef SOCKFAIR_OCCUPANTS_H
 #define SOCKFAIR_OCCUPANTS_H
 
@@ -7,11 +8,13 @@
 
 struct occupants;
 
-/* Loads the iterator. Returns 0 or negative errno with `why`: one line, what failed, why, what to do. */
+/* Loads the iterator. Returns 0 or negative errno with `why`: one line, what failed, why, what to
+ * do. */
 int occupants_open(struct occupants **out, char *why, size_t why_size);
 
 /*
- * A look at many descriptors takes a while (seen: 15 to 70 ms per 100,000): meanwhile `turn` is called now and then, at the latest after a million of them (MAX_ITER_OBJECTS of
+ * A look at many descriptors takes a while (seen: 15 to 70 ms per 100,000): meanwhile `turn` is
+ * called now and then, at the latest after a million of them (MAX_ITER_OBJECTS of
  * kernel/bpf/bpf_iter.c), for what can't wait. NULL: nothing does.
  */
 void occupants_while_looking(struct occupants *o, void (*turn)(void *with), void *with);
@@ -24,14 +27,18 @@ struct occupants_query {
 };
 
 /*
- * One look for all queries: sockets held by processes (an iterator over all descriptors), and those in the kernel's tables that none holds: TIME_WAIT (with its time from
- * sock_diag), orphans, connections not accepted yet, the kernel's own. Not seen: a socket that only is bound and that no descriptor leads to. *list is to be freed; sorted by
- * netns, protocol, port. *complete (may be NULL): nothing failed on the way. Returns how many, or negative errno.
+ * One look for all queries: sockets held by processes (an iterator over all descriptors), and those
+ * in the kernel's tables that none holds: TIME_WAIT (with its time from sock_diag), orphans,
+ * connections not accepted yet, the kernel's own. Not seen: a socket that only is bound and that no
+ * descriptor leads to. *list is to be freed; sorted by netns, protocol, port. *complete (may be
+ * NULL): nothing failed on the way. Returns how many, or negative errno.
  */
-int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count, struct bind_occupant **list, bool *complete);
+int occupants_find(struct occupants *o, const struct occupants_query *queries, size_t query_count,
+		   struct bind_occupant **list, bool *complete);
 
 /* The part of the list that answers one query: its first row and *count. */
-const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count, const struct occupants_query *query, size_t *count);
+const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count,
+					 const struct occupants_query *query, size_t *count);
 
 /* NULL is fine. */
 void occupants_close(struct occupants *o);

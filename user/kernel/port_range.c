@@ -22,7 +22,7 @@ struct port_range {
 };
 
 struct scan {
-	struct bind_range_count *counts;     /* of each query */
+	struct bind_range_count *counts; /* of each query */
 	struct bind_range_settings *settings;
 	bool *failed;
 	const struct port_range_query *queries;
@@ -79,16 +79,32 @@ static enum bind_state state_of(const struct ports_record *r)
 static void record_count(struct scan *s, const struct ports_record *r)
 {
 	struct bind_occupant o = {
-		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP, .family = r->family, .port = r->port, .netns = r->netns,
-			   .device = r->device, .vrf = r->l3mdev, .uid = r->uid, .reuseaddr = r->reuseaddr, .reuseport = r->reuseport, .v6only = r->v6only },
-		.state = state_of(r), .options_known = true, .count = 1, .cookie = r->cookie, .inode = r->inode, .pid = r->pid,
-		.bucket = { .known = r->bucket, .reuse = r->bucket_reuse, .reuseport = r->bucket_reuseport },
+		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
+			   .family = r->family,
+			   .port = r->port,
+			   .netns = r->netns,
+			   .device = r->device,
+			   .vrf = r->l3mdev,
+			   .uid = r->uid,
+			   .reuseaddr = r->reuseaddr,
+			   .reuseport = r->reuseport,
+			   .v6only = r->v6only },
+		.state = state_of(r),
+		.options_known = true,
+		.count = 1,
+		.cookie = r->cookie,
+		.inode = r->inode,
+		.pid = r->pid,
+		.bucket = { .known = r->bucket,
+			    .reuse = r->bucket_reuse,
+			    .reuseport = r->bucket_reuseport },
 	};
 	struct bind_peer peer = { .port = r->peer_port, .address = { [10] = 0xff, [11] = 0xff } };
 
 	memcpy(o.place.address, r->address, sizeof(o.place.address));
 	memcpy(o.process, r->process, sizeof(o.process));
-	memcpy(peer.address + (r->family == AF_INET ? 12 : 0), r->peer, r->family == AF_INET ? 4 : 16);
+	memcpy(peer.address + (r->family == AF_INET ? 12 : 0), r->peer,
+	       r->family == AF_INET ? 4 : 16);
 	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == r->netns && !s->failed[i])
 			bind_range_add(&s->counts[i], &o, &peer);
@@ -108,7 +124,8 @@ static int iterate(const struct bpf_link *link, struct scan *s)
 			continue;
 		if (length < 0)
 			err = -errno;
-		for (ssize_t i = 0; i + (ssize_t)sizeof(struct ports_record) <= length; i += sizeof(struct ports_record))
+		for (ssize_t i = 0; i + (ssize_t)sizeof(struct ports_record) <= length;
+		     i += sizeof(struct ports_record))
 			record_count(s, (struct ports_record *)(buffer + i));
 	}
 	close(fd);
@@ -123,7 +140,8 @@ static void ports_widen(struct port_range *r, const struct bind_range_use *use)
 	*high = use->high > *high ? use->high : *high;
 }
 
-/* What has to be done there, for all queries about it. Returns a negative errno if the way back failed. */
+/* What has to be done there, for all queries about it. Returns a negative errno if the way back
+ * failed. */
 static int namespace_scan(struct port_range *r, struct scan *s, uint32_t netns)
 {
 	struct bind_range_settings settings = {};
@@ -170,7 +188,10 @@ static int scan_all(struct port_range *r, struct scan *s)
 int port_range_count(struct port_range **out, struct port_range_query *queries, size_t count)
 {
 	struct port_range *r = *out ? *out : calloc(1, sizeof(*r));
-	struct scan s = { .queries = queries, .count = count, .counts = calloc(count, sizeof(*s.counts)), .settings = calloc(count, sizeof(*s.settings)),
+	struct scan s = { .queries = queries,
+			  .count = count,
+			  .counts = calloc(count, sizeof(*s.counts)),
+			  .settings = calloc(count, sizeof(*s.settings)),
 			  .failed = calloc(count, sizeof(*s.failed)) };
 	int err = r && s.counts && s.settings && s.failed ? 0 : -ENOMEM;
 
@@ -198,8 +219,11 @@ bool port_range_same(const struct bind_event *a, const struct bind_event *b)
 {
 	const struct bind_place *x = &a->place, *y = &b->place;
 
-	return a->call == b->call && x->protocol == y->protocol && x->family == y->family && x->netns == y->netns && x->device == y->device && x->uid == y->uid &&
-	       x->reuseaddr == y->reuseaddr && x->reuseport == y->reuseport && x->v6only == y->v6only && !memcmp(x->address, y->address, sizeof(x->address)) &&
-	       a->range_low == b->range_low && a->range_high == b->range_high && a->peer.port == b->peer.port &&
+	return a->call == b->call && x->protocol == y->protocol && x->family == y->family &&
+	       x->netns == y->netns && x->device == y->device && x->uid == y->uid &&
+	       x->reuseaddr == y->reuseaddr && x->reuseport == y->reuseport &&
+	       x->v6only == y->v6only && !memcmp(x->address, y->address, sizeof(x->address)) &&
+	       a->range_low == b->range_low && a->range_high == b->range_high &&
+	       a->peer.port == b->peer.port &&
 	       !memcmp(a->peer.address, b->peer.address, sizeof(a->peer.address));
 }

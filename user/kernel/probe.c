@@ -26,17 +26,22 @@
 #define T BACKEND_TRACEPOINT
 
 const struct hook hooks[] = {
-	{ F, HOOK_FENTRY, "inet_csk_accept", "f_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ F, HOOK_FENTRY, "security_sock_graft", "f_accept_graft", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ F, HOOK_FENTRY, "inet_csk_accept", "f_accept_enter",
+	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ F, HOOK_FENTRY, "security_sock_graft", "f_accept_graft",
+	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
 	/* exit before entry: an entry whose exit is not yet attached would leave its mark behind */
 	{ F, HOOK_FEXIT, "inet_csk_complete_hashdance", "f_queue_exit", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FEXIT, "inet_csk_reqsk_queue_add", "f_request_exit", SEES_TCP_ARRIVED, false },
 	{ F, HOOK_FENTRY, "inet_csk_complete_hashdance", "f_queue_enter", SEES_TCP_ARRIVED, false },
-	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	{ F, HOOK_FENTRY, "__udp_enqueue_schedule_skb", "f_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue",
+	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ F, HOOK_FENTRY, "__udp_enqueue_schedule_skb", "f_udp_enter",
+	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	/*
-	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program on that CPU. The other hooks run
-	 * with bottom halves off, this one does not. The trampoline stands in where there are no kprobes.
+	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program
+	 * on that CPU. The other hooks run with bottom halves off, this one does not. The
+	 * trampoline stands in where there are no kprobes.
 	 */
 	{ F, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
@@ -47,14 +52,20 @@ const struct hook hooks[] = {
 	{ F, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 
-	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ K, HOOK_KPROBE, "security_sock_graft", "k_accept_graft", SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ K, HOOK_KRETPROBE, "inet_csk_complete_hashdance", "k_queue_exit", SEES_TCP_ARRIVED, false },
-	{ K, HOOK_KRETPROBE, "inet_csk_reqsk_queue_add", "k_request_exit", SEES_TCP_ARRIVED, false },
+	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter",
+	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ K, HOOK_KPROBE, "security_sock_graft", "k_accept_graft",
+	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
+	{ K, HOOK_KRETPROBE, "inet_csk_complete_hashdance", "k_queue_exit", SEES_TCP_ARRIVED,
+	  false },
+	{ K, HOOK_KRETPROBE, "inet_csk_reqsk_queue_add", "k_request_exit", SEES_TCP_ARRIVED,
+	  false },
 	{ K, HOOK_KPROBE, "inet_csk_complete_hashdance", "k_queue_enter", SEES_TCP_ARRIVED, false },
 	{ K, HOOK_KPROBE, "inet_csk_reqsk_queue_add", "k_request_enter", SEES_TCP_ARRIVED, false },
-	{ K, HOOK_KRETPROBE, "__udp_enqueue_schedule_skb", "k_udp_exit", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter", SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ K, HOOK_KRETPROBE, "__udp_enqueue_schedule_skb", "k_udp_exit",
+	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
+	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter",
+	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
 	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
 	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
 	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
@@ -66,8 +77,10 @@ const struct hook hooks[] = {
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept", SEES_TCP_ACCEPTED, false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4", SEES_TCP_ACCEPTED, false },
 	/* after the others: see accept_done() */
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept_again", SEES_TCP_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept_again", SEES_TCP_ACCEPTED,
+	  false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED,
+	  false },
 	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
 	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
 	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
@@ -75,16 +88,23 @@ const struct hook hooks[] = {
 	{ T, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
 	{ T, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
 	{ T, HOOK_TRACEPOINT, "sock/sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED,
+	  false },
 	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmsg", "t_recvmsg", SEES_UDP_RECEIVED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmmsg", "t_recvmmsg", SEES_UDP_RECEIVED, false },
+	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmmsg", "t_recvmmsg", SEES_UDP_RECEIVED,
+	  false },
 	{ T, HOOK_TP_BTF, "udp_fail_queue_rcv_skb", "t_udp_drop", SEES_UDP_DROPPED, false },
 	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_cqe_overflow", "t_uring_full", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_sqe", "t_uring_submit_old", SEES_URING_ACCEPTED, false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED,
+	  false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_cqe_overflow", "t_uring_full", SEES_URING_ACCEPTED,
+	  false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED,
+	  false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED,
+	  false },
+	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_sqe", "t_uring_submit_old",
+	  SEES_URING_ACCEPTED, false },
 };
 const size_t hook_count = sizeof(hooks) / sizeof(hooks[0]);
 
@@ -116,7 +136,8 @@ static bool btf_has(const struct btf *btf, const char *name, unsigned kind)
 }
 
 /* Parameters of a BTF-typed tracepoint, without the leading void *; -1 if there is none. */
-static int tracepoint_parameters(const struct btf *btf, const char *name, const struct btf_param **params)
+static int tracepoint_parameters(const struct btf *btf, const char *name,
+				 const struct btf_param **params)
 {
 	const struct btf_type *t;
 	char typedef_name[64];
@@ -126,7 +147,8 @@ static int tracepoint_parameters(const struct btf *btf, const char *name, const 
 	id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
 	if (id <= 0)
 		return -1;
-	t = btf__type_by_id(btf, btf__type_by_id(btf, id)->type); /* typedef -> pointer -> function */
+	t = btf__type_by_id(btf,
+			    btf__type_by_id(btf, id)->type); /* typedef -> pointer -> function */
 	t = btf__type_by_id(btf, t->type);
 	if (!btf_is_func_proto(t))
 		return -1;
@@ -153,11 +175,14 @@ static void features_read(struct kernel_features *f, const struct btf *btf)
 {
 	f->btf = true;
 	/* A kprobe program gets the same helpers as the other tracing programs. */
-	f->task_storage = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_storage_get, NULL) == 1;
-	f->task_pt_regs = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_pt_regs, NULL) == 1;
+	f->task_storage =
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_storage_get, NULL) == 1;
+	f->task_pt_regs =
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_pt_regs, NULL) == 1;
 	f->rdonly_cast = btf_has(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
 	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
-	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) && tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
+	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) &&
+		       tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
 	f->drop_skb = tracepoint_parameters(btf, "udp_fail_queue_rcv_skb", NULL) >= 3;
 	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
 	f->map_growth = btf_has(btf, "bpf_mem_alloc", BTF_KIND_STRUCT);
@@ -202,7 +227,8 @@ static int perf_attach(struct perf_event_attr *attr, int prog)
 
 static int attach_kprobe(int prog, const char *function, bool ret)
 {
-	struct perf_event_attr attr = { .config = ret, .kprobe_func = (__u64)(unsigned long)function };
+	struct perf_event_attr attr = { .config = ret,
+					.kprobe_func = (__u64)(unsigned long)function };
 	int type = read_number("/sys/bus/event_source/devices/kprobe/type");
 
 	if (type < 0)
@@ -249,7 +275,8 @@ static int load(const struct btf *btf, const struct hook *h)
 	switch (h->kind) {
 	case HOOK_FENTRY:
 	case HOOK_FEXIT:
-		opts.expected_attach_type = h->kind == HOOK_FENTRY ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT;
+		opts.expected_attach_type =
+			h->kind == HOOK_FENTRY ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT;
 		id = btf__find_by_name_kind(btf, h->target, BTF_KIND_FUNC);
 		break;
 	case HOOK_TP_BTF:
@@ -258,12 +285,8 @@ static int load(const struct btf *btf, const struct hook *h)
 		id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
 		break;
 	case HOOK_KPROBE:
-	case HOOK_KRETPROBE:
-		type = BPF_PROG_TYPE_KPROBE;
-		break;
-	case HOOK_TRACEPOINT:
-		type = BPF_PROG_TYPE_TRACEPOINT;
-		break;
+	case HOOK_KRETPROBE: type = BPF_PROG_TYPE_KPROBE; break;
+	case HOOK_TRACEPOINT: type = BPF_PROG_TYPE_TRACEPOINT; break;
 	}
 	if (id < 0)
 		return -ENOENT;
@@ -279,17 +302,11 @@ static int hook_try(const struct btf *btf, const struct hook *h, bool attach)
 	if (prog < 0)
 		return prog;
 	switch (attach ? (int)h->kind : -1) {
-	case -1:
-		break;
+	case -1: break;
 	case HOOK_KPROBE:
-	case HOOK_KRETPROBE:
-		err = attach_kprobe(prog, h->target, h->kind == HOOK_KRETPROBE);
-		break;
-	case HOOK_TRACEPOINT:
-		err = attach_tracepoint(prog, h->target);
-		break;
-	default:
-		err = attach_raw(prog);
+	case HOOK_KRETPROBE: err = attach_kprobe(prog, h->target, h->kind == HOOK_KRETPROBE); break;
+	case HOOK_TRACEPOINT: err = attach_tracepoint(prog, h->target); break;
+	default: err = attach_raw(prog);
 	}
 	close(prog);
 	return err;
@@ -304,7 +321,8 @@ static const char *hook_unneeded(const struct hook *h, const struct kernel_featu
 		return "not needed: the program before it can't be preempted";
 	if (strstr(h->program, "_7") && !f->preempted_exits)
 		return "not needed: tp_btf's program can't be preempted";
-	if ((!strcmp(h->program, "first_read") || !strcmp(h->program, "state_change_2")) && f->preempted_exits)
+	if ((!strcmp(h->program, "first_read") || !strcmp(h->program, "state_change_2")) &&
+	    f->preempted_exits)
 		return "it can be preempted: the plain tracepoint stands in";
 	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
 		return "this kernel has none (6.3): system calls stand in";
@@ -334,7 +352,8 @@ static bool by_perf(const struct hook *h)
 
 static const char *perf_lacks(char *text, size_t size)
 {
-	snprintf(text, size, "kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing", rights_perf_refused());
+	snprintf(text, size, "kernel.perf_event_paranoid is %d, and CAP_SYS_ADMIN is missing",
+		 rights_perf_refused());
 	return text;
 }
 
@@ -343,15 +362,19 @@ static void explain(struct hook_result *r, const struct hook *h, const struct ke
 	if (h->kind == HOOK_TRACEPOINT && f->tracefs)
 		tracefs_lacks(f->tracefs, r->why, sizeof(r->why));
 	else if (r->error == -ENOENT)
-		snprintf(r->why, sizeof(r->why), h->kind == HOOK_TRACEPOINT ? "no such tracepoint" : "this kernel has none");
+		snprintf(r->why, sizeof(r->why),
+			 h->kind == HOOK_TRACEPOINT ? "no such tracepoint"
+						    : "this kernel has none");
 	else if (r->error == -ENODEV)
 		snprintf(r->why, sizeof(r->why), "this kernel is built without kprobes");
 	else if (r->error == -524)
-		snprintf(r->why, sizeof(r->why), "loads, but this kernel can't attach it (ENOTSUPP)");
+		snprintf(r->why, sizeof(r->why),
+			 "loads, but this kernel can't attach it (ENOTSUPP)");
 	else if ((r->error == -EPERM || r->error == -EACCES) && by_perf(h) && rights_perf_refused())
 		perf_lacks(r->why, sizeof(r->why));
 	else if (r->error == -EPERM || r->error == -EACCES)
-		snprintf(r->why, sizeof(r->why), "refused by this kernel (lockdown, or tracing not allowed)");
+		snprintf(r->why, sizeof(r->why),
+			 "refused by this kernel (lockdown, or tracing not allowed)");
 	else
 		loading_reason(r->error, r->why, sizeof(r->why));
 }
@@ -363,8 +386,7 @@ static int hook_find(const struct btf *btf, const struct hook *h, const struct k
 	char path[128];
 
 	switch (h->kind) {
-	case HOOK_TP_BTF:
-		return tracepoint_parameters(btf, h->target, NULL) < 0 ? -ENOENT : 0;
+	case HOOK_TP_BTF: return tracepoint_parameters(btf, h->target, NULL) < 0 ? -ENOENT : 0;
 	case HOOK_TRACEPOINT:
 		snprintf(path, sizeof(path), "%s/events/%s", tracefs_place(), h->target);
 		return f->tracefs ? f->tracefs : stat(path, &st) ? -errno : 0;
@@ -373,13 +395,12 @@ static int hook_find(const struct btf *btf, const struct hook *h, const struct k
 		if (stat("/sys/bus/event_source/devices/kprobe/type", &st))
 			return -ENODEV;
 		/* fall through */
-	default:
-		return btf_has(btf, h->target, BTF_KIND_FUNC) ? 0 : -ENOENT;
+	default: return btf_has(btf, h->target, BTF_KIND_FUNC) ? 0 : -ENOENT;
 	}
 }
 
-static void hook_probe(const struct btf *btf, const struct hook *h, const struct kernel_features *f, bool attach,
-		       struct hook_result *r)
+static void hook_probe(const struct btf *btf, const struct hook *h, const struct kernel_features *f,
+		       bool attach, struct hook_result *r)
 {
 	const char *unneeded = hook_unneeded(h, f), *lacks = hook_lacks(h, f);
 
@@ -445,7 +466,8 @@ const char *probe_refusal(const struct probe *p, enum backend b, int error)
 
 bool probe_lacks(const struct kernel_features *f, enum backend b, int err)
 {
-	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) || (b == BACKEND_TRACEPOINT && f->tracefs);
+	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) ||
+	       (b == BACKEND_TRACEPOINT && f->tracefs);
 }
 
 int probe_refused(const struct kernel_features *f, int err, char *why, size_t size)
@@ -453,13 +475,20 @@ int probe_refused(const struct kernel_features *f, int err, char *why, size_t si
 	char reason[160];
 
 	if (loading_lacks(err))
-		return loading_fail(err, why, size, "cannot load BPF programs: %s", loading_reason(err, reason, sizeof(reason)));
+		return loading_fail(err, why, size, "cannot load BPF programs: %s",
+				    loading_reason(err, reason, sizeof(reason)));
 	if (rights_perf_refused())
-		return loading_fail(-EPERM, why, size, "cannot attach: %s; run as root, or grant it", perf_lacks(reason, sizeof(reason)));
+		return loading_fail(-EPERM, why, size,
+				    "cannot attach: %s; run as root, or grant it",
+				    perf_lacks(reason, sizeof(reason)));
 	if (f->tracefs)
-		return loading_fail(f->tracefs, why, size, "cannot find the tracepoints: %s; run as root, or grant what is missing",
-				    tracefs_lacks(f->tracefs, reason, sizeof(reason)));
-	return loading_fail(-EOPNOTSUPP, why, size, "this kernel allows none of the hooks that sockfair needs; sockfair doctor says which and why");
+		return loading_fail(
+			f->tracefs, why, size,
+			"cannot find the tracepoints: %s; run as root, or grant what is missing",
+			tracefs_lacks(f->tracefs, reason, sizeof(reason)));
+	return loading_fail(-EOPNOTSUPP, why, size,
+			    "this kernel allows none of the hooks that sockfair needs; sockfair "
+			    "doctor says which and why");
 }
 
 int probe_kernel(struct probe *p, bool attach)
@@ -478,7 +507,8 @@ int probe_kernel(struct probe *p, bool attach)
 	for (size_t i = 0; i < hook_count && !err; i++) {
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
 		if (loading_lacks(p->results[i].error))
-			err = loading_fail(p->results[i].error, p->error, sizeof(p->error), "cannot load BPF programs: %s", p->results[i].why);
+			err = loading_fail(p->results[i].error, p->error, sizeof(p->error),
+					   "cannot load BPF programs: %s", p->results[i].why);
 	}
 	prefer_kprobe_reads(p);
 	btf__free(btf);
@@ -531,8 +561,10 @@ size_t probe_unseen(const struct probe *p, enum backend b, const char **sentence
 	if (b == BACKEND_KPROBE && n < max && sees)
 		sentences[n++] = "calls from an interrupt that hits another kprobe's program";
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_TCP_ACCEPTED))
-		sentences[n++] = "accepts by 32-bit processes and kernel threads, or by io_uring without a completion";
-	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED) && !p->features.recv_length)
+		sentences[n++] = "accepts by 32-bit processes and kernel threads, or by io_uring "
+				 "without a completion";
+	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED) &&
+	    !p->features.recv_length)
 		sentences[n++] = "reads of UDP datagrams but by recvfrom, recvmsg and recvmmsg";
 	if (b == BACKEND_TRACEPOINT && n < max && (sees & SEES_UDP_RECEIVED))
 		sentences[n++] = "how many datagrams were merged for a UDP_GRO socket";

@@ -11,8 +11,8 @@
 #include "small_file.h"
 
 /*
- * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone. *at: where the state is, field 3: it follows
- * the comm's last ')'.
+ * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone.
+ * *at: where the state is, field 3: it follows the comm's last ')'.
  */
 static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 {
@@ -30,7 +30,8 @@ static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 	return 0;
 }
 
-/* Start of a thread in clock ticks since boot, field 22 of its stat file. Returns 0 or negative errno; -ENOENT: it is gone, or a zombie. */
+/* Start of a thread in clock ticks since boot, field 22 of its stat file. Returns 0 or negative
+ * errno; -ENOENT: it is gone, or a zombie. */
 static int start_ticks(int pid, int tid, unsigned long long *ticks)
 {
 	char line[1024], *at;
@@ -55,12 +56,15 @@ void process_name(int pid, char *name, size_t size)
 }
 
 /*
- * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the controllers' own paths can say more than a
+ * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the
+ * controllers' own paths can say more than a
  * "/" of version 2.
  */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
-	char name[64], text[16 * PROCESS_CGROUP_SIZE], *rest = text, *line; /* version 1 has 14 controllers, each of which may have a line */
+	char name[64], text[16 * PROCESS_CGROUP_SIZE],
+		*rest = text,
+		*line; /* version 1 has 14 controllers, each of which may have a line */
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
 	*path = 0;

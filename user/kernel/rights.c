@@ -16,14 +16,17 @@ bool right_held(int capability)
 	struct __user_cap_header_struct own = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {};
 
-	return !syscall(SYS_capget, &own, held) && held[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+	return !syscall(SYS_capget, &own, held) &&
+	       held[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
 bool rights_missing(char *text, size_t size)
 {
-	const bool all = right_held(CAP_SYS_ADMIN), bpf = all || right_held(CAP_BPF), perfmon = all || right_held(CAP_PERFMON);
+	const bool all = right_held(CAP_SYS_ADMIN), bpf = all || right_held(CAP_BPF),
+		   perfmon = all || right_held(CAP_PERFMON);
 
-	snprintf(text, size, "%s%s%s", bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ", perfmon ? "" : "CAP_PERFMON");
+	snprintf(text, size, "%s%s%s", bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ",
+		 perfmon ? "" : "CAP_PERFMON");
 	return *text;
 }
 
@@ -59,8 +62,12 @@ size_t rights_lacking(struct right_lacking lacking[RIGHTS_MORE])
 		int capability;
 		struct right_lacking says;
 	} more[RIGHTS_MORE] = {
-		{ CAP_SYS_ADMIN, { "CAP_SYS_ADMIN", "no look into other network namespaces: their half-open queues, TIME_WAIT, tunnels, sockets without a process" } },
-		{ CAP_SYS_PTRACE, { "CAP_SYS_PTRACE", "no look at other users' processes: where they hang, which network namespace is theirs" } },
+		{ CAP_SYS_ADMIN,
+		  { "CAP_SYS_ADMIN", "no look into other network namespaces: their half-open "
+				     "queues, TIME_WAIT, tunnels, sockets without a process" } },
+		{ CAP_SYS_PTRACE,
+		  { "CAP_SYS_PTRACE", "no look at other users' processes: where they hang, which "
+				      "network namespace is theirs" } },
 	};
 	size_t n = 0;
 

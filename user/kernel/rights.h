@@ -9,7 +9,8 @@
 /* Is the capability effective? */
 bool right_held(int capability);
 
-/* Those that are missing without which nothing can be loaded and attached, as "CAP_BPF and CAP_PERFMON"; false: none is. */
+/* Those that are missing without which nothing can be loaded and attached, as "CAP_BPF and
+ * CAP_PERFMON"; false: none is. */
 bool rights_missing(char *text, size_t size);
 
 /* In the first user namespace, the only one whose capabilities count for BPF? */
@@ -19,8 +20,9 @@ bool rights_count(void);
 bool rights_filtered(void);
 
 /*
- * Debian's kernels, and others, keep perf_event_open() from all but CAP_SYS_ADMIN where kernel.perf_event_paranoid is above 2. The level, if that is so here
- * and the right is missing; else 0. Kprobes and classic tracepoints are attached by that call.
+ * Debian's kernels, and others, keep perf_event_open() from all but CAP_SYS_ADMIN where
+ * kernel.perf_event_paranoid is above 2. The level, if that is so here and the right is missing;
+ * else 0. Kprobes and classic tracepoints are attached by that call.
  */
 int rights_perf_refused(void);
 

@@ -8,7 +8,8 @@ bool selection_by_process(const struct selection *s)
 	return s->pid_count || s->comm_count || s->cgroup_count;
 }
 
-bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol, uint16_t port, bool client)
+bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol,
+		      uint16_t port, bool client)
 {
 	bool in = !s->netns_count;
 
@@ -27,7 +28,8 @@ static bool cgroup_within(const char *cgroup, const char *path)
 {
 	size_t length = strlen(path);
 
-	return !strncmp(cgroup, path, length) && (!cgroup[length] || cgroup[length] == '/' || (length && path[length - 1] == '/'));
+	return !strncmp(cgroup, path, length) &&
+	       (!cgroup[length] || cgroup[length] == '/' || (length && path[length - 1] == '/'));
 }
 
 bool selection_process(const struct selection *s, int32_t pid, const char *name, const char *cgroup)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which sockets a user asks for. What the kernel can tell by the socket is filtered there; who holds it, user space finds out. */
+/* Which sockets a user asks for. What the kernel can tell by the socket is filtered there; who
+ * holds it, user space finds out. */
 #ifndef SOCKFAIR_SELECTION_H
 #define SOCKFAIR_SELECTION_H
 
@@ -14,26 +15,29 @@
 struct selection {
 	uint32_t netns[SELECTION_NETNS_MAX]; /* inodes */
 	size_t netns_count;
-	int family;                          /* AF_INET, AF_INET6; 0: both */
-	int protocol;                        /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
-	uint16_t ports[SELECTION_MAX];       /* host order */
+	int family;                    /* AF_INET, AF_INET6; 0: both */
+	int protocol;                  /* IPPROTO_TCP, IPPROTO_UDP; 0: both */
+	uint16_t ports[SELECTION_MAX]; /* host order */
 	size_t port_count;
 	/* of the processes that hold the socket */
 	int32_t pids[SELECTION_MAX];
 	size_t pid_count;
-	char comms[SELECTION_MAX][16];       /* names of processes */
+	char comms[SELECTION_MAX][16]; /* names of processes */
 	size_t comm_count;
-	const char *cgroups[SELECTION_MAX];  /* paths; those below count too */
+	const char *cgroups[SELECTION_MAX]; /* paths; those below count too */
 	size_t cgroup_count;
 };
 
 /* Does it ask for certain processes? */
 bool selection_by_process(const struct selection *s);
 
-/* By what the socket itself tells. client: a UDP socket whose port the kernel picked; those count only when their port is named. */
-bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol, uint16_t port, bool client);
+/* By what the socket itself tells. client: a UDP socket whose port the kernel picked; those count
+ * only when their port is named. */
+bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol,
+		      uint16_t port, bool client);
 
 /* Is it a process that is asked for? */
-bool selection_process(const struct selection *s, int32_t pid, const char *name, const char *cgroup);
+bool selection_process(const struct selection *s, int32_t pid, const char *name,
+		       const char *cgroup);
 
 #endif

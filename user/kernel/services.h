@@ -5,7 +5,8 @@
 
 #include "../model/bind.h"
 
-/* Adds those of /etc/services (or of where else the machine has them, nsswitch.conf) and those of bind_ports_by_use() to well_known. */
+/* Adds those of /etc/services (or of where else the machine has them, nsswitch.conf) and those of
+ * bind_ports_by_use() to well_known. */
 void services_fill(struct bind_ports *ports);
 
 #endif

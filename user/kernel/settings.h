@@ -5,7 +5,8 @@
 
 #include "../model/snapshot.h"
 
-/* Fills somaxconn and somaxconn_netns: those of our own network namespace; 0 where it can't be read. */
+/* Fills somaxconn and somaxconn_netns: those of our own network namespace; 0 where it can't be
+ * read. */
 void settings_fill(struct snapshot *s);
 
 #endif

@@ -36,16 +36,24 @@ static int list_add(void *to, const struct nlmsghdr *message, int protocol)
 		l->room = room;
 	}
 	row = &l->rows[l->count++];
-	*row = (struct sockdiag_row){ .cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
-				     .inode = diag->idiag_inode, .uid = diag->idiag_uid, .device = diag->id.idiag_if,
-				     .family = diag->idiag_family, .protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
-				     .port = ntohs(diag->id.idiag_sport), .connected = diag->idiag_state == TCP_ESTABLISHED,
-				     .queue_length = diag->idiag_rqueue, .queue_limit = diag->idiag_wqueue };
+	*row = (struct sockdiag_row){
+		.cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+		.inode = diag->idiag_inode,
+		.uid = diag->idiag_uid,
+		.device = diag->id.idiag_if,
+		.family = diag->idiag_family,
+		.protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+		.port = ntohs(diag->id.idiag_sport),
+		.connected = diag->idiag_state == TCP_ESTABLISHED,
+		.queue_length = diag->idiag_rqueue,
+		.queue_limit = diag->idiag_wqueue
+	};
 	memcpy(row->address, diag->id.idiag_src, diag->idiag_family == AF_INET ? 4 : 16);
 	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest)) {
 		const uint32_t *memory = RTA_DATA(a);
 
-		if (a->rta_type != INET_DIAG_SKMEMINFO || RTA_PAYLOAD(a) < (SK_MEMINFO_DROPS + 1) * sizeof(*memory))
+		if (a->rta_type != INET_DIAG_SKMEMINFO ||
+		    RTA_PAYLOAD(a) < (SK_MEMINFO_DROPS + 1) * sizeof(*memory))
 			continue;
 		row->drops = memory[SK_MEMINFO_DROPS];
 		if (diag->idiag_state != TCP_LISTEN)
@@ -66,11 +74,15 @@ static int dump(int fd, int family, int protocol, uint32_t states, take_row *tak
 		struct rtattr attribute;
 		uint32_t protocol; /* the request has 8 bits for it: MPTCP needs more */
 	} ask = {
-		.header = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.header = { .nlmsg_len = sizeof(ask),
+			    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.request = { .sdiag_family = family, .sdiag_protocol = protocol > 255 ? IPPROTO_RAW : protocol, .idiag_states = states,
+		.request = { .sdiag_family = family,
+			     .sdiag_protocol = protocol > 255 ? IPPROTO_RAW : protocol,
+			     .idiag_states = states,
 			     .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1) },
-		.attribute = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = INET_DIAG_REQ_PROTOCOL },
+		.attribute = { .rta_len = RTA_LENGTH(sizeof(uint32_t)),
+			       .rta_type = INET_DIAG_REQ_PROTOCOL },
 		.protocol = protocol,
 	};
 	static char buffer[32768] __attribute__((aligned(8)));
@@ -116,7 +128,8 @@ static int list_fill(struct list *l)
 		int tcp = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_LISTEN, list_add, l);
 		int udp = dump(fd, families[i], IPPROTO_UDP, -1, list_add, l);
 
-		dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, list_add, l); /* not every kernel has it */
+		dump(fd, families[i], IPPROTO_MPTCP, 1 << TCP_LISTEN, list_add,
+		     l); /* not every kernel has it */
 		err = err ? err : tcp ? tcp : udp;
 	}
 	close(fd);
@@ -166,7 +179,8 @@ int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen)
 	return list_finish(&l, seen->failed, out);
 }
 
-const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count, uint64_t cookie)
+const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count,
+					 uint64_t cookie)
 {
 	const struct sockdiag_row key = { .cookie = cookie };
 
@@ -197,8 +211,10 @@ static int lingering_add(void *to, const struct nlmsghdr *message, int protocol)
 		l->rows = rows;
 		l->room = room;
 	}
-	l->rows[l->count++] = (struct sockdiag_lingering){ .cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
-							   .milliseconds_left = diag->idiag_expires };
+	l->rows[l->count++] =
+		(struct sockdiag_lingering){ .cookie = diag->id.idiag_cookie[0] |
+						       (uint64_t)diag->id.idiag_cookie[1] << 32,
+					     .milliseconds_left = diag->idiag_expires };
 	return 0;
 }
 
@@ -219,7 +235,8 @@ int sockdiag_lingering(struct sockdiag_lingering **out)
 	if (fd < 0)
 		return -errno;
 	for (int i = 0; i < 2 && !err; i++)
-		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_TIME_WAIT | 1 << TCP_FIN_WAIT2, lingering_add, &l);
+		err = dump(fd, families[i], IPPROTO_TCP, 1 << TCP_TIME_WAIT | 1 << TCP_FIN_WAIT2,
+			   lingering_add, &l);
 	close(fd);
 	if (err) {
 		free(l.rows);
@@ -231,11 +248,13 @@ int sockdiag_lingering(struct sockdiag_lingering **out)
 	return l.count;
 }
 
-const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows, int count, uint64_t cookie)
+const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows,
+							 int count, uint64_t cookie)
 {
 	const struct sockdiag_lingering key = { .cookie = cookie };
 
-	return cookie && count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare_lingering) : NULL;
+	return cookie && count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare_lingering)
+				   : NULL;
 }
 
 void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count)
@@ -247,7 +266,8 @@ void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, in
 		for (size_t j = 0; j < s->endpoints[i].socket_count; j++) {
 			struct socket_row *row = &s->endpoints[i].sockets[j];
 			const struct sockdiag_row *live = sockdiag_find(now, count, row->cookie);
-			const struct sockdiag_row *before = sockdiag_find(baseline, baseline_count, row->cookie);
+			const struct sockdiag_row *before =
+				sockdiag_find(baseline, baseline_count, row->cookie);
 
 			if (!live)
 				continue;

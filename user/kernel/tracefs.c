@@ -40,7 +40,9 @@ int tracefs_ensure(void)
 	/* A slave sees what is mounted elsewhere later: namespaces that ip netns names. */
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
 	    mount("tracefs", places[0], "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
-		return other == -EACCES ? other : -errno; /* debugfs, which is closed in the same way, may have it */
+		return other == -EACCES
+			       ? other
+			       : -errno; /* debugfs, which is closed in the same way, may have it */
 	return look(places[0]);
 }
 
@@ -49,12 +51,15 @@ const char *tracefs_lacks(int err, char *text, size_t size)
 	const bool closed = geteuid() && !right_held(CAP_DAC_READ_SEARCH);
 
 	if (err == -EACCES && closed)
-		snprintf(text, size, "tracefs is closed to users other than root, and CAP_DAC_READ_SEARCH is missing");
+		snprintf(text, size,
+			 "tracefs is closed to users other than root, and CAP_DAC_READ_SEARCH is "
+			 "missing");
 	else if (err == -EACCES)
 		snprintf(text, size, "tracefs can't be read: %s", strerror(-err));
 	else if (right_held(CAP_SYS_ADMIN))
 		snprintf(text, size, "tracefs can't be mounted: %s", strerror(-err));
 	else
-		snprintf(text, size, "tracefs is not mounted, and CAP_SYS_ADMIN %s missing", closed ? "and CAP_DAC_READ_SEARCH are" : "is");
+		snprintf(text, size, "tracefs is not mounted, and CAP_SYS_ADMIN %s missing",
+			 closed ? "and CAP_DAC_READ_SEARCH are" : "is");
 	return text;
 }

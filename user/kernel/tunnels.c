@@ -28,7 +28,8 @@ static uint16_t link_read(const struct nlmsghdr *message, struct tunnel *t)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
 	const int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*link));
-	const struct rtattr *info = rtattr_find(IFLA_RTA(link), rest, IFLA_LINKINFO), *name = rtattr_find(IFLA_RTA(link), rest, IFLA_IFNAME);
+	const struct rtattr *info = rtattr_find(IFLA_RTA(link), rest, IFLA_LINKINFO),
+			    *name = rtattr_find(IFLA_RTA(link), rest, IFLA_IFNAME);
 	const struct rtattr *kind = rtattr_find_in(info, IFLA_INFO_KIND), *port;
 
 	/* Its socket is open while it is up. */
@@ -40,7 +41,9 @@ static uint16_t link_read(const struct nlmsghdr *message, struct tunnel *t)
 		if (strcmp(t->kind, kinds[i].kind))
 			continue;
 		port = rtattr_find_in(rtattr_find_in(info, IFLA_INFO_DATA), kinds[i].attribute);
-		return port && RTA_PAYLOAD(port) >= sizeof(uint16_t) ? ntohs(*(const uint16_t *)RTA_DATA(port)) : 0;
+		return port && RTA_PAYLOAD(port) >= sizeof(uint16_t)
+			       ? ntohs(*(const uint16_t *)RTA_DATA(port))
+			       : 0;
 	}
 	return 0;
 }
@@ -70,13 +73,16 @@ static int link_add(struct snapshot *s, uint32_t netns, const struct nlmsghdr *m
 	return 0;
 }
 
-/* The links of the present network namespace. What can't be read is not told. Returns 0 or -ENOMEM. */
+/* The links of the present network namespace. What can't be read is not told. Returns 0 or -ENOMEM.
+ */
 static int links_read(struct snapshot *s, uint32_t netns)
 {
 	const struct {
 		struct nlmsghdr header;
 		struct ifinfomsg link;
-	} ask = { .header = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+	} ask = { .header = { .nlmsg_len = sizeof(ask),
+			      .nlmsg_type = RTM_GETLINK,
+			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 	static char buffer[65536] __attribute__((aligned(8)));
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), err = 0;
 	bool more = fd >= 0 && send(fd, &ask, sizeof(ask), 0) >= 0;
@@ -86,8 +92,10 @@ static int links_read(struct snapshot *s, uint32_t netns)
 		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 
 		more = length > 0;
-		for (; more && NLMSG_OK(message, length) && !err; message = NLMSG_NEXT(message, length)) {
-			more = message->nlmsg_type != NLMSG_DONE && message->nlmsg_type != NLMSG_ERROR;
+		for (; more && NLMSG_OK(message, length) && !err;
+		     message = NLMSG_NEXT(message, length)) {
+			more = message->nlmsg_type != NLMSG_DONE &&
+			       message->nlmsg_type != NLMSG_ERROR;
 			err = more ? link_add(s, netns, message) : 0;
 		}
 	}

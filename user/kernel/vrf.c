@@ -24,7 +24,8 @@ static uint32_t link_read(const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
 	const int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*link));
-	const struct rtattr *info = rtattr_find(IFLA_RTA(link), rest, IFLA_LINKINFO), *master = rtattr_find(IFLA_RTA(link), rest, IFLA_MASTER);
+	const struct rtattr *info = rtattr_find(IFLA_RTA(link), rest, IFLA_LINKINFO),
+			    *master = rtattr_find(IFLA_RTA(link), rest, IFLA_MASTER);
 	uint32_t index = 0;
 
 	if (message->nlmsg_type != RTM_NEWLINK)
@@ -41,7 +42,10 @@ uint32_t vrf_of(uint32_t device)
 	const struct {
 		struct nlmsghdr header;
 		struct ifinfomsg link;
-	} ask = { .header = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST }, .link = { .ifi_index = device } };
+	} ask = { .header = { .nlmsg_len = sizeof(ask),
+			      .nlmsg_type = RTM_GETLINK,
+			      .nlmsg_flags = NLM_F_REQUEST },
+		  .link = { .ifi_index = device } };
 	static char buffer[32768] __attribute__((aligned(8)));
 	uint32_t vrf = 0;
 	int fd;

@@ -9,7 +9,8 @@
 
 #define PASSING_DATAGRAMS 16 /* a socket: a question and its answer are one or two */
 
-/* It was opened in the window, and is closed as far as is known: no look has found who holds it. Nothing that went wrong passes. */
+/* It was opened in the window, and is closed as far as is known: no look has found who holds it.
+ * Nothing that went wrong passes. */
 static bool socket_passed(const struct socket_row *s)
 {
 	return s->appeared && (s->ended || !s->appeared_ns) && !s->dropped && !s->drops;
@@ -20,7 +21,8 @@ static bool is_passing(const struct endpoint *e)
 {
 	const uint64_t sockets = e->socket_count + e->omitted.sockets;
 
-	if (e->protocol != PROTOCOL_UDP || !sockets || e->omitted.appeared != e->omitted.sockets || e->omitted.dropped || e->omitted.drops)
+	if (e->protocol != PROTOCOL_UDP || !sockets || e->omitted.appeared != e->omitted.sockets ||
+	    e->omitted.dropped || e->omitted.drops)
 		return false;
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (!socket_passed(&e->sockets[i]))
@@ -32,7 +34,9 @@ enum aside endpoint_aside(const struct endpoint *e)
 {
 	if (e->socket_count && e->sockets[0].aside)
 		return e->sockets[0].aside;
-	return endpoint_all_connected(e) ? ASIDE_CLIENTS : is_passing(e) ? ASIDE_PASSING : ASIDE_NOT;
+	return endpoint_all_connected(e) ? ASIDE_CLIENTS
+	       : is_passing(e)           ? ASIDE_PASSING
+					 : ASIDE_NOT;
 }
 
 static void count(struct passing *sum, const struct endpoint *e)
@@ -53,7 +57,8 @@ void passing_add(struct passing *sum, const struct endpoint *e, const struct end
 	count(&now, e);
 	if (before)
 		count(&then, before);
-	if (before && now.sockets == then.sockets && now.arrived == then.arrived && now.accepted == then.accepted)
+	if (before && now.sockets == then.sockets && now.arrived == then.arrived &&
+	    now.accepted == then.accepted)
 		return;
 	sum->ports++;
 	sum->ports_at_least |= !e->port;
@@ -75,7 +80,8 @@ static bool many_pass(const struct snapshot *s)
 /* Who names a port asks about its clients too. */
 static bool stays(enum aside why, bool ports_named, bool many_pass)
 {
-	return !why || (why == ASIDE_CLIENTS && ports_named) || (why == ASIDE_PASSING && (ports_named || !many_pass));
+	return !why || (why == ASIDE_CLIENTS && ports_named) ||
+	       (why == ASIDE_PASSING && (ports_named || !many_pass));
 }
 
 int snapshot_set_aside(struct snapshot *s, bool ports_named)

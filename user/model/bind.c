@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's rules of who may share a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries them on the kernel that it runs on. What they leave out: TCP_REPAIR.
+ * The kernel's rules of who may share a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries
+ * them on the kernel that it runs on. What they leave out: TCP_REPAIR.
  */
 #include "bind.h"
 
@@ -10,7 +11,9 @@
 
 enum kind { KIND_ANY, KIND_V4, KIND_V6 };
 
-#define V4_OF_V6 0x7f000006u /* LOOPBACK4_IPV6: what sk_rcv_saddr is for an IPv6 address (include/net/ipv6.h) */
+#define V4_OF_V6                                                                                   \
+	0x7f000006u /* LOOPBACK4_IPV6: what sk_rcv_saddr is for an IPv6 address                    \
+		       (include/net/ipv6.h) */
 
 /* A bound address as inet_rcv_saddr_equal() (net/ipv4/inet_connection_sock.c) looks at it. */
 struct bound {
@@ -28,10 +31,14 @@ static struct bound bound_of(const struct bind_place *p)
 
 	if (b.ipv6) {
 		b.v6only = p->v6only;
-		b.kind = !memcmp(p->address, zeros, 16) ? KIND_ANY : !memcmp(p->address, mapped, sizeof(mapped)) ? KIND_V4 : KIND_V6;
+		b.kind = !memcmp(p->address, zeros, 16)                ? KIND_ANY
+			 : !memcmp(p->address, mapped, sizeof(mapped)) ? KIND_V4
+								       : KIND_V6;
 		v4 = p->address + 12;
 	}
-	b.v4 = b.kind == KIND_ANY ? 0 : b.kind == KIND_V6 ? V4_OF_V6 : (uint32_t)v4[0] << 24 | v4[1] << 16 | v4[2] << 8 | v4[3];
+	b.v4 = b.kind == KIND_ANY  ? 0
+	       : b.kind == KIND_V6 ? V4_OF_V6
+				   : (uint32_t)v4[0] << 24 | v4[1] << 16 | v4[2] << 8 | v4[3];
 	return b;
 }
 
@@ -57,7 +64,8 @@ bool bind_addresses_overlap(const struct bind_place *first, const struct bind_pl
 	return b.ipv6 && !memcmp(first->address, second->address, 16);
 }
 
-/* TCP's buckets are those of one VRF each (inet_bind_bucket_match()); UDP looks at the devices alone. */
+/* TCP's buckets are those of one VRF each (inet_bind_bucket_match()); UDP looks at the devices
+ * alone. */
 static bool devices_overlap(const struct bind_place *a, const struct bind_place *b)
 {
 	if (a->protocol != PROTOCOL_UDP && a->vrf != b->vrf)
@@ -80,7 +88,8 @@ bool bind_places_overlap(const struct bind_place *a, const struct bind_place *b)
 /* SO_REUSEPORT lets the new one join it. */
 static bool may_join(const struct bind_place *wanted, const struct bind_occupant *o)
 {
-	return wanted->reuseport && o->place.reuseport && (o->state == BIND_TIME_WAIT || wanted->uid == o->place.uid);
+	return wanted->reuseport && o->place.reuseport &&
+	       (o->state == BIND_TIME_WAIT || wanted->uid == o->place.uid);
 }
 
 /* SO_REUSEADDR lets the new one in beside it. UDP does not ask what the other does. */
@@ -90,20 +99,23 @@ static bool may_sit_beside(const struct bind_place *wanted, const struct bind_oc
 }
 
 /*
- * The listen() after the bind() asks the same again (inet_csk_listen_start() calls get_port()): what changed is who else listens by then. UDP can't listen, so its bind() is what
- * counts.
+ * The listen() after the bind() asks the same again (inet_csk_listen_start() calls get_port()):
+ * what changed is who else listens by then. UDP can't listen, so its bind() is what counts.
  */
-bool bind_conflict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *o)
+bool bind_conflict(const struct bind_place *wanted, enum bind_call call,
+		   const struct bind_occupant *o)
 {
 	struct bind_occupant known = *o;
 
 	(void)call;
 	if (!o->options_known)
 		known.place.reuseaddr = known.place.reuseport = false;
-	return bind_places_overlap(wanted, &o->place) && !may_sit_beside(wanted, &known) && !may_join(wanted, &known);
+	return bind_places_overlap(wanted, &o->place) && !may_sit_beside(wanted, &known) &&
+	       !may_join(wanted, &known);
 }
 
-bool bind_conflict_certain(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *o)
+bool bind_conflict_certain(const struct bind_place *wanted, enum bind_call call,
+			   const struct bind_occupant *o)
 {
 	struct bind_occupant kind = *o;
 
@@ -115,7 +127,8 @@ bool bind_conflict_certain(const struct bind_place *wanted, enum bind_call call,
 
 /* ---- all occupants of a port ---- */
 
-static enum bind_outlook outlook_by_rules(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+static enum bind_outlook outlook_by_rules(const struct bind_place *wanted, enum bind_call call,
+					  const struct bind_occupant *occupants, size_t count)
 {
 	enum bind_outlook outlook = BIND_WORKS;
 
@@ -134,7 +147,8 @@ static bool bucket_matches(const struct bind_bucket *b, const struct bind_place 
 	const struct bind_place *from = &b->place;
 	struct bind_place to = *wanted;
 
-	to.v6only |= bound_of(wanted).kind == KIND_V6; /* bind() sets it for an address that is IPv6 for sure */
+	to.v6only |= bound_of(wanted).kind ==
+		     KIND_V6; /* bind() sets it for an address that is IPv6 for sure */
 	if (b->reuseport <= 0 || !wanted->reuseport || b->place.uid != wanted->uid)
 		return false;
 	if (b->reuseport != BIND_BUCKET_STRICT)
@@ -143,8 +157,10 @@ static bool bucket_matches(const struct bind_bucket *b, const struct bind_place 
 	return (!is_wildcard(&to) || is_wildcard(from)) && bind_addresses_overlap(from, &to);
 }
 
-/* inet_csk_get_port() with a port. Sockets that did not come by bind() (connect() without one) have their bucket's marks below 0. */
-static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+/* inet_csk_get_port() with a port. Sockets that did not come by bind() (connect() without one) have
+ * their bucket's marks below 0. */
+static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_call call,
+				     const struct bind_occupant *occupants, size_t count)
 {
 	const struct bind_bucket *bucket = NULL;
 
@@ -154,20 +170,25 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 	if (bucket && bucket_matches(bucket, wanted))
 		return BIND_WORKS;
 	if (bucket && bucket->reuse > 0 && wanted->reuseaddr) {
-		/* bind() came in by this. Now the bucket knows it as one with SO_REUSEPORT, or all are looked at. */
+		/* bind() came in by this. Now the bucket knows it as one with SO_REUSEPORT, or all
+		 * are looked at. */
 		if (call == CALL_BIND || wanted->reuseport)
 			return BIND_WORKS;
 	}
 	return outlook_by_rules(wanted, call, occupants, count);
 }
 
-#define UDP_SLOT_LONG 10 /* udp_lib_get_port(): beyond, only the addresses' own slots are searched. Mended in stable kernels: Debian's 5.10 has it, its 6.1, 6.12, 7.3 not any more */
+#define UDP_SLOT_LONG                                                                              \
+	10 /* udp_lib_get_port(): beyond, only the addresses' own slots are searched. Mended in    \
+	      stable kernels: Debian's 5.10 has it, its 6.1, 6.12, 7.3 not any more */
 
 /*
- * udp_lib_lport_inuse() stops at the first socket that the new one may join by SO_REUSEPORT, and lets it in, whoever comes after it in the list. Of a long list
- * a wildcard is held against wildcards only. NULL: neither is so here.
+ * udp_lib_lport_inuse() stops at the first socket that the new one may join by SO_REUSEPORT, and
+ * lets it in, whoever comes after it in the list. Of a long list a wildcard is held against
+ * wildcards only. NULL: neither is so here.
  */
-static const char *doubt_udp(const struct bind_place *wanted, const struct bind_occupant *occupants, size_t count)
+static const char *doubt_udp(const struct bind_place *wanted, const struct bind_occupant *occupants,
+			     size_t count)
 {
 	bool joins = false, blocked_by_wildcard = false;
 	uint64_t sockets = 0;
@@ -176,7 +197,8 @@ static const char *doubt_udp(const struct bind_place *wanted, const struct bind_
 		const struct bind_occupant *o = &occupants[i];
 
 		sockets += o->count;
-		if (!bind_places_overlap(wanted, &o->place) || (o->options_known && may_sit_beside(wanted, o)))
+		if (!bind_places_overlap(wanted, &o->place) ||
+		    (o->options_known && may_sit_beside(wanted, o)))
 			continue;
 		if (may_join(wanted, o))
 			joins = true;
@@ -184,29 +206,37 @@ static const char *doubt_udp(const struct bind_place *wanted, const struct bind_
 			blocked_by_wildcard |= is_wildcard(&o->place);
 	}
 	if (joins)
-		return "others there let it join them by SO_REUSEPORT, and the first that the kernel comes to decides: their order can't be seen";
+		return "others there let it join them by SO_REUSEPORT, and the first that the "
+		       "kernel comes to decides: their order can't be seen";
 	if (sockets > UDP_SLOT_LONG && is_wildcard(wanted) && !blocked_by_wildcard)
-		return "some kernels hold a wildcard address against other wildcards alone, where a UDP port has more than ten sockets";
+		return "some kernels hold a wildcard address against other wildcards alone, where "
+		       "a UDP port has more than ten sockets";
 	return NULL;
 }
 
-static enum bind_outlook outlook_udp(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+static enum bind_outlook outlook_udp(const struct bind_place *wanted, enum bind_call call,
+				     const struct bind_occupant *occupants, size_t count)
 {
 	enum bind_outlook outlook = outlook_by_rules(wanted, call, occupants, count);
 
-	return outlook == BIND_FAILS && doubt_udp(wanted, occupants, count) ? BIND_MAY_FAIL : outlook;
+	return outlook == BIND_FAILS && doubt_udp(wanted, occupants, count) ? BIND_MAY_FAIL
+									    : outlook;
 }
 
-const char *bind_doubt(const struct bind_place *wanted, const struct bind_occupant *occupants, size_t count)
+const char *bind_doubt(const struct bind_place *wanted, const struct bind_occupant *occupants,
+		       size_t count)
 {
-	const char *doubt = wanted->protocol == PROTOCOL_UDP ? doubt_udp(wanted, occupants, count) : NULL;
+	const char *doubt =
+		wanted->protocol == PROTOCOL_UDP ? doubt_udp(wanted, occupants, count) : NULL;
 
 	return doubt ? doubt : "which options a socket there had is not known";
 }
 
-enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call, const struct bind_occupant *occupants, size_t count)
+enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call call,
+			       const struct bind_occupant *occupants, size_t count)
 {
-	return wanted->protocol == PROTOCOL_UDP ? outlook_udp(wanted, call, occupants, count) : outlook_tcp(wanted, call, occupants, count);
+	return wanted->protocol == PROTOCOL_UDP ? outlook_udp(wanted, call, occupants, count)
+						: outlook_tcp(wanted, call, occupants, count);
 }
 
 /* ---- who is to blame ---- */
@@ -216,32 +246,38 @@ bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o)
 	return e->cookie && o->cookie ? e->cookie == o->cookie : e->inode && e->inode == o->inode;
 }
 
-static bool came_later(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_occupant *o)
+static bool came_later(const struct bind_event *e, const struct bind_occupant *occupants,
+		       size_t count, const struct bind_occupant *o)
 {
 	if (o->since_ns || o->state != BIND_CONNECTED || !o->pid)
 		return o->since_ns > e->time_ns;
 	for (size_t i = 0; i < count; i++)
-		if (occupants[i].since_ns > e->time_ns && occupants[i].pid == o->pid && occupants[i].state == BIND_LISTENING)
+		if (occupants[i].since_ns > e->time_ns && occupants[i].pid == o->pid &&
+		    occupants[i].state == BIND_LISTENING)
 			return true;
 	return false;
 }
 
-bool bind_in_the_way(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_occupant *o)
+bool bind_in_the_way(const struct bind_event *e, const struct bind_occupant *occupants,
+		     size_t count, const struct bind_occupant *o)
 {
 	/* A listen() that failed leaves its own socket bound: it is not in its own way. */
-	return !bind_is_own(e, o) && !came_later(e, occupants, count, o) && bind_conflict(&e->place, e->call, o);
+	return !bind_is_own(e, o) && !came_later(e, occupants, count, o) &&
+	       bind_conflict(&e->place, e->call, o);
 }
 
 int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupants, size_t count)
 {
 	static const int weights[] = {
-		[BIND_LISTENING] = 6, [BIND_UNCONNECTED] = 5, [BIND_BOUND] = 4, [BIND_CONNECTED] = 3, [BIND_CLOSING] = 2, [BIND_TIME_WAIT] = 1,
+		[BIND_LISTENING] = 6, [BIND_UNCONNECTED] = 5, [BIND_BOUND] = 4,
+		[BIND_CONNECTED] = 3, [BIND_CLOSING] = 2,     [BIND_TIME_WAIT] = 1,
 	};
 	int best = -1, best_weight = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct bind_occupant *o = &occupants[i];
-		int weight = weights[o->state] + (bind_conflict_certain(&e->place, e->call, o) ? 10 : 0);
+		int weight =
+			weights[o->state] + (bind_conflict_certain(&e->place, e->call, o) ? 10 : 0);
 
 		if (weight <= best_weight || !bind_in_the_way(e, occupants, count, o))
 			continue;
@@ -256,9 +292,11 @@ int bind_blocker(const struct bind_event *e, const struct bind_occupant *occupan
 void bind_ports_by_use(struct bind_ports *ports)
 {
 	static const uint16_t by_use[] = {
-		81, 82, 88, 1880, 2375, 2379, 2380, 3000, 3001, 3128, 3306, 4000, 4200, 4443, 5000, 5001, 5173, 5432, 5601, 5672, 6379, 6443, 7000, 7001, 8000, 8001,
-		8008, 8009, 8080, 8081, 8082, 8083, 8086, 8088, 8090, 8123, 8443, 8500, 8787, 8834, 8880, 8888, 9000, 9001, 9042, 9090, 9091, 9092, 9093, 9100, 9200, 9300,
-		9443, 9999, 10000, 10250, 11211, 15672, 27017,
+		81,   82,   88,   1880, 2375, 2379, 2380,  3000,  3001,  3128,  3306,  4000,
+		4200, 4443, 5000, 5001, 5173, 5432, 5601,  5672,  6379,  6443,  7000,  7001,
+		8000, 8001, 8008, 8009, 8080, 8081, 8082,  8083,  8086,  8088,  8090,  8123,
+		8443, 8500, 8787, 8834, 8880, 8888, 9000,  9001,  9042,  9090,  9091,  9092,
+		9093, 9100, 9200, 9300, 9443, 9999, 10000, 10250, 11211, 15672, 27017,
 	};
 
 	for (size_t i = 0; i < sizeof(by_use) / sizeof(by_use[0]); i++)
@@ -269,9 +307,11 @@ uint16_t bind_twin(const struct bind_ports *ports, uint16_t port)
 {
 	uint16_t twin = bind_port_swapped(port);
 
-	if (twin == port || bind_port_in(ports->well_known, port) || bind_port_in(ports->requested, port))
+	if (twin == port || bind_port_in(ports->well_known, port) ||
+	    bind_port_in(ports->requested, port))
 		return 0;
-	return bind_port_in(ports->requested, twin) || bind_port_in(ports->well_known, twin) ? twin : 0;
+	return bind_port_in(ports->requested, twin) || bind_port_in(ports->well_known, twin) ? twin
+											     : 0;
 }
 
 unsigned bind_twins(const struct bind_ports *ports)

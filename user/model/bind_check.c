@@ -15,18 +15,23 @@ static int access_error(const struct bind_event *e)
 static int error_before_conflicts(const struct bind_check *c)
 {
 	const struct bind_event *e = &c->event;
-	const bool tcp_multicast = e->place.family == AF_INET6 && e->place.address[0] == 0xff && e->place.protocol == PROTOCOL_TCP;
+	const bool tcp_multicast = e->place.family == AF_INET6 && e->place.address[0] == 0xff &&
+				   e->place.protocol == PROTOCOL_TCP;
 
-	/* IPv4 looks at the address first, IPv6 at the rights; but EAFNOSUPPORT: there is not even a socket. */
-	if (c->address_error && (e->place.family == AF_INET || tcp_multicast || c->address_error == EAFNOSUPPORT))
+	/* IPv4 looks at the address first, IPv6 at the rights; but EAFNOSUPPORT: there is not even
+	 * a socket. */
+	if (c->address_error &&
+	    (e->place.family == AF_INET || tcp_multicast || c->address_error == EAFNOSUPPORT))
 		return c->address_error;
 	return access_error(e) ? access_error(e) : c->address_error;
 }
 
 /* The call that does not work for sure, or bind() where both do. */
-static enum bind_outlook predict(const struct bind_place *place, const struct bind_check *c, enum bind_call *call)
+static enum bind_outlook predict(const struct bind_place *place, const struct bind_check *c,
+				 enum bind_call *call)
 {
-	enum bind_outlook bind = bind_predict(place, CALL_BIND, c->occupants, c->occupant_count), listen;
+	enum bind_outlook bind = bind_predict(place, CALL_BIND, c->occupants, c->occupant_count),
+			  listen;
 
 	*call = CALL_BIND;
 	if (bind != BIND_WORKS || place->protocol == PROTOCOL_UDP)
@@ -53,7 +58,8 @@ static bool would_work_v6only(const struct bind_check *c)
 	struct bind_place place = c->event.place;
 	enum bind_call call;
 
-	if (place.family != AF_INET6 || place.v6only || !memcmp(place.address, mapped, sizeof(mapped)))
+	if (place.family != AF_INET6 || place.v6only ||
+	    !memcmp(place.address, mapped, sizeof(mapped)))
 		return false;
 	place.v6only = true;
 	return predict(&place, c, &call) == BIND_WORKS;
@@ -75,10 +81,13 @@ void bind_check_judge(struct bind_check *c, const struct bind_ports *ports)
 		e->error = EADDRINUSE;
 		c->helps_reuseaddr = !e->place.reuseaddr && would_work_with(c, true, false);
 		c->helps_reuseport = !e->place.reuseport && would_work_with(c, false, true);
-		c->helps_both = !c->helps_reuseaddr && !c->helps_reuseport && would_work_with(c, true, true);
+		c->helps_both = !c->helps_reuseaddr && !c->helps_reuseport &&
+				would_work_with(c, true, true);
 		c->helps_v6only = would_work_v6only(c);
 	}
 	bind_explain(e, c->occupants, c->occupant_count, BIND_LOOKED, ports, c->text, &c->blocker);
 	if (c->outlook == BIND_MAY_FAIL)
-		snprintf(c->text + strlen(c->text), sizeof(c->text) - strlen(c->text), ". Not decided: %s", bind_doubt(&e->place, c->occupants, c->occupant_count));
+		snprintf(c->text + strlen(c->text), sizeof(c->text) - strlen(c->text),
+			 ". Not decided: %s",
+			 bind_doubt(&e->place, c->occupants, c->occupant_count));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `sockfair binds` says: a call with what there is to say about it, and the totals of a window. */
+/* What `sockfair binds` says: a call with what there is to say about it, and the totals of a
+ * window. */
 #ifndef SOCKFAIR_BIND_NOTICE_H
 #define SOCKFAIR_BIND_NOTICE_H
 
@@ -7,13 +8,14 @@
 
 struct bind_notice {
 	struct bind_event event;
-	int64_t time_ms;               /* since 1970, UTC: when the call returned */
-	char why[BIND_TEXT_MAX];       /* why it failed; "": it worked */
+	int64_t time_ms;         /* since 1970, UTC: when the call returned */
+	char why[BIND_TEXT_MAX]; /* why it failed; "": it worked */
 	struct bind_suspicion suspicions[BIND_SUSPICIONS_MAX]; /* of one that worked */
 	size_t suspicion_count;
-	const struct bind_occupant *occupants; /* who had the port a moment later: what the suspicions' indexes are of */
+	const struct bind_occupant *occupants; /* who had the port a moment later: what the
+						  suspicions' indexes are of */
 	size_t occupant_count;
-	bool incomplete;               /* not all sockets could be looked at: there may be more */
+	bool incomplete; /* not all sockets could be looked at: there may be more */
 };
 
 #define BIND_LOST_MAX 8
@@ -25,9 +27,10 @@ struct bind_totals {
 	size_t unseen_count;
 	int64_t start_ms;
 	double seconds;
-	uint64_t seen[BIND_CALLS], failed[BIND_CALLS]; /* by enum bind_call; of connect() those alone that are told */
-	uint64_t shown;                /* notices */
-	uint64_t suspicious;           /* of those: calls that worked and look wrong */
+	uint64_t seen[BIND_CALLS],
+		failed[BIND_CALLS]; /* by enum bind_call; of connect() those alone that are told */
+	uint64_t shown;             /* notices */
+	uint64_t suspicious;        /* of those: calls that worked and look wrong */
 	struct lost_row lost[BIND_LOST_MAX];
 	size_t lost_count;
 };

@@ -16,8 +16,10 @@ enum bind_origin bind_origin_of(const struct bind_occupant *o, const struct bind
 
 enum bind_relation { RELATION_OTHER, RELATION_ITSELF, RELATION_PARENT, RELATION_CHILD };
 
-/* What the one who has the port is to the process that called. *holder (may be NULL): as which of its holders; NULL: RELATION_OTHER. */
-enum bind_relation bind_relation(const struct bind_event *e, const struct bind_occupant *o, const struct bind_holder **holder);
+/* What the one who has the port is to the process that called. *holder (may be NULL): as which of
+ * its holders; NULL: RELATION_OTHER. */
+enum bind_relation bind_relation(const struct bind_event *e, const struct bind_occupant *o,
+				 const struct bind_holder **holder);
 
 bool bind_is_parent(const struct bind_event *e, const struct bind_holder *holder);
 

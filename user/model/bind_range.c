@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel picks by inet_csk_find_open_port() (bind() and listen() of TCP), __inet_hash_connect() and udp_lib_get_port(). What was measured on 6.18, and what words are built on:
- * of an odd number of ports TCP leaves one out, at random; a range of the socket's own narrows that of the network namespace, and is not heeded where it lies outside.
+ * The kernel picks by inet_csk_find_open_port() (bind() and listen() of TCP), __inet_hash_connect()
+ * and udp_lib_get_port(). What was measured on 6.18, and what words are built on: of an odd number
+ * of ports TCP leaves one out, at random; a range of the socket's own narrows that of the network
+ * namespace, and is not heeded where it lies outside.
  */
 #include "bind_range.h"
 
@@ -15,23 +17,27 @@
 bool bind_range_wanted(const struct bind_event *e)
 {
 	if (e->call == CALL_CONNECT)
-		return !e->place.port && (e->error == EAGAIN || (e->error == EADDRNOTAVAIL && e->routed));
+		return !e->place.port &&
+		       (e->error == EAGAIN || (e->error == EADDRNOTAVAIL && e->routed));
 	return e->error == EADDRINUSE && e->asked_known && !e->place.port;
 }
 
 /* ---- counting ---- */
 
 /* inet_sk_get_local_port_range() (net/ipv4/inet_connection_sock.c) */
-static void range_choose(struct bind_range_use *use, const struct bind_event *e, const struct bind_range_settings *s)
+static void range_choose(struct bind_range_use *use, const struct bind_event *e,
+			 const struct bind_range_settings *s)
 {
-	const bool low = e->range_low >= s->low && e->range_low <= s->high, high = e->range_high >= s->low && e->range_high <= s->high;
+	const bool low = e->range_low >= s->low && e->range_low <= s->high,
+		   high = e->range_high >= s->low && e->range_high <= s->high;
 
 	use->low = low ? e->range_low : s->low;
 	use->high = high ? e->range_high : s->high;
 	use->own = (e->range_low || e->range_high) && (low || high);
 }
 
-void bind_range_begin(struct bind_range_count *c, const struct bind_event *e, const struct bind_range_settings *settings)
+void bind_range_begin(struct bind_range_count *c, const struct bind_event *e,
+		      const struct bind_range_settings *settings)
 {
 	*c = (struct bind_range_count){ .event = e, .settings = settings };
 	range_choose(&c->use, e, settings);
@@ -41,27 +47,36 @@ void bind_range_begin(struct bind_range_count *c, const struct bind_event *e, co
 
 static bool to_that_peer(const struct bind_event *e, const struct bind_peer *peer)
 {
-	return e->peer.port == peer->port && !memcmp(e->peer.address, peer->address, sizeof(peer->address));
+	return e->peer.port == peer->port &&
+	       !memcmp(e->peer.address, peer->address, sizeof(peer->address));
 }
 
-/* __inet_hash_connect(): a port that somebody bound is passed over; one that connect() picked is good for another destination. */
-static bool keeps_connect_out(const struct bind_event *e, const struct bind_occupant *o, const struct bind_peer *peer, bool *bound)
+/* __inet_hash_connect(): a port that somebody bound is passed over; one that connect() picked is
+ * good for another destination. */
+static bool keeps_connect_out(const struct bind_event *e, const struct bind_occupant *o,
+			      const struct bind_peer *peer, bool *bound)
 {
-	*bound = o->place.vrf == e->place.vrf && o->bucket.known && (o->bucket.reuse >= 0 || o->bucket.reuseport >= 0);
+	*bound = o->place.vrf == e->place.vrf && o->bucket.known &&
+		 (o->bucket.reuse >= 0 || o->bucket.reuseport >= 0);
 	if (*bound)
 		return true;
-	return (o->state == BIND_CONNECTED || o->state == BIND_CLOSING || o->state == BIND_TIME_WAIT) && to_that_peer(e, peer) && bind_places_overlap(&e->place, &o->place);
+	return (o->state == BIND_CONNECTED || o->state == BIND_CLOSING ||
+		o->state == BIND_TIME_WAIT) &&
+	       to_that_peer(e, peer) && bind_places_overlap(&e->place, &o->place);
 }
 
-/* inet_csk_bind_conflict() with relax and without reuseport_ok: options let nobody in, unless net.ipv4.ip_autobind_reuse is set. */
+/* inet_csk_bind_conflict() with relax and without reuseport_ok: options let nobody in, unless
+ * net.ipv4.ip_autobind_reuse is set. */
 static bool keeps_bind_out(const struct bind_range_count *c, const struct bind_occupant *o)
 {
 	const struct bind_place *ours = &c->event->place;
-	const bool group = ours->reuseport && o->place.reuseport && (o->state == BIND_TIME_WAIT || ours->uid == o->place.uid);
+	const bool group = ours->reuseport && o->place.reuseport &&
+			   (o->state == BIND_TIME_WAIT || ours->uid == o->place.uid);
 
 	if (!bind_places_overlap(ours, &o->place))
 		return false;
-	return !(c->settings->autobind_reuse && ours->reuseaddr && o->place.reuseaddr && o->state != BIND_LISTENING && !group);
+	return !(c->settings->autobind_reuse && ours->reuseaddr && o->place.reuseaddr &&
+		 o->state != BIND_LISTENING && !group);
 }
 
 /* Nobody has so many ports so far. */
@@ -87,18 +102,23 @@ static void process_add(struct bind_range_count *c, const struct bind_occupant *
 	bind_port_add(c->own, o->place.port);
 }
 
-void bind_range_add(struct bind_range_count *c, const struct bind_occupant *o, const struct bind_peer *peer)
+void bind_range_add(struct bind_range_count *c, const struct bind_occupant *o,
+		    const struct bind_peer *peer)
 {
 	const struct bind_event *e = c->event;
 	const uint16_t port = o->place.port;
 	bool bound = false, out;
 
-	if (o->place.protocol != e->place.protocol || port < c->use.low || port > c->use.high || bind_port_in(c->settings->reserved, port))
+	if (o->place.protocol != e->place.protocol || port < c->use.low || port > c->use.high ||
+	    bind_port_in(c->settings->reserved, port))
 		return;
 	if (e->place.protocol == PROTOCOL_UDP)
-		out = bind_conflict(&e->place, CALL_BIND, o); /* udp_lib_lport_inuse() asks the same of a port that it picks */
+		out = bind_conflict(
+			&e->place, CALL_BIND,
+			o); /* udp_lib_lport_inuse() asks the same of a port that it picks */
 	else
-		out = e->call == CALL_CONNECT ? keeps_connect_out(e, o, peer, &bound) : keeps_bind_out(c, o);
+		out = e->call == CALL_CONNECT ? keeps_connect_out(e, o, peer, &bound)
+					      : keeps_bind_out(c, o);
 	if (!out || bind_is_own(e, o))
 		return;
 	bind_port_add(c->taken, port);
@@ -125,7 +145,8 @@ void bind_range_end(struct bind_range_count *c)
 /* "40000-40019 (net.ipv4.ip_local_port_range)" */
 static void say_range(struct words *w, const struct bind_range_use *u)
 {
-	words_add(w, "%u-%u (%s)", u->low, u->high, u->own ? "the socket's own IP_LOCAL_PORT_RANGE" : "net.ipv4.ip_local_port_range");
+	words_add(w, "%u-%u (%s)", u->low, u->high,
+		  u->own ? "the socket's own IP_LOCAL_PORT_RANGE" : "net.ipv4.ip_local_port_range");
 }
 
 static const char *widen(const struct bind_range_use *u)
@@ -145,13 +166,17 @@ static void say_taken(struct words *w, const struct bind_event *e, const struct 
 	words_add(w, " port%s of ", plural_s(usable));
 	say_range(w, u);
 	if (u->reserved)
-		words_add(w, " that %s not reserved (%u %s)", usable == 1 ? "is" : "are", u->reserved, u->reserved == 1 ? "is" : "are");
-	words_add(w, " %s taken for that %s", (u->taken < usable ? u->taken : usable) == 1 ? "is" : "are",
-		  e->call == CALL_CONNECT && e->place.protocol == PROTOCOL_TCP ? "destination" : "address");
+		words_add(w, " that %s not reserved (%u %s)", usable == 1 ? "is" : "are",
+			  u->reserved, u->reserved == 1 ? "is" : "are");
+	words_add(w, " %s taken for that %s",
+		  (u->taken < usable ? u->taken : usable) == 1 ? "is" : "are",
+		  e->call == CALL_CONNECT && e->place.protocol == PROTOCOL_TCP ? "destination"
+									       : "address");
 	if (u->taken >= usable)
 		return;
 	if (e->place.protocol == PROTOCOL_TCP && all % 2 && u->taken + 1 == usable)
-		words_add(w, " (of an odd number of ports the kernel leaves one out, another each time)");
+		words_add(w, " (of an odd number of ports the kernel leaves one out, another each "
+			     "time)");
 	else
 		words_add(w, " by now (others were freed since, or can't be seen)");
 }
@@ -159,10 +184,19 @@ static void say_taken(struct words *w, const struct bind_event *e, const struct 
 static void say_who(struct words *w, const struct bind_range_use *u)
 {
 	if (u->most_pid)
-		words_add(w, u->most_ports == u->taken ? "; %.16s (pid %" PRId32 ") has %s" : "; %.16s (pid %" PRId32 ") has %s%u of them, more than any other", u->most_process,
-			  u->most_pid, u->most_ports != u->taken ? "" : u->taken == 1 ? "it" : "them all", u->most_ports);
+		words_add(w,
+			  u->most_ports == u->taken ? "; %.16s (pid %" PRId32 ") has %s"
+						    : "; %.16s (pid %" PRId32
+						      ") has %s%u of them, more than any other",
+			  u->most_process, u->most_pid,
+			  u->most_ports != u->taken ? ""
+			  : u->taken == 1           ? "it"
+						    : "them all",
+			  u->most_ports);
 	if (u->waiting)
-		words_add(w, u->most_pid ? ", %u linger%s in TIME_WAIT" : "; %u linger%s in TIME_WAIT", u->waiting, u->waiting == 1 ? "s" : "");
+		words_add(w,
+			  u->most_pid ? ", %u linger%s in TIME_WAIT" : "; %u linger%s in TIME_WAIT",
+			  u->waiting, u->waiting == 1 ? "s" : "");
 }
 
 static void say_help(struct words *w, const struct bind_event *e, const struct bind_range_use *u)
@@ -170,23 +204,37 @@ static void say_help(struct words *w, const struct bind_event *e, const struct b
 	const bool udp = e->place.protocol == PROTOCOL_UDP;
 
 	if (e->call == CALL_CONNECT && !udp)
-		words_add(w, "; keep connections open and use them again, connect from or to more addresses, or %s", widen(u));
+		words_add(w,
+			  "; keep connections open and use them again, connect from or to more "
+			  "addresses, or %s",
+			  widen(u));
 	else if (e->call == CALL_LISTEN)
 		words_add(w, "; bind() it to a port of its own, or %s", widen(u));
 	else if (udp)
-		words_add(w, "; close sockets that are done, bind to more addresses, or %s", widen(u));
+		words_add(w, "; close sockets that are done, bind to more addresses, or %s",
+			  widen(u));
 	else
-		words_add(w, "%s; a client's port had better be picked by connect() (IP_BIND_ADDRESS_NO_PORT), where it need only be unique per destination; or %s",
-			  e->place.reuseaddr ? "; SO_REUSEADDR does not help where the kernel picks the port" : "", widen(u));
+		words_add(w,
+			  "%s; a client's port had better be picked by connect() "
+			  "(IP_BIND_ADDRESS_NO_PORT), where it need only be unique per "
+			  "destination; or %s",
+			  e->place.reuseaddr
+				  ? "; SO_REUSEADDR does not help where the kernel picks the port"
+				  : "",
+			  widen(u));
 }
 
 void words_no_port(struct words *w, const struct bind_event *e)
 {
 	const struct bind_range_use *u = e->range;
-	const char *what = e->call == CALL_CONNECT ? "that destination" : "that address and these options";
+	const char *what =
+		e->call == CALL_CONNECT ? "that destination" : "that address and these options";
 
 	if (!u && (e->range_low || e->range_high))
-		words_add(w, "no port is free for %s: the socket's own IP_LOCAL_PORT_RANGE is %u-%u, within net.ipv4.ip_local_port_range", what, e->range_low, e->range_high);
+		words_add(w,
+			  "no port is free for %s: the socket's own IP_LOCAL_PORT_RANGE is %u-%u, "
+			  "within net.ipv4.ip_local_port_range",
+			  what, e->range_low, e->range_high);
 	else if (!u)
 		words_add(w, "no port of net.ipv4.ip_local_port_range is free for %s", what);
 	if (!u)
@@ -194,14 +242,19 @@ void words_no_port(struct words *w, const struct bind_event *e)
 	if (u->reserved == u->high - u->low + 1u) {
 		words_add(w, "all of the ports that the kernel may pick from, ");
 		say_range(w, u);
-		words_add(w, ", are reserved by net.ipv4.ip_local_reserved_ports; take some from that list, or %s", widen(u));
+		words_add(w,
+			  ", are reserved by net.ipv4.ip_local_reserved_ports; take some from that "
+			  "list, or %s",
+			  widen(u));
 		return;
 	}
 	say_taken(w, e, u);
 	if (u->bound && u->bound == u->taken)
-		words_add(w, "; somebody has %s by bind(), which connect() can't share", u->bound == 1 ? "it" : "them all");
+		words_add(w, "; somebody has %s by bind(), which connect() can't share",
+			  u->bound == 1 ? "it" : "them all");
 	else if (u->bound)
-		words_add(w, "; %u of them somebody has by bind(), and those connect() can't share", u->bound);
+		words_add(w, "; %u of them somebody has by bind(), and those connect() can't share",
+			  u->bound);
 	say_who(w, u);
 	say_help(w, e, u);
 }

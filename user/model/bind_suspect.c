@@ -16,24 +16,33 @@ struct scene {
 };
 
 /*
- * The number alone is no proof: a program that picks ports at random (a resolver, for its queries) hits a twin now and then. A second sign is asked for: the user named the port
- * that is missing, or a TCP server was given a port that no list has, and listens there.
+ * The number alone is no proof: a program that picks ports at random (a resolver, for its queries)
+ * hits a twin now and then. A second sign is asked for: the user named the port that is missing, or
+ * a TCP server was given a port that no list has, and listens there.
  */
 static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
 {
 	const struct bind_event *e = s->event;
-	const uint16_t twin = e->asked_known && e->place.port ? bind_twin(s->ports, e->place.port) : 0;
+	const uint16_t twin =
+		e->asked_known && e->place.port ? bind_twin(s->ports, e->place.port) : 0;
 	const bool requested = bind_port_in(s->ports->requested, twin);
 	struct words w = { found->text };
 
-	if (!twin || (requested ? e->call != CALL_BIND : e->call != CALL_LISTEN || e->listened || !e->port_asked))
+	if (!twin || (requested ? e->call != CALL_BIND
+				: e->call != CALL_LISTEN || e->listened || !e->port_asked))
 		return false;
 	words_add(&w, "%u without htons() is %u", twin, e->place.port);
 	if (requested)
-		words_add(&w, ": if port %u was meant, the port is passed to bind() in the wrong byte order", twin);
+		words_add(&w,
+			  ": if port %u was meant, the port is passed to bind() in the wrong byte "
+			  "order",
+			  twin);
 	else
-		words_add(&w, ", which no list of services has: if port %u was meant, the port is passed to bind() in the wrong byte order. It may be chance: one port in %u looks so", twin,
-			  UINT16_MAX / bind_twins(s->ports));
+		words_add(&w,
+			  ", which no list of services has: if port %u was meant, the port is "
+			  "passed to bind() in the wrong byte order. It may be chance: one port in "
+			  "%u looks so",
+			  twin, UINT16_MAX / bind_twins(s->ports));
 	return true;
 }
 
@@ -48,11 +57,15 @@ static bool rewritten(const struct scene *s, struct bind_suspicion *found)
 		return false;
 	got.port = s->event->port_got;
 	memcpy(got.address, s->event->address_got, sizeof(got.address));
-	words_add(&w, "a BPF program of its cgroup (bind4, bind6) changed what was asked for: not %s, but %s", bind_place_text(asked, &s->event->place), bind_place_text(is, &got));
+	words_add(&w,
+		  "a BPF program of its cgroup (bind4, bind6) changed what was asked for: not %s, "
+		  "but %s",
+		  bind_place_text(asked, &s->event->place), bind_place_text(is, &got));
 	return true;
 }
 
-/* Several sockets on one UDP port are meant for multicast: each gets a copy. As is_multicast() of the findings. */
+/* Several sockets on one UDP port are meant for multicast: each gets a copy. As is_multicast() of
+ * the findings. */
 static bool is_multicast(const struct bind_place *p)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -63,7 +76,8 @@ static bool is_multicast(const struct bind_place *p)
 			return true;
 	if (p->family == AF_INET)
 		return p->address[0] >> 4 == 14;
-	return p->address[0] == 0xff || (!memcmp(p->address, mapped, sizeof(mapped)) && p->address[12] >> 4 == 14);
+	return p->address[0] == 0xff ||
+	       (!memcmp(p->address, mapped, sizeof(mapped)) && p->address[12] >> 4 == 14);
 }
 
 /* The event's place with the port that the socket got. */
@@ -78,7 +92,8 @@ static struct bind_place place_got(const struct bind_event *e)
 /* Who came later has it told of him: the first of a port had nobody beside it. */
 static bool is_for_later(const struct scene *s, const struct bind_occupant *o)
 {
-	return bind_is_own(s->event, o) || (o->since_ns && o->since_ns > (s->since_ns ? s->since_ns : s->event->time_ns));
+	return bind_is_own(s->event, o) ||
+	       (o->since_ns && o->since_ns > (s->since_ns ? s->since_ns : s->event->time_ns));
 }
 
 static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
@@ -92,21 +107,27 @@ static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
 	for (size_t i = 0; i < s->count; i++) {
 		const struct bind_occupant *o = &s->occupants[i];
 
-		if (is_for_later(s, o) || o->state != BIND_UNCONNECTED || !o->options_known || !o->place.reuseaddr || o->place.uid == place.uid ||
+		if (is_for_later(s, o) || o->state != BIND_UNCONNECTED || !o->options_known ||
+		    !o->place.reuseaddr || o->place.uid == place.uid ||
 		    !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
 		words_other(&w, s->event, o);
-		/* udp_lib_get_port() puts an IPv6 socket with SO_REUSEPORT behind those that are there. */
-		words_add(&w, ", another user: of sockets with the same address the %s all unicast datagrams; without SO_REUSEADDR on both, bind() would have said so",
-			  place.family == AF_INET6 && place.reuseport ? "first to bind keeps" : "last to bind gets");
+		/* udp_lib_get_port() puts an IPv6 socket with SO_REUSEPORT behind those that are
+		 * there. */
+		words_add(&w,
+			  ", another user: of sockets with the same address the %s all unicast "
+			  "datagrams; without SO_REUSEADDR on both, bind() would have said so",
+			  place.family == AF_INET6 && place.reuseport ? "first to bind keeps"
+								      : "last to bind gets");
 		found->occupant = i;
 		return true;
 	}
 	return false;
 }
 
-/* What two members of a group must have in common (reuseport_add_sock() is called for sockets that inet_rcv_saddr_equal() without wildcards). */
+/* What two members of a group must have in common (reuseport_add_sock() is called for sockets that
+ * inet_rcv_saddr_equal() without wildcards). */
 static const char *difference(const struct bind_place *a, const struct bind_place *b)
 {
 	if (a->family != b->family)
@@ -130,13 +151,19 @@ static bool group_split(const struct scene *s, struct bind_suspicion *found)
 		const struct bind_occupant *o = &s->occupants[i];
 		const char *what = difference(&place, &o->place);
 
-		if (is_for_later(s, o) || (o->state != BIND_BOUND && o->state != BIND_LISTENING && o->state != BIND_UNCONNECTED) || !what ||
-		    !o->options_known || !o->place.reuseport || !bind_places_overlap(&place, &o->place))
+		if (is_for_later(s, o) ||
+		    (o->state != BIND_BOUND && o->state != BIND_LISTENING &&
+		     o->state != BIND_UNCONNECTED) ||
+		    !what || !o->options_known || !o->place.reuseport ||
+		    !bind_places_overlap(&place, &o->place))
 			continue;
 		words_add(&w, "SO_REUSEPORT does not join it with ");
 		words_other(&w, s->event, o);
-		words_add(&w, ", for their bind differs in %s (%s and %s): the port's sockets are split, and the more specific ones get all that fits them; bind all alike", what,
-			  bind_place_text(ours, &place), bind_place_text(theirs, &o->place));
+		words_add(
+			&w,
+			", for their bind differs in %s (%s and %s): the port's sockets are split, "
+			"and the more specific ones get all that fits them; bind all alike",
+			what, bind_place_text(ours, &place), bind_place_text(theirs, &o->place));
 		found->occupant = i;
 		return true;
 	}
@@ -155,7 +182,8 @@ static const struct {
 };
 _Static_assert(sizeof(rules) / sizeof(rules[0]) <= BIND_SUSPICIONS_MAX, "room for all");
 
-size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, const struct bind_ports *ports, struct bind_suspicion *found)
+size_t bind_suspect(const struct bind_event *e, const struct bind_occupant *occupants, size_t count,
+		    const struct bind_ports *ports, struct bind_suspicion *found)
 {
 	struct scene scene = { .event = e, .occupants = occupants, .count = count, .ports = ports };
 	size_t n = 0;
@@ -178,5 +206,6 @@ bool bind_wants_occupants(const struct bind_event *e)
 {
 	if (e->error)
 		return e->error == EADDRINUSE;
-	return e->call == CALL_BIND && (e->place.reuseport || (e->place.reuseaddr && e->place.protocol == PROTOCOL_UDP));
+	return e->call == CALL_BIND &&
+	       (e->place.reuseport || (e->place.reuseaddr && e->place.protocol == PROTOCOL_UDP));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why a bind() or listen() failed, in words. Names may hold any bytes: renderers make them harmless. */
+/* Why a bind() or listen() failed, in words. Names may hold any bytes: renderers make them
+ * harmless. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -35,8 +36,9 @@ const char *bind_error_name(int error, char *buffer)
 const char *bind_state_name(enum bind_state state)
 {
 	static const char *const names[] = {
-		[BIND_BOUND] = "bound", [BIND_LISTENING] = "listening", [BIND_CONNECTED] = "connected", [BIND_UNCONNECTED] = "unconnected",
-		[BIND_CLOSING] = "closing", [BIND_TIME_WAIT] = "time-wait",
+		[BIND_BOUND] = "bound",         [BIND_LISTENING] = "listening",
+		[BIND_CONNECTED] = "connected", [BIND_UNCONNECTED] = "unconnected",
+		[BIND_CLOSING] = "closing",     [BIND_TIME_WAIT] = "time-wait",
 	};
 
 	return names[state];
@@ -64,7 +66,8 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 	else if (p->device)
 		snprintf(zone, sizeof(zone), "%%%" PRIu32, p->device);
 	if (is_mapped(p) || p->family != AF_INET6)
-		inet_ntop(AF_INET, p->address + (p->family == AF_INET6 ? 12 : 0), address, sizeof(address));
+		inet_ntop(AF_INET, p->address + (p->family == AF_INET6 ? 12 : 0), address,
+			  sizeof(address));
 	else
 		inet_ntop(AF_INET6, p->address, address, sizeof(address));
 	if (p->family == AF_INET6 && !p->v6only && !memcmp(p->address, zeros, 16))
@@ -72,35 +75,47 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 	else if (p->family != AF_INET6 || is_mapped(p))
 		snprintf(buffer, BIND_PLACE_TEXT, "%s%s:%u", address, zone, p->port);
 	else
-		snprintf(buffer, BIND_PLACE_TEXT, is_link_local(p) ? "[%s%s]:%u" : "[%s]%s:%u", address, zone, p->port);
+		snprintf(buffer, BIND_PLACE_TEXT, is_link_local(p) ? "[%s%s]:%u" : "[%s]%s:%u",
+			 address, zone, p->port);
 	return buffer;
 }
 
 /* ---- other reasons ---- */
 
-#define RANDOM_RESERVED 512 /* below, nobody picks ports at random: bindresvport() and rresvport() stay above */
+#define RANDOM_RESERVED                                                                            \
+	512 /* below, nobody picks ports at random: bindresvport() and rresvport() stay above */
 
 /*
- * As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The second sign is that the user named the port, or that nobody comes to this one by
- * chance.
+ * As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The
+ * second sign is that the user named the port, or that nobody comes to this one by chance.
  */
 static void say_twin(struct words *w, const struct bind_event *e, const struct bind_ports *ports)
 {
 	const uint16_t twin = ports && e->asked_known ? bind_twin(ports, e->place.port) : 0;
 
-	if (twin && (bind_port_in(ports->requested, twin) || (e->error == EACCES && e->place.port < RANDOM_RESERVED)))
+	if (twin && (bind_port_in(ports->requested, twin) ||
+		     (e->error == EACCES && e->place.port < RANDOM_RESERVED)))
 		words_add(w, ". %u without htons() is %u: was that meant?", twin, e->place.port);
 }
 
 static void explain_access(struct words *w, const struct bind_event *e)
 {
-	if (e->denied_by_lsm || e->call == CALL_LISTEN) { /* listen() asks for no rights to its port */
-		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by which rule");
+	if (e->denied_by_lsm ||
+	    e->call == CALL_LISTEN) { /* listen() asks for no rights to its port */
+		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by "
+			     "which rule");
 	} else if (!e->asked_known) {
-		words_add(w, "ports below %" PRIu32 " (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it is not that, a security module or a BPF program of its cgroup refused it", e->port_limit);
+		words_add(
+			w,
+			"ports below %" PRIu32
+			" (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE; if it "
+			"is not that, a security module or a BPF program of its cgroup refused it",
+			e->port_limit);
 	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
 		/* bpf_set_retval() (5.18) gives a cgroup's program any error. */
-		words_add(w, "not for its port, which needs no rights that it lacks: a security module refused it (SELinux, AppArmor...: its log says by which rule), or a BPF program of "
+		words_add(w, "not for its port, which needs no rights that it lacks: a security "
+			     "module refused it (SELinux, AppArmor...: its log says by which "
+			     "rule), or a BPF program of "
 			     "its cgroup (bind4, bind6)");
 	} else {
 		words_privileged(w, e);
@@ -124,16 +139,21 @@ static void explain_not_available(struct words *w, const struct bind_event *e)
 	place.device = 0;
 	bind_place_text(address, &place);
 	*strrchr(address, ':') = 0;
-	words_add(w, "no interface of this network namespace%s has the address %s (see ip addr)", e->place.device ? ", or not the one it is bound to," : "", address);
+	words_add(w, "no interface of this network namespace%s has the address %s (see ip addr)",
+		  e->place.device ? ", or not the one it is bound to," : "", address);
 	if (place.family == AF_INET6 && !is_mapped(&place))
 		words_add(w, ", or it is not ready yet (tentative: duplicate address detection)");
-	words_add(w, "; IP_FREEBIND or net.%s.ip_nonlocal_bind=1 would allow it all the same", place.family == AF_INET6 && !is_mapped(&place) ? "ipv6" : "ipv4");
+	words_add(w, "; IP_FREEBIND or net.%s.ip_nonlocal_bind=1 would allow it all the same",
+		  place.family == AF_INET6 && !is_mapped(&place) ? "ipv6" : "ipv4");
 }
 
 static const char *family_name(int family, char *buffer)
 {
 	if (family == AF_INET || family == AF_INET6 || family == AF_UNIX || family == AF_UNSPEC)
-		return family == AF_INET ? "AF_INET" : family == AF_INET6 ? "AF_INET6" : family == AF_UNIX ? "AF_UNIX" : "AF_UNSPEC";
+		return family == AF_INET    ? "AF_INET"
+		       : family == AF_INET6 ? "AF_INET6"
+		       : family == AF_UNIX  ? "AF_UNIX"
+					    : "AF_UNSPEC";
 	sprintf(buffer, "family %d", family);
 	return buffer;
 }
@@ -143,12 +163,16 @@ static void explain_family(struct words *w, const struct bind_event *e)
 	char asked[24], own[24];
 
 	if (e->asked_family == e->place.family)
-		words_add(w, "this kernel has no %s (IPv6: ipv6.disable=1)", family_name(e->place.family, own));
-	else if (e->asked_family < 0)
-		words_add(w, "the address is of another family than the socket, which is %s", family_name(e->place.family, own));
-	else
-		words_add(w, "the address that was passed is %s, the socket %s: make the socket with the family of the address", family_name(e->asked_family, asked),
+		words_add(w, "this kernel has no %s (IPv6: ipv6.disable=1)",
 			  family_name(e->place.family, own));
+	else if (e->asked_family < 0)
+		words_add(w, "the address is of another family than the socket, which is %s",
+			  family_name(e->place.family, own));
+	else
+		words_add(w,
+			  "the address that was passed is %s, the socket %s: make the socket with "
+			  "the family of the address",
+			  family_name(e->asked_family, asked), family_name(e->place.family, own));
 }
 
 static bool is_multicast(const struct bind_place *p)
@@ -159,33 +183,53 @@ static bool is_multicast(const struct bind_place *p)
 static void explain_invalid(struct words *w, const struct bind_event *e)
 {
 	if (e->call == CALL_LISTEN)
-		words_add(w, "the socket is connected, or in another state that does not allow to listen");
+		words_add(w, "the socket is connected, or in another state that does not allow to "
+			     "listen");
 	else if (e->port_got)
-		words_add(w, "the socket is bound already, to port %u: a socket can be bound once", e->port_got);
-	else if (e->asked_family >= 0 && e->asked_family != e->place.family) /* too short for IPv6, which is what is looked at first */
+		words_add(w, "the socket is bound already, to port %u: a socket can be bound once",
+			  e->port_got);
+	else if (e->asked_family >= 0 &&
+		 e->asked_family !=
+			 e->place.family) /* too short for IPv6, which is what is looked at first */
 		explain_family(w, e);
 	else if (e->asked_known && is_link_local(&e->place) && !e->place.device)
-		words_add(w, "a link-local address needs its interface: sin6_scope_id, as in fe80::1%%eth0");
+		words_add(w, "a link-local address needs its interface: sin6_scope_id, as in "
+			     "fe80::1%%eth0");
 	else if (e->asked_known && is_mapped(&e->place) && e->place.v6only)
 		words_add(w, "an IPv4 address on a socket with IPV6_V6ONLY");
 	else if (e->asked_known && is_multicast(&e->place) && e->place.protocol == PROTOCOL_TCP)
 		words_add(w, "TCP can't be bound to a multicast address");
 	else
-		words_add(w, "the address is shorter than its family needs, or the socket is connected already");
+		words_add(w, "the address is shorter than its family needs, or the socket is "
+			     "connected already");
 }
 
 static void explain_other(struct words *w, const struct bind_event *e)
 {
 	switch (e->error) {
-	case EPERM: words_add(w, "a BPF program of its cgroup (bind4, bind6) or a security module refused it"); break;
-	case ENODEV: words_add(w, "there is no interface with the index in sin6_scope_id, or that it is bound to"); break;
-	case EOPNOTSUPP: words_add(w, e->place.protocol == PROTOCOL_UDP ? "UDP sockets can't listen" : "sockets of this kind can't listen"); break;
+	case EPERM:
+		words_add(w, "a BPF program of its cgroup (bind4, bind6) or a security module "
+			     "refused it");
+		break;
+	case ENODEV:
+		words_add(w, "there is no interface with the index in sin6_scope_id, or that it is "
+			     "bound to");
+		break;
+	case EOPNOTSUPP:
+		words_add(w, e->place.protocol == PROTOCOL_UDP
+				     ? "UDP sockets can't listen"
+				     : "sockets of this kind can't listen");
+		break;
 	case EFAULT: words_add(w, "the address lies outside of the program's memory"); break;
-	default: words_add(w, "%s", strerrordesc_np(e->error) ? strerrordesc_np(e->error) : "the kernel gave no known reason");
+	default:
+		words_add(w, "%s",
+			  strerrordesc_np(e->error) ? strerrordesc_np(e->error)
+						    : "the kernel gave no known reason");
 	}
 }
 
-void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked, const struct bind_ports *ports, char *text,
+void bind_explain(const struct bind_event *e, const struct bind_occupant *occupants, size_t count,
+		  enum bind_looked looked, const struct bind_ports *ports, char *text,
 		  int *in_the_way)
 {
 	struct words w = { text };

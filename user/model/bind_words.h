@@ -11,11 +11,14 @@ struct words {
 
 void words_add(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Who shares a port with the event's socket: "its own descriptor 3", "nginx (pid 7 and 2 others, uid 0, in nginx.service)", or "a socket of uid 7" */
+/* Who shares a port with the event's socket: "its own descriptor 3", "nginx (pid 7 and 2 others,
+ * uid 0, in nginx.service)", or "a socket of uid 7" */
 void words_other(struct words *w, const struct bind_event *e, const struct bind_occupant *o);
 
-/* Why a call failed with EADDRINUSE (bind_in_use.c). Returns the index of the occupant that is named; -1: none is. */
-int words_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants, size_t count, enum bind_looked looked);
+/* Why a call failed with EADDRINUSE (bind_in_use.c). Returns the index of the occupant that is
+ * named; -1: none is. */
+int words_in_use(struct words *w, const struct bind_event *e, const struct bind_occupant *occupants,
+		 size_t count, enum bind_looked looked);
 /* Why the kernel found no port to pick, with what there is in e->range (bind_range.c). */
 void words_no_port(struct words *w, const struct bind_event *e);
 

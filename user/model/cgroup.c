@@ -49,6 +49,7 @@ const char *cgroup_whole(const char cgroup[CGROUP_SIZE])
 
 	if (memchr(cgroup, 0, CGROUP_SIZE))
 		return cgroup;
-	number = ((unsigned char)cgroup[CGROUP_CUT] - 1) * DIGIT + ((unsigned char)cgroup[CGROUP_CUT + 1] - 1);
+	number = ((unsigned char)cgroup[CGROUP_CUT] - 1) * DIGIT +
+		 ((unsigned char)cgroup[CGROUP_CUT + 1] - 1);
 	return number && number <= long_count ? long_paths[number - 1] : NULL;
 }

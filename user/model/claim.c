@@ -17,7 +17,8 @@ const char *claim_verdict_name(enum claim_verdict v)
 	return verdict_names[v];
 }
 
-static void add(struct claim_result *r, enum claim_figure_kind kind, double value, const char *name, va_list args)
+static void add(struct claim_result *r, enum claim_figure_kind kind, double value, const char *name,
+		va_list args)
 {
 	struct claim_figure *f = &r->figures[r->figure_count];
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What textbooks claim about sharing a port, and what an experiment on this kernel says to it. The experiments (user/experiment/claims*.c)
- * fill the measurements below; each claim_judge_*() turns one of them into verdict, figures and why. Pure: the verdict follows the figures.
+ * What textbooks claim about sharing a port, and what an experiment on this kernel says to it. The
+ * experiments (user/experiment/claims*.c) fill the measurements below; each claim_judge_*() turns
+ * one of them into verdict, figures and why. Pure: the verdict follows the figures.
  */
 #ifndef SOCKFAIR_CLAIM_H
 #define SOCKFAIR_CLAIM_H
@@ -15,7 +16,7 @@
 
 enum claim_verdict {
 	CLAIM_HOLDS,
-	CLAIM_PARTLY,  /* it holds only under a condition: why says which */
+	CLAIM_PARTLY, /* it holds only under a condition: why says which */
 	CLAIM_FAILS,
 	CLAIM_SKIPPED, /* there is no result: why says the reason */
 };
@@ -26,9 +27,9 @@ const char *claim_verdict_name(enum claim_verdict v);
 enum claim_figure_kind { FIGURE_NUMBER, FIGURE_TRUTH };
 
 struct claim_figure {
-	char name[48];        /* stable, with its unit: "seconds_until_free" */
+	char name[48]; /* stable, with its unit: "seconds_until_free" */
 	enum claim_figure_kind kind;
-	double value;         /* NaN: not measured; a truth is 0 or 1 */
+	double value; /* NaN: not measured; a truth is 0 or 1 */
 };
 
 #define CLAIM_FIGURES_MAX 48
@@ -39,32 +40,32 @@ struct claim_result {
 	enum claim_verdict verdict;
 	struct claim_figure figures[CLAIM_FIGURES_MAX];
 	size_t figure_count;
-	char why[1024];       /* one or two sentences with the main figures */
+	char why[1024]; /* one or two sentences with the main figures */
 };
 
 /* All claims of one run. */
 struct claim_report {
-	char release[65];     /* uname -r */
-	const char *backend;  /* "fentry", "kprobe", "tracepoint"; NULL: nothing was attached */
-	unsigned cpus;        /* that this process may use */
-	uint64_t requests;    /* connections or datagrams of each load */
+	char release[65];    /* uname -r */
+	const char *backend; /* "fentry", "kprobe", "tracepoint"; NULL: nothing was attached */
+	unsigned cpus;       /* that this process may use */
+	uint64_t requests;   /* connections or datagrams of each load */
 	struct claim_result *results;
 	size_t result_count;
 };
 
-/* Adds a figure; the name is a format. Beyond CLAIM_FIGURES_MAX: dropped, which a unit test watches. */
-__attribute__((format(printf, 3, 4)))
-void claim_number(struct claim_result *r, double value, const char *name, ...);
-__attribute__((format(printf, 3, 4)))
-void claim_truth(struct claim_result *r, bool value, const char *name, ...);
+/* Adds a figure; the name is a format. Beyond CLAIM_FIGURES_MAX: dropped, which a unit test
+ * watches. */
+__attribute__((format(printf, 3, 4))) void claim_number(struct claim_result *r, double value,
+							const char *name, ...);
+__attribute__((format(printf, 3, 4))) void claim_truth(struct claim_result *r, bool value,
+						       const char *name, ...);
 
 /* Adds words to why. */
-__attribute__((format(printf, 2, 3)))
-void claim_say(struct claim_result *r, const char *words, ...);
+__attribute__((format(printf, 2, 3))) void claim_say(struct claim_result *r, const char *words,
+						     ...);
 
 /* Empties the result's figures and says why there is none. */
-__attribute__((format(printf, 2, 3)))
-void claim_skip(struct claim_result *r, const char *why, ...);
+__attribute__((format(printf, 2, 3))) void claim_skip(struct claim_result *r, const char *why, ...);
 
 /* ---- several sockets on one port ---- */
 
@@ -73,31 +74,33 @@ struct claim_binding {
 	bool udp;
 	unsigned sockets;     /* that were tried, all with SO_REUSEPORT */
 	unsigned bound;       /* TCP: that listen. UDP: that are bound */
-	unsigned asked, sent; /* connections or datagrams to be sent, each from another client port, and those that were */
+	unsigned asked, sent; /* connections or datagrams to be sent, each from another client port,
+				 and those that were */
 	uint64_t got[CLAIM_SOCKETS]; /* of them, by socket */
-	bool second_without;  /* a second socket got the port though neither has the option; ... */
-	bool second_if_first; /* only the first has it; ... */
+	bool second_without;   /* a second socket got the port though neither has the option; ... */
+	bool second_if_first;  /* only the first has it; ... */
 	bool second_if_second; /* only the second has it */
 };
 
 /*
- * Holds: all sockets bind, more than one of them is reached, and without the option a second one can't. Skipped here and in the next three where
- * not all was sent, or not all that was sent was got: then nobody knows who would have been reached.
+ * Holds: all sockets bind, more than one of them is reached, and without the option a second one
+ * can't. Skipped here and in the next three where not all was sent, or not all that was sent was
+ * got: then nobody knows who would have been reached.
  */
 void claim_judge_binding(struct claim_result *r, const struct claim_binding *m);
 
 /* UDP sockets bound by SO_REUSEADDR, in the order of bind(). */
 struct claim_datagrams {
-	bool known;           /* false: this machine lacks the family */
-	int version;          /* of IP: 4 or 6 */
-	unsigned bound;       /* of CLAIM_SOCKETS */
+	bool known;     /* false: this machine lacks the family */
+	int version;    /* of IP: 4 or 6 */
+	unsigned bound; /* of CLAIM_SOCKETS */
 	unsigned asked, sent;
 	uint64_t got[CLAIM_SOCKETS];
 };
 
 /*
- * Holds: all sockets could be bound and one of them got all that was sent. Partly: so with one IP version only, or all got some, but unevenly
- * (fairness_judge()). Returns 0 or -ENOMEM.
+ * Holds: all sockets could be bound and one of them got all that was sent. Partly: so with one IP
+ * version only, or all got some, but unevenly (fairness_judge()). Returns 0 or -ENOMEM.
  */
 int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count);
 
@@ -105,34 +108,40 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 
 /* What one user does to another user's socket of the same address and port. */
 struct claim_attempt {
-	const char *key;      /* of its figures: "udp" */
-	const char *what;     /* what was attacked, for the sentence: "a UDP socket" */
-	bool bound;           /* the second user's bind() and, for TCP, listen() succeeded; else EADDRINUSE */
+	const char *key;  /* of its figures: "udp" */
+	const char *what; /* what was attacked, for the sentence: "a UDP socket" */
+	bool bound; /* the second user's bind() and, for TCP, listen() succeeded; else EADDRINUSE */
 	uint64_t asked, sent; /* datagrams or connections to be sent then, and those that were */
 	uint64_t stolen, first_got; /* those that the second user got, and the first */
-	bool aside;           /* the verdict's condition and not the claim itself, see claim_judge_prevention() */
+	bool aside;                 /* the verdict's condition and not the claim itself, see
+				       claim_judge_prevention() */
 };
 
-/* The claim: SO_REUSEADDR does not prevent it. Holds if the second user gets in everywhere, partly if somewhere. */
+/* The claim: SO_REUSEADDR does not prevent it. Holds if the second user gets in everywhere, partly
+ * if somewhere. */
 void claim_judge_hijack(struct claim_result *r, const struct claim_attempt *attempts, size_t count);
 
 /*
- * The claim: SO_REUSEPORT prevents it. Fails if the second user gets in where that is the only option, partly if only where SO_REUSEADDR
- * is set as well (`aside`). same_user: another process of the same user could bind, as it should: else the refusals prove nothing, and the claim
- * is skipped.
+ * The claim: SO_REUSEPORT prevents it. Fails if the second user gets in where that is the only
+ * option, partly if only where SO_REUSEADDR is set as well (`aside`). same_user: another process of
+ * the same user could bind, as it should: else the refusals prove nothing, and the claim is
+ * skipped.
  */
-void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts, size_t count, bool same_user);
+void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts,
+			    size_t count, bool same_user);
 
 /* ---- a port after close() ---- */
 
 enum claim_closing { CLOSED_BY_SERVER, CLOSED_BY_CLIENT, NO_CONNECTION, CLOSINGS };
 
 struct claim_timewait {
-	double neither, first_only, second_only, both; /* seconds until bind() succeeds, by who sets SO_REUSEADDR; the server closed first */
+	double neither, first_only, second_only, both; /* seconds until bind() succeeds, by who sets
+							  SO_REUSEADDR; the server closed first */
 	double client_closed; /* neither sets it, the client closed first */
 	double unused;        /* neither sets it, there never was a connection */
 	double limit;         /* none was waited for longer; NaN above: not free until then */
-	double refused;       /* `neither`: the last time that it was still refused; it was free at some time between the two. NaN: it never was */
+	double refused; /* `neither`: the last time that it was still refused; it was free at some
+			   time between the two. NaN: it never was */
 };
 
 #define CLAIM_TWO_MINUTES_LEAST 100.0
@@ -141,7 +150,8 @@ struct claim_timewait {
 /* Holds if `neither` is within the two limits above. */
 void claim_judge_timewait(struct claim_result *r, const struct claim_timewait *m);
 
-/* Whether the port can be bound at once, by who sets SO_REUSEADDR: the server before, the one that binds now. */
+/* Whether the port can be bound at once, by who sets SO_REUSEADDR: the server before, the one that
+ * binds now. */
 struct claim_immediate {
 	bool neither, first_only, second_only, both;
 };
@@ -154,26 +164,29 @@ void claim_judge_immediate(struct claim_result *r, const struct claim_immediate 
 enum claim_try { TRY_UNKNOWN, TRY_ALLOWED, TRY_REFUSED /* EACCES */ };
 
 struct claim_privilege {
-	int machine;          /* net.ipv4.ip_unprivileged_port_start outside of the experiment's namespace; -1: not known */
-	unsigned limit;       /* the same inside, at first */
+	int machine; /* net.ipv4.ip_unprivileged_port_start outside of the experiment's namespace;
+			-1: not known */
+	unsigned limit;           /* the same inside, at first */
 	enum claim_try below, at; /* an unprivileged process: limit - 1, limit */
-	enum claim_try capable; /* the same with CAP_NET_BIND_SERVICE: limit - 1 */
-	unsigned lowered;     /* the limit then; 0: it could not be changed */
+	enum claim_try capable;   /* the same with CAP_NET_BIND_SERVICE: limit - 1 */
+	unsigned lowered;         /* the limit then; 0: it could not be changed */
 	enum claim_try lowered_below, lowered_at;
 };
 
 /*
- * Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could be changed. Partly also where this machine's own
- * limit is not 1024: there other ports need the right.
+ * Holds if below is refused, and `at` and `capable` are allowed; and the limit moves where it could
+ * be changed. Partly also where this machine's own limit is not 1024: there other ports need the
+ * right.
  */
 void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m);
 
 struct claim_htons {
-	unsigned asked, listens; /* the port given without htons(), the port that getsockname() tells */
+	unsigned asked,
+		listens; /* the port given without htons(), the port that getsockname() tells */
 	bool reaches_asked, reaches_listens; /* a client's connect() succeeds there */
 	unsigned low_asked, low_becomes; /* another port, whose swapped bytes are below the limit */
-	enum claim_try low;   /* an unprivileged process asks for it */
-	char low_why[160];    /* why that is not known */
+	enum claim_try low;              /* an unprivileged process asks for it */
+	char low_why[160];               /* why that is not known */
 };
 
 /* Holds if the server listens on the swapped port and only that one is reached. */
@@ -189,20 +202,23 @@ struct claim_share {
 	struct fairness fairness;
 };
 
-/* The claim: unfair. Holds if all runs are uneven, partly if some are. Runs that tell nothing (too few): skipped. */
+/* The claim: unfair. Holds if all runs are uneven, partly if some are. Runs that tell nothing (too
+ * few): skipped. */
 void claim_judge_unfair(struct claim_result *r, const struct claim_share *runs, size_t count);
 
 /* The claim: even as a fair hash is. Holds if all runs are, partly if some are. */
 void claim_judge_even(struct claim_result *r, const struct claim_share *runs, size_t count);
 
 #define CLAIM_REPEATS 5
-#define CLAIM_PAIRS_AGAINST 2 /* of the 25 pairs of runs: the Mann-Whitney U test, see claim_judge_bottleneck() */
+#define CLAIM_PAIRS_AGAINST                                                                        \
+	2 /* of the 25 pairs of runs: the Mann-Whitney U test, see claim_judge_bottleneck() */
 #define CLAIM_MARGIN 0.10 /* medians that differ by less are the same */
 
 /* One design at one load: CLAIM_REPEATS runs, that alternate with those of the other design. */
 struct claim_runs {
 	double per_second[CLAIM_REPEATS];
-	double wait_us[CLAIM_REPEATS]; /* mean from the arrival until a worker first reads; NaN: the backend does not see it */
+	double wait_us[CLAIM_REPEATS]; /* mean from the arrival until a worker first reads; NaN: the
+					  backend does not see it */
 };
 
 struct claim_load {
@@ -211,19 +227,23 @@ struct claim_load {
 };
 
 /*
- * The mean time from the arrival until a worker first reads, in microseconds: in the accept queue, and where another thread accepts (hands_over) from
- * accept() to the first read too. NaN where a part was not seen of all connections; reads_seen: the kernel told of first reads, and lost none.
+ * The mean time from the arrival until a worker first reads, in microseconds: in the accept queue,
+ * and where another thread accepts (hands_over) from accept() to the first read too. NaN where a
+ * part was not seen of all connections; reads_seen: the kernel told of first reads, and lost none.
  */
 double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen);
 
 /*
- * The claim: the single listener is a bottleneck. The loads rise; only the last one keeps the server busy, with the others a closed loop's rate is
- * little more than latency. Holds if the single listener makes fewer connections per second under the last load. Partly if it does so only under
- * another one, or if connections only wait longer.
- * A difference counts only if the medians differ by CLAIM_MARGIN and one design is ahead in all pairs of runs: but CLAIM_PAIRS_AGAINST for the rate
- * under the last load (by chance alone 4 of 252 times, 1.6 %); in all of them for anything else, as each is one more chance to find one (1 of 252
- * times each: for three more comparisons 1.2 % together).
+ * The claim: the single listener is a bottleneck. The loads rise; only the last one keeps the
+ * server busy, with the others a closed loop's rate is little more than latency. Holds if the
+ * single listener makes fewer connections per second under the last load. Partly if it does so only
+ * under another one, or if connections only wait longer. A difference counts only if the medians
+ * differ by CLAIM_MARGIN and one design is ahead in all pairs of runs: but CLAIM_PAIRS_AGAINST for
+ * the rate under the last load (by chance alone 4 of 252 times, 1.6 %); in all of them for anything
+ * else, as each is one more chance to find one (1 of 252 times each: for three more comparisons 1.2
+ * % together).
  */
-void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus);
+void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count,
+			    unsigned cpus);
 
 #endif

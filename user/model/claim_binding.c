@@ -13,12 +13,17 @@ static const char *can(bool it)
 	return it ? "can" : "can't";
 }
 
-/* Whether all was sent and all that was sent was got. Else there was no experiment, and the claim is skipped. */
-static bool is_whole(struct claim_result *r, const char *requests, uint64_t asked, uint64_t sent, uint64_t got)
+/* Whether all was sent and all that was sent was got. Else there was no experiment, and the claim
+ * is skipped. */
+static bool is_whole(struct claim_result *r, const char *requests, uint64_t asked, uint64_t sent,
+		     uint64_t got)
 {
 	if (asked && sent == asked && got == sent)
 		return true;
-	claim_skip(r, "of %" PRIu64 " %s %" PRIu64 " were sent, and %" PRIu64 " of them received: no verdict", asked, requests, sent, got);
+	claim_skip(r,
+		   "of %" PRIu64 " %s %" PRIu64 " were sent, and %" PRIu64
+		   " of them received: no verdict",
+		   asked, requests, sent, got);
 	return false;
 }
 
@@ -60,16 +65,22 @@ void claim_judge_binding(struct claim_result *r, const struct claim_binding *m)
 	claim_truth(r, m->second_if_first, "second_binds_if_only_first_has_it");
 	claim_truth(r, m->second_if_second, "second_binds_if_only_second_has_it");
 	r->verdict = !all ? CLAIM_FAILS : m->second_without ? CLAIM_PARTLY : CLAIM_HOLDS;
-	claim_say(r, "%u of %u sockets with the option %s one port, and %u %s reached %u of them", m->bound, m->sockets,
-	    m->udp ? "bind" : "listen on", m->sent, requests, reached(m->got));
+	claim_say(r, "%u of %u sockets with the option %s one port, and %u %s reached %u of them",
+		  m->bound, m->sockets, m->udp ? "bind" : "listen on", m->sent, requests,
+		  reached(m->got));
 	if (!second)
-		claim_say(r, "; a second socket is refused if neither, only the first or only the second has it");
+		claim_say(r, "; a second socket is refused if neither, only the first or only the "
+			     "second has it");
 	else
-		claim_say(r, "; a second socket %s bind if neither has it, %s if only the first, %s if only the second", can(m->second_without),
-		    can(m->second_if_first), can(m->second_if_second));
+		claim_say(r,
+			  "; a second socket %s bind if neither has it, %s if only the first, %s "
+			  "if only the second",
+			  can(m->second_without), can(m->second_if_first),
+			  can(m->second_if_second));
 }
 
-static void datagrams_figures(struct claim_result *r, const struct claim_datagrams *m, const struct fairness *f)
+static void datagrams_figures(struct claim_result *r, const struct claim_datagrams *m,
+			      const struct fairness *f)
 {
 	claim_number(r, m->bound, "sockets_bound_v%d", m->version);
 	claim_number(r, m->sent, "datagrams_v%d", m->version);
@@ -82,17 +93,21 @@ static void datagrams_figures(struct claim_result *r, const struct claim_datagra
 
 static void datagrams_say(struct claim_result *r, const struct claim_datagrams *m)
 {
-	claim_say(r, "%sIPv%d: in the order of bind() the %u sockets got", *r->why ? "; " : "", m->version, m->bound);
+	claim_say(r, "%sIPv%d: in the order of bind() the %u sockets got", *r->why ? "; " : "",
+		  m->version, m->bound);
 	for (unsigned i = 0; i < CLAIM_SOCKETS; i++)
 		claim_say(r, "%s%" PRIu64, i ? " / " : " ", m->got[i]);
 }
 
 /* How the claim does with one version of IP. */
-static enum claim_verdict datagrams_verdict(const struct claim_datagrams *m, const struct fairness *f)
+static enum claim_verdict datagrams_verdict(const struct claim_datagrams *m,
+					    const struct fairness *f)
 {
 	if (m->bound < CLAIM_SOCKETS)
 		return CLAIM_FAILS;
-	return reached(m->got) == 1 ? CLAIM_HOLDS : f->verdict == VERDICT_UNEVEN ? CLAIM_PARTLY : CLAIM_FAILS;
+	return reached(m->got) == 1           ? CLAIM_HOLDS
+	       : f->verdict == VERDICT_UNEVEN ? CLAIM_PARTLY
+					      : CLAIM_FAILS;
 }
 
 int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *m, size_t count)
@@ -108,7 +123,8 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 		if (!is_whole(r, "datagrams", m[i].asked, m[i].sent, total(m[i].got)))
 			return 0;
 		/* Each datagram had a client port of its own: flows are datagrams. */
-		err = fairness_judge(&f, m[i].got, CLAIM_SOCKETS, UNIT_FLOW, m[i].sent, FAIRNESS_THRESHOLD);
+		err = fairness_judge(&f, m[i].got, CLAIM_SOCKETS, UNIT_FLOW, m[i].sent,
+				     FAIRNESS_THRESHOLD);
 		if (err)
 			return err;
 		known++;
@@ -116,7 +132,9 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 		datagrams_figures(r, &m[i], &f);
 		datagrams_say(r, &m[i]);
 	}
-	r->verdict = with[CLAIM_HOLDS] == known ? CLAIM_HOLDS : with[CLAIM_FAILS] == known ? CLAIM_FAILS : CLAIM_PARTLY;
+	r->verdict = with[CLAIM_HOLDS] == known   ? CLAIM_HOLDS
+		     : with[CLAIM_FAILS] == known ? CLAIM_FAILS
+						  : CLAIM_PARTLY;
 	if (!known)
 		claim_skip(r, "this machine has neither IPv4 nor IPv6");
 	return 0;
@@ -133,12 +151,14 @@ static enum outcome attempt_outcome(const struct claim_attempt *a)
 }
 
 /* Fills the figures; false: what was sent did not all arrive, and the claim is skipped. */
-static bool attempts_tell(struct claim_result *r, const struct claim_attempt *attempts, size_t count)
+static bool attempts_tell(struct claim_result *r, const struct claim_attempt *attempts,
+			  size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct claim_attempt *a = &attempts[i];
 
-		if (a->bound && !is_whole(r, "datagrams or connections", a->asked, a->sent, a->stolen + a->first_got))
+		if (a->bound && !is_whole(r, "datagrams or connections", a->asked, a->sent,
+					  a->stolen + a->first_got))
 			return false;
 		claim_truth(r, a->bound, "%s_second_user_binds", a->key);
 		claim_number(r, a->sent, "%s_sent", a->key);
@@ -148,7 +168,8 @@ static bool attempts_tell(struct claim_result *r, const struct claim_attempt *at
 	return true;
 }
 
-static unsigned attempts_with(const struct claim_attempt *a, size_t count, bool aside, enum outcome want)
+static unsigned attempts_with(const struct claim_attempt *a, size_t count, bool aside,
+			      enum outcome want)
 {
 	unsigned n = 0;
 
@@ -157,11 +178,15 @@ static unsigned attempts_with(const struct claim_attempt *a, size_t count, bool 
 	return n;
 }
 
-/* "takes over a UDP socket (64 of 64 stolen), ..." of those attempts whose outcome is `want`; nothing if there is none */
-static void attempts_say(struct claim_result *r, const char *before, const struct claim_attempt *a, size_t count, bool aside, enum outcome want)
+/* "takes over a UDP socket (64 of 64 stolen), ..." of those attempts whose outcome is `want`;
+ * nothing if there is none */
+static void attempts_say(struct claim_result *r, const char *before, const struct claim_attempt *a,
+			 size_t count, bool aside, enum outcome want)
 {
 	static const char *const words[] = {
-		[REFUSED] = "is refused (EADDRINUSE)", [GETS_NOTHING] = "binds beside, and gets nothing of,", [TAKEN] = "takes over",
+		[REFUSED] = "is refused (EADDRINUSE)",
+		[GETS_NOTHING] = "binds beside, and gets nothing of,",
+		[TAKEN] = "takes over",
 	};
 	const char *separator = " ";
 
@@ -173,7 +198,8 @@ static void attempts_say(struct claim_result *r, const char *before, const struc
 			continue;
 		claim_say(r, "%s%s", separator, a[i].what);
 		if (want != REFUSED)
-			claim_say(r, " (%" PRIu64 " of %" PRIu64 " stolen)", a[i].stolen, a[i].sent);
+			claim_say(r, " (%" PRIu64 " of %" PRIu64 " stolen)", a[i].stolen,
+				  a[i].sent);
 		separator = ", ";
 	}
 }
@@ -181,7 +207,8 @@ static void attempts_say(struct claim_result *r, const char *before, const struc
 /* All three outcomes of the claim itself, as one sentence. */
 static void outcomes_say(struct claim_result *r, const struct claim_attempt *a, size_t count)
 {
-	const bool lost = attempts_with(a, count, false, TAKEN), refused = attempts_with(a, count, false, REFUSED);
+	const bool lost = attempts_with(a, count, false, TAKEN),
+		   refused = attempts_with(a, count, false, REFUSED);
 
 	claim_say(r, "another user who sets it too");
 	attempts_say(r, " ", a, count, false, TAKEN);
@@ -199,12 +226,15 @@ void claim_judge_hijack(struct claim_result *r, const struct claim_attempt *atte
 	outcomes_say(r, attempts, count);
 }
 
-void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts, size_t count, bool same_user)
+void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *attempts,
+			    size_t count, bool same_user)
 {
-	const unsigned lost = attempts_with(attempts, count, false, TAKEN), lost_aside = attempts_with(attempts, count, true, TAKEN);
+	const unsigned lost = attempts_with(attempts, count, false, TAKEN),
+		       lost_aside = attempts_with(attempts, count, true, TAKEN);
 
 	if (!same_user) {
-		claim_skip(r, "another process of the same user was refused too: the refusals say nothing about users");
+		claim_skip(r, "another process of the same user was refused too: the refusals say "
+			      "nothing about users");
 		return;
 	}
 	if (!attempts_tell(r, attempts, count))
@@ -214,7 +244,8 @@ void claim_judge_prevention(struct claim_result *r, const struct claim_attempt *
 	outcomes_say(r, attempts, count);
 	if (!lost_aside)
 		return;
-	attempts_say(r, "; but where SO_REUSEADDR is set as well, by both users, the second ", attempts, count, true, TAKEN);
+	attempts_say(r, "; but where SO_REUSEADDR is set as well, by both users, the second ",
+		     attempts, count, true, TAKEN);
 	attempts_say(r, "; it ", attempts, count, true, GETS_NOTHING);
 }
 
@@ -243,14 +274,20 @@ void claim_judge_timewait(struct claim_result *r, const struct claim_timewait *m
 	claim_number(r, m->both, "seconds_if_both_set_reuseaddr");
 	claim_number(r, m->client_closed, "seconds_if_client_closes_first");
 	claim_number(r, m->unused, "seconds_without_connection");
-	r->verdict = m->neither >= CLAIM_TWO_MINUTES_LEAST && m->neither <= CLAIM_TWO_MINUTES_MOST ? CLAIM_HOLDS : CLAIM_FAILS;
+	r->verdict = m->neither >= CLAIM_TWO_MINUTES_LEAST && m->neither <= CLAIM_TWO_MINUTES_MOST
+			     ? CLAIM_HOLDS
+			     : CLAIM_FAILS;
 	claim_say(r, "free %s", when(t[0], sizeof(t[0]), m->neither, m->limit));
 	if (!isnan(m->refused))
 		claim_say(r, " (still refused at %.1f s)", m->refused);
-	claim_say(r, " where the server closed a connection first, %s where the client did, %s without a connection; with SO_REUSEADDR set only by "
-		     "the server before: %s, only by the next: %s, by both: %s",
-		  when(t[1], sizeof(t[1]), m->client_closed, m->limit), when(t[2], sizeof(t[2]), m->unused, m->limit),
-		  when(t[3], sizeof(t[3]), m->first_only, m->limit), when(t[4], sizeof(t[4]), m->second_only, m->limit),
+	claim_say(r,
+		  " where the server closed a connection first, %s where the client did, %s "
+		  "without a connection; with SO_REUSEADDR set only by "
+		  "the server before: %s, only by the next: %s, by both: %s",
+		  when(t[1], sizeof(t[1]), m->client_closed, m->limit),
+		  when(t[2], sizeof(t[2]), m->unused, m->limit),
+		  when(t[3], sizeof(t[3]), m->first_only, m->limit),
+		  when(t[4], sizeof(t[4]), m->second_only, m->limit),
 		  when(t[5], sizeof(t[5]), m->both, m->limit));
 }
 
@@ -266,10 +303,14 @@ void claim_judge_immediate(struct claim_result *r, const struct claim_immediate 
 	}
 	r->verdict = m->second_only ? CLAIM_HOLDS : m->both ? CLAIM_PARTLY : CLAIM_FAILS;
 	if (r->verdict == CLAIM_HOLDS)
-		claim_say(r, "with a connection in TIME_WAIT: bound at once where the server that comes sets it, whatever the one before did");
+		claim_say(r, "with a connection in TIME_WAIT: bound at once where the server that "
+			     "comes sets it, whatever the one before did");
 	else if (r->verdict == CLAIM_PARTLY)
-		claim_say(r, "with a connection in TIME_WAIT: bound at once only if the server before had set it too; refused where only the one that "
-		       "comes sets it%s", m->first_only ? "" : ", or only the one before");
+		claim_say(r,
+			  "with a connection in TIME_WAIT: bound at once only if the server before "
+			  "had set it too; refused where only the one that "
+			  "comes sets it%s",
+			  m->first_only ? "" : ", or only the one before");
 	else
 		claim_say(r, "with a connection in TIME_WAIT: refused, also where both set it");
 }
@@ -290,9 +331,11 @@ static const char *outcome(enum claim_try t)
 
 void claim_judge_privilege(struct claim_result *r, const struct claim_privilege *m)
 {
-	const bool moves = !m->lowered || (m->lowered_below == TRY_REFUSED && m->lowered_at == TRY_ALLOWED);
+	const bool moves =
+		!m->lowered || (m->lowered_below == TRY_REFUSED && m->lowered_at == TRY_ALLOWED);
 	const bool usual = m->machine < 0 || m->machine == 1024;
-	const bool needs = m->below == TRY_REFUSED && m->at == TRY_ALLOWED && m->capable == TRY_ALLOWED;
+	const bool needs =
+		m->below == TRY_REFUSED && m->at == TRY_ALLOWED && m->capable == TRY_ALLOWED;
 
 	claim_number(r, m->machine >= 0 ? m->machine : NAN, "unprivileged_port_start_of_machine");
 	claim_number(r, m->limit, "unprivileged_port_start");
@@ -302,17 +345,25 @@ void claim_judge_privilege(struct claim_result *r, const struct claim_privilege 
 	claim_number(r, m->lowered ? m->lowered : NAN, "lowered_unprivileged_port_start");
 	try_figure(r, m->lowered_below, "below_lowered_limit_without_capability");
 	try_figure(r, m->lowered_at, "at_lowered_limit_without_capability");
-	r->verdict = !needs ? CLAIM_FAILS : moves && m->limit == 1024 && usual ? CLAIM_HOLDS : CLAIM_PARTLY;
-	claim_say(r, "a user without rights: port %u %s, port %u %s; with CAP_NET_BIND_SERVICE alone: port %u %s", m->limit - 1, outcome(m->below),
-	    m->limit, outcome(m->at), m->limit - 1, outcome(m->capable));
+	r->verdict = !needs                               ? CLAIM_FAILS
+		     : moves && m->limit == 1024 && usual ? CLAIM_HOLDS
+							  : CLAIM_PARTLY;
+	claim_say(r,
+		  "a user without rights: port %u %s, port %u %s; with CAP_NET_BIND_SERVICE alone: "
+		  "port %u %s",
+		  m->limit - 1, outcome(m->below), m->limit, outcome(m->at), m->limit - 1,
+		  outcome(m->capable));
 	if (m->lowered)
-		claim_say(r, "; with net.ipv4.ip_unprivileged_port_start = %u: port %u %s, port %u %s", m->lowered, m->lowered - 1,
-		    outcome(m->lowered_below), m->lowered, outcome(m->lowered_at));
+		claim_say(r,
+			  "; with net.ipv4.ip_unprivileged_port_start = %u: port %u %s, port %u %s",
+			  m->lowered, m->lowered - 1, outcome(m->lowered_below), m->lowered,
+			  outcome(m->lowered_at));
 	else
 		claim_say(r, "; net.ipv4.ip_unprivileged_port_start could not be changed here");
 	if (!usual)
-		claim_say(r, "; but outside of this experiment's own namespace it is %d here, so %s", m->machine,
-			  m->machine ? "that is the limit" : "no port needs the right");
+		claim_say(r,
+			  "; but outside of this experiment's own namespace it is %d here, so %s",
+			  m->machine, m->machine ? "that is the limit" : "no port needs the right");
 }
 
 static unsigned swapped(unsigned port)
@@ -332,7 +383,8 @@ static unsigned ports_that_become_privileged(void)
 
 void claim_judge_htons(struct claim_result *r, const struct claim_htons *m)
 {
-	const bool swaps = m->listens == swapped(m->asked) && m->reaches_listens && !m->reaches_asked;
+	const bool swaps =
+		m->listens == swapped(m->asked) && m->reaches_listens && !m->reaches_asked;
 
 	claim_number(r, m->asked, "port_asked");
 	claim_number(r, m->listens, "port_listens");
@@ -343,11 +395,16 @@ void claim_judge_htons(struct claim_result *r, const struct claim_htons *m)
 	try_figure(r, m->low, "other_port_without_capability");
 	claim_number(r, ports_that_become_privileged(), "ports_that_become_privileged");
 	r->verdict = swaps ? CLAIM_HOLDS : CLAIM_FAILS;
-	claim_say(r, "asked %u, listens on %u; a client %s %u and %s %u", m->asked, m->listens, m->reaches_listens ? "reaches" : "is refused on",
-	    m->listens, m->reaches_asked ? "reaches" : "is refused on", m->asked);
+	claim_say(r, "asked %u, listens on %u; a client %s %u and %s %u", m->asked, m->listens,
+		  m->reaches_listens ? "reaches" : "is refused on", m->listens,
+		  m->reaches_asked ? "reaches" : "is refused on", m->asked);
 	if (m->low != TRY_UNKNOWN)
-		claim_say(r, "; without rights port %u, which becomes %u, is %s, so it is for %u of the 64512 ports from 1024 on", m->low_asked,
-		    m->low_becomes, outcome(m->low), ports_that_become_privileged());
+		claim_say(r,
+			  "; without rights port %u, which becomes %u, is %s, so it is for %u of "
+			  "the 64512 ports from 1024 on",
+			  m->low_asked, m->low_becomes, outcome(m->low),
+			  ports_that_become_privileged());
 	else
-		claim_say(r, "; whether port %u can be had without rights could not be tried: %s", m->low_asked, m->low_why);
+		claim_say(r, "; whether port %u can be had without rights could not be tried: %s",
+			  m->low_asked, m->low_why);
 }

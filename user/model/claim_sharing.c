@@ -9,7 +9,8 @@
 
 /* ---- even or not ---- */
 
-static void share_figure(struct claim_result *r, const struct claim_share *s, const char *what, double value)
+static void share_figure(struct claim_result *r, const struct claim_share *s, const char *what,
+			 double value)
 {
 	if (s->concurrency)
 		claim_number(r, value, "%s_%s_at_%u", what, s->key, s->concurrency);
@@ -27,8 +28,10 @@ static void share_figures(struct claim_result *r, const struct claim_share *s)
 	share_figure(r, s, "p_value", f->p_value);
 }
 
-/* "blocking accept() (CV 0.020 with 2 outstanding, 0.062 with 64), ..." of the runs with that verdict; those of one design follow each other. */
-static void shares_say(struct claim_result *r, const struct claim_share *runs, size_t count, enum verdict want)
+/* "blocking accept() (CV 0.020 with 2 outstanding, 0.062 with 64), ..." of the runs with that
+ * verdict; those of one design follow each other. */
+static void shares_say(struct claim_result *r, const struct claim_share *runs, size_t count,
+		       enum verdict want)
 {
 	const struct claim_share *last = NULL;
 
@@ -71,8 +74,10 @@ static bool shares_tell(struct claim_result *r, const struct claim_share *runs, 
 			share_figures(r, &runs[i]);
 			continue;
 		}
-		claim_skip(r, "%s: %s (%llu of %llu needed)", runs[i].design, verdict_name(f->verdict),
-			   (unsigned long long)(f->unit == UNIT_FLOW ? f->flows : f->events), (unsigned long long)f->needed);
+		claim_skip(r, "%s: %s (%llu of %llu needed)", runs[i].design,
+			   verdict_name(f->verdict),
+			   (unsigned long long)(f->unit == UNIT_FLOW ? f->flows : f->events),
+			   (unsigned long long)f->needed);
 		return false;
 	}
 	return count > 0;
@@ -159,8 +164,10 @@ double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen)
 	return known && accepted ? (queued_ns + handed_ns) / 1e3 / accepted : NAN;
 }
 
-/* All pairs of the two but `against` have `high` above `low`, and the medians differ by the margin. False with NaN. */
-static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS], unsigned against)
+/* All pairs of the two but `against` have `high` above `low`, and the medians differ by the margin.
+ * False with NaN. */
+static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS],
+		      unsigned against)
 {
 	unsigned n = 0;
 
@@ -179,15 +186,17 @@ static bool waits_known(const struct claim_load *l)
 }
 
 /* Median, least and most; null where it is not known. */
-static void runs_figures(struct claim_result *r, const char *what, const char *design, unsigned concurrency, const double values[CLAIM_REPEATS],
-			 bool known)
+static void runs_figures(struct claim_result *r, const char *what, const char *design,
+			 unsigned concurrency, const double values[CLAIM_REPEATS], bool known)
 {
 	double sorted[CLAIM_REPEATS];
 
 	sort(sorted, values);
-	claim_number(r, known ? sorted[CLAIM_REPEATS / 2] : NAN, "%s_%s_at_%u", what, design, concurrency);
+	claim_number(r, known ? sorted[CLAIM_REPEATS / 2] : NAN, "%s_%s_at_%u", what, design,
+		     concurrency);
 	claim_number(r, known ? sorted[0] : NAN, "%s_%s_at_%u_least", what, design, concurrency);
-	claim_number(r, known ? sorted[CLAIM_REPEATS - 1] : NAN, "%s_%s_at_%u_most", what, design, concurrency);
+	claim_number(r, known ? sorted[CLAIM_REPEATS - 1] : NAN, "%s_%s_at_%u_most", what, design,
+		     concurrency);
 }
 
 static void load_figures(struct claim_result *r, const struct claim_load *l)
@@ -201,35 +210,42 @@ static void load_figures(struct claim_result *r, const struct claim_load *l)
 }
 
 /* "10051 (9800-12000) against 9493 (9000-10774)": medians, in brackets least and most */
-static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS])
+static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS],
+		     const double other[CLAIM_REPEATS])
 {
 	double s[CLAIM_REPEATS], o[CLAIM_REPEATS];
 
 	sort(s, single);
 	sort(o, other);
-	claim_say(r, "%.0f (%.0f-%.0f) against %.0f (%.0f-%.0f)", s[CLAIM_REPEATS / 2], s[0], s[CLAIM_REPEATS - 1], o[CLAIM_REPEATS / 2], o[0],
-		  o[CLAIM_REPEATS - 1]);
+	claim_say(r, "%.0f (%.0f-%.0f) against %.0f (%.0f-%.0f)", s[CLAIM_REPEATS / 2], s[0],
+		  s[CLAIM_REPEATS - 1], o[CLAIM_REPEATS / 2], o[0], o[CLAIM_REPEATS - 1]);
 }
 
 /* How the single listener's runs compare with the others'. */
-static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS], unsigned against, const char *more,
-			      const char *less)
+static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS],
+			      unsigned against, const char *more, const char *less)
 {
-	return is_beyond(single, other, against) ? more : is_beyond(other, single, against) ? less : "no clear difference";
+	return is_beyond(single, other, against)   ? more
+	       : is_beyond(other, single, against) ? less
+						   : "no clear difference";
 }
 
-/* "; 64 at once: 10051 (..) against 9493 (..) connections/s, fewer, and 2215 (..) against 494 (..) us until a worker reads, longer" */
+/* "; 64 at once: 10051 (..) against 9493 (..) connections/s, fewer, and 2215 (..) against 494 (..)
+ * us until a worker reads, longer" */
 static void load_say(struct claim_result *r, const struct claim_load *l, unsigned against)
 {
 	claim_say(r, "; %u at once: ", l->concurrency);
 	runs_say(r, l->single.per_second, l->reuseport.per_second);
-	claim_say(r, " connections/s, %s, and ", comparison(l->single.per_second, l->reuseport.per_second, against, "more", "fewer"));
+	claim_say(r, " connections/s, %s, and ",
+		  comparison(l->single.per_second, l->reuseport.per_second, against, "more",
+			     "fewer"));
 	if (!waits_known(l)) {
 		claim_say(r, "waits not seen here");
 		return;
 	}
 	runs_say(r, l->single.wait_us, l->reuseport.wait_us);
-	claim_say(r, " us until a worker reads, %s", comparison(l->single.wait_us, l->reuseport.wait_us, 0, "longer", "shorter"));
+	claim_say(r, " us until a worker reads, %s",
+		  comparison(l->single.wait_us, l->reuseport.wait_us, 0, "longer", "shorter"));
 }
 
 /* Under which of the loads something is so: "2", "2 and 64" */
@@ -243,25 +259,35 @@ static void under_add(struct under *u, const struct claim_load *l, bool it)
 	const size_t used = strlen(u->text);
 
 	if (it)
-		snprintf(u->text + used, sizeof(u->text) - used, "%s%u", u->count++ ? " and " : "", l->concurrency);
+		snprintf(u->text + used, sizeof(u->text) - used, "%s%u", u->count++ ? " and " : "",
+			 l->concurrency);
 }
 
 /* The verdict, and the condition under which it is true. */
-static void bottleneck_judge(struct claim_result *r, const struct under *fewer, const struct under *longer, bool last, unsigned last_concurrency)
+static void bottleneck_judge(struct claim_result *r, const struct under *fewer,
+			     const struct under *longer, bool last, unsigned last_concurrency)
 {
-	r->verdict = last ? CLAIM_HOLDS : fewer->count || longer->count ? CLAIM_PARTLY : CLAIM_FAILS;
+	r->verdict = last                            ? CLAIM_HOLDS
+		     : fewer->count || longer->count ? CLAIM_PARTLY
+						     : CLAIM_FAILS;
 	if (last)
 		claim_say(r, "it limits the rate with %u at once", last_concurrency);
 	else if (fewer->count)
-		claim_say(r, "fewer connections per second only with %s at once, where the rate is little more than latency, and not with %u%s%s%s",
-			  fewer->text, last_concurrency, longer->count ? "; longer waits with " : "", longer->text, longer->count ? " at once" : "");
+		claim_say(r,
+			  "fewer connections per second only with %s at once, where the rate is "
+			  "little more than latency, and not with %u%s%s%s",
+			  fewer->text, last_concurrency,
+			  longer->count ? "; longer waits with " : "", longer->text,
+			  longer->count ? " at once" : "");
 	else if (longer->count)
-		claim_say(r, "only in waits, with %s at once, not in connections per second", longer->text);
+		claim_say(r, "only in waits, with %s at once, not in connections per second",
+			  longer->text);
 	else
 		claim_say(r, "neither in connections per second nor in waits");
 }
 
-void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count, unsigned cpus)
+void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loads, size_t count,
+			    unsigned cpus)
 {
 	struct under fewer = {}, longer = {};
 	bool last = false;
@@ -270,14 +296,18 @@ void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loa
 		const struct claim_load *l = &loads[i];
 
 		load_figures(r, l);
-		last = is_beyond(l->reuseport.per_second, l->single.per_second, i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);
+		last = is_beyond(l->reuseport.per_second, l->single.per_second,
+				 i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);
 		under_add(&fewer, l, last);
-		under_add(&longer, l, waits_known(l) && is_beyond(l->single.wait_us, l->reuseport.wait_us, 0));
+		under_add(&longer, l,
+			  waits_known(l) && is_beyond(l->single.wait_us, l->reuseport.wait_us, 0));
 	}
 	claim_number(r, cpus, "cpus");
 	claim_number(r, CLAIM_REPEATS, "repeats");
 	bottleneck_judge(r, &fewer, &longer, last, loads[count - 1].concurrency);
-	claim_say(r, ", on %u CPU%s that clients and workers share; the single listener against SO_REUSEPORT, medians (least-most) of %d runs",
+	claim_say(r,
+		  ", on %u CPU%s that clients and workers share; the single listener against "
+		  "SO_REUSEPORT, medians (least-most) of %d runs",
 		  cpus, cpus == 1 ? "" : "s", CLAIM_REPEATS);
 	for (size_t i = 0; i < count; i++)
 		load_say(r, &loads[i], i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);

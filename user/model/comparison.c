@@ -9,31 +9,68 @@
 
 #include "wait_sum.h"
 
-#define COUNT_GRAIN 0.289                /* of a whole number: the standard deviation of rounding, 1/sqrt(12) */
+#define COUNT_GRAIN 0.289 /* of a whole number: the standard deviation of rounding, 1/sqrt(12) */
 #define PERCENTILE_GRAIN (WAIT_ERROR / 1.732) /* of its logarithm: anywhere in its slot */
 
-#define OF_SHARE(share, figure) METRIC_SHARES + share * SHARE_FIGURES + figure
-#define SHARE(share, what, words)                                                                                                          \
-	[OF_SHARE(share, SHARE_BINS)] = { .name = what "_bins", .label = words, .chance = -1 },                                            \
-	[OF_SHARE(share, SHARE_EVENTS)] = { .name = what "_events", .label = words " events", .chance = -1 },                              \
-	[OF_SHARE(share, SHARE_IDLE)] = { .name = what "_idle", .label = "  idle", .tested = true, .by_size = true,                        \
-					  .grain = COUNT_GRAIN, .chance = -1, .shown = true },                                             \
-	[OF_SHARE(share, SHARE_CV)] = { .name = what "_cv", .label = words " CV", .unit = METRIC_RATIO, .better = BETTER_LOWER,            \
-					.tested = true, .judged = true, .chance = OF_SHARE(share, SHARE_CV_EXPECTED), .shown = true },     \
-	[OF_SHARE(share, SHARE_CV_EXPECTED)] = { .name = what "_cv_expected", .label = "  fair hash", .unit = METRIC_RATIO, .chance = -1,  \
-						 .shown = true },                                                                          \
-	[OF_SHARE(share, SHARE_EXCESS)] = { .name = what "_excess", .label = "  excess", .unit = METRIC_RATIO, .chance = -1 },             \
-	[OF_SHARE(share, SHARE_MAX_OVER_MEAN)] = { .name = what "_max_over_mean", .label = "  busiest", .unit = METRIC_TIMES,              \
-						   .tested = true, .by_size = true, .chance = -1, .shown = true }
+#define OF_SHARE(share, figure) METRIC_SHARES + share *SHARE_FIGURES + figure
+#define SHARE(share, what, words)                                                                  \
+	[OF_SHARE(share, SHARE_BINS)] = { .name = what "_bins", .label = words, .chance = -1 },    \
+			 [OF_SHARE(share, SHARE_EVENTS)] = { .name = what "_events",               \
+							     .label = words " events",             \
+							     .chance = -1 },                       \
+			 [OF_SHARE(share, SHARE_IDLE)] = { .name = what "_idle",                   \
+							   .label = "  idle",                      \
+							   .tested = true,                         \
+							   .by_size = true,                        \
+							   .grain = COUNT_GRAIN,                   \
+							   .chance = -1,                           \
+							   .shown = true },                        \
+			 [OF_SHARE(share, SHARE_CV)] = { .name = what "_cv",                       \
+							 .label = words " CV",                     \
+							 .unit = METRIC_RATIO,                     \
+							 .better = BETTER_LOWER,                   \
+							 .tested = true,                           \
+							 .judged = true,                           \
+							 .chance = OF_SHARE(share,                 \
+									    SHARE_CV_EXPECTED),    \
+							 .shown = true },                          \
+			 [OF_SHARE(share, SHARE_CV_EXPECTED)] = { .name = what "_cv_expected",     \
+								  .label = "  fair hash",          \
+								  .unit = METRIC_RATIO,            \
+								  .chance = -1,                    \
+								  .shown = true },                 \
+			 [OF_SHARE(share, SHARE_EXCESS)] = { .name = what "_excess",               \
+							     .label = "  excess",                  \
+							     .unit = METRIC_RATIO,                 \
+							     .chance = -1 },                       \
+			 [OF_SHARE(share, SHARE_MAX_OVER_MEAN)] = { .name = what "_max_over_mean", \
+								    .label = "  busiest",          \
+								    .unit = METRIC_TIMES,          \
+								    .tested = true,                \
+								    .by_size = true,               \
+								    .chance = -1,                  \
+								    .shown = true }
 
-#define WAIT(what, words, ...)                                                                                                             \
-	{ .name = what, .label = words, .unit = METRIC_NS, .better = BETTER_LOWER, .tested = true, .chance = -1, .shown = true, __VA_ARGS__ }
+#define WAIT(what, words, ...)                                                                     \
+	{                                                                                          \
+		.name = what, .label = words, .unit = METRIC_NS, .better = BETTER_LOWER,           \
+		.tested = true, .chance = -1, .shown = true, __VA_ARGS__                           \
+	}
 
 const struct metric metrics[METRIC_COUNT] = {
-	[METRIC_RATE] = { .name = "rate", .label = "per second", .unit = METRIC_PER_SECOND, .better = BETTER_HIGHER_OWN, .tested = true, .judged = true,
-			  .chance = -1, .shown = true },
+	[METRIC_RATE] = { .name = "rate",
+			  .label = "per second",
+			  .unit = METRIC_PER_SECOND,
+			  .better = BETTER_HIGHER_OWN,
+			  .tested = true,
+			  .judged = true,
+			  .chance = -1,
+			  .shown = true },
 	[METRIC_EVENTS] = { .name = "events", .label = "requests", .chance = -1, .shown = true },
-	[METRIC_SECONDS] = { .name = "seconds", .label = "seconds", .unit = METRIC_SECOND, .chance = -1 },
+	[METRIC_SECONDS] = { .name = "seconds",
+			     .label = "seconds",
+			     .unit = METRIC_SECOND,
+			     .chance = -1 },
 	SHARE(SHARE_WORKERS, "workers", "workers"),
 	SHARE(SHARE_SOCKETS, "sockets", "sockets"),
 	SHARE(SHARE_SERVED, "served", "served"),
@@ -41,20 +78,54 @@ const struct metric metrics[METRIC_COUNT] = {
 	[METRIC_WAIT_MEAN] = WAIT("wait_mean_ns", "wait mean", ),
 	[METRIC_WAIT_P50] = WAIT("wait_p50_ns", "wait p50", .grain = PERCENTILE_GRAIN),
 	[METRIC_WAIT_P90] = WAIT("wait_p90_ns", "wait p90", .grain = PERCENTILE_GRAIN),
-	[METRIC_WAIT_P99] = WAIT("wait_p99_ns", "wait p99", .grain = PERCENTILE_GRAIN, .judged = true),
+	[METRIC_WAIT_P99] =
+		WAIT("wait_p99_ns", "wait p99", .grain = PERCENTILE_GRAIN, .judged = true),
 	[METRIC_WAIT_MAX] = WAIT("wait_max_ns", "wait max", .by_size = true),
-	[METRIC_QUEUE_HIGHEST] = { .name = "queue_highest", .label = "highest queue", .tested = true, .by_size = true, .grain = COUNT_GRAIN, .chance = -1,
+	[METRIC_QUEUE_HIGHEST] = { .name = "queue_highest",
+				   .label = "highest queue",
+				   .tested = true,
+				   .by_size = true,
+				   .grain = COUNT_GRAIN,
+				   .chance = -1,
 				   .shown = true },
 	[METRIC_DROPS] = { .name = "drops", .label = "drops", .chance = -1, .shown = true },
-	[METRIC_DROP_SHARE] = { .name = "drop_share", .label = "  of all", .unit = METRIC_SHARE, .better = BETTER_LOWER, .tested = true, .chance = -1,
+	[METRIC_DROP_SHARE] = { .name = "drop_share",
+				.label = "  of all",
+				.unit = METRIC_SHARE,
+				.better = BETTER_LOWER,
+				.tested = true,
+				.chance = -1,
 				.shown = true },
-	[METRIC_OPEN] = { .name = "open", .label = "open", .tested = true, .grain = COUNT_GRAIN, .chance = -1, .shown = true },
-	[METRIC_CPU_CV] = { .name = "cpu_cv", .label = "CPU CV", .unit = METRIC_RATIO, .tested = true, .chance = -1, .shown = true },
-	[METRIC_BYTES_CV] = { .name = "bytes_cv", .label = "bytes CV", .unit = METRIC_RATIO, .tested = true, .chance = -1, .shown = true },
+	[METRIC_OPEN] = { .name = "open",
+			  .label = "open",
+			  .tested = true,
+			  .grain = COUNT_GRAIN,
+			  .chance = -1,
+			  .shown = true },
+	[METRIC_CPU_CV] = { .name = "cpu_cv",
+			    .label = "CPU CV",
+			    .unit = METRIC_RATIO,
+			    .tested = true,
+			    .chance = -1,
+			    .shown = true },
+	[METRIC_BYTES_CV] = { .name = "bytes_cv",
+			      .label = "bytes CV",
+			      .unit = METRIC_RATIO,
+			      .tested = true,
+			      .chance = -1,
+			      .shown = true },
 	[METRIC_LOST] = { .name = "lost", .label = "not counted", .chance = -1, .shown = true },
-	[METRIC_CV] = { .name = "cv", .label = "CV", .unit = METRIC_RATIO, .better = BETTER_LOWER, .tested = true, .judged = true,
+	[METRIC_CV] = { .name = "cv",
+			.label = "CV",
+			.unit = METRIC_RATIO,
+			.better = BETTER_LOWER,
+			.tested = true,
+			.judged = true,
 			.chance = METRIC_CV_EXPECTED },
-	[METRIC_CV_EXPECTED] = { .name = "cv_expected", .label = "fair hash", .unit = METRIC_RATIO, .chance = -1 },
+	[METRIC_CV_EXPECTED] = { .name = "cv_expected",
+				 .label = "fair hash",
+				 .unit = METRIC_RATIO,
+				 .chance = -1 },
 };
 
 /* ---- figures of a run ---- */
@@ -75,14 +146,16 @@ bool comparison_workers_seen(const struct comparison_run *run)
 
 enum share comparison_deciding_share(const struct comparison_run *run)
 {
-	if (run->verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && run->verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE)
+	if (run->verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE &&
+	    run->verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE)
 		return SHARE_SERVED;
 	return comparison_workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
 }
 
 static void take_out(double *share)
 {
-	static const enum share_figure spread[] = { SHARE_IDLE, SHARE_CV, SHARE_CV_EXPECTED, SHARE_EXCESS, SHARE_MAX_OVER_MEAN };
+	static const enum share_figure spread[] = { SHARE_IDLE, SHARE_CV, SHARE_CV_EXPECTED,
+						    SHARE_EXCESS, SHARE_MAX_OVER_MEAN };
 
 	for (size_t i = 0; i < sizeof(spread) / sizeof(*spread); i++)
 		share[spread[i]] = NAN;
@@ -91,7 +164,8 @@ static void take_out(double *share)
 /* UDP: the dropped are among the events. TCP: a drop never comes to the queue. */
 static double drop_share(const struct comparison_run *run, enum protocol protocol)
 {
-	const double drops = run->figures[METRIC_DROPS], all = run->figures[METRIC_EVENTS] + (protocol == PROTOCOL_TCP ? drops : 0);
+	const double drops = run->figures[METRIC_DROPS],
+		     all = run->figures[METRIC_EVENTS] + (protocol == PROTOCOL_TCP ? drops : 0);
 
 	return all > 0 ? fmin(drops / all, 1) : NAN;
 }
@@ -160,11 +234,13 @@ static void row_figures(double *figures, const struct endpoint *e)
 	double *highest = &figures[METRIC_QUEUE_HIGHEST];
 	bool bound = false;
 
-	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops, udp ? e->omitted.dropped : e->omitted.drops);
+	add_known(&figures[METRIC_DROPS], udp || e->omitted.drops,
+		  udp ? e->omitted.dropped : e->omitted.drops);
 	for (size_t i = 0; i < e->socket_count + e->connected_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		add_known(&figures[METRIC_DROPS], udp || s->queue_known, udp ? s->dropped : drops_least(s));
+		add_known(&figures[METRIC_DROPS], udp || s->queue_known,
+			  udp ? s->dropped : drops_least(s));
 		bound |= !udp && drops_least(s) < drops_most(s);
 		if (!udp && s->highest_known && !(s->queue_highest <= *highest))
 			*highest = s->queue_highest;
@@ -172,13 +248,15 @@ static void row_figures(double *figures, const struct endpoint *e)
 	if (bound) /* is no figure: some drops may be withheld ACKs */
 		figures[METRIC_DROPS] = NAN;
 	for (size_t i = 0; i < e->worker_count; i++)
-		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp, e->workers[i].open);
+		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp,
+			  e->workers[i].open);
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].open_at_least) /* a bound is no figure, nor is a sum with it */
 			figures[METRIC_OPEN] = NAN;
 }
 
-void comparison_run_of(struct comparison_run *run, const struct snapshot *s, const struct endpoint *e)
+void comparison_run_of(struct comparison_run *run, const struct snapshot *s,
+		       const struct endpoint *e)
 {
 	const struct workload_account *w = &s->workload;
 	double *figures = run->figures;
@@ -189,11 +267,14 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 	figures[METRIC_EVENTS] = (double)endpoint_events(e);
 	figures[METRIC_SECONDS] = s->has_workload ? w->seconds : s->seconds;
 	if (figures[METRIC_SECONDS] > 0)
-		figures[METRIC_RATE] = (s->has_workload ? (double)(w->serve_only ? w->accepted : w->sent) : figures[METRIC_EVENTS]) /
-				       figures[METRIC_SECONDS];
+		figures[METRIC_RATE] =
+			(s->has_workload ? (double)(w->serve_only ? w->accepted : w->sent)
+					 : figures[METRIC_EVENTS]) /
+			figures[METRIC_SECONDS];
 	figures[METRIC_LOST] = (double)snapshot_lost_counts(s);
 	run->bins = e->design.bins;
-	share_figures(run, SHARE_WORKERS, run->bins == BINS_PROCESSES ? &e->process_fairness : &e->worker_fairness);
+	share_figures(run, SHARE_WORKERS,
+		      run->bins == BINS_PROCESSES ? &e->process_fairness : &e->worker_fairness);
 	share_figures(run, SHARE_SOCKETS, &e->socket_fairness);
 	if (e->served_known)
 		share_figures(run, SHARE_SERVED, &e->served_fairness);
@@ -205,7 +286,8 @@ void comparison_run_of(struct comparison_run *run, const struct snapshot *s, con
 
 /* ---- what there is ---- */
 
-/* Makes room for one more of `size` bytes. Returns the array, or NULL: out of memory, the old one is still there. */
+/* Makes room for one more of `size` bytes. Returns the array, or NULL: out of memory, the old one
+ * is still there. */
 static void *grow(void *array, size_t count, size_t *room, size_t size)
 {
 	const size_t more = *room ? *room * 2 : 4;
@@ -220,7 +302,8 @@ static void *grow(void *array, size_t count, size_t *room, size_t size)
 
 int comparison_side_add(struct comparison *c, const char *name)
 {
-	struct comparison_side *sides = grow(c->sides, c->side_count, &c->side_room, sizeof(*sides));
+	struct comparison_side *sides =
+		grow(c->sides, c->side_count, &c->side_room, sizeof(*sides));
 	char *copy = sides ? strdup(name) : NULL;
 
 	if (sides)
@@ -235,14 +318,17 @@ static bool is_same_key(const struct comparison_key *a, const struct comparison_
 {
 	if (*a->mode || *b->mode)
 		return !strcmp(a->mode, b->mode);
-	return a->protocol == b->protocol && a->port == b->port && a->netns == b->netns && !strcmp(a->address, b->address);
+	return a->protocol == b->protocol && a->port == b->port && a->netns == b->netns &&
+	       !strcmp(a->address, b->address);
 }
 
-static struct comparison_result *result_of(struct comparison_side *side, const struct comparison_key *key, const char *setup)
+static struct comparison_result *result_of(struct comparison_side *side,
+					   const struct comparison_key *key, const char *setup)
 {
 	struct comparison_result *results;
 
-	/* From the end: repeats follow each other, so that this is short. Endpoints of one window all differ. */
+	/* From the end: repeats follow each other, so that this is short. Endpoints of one window
+	 * all differ. */
 	for (size_t i = side->result_count; i-- > 0;)
 		if (is_same_key(&side->results[i].key, key))
 			return &side->results[i];
@@ -256,8 +342,8 @@ static struct comparison_result *result_of(struct comparison_side *side, const s
 	return results;
 }
 
-int comparison_add(struct comparison *c, size_t side, const struct comparison_key *key, const char *setup,
-		   const struct comparison_run *run, const char *skipped)
+int comparison_add(struct comparison *c, size_t side, const struct comparison_key *key,
+		   const char *setup, const struct comparison_run *run, const char *skipped)
 {
 	struct comparison_result *r = result_of(&c->sides[side], key, setup);
 	struct comparison_run *runs;
@@ -269,7 +355,8 @@ int comparison_add(struct comparison *c, size_t side, const struct comparison_ke
 		return 0;
 	}
 	if (!r->run_count)
-		strncpy(r->setup, setup, sizeof(r->setup) - 1); /* a run that was skipped before had none */
+		strncpy(r->setup, setup,
+			sizeof(r->setup) - 1); /* a run that was skipped before had none */
 	else if (strncmp(r->setup, setup, sizeof(r->setup) - 1))
 		return -EEXIST;
 	runs = grow(r->runs, r->run_count, &r->run_room, sizeof(*runs));
@@ -347,7 +434,8 @@ static int kinship(const struct comparison_key *a, const struct comparison_key *
 	return a->netns == b->netns ? KINSHIP_SAME : KINSHIP_ADDRESS;
 }
 
-static const struct comparison_key *subject_key(const struct comparison *c, const struct comparison_subject *subject)
+static const struct comparison_key *subject_key(const struct comparison *c,
+						const struct comparison_subject *subject)
 {
 	size_t i = 0;
 
@@ -359,13 +447,15 @@ static const struct comparison_key *subject_key(const struct comparison *c, cons
 /* A new subject without cells. NULL: out of memory. */
 static struct comparison_subject *subject_add(struct comparison *c, size_t *room)
 {
-	struct comparison_subject *subjects = grow(c->subjects, c->subject_count, room, sizeof(*subjects));
+	struct comparison_subject *subjects =
+		grow(c->subjects, c->subject_count, room, sizeof(*subjects));
 
 	if (!subjects)
 		return NULL;
 	c->subjects = subjects;
 	subjects += c->subject_count;
-	*subjects = (struct comparison_subject){ .cells = calloc(c->side_count, sizeof(*subjects->cells)) };
+	*subjects = (struct comparison_subject){ .cells = calloc(c->side_count,
+								 sizeof(*subjects->cells)) };
 	if (!subjects->cells)
 		return NULL;
 	c->subject_count++;
@@ -383,7 +473,8 @@ static void place_kin(struct comparison *c, size_t side, bool *placed, int wante
 		for (size_t s = 0; s < count && !placed[i]; s++) {
 			struct comparison_subject *subject = &c->subjects[s];
 
-			if (subject->cells[side] || kinship(subject_key(c, subject), &r->key) < wanted)
+			if (subject->cells[side] ||
+			    kinship(subject_key(c, subject), &r->key) < wanted)
 				continue;
 			subject->cells[side] = r;
 			placed[i] = true;
@@ -416,9 +507,12 @@ static bool is_alike(const struct comparison *c, const struct comparison_subject
 	const struct comparison_key *first = subject_key(c, subject);
 
 	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_key *key = subject->cells[i] ? &subject->cells[i]->key : first;
+		const struct comparison_key *key =
+			subject->cells[i] ? &subject->cells[i]->key : first;
 
-		if (strcmp(first->mode, key->mode) || (!*first->mode && (first->protocol != key->protocol || first->port != key->port)))
+		if (strcmp(first->mode, key->mode) ||
+		    (!*first->mode &&
+		     (first->protocol != key->protocol || first->port != key->port)))
 			return false;
 	}
 	return true;
@@ -455,7 +549,8 @@ static int add_snapshot(struct comparison *c, const struct snapshot *s)
 
 	strncpy(key.mode, w->mode, sizeof(key.mode) - 1);
 	if (*w->skipped || !e)
-		return comparison_add(c, c->side_count - 1, &key, "", NULL, *w->skipped ? w->skipped : "no result");
+		return comparison_add(c, c->side_count - 1, &key, "", NULL,
+				      *w->skipped ? w->skipped : "no result");
 	key.protocol = e->protocol;
 	key.port = e->port;
 	key.netns = e->netns;
@@ -463,7 +558,8 @@ static int add_snapshot(struct comparison *c, const struct snapshot *s)
 	return comparison_add(c, c->side_count - 1, &key, "", &run, NULL);
 }
 
-int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count, size_t modes)
+int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t count,
+		       size_t modes)
 {
 	int err = 0;
 

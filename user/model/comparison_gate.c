@@ -9,12 +9,17 @@
 
 struct decision comparison_run_decide(const struct comparison_run *run)
 {
-	const struct fairness workers = { .events = comparison_workers_seen(run), .verdict = run->verdicts[SHARE_WORKERS],
+	const struct fairness workers = { .events = comparison_workers_seen(run),
+					  .verdict = run->verdicts[SHARE_WORKERS],
 					  .withheld = run->withheld[SHARE_WORKERS] };
-	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS], .withheld = run->withheld[SHARE_SOCKETS] };
-	const struct fairness served = { .verdict = run->verdicts[SHARE_SERVED], .withheld = run->withheld[SHARE_SERVED] };
-	const struct fairness *decisive = run->bins == BINS_SOCKETS ? &sockets : run->bins == BINS_SERVING ? &served :
-					  fairness_decisive(&workers, &sockets);
+	const struct fairness sockets = { .verdict = run->verdicts[SHARE_SOCKETS],
+					  .withheld = run->withheld[SHARE_SOCKETS] };
+	const struct fairness served = { .verdict = run->verdicts[SHARE_SERVED],
+					 .withheld = run->withheld[SHARE_SERVED] };
+	const struct fairness *decisive = run->bins == BINS_SOCKETS ? &sockets
+					  : run->bins == BINS_SERVING
+						  ? &served
+						  : fairness_decisive(&workers, &sockets);
 
 	return decision_of(decisive, run->figures[METRIC_EVENTS] > 0, 0);
 }
@@ -28,7 +33,8 @@ size_t comparison_uneven_runs(const struct comparison_result *r)
 	return uneven;
 }
 
-/* Runs of which events were not counted: of the port itself, where the document tells whose they were. */
+/* Runs of which events were not counted: of the port itself, where the document tells whose they
+ * were. */
 static size_t runs_lost(const struct comparison_result *r)
 {
 	size_t lost = 0;
@@ -46,7 +52,8 @@ static size_t runs_lost(const struct comparison_result *r)
 static const enum metric_id judged[] = { METRIC_CV, METRIC_WAIT_P99, METRIC_RATE };
 
 /* Which of the sides of a pair has fewer runs with the figure. */
-static void say_runs(const struct comparison_subject *subject, size_t side, size_t metric, struct worse_where *where)
+static void say_runs(const struct comparison_subject *subject, size_t side, size_t metric,
+		     struct worse_where *where)
 {
 	if (subject->cells[0]->stats[metric].runs < subject->cells[side]->stats[metric].runs)
 		side = 0;
@@ -73,7 +80,8 @@ static bool disagrees(const struct comparison_result *r)
 }
 
 /* One figure of one side, against the first. */
-static enum worse look(const struct comparison *c, const struct comparison_subject *subject, size_t side, size_t metric, struct worse_where *where)
+static enum worse look(const struct comparison *c, const struct comparison_subject *subject,
+		       size_t side, size_t metric, struct worse_where *where)
 {
 	const struct comparison_result *base = subject->cells[0], *own = subject->cells[side];
 	const int better = comparison_direction(c, subject, metric);
@@ -84,7 +92,8 @@ static enum worse look(const struct comparison *c, const struct comparison_subje
 		return WORSE_NO_PAIR;
 	if (!base->stats[metric].runs) {
 		where->side = 0;
-		return metric == METRIC_CV && own && is_withheld(base) ? WORSE_MISSING : WORSE_NO_PAIR;
+		return metric == METRIC_CV && own && is_withheld(base) ? WORSE_MISSING
+								       : WORSE_NO_PAIR;
 	}
 	if (!own || !own->run_count || !own->stats[metric].runs)
 		return WORSE_MISSING;
@@ -94,7 +103,8 @@ static enum worse look(const struct comparison *c, const struct comparison_subje
 		where->side = lost_side;
 		return WORSE_LOST;
 	}
-	if (own->stats[metric].told == TOLD_DIFFERENT && (own->stats[metric].score - base->stats[metric].score) * better < 0)
+	if (own->stats[metric].told == TOLD_DIFFERENT &&
+	    (own->stats[metric].score - base->stats[metric].score) * better < 0)
 		return WORSE_TOLD;
 	if (disagrees(own))
 		return WORSE_DISAGREES;
@@ -113,8 +123,10 @@ static bool is_beside(const struct comparison_subject *subject, size_t side)
 
 enum worse comparison_worse(const struct comparison *c, struct worse_where *where)
 {
-	/* What was found anywhere decides, the first of these. Where no result is beside another, all would be missing. */
-	static const enum worse order[] = { WORSE_LOST, WORSE_TOLD, WORSE_MISSING, WORSE_DISAGREES, WORSE_UNTESTED, WORSE_NOT };
+	/* What was found anywhere decides, the first of these. Where no result is beside another,
+	 * all would be missing. */
+	static const enum worse order[] = { WORSE_LOST,      WORSE_TOLD,     WORSE_MISSING,
+					    WORSE_DISAGREES, WORSE_UNTESTED, WORSE_NOT };
 	struct worse_where first[WORSE_NO_PAIR + 1];
 	size_t found[WORSE_NO_PAIR + 1] = {}, beside = 0;
 
@@ -123,7 +135,8 @@ enum worse comparison_worse(const struct comparison *c, struct worse_where *wher
 			beside += is_beside(&c->subjects[s], i);
 			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged); m++) {
 				struct worse_where here;
-				const enum worse worse = look(c, &c->subjects[s], i, judged[m], &here);
+				const enum worse worse =
+					look(c, &c->subjects[s], i, judged[m], &here);
 
 				if (!found[worse]++)
 					first[worse] = here;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Means, differences, what is more than noise, best and worst. A run is tested whole: what a round (a window of a file, a repetition of the modes) says of all
- * ports is divided together, so that all ports and figures have one level (noise.h): those that --fail-on worse judges one, the others another.
+ * Means, differences, what is more than noise, best and worst. A run is tested whole: what a round
+ * (a window of a file, a repetition of the modes) says of all ports is divided together, so that
+ * all ports and figures have one level (noise.h): those that --fail-on worse judges one, the others
+ * another.
  *
- * Of more than two sides a difference to the first must hold twice: among the runs of these two alone, which is exact whatever the others are, and among those
- * of all sides, so that many sides have one level too.
+ * Of more than two sides a difference to the first must hold twice: among the runs of these two
+ * alone, which is exact whatever the others are, and among those of all sides, so that many sides
+ * have one level too.
  */
 #include "comparison.h"
 
@@ -17,8 +20,8 @@
 #ifndef EFFORT           /* as REPLICATES */
 #define EFFORT 400000000 /* values that all tests together look at, up to some: about a second */
 #endif
-#define ALIKE 1.1        /* numbers of events up to that ratio: a longest wait or queue is of as many */
-#define WAIT_MIN 1.0     /* ns: none at all has a logarithm too */
+#define ALIKE 1.1    /* numbers of events up to that ratio: a longest wait or queue is of as many */
+#define WAIT_MIN 1.0 /* ns: none at all has a logarithm too */
 
 /* A figure of a subject that is tested. */
 struct column {
@@ -30,9 +33,11 @@ struct judge {
 	struct comparison *c;
 	struct column *columns;
 	size_t count;
-	double **pairs;      /* p of two sides by column, NULL: not tested yet; the lower side times side_count, plus the other */
-	double *all;         /* p of each later side against the first by column, where all sides are divided; NULL: there are two */
-	uint64_t effort;     /* of one test */
+	double **pairs;  /* p of two sides by column, NULL: not tested yet; the lower side times
+			    side_count, plus the other */
+	double *all;     /* p of each later side against the first by column, where all sides are
+			    divided; NULL: there are two */
+	uint64_t effort; /* of one test */
 };
 
 /* ---- runs as they are tested ---- */
@@ -42,7 +47,8 @@ bool comparison_has_traffic(const struct comparison_run *run)
 	return !(run->figures[METRIC_EVENTS] == 0) || run->figures[METRIC_DROPS] > 0;
 }
 
-double comparison_figure(const struct comparison_result *r, const struct comparison_run *run, size_t metric)
+double comparison_figure(const struct comparison_result *r, const struct comparison_run *run,
+			 size_t metric)
 {
 	return comparison_has_traffic(run) || !r->with_traffic ? run->figures[metric] : NAN;
 }
@@ -50,23 +56,29 @@ double comparison_figure(const struct comparison_result *r, const struct compari
 /* Over how many bins that CV is; NaN: not known. */
 static double bins_of(const struct comparison_run *run, size_t metric)
 {
-	const enum share share = metric == METRIC_CV ? comparison_deciding_share(run) : (enum share)((metric - METRIC_SHARES) / SHARE_FIGURES);
+	const enum share share = metric == METRIC_CV
+					 ? comparison_deciding_share(run)
+					 : (enum share)((metric - METRIC_SHARES) / SHARE_FIGURES);
 
 	return run->figures[metric_of_share(share, SHARE_BINS)];
 }
 
 /*
- * The spread beyond chance, squared: of n events with true shares of spread theta over k bins CV^2 is on average theta^2 (1 - 1/n) + (k-1)/n, so this is theta^2 whatever
- * n is. The chance CV e^2 = (k-1)/n says what 1/n is.
+ * The spread beyond chance, squared: of n events with true shares of spread theta over k bins CV^2
+ * is on average theta^2 (1 - 1/n) + (k-1)/n, so this is theta^2 whatever n is. The chance CV e^2 =
+ * (k-1)/n says what 1/n is.
  */
-static double beyond_chance(const struct comparison_run *run, size_t metric, double cv, double expected)
+static double beyond_chance(const struct comparison_run *run, size_t metric, double cv,
+			    double expected)
 {
-	const double bins = bins_of(run, metric), one_of_n = bins > 1 ? expected * expected / (bins - 1) : 0;
+	const double bins = bins_of(run, metric),
+		     one_of_n = bins > 1 ? expected * expected / (bins - 1) : 0;
 
 	return (cv * cv - expected * expected) / (one_of_n < 1 ? 1 - one_of_n : 1);
 }
 
-/* A figure as it is tested; NaN: the run has none. Waits by their logarithm: they spread by a factor, and one slow run must not hide that all are twice as long. */
+/* A figure as it is tested; NaN: the run has none. Waits by their logarithm: they spread by a
+ * factor, and one slow run must not hide that all are twice as long. */
 static double score_of(const struct comparison_run *run, size_t metric, bool chance, double value)
 {
 	if (isnan(value))
@@ -77,7 +89,8 @@ static double score_of(const struct comparison_run *run, size_t metric, bool cha
 }
 
 /* Where one run of the subject has no yardstick, none is held against it. */
-static bool has_chance(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
+static bool has_chance(const struct comparison *c, const struct comparison_subject *subject,
+		       size_t metric)
 {
 	if (metrics[metric].chance < 0)
 		return false;
@@ -85,17 +98,20 @@ static bool has_chance(const struct comparison *c, const struct comparison_subje
 		const struct comparison_result *r = subject->cells[i];
 
 		for (size_t k = 0; r && k < r->run_count; k++)
-			if (!isnan(comparison_figure(r, &r->runs[k], metric)) && isnan(r->runs[k].figures[metrics[metric].chance]))
+			if (!isnan(comparison_figure(r, &r->runs[k], metric)) &&
+			    isnan(r->runs[k].figures[metrics[metric].chance]))
 				return false;
 	}
 	return true;
 }
 
 /*
- * Longest waits and queues, idle bins and the busiest one depend on how many events a run had: they are compared where all runs had as many. Drops are of more
- * events in a longer window: their share is compared.
+ * Longest waits and queues, idle bins and the busiest one depend on how many events a run had: they
+ * are compared where all runs had as many. Drops are of more events in a longer window: their share
+ * is compared.
  */
-static bool is_comparable(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
+static bool is_comparable(const struct comparison *c, const struct comparison_subject *subject,
+			  size_t metric)
 {
 	double least = INFINITY, most = 0;
 
@@ -127,7 +143,8 @@ static bool mixes_protocols(const struct comparison *c, const struct comparison_
 	return tcp && udp;
 }
 
-int comparison_direction(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
+int comparison_direction(const struct comparison *c, const struct comparison_subject *subject,
+			 size_t metric)
 {
 	if ((metric == METRIC_RATE || metric == METRIC_DROP_SHARE) && mixes_protocols(c, subject))
 		return 0;
@@ -150,7 +167,8 @@ struct sample {
 	size_t count;
 };
 
-static void sample_fill(struct sample *s, const struct comparison_result *r, size_t metric, bool chance)
+static void sample_fill(struct sample *s, const struct comparison_result *r, size_t metric,
+			bool chance)
 {
 	s->count = 0;
 	for (size_t k = 0; r && k < r->run_count; k++) {
@@ -163,11 +181,18 @@ static void sample_fill(struct sample *s, const struct comparison_result *r, siz
 	}
 }
 
-static void stat_fill(struct comparison_stat *stat, const struct comparison_stat *first, const struct sample *own, bool chance, bool comparable)
+static void stat_fill(struct comparison_stat *stat, const struct comparison_stat *first,
+		      const struct sample *own, bool chance, bool comparable)
 {
 	double unused;
 
-	*stat = (struct comparison_stat){ .runs = own->count, .mean = NAN, .sd = NAN, .score = NAN, .difference = NAN, .p = NAN, .comparable = comparable };
+	*stat = (struct comparison_stat){ .runs = own->count,
+					  .mean = NAN,
+					  .sd = NAN,
+					  .score = NAN,
+					  .difference = NAN,
+					  .p = NAN,
+					  .comparable = comparable };
 	if (!own->count)
 		return;
 	noise_moments(own->values, own->count, &stat->mean, &stat->sd);
@@ -177,11 +202,13 @@ static void stat_fill(struct comparison_stat *stat, const struct comparison_stat
 	if (own->count == 1)
 		stat->sd = NAN;
 	if (first && first != stat && first->runs)
-		stat->difference = noise_same(stat->mean, first->mean) ? 0 : stat->mean - first->mean;
+		stat->difference =
+			noise_same(stat->mean, first->mean) ? 0 : stat->mean - first->mean;
 }
 
 /* All figures of a subject, by side. The values have room for the runs of any result. */
-static int subject_describe(struct comparison *c, const struct comparison_subject *subject, struct sample *sample)
+static int subject_describe(struct comparison *c, const struct comparison_subject *subject,
+			    struct sample *sample)
 {
 	for (size_t i = 0; i < c->side_count; i++) {
 		struct comparison_result *r = subject->cells[i];
@@ -197,8 +224,10 @@ static int subject_describe(struct comparison *c, const struct comparison_subjec
 			r->with_traffic += comparison_has_traffic(&r->runs[k]);
 	}
 	for (size_t m = 0; m < METRIC_COUNT; m++) {
-		const bool chance = has_chance(c, subject, m), comparable = is_comparable(c, subject, m);
-		const struct comparison_stat *first = subject->cells[0] ? &subject->cells[0]->stats[m] : NULL;
+		const bool chance = has_chance(c, subject, m),
+			   comparable = is_comparable(c, subject, m);
+		const struct comparison_stat *first =
+			subject->cells[0] ? &subject->cells[0]->stats[m] : NULL;
 
 		for (size_t i = 0; i < c->side_count; i++) {
 			if (!subject->cells[i])
@@ -218,7 +247,9 @@ static int describe(struct comparison *c)
 
 	for (size_t i = 0; i < c->side_count; i++)
 		for (size_t k = 0; k < c->sides[i].result_count; k++)
-			most = c->sides[i].results[k].run_count > most ? c->sides[i].results[k].run_count : most;
+			most = c->sides[i].results[k].run_count > most
+				       ? c->sides[i].results[k].run_count
+				       : most;
 	sample.values = calloc(2 * most, sizeof(*sample.values));
 	if (!sample.values)
 		return -ENOMEM;
@@ -240,7 +271,8 @@ static bool has_runs(const struct comparison_subject *subject, size_t side, size
 }
 
 /* A figure of two sides with runs enough: else there is nothing to test. */
-static bool is_column(const struct comparison *c, const struct comparison_subject *subject, size_t metric)
+static bool is_column(const struct comparison *c, const struct comparison_subject *subject,
+		      size_t metric)
 {
 	size_t with = 0;
 
@@ -259,8 +291,13 @@ static int columns_find(struct judge *j)
 
 		for (size_t m = 0; m < METRIC_COUNT; m++)
 			if (is_column(j->c, subject, m))
-				j->columns[j->count++] = (struct column){ .subject = s, .metric = m, .chance = has_chance(j->c, subject, m),
-									  .judged = metrics[m].judged && comparison_direction(j->c, subject, m) };
+				j->columns[j->count++] = (struct column){
+					.subject = s,
+					.metric = m,
+					.chance = has_chance(j->c, subject, m),
+					.judged = metrics[m].judged &&
+						  comparison_direction(j->c, subject, m)
+				};
 	}
 	return 0;
 }
@@ -279,8 +316,10 @@ static size_t rounds_of(const struct comparison_side *side)
 	return rounds;
 }
 
-/* The figures of one family of one side, round after round, from *values on; rounds without any are left out. Returns how many there are. */
-static size_t side_values(const struct judge *j, size_t side, bool judged, size_t figures, double *values)
+/* The figures of one family of one side, round after round, from *values on; rounds without any are
+ * left out. Returns how many there are. */
+static size_t side_values(const struct judge *j, size_t side, bool judged, size_t figures,
+			  double *values)
 {
 	const size_t rounds = rounds_of(&j->c->sides[side]);
 	size_t kept = 0, figure = 0;
@@ -295,7 +334,8 @@ static size_t side_values(const struct judge *j, size_t side, bool judged, size_
 			continue;
 		for (size_t k = 0; r && k < r->run_count; k++)
 			values[r->runs[k].round * figures + figure] =
-				score_of(&r->runs[k], col->metric, col->chance, comparison_figure(r, &r->runs[k], col->metric));
+				score_of(&r->runs[k], col->metric, col->chance,
+					 comparison_figure(r, &r->runs[k], col->metric));
 		figure++;
 	}
 	for (size_t i = 0; i < rounds; i++) {
@@ -310,8 +350,10 @@ static size_t side_values(const struct judge *j, size_t side, bool judged, size_
 	return kept;
 }
 
-/* Tests the later of the sides against the first of them in one family. Fills p: by side after the first, by column. */
-static int test_family(const struct judge *j, const size_t *sides, size_t side_count, bool judged, double *p)
+/* Tests the later of the sides against the first of them in one family. Fills p: by side after the
+ * first, by column. */
+static int test_family(const struct judge *j, const size_t *sides, size_t side_count, bool judged,
+		       double *p)
 {
 	size_t figures = 0, rounds = 0, at = 0, *sizes = calloc(side_count, sizeof(*sizes));
 	double *values = NULL, *grain = NULL, *found = NULL;
@@ -333,7 +375,12 @@ static int test_family(const struct judge *j, const size_t *sides, size_t side_c
 	for (size_t i = 0, figure = 0; i < j->count; i++)
 		if (j->columns[i].judged == judged)
 			grain[figure++] = metrics[j->columns[i].metric].grain;
-	err = noise_test(&(struct noise_runs){ .groups = side_count, .sizes = sizes, .figures = figures, .values = values, .grain = grain }, j->effort, found);
+	err = noise_test(&(struct noise_runs){ .groups = side_count,
+					       .sizes = sizes,
+					       .figures = figures,
+					       .values = values,
+					       .grain = grain },
+			 j->effort, found);
 	for (size_t side = 0; side + 1 < side_count && !err; side++)
 		for (size_t i = 0, figure = 0; i < j->count; i++)
 			if (j->columns[i].judged == judged)
@@ -350,7 +397,8 @@ static double *test_sides(const struct judge *j, const size_t *sides, size_t sid
 {
 	double *p = calloc((side_count - 1) * j->count + 1, sizeof(*p));
 
-	if (p && !test_family(j, sides, side_count, true, p) && !test_family(j, sides, side_count, false, p))
+	if (p && !test_family(j, sides, side_count, true, p) &&
+	    !test_family(j, sides, side_count, false, p))
 		return p;
 	free(p);
 	return NULL;
@@ -370,10 +418,12 @@ static int test_all(struct judge *j)
 	return j->all ? 0 : -ENOMEM;
 }
 
-/* What is shown as equal is not told apart, whatever chance would have given each. Nor is what is longer in the mean and shorter by the logarithm. */
+/* What is shown as equal is not told apart, whatever chance would have given each. Nor is what is
+ * longer in the mean and shorter by the logarithm. */
 static bool is_same(size_t metric, const struct comparison_stat *a, const struct comparison_stat *b)
 {
-	return noise_same(a->mean, b->mean) || (metrics[metric].unit == METRIC_NS && (a->mean - b->mean) * (a->score - b->score) < 0);
+	return noise_same(a->mean, b->mean) || (metrics[metric].unit == METRIC_NS &&
+						(a->mean - b->mean) * (a->score - b->score) < 0);
 }
 
 /* p of two sides in a column; NaN: not tested, or *err: out of memory. */
@@ -386,7 +436,8 @@ static double p_between(struct judge *j, size_t a, size_t b, size_t column, int 
 
 	if (!has_runs(subject, a, col->metric) || !has_runs(subject, b, col->metric))
 		return NAN;
-	if (is_same(col->metric, &subject->cells[a]->stats[col->metric], &subject->cells[b]->stats[col->metric]))
+	if (is_same(col->metric, &subject->cells[a]->stats[col->metric],
+		    &subject->cells[b]->stats[col->metric]))
 		return 1;
 	if (!*p)
 		*p = test_sides(j, sides, 2);
@@ -407,41 +458,52 @@ static int differences_tell(struct judge *j)
 		const struct comparison_subject *subject = &j->c->subjects[j->columns[i].subject];
 
 		for (size_t side = 1; side < j->c->side_count && !err; side++) {
-			struct comparison_stat *stat = subject->cells[side] ? &subject->cells[side]->stats[j->columns[i].metric] : NULL;
+			struct comparison_stat *stat =
+				subject->cells[side]
+					? &subject->cells[side]->stats[j->columns[i].metric]
+					: NULL;
 
 			if (!stat || isnan(stat->difference))
 				continue;
 			stat->p = p_between(j, 0, side, i, &err);
-			stat->told = isnan(stat->p) ? TOLD_UNTESTED : stat->p < NOISE_LEVEL ? TOLD_DIFFERENT : TOLD_NOISE;
+			stat->told = isnan(stat->p)          ? TOLD_UNTESTED
+				     : stat->p < NOISE_LEVEL ? TOLD_DIFFERENT
+							     : TOLD_NOISE;
 		}
 	}
 	return err;
 }
 
 /* The side that is furthest out in that direction; side_count: none has the metric. */
-static size_t extreme(const struct comparison *c, const struct comparison_subject *subject, size_t metric, int towards)
+static size_t extreme(const struct comparison *c, const struct comparison_subject *subject,
+		      size_t metric, int towards)
 {
 	size_t found = c->side_count;
 
 	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_stat *stat = subject->cells[i] ? &subject->cells[i]->stats[metric] : NULL;
+		const struct comparison_stat *stat =
+			subject->cells[i] ? &subject->cells[i]->stats[metric] : NULL;
 
 		if (!stat || !stat->runs)
 			continue;
-		if (found == c->side_count || stat->score * towards > subject->cells[found]->stats[metric].score * towards)
+		if (found == c->side_count ||
+		    stat->score * towards > subject->cells[found]->stats[metric].score * towards)
 			found = i;
 	}
 	return found;
 }
 
-/* Is that side told from each of the others? Where not all have runs enough (column NULL): is there no other with the same value? */
-static bool stands_out(struct judge *j, const struct comparison_subject *subject, size_t metric, size_t side, const size_t *column, int *err)
+/* Is that side told from each of the others? Where not all have runs enough (column NULL): is there
+ * no other with the same value? */
+static bool stands_out(struct judge *j, const struct comparison_subject *subject, size_t metric,
+		       size_t side, const size_t *column, int *err)
 {
 	const struct comparison_stat *own = &subject->cells[side]->stats[metric];
 	size_t others = 0;
 
 	for (size_t i = 0; i < j->c->side_count && !*err; i++) {
-		const struct comparison_stat *other = subject->cells[i] ? &subject->cells[i]->stats[metric] : NULL;
+		const struct comparison_stat *other =
+			subject->cells[i] ? &subject->cells[i]->stats[metric] : NULL;
 
 		if (i == side || !other || !other->runs)
 			continue;
@@ -453,17 +515,22 @@ static bool stands_out(struct judge *j, const struct comparison_subject *subject
 	return others && !*err;
 }
 
-static int marks_fill(struct judge *j, const struct comparison_subject *subject, size_t metric, const size_t *column)
+static int marks_fill(struct judge *j, const struct comparison_subject *subject, size_t metric,
+		      const size_t *column)
 {
-	const int better = is_comparable(j->c, subject, metric) ? comparison_direction(j->c, subject, metric) : 0;
+	const int better = is_comparable(j->c, subject, metric)
+				   ? comparison_direction(j->c, subject, metric)
+				   : 0;
 	int err = 0;
 
 	for (size_t i = 0; i < j->c->side_count; i++)
-		if (subject->cells[i] && subject->cells[i]->stats[metric].runs && !has_runs(subject, i, metric))
+		if (subject->cells[i] && subject->cells[i]->stats[metric].runs &&
+		    !has_runs(subject, i, metric))
 			column = NULL;
 	for (int sign = 1; better && sign >= -1 && !err; sign -= 2) {
 		const size_t side = extreme(j->c, subject, metric, sign * better);
-		struct comparison_stat *stat = side < j->c->side_count ? &subject->cells[side]->stats[metric] : NULL;
+		struct comparison_stat *stat =
+			side < j->c->side_count ? &subject->cells[side]->stats[metric] : NULL;
 
 		if (!stat || !stands_out(j, subject, metric, side, column, &err))
 			continue;
@@ -480,7 +547,8 @@ static int marks_tell(struct judge *j)
 
 	for (size_t s = 0; s < j->c->subject_count; s++)
 		for (size_t m = 0; m < METRIC_COUNT && !err; m++) {
-			const bool tested = column < j->count && j->columns[column].subject == s && j->columns[column].metric == m;
+			const bool tested = column < j->count && j->columns[column].subject == s &&
+					    j->columns[column].metric == m;
 
 			if (metrics[m].tested)
 				err = marks_fill(j, &j->c->subjects[s], m, tested ? &column : NULL);
@@ -492,7 +560,9 @@ static int marks_tell(struct judge *j)
 int comparison_judge(struct comparison *c)
 {
 	const size_t sides = c->side_count, pairs = sides > 2 ? sides * (sides - 1) / 2 : 1;
-	struct judge j = { .c = c, .pairs = calloc(sides * sides + 1, sizeof(*j.pairs)), .effort = EFFORT / pairs };
+	struct judge j = { .c = c,
+			   .pairs = calloc(sides * sides + 1, sizeof(*j.pairs)),
+			   .effort = EFFORT / pairs };
 	int err = j.pairs ? describe(c) : -ENOMEM;
 
 	if (!err)

@@ -32,7 +32,8 @@ static bool has(const struct cookies *c, uint64_t cookie)
 	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_cookies);
 }
 
-/* Rows of a kind keep their order; those set aside come last. `aside`: room for as many. Returns how many stay. */
+/* Rows of a kind keep their order; those set aside come last. `aside`: room for as many. Returns
+ * how many stay. */
 static size_t part_sockets(struct socket_row *rows, size_t count, struct socket_row *aside)
 {
 	size_t kept = 0, apart = 0;
@@ -46,7 +47,8 @@ static size_t part_sockets(struct socket_row *rows, size_t count, struct socket_
 	return kept;
 }
 
-static size_t part_workers(struct worker_row *rows, size_t count, struct worker_row *aside, const struct cookies *connected)
+static size_t part_workers(struct worker_row *rows, size_t count, struct worker_row *aside,
+			   const struct cookies *connected)
 {
 	size_t kept = 0, apart = 0;
 
@@ -136,7 +138,8 @@ static uint64_t count_processes(const struct worker_row *rows, size_t count)
 struct connected_sum endpoint_connected(const struct endpoint *e)
 {
 	const struct worker_row *workers = e->workers + e->worker_count;
-	struct connected_sum sum = { .sockets = e->connected_count, .processes = count_processes(workers, e->connected_workers) };
+	struct connected_sum sum = { .sockets = e->connected_count,
+				     .processes = count_processes(workers, e->connected_workers) };
 
 	for (size_t i = e->socket_count; i < e->socket_count + e->connected_count; i++) {
 		const struct socket_row *s = &e->sockets[i];

@@ -15,7 +15,8 @@
 #include "snapshot.h"
 #include "words.h"
 
-/* So many connections, and nine of ten of all, each served by one that was born for it: no chance. */
+/* So many connections, and nine of ten of all, each served by one that was born for it: no chance.
+ */
 #define BORN_LEAST 3
 #define BORN_SHARE 0.9
 
@@ -38,7 +39,8 @@ static const char *const names[] = {
 };
 
 static const char *const bins_names[] = {
-	[BINS_NONE] = "none", [BINS_WORKERS] = "workers", [BINS_PROCESSES] = "processes", [BINS_SOCKETS] = "sockets", [BINS_SERVING] = "serving",
+	[BINS_NONE] = "none",       [BINS_WORKERS] = "workers", [BINS_PROCESSES] = "processes",
+	[BINS_SOCKETS] = "sockets", [BINS_SERVING] = "serving",
 };
 
 const char *design_name(enum design_code code)
@@ -69,18 +71,19 @@ struct takers_seen {
 	const struct worker_row **rows;
 	size_t count;
 	size_t threads, processes;
-	size_t sockets, most_on_one;    /* threads */
-	size_t several;                 /* threads that take from more than one socket */
-	size_t kinds[WAITS_URING + 1];  /* threads, by how they were last seen to wait */
-	size_t exclusive;               /* of those in epoll or poll */
-	size_t epolls;                  /* that have a name */
-	size_t ours;                    /* workers of a workload, which are all known */
+	size_t sockets, most_on_one;   /* threads */
+	size_t several;                /* threads that take from more than one socket */
+	size_t kinds[WAITS_URING + 1]; /* threads, by how they were last seen to wait */
+	size_t exclusive;              /* of those in epoll or poll */
+	size_t epolls;                 /* that have a name */
+	size_t ours;                   /* workers of a workload, which are all known */
 	uint64_t taken;
 };
 
 static int by_thread(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
 	if (x->pid != y->pid)
 		return COMPARE(x->pid, y->pid);
@@ -89,14 +92,16 @@ static int by_thread(const void *a, const void *b)
 
 static int by_socket(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : by_thread(a, b);
 }
 
 static int by_epoll(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
 	return x->epoll != y->epoll ? COMPARE(x->epoll, y->epoll) : by_thread(a, b);
 }
@@ -106,7 +111,8 @@ static void count_threads(struct takers_seen *t)
 	qsort(t->rows, t->count, sizeof(*t->rows), by_thread);
 	for (size_t i = 0; i < t->count; i++) {
 		const struct worker_row *row = t->rows[i], *before = i ? t->rows[i - 1] : NULL;
-		const bool process = !before || before->pid != row->pid, thread = process || before->tid != row->tid;
+		const bool process = !before || before->pid != row->pid,
+			   thread = process || before->tid != row->tid;
 
 		t->processes += process;
 		t->threads += thread;
@@ -115,7 +121,8 @@ static void count_threads(struct takers_seen *t)
 		if (!thread)
 			continue;
 		t->kinds[row->wait_kind]++;
-		t->exclusive += (row->wait_kind == WAITS_EPOLL || row->wait_kind == WAITS_POLL) && row->exclusive;
+		t->exclusive += (row->wait_kind == WAITS_EPOLL || row->wait_kind == WAITS_POLL) &&
+				row->exclusive;
 		t->ours += row->number >= 0;
 	}
 }
@@ -134,10 +141,12 @@ static void count_places(struct takers_seen *t)
 	}
 	qsort(t->rows, t->count, sizeof(*t->rows), by_epoll);
 	for (size_t i = 0; i < t->count; i++)
-		t->epolls += t->rows[i]->wait_kind == WAITS_EPOLL && t->rows[i]->epoll && (!i || t->rows[i - 1]->epoll != t->rows[i]->epoll);
+		t->epolls += t->rows[i]->wait_kind == WAITS_EPOLL && t->rows[i]->epoll &&
+			     (!i || t->rows[i - 1]->epoll != t->rows[i]->epoll);
 }
 
-/* As a verdict picks its bins: who came or went in the window is none beside those who lived through it. Returns 0 or -ENOMEM. */
+/* As a verdict picks its bins: who came or went in the window is none beside those who lived
+ * through it. Returns 0 or -ENOMEM. */
 static int takers_see(struct takers_seen *t, const struct endpoint *e)
 {
 	struct lifetimes seen = endpoint_lifetimes(e);
@@ -147,9 +156,11 @@ static int takers_see(struct takers_seen *t, const struct endpoint *e)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept)
-			lifetimes_see(&seen, e->workers[i].appeared, worker_is_past(&e->workers[i]));
+			lifetimes_see(&seen, e->workers[i].appeared,
+				      worker_is_past(&e->workers[i]));
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].can_accept && lifetimes_admit(&seen, e->workers[i].appeared, worker_is_past(&e->workers[i])))
+		if (e->workers[i].can_accept &&
+		    lifetimes_admit(&seen, e->workers[i].appeared, worker_is_past(&e->workers[i])))
 			t->rows[t->count++] = &e->workers[i];
 	count_threads(t);
 	count_places(t);
@@ -158,7 +169,7 @@ static int takers_see(struct takers_seen *t, const struct endpoint *e)
 
 /* Who serves what others accepted. Rows that are folded had ended. */
 struct servers_seen {
-	size_t threads, processes; /* but for those who accept themselves */
+	size_t threads, processes;   /* but for those who accept themselves */
 	size_t born, born_processes; /* in the window, for one connection */
 	uint64_t served, by_born;
 	bool apart;  /* who accepts serves nothing */
@@ -173,7 +184,8 @@ static struct servers_seen servers_see(const struct endpoint *e)
 	s.apart = true;
 	for (size_t i = 0; i < e->worker_count; i++)
 		acceptor = e->workers[i].accepted ? e->workers[i].pid : acceptor;
-	if (e->omitted.workers && e->omitted.served && e->omitted.served <= e->omitted.workers && !e->omitted.accepted) {
+	if (e->omitted.workers && e->omitted.served && e->omitted.served <= e->omitted.workers &&
+	    !e->omitted.accepted) {
 		s.by_born = e->omitted.served;
 		s.born = e->omitted.served;
 	}
@@ -199,7 +211,8 @@ static struct servers_seen servers_see(const struct endpoint *e)
 	return s;
 }
 
-static void __attribute__((format(printf, 4, 5))) is(struct design *d, enum design_code code, enum design_bins bins, const char *words, ...)
+static void __attribute__((format(printf, 4, 5)))
+is(struct design *d, enum design_code code, enum design_bins bins, const char *words, ...)
 {
 	va_list args;
 
@@ -215,9 +228,11 @@ static void __attribute__((format(printf, 4, 5))) is(struct design *d, enum desi
 static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_seen *t)
 {
 	if (t->processes == t->threads)
-		snprintf(buffer, WORKERS_SIZE, "%zu process%s", t->processes, plural_es(t->processes));
+		snprintf(buffer, WORKERS_SIZE, "%zu process%s", t->processes,
+			 plural_es(t->processes));
 	else if (t->processes > 1)
-		snprintf(buffer, WORKERS_SIZE, "%zu threads of %zu processes", t->threads, t->processes);
+		snprintf(buffer, WORKERS_SIZE, "%zu threads of %zu processes", t->threads,
+			 t->processes);
 	else
 		snprintf(buffer, WORKERS_SIZE, "%zu thread%s", t->threads, plural_s(t->threads));
 	return buffer;
@@ -230,10 +245,12 @@ static int by_number(const void *a, const void *b)
 	return COMPARE(*x, *y);
 }
 
-/* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option. What ended counts only if all did. */
+/* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option.
+ * What ended counts only if all did. */
 struct bound {
 	size_t grouped, ungrouped;
-	bool at_once; /* two of those without it shared the port: both are there now, or were when the window began. Else one may have followed the other */
+	bool at_once; /* two of those without it shared the port: both are there now, or were when
+			 the window began. Else one may have followed the other */
 };
 
 static int bound_see(struct bound *bound, const struct endpoint *e)
@@ -268,24 +285,27 @@ static int bound_see(struct bound *bound, const struct endpoint *e)
 }
 
 /*
- * Threads of a runtime move on from task to task: any of them may find itself waiting for all, but one at a time (Go's netpoller and tokio's
- * driver are held by one thread, the others sleep elsewhere). Threads that share an epoll to be woken from it sleep in it together
- * whenever they are idle. Where nobody was ever seen to wait, neither is known.
+ * Threads of a runtime move on from task to task: any of them may find itself waiting for all, but
+ * one at a time (Go's netpoller and tokio's driver are held by one thread, the others sleep
+ * elsewhere). Threads that share an epoll to be woken from it sleep in it together whenever they
+ * are idle. Where nobody was ever seen to wait, neither is known.
  */
 static bool take_turns(const struct takers_seen *t, const struct design *d)
 {
-	return t->threads > t->processes && t->epolls <= t->processes && t->kinds[WAITS_EPOLL] && !t->kinds[WAITS_BLOCKED] &&
-	       !t->kinds[WAITS_POLL] && d->waited_at_once && d->waited_at_once <= t->processes && !t->ours;
+	return t->threads > t->processes && t->epolls <= t->processes && t->kinds[WAITS_EPOLL] &&
+	       !t->kinds[WAITS_BLOCKED] && !t->kinds[WAITS_POLL] && d->waited_at_once &&
+	       d->waited_at_once <= t->processes && !t->ours;
 }
 
 static void recognise_turns(struct design *d, const struct takers_seen *t, size_t sockets)
 {
 	if (sockets > 1)
-		is(d, DESIGN_TURNS, BINS_SOCKETS, "%zu process%s whose threads take turns, %zu SO_REUSEPORT sockets", t->processes,
+		is(d, DESIGN_TURNS, BINS_SOCKETS,
+		   "%zu process%s whose threads take turns, %zu SO_REUSEPORT sockets", t->processes,
 		   plural_es(t->processes), sockets);
 	else
-		is(d, DESIGN_TURNS, t->processes > 1 ? BINS_PROCESSES : BINS_NONE, "%zu process%s whose threads take turns", t->processes,
-		   plural_es(t->processes));
+		is(d, DESIGN_TURNS, t->processes > 1 ? BINS_PROCESSES : BINS_NONE,
+		   "%zu process%s whose threads take turns", t->processes, plural_es(t->processes));
 }
 
 static void recognise_group(struct design *d, const struct takers_seen *t, size_t sockets)
@@ -296,16 +316,20 @@ static void recognise_group(struct design *d, const struct takers_seen *t, size_
 	if (take_turns(t, d))
 		recognise_turns(d, t, sockets);
 	else if (!t->threads)
-		is(d, DESIGN_UNKNOWN, BINS_SOCKETS, "%zu SO_REUSEPORT sockets, who takes from them was not seen", sockets);
+		is(d, DESIGN_UNKNOWN, BINS_SOCKETS,
+		   "%zu SO_REUSEPORT sockets, who takes from them was not seen", sockets);
 	else if (t->threads == 1)
-		is(d, DESIGN_SOCKET_EACH, BINS_SOCKETS, "1 thread takes from %zu SO_REUSEPORT sockets", sockets);
+		is(d, DESIGN_SOCKET_EACH, BINS_SOCKETS,
+		   "1 thread takes from %zu SO_REUSEPORT sockets", sockets);
 	else if (!t->several && t->most_on_one == 1)
 		is(d, DESIGN_SOCKET_EACH, BINS_WORKERS, "%s, a SO_REUSEPORT socket each", workers);
 	else
-		is(d, DESIGN_SOCKET_EACH, BINS_SOCKETS, "%s on %zu SO_REUSEPORT sockets", workers, sockets);
+		is(d, DESIGN_SOCKET_EACH, BINS_SOCKETS, "%s on %zu SO_REUSEPORT sockets", workers,
+		   sockets);
 }
 
-/* By how the workers of one socket wait; those that were never seen to say nothing, two ways contradict. */
+/* By how the workers of one socket wait; those that were never seen to say nothing, two ways
+ * contradict. */
 static void recognise_shared(struct design *d, const struct takers_seen *t, bool udp)
 {
 	const size_t seen = t->threads - t->kinds[WAITS_NOT];
@@ -315,37 +339,59 @@ static void recognise_shared(struct design *d, const struct takers_seen *t, bool
 	if (take_turns(t, d))
 		recognise_turns(d, t, 1);
 	else if (seen && t->kinds[WAITS_BLOCKED] == seen)
-		is(d, DESIGN_SHARED_ACCEPT, BINS_WORKERS, "%s block in %s on one socket", workers, udp ? "a read" : "accept()");
+		is(d, DESIGN_SHARED_ACCEPT, BINS_WORKERS, "%s block in %s on one socket", workers,
+		   udp ? "a read" : "accept()");
 	else if (seen && t->kinds[WAITS_POLL] == seen)
-		is(d, DESIGN_SHARED_POLL, BINS_WORKERS, "%s poll() or select() one socket", workers);
+		is(d, DESIGN_SHARED_POLL, BINS_WORKERS, "%s poll() or select() one socket",
+		   workers);
 	else if (seen && t->kinds[WAITS_URING] == seen)
-		is(d, DESIGN_SHARED_URING, BINS_WORKERS, "%s %s by io_uring from one socket", workers, udp ? "read" : "accept");
-	else if (seen && t->kinds[WAITS_EPOLL] == seen && t->epolls < seen && t->epolls && d->waited_at_once > 1)
-		is(d, DESIGN_SHARED_EPOLL_FD, BINS_WORKERS, "%s share %zu epoll%s of one socket", workers, t->epolls, plural_s(t->epolls));
-	else if (seen && t->kinds[WAITS_EPOLL] == seen && (t->epolls == seen || (!t->epolls && t->processes == t->threads)))
-		is(d, t->exclusive == seen ? DESIGN_SHARED_EXCLUSIVE : DESIGN_SHARED_EPOLL, BINS_WORKERS, "%s on one socket, an epoll each%s",
-		   workers, t->exclusive == seen ? " with EPOLLEXCLUSIVE" : "");
+		is(d, DESIGN_SHARED_URING, BINS_WORKERS, "%s %s by io_uring from one socket",
+		   workers, udp ? "read" : "accept");
+	else if (seen && t->kinds[WAITS_EPOLL] == seen && t->epolls < seen && t->epolls &&
+		 d->waited_at_once > 1)
+		is(d, DESIGN_SHARED_EPOLL_FD, BINS_WORKERS, "%s share %zu epoll%s of one socket",
+		   workers, t->epolls, plural_s(t->epolls));
+	else if (seen && t->kinds[WAITS_EPOLL] == seen &&
+		 (t->epolls == seen || (!t->epolls && t->processes == t->threads)))
+		is(d, t->exclusive == seen ? DESIGN_SHARED_EXCLUSIVE : DESIGN_SHARED_EPOLL,
+		   BINS_WORKERS, "%s on one socket, an epoll each%s", workers,
+		   t->exclusive == seen ? " with EPOLLEXCLUSIVE" : "");
 	else if (t->ours)
 		is(d, DESIGN_UNKNOWN, BINS_WORKERS, "%s on one socket", workers);
 	else
-		is(d, DESIGN_UNKNOWN, BINS_NONE, "%s on one socket, %s", workers, !seen ? "how they wait was not seen" :
-		   t->kinds[WAITS_EPOLL] == seen ? "whether they wait together was not seen" : "how they wait differs");
+		is(d, DESIGN_UNKNOWN, BINS_NONE, "%s on one socket, %s", workers,
+		   !seen                           ? "how they wait was not seen"
+		   : t->kinds[WAITS_EPOLL] == seen ? "whether they wait together was not seen"
+						   : "how they wait differs");
 }
 
-static void recognise_one(struct design *d, const struct takers_seen *t, const struct servers_seen *s, size_t siblings, bool udp)
+static void recognise_one(struct design *d, const struct takers_seen *t,
+			  const struct servers_seen *s, size_t siblings, bool udp)
 {
 	const bool processes = s->processes == s->threads && !s->inside, one = s->threads == 1;
 
-	/* A runtime of which one thread alone was seen to accept serves with that too: no pool of its own. */
+	/* A runtime of which one thread alone was seen to accept serves with that too: no pool of
+	 * its own. */
 	if (s->threads)
-		is(d, DESIGN_HAND_OVER, s->apart ? BINS_SERVING : BINS_NONE, "1 acceptor, %s%zu %s serve%s", s->apart ? "" : "it and ",
-		   s->threads, processes ? one ? "process" : "processes" : one ? "thread" : "threads", one && s->apart ? "s" : "");
+		is(d, DESIGN_HAND_OVER, s->apart ? BINS_SERVING : BINS_NONE,
+		   "1 acceptor, %s%zu %s serve%s", s->apart ? "" : "it and ", s->threads,
+		   processes ? one ? "process" : "processes"
+		   : one     ? "thread"
+			     : "threads",
+		   one && s->apart ? "s" : "");
 	else if (siblings)
-		is(d, DESIGN_UNKNOWN, BINS_NONE, "1 process %s; whether %zu sibling%s that hold%s the socket would is not known",
-		   !t->taken ? "waits" : udp ? "reads all" : "accepts all", siblings, plural_s(siblings), siblings == 1 ? "s" : "");
+		is(d, DESIGN_UNKNOWN, BINS_NONE,
+		   "1 process %s; whether %zu sibling%s that hold%s the socket would is not known",
+		   !t->taken ? "waits"
+		   : udp     ? "reads all"
+			     : "accepts all",
+		   siblings, plural_s(siblings), siblings == 1 ? "s" : "");
 	else
-		is(d, DESIGN_ALONE, BINS_NONE, "1 %s %s", t->rows[0]->pid == t->rows[0]->tid ? "process" : "thread",
-		   !t->taken ? "waits" : udp ? "reads all" : "accepts all");
+		is(d, DESIGN_ALONE, BINS_NONE, "1 %s %s",
+		   t->rows[0]->pid == t->rows[0]->tid ? "process" : "thread",
+		   !t->taken ? "waits"
+		   : udp     ? "reads all"
+			     : "accepts all");
 }
 
 static bool born_for_each(const struct servers_seen *s)
@@ -353,7 +399,8 @@ static bool born_for_each(const struct servers_seen *s)
 	return s->born >= BORN_LEAST && s->by_born >= BORN_SHARE * s->served;
 }
 
-/* What is shared is what was no copy, and whether a thread read one or the other is not seen: its sockets are the bins. */
+/* What is shared is what was no copy, and whether a thread read one or the other is not seen: its
+ * sockets are the bins. */
 static void leave_out_copies(struct endpoint *e)
 {
 	struct design *d = &e->design;
@@ -361,7 +408,8 @@ static void leave_out_copies(struct endpoint *e)
 
 	if (d->bins != BINS_NONE)
 		d->bins = BINS_SOCKETS;
-	snprintf(d->words + length, sizeof(d->words) - length, "; copies of multicast are left out");
+	snprintf(d->words + length, sizeof(d->words) - length,
+		 "; copies of multicast are left out");
 }
 
 static void recognise(struct endpoint *e, const struct takers_seen *t, const struct bound *bound)
@@ -374,17 +422,23 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 	if (multicast == MULTICAST_ALL)
 		is(d, DESIGN_MULTICAST, BINS_NONE, "multicast: each socket gets a copy");
 	else if (multicast == MULTICAST_UNSEEN)
-		is(d, DESIGN_MULTICAST, BINS_NONE, "members of multicast groups: copies and unicast are not told apart");
+		is(d, DESIGN_MULTICAST, BINS_NONE,
+		   "members of multicast groups: copies and unicast are not told apart");
 	else if (endpoint_all_connected(e))
-		is(d, DESIGN_CONNECTED, BINS_NONE, "%zu connected socket%s, a peer each", e->socket_count, plural_s(e->socket_count));
+		is(d, DESIGN_CONNECTED, BINS_NONE, "%zu connected socket%s, a peer each",
+		   e->socket_count, plural_s(e->socket_count));
 	else if (e->served_known && born_for_each(&s))
-		is(d, DESIGN_PER_CONNECTION, BINS_NONE, "a %s for each connection", s.born_processes ? "process" : "thread");
+		is(d, DESIGN_PER_CONNECTION, BINS_NONE, "a %s for each connection",
+		   s.born_processes ? "process" : "thread");
 	else if (bound->grouped > 1)
 		recognise_group(d, t, bound->grouped);
 	else if (udp && bound->ungrouped > 1 && !bound->at_once)
-		is(d, DESIGN_UNKNOWN, BINS_NONE, "%zu sockets, closed by now: one after the other, or by SO_REUSEADDR", bound->ungrouped);
+		is(d, DESIGN_UNKNOWN, BINS_NONE,
+		   "%zu sockets, closed by now: one after the other, or by SO_REUSEADDR",
+		   bound->ungrouped);
 	else if (udp && bound->ungrouped > 1)
-		is(d, DESIGN_LAST_BINDER, BINS_SOCKETS, "%zu sockets by SO_REUSEADDR", bound->ungrouped);
+		is(d, DESIGN_LAST_BINDER, BINS_SOCKETS, "%zu sockets by SO_REUSEADDR",
+		   bound->ungrouped);
 	else if (!t->threads)
 		is(d, DESIGN_UNKNOWN, BINS_NONE, "nobody was seen to take from it");
 	else if (t->threads == 1)
@@ -392,7 +446,8 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 	else if (t->sockets == 1)
 		recognise_shared(d, t, udp);
 	else
-		is(d, DESIGN_UNKNOWN, t->ours ? BINS_WORKERS : BINS_NONE, "%zu threads on %zu sockets", t->threads, t->sockets);
+		is(d, DESIGN_UNKNOWN, t->ours ? BINS_WORKERS : BINS_NONE,
+		   "%zu threads on %zu sockets", t->threads, t->sockets);
 	if (multicast == MULTICAST_MIXED)
 		leave_out_copies(e);
 	d->serving = s.threads;

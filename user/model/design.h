@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What kind of server has a port: how its work is taken, and so which rows a verdict may compare. Recognised from what was observed (who took, who
- * waits and how, how many at once, who reads, which sockets are grouped), never from a program's name. Where signs are missing or
- * contradict, the design is unknown, and nothing is judged.
+ * What kind of server has a port: how its work is taken, and so which rows a verdict may compare.
+ * Recognised from what was observed (who took, who waits and how, how many at once, who reads,
+ * which sockets are grouped), never from a program's name. Where signs are missing or contradict,
+ * the design is unknown, and nothing is judged.
  */
 #ifndef SOCKFAIR_DESIGN_H
 #define SOCKFAIR_DESIGN_H
@@ -25,10 +26,11 @@ enum design_code {
 	DESIGN_SHARED_URING,     /* one socket, workers accept by io_uring */
 	DESIGN_HAND_OVER,        /* one thread accepts, others serve */
 	DESIGN_PER_CONNECTION,   /* a process or a thread for each connection */
-	DESIGN_TURNS,            /* a runtime whose threads take turns: never two of a process wait at once */
-	DESIGN_LAST_BINDER,      /* UDP sockets that share by SO_REUSEADDR */
-	DESIGN_MULTICAST,        /* each socket gets a copy */
-	DESIGN_CONNECTED,        /* UDP sockets that are all connected: each gets the datagrams of its peer */
+	DESIGN_TURNS, /* a runtime whose threads take turns: never two of a process wait at once */
+	DESIGN_LAST_BINDER, /* UDP sockets that share by SO_REUSEADDR */
+	DESIGN_MULTICAST,   /* each socket gets a copy */
+	DESIGN_CONNECTED, /* UDP sockets that are all connected: each gets the datagrams of its peer
+			   */
 };
 
 /* Which rows are the bins of the verdict that counts. */

@@ -11,7 +11,8 @@
 
 static int compare_endpoints(const void *a, const void *b)
 {
-	const struct endpoint *x = *(const struct endpoint *const *)a, *y = *(const struct endpoint *const *)b;
+	const struct endpoint *x = *(const struct endpoint *const *)a,
+			      *y = *(const struct endpoint *const *)b;
 
 	if (x->protocol != y->protocol)
 		return COMPARE(x->protocol, y->protocol);
@@ -26,14 +27,16 @@ static int compare_endpoints(const void *a, const void *b)
 
 static int compare_sockets(const void *a, const void *b)
 {
-	const struct socket_row *x = *(const struct socket_row *const *)a, *y = *(const struct socket_row *const *)b;
+	const struct socket_row *x = *(const struct socket_row *const *)a,
+				*y = *(const struct socket_row *const *)b;
 
 	return COMPARE(x->cookie, y->cookie);
 }
 
 static int compare_workers(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
 	if (x->cookie != y->cookie)
 		return COMPARE(x->cookie, y->cookie);
@@ -44,7 +47,8 @@ static int compare_workers(const void *a, const void *b)
 
 static int compare_cpus(const void *a, const void *b)
 {
-	const struct cpu_row *x = *(const struct cpu_row *const *)a, *y = *(const struct cpu_row *const *)b;
+	const struct cpu_row *x = *(const struct cpu_row *const *)a,
+			     *y = *(const struct cpu_row *const *)b;
 
 	return COMPARE(x->cpu, y->cpu);
 }
@@ -56,9 +60,12 @@ struct order {
 	int (*compare)(const void *, const void *);
 };
 
-static int order_make(struct order *o, const void *rows, size_t count, size_t size, int (*compare)(const void *, const void *))
+static int order_make(struct order *o, const void *rows, size_t count, size_t size,
+		      int (*compare)(const void *, const void *))
 {
-	*o = (struct order){ .rows = calloc(count + 1, sizeof(*o->rows)), .count = count, .compare = compare };
+	*o = (struct order){ .rows = calloc(count + 1, sizeof(*o->rows)),
+			     .count = count,
+			     .compare = compare };
 	if (!o->rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
@@ -69,19 +76,22 @@ static int order_make(struct order *o, const void *rows, size_t count, size_t si
 
 static const void *order_find(const struct order *o, const void *row)
 {
-	const void **found = o->rows ? bsearch(&row, o->rows, o->count, sizeof(*o->rows), o->compare) : NULL;
+	const void **found =
+		o->rows ? bsearch(&row, o->rows, o->count, sizeof(*o->rows), o->compare) : NULL;
 
 	return found ? *found : NULL;
 }
 
 /*
- * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place went to others, and what they had
- * counted is part of now->omitted. Returns 0 or -ENOMEM.
+ * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place
+ * went to others, and what they had counted is part of now->omitted. Returns 0 or -ENOMEM.
  */
-static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, const struct endpoint *before)
+static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
+			    const struct endpoint *before)
 {
 	struct order listed;
-	int err = order_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets), compare_sockets);
+	int err = order_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets),
+			     compare_sockets);
 
 	for (size_t i = 0; i < before->socket_count && !err; i++) {
 		const struct socket_row *was = &before->sockets[i];
@@ -103,14 +113,18 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now, co
 	return err;
 }
 
-/* Workers of a socket that is gone are in its sum: only those of the others add to what was accepted. */
-static int add_gone_workers(struct omitted *gone, const struct endpoint *now, const struct endpoint *before)
+/* Workers of a socket that is gone are in its sum: only those of the others add to what was
+ * accepted. */
+static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
+			    const struct endpoint *before)
 {
 	struct order sockets = {}, listed;
-	int err = order_make(&listed, now->workers, now->worker_count, sizeof(*now->workers), compare_workers);
+	int err = order_make(&listed, now->workers, now->worker_count, sizeof(*now->workers),
+			     compare_workers);
 
 	if (!err)
-		err = order_make(&sockets, now->sockets, now->socket_count, sizeof(*now->sockets), compare_sockets);
+		err = order_make(&sockets, now->sockets, now->socket_count, sizeof(*now->sockets),
+				 compare_sockets);
 	for (size_t i = 0; i < before->worker_count && !err; i++) {
 		const struct worker_row *was = &before->workers[i];
 		const struct socket_row its_socket = { .cookie = was->cookie };
@@ -136,11 +150,13 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now, co
 /* Has its row counted anything between the two? */
 static bool socket_counted(const struct socket_row *now, const struct socket_row *before)
 {
-	return now->arrived != before->arrived || now->accepted != before->accepted || now->dropped != before->dropped ||
-	       now->dropped_closing != before->dropped_closing || now->migrated != before->migrated;
+	return now->arrived != before->arrived || now->accepted != before->accepted ||
+	       now->dropped != before->dropped || now->dropped_closing != before->dropped_closing ||
+	       now->migrated != before->migrated;
 }
 
-static void subtract_sketch(struct endpoint *e, const struct socket_row *now, const struct endpoint *before, const struct socket_row *was)
+static void subtract_sketch(struct endpoint *e, const struct socket_row *now,
+			    const struct endpoint *before, const struct socket_row *was)
 {
 	if (!now->sketch || !was->sketch)
 		return;
@@ -156,7 +172,8 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
 	size_t kept = 0;
-	int err = order_make(&old, before->sockets, before->socket_count, sizeof(*before->sockets), compare_sockets);
+	int err = order_make(&old, before->sockets, before->socket_count, sizeof(*before->sockets),
+			     compare_sockets);
 
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct socket_row row = e->sockets[i];
@@ -172,7 +189,8 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			row.copies = growth(row.copies, was->copies);
 			row.idle_sum = growth(row.idle_sum, was->idle_sum);
 			row.looks = growth(row.looks, was->looks);
-			row.buffers_maybe_several = growth(row.buffers_maybe_several, was->buffers_maybe_several);
+			row.buffers_maybe_several =
+				growth(row.buffers_maybe_several, was->buffers_maybe_several);
 			subtract_sketch(e, &row, before, was);
 			row.drops = growth(row.drops, was->drops);
 			row.full_ns = growth(row.full_ns, was->full_ns);
@@ -205,7 +223,9 @@ static const struct worker_row *find_worker(const struct order *old, const struc
 
 static bool worker_counted(const struct worker_row *now, const struct worker_row *before)
 {
-	return now->bytes.received != before->bytes.received || now->bytes.sent != before->bytes.sent || now->accepted != before->accepted || now->served != before->served || now->finished != before->finished ||
+	return now->bytes.received != before->bytes.received ||
+	       now->bytes.sent != before->bytes.sent || now->accepted != before->accepted ||
+	       now->served != before->served || now->finished != before->finished ||
 	       now->open_known != before->open_known;
 }
 
@@ -213,7 +233,8 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
 	size_t kept = 0;
-	int err = order_make(&old, before->workers, before->worker_count, sizeof(*before->workers), compare_workers);
+	int err = order_make(&old, before->workers, before->worker_count, sizeof(*before->workers),
+			     compare_workers);
 
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		struct worker_row row = e->workers[i];
@@ -255,7 +276,8 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 {
 	struct order old;
 	size_t kept = 0;
-	int err = order_make(&old, before->cpus, before->cpu_count, sizeof(*before->cpus), compare_cpus);
+	int err = order_make(&old, before->cpus, before->cpu_count, sizeof(*before->cpus),
+			     compare_cpus);
 
 	for (size_t i = 0; i < e->cpu_count && !err; i++) {
 		struct cpu_row row = e->cpus[i];
@@ -278,20 +300,23 @@ struct workers_sum {
 };
 
 /*
- * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed the sum fell, and its difference would hide
- * what the others did: they are added up anew, the waits without a histogram.
+ * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed
+ * the sum fell, and its difference would hide what the others did: they are added up anew, the
+ * waits without a histogram.
  */
 static int add_up_workers(struct endpoint *e)
 {
 	struct order by_cookie;
-	int err = order_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets), compare_sockets);
+	int err = order_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets),
+			     compare_sockets);
 	struct workers_sum *sums = calloc(e->socket_count + 1, sizeof(*sums));
 
 	if (!sums)
 		err = -ENOMEM;
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		const struct worker_row *w = &e->workers[i];
-		const struct socket_row key = { .cookie = w->cookie }, *its = order_find(&by_cookie, &key);
+		const struct socket_row key = { .cookie = w->cookie },
+					*its = order_find(&by_cookie, &key);
 		struct workers_sum *sum = its ? &sums[its - e->sockets] : NULL;
 
 		if (!sum)
@@ -318,7 +343,8 @@ static int add_up_workers(struct endpoint *e)
 	return err;
 }
 
-static void subtract_omitted(struct omitted *o, const struct omitted *before, const struct omitted *gone)
+static void subtract_omitted(struct omitted *o, const struct omitted *before,
+			     const struct omitted *gone)
 {
 	struct wait earlier = {};
 
@@ -329,15 +355,19 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
 	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
 	o->accepted = growth(o->accepted, before->accepted + gone->accepted);
-	o->buffers_maybe_several = growth(o->buffers_maybe_several, before->buffers_maybe_several + gone->buffers_maybe_several);
+	o->buffers_maybe_several =
+		growth(o->buffers_maybe_several,
+		       before->buffers_maybe_several + gone->buffers_maybe_several);
 	o->served = growth(o->served, before->served + gone->served);
 	o->finished = growth(o->finished, before->finished + gone->finished);
 	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);
 	o->reset_queued = growth(o->reset_queued, before->reset_queued + gone->reset_queued);
-	o->bytes.received = growth(o->bytes.received, before->bytes.received + gone->bytes.received);
+	o->bytes.received =
+		growth(o->bytes.received, before->bytes.received + gone->bytes.received);
 	o->bytes.sent = growth(o->bytes.sent, before->bytes.sent + gone->bytes.sent);
 	o->drops = growth(o->drops, before->drops + gone->drops);
-	o->dropped_closing = growth(o->dropped_closing, before->dropped_closing + gone->dropped_closing);
+	o->dropped_closing =
+		growth(o->dropped_closing, before->dropped_closing + gone->dropped_closing);
 	o->migrated = growth(o->migrated, before->migrated + gone->migrated);
 	wait_add(&earlier, &before->wait, NULL);
 	wait_add(&earlier, &gone->wait, NULL);
@@ -347,12 +377,14 @@ static void subtract_omitted(struct omitted *o, const struct omitted *before, co
 static int compare_bytes(const void *a, const void *b)
 {
 	const struct connection_row *x = a, *y = b;
-	const uint64_t one = x->bytes.received + x->bytes.sent, other = y->bytes.received + y->bytes.sent;
+	const uint64_t one = x->bytes.received + x->bytes.sent,
+		       other = y->bytes.received + y->bytes.sent;
 
 	return COMPARE(other, one);
 }
 
-/* Those that were not listed before carried less than any that was: what they have now may be of before the interval, so they are left out. */
+/* Those that were not listed before carried less than any that was: what they have now may be of
+ * before the interval, so they are left out. */
 static void subtract_connections(struct endpoint *e, const struct endpoint *before)
 {
 	const bool all = before->connection_count == before->connections_open;
@@ -406,7 +438,8 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 }
 
 /* The reasons of `now` with their growth; those without any are left out. */
-static int subtract_lost(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
+static int subtract_lost(struct snapshot *out, const struct snapshot *now,
+			 const struct snapshot *before)
 {
 	out->lost = calloc(now->lost_count + 1, sizeof(*out->lost));
 	if (!out->lost)
@@ -430,7 +463,8 @@ static void forget_usage(struct endpoint *e)
 		e->workers[i].usage_known = e->workers[i].process_cpu_known = false;
 }
 
-/* A row that is new says how long its thread lived in the window, and each how long it was quiet. */
+/* A row that is new says how long its thread lived in the window, and each how long it was quiet.
+ */
 static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 {
 	for (size_t i = 0; i < e->worker_count; i++) {
@@ -441,7 +475,8 @@ static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 	}
 }
 
-int snapshot_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
+int snapshot_difference(struct snapshot *out, const struct snapshot *now,
+			const struct snapshot *before)
 {
 	struct order old;
 	int err;
@@ -457,7 +492,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 	out->handshake_count = 0;
 	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
-	err = order_make(&old, before->endpoints, before->endpoint_count, sizeof(*before->endpoints), compare_endpoints);
+	err = order_make(&old, before->endpoints, before->endpoint_count,
+			 sizeof(*before->endpoints), compare_endpoints);
 	if (!out->endpoints)
 		err = -ENOMEM;
 	for (size_t i = 0; i < now->endpoint_count && !err; i++) {
@@ -482,9 +518,11 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now, const 
 		}
 	}
 	out->passing = (struct passing){};
-	for (size_t i = now->endpoint_count; i < now->endpoint_count + now->aside_count && !err; i++)
+	for (size_t i = now->endpoint_count; i < now->endpoint_count + now->aside_count && !err;
+	     i++)
 		if (endpoint_aside(&now->endpoints[i]) == ASIDE_PASSING)
-			passing_add(&out->passing, &now->endpoints[i], order_find(&old, &now->endpoints[i]));
+			passing_add(&out->passing, &now->endpoints[i],
+				    order_find(&old, &now->endpoints[i]));
 	if (!err)
 		err = subtract_lost(out, now, before);
 	if (!err)

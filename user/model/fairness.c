@@ -2,9 +2,10 @@
 /*
  * Fairness of counts over k bins against a fair hash: the multinomial with equal probabilities.
  *
- * The statistic is Pearson's chi-squared, which for equal probabilities is n * cv^2. Its upper tail is the p-value: a sharing
- * less spread than a hash (round robin) is even, not suspicious. Where bins are too thinly filled for the chi-squared
- * distribution, or a flow is larger than a bin's share, what the hash does is simulated.
+ * The statistic is Pearson's chi-squared, which for equal probabilities is n * cv^2. Its upper tail
+ * is the p-value: a sharing less spread than a hash (round robin) is even, not suspicious. Where
+ * bins are too thinly filled for the chi-squared distribution, or a flow is larger than a bin's
+ * share, what the hash does is simulated.
  */
 #include <errno.h>
 #include <math.h>
@@ -18,13 +19,15 @@
 
 #include "fairness.h"
 
-#define ALPHA 0.001      /* a test that runs every interval must seldom cry wolf */
-#define POWER 0.9        /* chance to see an excess of the threshold, for `needed` */
-#ifndef REPLICATES       /* fuzzers have time for few */
-#define REPLICATES 9999  /* of the simulation: p comes in steps of 1/10,000, finer than ALPHA */
+#define ALPHA 0.001     /* a test that runs every interval must seldom cry wolf */
+#define POWER 0.9       /* chance to see an excess of the threshold, for `needed` */
+#ifndef REPLICATES      /* fuzzers have time for few */
+#define REPLICATES 9999 /* of the simulation: p comes in steps of 1/10,000, finer than ALPHA */
 #endif
-#define SEED 20240229    /* any fixed number: the same counts always give the same verdict */
-#define NORMAL_MEAN 1000 /* mean per bin from which the normal expansion replaces the Poisson sum */
+#define SEED 20240229 /* any fixed number: the same counts always give the same verdict */
+#define NORMAL_MEAN                                                                                \
+	1000 /* mean per bin from which the normal expansion replaces the Poisson sum              \
+	      */
 
 /* Sums over the bins. Exact: k * squares stays below 2^128 for up to 2^58 events in 2^12 bins. */
 struct totals {
@@ -105,7 +108,8 @@ void fairness_set_aside(struct fairness *f)
 	f->p_value = NAN;
 }
 
-const struct fairness *fairness_decisive(const struct fairness *workers, const struct fairness *sockets)
+const struct fairness *fairness_decisive(const struct fairness *workers,
+					 const struct fairness *sockets)
 {
 	return workers->events || workers->withheld == WITHHELD_COUNTS_LOST ? workers : sockets;
 }
@@ -125,18 +129,21 @@ static struct totals totals_of(const uint64_t *counts, size_t bins)
 }
 
 /*
- * Squared population coefficient of variation: variance / mean^2 = (k * sum(x^2) - N^2) / N^2. The difference is taken in
- * integers, where near-even counts in the billions would cancel to noise in floating point.
+ * Squared population coefficient of variation: variance / mean^2 = (k * sum(x^2) - N^2) / N^2. The
+ * difference is taken in integers, where near-even counts in the billions would cancel to noise in
+ * floating point.
  */
 static double cv_squared(const struct totals *t, size_t bins)
 {
 	unsigned __int128 square_of_sum = (unsigned __int128)t->events * t->events;
 
-	return (double)((long double)(t->squares * bins - square_of_sum) / (long double)square_of_sum);
+	return (double)((long double)(t->squares * bins - square_of_sum) /
+			(long double)square_of_sum);
 }
 
 /* The x > 0 at which f(x, dof, parameter), growing from 0 to 1, reaches `target`. */
-static double bisect(double (*f)(double x, double dof, double parameter), double dof, double parameter, double target)
+static double bisect(double (*f)(double x, double dof, double parameter), double dof,
+		     double parameter, double target)
 {
 	double low = 0, high = 32;
 
@@ -162,10 +169,12 @@ static double central_lower(double x, double dof, double unused)
 }
 
 /*
- * Power of a chi-squared test against `lambda`: the chance that the noncentral variable exceeds `critical`, as the mixture of
- * central tails Q(dof + 2j) with weights Poisson(j; lambda/2) (Johnson, Kotz, Balakrishnan, Continuous Univariate
- * Distributions 2, ch. 29). Summed over the weights within 9 standard deviations. From one j to the next both follow by
- * recurrence: Q(a + 1, x) = Q(a, x) + x^a e^-x / Gamma(a + 1), all terms positive, with a = dof/2 + j and x = critical/2.
+ * Power of a chi-squared test against `lambda`: the chance that the noncentral variable exceeds
+ * `critical`, as the mixture of central tails Q(dof + 2j) with weights Poisson(j; lambda/2)
+ * (Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2, ch. 29). Summed over the
+ * weights within 9 standard deviations. From one j to the next both follow by recurrence: Q(a + 1,
+ * x) = Q(a, x) + x^a e^-x / Gamma(a + 1), all terms positive, with a = dof/2 + j and x =
+ * critical/2.
  */
 static double power_at(double lambda, double dof, double critical)
 {
@@ -186,7 +195,8 @@ static double power_at(double lambda, double dof, double critical)
 	return sum;
 }
 
-/* The noncentrality that the test at ALPHA sees with POWER. gsl_cdf_chisq_Qinv() would do but diverges at some large dof. */
+/* The noncentrality that the test at ALPHA sees with POWER. gsl_cdf_chisq_Qinv() would do but
+ * diverges at some large dof. */
 static double noncentrality_needed(double dof)
 {
 	double critical = bisect(central_lower, dof, 0, 1 - ALPHA);
@@ -195,8 +205,9 @@ static double noncentrality_needed(double dof)
 }
 
 /*
- * n units that spread with an excess e over chance have a chi-squared of noncentrality n * e^2: so n = lambda / e^2. That the
- * alternative's chi-squared is noncentral needs bins filled as the chi-squared test needs them: see is_sparse().
+ * n units that spread with an excess e over chance have a chi-squared of noncentrality n * e^2: so
+ * n = lambda / e^2. That the alternative's chi-squared is noncentral needs bins filled as the
+ * chi-squared test needs them: see is_sparse().
  */
 static uint64_t units_needed(size_t bins, double excess)
 {
@@ -209,8 +220,9 @@ static uint64_t units_needed(size_t bins, double excess)
 }
 
 /*
- * Too thin for the chi-squared distribution, or for the Poisson sum of the maximum? Flows are less alike than their effective number, so there
- * the rule of five in a bin holds for any number of bins; and a flow that is larger than a bin's share makes the distribution lumpy.
+ * Too thin for the chi-squared distribution, or for the Poisson sum of the maximum? Flows are less
+ * alike than their effective number, so there the rule of five in a bin holds for any number of
+ * bins; and a flow that is larger than a bin's share makes the distribution lumpy.
  */
 static bool is_sparse(const struct fairness *f, double n)
 {
@@ -236,9 +248,10 @@ static double poisson_max(double mean, double bins)
 }
 
 /*
- * The same for large means: E[x(Z)] with Z the largest of k independent standard normals (density k phi Phi^(k-1)) and x(z)
- * the Cornish-Fisher quantile of a Poisson variable, which keeps its skewness: mean + sqrt(mean) z + (z^2 - 1)/6.
- * The trapezoid sum is as good as exact for so smooth an integrand that vanishes at both ends.
+ * The same for large means: E[x(Z)] with Z the largest of k independent standard normals (density k
+ * phi Phi^(k-1)) and x(z) the Cornish-Fisher quantile of a Poisson variable, which keeps its
+ * skewness: mean + sqrt(mean) z + (z^2 - 1)/6. The trapezoid sum is as good as exact for so smooth
+ * an integrand that vanishes at both ends.
  */
 static double normal_max(double mean, double bins)
 {
@@ -246,7 +259,8 @@ static double normal_max(double mean, double bins)
 	double sum = 0;
 
 	for (double z = -10; z <= 10; z += step) {
-		double density = bins * gsl_ran_ugaussian_pdf(z) * pow(gsl_cdf_ugaussian_P(z), bins - 1);
+		double density =
+			bins * gsl_ran_ugaussian_pdf(z) * pow(gsl_cdf_ugaussian_P(z), bins - 1);
 
 		sum += density * (mean + sd * z + (z * z - 1) / 6);
 	}
@@ -254,11 +268,12 @@ static double normal_max(double mean, double bins)
 }
 
 /*
- * E[max] / mean under a fair hash, from independent Poisson bins although the bins of a multinomial depend on each other.
- * In the normal limit that is exact: multinomial deviations are independent ones less their mean, Z_i - Zbar, so their largest
- * is max(Z) - Zbar, and E[Zbar] = 0. (Smaller variance and negative correlation cancel.) At finite n, Poisson bins are a
- * multinomial with a random total N, and E[max] - n/k bends as sqrt(N): about e_k / (8 sqrt(nk)) events are missed, e_k the
- * expected largest of k normals: 0.01 of 8.4 events at 8 bins with 5 each.
+ * E[max] / mean under a fair hash, from independent Poisson bins although the bins of a multinomial
+ * depend on each other. In the normal limit that is exact: multinomial deviations are independent
+ * ones less their mean, Z_i - Zbar, so their largest is max(Z) - Zbar, and E[Zbar] = 0. (Smaller
+ * variance and negative correlation cancel.) At finite n, Poisson bins are a multinomial with a
+ * random total N, and E[max] - n/k bends as sqrt(N): about e_k / (8 sqrt(nk)) events are missed,
+ * e_k the expected largest of k normals: 0.01 of 8.4 events at 8 bins with 5 each.
  */
 static double max_over_mean_expected(double n, double bins)
 {
@@ -267,14 +282,17 @@ static double max_over_mean_expected(double n, double bins)
 	return (mean > NORMAL_MEAN ? normal_max(mean, bins) : poisson_max(mean, bins)) / mean;
 }
 
-/* Throws n balls into empty bins and empties them again. Returns the sum of squares and the largest count. */
-static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_t *hits, uint64_t n, uint32_t *max)
+/* Throws n balls into empty bins and empties them again. Returns the sum of squares and the largest
+ * count. */
+static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_t *hits, uint64_t n,
+			    uint32_t *max)
 {
 	uint64_t squares = 0;
 
 	*max = 0;
 	for (uint64_t i = 0; i < n; i++) {
-		/* 32 random bits scaled to the bins: uneven by bins/2^32 at most, and faster than a division. */
+		/* 32 random bits scaled to the bins: uneven by bins/2^32 at most, and faster than a
+		 * division. */
 		uint32_t bin = (uint64_t)gsl_rng_get(rng) * bins >> 32;
 		uint32_t count = counts[bin]++;
 
@@ -289,9 +307,10 @@ static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_
 }
 
 /*
- * Monte Carlo of the multinomial: p = (1 + replicates at least as spread) / (1 + replicates), which never understates p
- * (Davison and Hinkley, Bootstrap Methods, 4.2). Spread is compared as the sum of squares, n^2 (cv^2 + 1) / k. Takes
- * 9,999 n throws: a fraction of a second for 4,096 bins. Returns 0 or -ENOMEM.
+ * Monte Carlo of the multinomial: p = (1 + replicates at least as spread) / (1 + replicates), which
+ * never understates p (Davison and Hinkley, Bootstrap Methods, 4.2). Spread is compared as the sum
+ * of squares, n^2 (cv^2 + 1) / k. Takes 9,999 n throws: a fraction of a second for 4,096 bins.
+ * Returns 0 or -ENOMEM.
  */
 static int simulate(struct chance *c, uint64_t n, size_t bins, double cv2)
 {
@@ -332,10 +351,14 @@ struct placing {
 	unsigned *hits;
 };
 
-#define THROWS_A_BIN 30 /* more small flows than that are quicker to draw as a multinomial (a binomial a bin) than to throw */
+#define THROWS_A_BIN                                                                               \
+	30 /* more small flows than that are quicker to draw as a multinomial (a binomial a bin)   \
+	      than to throw */
 
-/* Throws the load into the bins. Returns the sum of squares of their shares; *max the largest share. */
-static double place(const struct placing *p, const struct flow_load *load, unsigned small, double weight, double *max)
+/* Throws the load into the bins. Returns the sum of squares of their shares; *max the largest
+ * share. */
+static double place(const struct placing *p, const struct flow_load *load, unsigned small,
+		    double weight, double *max)
 {
 	const bool drawn = small > THROWS_A_BIN * p->bins;
 	double squares = 0;
@@ -362,8 +385,11 @@ static int simulate_load(struct chance *c, const struct flow_load *load, size_t 
 {
 	const double observed = (cv2 + 1) / (double)bins * (1 - 1e-9);
 	const unsigned small = (unsigned)fmin(rint(load->small), 1e9);
-	struct placing p = { .rng = gsl_rng_alloc(gsl_rng_mt19937), .bins = bins, .shares = calloc(bins, sizeof(*p.shares)),
-			     .alike = calloc(bins, sizeof(*p.alike)), .hits = calloc(bins, sizeof(*p.hits)) };
+	struct placing p = { .rng = gsl_rng_alloc(gsl_rng_mt19937),
+			     .bins = bins,
+			     .shares = calloc(bins, sizeof(*p.shares)),
+			     .alike = calloc(bins, sizeof(*p.alike)),
+			     .hits = calloc(bins, sizeof(*p.hits)) };
 	double rest = 1, max, sum_of_max = 0;
 	uint64_t as_spread = 0;
 	int err = -ENOMEM;
@@ -376,7 +402,8 @@ static int simulate_load(struct chance *c, const struct flow_load *load, size_t 
 		p.alike[i] = 1;
 	gsl_rng_set(p.rng, SEED);
 	for (int i = 0; i < REPLICATES; i++) {
-		as_spread += place(&p, load, small, small ? fmax(0, rest) / small : 0, &max) >= observed;
+		as_spread +=
+			place(&p, load, small, small ? fmax(0, rest) / small : 0, &max) >= observed;
 		sum_of_max += max;
 	}
 	c->p_value = (1.0 + (double)as_spread) / (1.0 + REPLICATES);
@@ -390,7 +417,8 @@ out:
 	return err;
 }
 
-/* Compares with what a fair hash does to n units, of one weight or, load not NULL, of several. Returns 0 or -ENOMEM. */
+/* Compares with what a fair hash does to n units, of one weight or, load not NULL, of several.
+ * Returns 0 or -ENOMEM. */
 static int judge_chance(struct fairness *f, double n, const struct flow_load *load, double cv2)
 {
 	const double dof = (double)f->bins - 1, chance_cv2 = dof / n;
@@ -399,7 +427,8 @@ static int judge_chance(struct fairness *f, double n, const struct flow_load *lo
 
 	f->simulated = is_sparse(f, n);
 	if (f->simulated) {
-		err = load && load->large_count ? simulate_load(&c, load, f->bins, cv2) : simulate(&c, (uint64_t)n, f->bins, cv2);
+		err = load && load->large_count ? simulate_load(&c, load, f->bins, cv2)
+						: simulate(&c, (uint64_t)n, f->bins, cv2);
 		if (err)
 			return err;
 	} else {
@@ -429,7 +458,8 @@ static void describe_magnitudes(struct fairness *f, const struct totals *t, doub
 }
 
 /* fairness_judge_load() with GSL's error handler off. */
-static int judge(struct fairness *f, const struct totals *t, const struct flow_load *load, double threshold)
+static int judge(struct fairness *f, const struct totals *t, const struct flow_load *load,
+		 double threshold)
 {
 	const double n = f->unit == UNIT_FLOW ? f->flows_effective : (double)t->events;
 	double cv2;
@@ -450,7 +480,8 @@ static int judge(struct fairness *f, const struct totals *t, const struct flow_l
 	return err;
 }
 
-int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins, const struct flow_load *load, double threshold)
+int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins,
+			const struct flow_load *load, double threshold)
 {
 	const struct totals t = totals_of(counts, bins);
 	gsl_error_handler_t *handler;
@@ -484,8 +515,8 @@ int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins,
 	return err;
 }
 
-int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit, uint64_t flows,
-		   double threshold)
+int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum fairness_unit unit,
+		   uint64_t flows, double threshold)
 {
 	const uint64_t events = totals_of(counts, bins).events;
 	/* The flows that a client may use can exceed the events; flows that were seen can't. */

@@ -7,9 +7,12 @@
 #include "findings_rules.h"
 #include "words.h"
 
-#define SOCKET_FINDINGS_MAX 8 /* of one rule and endpoint; more sockets of the same kind are one further finding */
+#define SOCKET_FINDINGS_MAX                                                                        \
+	8 /* of one rule and endpoint; more sockets of the same kind are one further finding */
 
-static const struct rule_table *const tables[] = { &queue_rules, &handshake_rules, &binding_rules, &joined_rules, &sharing_rules, &load_rules, &verdict_rules };
+static const struct rule_table *const tables[] = { &queue_rules,  &handshake_rules, &binding_rules,
+						   &joined_rules, &sharing_rules,   &load_rules,
+						   &verdict_rules };
 
 static int add(struct endpoint *e, const struct finding *f)
 {
@@ -28,27 +31,32 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 	int err = 0;
 
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
-		struct finding f = { .code = rule->code, .level = rule->level, .cookie = e->sockets[i].cookie };
+		struct finding f = { .code = rule->code,
+				     .level = rule->level,
+				     .cookie = e->sockets[i].cookie };
 
-		if ((!e->sockets[i].ended || rule->of_ended) && rule->of_socket(&f, facts, &e->sockets[i]) &&
-		    found++ < SOCKET_FINDINGS_MAX)
+		if ((!e->sockets[i].ended || rule->of_ended) &&
+		    rule->of_socket(&f, facts, &e->sockets[i]) && found++ < SOCKET_FINDINGS_MAX)
 			err = add(e, &f);
 	}
 	if (!err && found > SOCKET_FINDINGS_MAX) {
 		struct finding f = { .code = rule->code, .level = rule->level };
 
-		finding_say(&f, "the same of %zu more socket%s of this port", found - SOCKET_FINDINGS_MAX, plural_s(found - SOCKET_FINDINGS_MAX));
+		finding_say(&f, "the same of %zu more socket%s of this port",
+			    found - SOCKET_FINDINGS_MAX, plural_s(found - SOCKET_FINDINGS_MAX));
 		finding_show(&f, "sockets", found - SOCKET_FINDINGS_MAX);
 		err = add(e, &f);
 	}
 	return err;
 }
 
-static int apply_table(struct endpoint *e, const struct facts *facts, const struct rule_table *table, enum finding_level level)
+static int apply_table(struct endpoint *e, const struct facts *facts,
+		       const struct rule_table *table, enum finding_level level)
 {
 	int err = 0;
 
-	for (const struct rule *rule = table->rows; rule < table->rows + table->count && !err; rule++) {
+	for (const struct rule *rule = table->rows; rule < table->rows + table->count && !err;
+	     rule++) {
 		struct finding f = { .code = rule->code, .level = rule->level };
 
 		if (rule->level != level)
@@ -81,7 +89,8 @@ int findings_fill(struct snapshot *s)
 		s->endpoints[i].findings = NULL;
 		s->endpoints[i].finding_count = 0;
 	}
-	/* The facts point at their endpoints; those are in the snapshot, which is ours to change. */
+	/* The facts point at their endpoints; those are in the snapshot, which is ours to change.
+	 */
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = apply_rules(&s->endpoints[all[i].endpoint - s->endpoints], &all[i]);
 	facts_free(all, s->endpoint_count);

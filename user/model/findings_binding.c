@@ -50,7 +50,8 @@ static int compare_reaches(const void *a, const void *b)
 	return order ? order : COMPARE(x->group->id, y->group->id);
 }
 
-/* The same packet could go to either. A dual-stack pair (0.0.0.0 and [::] with IPV6_V6ONLY) does not overlap. */
+/* The same packet could go to either. A dual-stack pair (0.0.0.0 and [::] with IPV6_V6ONLY) does
+ * not overlap. */
 static bool reaches_overlap(const struct reach *a, const struct reach *b)
 {
 	if (a->group->id == b->group->id || !devices_overlap(a->group->rows[0], b->group->rows[0]))
@@ -66,12 +67,16 @@ static void say_difference(char *buffer, size_t size, const struct reach *a, con
 	const struct socket_row *x = a->group->rows[0], *y = b->group->rows[0];
 	char one[INET6_ADDRSTRLEN], other[INET6_ADDRSTRLEN];
 
-	if (a->endpoint->family != b->endpoint->family || memcmp(a->address, b->address, sizeof(a->address))) {
+	if (a->endpoint->family != b->endpoint->family ||
+	    memcmp(a->address, b->address, sizeof(a->address))) {
 		inet_ntop(a->endpoint->family, a->endpoint->address, one, sizeof(one));
 		inet_ntop(b->endpoint->family, b->endpoint->address, other, sizeof(other));
-		snprintf(buffer, size, "%s (%s and %s)", a->endpoint->family == b->endpoint->family ? "address" : "family", one, other);
+		snprintf(buffer, size, "%s (%s and %s)",
+			 a->endpoint->family == b->endpoint->family ? "address" : "family", one,
+			 other);
 	} else if (strncmp(x->device, y->device, sizeof(x->device))) {
-		snprintf(buffer, size, "device (%.15s and %.15s)", *x->device ? x->device : "none", *y->device ? y->device : "none");
+		snprintf(buffer, size, "device (%.15s and %.15s)", *x->device ? x->device : "none",
+			 *y->device ? y->device : "none");
 	} else if (x->uid != y->uid) {
 		snprintf(buffer, size, "owner (uid %" PRIu32 " and %" PRIu32 ")", x->uid, y->uid);
 	} else if (x->v6only != y->v6only) {
@@ -88,7 +93,8 @@ static size_t list_reaches(struct reach *reaches, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->port_count; i++)
 		for (size_t j = 0; j < facts->port[i].group_count; j++)
-			reaches[count++] = reach_of(facts->port[i].endpoint, &facts->port[i].groups[j]);
+			reaches[count++] =
+				reach_of(facts->port[i].endpoint, &facts->port[i].groups[j]);
 	qsort(reaches, count, sizeof(*reaches), compare_reaches);
 	return count;
 }
@@ -105,11 +111,13 @@ static void mark_pair(struct reach *a, struct reach *b, const struct reach *pair
 	pair[1] = b;
 }
 
-#define OVERLAPS_MAX 64 /* of the wildcards (one a device, say), and of those of one address, that are compared with each group */
+#define OVERLAPS_MAX                                                                               \
+	64 /* of the wildcards (one a device, say), and of those of one address, that are compared \
+	      with each group */
 
 /*
- * Two addresses overlap only if they are equal or one is a wildcard, so a port on thousands of addresses takes no comparison of each
- * with each. Returns how many groups overlap with another.
+ * Two addresses overlap only if they are equal or one is a wildcard, so a port on thousands of
+ * addresses takes no comparison of each with each. Returns how many groups overlap with another.
  */
 static size_t mark_splits(struct reach *reaches, size_t count, const struct reach *pair[2])
 {
@@ -118,7 +126,8 @@ static size_t mark_splits(struct reach *reaches, size_t count, const struct reac
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < i && j < OVERLAPS_MAX && reaches[j].any; j++)
 			mark_pair(&reaches[j], &reaches[i], pair);
-		for (size_t j = i; j-- > 0 && i - j < OVERLAPS_MAX && !memcmp(reaches[j].address, reaches[i].address, 16);)
+		for (size_t j = i; j-- > 0 && i - j < OVERLAPS_MAX &&
+				   !memcmp(reaches[j].address, reaches[i].address, 16);)
 			mark_pair(&reaches[j], &reaches[i], pair);
 	}
 	for (size_t i = 0; i < count; i++)
@@ -146,8 +155,11 @@ static bool group_split(struct finding *f, const struct facts *facts)
 	split = mark_splits(reaches, list_reaches(reaches, facts), pair);
 	if (split) {
 		say_difference(difference, sizeof(difference), pair[0], pair[1]);
-		finding_say(f, "port %u has %zu SO_REUSEPORT groups that overlap; they differ in %s: work is shared within a group only;"
-		    " bind all sockets alike", facts->endpoint->port, split, difference);
+		finding_say(f,
+			    "port %u has %zu SO_REUSEPORT groups that overlap; they differ in %s: "
+			    "work is shared within a group only;"
+			    " bind all sockets alike",
+			    facts->endpoint->port, split, difference);
 		finding_show(f, "groups", split);
 		finding_show(f, "sockets_of_one", pair[0]->group->sockets);
 		finding_show(f, "sockets_of_other", pair[1]->group->sockets);
@@ -174,7 +186,9 @@ static size_t list_bound(struct bound *bound, const struct endpoint *e)
 
 		if (s->ended || s->connected)
 			continue;
-		while (at < count && (bound[at].first->uid != s->uid || strncmp(bound[at].first->device, s->device, sizeof(s->device))))
+		while (at < count &&
+		       (bound[at].first->uid != s->uid ||
+			strncmp(bound[at].first->device, s->device, sizeof(s->device))))
 			at++;
 		if (at == BOUND_MAX)
 			continue;
@@ -192,7 +206,8 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 	size_t count;
 	char one[HELD_SIZE], other[HELD_SIZE];
 
-	if (facts->endpoint->protocol != PROTOCOL_UDP || facts->endpoint->design.code == DESIGN_MULTICAST)
+	if (facts->endpoint->protocol != PROTOCOL_UDP ||
+	    facts->endpoint->design.code == DESIGN_MULTICAST)
 		return false;
 	count = list_bound(bound, facts->endpoint);
 	for (size_t i = 0; i < count; i++) {
@@ -201,9 +216,13 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 
 			if (a->uid == b->uid || !devices_overlap(a, b))
 				continue;
-			finding_say(f, "two users have this UDP port: uid %" PRIu32 " (%.200s) and uid %" PRIu32 " (%.200s); with SO_REUSEADDR the"
-			    " last to bind gets all: if they are no pair, one takes the other's datagrams",
-			    a->uid, say_holders(one, facts->endpoint, a->cookie), b->uid, say_holders(other, facts->endpoint, b->cookie));
+			finding_say(f,
+				    "two users have this UDP port: uid %" PRIu32
+				    " (%.200s) and uid %" PRIu32 " (%.200s); with SO_REUSEADDR the"
+				    " last to bind gets all: if they are no pair, one takes the "
+				    "other's datagrams",
+				    a->uid, say_holders(one, facts->endpoint, a->cookie), b->uid,
+				    say_holders(other, facts->endpoint, b->cookie));
 			finding_show(f, "uid", a->uid);
 			finding_show(f, "other_uid", b->uid);
 			finding_show(f, "socket", a->cookie);
@@ -219,21 +238,28 @@ static bool udp_last_binder(struct finding *f, const struct facts *facts)
 	struct bound bound[BOUND_MAX];
 	size_t count, most = 0;
 
-	if (facts->endpoint->protocol != PROTOCOL_UDP || facts->endpoint->design.code == DESIGN_MULTICAST)
+	if (facts->endpoint->protocol != PROTOCOL_UDP ||
+	    facts->endpoint->design.code == DESIGN_MULTICAST)
 		return false;
 	count = list_bound(bound, facts->endpoint);
 	for (size_t i = 0; i < count; i++) {
 		size_t sockets = 0;
 
 		for (size_t j = 0; j < count; j++)
-			if (bound[i].without_reuseport && devices_overlap(bound[i].first, bound[j].first))
+			if (bound[i].without_reuseport &&
+			    devices_overlap(bound[i].first, bound[j].first))
 				sockets += bound[j].without_reuseport;
 		most = sockets > most ? sockets : most;
 	}
-	if (most < 2 || (most == 2 && finding_said(facts->endpoint, "udp-two-users"))) /* that one tells of this pair */
+	if (most < 2 ||
+	    (most == 2 &&
+	     finding_said(facts->endpoint, "udp-two-users"))) /* that one tells of this pair */
 		return false;
-	finding_say(f, "%zu UDP sockets share this address by SO_REUSEADDR: the last to bind gets every unicast datagram, the others none;"
-	    " use SO_REUSEPORT to share", most);
+	finding_say(f,
+		    "%zu UDP sockets share this address by SO_REUSEADDR: the last to bind gets "
+		    "every unicast datagram, the others none;"
+		    " use SO_REUSEPORT to share",
+		    most);
 	finding_show(f, "sockets", most);
 	return true;
 }

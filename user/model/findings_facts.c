@@ -11,7 +11,9 @@
 #include "judge.h"
 #include "lifetimes.h"
 
-/* --- what is said ---------------------------------------------------------------------------------------------------- */
+/* --- what is said
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 bool finding_say(struct finding *f, const char *format, ...)
 {
@@ -41,15 +43,21 @@ bool finding_said(const struct endpoint *e, const char *code)
 /* Three digits; the bounds are where rounding would give a fourth. */
 const char *say_duration(char buffer[DURATION_SIZE], double ns)
 {
-	static const struct { double below_ns, unit_ns; int decimals; const char *unit; } steps[] = {
-		{ 999.5e3, 1e3, 0, "us" }, { 99.95e6, 1e6, 1, "ms" }, { 999.5e6, 1e6, 0, "ms" }, { 99.95e9, 1e9, 1, "s" },
-		{ 600.5e9, 1e9, 0, "s" }, { 7200e9, 60e9, 0, "min" }, { INFINITY, 3600e9, 1, "h" },
+	static const struct {
+		double below_ns, unit_ns;
+		int decimals;
+		const char *unit;
+	} steps[] = {
+		{ 999.5e3, 1e3, 0, "us" },    { 99.95e6, 1e6, 1, "ms" }, { 999.5e6, 1e6, 0, "ms" },
+		{ 99.95e9, 1e9, 1, "s" },     { 600.5e9, 1e9, 0, "s" },  { 7200e9, 60e9, 0, "min" },
+		{ INFINITY, 3600e9, 1, "h" },
 	};
 	size_t i = 0;
 
 	while (ns >= steps[i].below_ns)
 		i++;
-	snprintf(buffer, DURATION_SIZE, "%.*f %s", steps[i].decimals, ns / steps[i].unit_ns, steps[i].unit);
+	snprintf(buffer, DURATION_SIZE, "%.*f %s", steps[i].decimals, ns / steps[i].unit_ns,
+		 steps[i].unit);
 	return buffer;
 }
 
@@ -60,7 +68,8 @@ const char *events_name(const struct endpoint *e, uint64_t count)
 	return count == 1 ? "datagram" : "datagrams";
 }
 
-/* --- what is known of an endpoint ------------------------------------------------------------------------------------ */
+/* --- what is known of an endpoint
+ * ------------------------------------------------------------------------------------ */
 
 bool workers_whole(const struct endpoint *e)
 {
@@ -94,7 +103,9 @@ static int group_is(const void *key, const void *group)
 
 const struct group *group_find(const struct facts *facts, uint64_t id)
 {
-	return facts->group_count ? bsearch(&id, facts->groups, facts->group_count, sizeof(*facts->groups), group_is) : NULL;
+	return facts->group_count ? bsearch(&id, facts->groups, facts->group_count,
+					    sizeof(*facts->groups), group_is)
+				  : NULL;
 }
 
 static int takers_are(const void *key, const void *takers)
@@ -104,7 +115,9 @@ static int takers_are(const void *key, const void *takers)
 
 const struct takers *takers_find(const struct facts *facts, uint64_t cookie)
 {
-	return facts->taker_count ? bsearch(&cookie, facts->takers, facts->taker_count, sizeof(*facts->takers), takers_are) : NULL;
+	return facts->taker_count ? bsearch(&cookie, facts->takers, facts->taker_count,
+					    sizeof(*facts->takers), takers_are)
+				  : NULL;
 }
 
 static int worker_is_of(const void *key, const void *row)
@@ -124,24 +137,32 @@ static int gone_is(const void *key, const void *row)
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
 }
 
-const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid, size_t *count)
+const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid,
+					  size_t *count)
 {
-	const struct worker_row key = { .cookie = cookie, .pid = pid }, *const *end = facts->gone + facts->gone_count, *const *first;
+	const struct worker_row key = { .cookie = cookie, .pid = pid },
+				*const *end = facts->gone + facts->gone_count, *const * first;
 
 	*count = 0;
-	first = facts->gone_count ? bsearch(&key, facts->gone, facts->gone_count, sizeof(*facts->gone), gone_is) : NULL;
-	while (first && first > (const struct worker_row *const *)facts->gone && !gone_is(&key, first - 1))
+	first = facts->gone_count ? bsearch(&key, facts->gone, facts->gone_count,
+					    sizeof(*facts->gone), gone_is)
+				  : NULL;
+	while (first && first > (const struct worker_row *const *)facts->gone &&
+	       !gone_is(&key, first - 1))
 		first--;
 	while (first && first + *count < end && !gone_is(&key, first + *count))
 		++*count;
 	return first;
 }
 
-/* --- how that is found ----------------------------------------------------------------------------------------------- */
+/* --- how that is found
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int compare_by_group(const void *a, const void *b)
 {
-	const struct socket_row *x = *(const struct socket_row *const *)a, *y = *(const struct socket_row *const *)b;
+	const struct socket_row *x = *(const struct socket_row *const *)a,
+				*y = *(const struct socket_row *const *)b;
 
 	return x->group != y->group ? COMPARE(x->group, y->group) : COMPARE(x->cookie, y->cookie);
 }
@@ -156,14 +177,16 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 	if (!rows || !facts->groups)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (e->sockets[i].reuseport && e->sockets[i].group && !e->sockets[i].ended && !e->sockets[i].connected)
+		if (e->sockets[i].reuseport && e->sockets[i].group && !e->sockets[i].ended &&
+		    !e->sockets[i].connected)
 			rows[count++] = &e->sockets[i];
 	qsort(rows, count, sizeof(*rows), compare_by_group);
 	for (size_t i = 0; i < count; i++) {
 		struct group *group;
 
 		if (i == 0 || rows[i]->group != rows[i - 1]->group)
-			facts->groups[facts->group_count++] = (struct group){ .id = rows[i]->group, .rows = &rows[i] };
+			facts->groups[facts->group_count++] =
+				(struct group){ .id = rows[i]->group, .rows = &rows[i] };
 		group = &facts->groups[facts->group_count - 1];
 		group->sockets++;
 		group->waiting += rows[i]->waiting;
@@ -174,7 +197,8 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 
 static int compare_by_cookie(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
 	if (x->cookie != y->cookie)
 		return COMPARE(x->cookie, y->cookie);
@@ -183,9 +207,11 @@ static int compare_by_cookie(const void *a, const void *b)
 
 static int compare_by_wait(const void *a, const void *b)
 {
-	const struct worker_row *x = *(const struct worker_row *const *)a, *y = *(const struct worker_row *const *)b;
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
 
-	return x->wait_kind != y->wait_kind ? COMPARE(x->wait_kind, y->wait_kind) : COMPARE(x->epoll, y->epoll);
+	return x->wait_kind != y->wait_kind ? COMPARE(x->wait_kind, y->wait_kind)
+					    : COMPARE(x->epoll, y->epoll);
 }
 
 /* An epoll that has no name may be anybody's. rows: sorts them. */
@@ -232,7 +258,8 @@ static void count_taken(struct takers *t, const struct endpoint *e)
 			t->busiest = row;
 	}
 	n = (double)t->judged_taken;
-	excess = n > 0 ? (double)t->judged * squares / (n * n) - 1 - (double)(t->judged - 1) / n : 0;
+	excess =
+		n > 0 ? (double)t->judged * squares / (n * n) - 1 - (double)(t->judged - 1) / n : 0;
 	t->excess = excess > 0 ? sqrt(excess) : 0;
 }
 
@@ -326,7 +353,8 @@ int facts_gather(struct facts **out, const struct snapshot *s)
 		return err;
 	qsort(all, s->endpoint_count, sizeof(*all), compare_facts);
 	for (size_t from = 0, end; from < s->endpoint_count; from = end) {
-		for (end = from + 1; end < s->endpoint_count && !compare_ports(all[from].endpoint, all[end].endpoint);)
+		for (end = from + 1; end < s->endpoint_count &&
+				     !compare_ports(all[from].endpoint, all[end].endpoint);)
 			end++;
 		for (size_t i = from; i < end; i++) {
 			all[i].port = &all[from];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about handshakes under way: see handshakes.h. What only the network namespace counts is said as the namespace's. */
+/* Rules about handshakes under way: see handshakes.h. What only the network namespace counts is
+ * said as the namespace's. */
 #include <stdio.h>
 
 #include "findings_rules.h"
@@ -7,13 +8,18 @@
 
 static const struct handshakes *namespace_of(const struct facts *facts)
 {
-	return handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count, facts->endpoint->netns);
+	return handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count,
+			       facts->endpoint->netns);
 }
 
-/* The namespace of a listener whose request queue some look found full; NULL: none did, or the namespace is not known. */
+/* The namespace of a listener whose request queue some look found full; NULL: none did, or the
+ * namespace is not known. */
 static const struct handshakes *seen_full(const struct facts *facts, const struct socket_row *s)
 {
-	const struct handshakes *h = facts->endpoint->protocol == PROTOCOL_TCP && s->half_open.full_looks ? namespace_of(facts) : NULL;
+	const struct handshakes *h =
+		facts->endpoint->protocol == PROTOCOL_TCP && s->half_open.full_looks
+			? namespace_of(facts)
+			: NULL;
 
 	return h && h->settings.known ? h : NULL;
 }
@@ -29,22 +35,28 @@ static const char *say_full(char buffer[FULL_SIZE], const struct socket_row *s)
 {
 	const bool now = is_full(s);
 
-	snprintf(buffer, FULL_SIZE, "%s full (%" PRIu32 " half-open, limit %" PRIu32 ")", now ? "is" : "was", now ? s->half_open.count : s->half_open.highest,
+	snprintf(buffer, FULL_SIZE, "%s full (%" PRIu32 " half-open, limit %" PRIu32 ")",
+		 now ? "is" : "was", now ? s->half_open.count : s->half_open.highest,
 		 s->half_open.limit);
 	return buffer;
 }
 
-/* Who stays in the queue, and for how long. A timeout of the SYN-ACK after the last that TCP_DEFER_ACCEPT waits for ends the waiting. */
+/* Who stays in the queue, and for how long. A timeout of the SYN-ACK after the last that
+ * TCP_DEFER_ACCEPT waits for ends the waiting. */
 #define STAYS_SIZE 112
-static const char *say_stays(char buffer[STAYS_SIZE], const struct handshakes *h, const struct socket_row *s)
+static const char *say_stays(char buffer[STAYS_SIZE], const struct handshakes *h,
+			     const struct socket_row *s)
 {
 	const struct half_open *q = &s->half_open;
 
 	if (q->defer_accept)
-		snprintf(buffer, STAYS_SIZE, "clients that send nothing stay up to %u s (TCP_DEFER_ACCEPT)", half_open_seconds(q->defer_accept - 1));
+		snprintf(buffer, STAYS_SIZE,
+			 "clients that send nothing stay up to %u s (TCP_DEFER_ACCEPT)",
+			 half_open_seconds(q->defer_accept - 1));
 	else
 		snprintf(buffer, STAYS_SIZE, "one that does not answer stays up to %u s (%s)",
-			 half_open_seconds(q->syn_retries ? q->syn_retries : h->settings.synack_retries),
+			 half_open_seconds(q->syn_retries ? q->syn_retries
+							  : h->settings.synack_retries),
 			 q->syn_retries ? "TCP_SYNCNT" : "tcp_synack_retries");
 	return buffer;
 }
@@ -53,7 +65,8 @@ static const char *what_limits(const struct facts *facts, const struct socket_ro
 {
 	if (s->half_open.limit < s->queue_limit)
 		return "net.ipv4.tcp_max_syn_backlog";
-	if (s->queue_limit == facts->snapshot->somaxconn && facts->snapshot->somaxconn_netns == facts->endpoint->netns)
+	if (s->queue_limit == facts->snapshot->somaxconn &&
+	    facts->snapshot->somaxconn_netns == facts->endpoint->netns)
 		return "somaxconn and the backlog";
 	return "listen()'s backlog";
 }
@@ -65,16 +78,20 @@ static bool syn_queue_full(struct finding *f, const struct facts *facts, const s
 	const struct handshake_counts c = h ? handshakes_counted(h) : (struct handshake_counts){};
 	const bool by_backlog = s->half_open.limit == s->queue_limit;
 	const uint64_t refused = by_backlog ? c.full_refused : growth(c.refused, c.overflows);
-	const bool stuck = is_full(s) && s->half_open.count > s->half_open.limit && s->half_open.old;
+	const bool stuck =
+		is_full(s) && s->half_open.count > s->half_open.limit && s->half_open.old;
 	char full[FULL_SIZE], stays[STAYS_SIZE], lost[100] = "";
 
 	if (!h || h->settings.cookies || (!refused && !stuck))
 		return false;
 	if (refused)
-		snprintf(lost, sizeof(lost), "%" PRIu64 " SYN%s refused in this netns%s, where ", refused, plural_s(refused),
-			 h->since_made ? " by now" : "");
-	finding_say(f, "%s, without a RST: %sthe request queue of " SOCKET " %s; %s: set net.ipv4.tcp_syncookies=1, or raise %s",
-		    is_full(s) ? "new clients time out" : "clients waited or timed out", lost, s->cookie, s->inode, say_full(full, s), say_stays(stays, h, s),
+		snprintf(lost, sizeof(lost), "%" PRIu64 " SYN%s refused in this netns%s, where ",
+			 refused, plural_s(refused), h->since_made ? " by now" : "");
+	finding_say(f,
+		    "%s, without a RST: %sthe request queue of " SOCKET
+		    " %s; %s: set net.ipv4.tcp_syncookies=1, or raise %s",
+		    is_full(s) ? "new clients time out" : "clients waited or timed out", lost,
+		    s->cookie, s->inode, say_full(full, s), say_stays(stays, h, s),
 		    what_limits(facts, s));
 	finding_show(f, "half_open", s->half_open.highest);
 	finding_show(f, "limit", s->half_open.limit);
@@ -91,9 +108,12 @@ static bool syn_cookies(struct finding *f, const struct facts *facts, const stru
 
 	if (!h || h->settings.cookies != 1 || !sent)
 		return false;
-	finding_say(f, "the request queue of " SOCKET " %s: SYN cookies let the others in (%" PRIu64 " in its network namespace%s), no client is lost; %s; raise %s for"
+	finding_say(f,
+		    "the request queue of " SOCKET " %s: SYN cookies let the others in (%" PRIu64
+		    " in its network namespace%s), no client is lost; %s; raise %s for"
 		    " more room",
-		    s->cookie, s->inode, say_full(full, s), sent, h->since_made ? " by now" : "", say_stays(stays, h, s), what_limits(facts, s));
+		    s->cookie, s->inode, say_full(full, s), sent, h->since_made ? " by now" : "",
+		    say_stays(stays, h, s), what_limits(facts, s));
 	finding_show(f, "half_open", s->half_open.highest);
 	finding_show(f, "limit", s->half_open.limit);
 	finding_show(f, "namespace_cookies", sent);
@@ -101,20 +121,27 @@ static bool syn_cookies(struct finding *f, const struct facts *facts, const stru
 }
 
 /*
- * A handshake whose listener is gone ends at the next packet of its client, with a reset, unless it moves to another socket. Measured: 5.10, 6.1,
- * 6.18, 7.3.
+ * A handshake whose listener is gone ends at the next packet of its client, with a reset, unless it
+ * moves to another socket. Measured: 5.10, 6.1, 6.18, 7.3.
  */
-static bool closed_handshaking(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool closed_handshaking(struct finding *f, const struct facts *facts,
+			       const struct socket_row *s)
 {
 	const struct handshakes *h = namespace_of(facts);
 	const bool moves = s->reuseport && h && h->settings.migrate;
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->ended || !s->half_open.known || !s->half_open.count || s->dropped_closing || moves)
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->ended || !s->half_open.known ||
+	    !s->half_open.count || s->dropped_closing || moves)
 		return false;
-	finding_say(f, SOCKET " was closed with up to %" PRIu32 " handshake%s under way (as many at the last look): the next packet of such a client is"
-		    " answered by a reset%s",
+	finding_say(f,
+		    SOCKET " was closed with up to %" PRIu32
+			   " handshake%s under way (as many at the last look): the next packet of "
+			   "such a client is"
+			   " answered by a reset%s",
 		    s->cookie, s->inode, s->half_open.count, plural_s(s->half_open.count),
-		    s->reuseport ? "; net.ipv4.tcp_migrate_req=1 (Linux 5.14) moves them to another socket of its group" : "");
+		    s->reuseport ? "; net.ipv4.tcp_migrate_req=1 (Linux 5.14) moves them to "
+				   "another socket of its group"
+				 : "");
 	finding_show(f, "half_open", s->half_open.count);
 	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules about a process that joins a SO_REUSEPORT group during the window, from elsewhere: the kernel gives its sockets a share at once, and
- * lets in whoever has the same effective user. Servers that reload, restart or begin further workers do so too: their processes are parents,
+ * Rules about a process that joins a SO_REUSEPORT group during the window, from elsewhere: the
+ * kernel gives its sockets a share at once, and lets in whoever has the same effective user.
+ * Servers that reload, restart or begin further workers do so too: their processes are parents,
  * children or siblings of those that were there, and nothing is said of them.
  */
 #include <ctype.h>
@@ -30,7 +31,8 @@ static bool names_alike(const char *a, const char *b)
 /* Where a parent is not known, nothing is known. */
 static bool are_related(const struct holder_row *a, const struct holder_row *b)
 {
-	if (!a->parent || !b->parent || a->pid == b->pid || a->parent == b->pid || b->parent == a->pid)
+	if (!a->parent || !b->parent || a->pid == b->pid || a->parent == b->pid ||
+	    b->parent == a->pid)
 		return true;
 	return a->parent == b->parent && names_alike(a->process, b->process);
 }
@@ -42,7 +44,8 @@ struct joining {
 	bool alike;   /* the same program */
 };
 
-/* Compares them with the holders of a socket that was there before. Returns false if they belong together. */
+/* Compares them with the holders of a socket that was there before. Returns false if they belong
+ * together. */
 static bool compare(struct joining *j, const struct endpoint *e, uint64_t before)
 {
 	size_t count;
@@ -60,7 +63,8 @@ static bool compare(struct joining *j, const struct endpoint *e, uint64_t before
 }
 
 /* Is the socket one by which another process joined? */
-static bool joined_by(struct joining *j, const struct facts *facts, const struct group *group, const struct socket_row *s)
+static bool joined_by(struct joining *j, const struct facts *facts, const struct group *group,
+		      const struct socket_row *s)
 {
 	const struct endpoint *e = facts->endpoint;
 
@@ -83,7 +87,8 @@ static bool is_first_holder(const struct endpoint *e, const struct socket_row *s
 }
 
 /* A process is told once, by the first of its sockets. */
-static size_t sockets_of(const struct endpoint *e, const struct group *group, int32_t pid, const struct socket_row **first)
+static size_t sockets_of(const struct endpoint *e, const struct group *group, int32_t pid,
+			 const struct socket_row **first)
 {
 	size_t count = 0;
 
@@ -97,28 +102,38 @@ static size_t sockets_of(const struct endpoint *e, const struct group *group, in
 	return count;
 }
 
-static bool joined(struct finding *f, const struct facts *facts, const struct socket_row *s, bool alike)
+static bool joined(struct finding *f, const struct facts *facts, const struct socket_row *s,
+		   bool alike)
 {
 	const struct group *group = s->appeared && s->group ? group_find(facts, s->group) : NULL;
-	char duration[DURATION_SIZE], seen[DURATION_SIZE + 60] = "", share[80], who[PROCESS_SIZE], whom[PROCESS_SIZE];
+	char duration[DURATION_SIZE], seen[DURATION_SIZE + 60] = "", share[80], who[PROCESS_SIZE],
+							   whom[PROCESS_SIZE];
 	const struct socket_row *first;
 	struct joining j;
 	size_t own;
 
-	if (!group || group->sockets > GROUP_MAX || facts->endpoint->design.code == DESIGN_MULTICAST || !joined_by(&j, facts, group, s) ||
+	if (!group || group->sockets > GROUP_MAX ||
+	    facts->endpoint->design.code == DESIGN_MULTICAST || !joined_by(&j, facts, group, s) ||
 	    j.alike != alike)
 		return false;
 	own = sockets_of(facts->endpoint, group, j.who->pid, &first);
 	if (first != s)
 		return false;
 	if (s->appeared_ns)
-		snprintf(seen, sizeof(seen), ", seen %s after counting began", say_duration(duration, s->appeared_ns));
+		snprintf(seen, sizeof(seen), ", seen %s after counting began",
+			 say_duration(duration, s->appeared_ns));
 	if (group->steered)
-		snprintf(share, sizeof(share), "it has %zu of its %zu sockets", own, group->sockets);
+		snprintf(share, sizeof(share), "it has %zu of its %zu sockets", own,
+			 group->sockets);
 	else
-		snprintf(share, sizeof(share), "with %zu of its %zu sockets it gets a share", own, group->sockets);
-	finding_say(f, "%s joined the SO_REUSEPORT group of %s (socket %" PRIu64 ", inode %" PRIu32 ")%s: %s%s",
-		    say_process(who, j.who->process, j.who->pid, j.who->cgroup), say_process(whom, j.whom->process, j.whom->pid, j.whom->cgroup), s->cookie, s->inode, seen, share,
+		snprintf(share, sizeof(share), "with %zu of its %zu sockets it gets a share", own,
+			 group->sockets);
+	finding_say(f,
+		    "%s joined the SO_REUSEPORT group of %s (socket %" PRIu64 ", inode %" PRIu32
+		    ")%s: %s%s",
+		    say_process(who, j.who->process, j.who->pid, j.who->cgroup),
+		    say_process(whom, j.whom->process, j.whom->pid, j.whom->cgroup), s->cookie,
+		    s->inode, seen, share,
 		    alike ? "" : "; if it is not meant to, stop it, or give it another port");
 	finding_show(f, "pid", j.who->pid);
 	finding_show(f, "uid", j.who->uid);
@@ -128,12 +143,14 @@ static bool joined(struct finding *f, const struct facts *facts, const struct so
 	return true;
 }
 
-static bool joined_by_another_program(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool joined_by_another_program(struct finding *f, const struct facts *facts,
+				      const struct socket_row *s)
 {
 	return joined(f, facts, s, false);
 }
 
-static bool joined_by_a_second_one(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool joined_by_a_second_one(struct finding *f, const struct facts *facts,
+				   const struct socket_row *s)
 {
 	return joined(f, facts, s, true);
 }

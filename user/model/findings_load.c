@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules that read CPU time and bytes: load that counts of connections don't show. Notes all: that the load is unevenly spread is worth knowing, and may
- * be as it should be. In between the two limits nothing is said: what a request costs is not known, so there is no test of chance.
+ * Rules that read CPU time and bytes: load that counts of connections don't show. Notes all: that
+ * the load is unevenly spread is worth knowing, and may be as it should be. In between the two
+ * limits nothing is said: what a request costs is not known, so there is no test of chance.
  */
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #define CPU_LEAST_SHARE 0.05
 #define BYTES_LEAST 100000 /* less, or less than that a second, is no load */
 #define BYTES_LEAST_RATE 10000
-#define CPU_BUSY 0.8 /* of one CPU: a single thread is near its limit */
+#define CPU_BUSY 0.8     /* of one CPU: a single thread is near its limit */
 #define CONCENTRATED 0.5 /* of all bytes, on at most a third of the connections */
 
 static double cpus_used(const struct facts *facts, uint64_t ns)
@@ -30,7 +31,8 @@ static bool cpu_matters(const struct facts *facts)
 {
 	const struct load_spread *cpu = &facts->endpoint->cpu;
 
-	return facts->endpoint->design.bins != BINS_NONE && cpu->known && cpu->workers > 1 && cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
+	return facts->endpoint->design.bins != BINS_NONE && cpu->known && cpu->workers > 1 &&
+	       cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
 }
 
 /* Fewer connections than workers can't be spread over them. */
@@ -41,7 +43,8 @@ static bool bytes_matter(const struct facts *facts)
 
 	for (size_t i = 0; i < e->worker_count; i++)
 		connections += e->workers[i].finished;
-	return e->carried.known && e->carried.workers > 1 && connections >= e->carried.workers && e->carried.total >= BYTES_LEAST &&
+	return e->carried.known && e->carried.workers > 1 && connections >= e->carried.workers &&
+	       e->carried.total >= BYTES_LEAST &&
 	       e->carried.total >= BYTES_LEAST_RATE * facts->snapshot->seconds;
 }
 
@@ -51,7 +54,8 @@ static double percent(const struct load_spread *l, uint64_t part)
 }
 
 /* The one that has most. */
-static const char *say_who(char buffer[WORKER_SIZE], const struct endpoint *e, const struct load_spread *l)
+static const char *say_who(char buffer[WORKER_SIZE], const struct endpoint *e,
+			   const struct load_spread *l)
 {
 	struct worker_row most = { .pid = l->pid, .tid = l->tid ? l->tid : l->pid };
 
@@ -64,7 +68,8 @@ static const char *say_who(char buffer[WORKER_SIZE], const struct endpoint *e, c
 
 /* "accepting is even, but CPU time is not": as the verdict on what they take is. */
 #define CONTRAST_SIZE 120
-static const char *say_contrast(char buffer[CONTRAST_SIZE], const struct endpoint *e, const char *what, const char *verb)
+static const char *say_contrast(char buffer[CONTRAST_SIZE], const struct endpoint *e,
+				const char *what, const char *verb)
 {
 	const struct fairness *fair = fairness_counting(e);
 	const char *taking = e->protocol == PROTOCOL_UDP ? "receiving" : "accepting";
@@ -73,7 +78,8 @@ static const char *say_contrast(char buffer[CONTRAST_SIZE], const struct endpoin
 	if (verdict == VERDICT_EVEN)
 		snprintf(buffer, CONTRAST_SIZE, "%s is even, but %s %s not", taking, what, verb);
 	else if (verdict == VERDICT_TOO_FEW)
-		snprintf(buffer, CONTRAST_SIZE, "too few came to judge the %s by, but %s %s uneven", taking, what, verb);
+		snprintf(buffer, CONTRAST_SIZE, "too few came to judge the %s by, but %s %s uneven",
+			 taking, what, verb);
 	else
 		snprintf(buffer, CONTRAST_SIZE, "%s %s uneven", what, verb);
 	return buffer;
@@ -89,7 +95,10 @@ static bool takes_unevenly(const struct endpoint *e)
 /* Why who takes it is as it is has been said, and what they take is what they do. */
 static bool is_explained(const struct endpoint *e)
 {
-	static const char *const causes[] = { "few-clients", "heavy-flows", "udp-last-binder", "udp-two-users", "stalled-socket", "socket-unwaited" };
+	static const char *const causes[] = {
+		"few-clients",   "heavy-flows",    "udp-last-binder",
+		"udp-two-users", "stalled-socket", "socket-unwaited"
+	};
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++)
 		if (finding_said(e, causes[i]))
@@ -110,23 +119,32 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct load_spread *l = &e->cpu;
-	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "", carried[64] = "";
+	char who[WORKER_SIZE], contrast[CONTRAST_SIZE], all[DURATION_SIZE], limit[80] = "",
+									    carried[64] = "";
 	const double busy = cpus_used(facts, l->processes ? l->thread_ns : l->most);
 
 	if (!cpu_matters(facts) || l->cv < CV_UNEVEN || takes_unevenly(e) || is_explained(e))
 		return false;
 	if (busy >= CPU_BUSY && busy <= 1.2)
-		snprintf(limit, sizeof(limit), "; with %.0f%% of one CPU its thread is near the limit", 100 * fmin(busy, 1));
+		snprintf(limit, sizeof(limit),
+			 "; with %.0f%% of one CPU its thread is near the limit",
+			 100 * fmin(busy, 1));
 	if (bytes_matter(facts) && e->carried.pid == l->pid && e->carried.tid == l->tid)
-		snprintf(carried, sizeof(carried), ", and carried %.0f%% of the bytes", percent(&e->carried, e->carried.most));
-	finding_say(f, "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, e, l),
-		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least), l->cv, limit);
+		snprintf(carried, sizeof(carried), ", and carried %.0f%% of the bytes",
+			 percent(&e->carried, e->carried.most));
+	finding_say(f,
+		    "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s",
+		    say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, e, l),
+		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least),
+		    l->cv, limit);
 	show(f, l);
 	return true;
 }
 
-/* How many of the connections that carried most have `share` of what all have carried; 0: those that are listed have less. */
-static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes, uint64_t *total)
+/* How many of the connections that carried most have `share` of what all have carried; 0: those
+ * that are listed have less. */
+static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes,
+				uint64_t *total)
 {
 	uint64_t all = e->omitted.bytes.received + e->omitted.bytes.sent;
 
@@ -157,20 +175,23 @@ static void say_heavy(char buffer[HEAVY_SIZE], const struct endpoint *e)
 	for (size_t i = 0; i < heavy; i++) {
 		const struct connection_row *c = &e->connections[i];
 
-		busiest += c->pid == e->carried.pid && (!e->carried.tid || c->tid == e->carried.tid);
+		busiest +=
+			c->pid == e->carried.pid && (!e->carried.tid || c->tid == e->carried.tid);
 		before += !c->age_ns;
 		oldest = c->age_ns && c->age_ns < oldest ? c->age_ns : oldest;
 	}
 	if (before == heavy)
 		snprintf(since, sizeof(since), ", open since before the window");
 	else if (!before)
-		snprintf(since, sizeof(since), ", open for %s%s", heavy > 1 ? "at least " : "", say_duration(age, oldest));
+		snprintf(since, sizeof(since), ", open for %s%s", heavy > 1 ? "at least " : "",
+			 say_duration(age, oldest));
 	if (busiest == heavy)
 		snprintf(on, sizeof(on), "%s on it", heavy == 1 ? "" : ", all");
 	else if (busiest)
 		snprintf(on, sizeof(on), ", %zu of them on it", busiest);
-	snprintf(buffer, HEAVY_SIZE, "; %zu of %" PRIu64 " open connections carr%s %.0f%%%s%s", heavy, e->connections_open, heavy == 1 ? "ies" : "y",
-		 100.0 * bytes / all, on, since);
+	snprintf(buffer, HEAVY_SIZE, "; %zu of %" PRIu64 " open connections carr%s %.0f%%%s%s",
+		 heavy, e->connections_open, heavy == 1 ? "ies" : "y", 100.0 * bytes / all, on,
+		 since);
 }
 
 static bool bytes_uneven(struct finding *f, const struct facts *facts)
@@ -182,8 +203,10 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 	if (!bytes_matter(facts) || l->cv < CV_UNEVEN || takes_unevenly(e) || is_explained(e))
 		return false;
 	say_heavy(heavy, e);
-	finding_say(f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s", say_contrast(contrast, e, "the bytes", "are"), l->workers,
-		    say_who(who, e, l), percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
+	finding_say(
+		f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s",
+		say_contrast(contrast, e, "the bytes", "are"), l->workers, say_who(who, e, l),
+		percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
 	show(f, l);
 	return true;
 }
@@ -198,7 +221,8 @@ static bool load_even(struct finding *f, const struct facts *facts)
 		return false;
 	if (bytes)
 		snprintf(carried, sizeof(carried), ", the bytes one of %.2f", e->carried.cv);
-	finding_say(f, "%s is uneven, but %s not: CPU time has a CV of %.2f over %zu workers%s", e->protocol == PROTOCOL_UDP ? "receiving" : "accepting",
+	finding_say(f, "%s is uneven, but %s not: CPU time has a CV of %.2f over %zu workers%s",
+		    e->protocol == PROTOCOL_UDP ? "receiving" : "accepting",
 		    bytes ? "the load is" : "CPU time is", e->cpu.cv, e->cpu.workers, carried);
 	finding_show(f, "cpu_cv", e->cpu.cv);
 	finding_show(f, "workers", e->cpu.workers);

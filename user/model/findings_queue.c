@@ -10,11 +10,13 @@
 #include "words.h"
 
 /*
- * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is reset sooner is a health check or a scan
- * that never meant to stay. One in a hundred, and more than a few: single clients die at any time.
+ * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is
+ * reset sooner is a health check or a scan that never meant to stay. One in a hundred, and more
+ * than a few: single clients die at any time.
  */
 #define DEAD_WAIT_NS 100000000ull
-#define DEAD_QUANTILE 0.99 /* as many as must be dead must have waited so long: one hiccup is no reason */
+#define DEAD_QUANTILE                                                                              \
+	0.99 /* as many as must be dead must have waited so long: one hiccup is no reason */
 #define DEAD_LEAST 5
 #define DEAD_SHARE 100 /* one in so many accepted */
 
@@ -36,15 +38,18 @@ static bool all_unable(const struct facts *facts, const struct socket_row *s)
 	return unable;
 }
 
-/* Where it was looked at but once, how long nothing was taken is not known: then only what can't take anything counts. */
+/* Where it was looked at but once, how long nothing was taken is not known: then only what can't
+ * take anything counts. */
 static bool is_stalled(const struct facts *facts, const struct socket_row *s)
 {
-	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known || !s->queue_length)
+	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known ||
+	    !s->queue_length)
 		return false;
 	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_unable(facts, s));
 }
 
-/* Those who only keep the socket for others that they began. There are few: rows beyond as many are taken for workers. */
+/* Those who only keep the socket for others that they began. There are few: rows beyond as many are
+ * taken for workers. */
 struct masters {
 	int32_t pids[8];
 	size_t count;
@@ -72,11 +77,14 @@ static struct masters masters_find(const struct holder_row *rows, size_t count)
 struct culprit {
 	const struct holder_row *h; /* NULL: none is known */
 	struct stall_cause cause;
-	size_t likewise, others;    /* further ones to which the same happens; that may be to blame, too */
+	size_t likewise,
+		others; /* further ones to which the same happens; that may be to blame, too */
 };
 
-/* Where those that take from the socket are known, they before the others, and masters last; among these the most certain cause. */
-static unsigned blame(const struct takers *takers, const struct masters *masters, const struct holder_row *h)
+/* Where those that take from the socket are known, they before the others, and masters last; among
+ * these the most certain cause. */
+static unsigned blame(const struct takers *takers, const struct masters *masters,
+		      const struct holder_row *h)
 {
 	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + is_master(masters, h->pid);
 }
@@ -111,7 +119,8 @@ static struct culprit culprit_find(const struct facts *facts, const struct socke
 	return found;
 }
 
-/* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart it" */
+/* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart
+ * it" */
 #define CULPRIT_SIZE (PROCESS_SIZE + 300)
 static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
 {
@@ -124,8 +133,10 @@ static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
 	if (c->likewise)
 		snprintf(more, sizeof(more), " (%zu more likewise)", c->likewise);
 	else if (c->others)
-		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others, c->others == 1 ? "s" : "");
-	snprintf(buffer, CULPRIT_SIZE, "%s %s%s%s%s", say_process(who, c->h->process, c->h->pid, c->h->cgroup), c->cause.does, more,
+		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others,
+			 c->others == 1 ? "s" : "");
+	snprintf(buffer, CULPRIT_SIZE, "%s %s%s%s%s",
+		 say_process(who, c->h->process, c->h->pid, c->h->cgroup), c->cause.does, more,
 		 *c->cause.advice ? "; " : "", c->cause.advice);
 }
 
@@ -147,12 +158,14 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 		return false;
 	culprit = culprit_find(facts, s);
 	say_culprit(who, &culprit);
-	if (culprit.cause.told_little && !s->accepted && !s->waiting_most && s->waiting_known && !takers_find(facts, s->cookie))
+	if (culprit.cause.told_little && !s->accepted && !s->waiting_most && s->waiting_known &&
+	    !takers_find(facts, s->cookie))
 		never = ", and no thread was seen to wait on this socket or take from it";
 	if (s->stalled_ns)
-		snprintf(since, sizeof(since), ", none taken for %s", say_duration(duration, s->stalled_ns));
-	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length, plural_s(s->queue_length), s->cookie,
-		    s->inode, since, who, never);
+		snprintf(since, sizeof(since), ", none taken for %s",
+			 say_duration(duration, s->stalled_ns));
+	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length,
+		    plural_s(s->queue_length), s->cookie, s->inode, since, who, never);
 	if (culprit.h)
 		finding_show(f, "pid", culprit.h->pid);
 	finding_show(f, "queued", s->queue_length);
@@ -165,48 +178,58 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 }
 
 /*
- * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen to wait on it or to take from it at any
- * time of the window; or if those who did are of an earlier generation. One that has just been made may be waited on in a moment.
+ * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen
+ * to wait on it or to take from it at any time of the window; or if those who did are of an earlier
+ * generation. One that has just been made may be waited on in a moment.
  */
 static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
-	const bool stuck = facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
+	const bool stuck =
+		facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_length;
 
-	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known && !s->waiting &&
-	       (!s->accepted || s->generation == GENERATION_EARLIER) && !takers_find(facts, s->cookie) && (!s->appeared || stuck) &&
+	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known &&
+	       !s->waiting && (!s->accepted || s->generation == GENERATION_EARLIER) &&
+	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) &&
 	       (group->waiting || stuck) && !is_stalled(facts, s);
 }
 
 static bool is_near_limit(const struct socket_row *s)
 {
-	return s->queue_known && s->queue_limit && (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
+	return s->queue_known && s->queue_limit &&
+	       (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
 }
 
-/* Did it have no room, so that its drops are of that? Of a UDP socket it is known by what it holds now. */
+/* Did it have no room, so that its drops are of that? Of a UDP socket it is known by what it holds
+ * now. */
 static bool was_full(const struct endpoint *e, const struct socket_row *s)
 {
 	if (e->protocol == PROTOCOL_UDP)
 		return is_near_limit(s);
 	/* An accept on another CPU may come before the longest is read: then it was one more. */
-	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns || s->queue_length > s->queue_limit;
+	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns ||
+	       s->queue_length > s->queue_limit;
 }
 
 /*
- * Does nothing speak against it that an accept queue overflowed? ACKs that TCP_DEFER_ACCEPT withheld are drops by name only, and what overflows the
- * namespace counts too.
+ * Does nothing speak against it that an accept queue overflowed? ACKs that TCP_DEFER_ACCEPT
+ * withheld are drops by name only, and what overflows the namespace counts too.
  */
 static bool may_have_overflowed(const struct facts *facts, const struct socket_row *s)
 {
-	const struct handshakes *h = handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count, facts->endpoint->netns);
+	const struct handshakes *h =
+		handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count,
+				facts->endpoint->netns);
 
 	return h ? drops_most(s) && handshakes_counted(h).overflows : drops_least(s);
 }
 
-/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing is taken, that is the cause. */
+/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing
+ * is taken, that is the cause. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || is_stalled(facts, s) || is_unwaited(facts, s))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || is_stalled(facts, s) ||
+	    is_unwaited(facts, s))
 		return false;
 	return may_have_overflowed(facts, s) && was_full(facts->endpoint, s);
 }
@@ -214,11 +237,13 @@ static bool has_overflowed(const struct facts *facts, const struct socket_row *s
 /* What to raise. Another namespace's net.core.somaxconn is not known. */
 static const char *backlog_advice(const struct facts *facts, const struct socket_row *s)
 {
-	if (!facts->snapshot->somaxconn || facts->snapshot->somaxconn_netns != facts->endpoint->netns)
+	if (!facts->snapshot->somaxconn ||
+	    facts->snapshot->somaxconn_netns != facts->endpoint->netns)
 		return "raise listen()'s backlog (and net.core.somaxconn, which caps it)";
 	if (s->queue_limit == facts->snapshot->somaxconn)
 		return "net.core.somaxconn caps it: raise that, and listen()'s backlog";
-	return "listen()'s backlog sets it (or what net.core.somaxconn was then): raise that and listen again";
+	return "listen()'s backlog sets it (or what net.core.somaxconn was then): raise that and "
+	       "listen again";
 }
 
 /* A queue of limit N holds N + 1. */
@@ -231,17 +256,26 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 	if (!has_overflowed(facts, s))
 		return false;
 	if (s->highest_known)
-		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
-	finding_say(f, "the accept queue of " SOCKET " overflowed: %s%" PRIu64 " %s dropped (a retransmission counts again);"
+		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ",
+			 s->queue_highest);
+	finding_say(f,
+		    "the accept queue of " SOCKET " overflowed: %s%" PRIu64
+		    " %s dropped (a retransmission counts again);"
 		    " %sits limit is %" PRIu32 " (N holds N + 1): %s, or accept faster",
-		    s->cookie, s->inode, !bound ? "" : drops_least(s) ? "at least " : "up to ", drops, drops == 1 ? "SYN or ACK" : "SYNs and ACKs", longest, s->queue_limit, backlog_advice(facts, s));
+		    s->cookie, s->inode,
+		    !bound           ? ""
+		    : drops_least(s) ? "at least "
+				     : "up to ",
+		    drops, drops == 1 ? "SYN or ACK" : "SYNs and ACKs", longest, s->queue_limit,
+		    backlog_advice(facts, s));
 	finding_show(f, "drops", drops);
 	finding_show(f, "limit", s->queue_limit);
 	if (s->highest_known)
 		finding_show(f, "highest", s->queue_highest);
 	if (s->full_known)
 		finding_show(f, "full_seconds", s->full_ns / 1e9);
-	if (facts->snapshot->somaxconn && facts->snapshot->somaxconn_netns == facts->endpoint->netns)
+	if (facts->snapshot->somaxconn &&
+	    facts->snapshot->somaxconn_netns == facts->endpoint->netns)
 		finding_show(f, "somaxconn", facts->snapshot->somaxconn);
 	return true;
 }
@@ -259,27 +293,34 @@ static bool is_near_now(const struct endpoint *e, const struct socket_row *s)
 	return is_near_limit(s) && (e->protocol == PROTOCOL_UDP || s->queue_length >= QUEUE_LEAST);
 }
 
-static bool queue_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool queue_near_limit(struct finding *f, const struct facts *facts,
+			     const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 
 	if (!is_near_now(facts->endpoint, s) || queue_told(facts, s))
 		return false;
 	if (udp)
-		finding_say(f, "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32 " bytes: when full, datagrams are dropped;"
+		finding_say(f,
+			    "the receive buffer of " SOCKET " holds %" PRIu32 " of %" PRIu32
+			    " bytes: when full, datagrams are dropped;"
 			    " read faster, or raise SO_RCVBUF and net.core.rmem_max",
 			    s->cookie, s->inode, s->queue_length, s->queue_limit);
 	else
-		finding_say(f, "the accept queue of " SOCKET " holds %" PRIu32 ", its limit is %" PRIu32 ": when full, connections wait or"
-			    " fail; accept faster, or raise listen()'s backlog and net.core.somaxconn",
-			    s->cookie, s->inode, s->queue_length, s->queue_limit);
+		finding_say(
+			f,
+			"the accept queue of " SOCKET " holds %" PRIu32 ", its limit is %" PRIu32
+			": when full, connections wait or"
+			" fail; accept faster, or raise listen()'s backlog and net.core.somaxconn",
+			s->cookie, s->inode, s->queue_length, s->queue_limit);
 	finding_show(f, "length", s->queue_length);
 	finding_show(f, "limit", s->queue_limit);
 	finding_show(f, "drops", s->drops);
 	return true;
 }
 
-/* In the window the queue took no more, though nothing came that it would have had to refuse. A queue of limit N holds N + 1. */
+/* In the window the queue took no more, though nothing came that it would have had to refuse. A
+ * queue of limit N holds N + 1. */
 static bool took_no_more(const struct socket_row *s)
 {
 	const bool seen = s->highest_known && s->queue_highest > s->queue_limit;
@@ -289,8 +330,8 @@ static bool took_no_more(const struct socket_row *s)
 
 static bool is_past_rule(const struct facts *facts, const struct socket_row *s)
 {
-	return facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_limit && !is_near_now(facts->endpoint, s) &&
-	       !queue_told(facts, s);
+	return facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_limit &&
+	       !is_near_now(facts->endpoint, s) && !queue_told(facts, s);
 }
 
 /* Of the window; what is there now is queue_near_limit()'s. */
@@ -303,8 +344,11 @@ static bool queue_was_full(struct finding *f, const struct facts *facts, const s
 	if (s->full_ns)
 		snprintf(how_long, sizeof(how_long), " for %s", say_duration(duration, s->full_ns));
 	if (s->highest_known)
-		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ", s->queue_highest);
-	finding_say(f, "the accept queue of " SOCKET " was full%s: %sits limit is %" PRIu32 " (N holds N + 1), and a connection more would have been"
+		snprintf(longest, sizeof(longest), "its longest was %" PRIu32 ", ",
+			 s->queue_highest);
+	finding_say(f,
+		    "the accept queue of " SOCKET " was full%s: %sits limit is %" PRIu32
+		    " (N holds N + 1), and a connection more would have been"
 		    " dropped; accept faster, or raise listen()'s backlog and net.core.somaxconn",
 		    s->cookie, s->inode, how_long, longest, s->queue_limit);
 	finding_show(f, "length", s->queue_length);
@@ -316,13 +360,17 @@ static bool queue_was_full(struct finding *f, const struct facts *facts, const s
 	return true;
 }
 
-static bool queue_was_near_limit(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool queue_was_near_limit(struct finding *f, const struct facts *facts,
+				 const struct socket_row *s)
 {
-	if (!is_past_rule(facts, s) || took_no_more(s) || !s->highest_known || s->queue_highest < QUEUE_LEAST ||
+	if (!is_past_rule(facts, s) || took_no_more(s) || !s->highest_known ||
+	    s->queue_highest < QUEUE_LEAST ||
 	    (uint64_t)s->queue_highest * 4 < (uint64_t)s->queue_limit * 3)
 		return false;
-	finding_say(f, "the accept queue of " SOCKET " was nearly full: its longest was %" PRIu32 ", its limit is %" PRIu32, s->cookie, s->inode,
-		    s->queue_highest, s->queue_limit);
+	finding_say(f,
+		    "the accept queue of " SOCKET " was nearly full: its longest was %" PRIu32
+		    ", its limit is %" PRIu32,
+		    s->cookie, s->inode, s->queue_highest, s->queue_limit);
 	finding_show(f, "length", s->queue_length);
 	finding_show(f, "limit", s->queue_limit);
 	finding_show(f, "highest", s->queue_highest);
@@ -335,7 +383,8 @@ static bool group_told(const struct endpoint *e, uint64_t group)
 	for (size_t i = 0; i < e->finding_count; i++) {
 		const struct finding *f = &e->findings[i];
 
-		if (!strcmp(f->code, "socket-unwaited") && f->evidence_count && f->evidence[0].number == (double)group)
+		if (!strcmp(f->code, "socket-unwaited") && f->evidence_count &&
+		    f->evidence[0].number == (double)group)
 			return true;
 	}
 	return false;
@@ -371,14 +420,17 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 		u.queued += s->queue_known ? s->queue_length : 0;
 		if (was_full(facts->endpoint, s))
 			u.drops += drops_least(s);
-		u.by_others |= first_holder(facts->endpoint, s->cookie) != first_holder(facts->endpoint, u.first->cookie);
+		u.by_others |= first_holder(facts->endpoint, s->cookie) !=
+			       first_holder(facts->endpoint, u.first->cookie);
 	}
 	return u;
 }
 
-/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are alike. Notes it as the cause. */
+/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are
+ * alike. Notes it as the cause. */
 #define WHICH_SIZE (STALL_DOES_SIZE + 16)
-static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const struct facts *facts, const struct socket_row *s)
+static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const struct facts *facts,
+			     const struct socket_row *s)
 {
 	struct stall_cause cause;
 	size_t count;
@@ -395,7 +447,8 @@ static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const s
 }
 
 /* One cause: who left them open. All of a group are told at once. */
-static bool socket_unwaited(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool socket_unwaited(struct finding *f, const struct facts *facts,
+			    const struct socket_row *s)
 {
 	const bool udp = facts->endpoint->protocol == PROTOCOL_UDP;
 	const struct group *group = group_find(facts, s->group);
@@ -409,11 +462,19 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 	snprintf(which, sizeof(which), u.count > 1 ? " and %zu more" : "", u.count - 1);
 	if (u.drops)
 		snprintf(lost, sizeof(lost), ", %" PRIu64 " dropped", u.drops);
-	finding_say(f, "no thread waits on " SOCKET "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64 " %squeued%s); held by %s%s%s: close %s there, or %s",
-		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ", group->sockets, u.count > 1 ? "a" : "its",
-		    u.count > 1 ? "their" : "its", u.queued, udp ? "bytes " : "", lost, say_holders(held, facts->endpoint, u.first->cookie),
-		    say_which(does, f, facts, u.first), u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
-		    udp ? u.count > 1 ? "read from them" : "read from it" : u.count > 1 ? "accept from them" : "accept from it");
+	finding_say(f,
+		    "no thread waits on " SOCKET
+		    "%s, %s%zu in %s SO_REUSEPORT group: %s share goes nowhere (%" PRIu64
+		    " %squeued%s); held by %s%s%s: close %s there, or %s",
+		    u.first->cookie, u.first->inode, which, u.count > 1 ? "of " : "one of ",
+		    group->sockets, u.count > 1 ? "a" : "its", u.count > 1 ? "their" : "its",
+		    u.queued, udp ? "bytes " : "", lost,
+		    say_holders(held, facts->endpoint, u.first->cookie),
+		    say_which(does, f, facts, u.first),
+		    u.by_others ? ", others by other processes" : "", u.count > 1 ? "them" : "it",
+		    udp           ? u.count > 1 ? "read from them" : "read from it"
+		    : u.count > 1 ? "accept from them"
+				  : "accept from it");
 	finding_show(f, "group", group->id);
 	finding_show(f, "unwaited", u.count);
 	finding_show(f, "sockets", group->sockets);
@@ -424,20 +485,29 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts, const 
 }
 
 /* Its row has ended, or is about to. */
-static bool closed_with_queue(struct finding *f, const struct facts *facts, const struct socket_row *s)
+static bool closed_with_queue(struct finding *f, const struct facts *facts,
+			      const struct socket_row *s)
 {
 	char migrated[60] = "", under_way[60] = "";
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->dropped_closing)
 		return false;
 	if (s->ended && s->half_open.known && s->half_open.count)
-		snprintf(under_way, sizeof(under_way), ", with up to %" PRIu32 " handshake%s under way", s->half_open.count, plural_s(s->half_open.count));
+		snprintf(under_way, sizeof(under_way),
+			 ", with up to %" PRIu32 " handshake%s under way", s->half_open.count,
+			 plural_s(s->half_open.count));
 	if (s->migrated)
-		snprintf(migrated, sizeof(migrated), ", %" PRIu64 " moved to another socket", s->migrated);
-	finding_say(f, SOCKET " was closed with a queue: %" PRIu64 " connection%s reset%s%s; take what is queued before you close%s",
-		    s->cookie, s->inode, s->dropped_closing, s->dropped_closing == 1 ? " was" : "s were", under_way, migrated,
-		    s->reuseport && !s->migrated ?
-			    ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of its SO_REUSEPORT group gets them" : "");
+		snprintf(migrated, sizeof(migrated), ", %" PRIu64 " moved to another socket",
+			 s->migrated);
+	finding_say(f,
+		    SOCKET " was closed with a queue: %" PRIu64
+			   " connection%s reset%s%s; take what is queued before you close%s",
+		    s->cookie, s->inode, s->dropped_closing,
+		    s->dropped_closing == 1 ? " was" : "s were", under_way, migrated,
+		    s->reuseport && !s->migrated
+			    ? ", or set net.ipv4.tcp_migrate_req=1 (Linux 5.14): then another of "
+			      "its SO_REUSEPORT group gets them"
+			    : "");
 	finding_show(f, "reset", s->dropped_closing);
 	finding_show(f, "migrated", s->migrated);
 	return true;
@@ -446,15 +516,19 @@ static bool closed_with_queue(struct finding *f, const struct facts *facts, cons
 static bool accepted_dead(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const double tail = wait_quantile_ns(&s->wait, facts->endpoint->histograms, DEAD_QUANTILE);
-	const bool soon = s->wait_known && s->wait.count && !s->queued_before && (isnan(tail) ? s->wait.max_ns : tail) < DEAD_WAIT_NS;
+	const bool soon = s->wait_known && s->wait.count && !s->queued_before &&
+			  (isnan(tail) ? s->wait.max_ns : tail) < DEAD_WAIT_NS;
 	char longest[DURATION_SIZE], waited[DURATION_SIZE + 40] = "";
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || s->reset_queued < DEAD_LEAST || soon ||
 	    (double)s->reset_queued * DEAD_SHARE < (double)s->accepted)
 		return false;
 	if (s->wait_known && s->wait.count)
-		snprintf(waited, sizeof(waited), " (the longest wait: %s)", say_duration(longest, s->wait.max_ns));
-	finding_say(f, "%" PRIu64 " of %" PRIu64 " connections accepted from " SOCKET " were dead: the client had reset them while they were"
+		snprintf(waited, sizeof(waited), " (the longest wait: %s)",
+			 say_duration(longest, s->wait.max_ns));
+	finding_say(f,
+		    "%" PRIu64 " of %" PRIu64 " connections accepted from " SOCKET
+		    " were dead: the client had reset them while they were"
 		    " queued%s; accept faster: more workers, or less work between two accepts",
 		    s->reset_queued, s->accepted, s->cookie, s->inode, waited);
 	finding_show(f, "reset", s->reset_queued);

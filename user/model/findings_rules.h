@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files with rules (findings_*.c) share: the facts that rules look at, and how they say what they found. To add a finding: one function
- * that fills it or says that there is none, and one row of the table at the end of its file. A rule is about one socket or about an
- * endpoint. It must cost no more than the rows it looks at: machines have ten thousand sockets.
+ * What the files with rules (findings_*.c) share: the facts that rules look at, and how they say
+ * what they found. To add a finding: one function that fills it or says that there is none, and one
+ * row of the table at the end of its file. A rule is about one socket or about an endpoint. It must
+ * cost no more than the rows it looks at: machines have ten thousand sockets.
  */
 #ifndef SOCKFAIR_FINDINGS_RULES_H
 #define SOCKFAIR_FINDINGS_RULES_H
@@ -27,31 +28,37 @@ struct takers {
 	uint64_t cookie;
 	const struct worker_row *const *rows; /* by pid, then tid */
 	size_t threads, processes;
-	size_t woken_together;   /* waiters that each event wakes: an epoll (however many threads share it) or a poll() counts one */
+	size_t woken_together;   /* waiters that each event wakes: an epoll (however many threads
+				    share it) or a poll() counts one */
 	size_t exclusive_epolls; /* epolls with EPOLLEXCLUSIVE */
 	size_t epoll_threads;    /* the most threads that share one epoll */
 	size_t urings;           /* threads that accept by io_uring */
 	uint64_t taken;          /* by all of them */
-	uint64_t woken;          /* how often at least they were woken, for this socket or for anything else */
-	size_t judged;           /* those that a verdict compares: see lifetimes.h. The rest is about them: */
+	uint64_t woken; /* how often at least they were woken, for this socket or for anything else
+			 */
+	size_t judged; /* those that a verdict compares: see lifetimes.h. The rest is about them: */
 	uint64_t judged_taken;
 	const struct worker_row *busiest;
-	double excess;           /* of what they took, over a fair hash: see fairness.h; 0 if nothing was taken */
+	double excess; /* of what they took, over a fair hash: see fairness.h; 0 if nothing was
+			  taken */
 };
 
-/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left out, but in `gone`. */
+/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left
+ * out, but in `gone`. */
 struct facts {
 	const struct snapshot *snapshot;
-	const struct endpoint *endpoint; /* with the findings so far */
+	const struct endpoint *endpoint;   /* with the findings so far */
 	const struct socket_row **grouped; /* what groups' rows point into */
-	struct group *groups;      /* by id */
+	struct group *groups;              /* by id */
 	size_t group_count;
 	const struct worker_row **taking; /* what takers' rows point into */
-	struct takers *takers;     /* by cookie */
+	struct takers *takers;            /* by cookie */
 	size_t taker_count;
-	const struct worker_row **gone; /* threads that waited on a socket or took from it and have ended, by cookie, pid, tid */
+	const struct worker_row **gone; /* threads that waited on a socket or took from it and have
+					   ended, by cookie, pid, tid */
 	size_t gone_count;
-	const struct facts *port;  /* those of the same protocol, port and namespace: one after the other, in the snapshot's order */
+	const struct facts *port; /* those of the same protocol, port and namespace: one after the
+				     other, in the snapshot's order */
 	size_t port_count;
 };
 
@@ -69,18 +76,24 @@ struct rule_table {
 };
 
 /*
- * Rules run by level, problems first, then in the order of these tables and of their rows: a rule can leave to another what that
- * has said (finding_said).
+ * Rules run by level, problems first, then in the order of these tables and of their rows: a rule
+ * can leave to another what that has said (finding_said).
  */
-extern const struct rule_table queue_rules;   /* findings_queue.c: what waits in the queue of a socket, and who lets it wait */
-extern const struct rule_table handshake_rules; /* findings_handshakes.c: what waits to become a connection */
-extern const struct rule_table binding_rules; /* findings_binding.c: how the sockets of a port were bound */
-extern const struct rule_table joined_rules;  /* findings_joined.c: another process that takes part, since a moment ago */
+extern const struct rule_table queue_rules; /* findings_queue.c: what waits in the queue of a
+					       socket, and who lets it wait */
+extern const struct rule_table
+	handshake_rules; /* findings_handshakes.c: what waits to become a connection */
+extern const struct rule_table
+	binding_rules; /* findings_binding.c: how the sockets of a port were bound */
+extern const struct rule_table
+	joined_rules; /* findings_joined.c: another process that takes part, since a moment ago */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
-extern const struct rule_table load_rules;    /* findings_load.c: CPU time and bytes, where connections don't show the load */
+extern const struct rule_table
+	load_rules; /* findings_load.c: CPU time and bytes, where connections don't show the load */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
 
-/* The facts of all endpoints, those of one port together. Returns 0 or -ENOMEM; facts_free() in either case. */
+/* The facts of all endpoints, those of one port together. Returns 0 or -ENOMEM; facts_free() in
+ * either case. */
 int facts_gather(struct facts **out, const struct snapshot *s);
 void facts_free(struct facts *facts, size_t count);
 
@@ -92,20 +105,21 @@ const struct takers *takers_find(const struct facts *facts, uint64_t cookie);
 bool takers_have(const struct takers *t, int32_t pid);
 
 /* Those of `gone` that were of that process and took from that socket; *count how many. */
-const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid, size_t *count);
+const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid,
+					  size_t *count);
 
 /* The endpoint has this finding by now. */
 bool finding_said(const struct endpoint *e, const char *code);
 
 /*
- * The fairness that counts: of the design's bins. Where those are workers and there is but one, of the sockets, else of those that serve what
- * one accepts. NULL: nothing is judged.
+ * The fairness that counts: of the design's bins. Where those are workers and there is but one, of
+ * the sockets, else of those that serve what one accepts. NULL: nothing is judged.
  */
 const struct fairness *fairness_counting(const struct endpoint *e);
 
 /*
- * Are the counts whole, and all known that could get work? Of workers, or of sockets. Where a verdict is withheld nothing is said that rests on the
- * same rows.
+ * Are the counts whole, and all known that could get work? Of workers, or of sockets. Where a
+ * verdict is withheld nothing is said that rests on the same rows.
  */
 bool workers_whole(const struct endpoint *e);
 bool sockets_whole(const struct endpoint *e);
@@ -122,15 +136,19 @@ void finding_show(struct finding *f, const char *name, double number);
 /* "socket 17 (inode 1017)": takes its cookie and its inode. */
 #define SOCKET "socket %" PRIu64 " (inode %" PRIu32 ")"
 
-/* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless. */
+/* Parts of a text; they return the buffer. Names may hold any bytes: renderers make them harmless.
+ */
 #define DURATION_SIZE 32
-const char *say_duration(char buffer[DURATION_SIZE], double ns); /* "740 us", "12.3 ms", "4.2 s", "12 min", "4.0 h" */
+const char *say_duration(char buffer[DURATION_SIZE],
+			 double ns); /* "740 us", "12.3 ms", "4.2 s", "12 min", "4.0 h" */
 #define PLACE_SIZE 88
 #define PROCESS_SIZE (PLACE_SIZE + 32)
 /* "nginx 700 in nginx.service" */
-const char *say_process(char buffer[PROCESS_SIZE], const char name[16], int32_t pid, const char cgroup[CGROUP_SIZE]);
+const char *say_process(char buffer[PROCESS_SIZE], const char name[16], int32_t pid,
+			const char cgroup[CGROUP_SIZE]);
 #define WORKER_SIZE (PROCESS_SIZE + 32)
-const char *say_worker(char buffer[WORKER_SIZE], const struct worker_row *w); /* "thread 703 of envoy 700 in envoy.service" */
+const char *say_worker(char buffer[WORKER_SIZE],
+		       const struct worker_row *w); /* "thread 703 of envoy 700 in envoy.service" */
 #define HELD_SIZE (3 * PROCESS_SIZE + 32)
 /* "nginx 700, nginx 701, nginx 702 and 3 more in nginx.service" */
 const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64_t cookie);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about why work is shared as it is: how threads wait on one socket, and how sockets of a SO_REUSEPORT group are picked. */
+/* Rules about why work is shared as it is: how threads wait on one socket, and how sockets of a
+ * SO_REUSEPORT group are picked. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,29 +10,34 @@
 #include "words.h"
 
 /*
- * Of two that are woken one has work to do. Three that are idle are woken twice in vain for each connection; of fewer than 1.5 the most may be for other
- * things. A wake-up in vain (the thread looks, finds nothing and sleeps again) costs 3 us of a CPU (measured): below a thousand in a second nobody
- * feels it.
+ * Of two that are woken one has work to do. Three that are idle are woken twice in vain for each
+ * connection; of fewer than 1.5 the most may be for other things. A wake-up in vain (the thread
+ * looks, finds nothing and sleeps again) costs 3 us of a CPU (measured): below a thousand in a
+ * second nobody feels it.
  */
 #define HERD_LEAST 3
 #define HERD_EACH 1.5
 #define HERD_RATE 1000
 
 /*
- * Flows that a hash can't spread: with fewer than four a socket a fair hash itself gives a CV of 0.5 and more, for it is
- * sqrt((sockets - 1) / flows). Of few datagrams there can't be many flows, and one socket is enough for them.
+ * Flows that a hash can't spread: with fewer than four a socket a fair hash itself gives a CV of
+ * 0.5 and more, for it is sqrt((sockets - 1) / flows). Of few datagrams there can't be many flows,
+ * and one socket is enough for them.
  */
 #define FLOWS_A_SOCKET 4
 #define FEW_FLOWS_CV 0.5
 #define FEW_FLOWS_DATAGRAMS 1000
 
 /*
- * A worker is slow when its connections wait 2.5 times as long as those of the others, and a millisecond longer. One pause of it hits a few
- * connections: so there must be a hundred, and the longest-waiting tenth, where that is known, must have waited 2.5 times as long as the
- * others' too. On a busy machine threads are paused again and again, one more than the others: of eight healthy ones, beside as many threads
- * as keep all CPUs busy twice, one socket's connections waited up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms in
- * a quarter of a second. An interval of a second is the least. Where the connections of that worker also last 2.5 times as long once it has
- * them, which a thread that waits for a CPU before it accepts does not cause, 0.2 ms is enough.
+ * A worker is slow when its connections wait 2.5 times as long as those of the others, and a
+ * millisecond longer. One pause of it hits a few connections: so there must be a hundred, and the
+ * longest-waiting tenth, where that is known, must have waited 2.5 times as long as the others'
+ * too. On a busy machine threads are paused again and again, one more than the others: of eight
+ * healthy ones, beside as many threads as keep all CPUs busy twice, one socket's connections waited
+ * up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms in a quarter of a
+ * second. An interval of a second is the least. Where the connections of that worker also last 2.5
+ * times as long once it has them, which a thread that waits for a CPU before it accepts does not
+ * cause, 0.2 ms is enough.
  */
 #define SLOW_TIMES 2.5
 #define SLOW_MORE_NS 1e6
@@ -44,30 +50,43 @@
 static bool say_wake_order(char *how, size_t size, const struct takers *t)
 {
 	if (t->exclusive_epolls > 1)
-		snprintf(how, size, "%zu epolls with EPOLLEXCLUSIVE wait on it, the first registered that is idle is woken", t->exclusive_epolls);
+		snprintf(how, size,
+			 "%zu epolls with EPOLLEXCLUSIVE wait on it, the first registered that is "
+			 "idle is woken",
+			 t->exclusive_epolls);
 	else if (t->epoll_threads > 1)
-		snprintf(how, size, "%zu threads wait on one epoll of it, the last to start waiting is woken first", t->epoll_threads);
+		snprintf(how, size,
+			 "%zu threads wait on one epoll of it, the last to start waiting is woken "
+			 "first",
+			 t->epoll_threads);
 	else if (t->urings > 1)
-		snprintf(how, size, "%zu threads accept by io_uring, one ring takes nearly all", t->urings);
+		snprintf(how, size, "%zu threads accept by io_uring, one ring takes nearly all",
+			 t->urings);
 	else
 		return false;
 	return true;
 }
 
-/* The endpoint's verdict says that it is uneven, the excess that it is so among the threads of this socket. */
+/* The endpoint's verdict says that it is uneven, the excess that it is so among the threads of this
+ * socket. */
 static bool wake_order(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
 	char how[120], fresh[32] = "", busiest[WORKER_SIZE], advice[ADVICE_SIZE];
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
+	if (facts->endpoint->protocol != PROTOCOL_TCP ||
+	    facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN || !t ||
 	    t->excess <= FAIRNESS_THRESHOLD || !say_wake_order(how, sizeof(how), t))
 		return false;
 	if (t->threads > t->judged)
 		snprintf(fresh, sizeof(fresh), " (%zu of them new)", t->threads - t->judged);
-	finding_say(f, "%zu workers%s share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64 "); %s", t->threads, fresh,
-		    s->cookie, s->inode, how, say_worker(busiest, t->busiest), t->busiest->accepted, t->judged_taken,
-		    advise_own_socket(advice, facts, t, s, "for an even share give each its own SO_REUSEPORT socket"));
+	finding_say(f,
+		    "%zu workers%s share " SOCKET " unevenly: %s (%s took %" PRIu64 " of %" PRIu64
+		    "); %s",
+		    t->threads, fresh, s->cookie, s->inode, how, say_worker(busiest, t->busiest),
+		    t->busiest->accepted, t->judged_taken,
+		    advise_own_socket(advice, facts, t, s,
+				      "for an even share give each its own SO_REUSEPORT socket"));
 	finding_show(f, "workers", t->threads);
 	finding_show(f, "busiest_tid", t->busiest->tid);
 	finding_show(f, "busiest_accepted", t->busiest->accepted);
@@ -82,12 +101,15 @@ static bool wake_order(struct finding *f, const struct facts *facts, const struc
 }
 
 /*
- * Threads that block in accept() are woken one at a time, and so are those that share one epoll. Who is busy is not woken: so it is said only where
- * the kernel counted so many wake-ups. What they find is no sign: epoll looks again before it returns, and lets nearly all of those that
- * come too late sleep on, without an accept() that fails (measured: 8 wake-ups and 0.4 EAGAIN a connection). They may be woken for other things
- * too, but no connection wakes more in vain than slept, on average of all looks, but one.
+ * Threads that block in accept() are woken one at a time, and so are those that share one epoll.
+ * Who is busy is not woken: so it is said only where the kernel counted so many wake-ups. What they
+ * find is no sign: epoll looks again before it returns, and lets nearly all of those that come too
+ * late sleep on, without an accept() that fails (measured: 8 wake-ups and 0.4 EAGAIN a connection).
+ * They may be woken for other things too, but no connection wakes more in vain than slept, on
+ * average of all looks, but one.
  */
-static bool herd(struct finding *f, const struct facts *facts, const struct socket_row *s, bool felt)
+static bool herd(struct finding *f, const struct facts *facts, const struct socket_row *s,
+		 bool felt)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
 	const uint64_t came = t && t->taken > s->arrived ? t->taken : s->arrived;
@@ -95,20 +117,28 @@ static bool herd(struct finding *f, const struct facts *facts, const struct sock
 	char advice[ADVICE_SIZE];
 	double each, most;
 
-	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting together. */
-	if (facts->endpoint->design.code != DESIGN_SHARED_EPOLL && facts->endpoint->design.code != DESIGN_SHARED_POLL)
+	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting
+	 * together. */
+	if (facts->endpoint->design.code != DESIGN_SHARED_EPOLL &&
+	    facts->endpoint->design.code != DESIGN_SHARED_POLL)
 		return false;
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !workers_whole(facts->endpoint) || !sockets_whole(facts->endpoint) || !t ||
-	    t->woken_together < HERD_LEAST || !came || (s->waiting_known && s->waiting_most < HERD_LEAST) || t->woken <= came)
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !workers_whole(facts->endpoint) ||
+	    !sockets_whole(facts->endpoint) || !t || t->woken_together < HERD_LEAST || !came ||
+	    (s->waiting_known && s->waiting_most < HERD_LEAST) || t->woken <= came)
 		return false;
 	each = (double)(t->woken - came) / (double)came;
 	most = s->looks ? (double)s->idle_sum / (double)s->looks : (double)t->woken_together;
 	each = fmin(each, fmin(most, (double)t->woken_together) - 1);
-	if (each < HERD_EACH || felt != (each * (double)came >= HERD_RATE * facts->snapshot->seconds))
+	if (each < HERD_EACH ||
+	    felt != (each * (double)came >= HERD_RATE * facts->snapshot->seconds))
 		return false;
 	advise_own_socket(advice, facts, t, s, general);
-	finding_say(f, "%zu workers wait on " SOCKET " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64 " %s woke all that were"
-		    " idle (they woke %" PRIu64 " times), up to %.1f in vain; %s%s", t->woken_together, s->cookie, s->inode, came,
+	finding_say(f,
+		    "%zu workers wait on " SOCKET
+		    " by epoll or poll() without EPOLLEXCLUSIVE: each of %" PRIu64
+		    " %s woke all that were"
+		    " idle (they woke %" PRIu64 " times), up to %.1f in vain; %s%s",
+		    t->woken_together, s->cookie, s->inode, came,
 		    events_name(facts->endpoint, came), t->woken, each, advice,
 		    strcmp(advice, general) ? "" : " (or EPOLLEXCLUSIVE, which favours the first)");
 	finding_show(f, "workers", t->woken_together);
@@ -139,7 +169,9 @@ static double mean_of(const struct socket_row *s, const struct facts *facts)
 
 static double longest_of(const struct socket_row *s, const struct facts *facts)
 {
-	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_quantile_ns(&s->wait, facts->endpoint->histograms, SLOW_QUANTILE) : NAN;
+	return s->wait_known && s->wait.count >= SLOW_LEAST
+		       ? wait_quantile_ns(&s->wait, facts->endpoint->histograms, SLOW_QUANTILE)
+		       : NAN;
 }
 
 /* How long the connections that were accepted from it lasted. */
@@ -163,8 +195,10 @@ static int compare_doubles(const void *a, const void *b)
 	return COMPARE(*x, *y);
 }
 
-/* The median of a measure over the group's sockets but one; NaN where it is known of none. values: room for one a socket. */
-static double median_of_others(const struct group *group, const struct socket_row *one, measure *of, const struct facts *facts, double *values)
+/* The median of a measure over the group's sockets but one; NaN where it is known of none. values:
+ * room for one a socket. */
+static double median_of_others(const struct group *group, const struct socket_row *one, measure *of,
+			       const struct facts *facts, double *values)
 {
 	size_t count = 0;
 
@@ -178,14 +212,16 @@ static double median_of_others(const struct group *group, const struct socket_ro
 	return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;
 }
 
-/* The socket of a group whose connections wait longest, and the median of the means of the others. */
+/* The socket of a group whose connections wait longest, and the median of the means of the others.
+ */
 struct slowest {
 	const struct socket_row *socket;
 	double mean_ns, others_ns;
 };
 
 /* Is the measure of one socket 2.5 times that of the others? NaN: not known. */
-static double stands_out(const struct group *group, const struct socket_row *one, measure *of, const struct facts *facts, double *values)
+static double stands_out(const struct group *group, const struct socket_row *one, measure *of,
+			 const struct facts *facts, double *values)
 {
 	const double others = median_of_others(group, one, of, facts, values), its = of(one, facts);
 
@@ -193,7 +229,8 @@ static double stands_out(const struct group *group, const struct socket_row *one
 }
 
 /* Returns whether it is slow. */
-static bool find_slowest(struct slowest *slowest, const struct group *group, const struct facts *facts, double *values)
+static bool find_slowest(struct slowest *slowest, const struct group *group,
+			 const struct facts *facts, double *values)
 {
 	double more;
 
@@ -208,7 +245,9 @@ static bool find_slowest(struct slowest *slowest, const struct group *group, con
 	    stands_out(group, slowest->socket, longest_of, facts, values) == 0)
 		return false;
 	slowest->others_ns = median_of_others(group, slowest->socket, mean_of, facts, values);
-	more = stands_out(group, slowest->socket, lifetime_of, facts, values) == 1 ? SLOW_MORE_NS_BUSY : SLOW_MORE_NS;
+	more = stands_out(group, slowest->socket, lifetime_of, facts, values) == 1
+		       ? SLOW_MORE_NS_BUSY
+		       : SLOW_MORE_NS;
 	return slowest->mean_ns >= slowest->others_ns + more;
 }
 
@@ -223,7 +262,8 @@ static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts
 		struct slowest slowest;
 
 		if (!find_slowest(&slowest, &facts->groups[i], facts, values) ||
-		    (worst->socket && slowest.mean_ns - slowest.others_ns <= worst->mean_ns - worst->others_ns))
+		    (worst->socket &&
+		     slowest.mean_ns - slowest.others_ns <= worst->mean_ns - worst->others_ns))
 			continue;
 		*worst = slowest;
 		*sockets = facts->groups[i].sockets;
@@ -234,24 +274,30 @@ static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts
 
 static bool slow_worker(struct finding *f, const struct facts *facts)
 {
-	char who[WORKER_SIZE], mean[DURATION_SIZE], others[DURATION_SIZE], p99[DURATION_SIZE], longest[DURATION_SIZE + 10] = "";
+	char who[WORKER_SIZE], mean[DURATION_SIZE], others[DURATION_SIZE], p99[DURATION_SIZE],
+		longest[DURATION_SIZE + 10] = "";
 	const struct takers *t;
 	struct slowest slow;
 	size_t sockets = 0;
 	double p99_ns;
 
-	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->snapshot->seconds < SLOW_SECONDS || !workers_whole(facts->endpoint) ||
-	    !sockets_whole(facts->endpoint) ||
-	    facts->endpoint->socket_fairness.verdict == VERDICT_UNEVEN || !find_slow(&slow, &sockets, facts))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || facts->snapshot->seconds < SLOW_SECONDS ||
+	    !workers_whole(facts->endpoint) || !sockets_whole(facts->endpoint) ||
+	    facts->endpoint->socket_fairness.verdict == VERDICT_UNEVEN ||
+	    !find_slow(&slow, &sockets, facts))
 		return false;
 	f->cookie = slow.socket->cookie;
 	t = takers_find(facts, slow.socket->cookie);
 	p99_ns = wait_quantile_ns(&slow.socket->wait, facts->endpoint->histograms, 0.99);
 	if (!isnan(p99_ns))
 		snprintf(longest, sizeof(longest), ", p99 %s", say_duration(p99, p99_ns));
-	finding_say(f, "connections wait %s (mean%s) for %s on " SOCKET ", but %s on the others of its group: whoever is picked, by a"
-		    " hash or a program, is not asked how busy it is; make that worker faster, or share one socket",
-		    say_duration(mean, slow.mean_ns), longest, t ? say_worker(who, t->busiest) : "its worker", slow.socket->cookie,
+	finding_say(f,
+		    "connections wait %s (mean%s) for %s on " SOCKET
+		    ", but %s on the others of its group: whoever is picked, by a"
+		    " hash or a program, is not asked how busy it is; make that worker faster, or "
+		    "share one socket",
+		    say_duration(mean, slow.mean_ns), longest,
+		    t ? say_worker(who, t->busiest) : "its worker", slow.socket->cookie,
 		    slow.socket->inode, say_duration(others, slow.others_ns));
 	finding_show(f, "wait_mean_ns", slow.mean_ns);
 	finding_show(f, "others_mean_ns", slow.others_ns);
@@ -264,7 +310,8 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-/* A note: with several threads on one socket a program may be content. Where groups are split, that says it. */
+/* A note: with several threads on one socket a program may be content. Where groups are split, that
+ * says it. */
 static bool lone_reuseport(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
@@ -273,12 +320,17 @@ static bool lone_reuseport(struct finding *f, const struct facts *facts, const s
 
 	if (!design_shares_socket(facts->endpoint->design.code))
 		return false;
-	if (!s->reuseport || !workers_whole(facts->endpoint) || !group || group->sockets > 1 || group->id != s->cookie || facts->endpoint->omitted.sockets || !t ||
-	    t->threads < 2 || finding_said(facts->port->endpoint, "group-split"))
+	if (!s->reuseport || !workers_whole(facts->endpoint) || !group || group->sockets > 1 ||
+	    group->id != s->cookie || facts->endpoint->omitted.sockets || !t || t->threads < 2 ||
+	    finding_said(facts->port->endpoint, "group-split"))
 		return false;
-	finding_say(f, SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no effect, and %zu threads of %zu process%s take"
-		    " from the one socket; %s", s->cookie, s->inode, t->threads, t->processes, plural_es(t->processes),
-		    advise_own_socket(advice, facts, t, s, "to let the kernel share, open one for each"));
+	finding_say(f,
+		    SOCKET " has SO_REUSEPORT, but is alone in its group: the option has no "
+			   "effect, and %zu threads of %zu process%s take"
+			   " from the one socket; %s",
+		    s->cookie, s->inode, t->threads, t->processes, plural_es(t->processes),
+		    advise_own_socket(advice, facts, t, s,
+				      "to let the kernel share, open one for each"));
 	finding_show(f, "threads", t->threads);
 	finding_show(f, "processes", t->processes);
 	return true;
@@ -294,14 +346,16 @@ static const struct group *largest_group(const struct facts *facts)
 	return largest;
 }
 
-/* A hash had to place many datagrams on the sockets of a group, and they differ that much. NULL: not so. */
+/* A hash had to place many datagrams on the sockets of a group, and they differ that much. NULL:
+ * not so. */
 static const struct group *hashed_group(const struct facts *facts, double least_cv)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = &e->socket_fairness;
 	const struct group *group = largest_group(facts);
 
-	if (e->protocol != PROTOCOL_UDP || e->design.code == DESIGN_MULTICAST || !sockets_whole(e) || !group || group->sockets < 2 || group->steered ||
+	if (e->protocol != PROTOCOL_UDP || e->design.code == DESIGN_MULTICAST ||
+	    !sockets_whole(e) || !group || group->sockets < 2 || group->steered ||
 	    fair->events < FEW_FLOWS_DATAGRAMS || !(fair->cv >= least_cv))
 		return NULL;
 	return group;
@@ -319,9 +373,13 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 		return false;
 	if (flows == 1 && e->load.peer.bucket)
 		snprintf(one, sizeof(one), ", %s", flow_peer_say(sender, &e->load.peer));
-	finding_say(f, "all %" PRIu64 " datagrams came from %" PRIu64 " client port%s%s: a hash gives a flow to one socket, so the busiest of %zu"
-		    " got %.1f times the mean and %zu nothing; send from more ports, or let several threads read one socket", fair->events,
-		    flows, plural_s(flows), one, fair->bins, fair->max_over_mean, fair->idle);
+	finding_say(f,
+		    "all %" PRIu64 " datagrams came from %" PRIu64
+		    " client port%s%s: a hash gives a flow to one socket, so the busiest of %zu"
+		    " got %.1f times the mean and %zu nothing; send from more ports, or let "
+		    "several threads read one socket",
+		    fair->events, flows, plural_s(flows), one, fair->bins, fair->max_over_mean,
+		    fair->idle);
 	finding_show(f, "flows", flows);
 	finding_show(f, "sockets", fair->bins);
 	finding_show(f, "datagrams", fair->events);
@@ -330,7 +388,8 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-/* There are flows enough, but a few of them carry so much that a hash can't spread it: where it is proven that more is wrong, that is no cause. */
+/* There are flows enough, but a few of them carry so much that a hash can't spread it: where it is
+ * proven that more is wrong, that is no cause. */
 static bool heavy_flows(struct finding *f, const struct facts *facts)
 {
 	const struct fairness *fair = &facts->endpoint->socket_fairness;
@@ -339,16 +398,23 @@ static bool heavy_flows(struct finding *f, const struct facts *facts)
 	char peer[FLOW_PEER_SIZE + 20] = "one flow (client address and port)";
 
 	if (!group || !flows_differ(load) || fair->verdict == VERDICT_UNEVEN ||
-	    (load->largest * group->sockets <= 1 && load->effective >= FLOWS_A_SOCKET * group->sockets))
+	    (load->largest * group->sockets <= 1 &&
+	     load->effective >= FLOWS_A_SOCKET * group->sockets))
 		return false;
 	if (load->peer.bucket) {
 		char sender[FLOW_PEER_SIZE];
 
-		snprintf(peer, sizeof(peer), "one flow, from %s,", flow_peer_say(sender, &load->peer));
+		snprintf(peer, sizeof(peer), "one flow, from %s,",
+			 flow_peer_say(sender, &load->peer));
 	}
-	finding_say(f, "%s has %.0f%% of %" PRIu64 " datagrams, and all together count as %.1f of one size: a hash"
-		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; send from more ports, or let several threads"
-		    " read one socket", peer, (load->peer.bucket ? load->peer_share : load->largest) * 100, fair->events, load->effective, fair->bins, fair->max_over_mean);
+	finding_say(f,
+		    "%s has %.0f%% of %" PRIu64
+		    " datagrams, and all together count as %.1f of one size: a hash"
+		    " can't split a flow, so the busiest of %zu sockets got %.1f times the mean; "
+		    "send from more ports, or let several threads"
+		    " read one socket",
+		    peer, (load->peer.bucket ? load->peer_share : load->largest) * 100,
+		    fair->events, load->effective, fair->bins, fair->max_over_mean);
 	finding_show(f, "largest_flow", load->largest);
 	finding_show(f, "flows_effective", load->effective);
 	if (load->flows)
@@ -369,7 +435,8 @@ static const char *say_got(char buffer[GOT_SIZE], const struct group *group)
 		got += group->rows[i]->arrived > 0;
 	*buffer = '\0';
 	if (got)
-		snprintf(buffer, GOT_SIZE, "; %zu of %zu got some in this window", got, group->sockets);
+		snprintf(buffer, GOT_SIZE, "; %zu of %zu got some in this window", got,
+			 group->sockets);
 	return buffer;
 }
 
@@ -380,20 +447,30 @@ static void say_program(struct finding *f, const struct group *group)
 	char what[160], got[GOT_SIZE];
 
 	if (p->kind == PICKER_EBPF)
-		snprintf(what, sizeof(what), "an eBPF one, which alone knows what it can pick; where it picks none and does not refuse, the hash does");
+		snprintf(what, sizeof(what),
+			 "an eBPF one, which alone knows what it can pick; where it picks none and "
+			 "does not refuse, the hash does");
 	else if (p->kind != PICKER_CLASSIC || !p->told)
-		snprintf(what, sizeof(what), "how even it is, is that program's doing%s", p->kind == PICKER_CLASSIC ?
-			 "; an index beyond the group goes by the hash" : "");
+		snprintf(what, sizeof(what), "how even it is, is that program's doing%s",
+			 p->kind == PICKER_CLASSIC ? "; an index beyond the group goes by the hash"
+						   : "");
 	else if (!p->sockets)
-		snprintf(what, sizeof(what), "but all that it returns is beyond the group, so the hash picks");
+		snprintf(what, sizeof(what),
+			 "but all that it returns is beyond the group, so the hash picks");
 	else if (p->by_cpu)
-		snprintf(what, sizeof(what), "by the CPU that a packet comes in on: it can pick %" PRIu32 " of them here%s", p->sockets,
-			 p->rest ? ", and what is beyond the group goes by the hash" :
-			 p->sockets < group->sockets ? ", and the rest gets nothing" : "");
+		snprintf(what, sizeof(what),
+			 "by the CPU that a packet comes in on: it can pick %" PRIu32
+			 " of them here%s",
+			 p->sockets,
+			 p->rest ? ", and what is beyond the group goes by the hash"
+			 : p->sockets < group->sockets ? ", and the rest gets nothing"
+						       : "");
 	else
 		snprintf(what, sizeof(what), "always the same one, and the rest gets nothing");
-	finding_say(f, "a program (SO_ATTACH_REUSEPORT_*) picks among these %zu sockets, not the kernel's hash: %s%s", group->sockets, what,
-		    say_got(got, group));
+	finding_say(f,
+		    "a program (SO_ATTACH_REUSEPORT_*) picks among these %zu sockets, not the "
+		    "kernel's hash: %s%s",
+		    group->sockets, what, say_got(got, group));
 	if (p->told)
 		finding_show(f, "can_pick", p->sockets);
 }
@@ -421,8 +498,11 @@ static bool steered(struct finding *f, const struct facts *facts)
 	if (program)
 		say_program(f, program);
 	else
-		finding_say(f, "SO_INCOMING_CPU is set on %zu of %zu sockets: the CPU that a packet comes in on picks the socket, not the"
-			    " hash alone; how even it is, follows the CPUs", by_cpu, sockets);
+		finding_say(f,
+			    "SO_INCOMING_CPU is set on %zu of %zu sockets: the CPU that a packet "
+			    "comes in on picks the socket, not the"
+			    " hash alone; how even it is, follows the CPUs",
+			    by_cpu, sockets);
 	finding_show(f, "sockets", sockets);
 	finding_show(f, "by_program", by_program);
 	finding_show(f, "by_cpu", by_cpu);
@@ -438,8 +518,8 @@ static const struct socket_row *socket_of(const struct endpoint *e, uint64_t coo
 }
 
 /*
- * Worth a word before there is any work, and when the work went unevenly: workers that share a socket may also share it well. Where more
- * is known of how they wait, other rules have said so.
+ * Worth a word before there is any work, and when the work went unevenly: workers that share a
+ * socket may also share it well. Where more is known of how they wait, other rules have said so.
  */
 static bool shared_socket(struct finding *f, const struct facts *facts)
 {
@@ -451,10 +531,12 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 	for (size_t i = 0; i < sizeof(better) / sizeof(*better); i++)
 		if (finding_said(facts->endpoint, better[i]))
 			return false;
-	if (!design_shares_socket(facts->endpoint->design.code) && facts->endpoint->design.code != DESIGN_SOCKET_EACH)
+	if (!design_shares_socket(facts->endpoint->design.code) &&
+	    facts->endpoint->design.code != DESIGN_SOCKET_EACH)
 		return false;
 	if (!workers_whole(facts->endpoint) ||
-	    (endpoint_events(facts->endpoint) && facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN))
+	    (endpoint_events(facts->endpoint) &&
+	     facts->endpoint->worker_fairness.verdict != VERDICT_UNEVEN))
 		return false;
 	for (size_t i = 0; i < facts->taker_count; i++) {
 		const struct takers *t = &facts->takers[i];
@@ -469,12 +551,19 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 		return false;
 	f->cookie = shared == 1 ? most->cookie : 0;
 	if (shared == 1)
-		finding_say(f, "%zu workers (of %zu process%s) on one socket, %" PRIu64 ": which of them wakes decides who gets the work; %s",
-			    most->threads, most->processes, plural_es(most->processes), most->cookie,
-			    advise_own_socket(advice, facts, most, socket_of(facts->endpoint, most->cookie), "with SO_REUSEPORT each could have its own"));
+		finding_say(f,
+			    "%zu workers (of %zu process%s) on one socket, %" PRIu64
+			    ": which of them wakes decides who gets the work; %s",
+			    most->threads, most->processes, plural_es(most->processes),
+			    most->cookie,
+			    advise_own_socket(advice, facts, most,
+					      socket_of(facts->endpoint, most->cookie),
+					      "with SO_REUSEPORT each could have its own"));
 	else
-		finding_say(f, "%zu sockets have several workers each, up to %zu: which of them wakes decides who gets the work", shared,
-			    most->threads);
+		finding_say(f,
+			    "%zu sockets have several workers each, up to %zu: which of them wakes "
+			    "decides who gets the work",
+			    shared, most->threads);
 	finding_show(f, "sockets", shared);
 	finding_show(f, "workers", most->threads);
 	finding_show(f, "processes", most->processes);

@@ -8,7 +8,7 @@
 #include "judge.h"
 #include "words.h"
 
-#define ALPHA 0.001 /* as the verdict itself: fairness.h */
+#define ALPHA 0.001        /* as the verdict itself: fairness.h */
 #define BEYOND_CHANCE 0.05 /* less likely: too much to be called what chance gives */
 
 /* The figures of a fairness that is uneven, as evidence. */
@@ -39,7 +39,8 @@ static bool served_whole(const struct endpoint *e)
 	return !e->served_known || e->served_fairness.verdict != VERDICT_WITHHELD;
 }
 
-/* Which of a process's threads reads is the scheduler's doing in many runtimes (Go, tokio): worth knowing, nothing to change by itself. */
+/* Which of a process's threads reads is the scheduler's doing in many runtimes (Go, tokio): worth
+ * knowing, nothing to change by itself. */
 static bool within_one_process(const struct endpoint *e)
 {
 	int32_t pid = 0;
@@ -60,10 +61,13 @@ static bool serving_uneven(struct finding *f, const struct facts *facts)
 
 	if (!accepts_well(facts->endpoint) || !serves_unevenly(facts->endpoint))
 		return false;
-	finding_say(f, "%s: of %zu threads the busiest served %.1f times the mean, %zu nothing (CV %.3g, a fair hash gives %.3g);"
+	finding_say(f,
+		    "%s: of %zu threads the busiest served %.1f times the mean, %zu nothing (CV "
+		    "%.3g, a fair hash gives %.3g);"
 		    " look at how the program hands connections on",
-		    facts->endpoint->worker_fairness.bins > 1 ? "accepting is not uneven, but serving is" :
-							     "one thread accepts, but serving is uneven",
+		    facts->endpoint->worker_fairness.bins > 1
+			    ? "accepting is not uneven, but serving is"
+			    : "one thread accepts, but serving is uneven",
 		    fair->bins, fair->max_over_mean, fair->idle, fair->cv, fair->cv_expected);
 	f->level = within_one_process(facts->endpoint) ? FINDING_NOTE : FINDING_PROBLEM;
 	show_spread(f, fair);
@@ -75,10 +79,14 @@ static bool open_uneven(struct finding *f, const struct facts *facts)
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = &e->open_fairness;
 
-	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) || serves_unevenly(e) || !served_whole(e))
+	if (!e->open_known || fair->verdict != VERDICT_UNEVEN || !accepts_well(e) ||
+	    serves_unevenly(e) || !served_whole(e))
 		return false;
-	finding_say(f, "accepting is not uneven, but what stays open is: of %" PRIu64 " open connections accepted in this window the busiest of %zu"
-		    " threads has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close idle ones sooner, or cap them per worker",
+	finding_say(f,
+		    "accepting is not uneven, but what stays open is: of %" PRIu64
+		    " open connections accepted in this window the busiest of %zu"
+		    " threads has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close "
+		    "idle ones sooner, or cap them per worker",
 		    fair->events, fair->bins, fair->max_over_mean, fair->cv, fair->cv_expected);
 	show_spread(f, fair);
 	return true;
@@ -91,17 +99,21 @@ static const char *units_name(const struct endpoint *e, const struct fairness *f
 	return events_name(e, count);
 }
 
-/* "8 workers"; where a process has several, "8 threads of 2 processes": a verdict by process is about the 2 */
+/* "8 workers"; where a process has several, "8 threads of 2 processes": a verdict by process is
+ * about the 2 */
 #define BINS_SIZE 64
-static const char *say_bins(char buffer[BINS_SIZE], const struct endpoint *e, const struct fairness *fair)
+static const char *say_bins(char buffer[BINS_SIZE], const struct endpoint *e,
+			    const struct fairness *fair)
 {
 	const size_t processes = e->process_fairness.bins;
 
 	if (fair == &e->worker_fairness && processes > 1 && processes < fair->bins)
 		snprintf(buffer, BINS_SIZE, "%zu threads of %zu processes", fair->bins, processes);
 	else
-		snprintf(buffer, BINS_SIZE, "%zu %s", fair->bins, fair == &e->worker_fairness ? "workers" : fair == &e->socket_fairness ? "sockets" :
-			 "threads that serve");
+		snprintf(buffer, BINS_SIZE, "%zu %s", fair->bins,
+			 fair == &e->worker_fairness   ? "workers"
+			 : fair == &e->socket_fairness ? "sockets"
+						       : "threads that serve");
 	return buffer;
 }
 
@@ -113,13 +125,18 @@ static bool too_few(struct finding *f, const struct facts *facts)
 	char bins[BINS_SIZE];
 	uint64_t count;
 
-	if (!fair || fair->verdict != VERDICT_TOO_FEW || e->design.code == DESIGN_MULTICAST || finding_said(e, "udp-last-binder") ||
-	    finding_said(e, "udp-two-users") || finding_said(e, "few-clients") || finding_said(e, "heavy-flows"))
+	if (!fair || fair->verdict != VERDICT_TOO_FEW || e->design.code == DESIGN_MULTICAST ||
+	    finding_said(e, "udp-last-binder") || finding_said(e, "udp-two-users") ||
+	    finding_said(e, "few-clients") || finding_said(e, "heavy-flows"))
 		return false;
 	count = fair->unit == UNIT_FLOW ? (uint64_t)llround(fair->flows_effective) : fair->events;
-	finding_say(f, "%s%" PRIu64 " %s%s %s too few to tell whether %s share them evenly: %" PRIu64 " would do",
-		    fair->flows_differ ? "flows that count as " : "", count, units_name(e, fair, count), fair->flows_differ ? " of one size" : "",
-		    count == 1 && !fair->flows_differ ? "is" : "are", say_bins(bins, e, fair), fair->needed);
+	finding_say(f,
+		    "%s%" PRIu64 " %s%s %s too few to tell whether %s share them evenly: %" PRIu64
+		    " would do",
+		    fair->flows_differ ? "flows that count as " : "", count,
+		    units_name(e, fair, count), fair->flows_differ ? " of one size" : "",
+		    count == 1 && !fair->flows_differ ? "is" : "are", say_bins(bins, e, fair),
+		    fair->needed);
 	finding_show(f, "seen", count);
 	finding_show(f, "needed", fair->needed);
 	finding_show(f, "bins", fair->bins);
@@ -135,8 +152,9 @@ static bool has_problem(const struct endpoint *e)
 }
 
 /*
- * "more evenly than a hash: CV 0.0001, a fair hash gives 0.0132". Proven to be less spread, no more spread than a hash is on average, more but by chance,
- * or proven to be more, though by no more than the threshold.
+ * "more evenly than a hash: CV 0.0001, a fair hash gives 0.0132". Proven to be less spread, no more
+ * spread than a hash is on average, more but by chance, or proven to be more, though by no more
+ * than the threshold.
  */
 #define EVENNESS_SIZE 160
 static const char *say_evenness(char buffer[EVENNESS_SIZE], const struct fairness *fair)
@@ -149,10 +167,13 @@ static const char *say_evenness(char buffer[EVENNESS_SIZE], const struct fairnes
 		how = "as evenly as chance allows";
 	else if (fair->p_value >= BEYOND_CHANCE)
 		how = "as evenly as a hash may";
-	snprintf(buffer, EVENNESS_SIZE, "%s: CV %.3g, a fair hash gives %.3g%s", how, fair->cv, fair->cv_expected,
-		 fair->cv <= fair->cv_expected || fair->p_value < BEYOND_CHANCE ? "" : " on average");
+	snprintf(buffer, EVENNESS_SIZE, "%s: CV %.3g, a fair hash gives %.3g%s", how, fair->cv,
+		 fair->cv_expected,
+		 fair->cv <= fair->cv_expected || fair->p_value < BEYOND_CHANCE ? ""
+										: " on average");
 	if (fair->p_value < BEYOND_CHANCE)
-		snprintf(buffer + strlen(buffer), EVENNESS_SIZE - strlen(buffer), "; the excess of %.3g is within the threshold of %.3g", fair->excess,
+		snprintf(buffer + strlen(buffer), EVENNESS_SIZE - strlen(buffer),
+			 "; the excess of %.3g is within the threshold of %.3g", fair->excess,
 			 fair->threshold);
 	return buffer;
 }
@@ -166,8 +187,12 @@ static const char *say_other(char buffer[OTHER_SIZE], const struct endpoint *e)
 
 	*buffer = '\0';
 	if (g->judged)
-		snprintf(buffer, OTHER_SIZE, "; %zu %s took %" PRIu64 "%s", generations_other(g)->threads, generations_other_name(g),
-			 generations_other(g)->taken, verdict == VERDICT_EVEN ? ", evenly" : verdict == VERDICT_UNEVEN ? ", unevenly" : "");
+		snprintf(buffer, OTHER_SIZE, "; %zu %s took %" PRIu64 "%s",
+			 generations_other(g)->threads, generations_other_name(g),
+			 generations_other(g)->taken,
+			 verdict == VERDICT_EVEN     ? ", evenly"
+			 : verdict == VERDICT_UNEVEN ? ", unevenly"
+						     : "");
 	return buffer;
 }
 
@@ -179,11 +204,13 @@ static bool even(struct finding *f, const struct facts *facts)
 	const bool loaded = finding_said(e, "cpu-uneven") || finding_said(e, "bytes-uneven");
 	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE];
 
-	if (!fair || fair->verdict != VERDICT_EVEN || e->design.code == DESIGN_MULTICAST || has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
+	if (!fair || fair->verdict != VERDICT_EVEN || e->design.code == DESIGN_MULTICAST ||
+	    has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
 	    endpoint_decisive(e) == &e->other_fairness)
 		return false;
-	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events, events_name(e, fair->events),
-		    say_evenness(evenness, fair), maybe_stuck || loaded ? "" : ": nothing to fix", say_other(other, e));
+	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events,
+		    events_name(e, fair->events), say_evenness(evenness, fair),
+		    maybe_stuck || loaded ? "" : ": nothing to fix", say_other(other, e));
 	finding_show(f, "bins", fair->bins);
 	finding_show(f, "events", fair->events);
 	finding_show(f, "cv", fair->cv);

@@ -9,19 +9,23 @@
 #include <string.h>
 
 /*
- * A flow is named where it has four fifths of what its bucket got while that was watched, and that is at least half of all that the bucket got. Of few
- * datagrams it is not worth a name.
+ * A flow is named where it has four fifths of what its bucket got while that was watched, and that
+ * is at least half of all that the bucket got. Of few datagrams it is not worth a name.
  */
 #define PEER_SHARE 0.8
 #define PEER_WATCHED 0.5
 #define PEER_LEAST 16
-#define PEER_OF_LARGEST (8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
+#define PEER_OF_LARGEST                                                                            \
+	(8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 struct flow_load flows_equal(uint64_t flows)
 {
-	return (struct flow_load){ .flows = flows, .effective = flows, .largest = flows ? 1.0 / flows : 0, .small = flows };
+	return (struct flow_load){ .flows = flows,
+				   .effective = flows,
+				   .largest = flows ? 1.0 / flows : 0,
+				   .small = flows };
 }
 
 uint64_t flows_sum(const struct flow_sketch *s)
@@ -52,7 +56,8 @@ static int compare_descending(const void *a, const void *b)
 	return COMPARE(*y, *x);
 }
 
-/* sum w^2 of a socket's flows: at least as if every datagram were a flow of its own, at most as if all were one. */
+/* sum w^2 of a socket's flows: at least as if every datagram were a flow of its own, at most as if
+ * all were one. */
 static double squares_of(const struct flow_sketch *s, double sum)
 {
 	double squares = 0;
@@ -75,7 +80,8 @@ static double number_of(const struct flow_sketch *s)
 
 static bool is_same_peer(const struct flow_peer *a, const struct flow_peer *b)
 {
-	return a->bucket == b->bucket && a->port == b->port && !memcmp(a->address, b->address, sizeof(a->address));
+	return a->bucket == b->bucket && a->port == b->port &&
+	       !memcmp(a->address, b->address, sizeof(a->address));
 }
 
 void flow_peer_subtract(struct flow_sketch *sketch, const struct flow_peer *before)
@@ -84,7 +90,8 @@ void flow_peer_subtract(struct flow_sketch *sketch, const struct flow_peer *befo
 
 	if (!now->bucket)
 		return;
-	if (is_same_peer(now, before) && now->watched >= before->watched && now->votes >= before->votes) {
+	if (is_same_peer(now, before) && now->watched >= before->watched &&
+	    now->votes >= before->votes) {
 		now->watched -= before->watched;
 		now->votes -= before->votes;
 	} else if (now->watched > sketch->buckets[now->bucket - 1]) {
@@ -107,7 +114,8 @@ const char *flow_peer_address(char buffer[FLOW_PEER_SIZE], const struct flow_pee
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const bool is_mapped = !memcmp(peer->address, mapped, sizeof(mapped));
 
-	inet_ntop(is_mapped ? AF_INET : AF_INET6, peer->address + (is_mapped ? sizeof(mapped) : 0), buffer, FLOW_PEER_SIZE);
+	inet_ntop(is_mapped ? AF_INET : AF_INET6, peer->address + (is_mapped ? sizeof(mapped) : 0),
+		  buffer, FLOW_PEER_SIZE);
 	return buffer;
 }
 
@@ -116,22 +124,26 @@ const char *flow_peer_say(char buffer[FLOW_PEER_SIZE], const struct flow_peer *p
 	char address[FLOW_PEER_SIZE];
 	const bool colons = strchr(flow_peer_address(address, peer), ':');
 
-	snprintf(buffer, FLOW_PEER_SIZE, "%s%.46s%s:%u", colons ? "[" : "", address, colons ? "]" : "", peer->port);
+	snprintf(buffer, FLOW_PEER_SIZE, "%s%.46s%s:%u", colons ? "[" : "", address,
+		 colons ? "]" : "", peer->port);
 	return buffer;
 }
 
 /* Is it proven that most of what came in its bucket was of that peer? */
 static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s)
 {
-	return peer->bucket && peer->watched >= PEER_LEAST && (double)peer->votes >= PEER_SHARE * (double)peer->watched &&
+	return peer->bucket && peer->watched >= PEER_LEAST &&
+	       (double)peer->votes >= PEER_SHARE * (double)peer->watched &&
 	       (double)peer->watched >= PEER_WATCHED * (double)s->buckets[peer->bucket - 1];
 }
 
 /*
- * The largest flow of each bucket, if it is a large one: what the bucket has beyond the median, which is what small flows add to each. weights: room
- * for one a bucket. Returns how many are above 0. *named, *peer: of the largest by now of which it is known whose it is.
+ * The largest flow of each bucket, if it is a large one: what the bucket has beyond the median,
+ * which is what small flows add to each. weights: room for one a bucket. Returns how many are above
+ * 0. *named, *peer: of the largest by now of which it is known whose it is.
  */
-static size_t large_of(const struct flow_sketch *s, double *weights, double *named, struct flow_peer *peer)
+static size_t large_of(const struct flow_sketch *s, double *weights, double *named,
+		       struct flow_peer *peer)
 {
 	uint64_t sorted[FLOW_BUCKETS], median;
 	size_t count = 0;
@@ -142,7 +154,8 @@ static size_t large_of(const struct flow_sketch *s, double *weights, double *nam
 	for (unsigned i = 0; i < FLOW_BUCKETS; i++)
 		if (s->buckets[i] > median)
 			weights[count++] = s->buckets[i] - median;
-	if (is_proven(&s->peer, s) && (double)s->buckets[s->peer.bucket - 1] - (double)median > *named) {
+	if (is_proven(&s->peer, s) &&
+	    (double)s->buckets[s->peer.bucket - 1] - (double)median > *named) {
 		*named = (double)s->buckets[s->peer.bucket - 1] - (double)median;
 		*peer = s->peer;
 	}
@@ -150,7 +163,8 @@ static size_t large_of(const struct flow_sketch *s, double *weights, double *nam
 }
 
 /* Fills large and small from weights, descending. sum, squares: of all flows. */
-static void split(struct flow_load *load, const double *weights, size_t count, double sum, double squares)
+static void split(struct flow_load *load, const double *weights, size_t count, double sum,
+		  double squares)
 {
 	double rest = sum, rest_squares = squares, most;
 
@@ -160,7 +174,8 @@ static void split(struct flow_load *load, const double *weights, size_t count, d
 		rest -= weights[i];
 		rest_squares -= weights[i] * weights[i];
 	}
-	/* Each is at least one datagram, and where there are more large ones than have room, none is larger than the smallest of these. */
+	/* Each is at least one datagram, and where there are more large ones than have room, none
+	 * is larger than the smallest of these. */
 	most = load->large_count == FLOWS_LARGE_MAX ? weights[load->large_count - 1] : rest;
 	rest_squares = fmax(rest_squares, rest);
 	if (rest > 0)
@@ -169,7 +184,8 @@ static void split(struct flow_load *load, const double *weights, size_t count, d
 
 int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketches, size_t count)
 {
-	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0, number = 0, named = 0;
+	double *weights = calloc(count * FLOW_BUCKETS + 1, sizeof(*weights)), sum = 0, squares = 0,
+	       number = 0, named = 0;
 	struct flow_peer peer = {};
 	size_t large = 0;
 
@@ -190,7 +206,9 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		qsort(weights, large, sizeof(*weights), compare_descending);
 		load->flows = isnan(number) ? 0 : llround(fmin(number, sum));
 		load->effective = sum * sum / squares;
-		if (load->flows && load->effective > load->flows) /* the better estimate of the two where flows are alike */
+		if (load->flows &&
+		    load->effective >
+			    load->flows) /* the better estimate of the two where flows are alike */
 			load->effective = load->flows;
 		load->largest = large ? weights[0] / sum : 1 / load->effective;
 		if (named > 0 && named >= PEER_OF_LARGEST * weights[0]) {

@@ -8,7 +8,9 @@
 #include "snapshot.h"
 
 #define LIVES_ALIKE 0.75 /* the shortest life, of the longest */
-#define TAKEN_LEAST 20 /* by the later generation: where it took less, that the earlier took nothing meanwhile may be chance */
+#define TAKEN_LEAST                                                                                \
+	20 /* by the later generation: where it took less, that the earlier took nothing meanwhile \
+	      may be chance */
 
 /* A process that takes, or waits to. */
 struct life {
@@ -20,7 +22,8 @@ struct life {
 
 static int by_pid(const void *a, const void *b)
 {
-	const struct worker_row *x = *(struct worker_row *const *)a, *y = *(struct worker_row *const *)b;
+	const struct worker_row *x = *(struct worker_row *const *)a,
+				*y = *(struct worker_row *const *)b;
 
 	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->tid, y->tid);
 }
@@ -35,7 +38,10 @@ static size_t lives_of(struct life *lives, struct worker_row *const *rows, size_
 		struct life *life;
 
 		if (!i || rows[i - 1]->pid != w->pid)
-			lives[made++] = (struct life){ .pid = w->pid, .appeared = true, .ended = true, .quiet_ns = UINT64_MAX };
+			lives[made++] = (struct life){ .pid = w->pid,
+						       .appeared = true,
+						       .ended = true,
+						       .quiet_ns = UINT64_MAX };
 		life = &lives[made - 1];
 		life->threads += !i || rows[i - 1]->pid != w->pid || rows[i - 1]->tid != w->tid;
 		life->appeared &= w->appeared;
@@ -63,12 +69,14 @@ static void sum_add(struct generation_sum *sum, const struct life *life)
 }
 
 /*
- * Did it stop taking for good? Its process may live on for its connections, and hold the socket, but waits on it no more. One that is busy
- * or stuck waits neither: beside siblings that go on that makes no generation, for all that were there from the start must have stopped.
+ * Did it stop taking for good? Its process may live on for its connections, and hold the socket,
+ * but waits on it no more. One that is busy or stuck waits neither: beside siblings that go on that
+ * makes no generation, for all that were there from the start must have stopped.
  */
 static bool has_stopped(const struct life *life, uint64_t shortest_ns, uint64_t later_taken)
 {
-	return life->ended || (!life->waits && shortest_ns && life->quiet_ns >= shortest_ns / 2 && later_taken >= TAKEN_LEAST);
+	return life->ended || (!life->waits && shortest_ns && life->quiet_ns >= shortest_ns / 2 &&
+			       later_taken >= TAKEN_LEAST);
 }
 
 bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns)
@@ -86,14 +94,17 @@ static bool are_two(struct generations *g, const struct life *lives, size_t coun
 		if (generation_of(&lives[i]) == GENERATION_LATER) {
 			sum_add(&g->later, &lives[i]);
 			waits |= lives[i].waits;
-			shortest_ns = lives[i].lived_ns < shortest_ns ? lives[i].lived_ns : shortest_ns;
-			longest_ns = lives[i].lived_ns > longest_ns ? lives[i].lived_ns : longest_ns;
+			shortest_ns =
+				lives[i].lived_ns < shortest_ns ? lives[i].lived_ns : shortest_ns;
+			longest_ns =
+				lives[i].lived_ns > longest_ns ? lives[i].lived_ns : longest_ns;
 		} else if (generation_of(&lives[i]) == GENERATION_EARLIER) {
 			sum_add(&g->earlier, &lives[i]);
 			g->holds |= !lives[i].ended;
 		}
 	}
-	if (!g->earlier.processes || !g->later.processes || (!waits && !g->later.taken) || !lives_are_alike(shortest_ns, longest_ns))
+	if (!g->earlier.processes || !g->later.processes || (!waits && !g->later.taken) ||
+	    !lives_are_alike(shortest_ns, longest_ns))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (!lives[i].appeared && !has_stopped(&lives[i], shortest_ns, g->later.taken))
@@ -112,7 +123,9 @@ static int compare_lives(const void *a, const void *b)
 static void mark_workers(struct endpoint *e, const struct life *lives, size_t count)
 {
 	for (size_t i = 0; i < e->worker_count; i++) {
-		const struct life key = { .pid = e->workers[i].pid }, *life = bsearch(&key, lives, count, sizeof(*lives), compare_lives);
+		const struct life key = { .pid = e->workers[i].pid },
+				  *life = bsearch(&key, lives, count, sizeof(*lives),
+						  compare_lives);
 
 		if (life)
 			e->workers[i].generation = generation_of(life);
@@ -121,19 +134,22 @@ static void mark_workers(struct endpoint *e, const struct life *lives, size_t co
 
 static int by_cookie(const void *a, const void *b)
 {
-	const struct worker_row *x = *(struct worker_row *const *)a, *y = *(struct worker_row *const *)b;
+	const struct worker_row *x = *(struct worker_row *const *)a,
+				*y = *(struct worker_row *const *)b;
 
 	return COMPARE(x->cookie, y->cookie);
 }
 
 static int compare_sockets(const void *a, const void *b)
 {
-	const struct socket_row *x = *(struct socket_row *const *)a, *y = *(struct socket_row *const *)b;
+	const struct socket_row *x = *(struct socket_row *const *)a,
+				*y = *(struct socket_row *const *)b;
 
 	return COMPARE(x->cookie, y->cookie);
 }
 
-/* A socket is of those who take from it, of neither where both do. One that nobody was seen to take from is as old as itself. Returns 0 or -ENOMEM. */
+/* A socket is of those who take from it, of neither where both do. One that nobody was seen to take
+ * from is as old as itself. Returns 0 or -ENOMEM. */
 static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t count)
 {
 	struct socket_row **sockets = calloc(e->socket_count + 1, sizeof(*sockets));
@@ -152,7 +168,8 @@ static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t cou
 		for (; w < count && rows[w]->cookie == sockets[i]->cookie; w++)
 			of[rows[w]->generation] = true;
 		if (of[GENERATION_EARLIER] != of[GENERATION_LATER])
-			sockets[i]->generation = of[GENERATION_LATER] ? GENERATION_LATER : GENERATION_EARLIER;
+			sockets[i]->generation =
+				of[GENERATION_LATER] ? GENERATION_LATER : GENERATION_EARLIER;
 		else if (!of[GENERATION_EARLIER] && !sockets[i]->appeared)
 			sockets[i]->generation = GENERATION_EARLIER;
 	}
@@ -172,7 +189,8 @@ static enum generation which_is_judged(const struct generations *g, double thres
 static void sums_of_marked(struct generations *g, struct worker_row *const *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct generation_sum *sum = rows[i]->generation == GENERATION_EARLIER ? &g->earlier : &g->later;
+		struct generation_sum *sum =
+			rows[i]->generation == GENERATION_EARLIER ? &g->earlier : &g->later;
 		const bool process = !i || rows[i - 1]->pid != rows[i]->pid;
 
 		if (rows[i]->generation == GENERATION_ONLY)
@@ -193,7 +211,8 @@ static void unmark(struct endpoint *e)
 }
 
 /* rows: that take. Returns whether there are two; 0 or -ENOMEM in *err. */
-static bool tell(struct endpoint *e, struct generations *g, struct worker_row **rows, size_t count, int *err)
+static bool tell(struct endpoint *e, struct generations *g, struct worker_row **rows, size_t count,
+		 int *err)
 {
 	struct life *lives;
 	size_t life_count;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * After a reload or an upgrade the workers of a port are others than before. Who was there when the window began and takes no more at its end is of the
- * earlier generation, who began in the window and is there at its end of the later one. Told from lives (began, ended, took for the last time), never from
- * names. As long as one that was there from the start goes on, waiting or taking, there is one generation: who came and went beside it are single workers.
- * So are those that were replaced one after the other: a later generation began together.
+ * After a reload or an upgrade the workers of a port are others than before. Who was there when the
+ * window began and takes no more at its end is of the earlier generation, who began in the window
+ * and is there at its end of the later one. Told from lives (began, ended, took for the last time),
+ * never from names. As long as one that was there from the start goes on, waiting or taking, there
+ * is one generation: who came and went beside it are single workers. So are those that were
+ * replaced one after the other: a later generation began together.
  */
 #ifndef SOCKFAIR_GENERATIONS_H
 #define SOCKFAIR_GENERATIONS_H
@@ -15,7 +17,8 @@
 struct endpoint;
 
 enum generation {
-	GENERATION_ONLY,    /* there is but one; or of a row: it came and went in between, or takes nothing */
+	GENERATION_ONLY, /* there is but one; or of a row: it came and went in between, or takes
+			    nothing */
 	GENERATION_EARLIER,
 	GENERATION_LATER,
 };
@@ -27,15 +30,18 @@ struct generation_sum {
 
 /* All zero: there is but one. */
 struct generations {
-	enum generation judged; /* whose rows are the bins; the later one unless it took too little to tell, and less than the earlier */
+	enum generation judged; /* whose rows are the bins; the later one unless it took too little
+				   to tell, and less than the earlier */
 	struct generation_sum earlier, later;
 	bool holds; /* some of the earlier live and hold the socket: they may be stuck */
 };
 
-/* Fills e->generations, and `generation` of its workers and sockets. threshold: of the verdict. Returns 0 or -ENOMEM. */
+/* Fills e->generations, and `generation` of its workers and sockets. threshold: of the verdict.
+ * Returns 0 or -ENOMEM. */
 int endpoint_tell_generations(struct endpoint *e, double threshold);
 
-/* So much that who shares evenly took about as much: those that differ by their lives alone have a CV of 0.14 at most. 0 and 0, not known, are. */
+/* So much that who shares evenly took about as much: those that differ by their lives alone have a
+ * CV of 0.14 at most. 0 and 0, not known, are. */
 bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns);
 
 /* The one that is not judged. */

@@ -23,7 +23,8 @@ static int by_cookie(const void *a, const void *b)
 	return COMPARE(x->cookie, y->cookie);
 }
 
-const struct handshakes *handshakes_find(const struct handshakes *rows, size_t count, uint32_t netns)
+const struct handshakes *handshakes_find(const struct handshakes *rows, size_t count,
+					 uint32_t netns)
 {
 	const struct handshakes key = { .netns = netns };
 
@@ -40,9 +41,14 @@ static struct handshakes *row_of(struct handshake_set *set, uint32_t netns)
 /* Returns 1 if it is one of those that are asked for. */
 static unsigned counter_take(struct handshake_counters *c, const char *name, uint64_t value)
 {
-	const struct { const char *name; uint64_t *to; } known[] = {
-		{ "TCPReqQFullDrop", &c->counts.full_refused }, { "TCPReqQFullDoCookies", &c->counts.full_cookies },
-		{ "ListenOverflows", &c->counts.overflows },    { "ListenDrops", &c->counts.refused },
+	const struct {
+		const char *name;
+		uint64_t *to;
+	} known[] = {
+		{ "TCPReqQFullDrop", &c->counts.full_refused },
+		{ "TCPReqQFullDoCookies", &c->counts.full_cookies },
+		{ "ListenOverflows", &c->counts.overflows },
+		{ "ListenDrops", &c->counts.refused },
 		{ "TCPDeferAcceptDrop", &c->withheld },
 	};
 
@@ -58,7 +64,8 @@ static unsigned counter_take(struct handshake_counters *c, const char *name, uin
 /* A line of names and a line of values, both begin with "TcpExt:". */
 bool handshakes_parse(struct handshake_counters *c, char *text)
 {
-	char *names = strstr(text, "TcpExt:"), *values = names ? strchr(names, '\n') : NULL, *end, *name, *value, *in_names, *in_values;
+	char *names = strstr(text, "TcpExt:"), *values = names ? strchr(names, '\n') : NULL, *end,
+	     *name, *value, *in_names, *in_values;
 	unsigned found = 0;
 
 	*c = (struct handshake_counters){};
@@ -70,7 +77,8 @@ bool handshakes_parse(struct handshake_counters *c, char *text)
 		*end = 0;
 	name = strtok_r(names, " ", &in_names);
 	value = strtok_r(values, " ", &in_values);
-	while (name && value && (name = strtok_r(NULL, " ", &in_names)) && (value = strtok_r(NULL, " ", &in_values)))
+	while (name && value && (name = strtok_r(NULL, " ", &in_names)) &&
+	       (value = strtok_r(NULL, " ", &in_values)))
 		found += counter_take(c, name, strtoull(value, NULL, 10));
 	return found == COUNTERS;
 }
@@ -90,7 +98,8 @@ static struct handshakes row_begin(const struct handshake_look *look, enum hands
 	return h;
 }
 
-static int rows_enter(struct handshake_set *set, enum handshake_when when, const struct handshake_look *looks, size_t count)
+static int rows_enter(struct handshake_set *set, enum handshake_when when,
+		      const struct handshake_look *looks, size_t count)
 {
 	struct handshakes *rows = realloc(set->rows, (set->count + count + 1) * sizeof(*rows));
 	const size_t sorted = set->count;
@@ -113,7 +122,8 @@ static int rows_enter(struct handshake_set *set, enum handshake_when when, const
 }
 
 /* Adds what one counted since the look before. was: NULL: it is new */
-static void deferring_enter(struct handshake_set *set, enum handshake_when when, const struct deferring *now, const struct deferring *was)
+static void deferring_enter(struct handshake_set *set, enum handshake_when when,
+			    const struct deferring *now, const struct deferring *was)
 {
 	struct handshakes *h = row_of(set, now->netns);
 
@@ -126,7 +136,8 @@ static void deferring_enter(struct handshake_set *set, enum handshake_when when,
 		h->deferring_drops += now->drops;
 }
 
-int handshakes_look(struct handshake_set *set, enum handshake_when when, const struct handshake_look *looks, size_t count,
+int handshakes_look(struct handshake_set *set, enum handshake_when when,
+		    const struct handshake_look *looks, size_t count,
 		    const struct deferring *deferring, size_t deferring_count)
 {
 	struct deferring *now = calloc(deferring_count + 1, sizeof(*now)), *was = set->deferring;
@@ -143,7 +154,9 @@ int handshakes_look(struct handshake_set *set, enum handshake_when when, const s
 	for (size_t i = 0; i < set->count; i++)
 		set->rows[i].deferring = 0;
 	for (size_t i = 0; i < deferring_count || was < end;) {
-		const int order = i == deferring_count ? 1 : was == end ? -1 : by_cookie(&now[i], was);
+		const int order = i == deferring_count ? 1
+				  : was == end         ? -1
+						       : by_cookie(&now[i], was);
 
 		if (order > 0) {
 			struct handshakes *h = row_of(set, was++->netns);
@@ -170,7 +183,10 @@ void handshakes_clear(struct handshake_set *set)
 
 uint32_t half_open_limit(const struct handshakes *h, uint32_t backlog)
 {
-	const uint32_t most = h && h->settings.known && !h->settings.cookies ? h->settings.max_syn_backlog - h->settings.max_syn_backlog / 4 : UINT32_MAX;
+	const uint32_t most =
+		h && h->settings.known && !h->settings.cookies
+			? h->settings.max_syn_backlog - h->settings.max_syn_backlog / 4
+			: UINT32_MAX;
 
 	return backlog < most ? backlog : most;
 }
@@ -190,17 +206,20 @@ void half_open_look(struct half_open *q, uint32_t count, uint32_t young)
 void half_open_subtract(struct half_open *now, const struct half_open *was)
 {
 	if (now->highest <= was->highest)
-		now->highest = now->count; /* the highest of all was before; now it was at least this */
+		now->highest =
+			now->count; /* the highest of all was before; now it was at least this */
 	now->full_looks = growth(now->full_looks, was->full_looks);
 }
 
-int handshakes_difference(struct snapshot *out, const struct snapshot *now, const struct snapshot *before)
+int handshakes_difference(struct snapshot *out, const struct snapshot *now,
+			  const struct snapshot *before)
 {
 	out->handshakes = calloc(now->handshake_count + 1, sizeof(*out->handshakes));
 	out->handshake_count = out->handshakes ? now->handshake_count : 0;
 	for (size_t i = 0; i < out->handshake_count; i++) {
 		struct handshakes *h = &out->handshakes[i];
-		const struct handshakes *was = handshakes_find(before->handshakes, before->handshake_count, now->handshakes[i].netns);
+		const struct handshakes *was = handshakes_find(
+			before->handshakes, before->handshake_count, now->handshakes[i].netns);
 
 		*h = now->handshakes[i];
 		if (!was)
@@ -215,17 +234,20 @@ int handshakes_difference(struct snapshot *out, const struct snapshot *now, cons
 
 struct handshake_counts handshakes_counted(const struct handshakes *h)
 {
-	return (struct handshake_counts){ .full_refused = growth(h->now.full_refused, h->first.full_refused),
-					  .full_cookies = growth(h->now.full_cookies, h->first.full_cookies),
-					  .overflows = growth(h->now.overflows, h->first.overflows),
-					  .refused = growth(h->now.refused, h->first.refused) };
+	return (struct handshake_counts){
+		.full_refused = growth(h->now.full_refused, h->first.full_refused),
+		.full_cookies = growth(h->now.full_cookies, h->first.full_cookies),
+		.overflows = growth(h->now.overflows, h->first.overflows),
+		.refused = growth(h->now.refused, h->first.refused)
+	};
 }
 
 /* ---- withheld ACKs ---- */
 
 /*
- * All that were withheld in the namespace, less what others may have of them. The namespace's counter was not read in the same moment as the sockets', but
- * before and after it, at both ends of the window.
+ * All that were withheld in the namespace, less what others may have of them. The namespace's
+ * counter was not read in the same moment as the sockets', but before and after it, at both ends of
+ * the window.
  */
 static void withheld_fill(struct half_open *q, uint64_t drops, const struct handshakes *h)
 {
@@ -240,7 +262,8 @@ static void withheld_fill(struct half_open *q, uint64_t drops, const struct hand
 		q->withheld_most = most;
 	if (h->since_made || h->deferring_gone)
 		return;
-	least = growth(growth(h->withheld_now.before, h->withheld_first.after), growth(h->deferring_drops, drops));
+	least = growth(growth(h->withheld_now.before, h->withheld_first.after),
+		       growth(h->deferring_drops, drops));
 	q->withheld_least = least < q->withheld_most ? least : q->withheld_most;
 }
 
@@ -248,7 +271,8 @@ void handshakes_fill(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		struct endpoint *e = &s->endpoints[i];
-		const struct handshakes *h = handshakes_find(s->handshakes, s->handshake_count, e->netns);
+		const struct handshakes *h =
+			handshakes_find(s->handshakes, s->handshake_count, e->netns);
 
 		for (size_t k = 0; k < e->socket_count && e->protocol == PROTOCOL_TCP; k++)
 			withheld_fill(&e->sockets[k].half_open, e->sockets[k].drops, h);

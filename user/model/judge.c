@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether an endpoint's work was shared fairly: which of its rows are bins, what they took, and whether that can be judged at all. endpoint_judge() is where it begins.
+ * Whether an endpoint's work was shared fairly: which of its rows are bins, what they took, and
+ * whether that can be judged at all. endpoint_judge() is where it begins.
  */
 #include "judge.h"
 
@@ -16,8 +17,8 @@
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /*
- * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to its socket and to who reads
- * that. On a single socket each datagram wakes whom it likes.
+ * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to
+ * its socket and to who reads that. On a single socket each datagram wakes whom it likes.
  */
 static enum fairness_unit unit_of(const struct endpoint *e)
 {
@@ -29,12 +30,15 @@ enum share { SHARE_ACCEPTED, SHARE_SERVED, SHARE_OPEN };
 
 static bool has_share(const struct worker_row *row, enum share share)
 {
-	return share == SHARE_ACCEPTED ? row->can_accept : row->serves && (share == SHARE_SERVED || row->open_known);
+	return share == SHARE_ACCEPTED ? row->can_accept
+				       : row->serves && (share == SHARE_SERVED || row->open_known);
 }
 
 static uint64_t share_of(const struct worker_row *row, enum share share)
 {
-	return share == SHARE_ACCEPTED ? row->accepted : share == SHARE_SERVED ? row->served : row->open;
+	return share == SHARE_ACCEPTED ? row->accepted
+	       : share == SHARE_SERVED ? row->served
+				       : row->open;
 }
 
 /* ---- what can't be judged ---- */
@@ -83,8 +87,9 @@ static bool has_own_workers(const struct endpoint *e)
 }
 
 /*
- * Siblings of the workers that were never seen to wait may be idle workers all the same, where the workers agree on who waits: then no two of them were seen to wait
- * together. Where they were, who does not wait beside them is none. What is uneven without them is so with them.
+ * Siblings of the workers that were never seen to wait may be idle workers all the same, where the
+ * workers agree on who waits: then no two of them were seen to wait together. Where they were, who
+ * does not wait beside them is none. What is uneven without them is so with them.
  */
 static bool siblings_may_wait(const struct endpoint *e)
 {
@@ -113,7 +118,8 @@ static enum withheld waiters_withheld(const struct endpoint *e)
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		if (!s->waiting_known && (s->arrived || s->accepted) && lifetimes_admit(&seen, s->appeared, socket_is_past(s)))
+		if (!s->waiting_known && (s->arrived || s->accepted) &&
+		    lifetimes_admit(&seen, s->appeared, socket_is_past(s)))
 			return WITHHELD_BINS_UNKNOWN;
 	}
 	return WITHHELD_NOT;
@@ -122,14 +128,18 @@ static enum withheld waiters_withheld(const struct endpoint *e)
 static bool open_incomplete(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].serves && (e->workers[i].open_at_least || (!e->workers[i].open_known && !e->workers[i].ended)))
+		if (e->workers[i].serves && (e->workers[i].open_at_least ||
+					     (!e->workers[i].open_known && !e->workers[i].ended)))
 			return true;
 	return false;
 }
 
-static enum withheld withheld_workers(const struct endpoint *e, enum share share, const struct lifetimes *seen)
+static enum withheld withheld_workers(const struct endpoint *e, enum share share,
+				      const struct lifetimes *seen)
 {
-	const uint64_t lost = share == SHARE_ACCEPTED ? e->lost.accepted : share == SHARE_SERVED ? e->lost.served : e->lost.open;
+	const uint64_t lost = share == SHARE_ACCEPTED ? e->lost.accepted
+			      : share == SHARE_SERVED ? e->lost.served
+						      : e->lost.open;
 
 	if (lost)
 		return WITHHELD_COUNTS_LOST;
@@ -140,7 +150,9 @@ static enum withheld withheld_workers(const struct endpoint *e, enum share share
 	return waiters_withheld(e);
 }
 
-#define UNSEEN_MAX 0.05 /* of what came: more whose flow is not known leaves open what the hash had to place */
+#define UNSEEN_MAX                                                                                 \
+	0.05 /* of what came: more whose flow is not known leaves open what the hash had to place  \
+	      */
 
 /* Fills load and flow_unseen from the sketches of the sockets that are bins. */
 static int weigh_sockets(struct endpoint *e)
@@ -212,14 +224,16 @@ static int judge_sockets(struct endpoint *e, const struct flow_load *load, doubl
 	return err;
 }
 
-/* A thread or a process, of one row or several: it was there from the start if any of them was, and ended when all had. */
+/* A thread or a process, of one row or several: it was there from the start if any of them was, and
+ * ended when all had. */
 struct bin {
 	uint64_t count, lived_ns;
 	bool appeared, ended;
 };
 
 /* Adds up the rows that compare as equal. Returns how many bins there are, or -ENOMEM. */
-static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share share, int (*compare)(const void *, const void *))
+static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share share,
+		       int (*compare)(const void *, const void *))
 {
 	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
 	size_t row_count = 0, count = 0;
@@ -234,7 +248,9 @@ static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share sh
 		if (i == 0 || compare(&rows[i - 1], &rows[i]))
 			bins[count++] = (struct bin){ .appeared = true, .ended = true };
 		bins[count - 1].count += share_of(rows[i], share);
-		bins[count - 1].lived_ns = rows[i]->lived_ns > bins[count - 1].lived_ns ? rows[i]->lived_ns : bins[count - 1].lived_ns;
+		bins[count - 1].lived_ns = rows[i]->lived_ns > bins[count - 1].lived_ns
+						   ? rows[i]->lived_ns
+						   : bins[count - 1].lived_ns;
 		bins[count - 1].appeared &= rows[i]->appeared;
 		bins[count - 1].ended &= worker_is_past(rows[i]);
 	}
@@ -243,10 +259,12 @@ static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share sh
 }
 
 /*
- * May the verdict come of how long each lived, and not of how they share? Who shares evenly takes in proportion to its life: what goes beyond the threshold
- * and the CV of the lives does not. Of 0 it is not known.
+ * May the verdict come of how long each lived, and not of how they share? Who shares evenly takes
+ * in proportion to its life: what goes beyond the threshold and the CV of the lives does not. Of 0
+ * it is not known.
  */
-static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, size_t count, double threshold)
+static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, size_t count,
+			     double threshold)
 {
 	uint64_t shortest = UINT64_MAX, longest = 0;
 	double sum = 0, squares = 0, known = 0, cv;
@@ -267,10 +285,11 @@ static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, s
 }
 
 /*
- * Judges threads or processes: the rows that compare as equal (one thread on several sockets) are one bin. seen: says which of two generations, else all
- * zero.
+ * Judges threads or processes: the rows that compare as equal (one thread on several sockets) are
+ * one bin. seen: says which of two generations, else all zero.
  */
-static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load, enum share share, struct lifetimes seen,
+static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load,
+			 enum share share, struct lifetimes seen,
 			 int (*compare)(const void *, const void *), double threshold)
 {
 	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
@@ -291,9 +310,11 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, const str
 	err = fairness_judge_load(f, counts, kept, load, threshold);
 	f->flows_estimated = e->flows_estimated;
 	withhold(f, withheld_workers(e, share, &seen));
-	if (share == SHARE_ACCEPTED && f->verdict != VERDICT_UNEVEN && f->verdict != VERDICT_WITHHELD && siblings_may_wait(e))
+	if (share == SHARE_ACCEPTED && f->verdict != VERDICT_UNEVEN &&
+	    f->verdict != VERDICT_WITHHELD && siblings_may_wait(e))
 		withhold(f, WITHHELD_BINS_UNKNOWN);
-	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD && lives_may_be_why(f, bins, kept, threshold))
+	if (f->verdict != VERDICT_NOT_APPLICABLE && f->verdict != VERDICT_WITHHELD &&
+	    lives_may_be_why(f, bins, kept, threshold))
 		withhold(f, WITHHELD_LIVES_DIFFER);
 out:
 	free(counts);
@@ -301,29 +322,40 @@ out:
 	return err;
 }
 
-/* Rows that are no bins of this server's design are in no verdict; where the design is not known, neither is who could have got work. */
+/* Rows that are no bins of this server's design are in no verdict; where the design is not known,
+ * neither is who could have got work. */
 static void judge_by_design(struct endpoint *e)
 {
 	const enum design_bins bins = e->design.bins;
 	const bool unknown = e->design.code == DESIGN_UNKNOWN && bins != BINS_WORKERS;
 	/* What a thread read of copies and of the rest is not told apart. */
-	const bool workers = bins == BINS_WORKERS || (e->design.code == DESIGN_LAST_BINDER && endpoint_multicast(e) == MULTICAST_NOT);
-	struct { struct fairness *f; bool counts; } results[] = {
-		{ &e->worker_fairness, workers }, { &e->process_fairness, workers || bins == BINS_PROCESSES },
-		{ &e->served_fairness, workers || bins == BINS_SERVING }, { &e->open_fairness, workers || bins == BINS_SERVING },
+	const bool workers = bins == BINS_WORKERS || (e->design.code == DESIGN_LAST_BINDER &&
+						      endpoint_multicast(e) == MULTICAST_NOT);
+	struct {
+		struct fairness *f;
+		bool counts;
+	} results[] = {
+		{ &e->worker_fairness, workers },
+		{ &e->process_fairness, workers || bins == BINS_PROCESSES },
+		{ &e->served_fairness, workers || bins == BINS_SERVING },
+		{ &e->open_fairness, workers || bins == BINS_SERVING },
 	};
 
 	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
-		if (!results[i].counts && unknown && results[i].f->verdict != VERDICT_NOT_APPLICABLE)
+		if (!results[i].counts && unknown &&
+		    results[i].f->verdict != VERDICT_NOT_APPLICABLE)
 			fairness_withhold(results[i].f, WITHHELD_BINS_UNKNOWN);
-		else if (!results[i].counts && (results[i].f->verdict != VERDICT_WITHHELD || results[i].f->withheld == WITHHELD_LIVES_DIFFER))
+		else if (!results[i].counts && (results[i].f->verdict != VERDICT_WITHHELD ||
+						results[i].f->withheld == WITHHELD_LIVES_DIFFER))
 			fairness_set_aside(results[i].f);
 	if (bins == BINS_NONE && !unknown)
 		fairness_set_aside(&e->socket_fairness);
 }
 
-/* What hash placed the flows of the other generation is not weighed: its sockets may have closed. */
-static int judge_other_generation(struct endpoint *e, const struct flow_load *load, double threshold)
+/* What hash placed the flows of the other generation is not weighed: its sockets may have closed.
+ */
+static int judge_other_generation(struct endpoint *e, const struct flow_load *load,
+				  double threshold)
 {
 	static const struct flow_load unknown = {};
 	const bool processes = e->design.bins == BINS_PROCESSES;
@@ -332,7 +364,8 @@ static int judge_other_generation(struct endpoint *e, const struct flow_load *lo
 	e->other_fairness = (struct fairness){};
 	if (!e->generations.judged || (e->design.bins != BINS_WORKERS && !processes))
 		return 0;
-	return judge_workers(&e->other_fairness, e, load ? &unknown : NULL, SHARE_ACCEPTED, seen, processes ? worker_by_process : worker_by_life, threshold);
+	return judge_workers(&e->other_fairness, e, load ? &unknown : NULL, SHARE_ACCEPTED, seen,
+			     processes ? worker_by_process : worker_by_life, threshold);
 }
 
 int endpoint_judge(struct endpoint *e, double threshold)
@@ -351,13 +384,17 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	if (!err)
 		err = judge_sockets(e, load, threshold);
 	if (!err)
-		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, seen, worker_by_life, threshold);
+		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, seen,
+				    worker_by_life, threshold);
 	if (!err)
-		err = judge_workers(&e->process_fairness, e, load, SHARE_ACCEPTED, seen, worker_by_process, threshold);
+		err = judge_workers(&e->process_fairness, e, load, SHARE_ACCEPTED, seen,
+				    worker_by_process, threshold);
 	if (!err)
-		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, seen, worker_by_life, threshold);
+		err = judge_workers(&e->served_fairness, e, load, SHARE_SERVED, seen,
+				    worker_by_life, threshold);
 	if (!err && e->open_known)
-		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, seen, worker_by_life, threshold);
+		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, seen, worker_by_life,
+				    threshold);
 	if (!err)
 		err = judge_other_generation(e, load, threshold);
 	if (!err)
@@ -370,7 +407,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 const struct fairness *endpoint_decisive(const struct endpoint *e)
 {
 	/* What is there now is proven to be uneven by less than would prove it even. */
-	if (e->generations.judged == GENERATION_EARLIER && e->other_fairness.verdict == VERDICT_UNEVEN)
+	if (e->generations.judged == GENERATION_EARLIER &&
+	    e->other_fairness.verdict == VERDICT_UNEVEN)
 		return &e->other_fairness;
 	switch (e->design.bins) {
 	case BINS_SOCKETS: return &e->socket_fairness;

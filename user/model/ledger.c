@@ -35,9 +35,9 @@ struct ledger {
 	size_t ended_max;
 	unsigned cpus;
 	uint64_t orphaned; /* events of folded workers whose socket had no row */
-	uint64_t ends; /* counts rows that ended, to tell the oldest */
+	uint64_t ends;     /* counts rows that ended, to tell the oldest */
 	size_t ended_histograms;
-	bool waits, serving; /* are measured */
+	bool waits, serving;       /* are measured */
 	uint64_t began_ns, now_ns; /* ledger_clock() */
 };
 
@@ -48,7 +48,7 @@ struct ledger_slots {
 
 struct ledger_flows {
 	struct flow_sketch sum;
-	struct flow_peer past; /* of rows that were given back */
+	struct flow_peer past;       /* of rows that were given back */
 	uint32_t last[FLOW_BUCKETS]; /* of the kernel's present row */
 };
 
@@ -127,7 +127,8 @@ static void *rows_add(struct rows *r, const void *row, size_t size)
 	return copy;
 }
 
-/* Takes the row at that place of the list out; another moves there. The caller frees what it owns. */
+/* Takes the row at that place of the list out; another moves there. The caller frees what it owns.
+ */
 static void rows_remove(struct rows *r, size_t i)
 {
 	void *row = r->list[i];
@@ -238,16 +239,22 @@ struct ledger_socket *ledger_socket(struct ledger *l, uint64_t cookie, bool *mad
 	return s ? s : rows_add(&l->sockets, &fresh, sizeof(fresh));
 }
 
-struct ledger_worker *ledger_find_worker(const struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns)
+struct ledger_worker *ledger_find_worker(const struct ledger *l, uint64_t cookie, int32_t tid,
+					 uint64_t start_ns)
 {
-	const struct ledger_worker key = { .row = { .cookie = cookie, .tid = tid, .start_ns = start_ns } };
+	const struct ledger_worker key = {
+		.row = { .cookie = cookie, .tid = tid, .start_ns = start_ns }
+	};
 
 	return rows_find(&l->workers, &key);
 }
 
-struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid, uint64_t start_ns, bool *made)
+struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t tid,
+				    uint64_t start_ns, bool *made)
 {
-	const struct ledger_worker fresh = { .row = { .number = -1, .cookie = cookie, .tid = tid, .start_ns = start_ns } };
+	const struct ledger_worker fresh = {
+		.row = { .number = -1, .cookie = cookie, .tid = tid, .start_ns = start_ns }
+	};
 	struct ledger_worker *w = rows_find(&l->workers, &fresh);
 
 	if (made)
@@ -255,7 +262,8 @@ struct ledger_worker *ledger_worker(struct ledger *l, uint64_t cookie, int32_t t
 	return w ? w : rows_add(&l->workers, &fresh, sizeof(fresh));
 }
 
-int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived, uint64_t dropped, const uint64_t *by_cpu, bool last)
+int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arrived,
+			uint64_t dropped, const uint64_t *by_cpu, bool last)
 {
 	if (!s->by_cpu) {
 		s->by_cpu = calloc(2 * l->cpus, sizeof(*s->by_cpu));
@@ -277,7 +285,8 @@ int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arri
 static struct ledger_closings all_closings(const struct ledger_socket *s)
 {
 	return (struct ledger_closings){ .reset = s->closings.reset + s->closings_past.reset,
-					 .migrated = s->closings.migrated + s->closings_past.migrated };
+					 .migrated =
+						 s->closings.migrated + s->closings_past.migrated };
 }
 
 static uint64_t migrated(const struct ledger_socket *s)
@@ -287,7 +296,8 @@ static uint64_t migrated(const struct ledger_socket *s)
 	return count > 0 ? count : 0;
 }
 
-void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings, bool last)
+void ledger_count_closings(struct ledger_socket *s, const struct ledger_closings *closings,
+			   bool last)
 {
 	s->closings = *closings;
 	if (!last)
@@ -314,7 +324,8 @@ void ledger_count_several(struct ledger_socket *s, uint32_t several, bool last)
 	s->several_last = last ? 0 : several;
 }
 
-int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets, const struct flow_peer *peer, bool last)
+int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets,
+		       const struct flow_peer *peer, bool last)
 {
 	if (!s->flows)
 		s->flows = calloc(1, sizeof(*s->flows));
@@ -362,7 +373,8 @@ static void limit_ended_histograms(struct ledger *l, struct ledger_worker *w)
 	histogram_drop(l, w);
 }
 
-int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work, const uint32_t *slots, bool last)
+int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work,
+		      const uint32_t *slots, bool last)
 {
 	w->work = last ? (struct ledger_work){} : *work;
 	if (last)
@@ -382,7 +394,8 @@ int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct le
 			return 0;
 	}
 	for (unsigned i = 0; slots && i < WAIT_SLOTS; i++) {
-		w->slots->sum.slots[i] += slots[i] - w->slots->last[i]; /* in 32 bits, as they wrap */
+		w->slots->sum.slots[i] +=
+			slots[i] - w->slots->last[i]; /* in 32 bits, as they wrap */
 		w->slots->last[i] = last ? 0 : slots[i];
 	}
 	return 0;
@@ -416,7 +429,9 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 		return;
 	w->row.ended = true;
 	w->row.waits = false;
-	if (!w->ended_ns || w->took_ns > w->ended_ns) /* else it was revived for what it served of what it had taken */
+	if (!w->ended_ns ||
+	    w->took_ns >
+		    w->ended_ns) /* else it was revived for what it served of what it had taken */
 		w->ended_ns = l->now_ns;
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
@@ -444,7 +459,8 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 void ledger_forget(struct ledger *l)
 {
 	for (size_t i = l->workers.count; i-- > 0;) {
-		const struct ledger_socket *s = ledger_find_socket(l, ((struct ledger_worker *)l->workers.list[i])->row.cookie);
+		const struct ledger_socket *s = ledger_find_socket(
+			l, ((struct ledger_worker *)l->workers.list[i])->row.cookie);
 
 		if (s && s->forgotten)
 			worker_remove(l, i);
@@ -463,12 +479,14 @@ void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count)
 {
 	size_t old = 0;
 
-	/* Once seen to watch the socket, a process is one of its workers for good: some take it out of their epoll while it is another's turn. */
+	/* Once seen to watch the socket, a process is one of its workers for good: some take it out
+	 * of their epoll while it is another's turn. */
 	for (size_t i = 0; i < count; i++) {
 		while (old < l->holder_count && holder_order(&l->holders[old], &rows[i]) < 0)
 			old++;
 		if (old < l->holder_count && !holder_order(&l->holders[old], &rows[i]))
-			rows[i].polls |= l->holders[old].polls && l->holders[old].start_ns == rows[i].start_ns;
+			rows[i].polls |= l->holders[old].polls &&
+					 l->holders[old].start_ns == rows[i].start_ns;
 	}
 	free(l->holders);
 	l->holders = rows;
@@ -511,7 +529,8 @@ static size_t first_of_endpoint(const struct ledger *l, const struct ledger_sock
 	return low;
 }
 
-/* Does a socket on any address of that family and the port of `s` get what comes from strangers to the address of `s`? */
+/* Does a socket on any address of that family and the port of `s` get what comes from strangers to
+ * the address of `s`? */
 static bool any_address_has(const struct ledger *l, const struct ledger_socket *s, int family)
 {
 	struct ledger_socket any = *s;
@@ -538,8 +557,9 @@ static int family_to_join(const struct ledger *l, const struct ledger_socket *s)
 }
 
 /*
- * A UDP socket bound to any address has that of its peer's route once it is connected (ip4_datagram_connect()). It goes to those on any address of its
- * port where no other is bound to its own, and stays there.
+ * A UDP socket bound to any address has that of its peer's route once it is connected
+ * (ip4_datagram_connect()). It goes to those on any address of its port where no other is bound to
+ * its own, and stays there.
  */
 static void connected_join(struct ledger *l)
 {
@@ -557,9 +577,12 @@ static void connected_join(struct ledger *l)
 		struct ledger_socket *head = l->sockets.list[first];
 		bool all = true;
 
-		for (next = first; next < l->sockets.count && !compare_endpoints(l->sockets.list[next], head); next++)
+		for (next = first;
+		     next < l->sockets.count && !compare_endpoints(l->sockets.list[next], head);
+		     next++)
 			all &= ((struct ledger_socket *)l->sockets.list[next])->row.connected;
-		for (int family = all ? family_to_join(l, head) : 0; family && first < next; first++)
+		for (int family = all ? family_to_join(l, head) : 0; family && first < next;
+		     first++)
 			((struct ledger_socket *)l->sockets.list[first])->joins = family;
 	}
 	/* Not before: the order is by address. */
@@ -577,7 +600,11 @@ static void connected_join(struct ledger *l)
 
 static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 {
-	struct folded key = { .key = { .protocol = s->protocol, .family = s->family, .port = s->port, .netns = s->netns } }, *found;
+	struct folded key = { .key = { .protocol = s->protocol,
+				       .family = s->family,
+				       .port = s->port,
+				       .netns = s->netns } },
+		      *found;
 
 	memcpy(key.key.address, s->address, sizeof(s->address));
 	found = rows_find(&l->folded, &key);
@@ -614,7 +641,8 @@ static int compare_ended_sockets(const void *a, const void *b)
 static int fold_workers(struct ledger *l, size_t count)
 {
 	if (l->workers.count)
-		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), compare_ended_workers);
+		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list),
+		      compare_ended_workers);
 	for (size_t i = count; i-- > 0;) {
 		const struct ledger_worker *w = l->workers.list[i];
 		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
@@ -678,10 +706,11 @@ static int fold_sockets(struct ledger *l, size_t count)
 		struct ledger_worker *w = l->workers.list[i];
 		const struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
 
-		if (!s || !s->row.ended || s->kept || s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
+		if (!s || !s->row.ended || s->kept ||
+		    s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
 			continue;
 		ledger_end_worker(l, w); /* on this socket */
-		w->ended_at = 1; /* before all others */
+		w->ended_at = 1;         /* before all others */
 		workers++;
 	}
 	err = fold_workers(l, workers);
@@ -760,12 +789,14 @@ static size_t count_workers(const struct ledger *l, uint64_t cookie)
 {
 	size_t first = first_worker(l, cookie), i = first;
 
-	while (i < l->workers.count && ((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
+	while (i < l->workers.count &&
+	       ((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
 		i++;
 	return i - first;
 }
 
-/* The row's place in the endpoint's list of histograms, made if it has none; there is room (see count_histograms()). */
+/* The row's place in the endpoint's list of histograms, made if it has none; there is room (see
+ * count_histograms()). */
 static struct wait_histogram *histogram_of(struct endpoint *e, struct wait *wait)
 {
 	if (!wait->histogram)
@@ -774,10 +805,11 @@ static struct wait_histogram *histogram_of(struct endpoint *e, struct wait *wait
 }
 
 /*
- * Adds a thread's waits to its row or to that of its socket. What has no histogram of all leaves the sum without one; `complete` keeps that
- * in mind.
+ * Adds a thread's waits to its row or to that of its socket. What has no histogram of all leaves
+ * the sum without one; `complete` keeps that in mind.
  */
-static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wait, const struct ledger_slots *slots, bool *complete)
+static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wait,
+		      const struct ledger_slots *slots, bool *complete)
 {
 	struct wait_histogram *histogram;
 
@@ -794,7 +826,8 @@ static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wa
 		to->histogram = 0;
 }
 
-static void add_work(struct endpoint *e, struct worker_row *row, const struct ledger_work *work, const struct ledger_slots *slots)
+static void add_work(struct endpoint *e, struct worker_row *row, const struct ledger_work *work,
+		     const struct ledger_slots *slots)
 {
 	bool complete = !row->wait.count || row->wait.histogram;
 
@@ -815,7 +848,8 @@ static uint64_t open_now(const struct ledger_work *work)
 }
 
 /* Of the window. */
-static void add_life(const struct ledger *l, struct worker_row *row, const struct ledger_worker *from)
+static void add_life(const struct ledger *l, struct worker_row *row,
+		     const struct ledger_worker *from)
 {
 	const uint64_t end = from->row.ended ? from->ended_ns : l->now_ns;
 	const uint64_t begin = from->row.start_ns > l->began_ns ? from->row.start_ns : l->began_ns;
@@ -828,14 +862,16 @@ static void add_life(const struct ledger *l, struct worker_row *row, const struc
 }
 
 /* complete: of the socket's histogram */
-static void add_worker(const struct ledger *l, struct endpoint *e, struct socket_row *socket, const struct ledger_worker *from, bool *complete)
+static void add_worker(const struct ledger *l, struct endpoint *e, struct socket_row *socket,
+		       const struct ledger_worker *from, bool *complete)
 {
 	struct worker_row *row = e->worker_count ? &e->workers[e->worker_count - 1] : NULL;
 	const uint64_t accepted = from->accepted + from->accepted_past;
 	struct ledger_work work = from->work_past;
 
 	work_add(&work, &from->work);
-	if (from->row.start_ns || !row || row->cookie != from->row.cookie || row->pid != from->row.pid || row->tid != from->row.tid) {
+	if (from->row.start_ns || !row || row->cookie != from->row.cookie ||
+	    row->pid != from->row.pid || row->tid != from->row.tid) {
 		row = &e->workers[e->worker_count++];
 		*row = from->row;
 		row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
@@ -873,13 +909,14 @@ static void add_socket(const struct ledger *l, struct endpoint *e, const struct 
 	row->accepted = 0; /* its workers add theirs */
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 	row->drops = (uint32_t)(from->drops_now - from->drops_first);
-	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0; n--, i++)
+	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0;
+	     n--, i++)
 		add_worker(l, e, row, l->workers.list[i], &complete);
 }
 
 /*
- * Who can serve: as long as nobody was seen to hand a connection over, those who accept; else those that served. An idle thread that is
- * only handed connections is not known to us.
+ * Who can serve: as long as nobody was seen to hand a connection over, those who accept; else those
+ * that served. An idle thread that is only handed connections is not known to us.
  */
 static void fill_serving(const struct ledger *l, struct endpoint *e)
 {
@@ -903,12 +940,14 @@ static void fill_serving(const struct ledger *l, struct endpoint *e)
 }
 
 /* Threads with a histogram, and their sockets. */
-static size_t count_histograms(const struct ledger *l, struct ledger_socket *const *sockets, size_t count)
+static size_t count_histograms(const struct ledger *l, struct ledger_socket *const *sockets,
+			       size_t count)
 {
 	size_t histograms = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t first = first_worker(l, sockets[i]->row.cookie), n = count_workers(l, sockets[i]->row.cookie), before = histograms;
+		size_t first = first_worker(l, sockets[i]->row.cookie),
+		       n = count_workers(l, sockets[i]->row.cookie), before = histograms;
 
 		for (size_t w = first; w < first + n; w++)
 			histograms += ((struct ledger_worker *)l->workers.list[w])->slots != NULL;
@@ -930,7 +969,9 @@ struct holder_row *ledger_holders(const struct ledger *l, uint64_t cookie, size_
 	struct holder_row *first;
 
 	*count = 0;
-	first = l->holder_count ? bsearch(&key, l->holders, l->holder_count, sizeof(key), compare_holders) : NULL;
+	first = l->holder_count
+			? bsearch(&key, l->holders, l->holder_count, sizeof(key), compare_holders)
+			: NULL;
 	if (!first)
 		return NULL;
 	while (first > l->holders && first[-1].cookie == cookie)
@@ -961,13 +1002,15 @@ static int fill_holders(const struct ledger *l, struct endpoint *e)
 	return 0;
 }
 
-static int fill_cpus(const struct ledger *l, struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+static int fill_cpus(const struct ledger *l, struct endpoint *e,
+		     struct ledger_socket *const *sockets, size_t count)
 {
 	uint64_t *by_cpu = calloc(l->cpus, sizeof(*by_cpu));
 	bool any = false;
 
 	for (size_t i = 0; i < count && by_cpu; i++)
-		for (unsigned cpu = 0; sockets[i]->by_cpu && !sockets[i]->undecided && cpu < l->cpus; cpu++) {
+		for (unsigned cpu = 0;
+		     sockets[i]->by_cpu && !sockets[i]->undecided && cpu < l->cpus; cpu++) {
 			by_cpu[cpu] += sockets[i]->by_cpu[cpu] + sockets[i]->by_cpu_past[cpu];
 			any |= by_cpu[cpu];
 		}
@@ -1001,13 +1044,17 @@ static int fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, 
 }
 
 /* One endpoint out of its sockets, which lie side by side. */
-static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+static int fill_endpoint(const struct ledger *l, struct endpoint *e,
+			 struct ledger_socket *const *sockets, size_t count)
 {
 	const struct ledger_socket *head = sockets[0];
 	size_t workers = 0;
 	int err;
 
-	*e = (struct endpoint){ .protocol = head->protocol, .family = head->family, .port = head->port, .netns = head->netns };
+	*e = (struct endpoint){ .protocol = head->protocol,
+				.family = head->family,
+				.port = head->port,
+				.netns = head->netns };
 	memcpy(e->address, head->address, sizeof(e->address));
 	for (size_t i = 0; i < count; i++)
 		workers += count_workers(l, sockets[i]->row.cookie);
@@ -1031,7 +1078,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e, struct ledg
 
 static struct omitted omitted_of(const struct ledger *l, const struct ledger_socket *s)
 {
-	struct folded key = { .key = *s }, *found = l->folded.count ? rows_find(&l->folded, &key) : NULL;
+	struct folded key = { .key = *s },
+		      *found = l->folded.count ? rows_find(&l->folded, &key) : NULL;
 
 	return found ? found->omitted : (struct omitted){};
 }
@@ -1059,7 +1107,8 @@ static bool has_events(const struct ledger *l, struct ledger_socket *const *sock
 
 		if (s->by_cpu)
 			return true;
-		for (size_t w = first_worker(l, s->row.cookie), n = count_workers(l, s->row.cookie); n > 0; n--, w++) {
+		for (size_t w = first_worker(l, s->row.cookie), n = count_workers(l, s->row.cookie);
+		     n > 0; n--, w++) {
 			const struct ledger_worker *worker = l->workers.list[w];
 
 			if (worker->accepted || worker->accepted_past)
@@ -1073,7 +1122,9 @@ static int compare_to_endpoint(const void *key, const void *element)
 {
 	const struct ledger_socket *x = key;
 	const struct endpoint *e = element;
-	struct ledger_socket y = { .protocol = e->protocol, .family = e->family, .port = e->port, .netns = e->netns };
+	struct ledger_socket y = {
+		.protocol = e->protocol, .family = e->family, .port = e->port, .netns = e->netns
+	};
 
 	memcpy(y.address, e->address, sizeof(y.address));
 	y.row.aside = e->socket_count ? e->sockets[0].aside : ASIDE_NOT;
@@ -1087,11 +1138,16 @@ static void add_folded(const struct ledger *l, struct snapshot *s)
 
 	for (size_t i = 0; i < l->folded.count; i++) {
 		const struct folded *f = l->folded.list[i];
-		struct endpoint *e = sorted ? bsearch(&f->key, s->endpoints, sorted, sizeof(*e), compare_to_endpoint) : NULL;
+		struct endpoint *e = sorted ? bsearch(&f->key, s->endpoints, sorted, sizeof(*e),
+						      compare_to_endpoint)
+					    : NULL;
 
 		if (!e) {
 			e = &s->endpoints[s->endpoint_count++];
-			*e = (struct endpoint){ .protocol = f->key.protocol, .family = f->key.family, .port = f->key.port, .netns = f->key.netns };
+			*e = (struct endpoint){ .protocol = f->key.protocol,
+						.family = f->key.family,
+						.port = f->key.port,
+						.netns = f->key.netns };
 			memcpy(e->address, f->key.address, sizeof(e->address));
 		}
 		e->omitted = f->omitted;
@@ -1142,14 +1198,18 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 	if (!s->endpoints)
 		return -ENOMEM;
 	for (size_t first = 0, next; first < l->sockets.count && !err; first = next) {
-		for (next = first + 1; next < l->sockets.count && !compare_endpoints(sockets[first], sockets[next]); next++)
+		for (next = first + 1;
+		     next < l->sockets.count && !compare_endpoints(sockets[first], sockets[next]);
+		     next++)
 			;
 		if (!decided(sockets + first, next - first))
 			continue;
 		if (!all && !has_events(l, sockets + first, next - first))
-			++*(all_connected(sockets + first, next - first) ? &s->quiet_clients : &s->quiet);
+			++*(all_connected(sockets + first, next - first) ? &s->quiet_clients
+									 : &s->quiet);
 		else
-			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first, next - first);
+			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first,
+					    next - first);
 	}
 	if (!err)
 		err = fill_handshakes(l, s);

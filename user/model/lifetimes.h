@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which bins a verdict compares. What appeared or ended in the window lived for part of it, so a fair sharing owed it less: it is no bin
- * while others lived through it. If none did, those that were there from the start are compared (a server that was stopped), else those that
- * are there now (a server that was started). Of two generations it is asked for one: generations.h.
+ * Which bins a verdict compares. What appeared or ended in the window lived for part of it, so a
+ * fair sharing owed it less: it is no bin while others lived through it. If none did, those that
+ * were there from the start are compared (a server that was stopped), else those that are there now
+ * (a server that was started). Of two generations it is asked for one: generations.h.
  */
 #ifndef SOCKFAIR_LIFETIMES_H
 #define SOCKFAIR_LIFETIMES_H

@@ -12,13 +12,14 @@
 enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };
 
 struct item {
-	bool *left_out, *holder; /* the marks of its row; of the holder that comes with it, or NULL */
-	uint32_t owner;          /* uid of the socket */
+	bool *left_out,
+		*holder; /* the marks of its row; of the holder that comes with it, or NULL */
+	uint32_t owner;  /* uid of the socket */
 	enum turn turn;
 	uint64_t events;
-	size_t cost;             /* rows */
-	size_t before;           /* rows of the same owner that come first */
-	size_t order;            /* of the snapshot, so that equals keep theirs */
+	size_t cost;   /* rows */
+	size_t before; /* rows of the same owner that come first */
+	size_t order;  /* of the snapshot, so that equals keep theirs */
 };
 
 struct items {
@@ -61,11 +62,17 @@ static int compare_of_all(const void *a, const void *b)
 	return x->events != y->events ? COMPARE(y->events, x->events) : COMPARE(x->order, y->order);
 }
 
-static struct item *add(struct items *items, bool *left_out, uint32_t owner, enum turn turn, uint64_t events)
+static struct item *add(struct items *items, bool *left_out, uint32_t owner, enum turn turn,
+			uint64_t events)
 {
 	struct item *item = &items->list[items->count];
 
-	*item = (struct item){ .left_out = left_out, .owner = owner, .turn = turn, .events = events, .cost = 1, .order = items->count };
+	*item = (struct item){ .left_out = left_out,
+			       .owner = owner,
+			       .turn = turn,
+			       .events = events,
+			       .cost = 1,
+			       .order = items->count };
 	items->count++;
 	return item;
 }
@@ -87,7 +94,10 @@ static void add_sockets(struct items *items, struct endpoint *e, uint64_t events
 	for (size_t i = 0; i < e->socket_count; i++) {
 		struct socket_row *s = &e->sockets[i];
 		const bool first = s == busiest, some = first ? events : socket_events(s);
-		struct item *item = add(items, &s->left_out, s->uid, some ? first ? FIRST_WITH_EVENTS : WITH_EVENTS : first ? FIRST_QUIET : QUIET,
+		struct item *item = add(items, &s->left_out, s->uid,
+					some    ? first ? FIRST_WITH_EVENTS : WITH_EVENTS
+					: first ? FIRST_QUIET
+						: QUIET,
 					first ? events : socket_events(s));
 		size_t count;
 		const struct holder_row *holders = endpoint_holders(e, s->cookie, &count);
@@ -107,7 +117,10 @@ static void add_sockets(struct items *items, struct endpoint *e, uint64_t events
 
 static uint32_t owner_of(const struct owner *owners, size_t count, uint64_t cookie)
 {
-	const struct owner key = { .cookie = cookie }, *found = count ? bsearch(&key, owners, count, sizeof(key), compare_owners) : NULL;
+	const struct owner key = { .cookie = cookie },
+			   *found =
+				   count ? bsearch(&key, owners, count, sizeof(key), compare_owners)
+					 : NULL;
 
 	return found ? found->uid : 0;
 }
@@ -123,7 +136,8 @@ static void add_endpoint(struct items *items, struct endpoint *e, struct owner *
 	for (size_t i = 0; i < e->worker_count; i++) {
 		struct worker_row *w = &e->workers[i];
 
-		add(items, &w->left_out, owner_of(owners, e->socket_count, w->cookie), w->accepted || w->served ? WITH_EVENTS : QUIET,
+		add(items, &w->left_out, owner_of(owners, e->socket_count, w->cookie),
+		    w->accepted || w->served ? WITH_EVENTS : QUIET,
 		    w->accepted > w->served ? w->accepted : w->served);
 	}
 	if (!e->socket_count && !e->worker_count)
@@ -137,14 +151,19 @@ static void choose(struct items *items, size_t rows)
 
 	qsort(items->list, items->count, sizeof(*items->list), compare_of_owner);
 	for (size_t i = 0; i < items->count; i++) {
-		before = i && items->list[i].owner == items->list[i - 1].owner ? before + items->list[i - 1].cost : 0;
+		before = i && items->list[i].owner == items->list[i - 1].owner
+				 ? before + items->list[i - 1].cost
+				 : 0;
 		items->list[i].before = before;
 	}
 	qsort(items->list, items->count, sizeof(*items->list), compare_of_all);
 	for (size_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->list[i];
 
-		used = used + item->cost > rows ? SIZE_MAX / 2 : used + item->cost; /* one that does not fit ends it: no holder without its socket */
+		used = used + item->cost > rows
+			       ? SIZE_MAX / 2
+			       : used + item->cost; /* one that does not fit ends it: no holder
+						       without its socket */
 		*item->left_out = used > rows;
 		if (item->holder)
 			*item->holder = used > rows;

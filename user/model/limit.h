@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which rows of a snapshot a document lists where there are too many for it, and what the others add up to. */
+/* Which rows of a snapshot a document lists where there are too many for it, and what the others
+ * add up to. */
 #ifndef SOCKFAIR_LIMIT_H
 #define SOCKFAIR_LIMIT_H
 
 #include "snapshot.h"
 
 /*
- * Marks (`left_out`) the rows beyond `rows`, which counts sockets, workers and holders; an endpoint of which no row is left is left out itself. Rows are shared by the
- * owners of the sockets, one each in turn, so that no user's sockets push another's out; of an owner's, first the busiest socket of each endpoint with events, with one
- * holder, then all that has events, then one socket of each other endpoint, the rest, and further holders. Nothing else of the snapshot changes: verdicts and sums of
- * endpoints are over all rows. Returns 0 or -ENOMEM.
+ * Marks (`left_out`) the rows beyond `rows`, which counts sockets, workers and holders; an endpoint
+ * of which no row is left is left out itself. Rows are shared by the owners of the sockets, one
+ * each in turn, so that no user's sockets push another's out; of an owner's, first the busiest
+ * socket of each endpoint with events, with one holder, then all that has events, then one socket
+ * of each other endpoint, the rest, and further holders. Nothing else of the snapshot changes:
+ * verdicts and sums of endpoints are over all rows. Returns 0 or -ENOMEM.
  */
 int snapshot_limit(struct snapshot *s, size_t rows);
 

@@ -23,7 +23,8 @@ static bool is_worker(const struct endpoint *e, const struct worker_row *w)
 	return e->design.bins == BINS_SERVING ? w->serves : w->can_accept;
 }
 
-/* A process is what can be busy where its threads take turns, or where one of them is all that is a worker: the others work for it. rows: by process. */
+/* A process is what can be busy where its threads take turns, or where one of them is all that is a
+ * worker: the others work for it. rows: by process. */
 static bool by_process(const struct endpoint *e, const struct worker_row *const *rows)
 {
 	const struct worker_row *last = NULL;
@@ -40,8 +41,10 @@ static bool by_process(const struct endpoint *e, const struct worker_row *const 
 	return true;
 }
 
-/* CPU time is of the thread or process, whatever socket the row is about; bytes are of the row's own connections. */
-static void bin_add(struct bin *bin, const struct endpoint *e, const struct worker_row *w, bool processes)
+/* CPU time is of the thread or process, whatever socket the row is about; bytes are of the row's
+ * own connections. */
+static void bin_add(struct bin *bin, const struct endpoint *e, const struct worker_row *w,
+		    bool processes)
 {
 	const uint64_t cpu_ns = processes ? w->process_cpu_ns : w->cpu_ns;
 	const bool known = processes ? w->process_cpu_known : w->usage_known;
@@ -75,7 +78,9 @@ static ssize_t bins_of(const struct endpoint *e, struct bin *bins, bool *process
 	compare = *processes ? worker_by_process : worker_by_life;
 	for (size_t i = 0; i < e->worker_count; i++) {
 		if (!i || compare(&rows[i - 1], &rows[i]))
-			bins[count++] = (struct bin){ .row = rows[i], .bytes_known = true, .appeared = true, .past = true };
+			bins[count++] = (struct bin){
+				.row = rows[i], .bytes_known = true, .appeared = true, .past = true
+			};
 		bin_add(&bins[count - 1], e, rows[i], *processes);
 	}
 	free(rows);
@@ -115,7 +120,8 @@ static struct load_spread spread_of(const struct bin *bins, size_t count, bool p
 		l.thread_ns = cpu ? bins[i].thread_ns : 0;
 		l.pid = bins[i].row->pid;
 		l.tid = processes ? 0 : bins[i].row->tid;
-		memcpy(l.name, *bins[i].row->process ? bins[i].row->process : bins[i].row->comm, sizeof(l.name));
+		memcpy(l.name, *bins[i].row->process ? bins[i].row->process : bins[i].row->comm,
+		       sizeof(l.name));
 	}
 	l.known &= l.total > 0;
 	if (l.total)
@@ -123,11 +129,13 @@ static struct load_spread spread_of(const struct bin *bins, size_t count, bool p
 	return l;
 }
 
-/* Connections of before the window that some process holds, and which of its threads reads them is not known. */
+/* Connections of before the window that some process holds, and which of its threads reads them is
+ * not known. */
 static bool some_unresolved(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].tid < 0 && e->workers[i].bytes.received + e->workers[i].bytes.sent)
+		if (e->workers[i].tid < 0 &&
+		    e->workers[i].bytes.received + e->workers[i].bytes.sent)
 			return true;
 	return false;
 }
@@ -140,7 +148,8 @@ const char *load_bytes(char buffer[LOAD_BYTES_SIZE], uint64_t n)
 
 	for (; value >= 999.5 && unit < 4; unit++)
 		value /= 1000;
-	snprintf(buffer, LOAD_BYTES_SIZE, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	snprintf(buffer, LOAD_BYTES_SIZE, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+		 units[unit]);
 	return buffer;
 }
 

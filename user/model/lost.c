@@ -24,12 +24,15 @@ int lost_list_add(struct lost_list *list, struct lost_events events)
 
 static bool is_same(const struct lost_events *a, const struct lost_events *b)
 {
-	return a->touches == b->touches && a->protocol == b->protocol && a->port == b->port && a->ports == b->ports && a->netns == b->netns;
+	return a->touches == b->touches && a->protocol == b->protocol && a->port == b->port &&
+	       a->ports == b->ports && a->netns == b->netns;
 }
 
 int lost_list_note(struct lost_list *list, struct lost_events events)
 {
-	const struct lost_events any = { .count = events.count, .touches = events.touches, .protocol = LOST_ANY_PROTOCOL };
+	const struct lost_events any = { .count = events.count,
+					 .touches = events.touches,
+					 .protocol = LOST_ANY_PROTOCOL };
 
 	for (size_t i = 0; i < list->count && events.count; i++) {
 		if (!is_same(&list->rows[i], &events))
@@ -63,7 +66,9 @@ uint64_t lost_list_sum(const struct lost_list *list)
 static bool may_belong(const struct lost_events *events, const struct endpoint *e)
 {
 	return (events->protocol == LOST_ANY_PROTOCOL || events->protocol == (int)e->protocol) &&
-	       (!events->port || events->port == e->port) && (!events->ports || events->ports[e->port]) && (!events->netns || events->netns == e->netns);
+	       (!events->port || events->port == e->port) &&
+	       (!events->ports || events->ports[e->port]) &&
+	       (!events->netns || events->netns == e->netns);
 }
 
 void lost_put_down(struct snapshot *s, const struct lost_list *list)

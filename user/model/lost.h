@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events that could not be counted or attributed: whose they may have been. Where the port is known, one port's loss is no other's; what is
- * not known could have been anybody's.
+ * Events that could not be counted or attributed: whose they may have been. Where the port is
+ * known, one port's loss is no other's; what is not known could have been anybody's.
  */
 #ifndef SOCKFAIR_LOST_H
 #define SOCKFAIR_LOST_H
@@ -14,19 +14,21 @@ enum lost_touches {
 	LOST_ACCEPTED = 2,
 	LOST_SERVED = 4,
 	LOST_OPEN = 8,
-	LOST_TAKEN = LOST_ACCEPTED | LOST_SERVED | LOST_OPEN, /* an accept that is not seen is not followed either */
+	LOST_TAKEN = LOST_ACCEPTED | LOST_SERVED |
+		     LOST_OPEN, /* an accept that is not seen is not followed either */
 	LOST_ANY = LOST_ARRIVED | LOST_TAKEN,
 };
 
 #define LOST_ANY_PROTOCOL -1
 
 struct lost_events {
-	uint64_t count;       /* at most */
-	unsigned touches;     /* bits of enum lost_touches */
-	int protocol;         /* enum protocol; LOST_ANY_PROTOCOL: not known */
-	uint16_t port;        /* 0: not known */
-	uint32_t netns;       /* 0: not known */
-	const uint8_t *ports; /* where the port is not known: those whose byte is not 0; NULL: any */
+	uint64_t count;   /* at most */
+	unsigned touches; /* bits of enum lost_touches */
+	int protocol;     /* enum protocol; LOST_ANY_PROTOCOL: not known */
+	uint16_t port;    /* 0: not known */
+	uint32_t netns;   /* 0: not known */
+	const uint8_t
+		*ports; /* where the port is not known: those whose byte is not 0; NULL: any */
 };
 
 struct lost_list {
@@ -37,7 +39,8 @@ struct lost_list {
 /* Returns 0 or -ENOMEM. Nothing is added for a count of 0. free(list->rows) in the end. */
 int lost_list_add(struct lost_list *list, struct lost_events events);
 
-/* The same for a list that is kept: what belongs to the same port is added up, and beyond LOST_PORTS_MAX ports the port is forgotten. */
+/* The same for a list that is kept: what belongs to the same port is added up, and beyond
+ * LOST_PORTS_MAX ports the port is forgotten. */
 #define LOST_PORTS_MAX 512
 int lost_list_note(struct lost_list *list, struct lost_events events);
 

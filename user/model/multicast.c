@@ -6,7 +6,8 @@
 
 #include "snapshot.h"
 
-/* Unicast that is no share of anything: an answer now and then, as members of DNS-SD get, or a datagram whose copy is not counted yet. */
+/* Unicast that is no share of anything: an answer now and then, as members of DNS-SD get, or a
+ * datagram whose copy is not counted yet. */
 #define STRAY_MOST 20
 #define STRAY_SHARE 0.01
 
@@ -16,7 +17,8 @@ static bool is_group(const struct endpoint *e)
 
 	if (e->family == AF_INET)
 		return e->address[0] >> 4 == 14;
-	return e->address[0] == 0xff || (!memcmp(e->address, mapped, sizeof(mapped)) && e->address[12] >> 4 == 14);
+	return e->address[0] == 0xff ||
+	       (!memcmp(e->address, mapped, sizeof(mapped)) && e->address[12] >> 4 == 14);
 }
 
 enum multicast endpoint_multicast(const struct endpoint *e)
@@ -37,7 +39,8 @@ enum multicast endpoint_multicast(const struct endpoint *e)
 		copies += s->copies;
 	}
 	if (copies)
-		return came - copies > STRAY_MOST + STRAY_SHARE * came ? MULTICAST_MIXED : MULTICAST_ALL;
+		return came - copies > STRAY_MOST + STRAY_SHARE * came ? MULTICAST_MIXED
+								       : MULTICAST_ALL;
 	if (!member || (came && !unseen))
 		return MULTICAST_NOT;
 	return came ? MULTICAST_UNSEEN : MULTICAST_ALL;

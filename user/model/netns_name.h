@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names of network namespaces, as ip netns gives them: what people know them by. Known to the process as a whole; whoever looks fills it. */
+/* Names of network namespaces, as ip netns gives them: what people know them by. Known to the
+ * process as a whole; whoever looks fills it. */
 #ifndef SOCKFAIR_NETNS_NAME_H
 #define SOCKFAIR_NETNS_NAME_H
 
@@ -12,7 +13,8 @@
 /* Forgets all. */
 void netns_names_forget(void);
 
-/* Of two names of one namespace the one that sorts first is shown. Without memory, or room, it has none. */
+/* Of two names of one namespace the one that sorts first is shown. Without memory, or room, it has
+ * none. */
 void netns_name_add(uint32_t inode, const char *name);
 
 bool netns_named(uint32_t inode);

@@ -10,13 +10,15 @@
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_sf_gamma.h>
 
-#define SEED 20240229            /* any fixed number */
-#define ENUMERATED_MAX 20000     /* divisions of the runs into two groups: up to so many are all tried (eight against eight are 12,870) */
-#define SHUFFLED 9999            /* else so many random ones, where the effort allows */
+#define SEED 20240229 /* any fixed number */
+#define ENUMERATED_MAX                                                                             \
+	20000 /* divisions of the runs into two groups: up to so many are all tried (eight against \
+		 eight are 12,870) */
+#define SHUFFLED 9999 /* else so many random ones, where the effort allows */
 #define SHUFFLED_MIN 999
-#define SPREAD_MIN 0.1           /* within two groups, of the standard deviation of their runs */
-#define ROUNDING 1e-12           /* a variance, where that of all runs is 1: less is none */
-#define AS_LARGE (1 - 1e-9)      /* the same value by another order of summing is as large */
+#define SPREAD_MIN 0.1      /* within two groups, of the standard deviation of their runs */
+#define ROUNDING 1e-12      /* a variance, where that of all runs is 1: less is none */
+#define AS_LARGE (1 - 1e-9) /* the same value by another order of summing is as large */
 
 /* ---- single figures ---- */
 
@@ -62,18 +64,19 @@ struct sums {
 struct test {
 	const struct noise_runs *runs;
 	size_t run_count, hypotheses; /* hypotheses: each later group, each figure */
-	size_t needed;       /* runs that know a figure, of each group */
-	double *known;       /* run after run: 1 or 0 for each figure */
-	double *values;      /* likewise: standardized by the mean and spread of all runs, 0 where not known */
+	size_t needed;                /* runs that know a figure, of each group */
+	double *known;                /* run after run: 1 or 0 for each figure */
+	double *values; /* likewise: standardized by the mean and spread of all runs, 0 where not
+			   known */
 	double *variance_min; /* by figure, standardized: its grain; infinite: it never varies */
 	struct sums *groups;
 	struct sums all;
-	size_t *rows;        /* a division: runs in the order of the groups that they are in */
-	double *t_squared;   /* of a division, by hypothesis */
-	double *observed;    /* of the division that was found */
-	size_t *order;       /* hypotheses, the largest observed first */
-	uint64_t *as_large;  /* divisions, by place in that order */
-	double *numbers;     /* all of the above that are double */
+	size_t *rows;       /* a division: runs in the order of the groups that they are in */
+	double *t_squared;  /* of a division, by hypothesis */
+	double *observed;   /* of the division that was found */
+	size_t *order;      /* hypotheses, the largest observed first */
+	uint64_t *as_large; /* divisions, by place in that order */
+	double *numbers;    /* all of the above that are double */
 };
 
 static void sums_add(struct sums *sums, const double *known, const double *values, size_t figures)
@@ -108,19 +111,25 @@ static void sums_rest(const struct test *t)
 	}
 }
 
-/* The square of the studentized difference of two groups in a figure; 0 where one has too few runs with it. */
-static double t_squared(const struct test *t, const struct sums *a, const struct sums *b, size_t figure)
+/* The square of the studentized difference of two groups in a figure; 0 where one has too few runs
+ * with it. */
+static double t_squared(const struct test *t, const struct sums *a, const struct sums *b,
+			size_t figure)
 {
-	const double na = a->known[figure], nb = b->known[figure], sum_a = a->sum[figure], sum_b = b->sum[figure];
+	const double na = a->known[figure], nb = b->known[figure], sum_a = a->sum[figure],
+		     sum_b = b->sum[figure];
 	const double sum = sum_a + sum_b, squares = a->squares[figure] + b->squares[figure];
 	double difference, within, all, least;
 
 	if (na < (double)t->needed || nb < (double)t->needed)
 		return 0;
 	difference = sum_a / na - sum_b / nb;
-	within = (a->squares[figure] - sum_a * sum_a / na) / (na * (na - 1)) + (b->squares[figure] - sum_b * sum_b / nb) / (nb * (nb - 1));
+	within = (a->squares[figure] - sum_a * sum_a / na) / (na * (na - 1)) +
+		 (b->squares[figure] - sum_b * sum_b / nb) / (nb * (nb - 1));
 	all = (squares - sum * sum / (na + nb)) / (na + nb - 1);
-	least = SPREAD_MIN * SPREAD_MIN * all > t->variance_min[figure] ? SPREAD_MIN * SPREAD_MIN * all : t->variance_min[figure];
+	least = SPREAD_MIN * SPREAD_MIN * all > t->variance_min[figure]
+			? SPREAD_MIN * SPREAD_MIN * all
+			: t->variance_min[figure];
 	least *= 1 / na + 1 / nb;
 	return difference * difference / (within > least ? within : least);
 }
@@ -134,15 +143,18 @@ static void divide(struct test *t)
 	for (size_t g = 0; g + 1 < t->runs->groups; g++) {
 		sums_clear(&t->groups[g], figures);
 		for (size_t i = 0; i < t->runs->sizes[g]; i++, at++)
-			sums_add(&t->groups[g], &t->known[t->rows[at] * figures], &t->values[t->rows[at] * figures], figures);
+			sums_add(&t->groups[g], &t->known[t->rows[at] * figures],
+				 &t->values[t->rows[at] * figures], figures);
 	}
 	sums_rest(t);
 	for (size_t g = 1; g < t->runs->groups; g++)
 		for (size_t i = 0; i < figures; i++)
-			t->t_squared[(g - 1) * figures + i] = t_squared(t, &t->groups[0], &t->groups[g], i);
+			t->t_squared[(g - 1) * figures + i] =
+				t_squared(t, &t->groups[0], &t->groups[g], i);
 }
 
-/* Counts a division: at each place in the order, is the largest from there on as large as what was observed there? */
+/* Counts a division: at each place in the order, is the largest from there on as large as what was
+ * observed there? */
 static void count(struct test *t)
 {
 	double largest = 0;
@@ -183,8 +195,10 @@ static void standardize(struct test *t, size_t figure, double *known)
 	}
 	for (size_t i = 0; i < t->run_count; i++)
 		if (t->known[i * figures + figure] > 0)
-			t->values[i * figures + figure] = (t->runs->values[i * figures + figure] - mean) / sd;
-	t->variance_min[figure] = fmax(ROUNDING, (t->runs->grain[figure] / sd) * (t->runs->grain[figure] / sd));
+			t->values[i * figures + figure] =
+				(t->runs->values[i * figures + figure] - mean) / sd;
+	t->variance_min[figure] =
+		fmax(ROUNDING, (t->runs->grain[figure] / sd) * (t->runs->grain[figure] / sd));
 }
 
 static int compare_observed(const void *a, const void *b, void *test)
@@ -225,8 +239,11 @@ static struct sums sums_take(double **numbers, size_t figures)
 
 static int test_allocate(struct test *t)
 {
-	const size_t figures = t->runs->figures, groups = t->runs->groups, cells = t->run_count * figures;
-	double *numbers = calloc(2 * cells + figures + 3 * figures * (groups + 1) + 2 * t->hypotheses + 1, sizeof(*numbers));
+	const size_t figures = t->runs->figures, groups = t->runs->groups,
+		     cells = t->run_count * figures;
+	double *numbers =
+		calloc(2 * cells + figures + 3 * figures * (groups + 1) + 2 * t->hypotheses + 1,
+		       sizeof(*numbers));
 
 	t->numbers = numbers;
 	t->groups = calloc(groups, sizeof(*t->groups));
@@ -275,8 +292,9 @@ static int test_begin(struct test *t)
 /* ---- the test: divisions ---- */
 
 /*
- * All divisions into two groups; the one that was found is among them. Of two groups of one size each division comes twice, once with the groups
- * exchanged: those with the first run in the first group are half of each count. Returns how many, 0: out of memory.
+ * All divisions into two groups; the one that was found is among them. Of two groups of one size
+ * each division comes twice, once with the groups exchanged: those with the first run in the first
+ * group are half of each count. Returns how many, 0: out of memory.
  */
 static uint64_t enumerate(struct test *t)
 {
@@ -336,7 +354,8 @@ static uint64_t try_divisions(struct test *t, uint64_t effort)
 /* Both groups have runs enough that know the figure. */
 static bool is_tested(const struct test *t, size_t hypothesis)
 {
-	const size_t figures = t->runs->figures, group = 1 + hypothesis / figures, figure = hypothesis % figures;
+	const size_t figures = t->runs->figures, group = 1 + hypothesis / figures,
+		     figure = hypothesis % figures;
 	size_t first = 0, own = 0, begin = 0;
 
 	for (size_t g = 0; g < group; g++)
@@ -361,7 +380,9 @@ static void p_values(const struct test *t, uint64_t tried, double *p)
 
 int noise_test(const struct noise_runs *runs, uint64_t effort, double *p)
 {
-	struct test t = { .runs = runs, .hypotheses = (runs->groups - 1) * runs->figures, .needed = noise_runs_needed() };
+	struct test t = { .runs = runs,
+			  .hypotheses = (runs->groups - 1) * runs->figures,
+			  .needed = noise_runs_needed() };
 	gsl_error_handler_t *handler;
 	uint64_t tried = 0;
 	bool any = false;

@@ -57,7 +57,8 @@ static void load(struct machine *m, const struct picker_instruction *i, uint32_t
 	}
 }
 
-/* Runs it for a CPU. Returns its result; nothing of worth where it is stuck. It can't go back, so it ends. */
+/* Runs it for a CPU. Returns its result; nothing of worth where it is stuck. It can't go back, so
+ * it ends. */
 static uint32_t run(struct machine *m, const struct picker_instruction *program, size_t length)
 {
 	for (size_t at = 0; at < length && !m->stuck; at++) {
@@ -78,14 +79,17 @@ static uint32_t run(struct machine *m, const struct picker_instruction *program,
 				m->a = m->x;
 			break;
 		default: /* BPF_JMP */
-			at += BPF_OP(i->code) == BPF_JA ? i->k : jumps(m, i->code, by) ? i->if_true : i->if_false;
+			at += BPF_OP(i->code) == BPF_JA ? i->k
+			      : jumps(m, i->code, by)   ? i->if_true
+							: i->if_false;
 		}
 	}
 	m->stuck = true;
 	return 0;
 }
 
-struct picker picker_tell(const struct picker_instruction *program, size_t length, unsigned cpus, uint32_t sockets)
+struct picker picker_tell(const struct picker_instruction *program, size_t length, unsigned cpus,
+			  uint32_t sockets)
 {
 	struct picker p = { .kind = PICKER_CLASSIC };
 	bool *picked = length <= PICKER_INSTRUCTIONS ? calloc(sockets + 1, sizeof(*picked)) : NULL;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the program of a SO_REUSEPORT group can pick. A classic one (SO_ATTACH_REUSEPORT_CBPF) returns an index into the group; where that is beyond
- * its end, the kernel's hash picks instead (reuseport_select_sock()). One that looks at no more than the CPU can be run for each CPU. An eBPF program
- * picks from maps: what it can, only it knows; what it picks none for goes by the hash too, unless it refuses.
+ * What the program of a SO_REUSEPORT group can pick. A classic one (SO_ATTACH_REUSEPORT_CBPF)
+ * returns an index into the group; where that is beyond its end, the kernel's hash picks instead
+ * (reuseport_select_sock()). One that looks at no more than the CPU can be run for each CPU. An
+ * eBPF program picks from maps: what it can, only it knows; what it picks none for goes by the hash
+ * too, unless it refuses.
  */
 #ifndef SOCKFAIR_PICKER_H
 #define SOCKFAIR_PICKER_H
@@ -30,6 +32,7 @@ struct picker {
 };
 
 /* cpus: of the machine; sockets: of the group. */
-struct picker picker_tell(const struct picker_instruction *program, size_t length, unsigned cpus, uint32_t sockets);
+struct picker picker_tell(const struct picker_instruction *program, size_t length, unsigned cpus,
+			  uint32_t sockets);
 
 #endif

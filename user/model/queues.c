@@ -2,8 +2,9 @@
 #include "queues.h"
 
 /*
- * A count that fell means that rows of workers were folded, and a queue that is shorter than before that somebody took from it, counted or
- * not: a queue is said to stall only where nothing speaks against it.
+ * A count that fell means that rows of workers were folded, and a queue that is shorter than before
+ * that somebody took from it, counted or not: a queue is said to stall only where nothing speaks
+ * against it.
  */
 static bool untouched(const struct ledger_socket *s, uint32_t length, uint64_t accepted)
 {
@@ -38,7 +39,8 @@ static bool looked_at(const struct ledger_socket *s)
 	return s->protocol == PROTOCOL_TCP && s->row.queue_known && s->read_ns != s->looked_ns;
 }
 
-/* Adds up what was accepted from each socket whose queue has something: of the others it is not asked. */
+/* Adds up what was accepted from each socket whose queue has something: of the others it is not
+ * asked. */
 static void accepted_now(struct ledger *l)
 {
 	struct ledger_worker *const *workers;
@@ -46,7 +48,9 @@ static void accepted_now(struct ledger *l)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_worker *w = workers[i];
-		struct ledger_socket *s = w->accepted + w->accepted_past ? ledger_find_socket(l, w->row.cookie) : NULL;
+		struct ledger_socket *s = w->accepted + w->accepted_past
+						  ? ledger_find_socket(l, w->row.cookie)
+						  : NULL;
 
 		if (s)
 			s->accepted_now += w->accepted + w->accepted_past;

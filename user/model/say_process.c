@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a finding names a process: with the systemd unit or container that it is of, so that the reader knows what to change or restart. */
+/* How a finding names a process: with the systemd unit or container that it is of, so that the
+ * reader knows what to change or restart. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ static const char *say_place(char buffer[PLACE_SIZE], const char cgroup[CGROUP_S
 	return buffer;
 }
 
-const char *say_process(char buffer[PROCESS_SIZE], const char name[16], int32_t pid, const char cgroup[CGROUP_SIZE])
+const char *say_process(char buffer[PROCESS_SIZE], const char name[16], int32_t pid,
+			const char cgroup[CGROUP_SIZE])
 {
 	char place[PLACE_SIZE];
 
@@ -43,7 +45,8 @@ static bool same_place(const struct holder_row *rows, size_t count)
 	char one[PLACE_SIZE], other[PLACE_SIZE];
 
 	for (size_t i = 1; i < count; i++)
-		if (strncmp(rows[i].cgroup, rows[0].cgroup, CGROUP_SIZE) && strcmp(say_place(one, rows[0].cgroup), say_place(other, rows[i].cgroup)))
+		if (strncmp(rows[i].cgroup, rows[0].cgroup, CGROUP_SIZE) &&
+		    strcmp(say_place(one, rows[0].cgroup), say_place(other, rows[i].cgroup)))
 			return false;
 	return true;
 }
@@ -57,12 +60,15 @@ const char *say_holders(char buffer[HELD_SIZE], const struct endpoint *e, uint64
 
 	for (shown = 0; shown < count && shown < 3; shown++)
 		length += snprintf(buffer + length, HELD_SIZE - length, "%s%s", shown ? ", " : "",
-				   say_process(process, rows[shown].process, rows[shown].pid, once ? "" : rows[shown].cgroup));
+				   say_process(process, rows[shown].process, rows[shown].pid,
+					       once ? "" : rows[shown].cgroup));
 	if (count > shown)
-		length += snprintf(buffer + length, HELD_SIZE - length, " and %zu more", count - shown);
+		length += snprintf(buffer + length, HELD_SIZE - length, " and %zu more",
+				   count - shown);
 	if (!count)
 		snprintf(buffer, HELD_SIZE, "no process seen");
 	else if (once)
-		snprintf(buffer + length, HELD_SIZE - length, "%s", say_place(place, rows[0].cgroup));
+		snprintf(buffer + length, HELD_SIZE - length, "%s",
+			 say_place(place, rows[0].cgroup));
 	return buffer;
 }

@@ -29,8 +29,15 @@ static bool is_sibling(const struct endpoint *e, size_t workers, const struct ho
 
 static struct worker_row worker_of_holder(const struct holder_row *h)
 {
-	struct worker_row row = { .number = -1, .pid = h->pid, .tid = h->pid, .parent = h->parent, .start_ns = h->start_ns,
-				  .pid_inside = h->pid_inside, .tid_inside = h->pid_inside, .cookie = h->cookie, .can_accept = true,
+	struct worker_row row = { .number = -1,
+				  .pid = h->pid,
+				  .tid = h->pid,
+				  .parent = h->parent,
+				  .start_ns = h->start_ns,
+				  .pid_inside = h->pid_inside,
+				  .tid_inside = h->pid_inside,
+				  .cookie = h->cookie,
+				  .can_accept = true,
 				  .appeared = h->appeared };
 
 	memcpy(row.comm, h->process, sizeof(row.comm));
@@ -42,20 +49,24 @@ static struct worker_row worker_of_holder(const struct holder_row *h)
 /* By process; of one that holds several sockets of the port a row first in which it watches. */
 static int compare_holders(const void *a, const void *b)
 {
-	const struct holder_row *x = *(const struct holder_row *const *)a, *y = *(const struct holder_row *const *)b;
+	const struct holder_row *x = *(const struct holder_row *const *)a,
+				*y = *(const struct holder_row *const *)b;
 
 	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : y->polls - x->polls;
 }
 
-/* Returns how many holders may be siblings without a row. known: pids of those with one, ascending. */
-static size_t find_siblings(const struct holder_row **siblings, const struct endpoint *e, const int32_t *known, size_t count)
+/* Returns how many holders may be siblings without a row. known: pids of those with one, ascending.
+ */
+static size_t find_siblings(const struct holder_row **siblings, const struct endpoint *e,
+			    const int32_t *known, size_t count)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < e->holder_count && count; i++) {
 		const struct holder_row *h = &e->holders[i];
 
-		if (h->parent && !bsearch(&h->pid, known, count, sizeof(*known), compare_pids) && is_sibling(e, count, h))
+		if (h->parent && !bsearch(&h->pid, known, count, sizeof(*known), compare_pids) &&
+		    is_sibling(e, count, h))
 			siblings[found++] = h;
 	}
 	qsort(siblings, found, sizeof(*siblings), compare_holders);
@@ -67,7 +78,10 @@ int endpoint_add_siblings(struct endpoint *e)
 	const size_t workers = e->worker_count;
 	const struct holder_row **siblings = calloc(e->holder_count + 1, sizeof(*siblings));
 	int32_t *known = calloc(workers + 1, sizeof(*known));
-	struct worker_row *rows = known && siblings ? realloc(e->workers, (workers + e->holder_count + 1) * sizeof(*rows)) : NULL;
+	struct worker_row *rows =
+		known && siblings
+			? realloc(e->workers, (workers + e->holder_count + 1) * sizeof(*rows))
+			: NULL;
 	size_t found;
 
 	if (!rows) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Operations on the model: copy and free, merge what the kernel counted with what a server knows of itself, check that all
- * accounts agree. Whether it was shared fairly: judge.c.
+ * Operations on the model: copy and free, merge what the kernel counted with what a server knows of
+ * itself, check that all accounts agree. Whether it was shared fairly: judge.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -63,21 +63,29 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->histograms = NULL;
 	to->sketches = NULL;
 	to->tunnels = NULL;
-	err = rows_copy(&to->sockets, from->sockets, from->socket_count + from->connected_count, sizeof(*from->sockets));
+	err = rows_copy(&to->sockets, from->sockets, from->socket_count + from->connected_count,
+			sizeof(*from->sockets));
 	if (!err)
-		err = rows_copy(&to->workers, from->workers, from->worker_count + from->connected_workers, sizeof(*from->workers));
+		err = rows_copy(&to->workers, from->workers,
+				from->worker_count + from->connected_workers,
+				sizeof(*from->workers));
 	if (!err)
 		err = rows_copy(&to->cpus, from->cpus, from->cpu_count, sizeof(*from->cpus));
 	if (!err)
-		err = rows_copy(&to->holders, from->holders, from->holder_count, sizeof(*from->holders));
+		err = rows_copy(&to->holders, from->holders, from->holder_count,
+				sizeof(*from->holders));
 	if (!err)
-		err = rows_copy(&to->findings, from->findings, from->finding_count, sizeof(*from->findings));
+		err = rows_copy(&to->findings, from->findings, from->finding_count,
+				sizeof(*from->findings));
 	if (!err)
-		err = rows_copy(&to->histograms, from->histograms, from->histogram_count, sizeof(*from->histograms));
+		err = rows_copy(&to->histograms, from->histograms, from->histogram_count,
+				sizeof(*from->histograms));
 	if (!err)
-		err = rows_copy(&to->sketches, from->sketches, from->sketch_count, sizeof(*from->sketches));
+		err = rows_copy(&to->sketches, from->sketches, from->sketch_count,
+				sizeof(*from->sketches));
 	if (!err)
-		err = rows_copy(&to->tunnels, from->tunnels, from->tunnel_count, sizeof(*from->tunnels));
+		err = rows_copy(&to->tunnels, from->tunnels, from->tunnel_count,
+				sizeof(*from->tunnels));
 	if (err)
 		endpoint_free(to);
 	return err;
@@ -105,7 +113,8 @@ int snapshot_copy(struct snapshot *to, const struct snapshot *from)
 	if (!err)
 		err = rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
 	if (!err)
-		err = rows_copy(&to->handshakes, from->handshakes, from->handshake_count, sizeof(*from->handshakes));
+		err = rows_copy(&to->handshakes, from->handshakes, from->handshake_count,
+				sizeof(*from->handshakes));
 	to->lost_count = err ? 0 : from->lost_count;
 	to->handshake_count = err ? 0 : from->handshake_count;
 	if (err)
@@ -136,7 +145,8 @@ struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like)
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		struct endpoint *e = &s->endpoints[i];
 
-		if (e->protocol == like->protocol && e->port == like->port && e->netns == like->netns && e->family == like->family &&
+		if (e->protocol == like->protocol && e->port == like->port &&
+		    e->netns == like->netns && e->family == like->family &&
 		    !memcmp(e->address, like->address, sizeof(e->address)))
 			return e;
 	}
@@ -170,8 +180,8 @@ const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t coo
 }
 
 /*
- * Rows sorted by their identity, to find a row of one account in another without comparing each with each. The rows themselves
- * stay in the server's order.
+ * Rows sorted by their identity, to find a row of one account in another without comparing each
+ * with each. The rows themselves stay in the server's order.
  */
 struct row_index {
 	const void **rows;
@@ -242,7 +252,8 @@ static const void *index_find(const struct row_index *index, const void *row)
 	const void **found = NULL;
 
 	if (index->count)
-		found = bsearch(&row, index->rows, index->count, sizeof(*index->rows), index->compare);
+		found = bsearch(&row, index->rows, index->count, sizeof(*index->rows),
+				index->compare);
 	return found ? *found : NULL;
 }
 
@@ -270,7 +281,8 @@ static struct worker_row worker_uncounted(const struct worker_row *own, bool ser
 }
 
 /* The kernel's row with what only the server knows of this worker. */
-static struct worker_row worker_merged(const struct worker_row *kernel, const struct worker_row *own, bool served_known)
+static struct worker_row worker_merged(const struct worker_row *kernel,
+				       const struct worker_row *own, bool served_known)
 {
 	struct worker_row row = *kernel;
 
@@ -321,8 +333,9 @@ out:
 }
 
 /*
- * The server's workers in its order, then those only the kernel knows. Of several rows of the kernel for one worker (a thread
- * id that was used again) the first is the server's. Returns 0 or -ENOMEM.
+ * The server's workers in its order, then those only the kernel knows. Of several rows of the
+ * kernel for one worker (a thread id that was used again) the first is the server's. Returns 0 or
+ * -ENOMEM.
  */
 static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
 {
@@ -342,7 +355,8 @@ static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
 		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
 
 		if (same && !taken[same - own->workers]) {
-			merged[same - own->workers] = worker_merged(row, same, kernel->served_known);
+			merged[same - own->workers] =
+				worker_merged(row, same, kernel->served_known);
 			taken[same - own->workers] = true;
 		} else {
 			merged[count++] = *row;
@@ -393,8 +407,10 @@ static struct kernel_sums kernel_sums(const struct endpoint *e)
 	return sums;
 }
 
-/* Writes down what does not agree, a clause with figures. Returns false: it is the answer of the check that found it. */
-static bool __attribute__((format(printf, 2, 3))) disagree(struct workload_account *w, const char *format, ...)
+/* Writes down what does not agree, a clause with figures. Returns false: it is the answer of the
+ * check that found it. */
+static bool __attribute__((format(printf, 2, 3)))
+disagree(struct workload_account *w, const char *format, ...)
 {
 	va_list args;
 
@@ -408,25 +424,33 @@ static bool check_lost(struct workload_account *w, const struct snapshot *s)
 {
 	for (size_t i = 0; i < s->lost_count; i++) {
 		if (s->lost[i].count && !s->lost[i].beside)
-			return disagree(w, "%" PRIu64 " events were lost (%s)", snapshot_lost_counts(s), s->lost[i].reason);
+			return disagree(w, "%" PRIu64 " events were lost (%s)",
+					snapshot_lost_counts(s), s->lost[i].reason);
 	}
 	return true;
 }
 
 /*
- * Clients that gave up may have arrived and been served all the same, and an arrival that was reset need not be accepted: then
- * what clients made is the least that must have been accepted, and what arrived is the most.
+ * Clients that gave up may have arrived and been served all the same, and an arrival that was reset
+ * need not be accepted: then what clients made is the least that must have been accepted, and what
+ * arrived is the most.
  */
-static bool check_tcp_with_failures(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
+static bool check_tcp_with_failures(struct workload_account *w, const struct kernel_sums *k,
+				    bool arrivals_seen)
 {
 	if (arrivals_seen && k->arrived < k->accepted)
-		return disagree(w, "the kernel saw %" PRIu64 " connections arrive, but %" PRIu64 " accepted", k->arrived,
-				k->accepted);
+		return disagree(w,
+				"the kernel saw %" PRIu64 " connections arrive, but %" PRIu64
+				" accepted",
+				k->arrived, k->accepted);
 	if (w->sent > k->accepted)
-		return disagree(w, "clients made %" PRIu64 " connections, the kernel counted %" PRIu64 " accepts", w->sent,
-				k->accepted);
+		return disagree(w,
+				"clients made %" PRIu64 " connections, the kernel counted %" PRIu64
+				" accepts",
+				w->sent, k->accepted);
 	if (w->accepted != k->accepted)
-		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64, w->accepted, k->accepted);
+		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64,
+				w->accepted, k->accepted);
 	return true;
 }
 
@@ -435,19 +459,28 @@ static bool check_tcp(struct workload_account *w, const struct kernel_sums *k, b
 	if (w->failed && !w->serve_only)
 		return check_tcp_with_failures(w, k, arrivals_seen);
 	if (!w->serve_only && arrivals_seen && w->sent != k->arrived)
-		return disagree(w, "clients made %" PRIu64 " connections, the kernel saw %" PRIu64 " arrive", w->sent,
-				k->arrived);
+		return disagree(w,
+				"clients made %" PRIu64 " connections, the kernel saw %" PRIu64
+				" arrive",
+				w->sent, k->arrived);
 	if (arrivals_seen && k->arrived != k->accepted)
-		return disagree(w, "the kernel saw %" PRIu64 " connections arrive, but %" PRIu64 " accepted", k->arrived,
-				k->accepted);
+		return disagree(w,
+				"the kernel saw %" PRIu64 " connections arrive, but %" PRIu64
+				" accepted",
+				k->arrived, k->accepted);
 	if (!w->serve_only && w->sent != k->accepted)
-		return disagree(w, "clients made %" PRIu64 " connections, the kernel counted %" PRIu64 " accepts", w->sent,
-				k->accepted);
+		return disagree(w,
+				"clients made %" PRIu64 " connections, the kernel counted %" PRIu64
+				" accepts",
+				w->sent, k->accepted);
 	if (w->accepted != k->accepted)
-		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64, w->accepted, k->accepted);
+		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64,
+				w->accepted, k->accepted);
 	/* Clients from outside may connect and say nothing. */
 	if (w->serve_only ? w->served > w->accepted : w->served != w->accepted)
-		return disagree(w, "the server accepted %" PRIu64 " connections, but served %" PRIu64, w->accepted, w->served);
+		return disagree(w,
+				"the server accepted %" PRIu64 " connections, but served %" PRIu64,
+				w->accepted, w->served);
 	return true;
 }
 
@@ -455,19 +488,24 @@ static bool check_tcp(struct workload_account *w, const struct kernel_sums *k, b
 static bool check_udp(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
 {
 	if (!w->serve_only && arrivals_seen && w->sent != k->arrived + k->dropped)
-		return disagree(w, "clients sent %" PRIu64 " datagrams, the kernel delivered %" PRIu64 " and dropped %" PRIu64,
+		return disagree(w,
+				"clients sent %" PRIu64 " datagrams, the kernel delivered %" PRIu64
+				" and dropped %" PRIu64,
 				w->sent, k->arrived, k->dropped);
 	if (arrivals_seen && k->arrived != k->accepted)
-		return disagree(w, "the kernel delivered %" PRIu64 " datagrams, but saw %" PRIu64 " received", k->arrived,
-				k->accepted);
+		return disagree(w,
+				"the kernel delivered %" PRIu64 " datagrams, but saw %" PRIu64
+				" received",
+				k->arrived, k->accepted);
 	if (w->accepted != k->accepted)
-		return disagree(w, "the server counted %" PRIu64 " datagrams received, the kernel %" PRIu64, w->accepted,
-				k->accepted);
+		return disagree(
+			w, "the server counted %" PRIu64 " datagrams received, the kernel %" PRIu64,
+			w->accepted, k->accepted);
 	return true;
 }
 
-static bool disagree_worker(struct workload_account *w, const struct worker_row *own, uint64_t expected, uint64_t counted,
-			    const char *taken)
+static bool disagree_worker(struct workload_account *w, const struct worker_row *own,
+			    uint64_t expected, uint64_t counted, const char *taken)
 {
 	char name[32];
 
@@ -475,12 +513,16 @@ static bool disagree_worker(struct workload_account *w, const struct worker_row 
 		snprintf(name, sizeof(name), "thread %" PRId32, own->tid);
 	else
 		snprintf(name, sizeof(name), "worker %d", own->number);
-	return disagree(w, "%s counted %" PRIu64 " %s, the kernel %" PRIu64, name, expected, taken, counted);
+	return disagree(w, "%s counted %" PRIu64 " %s, the kernel %" PRIu64, name, expected, taken,
+			counted);
 }
 
-static bool disagree_stranger(struct workload_account *w, const struct worker_row *row, const char *taken)
+static bool disagree_stranger(struct workload_account *w, const struct worker_row *row,
+			      const char *taken)
 {
-	return disagree(w, "the kernel counted %" PRIu64 " %s by thread %" PRId32 " (%.15s), no worker of the server",
+	return disagree(w,
+			"the kernel counted %" PRIu64 " %s by thread %" PRId32
+			" (%.15s), no worker of the server",
 			row->accepted, taken, row->tid, row->comm);
 }
 
@@ -490,31 +532,38 @@ struct worker_sums {
 };
 
 /*
- * counted[i]: of own->workers[i]. A worker that can't accept must have got nothing. A connection whose client gave up may have been read
- * from and not been served.
+ * counted[i]: of own->workers[i]. A worker that can't accept must have got nothing. A connection
+ * whose client gave up may have been read from and not been served.
  */
-static bool compare_counts(struct workload_account *w, const struct endpoint *own, const struct worker_sums *counted, bool served_known)
+static bool compare_counts(struct workload_account *w, const struct endpoint *own,
+			   const struct worker_sums *counted, bool served_known)
 {
 	for (size_t i = 0; i < own->worker_count; i++) {
 		const struct worker_row *row = &own->workers[i];
-		uint64_t accepted = row->can_accept ? row->accepted : 0, served = row->serves ? row->served : 0;
+		uint64_t accepted = row->can_accept ? row->accepted : 0,
+			 served = row->serves ? row->served : 0;
 
 		if (counted[i].accepted != accepted)
-			return disagree_worker(w, row, accepted, counted[i].accepted,
-					       own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received");
+			return disagree_worker(
+				w, row, accepted, counted[i].accepted,
+				own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received");
 		if (served_known && !w->failed && !w->serve_only && counted[i].served != served)
-			return disagree_worker(w, row, served, counted[i].served, "connections served");
+			return disagree_worker(w, row, served, counted[i].served,
+					       "connections served");
 	}
 	return true;
 }
 
-/* Per worker: what the kernel counted is what the server counted, and nobody else took anything. followed: all connections were. */
-static bool check_workers(struct workload_account *w, const struct endpoint *kernel, const struct endpoint *own, bool followed)
+/* Per worker: what the kernel counted is what the server counted, and nobody else took anything.
+ * followed: all connections were. */
+static bool check_workers(struct workload_account *w, const struct endpoint *kernel,
+			  const struct endpoint *own, bool followed)
 {
 	const char *taken = own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received";
 	struct worker_sums *counted = calloc(own->worker_count + 1, sizeof(*counted));
 	struct row_index index;
-	int err = index_rows(&index, own->workers, own->worker_count, sizeof(*own->workers), compare_workers);
+	int err = index_rows(&index, own->workers, own->worker_count, sizeof(*own->workers),
+			     compare_workers);
 	bool agrees = true;
 
 	if (!counted || err) {
@@ -532,7 +581,9 @@ static bool check_workers(struct workload_account *w, const struct endpoint *ker
 		}
 	}
 	if (agrees)
-		agrees = compare_counts(w, own, counted, kernel->served_known && own->protocol == PROTOCOL_TCP && followed);
+		agrees = compare_counts(w, own, counted,
+					kernel->served_known && own->protocol == PROTOCOL_TCP &&
+						followed);
 out:
 	free(index.rows);
 	free(counted);
@@ -546,8 +597,9 @@ static bool check_sockets(struct workload_account *w, const struct endpoint *ker
 		const struct socket_row *row = &kernel->sockets[i];
 
 		if (row->arrived != row->accepted)
-			return disagree(w, "socket %" PRIu64 ": %" PRIu64 " came, %" PRIu64 " were taken", row->cookie, row->arrived,
-					row->accepted);
+			return disagree(
+				w, "socket %" PRIu64 ": %" PRIu64 " came, %" PRIu64 " were taken",
+				row->cookie, row->arrived, row->accepted);
 	}
 	return true;
 }

@@ -20,7 +20,8 @@ static void show(struct stall_cause *out, const char *name, double number)
 		out->evidence[out->evidence_count++] = (struct evidence){ name, number };
 }
 
-static void __attribute__((format(printf, 2, 3))) say(struct stall_cause *out, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+say(struct stall_cause *out, const char *format, ...)
 {
 	va_list args;
 
@@ -29,7 +30,8 @@ static void __attribute__((format(printf, 2, 3))) say(struct stall_cause *out, c
 	va_end(args);
 }
 
-static void __attribute__((format(printf, 2, 3))) advise(struct stall_cause *out, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+advise(struct stall_cause *out, const char *format, ...)
 {
 	va_list args;
 
@@ -41,7 +43,9 @@ static void __attribute__((format(printf, 2, 3))) advise(struct stall_cause *out
 /* ---- where threads sleep ---- */
 
 /* The kernel's functions by how their names begin; they change from version to version. */
-static const struct place { const char *begins, *name, *advice; } places[] = {
+static const struct place {
+	const char *begins, *name, *advice;
+} places[] = {
 	{ "hrtimer_nanosleep", "a timer", NULL },
 	{ "do_nanosleep", "a timer", NULL },
 	{ "futex_", "a lock or a queue", NULL },
@@ -71,7 +75,8 @@ static const struct place { const char *begins, *name, *advice; } places[] = {
 	{ "do_semtimedop", "a semaphore", NULL },
 	{ "rpc_", "NFS", "see its NFS server" },
 	{ "nfs", "NFS", "see its NFS server" },
-	{ "request_wait_answer", "a FUSE file system", "see the process that serves that file system" },
+	{ "request_wait_answer", "a FUSE file system",
+	  "see the process that serves that file system" },
 	{ "fuse_", "a FUSE file system", "see the process that serves that file system" },
 	{ "io_schedule", "a disk", "see its disks" },
 	{ "folio_wait_", "a disk", "see its disks" },
@@ -143,7 +148,10 @@ static bool lacks_descriptors(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->descriptors_full || it->descriptors_full < it->descriptor_looks)
 		return false;
-	say(out, "has all %" PRIu64 " of its descriptors in use (RLIMIT_NOFILE %" PRIu64 "): accept() fails with EMFILE", it->descriptors, it->descriptors);
+	say(out,
+	    "has all %" PRIu64 " of its descriptors in use (RLIMIT_NOFILE %" PRIu64
+	    "): accept() fails with EMFILE",
+	    it->descriptors, it->descriptors);
 	advise(out, "raise LimitNOFILE= or ulimit -n, or close what it leaves open");
 	show(out, "descriptors", it->descriptors);
 	return true;
@@ -155,7 +163,10 @@ static bool lacks_files(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->files_full || it->files_full < it->descriptor_looks)
 		return false;
-	say(out, "gets no further file, for the machine has as many open as fs.file-max (%" PRIu64 ") allows: accept() fails with ENFILE", it->files);
+	say(out,
+	    "gets no further file, for the machine has as many open as fs.file-max (%" PRIu64
+	    ") allows: accept() fails with ENFILE",
+	    it->files);
 	advise(out, "raise fs.file-max, or see who has so many open");
 	show(out, "files", it->files);
 	return true;
@@ -167,14 +178,18 @@ static bool lacks_quota(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->running || it->throttled < 2 || it->throttled * 2 < it->periods)
 		return false;
-	say(out, "has used up the CPU quota of its cgroup: it was kept from running in %" PRIu64 " of %" PRIu64 " periods", it->throttled, it->periods);
+	say(out,
+	    "has used up the CPU quota of its cgroup: it was kept from running in %" PRIu64
+	    " of %" PRIu64 " periods",
+	    it->throttled, it->periods);
 	advise(out, "raise that (CPUQuota=, cpu.max, docker --cpus)");
 	show(out, "periods", it->periods);
 	show(out, "throttled", it->throttled);
 	return true;
 }
 
-/* A thread of that process that took from the socket or waited on it, and has ended, where none lives that did; NULL: that is not so. */
+/* A thread of that process that took from the socket or waited on it, and has ended, where none
+ * lives that did; NULL: that is not so. */
 static const struct worker_row *last_taker(const struct stalled *w)
 {
 	const struct takers *takers = takers_find(w->facts, w->s->cookie);
@@ -201,13 +216,15 @@ static bool lost_its_taker(struct stall_cause *out, const struct stalled *w)
 
 	if (!last)
 		return false;
-	say(out, "lives on, but its thread %" PRId32 ", which took from this socket, has ended", last->tid);
+	say(out, "lives on, but its thread %" PRId32 ", which took from this socket, has ended",
+	    last->tid);
 	advise(out, "restart it, and look for what ended that thread");
 	show(out, "thread", last->tid);
 	return true;
 }
 
-/* Socket activation: systemd keeps the socket, and what is to take from it gets a descriptor when it starts. */
+/* Socket activation: systemd keeps the socket, and what is to take from it gets a descriptor when
+ * it starts. */
 static bool waits_for_a_service(struct stall_cause *out, const struct stalled *w)
 {
 	const struct holder_row *h;
@@ -233,8 +250,10 @@ static bool hangs(struct stall_cause *out, const struct stalled *w)
 	if (it->uninterruptible * 2 <= it->threads)
 		return false;
 	if (it->threads > 1)
-		snprintf(how_many, sizeof(how_many), " (%u of %u threads)", it->uninterruptible, it->threads);
-	say(out, "hangs, uninterruptible%s%s%s", *it->place ? ", in " : "", *it->place ? say_place(where, it) : "", how_many);
+		snprintf(how_many, sizeof(how_many), " (%u of %u threads)", it->uninterruptible,
+			 it->threads);
+	say(out, "hangs, uninterruptible%s%s%s", *it->place ? ", in " : "",
+	    *it->place ? say_place(where, it) : "", how_many);
 	if (place && place->advice)
 		advise(out, "%s", place->advice);
 	else if (it->threads == 1)
@@ -249,17 +268,22 @@ static bool took_before(const struct stalled *w)
 	return w->s->accepted || w->s->waiting_most;
 }
 
-/* Servers that may not have more connections leave the listener out of their epoll until some have ended. */
-static const char limit_of_connections[] = "servers do that at their limit of connections (maxconn, worker_connections)";
+/* Servers that may not have more connections leave the listener out of their epoll until some have
+ * ended. */
+static const char limit_of_connections[] =
+	"servers do that at their limit of connections (maxconn, worker_connections)";
 
-/* Of several threads the one that is to take may sleep elsewhere, unless the socket was seen in an epoll of theirs before. */
+/* Of several threads the one that is to take may sleep elsewhere, unless the socket was seen in an
+ * epoll of theirs before. */
 static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
 {
 	const bool before = w->h->polls;
 
-	if (w->h->watching != WATCHING_OTHERS || !(before || w->h->hindrance.threads + w->h->hindrance.others == 1))
+	if (w->h->watching != WATCHING_OTHERS ||
+	    !(before || w->h->hindrance.threads + w->h->hindrance.others == 1))
 		return false;
-	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s", before ? " any more" : "");
+	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s",
+	    before ? " any more" : "");
 	if (before || took_before(w))
 		advise(out, "%s", limit_of_connections);
 	else
@@ -280,7 +304,8 @@ static bool has_not_armed(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_DISARMED)
 		return false;
-	say(out, "sleeps in an epoll that has reported this socket once (EPOLLONESHOT) and was not told to do so again");
+	say(out, "sleeps in an epoll that has reported this socket once (EPOLLONESHOT) and was not "
+		 "told to do so again");
 	advise(out, "arm it again (EPOLL_CTL_MOD) when that event is dealt with");
 	return true;
 }
@@ -289,7 +314,8 @@ static bool watches_edges(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_EDGE)
 		return false;
-	say(out, "sleeps in an epoll that reports each arrival once (EPOLLET): what it left in the queue then is not reported again");
+	say(out, "sleeps in an epoll that reports each arrival once (EPOLLET): what it left in the "
+		 "queue then is not reported again");
 	advise(out, "accept until EAGAIN at each event");
 	return true;
 }
@@ -306,15 +332,18 @@ static bool is_busy(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* "has 12 of its 14 threads asleep"; of those that take from the socket, where there are others: "has the thread that takes from it asleep" */
-static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it, const char *how, const char *where)
+/* "has 12 of its 14 threads asleep"; of those that take from the socket, where there are others:
+ * "has the thread that takes from it asleep" */
+static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it,
+			const char *how, const char *where)
 {
 	const bool some = it->takers && it->others;
 
 	if (some && it->threads == 1)
 		say(out, "has the thread that takes from it %s%s", how, where);
 	else
-		say(out, "has %u of %s %u threads %s%s%s", count, some ? "the" : "its", it->threads, some ? "that take from it " : "", how, where);
+		say(out, "has %u of %s %u threads %s%s%s", count, some ? "the" : "its", it->threads,
+		    some ? "that take from it " : "", how, where);
 }
 
 static bool is_running(struct stall_cause *out, const struct stalled *w)
@@ -335,7 +364,8 @@ static bool is_running(struct stall_cause *out, const struct stalled *w)
 static bool sleeps(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
-	const unsigned asleep = *it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
+	const unsigned asleep =
+		*it->place ? it->at_place : it->threads - it->running - it->stopped - it->traced;
 	char place[SLEEP_PLACE_SIZE], where[SLEEP_PLACE_SIZE + 8] = "";
 
 	if (!asleep)
@@ -343,7 +373,8 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 	if (*it->place)
 		snprintf(where, sizeof(where), " in %s", say_place(place, it));
 	if (it->leader_gone && !it->takers)
-		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep, it->threads, asleep == 1 ? "s" : "", where);
+		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep,
+		    it->threads, asleep == 1 ? "s" : "", where);
 	else if (it->threads + it->others == 1)
 		say(out, "sleeps%s", where);
 	else
@@ -365,7 +396,11 @@ static bool is_ready(struct stall_cause *out, const struct stalled *w)
 
 static const struct kind {
 	const char *code;
-	enum { UNABLE, TO_BLAME, INNOCENT } is; /* it can't take anything; it does not; another one would have to */
+	enum {
+		UNABLE,
+		TO_BLAME,
+		INNOCENT
+	} is; /* it can't take anything; it does not; another one would have to */
 	bool (*find)(struct stall_cause *, const struct stalled *);
 } kinds[] = {
 	{ "traced", UNABLE, is_traced },
@@ -387,12 +422,16 @@ static const struct kind {
 	{ "asleep", TO_BLAME, sleeps },
 };
 
-void stall_cause_find(struct stall_cause *out, const struct facts *facts, const struct socket_row *s, const struct holder_row *h)
+void stall_cause_find(struct stall_cause *out, const struct facts *facts,
+		      const struct socket_row *s, const struct holder_row *h)
 {
 	const struct stalled w = { facts, s, h };
-	const unsigned count = h->hindrance.looks && h->hindrance.threads ? sizeof(kinds) / sizeof(*kinds) : 0;
+	const unsigned count =
+		h->hindrance.looks && h->hindrance.threads ? sizeof(kinds) / sizeof(*kinds) : 0;
 
-	*out = (struct stall_cause){ .code = "unknown", .place = sizeof(kinds) / sizeof(*kinds), .does = "holds it" };
+	*out = (struct stall_cause){ .code = "unknown",
+				     .place = sizeof(kinds) / sizeof(*kinds),
+				     .does = "holds it" };
 	for (unsigned i = 0; i < count; i++) {
 		if (!kinds[i].find(out, &w))
 			continue;

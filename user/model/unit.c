@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * systemd gives each unit a cgroup of the unit's name, below those of its slices. Container runtimes make a scope with the container's id in its name
- * ("docker-ID.scope"), or, where they write to the cgroup file system themselves, a cgroup that is called by the id ("/docker/ID").
+ * systemd gives each unit a cgroup of the unit's name, below those of its slices. Container
+ * runtimes make a scope with the container's id in its name
+ * ("docker-ID.scope"), or, where they write to the cgroup file system themselves, a cgroup that is
+ * called by the id ("/docker/ID").
  */
 #include "unit.h"
 
@@ -16,14 +18,25 @@
 #define POD_DIGITS_SHOWN 8
 #define HEX "0123456789abcdef"
 
-/* What stands before a container's id. Its monitor is of it too: it holds the ports that are published. */
-static const struct { const char *before, *runtime; } before_ids[] = {
-	{ "docker", "docker" },     { "nerdctl", "containerd" },   { "cri-containerd", "containerd" }, { "crio", "cri-o" },
-	{ "crio-conmon", "cri-o" }, { "libpod", "podman" },        { "libpod-conmon", "podman" },      { "libpod-payload", "podman" },
+/* What stands before a container's id. Its monitor is of it too: it holds the ports that are
+ * published. */
+static const struct {
+	const char *before, *runtime;
+} before_ids[] = {
+	{ "docker", "docker" },
+	{ "nerdctl", "containerd" },
+	{ "cri-containerd", "containerd" },
+	{ "crio", "cri-o" },
+	{ "crio-conmon", "cri-o" },
+	{ "libpod", "podman" },
+	{ "libpod-conmon", "podman" },
+	{ "libpod-payload", "podman" },
 };
 
 /* A container that has a name. cut: what follows it. */
-static const struct { const char *before, *cut, *runtime; } before_names[] = {
+static const struct {
+	const char *before, *cut, *runtime;
+} before_names[] = {
 	{ "lxc.payload.", "", "lxc" },
 	{ "lxc.monitor.", "", "lxc" },
 	{ "systemd-nspawn@", ".service", "systemd-nspawn" },
@@ -35,7 +48,7 @@ struct walk {
 	struct unit *u;
 	char above[UNIT_NAME_SIZE]; /* the part before */
 	int64_t slice_user;         /* the user whose slice is above; -1: none */
-	int64_t manager;            /* the unit by now is the service manager of this user; -1: it is none */
+	int64_t manager; /* the unit by now is the service manager of this user; -1: it is none */
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -55,7 +68,9 @@ static int64_t number_between(const char *text, const char *before, const char *
 		return -1;
 	text += strlen(before);
 	number = strtoull(text, &end, 10);
-	return *text < '0' || *text > '9' || strcmp(end, after) || number > UINT32_MAX ? -1 : (int64_t)number;
+	return *text < '0' || *text > '9' || strcmp(end, after) || number > UINT32_MAX
+		       ? -1
+		       : (int64_t)number;
 }
 
 /* Of a kind that has processes. */
@@ -63,7 +78,8 @@ static bool is_unit(const char *part)
 {
 	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
 
-	if (part[strspn(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")])
+	if (part[strspn(part,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")])
 		return false;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (ends_with(part, kinds[i]))
@@ -107,7 +123,8 @@ static void set_container(struct walk *w, const char *name, size_t length, const
 	u->runtime = runtime;
 }
 
-/* "docker-ID.scope", "crio-ID", "kubepods-pod0.slice:cri-containerd:ID", "ID". Returns whether it is one. */
+/* "docker-ID.scope", "crio-ID", "kubepods-pod0.slice:cri-containerd:ID", "ID". Returns whether it
+ * is one. */
 static bool take_id(struct walk *w, const char *part)
 {
 	const size_t length = strlen(part) - (ends_with(part, ".scope") ? strlen(".scope") : 0);
@@ -122,8 +139,11 @@ static bool take_id(struct walk *w, const char *part)
 	for (const char *at = part; at < id - 1; at++)
 		if (*at == ':')
 			begin = at + 1;
-	for (size_t i = 0; i < sizeof(before_ids) / sizeof(*before_ids) && (id[-1] == '-' || id[-1] == ':'); i++) {
-		if (strlen(before_ids[i].before) != (size_t)(id - 1 - begin) || strncmp(before_ids[i].before, begin, id - 1 - begin))
+	for (size_t i = 0;
+	     i < sizeof(before_ids) / sizeof(*before_ids) && (id[-1] == '-' || id[-1] == ':');
+	     i++) {
+		if (strlen(before_ids[i].before) != (size_t)(id - 1 - begin) ||
+		    strncmp(before_ids[i].before, begin, id - 1 - begin))
 			continue;
 		set_container(w, id, ID_DIGITS, before_ids[i].runtime);
 		return true;
@@ -138,25 +158,29 @@ static bool take_name(struct walk *w, const char *part)
 		const char *before = before_names[i].before, *cut = before_names[i].cut;
 		const size_t length = strlen(part), around = strlen(before) + strlen(cut);
 
-		if (length <= around || strncmp(part, before, strlen(before)) || strcmp(part + length - strlen(cut), cut))
+		if (length <= around || strncmp(part, before, strlen(before)) ||
+		    strcmp(part + length - strlen(cut), cut))
 			continue;
 		set_container(w, part + strlen(before), length - around, before_names[i].runtime);
 		unescape(w->u->container);
 		return true;
 	}
-	if (strcmp(w->above, "lxc") && strcmp(w->above, "lxc.payload") && strcmp(w->above, "lxc.monitor"))
+	if (strcmp(w->above, "lxc") && strcmp(w->above, "lxc.payload") &&
+	    strcmp(w->above, "lxc.monitor"))
 		return false;
 	set_container(w, part, strlen(part), "lxc");
 	return true;
 }
 
-/* "pod01234567-…", "kubepods-burstable-pod01234567_….slice". Those of static pods have no dashes. */
+/* "pod01234567-…", "kubepods-burstable-pod01234567_….slice". Those of static pods have no dashes.
+ */
 static void take_pod(struct walk *w, const char *part)
 {
 	for (const char *at = strstr(part, "pod"); at; at = strstr(at + 3, "pod")) {
 		const size_t length = strspn(at + 3, HEX "-_");
 
-		if ((at > part && at[-1] != '-') || (length != POD_DIGITS && length != UNIT_POD_SIZE - 1) ||
+		if ((at > part && at[-1] != '-') ||
+		    (length != POD_DIGITS && length != UNIT_POD_SIZE - 1) ||
 		    (at[3 + length] && strncmp(at + 3 + length, ".slice", 6)))
 			continue;
 		snprintf(w->u->pod, sizeof(w->u->pod), "%.*s", (int)length, at + 3);
@@ -166,8 +190,8 @@ static void take_pod(struct walk *w, const char *part)
 }
 
 /*
- * Below a unit there are no others, but those of a user's service manager, or of the systemd within a container. A name that would be one of the
- * kernel's files has a '_' before it.
+ * Below a unit there are no others, but those of a user's service manager, or of the systemd within
+ * a container. A name that would be one of the kernel's files has a '_' before it.
  */
 static void take_unit(struct walk *w, const char *part)
 {
@@ -175,9 +199,12 @@ static void take_unit(struct walk *w, const char *part)
 	const bool first_within = *u->container && !u->within;
 
 	part += *part == '_';
-	if (!is_unit(part) || (*u->name && w->manager < 0 && !first_within) || (w->manager >= 0 && !strcmp(part, "init.scope")))
+	if (!is_unit(part) || (*u->name && w->manager < 0 && !first_within) ||
+	    (w->manager >= 0 && !strcmp(part, "init.scope")))
 		return;
-	u->user = w->manager >= 0 ? w->manager : strncmp(part, "session-", strlen("session-")) ? -1 : w->slice_user;
+	u->user = w->manager >= 0                                 ? w->manager
+		  : strncmp(part, "session-", strlen("session-")) ? -1
+								  : w->slice_user;
 	u->within = *u->container;
 	w->manager = number_between(part, "user@", ".service");
 	snprintf(u->name, sizeof(u->name), "%s", part);
@@ -187,7 +214,9 @@ static void take(struct walk *w, const char *part)
 {
 	take_pod(w, part);
 	if (ends_with(part, ".slice"))
-		w->slice_user = number_between(part, "user-", ".slice") >= 0 ? number_between(part, "user-", ".slice") : w->slice_user;
+		w->slice_user = number_between(part, "user-", ".slice") >= 0
+					? number_between(part, "user-", ".slice")
+					: w->slice_user;
 	else if (!take_id(w, part) && !take_name(w, part))
 		take_unit(w, part);
 	snprintf(w->above, sizeof(w->above), "%s", part);
@@ -227,13 +256,16 @@ bool unit_of_row(struct unit *u, const char cgroup[CGROUP_SIZE])
 static void say_unit(char words[UNIT_NAME_SIZE + 32], const struct unit *u)
 {
 	const size_t session = strlen("session-"), scope = strlen(".scope");
-	const bool is_session = u->user >= 0 && !strncmp(u->name, "session-", session) && ends_with(u->name, ".scope");
+	const bool is_session = u->user >= 0 && !strncmp(u->name, "session-", session) &&
+				ends_with(u->name, ".scope");
 	char user[24] = "";
 
 	if (u->user >= 0)
-		snprintf(user, sizeof(user), "%suser %" PRIu32, *u->name ? " of " : "", (uint32_t)u->user);
+		snprintf(user, sizeof(user), "%suser %" PRIu32, *u->name ? " of " : "",
+			 (uint32_t)u->user);
 	if (is_session)
-		snprintf(words, UNIT_NAME_SIZE + 32, "session %.*s%s", (int)(strlen(u->name) - session - scope), u->name + session, user);
+		snprintf(words, UNIT_NAME_SIZE + 32, "session %.*s%s",
+			 (int)(strlen(u->name) - session - scope), u->name + session, user);
 	else
 		snprintf(words, UNIT_NAME_SIZE + 32, "%s%s", u->name, user);
 }
@@ -249,8 +281,8 @@ static void say_container(char words[UNIT_NAME_SIZE + 64], const struct unit *u)
 		snprintf(runtime, sizeof(runtime), " (%s)", u->runtime);
 	if (*u->pod)
 		snprintf(pod, sizeof(pod), ", pod %.*s", POD_DIGITS_SHOWN, u->pod);
-	snprintf(words, UNIT_NAME_SIZE + 64, "%s %.*s%s%s", machine ? "machine" : "container", by_id ? ID_DIGITS_SHOWN : UNIT_NAME_SIZE, u->container,
-		 runtime, pod);
+	snprintf(words, UNIT_NAME_SIZE + 64, "%s %.*s%s%s", machine ? "machine" : "container",
+		 by_id ? ID_DIGITS_SHOWN : UNIT_NAME_SIZE, u->container, runtime, pod);
 }
 
 char *unit_say(char buffer[UNIT_WORDS_SIZE], const struct unit *u)
@@ -263,6 +295,7 @@ char *unit_say(char buffer[UNIT_WORDS_SIZE], const struct unit *u)
 		say_container(container, u);
 	of = *unit && *container ? " of " : "";
 	/* A unit of the container's own, or the one that the container is in. */
-	snprintf(buffer, UNIT_WORDS_SIZE, "%s%s%s", u->within ? unit : container, of, u->within ? container : unit);
+	snprintf(buffer, UNIT_WORDS_SIZE, "%s%s%s", u->within ? unit : container, of,
+		 u->within ? container : unit);
 	return buffer;
 }

@@ -64,7 +64,8 @@ void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *l
 	to->max_ns = from->max_ns > to->max_ns ? from->max_ns : to->max_ns;
 }
 
-void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list, const struct wait_histogram *list_before)
+void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list,
+		   const struct wait_histogram *list_before)
 {
 	uint64_t longest = 0;
 
@@ -75,11 +76,14 @@ void wait_subtract(struct wait *now, const struct wait *before, struct wait_hist
 
 		for (unsigned i = 0; i < WAIT_SLOTS; i++) {
 			if (before->histogram)
-				h->slots[i] = growth(h->slots[i], list_before[before->histogram - 1].slots[i]);
+				h->slots[i] = growth(h->slots[i],
+						     list_before[before->histogram - 1].slots[i]);
 			if (h->slots[i])
 				longest = slot_low(i + 1) * 1000;
 		}
-		now->max_ns = longest < now->max_ns && !(longest && h->slots[WAIT_SLOTS - 1]) ? longest : now->max_ns;
+		now->max_ns = longest < now->max_ns && !(longest && h->slots[WAIT_SLOTS - 1])
+				      ? longest
+				      : now->max_ns;
 	} else {
 		now->histogram = 0;
 		if (before->count && now->max_ns <= before->max_ns)

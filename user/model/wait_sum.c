@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const struct wait_histogram *list)
+void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w,
+		  const struct wait_histogram *list)
 {
 	const bool first = !sum->wait.count;
 
@@ -19,7 +20,9 @@ void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const 
 	}
 	sum->wait.count += w->count;
 	sum->wait.sum_ns += w->sum_ns;
-	sum->wait.max_ns = w->max_ns > sum->wait.max_ns ? w->max_ns : sum->wait.max_ns; /* of those that are known */
+	sum->wait.max_ns = w->max_ns > sum->wait.max_ns
+				   ? w->max_ns
+				   : sum->wait.max_ns; /* of those that are known */
 }
 
 void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e)
@@ -41,5 +44,7 @@ double wait_sum_quantile_ns(const struct wait_sum *sum, double q)
 
 double wait_max_ns(const struct wait *w)
 {
-	return w->count && (w->max_ns || !w->sum_ns) ? (double)w->max_ns : NAN; /* NAN is a float, and would make one of it */
+	return w->count && (w->max_ns || !w->sum_ns)
+		       ? (double)w->max_ns
+		       : NAN; /* NAN is a float, and would make one of it */
 }

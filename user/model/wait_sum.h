@@ -7,20 +7,23 @@
 
 /* All zero is a good start. */
 struct wait_sum {
-	bool known;                      /* the waits of at least one row are measured */
+	bool known; /* the waits of at least one row are measured */
 	struct wait wait;
-	struct wait_histogram histogram; /* wait.histogram names it, or is 0: one of the rows with connections had none */
+	struct wait_histogram histogram; /* wait.histogram names it, or is 0: one of the rows with
+					    connections had none */
 };
 
 /* Adds a row's waits. list: of its endpoint. */
-void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w, const struct wait_histogram *list);
+void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w,
+		  const struct wait_histogram *list);
 
 /* Adds those of all sockets: each connection once. */
 void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e);
 
 /*
- * The same with those of threads that are beyond the limit of rows, which are in none of a socket: all that an endpoint measured. They have no
- * histogram, so with any of them there are no percentiles.
+ * The same with those of threads that are beyond the limit of rows, which are in none of a socket:
+ * all that an endpoint measured. They have no histogram, so with any of them there are no
+ * percentiles.
  */
 void wait_sum_add_endpoint(struct wait_sum *sum, const struct endpoint *e);
 

@@ -10,9 +10,9 @@
  * One call, local time:
  *
  * 14:03:07.120 nginx (pid 7) bind tcp 0.0.0.0:80: EADDRINUSE
- *     httpd (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another port or address
- * 14:03:09.004 a.out (pid 9) bind tcp 0.0.0.0:20736: worked
- *     ! 81 without htons() is 20736: ...
+ *     httpd (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another
+ * port or address 14:03:09.004 a.out (pid 9) bind tcp 0.0.0.0:20736: worked ! 81 without htons() is
+ * 20736: ...
  */
 void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_style *style);
 
@@ -22,7 +22,8 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
  */
 void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_style *style);
 
-/* One line each, documents of schema sockfair-binds/1 (sockfair-binds-1.schema.json). Return 0 or -EIO. */
+/* One line each, documents of schema sockfair-binds/1 (sockfair-binds-1.schema.json). Return 0 or
+ * -EIO. */
 int json_bind_notice(FILE *out, const struct bind_notice *n);
 int json_bind_totals(FILE *out, const struct bind_totals *t);
 

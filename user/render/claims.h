@@ -8,7 +8,8 @@
 #include "text.h"
 
 /*
- * One claim: the verdict, what is claimed, and why. Lines are broken at the terminal's width, elsewhere at 80 columns.
+ * One claim: the verdict, what is claimed, and why. Lines are broken at the terminal's width,
+ * elsewhere at 80 columns.
  *
  * holds    htons: without htons() a server that asks for port 81 listens on 20736
  *          asked 81, listens on 20736; a client reaches 20736 and is refused on 81

@@ -30,7 +30,11 @@ void count_text(char *out, int width, uint64_t n)
 		return;
 	for (; value >= 999.5 && units[unit + 1]; unit++)
 		value /= 1000;
-	snprintf(out, CELL_SIZE, value < 9.995 ? "%.2f%c" : value < 99.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	snprintf(out, CELL_SIZE,
+		 value < 9.995   ? "%.2f%c"
+		 : value < 99.95 ? "%.1f%c"
+				 : "%.0f%c",
+		 value, units[unit]);
 }
 
 void rate_text(char *out, int width, uint64_t n, double seconds)
@@ -52,13 +56,16 @@ void port_name(char *out, const struct endpoint *e, const struct view *v)
 	text_address(address, e);
 	snprintf(out, CELL_SIZE, "%s %s", e->protocol == PROTOCOL_UDP ? "udp" : "tcp", address);
 	if (v->several_netns)
-		snprintf(out + strlen(out), CELL_SIZE - strlen(out), " netns %s", text_netns(netns, e->netns, true));
+		snprintf(out + strlen(out), CELL_SIZE - strlen(out), " netns %s",
+			 text_netns(netns, e->netns, true));
 }
 
 enum attribute verdict_attribute(enum verdict v)
 {
-	return v == VERDICT_UNEVEN ? ATTRIBUTE_RED : v == VERDICT_EVEN ? ATTRIBUTE_GREEN :
-	       v == VERDICT_NOT_APPLICABLE ? ATTRIBUTE_NORMAL : ATTRIBUTE_YELLOW;
+	return v == VERDICT_UNEVEN           ? ATTRIBUTE_RED
+	       : v == VERDICT_EVEN           ? ATTRIBUTE_GREEN
+	       : v == VERDICT_NOT_APPLICABLE ? ATTRIBUTE_NORMAL
+					     : ATTRIBUTE_YELLOW;
 }
 
 const struct endpoint *row_judged(const struct row *r, const struct view *v)
@@ -136,7 +143,8 @@ static void cell_queue(char *out, int width, const struct row *r, const struct v
 		strcpy(out, "-");
 		return;
 	}
-	if (snprintf(out, CELL_SIZE, "%" PRIu32 "/%" PRIu32, r->socket->queue_length, r->socket->queue_limit) <= width)
+	if (snprintf(out, CELL_SIZE, "%" PRIu32 "/%" PRIu32, r->socket->queue_length,
+		     r->socket->queue_limit) <= width)
 		return;
 	count_text(length, (width - 1) / 2, r->socket->queue_length);
 	count_text(limit, (width - 1) / 2, r->socket->queue_limit);
@@ -288,7 +296,8 @@ static void cell_process(char *out, int width, const struct row *r, const struct
 
 	(void)width;
 	(void)v;
-	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(w->process), *w->process ? w->process : w->comm);
+	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(w->process),
+		 *w->process ? w->process : w->comm);
 }
 
 /* Of a path the end tells more, and the column keeps that; of words the beginning. */
@@ -330,7 +339,8 @@ static void cell_device(char *out, int width, const struct row *r, const struct 
 {
 	(void)width;
 	(void)v;
-	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(r->socket->device), *r->socket->device ? r->socket->device : "-");
+	snprintf(out, CELL_SIZE, "%.*s", (int)sizeof(r->socket->device),
+		 *r->socket->device ? r->socket->device : "-");
 }
 
 static void cell_uid(char *out, int width, const struct row *r, const struct view *v)
@@ -353,14 +363,16 @@ static void cell_holders(char *out, int width, const struct row *r, const struct
 
 		if (h->cookie != r->socket->cookie || used + 40 > CELL_SIZE)
 			continue;
-		used += snprintf(out + used, CELL_SIZE - used, "%s%.*s (%" PRId32 ")", used ? ", " : "", (int)sizeof(h->process),
-				 h->process, h->pid);
+		used += snprintf(out + used, CELL_SIZE - used, "%s%.*s (%" PRId32 ")",
+				 used ? ", " : "", (int)sizeof(h->process), h->process, h->pid);
 	}
 }
 
 static const char *verdict_word(enum verdict v)
 {
-	return v == VERDICT_TOO_FEW ? "too few" : v == VERDICT_FLOWS_UNKNOWN ? "flows?" : verdict_name(v);
+	return v == VERDICT_TOO_FEW         ? "too few"
+	       : v == VERDICT_FLOWS_UNKNOWN ? "flows?"
+					    : verdict_name(v);
 }
 
 static const struct fairness none = { .cv = NAN, .cv_expected = NAN, .max_over_mean = NAN };
@@ -463,7 +475,8 @@ static void cell_names(char *out, int width, const struct row *r, const struct v
 		if (known < count)
 			continue;
 		names[count++] = name;
-		used += snprintf(out + used, CELL_SIZE - used, "%s%.*s", used ? ", " : "", (int)sizeof(w->comm), name);
+		used += snprintf(out + used, CELL_SIZE - used, "%s%.*s", used ? ", " : "",
+				 (int)sizeof(w->comm), name);
 	}
 }
 
@@ -481,8 +494,9 @@ static enum attribute attribute_queue(const struct row *r, const struct view *v)
 	(void)v;
 	if (!s || !s->queue_known || !s->queue_limit || r->ended)
 		return ATTRIBUTE_NORMAL;
-	return s->queue_length > s->queue_limit ? ATTRIBUTE_RED :
-	       s->queue_length > s->queue_limit / 2 ? ATTRIBUTE_YELLOW : ATTRIBUTE_NORMAL;
+	return s->queue_length > s->queue_limit       ? ATTRIBUTE_RED
+	       : s->queue_length > s->queue_limit / 2 ? ATTRIBUTE_YELLOW
+						      : ATTRIBUTE_NORMAL;
 }
 
 static enum attribute attribute_half_open(const struct row *r, const struct view *v)
@@ -497,10 +511,14 @@ static enum attribute attribute_half_open(const struct row *r, const struct view
 static enum attribute attribute_bar(const struct row *r, const struct view *v)
 {
 	const struct endpoint *e = row_judged(r, v);
-	const struct fairness *f = !e ? &none : v->tab == TAB_SOCKETS ? &e->socket_fairness :
-				   v->tab == TAB_WORKERS ? &e->worker_fairness : &e->process_fairness;
+	const struct fairness *f = !e                      ? &none
+				   : v->tab == TAB_SOCKETS ? &e->socket_fairness
+				   : v->tab == TAB_WORKERS ? &e->worker_fairness
+							   : &e->process_fairness;
 
-	return f->verdict == VERDICT_UNEVEN || f->verdict == VERDICT_EVEN ? verdict_attribute(f->verdict) : ATTRIBUTE_NORMAL;
+	return f->verdict == VERDICT_UNEVEN || f->verdict == VERDICT_EVEN
+		       ? verdict_attribute(f->verdict)
+		       : ATTRIBUTE_NORMAL;
 }
 
 /* ---- orders, the least first ---- */
@@ -530,7 +548,8 @@ static int by_id(const struct row *a, const struct row *b)
 
 static int by_queue(const struct row *a, const struct row *b)
 {
-	return COMPARE(a->socket ? a->socket->queue_length : 0, b->socket ? b->socket->queue_length : 0);
+	return COMPARE(a->socket ? a->socket->queue_length : 0,
+		       b->socket ? b->socket->queue_length : 0);
 }
 
 static int by_highest(const struct row *a, const struct row *b)
@@ -631,7 +650,8 @@ static const struct column port_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "drops", 7, 110, R, false, cell_drops, by_drops, attribute_drops, 0 },
 	{ "sockets", 10, 66, R, false, cell_sockets_verdict, NULL, attribute_sockets_verdict, 0 },
-	{ "workers", 10, 54, R, false, cell_workers_verdict, by_uneven, attribute_workers_verdict, 0 },
+	{ "workers", 10, 54, R, false, cell_workers_verdict, by_uneven, attribute_workers_verdict,
+	  0 },
 	{ "CV", 7, 96, R, false, cell_cv, NULL, attribute_workers_verdict, 0 },
 	{ "fair hash", 9, 104, R, false, cell_cv_expected, NULL, NULL, 0 },
 	{ "busiest", 8, 104, R, false, cell_busiest, NULL, NULL, 0 },
@@ -649,7 +669,8 @@ static const struct column socket_columns[] = {
 	{ "total", 11, 0, R, false, cell_count, by_count, NULL, 0 },
 	{ "queue", 9, 50, R, false, cell_queue, by_queue, attribute_queue, 0 },
 	{ "highest", 7, 112, R, false, cell_highest, by_highest, NULL, PRESENT_HIGHEST },
-	{ "half-open", 9, 84, R, false, cell_half_open, by_half_open, attribute_half_open, PRESENT_HALF_OPEN },
+	{ "half-open", 9, 84, R, false, cell_half_open, by_half_open, attribute_half_open,
+	  PRESENT_HALF_OPEN },
 	{ "drops", 6, 70, R, false, cell_drops, by_drops, attribute_drops, 0 },
 	{ "wait p50", 8, 92, R, false, cell_p50, by_p50, NULL, PRESENT_WAITS },
 	{ "wait p99", 8, 80, R, false, cell_p99, by_p99, NULL, PRESENT_WAITS },
@@ -699,7 +720,10 @@ static const struct column process_columns[] = {
 	{ "", 0, 0, L, false, NULL, NULL, attribute_bar, 0 },
 };
 
-#define COLUMNS(table, first) { table, sizeof(table) / sizeof(table[0]), first }
+#define COLUMNS(table, first)                                                                      \
+	{                                                                                          \
+		table, sizeof(table) / sizeof(table[0]), first                                     \
+	}
 const struct columns columns_of_tab[TAB_COUNT] = {
 	[TAB_PORTS] = COLUMNS(port_columns, "events/s"),
 	[TAB_SOCKETS] = COLUMNS(socket_columns, "total"),
@@ -709,13 +733,16 @@ const struct columns columns_of_tab[TAB_COUNT] = {
 
 static unsigned socket_present(const struct socket_row *s)
 {
-	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0) | (s->half_open.highest ? PRESENT_HALF_OPEN : 0);
+	return (s->wait_known ? PRESENT_WAITS : 0) | (s->highest_known ? PRESENT_HIGHEST : 0) |
+	       (s->half_open.highest ? PRESENT_HALF_OPEN : 0);
 }
 
 static unsigned worker_present(const struct worker_row *w)
 {
-	return (w->wait_known ? PRESENT_WAITS : 0) | (w->serves && w->handed.count ? PRESENT_SERVED : 0) |
-	       (w->open_known ? PRESENT_OPEN : 0) | (w->usage_known && w->cpu_ns ? PRESENT_CPU : 0) |
+	return (w->wait_known ? PRESENT_WAITS : 0) |
+	       (w->serves && w->handed.count ? PRESENT_SERVED : 0) |
+	       (w->open_known ? PRESENT_OPEN : 0) |
+	       (w->usage_known && w->cpu_ns ? PRESENT_CPU : 0) |
 	       (w->bytes.received || w->bytes.sent ? PRESENT_BYTES : 0);
 }
 
@@ -766,7 +793,8 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return order ? order : by_id(a, b);
 }
 
-void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned present, unsigned sort, bool reversed)
+void columns_order(struct row *rows, size_t count, enum screen_tab tab, unsigned present,
+		   unsigned sort, bool reversed)
 {
 	struct order o = { columns_sort(tab, present, sort), 1, tab };
 
@@ -784,8 +812,10 @@ static int compare_ids(const void *a, const void *b)
 
 static void add_drops(struct row *r, const struct endpoint *e, const struct socket_row *s)
 {
-	/* What the program counted and what the kernel counts are the same drops, where both see them. */
-	const uint64_t beside = e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped - s->drops : 0;
+	/* What the program counted and what the kernel counts are the same drops, where both see
+	 * them. */
+	const uint64_t beside =
+		e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped - s->drops : 0;
 
 	r->drops += drops_most(s) + beside;
 	r->drops_least += drops_least(s) + beside;
@@ -814,9 +844,14 @@ static size_t fill_sockets(struct row *rows, const struct endpoint *e, bool arri
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		rows[i] = (struct row){ .total = e, .socket = s, .id = { s->cookie, s->inode, 0 },
-					.count = arrived ? s->arrived : s->accepted, .appeared = s->appeared, .ended = s->ended,
-					.past = socket_is_past(s), .takes = true };
+		rows[i] = (struct row){ .total = e,
+					.socket = s,
+					.id = { s->cookie, s->inode, 0 },
+					.count = arrived ? s->arrived : s->accepted,
+					.appeared = s->appeared,
+					.ended = s->ended,
+					.past = socket_is_past(s),
+					.takes = true };
 		add_drops(&rows[i], e, s);
 		row_waits(&rows[i], s->wait_known, &s->wait);
 	}
@@ -836,15 +871,31 @@ static size_t fill_workers(struct row *rows, const struct endpoint *e, const str
 {
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *w = &e->workers[i];
-		const struct row *s = e->socket_count ? bsearch(&w->cookie, sockets, e->socket_count, sizeof(*sockets),
-								compare_cookies) : NULL;
+		const struct row *s = e->socket_count
+					      ? bsearch(&w->cookie, sockets, e->socket_count,
+							sizeof(*sockets), compare_cookies)
+					      : NULL;
 
-		rows[i] = (struct row){ .total = e, .worker = w, .id = { w->tid, w->start_ns, w->cookie }, .count = w->accepted,
-					.served = w->serves ? w->served : 0, .open = w->open_known ? w->open : 0,
-					.serves = w->serves, .open_known = w->open_known, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-					.past = worker_is_past(w), .takes = w->can_accept, .cpu_known = w->usage_known, .cpu_ns = w->usage_known ? w->cpu_ns : 0,
-					.bytes_known = w->bytes_known, .bytes_at_least = w->bytes_at_least, .bytes = w->bytes.received + w->bytes.sent,
-					.socket = s ? s->socket : NULL, .drops = s ? s->drops : 0,
+		rows[i] = (struct row){ .total = e,
+					.worker = w,
+					.id = { w->tid, w->start_ns, w->cookie },
+					.count = w->accepted,
+					.served = w->serves ? w->served : 0,
+					.open = w->open_known ? w->open : 0,
+					.serves = w->serves,
+					.open_known = w->open_known,
+					.open_at_least = w->open_at_least,
+					.appeared = w->appeared,
+					.ended = w->ended,
+					.past = worker_is_past(w),
+					.takes = w->can_accept,
+					.cpu_known = w->usage_known,
+					.cpu_ns = w->usage_known ? w->cpu_ns : 0,
+					.bytes_known = w->bytes_known,
+					.bytes_at_least = w->bytes_at_least,
+					.bytes = w->bytes.received + w->bytes.sent,
+					.socket = s ? s->socket : NULL,
+					.drops = s ? s->drops : 0,
 					.drops_least = s ? s->drops_least : 0 };
 		row_waits(&rows[i], w->wait_known, &w->wait);
 	}
@@ -890,7 +941,8 @@ static size_t fold_processes(struct row *rows, size_t count)
 			to->bytes += from.bytes;
 			to->bytes_at_least |= from.bytes_at_least;
 			to->cpu_known |= from.worker->process_cpu_known;
-			if (from.worker->process_cpu_known && from.worker->process_cpu_ns > to->cpu_ns)
+			if (from.worker->process_cpu_known &&
+			    from.worker->process_cpu_ns > to->cpu_ns)
 				to->cpu_ns = from.worker->process_cpu_ns;
 			to->appeared &= from.appeared;
 			to->ended &= from.ended;
@@ -907,7 +959,8 @@ static size_t fold_processes(struct row *rows, size_t count)
 }
 
 /* The endpoint's rows, sorted by identity, into *rows (free() it). */
-static int rows_fill(struct row **rows, size_t *count, const struct endpoint *e, enum screen_tab tab, bool arrived)
+static int rows_fill(struct row **rows, size_t *count, const struct endpoint *e,
+		     enum screen_tab tab, bool arrived)
 {
 	struct row *sockets = calloc((e ? e->socket_count : 0) + 1, sizeof(*sockets));
 	struct row *workers = calloc((e ? e->worker_count : 0) + 1, sizeof(*workers));
@@ -935,9 +988,13 @@ static int rows_fill(struct row **rows, size_t *count, const struct endpoint *e,
 }
 
 /* Shares of all that the endpoint counted, also in rows that are not listed. */
-static void rows_share(struct row *rows, size_t count, const struct endpoint *e, enum screen_tab tab, bool recent, bool arrived)
+static void rows_share(struct row *rows, size_t count, const struct endpoint *e,
+		       enum screen_tab tab, bool recent, bool arrived)
 {
-	double sum = !e ? 0 : tab == TAB_SOCKETS && arrived ? e->omitted.arrived : e->omitted.accepted, most = 0;
+	double sum = !e                              ? 0
+		     : tab == TAB_SOCKETS && arrived ? e->omitted.arrived
+						     : e->omitted.accepted,
+	       most = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		double n = recent ? rows[i].recent : rows[i].count;
@@ -953,7 +1010,8 @@ static void rows_share(struct row *rows, size_t count, const struct endpoint *e,
 	}
 }
 
-/* What is not counted twice, as events are, but stands for the one or the other. same: the row in the interval, or NULL. */
+/* What is not counted twice, as events are, but stands for the one or the other. same: the row in
+ * the interval, or NULL. */
 static void row_take_interval(struct row *r, const struct row *same)
 {
 	r->served = same ? same->served : 0;
@@ -965,8 +1023,8 @@ static void row_take_interval(struct row *r, const struct row *same)
 	r->max_ns = same ? same->max_ns : NAN;
 }
 
-int rows_make(struct row **rows, size_t *count, const struct endpoint *total, const struct endpoint *interval, enum screen_tab tab,
-	      bool recent)
+int rows_make(struct row **rows, size_t *count, const struct endpoint *total,
+	      const struct endpoint *interval, enum screen_tab tab, bool recent)
 {
 	const bool arrived = arrivals_seen(total);
 	struct row *late;
@@ -982,7 +1040,9 @@ int rows_make(struct row **rows, size_t *count, const struct endpoint *total, co
 		return err;
 	for (size_t i = 0; i < *count; i++) {
 		struct row *r = &(*rows)[i];
-		const struct row *same = late_count ? bsearch(r, late, late_count, sizeof(*late), compare_ids) : NULL;
+		const struct row *same =
+			late_count ? bsearch(r, late, late_count, sizeof(*late), compare_ids)
+				   : NULL;
 
 		r->interval = interval;
 		r->present = same;
@@ -1005,7 +1065,9 @@ int rows_of_ports(struct row **rows, size_t *count, const struct view *v)
 		const struct endpoint *e = &v->total->endpoints[i];
 		struct row *r = &(*rows)[i];
 
-		*r = (struct row){ .total = e, .interval = snapshot_find((struct snapshot *)v->interval, e), .count = endpoint_events(e) };
+		*r = (struct row){ .total = e,
+				   .interval = snapshot_find((struct snapshot *)v->interval, e),
+				   .count = endpoint_events(e) };
 		r->recent = r->interval ? endpoint_events(r->interval) : 0;
 		for (size_t s = 0; s < e->socket_count + e->connected_count; s++)
 			add_drops(r, e, &e->sockets[s]);

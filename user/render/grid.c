@@ -28,18 +28,23 @@ void grid_free(struct grid *g)
 }
 
 /*
- * Characters whose width all terminals agree on. wcwidth() would ask the locale; what is in no range (controls, combining marks, text
- * direction, private use, the newest emoji) could move all that follows, and is shown as '?'.
+ * Characters whose width all terminals agree on. wcwidth() would ask the locale; what is in no
+ * range (controls, combining marks, text direction, private use, the newest emoji) could move all
+ * that follows, and is shown as '?'.
  */
 static const struct {
 	uint32_t first, last;
 	int width;
 } widths[] = {
-	{ 0x20, 0x7e, 1 },       { 0xa1, 0xac, 1 },       { 0xae, 0x2ff, 1 },      { 0x370, 0x377, 1 },     { 0x384, 0x482, 1 },
-	{ 0x48a, 0x52f, 1 },     { 0x1e00, 0x1fff, 1 },   { 0x2010, 0x2027, 1 },   { 0x2030, 0x205e, 1 },   { 0x2070, 0x20bf, 1 },
-	{ 0x2190, 0x21ff, 1 },   { 0x2200, 0x22ff, 1 },   { 0x2500, 0x25fc, 1 },   { 0x2713, 0x2713, 1 },   { 0x2e80, 0x2fd5, 2 },
-	{ 0x3001, 0x3029, 2 },   { 0x3041, 0x3096, 2 },   { 0x30a0, 0x30ff, 2 },   { 0x3131, 0x318e, 2 },   { 0x3400, 0x4dbf, 2 },
-	{ 0x4e00, 0x9fff, 2 },   { 0xac00, 0xd7a3, 2 },   { 0xf900, 0xfaff, 2 },   { 0xff01, 0xff60, 2 },   { 0x20000, 0x2fffd, 2 },
+	{ 0x20, 0x7e, 1 },       { 0xa1, 0xac, 1 },     { 0xae, 0x2ff, 1 },
+	{ 0x370, 0x377, 1 },     { 0x384, 0x482, 1 },   { 0x48a, 0x52f, 1 },
+	{ 0x1e00, 0x1fff, 1 },   { 0x2010, 0x2027, 1 }, { 0x2030, 0x205e, 1 },
+	{ 0x2070, 0x20bf, 1 },   { 0x2190, 0x21ff, 1 }, { 0x2200, 0x22ff, 1 },
+	{ 0x2500, 0x25fc, 1 },   { 0x2713, 0x2713, 1 }, { 0x2e80, 0x2fd5, 2 },
+	{ 0x3001, 0x3029, 2 },   { 0x3041, 0x3096, 2 }, { 0x30a0, 0x30ff, 2 },
+	{ 0x3131, 0x318e, 2 },   { 0x3400, 0x4dbf, 2 }, { 0x4e00, 0x9fff, 2 },
+	{ 0xac00, 0xd7a3, 2 },   { 0xf900, 0xfaff, 2 }, { 0xff01, 0xff60, 2 },
+	{ 0x20000, 0x2fffd, 2 },
 };
 
 static int width_of(uint32_t c)
@@ -50,7 +55,8 @@ static int width_of(uint32_t c)
 	return 0;
 }
 
-/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, or no UTF-8 at all). */
+/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, or no UTF-8 at
+ * all). */
 static int decode(const unsigned char *p, uint32_t *c)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -92,7 +98,8 @@ int grid_width(const struct grid *g, const char *text)
 	return width;
 }
 
-static void put_cell(struct grid *g, int row, int column, enum attribute attribute, const char *text)
+static void put_cell(struct grid *g, int row, int column, enum attribute attribute,
+		     const char *text)
 {
 	struct cell *cell;
 
@@ -104,7 +111,8 @@ static void put_cell(struct grid *g, int row, int column, enum attribute attribu
 }
 
 /* Puts whole characters as far as width reaches. Returns the columns taken. */
-static int put_fitting(struct grid *g, int row, int column, int width, enum attribute attribute, const char *text)
+static int put_fitting(struct grid *g, int row, int column, int width, enum attribute attribute,
+		       const char *text)
 {
 	char c[5];
 	int used = 0;
@@ -122,7 +130,8 @@ static int put_fitting(struct grid *g, int row, int column, int width, enum attr
 	return used;
 }
 
-int grid_put(struct grid *g, int row, int column, int width, enum align align, enum attribute attribute, const char *text)
+int grid_put(struct grid *g, int row, int column, int width, enum align align,
+	     enum attribute attribute, const char *text)
 {
 	const char *ellipsis = g->utf8 ? "…" : "~";
 	int wanted, used;
@@ -134,7 +143,8 @@ int grid_put(struct grid *g, int row, int column, int width, enum align align, e
 		return 0;
 	wanted = grid_width(g, text);
 	if (wanted <= width)
-		return put_fitting(g, row, column + (align == ALIGN_RIGHT ? width - wanted : 0), width, attribute, text);
+		return put_fitting(g, row, column + (align == ALIGN_RIGHT ? width - wanted : 0),
+				   width, attribute, text);
 	if (align != ALIGN_TAIL) {
 		used = put_fitting(g, row, column, width - 1, attribute, text);
 		put_cell(g, row, column + used, attribute, ellipsis);
@@ -146,7 +156,8 @@ int grid_put(struct grid *g, int row, int column, int width, enum align align, e
 	return 1 + put_fitting(g, row, column + 1, width - 1, attribute, text);
 }
 
-void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute, double share)
+void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute,
+	      double share)
 {
 	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
 	long units;

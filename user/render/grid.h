@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A page of character cells: text is put at a place, clipped to its room, and made harmless. No terminal is needed: user/command/live.c
- * shows it on one, tests read it.
+ * A page of character cells: text is put at a place, clipped to its room, and made harmless. No
+ * terminal is needed: user/command/live.c shows it on one, tests read it.
  */
 #ifndef SOCKFAIR_GRID_H
 #define SOCKFAIR_GRID_H
@@ -44,13 +44,16 @@ int grid_init(struct grid *g, int rows, int columns, bool utf8);
 void grid_free(struct grid *g);
 
 /*
- * Puts text into `width` columns from (row, column) on; what is outside of the page is left out. Control characters, bytes that are no
- * UTF-8 and characters of unknown width become '?'. Cut text gets an ellipsis. Returns the columns that the text took.
+ * Puts text into `width` columns from (row, column) on; what is outside of the page is left out.
+ * Control characters, bytes that are no UTF-8 and characters of unknown width become '?'. Cut text
+ * gets an ellipsis. Returns the columns that the text took.
  */
-int grid_put(struct grid *g, int row, int column, int width, enum align align, enum attribute attribute, const char *text);
+int grid_put(struct grid *g, int row, int column, int width, enum align align,
+	     enum attribute attribute, const char *text);
 
 /* A bar of share (0..1) of width columns, in eighths where UTF-8 allows. */
-void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute, double share);
+void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute,
+	      double share);
 
 /* Gives the whole row this attribute. */
 void grid_paint(struct grid *g, int row, enum attribute attribute);
@@ -58,7 +61,8 @@ void grid_paint(struct grid *g, int row, enum attribute attribute);
 /* Columns that text takes. */
 int grid_width(const struct grid *g, const char *text);
 
-/* The run of one attribute that begins at (row, column), as text into buffer (4 * columns + 1 bytes). Returns its columns; 0: none. */
+/* The run of one attribute that begins at (row, column), as text into buffer (4 * columns + 1
+ * bytes). Returns its columns; 0: none. */
 int grid_run(const struct grid *g, int row, int column, char *buffer, enum attribute *attribute);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A snapshot as one document, written as it goes: ten thousand ports take no more memory than one. */
+/* A snapshot as one document, written as it goes: ten thousand ports take no more memory than one.
+ */
 #include "json.h"
 
 #include <arpa/inet.h>
@@ -19,17 +20,23 @@
 #include "json_writer.h"
 
 #define NAME(w, key, array) json_text(w, key, array, sizeof(array))
-#define NAME_IF_ANY(w, key, array) (*(array) ? NAME(w, key, array) : json_nothing(w, key)) /* null where it is "" */
+#define NAME_IF_ANY(w, key, array)                                                                 \
+	(*(array) ? NAME(w, key, array) : json_nothing(w, key)) /* null where it is "" */
 
 static void string(struct json_writer *w, const char *key, const char *value)
 {
 	json_text(w, key, value, SIZE_MAX);
 }
 
-static const char *const level_names[] = { [FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good" };
+static const char *const level_names[] = {
+	[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
+};
 
-static const char *const wait_kind_names[] = { [WAITS_NOT] = NULL, [WAITS_BLOCKED] = "blocked", [WAITS_POLL] = "poll",
-					       [WAITS_EPOLL] = "epoll", [WAITS_URING] = "io_uring" };
+static const char *const wait_kind_names[] = { [WAITS_NOT] = NULL,
+					       [WAITS_BLOCKED] = "blocked",
+					       [WAITS_POLL] = "poll",
+					       [WAITS_EPOLL] = "epoll",
+					       [WAITS_URING] = "io_uring" };
 
 /* Whole nanoseconds; null for NaN. */
 static void nanoseconds(struct json_writer *w, const char *key, double ns)
@@ -39,7 +46,8 @@ static void nanoseconds(struct json_writer *w, const char *key, double ns)
 	json_number_if(w, key, !isnan(ns), whole);
 }
 
-static void wait_ns(struct json_writer *w, bool known, const struct wait *wait, const struct wait_histogram *list)
+static void wait_ns(struct json_writer *w, bool known, const struct wait *wait,
+		    const struct wait_histogram *list)
 {
 	if (!known) {
 		json_nothing(w, "wait_ns");
@@ -211,7 +219,8 @@ static void worker_waits(struct json_writer *w, const struct worker_row *row)
 	json_number_if(w, "epoll", row->wait_kind == WAITS_EPOLL && row->epoll, row->epoll);
 }
 
-static void worker_row(struct json_writer *w, const struct endpoint *e, const struct worker_row *row)
+static void worker_row(struct json_writer *w, const struct endpoint *e,
+		       const struct worker_row *row)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
 
@@ -237,7 +246,9 @@ static void worker_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number_if(w, "open", row->open_known, row->open);
 	json_bool(w, "open_at_least", row->open_at_least);
 	json_number_if(w, "finished", row->open_known, row->finished);
-	nanoseconds(w, "lifetime_mean_ns", row->open_known && row->finished ? (double)row->finished_ns / row->finished : NAN);
+	nanoseconds(w, "lifetime_mean_ns",
+		    row->open_known && row->finished ? (double)row->finished_ns / row->finished
+						     : NAN);
 	json_worker_load(w, row, !udp);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
@@ -391,7 +402,8 @@ static void design(struct json_writer *w, const struct design *d)
 	json_close(w, '}');
 }
 
-static void generation(struct json_writer *w, const char *name, const struct endpoint *e, const struct generation_sum *sum)
+static void generation(struct json_writer *w, const char *name, const struct endpoint *e,
+		       const struct generation_sum *sum)
 {
 	json_open(w, name, '{');
 	json_number(w, "processes", sum->processes);
@@ -657,8 +669,8 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 
 /* ---- no larger than its limit ---- */
 
-#define ROWS_TRIED 20000  /* no row takes less than 400 bytes */
-#define ROWS_SMALL 100    /* so many are within the limit, however long their names and findings */
+#define ROWS_TRIED 20000 /* no row takes less than 400 bytes */
+#define ROWS_SMALL 100   /* so many are within the limit, however long their names and findings */
 
 static ssize_t count_bytes(void *cookie, const char *bytes, size_t size)
 {
@@ -685,10 +697,12 @@ int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows)
 	size_t most = rows ? rows : ROWS_TRIED, bytes;
 	int err = snapshot_limit(s, most);
 
-	while (!err && !rows && snapshot_listed(s) > ROWS_SMALL && (bytes = document_bytes(s)) > JSON_DOCUMENT_BYTES) {
+	while (!err && !rows && snapshot_listed(s) > ROWS_SMALL &&
+	       (bytes = document_bytes(s)) > JSON_DOCUMENT_BYTES) {
 		if (bytes == SIZE_MAX)
 			return -ENOMEM;
-		/* Less than its share: what comes first has a head, or is busier, and takes more. */
+		/* Less than its share: what comes first has a head, or is busier, and takes more.
+		 */
 		most = snapshot_listed(s) * (0.97 * JSON_DOCUMENT_BYTES / bytes);
 		err = snapshot_limit(s, most);
 	}

@@ -7,22 +7,25 @@
 #include "../model/comparison.h"
 
 /*
- * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Rows that are marked as left out are added up. Needs no memory of its
- * own: rows are written as they come. Returns 0 or -EIO.
+ * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Rows
+ * that are marked as left out are added up. Needs no memory of its own: rows are written as they
+ * come. Returns 0 or -EIO.
  */
 int json_snapshot(FILE *out, const struct snapshot *s);
 
 #define JSON_DOCUMENT_BYTES 8000000
 
 /*
- * The same with at most so many rows, or with 0 as many as JSON_DOCUMENT_BYTES hold; the rest is added up (model/limit.h, which marks rows of the snapshot). Returns 0,
- * -EIO or -ENOMEM, and then nothing was written.
+ * The same with at most so many rows, or with 0 as many as JSON_DOCUMENT_BYTES hold; the rest is
+ * added up (model/limit.h, which marks rows of the snapshot). Returns 0, -EIO or -ENOMEM, and then
+ * nothing was written.
  */
 int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows);
 
 /*
- * Writes a comparison that was judged as one line, a document of schema sockfair-comparison/1 (sockfair-comparison-1.schema.json). It holds the
- * figures of every run, so that it can be compared again: json_reader.h. Returns 0 or -EIO.
+ * Writes a comparison that was judged as one line, a document of schema sockfair-comparison/1
+ * (sockfair-comparison-1.schema.json). It holds the figures of every run, so that it can be
+ * compared again: json_reader.h. Returns 0 or -EIO.
  */
 int json_comparison(FILE *out, const struct comparison *c);
 

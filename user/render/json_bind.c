@@ -47,7 +47,8 @@ static void peer(struct json_writer *w, const struct bind_occupant *o)
 		json_nothing(w, "peer");
 		return;
 	}
-	inet_ntop(o->place.family == AF_INET6 ? AF_INET6 : AF_INET, o->peer, address, sizeof(address));
+	inet_ntop(o->place.family == AF_INET6 ? AF_INET6 : AF_INET, o->peer, address,
+		  sizeof(address));
 	json_open(w, "peer", '{');
 	json_text(w, "address", address, SIZE_MAX);
 	json_number(w, "port", o->peer_port);

@@ -13,8 +13,9 @@ void json_bind_place(struct json_writer *w, const struct bind_place *place);
 void json_bind_options(struct json_writer *w, const struct bind_place *place, bool known);
 
 /*
- * An object of an array: its place, its options, and state, sockets, inode, cookie, pid, pid_inside, holders, process, seconds_left, descriptor, cgroup, unit, container,
- * kernel, peer, port_picked. The caller closes it with '}'.
+ * An object of an array: its place, its options, and state, sockets, inode, cookie, pid,
+ * pid_inside, holders, process, seconds_left, descriptor, cgroup, unit, container, kernel, peer,
+ * port_picked. The caller closes it with '}'.
  */
 void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *o);
 

@@ -91,7 +91,8 @@ static void peer(struct json_writer *w, const struct bind_event *e)
 		json_nothing(w, "peer");
 		return;
 	}
-	inet_ntop(v4 ? AF_INET : AF_INET6, e->peer.address + (v4 ? 12 : 0), address, sizeof(address));
+	inet_ntop(v4 ? AF_INET : AF_INET6, e->peer.address + (v4 ? 12 : 0), address,
+		  sizeof(address));
 	json_open(w, "peer", '{');
 	string(w, "address", address);
 	json_number(w, "port", e->peer.port);
@@ -163,7 +164,8 @@ static void occupants(struct json_writer *w, const struct bind_notice *n)
 				continue;
 			json_bind_occupant_open(w, o);
 			json_bool(w, "in_the_way", pass);
-			string_or_null(w, "relation", bind_relation_name(bind_relation(&n->event, o, NULL)));
+			string_or_null(w, "relation",
+				       bind_relation_name(bind_relation(&n->event, o, NULL)));
 			json_close(w, '}');
 			listed++;
 		}
@@ -172,7 +174,8 @@ static void occupants(struct json_writer *w, const struct bind_notice *n)
 	json_bool(w, "complete", !n->incomplete);
 }
 
-static void suspicion(struct json_writer *w, const struct bind_notice *n, const struct bind_suspicion *s)
+static void suspicion(struct json_writer *w, const struct bind_notice *n,
+		      const struct bind_suspicion *s)
 {
 	const struct bind_occupant *o = s->occupant >= 0 ? &n->occupants[s->occupant] : NULL;
 
@@ -195,7 +198,8 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	socket_of(&w, &n->event);
 	peer(&w, &n->event);
 	json_number(&w, "errno", n->event.error);
-	string_or_null(&w, "error", n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
+	string_or_null(&w, "error",
+		       n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
 	string_or_null(&w, "why", n->why);
 	json_open(&w, "suspicions", '[');
 	for (size_t i = 0; i < n->suspicion_count; i++)
@@ -206,7 +210,8 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	return end(&w);
 }
 
-static void counts(struct json_writer *w, const char *key, const struct bind_totals *t, enum bind_call call)
+static void counts(struct json_writer *w, const char *key, const struct bind_totals *t,
+		   enum bind_call call)
 {
 	json_open(w, key, '{');
 	json_number(w, "seen", t->seen[call]);

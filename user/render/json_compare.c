@@ -98,9 +98,12 @@ static void result(struct json_writer *w, size_t side, const struct comparison_r
 	json_close(w, '}');
 }
 
-static void stat_of(struct json_writer *w, size_t side, size_t metric, const struct comparison_stat *s)
+static void stat_of(struct json_writer *w, size_t side, size_t metric,
+		    const struct comparison_stat *s)
 {
-	static const char *const told[] = { [TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different" };
+	static const char *const told[] = {
+		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
+	};
 	static const char *const marks[] = { [MARK_BEST] = "best", [MARK_WORST] = "worst" };
 
 	json_open(w, NULL, '{');
@@ -122,7 +125,8 @@ static void stat_of(struct json_writer *w, size_t side, size_t metric, const str
 	json_close(w, '}');
 }
 
-static void stats(struct json_writer *w, const struct comparison *c, const struct comparison_subject *subject)
+static void stats(struct json_writer *w, const struct comparison *c,
+		  const struct comparison_subject *subject)
 {
 	json_open(w, "figures", '{');
 	for (size_t m = 0; m < METRIC_COUNT; m++) {
@@ -135,7 +139,8 @@ static void stats(struct json_writer *w, const struct comparison *c, const struc
 	json_close(w, '}');
 }
 
-static void subject(struct json_writer *w, const struct comparison *c, const struct comparison_subject *s)
+static void subject(struct json_writer *w, const struct comparison *c,
+		    const struct comparison_subject *s)
 {
 	json_open(w, NULL, '{');
 	json_open(w, "results", '[');

@@ -33,7 +33,8 @@ static void namespace(struct json_writer *w, const struct handshakes *h)
 	json_number(w, "request_queue_full_cookies", c.full_cookies);
 	json_number(w, "listen_overflows", c.overflows);
 	json_number(w, "listen_drops", c.refused);
-	json_number(w, "defer_accept_drops", growth(h->withheld_now.after, h->withheld_first.after));
+	json_number(w, "defer_accept_drops",
+		    growth(h->withheld_now.after, h->withheld_first.after));
 	json_number_if(w, "tcp_syncookies", settings->known, settings->cookies);
 	json_number_if(w, "tcp_max_syn_backlog", settings->known, settings->max_syn_backlog);
 	json_number_if(w, "tcp_synack_retries", settings->known, settings->synack_retries);
@@ -44,6 +45,6 @@ void json_namespaces(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "namespaces", '[');
 	for (size_t i = 0; i < s->handshake_count; i++)
-		namespace(w, &s->handshakes[i]);
+	namespace(w, &s->handshakes[i]);
 	json_close(w, ']');
 }

@@ -14,8 +14,8 @@
 
 #include "text.h"
 
-#define COUNT_MAX 0x1p53        /* further up a double is no longer exact */
-#define REAL_MAX 1e18           /* more than any figure of ours; its square is still a number */
+#define COUNT_MAX 0x1p53 /* further up a double is no longer exact */
+#define REAL_MAX 1e18    /* more than any figure of ours; its square is still a number */
 #define FOREIGN "is this a result of sockfair --json?"
 #define NO_MEMORY "out of memory; take fewer ports (watch -P)"
 
@@ -24,20 +24,21 @@ struct reader {
 	const char *path, *name;
 	char *why;
 	struct comparison *c;
-	uint16_t port;          /* 0: all */
+	uint16_t port;            /* 0: all */
 	bool has_side, has_saved; /* a side for results; sides of a saved comparison */
-	size_t side;            /* the number of the former */
+	size_t side;              /* the number of the former */
 	size_t results, intervals, finals;
 	size_t ports_seen[8], ports; /* that were not asked for: the first few, and how many */
-	size_t line, bytes;     /* where the next byte is; bytes of this document so far */
-	size_t first_line;      /* where this document began */
-	bool too_long, is_object; /* of this document: it begins with a brace */
-	char where[96];         /* within the document: "endpoints[3]" */
+	size_t line, bytes;          /* where the next byte is; bytes of this document so far */
+	size_t first_line;           /* where this document began */
+	bool too_long, is_object;    /* of this document: it begins with a brace */
+	char where[96];              /* within the document: "endpoints[3]" */
 };
 
 /* ---- errors ---- */
 
-static int __attribute__((format(printf, 3, 4))) fail(struct reader *r, int err, const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+fail(struct reader *r, int err, const char *format, ...)
 {
 	char raw[JSON_READER_WHY - 64], what[JSON_READER_WHY - 128];
 	va_list args;
@@ -52,16 +53,19 @@ static int __attribute__((format(printf, 3, 4))) fail(struct reader *r, int err,
 
 static const char *type_name(const json_t *value)
 {
-	static const char *const names[] = { [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-					     [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-					     [JSON_FALSE] = "false", [JSON_NULL] = "null" };
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",      [JSON_NULL] = "null"
+	};
 
 	return value ? names[json_typeof(value)] : "missing";
 }
 
 static int wrong_type(struct reader *r, const char *key, const json_t *value, const char *wanted)
 {
-	return fail(r, -EINVAL, "%s%s%s is %s, not %s; " FOREIGN, r->where, *r->where ? "." : "", key, type_name(value), wanted);
+	return fail(r, -EINVAL, "%s%s%s is %s, not %s; " FOREIGN, r->where, *r->where ? "." : "",
+		    key, type_name(value), wanted);
 }
 
 static void __attribute__((format(printf, 2, 3))) at(struct reader *r, const char *format, ...)
@@ -77,7 +81,8 @@ static void __attribute__((format(printf, 2, 3))) at(struct reader *r, const cha
 
 enum field { OPTIONAL, REQUIRED };
 
-static int get(struct reader *r, const json_t *from, const char *key, json_type type, const char *wanted, enum field field, json_t **to)
+static int get(struct reader *r, const json_t *from, const char *key, json_type type,
+	       const char *wanted, enum field field, json_t **to)
 {
 	json_t *value = json_object_get(from, key);
 
@@ -90,18 +95,21 @@ static int get(struct reader *r, const json_t *from, const char *key, json_type 
 	return 0;
 }
 
-static int get_object(struct reader *r, const json_t *from, const char *key, enum field field, json_t **to)
+static int get_object(struct reader *r, const json_t *from, const char *key, enum field field,
+		      json_t **to)
 {
 	return get(r, from, key, JSON_OBJECT, "an object", field, to);
 }
 
-static int get_array(struct reader *r, const json_t *from, const char *key, enum field field, json_t **to)
+static int get_array(struct reader *r, const json_t *from, const char *key, enum field field,
+		     json_t **to)
 {
 	return get(r, from, key, JSON_ARRAY, "an array", field, to);
 }
 
 /* "" where there is none. What is longer than `size` is cut. */
-static int get_text(struct reader *r, const json_t *from, const char *key, enum field field, char *to, size_t size)
+static int get_text(struct reader *r, const json_t *from, const char *key, enum field field,
+		    char *to, size_t size)
 {
 	json_t *value;
 	int err = get(r, from, key, JSON_STRING, "a string", field, &value);
@@ -110,7 +118,8 @@ static int get_text(struct reader *r, const json_t *from, const char *key, enum 
 	return err;
 }
 
-static int get_bool(struct reader *r, const json_t *from, const char *key, enum field field, bool *to)
+static int get_bool(struct reader *r, const json_t *from, const char *key, enum field field,
+		    bool *to)
 {
 	const json_t *value = json_object_get(from, key);
 
@@ -121,7 +130,8 @@ static int get_bool(struct reader *r, const json_t *from, const char *key, enum 
 }
 
 /* At least 0, unless `negative`. NaN where there is none. */
-static int get_real(struct reader *r, const json_t *from, const char *key, enum field field, double *to)
+static int get_real(struct reader *r, const json_t *from, const char *key, enum field field,
+		    double *to)
 {
 	json_t *value;
 	int err = get(r, from, key, JSON_REAL, "a number", field, &value);
@@ -130,18 +140,21 @@ static int get_real(struct reader *r, const json_t *from, const char *key, enum 
 	if (err || !value)
 		return err;
 	if (!(*to >= 0 && *to <= REAL_MAX))
-		return fail(r, -EINVAL, "%s%s%s is %g: no figure of sockfair is; " FOREIGN, r->where, *r->where ? "." : "", key, *to);
+		return fail(r, -EINVAL, "%s%s%s is %g: no figure of sockfair is; " FOREIGN,
+			    r->where, *r->where ? "." : "", key, *to);
 	return 0;
 }
 
-static int get_count(struct reader *r, const json_t *from, const char *key, enum field field, double *to)
+static int get_count(struct reader *r, const json_t *from, const char *key, enum field field,
+		     double *to)
 {
 	int err = get_real(r, from, key, field, to);
 
 	if (err || isnan(*to))
 		return err;
 	if (*to >= COUNT_MAX || *to != floor(*to))
-		return fail(r, -EINVAL, "%s%s%s is %.17g, not a count; " FOREIGN, r->where, *r->where ? "." : "", key, *to);
+		return fail(r, -EINVAL, "%s%s%s is %.17g, not a count; " FOREIGN, r->where,
+			    *r->where ? "." : "", key, *to);
 	return 0;
 }
 
@@ -151,12 +164,14 @@ static int get_number(struct reader *r, const json_t *from, const char *key, dou
 	int err = get_count(r, from, key, REQUIRED, to);
 
 	if (!err && *to > max)
-		return fail(r, -EINVAL, "%s%s%s is %.17g, more than %.17g; " FOREIGN, r->where, *r->where ? "." : "", key, *to, max);
+		return fail(r, -EINVAL, "%s%s%s is %.17g, more than %.17g; " FOREIGN, r->where,
+			    *r->where ? "." : "", key, *to, max);
 	return err;
 }
 
 /* Adds a count, if there is one, to a sum that is NaN (not known) before the first. */
-static int add_count(struct reader *r, const json_t *from, const char *key, enum field field, double *sum)
+static int add_count(struct reader *r, const json_t *from, const char *key, enum field field,
+		     double *sum)
 {
 	double n;
 	int err = get_count(r, from, key, field, &n);
@@ -164,7 +179,10 @@ static int add_count(struct reader *r, const json_t *from, const char *key, enum
 	if (!err && !isnan(n))
 		*sum = isnan(*sum) ? n : *sum + n;
 	if (!err && *sum >= COUNT_MAX)
-		return fail(r, -EINVAL, "the counts '%s' of all rows add up to %.17g, more than is exact; " FOREIGN, key, *sum);
+		return fail(
+			r, -EINVAL,
+			"the counts '%s' of all rows add up to %.17g, more than is exact; " FOREIGN,
+			key, *sum);
 	return err;
 }
 
@@ -177,7 +195,10 @@ static int get_verdict(struct reader *r, const json_t *from, const char *key, en
 		if (!strcmp(name, verdict_name(*to)))
 			return 0;
 	*to = VERDICT_NOT_APPLICABLE;
-	return err ? err : fail(r, -EINVAL, "%s.%s is '%s', which is no verdict; a newer sockfair may know it", r->where, key, name);
+	return err ? err
+		   : fail(r, -EINVAL,
+			  "%s.%s is '%s', which is no verdict; a newer sockfair may know it",
+			  r->where, key, name);
 }
 
 /* Why a verdict is withheld; null, or absent: it is not. */
@@ -206,11 +227,16 @@ static const struct {
 	[SHARE_MAX_OVER_MEAN] = { "max_over_mean", OPTIONAL, false },
 };
 
-static const char *const share_names[SHARE_COUNT] = { [SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served" };
+static const char *const share_names[SHARE_COUNT] = {
+	[SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served"
+};
 
-static int read_share(struct reader *r, size_t index, const json_t *fairness, enum share share, struct comparison_run *run)
+static int read_share(struct reader *r, size_t index, const json_t *fairness, enum share share,
+		      struct comparison_run *run)
 {
-	const char *name = share == SHARE_WORKERS && run->bins == BINS_PROCESSES ? "processes" : share_names[share];
+	const char *name = share == SHARE_WORKERS && run->bins == BINS_PROCESSES
+				   ? "processes"
+				   : share_names[share];
 	json_t *from;
 	int err;
 
@@ -222,15 +248,17 @@ static int read_share(struct reader *r, size_t index, const json_t *fairness, en
 	for (size_t i = 0; i < SHARE_FIGURES && !err; i++) {
 		double *to = &run->figures[metric_of_share(share, i)];
 
-		err = share_fields[i].whole ? get_count(r, from, share_fields[i].key, share_fields[i].field, to) :
-					      get_real(r, from, share_fields[i].key, share_fields[i].field, to);
+		err = share_fields[i].whole
+			      ? get_count(r, from, share_fields[i].key, share_fields[i].field, to)
+			      : get_real(r, from, share_fields[i].key, share_fields[i].field, to);
 	}
 	err = err ? err : get_verdict(r, from, "verdict", &run->verdicts[share]);
 	return err ? err : get_reason(r, from, "reason", &run->withheld[share]);
 }
 
 /* Documents of versions that did not tell designs apart compared workers. */
-static int read_design(struct reader *r, size_t index, const json_t *endpoint, struct comparison_run *run)
+static int read_design(struct reader *r, size_t index, const json_t *endpoint,
+		       struct comparison_run *run)
 {
 	char bins[16] = "workers";
 	json_t *design;
@@ -243,7 +271,8 @@ static int read_design(struct reader *r, size_t index, const json_t *endpoint, s
 	return err;
 }
 
-static int read_fairness(struct reader *r, size_t index, const json_t *endpoint, struct comparison_run *run)
+static int read_fairness(struct reader *r, size_t index, const json_t *endpoint,
+			 struct comparison_run *run)
 {
 	json_t *fairness;
 	int err = get_object(r, endpoint, "fairness", REQUIRED, &fairness);
@@ -258,7 +287,10 @@ static int read_wait(struct reader *r, const json_t *wait, double *figures)
 	static const struct {
 		const char *key;
 		enum metric_id metric;
-	} fields[] = { { "mean", METRIC_WAIT_MEAN }, { "p50", METRIC_WAIT_P50 }, { "p90", METRIC_WAIT_P90 }, { "p99", METRIC_WAIT_P99 },
+	} fields[] = { { "mean", METRIC_WAIT_MEAN },
+		       { "p50", METRIC_WAIT_P50 },
+		       { "p90", METRIC_WAIT_P90 },
+		       { "p99", METRIC_WAIT_P99 },
 		       { "max", METRIC_WAIT_MAX } };
 	int err = get_count(r, wait, "count", REQUIRED, &figures[METRIC_WAIT_COUNT]);
 
@@ -268,8 +300,8 @@ static int read_wait(struct reader *r, const json_t *wait, double *figures)
 }
 
 /*
- * Older documents have waits by socket only. Count, mean and longest of the port follow from these; percentiles do not, unless one socket alone
- * had connections.
+ * Older documents have waits by socket only. Count, mean and longest of the port follow from these;
+ * percentiles do not, unless one socket alone had connections.
  */
 struct socket_waits {
 	const json_t *only; /* of the one that had any */
@@ -295,11 +327,13 @@ static int add_socket_wait(struct reader *r, const json_t *socket, struct socket
 	sum->with++;
 	sum->count += count;
 	sum->sum += count * mean;
-	sum->max = sum->with > 1 ? (isnan(max) || isnan(sum->max) ? NAN : fmax(max, sum->max)) : max;
+	sum->max =
+		sum->with > 1 ? (isnan(max) || isnan(sum->max) ? NAN : fmax(max, sum->max)) : max;
 	return 0;
 }
 
-static int read_waits(struct reader *r, size_t index, const json_t *endpoint, const struct socket_waits *sockets, double *figures)
+static int read_waits(struct reader *r, size_t index, const json_t *endpoint,
+		      const struct socket_waits *sockets, double *figures)
 {
 	const json_t *omitted = json_object_get(endpoint, "omitted");
 	json_t *wait;
@@ -313,7 +347,8 @@ static int read_waits(struct reader *r, size_t index, const json_t *endpoint, co
 	if (wait)
 		return read_wait(r, wait, figures);
 	/* What threads waited that are not listed is in no socket. */
-	if (json_object_get(endpoint, "wait_ns") || !sockets->known || json_real_value(json_object_get(omitted, "workers")) > 0)
+	if (json_object_get(endpoint, "wait_ns") || !sockets->known ||
+	    json_real_value(json_object_get(omitted, "workers")) > 0)
 		return 0;
 	if (sockets->with == 1)
 		return read_wait(r, sockets->only, figures);
@@ -356,7 +391,9 @@ static int read_socket(struct reader *r, const json_t *socket, bool udp, struct 
 	json_t *queue;
 	int err = add_count(r, socket, udp ? "delivered" : "arrived", REQUIRED, &sums->came);
 
-	err = err ? err : udp ? add_count(r, socket, "dropped", OPTIONAL, &sums->drops) : read_drops(r, socket, sums);
+	err = err   ? err
+	      : udp ? add_count(r, socket, "dropped", OPTIONAL, &sums->drops)
+		    : read_drops(r, socket, sums);
 	err = err ? err : get_object(r, socket, "queue", OPTIONAL, &queue);
 	if (!err && queue && !udp)
 		err = get_count(r, queue, "highest", OPTIONAL, &highest);
@@ -373,9 +410,11 @@ static int read_worker(struct reader *r, const json_t *worker, bool udp, struct 
 	return err || udp ? err : add_count(r, worker, "open", OPTIONAL, &sums->open);
 }
 
-static int read_rows(struct reader *r, size_t index, const json_t *endpoint, const char *what, bool udp, struct row_sums *sums)
+static int read_rows(struct reader *r, size_t index, const json_t *endpoint, const char *what,
+		     bool udp, struct row_sums *sums)
 {
-	int (*const read)(struct reader *, const json_t *, bool, struct row_sums *) = *what == 's' ? read_socket : read_worker;
+	int (*const read)(struct reader *, const json_t *, bool, struct row_sums *) =
+		*what == 's' ? read_socket : read_worker;
 	json_t *rows, *row;
 	size_t i;
 	int err = get_array(r, endpoint, what, REQUIRED, &rows);
@@ -383,14 +422,17 @@ static int read_rows(struct reader *r, size_t index, const json_t *endpoint, con
 	for (i = 0; !err && i < json_array_size(rows); i++) {
 		row = json_array_get(rows, i);
 		at(r, "endpoints[%zu].%s[%zu]", index, what, i);
-		err = json_is_object(row) ? read(r, row, udp, sums) : fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where, type_name(row));
+		err = json_is_object(row) ? read(r, row, udp, sums)
+					  : fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN,
+						 r->where, type_name(row));
 	}
 	at(r, "endpoints[%zu]", index);
 	return err;
 }
 
 /* What is in no row: "omitted" or "connected". */
-static int read_beside(struct reader *r, size_t index, const json_t *endpoint, const char *name, bool udp, struct row_sums *sums)
+static int read_beside(struct reader *r, size_t index, const json_t *endpoint, const char *name,
+		       bool udp, struct row_sums *sums)
 {
 	double drops = NAN, open = NAN, highest = NAN;
 	json_t *omitted;
@@ -400,7 +442,8 @@ static int read_beside(struct reader *r, size_t index, const json_t *endpoint, c
 		return err;
 	at(r, "endpoints[%zu].%s", index, name);
 	err = add_count(r, omitted, udp ? "delivered" : "arrived", OPTIONAL, &sums->came);
-	err = err ? err : add_count(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
+	err = err ? err
+		  : add_count(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
 	err = err ? err : add_count(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
 	err = err ? err : add_count(r, omitted, "open", OPTIONAL, &open);
 	err = err ? err : get_count(r, omitted, "queue_highest", OPTIONAL, &highest);
@@ -440,9 +483,12 @@ static int read_spreads(struct reader *r, size_t index, const json_t *endpoint, 
 	return err;
 }
 
-static int read_figures(struct reader *r, size_t index, const json_t *endpoint, bool udp, struct comparison_run *run)
+static int read_figures(struct reader *r, size_t index, const json_t *endpoint, bool udp,
+			struct comparison_run *run)
 {
-	struct row_sums sums = { .came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN };
+	struct row_sums sums = {
+		.came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN
+	};
 	double *figures = run->figures;
 	int err = read_rows(r, index, endpoint, "sockets", udp, &sums);
 
@@ -451,7 +497,9 @@ static int read_figures(struct reader *r, size_t index, const json_t *endpoint, 
 	err = err ? err : read_beside(r, index, endpoint, "connected", udp, &sums);
 	if (udp && !isnan(sums.drops))
 		sums.came = isnan(sums.came) ? sums.drops : sums.came + sums.drops;
-	figures[METRIC_EVENTS] = isnan(sums.came) && isnan(sums.taken) ? 0 : fmax(sums.came, sums.taken); /* fmax() passes over NaN */
+	figures[METRIC_EVENTS] = isnan(sums.came) && isnan(sums.taken)
+					 ? 0
+					 : fmax(sums.came, sums.taken); /* fmax() passes over NaN */
 	figures[METRIC_DROPS] = sums.drops_bound ? NAN : sums.drops;
 	figures[METRIC_OPEN] = sums.open_at_least ? NAN : sums.open;
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
@@ -470,8 +518,10 @@ static int read_key(struct reader *r, const json_t *from, struct comparison_key 
 	int err = get_text(r, from, "protocol", REQUIRED, protocol, sizeof(protocol));
 
 	if (!err && strcmp(protocol, "tcp") && strcmp(protocol, "udp"))
-		err = fail(r, -EINVAL, "%s.protocol is '%s', neither tcp nor udp; " FOREIGN, r->where, protocol);
-	err = err ? err : get_text(r, from, "address", REQUIRED, key->address, sizeof(key->address));
+		err = fail(r, -EINVAL, "%s.protocol is '%s', neither tcp nor udp; " FOREIGN,
+			   r->where, protocol);
+	err = err ? err
+		  : get_text(r, from, "address", REQUIRED, key->address, sizeof(key->address));
 	err = err ? err : get_number(r, from, "port", 65535, &port);
 	err = err ? err : get_number(r, from, "netns", UINT32_MAX, &netns);
 	if (err)
@@ -505,7 +555,8 @@ static int read_load(struct reader *r, const json_t *work, const json_t *endpoin
 	at(r, "endpoints[0]");
 	err = get_text(r, endpoint, "protocol", OPTIONAL, protocol, sizeof(protocol));
 	l->udp = !strcmp(protocol, "udp");
-	return err ? err : get_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
+	return err ? err
+		   : get_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
 }
 
 /* "8 workers (threads) on 127.0.0.1, 20,000 connections, 2 at once; 200 us of work each; " */
@@ -514,13 +565,16 @@ static void load_text(FILE *out, const struct load *l)
 	char count[TEXT_COUNT_SIZE];
 	const char *unit = l->udp ? "datagram" : "connection";
 
-	fprintf(out, "%.0f worker%s (%s)", l->workers, l->workers == 1 ? "" : "s", l->processes ? "processes" : "threads");
+	fprintf(out, "%.0f worker%s (%s)", l->workers, l->workers == 1 ? "" : "s",
+		l->processes ? "processes" : "threads");
 	if (*l->address)
 		fprintf(out, " on %s", l->address);
 	if (!isnan(l->requests))
-		fprintf(out, ", %s %s%s", text_count(count, (uint64_t)l->requests), unit, l->requests == 1 ? "" : "s");
+		fprintf(out, ", %s %s%s", text_count(count, (uint64_t)l->requests), unit,
+			l->requests == 1 ? "" : "s");
 	if (!isnan(l->flows))
-		fprintf(out, ", %s flow%s", text_count(count, (uint64_t)l->flows), l->flows == 1 ? "" : "s");
+		fprintf(out, ", %s flow%s", text_count(count, (uint64_t)l->flows),
+			l->flows == 1 ? "" : "s");
 	if (!isnan(l->concurrency))
 		fprintf(out, ", %.0f at once; ", l->concurrency);
 	else
@@ -534,7 +588,8 @@ static void load_text(FILE *out, const struct load *l)
 }
 
 /* What a run depends on and shows in no figure. */
-static int read_setup(struct reader *r, const json_t *doc, const json_t *work, char *setup, size_t size)
+static int read_setup(struct reader *r, const json_t *doc, const json_t *work, char *setup,
+		      size_t size)
 {
 	struct load load = { NAN, NAN, NAN, NAN, NAN, NAN, NAN, .processes = false };
 	char release[66], backend[16];
@@ -549,7 +604,9 @@ static int read_setup(struct reader *r, const json_t *doc, const json_t *work, c
 	err = err ? err : get_text(r, kernel, "backend", OPTIONAL, backend, sizeof(backend));
 	at(r, "workload");
 	if (work)
-		err = err ? err : read_load(r, work, json_array_get(json_object_get(doc, "endpoints"), 0), &load);
+		err = err ? err
+			  : read_load(r, work, json_array_get(json_object_get(doc, "endpoints"), 0),
+				      &load);
 	if (err)
 		return err;
 	setup[size - 1] = '\0';
@@ -558,7 +615,8 @@ static int read_setup(struct reader *r, const json_t *doc, const json_t *work, c
 		return fail(r, -ENOMEM, NO_MEMORY);
 	if (work)
 		load_text(out, &load);
-	fprintf(out, "kernel %s, %s%s", release, *backend ? "backend " : "nothing attached", backend);
+	fprintf(out, "kernel %s, %s%s", release, *backend ? "backend " : "nothing attached",
+		backend);
 	fclose(out);
 	return 0;
 }
@@ -570,7 +628,9 @@ static int need_side(struct reader *r)
 	int err;
 
 	if (r->has_saved)
-		return fail(r, -EINVAL, "a result and a saved comparison in one file; give each a file of its own");
+		return fail(
+			r, -EINVAL,
+			"a result and a saved comparison in one file; give each a file of its own");
 	if (r->has_side)
 		return 0;
 	err = comparison_side_add(r->c, r->name);
@@ -611,14 +671,17 @@ static void setup_part(char *part, size_t size, const char *setup, const char *o
 }
 
 /* A run of another setup under the same name: pooled, the two would be told as noise. */
-static int no_repeat(struct reader *r, size_t side, const struct comparison_key *key, const char *setup)
+static int no_repeat(struct reader *r, size_t side, const struct comparison_key *key,
+		     const char *setup)
 {
 	const struct comparison_side *s = &r->c->sides[side];
 	const char *before = "";
 	char own[96], other[96], what[80];
 
 	for (size_t i = 0; i < s->result_count; i++)
-		if (s->results[i].run_count && (*key->mode ? !strcmp(s->results[i].key.mode, key->mode) : s->results[i].key.port == key->port))
+		if (s->results[i].run_count &&
+		    (*key->mode ? !strcmp(s->results[i].key.mode, key->mode)
+				: s->results[i].key.port == key->port))
 			before = s->results[i].setup;
 	setup_part(own, sizeof(own), setup, before);
 	setup_part(other, sizeof(other), before, setup);
@@ -626,16 +689,20 @@ static int no_repeat(struct reader *r, size_t side, const struct comparison_key 
 		snprintf(what, sizeof(what), "run of %s", key->mode);
 	else
 		snprintf(what, sizeof(what), "window of port %u", key->port);
-	return fail(r, -EEXIST, "this %s is no repeat of the one before: %s, not %s; give it a file of its own", what, own, other);
+	return fail(r, -EEXIST,
+		    "this %s is no repeat of the one before: %s, not %s; give it a file of its own",
+		    what, own, other);
 }
 
-static int add_run(struct reader *r, size_t side, const struct comparison_key *key, const char *setup, const struct comparison_run *run,
-		   const char *skipped)
+static int add_run(struct reader *r, size_t side, const struct comparison_key *key,
+		   const char *setup, const struct comparison_run *run, const char *skipped)
 {
 	int err;
 
 	if (++r->results > JSON_READER_RESULTS_MAX)
-		return fail(r, -EINVAL, "more than %d results in one file; take one port with FILE:PORT, or split the file",
+		return fail(r, -EINVAL,
+			    "more than %d results in one file; take one port with FILE:PORT, or "
+			    "split the file",
 			    JSON_READER_RESULTS_MAX);
 	err = comparison_add(r->c, side, key, setup, run, skipped);
 	return err == -EEXIST ? no_repeat(r, side, key, setup) : err;
@@ -686,7 +753,9 @@ static int read_lost(struct reader *r, struct document *d)
 	at(r, "lost");
 	err = get_count(r, lost, "total", REQUIRED, &d->lost);
 	/* Older documents do not tell which of them are missing in counts: at most all are. */
-	return err || !json_object_get(lost, "counts") ? err : get_count(r, lost, "counts", REQUIRED, &d->lost);
+	return err || !json_object_get(lost, "counts")
+		       ? err
+		       : get_count(r, lost, "counts", REQUIRED, &d->lost);
 }
 
 /* Older documents do not tell whose events were lost: they may have been anybody's. */
@@ -710,7 +779,8 @@ static int read_endpoint(struct reader *r, size_t index, const struct document *
 
 	at(r, "endpoints[%zu]", index);
 	if (!json_is_object(endpoint))
-		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where, type_name(endpoint));
+		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where,
+			    type_name(endpoint));
 	err = read_key(r, endpoint, &key);
 	if (err || is_other_port(r, &key))
 		return err;
@@ -724,10 +794,13 @@ static int read_endpoint(struct reader *r, size_t index, const struct document *
 	if (d->lost > 0 && !json_object_get(endpoint, "lost"))
 		withhold_all(&run);
 	comparison_run_complete(&run, key.protocol);
-	run.round = d->work ? 0 : r->finals - 1; /* modes take turns: each has its own repetitions */
+	run.round =
+		d->work ? 0 : r->finals - 1; /* modes take turns: each has its own repetitions */
 	figures[METRIC_LOST] = d->lost;
 	figures[METRIC_SECONDS] = d->work ? d->work_seconds : d->seconds;
-	figures[METRIC_RATE] = d->work ? d->rate : d->seconds > 0 ? figures[METRIC_EVENTS] / d->seconds : NAN;
+	figures[METRIC_RATE] = d->work          ? d->rate
+			       : d->seconds > 0 ? figures[METRIC_EVENTS] / d->seconds
+						: NAN;
 	return add_run(r, r->side, &key, d->setup, &run, NULL);
 }
 
@@ -760,7 +833,8 @@ static int read_endpoints(struct reader *r, struct document *d)
 		return err;
 	d->endpoints = endpoints;
 	if (d->work && json_array_size(endpoints) != 1)
-		err = fail(r, -EINVAL, "a workload with %zu endpoints, not one; " FOREIGN, json_array_size(endpoints));
+		err = fail(r, -EINVAL, "a workload with %zu endpoints, not one; " FOREIGN,
+			   json_array_size(endpoints));
 	for (size_t i = 0; !err && i < json_array_size(endpoints); i++)
 		err = read_endpoint(r, i, d);
 	return err;
@@ -773,7 +847,8 @@ static int check_once(struct reader *r)
 
 	for (size_t i = 0; i < side->result_count; i++)
 		if (side->results[i].run_count > r->finals)
-			return fail(r, -EINVAL, "port %u of %s is in it twice; " FOREIGN, side->results[i].key.port, side->results[i].key.address);
+			return fail(r, -EINVAL, "port %u of %s is in it twice; " FOREIGN,
+				    side->results[i].key.port, side->results[i].key.address);
 	return 0;
 }
 
@@ -820,12 +895,14 @@ static int read_saved_run(struct reader *r, const json_t *from, struct compariso
 	memcpy(where, r->where, sizeof(where));
 	comparison_run_clear(run);
 	if (!json_is_object(from))
-		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, where, type_name(from));
+		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, where,
+			    type_name(from));
 	err = get_bool(r, from, "own_load", REQUIRED, &run->own_load);
 	err = err ? err : get_bool(r, from, "agrees", REQUIRED, &agrees);
 	err = err ? err : get_count(r, from, "round", OPTIONAL, &round);
 	if (!err && round > JSON_READER_RESULTS_MAX)
-		err = fail(r, -EINVAL, "%s.round is %.17g, more than %d; " FOREIGN, where, round, JSON_READER_RESULTS_MAX);
+		err = fail(r, -EINVAL, "%s.round is %.17g, more than %d; " FOREIGN, where, round,
+			   JSON_READER_RESULTS_MAX);
 	run->round = round > 0 ? (size_t)round : 0;
 	err = err ? err : get_object(r, from, "verdicts", REQUIRED, &verdicts);
 	err = err ? err : get_object(r, from, "reasons", OPTIONAL, &reasons);
@@ -852,7 +929,8 @@ static int read_saved_result(struct reader *r, const json_t *from, size_t first_
 
 	memcpy(where, r->where, sizeof(where));
 	if (!json_is_object(from))
-		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where, type_name(from));
+		return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where,
+			    type_name(from));
 	err = get_number(r, from, "side", (double)sides - 1, &side);
 	err = err ? err : get_text(r, from, "mode", OPTIONAL, key.mode, sizeof(key.mode));
 	err = err ? err : get_text(r, from, "setup", REQUIRED, setup, sizeof(setup));
@@ -881,17 +959,22 @@ static int read_saved_sides(struct reader *r, const json_t *json, size_t *count)
 
 	*count = err ? 0 : json_array_size(sides);
 	if (!err && (!*count || *count + r->c->side_count > JSON_READER_SIDES_MAX))
-		err = fail(r, -EINVAL, "%zu sides, which is none or with the others more than %d; " FOREIGN, *count, JSON_READER_SIDES_MAX);
+		err = fail(r, -EINVAL,
+			   "%zu sides, which is none or with the others more than %d; " FOREIGN,
+			   *count, JSON_READER_SIDES_MAX);
 	for (size_t i = 0; !err && i < *count; i++) {
 		char name[256];
 		double left_out = NAN;
 
 		at(r, "sides[%zu]", i);
 		if (!json_is_object(json_array_get(sides, i)))
-			return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where, type_name(json_array_get(sides, i)));
+			return fail(r, -EINVAL, "%s is %s, not an object; " FOREIGN, r->where,
+				    type_name(json_array_get(sides, i)));
 		err = get_text(r, json_array_get(sides, i), "name", REQUIRED, name, sizeof(name));
 		err = err ? err : comparison_side_add(r->c, name);
-		err = err ? err : get_count(r, json_array_get(sides, i), "omitted_endpoints", OPTIONAL, &left_out);
+		err = err ? err
+			  : get_count(r, json_array_get(sides, i), "omitted_endpoints", OPTIONAL,
+				      &left_out);
 		if (!err && left_out > 0)
 			r->c->sides[r->c->side_count - 1].left_out = (uint64_t)left_out;
 	}
@@ -907,7 +990,9 @@ static int read_saved(struct reader *r, const json_t *json)
 	int err = 0;
 
 	if (r->has_side)
-		err = fail(r, -EINVAL, "a result and a saved comparison in one file; give each a file of its own");
+		err = fail(
+			r, -EINVAL,
+			"a result and a saved comparison in one file; give each a file of its own");
 	r->has_saved = true;
 	err = err ? err : read_saved_sides(r, json, &sides);
 	err = err ? err : get_array(r, json, "subjects", REQUIRED, &subjects);
@@ -936,7 +1021,8 @@ static int read_document(struct reader *r, const json_t *json)
 
 	at(r, "%s", "");
 	if (!json_is_object(json))
-		return fail(r, -EINVAL, "the document is %s, not an object; " FOREIGN, type_name(json));
+		return fail(r, -EINVAL, "the document is %s, not an object; " FOREIGN,
+			    type_name(json));
 	err = get_text(r, json, "schema", REQUIRED, schema, sizeof(schema));
 	for (size_t i = 0; !err && i < sizeof(schemas) / sizeof(*schemas); i++)
 		if (!strcmp(schema, schemas[i].name))
@@ -944,11 +1030,15 @@ static int read_document(struct reader *r, const json_t *json)
 	if (err)
 		return err;
 	if (!strncmp(schema, "sockfair", 8))
-		return fail(r, -EINVAL, "schema '%s' is not known to sockfair " SOCKFAIR_VERSION "; read it with the version that wrote it", schema);
+		return fail(r, -EINVAL,
+			    "schema '%s' is not known to sockfair " SOCKFAIR_VERSION
+			    "; read it with the version that wrote it",
+			    schema);
 	return fail(r, -EINVAL, "schema '%s' is not sockfair's; " FOREIGN, schema);
 }
 
-/* The memory of one document, so that a small file of empty arrays does not take all of the machine's. */
+/* The memory of one document, so that a small file of empty arrays does not take all of the
+ * machine's. */
 static size_t budget_used;
 static bool budget_exceeded, memory_short; /* jansson itself calls some of that a wrong document */
 
@@ -994,15 +1084,21 @@ static size_t next_byte(void *buffer, size_t size, void *data)
 static int parse_failed(struct reader *r, const json_error_t *error)
 {
 	if (budget_exceeded)
-		return fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN, JSON_READER_MEMORY_MAX >> 20);
+		return fail(r, -EFBIG,
+			    "a document that takes more than %lu MiB of memory; " FOREIGN,
+			    JSON_READER_MEMORY_MAX >> 20);
 	if (memory_short)
 		return fail(r, -ENOMEM, NO_MEMORY);
 	if (r->too_long)
-		return fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)", JSON_READER_DOCUMENT_MAX >> 20);
+		return fail(r, -EFBIG,
+			    "a document of more than %u MiB; take fewer ports (watch -P)",
+			    JSON_READER_DOCUMENT_MAX >> 20);
 	if (ferror(r->file))
 		return fail(r, -EIO, "cannot be read: %s; choose another file", strerror(errno));
 	if (feof(r->file) && r->is_object)
-		return fail(r, -EINVAL, "ends in the middle of a document: whatever wrote it was stopped, or the disk was full; run it again");
+		return fail(r, -EINVAL,
+			    "ends in the middle of a document: whatever wrote it was stopped, or "
+			    "the disk was full; run it again");
 	if (json_error_code(error) == json_error_stack_overflow)
 		return fail(r, -EINVAL, "nested too deeply; " FOREIGN);
 	return fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
@@ -1028,7 +1124,8 @@ static int read_documents(struct reader *r)
 	int err = 0;
 
 	while (!err && next_document(r)) {
-		const size_t flags = JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
+		const size_t flags =
+			JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
 		json_error_t error;
 		json_t *json = json_load_callback(next_byte, r, flags, &error);
 
@@ -1048,23 +1145,38 @@ static int check_any(struct reader *r)
 	if (r->results)
 		return 0;
 	if (r->has_side && r->c->sides[r->side].left_out)
-		return fail(r, -ENOENT, "%s, but leaves out %" PRIu64 " (omitted); take the one that is wanted with -P, or more --rows",
-			    r->port ? "does not list that port" : "lists no port", r->c->sides[r->side].left_out);
+		return fail(r, -ENOENT,
+			    "%s, but leaves out %" PRIu64
+			    " (omitted); take the one that is wanted with -P, or more --rows",
+			    r->port ? "does not list that port" : "lists no port",
+			    r->c->sides[r->side].left_out);
 	for (size_t i = 0; i < r->ports && i < sizeof(r->ports_seen) / sizeof(*r->ports_seen); i++)
-		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%zu", i ? ", " : "", r->ports_seen[i]);
+		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%zu",
+			 i ? ", " : "", r->ports_seen[i]);
 	if (r->ports)
 		return fail(r, -ENOENT, "has no port %u, but %s%s", r->port, ports,
 			    r->ports > sizeof(r->ports_seen) / sizeof(*r->ports_seen) ? "..." : "");
 	if (r->has_side || r->has_saved)
-		return fail(r, -ENOENT, "holds no port: nothing was seen, so nothing can be compared; widen the filter");
+		return fail(r, -ENOENT,
+			    "holds no port: nothing was seen, so nothing can be compared; widen "
+			    "the filter");
 	if (r->intervals)
-		return fail(r, -ENOENT, "has intervals only, not the whole window: watch was killed, or still runs; end it with Ctrl-C or -d");
+		return fail(r, -ENOENT,
+			    "has intervals only, not the whole window: watch was killed, or still "
+			    "runs; end it with Ctrl-C or -d");
 	return fail(r, -ENOENT, "is empty; write it with sockfair ... --json -o FILE");
 }
 
-int json_read_results(struct comparison *c, const char *path, const char *name, uint16_t port, char *why)
+int json_read_results(struct comparison *c, const char *path, const char *name, uint16_t port,
+		      char *why)
 {
-	struct reader r = { .path = path, .name = name, .why = why, .c = c, .port = port, .line = 1, .first_line = 1 };
+	struct reader r = { .path = path,
+			    .name = name,
+			    .why = why,
+			    .c = c,
+			    .port = port,
+			    .line = 1,
+			    .first_line = 1 };
 	json_malloc_t old_malloc;
 	json_free_t old_free;
 	struct stat st;
@@ -1075,7 +1187,9 @@ int json_read_results(struct comparison *c, const char *path, const char *name, 
 	if (!r.file || fstat(fileno(r.file), &st) || S_ISDIR(st.st_mode)) {
 		char raw[JSON_READER_WHY - 64];
 
-		snprintf(raw, sizeof(raw), "cannot read %.200s: %s; write it with sockfair ... --json -o FILE", path, r.file ? "it is a directory" : strerror(errno));
+		snprintf(raw, sizeof(raw),
+			 "cannot read %.200s: %s; write it with sockfair ... --json -o FILE", path,
+			 r.file ? "it is a directory" : strerror(errno));
 		text_name(why, raw, sizeof(raw), true);
 		err = -ENOENT;
 		goto out;

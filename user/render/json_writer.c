@@ -83,7 +83,8 @@ void json_number_if(struct json_writer *w, const char *key, bool known, uint64_t
 		json_nothing(w, key);
 }
 
-/* A whole number keeps its ".0": readers that tell integers from reals find the same type every time. */
+/* A whole number keeps its ".0": readers that tell integers from reals find the same type every
+ * time. */
 void json_number_real(struct json_writer *w, const char *key, double value)
 {
 	char digits[32];
@@ -111,7 +112,8 @@ void json_nothing(struct json_writer *w, const char *key)
 	put(w, "null");
 }
 
-/* Line ends and other control characters are escaped: a document stays one line, whatever a thread is called. */
+/* Line ends and other control characters are escaped: a document stays one line, whatever a thread
+ * is called. */
 static void put_character(struct json_writer *w, const char *bytes, size_t length, uint32_t code)
 {
 	char escape[8];
@@ -134,7 +136,8 @@ static size_t plain_run(const char *bytes, size_t size)
 {
 	size_t length = 0;
 
-	while (length < size && bytes[length] >= 0x20 && bytes[length] < 0x7f && bytes[length] != '"' && bytes[length] != '\\')
+	while (length < size && bytes[length] >= 0x20 && bytes[length] < 0x7f &&
+	       bytes[length] != '"' && bytes[length] != '\\')
 		length++;
 	return length;
 }

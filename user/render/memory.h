@@ -6,8 +6,9 @@
 #include <stdio.h>
 
 /*
- * Memory of renderers. Where there is none they leave something out and go on: a line less is no reason to print no more. But what is printed
- * is then not the result, which whoever ends the output has to know.
+ * Memory of renderers. Where there is none they leave something out and go on: a line less is no
+ * reason to print no more. But what is printed is then not the result, which whoever ends the
+ * output has to know.
  */
 
 /* `memory`, or a stream into it, as it was got. NULL is noted. */

@@ -22,7 +22,8 @@
 
 /* ---- keys ---- */
 
-static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers", "4 Processes" };
+static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers",
+						  "4 Processes" };
 
 static enum screen_answer press_quit(struct screen_state *s, int arg)
 {
@@ -123,7 +124,8 @@ static enum screen_answer press_back(struct screen_state *s, int arg)
 	return SCREEN_CHANGED;
 }
 
-/* Of several keys for one thing the first says what it does; `brief` goes into the last line of the page. */
+/* Of several keys for one thing the first says what it does; `brief` goes into the last line of the
+ * page. */
 static const struct {
 	int key, arg;
 	enum screen_answer (*press)(struct screen_state *s, int arg);
@@ -132,14 +134,16 @@ static const struct {
 	{ 'q', 0, press_quit, "q, Ctrl-C", "q quit", "quit" },
 	{ 'h', 0, press_help, "h, ?", "h help", "this help, and back" },
 	{ '?', 0, press_help, NULL, NULL, NULL },
-	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs", "ports, sockets, workers (threads), processes; also Tab, arrows" },
+	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs",
+	  "ports, sockets, workers (threads), processes; also Tab, arrows" },
 	{ '2', TAB_SOCKETS, press_tab, NULL, NULL, NULL },
 	{ '3', TAB_WORKERS, press_tab, NULL, NULL, NULL },
 	{ '4', TAB_PROCESSES, press_tab, NULL, NULL, NULL },
 	{ '\t', 1, press_next_tab, NULL, NULL, NULL },
 	{ SCREEN_RIGHT, 1, press_next_tab, NULL, NULL, NULL },
 	{ SCREEN_LEFT, -1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_UP, -1, press_move, "up, down", NULL, "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
+	{ SCREEN_UP, -1, press_move, "up, down", NULL,
+	  "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
 	{ SCREEN_DOWN, 1, press_move, NULL, NULL, NULL },
 	{ 'k', -1, press_move, NULL, NULL, NULL },
 	{ 'j', 1, press_move, NULL, NULL, NULL },
@@ -151,8 +155,10 @@ static const struct {
 	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all", "back to all ports; also Backspace" },
 	{ 's', 0, press_sort, "s, S", "s sort", "sort by the next column; S: the other way round" },
 	{ 'S', 0, press_reverse, NULL, NULL, NULL },
-	{ 't', 0, press_recent, "t", "t interval", "shares and verdicts since the start, or of the last interval" },
-	{ 'f', 0, press_freeze, "f, space", "f freeze", "keep this picture, and go on; counting never stops" },
+	{ 't', 0, press_recent, "t", "t interval",
+	  "shares and verdicts since the start, or of the last interval" },
+	{ 'f', 0, press_freeze, "f, space", "f freeze",
+	  "keep this picture, and go on; counting never stops" },
 	{ ' ', 0, press_freeze, NULL, NULL, NULL },
 	{ 'z', 0, press_reset, "z, r", "z reset", "begin counting anew" },
 	{ 'r', 0, press_reset, NULL, NULL, NULL },
@@ -187,7 +193,8 @@ static int list_row(struct list *l)
 
 static void list_text(struct list *l, int indent, enum attribute attribute, const char *text)
 {
-	grid_put(l->grid, list_row(l), indent, l->grid->columns - indent, ALIGN_LEFT, attribute, text);
+	grid_put(l->grid, list_row(l), indent, l->grid->columns - indent, ALIGN_LEFT, attribute,
+		 text);
 }
 
 /* A paragraph, broken between words; lines after the first are indented by two more. */
@@ -205,7 +212,8 @@ static void list_wrapped(struct list *l, int indent, enum attribute attribute, c
 			for (length = limit; length > limit / 2 && text[length] != ' '; length--)
 				;
 			if (text[length] != ' ')
-				for (length = limit; (text[length] & 0xc0) == 0x80; length--) /* no character is cut in two */
+				for (length = limit; (text[length] & 0xc0) == 0x80;
+				     length--) /* no character is cut in two */
 					;
 		}
 		snprintf(line, sizeof(line), "%.*s", (int)length, text);
@@ -221,7 +229,8 @@ static void duration_text(char *out, double seconds)
 	uint64_t s = seconds > 0 && seconds < 1e15 ? seconds : 0;
 
 	if (s >= 86400)
-		sprintf(out, "%" PRIu64 "d %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24), (int)(s / 60 % 60), (int)(s % 60));
+		sprintf(out, "%" PRIu64 "d %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24),
+			(int)(s / 60 % 60), (int)(s % 60));
 	else if (s >= 3600)
 		sprintf(out, "%d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
 	else
@@ -235,7 +244,9 @@ static double two_digits(double seconds)
 
 	if (!(seconds > 0))
 		return 0;
-	return seconds >= 10 ? round(seconds) : step < 1 ? round(seconds / step) / round(1 / step) : round(seconds);
+	return seconds >= 10 ? round(seconds)
+	       : step < 1    ? round(seconds / step) / round(1 / step)
+			     : round(seconds);
 }
 
 /*
@@ -247,7 +258,8 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 
 	duration_text(length, v->total->seconds);
 	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.10g s", v->total->release,
-		 v->total->backend ? v->total->backend : "no backend", length, two_digits(v->interval->seconds));
+		 v->total->backend ? v->total->backend : "no backend", length,
+		 two_digits(v->interval->seconds));
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, "sockfair watch");
 	grid_put(g, row, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 	if (state->frozen)
@@ -265,8 +277,11 @@ static void tabs(struct grid *g, int row, const struct view *v, const struct scr
 
 	for (int i = 0; i < TAB_COUNT; i++)
 		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT,
-				   i == (int)state->tab ? ATTRIBUTE_REVERSE : ATTRIBUTE_NORMAL, tab_names[i]) + gap;
-	snprintf(text, sizeof(text), "by %s%s, %s", sort->title, state->reversed[state->tab] ? " reversed" : "",
+				   i == (int)state->tab ? ATTRIBUTE_REVERSE : ATTRIBUTE_NORMAL,
+				   tab_names[i]) +
+			  gap;
+	snprintf(text, sizeof(text), "by %s%s, %s", sort->title,
+		 state->reversed[state->tab] ? " reversed" : "",
 		 v->recent ? "shares of the interval" : "shares since start");
 	if (column + 2 + grid_width(g, text) > g->columns)
 		*strchr(text, ',') = 0;
@@ -280,11 +295,13 @@ static void lost_line(struct grid *g, int row, const struct snapshot *total)
 	char text[CELL_SIZE], count[TEXT_COUNT_SIZE];
 	const bool of_counts = snapshot_lost_counts(total);
 	int used = snprintf(text, sizeof(text), "%s %s, %s lost:", g->utf8 ? "≥" : ">=",
-			    of_counts ? "all counts are lower bounds" : "not all connections are followed",
+			    of_counts ? "all counts are lower bounds"
+				      : "not all connections are followed",
 			    text_count(count, snapshot_lost(total)));
 
 	for (size_t i = 0; i < total->lost_count && used < (int)sizeof(text); i++)
-		used += snprintf(text + used, sizeof(text) - used, "%s%s %s %s", i ? ";" : "", total->lost[i].at_most ? " at most" : "",
+		used += snprintf(text + used, sizeof(text) - used, "%s%s %s %s", i ? ";" : "",
+				 total->lost[i].at_most ? " at most" : "",
 				 text_count(count, total->lost[i].count), total->lost[i].text);
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_RED, text);
 }
@@ -294,14 +311,19 @@ static void footer(struct grid *g, int row, const struct screen_state *state)
 	int column = 0;
 
 	for (size_t i = 0; i < KEY_COUNT; i++) {
-		const bool here = keys[i].key == SCREEN_ENTER ? state->tab == TAB_PORTS && !state->help :
-				  keys[i].key == SCREEN_BACK ? state->selected || state->help : true;
-		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back" :
-				    keys[i].key == 't' && state->recent ? "t since start" : keys[i].brief;
+		const bool here = keys[i].key == SCREEN_ENTER
+					  ? state->tab == TAB_PORTS && !state->help
+				  : keys[i].key == SCREEN_BACK ? state->selected || state->help
+							       : true;
+		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back"
+				    : keys[i].key == 't' && state->recent     ? "t since start"
+									      : keys[i].brief;
 
 		if (!brief || !here || column + grid_width(g, brief) > g->columns)
 			continue;
-		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM, brief) + 2;
+		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
+				   brief) +
+			  2;
 	}
 }
 
@@ -321,7 +343,8 @@ static bool shown(const struct grid *g, const struct column *c, const struct vie
 	return columns >= c->from;
 }
 
-static bool shown_title(const struct grid *g, const struct columns *c, const char *title, const struct view *v)
+static bool shown_title(const struct grid *g, const struct columns *c, const char *title,
+			const struct view *v)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (!strcmp(c->column[i].title, title))
@@ -352,7 +375,8 @@ static void titles(struct grid *g, int row, const struct view *v, const struct s
 
 		if (!shown(g, one, v))
 			continue;
-		grid_put(g, row, column, width, one->align, one == sort ? ATTRIBUTE_REVERSE : ATTRIBUTE_BOLD, one->title);
+		grid_put(g, row, column, width, one->align,
+			 one == sort ? ATTRIBUTE_REVERSE : ATTRIBUTE_BOLD, one->title);
 		column += width + 1;
 	}
 }
@@ -366,11 +390,14 @@ static void cells(struct grid *g, int row, const struct row *r, const struct vie
 	for (size_t i = 0; i < c->count && row >= 0; i++) {
 		const struct column *one = &c->column[i];
 		int width = one->width ? one->width : spare;
-		enum attribute attribute = r->ended ? ATTRIBUTE_DIM : one->attribute ? one->attribute(r, v) : ATTRIBUTE_NORMAL;
+		enum attribute attribute = r->ended         ? ATTRIBUTE_DIM
+					   : one->attribute ? one->attribute(r, v)
+							    : ATTRIBUTE_NORMAL;
 
 		if (!shown(g, one, v))
 			continue;
-		if (!one->text && r->ended && !shown_title(g, c, "state", v) && !shown_title(g, c, "waits", v)) {
+		if (!one->text && r->ended && !shown_title(g, c, "state", v) &&
+		    !shown_title(g, c, "waits", v)) {
 			grid_put(g, row, column, width, ALIGN_LEFT, attribute, "ended");
 		} else if (one->text) {
 			one->text(text, width, r, v);
@@ -387,16 +414,14 @@ static void cells(struct grid *g, int row, const struct row *r, const struct vie
 static const char *verdict_words(const struct fairness *f)
 {
 	switch (f->verdict) {
-	case VERDICT_TOO_FEW:
-		return "too few";
-	case VERDICT_FLOWS_UNKNOWN:
-		return "flows unknown";
-	case VERDICT_WITHHELD:
-		return "withheld";
+	case VERDICT_TOO_FEW: return "too few";
+	case VERDICT_FLOWS_UNKNOWN: return "flows unknown";
+	case VERDICT_WITHHELD: return "withheld";
 	case VERDICT_NOT_APPLICABLE:
-		return f->bins == 1 ? "nothing to compare: only one" : f->bins ? "nothing to compare: no events" : "none";
-	default:
-		return verdict_name(f->verdict);
+		return f->bins == 1 ? "nothing to compare: only one"
+		       : f->bins    ? "nothing to compare: no events"
+				    : "none";
+	default: return verdict_name(f->verdict);
 	}
 }
 
@@ -412,19 +437,24 @@ static void verdict_line(struct list *l, const char *what, const struct fairness
 	char text[CELL_SIZE], needed[TEXT_COUNT_SIZE], more[64];
 
 	grid_put(l->grid, row, 2, column - 2, ALIGN_LEFT, ATTRIBUTE_NORMAL, what);
-	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, verdict_attribute(f->verdict), verdict_words(f));
+	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT,
+			   verdict_attribute(f->verdict), verdict_words(f));
 	if (f->verdict == VERDICT_NOT_APPLICABLE)
 		return;
 	if (f->verdict == VERDICT_WITHHELD) {
 		snprintf(text, sizeof(text), ": %s", withheld_words(f->withheld));
-		grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+		grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+			 text);
 		return;
 	}
 	used = sprintf(text, ": CV %.3f", f->cv);
 	if (!isnan(f->cv_expected))
-		used += sprintf(text + used, " (fair%s %.3f)", columns < 90 ? "" : " hash", f->cv_expected);
-	used += sprintf(text + used, ", busiest %.2fx mean, %zu of %zu idle", f->max_over_mean, f->idle, f->bins);
-	snprintf(more, sizeof(more), "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
+		used += sprintf(text + used, " (fair%s %.3f)", columns < 90 ? "" : " hash",
+				f->cv_expected);
+	used += sprintf(text + used, ", busiest %.2fx mean, %zu of %zu idle", f->max_over_mean,
+			f->idle, f->bins);
+	snprintf(more, sizeof(more), "; needs %s %s", text_count(needed, f->needed),
+		 f->unit == UNIT_FLOW ? "flows" : "events");
 	if (f->verdict == VERDICT_TOO_FEW && column + used + (int)strlen(more) <= columns)
 		strcpy(text + used, more);
 	grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
@@ -437,7 +467,8 @@ static void waits_line(struct list *l, const struct endpoint *e)
 {
 	struct wait_sum sum = {};
 	uint32_t highest = 0;
-	char text[CELL_SIZE], p50[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE], max[TEXT_DURATION_SIZE];
+	char text[CELL_SIZE], p50[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE],
+		max[TEXT_DURATION_SIZE];
 	int row, used;
 
 	wait_sum_add_sockets(&sum, e);
@@ -446,8 +477,10 @@ static void waits_line(struct list *l, const struct endpoint *e)
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (e->sockets[i].highest_known && e->sockets[i].queue_highest > highest)
 			highest = e->sockets[i].queue_highest;
-	used = sprintf(text, "p50 %s, p99 %s, max %s", text_duration(p50, wait_sum_quantile_ns(&sum, 0.5)),
-		       text_duration(p99, wait_sum_quantile_ns(&sum, 0.99)), text_duration(max, wait_max_ns(&sum.wait)));
+	used = sprintf(text, "p50 %s, p99 %s, max %s",
+		       text_duration(p50, wait_sum_quantile_ns(&sum, 0.5)),
+		       text_duration(p99, wait_sum_quantile_ns(&sum, 0.99)),
+		       text_duration(max, wait_max_ns(&sum.wait)));
 	if (highest)
 		sprintf(text + used, "; highest queue %" PRIu32, highest);
 	row = list_row(l);
@@ -457,14 +490,16 @@ static void waits_line(struct list *l, const struct endpoint *e)
 
 static void findings(struct list *l, const struct endpoint *e)
 {
-	static const enum attribute attributes[] = { [FINDING_PROBLEM] = ATTRIBUTE_YELLOW, [FINDING_NOTE] = ATTRIBUTE_DIM,
+	static const enum attribute attributes[] = { [FINDING_PROBLEM] = ATTRIBUTE_YELLOW,
+						     [FINDING_NOTE] = ATTRIBUTE_DIM,
 						     [FINDING_GOOD] = ATTRIBUTE_GREEN };
 	char text[sizeof(e->findings->text) + 8];
 
 	for (size_t i = 0; i < e->finding_count; i++) {
 		const struct finding *f = &e->findings[i];
 
-		snprintf(text, sizeof(text), "%s %.*s", text_mark(f->level, l->grid->utf8), (int)sizeof(f->text), f->text);
+		snprintf(text, sizeof(text), "%s %.*s", text_mark(f->level, l->grid->utf8),
+			 (int)sizeof(f->text), f->text);
 		list_wrapped(l, 2, attributes[f->level], text);
 	}
 }
@@ -485,7 +520,8 @@ static void findings_mark(struct list *l, int row, int column, const struct endp
 		sprintf(text, "i %zu note%s", notes, notes > 1 ? "s" : "");
 	else
 		return;
-	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, problems ? ATTRIBUTE_YELLOW : ATTRIBUTE_DIM, text);
+	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT,
+		 problems ? ATTRIBUTE_YELLOW : ATTRIBUTE_DIM, text);
 }
 
 /*
@@ -499,12 +535,16 @@ static void port_heading(struct list *l, const struct row *port, const struct vi
 	port_name(text, port->total, v);
 	column = grid_put(l->grid, row, 0, l->grid->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, text) + 2;
 	rate_text(rate, TEXT_COUNT_SIZE, port->recent, v->interval->seconds);
-	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate, text_count(count, port->count));
-	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text) + 2;
+	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate,
+		 text_count(count, port->count));
+	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT,
+			   ATTRIBUTE_NORMAL, text) +
+		  2;
 	if (v->tab != TAB_PORTS)
 		findings_mark(l, row, column, port->total);
 	else /* its findings are listed below */
-		grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM, port->total->design.words);
+		grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
+			 port->total->design.words);
 }
 
 /* Under the list of ports: what there is to say of the one under the cursor. */
@@ -546,13 +586,18 @@ static void port_remember(struct endpoint *to, const struct endpoint *from)
 	to->histograms = NULL;
 	to->histogram_count = 0;
 	to->connected_count = to->connected_workers = 0;
-	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count = 0;
+	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count =
+		0;
 }
 
-/* Moves the cursor as the user asked; it stays on its port wherever that is sorted to. Returns its index. */
+/* Moves the cursor as the user asked; it stays on its port wherever that is sorted to. Returns its
+ * index. */
 static size_t cursor_settle(struct page *p)
 {
-	const struct endpoint *on = p->state->pointed ? snapshot_find((struct snapshot *)p->view.total, &p->state->cursor) : NULL;
+	const struct endpoint *on =
+		p->state->pointed
+			? snapshot_find((struct snapshot *)p->view.total, &p->state->cursor)
+			: NULL;
 	long at = 0;
 
 	for (size_t i = 0; i < p->port_count; i++)
@@ -579,7 +624,8 @@ static void scroll_settle(struct page *p, int lines, int height)
 	p->list.line = 0;
 }
 
-/* The list above, the detail of the port under the cursor below: each gets half where both are long. */
+/* The list above, the detail of the port under the cursor below: each gets half where both are
+ * long. */
 static int tab_ports(struct page *p)
 {
 	size_t at = cursor_settle(p);
@@ -590,9 +636,13 @@ static int tab_ports(struct page *p)
 	port_detail(&detail, &p->ports[at], &p->view);
 	below = detail.line;
 	if (below > height - (int)p->port_count)
-		below = height - (int)p->port_count > height / 2 ? height - (int)p->port_count : below > height / 2 ? height / 2 : below;
+		below = height - (int)p->port_count > height / 2 ? height - (int)p->port_count
+			: below > height / 2                     ? height / 2
+								 : below;
 	p->list.height = height - below;
-	*top = (int)at < *top ? (int)at : (int)at >= *top + p->list.height ? (int)at - p->list.height + 1 : *top;
+	*top = (int)at < *top                     ? (int)at
+	       : (int)at >= *top + p->list.height ? (int)at - p->list.height + 1
+						  : *top;
 	scroll_settle(p, p->port_count, p->list.height);
 	for (size_t i = 0; i < p->port_count; i++) {
 		int row = list_row(&p->list);
@@ -618,14 +668,17 @@ static void folded_line(struct list *l, const char *format, uint64_t rows, uint6
 	list_text(l, 2, ATTRIBUTE_DIM, text);
 }
 
-/* What ended before this interval is history, unless the verdict is about it: nothing lived through the window. */
+/* What ended before this interval is history, unless the verdict is about it: nothing lived through
+ * the window. */
 static bool is_history(const struct row *r, const struct lifetimes *seen)
 {
-	return r->ended && !r->present && !(r->takes && lifetimes_admit(seen, r->appeared, r->past));
+	return r->ended && !r->present &&
+	       !(r->takes && lifetimes_admit(seen, r->appeared, r->past));
 }
 
 /* Returns how many rows are left; *ended and *with: what is not. */
-static size_t history_take_out(struct row *rows, size_t count, const struct lifetimes *seen, uint64_t *ended, uint64_t *with)
+static size_t history_take_out(struct row *rows, size_t count, const struct lifetimes *seen,
+			       uint64_t *ended, uint64_t *with)
 {
 	size_t kept = 0;
 
@@ -640,7 +693,8 @@ static size_t history_take_out(struct row *rows, size_t count, const struct life
 	return kept;
 }
 
-/* Threads of wide processes that have no line of their own; rows: as many, in the same order, as the page's. All zero: there are none. */
+/* Threads of wide processes that have no line of their own; rows: as many, in the same order, as
+ * the page's. All zero: there are none. */
 struct folded {
 	struct wide_row *rows;
 	struct wide_fold *folds;
@@ -651,8 +705,13 @@ static int folded_make(struct folded *f, const struct row *rows, size_t count, c
 {
 	f->rows = calloc(count + 1, sizeof(*f->rows));
 	for (size_t i = 0; i < count && f->rows; i++)
-		f->rows[i] = (struct wide_row){ .worker = rows[i].worker, .count = v->recent ? rows[i].recent : rows[i].count,
-						.served = v->present & PRESENT_SERVED ? rows[i].served : 0, .takes = rows[i].takes, .ended = rows[i].ended };
+		f->rows[i] =
+			(struct wide_row){ .worker = rows[i].worker,
+					   .count = v->recent ? rows[i].recent : rows[i].count,
+					   .served =
+						   v->present & PRESENT_SERVED ? rows[i].served : 0,
+					   .takes = rows[i].takes,
+					   .ended = rows[i].ended };
 	return f->rows ? wide_fold(f->rows, count, &f->folds, &f->count) : -ENOMEM;
 }
 
@@ -681,11 +740,14 @@ static int port_rows(struct page *p, const struct row *port)
 
 	if (err)
 		return err;
-	columns_order(rows, count, v->tab, v->present, p->state->sort[v->tab], p->state->reversed[v->tab]);
+	columns_order(rows, count, v->tab, v->present, p->state->sort[v->tab],
+		      p->state->reversed[v->tab]);
 	port_heading(&p->list, port, v);
 	if (judged)
-		verdict_line(&p->list, what[v->tab], v->tab == TAB_SOCKETS ? &judged->socket_fairness : v->tab == TAB_WORKERS ?
-			     &judged->worker_fairness : &judged->process_fairness);
+		verdict_line(&p->list, what[v->tab],
+			     v->tab == TAB_SOCKETS   ? &judged->socket_fairness
+			     : v->tab == TAB_WORKERS ? &judged->worker_fairness
+						     : &judged->process_fairness);
 	if (judged && v->tab == TAB_SOCKETS)
 		waits_line(&p->list, judged);
 	if (p->state->selected)
@@ -694,20 +756,26 @@ static int port_rows(struct page *p, const struct row *port)
 		if (rows[i].takes)
 			lifetimes_see(&seen, rows[i].appeared, rows[i].past);
 	count = history_take_out(rows, count, &seen, &ended, &with);
-	err = p->state->selected || v->tab != TAB_WORKERS ? 0 : folded_make(&folded, rows, count, v);
+	err = p->state->selected || v->tab != TAB_WORKERS ? 0
+							  : folded_make(&folded, rows, count, v);
 	for (size_t i = 0; i < count; i++)
 		if (!folded.rows || !folded.rows[i].fold)
 			cells(p->list.grid, list_row(&p->list), &rows[i], v);
 	for (size_t i = 0; i < folded.count; i++)
-		list_text(&p->list, 2, ATTRIBUTE_DIM, wide_words(words, &folded.folds[i], e->protocol == PROTOCOL_UDP ? "received" : "accepted", false,
-								p->list.grid->utf8));
+		list_text(&p->list, 2, ATTRIBUTE_DIM,
+			  wide_words(words, &folded.folds[i],
+				     e->protocol == PROTOCOL_UDP ? "received" : "accepted", false,
+				     p->list.grid->utf8));
 	folded_line(&p->list, "and %s ended with %s", ended, with);
 	folded_line(&p->list, "and %s connected sockets, a peer each, with %s", connected.sockets,
-		    connected.delivered > connected.received ? connected.delivered : connected.received);
+		    connected.delivered > connected.received ? connected.delivered
+							     : connected.received);
 	if (v->tab == TAB_SOCKETS)
-		folded_line(&p->list, "and %s more, beyond what is listed, with %s", e->omitted.sockets, e->omitted.arrived);
+		folded_line(&p->list, "and %s more, beyond what is listed, with %s",
+			    e->omitted.sockets, e->omitted.arrived);
 	else
-		folded_line(&p->list, "and %s more threads, beyond what is listed, with %s", e->omitted.workers, e->omitted.accepted);
+		folded_line(&p->list, "and %s more threads, beyond what is listed, with %s",
+			    e->omitted.workers, e->omitted.accepted);
 	free(folded.folds);
 	free(folded.rows);
 	free(rows);
@@ -720,7 +788,8 @@ static int all_port_rows(struct page *p)
 	int err = 0;
 
 	for (size_t i = 0; i < p->port_count && !err; i++) {
-		if (p->state->selected && snapshot_find((struct snapshot *)p->view.total, &p->state->chosen) != p->ports[i].total)
+		if (p->state->selected && snapshot_find((struct snapshot *)p->view.total,
+							&p->state->chosen) != p->ports[i].total)
 			continue;
 		if (!first)
 			list_row(&p->list);
@@ -736,7 +805,8 @@ static int tab_rows(struct page *p)
 	char text[CELL_SIZE + 64], name[CELL_SIZE];
 	int height = p->list.height, err;
 
-	if (p->state->selected && !snapshot_find((struct snapshot *)p->view.total, &p->state->chosen)) {
+	if (p->state->selected &&
+	    !snapshot_find((struct snapshot *)p->view.total, &p->state->chosen)) {
 		port_name(name, &p->state->chosen, &p->view);
 		snprintf(text, sizeof(text), "%s is not there any more; Esc shows all ports", name);
 		list_text(&p->list, 0, ATTRIBUTE_YELLOW, text);
@@ -763,16 +833,22 @@ static void help(struct page *p)
 			continue;
 		row = list_row(l);
 		grid_put(l->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, keys[i].name);
-		grid_put(l->grid, row, 11, l->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL, keys[i].what);
+		grid_put(l->grid, row, 11, l->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+			 keys[i].what);
 	}
 	list_row(l);
-	list_wrapped(l, 0, ATTRIBUTE_NORMAL, "CV: standard deviation over mean of what each got; fair hash: the CV that chance alone gives. "
+	list_wrapped(l, 0, ATTRIBUTE_NORMAL,
+		     "CV: standard deviation over mean of what each got; fair hash: the CV that "
+		     "chance alone gives. "
 		     "Uneven is what chance does not explain and what is large enough to matter. "
-		     "total: since the start, or since z. queue: waiting now / limit (TCP connections, UDP bytes); highest: the longest that it was. "
-		     "wait: time in the accept queue, of half of the connections (p50), of 99 of 100 (p99), of all (max) at most. "
+		     "total: since the start, or since z. queue: waiting now / limit (TCP "
+		     "connections, UDP bytes); highest: the longest that it was. "
+		     "wait: time in the accept queue, of half of the connections (p50), of 99 of "
+		     "100 (p99), of all (max) at most. "
 		     "served: connections that a thread was the first to read from.");
 	for (size_t i = 0; i < p->view.total->unseen_count; i++) {
-		snprintf(text, sizeof(text), "This backend does not see: %s", p->view.total->unseen[i]);
+		snprintf(text, sizeof(text), "This backend does not see: %s",
+			 p->view.total->unseen[i]);
 		list_wrapped(l, 0, ATTRIBUTE_YELLOW, text);
 	}
 }
@@ -793,7 +869,8 @@ static void nothing_yet(struct list *l, const struct screen_state *state)
 	char text[CELL_SIZE];
 
 	if (state->filter && *state->filter)
-		snprintf(text, sizeof(text), "waiting for a socket that matches: %s", state->filter);
+		snprintf(text, sizeof(text), "waiting for a socket that matches: %s",
+			 state->filter);
 	else
 		strcpy(text, "waiting for the first connection or datagram");
 	list_text(l, 0, ATTRIBUTE_NORMAL, text);
@@ -827,24 +904,29 @@ static int body(struct page *p)
 	return p->state->tab == TAB_PORTS ? tab_ports(p) : tab_rows(p);
 }
 
-int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total, struct screen_state *state)
+int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total,
+		   struct screen_state *state)
 {
-	struct page p = { .view = { interval, total, state->recent, several_netns(total), state->tab, view_present(total) },
+	struct page p = { .view = { interval, total, state->recent, several_netns(total),
+				    state->tab, view_present(total) },
 			  .state = state };
 	int row = 0, last = g->rows - 1, err;
 
 	if (g->rows < ROWS_MIN || g->columns < COLUMNS_MIN) {
-		grid_put(g, 0, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_NORMAL, "too small: needs 40x8");
+		grid_put(g, 0, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+			 "too small: needs 40x8");
 		return 0;
 	}
 	err = rows_of_ports(&p.ports, &p.port_count, &p.view);
 	if (err)
 		return err;
-	columns_order(p.ports, p.port_count, TAB_PORTS, p.view.present, state->sort[TAB_PORTS], state->reversed[TAB_PORTS]);
+	columns_order(p.ports, p.port_count, TAB_PORTS, p.view.present, state->sort[TAB_PORTS],
+		      state->reversed[TAB_PORTS]);
 	header(g, row++, &p.view, state);
 	if (state->filter && *state->filter) {
 		grid_put(g, row, 0, 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, "only");
-		grid_put(g, row++, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, state->filter);
+		grid_put(g, row++, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+			 state->filter);
 	}
 	if (snapshot_lost(total))
 		lost_line(g, row++, total);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The full-screen view of `watch` as a page of cells: no terminal, no clock. Columns, keys and tabs are tables in screen.c and columns.c. */
+/* The full-screen view of `watch` as a page of cells: no terminal, no clock. Columns, keys and tabs
+ * are tables in screen.c and columns.c. */
 #ifndef SOCKFAIR_SCREEN_H
 #define SOCKFAIR_SCREEN_H
 
@@ -8,23 +9,25 @@
 
 enum screen_tab { TAB_PORTS, TAB_SOCKETS, TAB_WORKERS, TAB_PROCESSES, TAB_COUNT };
 
-/* What the user has chosen. All zero is a good start; screen_press() changes it, screen_compose() settles it. */
+/* What the user has chosen. All zero is a good start; screen_press() changes it, screen_compose()
+ * settles it. */
 struct screen_state {
 	enum screen_tab tab;
-	unsigned sort[TAB_COUNT];    /* which of the tab's sortable columns, from 0; it wraps */
+	unsigned sort[TAB_COUNT]; /* which of the tab's sortable columns, from 0; it wraps */
 	bool reversed[TAB_COUNT];
-	bool recent;                 /* shares and verdicts of the interval, not since the start */
+	bool recent; /* shares and verdicts of the interval, not since the start */
 	bool frozen;
 	bool help;
-	bool selected;               /* only the endpoint like `chosen` */
-	struct endpoint chosen;      /* identity only: no rows */
-	bool pointed;                /* `cursor` is set */
-	struct endpoint cursor;      /* the endpoint under the cursor of the ports tab; identity only */
-	const char *filter;          /* what is watched, in words; NULL or "": everything */
-	char notice[160];            /* one line for the user; "": none */
-	int move;                    /* lines to scroll, or endpoints to move the cursor: done by the next screen_compose() */
-	int top[TAB_COUNT];          /* the first line shown */
-	int page;                    /* lines that the list has on the page */
+	bool selected;          /* only the endpoint like `chosen` */
+	struct endpoint chosen; /* identity only: no rows */
+	bool pointed;           /* `cursor` is set */
+	struct endpoint cursor; /* the endpoint under the cursor of the ports tab; identity only */
+	const char *filter;     /* what is watched, in words; NULL or "": everything */
+	char notice[160];       /* one line for the user; "": none */
+	int move;           /* lines to scroll, or endpoints to move the cursor: done by the next
+			       screen_compose() */
+	int top[TAB_COUNT]; /* the first line shown */
+	int page;           /* lines that the list has on the page */
 };
 
 /* Keys that are no characters. */
@@ -52,9 +55,11 @@ enum screen_answer {
 enum screen_answer screen_press(struct screen_state *state, int key);
 
 /*
- * Draws judged snapshots onto a blank page: `interval` has what happened in its `seconds`, `total` what happened since the start. Either may
- * have no endpoints. Settles scrolling and the cursor in state. Returns 0 or -ENOMEM.
+ * Draws judged snapshots onto a blank page: `interval` has what happened in its `seconds`, `total`
+ * what happened since the start. Either may have no endpoints. Settles scrolling and the cursor in
+ * state. Returns 0 or -ENOMEM.
  */
-int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total, struct screen_state *state);
+int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total,
+		   struct screen_state *state);
 
 #endif

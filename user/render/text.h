@@ -11,8 +11,9 @@
 
 struct text_style {
 	bool colour;
-	bool utf8; /* bars of eighths; else of '#' */
-	int width; /* columns: bars take what is left, long lines are broken. 0: not a terminal: bars as for 100 */
+	bool utf8;   /* bars of eighths; else of '#' */
+	int width;   /* columns: bars take what is left, long lines are broken. 0: not a terminal:
+			bars as for 100 */
 	int longest; /* not a terminal: columns beyond which lines are broken. 0: nothing is */
 };
 
@@ -20,7 +21,8 @@ struct text_style {
 
 #define TEXT_COUNT_SIZE 32
 
-/* "≥12,345" into buffer (TEXT_COUNT_SIZE): so many at least; without at_least as text_count(). Returns it. */
+/* "≥12,345" into buffer (TEXT_COUNT_SIZE): so many at least; without at_least as text_count().
+ * Returns it. */
 char *text_bound(char *buffer, uint64_t n, bool at_least, bool utf8);
 
 /* "12,345,678" into buffer (TEXT_COUNT_SIZE); returns it. */
@@ -28,7 +30,8 @@ char *text_count(char *buffer, uint64_t n);
 
 #define TEXT_DURATION_SIZE 16
 
-/* Nanoseconds with two or three digits, into buffer (TEXT_DURATION_SIZE); returns it: "<1 us", "27 us", "1.2 ms", "3.4 s", "17 min"; NaN: "-". */
+/* Nanoseconds with two or three digits, into buffer (TEXT_DURATION_SIZE); returns it: "<1 us", "27
+ * us", "1.2 ms", "3.4 s", "17 min"; NaN: "-". */
 char *text_duration(char *buffer, double ns);
 
 /* "!", "i" or "✓"; without UTF-8 "ok". */
@@ -37,19 +40,22 @@ const char *text_mark(enum finding_level level, bool utf8);
 #define TEXT_ADDRESS_SIZE 96
 
 /*
- * An address as people write it, into buffer (TEXT_ADDRESS_SIZE); returns it. It looks at the sockets: [::] that takes IPv4 too is
- * "*:80", else "[::]:80"; all of them bound to one device give "0.0.0.0%eth0:80", or the zone "[fe80::1%eth0]:80"; v4-mapped
- * addresses are IPv4: "127.0.0.1:80".
+ * An address as people write it, into buffer (TEXT_ADDRESS_SIZE); returns it. It looks at the
+ * sockets: [::] that takes IPv4 too is
+ * "*:80", else "[::]:80"; all of them bound to one device give "0.0.0.0%eth0:80", or the zone
+ * "[fe80::1%eth0]:80"; v4-mapped addresses are IPv4: "127.0.0.1:80".
  */
 char *text_address(char *buffer, const struct endpoint *e);
 
 /*
- * A name that may hold any bytes (up to its NUL or `max`) made harmless for a terminal: control characters and what is not UTF-8 become
+ * A name that may hold any bytes (up to its NUL or `max`) made harmless for a terminal: control
+ * characters and what is not UTF-8 become
  * '?', and without utf8 everything but ASCII. buffer: max + 1 bytes; returns it.
  */
 char *text_name(char *buffer, const char *bytes, size_t max, bool utf8);
 
-/* A network namespace: what ip netns calls it, as text_name(), else its number. buffer: NETNS_NAME_SIZE; returns it. */
+/* A network namespace: what ip netns calls it, as text_name(), else its number. buffer:
+ * NETNS_NAME_SIZE; returns it. */
 char *text_netns(char *buffer, uint32_t inode, bool utf8);
 
 /* Columns that a string of text_name() takes: one a character. */
@@ -58,44 +64,51 @@ int text_width(const char *text);
 void text_right(FILE *out, int columns, const char *text);
 
 /*
- * A cgroup path as text_name() with long hexadecimal ids cut to 12 digits, as container tools show them. buffer: TEXT_CGROUP_SIZE.
+ * A cgroup path as text_name() with long hexadecimal ids cut to 12 digits, as container tools show
+ * them. buffer: TEXT_CGROUP_SIZE.
  * "/system.slice/docker-0123456789ab.scope"
  */
 #define TEXT_CGROUP_SIZE 257
 char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 
 /*
- * Where a process runs: its systemd unit or container as unit_say() has it, else its cgroup as text_cgroup(); "" for the root, or if it is not known.
- * buffer: TEXT_UNIT_SIZE; returns it. cgroup: of a holder's or a worker's row.
+ * Where a process runs: its systemd unit or container as unit_say() has it, else its cgroup as
+ * text_cgroup(); "" for the root, or if it is not known. buffer: TEXT_UNIT_SIZE; returns it.
+ * cgroup: of a holder's or a worker's row.
  */
 #define TEXT_UNIT_SIZE UNIT_WORDS_SIZE
 char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
 
 /*
- * One result with its distribution per worker and per socket, fairness, rate, agreement. design: the mode's one line.
+ * One result with its distribution per worker and per socket, fairness, rate, agreement. design:
+ * the mode's one line.
  *
  * shared-epoll-exclusive: each worker has its own epoll on the shared socket, EPOLLEXCLUSIVE
- *   tcp 127.0.0.1:39145, 8 workers (threads), 20,000 connections, 2 at once; kernel 6.18.44, backend tracepoint
+ *   tcp 127.0.0.1:39145, 8 workers (threads), 20,000 connections, 2 at once; kernel 6.18.44,
+ * backend tracepoint
  *
  *   worker      tid   socket   accepted wait p99   share
  *        0    23051       17     12,541    29 us   62.7%  ████████████████████████████████
  *        1    23052       17      6,077    31 us   30.4%  ███████████████▌
  *   ...
  *   socket    inode    arrived   highest wait p50      p99      max   share
- *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%  ████████████████████████████████
+ *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%
+ * ████████████████████████████████
  *
- *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02 x the mean (1.03), 0 of 8 idle, p < 0.001, Jain 0.271
- *   waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
+ *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02 x the mean (1.03), 0 of 8 idle, p <
+ * 0.001, Jain 0.271 waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
  *   ! one of the findings
  *   25,110 connections/s; kernel, server and clients agree on each worker; lost 0
  */
-void text_result(FILE *out, const struct snapshot *s, const char *design, const struct text_style *style);
+void text_result(FILE *out, const struct snapshot *s, const char *design,
+		 const struct text_style *style);
 
 /*
- * What `run` did in one table, a row a mode. runs, modes: as comparison_of_runs() took them to make c. Samples: text_compare.c.
+ * What `run` did in one table, a row a mode. runs, modes: as comparison_of_runs() took them to make
+ * c. Samples: text_compare.c.
  */
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes, const struct comparison *c,
-		     const struct text_style *style);
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes,
+		     const struct comparison *c, const struct text_style *style);
 
 /* Saved results side by side, a table a subject. Sample: text_compare.c. */
 void text_compare(FILE *out, const struct comparison *c, const struct text_style *style);
@@ -106,11 +119,12 @@ enum text_by { TEXT_BY_DEFAULT, TEXT_BY_PROCESS, TEXT_BY_THREAD, TEXT_BY_SOCKET 
 enum text_by text_by_default(const struct endpoint *e);
 
 /*
- * What happened in a window. total: all since the start, of the same observer; NULL (or window->final): the window is all there is.
- * by: the rows; TEXT_BY_DEFAULT picks workers for each port and adds its sockets. Sample: text_window.c.
+ * What happened in a window. total: all since the start, of the same observer; NULL (or
+ * window->final): the window is all there is. by: the rows; TEXT_BY_DEFAULT picks workers for each
+ * port and adds its sockets. Sample: text_window.c.
  */
-void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total, enum text_by by,
-		 const struct text_style *style);
+void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total,
+		 enum text_by by, const struct text_style *style);
 
 /* An inventory: ports, their sockets, who holds them, findings. Sample: text_list.c. */
 void text_list(FILE *out, const struct snapshot *s, const struct text_style *style);

@@ -21,7 +21,8 @@ static void print_caller(FILE *out, const struct bind_event *e, const struct tex
 	if (e->tid == e->pid)
 		fprintf(out, "%s (pid %" PRId32 ")", comm, e->pid);
 	else
-		fprintf(out, "%s (thread %" PRId32 " of %s, pid %" PRId32 ")", comm, e->tid, process, e->pid);
+		fprintf(out, "%s (thread %" PRId32 " of %s, pid %" PRId32 ")", comm, e->tid,
+			process, e->pid);
 }
 
 /* "tcp 0.0.0.0:80", "udp 127.0.0.1:0 (got 40123)" */
@@ -29,14 +30,16 @@ static void print_place(FILE *out, const struct bind_event *e, const struct text
 {
 	char place[BIND_PLACE_TEXT], harmless[BIND_PLACE_TEXT];
 	struct bind_place of = e->place;
-	const bool picked = e->call == CALL_BIND && e->asked_known && !of.port && e->port_got && !e->error;
+	const bool picked =
+		e->call == CALL_BIND && e->asked_known && !of.port && e->port_got && !e->error;
 
 	fprintf(out, "%s ", of.protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	if (!e->asked_known) {
 		fprintf(out, "(%s socket)", of.family == AF_INET6 ? "IPv6" : "IPv4");
 		return;
 	}
-	fputs(text_name(harmless, bind_place_text(place, &of), sizeof(harmless) - 1, style->utf8), out);
+	fputs(text_name(harmless, bind_place_text(place, &of), sizeof(harmless) - 1, style->utf8),
+	      out);
 	if (picked)
 		fprintf(out, " (got %u)", e->port_got);
 	if (e->call == CALL_LISTEN)
@@ -56,12 +59,14 @@ static void print_options(FILE *out, const struct bind_event *e)
 }
 
 /* A paragraph below. */
-static void print_words(FILE *out, const char *mark, const char *words, const struct text_style *style)
+static void print_words(FILE *out, const char *mark, const char *words,
+			const struct text_style *style)
 {
 	char harmless[BIND_TEXT_MAX + 1];
 
 	fprintf(out, "%*s%s", INDENT, "", mark);
-	text_wrapped(out, text_name(harmless, words, BIND_TEXT_MAX, style->utf8), INDENT + strlen(mark), INDENT + strlen(mark), TEXT_BREAK_WORDS, style);
+	text_wrapped(out, text_name(harmless, words, BIND_TEXT_MAX, style->utf8),
+		     INDENT + strlen(mark), INDENT + strlen(mark), TEXT_BREAK_WORDS, style);
 	fputc('\n', out);
 }
 
@@ -101,7 +106,10 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
 	if (*n->why)
 		print_words(out, "", n->why, style);
 	if (n->incomplete)
-		print_words(out, "", "(not all sockets of the machine could be looked at: there may be others in the way)", style);
+		print_words(out, "",
+			    "(not all sockets of the machine could be looked at: there may be "
+			    "others in the way)",
+			    style);
 	for (size_t i = 0; i < n->suspicion_count; i++) {
 		fputs(text_paint(style, TEXT_YELLOW), out);
 		print_words(out, "! ", n->suspicions[i].text, style);
@@ -116,20 +124,27 @@ static const char *plural(uint64_t n)
 
 void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_style *style)
 {
-	char binds[TEXT_COUNT_SIZE], listens[TEXT_COUNT_SIZE], failed[TEXT_COUNT_SIZE], wrong[TEXT_COUNT_SIZE], lost[TEXT_COUNT_SIZE];
+	char binds[TEXT_COUNT_SIZE], listens[TEXT_COUNT_SIZE], failed[TEXT_COUNT_SIZE],
+		wrong[TEXT_COUNT_SIZE], lost[TEXT_COUNT_SIZE];
 	char line[256];
 	struct snapshot backend = { .unseen_count = t->unseen_count };
 
-	snprintf(line, sizeof(line), "%s bind%s and %s listen%s seen in %.1f s: %s failed, %s look%s wrong; backend %s, lost %s", text_count(binds, t->seen[CALL_BIND]),
-		 plural(t->seen[CALL_BIND]), text_count(listens, t->seen[CALL_LISTEN]), plural(t->seen[CALL_LISTEN]), t->seconds,
-		 text_count(failed, t->failed[CALL_BIND] + t->failed[CALL_LISTEN]), text_count(wrong, t->suspicious), t->suspicious == 1 ? "s" : "", t->backend,
+	snprintf(line, sizeof(line),
+		 "%s bind%s and %s listen%s seen in %.1f s: %s failed, %s look%s wrong; backend "
+		 "%s, lost %s",
+		 text_count(binds, t->seen[CALL_BIND]), plural(t->seen[CALL_BIND]),
+		 text_count(listens, t->seen[CALL_LISTEN]), plural(t->seen[CALL_LISTEN]),
+		 t->seconds, text_count(failed, t->failed[CALL_BIND] + t->failed[CALL_LISTEN]),
+		 text_count(wrong, t->suspicious), t->suspicious == 1 ? "s" : "", t->backend,
 		 text_count(lost, bind_totals_lost(t)));
 	text_wrapped(out, line, 0, INDENT, TEXT_BREAK_WORDS, style);
 	fputc('\n', out);
 	if (t->failed[CALL_CONNECT])
-		fprintf(out, "%s connect() found no port or address\n", text_count(binds, t->failed[CALL_CONNECT]));
+		fprintf(out, "%s connect() found no port or address\n",
+			text_count(binds, t->failed[CALL_CONNECT]));
 	for (size_t i = 0; i < t->lost_count; i++) {
-		snprintf(line, sizeof(line), "  lost %s: %s", text_count(lost, t->lost[i].count), t->lost[i].text);
+		snprintf(line, sizeof(line), "  lost %s: %s", text_count(lost, t->lost[i].count),
+			 t->lost[i].text);
 		fputs(text_paint(style, TEXT_RED), out);
 		text_wrapped(out, line, 0, INDENT, TEXT_BREAK_WORDS, style);
 		fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));

@@ -6,11 +6,14 @@
 #include "text_parts.h"
 
 #define INDENT 9
-#define WIDTH_ELSEWHERE 80 /* prose: a line as long as a paragraph is for nobody, in a file neither */
+#define WIDTH_ELSEWHERE                                                                            \
+	80 /* prose: a line as long as a paragraph is for nobody, in a file neither */
 
 static const char *colour(enum claim_verdict v)
 {
-	static const char *const colours[] = { [CLAIM_HOLDS] = TEXT_GREEN, [CLAIM_PARTLY] = TEXT_YELLOW, [CLAIM_FAILS] = TEXT_RED,
+	static const char *const colours[] = { [CLAIM_HOLDS] = TEXT_GREEN,
+					       [CLAIM_PARTLY] = TEXT_YELLOW,
+					       [CLAIM_FAILS] = TEXT_RED,
 					       [CLAIM_SKIPPED] = TEXT_DIM };
 
 	return colours[v];
@@ -30,17 +33,21 @@ void text_claim(FILE *out, const struct claim_result *r, const struct text_style
 	const struct text_style s = prose(style);
 	char heading[512], why[sizeof(r->why)];
 
-	fprintf(out, "%s%-8s%s ", text_paint(&s, colour(r->verdict)), claim_verdict_name(r->verdict), text_paint(&s, TEXT_PLAIN));
+	fprintf(out, "%s%-8s%s ", text_paint(&s, colour(r->verdict)),
+		claim_verdict_name(r->verdict), text_paint(&s, TEXT_PLAIN));
 	snprintf(heading, sizeof(heading), "%s: %s", r->name, r->sentence);
 	text_wrapped(out, heading, INDENT, INDENT, TEXT_BREAK_WORDS, &s);
 	fprintf(out, "\n%*s%s", INDENT, "", text_paint(&s, TEXT_DIM));
-	text_wrapped(out, text_name(why, r->why, sizeof(r->why) - 1, s.utf8), INDENT, INDENT, TEXT_BREAK_WORDS, &s);
+	text_wrapped(out, text_name(why, r->why, sizeof(r->why) - 1, s.utf8), INDENT, INDENT,
+		     TEXT_BREAK_WORDS, &s);
 	fprintf(out, "%s\n", text_paint(&s, TEXT_PLAIN));
 }
 
 void text_claims_end(FILE *out, const struct claim_report *report, const struct text_style *style)
 {
-	static const char *const words[] = { [CLAIM_HOLDS] = "hold", [CLAIM_PARTLY] = "in part", [CLAIM_FAILS] = "fail",
+	static const char *const words[] = { [CLAIM_HOLDS] = "hold",
+					     [CLAIM_PARTLY] = "in part",
+					     [CLAIM_FAILS] = "fail",
 					     [CLAIM_SKIPPED] = "skipped" };
 	size_t counts[CLAIM_SKIPPED + 1] = {};
 	char requests[TEXT_COUNT_SIZE];
@@ -52,8 +59,10 @@ void text_claims_end(FILE *out, const struct claim_report *report, const struct 
 	for (int v = 0, first = 1; v <= CLAIM_SKIPPED; v++) {
 		if (!counts[v])
 			continue;
-		fprintf(out, "%s %zu %s", first ? "" : ",", counts[v], v == CLAIM_HOLDS && counts[v] == 1 ? "holds" :
-			v == CLAIM_FAILS && counts[v] == 1 ? "fails" : words[v]);
+		fprintf(out, "%s %zu %s", first ? "" : ",", counts[v],
+			v == CLAIM_HOLDS && counts[v] == 1   ? "holds"
+			: v == CLAIM_FAILS && counts[v] == 1 ? "fails"
+							     : words[v]);
 		first = 0;
 	}
 	fprintf(out, "\nkernel %s", report->release);
@@ -61,6 +70,7 @@ void text_claims_end(FILE *out, const struct claim_report *report, const struct 
 		fprintf(out, ", backend %s", report->backend);
 	fprintf(out, ", %u CPU%s", report->cpus, report->cpus == 1 ? "" : "s");
 	if (report->backend)
-		fprintf(out, ", %s connections or datagrams a run", text_count(requests, report->requests));
+		fprintf(out, ", %s connections or datagrams a run",
+			text_count(requests, report->requests));
 	fputc('\n', out);
 }

@@ -17,11 +17,12 @@
  *   B is held against A; in brackets: no more than noise gives (p >= 0.01); ?: not tested
  *   *: best, !: worst, told from each other side; (*), (!): not tested
  *
- * Where the sides do not fit beside each other each is a row, with the differences below it. And at the end of `run A B C`, which has nothing in
- * files yet (with --repeat without the column p):
+ * Where the sides do not fit beside each other each is a row, with the differences below it. And at
+ * the end of `run A B C`, which has nothing in files yet (with --repeat without the column p):
  *
- *   mode                    workers          CV fair hash  busiest      idle       p  sockets    wait p99 per second  counts
- *   shared-accept           even          0.011     0.019    1.02x    0 of 8   0.980  -             30 us     31,200* agree
+ *   mode                    workers          CV fair hash  busiest      idle       p  sockets wait
+ * p99 per second  counts shared-accept           even          0.011     0.019    1.02x    0 of 8
+ * 0.980  -             30 us     31,200* agree
  */
 #include "text.h"
 
@@ -33,8 +34,8 @@
 #include "memory.h"
 #include "text_parts.h"
 
-#define WIDTH_ANY 100    /* where the width is not known */
-#define GAP 2            /* columns between cells */
+#define WIDTH_ANY 100 /* where the width is not known */
+#define GAP 2         /* columns between cells */
 #define VALUE_SIZE 48
 #define NAME_SIZE 1024
 
@@ -61,18 +62,10 @@ static void plain_value(char *buffer, enum metric_unit unit, double value)
 			text_count(buffer, (uint64_t)(value + 0.5));
 		break;
 	case METRIC_SECOND:
-	case METRIC_NS:
-		text_duration(buffer, unit == METRIC_NS ? value : value * 1e9);
-		break;
-	case METRIC_RATIO:
-		snprintf(buffer, VALUE_SIZE, "%.3f", value);
-		break;
-	case METRIC_SHARE:
-		snprintf(buffer, VALUE_SIZE, "%.2g%%", value * 100);
-		break;
-	case METRIC_TIMES:
-		snprintf(buffer, VALUE_SIZE, "%.2fx", value);
-		break;
+	case METRIC_NS: text_duration(buffer, unit == METRIC_NS ? value : value * 1e9); break;
+	case METRIC_RATIO: snprintf(buffer, VALUE_SIZE, "%.3f", value); break;
+	case METRIC_SHARE: snprintf(buffer, VALUE_SIZE, "%.2g%%", value * 100); break;
+	case METRIC_TIMES: snprintf(buffer, VALUE_SIZE, "%.2fx", value); break;
 	}
 }
 
@@ -83,18 +76,23 @@ static void add_noise(char *buffer, const struct comparison_stat *s, bool utf8)
 	const size_t used = strlen(buffer);
 
 	if (s->runs > 1 && s->mean > 0)
-		snprintf(buffer + used, VALUE_SIZE - used, percent > 0 && percent < 0.95 ? " %s%.1f%%" : " %s%.0f%%", utf8 ? "±" : "+-", percent);
+		snprintf(buffer + used, VALUE_SIZE - used,
+			 percent > 0 && percent < 0.95 ? " %s%.1f%%" : " %s%.0f%%",
+			 utf8 ? "±" : "+-", percent);
 }
 
 /* "*", "(!)"; "" for none */
 static const char *mark_text(const struct comparison_stat *s)
 {
-	static const char *const marks[][2] = { [MARK_NONE] = { "", "" }, [MARK_BEST] = { "(*)", "*" }, [MARK_WORST] = { "(!)", "!" } };
+	static const char *const marks[][2] = { [MARK_NONE] = { "", "" },
+						[MARK_BEST] = { "(*)", "*" },
+						[MARK_WORST] = { "(!)", "!" } };
 
 	return marks[s->mark][s->mark_tested];
 }
 
-static void value_cell(char *buffer, size_t metric, const struct comparison_stat *s, const struct text_style *style)
+static void value_cell(char *buffer, size_t metric, const struct comparison_stat *s,
+		       const struct text_style *style)
 {
 	plain_value(buffer, metrics[metric].unit, s->mean);
 	if (metrics[metric].tested)
@@ -109,7 +107,8 @@ static void plain_difference(char *buffer, enum metric_unit unit, const struct c
 	if (s->difference == 0)
 		strcpy(buffer, "=");
 	else if (unit == METRIC_RATIO || unit == METRIC_TIMES)
-		snprintf(buffer, VALUE_SIZE, unit == METRIC_RATIO ? "%+.3f" : "%+.2fx", s->difference);
+		snprintf(buffer, VALUE_SIZE, unit == METRIC_RATIO ? "%+.3f" : "%+.2fx",
+			 s->difference);
 	else if (unit == METRIC_SHARE)
 		snprintf(buffer, VALUE_SIZE, "%+.2g%%", s->difference * 100);
 	else if (base <= 0 && unit == METRIC_COUNTS)
@@ -122,7 +121,8 @@ static void plain_difference(char *buffer, enum metric_unit unit, const struct c
 		snprintf(buffer, VALUE_SIZE, fabs(percent) < 9.95 ? "%+.1f%%" : "%+.0f%%", percent);
 }
 
-/* "+12%"; "(+12%)": no more than noise, "+12%?": not tested; "" where there is nothing to be held against. */
+/* "+12%"; "(+12%)": no more than noise, "+12%?": not tested; "" where there is nothing to be held
+ * against. */
 static void difference_cell(char *buffer, size_t metric, const struct comparison_stat *s)
 {
 	char plain[VALUE_SIZE];
@@ -173,7 +173,8 @@ struct row {
 };
 #define ROWS_MAX (1 + SHARE_COUNT + METRIC_COUNT)
 
-/* From the most important one on: where sides are rows, what does not fit is left out from the end. */
+/* From the most important one on: where sides are rows, what does not fit is left out from the end.
+ */
 static const struct row wide_rows[] = {
 	{ ROW_RUNS, 0 },
 	{ ROW_VERDICT, SHARE_WORKERS },
@@ -189,20 +190,27 @@ static const struct row wide_rows[] = {
 
 static const char *row_label(const struct row *row)
 {
-	static const char *const verdicts[] = { [SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served" };
+	static const char *const verdicts[] = {
+		[SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served"
+	};
 
-	return row->kind == ROW_RUNS ? "runs" : row->kind == ROW_VERDICT ? verdicts[row->which] : metrics[row->which].label;
+	return row->kind == ROW_RUNS      ? "runs"
+	       : row->kind == ROW_VERDICT ? verdicts[row->which]
+					  : metrics[row->which].label;
 }
 
-static const struct comparison_stat *stat_of(const struct comparison_subject *subject, size_t side, size_t metric)
+static const struct comparison_stat *stat_of(const struct comparison_subject *subject, size_t side,
+					     size_t metric)
 {
-	const struct comparison_stat *s = subject->cells[side] ? &subject->cells[side]->stats[metric] : NULL;
+	const struct comparison_stat *s =
+		subject->cells[side] ? &subject->cells[side]->stats[metric] : NULL;
 
 	return s && s->runs ? s : NULL;
 }
 
 /* Known of some side; `nonzero`: and not 0 of all. */
-static bool is_known(const struct comparison *c, const struct comparison_subject *subject, size_t metric, bool nonzero)
+static bool is_known(const struct comparison *c, const struct comparison_subject *subject,
+		     size_t metric, bool nonzero)
 {
 	for (size_t i = 0; i < c->side_count; i++) {
 		const struct comparison_stat *s = stat_of(subject, i, metric);
@@ -216,13 +224,15 @@ static bool is_known(const struct comparison *c, const struct comparison_subject
 /* Who serves is who accepted, in all runs: that says nothing new. */
 static bool serves_alike(const struct comparison *c, const struct comparison_subject *subject)
 {
-	const size_t workers = metric_of_share(SHARE_WORKERS, SHARE_CV), served = metric_of_share(SHARE_SERVED, SHARE_CV);
+	const size_t workers = metric_of_share(SHARE_WORKERS, SHARE_CV),
+		     served = metric_of_share(SHARE_SERVED, SHARE_CV);
 
 	for (size_t i = 0; i < c->side_count; i++) {
 		const struct comparison_result *r = subject->cells[i];
 
 		for (size_t k = 0; r && k < r->run_count; k++) {
-			const double a = r->runs[k].figures[workers], b = r->runs[k].figures[served];
+			const double a = r->runs[k].figures[workers],
+				     b = r->runs[k].figures[served];
 
 			if (!isnan(b) && !(fabs(a - b) < 1e-6))
 				return false;
@@ -231,11 +241,14 @@ static bool serves_alike(const struct comparison *c, const struct comparison_sub
 	return true;
 }
 
-static bool row_is_wanted(const struct comparison *c, const struct comparison_subject *subject, const struct row *row)
+static bool row_is_wanted(const struct comparison *c, const struct comparison_subject *subject,
+			  const struct row *row)
 {
-	const int share = row->kind == ROW_VERDICT ? row->which : (row->which - METRIC_SHARES) / SHARE_FIGURES;
-	const bool of_share = row->kind == ROW_VERDICT || (row->kind == ROW_METRIC && row->which >= METRIC_SHARES &&
-							     row->which < METRIC_WAIT_COUNT);
+	const int share = row->kind == ROW_VERDICT ? row->which
+						   : (row->which - METRIC_SHARES) / SHARE_FIGURES;
+	const bool of_share = row->kind == ROW_VERDICT ||
+			      (row->kind == ROW_METRIC && row->which >= METRIC_SHARES &&
+			       row->which < METRIC_WAIT_COUNT);
 
 	if (of_share && share == SHARE_SERVED && serves_alike(c, subject))
 		return false;
@@ -243,10 +256,13 @@ static bool row_is_wanted(const struct comparison *c, const struct comparison_su
 		return false;
 	if (row->kind != ROW_METRIC)
 		return true;
-	return is_known(c, subject, row->which, row->which == METRIC_LOST || row->which == METRIC_OPEN || row->which == METRIC_DROP_SHARE);
+	return is_known(c, subject, row->which,
+			row->which == METRIC_LOST || row->which == METRIC_OPEN ||
+				row->which == METRIC_DROP_SHARE);
 }
 
-static size_t tall_rows(const struct comparison *c, const struct comparison_subject *subject, struct row *rows)
+static size_t tall_rows(const struct comparison *c, const struct comparison_subject *subject,
+			struct row *rows)
 {
 	size_t count = 0;
 
@@ -266,9 +282,11 @@ struct cell {
 	char value[VALUE_SIZE], difference[VALUE_SIZE];
 };
 
-static void idle_cell(char *buffer, const struct comparison_subject *subject, size_t side, size_t metric)
+static void idle_cell(char *buffer, const struct comparison_subject *subject, size_t side,
+		      size_t metric)
 {
-	const struct comparison_stat *bins = stat_of(subject, side, metric - SHARE_IDLE + SHARE_BINS);
+	const struct comparison_stat *bins =
+		stat_of(subject, side, metric - SHARE_IDLE + SHARE_BINS);
 	const size_t used = strlen(buffer);
 
 	if (bins)
@@ -280,10 +298,12 @@ static bool is_of_nothing(const struct comparison_subject *subject, size_t side,
 {
 	const size_t share = (metric - METRIC_SHARES) / SHARE_FIGURES;
 
-	return metric >= METRIC_SHARES && metric < METRIC_WAIT_COUNT && !stat_of(subject, side, metric_of_share(share, SHARE_CV));
+	return metric >= METRIC_SHARES && metric < METRIC_WAIT_COUNT &&
+	       !stat_of(subject, side, metric_of_share(share, SHARE_CV));
 }
 
-static void cell_fill(struct cell *cell, const struct comparison_subject *subject, size_t side, const struct row *row, const struct text_style *style)
+static void cell_fill(struct cell *cell, const struct comparison_subject *subject, size_t side,
+		      const struct row *row, const struct text_style *style)
 {
 	const struct comparison_result *r = subject->cells[side];
 	const struct comparison_stat *s;
@@ -299,9 +319,11 @@ static void cell_fill(struct cell *cell, const struct comparison_subject *subjec
 		snprintf(cell->value, VALUE_SIZE, "%zu", r->run_count);
 	else if (row->kind == ROW_VERDICT)
 		verdict_text(cell->value, r, row->which);
-	if (row->kind != ROW_METRIC || !(s = stat_of(subject, side, row->which)) || is_of_nothing(subject, side, row->which))
+	if (row->kind != ROW_METRIC || !(s = stat_of(subject, side, row->which)) ||
+	    is_of_nothing(subject, side, row->which))
 		return;
-	if (row->which >= METRIC_SHARES && row->which < METRIC_WAIT_COUNT && (row->which - METRIC_SHARES) % SHARE_FIGURES == SHARE_IDLE) {
+	if (row->which >= METRIC_SHARES && row->which < METRIC_WAIT_COUNT &&
+	    (row->which - METRIC_SHARES) % SHARE_FIGURES == SHARE_IDLE) {
 		plain_value(cell->value, METRIC_COUNTS, s->mean);
 		idle_cell(cell->value, subject, side, row->which);
 	} else {
@@ -379,7 +401,8 @@ static void put_right(FILE *out, const char *text, int width)
 	fprintf(out, "%*s%s", at_least(0, width - text_width(text)), "", text);
 }
 
-/* Spaces at the end of a line are left out: they are put before the next cell that has something. */
+/* Spaces at the end of a line are left out: they are put before the next cell that has something.
+ */
 static void tall_line(FILE *out, const struct table *t, size_t row)
 {
 	int value, difference, pending = 0;
@@ -408,7 +431,8 @@ static void tall_table(FILE *out, const struct table *t)
 		fprintf(out, "  %*s%s", labels, "", text_paint(t->style, TEXT_BOLD));
 		for (size_t k = 0; k < t->c->side_count; k++) {
 			side_widths(t, k, &value, &difference);
-			put_right(out, side_letter(letter, sizeof(letter), k), pending + GAP + value);
+			put_right(out, side_letter(letter, sizeof(letter), k),
+				  pending + GAP + value);
 			pending = difference ? 1 + difference : 0;
 		}
 		fprintf(out, "%s\n", text_paint(t->style, TEXT_PLAIN));
@@ -477,12 +501,14 @@ static char *key_text(char *buffer, size_t size, const struct comparison_key *ke
 	if (*mode)
 		snprintf(buffer, size, "%s", mode);
 	else
-		snprintf(buffer, size, v6 ? "%s [%s]:%u" : "%s %s:%u", key->protocol == PROTOCOL_UDP ? "udp" : "tcp", address, key->port);
+		snprintf(buffer, size, v6 ? "%s [%s]:%u" : "%s %s:%u",
+			 key->protocol == PROTOCOL_UDP ? "udp" : "tcp", address, key->port);
 	return buffer;
 }
 
 /* The result that names the subject: of the first side that has one. */
-static const struct comparison_result *first_result(const struct comparison *c, const struct comparison_subject *subject)
+static const struct comparison_result *first_result(const struct comparison *c,
+						    const struct comparison_subject *subject)
 {
 	size_t i = 0;
 
@@ -498,7 +524,8 @@ static bool same_setup(const struct comparison *c, const struct comparison_subje
 	const struct comparison_result *first = first_result(c, subject);
 
 	for (size_t i = 0; i < c->side_count; i++)
-		if (subject->cells[i] && subject->cells[i]->run_count && strcmp(subject->cells[i]->setup, first->setup))
+		if (subject->cells[i] && subject->cells[i]->run_count &&
+		    strcmp(subject->cells[i]->setup, first->setup))
 			return false;
 	return true;
 }
@@ -508,9 +535,11 @@ static bool same_key_text(const struct comparison *c, const struct comparison_su
 	const struct comparison_key *first = &first_result(c, subject)->key;
 
 	for (size_t i = 0; i < c->side_count; i++) {
-		const struct comparison_key *key = subject->cells[i] ? &subject->cells[i]->key : first;
+		const struct comparison_key *key =
+			subject->cells[i] ? &subject->cells[i]->key : first;
 
-		if (strcmp(key->mode, first->mode) || (!*first->mode && strcmp(key->address, first->address)))
+		if (strcmp(key->mode, first->mode) ||
+		    (!*first->mode && strcmp(key->address, first->address)))
 			return false;
 	}
 	return subject->alike;
@@ -532,18 +561,22 @@ static bool keys_are_names(const struct comparison *c, const struct comparison_s
 }
 
 /* "reuseport: 8 workers (threads), ...", as far as it is not said for all sides. */
-static void side_words(char *words, size_t size, const struct comparison_result *r, bool one_key, bool one_setup, bool utf8)
+static void side_words(char *words, size_t size, const struct comparison_result *r, bool one_key,
+		       bool one_setup, bool utf8)
 {
 	char key[160], setup[sizeof(r->setup) + 1];
 
 	key_text(key, sizeof(key), &r->key, utf8);
 	text_name(setup, r->setup, sizeof(r->setup), utf8);
-	snprintf(words, size, "%s%s%s", one_key ? "" : key, !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
+	snprintf(words, size, "%s%s%s", one_key ? "" : key,
+		 !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
 }
 
-/* A line for this side and all further ones of which it says the same; none if it was said of one before. */
-static void side_heading(FILE *out, const struct comparison *c, const struct comparison_subject *subject, size_t side, bool one_key, bool one_setup,
-			 const struct text_style *style)
+/* A line for this side and all further ones of which it says the same; none if it was said of one
+ * before. */
+static void side_heading(FILE *out, const struct comparison *c,
+			 const struct comparison_subject *subject, size_t side, bool one_key,
+			 bool one_setup, const struct text_style *style)
 {
 	char words[512], other[512], *text = NULL, letter[24];
 	size_t size;
@@ -553,7 +586,8 @@ static void side_heading(FILE *out, const struct comparison *c, const struct com
 	for (size_t i = 0; i < side; i++) {
 		if (!subject->cells[i])
 			continue;
-		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup, style->utf8);
+		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup,
+			   style->utf8);
 		if (!strcmp(other, words))
 			return;
 	}
@@ -564,7 +598,8 @@ static void side_heading(FILE *out, const struct comparison *c, const struct com
 	for (size_t i = side + 1; i < c->side_count; i++) {
 		if (!subject->cells[i])
 			continue;
-		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup, style->utf8);
+		side_words(other, sizeof(other), subject->cells[i], one_key, one_setup,
+			   style->utf8);
 		if (!strcmp(other, words))
 			fprintf(memory, ", %s", side_letter(letter, sizeof(letter), i));
 	}
@@ -575,9 +610,12 @@ static void side_heading(FILE *out, const struct comparison *c, const struct com
 }
 
 /* What the sides are of: once where it is the same, else a line for those of which it is. */
-static void subject_heading(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+static void subject_heading(FILE *out, const struct comparison *c,
+			    const struct comparison_subject *subject,
+			    const struct text_style *style)
 {
-	const bool named = keys_are_names(c, subject), one_key = named || same_key_text(c, subject), one_setup = same_setup(c, subject);
+	const bool named = keys_are_names(c, subject), one_key = named || same_key_text(c, subject),
+		   one_setup = same_setup(c, subject);
 	const struct comparison_result *first = first_result(c, subject);
 	char key[160], setup[sizeof(first->setup) + 1], words[512];
 
@@ -593,7 +631,8 @@ static void subject_heading(FILE *out, const struct comparison *c, const struct 
 }
 
 /* Windows in which nothing came. */
-static void traffic_note(FILE *out, const struct comparison_result *r, const char *letter, const struct text_style *style)
+static void traffic_note(FILE *out, const struct comparison_result *r, const char *letter,
+			 const struct text_style *style)
 {
 	const char *what = *r->key.mode ? "run" : "window", *many = r->run_count == 1 ? "" : "s";
 	char words[160];
@@ -601,14 +640,18 @@ static void traffic_note(FILE *out, const struct comparison_result *r, const cha
 	if (r->with_traffic == r->run_count)
 		return;
 	if (r->with_traffic)
-		snprintf(words, sizeof(words), "  %s: %zu of %zu %s%s had any traffic; %s left out", letter, r->with_traffic, r->run_count, what, many,
+		snprintf(words, sizeof(words), "  %s: %zu of %zu %s%s had any traffic; %s left out",
+			 letter, r->with_traffic, r->run_count, what, many,
 			 r->run_count - r->with_traffic == 1 ? "the other is" : "the others are");
 	else
-		snprintf(words, sizeof(words), "  %s: no traffic in its %zu %s%s: nothing to compare", letter, r->run_count, what, many);
+		snprintf(words, sizeof(words),
+			 "  %s: no traffic in its %zu %s%s: nothing to compare", letter,
+			 r->run_count, what, many);
 	line(out, words, style);
 }
 
-static void subject_notes(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+static void subject_notes(FILE *out, const struct comparison *c,
+			  const struct comparison_subject *subject, const struct text_style *style)
 {
 	char letter[24], words[512], name[sizeof(subject->cells[0]->skipped) + 1];
 
@@ -624,20 +667,27 @@ static void subject_notes(FILE *out, const struct comparison *c, const struct co
 		if (!r)
 			snprintf(words, sizeof(words), "  %s has none", letter);
 		else if (!r->run_count)
-			snprintf(words, sizeof(words), "  %s not run: %s", letter, text_name(name, r->skipped, sizeof(r->skipped), style->utf8));
+			snprintf(words, sizeof(words), "  %s not run: %s", letter,
+				 text_name(name, r->skipped, sizeof(r->skipped), style->utf8));
 		else if (disagree)
-			snprintf(words, sizeof(words), "  %s: kernel, server and clients did not count the same in %zu of %zu run%s", letter, disagree,
-				 r->run_count, r->run_count == 1 ? "" : "s");
+			snprintf(words, sizeof(words),
+				 "  %s: kernel, server and clients did not count the same in %zu "
+				 "of %zu run%s",
+				 letter, disagree, r->run_count, r->run_count == 1 ? "" : "s");
 		if (*words)
 			line(out, words, style);
 		if (r && r->run_count)
 			traffic_note(out, r, letter, style);
 		if (lost && lost->mean > 0)
-			fprintf(out, "  %s: some events were not counted: its counts are at least so high\n", letter);
+			fprintf(out,
+				"  %s: some events were not counted: its counts are at least so "
+				"high\n",
+				letter);
 	}
 }
 
-static void subject_show(FILE *out, const struct comparison *c, const struct comparison_subject *subject, const struct text_style *style)
+static void subject_show(FILE *out, const struct comparison *c,
+			 const struct comparison_subject *subject, const struct text_style *style)
 {
 	const int width = style->width ? style->width : WIDTH_ANY;
 	struct table t = { .c = c, .subject = subject, .style = style };
@@ -680,8 +730,10 @@ static void look_what_is_used(const struct comparison *c, struct used *used)
 				used->sd |= stat->runs > 1;
 				used->difference |= !isnan(stat->difference);
 				used->noise |= stat->told == TOLD_NOISE && stat->difference != 0;
-				used->unlike |= !stat->comparable && metrics[m].shown && !isnan(stat->difference);
-				used->untested |= stat->comparable && stat->told == TOLD_UNTESTED && !isnan(stat->difference) && stat->difference != 0;
+				used->unlike |= !stat->comparable && metrics[m].shown &&
+						!isnan(stat->difference);
+				used->untested |= stat->comparable && stat->told == TOLD_UNTESTED &&
+						  !isnan(stat->difference) && stat->difference != 0;
 				used->tested_mark |= stat->mark && stat->mark_tested;
 				used->untested_mark |= stat->mark && !stat->mark_tested;
 			}
@@ -694,22 +746,29 @@ static void legend(FILE *out, const struct comparison *c, const struct text_styl
 
 	look_what_is_used(c, &used);
 	if (used.difference) {
-		snprintf(words, sizeof(words), "Differences are to A%s.", used.noise ? "; in brackets: no more than noise gives (p >= 0.01)" : "");
+		snprintf(words, sizeof(words), "Differences are to A%s.",
+			 used.noise ? "; in brackets: no more than noise gives (p >= 0.01)" : "");
 		line(out, words, style);
 	}
 	if (used.untested) {
-		snprintf(words, sizeof(words), "?: not tested against noise, for which each side needs %zu runs: run --repeat %zu, or %zu windows in one file.",
+		snprintf(words, sizeof(words),
+			 "?: not tested against noise, for which each side needs %zu runs: run "
+			 "--repeat %zu, or %zu windows in one file.",
 			 noise_runs_needed(), noise_runs_needed(), noise_runs_needed());
 		line(out, words, style);
 	}
 	if (used.unlike)
-		line(out, "No difference of longest wait, highest queue, busiest and idle: they depend on the number of events, and that is not the same.", style);
+		line(out,
+		     "No difference of longest wait, highest queue, busiest and idle: they depend "
+		     "on the number of events, and that is not the same.",
+		     style);
 	if (used.tested_mark)
 		line(out, "*: best, !: worst, told from each other side beyond noise.", style);
 	if (used.untested_mark)
 		line(out, "(*): best, (!): worst, which may be noise.", style);
 	if (used.sd) {
-		snprintf(words, sizeof(words), "%s: standard deviation of the runs.", style->utf8 ? "±" : "+-");
+		snprintf(words, sizeof(words), "%s: standard deviation of the runs.",
+			 style->utf8 ? "±" : "+-");
 		line(out, words, style);
 	}
 }
@@ -720,10 +779,12 @@ static bool is_quiet(const struct comparison *c, const struct comparison_subject
 	for (size_t i = 0; i < c->side_count; i++)
 		if (subject->cells[i] && *subject->cells[i]->skipped)
 			return false;
-	return !is_known(c, subject, METRIC_EVENTS, true) && !is_known(c, subject, METRIC_DROPS, true);
+	return !is_known(c, subject, METRIC_EVENTS, true) &&
+	       !is_known(c, subject, METRIC_DROPS, true);
 }
 
-/* A machine has many ports without traffic: one line for all of them. "No traffic on any side: tcp 0.0.0.0:22 (only A), udp ..." */
+/* A machine has many ports without traffic: one line for all of them. "No traffic on any side: tcp
+ * 0.0.0.0:22 (only A), udp ..." */
 static void quiet_line(FILE *out, const struct comparison *c, const struct text_style *style)
 {
 	size_t said = 0, size;
@@ -741,7 +802,9 @@ static void quiet_line(FILE *out, const struct comparison *c, const struct text_
 			with += c->subjects[i].cells[k] != NULL;
 			last = c->subjects[i].cells[k] ? k : last;
 		}
-		fprintf(memory, "%s%s", said++ ? ", " : "No traffic on any side: ", key_text(key, sizeof(key), &first_result(c, &c->subjects[i])->key, style->utf8));
+		fprintf(memory, "%s%s", said++ ? ", " : "No traffic on any side: ",
+			key_text(key, sizeof(key), &first_result(c, &c->subjects[i])->key,
+				 style->utf8));
 		if (with == 1 && c->side_count > 1)
 			fprintf(memory, " (only %s)", side_letter(letter, sizeof(letter), last));
 	}
@@ -758,9 +821,13 @@ void text_compare(FILE *out, const struct comparison *c, const struct text_style
 	size_t quiet = 0;
 
 	for (size_t i = 0; i < c->side_count; i++) {
-		fprintf(out, "%s  %s\n", side_letter(letter, sizeof(letter), i), text_name(name, c->sides[i].name, NAME_SIZE, style->utf8));
+		fprintf(out, "%s  %s\n", side_letter(letter, sizeof(letter), i),
+			text_name(name, c->sides[i].name, NAME_SIZE, style->utf8));
 		if (c->sides[i].left_out)
-			fprintf(out, "   without %s of its ports, which the file leaves out (omitted): -P or --rows lists them\n", text_count(count, c->sides[i].left_out));
+			fprintf(out,
+				"   without %s of its ports, which the file leaves out (omitted): "
+				"-P or --rows lists them\n",
+				text_count(count, c->sides[i].left_out));
 	}
 	fputc('\n', out);
 	for (size_t i = 0; i < c->subject_count; i++)
@@ -778,14 +845,17 @@ void text_compare(FILE *out, const struct comparison *c, const struct text_style
 /* What a row is about: those who take the work, or where one hands over, those who serve. */
 static const struct fairness *headline(const struct endpoint *e)
 {
-	return e->worker_fairness.verdict == VERDICT_NOT_APPLICABLE && e->served_known ? &e->served_fairness : &e->worker_fairness;
+	return e->worker_fairness.verdict == VERDICT_NOT_APPLICABLE && e->served_known
+		       ? &e->served_fairness
+		       : &e->worker_fairness;
 }
 
 static void verdict_cell(FILE *out, enum verdict v, int width, const struct text_style *style)
 {
 	const char *name = v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
 
-	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name, text_paint(style, TEXT_PLAIN));
+	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name,
+		text_paint(style, TEXT_PLAIN));
 }
 
 /* Of a table in which all marks are tested, or none: its legend says which. */
@@ -795,7 +865,8 @@ static char mark_char(const struct comparison_stat *s)
 }
 
 /* One run of each mode. */
-static void single_row(FILE *out, const struct snapshot *s, const struct comparison_stat *stats, bool waits, const struct text_style *style)
+static void single_row(FILE *out, const struct snapshot *s, const struct comparison_stat *stats,
+		       bool waits, const struct text_style *style)
 {
 	const struct endpoint *e = &s->endpoints[0];
 	const struct fairness *f = headline(e);
@@ -807,20 +878,26 @@ static void single_row(FILE *out, const struct snapshot *s, const struct compari
 	if (isnan(f->cv))
 		fprintf(out, "%6s %9s %8s %9s", "-", "-", "-", idle);
 	else
-		fprintf(out, "%6.3f%c%9.3f %7.2fx %9s", f->cv, mark_char(&stats[METRIC_CV]), f->cv_expected, f->max_over_mean, idle);
+		fprintf(out, "%6.3f%c%9.3f %7.2fx %9s", f->cv, mark_char(&stats[METRIC_CV]),
+			f->cv_expected, f->max_over_mean, idle);
 	fprintf(out, " %7s  ", p);
 	verdict_cell(out, e->socket_fairness.verdict, 10, style);
 	text_count(rate, stats[METRIC_RATE].runs ? (uint64_t)stats[METRIC_RATE].mean : 0);
 	if (waits)
-		fprintf(out, " %8s%c%10s", text_duration(wait, stats[METRIC_WAIT_P99].runs ? stats[METRIC_WAIT_P99].mean : NAN),
+		fprintf(out, " %8s%c%10s",
+			text_duration(wait, stats[METRIC_WAIT_P99].runs
+						    ? stats[METRIC_WAIT_P99].mean
+						    : NAN),
 			mark_char(&stats[METRIC_WAIT_P99]), rate);
 	else
 		fprintf(out, "%11s", rate);
-	fprintf(out, "%c %s\n", mark_char(&stats[METRIC_RATE]), s->workload.agrees ? "agree" : "DO NOT AGREE");
+	fprintf(out, "%c %s\n", mark_char(&stats[METRIC_RATE]),
+		s->workload.agrees ? "agree" : "DO NOT AGREE");
 }
 
 /* "0.453 ±10%!"; "-" where it is not known */
-static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t metric, int width, const struct text_style *style)
+static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t metric, int width,
+		       const struct text_style *style)
 {
 	char cell[VALUE_SIZE] = "-";
 
@@ -835,19 +912,25 @@ static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t me
 }
 
 /* As the verdict of one run, of several. */
-static void verdicts_cell(FILE *out, const struct comparison_result *r, enum share share, int width, const struct text_style *style)
+static void verdicts_cell(FILE *out, const struct comparison_result *r, enum share share, int width,
+			  const struct text_style *style)
 {
 	char text[VALUE_SIZE];
 
 	verdict_text(text, r, share);
-	fprintf(out, "%s%-*s%s", text_paint(style, strncmp(text, "uneven", 6) ? text_verdict_colour(r->runs[0].verdicts[share]) : TEXT_RED), width,
-		text, text_paint(style, TEXT_PLAIN));
+	fprintf(out, "%s%-*s%s",
+		text_paint(style, strncmp(text, "uneven", 6)
+					  ? text_verdict_colour(r->runs[0].verdicts[share])
+					  : TEXT_RED),
+		width, text, text_paint(style, TEXT_PLAIN));
 }
 
 /* Several runs of each mode: means, and how much the runs differ. */
-static void repeated_row(FILE *out, const struct comparison_result *r, bool waits, const struct text_style *style)
+static void repeated_row(FILE *out, const struct comparison_result *r, bool waits,
+			 const struct text_style *style)
 {
-	const bool serve = r->runs[0].verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE && r->runs[0].verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE;
+	const bool serve = r->runs[0].verdicts[SHARE_WORKERS] == VERDICT_NOT_APPLICABLE &&
+			   r->runs[0].verdicts[SHARE_SERVED] != VERDICT_NOT_APPLICABLE;
 	const enum share share = serve ? SHARE_SERVED : SHARE_WORKERS;
 	size_t disagree = 0;
 
@@ -869,36 +952,46 @@ static void comparison_heading(FILE *out, bool repeated, bool waits, const struc
 {
 	fputs(text_paint(style, TEXT_BOLD), out);
 	if (repeated)
-		fprintf(out, "%-23s %-13s%11s  %9s%13s %-13s%s%13s  %s", "mode", "workers", "CV", "fair hash", "busiest", "sockets",
-			waits ? "    wait p99 " : "", "per second", "counts");
+		fprintf(out, "%-23s %-13s%11s  %9s%13s %-13s%s%13s  %s", "mode", "workers", "CV",
+			"fair hash", "busiest", "sockets", waits ? "    wait p99 " : "",
+			"per second", "counts");
 	else
-		fprintf(out, "%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s", "mode", "workers", "CV", "fair hash", "busiest", "idle", "p",
-			"sockets", waits ? " wait p99" : "", "per second", "counts");
+		fprintf(out, "%-23s %-13s%6s %9s %8s %9s %7s  %-10s%s%11s  %s", "mode", "workers",
+			"CV", "fair hash", "busiest", "idle", "p", "sockets",
+			waits ? " wait p99" : "", "per second", "counts");
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
-static void comparison_legend(FILE *out, const struct comparison *c, bool repeated, bool waits, const struct text_style *style)
+static void comparison_legend(FILE *out, const struct comparison *c, bool repeated, bool waits,
+			      const struct text_style *style)
 {
 	struct used used = {};
 	size_t most = 0;
 
 	look_what_is_used(c, &used);
 	for (size_t i = 0; i < c->side_count; i++)
-		most = c->sides[i].results[0].run_count > most ? c->sides[i].results[0].run_count : most;
-	fprintf(out, "CV: standard deviation over mean of what each worker got; fair hash: the CV that chance alone gives\n");
+		most = c->sides[i].results[0].run_count > most ? c->sides[i].results[0].run_count
+							       : most;
+	fprintf(out, "CV: standard deviation over mean of what each worker got; fair hash: the CV "
+		     "that chance alone gives\n");
 	if (waits)
-		fprintf(out, "wait p99: 99 of 100 connections were in the accept queue no longer than that\n");
+		fprintf(out, "wait p99: 99 of 100 connections were in the accept queue no longer "
+			     "than that\n");
 	if (repeated)
-		fprintf(out, "%zu runs of each: their mean, and %s their standard deviation\n", most, style->utf8 ? "±" : "+-");
+		fprintf(out, "%zu runs of each: their mean, and %s their standard deviation\n",
+			most, style->utf8 ? "±" : "+-");
 	if (used.tested_mark)
-		fprintf(out, "*: best, !: worst, told from each other mode beyond noise (p < %g)\n", NOISE_LEVEL);
+		fprintf(out, "*: best, !: worst, told from each other mode beyond noise (p < %g)\n",
+			NOISE_LEVEL);
 	if (used.untested_mark)
-		fprintf(out, "*: best, !: worst%s, which may be noise: --repeat %zu or more tests it\n",
-			used.tested_mark ? " where a mode has fewer runs" : "", noise_runs_needed());
+		fprintf(out,
+			"*: best, !: worst%s, which may be noise: --repeat %zu or more tests it\n",
+			used.tested_mark ? " where a mode has fewer runs" : "",
+			noise_runs_needed());
 }
 
-void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes, const struct comparison *c,
-		     const struct text_style *style)
+void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_t modes,
+		     const struct comparison *c, const struct text_style *style)
 {
 	const struct snapshot *ran = NULL;
 	const bool repeated = count > modes;
@@ -921,8 +1014,10 @@ void text_comparison(FILE *out, const struct snapshot *runs, size_t count, size_
 	for (size_t i = 0; i < count && !ran; i++)
 		ran = *runs[i].workload.skipped ? NULL : &runs[i];
 	if (ran)
-		fprintf(out, "%u worker%s, %u request%s outstanding at once; kernel %s, backend %s\n", ran->workload.workers,
-			ran->workload.workers == 1 ? "" : "s", ran->workload.concurrency, ran->workload.concurrency == 1 ? "" : "s", ran->release,
-			ran->backend);
+		fprintf(out,
+			"%u worker%s, %u request%s outstanding at once; kernel %s, backend %s\n",
+			ran->workload.workers, ran->workload.workers == 1 ? "" : "s",
+			ran->workload.concurrency, ran->workload.concurrency == 1 ? "" : "s",
+			ran->release, ran->backend);
 	comparison_legend(out, c, repeated, waits, style);
 }

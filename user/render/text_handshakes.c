@@ -17,7 +17,8 @@ bool text_has_half_open(const struct endpoint *e)
 char *text_half_open(char *buffer, const struct socket_row *s)
 {
 	if (s->half_open.known)
-		snprintf(buffer, TEXT_COUNT_SIZE, "%" PRIu32 "/%" PRIu32, s->half_open.count, s->half_open.limit);
+		snprintf(buffer, TEXT_COUNT_SIZE, "%" PRIu32 "/%" PRIu32, s->half_open.count,
+			 s->half_open.limit);
 	else
 		strcpy(buffer, "-");
 	return buffer;
@@ -25,7 +26,8 @@ char *text_half_open(char *buffer, const struct socket_row *s)
 
 char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row *s, bool utf8)
 {
-	const uint64_t most = e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : drops_most(s);
+	const uint64_t most =
+		e->protocol == PROTOCOL_UDP && s->dropped > s->drops ? s->dropped : drops_most(s);
 	const char *sign = drops_least(s) == drops_most(s) ? "" : utf8 ? "≤" : "<=";
 
 	strcpy(buffer, sign);

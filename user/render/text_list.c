@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on the socket now (9+: at least 9); holders of one name
- * stand together.
+ * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on
+ * the socket now (9+: at least 9); holders of one name stand together.
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
  * tcp 0.0.0.0:80, 4 sockets
- *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service
- *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
- *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235, 1236, 1237 and 5 more, fd 8, in nginx.service
- *        304       20     0         9/511      0       17     0  none taken for 12 s  nginx 1237 (stopped) fd 9
- *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
- * udp *:53
- *        400       21   101      0/212992      0        -     1
+ *        301       17     0         0/511      0       17     1  nginx 1235, 1236, 1237 and 5 more,
+ * fd 6, in nginx.service 302       18     0         3/511      0       17     0  nginx 1235 (12
+ * inside) fd 7 303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx
+ * 1235, 1236, 1237 and 5 more, fd 8, in nginx.service 304       20     0         9/511      0 17 0
+ * none taken for 12 s  nginx 1237 (stopped) fd 9 ! no thread waits on socket 18 (inode 302), one of
+ * 2 in its SO_REUSEPORT group: ... udp *:53 400       21   101      0/212992      0        -     1
  *     unbound 800 fd 3
  *     backup 900 fd 5 (one of 2)
  * tcp 0.0.0.0:80
  *        307       25    33               bound, does not listen  haproxy 1300 fd 5
  * udp 0.0.0.0:4789
  *        500       30     0                     the kernel's own  no process
- *   the port of vxlan vx0, vx1: the kernel takes its datagrams before they are queued, and nothing is counted
+ *   the port of vxlan vx0, vx1: the kernel takes its datagrams before they are queued, and nothing
+ * is counted
  *
  * 4 ports, 7 sockets, 1 finding, 2 notes
  */
@@ -38,7 +38,8 @@
 
 static int compare_holders(const void *a, const void *b)
 {
-	const struct holder_row *x = *(const struct holder_row *const *)a, *y = *(const struct holder_row *const *)b;
+	const struct holder_row *x = *(const struct holder_row *const *)a,
+				*y = *(const struct holder_row *const *)b;
 	int order = strncmp(x->process, y->process, sizeof(x->process));
 
 	if (!order)
@@ -48,7 +49,8 @@ static int compare_holders(const void *a, const void *b)
 
 static bool together(const struct holder_row *a, const struct holder_row *b)
 {
-	return !strncmp(a->process, b->process, sizeof(a->process)) && !strncmp(a->cgroup, b->cgroup, sizeof(a->cgroup));
+	return !strncmp(a->process, b->process, sizeof(a->process)) &&
+	       !strncmp(a->cgroup, b->cgroup, sizeof(a->cgroup));
 }
 
 static bool same_fds(const struct holder_row *const *rows, size_t count)
@@ -69,13 +71,19 @@ static void print_fd(FILE *to, const struct holder_row *h)
 /* Why a process can't take anything; NULL: it can, or that is not known. */
 static const char *state_word(char state)
 {
-	return state == 'T' ? "stopped" : state == 't' ? "stopped by a tracer" : state == 'Z' ? "zombie" : NULL;
+	return state == 'T'   ? "stopped"
+	       : state == 't' ? "stopped by a tracer"
+	       : state == 'Z' ? "zombie"
+			      : NULL;
 }
 
 /* "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in nginx.service" */
-static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count, const struct text_style *style)
+static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count,
+			    const struct text_style *style)
 {
-	const size_t shown = count > PIDS_SHOWN + 1 ? PIDS_SHOWN : count; /* "and 1 more" takes as much room as that one */
+	const size_t shown = count > PIDS_SHOWN + 1
+				     ? PIDS_SHOWN
+				     : count; /* "and 1 more" takes as much room as that one */
 	const bool one_fd = same_fds(rows, count);
 	char name[17], unit[TEXT_UNIT_SIZE];
 
@@ -99,8 +107,10 @@ static void print_processes(FILE *to, const struct holder_row *const *rows, size
 		fprintf(to, ", in %s", unit);
 }
 
-/* One kind of process on the socket's line if it fits there; else a line for each kind. Ends the socket's line. */
-static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t count, int column, const struct text_style *style)
+/* One kind of process on the socket's line if it fits there; else a line for each kind. Ends the
+ * socket's line. */
+static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t count, int column,
+			const struct text_style *style)
 {
 	for (size_t from = 0, end; from < count; from = end) {
 		char words[TEXT_UNIT_SIZE + 400] = "";
@@ -112,23 +122,31 @@ static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t 
 			continue;
 		print_processes(memory, rows + from, end - from, style);
 		fclose(memory);
-		if (from == 0 && end == count && column + 2 + text_width(words) <= text_longest(style)) {
+		if (from == 0 && end == count &&
+		    column + 2 + text_width(words) <= text_longest(style)) {
 			fprintf(out, "  %s", words);
 		} else {
 			fprintf(out, "\n%*s", HELD_INDENT, "");
-			text_wrapped(out, words, HELD_INDENT, HELD_INDENT + 2, TEXT_BREAK_WORDS, style);
+			text_wrapped(out, words, HELD_INDENT, HELD_INDENT + 2, TEXT_BREAK_WORDS,
+				     style);
 		}
 	}
 	fputc('\n', out);
 }
 
-static void print_holders(FILE *out, const struct endpoint *e, const struct socket_row *s, int column, const struct text_style *style)
+static void print_holders(FILE *out, const struct endpoint *e, const struct socket_row *s,
+			  int column, const struct text_style *style)
 {
 	size_t count;
-	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count), **sorted = render_needs(calloc(count + 1, sizeof(*sorted)));
+	const struct holder_row *holders = endpoint_holders(e, s->cookie, &count),
+				**sorted = render_needs(calloc(count + 1, sizeof(*sorted)));
 
 	if (!count || !sorted) {
-		fprintf(out, "  %s\n", count ? "(not enough memory)" : s->aside == ASIDE_KERNEL ? "no process" : s->kernel ? "the kernel's own" : "no process seen");
+		fprintf(out, "  %s\n",
+			count                      ? "(not enough memory)"
+			: s->aside == ASIDE_KERNEL ? "no process"
+			: s->kernel                ? "the kernel's own"
+						   : "no process seen");
 		free(sorted);
 		return;
 	}
@@ -139,8 +157,10 @@ static void print_holders(FILE *out, const struct endpoint *e, const struct sock
 	free(sorted);
 }
 
-/* " nginx 1235 waits;" where others hold the socket too, but only that process uses it. Returns the width. */
-static int print_waiter(FILE *out, const struct endpoint *e, const struct socket_row *s, const struct text_style *style)
+/* " nginx 1235 waits;" where others hold the socket too, but only that process uses it. Returns the
+ * width. */
+static int print_waiter(FILE *out, const struct endpoint *e, const struct socket_row *s,
+			const struct text_style *style)
 {
 	const struct worker_row *one = NULL;
 	char name[17];
@@ -158,7 +178,8 @@ static int print_waiter(FILE *out, const struct endpoint *e, const struct socket
 	}
 	if (!one || holders < 2)
 		return 0;
-	return fprintf(out, "  %s %" PRId32 " waits;", text_name(name, one->process, sizeof(one->process), style->utf8), one->pid);
+	return fprintf(out, "  %s %" PRId32 " waits;",
+		       text_name(name, one->process, sizeof(one->process), style->utf8), one->pid);
 }
 
 /* "17"; "yes" where the group is not known; "-" for none. */
@@ -170,14 +191,16 @@ static void group_cell(char *buffer, size_t size, const struct socket_row *s)
 		snprintf(buffer, size, s->reuseport ? "yes" : "-");
 }
 
-/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for 1.2 s  none taken for 12 s". device: it is not in the address already. */
+/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for 1.2 s
+ * none taken for 12 s". device: it is not in the address already. */
 static int print_special(FILE *out, const struct socket_row *s, bool device)
 {
 	char name[17], duration[TEXT_DURATION_SIZE], number[TEXT_COUNT_SIZE];
 	int column = 0;
 
 	if (device && *s->device)
-		column += fprintf(out, "  %%%s", text_name(name, s->device, sizeof(s->device), false));
+		column += fprintf(out, "  %%%s",
+				  text_name(name, s->device, sizeof(s->device), false));
 	if (s->connected)
 		column += fprintf(out, "  connected");
 	if (s->incoming_cpu_set)
@@ -189,7 +212,8 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 	if (s->full_known && s->full_ns)
 		column += fprintf(out, "  full for %s", text_duration(duration, s->full_ns));
 	if (s->stalled_ns)
-		column += fprintf(out, "  none taken for %s", text_duration(duration, s->stalled_ns));
+		column +=
+			fprintf(out, "  none taken for %s", text_duration(duration, s->stalled_ns));
 	return column;
 }
 
@@ -197,7 +221,9 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 static int print_withheld(FILE *out, const struct socket_row *s)
 {
 	char words[80] = "";
-	FILE *memory = s->half_open.withheld_most ? render_needs(fmemopen(words, sizeof(words), "w")) : NULL;
+	FILE *memory = s->half_open.withheld_most
+			       ? render_needs(fmemopen(words, sizeof(words), "w"))
+			       : NULL;
 
 	if (!memory)
 		return 0;
@@ -206,20 +232,23 @@ static int print_withheld(FILE *out, const struct socket_row *s)
 	return fprintf(out, "  %s", words);
 }
 
-static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s, bool device, const struct text_style *style)
+static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s,
+			 bool device, const struct text_style *style)
 {
 	char queue[32] = "-", drops[TEXT_COUNT_SIZE] = "-", group[24], waits[16] = "-";
 	int column;
 
 	if (s->queue_known) {
-		snprintf(queue, sizeof(queue), "%" PRIu32 "/%" PRIu32, s->queue_length, s->queue_limit);
+		snprintf(queue, sizeof(queue), "%" PRIu32 "/%" PRIu32, s->queue_length,
+			 s->queue_limit);
 		text_drops(drops, e, s, style->utf8);
 	}
 	if (s->waiting_known)
-		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting, s->waiting_cut ? "+" : "");
+		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting,
+			 s->waiting_cut ? "+" : "");
 	group_cell(group, sizeof(group), s);
-	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode, s->cookie, s->uid, queue, drops,
-			 group, waits);
+	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode,
+			 s->cookie, s->uid, queue, drops, group, waits);
 	column += print_special(out, s, device);
 	column += print_withheld(out, s);
 	column += print_waiter(out, e, s, style);
@@ -229,7 +258,8 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 static bool same_device(const struct endpoint *e)
 {
 	for (size_t i = 1; i < e->socket_count; i++)
-		if (strncmp(e->sockets[i].device, e->sockets[0].device, sizeof(e->sockets[0].device)))
+		if (strncmp(e->sockets[i].device, e->sockets[0].device,
+			    sizeof(e->sockets[0].device)))
 			return false;
 	return true;
 }
@@ -242,12 +272,13 @@ static bool is_steered(const struct endpoint *e)
 	return false;
 }
 
-static void print_head(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+static void print_head(FILE *out, const struct endpoint *e, bool with_netns,
+		       const struct text_style *style)
 {
 	char address[TEXT_ADDRESS_SIZE], count[TEXT_COUNT_SIZE], netns[NETNS_NAME_SIZE];
 
-	fprintf(out, "%s%s %s%s", text_paint(style, TEXT_BOLD), text_protocol(e), text_address(address, e),
-		text_paint(style, TEXT_PLAIN));
+	fprintf(out, "%s%s %s%s", text_paint(style, TEXT_BOLD), text_protocol(e),
+		text_address(address, e), text_paint(style, TEXT_PLAIN));
 	if (with_netns)
 		fprintf(out, ", netns %s", text_netns(netns, e->netns, style->utf8));
 	if (e->socket_count > 1)
@@ -257,7 +288,8 @@ static void print_head(FILE *out, const struct endpoint *e, bool with_netns, con
 	fputc('\n', out);
 }
 
-static void print_port(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+static void print_port(FILE *out, const struct endpoint *e, bool with_netns,
+		       const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];
 	const bool device = !same_device(e);
@@ -268,7 +300,8 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns, con
 	for (size_t i = 0; i < e->socket_count; i++)
 		print_socket(out, e, &e->sockets[i], device, style);
 	if (e->omitted.sockets)
-		fprintf(out, "  and %s sockets beyond the limit\n", text_count(count, e->omitted.sockets));
+		fprintf(out, "  and %s sockets beyond the limit\n",
+			text_count(count, e->omitted.sockets));
 	text_connected(out, e);
 	text_waits(out, e, false, style);
 	for (size_t i = 0; i < e->finding_count; i++)
@@ -295,7 +328,8 @@ static void print_tunnels(FILE *to, const struct endpoint *e, bool utf8)
 }
 
 /* What has the port and shares nothing. */
-static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, const struct text_style *style)
+static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
+			const struct text_style *style)
 {
 	const bool tunnel = endpoint_aside(e) == ASIDE_KERNEL, device = !same_device(e);
 	char words[320] = "";
@@ -304,7 +338,8 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, co
 	print_head(out, e, with_netns, style);
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
-		int column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %36s", s->inode, s->cookie, s->uid,
+		int column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %36s", s->inode,
+				     s->cookie, s->uid,
 				     tunnel ? "the kernel's own" : "bound, does not listen");
 
 		print_holders(out, e, s, column + print_special(out, s, device), style);
@@ -313,7 +348,8 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns, co
 	if (!memory)
 		return;
 	print_tunnels(memory, e, style->utf8);
-	fputs("the kernel takes its datagrams before they are queued, and nothing is counted", memory);
+	fputs("the kernel takes its datagrams before they are queued, and nothing is counted",
+	      memory);
 	fclose(memory);
 	fputs("  ", out);
 	text_wrapped(out, words, 2, 4, TEXT_BREAK_WORDS, style);
@@ -382,8 +418,9 @@ void text_list(FILE *out, const struct snapshot *s, const struct text_style *sty
 		text_lost(out, s, style);
 		return;
 	}
-	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD), "inode", "cookie", "uid", "queue",
-		"drops", "group", "waits", text_paint(style, TEXT_PLAIN));
+	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD),
+		"inode", "cookie", "uid", "queue", "drops", "group", "waits",
+		text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		print_port(out, &s->endpoints[i], several_netns, style);
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)

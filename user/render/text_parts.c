@@ -14,9 +14,9 @@
 #include "utf8.h"
 
 #define BAR_CELLS_MAX 32
-#define BAR_CELLS_MIN 4    /* a shorter bar says less than the figure beside it */
-#define WIDTH_ANY 100      /* what bars are made for where the width is not known */
-#define ID_DIGITS_MIN 32   /* as many hexadecimal digits in a cgroup's name are an id */
+#define BAR_CELLS_MIN 4  /* a shorter bar says less than the figure beside it */
+#define WIDTH_ANY 100    /* what bars are made for where the width is not known */
+#define ID_DIGITS_MIN 32 /* as many hexadecimal digits in a cgroup's name are an id */
 #define ID_DIGITS_SHOWN 12
 
 const char *text_paint(const struct text_style *style, const char *colour)
@@ -53,7 +53,8 @@ char *text_duration(char *buffer, double ns)
 	static const struct {
 		double ns;
 		const char *name;
-	} units[] = { { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" }, { 60e9, "min" }, { 3600e9, "h" }, { 86400e9, "d" } };
+	} units[] = { { 1e3, "us" },   { 1e6, "ms" },   { 1e9, "s" },
+		      { 60e9, "min" }, { 3600e9, "h" }, { 86400e9, "d" } };
 	size_t i = 0;
 
 	if (isnan(ns))
@@ -63,15 +64,18 @@ char *text_duration(char *buffer, double ns)
 	while (i + 1 < sizeof(units) / sizeof(*units) && ns / units[i].ns >= 999.5)
 		i++;
 	ns /= units[i].ns;
-	snprintf(buffer, TEXT_DURATION_SIZE, i && ns < 9.95 ? "%.1f %s" : "%.0f %s", ns, units[i].name);
+	snprintf(buffer, TEXT_DURATION_SIZE, i && ns < 9.95 ? "%.1f %s" : "%.0f %s", ns,
+		 units[i].name);
 	return buffer;
 }
 
-/* C1 controls are commands for a terminal too; so are the marks that turn the direction of writing, which hide what a name says. */
+/* C1 controls are commands for a terminal too; so are the marks that turn the direction of writing,
+ * which hide what a name says. */
 static bool is_harmless(uint32_t code)
 {
-	return code >= 0x20 && (code < 0x7f || code >= 0xa0) && !(code >= 0x202a && code <= 0x202e) &&
-	       !(code >= 0x2066 && code <= 0x2069) && code != 0x200e && code != 0x200f && code != 0x2028 && code != 0x2029;
+	return code >= 0x20 && (code < 0x7f || code >= 0xa0) &&
+	       !(code >= 0x202a && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) &&
+	       code != 0x200e && code != 0x200f && code != 0x2028 && code != 0x2029;
 }
 
 char *text_name(char *buffer, const char *bytes, size_t max, bool utf8)
@@ -125,7 +129,8 @@ char *text_cgroup(char *buffer, const char *cgroup, bool utf8)
 
 	text_name(buffer, cgroup, TEXT_CGROUP_SIZE - 1, utf8);
 	while (*from) {
-		size_t digits = strspn(from, "0123456789abcdef"), kept = digits >= ID_DIGITS_MIN ? ID_DIGITS_SHOWN : digits;
+		size_t digits = strspn(from, "0123456789abcdef"),
+		       kept = digits >= ID_DIGITS_MIN ? ID_DIGITS_SHOWN : digits;
 
 		memmove(to, from, kept);
 		to += kept;
@@ -146,14 +151,16 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 	*buffer = '\0';
 	if (unit_of_row(&unit, cgroup))
 		return text_name(buffer, unit_say(words, &unit), TEXT_UNIT_SIZE - 1, utf8);
-	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, whole ? whole : cgroup, utf8) : buffer;
+	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, whole ? whole : cgroup, utf8)
+					      : buffer;
 }
 
 /* The device that all sockets are bound to; "" if there is none. */
 static const char *common_device(const struct endpoint *e)
 {
 	for (size_t i = 1; i < e->socket_count; i++)
-		if (strncmp(e->sockets[i].device, e->sockets[0].device, sizeof(e->sockets[0].device)))
+		if (strncmp(e->sockets[i].device, e->sockets[0].device,
+			    sizeof(e->sockets[0].device)))
 			return "";
 	return e->socket_count ? e->sockets[0].device : "";
 }
@@ -175,7 +182,8 @@ char *text_address(char *buffer, const struct endpoint *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const bool is_mapped = e->family == AF_INET6 && !memcmp(e->address, mapped, sizeof(mapped));
-	const bool link_local = e->family == AF_INET6 && e->address[0] == 0xfe && (e->address[1] & 0xc0) == 0x80;
+	const bool link_local =
+		e->family == AF_INET6 && e->address[0] == 0xfe && (e->address[1] & 0xc0) == 0x80;
 	const char *raw = common_device(e);
 	char address[INET6_ADDRSTRLEN], device[17], zone[18] = "";
 
@@ -231,20 +239,19 @@ void text_bar(FILE *out, double share, int cells, const struct text_style *style
 
 const char *text_verdict_colour(enum verdict v)
 {
-	return v == VERDICT_UNEVEN ? TEXT_RED : v == VERDICT_EVEN ? TEXT_GREEN : v == VERDICT_NOT_APPLICABLE ? TEXT_DIM : TEXT_YELLOW;
+	return v == VERDICT_UNEVEN           ? TEXT_RED
+	       : v == VERDICT_EVEN           ? TEXT_GREEN
+	       : v == VERDICT_NOT_APPLICABLE ? TEXT_DIM
+					     : TEXT_YELLOW;
 }
 
 static const char *verdict_words(enum verdict v)
 {
 	switch (v) {
-	case VERDICT_TOO_FEW:
-		return "too few to tell";
-	case VERDICT_FLOWS_UNKNOWN:
-		return "flows unknown";
-	case VERDICT_NOT_APPLICABLE:
-		return "nothing to compare";
-	default:
-		return verdict_name(v);
+	case VERDICT_TOO_FEW: return "too few to tell";
+	case VERDICT_FLOWS_UNKNOWN: return "flows unknown";
+	case VERDICT_NOT_APPLICABLE: return "nothing to compare";
+	default: return verdict_name(v);
 	}
 }
 
@@ -268,7 +275,8 @@ static size_t unbroken(const char *words, enum text_break at)
 	return length;
 }
 
-void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style)
+void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at,
+		  const struct text_style *style)
 {
 	const int width = text_longest(style);
 	bool fresh = true; /* nothing on this line yet that a break could follow */
@@ -301,13 +309,16 @@ static void flows_figures(FILE *out, const struct fairness *f)
 	if (f->unit != UNIT_FLOW || !(f->flows_effective > 0))
 		return;
 	if (f->flows)
-		fprintf(out, "; per flow, %s%s flow%s", about, text_count(count, f->flows), plural_s(f->flows));
+		fprintf(out, "; per flow, %s%s flow%s", about, text_count(count, f->flows),
+			plural_s(f->flows));
 	else
 		fprintf(out, "; per flow");
 	if (f->flows_differ && f->flows_effective < 99.5)
-		fprintf(out, " that count as %s%.1f, the largest %.0f%%", about, f->flows_effective, f->largest_flow * 100);
+		fprintf(out, " that count as %s%.1f, the largest %.0f%%", about, f->flows_effective,
+			f->largest_flow * 100);
 	else if (f->flows_differ)
-		fprintf(out, "%s count as %s%s", f->flows ? " that" : "; they", about, text_count(count, llround(f->flows_effective)));
+		fprintf(out, "%s count as %s%s", f->flows ? " that" : "; they", about,
+			text_count(count, llround(f->flows_effective)));
 }
 
 /* What follows the verdict: ": CV 1.640 (fair hash 0.019), ..." */
@@ -322,7 +333,8 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 	if (f->verdict == VERDICT_WITHHELD) {
 		fprintf(out, ": %s", withheld_words(f->withheld));
 		if (!isnan(f->cv))
-			fprintf(out, "; CV %.3f%s", f->cv, f->withheld == WITHHELD_LIVES_DIFFER ? "" : " of the others");
+			fprintf(out, "; CV %.3f%s", f->cv,
+				f->withheld == WITHHELD_LIVES_DIFFER ? "" : " of the others");
 		return;
 	}
 	fprintf(out, ": CV %.3f", f->cv);
@@ -338,21 +350,25 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 	fprintf(out, ", Jain %.3f", f->jain);
 	flows_figures(out, f);
 	if (f->verdict == VERDICT_TOO_FEW)
-		fprintf(out, "; needs %s %s", text_count(needed, f->needed), f->unit == UNIT_FLOW ? "flows" : "events");
+		fprintf(out, "; needs %s %s", text_count(needed, f->needed),
+			f->unit == UNIT_FLOW ? "flows" : "events");
 }
 
 /* "4 processes block in accept() on one socket; 4 of an earlier generation took 2,504 of 5,007" */
 void text_design(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
 	const struct generations *g = &e->generations;
-	char taken[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE], words[DESIGN_WORDS + 2 * TEXT_COUNT_SIZE + 80];
+	char taken[TEXT_COUNT_SIZE], all[TEXT_COUNT_SIZE],
+		words[DESIGN_WORDS + 2 * TEXT_COUNT_SIZE + 80];
 	int used = snprintf(words, sizeof(words), "%s", e->design.words);
 
 	if (!*words)
 		return;
 	if (g->judged)
-		snprintf(words + used, sizeof(words) - used, "; %zu %s took %s of %s", generations_other(g)->threads, generations_other_name(g),
-			 text_count(taken, generations_other(g)->taken), text_count(all, g->earlier.taken + g->later.taken));
+		snprintf(words + used, sizeof(words) - used, "; %zu %s took %s of %s",
+			 generations_other(g)->threads, generations_other_name(g),
+			 text_count(taken, generations_other(g)->taken),
+			 text_count(all, g->earlier.taken + g->later.taken));
 	fprintf(out, "  %s", text_paint(style, TEXT_DIM));
 	text_wrapped(out, words, 2, 4, TEXT_BREAK_CLAUSES, style);
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
@@ -365,14 +381,19 @@ void text_connected(FILE *out, const struct endpoint *e)
 
 	if (!sum.sockets)
 		return;
-	fprintf(out, "  and %s connected socket%s", text_count(sockets, sum.sockets), plural_s(sum.sockets));
+	fprintf(out, "  and %s connected socket%s", text_count(sockets, sum.sockets),
+		plural_s(sum.sockets));
 	if (sum.processes)
-		fprintf(out, " of %s process%s", text_count(processes, sum.processes), plural_es(sum.processes));
+		fprintf(out, " of %s process%s", text_count(processes, sum.processes),
+			plural_es(sum.processes));
 	fputs(", a peer each", out);
 	if (sum.delivered || sum.received)
-		fprintf(out, ", with %s", text_count(number, sum.delivered > sum.received ? sum.delivered : sum.received));
+		fprintf(out, ", with %s",
+			text_count(number,
+				   sum.delivered > sum.received ? sum.delivered : sum.received));
 	if (sum.dropped || sum.drops)
-		fprintf(out, ", %s dropped", text_count(number, sum.dropped > sum.drops ? sum.dropped : sum.drops));
+		fprintf(out, ", %s dropped",
+			text_count(number, sum.dropped > sum.drops ? sum.dropped : sum.drops));
 	fputc('\n', out);
 }
 
@@ -381,7 +402,10 @@ void text_clients(FILE *out, const struct snapshot *s)
 	char count[TEXT_COUNT_SIZE];
 
 	if (s->clients)
-		fprintf(out, "%s port%s of clients (all UDP sockets connected) left out: -P PORT shows one\n", text_count(count, s->clients), plural_s(s->clients));
+		fprintf(out,
+			"%s port%s of clients (all UDP sockets connected) left out: -P PORT shows "
+			"one\n",
+			text_count(count, s->clients), plural_s(s->clients));
 }
 
 void text_passing(FILE *out, const struct snapshot *s)
@@ -391,12 +415,16 @@ void text_passing(FILE *out, const struct snapshot *s)
 	char ports[TEXT_COUNT_SIZE], number[TEXT_COUNT_SIZE], sockets[TEXT_COUNT_SIZE];
 
 	if (p->ports)
-		fprintf(out, "%s%s UDP port%s opened meanwhile and closed, as far as is known, left out, with %s datagram%s on %s socket%s: -P PORT shows one\n",
-			p->ports_at_least ? "≥" : "", text_count(ports, p->ports), plural_s(p->ports), text_count(number, datagrams), plural_s(datagrams),
+		fprintf(out,
+			"%s%s UDP port%s opened meanwhile and closed, as far as is known, left "
+			"out, with %s datagram%s on %s socket%s: -P PORT shows one\n",
+			p->ports_at_least ? "≥" : "", text_count(ports, p->ports),
+			plural_s(p->ports), text_count(number, datagrams), plural_s(datagrams),
 			text_count(sockets, p->sockets), plural_s(p->sockets));
 }
 
-void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style)
+void text_fairness(FILE *out, const char *what, const struct fairness *f,
+		   const struct text_style *style)
 {
 	const char *verdict = verdict_words(f->verdict);
 	char figures[400] = "";
@@ -406,9 +434,11 @@ void text_fairness(FILE *out, const char *what, const struct fairness *f, const 
 		fairness_figures(memory, f);
 		fclose(memory);
 	}
-	fprintf(out, "  %-8s %s%s%s", what, text_paint(style, text_verdict_colour(f->verdict)), verdict, text_paint(style, TEXT_PLAIN));
-	text_wrapped(out, figures, 2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict), 11, TEXT_BREAK_CLAUSES,
-		     style);
+	fprintf(out, "  %-8s %s%s%s", what, text_paint(style, text_verdict_colour(f->verdict)),
+		verdict, text_paint(style, TEXT_PLAIN));
+	text_wrapped(out, figures,
+		     2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict),
+		     11, TEXT_BREAK_CLAUSES, style);
 	fputc('\n', out);
 }
 
@@ -417,7 +447,9 @@ const char *text_mark(enum finding_level level, bool utf8)
 	return level == FINDING_PROBLEM ? "!" : level == FINDING_NOTE ? "i" : utf8 ? "✓" : "ok";
 }
 
-static const char *const level_colours[] = { [FINDING_PROBLEM] = TEXT_YELLOW, [FINDING_NOTE] = TEXT_DIM, [FINDING_GOOD] = TEXT_GREEN };
+static const char *const level_colours[] = {
+	[FINDING_PROBLEM] = TEXT_YELLOW, [FINDING_NOTE] = TEXT_DIM, [FINDING_GOOD] = TEXT_GREEN
+};
 
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style)
 {
@@ -426,7 +458,8 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
 	char text[sizeof(f->text) + 1];
 
 	fprintf(out, "%*s%s%s ", indent, "", text_paint(style, level_colours[f->level]), mark);
-	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), column, column, TEXT_BREAK_WORDS, style);
+	text_wrapped(out, text_name(text, f->text, sizeof(f->text), style->utf8), column, column,
+		     TEXT_BREAK_WORDS, style);
 	fprintf(out, "%s\n", text_paint(style, TEXT_PLAIN));
 }
 
@@ -436,8 +469,10 @@ void text_buffers(FILE *out, const struct endpoint *e)
 	char count[TEXT_COUNT_SIZE];
 
 	if (buffers)
-		fprintf(out, "  %s buffer%s for UDP_GRO sockets, each may hold several datagrams: counted as one\n", text_count(count, buffers),
-			buffers == 1 ? "" : "s");
+		fprintf(out,
+			"  %s buffer%s for UDP_GRO sockets, each may hold several datagrams: "
+			"counted as one\n",
+			text_count(count, buffers), buffers == 1 ? "" : "s");
 }
 
 /* "  not all who wait on socket 30211 are listed: at least 16,384 threads do" */
@@ -450,22 +485,28 @@ static void text_cut(FILE *out, const struct snapshot *s)
 			const struct socket_row *row = &s->endpoints[i].sockets[j];
 
 			if (row->waiting_cut)
-				fprintf(out, "  not all who wait on socket %" PRIu32 " are listed: at least %s thread%s\n", row->inode,
-					text_count(count, row->waiting), row->waiting == 1 ? " does" : "s do");
+				fprintf(out,
+					"  not all who wait on socket %" PRIu32
+					" are listed: at least %s thread%s\n",
+					row->inode, text_count(count, row->waiting),
+					row->waiting == 1 ? " does" : "s do");
 		}
 }
 
-/* What is lost is missing in counts, which are bounds then, or only in who serves and what is open. */
+/* What is lost is missing in counts, which are bounds then, or only in who serves and what is open.
+ */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];
 
 	for (size_t i = 0; i < s->lost_count; i++)
-		fprintf(out, "  %s%s: %s%s (%s)%s\n", text_paint(style, TEXT_RED), s->lost[i].beside ? "not followed" : "not counted",
-			s->lost[i].at_most ? "at most " : "", text_count(count, s->lost[i].count), s->lost[i].text, text_paint(style, TEXT_PLAIN));
+		fprintf(out, "  %s%s: %s%s (%s)%s\n", text_paint(style, TEXT_RED),
+			s->lost[i].beside ? "not followed" : "not counted",
+			s->lost[i].at_most ? "at most " : "", text_count(count, s->lost[i].count),
+			s->lost[i].text, text_paint(style, TEXT_PLAIN));
 	if (s->unlisted)
-		fprintf(out, "  %s more thread%s on these sockets: beyond the limit of rows\n", text_count(count, s->unlisted),
-			s->unlisted == 1 ? " waits" : "s wait");
+		fprintf(out, "  %s more thread%s on these sockets: beyond the limit of rows\n",
+			text_count(count, s->unlisted), s->unlisted == 1 ? " waits" : "s wait");
 	text_cut(out, s);
 }
 
@@ -493,7 +534,8 @@ void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *s
 		return;
 	for (size_t i = 0; i < s->unseen_count; i++)
 		if (concerns(s, s->unseen[i]))
-			fprintf(memory, "%s%s", said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
+			fprintf(memory, "%s%s",
+				said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
 	if (words_close(memory, &words) && said) {
 		text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
 		fputc('\n', out);

@@ -37,18 +37,25 @@ void text_connected(FILE *out, const struct endpoint *e);
 /* "12 ports of clients (all UDP sockets connected) left out: -P PORT shows one" */
 void text_clients(FILE *out, const struct snapshot *s);
 
-/* "3,778 UDP ports opened meanwhile and closed, as far as is known, left out, with 3,940 datagrams on 4,000 sockets: -P PORT shows one" */
+/* "3,778 UDP ports opened meanwhile and closed, as far as is known, left out, with 3,940 datagrams
+ * on 4,000 sockets: -P PORT shows one" */
 void text_passing(FILE *out, const struct snapshot *s);
 
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
-void text_fairness(FILE *out, const char *what, const struct fairness *f, const struct text_style *style);
+void text_fairness(FILE *out, const char *what, const struct fairness *f,
+		   const struct text_style *style);
 
-enum text_break { TEXT_BREAK_WORDS, TEXT_BREAK_CLAUSES /* after commas, semicolons and colons only */ };
+enum text_break {
+	TEXT_BREAK_WORDS,
+	TEXT_BREAK_CLAUSES /* after commas, semicolons and colons only */
+};
 
 /*
- * Words, broken into lines of the style's width; `column` is where the first line is by now, later lines begin at `indent`.
+ * Words, broken into lines of the style's width; `column` is where the first line is by now, later
+ * lines begin at `indent`.
  */
-void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at, const struct text_style *style);
+void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at,
+		  const struct text_style *style);
 
 /* "  ! one socket ...", yellow; "  i ..." dim, "  ✓ ..." green */
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style);
@@ -70,10 +77,12 @@ char *text_cpu(char *buffer, bool known, uint64_t cpu_ns, double seconds);
 /* "13.7 MB" into buffer (TEXT_COUNT_SIZE), "≥13.7 MB" where it is a bound; returns it. */
 char *text_bytes(char *buffer, uint64_t bytes, bool at_least, bool utf8);
 
-/* "  load     CPU time 1.7 s: CV 1.090, busiest 66%, least busy 1%; bytes 13.7 MB: CV ...", where there are several workers and it is known */
+/* "  load     CPU time 1.7 s: CV 1.090, busiest 66%, least busy 1%; bytes 13.7 MB: CV ...", where
+ * there are several workers and it is known */
 void text_load(FILE *out, const struct endpoint *e, const struct text_style *style);
 
-/* Some thread serves what another one accepted: `served` tells something that `accepted` does not. */
+/* Some thread serves what another one accepted: `served` tells something that `accepted` does not.
+ */
 bool text_hands_over(const struct endpoint *e);
 
 /* Some thread has connections open, and that is known. */
@@ -85,7 +94,8 @@ bool text_has_half_open(const struct endpoint *e);
 /* "9/8" into buffer (TEXT_COUNT_SIZE), as a queue; "-": not known. Returns it. */
 char *text_half_open(char *buffer, const struct socket_row *s);
 
-/* "12", or where some of the kernel's drops may be withheld ACKs "≤12". buffer: TEXT_COUNT_SIZE. Returns it. */
+/* "12", or where some of the kernel's drops may be withheld ACKs "≤12". buffer: TEXT_COUNT_SIZE.
+ * Returns it. */
 char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row *s, bool utf8);
 
 /* "5 ACKs withheld by TCP_DEFER_ACCEPT", where withheld_most is not 0. */
@@ -97,7 +107,8 @@ void text_all_withheld(FILE *out, const struct endpoint *e);
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);
 
-/* "  700 buffers for UDP_GRO sockets, each may hold several datagrams: counted as one", where there are any */
+/* "  700 buffers for UDP_GRO sockets, each may hold several datagrams: counted as one", where there
+ * are any */
 void text_buffers(FILE *out, const struct endpoint *e);
 
 /* "  not counted: at most 7 (calls whose return was not seen)", a line per reason */

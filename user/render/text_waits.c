@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a port's accept queues did, in lines under its tables: text_waits() in text_parts.h has a sample. */
+/* What a port's accept queues did, in lines under its tables: text_waits() in text_parts.h has a
+ * sample. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,14 +30,18 @@ bool text_has_open(const struct endpoint *e)
 /* "p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms" */
 static void wait_words(FILE *to, const struct wait_sum *sum)
 {
-	char p50[TEXT_DURATION_SIZE], p90[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE], max[TEXT_DURATION_SIZE];
+	char p50[TEXT_DURATION_SIZE], p90[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE],
+		max[TEXT_DURATION_SIZE];
 
 	text_duration(max, wait_max_ns(&sum->wait));
 	if (sum->wait.histogram)
-		fprintf(to, "p50 %s, p90 %s, p99 %s, max %s", text_duration(p50, wait_sum_quantile_ns(sum, 0.5)),
-			text_duration(p90, wait_sum_quantile_ns(sum, 0.9)), text_duration(p99, wait_sum_quantile_ns(sum, 0.99)), max);
+		fprintf(to, "p50 %s, p90 %s, p99 %s, max %s",
+			text_duration(p50, wait_sum_quantile_ns(sum, 0.5)),
+			text_duration(p90, wait_sum_quantile_ns(sum, 0.9)),
+			text_duration(p99, wait_sum_quantile_ns(sum, 0.99)), max);
 	else
-		fprintf(to, "mean %s, max %s (no room for percentiles)", text_duration(p50, wait_mean_ns(&sum->wait)), max);
+		fprintf(to, "mean %s, max %s (no room for percentiles)",
+			text_duration(p50, wait_mean_ns(&sum->wait)), max);
 }
 
 /* The socket whose queue was longest; NULL: none had anything in it, or that is not known. */
@@ -75,10 +80,12 @@ static void queue_words(FILE *to, const struct endpoint *e)
 	if (highest && highest->queue_limit)
 		fprintf(to, " of %" PRIu32, highest->queue_limit);
 	if (full_ns)
-		fprintf(to, "%s %s", highest ? ", full for" : "queue full for", text_duration(duration, full_ns));
+		fprintf(to, "%s %s", highest ? ", full for" : "queue full for",
+			text_duration(duration, full_ns));
 }
 
-static void waits_line(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style)
+static void waits_line(FILE *out, const struct endpoint *e, bool queue,
+		       const struct text_style *style)
 {
 	struct wait_sum sum = {};
 	char *words = NULL;
@@ -111,8 +118,10 @@ static void handed_line(FILE *out, const struct endpoint *e)
 	for (size_t i = 0; i < e->worker_count; i++)
 		wait_sum_add(&sum, e->workers[i].serves, &e->workers[i].handed, NULL);
 	if (sum.wait.count)
-		fprintf(out, "  %-8s %s to another thread: mean %s, max %s until it read\n", "handed", text_count(count, sum.wait.count),
-			text_duration(mean, wait_mean_ns(&sum.wait)), text_duration(max, wait_max_ns(&sum.wait)));
+		fprintf(out, "  %-8s %s to another thread: mean %s, max %s until it read\n",
+			"handed", text_count(count, sum.wait.count),
+			text_duration(mean, wait_mean_ns(&sum.wait)),
+			text_duration(max, wait_max_ns(&sum.wait)));
 }
 
 static void count_line(FILE *out, uint64_t count, const char *what)
@@ -125,7 +134,8 @@ static void count_line(FILE *out, uint64_t count, const char *what)
 
 void text_waits(FILE *out, const struct endpoint *e, bool queue, const struct text_style *style)
 {
-	uint64_t before = 0, reset = 0, dropped = e->omitted.dropped_closing, migrated = e->omitted.migrated;
+	uint64_t before = 0, reset = 0, dropped = e->omitted.dropped_closing,
+		 migrated = e->omitted.migrated;
 
 	if (e->protocol != PROTOCOL_TCP)
 		return;

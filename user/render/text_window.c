@@ -10,15 +10,16 @@
  *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
  *   2 ended before: 31 accepted
  *   socket 17/301: queue 0/511, highest 40, drops 0
- *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, p <0.001, Jain 0.800
- *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms
- *   ! 2 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT each could have its own
+ *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, p
+ * <0.001, Jain 0.800 waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms ! 2 workers (of 2
+ * processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT
+ * each could have its own
  *
  * and where there are several sockets, or they are asked for:
  *
- *   socket/inode         /s   arrived since start       queue  drops wait p50 wait p99 wait max   share
- *   17/301            2,000     2,000      16,138       3/511      0    27 us   1.2 ms   3.4 ms  100.0%  ####
- * 12 more ports without traffic
+ *   socket/inode         /s   arrived since start       queue  drops wait p50 wait p99 wait max
+ * share 17/301            2,000     2,000      16,138       3/511      0    27 us   1.2 ms   3.4 ms
+ * 100.0%  #### 12 more ports without traffic
  */
 #include <inttypes.h>
 #include <math.h>
@@ -54,10 +55,10 @@ struct line {
 	uint64_t cpu_ns; /* of the thread or the process, whatever it did */
 	uint64_t bytes;  /* received and sent */
 	bool appeared, ended;
-	bool past;      /* of an earlier generation, or ended */
+	bool past; /* of an earlier generation, or ended */
 	enum generation generation;
-	bool takes;     /* a verdict may be about it */
-	bool left_out;  /* it lived for part of the window, others all through it: in no verdict */
+	bool takes;    /* a verdict may be about it */
+	bool left_out; /* it lived for part of the window, others all through it: in no verdict */
 };
 
 struct table {
@@ -65,7 +66,8 @@ struct table {
 	enum text_by by;
 	struct line *lines;
 	size_t count;
-	bool by_taken;  /* sockets: arrivals are not seen, so they are measured by what was taken from them */
+	bool by_taken;   /* sockets: arrivals are not seen, so they are measured by what was taken
+			    from them */
 	int32_t process; /* threads: all are of this one; 0: of several, and each says its own */
 	uint64_t sum, most;
 };
@@ -103,10 +105,22 @@ static int compare_busiest(const void *a, const void *b)
 
 static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 {
-	struct line line = { .pid = w->pid, .worker = w, .count = w->accepted, .served = w->serves ? w->served : 0,
-			     .open = w->open_known ? w->open : 0, .open_at_least = w->open_at_least, .appeared = w->appeared, .ended = w->ended,
-			     .past = worker_is_past(w), .generation = w->generation, .takes = w->can_accept, .cpu_known = w->process_cpu_known,
-			     .cpu_ns = w->process_cpu_known ? w->process_cpu_ns : 0, .bytes_known = w->bytes_known, .bytes_at_least = w->bytes_at_least, .bytes = w->bytes.received + w->bytes.sent };
+	struct line line = { .pid = w->pid,
+			     .worker = w,
+			     .count = w->accepted,
+			     .served = w->serves ? w->served : 0,
+			     .open = w->open_known ? w->open : 0,
+			     .open_at_least = w->open_at_least,
+			     .appeared = w->appeared,
+			     .ended = w->ended,
+			     .past = worker_is_past(w),
+			     .generation = w->generation,
+			     .takes = w->can_accept,
+			     .cpu_known = w->process_cpu_known,
+			     .cpu_ns = w->process_cpu_known ? w->process_cpu_ns : 0,
+			     .bytes_known = w->bytes_known,
+			     .bytes_at_least = w->bytes_at_least,
+			     .bytes = w->bytes.received + w->bytes.sent };
 
 	if (by == TEXT_BY_THREAD) {
 		line.tid = w->tid;
@@ -119,8 +133,14 @@ static struct line line_of_worker(const struct worker_row *w, enum text_by by)
 
 static struct line line_of_socket(const struct socket_row *s, bool by_taken)
 {
-	return (struct line){ .cookie = s->cookie, .socket = s, .count = by_taken ? s->accepted : s->arrived, .appeared = s->appeared, .ended = s->ended,
-			      .past = socket_is_past(s), .generation = s->generation, .takes = true };
+	return (struct line){ .cookie = s->cookie,
+			      .socket = s,
+			      .count = by_taken ? s->accepted : s->arrived,
+			      .appeared = s->appeared,
+			      .ended = s->ended,
+			      .past = socket_is_past(s),
+			      .generation = s->generation,
+			      .takes = true };
 }
 
 /* As endpoint_judge() picks its bins. */
@@ -132,10 +152,13 @@ static void leave_out(struct table *t)
 		if (t->lines[i].takes)
 			lifetimes_see(&seen, t->lines[i].appeared, t->lines[i].past);
 	for (size_t i = 0; i < t->count; i++)
-		t->lines[i].left_out = t->lines[i].takes && !lifetimes_admit(&seen, t->lines[i].appeared, t->lines[i].past);
+		t->lines[i].left_out =
+			t->lines[i].takes &&
+			!lifetimes_admit(&seen, t->lines[i].appeared, t->lines[i].past);
 }
 
-/* Adds up lines of one identity: a thread's sockets, a process's threads. It ended if all of it did. */
+/* Adds up lines of one identity: a thread's sockets, a process's threads. It ended if all of it
+ * did. */
 static void merge_lines(struct table *t)
 {
 	size_t kept = 0;
@@ -148,7 +171,9 @@ static void merge_lines(struct table *t)
 			t->lines[kept - 1].open += t->lines[i].open;
 			t->lines[kept - 1].open_at_least |= t->lines[i].open_at_least;
 			t->lines[kept - 1].cpu_known |= t->lines[i].cpu_known;
-			if (t->lines[i].cpu_known && t->lines[i].cpu_ns > t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
+			if (t->lines[i].cpu_known &&
+			    t->lines[i].cpu_ns >
+				    t->lines[kept - 1].cpu_ns) /* the same in all: see worker_row */
 				t->lines[kept - 1].cpu_ns = t->lines[i].cpu_ns;
 			t->lines[kept - 1].bytes += t->lines[i].bytes;
 			t->lines[kept - 1].bytes_at_least |= t->lines[i].bytes_at_least;
@@ -163,18 +188,23 @@ static void merge_lines(struct table *t)
 	t->count = kept;
 }
 
-/* A process that holds the socket but never took from it, nor waited to, nor serves what others took is no row. Returns false without memory. */
+/* A process that holds the socket but never took from it, nor waited to, nor serves what others
+ * took is no row. Returns false without memory. */
 static bool table_make(struct table *t, const struct endpoint *e, enum text_by by, bool by_taken)
 {
 	const size_t rows = by == TEXT_BY_SOCKET ? e->socket_count : e->worker_count;
 
-	*t = (struct table){ .endpoint = e, .by = by, .by_taken = by_taken, .lines = render_needs(calloc(rows + 1, sizeof(*t->lines))) };
+	*t = (struct table){ .endpoint = e,
+			     .by = by,
+			     .by_taken = by_taken,
+			     .lines = render_needs(calloc(rows + 1, sizeof(*t->lines))) };
 	if (!t->lines)
 		return false;
 	for (size_t i = 0; i < rows; i++) {
 		if (by == TEXT_BY_SOCKET)
 			t->lines[t->count++] = line_of_socket(&e->sockets[i], by_taken);
-		else if (e->workers[i].can_accept || e->workers[i].accepted || (e->workers[i].serves && e->workers[i].served) ||
+		else if (e->workers[i].can_accept || e->workers[i].accepted ||
+			 (e->workers[i].serves && e->workers[i].served) ||
 			 e->workers[i].bytes.received || e->workers[i].bytes.sent)
 			t->lines[t->count++] = line_of_worker(&e->workers[i], by);
 	}
@@ -238,8 +268,8 @@ static void table_add_totals(struct table *t, const struct table *all, struct go
 }
 
 /*
- * Takes out what came and went: over a whole window that is history. What a verdict is about stays, and so does a worker that was there from the start
- * and ended half-way.
+ * Takes out what came and went: over a whole window that is history. What a verdict is about stays,
+ * and so does a worker that was there from the start and ended half-way.
  */
 static void table_fold_ended(struct table *t, struct gone *gone)
 {
@@ -257,11 +287,14 @@ static void table_fold_ended(struct table *t, struct gone *gone)
 	t->count = kept;
 }
 
-/* What follows a line that lived for part of the window, which no verdict is about; or else it says so. */
+/* What follows a line that lived for part of the window, which no verdict is about; or else it says
+ * so. */
 static const char *fate(const struct line *l)
 {
 	if (l->generation == GENERATION_EARLIER)
-		return l->takes && !l->left_out ? "  (old generation: judged)" : l->ended ? "  (old generation)" : "  (takes no more)";
+		return l->takes && !l->left_out ? "  (old generation: judged)"
+		       : l->ended               ? "  (old generation)"
+						: "  (takes no more)";
 	if (l->ended)
 		return l->takes && !l->left_out ? "  (ended: judged)" : "  (ended)";
 	return l->left_out ? "  (new)" : "";
@@ -270,7 +303,8 @@ static const char *fate(const struct line *l)
 #define LABEL_SIZE 96
 
 /* "nginx 1235 (12 inside)", "worker 1240 of 1235", or "17/301" */
-static int label(char *buffer, const struct line *l, const struct table *t, const struct text_style *style)
+static int label(char *buffer, const struct line *l, const struct table *t,
+		 const struct text_style *style)
 {
 	const struct worker_row *w = l->worker;
 	const enum text_by by = t->by;
@@ -278,15 +312,18 @@ static int label(char *buffer, const struct line *l, const struct table *t, cons
 	int32_t id, id_inside;
 
 	if (by == TEXT_BY_SOCKET) {
-		snprintf(buffer, LABEL_SIZE, "%" PRIu64 "/%" PRIu32, l->socket->cookie, l->socket->inode);
+		snprintf(buffer, LABEL_SIZE, "%" PRIu64 "/%" PRIu32, l->socket->cookie,
+			 l->socket->inode);
 		return text_width(buffer);
 	}
 	id = by == TEXT_BY_PROCESS ? w->pid : w->tid;
 	id_inside = by == TEXT_BY_PROCESS ? w->pid_inside : w->tid_inside;
 	if (id_inside && id_inside != id)
 		snprintf(inside, sizeof(inside), " (%" PRId32 " inside)", id_inside);
-	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm, sizeof(w->comm), style->utf8);
-	if (by == TEXT_BY_THREAD && w->tid < 0) { /* bytes of connections of which it is not known who reads them */
+	text_name(name, by == TEXT_BY_PROCESS && *w->process ? w->process : w->comm,
+		  sizeof(w->comm), style->utf8);
+	if (by == TEXT_BY_THREAD &&
+	    w->tid < 0) { /* bytes of connections of which it is not known who reads them */
 		snprintf(buffer, LABEL_SIZE, "%s, a thread of %" PRId32, name, w->pid);
 		return text_width(buffer);
 	}
@@ -335,11 +372,13 @@ static bool has_drops(const struct endpoint *e, const struct socket_row *s)
 #define FIELD_ALWAYS 0
 
 struct field {
-	const char *title;   /* NULL: what is counted */
+	const char *title; /* NULL: what is counted */
 	int width;
-	/* FIELD_HIDDEN: it says nothing here. FIELD_ALWAYS. Else where the page is too narrow the highest goes first. */
+	/* FIELD_HIDDEN: it says nothing here. FIELD_ALWAYS. Else where the page is too narrow the
+	 * highest goes first. */
 	int (*rank)(const struct view *v, const struct table *t);
-	void (*text)(char *out, const struct view *v, const struct table *t, const struct line *l); /* out: FIELD_SIZE bytes */
+	void (*text)(char *out, const struct view *v, const struct table *t,
+		     const struct line *l); /* out: FIELD_SIZE bytes */
 };
 #define FIELD_SIZE TEXT_COUNT_SIZE
 
@@ -452,28 +491,32 @@ static void field_rate(char *out, const struct view *v, const struct table *t, c
 	rate(out, l->count, v->window->seconds);
 }
 
-static void field_count(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_count(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	(void)v;
 	(void)t;
 	text_count(out, l->count);
 }
 
-static void field_total(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_total(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	(void)v;
 	(void)t;
 	text_count(out, l->total);
 }
 
-static void field_queue(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_queue(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	(void)v;
 	(void)t;
 	queue_cell(out, FIELD_SIZE, l->socket);
 }
 
-static void field_highest(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_highest(char *out, const struct view *v, const struct table *t,
+			  const struct line *l)
 {
 	(void)v;
 	(void)t;
@@ -482,19 +525,22 @@ static void field_highest(char *out, const struct view *v, const struct table *t
 		text_count(out, l->socket->queue_highest);
 }
 
-static void field_half_open(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_half_open(char *out, const struct view *v, const struct table *t,
+			    const struct line *l)
 {
 	(void)v;
 	(void)t;
 	text_half_open(out, l->socket);
 }
 
-static void field_drops(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_drops(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	text_drops(out, t->endpoint, l->socket, v->style->utf8);
 }
 
-static void field_served(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_served(char *out, const struct view *v, const struct table *t,
+			 const struct line *l)
 {
 	(void)v;
 	(void)t;
@@ -514,7 +560,8 @@ static void field_cpu(char *out, const struct view *v, const struct table *t, co
 	text_cpu(out, l->cpu_known, l->cpu_ns, v->window->looked_seconds);
 }
 
-static void field_bytes(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_bytes(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	(void)t;
 	if (l->bytes_known)
@@ -567,7 +614,8 @@ static void field_max(char *out, const struct view *v, const struct table *t, co
 	text_duration(out, wait_max_ns(&sum.wait));
 }
 
-static void field_share(char *out, const struct view *v, const struct table *t, const struct line *l)
+static void field_share(char *out, const struct view *v, const struct table *t,
+			const struct line *l)
 {
 	(void)v;
 	snprintf(out, FIELD_SIZE, "%.1f%%", t->sum ? 100.0 * l->count / t->sum : 0.0);
@@ -592,7 +640,8 @@ static const struct field fields[] = {
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(*fields))
 
-/* Which fields there is something to say in and room for; *used: columns of the page that a line takes with them. */
+/* Which fields there is something to say in and room for; *used: columns of the page that a line
+ * takes with them. */
 struct shown {
 	bool field[FIELD_COUNT];
 	int label_width, used;
@@ -623,8 +672,10 @@ static void fields_fit(struct shown *shown, const struct view *v, const struct t
 
 #define SEVERAL_UNITS "several units"
 
-/* The unit or container of those who take the work, else of those who hold the sockets; "" if it is not known. */
-static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e, const struct text_style *style)
+/* The unit or container of those who take the work, else of those who hold the sockets; "" if it is
+ * not known. */
+static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e,
+			   const struct text_style *style)
 {
 	const char *first = "";
 	char other[TEXT_UNIT_SIZE];
@@ -641,11 +692,14 @@ static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e
 		first = own;
 		text_unit(buffer, own, style->utf8);
 	}
-	return !*first && e->holder_count ? text_unit(buffer, e->holders[0].cgroup, style->utf8) : buffer;
+	return !*first && e->holder_count ? text_unit(buffer, e->holders[0].cgroup, style->utf8)
+					  : buffer;
 }
 
-/* Where a port's rows are of several units each row says its own, if there is room for it beside the fields. */
-static void units_fit(struct shown *shown, const struct view *v, const struct table *t, size_t count)
+/* Where a port's rows are of several units each row says its own, if there is room for it beside
+ * the fields. */
+static void units_fit(struct shown *shown, const struct view *v, const struct table *t,
+		      size_t count)
 {
 	char unit[TEXT_UNIT_SIZE];
 	int most = 0;
@@ -653,7 +707,8 @@ static void units_fit(struct shown *shown, const struct view *v, const struct ta
 	if (t->by == TEXT_BY_SOCKET || strcmp(unit_of(unit, t->endpoint, v->style), SEVERAL_UNITS))
 		return;
 	for (size_t i = 0; i < count; i++) {
-		const int width = text_width(text_unit(unit, t->lines[i].worker->cgroup, v->style->utf8));
+		const int width =
+			text_width(text_unit(unit, t->lines[i].worker->cgroup, v->style->utf8));
 
 		most = width > most ? width : most;
 	}
@@ -662,7 +717,8 @@ static void units_fit(struct shown *shown, const struct view *v, const struct ta
 	shown->used += shown->units ? most : 0;
 }
 
-static void table_line(const struct view *v, const struct table *t, const struct line *l, const struct shown *shown)
+static void table_line(const struct view *v, const struct table *t, const struct line *l,
+		       const struct shown *shown)
 {
 	char text[LABEL_SIZE], cell[FIELD_SIZE], unit[TEXT_UNIT_SIZE];
 	const int width = label(text, l, t, v->style);
@@ -675,7 +731,8 @@ static void table_line(const struct view *v, const struct table *t, const struct
 		text_right(v->out, fields[i].width + 1, cell);
 	}
 	if (t->most)
-		text_bar(v->out, (double)l->count / t->most, text_bar_cells(v->style, shown->used + 2), v->style);
+		text_bar(v->out, (double)l->count / t->most,
+			 text_bar_cells(v->style, shown->used + 2), v->style);
 	if (shown->units && *text_unit(unit, l->worker->cgroup, v->style->utf8))
 		fprintf(v->out, "  in %s", unit);
 	fprintf(v->out, "%s\n", fate(l));
@@ -686,7 +743,8 @@ static void table_line(const struct view *v, const struct table *t, const struct
 /* "process", "socket/inode", "thread", "thread of 1235" */
 static const char *table_name(char buffer[TABLE_NAME_SIZE], const struct table *t)
 {
-	static const char *const names[] = { [TEXT_BY_PROCESS] = "process", [TEXT_BY_THREAD] = "thread",
+	static const char *const names[] = { [TEXT_BY_PROCESS] = "process",
+					     [TEXT_BY_THREAD] = "thread",
 					     [TEXT_BY_SOCKET] = "socket/inode" };
 	bool others = false;
 
@@ -703,10 +761,12 @@ static void table_heading(const struct view *v, const struct table *t, const str
 {
 	char name[TABLE_NAME_SIZE];
 
-	fprintf(v->out, "  %s%-*s", text_paint(v->style, TEXT_BOLD), shown->label_width, table_name(name, t));
+	fprintf(v->out, "  %s%-*s", text_paint(v->style, TEXT_BOLD), shown->label_width,
+		table_name(name, t));
 	for (size_t i = 0; i < FIELD_COUNT; i++)
 		if (shown->field[i])
-			fprintf(v->out, " %*s", fields[i].width, fields[i].title ? fields[i].title : count_name(t));
+			fprintf(v->out, " %*s", fields[i].width,
+				fields[i].title ? fields[i].title : count_name(t));
 	fprintf(v->out, "%s\n", text_paint(v->style, TEXT_PLAIN));
 }
 
@@ -724,7 +784,9 @@ static void table_print(const struct view *v, struct table *t)
 		const int width = label(text, &t->lines[i], t, v->style);
 
 		shown.label_width = width > shown.label_width ? width : shown.label_width;
-		fate_width = (int)strlen(fate(&t->lines[i])) > fate_width ? (int)strlen(fate(&t->lines[i])) : fate_width;
+		fate_width = (int)strlen(fate(&t->lines[i])) > fate_width
+				     ? (int)strlen(fate(&t->lines[i]))
+				     : fate_width;
 	}
 	if ((int)strlen(table_name(name, t)) > shown.label_width)
 		shown.label_width = (int)strlen(name);
@@ -738,18 +800,21 @@ static void table_print(const struct view *v, struct table *t)
 	for (size_t i = count; i < t->count; i++)
 		folded += t->lines[i].count;
 	if (t->count > count)
-		fprintf(v->out, "  and %zu more with %s\n", t->count - count, text_count(number, folded));
+		fprintf(v->out, "  and %zu more with %s\n", t->count - count,
+			text_count(number, folded));
 }
 
 static void omitted_line(const struct view *v, const struct table *t)
 {
 	const struct omitted *o = &t->endpoint->omitted;
 	const bool sockets = t->by == TEXT_BY_SOCKET;
-	const uint64_t rows = sockets ? o->sockets : o->workers, count = sockets && !t->by_taken ? o->arrived : o->accepted;
+	const uint64_t rows = sockets ? o->sockets : o->workers,
+		       count = sockets && !t->by_taken ? o->arrived : o->accepted;
 	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
 
 	if (rows || count)
-		fprintf(v->out, "  and %s row%s beyond the limit with %s\n", text_count(more, rows), plural_s(rows), text_count(number, count));
+		fprintf(v->out, "  and %s row%s beyond the limit with %s\n", text_count(more, rows),
+			plural_s(rows), text_count(number, count));
 }
 
 /* Takes the lines out that wide.h folds. */
@@ -763,25 +828,32 @@ static void table_take_out(struct table *t, const struct wide_row *rows)
 	t->count = kept;
 }
 
-/* Prints a table with the threads of wide processes folded. Without memory for that each has its line. */
+/* Prints a table with the threads of wide processes folded. Without memory for that each has its
+ * line. */
 static void table_print_folded(const struct view *v, struct table *t)
 {
 	const bool served = text_hands_over(t->endpoint);
-	struct wide_row *rows = t->by == TEXT_BY_THREAD ? render_needs(calloc(t->count + 1, sizeof(*rows))) : NULL;
+	struct wide_row *rows =
+		t->by == TEXT_BY_THREAD ? render_needs(calloc(t->count + 1, sizeof(*rows))) : NULL;
 	struct wide_fold *folds = NULL;
 	size_t count = 0;
 	char words[WIDE_SIZE];
 
 	for (size_t i = 0; i < t->count && rows; i++)
-		rows[i] = (struct wide_row){ .worker = t->lines[i].worker, .count = t->lines[i].count, .total = t->lines[i].total,
-					     .served = served ? t->lines[i].served : 0, .takes = t->lines[i].takes, .ended = t->lines[i].ended };
+		rows[i] = (struct wide_row){ .worker = t->lines[i].worker,
+					     .count = t->lines[i].count,
+					     .total = t->lines[i].total,
+					     .served = served ? t->lines[i].served : 0,
+					     .takes = t->lines[i].takes,
+					     .ended = t->lines[i].ended };
 	if (rows && !wide_fold(rows, t->count, &folds, &count))
 		table_take_out(t, rows);
 	if (count)
 		qsort(t->lines, t->count, sizeof(*t->lines), compare_busiest);
 	table_print(v, t);
 	for (size_t i = 0; i < count; i++)
-		fprintf(v->out, "  %s\n", wide_words(words, &folds[i], count_name(t), v->total, v->style->utf8));
+		fprintf(v->out, "  %s\n",
+			wide_words(words, &folds[i], count_name(t), v->total, v->style->utf8));
 	free(folds);
 	free(rows);
 }
@@ -798,18 +870,22 @@ static bool arrivals_unseen(const struct endpoint *e)
 	return !arrived && taken;
 }
 
-/* Of a process or thread for each connection it is what they served that counts: they accept nothing. */
+/* Of a process or thread for each connection it is what they served that counts: they accept
+ * nothing. */
 static void gone_line(const struct view *v, const struct table *t, const struct gone *gone)
 {
 	const bool served = !gone->count && gone->served;
 	char number[TEXT_COUNT_SIZE], rows[TEXT_COUNT_SIZE];
 
 	if (gone->rows)
-		fprintf(v->out, "  %s ended%s: %s %s\n", text_count(rows, gone->rows), v->total ? " before" : "",
-			text_count(number, served ? gone->served : gone->count), served ? "served" : count_name(t));
+		fprintf(v->out, "  %s ended%s: %s %s\n", text_count(rows, gone->rows),
+			v->total ? " before" : "",
+			text_count(number, served ? gone->served : gone->count),
+			served ? "served" : count_name(t));
 }
 
-static void table_of(const struct view *v, const struct endpoint *e, const struct endpoint *all, enum text_by by)
+static void table_of(const struct view *v, const struct endpoint *e, const struct endpoint *all,
+		     enum text_by by)
 {
 	const bool by_taken = arrivals_unseen(all ? all : e);
 	struct table t, totals = {};
@@ -838,10 +914,12 @@ static void only_half_open(const struct view *v, const struct socket_row *s)
 
 	fprintf(v->out, ", half-open %s", text_half_open(number, s));
 	if (s->half_open.highest > s->half_open.count || !s->half_open.known)
-		fprintf(v->out, " (%s at a look)", text_bound(number, s->half_open.highest, true, v->style->utf8));
+		fprintf(v->out, " (%s at a look)",
+			text_bound(number, s->half_open.highest, true, v->style->utf8));
 }
 
-/* "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0": one socket needs no table. */
+/* "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0": one socket
+ * needs no table. */
 static void only_socket(const struct view *v, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
@@ -864,8 +942,10 @@ static void only_socket(const struct view *v, const struct endpoint *e)
 	fputs(s->ended ? " (ended)\n" : "\n", v->out);
 }
 
-/* What follows the address: ", netns blue, nginx.service: 2,000 connections/s, 16,138 since the start" */
-static void heading_words(FILE *to, const struct view *v, const struct endpoint *e, const struct endpoint *all)
+/* What follows the address: ", netns blue, nginx.service: 2,000 connections/s, 16,138 since the
+ * start" */
+static void heading_words(FILE *to, const struct view *v, const struct endpoint *e,
+			  const struct endpoint *all)
 {
 	const char *what = e->protocol == PROTOCOL_UDP ? "datagrams" : "connections";
 	const uint64_t events = endpoint_events(e);
@@ -894,7 +974,8 @@ static void port_heading(const struct view *v, const struct endpoint *e, const s
 		fclose(memory);
 	}
 	text_address(address, e);
-	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), address, text_paint(v->style, TEXT_PLAIN));
+	fprintf(v->out, "%s%s %s%s", text_paint(v->style, TEXT_BOLD), text_protocol(e), address,
+		text_paint(v->style, TEXT_PLAIN));
 	text_wrapped(v->out, words, 4 + text_width(address), 4, TEXT_BREAK_CLAUSES, v->style);
 	fputc('\n', v->out);
 }
@@ -915,8 +996,11 @@ static void port_fairness(const struct view *v, const struct endpoint *e, enum t
 	else if (by == TEXT_BY_THREAD)
 		text_fairness(v->out, "threads", &e->worker_fairness, v->style);
 	if (e->other_fairness.bins > 1 && e->other_fairness.events && by != TEXT_BY_SOCKET)
-		text_fairness(v->out, e->generations.judged == GENERATION_LATER ? "earlier" : "later", &e->other_fairness, v->style);
-	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET && (bins == BINS_SERVING || bins == BINS_WORKERS))
+		text_fairness(v->out,
+			      e->generations.judged == GENERATION_LATER ? "earlier" : "later",
+			      &e->other_fairness, v->style);
+	if (e->served_known && text_hands_over(e) && by != TEXT_BY_SOCKET &&
+	    (bins == BINS_SERVING || bins == BINS_WORKERS))
 		text_fairness(v->out, "served", &e->served_fairness, v->style);
 	if (e->socket_fairness.bins > 1 || by == TEXT_BY_SOCKET)
 		text_fairness(v->out, "sockets", &e->socket_fairness, v->style);
@@ -925,7 +1009,8 @@ static void port_fairness(const struct view *v, const struct endpoint *e, enum t
 static void port(const struct view *v, const struct endpoint *e)
 {
 	/* snapshot_find() gives a pointer to change it by; it is not changed here. */
-	const struct endpoint *all = v->total ? snapshot_find((struct snapshot *)v->total, e) : NULL;
+	const struct endpoint *all =
+		v->total ? snapshot_find((struct snapshot *)v->total, e) : NULL;
 	const enum text_by by = v->by == TEXT_BY_DEFAULT ? text_by_default(all ? all : e) : v->by;
 
 	port_heading(v, e, all);
@@ -960,7 +1045,8 @@ static bool has_trouble(const struct endpoint *e)
 
 static int compare_events(const void *a, const void *b)
 {
-	const struct endpoint *x = *(const struct endpoint *const *)a, *y = *(const struct endpoint *const *)b;
+	const struct endpoint *x = *(const struct endpoint *const *)a,
+			      *y = *(const struct endpoint *const *)b;
 	int order = COMPARE(endpoint_events(y), endpoint_events(x));
 
 	return order ? order : COMPARE(x, y);
@@ -975,7 +1061,8 @@ static void ports(const struct view *v, const struct endpoint **busy, bool with_
 	char number[TEXT_COUNT_SIZE], more[TEXT_COUNT_SIZE];
 
 	for (size_t i = 0; i < s->endpoint_count; i++)
-		if (with_quiet || endpoint_events(&s->endpoints[i]) || has_trouble(&s->endpoints[i]))
+		if (with_quiet || endpoint_events(&s->endpoints[i]) ||
+		    has_trouble(&s->endpoints[i]))
 			busy[count++] = &s->endpoints[i];
 	if (count > PORTS_MAX)
 		qsort(busy, count, sizeof(*busy), compare_events);
@@ -986,11 +1073,12 @@ static void ports(const struct view *v, const struct endpoint **busy, bool with_
 			folded += endpoint_events(busy[i]);
 	}
 	if (count > PORTS_MAX)
-		fprintf(v->out, "%s more port%s with %s\n", text_count(more, count - PORTS_MAX), plural_s(count - PORTS_MAX), text_count(number, folded));
+		fprintf(v->out, "%s more port%s with %s\n", text_count(more, count - PORTS_MAX),
+			plural_s(count - PORTS_MAX), text_count(number, folded));
 	quiet = s->endpoint_count - count + s->quiet;
 	if (quiet)
-		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, quiet), count ? "more " : "",
-			plural_s(quiet));
+		fprintf(v->out, "%s %sport%s without traffic\n", text_count(more, quiet),
+			count ? "more " : "", plural_s(quiet));
 }
 
 static void window_heading(const struct view *v, bool whole)
@@ -1002,9 +1090,11 @@ static void window_heading(const struct view *v, bool whole)
 
 	gmtime_r(&end, &utc);
 	strftime(when, sizeof(when), "%H:%M:%S", &utc);
-	fprintf(v->out, "%s%s UTC%s, %s%.1f s%s", text_paint(v->style, TEXT_BOLD), when, text_paint(v->style, TEXT_PLAIN),
-		whole ? "the whole window of " : "", s->seconds, *s->release ? "; kernel " : "");
-	fprintf(v->out, "%s%s%s\n", s->release, s->backend ? ", backend " : "", s->backend ? s->backend : "");
+	fprintf(v->out, "%s%s UTC%s, %s%.1f s%s", text_paint(v->style, TEXT_BOLD), when,
+		text_paint(v->style, TEXT_PLAIN), whole ? "the whole window of " : "", s->seconds,
+		*s->release ? "; kernel " : "");
+	fprintf(v->out, "%s%s%s\n", s->release, s->backend ? ", backend " : "",
+		s->backend ? s->backend : "");
 }
 
 static uint64_t events_of(const struct snapshot *s)
@@ -1016,19 +1106,27 @@ static uint64_t events_of(const struct snapshot *s)
 	return events;
 }
 
-void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total, enum text_by by,
-		 const struct text_style *style)
+void text_window(FILE *out, const struct snapshot *window, const struct snapshot *total,
+		 enum text_by by, const struct text_style *style)
 {
-	struct view v = { .out = out, .window = window, .total = window->final ? NULL : total, .by = by, .style = style };
-	const struct endpoint **busy = render_needs(calloc(window->endpoint_count + 1, sizeof(*busy)));
-	const bool nothing = !events_of(window), few = window->endpoint_count + window->quiet <= QUIET_PORTS_SHOWN;
+	struct view v = { .out = out,
+			  .window = window,
+			  .total = window->final ? NULL : total,
+			  .by = by,
+			  .style = style };
+	const struct endpoint **busy =
+		render_needs(calloc(window->endpoint_count + 1, sizeof(*busy)));
+	const bool nothing = !events_of(window),
+		   few = window->endpoint_count + window->quiet <= QUIET_PORTS_SHOWN;
 
 	for (size_t i = 1; i < window->endpoint_count; i++)
 		v.several_netns |= window->endpoints[i].netns != window->endpoints[0].netns;
 	window_heading(&v, !v.total);
 	if (nothing)
 		fprintf(out, "no connection or datagram in %.1f s%s\n", window->seconds,
-			window->endpoint_count + window->quiet ? "" : ": no process listens on what the filter asks for");
+			window->endpoint_count + window->quiet
+				? ""
+				: ": no process listens on what the filter asks for");
 	/* Idle rows are worth a look once, not every second. */
 	if (busy && window->endpoint_count)
 		ports(&v, busy, few && (!nothing || !v.total));

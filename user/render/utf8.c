@@ -3,13 +3,18 @@
 
 size_t utf8_next(const char *bytes, size_t size, uint32_t *code)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 }; /* by length: below it the form is overlong */
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800,
+					  0x10000 }; /* by length: below it the form is overlong */
 	const unsigned char *b = (const unsigned char *)bytes;
 	size_t length;
 
 	if (!size)
 		return 0;
-	length = b[0] < 0x80 ? 1 : b[0] >> 5 == 6 ? 2 : b[0] >> 4 == 14 ? 3 : b[0] >> 3 == 30 ? 4 : 0;
+	length = b[0] < 0x80       ? 1
+		 : b[0] >> 5 == 6  ? 2
+		 : b[0] >> 4 == 14 ? 3
+		 : b[0] >> 3 == 30 ? 4
+				   : 0;
 	if (!length || length > size)
 		return 0;
 	*code = length == 1 ? b[0] : b[0] & (0x7f >> length);

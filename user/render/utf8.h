@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Length in bytes of the well-formed UTF-8 character (RFC 3629: no overlong forms, no surrogates) that bytes[0..size) begins with,
- * and its code point; 0 if there is none.
+ * Length in bytes of the well-formed UTF-8 character (RFC 3629: no overlong forms, no surrogates)
+ * that bytes[0..size) begins with, and its code point; 0 if there is none.
  */
 size_t utf8_next(const char *bytes, size_t size, uint32_t *code);
 

@@ -10,8 +10,8 @@
 #include "memory.h"
 #include "text.h"
 
-#define THREADS_WIDE 64  /* of one process: more are folded */
-#define SINGLES 5        /* of these so many of the busiest are rows */
+#define THREADS_WIDE 64 /* of one process: more are folded */
+#define SINGLES 5       /* of these so many of the busiest are rows */
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
@@ -60,7 +60,8 @@ static int by_busiest(const void *a, const void *b)
 
 	if (x->count != y->count)
 		return COMPARE(y->count, x->count);
-	return x->served != y->served ? COMPARE(y->served, x->served) : compare_threads(x->rows[0], y->rows[0]);
+	return x->served != y->served ? COMPARE(y->served, x->served)
+				      : compare_threads(x->rows[0], y->rows[0]);
 }
 
 static int by_name(const void *a, const void *b)
@@ -93,14 +94,19 @@ static void fold_name(struct wide_fold *fold, const struct thread *threads, size
 	bool numbered = false;
 
 	for (size_t i = 1; i < count; i++)
-		numbered |= strncmp(threads[i].rows[0]->worker->comm, first->comm, sizeof(first->comm)) != 0;
-	snprintf(fold->name, sizeof(fold->name), "%.*s%s", (int)(numbered ? name_length(first) : sizeof(first->comm)), first->comm, numbered ? "*" : "");
+		numbered |= strncmp(threads[i].rows[0]->worker->comm, first->comm,
+				    sizeof(first->comm)) != 0;
+	snprintf(fold->name, sizeof(fold->name), "%.*s%s",
+		 (int)(numbered ? name_length(first) : sizeof(first->comm)), first->comm,
+		 numbered ? "*" : "");
 }
 
 /* Threads of one name. number: of the fold, from 1. */
-static void fold_make(struct wide_fold *fold, const struct thread *threads, size_t count, size_t number)
+static void fold_make(struct wide_fold *fold, const struct thread *threads, size_t count,
+		      size_t number)
 {
-	*fold = (struct wide_fold){ .pid = threads[0].rows[0]->worker->pid, .threads = count,
+	*fold = (struct wide_fold){ .pid = threads[0].rows[0]->worker->pid,
+				    .threads = count,
 				    .generation = threads[0].rows[0]->worker->generation };
 	fold_name(fold, threads, count);
 	for (size_t i = 0; i < count; i++) {
@@ -125,7 +131,8 @@ static void fold_make(struct wide_fold *fold, const struct thread *threads, size
 }
 
 /* Threads of one process. Returns how many folds were made. */
-static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *threads, size_t count)
+static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *threads,
+			   size_t count)
 {
 	size_t singles = 0, before = made;
 
@@ -138,7 +145,9 @@ static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *
 	count -= singles;
 	qsort(threads, count, sizeof(*threads), by_name);
 	for (size_t from = 0, end; from < count; from = end) {
-		for (end = from + 1; end < count && !compare_names(threads[from].rows[0]->worker, threads[end].rows[0]->worker); end++)
+		for (end = from + 1; end < count && !compare_names(threads[from].rows[0]->worker,
+								   threads[end].rows[0]->worker);
+		     end++)
 			;
 		if (end - from > 1) {
 			fold_make(&folds[made], &threads[from], end - from, made + 1);
@@ -166,7 +175,9 @@ int wide_fold(struct wide_row *rows, size_t row_count, struct wide_fold **folds,
 	qsort(sorted, row_count, sizeof(*sorted), by_thread);
 	count = threads_of(threads, sorted, row_count);
 	for (size_t from = 0, end; from < count; from = end) {
-		for (end = from + 1; end < count && threads[end].rows[0]->worker->pid == threads[from].rows[0]->worker->pid; end++)
+		for (end = from + 1; end < count && threads[end].rows[0]->worker->pid ==
+							    threads[from].rows[0]->worker->pid;
+		     end++)
 			;
 		*fold_count += fold_process(*folds, *fold_count, &threads[from], end - from);
 	}
@@ -177,26 +188,35 @@ out:
 	return err;
 }
 
-char *wide_words(char buffer[WIDE_SIZE], const struct wide_fold *fold, const char *taken, bool since, bool utf8)
+char *wide_words(char buffer[WIDE_SIZE], const struct wide_fold *fold, const char *taken,
+		 bool since, bool utf8)
 {
 	const bool serves_only = !fold->count && fold->served;
 	char name[sizeof(fold->name)], number[TEXT_COUNT_SIZE];
-	int used = snprintf(buffer, WIDE_SIZE, "%s %s %zu of %" PRId32 ":", text_name(name, fold->name, sizeof(name) - 1, utf8), utf8 ? "×" : "x",
+	int used = snprintf(buffer, WIDE_SIZE, "%s %s %zu of %" PRId32 ":",
+			    text_name(name, fold->name, sizeof(name) - 1, utf8), utf8 ? "×" : "x",
 			    fold->threads, fold->pid);
 
 	if (!serves_only)
-		used += snprintf(buffer + used, WIDE_SIZE - used, " %s %s", text_count(number, fold->count), taken);
+		used += snprintf(buffer + used, WIDE_SIZE - used, " %s %s",
+				 text_count(number, fold->count), taken);
 	if (!serves_only && since)
-		used += snprintf(buffer + used, WIDE_SIZE - used, ", %s since start", text_count(number, fold->total));
+		used += snprintf(buffer + used, WIDE_SIZE - used, ", %s since start",
+				 text_count(number, fold->total));
 	if (fold->served && fold->served != fold->count)
-		used += snprintf(buffer + used, WIDE_SIZE - used, "%s %s served", serves_only ? "" : ",", text_count(number, fold->served));
+		used += snprintf(buffer + used, WIDE_SIZE - used, "%s %s served",
+				 serves_only ? "" : ",", text_count(number, fold->served));
 	if (fold->busiest)
-		used += snprintf(buffer + used, WIDE_SIZE - used, ", busiest %s", text_count(number, fold->busiest));
+		used += snprintf(buffer + used, WIDE_SIZE - used, ", busiest %s",
+				 text_count(number, fold->busiest));
 	if (fold->idle)
-		used += snprintf(buffer + used, WIDE_SIZE - used, ", %s idle", text_count(number, fold->idle));
+		used += snprintf(buffer + used, WIDE_SIZE - used, ", %s idle",
+				 text_count(number, fold->idle));
 	if (fold->generation == GENERATION_EARLIER)
-		snprintf(buffer + used, WIDE_SIZE - used, fold->ended ? " (old generation)" : " (takes no more)");
+		snprintf(buffer + used, WIDE_SIZE - used,
+			 fold->ended ? " (old generation)" : " (takes no more)");
 	else if (fold->ended)
-		snprintf(buffer + used, WIDE_SIZE - used, ", %s ended", text_count(number, fold->ended));
+		snprintf(buffer + used, WIDE_SIZE - used, ", %s ended",
+			 text_count(number, fold->ended));
 	return buffer;
 }

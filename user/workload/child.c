@@ -8,7 +8,8 @@
 
 #include "child.h"
 
-/* Ctrl-C and timeout(1) signal the whole process group: the parent alone decides what that means. */
+/* Ctrl-C and timeout(1) signal the whole process group: the parent alone decides what that means.
+ */
 static const int left_to_parent[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 pid_t child_fork(void)

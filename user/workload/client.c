@@ -24,31 +24,31 @@
 #define TCP_TIMEOUT_NS (10 * NS_PER_S)
 #define UDP_TIMEOUT_NS (1 * NS_PER_S)
 #define INTERRUPTED_TIMEOUT_NS (1 * NS_PER_S) /* what is outstanding may still end */
-#define TICK_MS 100             /* how often timeouts and the interrupt flag are looked at */
-#define ERRORS_MAX 1000         /* in a row, without a success: the thread gives up */
-#define FAILING_TIMEOUTS_MAX 3  /* so does it after this many timeouts' time without a success */
+#define TICK_MS 100            /* how often timeouts and the interrupt flag are looked at */
+#define ERRORS_MAX 1000        /* in a row, without a success: the thread gives up */
+#define FAILING_TIMEOUTS_MAX 3 /* so does it after this many timeouts' time without a success */
 #define EVENTS 64
-#define POLLED_SLOTS_MAX 8     /* with more there is mostly something to do */
+#define POLLED_SLOTS_MAX 8 /* with more there is mostly something to do */
 #define POLL_NS 50000
-#define TIMER UINT32_MAX        /* epoll data of the timer; everything else is an index */
+#define TIMER UINT32_MAX /* epoll data of the timer; everything else is an index */
 #define NO_TICKET UINT64_MAX
 #define STOP_WITHIN_MS 2000
 
 /* One place for a request; it holds one after another. */
 struct slot {
-	int fd;               /* TCP: of this request; UDP: of its flow */
+	int fd; /* TCP: of this request; UDP: of its flow */
 	bool busy;
-	bool asked;           /* TCP: the request is sent, the reply awaited */
+	bool asked; /* TCP: the request is sent, the reply awaited */
 	int64_t deadline_ns;
-	uint64_t sequence;    /* UDP: of this request's datagram */
-	struct flow *flow;    /* UDP: of this request */
+	uint64_t sequence; /* UDP: of this request's datagram */
+	struct flow *flow; /* UDP: of this request */
 };
 
 /* UDP: a connected socket, thus a client port. */
 struct flow {
 	int fd;
 	bool used;
-	struct slot *slot;    /* whose datagram is outstanding; NULL: none is */
+	struct slot *slot; /* whose datagram is outstanding; NULL: none is */
 };
 
 struct client;
@@ -57,9 +57,12 @@ struct client;
 struct protocol_client {
 	int (*prepare)(struct client *c); /* optional: 0 or a negative errno */
 	void (*start)(struct client *c, struct slot *slot);
-	void (*event)(struct client *c, uint32_t index); /* the epoll data that start() or prepare() registered */
-	void (*poll)(struct client *c, struct slot *slot); /* ends the request if its reply is there */
-	void (*give_up)(struct client *c, struct slot *slot); /* optional: frees what the request had */
+	void (*event)(struct client *c,
+		      uint32_t index); /* the epoll data that start() or prepare() registered */
+	void (*poll)(struct client *c,
+		     struct slot *slot); /* ends the request if its reply is there */
+	void (*give_up)(struct client *c,
+			struct slot *slot); /* optional: frees what the request had */
 };
 
 /* A client thread. */
@@ -76,20 +79,21 @@ struct client {
 	int epoll, timer;
 	struct slot *slots;
 	unsigned slot_count, busy_count;
-	struct slot **idle;     /* a ring */
+	struct slot **idle; /* a ring */
 	unsigned idle_head;
 	struct flow *flows;
 	unsigned flow_count;
 	unsigned next_flow;
-	uint64_t next_request, request_step; /* UDP: the requests of this thread; see ticket_next() */
+	uint64_t next_request,
+		request_step; /* UDP: the requests of this thread; see ticket_next() */
 
-	int64_t now_ns;         /* as of the last wake-up */
+	int64_t now_ns; /* as of the last wake-up */
 	int64_t next_tick_ns;
-	uint64_t ticket;        /* number of the request to start next */
-	uint64_t timer_ticket;  /* which the timer is set for */
+	uint64_t ticket;       /* number of the request to start next */
+	uint64_t timer_ticket; /* which the timer is set for */
 	uint64_t sequence;
-	bool over;              /* no further requests */
-	unsigned errors;        /* in a row */
+	bool over;                /* no further requests */
+	unsigned errors;          /* in a row */
 	int64_t failing_since_ns; /* 0: it is not */
 };
 
@@ -111,7 +115,8 @@ static void note_failure(struct client *c, enum outcome outcome)
 		c->failing_since_ns = c->now_ns;
 	if (outcome == FAILED)
 		c->errors++;
-	if (c->errors >= ERRORS_MAX || c->now_ns - c->failing_since_ns >= FAILING_TIMEOUTS_MAX * c->timeout_ns)
+	if (c->errors >= ERRORS_MAX ||
+	    c->now_ns - c->failing_since_ns >= FAILING_TIMEOUTS_MAX * c->timeout_ns)
 		c->over = true;
 }
 
@@ -172,22 +177,24 @@ static int tcp_open(const struct client *c)
 	return fd;
 }
 
-/* On loopback the connection mostly exists when connect() returns, though it says EINPROGRESS: so ask at once. */
+/* On loopback the connection mostly exists when connect() returns, though it says EINPROGRESS: so
+ * ask at once. */
 static void tcp_start(struct client *c, struct slot *slot)
 {
 	int err;
 
 	slot->asked = false;
 	slot->fd = tcp_open(c);
-	if (slot->fd < 0 ||
-	    (connect(slot->fd, (struct sockaddr *)&c->server, c->server_size) && errno != EINPROGRESS)) {
+	if (slot->fd < 0 || (connect(slot->fd, (struct sockaddr *)&c->server, c->server_size) &&
+			     errno != EINPROGRESS)) {
 		note_error(c, errno);
 		tcp_end(c, slot, FAILED);
 		return;
 	}
 	err = tcp_ask(slot);
 	if (!err || err == -EAGAIN)
-		err = watch(c, EPOLL_CTL_ADD, slot->fd, slot->asked ? EPOLLIN : EPOLLOUT, slot - c->slots);
+		err = watch(c, EPOLL_CTL_ADD, slot->fd, slot->asked ? EPOLLIN : EPOLLOUT,
+			    slot - c->slots);
 	if (err)
 		tcp_end(c, slot, FAILED);
 }
@@ -229,7 +236,10 @@ static void tcp_give_up(struct client *c, struct slot *slot)
 }
 
 static const struct protocol_client tcp_client = {
-	.start = tcp_start, .event = tcp_event, .poll = tcp_poll, .give_up = tcp_give_up,
+	.start = tcp_start,
+	.event = tcp_event,
+	.poll = tcp_poll,
+	.give_up = tcp_give_up,
 };
 
 /* ---- UDP ---- */
@@ -264,7 +274,8 @@ static void udp_note_sent(struct client *c, struct flow *flow)
 	flow->used = true;
 }
 
-/* The flows take turns; one that still waits for a reply is passed over. There is an idle one: no fewer flows than slots. */
+/* The flows take turns; one that still waits for a reply is passed over. There is an idle one: no
+ * fewer flows than slots. */
 static struct flow *udp_next_flow(struct client *c)
 {
 	struct flow *flow;
@@ -290,7 +301,8 @@ static void udp_start(struct client *c, struct slot *slot)
 	flow->slot = slot;
 	slot->fd = flow->fd;
 	slot->sequence = c->sequence++;
-	if (send(flow->fd, &slot->sequence, sizeof(slot->sequence), MSG_NOSIGNAL) == sizeof(slot->sequence)) {
+	if (send(flow->fd, &slot->sequence, sizeof(slot->sequence), MSG_NOSIGNAL) ==
+	    sizeof(slot->sequence)) {
 		udp_note_sent(c, flow);
 		return;
 	}
@@ -322,14 +334,19 @@ static void udp_give_up(struct client *c, struct slot *slot)
 }
 
 static const struct protocol_client udp_client = {
-	.prepare = udp_prepare, .start = udp_start, .event = udp_event, .poll = udp_poll, .give_up = udp_give_up,
+	.prepare = udp_prepare,
+	.start = udp_start,
+	.event = udp_event,
+	.poll = udp_poll,
+	.give_up = udp_give_up,
 };
 
 /* ---- the loop ---- */
 
 /*
- * TCP: all threads take from one counter, so no thread ends early. UDP: each has its share. Flows belong to a thread, and those of the quicker one
- * would carry more than the others' (of 1,000 flows, 755 were seen to take all 1,000 requests); `flows` is the number of equal ones.
+ * TCP: all threads take from one counter, so no thread ends early. UDP: each has its share. Flows
+ * belong to a thread, and those of the quicker one would carry more than the others' (of 1,000
+ * flows, 755 were seen to take all 1,000 requests); `flows` is the number of equal ones.
  */
 static uint64_t ticket_next(struct client *c)
 {
@@ -364,7 +381,8 @@ static int64_t ticket_due_ns(const struct client *c)
 static void arm_timer(struct client *c)
 {
 	int64_t due_ns = ticket_due_ns(c);
-	struct itimerspec at = { .it_value = { .tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S } };
+	struct itimerspec at = { .it_value = { .tv_sec = due_ns / NS_PER_S,
+					       .tv_nsec = due_ns % NS_PER_S } };
 
 	if (c->timer_ticket == c->ticket)
 		return;
@@ -422,8 +440,9 @@ static void handle_event(struct client *c, uint32_t index)
 }
 
 /*
- * Looks for the replies itself before it sleeps: on a virtual machine waking a processor that sleeps costs more than the request. It
- * yields, so that a worker on the same processor runs. Returns true if a request ended.
+ * Looks for the replies itself before it sleeps: on a virtual machine waking a processor that
+ * sleeps costs more than the request. It yields, so that a worker on the same processor runs.
+ * Returns true if a request ended.
  */
 static bool poll_briefly(struct client *c)
 {
@@ -489,7 +508,8 @@ static void *client_run(void *argument)
 	int err = client_prepare(c);
 
 	if (err) {
-		shared_refuse(c->shared, err, "cannot prepare the clients: %s%s", strerror(-err), unreachable_hint(-err));
+		shared_refuse(c->shared, err, "cannot prepare the clients: %s%s", strerror(-err),
+			      unreachable_hint(-err));
 		return NULL;
 	}
 	word_add(&c->shared->ready);
@@ -525,11 +545,13 @@ static int64_t request_timeout_ns(const struct workload_options *o)
 {
 	int64_t work_ns = o->work_us * INT64_C(1000) * (o->slow_worker >= 0 ? 10 : 1);
 
-	return (o->mode->protocol == PROTOCOL_TCP ? TCP_TIMEOUT_NS : UDP_TIMEOUT_NS) + o->concurrency * work_ns;
+	return (o->mode->protocol == PROTOCOL_TCP ? TCP_TIMEOUT_NS : UDP_TIMEOUT_NS) +
+	       o->concurrency * work_ns;
 }
 
-static void client_init(struct client *c, unsigned i, unsigned count, const struct workload_options *o,
-			const struct sockaddr_storage *server, struct shared *shared)
+static void client_init(struct client *c, unsigned i, unsigned count,
+			const struct workload_options *o, const struct sockaddr_storage *server,
+			struct shared *shared)
 {
 	bool tcp = o->mode->protocol == PROTOCOL_TCP;
 
@@ -539,7 +561,8 @@ static void client_init(struct client *c, unsigned i, unsigned count, const stru
 		.shared = shared,
 		.tally = &shared->clients[i],
 		.server = *server,
-		.server_size = server->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in),
+		.server_size = server->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							     : sizeof(struct sockaddr_in),
 		.timeout_ns = request_timeout_ns(o),
 		.slot_count = share_of(o->concurrency, i, count),
 		.flow_count = tcp ? 0 : share_of(o->flows, i, count),
@@ -567,8 +590,8 @@ static void reach_wildcard(struct sockaddr_storage *server)
 /* ---- the process ---- */
 
 /* The whole life of the client process. */
-static _Noreturn void clients_run(const struct workload_options *o, const struct sockaddr_storage *address,
-				  struct shared *shared)
+static _Noreturn void clients_run(const struct workload_options *o,
+				  const struct sockaddr_storage *address, struct shared *shared)
 {
 	static struct client clients[CLIENT_THREADS_MAX];
 	struct sockaddr_storage server = *address;
@@ -576,7 +599,8 @@ static _Noreturn void clients_run(const struct workload_options *o, const struct
 	int err = 0;
 
 	prctl(PR_SET_NAME, "sockfair-client");
-	child_keep(-1, -1); /* no listener of the server's: the kernel would name this process as its holder too */
+	child_keep(-1, -1); /* no listener of the server's: the kernel would name this process as
+			       its holder too */
 	reach_wildcard(&server);
 	while (started < count && !err) {
 		struct client *c = &clients[started];
@@ -586,7 +610,8 @@ static _Noreturn void clients_run(const struct workload_options *o, const struct
 		started += !err;
 	}
 	if (err) {
-		shared_refuse(shared, -err, "cannot start the clients: %s%s", strerror(err), start_limits(-err));
+		shared_refuse(shared, -err, "cannot start the clients: %s%s", strerror(err),
+			      start_limits(-err));
 		_exit(1);
 	}
 	for (unsigned i = 0; i < started; i++)
@@ -594,15 +619,16 @@ static _Noreturn void clients_run(const struct workload_options *o, const struct
 	_exit(0);
 }
 
-int clients_start(struct clients *c, const struct workload_options *options, const struct sockaddr_storage *server,
-		  struct shared *shared, struct why why)
+int clients_start(struct clients *c, const struct workload_options *options,
+		  const struct sockaddr_storage *server, struct shared *shared, struct why why)
 {
 	pid_t pid;
 
 	*c = (struct clients){ .pidfd = -1 };
 	pid = child_fork();
 	if (pid < 0)
-		return refuse(why, pid, "cannot start the client process: %s%s", strerror(-pid), start_limits(pid));
+		return refuse(why, pid, "cannot start the client process: %s%s", strerror(-pid),
+			      start_limits(pid));
 	if (pid == 0)
 		clients_run(options, server, shared);
 	c->pid = pid;

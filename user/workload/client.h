@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The clients of a workload: one process with a few threads, each of which keeps its share of `concurrency` requests
- * outstanding. Closed loop: a request starts when one has ended. Open loop (`rate`): request n starts n / rate seconds after
- * the first; where `concurrency` are outstanding already it starts late, as soon as one of them has ended. UDP: a flow has at
- * most one datagram outstanding, so no more than `flows` are.
+ * The clients of a workload: one process with a few threads, each of which keeps its share of
+ * `concurrency` requests outstanding. Closed loop: a request starts when one has ended. Open loop
+ * (`rate`): request n starts n / rate seconds after the first; where `concurrency` are outstanding
+ * already it starts late, as soon as one of them has ended. UDP: a flow has at most one datagram
+ * outstanding, so no more than `flows` are.
  */
 #ifndef SOCKFAIR_WORKLOAD_CLIENT_H
 #define SOCKFAIR_WORKLOAD_CLIENT_H
@@ -14,18 +15,19 @@
 #include "workload.h"
 
 struct clients {
-	pid_t pid;   /* 0: none */
-	int pidfd;   /* readable once the process has ended */
-	bool done;   /* it has ended and was reaped */
-	bool died;   /* not of its own accord */
+	pid_t pid; /* 0: none */
+	int pidfd; /* readable once the process has ended */
+	bool done; /* it has ended and was reaped */
+	bool died; /* not of its own accord */
 };
 
 /* How many threads these options make: so many count in shared->ready. */
 unsigned clients_thread_count(const struct workload_options *options);
 
-/* Forks the process, which then waits for shared->go. `server` has the port. 0 or a negative errno with its line. */
-int clients_start(struct clients *c, const struct workload_options *options, const struct sockaddr_storage *server,
-		  struct shared *shared, struct why why);
+/* Forks the process, which then waits for shared->go. `server` has the port. 0 or a negative errno
+ * with its line. */
+int clients_start(struct clients *c, const struct workload_options *options,
+		  const struct sockaddr_storage *server, struct shared *shared, struct why why);
 
 /* Whether they have finished, waiting up to timeout_ms; a signal ends the wait. */
 bool clients_wait(struct clients *c, int timeout_ms);

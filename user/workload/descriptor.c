@@ -14,7 +14,10 @@ union descriptor_message {
 static struct msghdr descriptor_header(struct iovec *byte, union descriptor_message *control)
 {
 	return (struct msghdr){
-		.msg_iov = byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control->space),
+		.msg_iov = byte,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control->space),
 	};
 }
 
@@ -47,7 +50,10 @@ int descriptor_receive(int queue)
 		return size ? -errno : -ECONNRESET;
 	c = CMSG_FIRSTHDR(&message);
 	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return message.msg_flags & MSG_CTRUNC ? -EMFILE : -ECONNRESET; /* the first: there was no room for the descriptor, it was dropped */
+		return message.msg_flags & MSG_CTRUNC
+			       ? -EMFILE
+			       : -ECONNRESET; /* the first: there was no room for the descriptor, it
+						 was dropped */
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }

@@ -12,8 +12,9 @@
 #include "descriptor.h"
 #include "mode.h"
 
-#define SILENT_CLIENT_MS 2000 /* how long a worker waits for the request of a connection that it has accepted */
-#define DRAIN_READS 64        /* how much of an unread request is thrown away before close() */
+#define SILENT_CLIENT_MS                                                                           \
+	2000 /* how long a worker waits for the request of a connection that it has accepted */
+#define DRAIN_READS 64 /* how much of an unread request is thrown away before close() */
 #define URING_ENTRIES 8
 #define URING_COMPLETIONS 1024
 
@@ -30,7 +31,8 @@ static void burn(const struct worker *w)
 		;
 }
 
-/* A worker must not hang on a client that never sends. Nearly always the request is there already: then no poll(). */
+/* A worker must not hang on a client that never sends. Nearly always the request is there already:
+ * then no poll(). */
 static ssize_t read_request(const struct worker *w, int fd, char *request, size_t size)
 {
 	int64_t until_ns = monotonic_ns() + SILENT_CLIENT_MS * INT64_C(1000000);
@@ -62,11 +64,13 @@ static void drain(int fd, char *buffer, size_t size)
 		;
 }
 
-/* Reads one request, works, answers and closes: HTTP, so that curl, wrk and ab can be the clients. */
+/* Reads one request, works, answers and closes: HTTP, so that curl, wrk and ab can be the clients.
+ */
 static void serve(struct worker *w, int fd)
 {
-	static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
-				    "Connection: close\r\n\r\nok\n";
+	static const char reply[] =
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
+		"Connection: close\r\n\r\nok\n";
 	char request[4096];
 	ssize_t length = read_request(w, fd, request, sizeof(request));
 
@@ -133,7 +137,8 @@ void accept_by_epoll(struct worker *w)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, w->socket, &event))
-		shared_refuse(w->server->shared, -errno, "cannot make a worker's epoll: %s", strerror(errno));
+		shared_refuse(w->server->shared, -errno, "cannot make a worker's epoll: %s",
+			      strerror(errno));
 	else
 		accept_on_epoll(w, epoll);
 	if (epoll >= 0)
@@ -210,14 +215,17 @@ static void refuse_uring(struct worker *w, int error)
 	if (error == -ENOSYS)
 		shared_refuse(shared, -EOPNOTSUPP, "this kernel has no io_uring");
 	else if ((error == -EPERM || error == -EACCES) && io_uring_disabled() > 0)
-		shared_refuse(shared, -EOPNOTSUPP, "io_uring is not available (kernel.io_uring_disabled = %ld)",
+		shared_refuse(shared, -EOPNOTSUPP,
+			      "io_uring is not available (kernel.io_uring_disabled = %ld)",
 			      io_uring_disabled());
 	else if (error == -EPERM || error == -EACCES)
-		shared_refuse(shared, -EOPNOTSUPP, "io_uring is not available (a security policy forbids it)");
+		shared_refuse(shared, -EOPNOTSUPP,
+			      "io_uring is not available (a security policy forbids it)");
 	else if (error == -EINVAL)
 		shared_refuse(shared, -EOPNOTSUPP, "multishot accept needs kernel 5.19");
 	else
-		shared_refuse(shared, error, "cannot make a worker's io_uring: %s", strerror(-error));
+		shared_refuse(shared, error, "cannot make a worker's io_uring: %s",
+			      strerror(-error));
 }
 
 enum { URING_ACCEPT = 1, URING_CANCEL };
@@ -270,7 +278,8 @@ static int uring_take(struct worker *w, struct io_uring *ring)
 	return err;
 }
 
-/* Without this, connections that completed meanwhile would stay open in this process, and the request hold the listener. */
+/* Without this, connections that completed meanwhile would stay open in this process, and the
+ * request hold the listener. */
 static void uring_end(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -301,7 +310,8 @@ static void uring_end(struct io_uring *ring)
 
 void accept_by_uring(struct worker *w)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE, .cq_entries = URING_COMPLETIONS };
+	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE,
+					  .cq_entries = URING_COMPLETIONS };
 	struct io_uring ring;
 	int err = io_uring_queue_init_params(URING_ENTRIES, &ring, &params);
 
@@ -334,7 +344,8 @@ void receive_blocking(struct worker *w)
 	while (!worker_stopped(w)) {
 		struct sockaddr_storage from;
 		socklen_t from_size = sizeof(from);
-		ssize_t length = recvfrom(w->socket, datagram, sizeof(datagram), 0, (struct sockaddr *)&from, &from_size);
+		ssize_t length = recvfrom(w->socket, datagram, sizeof(datagram), 0,
+					  (struct sockaddr *)&from, &from_size);
 
 		if (length < 0) {
 			pause_unless_harmless(errno);
@@ -342,7 +353,8 @@ void receive_blocking(struct worker *w)
 		}
 		tally_add(&w->tally->accepted);
 		burn(w);
-		if (sendto(w->socket, datagram, length, MSG_NOSIGNAL, (struct sockaddr *)&from, from_size) == length)
+		if (sendto(w->socket, datagram, length, MSG_NOSIGNAL, (struct sockaddr *)&from,
+			   from_size) == length)
 			tally_add(&w->tally->served);
 		tally_add(&w->tally->finished);
 	}

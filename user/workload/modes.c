@@ -34,7 +34,8 @@ static int make_common_epoll(struct server *s)
 	return 0;
 }
 
-/* The program returns an index into the group, which is in the order of listen(): the CPU that received the SYN, modulo. */
+/* The program returns an index into the group, which is in the order of listen(): the CPU that
+ * received the SYN, modulo. */
 static int attach_by_cpu(struct server *s)
 {
 	struct sock_filter code[] = {
@@ -44,7 +45,8 @@ static int attach_by_cpu(struct server *s)
 	};
 	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
-	if (setsockopt(s->sockets[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)))
+	if (setsockopt(s->sockets[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+		       sizeof(program)))
 		return -errno;
 	return 0;
 }
@@ -52,20 +54,27 @@ static int attach_by_cpu(struct server *s)
 #define MODE(...) (&(const struct mode_server){ __VA_ARGS__ })
 
 const struct workload_mode workload_modes[] = {
-	{ "single-listener", PROTOCOL_TCP, "one thread accepts and hands each connection to a worker",
+	{ "single-listener", PROTOCOL_TCP,
+	  "one thread accepts and hands each connection to a worker",
 	  MODE(.prepare = make_handoffs, .acceptor = accept_and_hand_out, .loop = serve_handed) },
 	{ "shared-accept", PROTOCOL_TCP, "all workers block in accept() on one shared socket",
 	  MODE(.loop = accept_blocking) },
-	{ "shared-epoll", PROTOCOL_TCP, "each worker has its own epoll on the shared socket, level-triggered",
+	{ "shared-epoll", PROTOCOL_TCP,
+	  "each worker has its own epoll on the shared socket, level-triggered",
 	  MODE(.nonblocking = true, .epoll_events = EPOLLIN, .loop = accept_by_epoll) },
-	{ "shared-epoll-exclusive", PROTOCOL_TCP, "each worker has its own epoll on the shared socket, with EPOLLEXCLUSIVE",
-	  MODE(.nonblocking = true, .epoll_events = EPOLLIN | EPOLLEXCLUSIVE, .loop = accept_by_epoll) },
+	{ "shared-epoll-exclusive", PROTOCOL_TCP,
+	  "each worker has its own epoll on the shared socket, with EPOLLEXCLUSIVE",
+	  MODE(.nonblocking = true, .epoll_events = EPOLLIN | EPOLLEXCLUSIVE,
+	       .loop = accept_by_epoll) },
 	{ "shared-epoll-fd", PROTOCOL_TCP, "all workers wait on one epoll descriptor",
 	  MODE(.nonblocking = true, .prepare = make_common_epoll, .loop = accept_by_common_epoll) },
-	{ "reuseport", PROTOCOL_TCP, "one SO_REUSEPORT listening socket per worker, blocking accept()",
+	{ "reuseport", PROTOCOL_TCP,
+	  "one SO_REUSEPORT listening socket per worker, blocking accept()",
 	  MODE(.share = SO_REUSEPORT, .loop = accept_blocking) },
-	{ "reuseport-epoll", PROTOCOL_TCP, "one SO_REUSEPORT listening socket and one epoll per worker",
-	  MODE(.share = SO_REUSEPORT, .nonblocking = true, .epoll_events = EPOLLIN, .loop = accept_by_epoll) },
+	{ "reuseport-epoll", PROTOCOL_TCP,
+	  "one SO_REUSEPORT listening socket and one epoll per worker",
+	  MODE(.share = SO_REUSEPORT, .nonblocking = true, .epoll_events = EPOLLIN,
+	       .loop = accept_by_epoll) },
 	{ "reuseport-cpu", PROTOCOL_TCP, "SO_REUSEPORT with a program that picks the socket by CPU",
 	  MODE(.share = SO_REUSEPORT, .prepare = attach_by_cpu, .loop = accept_blocking) },
 	{ "io-uring", PROTOCOL_TCP, "multishot accept, one ring per worker, shared socket",

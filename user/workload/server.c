@@ -16,7 +16,7 @@
 #include "child.h"
 #include "server.h"
 
-#define BACKLOG 4096           /* the kernel caps it at net.core.somaxconn */
+#define BACKLOG 4096 /* the kernel caps it at net.core.somaxconn */
 #define WORKER_STACK (256 * 1024)
 #define WAKE_SIGNAL SIGUSR2
 #define WAKE_EVERY_MS 10
@@ -37,14 +37,14 @@ static socklen_t address_size(const struct sockaddr_storage *a)
 
 static unsigned address_port(const struct sockaddr_storage *a)
 {
-	return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)a)->sin6_port :
-						((const struct sockaddr_in *)a)->sin_port);
+	return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)a)->sin6_port
+					      : ((const struct sockaddr_in *)a)->sin_port);
 }
 
 static const void *address_bytes(const struct sockaddr_storage *a)
 {
-	return a->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr :
-					  (const void *)&((const struct sockaddr_in *)a)->sin_addr;
+	return a->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr
+					: (const void *)&((const struct sockaddr_in *)a)->sin_addr;
 }
 
 static bool is_tcp(const struct server *s)
@@ -73,29 +73,39 @@ static int refuse_bind(const struct server *s, int error)
 	char address[INET6_ADDRSTRLEN] = "", where[sizeof(address) + 16];
 
 	inet_ntop(a->ss_family, address_bytes(a), address, sizeof(address));
-	snprintf(where, sizeof(where), a->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, port);
+	snprintf(where, sizeof(where), a->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", address,
+		 port);
 	switch (error) {
 	case EACCES:
 		if (port < (unsigned)privileged_ports())
-			return refuse(s->why, -error, "cannot bind %s: permission denied: ports below %d need "
-				      "CAP_NET_BIND_SERVICE; choose another --port", where, privileged_ports());
+			return refuse(s->why, -error,
+				      "cannot bind %s: permission denied: ports below %d need "
+				      "CAP_NET_BIND_SERVICE; choose another --port",
+				      where, privileged_ports());
 		break;
 	case EADDRINUSE:
-		return refuse(s->why, -error, "cannot bind %s: address already in use; choose another --port or stop what "
-			      "holds it (ss -%snp 'sport = :%u')", where, is_tcp(s) ? "lt" : "lu", port);
+		return refuse(s->why, -error,
+			      "cannot bind %s: address already in use; choose another --port or "
+			      "stop what "
+			      "holds it (ss -%snp 'sport = :%u')",
+			      where, is_tcp(s) ? "lt" : "lu", port);
 	case EADDRNOTAVAIL:
-		return refuse(s->why, -error, "cannot bind %s: no such address on this machine; choose another --bind", where);
+		return refuse(
+			s->why, -error,
+			"cannot bind %s: no such address on this machine; choose another --bind",
+			where);
 	}
 	return refuse(s->why, -error, "cannot bind %s: %s", where, strerror(error));
 }
 
 /*
- * A bound socket, or a negative errno with its line. TCP has SO_REUSEADDR anyway: as in every server, connections in TIME_WAIT
- * are no obstacle to binding.
+ * A bound socket, or a negative errno with its line. TCP has SO_REUSEADDR anyway: as in every
+ * server, connections in TIME_WAIT are no obstacle to binding.
  */
 static int socket_bind(struct server *s, int share)
 {
-	int type = (is_tcp(s) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | (s->mode->nonblocking ? SOCK_NONBLOCK : 0);
+	int type = (is_tcp(s) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
+		   (s->mode->nonblocking ? SOCK_NONBLOCK : 0);
 	int fd = socket(s->address.ss_family, type, 0);
 	int on = 1, err;
 
@@ -113,8 +123,8 @@ static int socket_bind(struct server *s, int share)
 }
 
 /*
- * Binds the port once without sharing, to choose it if it is 0, and to see that nobody else has it: the group would silently
- * share with another's sockets of the same option.
+ * Binds the port once without sharing, to choose it if it is 0, and to see that nobody else has it:
+ * the group would silently share with another's sockets of the same option.
  */
 static int claim_port(struct server *s)
 {
@@ -123,7 +133,8 @@ static int claim_port(struct server *s)
 
 	if (fd < 0)
 		return fd;
-	if (is_tcp(s) && listen(fd, 1)) /* only this finds out one that is bound with SO_REUSEADDR and does not listen */
+	if (is_tcp(s) && listen(fd, 1)) /* only this finds out one that is bound with SO_REUSEADDR
+					   and does not listen */
 		err = refuse_bind(s, errno);
 	else if (getsockname(fd, (struct sockaddr *)&s->address, &size))
 		err = refuse(s->why, -errno, "cannot read the bound address: %s", strerror(errno));
@@ -151,11 +162,16 @@ static int open_sockets(struct server *s)
 	return 0;
 }
 
-int server_open(struct server *s, const struct workload_options *options, struct shared *shared, struct why why)
+int server_open(struct server *s, const struct workload_options *options, struct shared *shared,
+		struct why why)
 {
 	int err;
 
-	*s = (struct server){ .options = options, .mode = options->mode->server, .shared = shared, .why = why, .epoll = -1 };
+	*s = (struct server){ .options = options,
+			      .mode = options->mode->server,
+			      .shared = shared,
+			      .why = why,
+			      .epoll = -1 };
 	s->address = options->bind;
 	err = claim_port(s);
 	if (!err)
@@ -163,7 +179,8 @@ int server_open(struct server *s, const struct workload_options *options, struct
 	if (!err && s->mode->prepare) {
 		err = s->mode->prepare(s);
 		if (err)
-			refuse(why, err, "cannot prepare the server of %s: %s", options->mode->name, strerror(-err));
+			refuse(why, err, "cannot prepare the server of %s: %s", options->mode->name,
+			       strerror(-err));
 	}
 	return err;
 }
@@ -209,7 +226,8 @@ static void *worker_run(void *argument)
 	return NULL;
 }
 
-/* A worker process holds what it needs only, as in a server whose workers open their own sockets. */
+/* A worker process holds what it needs only, as in a server whose workers open their own sockets.
+ */
 static void worker_drop_descriptors(const struct worker *w)
 {
 	const struct server *s = w->server;
@@ -264,7 +282,8 @@ static void worker_init(struct worker *w, struct server *s, unsigned i)
 		w->work_ns *= 10;
 }
 
-/* Workers take no signal but the one that wakes them: all others are for the thread that called workload_start(). */
+/* Workers take no signal but the one that wakes them: all others are for the thread that called
+ * workload_start(). */
 int server_start_workers(struct server *s)
 {
 	const struct sigaction action = { .sa_handler = wake };
@@ -289,8 +308,8 @@ int server_start_workers(struct server *s)
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
-		refuse(s->why, err, "cannot start worker %u of %u: %s%s; choose fewer --workers", s->worker_count, count,
-		       strerror(-err), start_limits(err));
+		refuse(s->why, err, "cannot start worker %u of %u: %s%s; choose fewer --workers",
+		       s->worker_count, count, strerror(-err), start_limits(err));
 	return err;
 }
 
@@ -345,7 +364,8 @@ void server_await_sleep(const struct server *s)
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		const struct worker_tally *t = s->workers[i].tally;
 
-		while (thread_state(atomic_load(&t->pid), atomic_load(&t->tid)) == 'R' && monotonic_ns() < until_ns)
+		while (thread_state(atomic_load(&t->pid), atomic_load(&t->tid)) == 'R' &&
+		       monotonic_ns() < until_ns)
 			sleep_ms(1);
 	}
 }
@@ -358,7 +378,8 @@ static int describe_socket(const struct server *s, unsigned i, struct socket_row
 	socklen_t size = sizeof(cookie);
 	struct stat st;
 
-	if (getsockopt(s->sockets[i], SOL_SOCKET, SO_COOKIE, &cookie, &size) || fstat(s->sockets[i], &st))
+	if (getsockopt(s->sockets[i], SOL_SOCKET, SO_COOKIE, &cookie, &size) ||
+	    fstat(s->sockets[i], &st))
 		return refuse(s->why, -errno, "cannot identify a socket: %s", strerror(errno));
 	*row = (struct socket_row){
 		.cookie = cookie,
@@ -369,7 +390,8 @@ static int describe_socket(const struct server *s, unsigned i, struct socket_row
 	return 0;
 }
 
-static void describe_worker(const struct server *s, unsigned i, const struct socket_row *sockets, struct worker_row *row)
+static void describe_worker(const struct server *s, unsigned i, const struct socket_row *sockets,
+			    struct worker_row *row)
 {
 	const struct worker *w = &s->workers[i];
 
@@ -410,7 +432,8 @@ int server_describe(const struct server *s, struct endpoint *e)
 	return 0;
 }
 
-/* TCP: connections in the accept queue, which is what tcpi_unacked means for a listener. UDP: bytes of the next datagram. */
+/* TCP: connections in the accept queue, which is what tcpi_unacked means for a listener. UDP: bytes
+ * of the next datagram. */
 static unsigned queue_length(const struct server *s, int fd)
 {
 	struct tcp_info info = { 0 };
@@ -441,8 +464,8 @@ static void worker_wake(const struct worker *w, bool kill_it)
 }
 
 /*
- * A worker may look at the stop flag right before it is set and block right after it was woken: so wake again until all have
- * ended.
+ * A worker may look at the stop flag right before it is set and block right after it was woken: so
+ * wake again until all have ended.
  */
 static void stop_workers(struct server *s)
 {

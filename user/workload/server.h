@@ -8,8 +8,10 @@
 /* Workers, and the acceptor where the mode has one. */
 unsigned server_worker_count(const struct workload_options *options);
 
-/* Makes, binds and listens. After a failure too, server_stop() cleans up. Both return 0 or a negative errno with its line. */
-int server_open(struct server *s, const struct workload_options *options, struct shared *shared, struct why why);
+/* Makes, binds and listens. After a failure too, server_stop() cleans up. Both return 0 or a
+ * negative errno with its line. */
+int server_open(struct server *s, const struct workload_options *options, struct shared *shared,
+		struct why why);
 int server_start_workers(struct server *s);
 
 /* Whether a worker has ended on its own. It is reaped if it was a process. */

@@ -14,7 +14,8 @@
 struct shared *shared_make(unsigned workers)
 {
 	size_t size = sizeof(struct shared) + workers * sizeof(struct worker_tally);
-	struct shared *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *shared =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (shared == MAP_FAILED)
 		return NULL;
@@ -36,14 +37,16 @@ void shared_refuse(struct shared *shared, int error, const char *format, ...)
 		va_start(args, format);
 		vsnprintf(shared->why, sizeof(shared->why), format, args);
 		va_end(args);
-		atomic_store(&shared->error, error); /* after the text: who sees the error may read it */
+		atomic_store(&shared->error,
+			     error); /* after the text: who sees the error may read it */
 	}
 	word_add(&shared->ready);
 }
 
 void word_wait(_Atomic uint32_t *word, uint32_t value, int timeout_ms)
 {
-	struct timespec timeout = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L };
+	struct timespec timeout = { .tv_sec = timeout_ms / 1000,
+				    .tv_nsec = timeout_ms % 1000 * 1000000L };
 
 	syscall(SYS_futex, word, FUTEX_WAIT, value, timeout_ms < 0 ? NULL : &timeout, NULL, 0);
 }

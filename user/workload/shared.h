@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the observing process, the workers and the clients share. It lives in one anonymous shared mapping, so that it is the
- * same for threads and for forked processes, and survives whoever writes it. Every counter has exactly one writer.
+ * What the observing process, the workers and the clients share. It lives in one anonymous shared
+ * mapping, so that it is the same for threads and for forked processes, and survives whoever writes
+ * it. Every counter has exactly one writer.
  */
 #ifndef SOCKFAIR_WORKLOAD_SHARED_H
 #define SOCKFAIR_WORKLOAD_SHARED_H
@@ -30,24 +31,27 @@ struct client_tally {
 	_Alignas(CACHE_LINE) tally_t sent;
 	tally_t failed;
 	_Atomic int32_t error; /* the errno of the first that failed with one */
-	tally_t flows;   /* UDP: client ports used at least once */
-	tally_t last_ns; /* CLOCK_MONOTONIC of the last reply */
+	tally_t flows;         /* UDP: client ports used at least once */
+	tally_t last_ns;       /* CLOCK_MONOTONIC of the last reply */
 };
 
 struct shared {
-	size_t size;                /* of the mapping */
-	_Atomic uint32_t ready;     /* workers and client threads that wait for their work (or have failed); a futex */
-	_Atomic uint32_t ended;     /* workers that have ended; a futex */
-	_Atomic uint32_t go;        /* clients begin; a futex */
-	_Atomic bool interrupt;     /* clients end early */
-	_Atomic bool stop;          /* workers end */
-	tally_t go_ns;              /* CLOCK_MONOTONIC, written before go */
+	size_t size;            /* of the mapping */
+	_Atomic uint32_t ready; /* workers and client threads that wait for their work (or have
+				   failed); a futex */
+	_Atomic uint32_t ended; /* workers that have ended; a futex */
+	_Atomic uint32_t go;    /* clients begin; a futex */
+	_Atomic bool interrupt; /* clients end early */
+	_Atomic bool stop;      /* workers end */
+	tally_t go_ns;          /* CLOCK_MONOTONIC, written before go */
 
-	_Atomic int error;          /* negative errno of the first worker or client thread that could not start */
+	_Atomic int error; /* negative errno of the first worker or client thread that could not
+			      start */
 	_Atomic bool why_written;
 	char why[192];
 
-	_Alignas(CACHE_LINE) tally_t next_request; /* TCP: the one counter with many writers: who takes number n makes request n */
+	_Alignas(CACHE_LINE) tally_t next_request; /* TCP: the one counter with many writers: who
+						      takes number n makes request n */
 	struct client_tally clients[CLIENT_THREADS_MAX];
 	struct worker_tally workers[];
 };
@@ -55,7 +59,8 @@ struct shared {
 static inline void tally_add(tally_t *tally)
 {
 	/* one writer: no need for a locked instruction */
-	atomic_store_explicit(tally, atomic_load_explicit(tally, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(tally, atomic_load_explicit(tally, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 static inline uint64_t tally_read(const tally_t *tally)
@@ -67,10 +72,11 @@ struct shared *shared_make(unsigned workers); /* NULL: no memory */
 void shared_free(struct shared *shared);
 
 /* A worker or client thread could not start. Counts as ready, so that nobody waits for it. */
-__attribute__((format(printf, 3, 4)))
-void shared_refuse(struct shared *shared, int error, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void shared_refuse(struct shared *shared, int error,
+							 const char *format, ...);
 
-/* Sleeps while *word is `value`, at most timeout_ms (-1: for ever); may return early. Works between processes. */
+/* Sleeps while *word is `value`, at most timeout_ms (-1: for ever); may return early. Works between
+ * processes. */
 void word_wait(_Atomic uint32_t *word, uint32_t value, int timeout_ms);
 void word_add(_Atomic uint32_t *word); /* adds 1 and wakes all who wait */
 
@@ -81,8 +87,8 @@ struct why {
 };
 
 /* Writes the line and returns `error`. */
-__attribute__((format(printf, 3, 4)))
-int refuse(struct why why, int error, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int refuse(struct why why, int error, const char *format,
+						 ...);
 
 static inline int64_t clock_ns(clockid_t clock)
 {
@@ -99,10 +105,12 @@ static inline int64_t monotonic_ns(void)
 
 void sleep_ms(int ms); /* shorter when a signal comes */
 
-/* Which limits may be behind a thread or process that could not be started, as " (ulimit -u, ...)"; "": it is no limit. */
+/* Which limits may be behind a thread or process that could not be started, as " (ulimit -u, ...)";
+ * "": it is no limit. */
 const char *start_limits(int err);
 
-/* What may be behind an errno of loopback that can't be reached, as " (is ...?)"; "": nothing is known. */
+/* What may be behind an errno of loopback that can't be reached, as " (is ...?)"; "": nothing is
+ * known. */
 const char *unreachable_hint(int number);
 
 #endif

@@ -11,10 +11,10 @@
 #include "workload.h"
 
 #define READY_WITHIN_MS 30000
-#define LOOK_EVERY_MS 50       /* for those that died and will never report */
+#define LOOK_EVERY_MS 50 /* for those that died and will never report */
 #define SETTLE_WITHIN_MS 5000
 #define SETTLE_POLL_MS 5
-#define CALM_NS 50000000       /* nothing moved for this long: at rest */
+#define CALM_NS 50000000 /* nothing moved for this long: at rest */
 #define DESCRIPTORS_SPARE 64
 
 struct workload {
@@ -23,7 +23,7 @@ struct workload {
 	struct server server;
 	struct clients clients;
 	struct endpoint endpoint;
-	bool lost_worker;      /* one ended on its own: its requests will never be answered */
+	bool lost_worker; /* one ended on its own: its requests will never be answered */
 };
 
 /* ---- start ---- */
@@ -35,11 +35,15 @@ static int check_options(const struct workload_options *o, struct why why)
 	if (o->bind.ss_family != AF_INET && o->bind.ss_family != AF_INET6)
 		return refuse(why, -EINVAL, "no IPv4 or IPv6 address to bind");
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
-		return refuse(why, -EINVAL, "cannot run %u workers: choose 1 to %d --workers", o->workers, WORKERS_MAX);
+		return refuse(why, -EINVAL, "cannot run %u workers: choose 1 to %d --workers",
+			      o->workers, WORKERS_MAX);
 	if (o->slow_worker >= (int)o->workers)
-		return refuse(why, -EINVAL, "there is no worker %d: --slow-worker counts from 0", o->slow_worker);
+		return refuse(why, -EINVAL, "there is no worker %d: --slow-worker counts from 0",
+			      o->slow_worker);
 	if (!o->serve_only && (!o->requests || !o->concurrency || !o->flows))
-		return refuse(why, -EINVAL, "nothing to send: --connections, --concurrency and --flows must be at least 1");
+		return refuse(why, -EINVAL,
+			      "nothing to send: --connections, --concurrency and --flows must be "
+			      "at least 1");
 	return 0;
 }
 
@@ -47,7 +51,8 @@ static int check_options(const struct workload_options *o, struct why why)
 static rlim_t descriptors_needed(const struct workload_options *o)
 {
 	const struct mode_server *mode = o->mode->server;
-	unsigned per_worker = 2 /* its epoll or ring, its connection */ + (mode->share ? 1 : 0) + (mode->acceptor ? 2 : 0);
+	unsigned per_worker = 2 /* its epoll or ring, its connection */ + (mode->share ? 1 : 0) +
+			      (mode->acceptor ? 2 : 0);
 	rlim_t server = (rlim_t)o->workers * per_worker;
 	rlim_t clients = o->mode->protocol == PROTOCOL_UDP ? o->flows : o->concurrency;
 
@@ -64,21 +69,26 @@ static int raise_descriptor_limit(const struct workload_options *o, struct why w
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return refuse(why, -errno, "cannot read the limit of open files: %s", strerror(errno));
+		return refuse(why, -errno, "cannot read the limit of open files: %s",
+			      strerror(errno));
 	if (limit.rlim_cur >= needed)
 		return 0;
 	if (limit.rlim_max < needed)
-		return refuse(why, -EMFILE, "%s needs %llu open files but the hard limit is %llu: raise it (ulimit -Hn), or "
-			      "choose fewer --workers, --concurrency or --flows", o->mode->name, (unsigned long long)needed,
+		return refuse(why, -EMFILE,
+			      "%s needs %llu open files but the hard limit is %llu: raise it "
+			      "(ulimit -Hn), or "
+			      "choose fewer --workers, --concurrency or --flows",
+			      o->mode->name, (unsigned long long)needed,
 			      (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = needed;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
-		return refuse(why, -errno, "cannot raise the limit of open files to %llu: %s", (unsigned long long)needed,
-			      strerror(errno));
+		return refuse(why, -errno, "cannot raise the limit of open files to %llu: %s",
+			      (unsigned long long)needed, strerror(errno));
 	return 0;
 }
 
-/* Until all workers and client threads have said that they are ready, or one of them that it can't be. */
+/* Until all workers and client threads have said that they are ready, or one of them that it can't
+ * be. */
 static int await_ready(struct workload *w, struct why why)
 {
 	struct shared *shared = w->shared;
@@ -90,11 +100,14 @@ static int await_ready(struct workload *w, struct why why)
 		if (atomic_load(&shared->error))
 			break;
 		if (!atomic_load(&shared->why_written) /* else the error is about to come */ &&
-		    (server_lost_worker(&w->server) || (w->clients.pid && clients_wait(&w->clients, 0))))
-			return refuse(why, -ECHILD, "a worker or the client process died while starting");
+		    (server_lost_worker(&w->server) ||
+		     (w->clients.pid && clients_wait(&w->clients, 0))))
+			return refuse(why, -ECHILD,
+				      "a worker or the client process died while starting");
 		if (monotonic_ns() > until_ns)
-			return refuse(why, -ETIMEDOUT, "only %u of %u workers and clients were ready in %d s", ready, expected,
-				      READY_WITHIN_MS / 1000);
+			return refuse(why, -ETIMEDOUT,
+				      "only %u of %u workers and clients were ready in %d s", ready,
+				      expected, READY_WITHIN_MS / 1000);
 		word_wait(&shared->ready, ready, LOOK_EVERY_MS);
 	}
 	if (atomic_load(&shared->error))
@@ -103,7 +116,8 @@ static int await_ready(struct workload *w, struct why why)
 	return 0;
 }
 
-/* The client process is forked first: workers as threads would make that a fork of a threaded process. */
+/* The client process is forked first: workers as threads would make that a fork of a threaded
+ * process. */
 static int start(struct workload *w, struct why why)
 {
 	const struct workload_options *o = &w->options;
@@ -130,7 +144,8 @@ static int start(struct workload *w, struct why why)
 	return err;
 }
 
-int workload_start(struct workload **out, const struct workload_options *options, char *why, size_t why_size)
+int workload_start(struct workload **out, const struct workload_options *options, char *why,
+		   size_t why_size)
 {
 	struct workload *w = calloc(1, sizeof(*w));
 	int err;
@@ -217,7 +232,8 @@ static uint64_t finished(const struct workload *w)
 /* Nothing waits in the kernel, is being handed on, or is being served. */
 static bool at_rest(const struct workload *w, const struct workload_progress *p)
 {
-	bool all_accepted = w->options.serve_only || w->options.mode->protocol == PROTOCOL_UDP || p->accepted >= p->sent;
+	bool all_accepted = w->options.serve_only || w->options.mode->protocol == PROTOCOL_UDP ||
+			    p->accepted >= p->sent;
 
 	return all_accepted && p->accepted == finished(w) && server_queues_empty(&w->server);
 }
@@ -314,7 +330,8 @@ void workload_counts(struct workload *w, struct workload_account *account)
 		.seconds = seconds(w),
 	};
 	if (!p.sent && p.failed && first_error(w))
-		snprintf(account->failure, sizeof(account->failure), "%s%s", strerror(first_error(w)), unreachable_hint(first_error(w)));
+		snprintf(account->failure, sizeof(account->failure), "%s%s",
+			 strerror(first_error(w)), unreachable_hint(first_error(w)));
 }
 
 /* ---- stop ---- */
