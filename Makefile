@@ -54,7 +54,7 @@ $(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(basename $(basename $(@F)))_bpf >$@
 
-$(filter $(BUILD)/user/kernel/%,$(OBJECTS)): $(SKELETONS)
+$(filter $(BUILD)/user/attach/% $(BUILD)/user/collect/%,$(OBJECTS)): $(SKELETONS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@
@@ -76,7 +76,7 @@ demo:
 
 # Unit tests: the pure parts under sanitizers, without root.
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
+PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
 $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
@@ -91,7 +91,7 @@ $(BUILD)/tests/%: $(BUILD)/sanitized/tests/unit/%.o $(BUILD)/sanitized/pure.a
 
 # The whole program under sanitizers: tests/cli/sanitized.bats runs each command of it.
 SANITIZED := $(patsubst $(BUILD)/user/%,$(BUILD)/sanitized/user/%,$(filter-out %/schema.o,$(OBJECTS))) $(BUILD)/user/render/schema.o
-$(filter $(BUILD)/sanitized/user/kernel/%,$(SANITIZED)): $(SKELETONS)
+$(filter $(BUILD)/sanitized/user/attach/% $(BUILD)/sanitized/user/collect/%,$(SANITIZED)): $(SKELETONS)
 $(BUILD)/sanitized/sockfair: $(SANITIZED)
 	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
@@ -107,14 +107,14 @@ unit: $(UNITS) $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
 FUZZERS := json_reader filters rules
 FUZZ_SECONDS ?= 60
 FUZZ := -O1 -DREPLICATES=99 -DEFFORT=1000000 -Wno-unknown-warning-option -Wno-format-zero-length -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all
-FUZZED := $(patsubst %.c,$(BUILD)/fuzzed/%.o,$(wildcard user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
+FUZZED := $(patsubst %.c,$(BUILD)/fuzzed/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
 $(BUILD)/fuzzed/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (fuzzed))$(CLANG) $(ALL_CFLAGS) $(FUZZ) $(FUZZ_DEFINES) -c $< -o $@
 # These end the program; the fuzzer goes on.
 FUZZED_COMMAND := $(patsubst %,$(BUILD)/fuzzed/user/command/%.o,filter command judged)
 $(FUZZED_COMMAND): FUZZ_DEFINES := -Dexit=fuzz_exit
-$(BUILD)/fuzz/filters: $(FUZZED_COMMAND) $(BUILD)/fuzzed/user/kernel/namespace.o
+$(BUILD)/fuzz/filters: $(FUZZED_COMMAND) $(BUILD)/fuzzed/user/collect/namespace.o
 $(BUILD)/fuzzed/pure.a: $(FUZZED)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(BUILD)/fuzzed/pure.a

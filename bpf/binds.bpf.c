@@ -3,14 +3,14 @@
  * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen
  * twice: entered() keeps the address as it was passed (a BPF program of the cgroup may change it on
  * the way) under the thread and the hook; returned() counts the call, and tells user space through
- * a ring what failed or may look wrong. user/kernel/binds.c has the table that says which programs
+ * a ring what failed or may look wrong. user/collect/binds.c has the table that says which programs
  * a backend needs. Of connect() those alone are seen that find no port or no address of ours, and
  * at the exit only, so that all others cost next to nothing.
  *
  * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket:
  * the socket itself is told, once.
  */
-#include "sockets.bpf.h"
+#include "socket.bpf.h"
 #include "binds_record.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -375,7 +375,7 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 }
 
 /* Of calls that worked: may user space find something wrong with it? (bind_suspect() of
- * model/bind.h) */
+ * bind/bind.h) */
 static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p,
 					 const bool is_listen)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the programs that watch bind() and listen() (binds.bpf.c) and user/kernel/binds.c share.
+/* What the programs that watch bind() and listen() (binds.bpf.c) and user/collect/binds.c share.
  * Fixed-width types, explicit padding. */
 #ifndef SOCKFAIR_BINDS_RECORD_H
 #define SOCKFAIR_BINDS_RECORD_H
@@ -32,7 +32,7 @@ enum binds_call {
  */
 #define BINDS_OWN_MARK 0x736f636b66616972ull /* "sockfair" */
 
-/* What is not told, or may not be. user/kernel/binds.c has the text of each. */
+/* What is not told, or may not be. user/collect/binds.c has the text of each. */
 enum binds_lost {
 	BINDS_LOST_RING,
 	BINDS_LOST_PENDING,

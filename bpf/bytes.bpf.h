@@ -10,7 +10,7 @@
 #ifndef SOCKFAIR_BYTES_BPF_H
 #define SOCKFAIR_BYTES_BPF_H
 
-#include "sockets.bpf.h"
+#include "socket.bpf.h"
 
 __u32 count_older; /* entries that user space has put into `older`; 0: nobody looks there */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the inventory's iterators (holders.bpf.c) write and user/kernel/inventory.c reads: a stream
+ * What the inventory's iterators (holders.bpf.c) write and user/collect/inventory.c reads: a stream
  * of records, each begins with its kind. Addresses of kernel objects are names only, good for
  * joining the records of one scan.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the iterators of occupants.bpf.c write and user/kernel/occupants.c reads: a stream of
+/* What the iterators of occupants.bpf.c write and user/collect/occupants.c reads: a stream of
  * records. */
 #ifndef SOCKFAIR_OCCUPANTS_RECORD_H
 #define SOCKFAIR_OCCUPANTS_RECORD_H
@@ -9,7 +9,7 @@
 #endif
 
 /* The mark of TCP's bucket (struct inet_bind_bucket) of the port: see struct bind_bucket in
- * user/model/bind.h. */
+ * user/bind/bind.h. */
 struct occupants_bucket {
 	__u8 address[16];
 	__u32 uid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the iterators of ports.bpf.c write and user/kernel/port_range.c reads: a stream of records.
+/* What the iterators of ports.bpf.c write and user/collect/port_range.c reads: a stream of records.
  */
 #ifndef SOCKFAIR_PORTS_RECORD_H
 #define SOCKFAIR_PORTS_RECORD_H

@@ -16,7 +16,7 @@
 #ifndef SOCKFAIR_ROWS_BPF_H
 #define SOCKFAIR_ROWS_BPF_H
 
-#include "sockets.bpf.h"
+#include "socket.bpf.h"
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;

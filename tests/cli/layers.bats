@@ -1,33 +1,59 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The design's one direction: command -> experiment -> kernel, workload, render -> model. Nothing points back.
+# The design's one direction: command -> experiment -> collect, workload, render -> attach, bind
+# -> model. Nothing points back.
 cd "$BATS_TEST_DIRNAME/../.."
 
-# No line of FILE... matches PATTERN, but for those that match EXCEPT.
-none() { # PATTERN EXCEPT FILE...
-    local found
-    found=$(grep -nE "$1" "${@:3}" | grep -vE "$2") || return 0
+# FOLDER includes of ours itself and FOLDERS... alone.
+includes_only() { # FOLDER FOLDERS...
+    local folder=$1 allowed found
+    shift
+    allowed=$(IFS='|'; echo "$*")
+    ls user/"$folder"/*.[ch] >/dev/null || return
+    found=$(grep -nE '#include "\.\./' user/"$folder"/*.[ch] | grep -vE "\"\.\./(${allowed:-none})/") || return 0
     echo "$found"
     return 1
 }
 
-@test "only user/kernel knows libbpf and the programs" {
-    none '#include [<"](bpf/|.*skel\.h|count\.h)' 'nothing' user/main.c user/{command,experiment,model,render,workload}/*.[ch]
+# No line of FILE... matches PATTERN.
+none() { # PATTERN FILE...
+    local found status=0
+    found=$(grep -nE "$1" "${@:2}") || status=$?
+    echo "$found"
+    [ $status = 1 ] # 2: a file or folder is missing
+}
+
+@test "only attach and collect know libbpf and the programs" {
+    none '#include [<"]([.a-z/]*bpf/|.*skel\.h|[a-z_]*_record\.h|count\.h|holders\.h|shares\.h)' \
+        user/main.c user/{bind,command,experiment,model,render,workload}/*.[ch]
+    for folder in user/*/; do
+        case $folder in
+            user/attach/ | user/bind/ | user/collect/ | user/command/ | user/experiment/ | user/man/ | user/model/ | user/render/ | user/workload/) ;;
+            *) echo "what may $folder include?"; return 1 ;;
+        esac
+    done
 }
 
 @test "the model includes nothing but itself, and does no input or output" {
-    none '#include "\.\./' 'nothing' user/model/*.[ch]
-    none '\b(printf|fprintf|fopen|open|read|write|time|clock_gettime)\(' 'nothing' user/model/*.c
+    includes_only model
+    none '\b(printf|fprintf|fopen|open|read|write|time|clock_gettime)\(' user/{model,bind}/*.c
 }
 
-@test "render, kernel and workload include of ours only the model" {
-    none '#include "\.\./' '"\.\./model/' user/{render,kernel,workload}/*.[ch]
+@test "bind, attach, render and workload include of ours the model, and render bind" {
+    includes_only bind model
+    includes_only attach model
+    includes_only workload model
+    includes_only render model bind
 }
 
-@test "experiments include of ours the kernel, the workloads, the model and render" {
-    none '#include "\.\./' '"\.\./(kernel|workload|model|render)/' user/experiment/*.[ch]
+@test "collect includes of ours how programs get into the kernel, bind and the model" {
+    includes_only collect attach bind model
+}
+
+@test "experiments include of ours all but commands" {
+    includes_only experiment attach collect workload bind model render
 }
 
 @test "below user/command nothing prints to stdout" {
-    none '\b(printf|puts|putchar)\(|\bstdout\b' 'nothing' user/{experiment,model,render,kernel,workload}/*.c
+    none '\b(printf|puts|putchar)\(|\bstdout\b' user/{attach,bind,collect,experiment,model,render,workload}/*.c
 }

@@ -35,7 +35,7 @@ nothing() { # COMMAND...
 
 @test "sockfair-findings(7) has each program that there is advice for" {
     # PROCESS, TCP, UDP, PROGRAM, OPTION: the program's name is what readers know it by.
-    programs() { sed -nE 's/^\t\{ "[^"]+", (true|false), (true|false), "([^"]+)", .*/\3/p' user/model/advice.c; }
+    programs() { sed -nE 's/^\t\{ "[^"]+", (true|false), (true|false), "([^"]+)",.*/\3/p' user/model/advice.c; }
     [ "$(programs | wc -l)" -ge 19 ]
     diff <(programs) <(sed -n '/^\.Sh ADVICE/,/^\.Sh EX/s/^\.It \([^.]*\) Ta .* Ta .*/\1/p' user/man/sockfair-findings.7 | grep -v '^Sy ')
 }

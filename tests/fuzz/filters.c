@@ -24,7 +24,7 @@ void __attribute__((noreturn)) fuzz_exit(int status)
 	longjmp(over, 1);
 }
 
-/* Part of user/kernel, and of no filter. */
+/* Part of user/collect, and of no filter. */
 enum backend backend_parse(const char *name)
 {
 	(void)name;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../user/model/bind.h"
+#include "../../user/bind/bind.h"
 
 /* "tcp 0.0.0.0:80 reuseaddr reuseport v6only uid=7 device=3" */
 static inline struct bind_place place(const char *words)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may share a port: user/model/bind.c. Every combination is tried on a real kernel by
+/* Who may share a port: user/bind/bind.c. Every combination is tried on a real kernel by
  * tests/bind_rules.py; here are those that say what the rules mean. */
 #include <setjmp.h>
 #include <stdarg.h>

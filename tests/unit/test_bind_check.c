@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What bind-check says, and as text and JSON byte for byte: user/model/bind_check.c,
+/* What bind-check says, and as text and JSON byte for byte: user/bind/bind_check.c,
  * user/render/text_bind_check.c, json_bind_check.c. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who has the port, what he is to the caller, and what follows, word for word:
- * user/model/bind_in_use.c, bind_occupant.c. */
+ * user/bind/bind_in_use.c, bind_occupant.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "../../user/model/bind_occupant.h"
+#include "../../user/bind/bind_occupant.h"
 #include "bind_fixture.h"
 
 static char text[BIND_TEXT_MAX];

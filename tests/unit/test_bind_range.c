@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which ports the kernel could have picked, and what is said of them: user/model/bind_range.c,
+/* Which ports the kernel could have picked, and what is said of them: user/bind/bind_range.c,
  * bind_connect.c. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "../../user/model/bind_range.h"
+#include "../../user/bind/bind_range.h"
 #include "bind_fixture.h"
 
 static struct bind_range_settings settings;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why a bind() or listen() failed, and what looks wrong, word for word: user/model/bind_words.c,
+/* Why a bind() or listen() failed, and what looks wrong, word for word: user/bind/bind_words.c,
  * bind_in_use.c, bind_suspect.c. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "../../user/model/bind_range.h"
+#include "../../user/bind/bind_range.h"
 #include "../../user/render/bind_notices.h"
 #include "bind_fixture.h"
 

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "../kernel/bindable.h"
-#include "../kernel/namespace.h"
-#include "../kernel/occupants.h"
-#include "../kernel/services.h"
+#include "../collect/bindable.h"
+#include "../collect/namespace.h"
+#include "../collect/occupants.h"
+#include "../collect/services.h"
 #include "../render/bind_report.h"
 #include "filter.h"
 

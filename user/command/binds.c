@@ -10,11 +10,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "../kernel/binds.h"
-#include "../kernel/ipv6_off.h"
-#include "../kernel/occupants.h"
-#include "../kernel/port_range.h"
-#include "../kernel/services.h"
+#include "../collect/binds.h"
+#include "../collect/ipv6_off.h"
+#include "../collect/occupants.h"
+#include "../collect/port_range.h"
+#include "../collect/services.h"
 #include "../render/bind_notices.h"
 #include "filter.h"
 

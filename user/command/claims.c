@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../kernel/observer.h"
+#include "../collect/observer.h"
 #include "../render/claims.h"
 
 struct claims_request {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "../kernel/probe.h"
+#include "../attach/probe.h"
 #include "../model/comparison.h"
 #include "interrupt.h"
 #include "output.h"

@@ -12,10 +12,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "../kernel/inventory.h"
-#include "../kernel/loading.h"
-#include "../kernel/rights.h"
-#include "../kernel/tracefs.h"
+#include "../collect/inventory.h"
+#include "../attach/loading.h"
+#include "../attach/rights.h"
+#include "../attach/tracefs.h"
 #include "../render/text_parts.h"
 
 /* Columns before what is said of a right, and of a hook. */

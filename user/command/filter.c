@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../kernel/namespace.h"
+#include "../collect/namespace.h"
 #include "../render/text.h"
 #include "command.h"
 

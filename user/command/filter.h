@@ -6,7 +6,7 @@
 
 #include <argp.h>
 
-#include "../kernel/selection.h"
+#include "../collect/selection.h"
 
 /* A child parser: its input is the struct selection to fill. */
 extern const struct argp filter_argp;

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../kernel/inventory.h"
-#include "../kernel/namespace.h"
-#include "../kernel/settings.h"
-#include "../kernel/tunnels.h"
+#include "../collect/inventory.h"
+#include "../collect/namespace.h"
+#include "../collect/settings.h"
+#include "../collect/tunnels.h"
 #include "../model/aside.h"
 #include "../render/text.h"
 

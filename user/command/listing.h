@@ -4,7 +4,7 @@
 #ifndef SOCKFAIR_LISTING_H
 #define SOCKFAIR_LISTING_H
 
-#include "../kernel/selection.h"
+#include "../collect/selection.h"
 #include "../model/snapshot.h"
 
 /* Fills the endpoints of a snapshot, judged by nobody yet. Returns 0 or negative errno with `why`;

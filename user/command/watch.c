@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../kernel/observer.h"
+#include "../collect/observer.h"
 #include "../model/aside.h"
 #include "../model/findings.h"
 #include "../model/judge.h"

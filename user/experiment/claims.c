@@ -13,7 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "../kernel/rights.h"
+#include "../attach/rights.h"
 #include "claims_lab.h"
 
 #define STALLED_SECONDS 30 /* clients give a request up long before */

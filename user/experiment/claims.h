@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../kernel/probe.h"
+#include "../attach/probe.h"
 #include "../model/claim.h"
 
 struct claim_lab;

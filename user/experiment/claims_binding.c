@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../kernel/small_file.h"
+#include "../attach/small_file.h"
 #include "claims_lab.h"
 #include "claims_socket.h"
 

@@ -6,7 +6,7 @@
 
 #include <signal.h>
 
-#include "../kernel/observer.h"
+#include "../collect/observer.h"
 #include "../workload/workload.h"
 
 struct trials {

@@ -2,7 +2,7 @@
 /*
  * The model: what the kernel counted during a window, per endpoint (protocol, address, port,
  * network namespace), socket, worker and CPU. Pure data: nothing here knows libbpf, files or
- * clocks. kernel/ fills it, workload/ adds what it knows of its own server, render/ prints it.
+ * clocks. collect/ fills it, workload/ adds what it knows of its own server, render/ prints it.
  */
 #ifndef SOCKFAIR_SNAPSHOT_H
 #define SOCKFAIR_SNAPSHOT_H

@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_BIND_NOTICES_H
 #define SOCKFAIR_BIND_NOTICES_H
 
-#include "../model/bind_notice.h"
+#include "../bind/bind_notice.h"
 #include "text.h"
 
 /*

@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_BIND_REPORT_H
 #define SOCKFAIR_BIND_REPORT_H
 
-#include "../model/bind_check.h"
+#include "../bind/bind_check.h"
 #include "text.h"
 
 struct bind_report {

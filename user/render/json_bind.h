@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Places and occupants (model/bind.h) in JSON: the same fields in each document that has them. */
+/* Places and occupants (bind/bind.h) in JSON: the same fields in each document that has them. */
 #ifndef SOCKFAIR_JSON_BIND_H
 #define SOCKFAIR_JSON_BIND_H
 
-#include "../model/bind.h"
+#include "../bind/bind.h"
 #include "json_writer.h"
 
 /* Into an open object: protocol, family, address, port, netns, device, v6only (null for IPv4). */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "../model/bind_occupant.h"
-#include "../model/bind_range.h"
+#include "../bind/bind_occupant.h"
+#include "../bind/bind_range.h"
 #include "bind_notices.h"
 #include "json_bind.h"
 

@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_LOCAL_PORTS_H
 #define SOCKFAIR_LOCAL_PORTS_H
 
-#include "../model/bind_range.h"
+#include "../bind/bind_range.h"
 
 /* Of the thread's network namespace. Returns whether all could be read. */
 bool local_ports_read(struct bind_range_settings *s);

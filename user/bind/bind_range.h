@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Why the kernel found no port to pick: how the ports were that it could choose from, for bind()
- * and listen() without a port, and for connect(). Pure: kernel/port_range.c walks over the sockets,
- * this counts them by the kernel's rules.
+ * and listen() without a port, and for connect(). Pure: collect/port_range.c walks over the
+ * sockets, this counts them by the kernel's rules.
  */
 #ifndef SOCKFAIR_BIND_RANGE_H
 #define SOCKFAIR_BIND_RANGE_H

@@ -17,7 +17,7 @@
 #include "hindrances.h"
 #include "holders.h"
 #include "holders.skel.h"
-#include "loading.h"
+#include "../attach/loading.h"
 #include "netstat.h"
 #include "occupants.h"
 #include "process.h"

@@ -8,7 +8,7 @@
 
 #include "bind_occupant.h"
 #include "bind_words.h"
-#include "unit.h"
+#include "../model/unit.h"
 
 /* What is told: the call, and the one of the occupants that is named. */
 struct tale {

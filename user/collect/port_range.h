@@ -4,7 +4,7 @@
 #ifndef SOCKFAIR_PORT_RANGE_H
 #define SOCKFAIR_PORT_RANGE_H
 
-#include "../model/bind_range.h"
+#include "../bind/bind_range.h"
 
 struct port_range;
 

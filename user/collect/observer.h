@@ -12,7 +12,7 @@
 #define SOCKFAIR_OBSERVER_H
 
 #include "../model/snapshot.h"
-#include "probe.h"
+#include "../attach/probe.h"
 #include "selection.h"
 
 struct observer_options {

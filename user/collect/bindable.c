@@ -19,9 +19,9 @@
 #include "../model/netns_name.h"
 #include "binds_record.h"
 #include "ipv6_off.h"
-#include "loading.h"
+#include "../attach/loading.h"
 #include "namespace.h"
-#include "small_file.h"
+#include "../attach/small_file.h"
 #include "vrf.h"
 
 /* Returns 1, 0 or negative errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * All that differs between kernels, behind one name each. An entry says which kernel, why, what
- * happens without, and when it may go. The has_* flags are rodata set by user/kernel/probe.c, so
+ * happens without, and when it may go. The has_* flags are rodata set by user/attach/probe.c, so
  * the verifier never sees the branch that a kernel can't run.
  */
 #ifndef SOCKFAIR_COMPAT_BPF_H

@@ -4,7 +4,7 @@
 #ifndef SOCKFAIR_OCCUPANTS_H
 #define SOCKFAIR_OCCUPANTS_H
 
-#include "../model/bind.h"
+#include "../bind/bind.h"
 
 struct occupants;
 

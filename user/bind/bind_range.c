@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "bind_words.h"
-#include "words.h"
+#include "../model/words.h"
 
 bool bind_range_wanted(const struct bind_event *e)
 {

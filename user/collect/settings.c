@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "namespace.h"
-#include "small_file.h"
+#include "../attach/small_file.h"
 
 /* What lies under /proc/sys/net is that of the namespace of who reads it. */
 void settings_fill(struct snapshot *s)

@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_SERVICES_H
 #define SOCKFAIR_SERVICES_H
 
-#include "../model/bind.h"
+#include "../bind/bind.h"
 
 /* Adds those of /etc/services (or of where else the machine has them, nsswitch.conf) and those of
  * bind_ports_by_use() to well_known. */

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "small_file.h"
+#include "../attach/small_file.h"
 
 /*
  * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone.

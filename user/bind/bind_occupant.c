@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "unit.h"
+#include "../model/unit.h"
 
 static bool is_tcp_connection(const struct bind_occupant *o)
 {

@@ -21,7 +21,7 @@
 #include "count.h"
 #include "count.skel.h"
 #include "inventory.h"
-#include "loading.h"
+#include "../attach/loading.h"
 #include "losses.h"
 #include "process.h"
 #include "settings.h"

@@ -12,8 +12,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../model/bind_occupant.h"
-#include "loading.h"
+#include "../bind/bind_occupant.h"
+#include "../attach/loading.h"
 #include "local_ports.h"
 #include "namespace.h"
 #include "occupants.skel.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Would a bind() work now, and the listen() after it? Nothing is bound to find out:
- * kernel/bindable.c asks what can be asked, this adds it up. */
+ * collect/bindable.c asks what can be asked, this adds it up. */
 #ifndef SOCKFAIR_BIND_CHECK_H
 #define SOCKFAIR_BIND_CHECK_H
 

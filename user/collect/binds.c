@@ -21,7 +21,7 @@
 #include "count.h"
 #include "binds_record.h"
 #include "binds.skel.h"
-#include "loading.h"
+#include "../attach/loading.h"
 #include "namespace.h"
 #include "process.h"
 #include "vrf.h"

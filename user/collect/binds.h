@@ -13,8 +13,8 @@
 #ifndef SOCKFAIR_BINDS_H
 #define SOCKFAIR_BINDS_H
 
-#include "../model/bind_notice.h"
-#include "probe.h"
+#include "../bind/bind_notice.h"
+#include "../attach/probe.h"
 #include "selection.h"
 
 struct binds;

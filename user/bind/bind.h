@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * bind() and listen(): what was asked, who has the port, the kernel's rules of who may share it,
- * and what that means in words. Pure: kernel/ fills the structures, render/ prints them.
+ * and what that means in words. Pure: collect/ fills the structures, render/ prints them.
  */
 #ifndef SOCKFAIR_BIND_H
 #define SOCKFAIR_BIND_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "snapshot.h"
+#include "../model/snapshot.h"
 
 /* Where a socket is, or wants to be, bound, and with which options. */
 struct bind_place {

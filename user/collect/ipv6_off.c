@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "namespace.h"
-#include "small_file.h"
+#include "../attach/small_file.h"
 
 static bool is_disabled(const char *interface)
 {

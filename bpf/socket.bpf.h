@@ -4,7 +4,7 @@
 #ifndef SOCKFAIR_SOCKETS_BPF_H
 #define SOCKFAIR_SOCKETS_BPF_H
 
-#include "compat.bpf.h"
+#include "kernel.bpf.h"
 
 static __always_inline bool netns_wanted(struct sock *sk)
 {

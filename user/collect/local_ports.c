@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "small_file.h"
+#include "../attach/small_file.h"
 
 #define RESERVED_SIZE 200000 /* every second port alone: the longest list */
 

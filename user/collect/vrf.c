@@ -8,7 +8,7 @@
 
 #include "namespace.h"
 #include "rtattr.h"
-#include "small_file.h"
+#include "../attach/small_file.h"
 
 static bool is_vrf(const struct rtattr *kind)
 {

@@ -3,7 +3,7 @@
 #ifndef SOCKFAIR_BINDABLE_H
 #define SOCKFAIR_BINDABLE_H
 
-#include "../model/bind_check.h"
+#include "../bind/bind_check.h"
 
 struct bindable_user {
 	bool self;    /* this process */
