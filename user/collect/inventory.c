@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/array.h"
 #include "../model/queues.h"
 #include "hindrances.h"
 #include "holders.h"
@@ -84,11 +85,6 @@ struct cgroup {
 	char *path;
 };
 
-struct list {
-	void *rows;
-	size_t count, room;
-};
-
 struct inventory {
 	struct holders_bpf *bpf;
 	struct bpf_link *sockets_link, *threads_link, *connections_link;
@@ -97,71 +93,33 @@ struct inventory {
 	uint64_t unlisted; /* threads on sockets that found no row in the last fill */
 	uint64_t epolls_named;
 	/* the last scan */
-	struct list found;  /* struct found, by node */
-	uint64_t looked_ns; /* when the sockets were read, CLOCK_MONOTONIC */
-	uint64_t begun_ns;  /* likewise, before the window began */
-	struct list epolls; /* struct epoll, by node */
-	struct list edges;  /* struct edge, by node */
-	struct list
+	struct array found;  /* struct found, by node */
+	uint64_t looked_ns;  /* when the sockets were read, CLOCK_MONOTONIC */
+	uint64_t begun_ns;   /* likewise, before the window began */
+	struct array epolls; /* struct epoll, by node */
+	struct array edges;  /* struct edge, by node */
+	struct array
 		cut; /* uint64_t, ascending: sockets and epolls of which not all edges are listed */
-	struct list holders;       /* struct holder, by node, pid, fd */
-	struct list threads;       /* struct thread, by task */
-	struct list by_tid;        /* const struct thread *, by tid */
-	struct list cgroups;       /* struct cgroup, by set */
-	struct list epolls_before; /* of the scan before it, for their numbers */
-	struct list begun;         /* struct begun, by tid: threads when the window began */
-	struct netstat netstat;    /* of the namespaces of listeners that are asked for */
+	struct array holders;       /* struct holder, by node, pid, fd */
+	struct array threads;       /* struct thread, by task */
+	struct array by_tid;        /* const struct thread *, by tid */
+	struct array cgroups;       /* struct cgroup, by set */
+	struct array epolls_before; /* of the scan before it, for their numbers */
+	struct array begun;         /* struct begun, by tid: threads when the window began */
+	struct netstat netstat;     /* of the namespaces of listeners that are asked for */
 	struct handshake_look handshakes[NETSTAT_NAMESPACES];
 	size_t handshake_count;
-	struct list cpu, cpu_begun; /* struct process_cpu, by pid: now, and when the window began */
-	struct list programs;       /* struct program, as they came */
-	struct list connections;    /* struct holders_connection_record */
-	struct list pids; /* uint32_t, of the processes that the kernel side remembers, ascending */
-	bool closely;     /* the next scan asks for descriptors, too */
+	struct array cpu,
+		cpu_begun;        /* struct process_cpu, by pid: now, and when the window began */
+	struct array programs;    /* struct program, as they came */
+	struct array connections; /* struct holders_connection_record */
+	struct array
+		pids; /* uint32_t, of the processes that the kernel side remembers, ascending */
+	bool closely; /* the next scan asks for descriptors, too */
 	struct hindrances hindrances;
 };
 
 /* ---- lists ---- */
-
-/* Appends a row and returns it; NULL: no memory. */
-static void *list_add(struct list *l, const void *row, size_t size)
-{
-	if (l->count == l->room) {
-		size_t room = l->room ? l->room * 2 : 256;
-		void *rows = realloc(l->rows, room * size);
-
-		if (!rows)
-			return NULL;
-		l->rows = rows;
-		l->room = room;
-	}
-	return memcpy((char *)l->rows + l->count++ * size, row, size);
-}
-
-static void list_sort(struct list *l, size_t size, int (*compare)(const void *, const void *))
-{
-	if (l->count)
-		qsort(l->rows, l->count, size, compare);
-}
-
-/* The first row that compares equal to the key; l->count if none. */
-static size_t list_first(const struct list *l, size_t size, const void *key,
-			 int (*compare)(const void *, const void *))
-{
-	size_t low = 0, high = l->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare((const char *)l->rows + middle * size, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < l->count && !compare((const char *)l->rows + low * size, key) ? low : l->count;
-}
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 static int by_node(const void *a, const void *b)
 {
@@ -371,13 +329,13 @@ static uint64_t now_ns(void)
 /* Who waits on the socket or epoll `at`. Returns 0 or -ENOMEM. */
 static int waiters_take(struct inventory *v, const struct holders_waiters_record *r, uint64_t at)
 {
-	if (r->cut && !list_add(&v->cut, &at, sizeof(at)))
+	if (r->cut && !array_add(&v->cut, &at, sizeof(at)))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < r->count && r->first + i < HOLDERS_WAITERS_MAX; i++) {
 		const uint64_t waiter = v->bpf->bss->waiters[r->first + i];
 		const struct edge e = { at, waiter & ~(uint64_t)HOLDERS_HOW, waiter & HOLDERS_HOW };
 
-		if (e.waiter && !list_add(&v->edges, &e, sizeof(e)))
+		if (e.waiter && !array_add(&v->edges, &e, sizeof(e)))
 			return -ENOMEM;
 	}
 	return 0;
@@ -389,16 +347,16 @@ static int cpu_take(struct inventory *v, const struct holders_thread_record *r)
 	const struct process_cpu row = { r->pid, r->tid == r->pid ? r->start_ns : 0,
 					 r->cpu_ns + (r->tid == r->pid ? r->gone_cpu_ns : 0) };
 
-	return list_add(&v->cpu, &row, sizeof(row)) ? 0 : -ENOMEM;
+	return array_add(&v->cpu, &row, sizeof(row)) ? 0 : -ENOMEM;
 }
 
 /* One row a process. */
-static void cpu_add_up(struct list *cpu)
+static void cpu_add_up(struct array *cpu)
 {
 	struct process_cpu *rows = cpu->rows;
 	size_t kept = 0;
 
-	list_sort(cpu, sizeof(*rows), cpu_by_pid);
+	array_sort(cpu, sizeof(*rows), cpu_by_pid);
 	for (size_t i = 0; i < cpu->count; i++) {
 		if (!kept || rows[kept - 1].pid != rows[i].pid) {
 			rows[kept++] = rows[i];
@@ -420,7 +378,7 @@ static int program_take(struct inventory *v, const struct holders_program_record
 	if (r->classic)
 		p.picker = picker_tell((const void *)r->instructions, r->length,
 				       sysconf(_SC_NPROCESSORS_CONF), r->sockets);
-	return list_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
+	return array_add(&v->programs, &p, sizeof(p)) ? 0 : -ENOMEM;
 }
 
 /* Takes one record. `at`: the socket or epoll that the next waiters wait on. Returns its size, or
@@ -433,35 +391,35 @@ static int record_take(struct inventory *v, const char *bytes, uint64_t *at)
 		struct found f = { .r = *(const struct holders_socket_record *)bytes };
 
 		*at = f.r.node;
-		return list_add(&v->found, &f, sizeof(f)) ? (int)sizeof(f.r) : -ENOMEM;
+		return array_add(&v->found, &f, sizeof(f)) ? (int)sizeof(f.r) : -ENOMEM;
 	}
 	if (kind == HOLDERS_THREAD) {
 		struct thread t = { .r = *(const struct holders_thread_record *)bytes };
 
 		if (cpu_take(v, &t.r))
 			return -ENOMEM;
-		return t.r.helper || list_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r)
-									  : -ENOMEM;
+		return t.r.helper || array_add(&v->threads, &t, sizeof(t)) ? (int)sizeof(t.r)
+									   : -ENOMEM;
 	}
 	if (kind == HOLDERS_PROGRAM)
 		return program_take(v, (const void *)bytes)
 			       ? -ENOMEM
 			       : (int)sizeof(struct holders_program_record);
 	if (kind == HOLDERS_CONNECTION)
-		return list_add(&v->connections, bytes, sizeof(struct holders_connection_record))
+		return array_add(&v->connections, bytes, sizeof(struct holders_connection_record))
 			       ? (int)sizeof(struct holders_connection_record)
 			       : -ENOMEM;
 	if (kind == HOLDERS_HOLDER) {
 		const struct holders_holder_record *r = (const void *)bytes;
 		struct holder h = { r->node, r->pid, r->fd };
 
-		return list_add(&v->holders, &h, sizeof(h)) ? (int)sizeof(*r) : -ENOMEM;
+		return array_add(&v->holders, &h, sizeof(h)) ? (int)sizeof(*r) : -ENOMEM;
 	}
 	if (kind == HOLDERS_EPOLL) {
 		struct epoll epoll = { .node = ((const struct holders_epoll_record *)bytes)->node };
 
 		*at = epoll.node;
-		return list_add(&v->epolls, &epoll, sizeof(epoll))
+		return array_add(&v->epolls, &epoll, sizeof(epoll))
 			       ? (int)sizeof(struct holders_epoll_record)
 			       : -ENOMEM;
 	}
@@ -514,19 +472,19 @@ static void found_unique(struct inventory *v)
 static int processes_forget(struct inventory *v)
 {
 	const struct holder *holders = v->holders.rows;
-	struct list now = {};
+	struct array now = {};
 
 	for (size_t i = 0; i < v->holders.count; i++)
-		if (!list_add(&now, &holders[i].pid, sizeof(holders[i].pid))) {
+		if (!array_add(&now, &holders[i].pid, sizeof(holders[i].pid))) {
 			free(now.rows);
 			return -ENOMEM;
 		}
-	list_sort(&now, sizeof(uint32_t), by_pid);
+	array_sort(&now, sizeof(uint32_t), by_pid);
 	for (size_t i = 0; i < v->pids.count; i++) {
 		uint32_t pid = ((uint32_t *)v->pids.rows)[i];
 
 		if ((!i || pid != ((uint32_t *)v->pids.rows)[i - 1]) &&
-		    list_first(&now, sizeof(pid), &pid, by_pid) == now.count)
+		    array_first(&now, sizeof(pid), &pid, by_pid) == now.count)
 			bpf_map_delete_elem(bpf_map__fd(v->bpf->maps.processes), &pid);
 	}
 	free(v->pids.rows);
@@ -537,7 +495,7 @@ static int processes_forget(struct inventory *v)
 static const char *cgroup_path(struct inventory *v, const struct thread *t)
 {
 	struct cgroup key = { .set = t->r.cgroups };
-	size_t i = list_first(&v->cgroups, sizeof(key), &key, by_set);
+	size_t i = array_first(&v->cgroups, sizeof(key), &key, by_set);
 
 	return i < v->cgroups.count ? ((struct cgroup *)v->cgroups.rows)[i].path : "";
 }
@@ -558,10 +516,10 @@ static int cgroups_read(struct inventory *v)
 		/* Threads of a process come one after the other, mostly all in one set. */
 		if (i && threads[i - 1].r.cgroups == c.set)
 			continue;
-		if (!list_add(&v->cgroups, &c, sizeof(c)))
+		if (!array_add(&v->cgroups, &c, sizeof(c)))
 			return -ENOMEM;
 	}
-	list_sort(&v->cgroups, sizeof(struct cgroup), by_set);
+	array_sort(&v->cgroups, sizeof(struct cgroup), by_set);
 	rows = v->cgroups.rows;
 	for (size_t i = 0; i < v->cgroups.count; i++) {
 		if (kept && rows[kept - 1].set == rows[i].set)
@@ -586,22 +544,22 @@ static int threads_index(struct inventory *v)
 
 	if (err)
 		return err;
-	list_sort(&v->threads, sizeof(struct thread), by_task);
+	array_sort(&v->threads, sizeof(struct thread), by_task);
 	v->by_tid.count = 0;
 	for (size_t i = 0; i < v->threads.count; i++) {
 		const struct thread *t = (struct thread *)v->threads.rows + i;
 
-		if (!list_add(&v->by_tid, &t, sizeof(t)))
+		if (!array_add(&v->by_tid, &t, sizeof(t)))
 			return -ENOMEM;
 	}
-	list_sort(&v->by_tid, sizeof(struct thread *), by_tid);
+	array_sort(&v->by_tid, sizeof(struct thread *), by_tid);
 	return 0;
 }
 
 static struct thread *thread_by_tid(const struct inventory *v, uint32_t tid)
 {
 	const struct thread key = { .r.tid = tid }, *pointer = &key;
-	size_t i = list_first(&v->by_tid, sizeof(pointer), &pointer, by_tid);
+	size_t i = array_first(&v->by_tid, sizeof(pointer), &pointer, by_tid);
 
 	return i < v->by_tid.count ? ((struct thread **)v->by_tid.rows)[i] : NULL;
 }
@@ -610,7 +568,7 @@ static struct thread *thread_by_tid(const struct inventory *v, uint32_t tid)
 static struct thread *thread_by_task(const struct inventory *v, uint64_t task)
 {
 	const struct thread key = { .r.task = task };
-	size_t i = list_first(&v->threads, sizeof(key), &key, by_task);
+	size_t i = array_first(&v->threads, sizeof(key), &key, by_task);
 
 	return i < v->threads.count ? (struct thread *)v->threads.rows + i : NULL;
 }
@@ -619,7 +577,7 @@ static bool held_by_wanted(const struct inventory *v, uint64_t node)
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
-	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	for (size_t i = array_first(&v->holders, sizeof(key), &key, holders_by_node);
 	     i < v->holders.count && rows[i].node == node; i++) {
 		const struct thread *t = thread_by_tid(v, rows[i].pid);
 
@@ -645,10 +603,10 @@ static void select_sockets(struct inventory *v)
 }
 
 /* The epoll in a list by node; NULL if it is not there. */
-static struct epoll *epoll_find(const struct list *epolls, uint64_t node)
+static struct epoll *epoll_find(const struct array *epolls, uint64_t node)
 {
 	const struct epoll key = { .node = node };
-	size_t i = list_first(epolls, sizeof(key), &key, epolls_by_node);
+	size_t i = array_first(epolls, sizeof(key), &key, epolls_by_node);
 
 	return i < epolls->count ? (struct epoll *)epolls->rows + i : NULL;
 }
@@ -659,7 +617,7 @@ static void epolls_index(struct inventory *v)
 {
 	struct epoll *rows;
 
-	list_sort(&v->epolls, sizeof(struct epoll), epolls_by_node);
+	array_sort(&v->epolls, sizeof(struct epoll), epolls_by_node);
 	rows = v->epolls.rows;
 	for (size_t i = 0; i < v->epolls.count; i++) {
 		const struct epoll *before = epoll_find(&v->epolls_before, rows[i].node);
@@ -699,7 +657,7 @@ static uint64_t epoll_number(struct inventory *v, struct epoll *epoll)
 
 static int scan_once(struct inventory *v)
 {
-	struct list epolls = v->epolls_before;
+	struct array epolls = v->epolls_before;
 	int err;
 
 	v->epolls_before = v->epolls;
@@ -722,13 +680,13 @@ static int scan_once(struct inventory *v)
 	if (err)
 		return err;
 	cpu_add_up(&v->cpu);
-	list_sort(&v->found, sizeof(struct found), by_node);
+	array_sort(&v->found, sizeof(struct found), by_node);
 	found_unique(v);
 	epolls_index(v);
-	list_sort(&v->edges, sizeof(struct edge), edges_by_node);
+	array_sort(&v->edges, sizeof(struct edge), edges_by_node);
 	epolls_sleepers(v);
-	list_sort(&v->cut, sizeof(uint64_t), by_value);
-	list_sort(&v->holders, sizeof(struct holder), holders_in_order);
+	array_sort(&v->cut, sizeof(uint64_t), by_value);
+	array_sort(&v->holders, sizeof(struct holder), holders_in_order);
 	select_sockets(v);
 	return 0;
 }
@@ -766,7 +724,7 @@ static bool is_listener(const struct found *f)
 
 /* The namespaces of listeners that are asked for, ascending. defer: only of those with
  * TCP_DEFER_ACCEPT. Returns 0 or -ENOMEM. */
-static int listener_namespaces(const struct inventory *v, bool defer, struct list *out)
+static int listener_namespaces(const struct inventory *v, bool defer, struct array *out)
 {
 	const struct found *rows = v->found.rows;
 	uint32_t *numbers;
@@ -774,9 +732,9 @@ static int listener_namespaces(const struct inventory *v, bool defer, struct lis
 
 	for (size_t i = 0; i < v->found.count; i++)
 		if (rows[i].wanted && is_listener(&rows[i]) && (!defer || rows[i].r.defer_accept) &&
-		    !list_add(out, &rows[i].r.netns, sizeof(rows[i].r.netns)))
+		    !array_add(out, &rows[i].r.netns, sizeof(rows[i].r.netns)))
 			return -ENOMEM;
-	list_sort(out, sizeof(uint32_t), by_pid);
+	array_sort(out, sizeof(uint32_t), by_pid);
 	numbers = out->rows;
 	for (size_t i = 0; i < out->count; i++)
 		if (!kept || numbers[kept - 1] != numbers[i])
@@ -791,7 +749,7 @@ static int listener_namespaces(const struct inventory *v, bool defer, struct lis
  */
 static int netstat_follow(struct inventory *v, bool *again)
 {
-	struct list all = {}, deferring = {};
+	struct array all = {}, deferring = {};
 	bool opened = false;
 	int err = listener_namespaces(v, false, &all);
 
@@ -970,7 +928,7 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 	*rows = err ? NULL : calloc(v->connections.count + 1, sizeof(**rows));
 	if (!*rows)
 		return err ? err : -ENOMEM;
-	list_sort(&v->connections, sizeof(*r), connections_by_node);
+	array_sort(&v->connections, sizeof(*r), connections_by_node);
 	r = v->connections.rows;
 	for (size_t i = 0; i < v->connections.count; i++) {
 		const struct found *listener =
@@ -1043,21 +1001,21 @@ static int usage_begin(struct inventory *v)
 					 .cpu_ns = rows[i]->r.cpu_ns,
 					 .sleeps = rows[i]->r.sleeps };
 
-		if (!list_add(&v->begun, &b, sizeof(b)))
+		if (!array_add(&v->begun, &b, sizeof(b)))
 			return -ENOMEM;
 	}
 	v->cpu_begun.count = 0;
 	for (size_t i = 0; i < v->cpu.count; i++)
-		if (!list_add(&v->cpu_begun, (struct process_cpu *)v->cpu.rows + i,
-			      sizeof(struct process_cpu)))
+		if (!array_add(&v->cpu_begun, (struct process_cpu *)v->cpu.rows + i,
+			       sizeof(struct process_cpu)))
 			return -ENOMEM;
 	return 0;
 }
 
-static const struct process_cpu *cpu_find(const struct list *cpu, uint32_t pid)
+static const struct process_cpu *cpu_find(const struct array *cpu, uint32_t pid)
 {
 	const struct process_cpu key = { .pid = pid };
-	const size_t i = list_first(cpu, sizeof(key), &key, cpu_by_pid);
+	const size_t i = array_first(cpu, sizeof(key), &key, cpu_by_pid);
 
 	return i < cpu->count ? (const struct process_cpu *)cpu->rows + i : NULL;
 }
@@ -1083,7 +1041,7 @@ static void process_usage_fill(const struct inventory *v, struct worker_row *row
 static void usage_fill(const struct inventory *v, struct worker_row *row, const struct thread *t)
 {
 	const struct begun key = { .tid = t->r.tid }, *rows = v->begun.rows;
-	const size_t i = list_first(&v->begun, sizeof(key), &key, begun_by_tid);
+	const size_t i = array_first(&v->begun, sizeof(key), &key, begun_by_tid);
 	const bool known = i < v->begun.count && rows[i].start_ns == t->r.start_ns;
 
 	row->usage_known = known || row->appeared;
@@ -1139,7 +1097,7 @@ static int waiter_add(const struct waiters *to, struct thread *t, struct way way
 static uint32_t only_holder(const struct inventory *v, uint64_t node)
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
-	const size_t first = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	const size_t first = array_first(&v->holders, sizeof(key), &key, holders_by_node);
 	size_t i = first;
 
 	while (i < v->holders.count && rows[i].node == node && rows[i].pid == rows[first].pid)
@@ -1171,7 +1129,7 @@ static int sleepers_add(const struct waiters *to, uint64_t node, int depth, stru
 	const struct edge key = { .node = node }, *rows = to->v->edges.rows;
 	int err = 0;
 
-	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
 		struct thread *t = thread_by_task(to->v, rows[i].waiter);
 		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
@@ -1193,8 +1151,8 @@ static int waiters_follow(const struct waiters *to, uint64_t node, int depth, st
 	int err = sleepers_add(to, node, depth, way, &any);
 
 	to->socket->row.waiting_cut |=
-		list_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
-	for (size_t i = list_first(&to->v->edges, sizeof(key), &key, edges_by_node);
+		array_first(&to->v->cut, sizeof(node), &node, by_value) < to->v->cut.count;
+	for (size_t i = array_first(&to->v->edges, sizeof(key), &key, edges_by_node);
 	     i < to->v->edges.count && rows[i].node == node && !err; i++) {
 		struct way next = depth == EPOLL_DEPTH ? way_begin(&rows[i]) : way;
 		struct epoll *epoll;
@@ -1288,17 +1246,17 @@ static struct picker picker_of(const struct inventory *v, uint64_t group)
 static int groups_name(const struct inventory *v, struct ledger *l)
 {
 	const struct found *rows = v->found.rows;
-	struct list groups = {}; /* edges from a group to its cookies */
+	struct array groups = {}; /* edges from a group to its cookies */
 
 	for (size_t i = 0; i < v->found.count; i++) {
 		struct edge e = { .node = rows[i].r.group, .waiter = rows[i].r.cookie };
 
-		if (rows[i].r.group && !list_add(&groups, &e, sizeof(e))) {
+		if (rows[i].r.group && !array_add(&groups, &e, sizeof(e))) {
 			free(groups.rows);
 			return -ENOMEM;
 		}
 	}
-	list_sort(&groups, sizeof(struct edge), edges_in_order);
+	array_sort(&groups, sizeof(struct edge), edges_in_order);
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct edge key = { .node = rows[i].r.group };
 		struct ledger_socket *s =
@@ -1307,9 +1265,10 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 		if (s && s->row.steered)
 			s->row.picker = picker_of(v, key.node);
 		if (s)
-			s->row.group = ((struct edge *)groups.rows)[list_first(&groups, sizeof(key),
-									       &key, edges_by_node)]
-					       .waiter;
+			s->row.group =
+				((struct edge *)groups.rows)[array_first(&groups, sizeof(key), &key,
+									 edges_by_node)]
+					.waiter;
 	}
 	free(groups.rows);
 	return 0;
@@ -1319,7 +1278,7 @@ static int groups_name(const struct inventory *v, struct ledger *l)
 static int handshakes_enter(const struct inventory *v, struct ledger *l, enum handshake_when when)
 {
 	const struct found *rows = v->found.rows;
-	struct list deferring = {};
+	struct array deferring = {};
 	int err = 0;
 
 	for (size_t i = 0; i < v->found.count && !err; i++) {
@@ -1328,7 +1287,7 @@ static int handshakes_enter(const struct inventory *v, struct ledger *l, enum ha
 					     .drops = rows[i].r.drops };
 
 		if (is_listener(&rows[i]) && rows[i].r.defer_accept)
-			err = list_add(&deferring, &d, sizeof(d)) ? 0 : -ENOMEM;
+			err = array_add(&deferring, &d, sizeof(d)) ? 0 : -ENOMEM;
 	}
 	if (!err)
 		err = handshakes_look(ledger_handshakes(l), when, v->handshakes, v->handshake_count,
@@ -1389,20 +1348,20 @@ static int by_cookie(const void *a, const void *b)
 }
 
 /* The processes that have the socket in an epoll of their own, ascending. */
-static int watchers(const struct inventory *v, uint64_t node, struct list *pids)
+static int watchers(const struct inventory *v, uint64_t node, struct array *pids)
 {
 	const struct edge key = { .node = node }, *rows = v->edges.rows;
 
 	pids->count = 0;
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&v->edges, sizeof(key), &key, edges_by_node);
 	     i < v->edges.count && rows[i].node == node; i++) {
 		const uint32_t pid =
 			epoll_find(&v->epolls, rows[i].waiter) ? only_holder(v, rows[i].waiter) : 0;
 
-		if (pid && !list_add(pids, &pid, sizeof(pid)))
+		if (pid && !array_add(pids, &pid, sizeof(pid)))
 			return -ENOMEM;
 	}
-	list_sort(pids, sizeof(uint32_t), by_pid);
+	array_sort(pids, sizeof(uint32_t), by_pid);
 	return 0;
 }
 
@@ -1430,7 +1389,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 {
 	const struct holder *rows = v->holders.rows;
 	const struct found *found = v->found.rows;
-	struct list out = {}, watching = {};
+	struct array out = {}, watching = {};
 	uint64_t node = 0; /* that `watching` is of */
 	size_t at = 0;
 	int err = 0;
@@ -1462,7 +1421,7 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			row.pid_inside = t->r.pid_inside;
 			row.parent = t->r.parent;
 			row.start_ns = t->r.start_ns;
-			row.polls = list_first(&watching, sizeof(uint32_t), &row.pid, by_pid) <
+			row.polls = array_first(&watching, sizeof(uint32_t), &row.pid, by_pid) <
 				    watching.count;
 			row.appeared = started_ns && t->r.start_ns > started_ns;
 			row.uid = t->r.uid;
@@ -1471,12 +1430,12 @@ static int holders_fill(const struct inventory *v, struct ledger *l, uint64_t st
 			if (has_backlog(&found[at].r))
 				holder_doing(&row, t);
 		}
-		if (!list_add(&out, &row, sizeof(row))) {
+		if (!array_add(&out, &row, sizeof(row))) {
 			err = -ENOMEM;
 			goto out;
 		}
 	}
-	list_sort(&out, sizeof(struct holder_row), by_cookie);
+	array_sort(&out, sizeof(struct holder_row), by_cookie);
 	ledger_hold(l, out.rows, out.count);
 	out.rows = NULL;
 out:
@@ -1490,7 +1449,7 @@ static int64_t descriptor_of(const struct inventory *v, uint64_t node, uint32_t 
 {
 	const struct holder key = { .node = node }, *rows = v->holders.rows;
 
-	for (size_t i = list_first(&v->holders, sizeof(key), &key, holders_by_node);
+	for (size_t i = array_first(&v->holders, sizeof(key), &key, holders_by_node);
 	     i < v->holders.count && rows[i].node == key.node; i++)
 		if (rows[i].pid == pid)
 			return rows[i].fd;
@@ -1514,7 +1473,7 @@ static bool is_watched(const struct inventory *v, uint64_t epoll)
 {
 	const struct edge key = { .node = epoll }, *rows = v->edges.rows;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&v->edges, sizeof(key), &key, edges_by_node);
 	     i < v->edges.count && rows[i].node == epoll; i++)
 		if (epoll_find(&v->epolls, rows[i].waiter))
 			return true;
@@ -1532,7 +1491,7 @@ static void busy_waits(struct inventory *v, struct ledger_worker *w, const struc
 	struct epoll *only = NULL;
 	bool several = false;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&v->edges, sizeof(key), &key, edges_by_node);
 	     i < v->edges.count && rows[i].node == key.node; i++) {
 		struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
 
@@ -1553,7 +1512,7 @@ static bool sleeps_on(const struct inventory *v, uint64_t node, uint32_t pid)
 {
 	const struct edge key = { .node = node }, *rows = v->edges.rows;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&v->edges, sizeof(key), &key, edges_by_node);
 	     i < v->edges.count && rows[i].node == node; i++) {
 		const struct thread *t = thread_by_task(v, rows[i].waiter);
 
@@ -1591,7 +1550,7 @@ static enum watching watching_of(const struct inventory *v, const struct found *
 	const struct edge key = { .node = f->r.node }, *rows = v->edges.rows;
 	enum watching watching = sleeps_on(v, f->r.node, pid) ? WATCHING_SLEEPS : WATCHING_NOT;
 
-	for (size_t i = list_first(&v->edges, sizeof(key), &key, edges_by_node);
+	for (size_t i = array_first(&v->edges, sizeof(key), &key, edges_by_node);
 	     i < v->edges.count && rows[i].node == key.node; i++) {
 		const struct epoll *epoll = epoll_find(&v->epolls, rows[i].waiter);
 		const int64_t fd = epoll ? descriptor_of(v, epoll->node, pid) : -1;
@@ -1653,7 +1612,7 @@ static int taking_by_process(const void *a, const void *b)
 	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : COMPARE(x->pid, y->pid);
 }
 
-static int takers_list(struct inventory *v, const struct ledger *l, struct list *takers)
+static int takers_list(struct inventory *v, const struct ledger *l, struct array *takers)
 {
 	struct ledger_worker *const *rows;
 	const size_t count = ledger_workers(l, &rows);
@@ -1663,22 +1622,22 @@ static int takers_list(struct inventory *v, const struct ledger *l, struct list 
 		const struct taking t = { w->cookie, w->pid, w->tid };
 
 		if (!w->ended && w->can_accept && hindrances_find(&v->hindrances, w->pid) &&
-		    !list_add(takers, &t, sizeof(t)))
+		    !array_add(takers, &t, sizeof(t)))
 			return -ENOMEM;
 	}
-	list_sort(takers, sizeof(struct taking), taking_by_process);
+	array_sort(takers, sizeof(struct taking), taking_by_process);
 	return 0;
 }
 
 #define NARROW_MAX 64
 
-static void narrow(struct holder_row *h, const struct list *takers)
+static void narrow(struct holder_row *h, const struct array *takers)
 {
 	const struct taking key = { h->cookie, h->pid, 0 }, *rows = takers->rows;
 	int32_t tids[NARROW_MAX];
 	size_t count = 0;
 
-	for (size_t i = list_first(takers, sizeof(key), &key, taking_by_process);
+	for (size_t i = array_first(takers, sizeof(key), &key, taking_by_process);
 	     i < takers->count && count < NARROW_MAX && !taking_by_process(&rows[i], &key); i++)
 		tids[count++] = rows[i].tid;
 	if (count)
@@ -1686,7 +1645,7 @@ static void narrow(struct holder_row *h, const struct list *takers)
 }
 
 static void hindered_fill(struct inventory *v, struct ledger *l, const struct found *f,
-			  const struct list *takers)
+			  const struct array *takers)
 {
 	size_t count;
 	struct holder_row *h = ledger_holders(l, f->r.cookie, &count);
@@ -1709,7 +1668,7 @@ static void hindered_fill(struct inventory *v, struct ledger *l, const struct fo
 static int hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
 	const struct found *rows = v->found.rows;
-	struct list takers = {};
+	struct array takers = {};
 	size_t asked = 0, count;
 	int err;
 
@@ -1752,17 +1711,17 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 {
 	struct ledger_worker *const *rows;
 	size_t count = ledger_workers(l, &rows);
-	struct list found = {};
+	struct array found = {};
 
 	for (size_t i = 0; i < v->found.count; i++) {
 		const struct found *f = (const struct found *)v->found.rows + i;
 
-		if (!list_add(&found, &f, sizeof(f))) {
+		if (!array_add(&found, &f, sizeof(f))) {
 			free(found.rows);
 			return -ENOMEM;
 		}
 	}
-	list_sort(&found, sizeof(struct found *), found_by_cookie);
+	array_sort(&found, sizeof(struct found *), found_by_cookie);
 	for (size_t i = 0; i < count; i++) {
 		struct ledger_worker *w = rows[i];
 		const struct found key = { .r.cookie = w->row.cookie }, *pointer = &key;
@@ -1779,7 +1738,7 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 		}
 		w->row.waits = false;
 		t = thread_by_tid(v, w->row.tid);
-		at = list_first(&found, sizeof(pointer), &pointer, found_by_cookie);
+		at = array_first(&found, sizeof(pointer), &pointer, found_by_cookie);
 		its = at < found.count ? ((struct found **)found.rows)[at] : NULL;
 		/* Who only serves what others accept need not hold their socket. */
 		if (w->row.can_accept && its && !holds(v, its->r.node, w->row.pid))
@@ -1862,32 +1821,32 @@ static void workers_end(struct ledger *l)
 static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
-	struct list unwanted = {}; /* held, but not asked for */
-	struct list held = {};     /* inodes with their namespaces */
+	struct array unwanted = {}; /* held, but not asked for */
+	struct array held = {};     /* inodes with their namespaces */
 	int ignored = inventory_cookies(v, false, (uint64_t **)&unwanted.rows), err = 0, kept = 0;
 
 	if (ignored < 0)
 		return ignored;
 	unwanted.count = ignored;
-	list_sort(&unwanted, sizeof(uint64_t), by_value);
+	array_sort(&unwanted, sizeof(uint64_t), by_value);
 	for (size_t i = 0; i < v->found.count && !err; i++) {
 		const struct holders_socket_record *r = &((const struct found *)v->found.rows)[i].r;
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 
-		err = list_add(&held, &inode, sizeof(inode)) ? 0 : -ENOMEM;
+		err = array_add(&held, &inode, sizeof(inode)) ? 0 : -ENOMEM;
 	}
-	list_sort(&held, sizeof(uint64_t), by_value);
+	array_sort(&held, sizeof(uint64_t), by_value);
 	for (int i = 0; i < count && !err; i++) {
 		const struct sockdiag_row *r = &rows[i];
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 
 		/* The subflow of an MPTCP listener has that one's inode. */
 		if (r->inode == UINT32_MAX ||
-		    list_first(&held, sizeof(inode), &inode, by_value) < held.count)
+		    array_first(&held, sizeof(inode), &inode, by_value) < held.count)
 			continue;
 		if (selection_by_process(want) || (r->protocol == IPPROTO_UDP && !r->inode) ||
 		    !selection_socket(want, r->netns, r->family, r->protocol, r->port, false) ||
-		    list_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
+		    array_first(&unwanted, sizeof(uint64_t), &r->cookie, by_value) < unwanted.count)
 			continue;
 		rows[kept++] = *r;
 	}

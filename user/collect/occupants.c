@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../model/array.h"
 #include "../bind/bind_occupant.h"
 #include "../attach/loading.h"
 #include "local_ports.h"
@@ -67,8 +68,6 @@ struct occupants {
 	void (*turn)(void *with); /* NULL: none */
 	void *with;
 };
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* ---- opening ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "connected.h"
 #include "findings_rules.h"
 #include "judge.h"

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "aside.h"
 #include "snapshot.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 static int compare_endpoints(const void *a, const void *b)
 {
@@ -53,35 +52,6 @@ static int compare_cpus(const void *a, const void *b)
 	return COMPARE(x->cpu, y->cpu);
 }
 
-/* Pointers to rows in order, to find a row of one snapshot in another. */
-struct order {
-	const void **rows;
-	size_t count;
-	int (*compare)(const void *, const void *);
-};
-
-static int order_make(struct order *o, const void *rows, size_t count, size_t size,
-		      int (*compare)(const void *, const void *))
-{
-	*o = (struct order){ .rows = calloc(count + 1, sizeof(*o->rows)),
-			     .count = count,
-			     .compare = compare };
-	if (!o->rows)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		o->rows[i] = (const char *)rows + i * size;
-	qsort(o->rows, count, sizeof(*o->rows), compare);
-	return 0;
-}
-
-static const void *order_find(const struct order *o, const void *row)
-{
-	const void **found =
-		o->rows ? bsearch(&row, o->rows, o->count, sizeof(*o->rows), o->compare) : NULL;
-
-	return found ? *found : NULL;
-}
-
 /*
  * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place
  * went to others, and what they had counted is part of now->omitted. Returns 0 or -ENOMEM.
@@ -89,14 +59,14 @@ static const void *order_find(const struct order *o, const void *row)
 static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 			    const struct endpoint *before)
 {
-	struct order listed;
-	int err = order_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets),
-			     compare_sockets);
+	struct array_index listed;
+	int err = array_index_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets),
+				   compare_sockets);
 
 	for (size_t i = 0; i < before->socket_count && !err; i++) {
 		const struct socket_row *was = &before->sockets[i];
 
-		if (order_find(&listed, was))
+		if (array_index_find(&listed, was))
 			continue;
 		gone->sockets++;
 		gone->connected += was->connected;
@@ -118,21 +88,21 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
 			    const struct endpoint *before)
 {
-	struct order sockets = {}, listed;
-	int err = order_make(&listed, now->workers, now->worker_count, sizeof(*now->workers),
-			     compare_workers);
+	struct array_index sockets = {}, listed;
+	int err = array_index_make(&listed, now->workers, now->worker_count, sizeof(*now->workers),
+				   compare_workers);
 
 	if (!err)
-		err = order_make(&sockets, now->sockets, now->socket_count, sizeof(*now->sockets),
-				 compare_sockets);
+		err = array_index_make(&sockets, now->sockets, now->socket_count,
+				       sizeof(*now->sockets), compare_sockets);
 	for (size_t i = 0; i < before->worker_count && !err; i++) {
 		const struct worker_row *was = &before->workers[i];
 		const struct socket_row its_socket = { .cookie = was->cookie };
 
-		if (order_find(&listed, was))
+		if (array_index_find(&listed, was))
 			continue;
 		gone->workers++;
-		if (order_find(&sockets, &its_socket))
+		if (array_index_find(&sockets, &its_socket))
 			gone->accepted += was->accepted;
 		gone->served += was->served;
 		gone->finished += was->finished;
@@ -170,14 +140,14 @@ static void subtract_sketch(struct endpoint *e, const struct socket_row *now,
 
 static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 {
-	struct order old;
+	struct array_index old;
 	size_t kept = 0;
-	int err = order_make(&old, before->sockets, before->socket_count, sizeof(*before->sockets),
-			     compare_sockets);
+	int err = array_index_make(&old, before->sockets, before->socket_count,
+				   sizeof(*before->sockets), compare_sockets);
 
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct socket_row row = e->sockets[i];
-		const struct socket_row *was = order_find(&old, &e->sockets[i]);
+		const struct socket_row *was = array_index_find(&old, &e->sockets[i]);
 
 		if (was && was->ended && !socket_counted(&row, was))
 			continue;
@@ -212,13 +182,14 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 }
 
 /* A row of start 0 joins the thread's own once that has one: see ledger_snapshot(). */
-static const struct worker_row *find_worker(const struct order *old, const struct worker_row *row)
+static const struct worker_row *find_worker(const struct array_index *old,
+					    const struct worker_row *row)
 {
 	struct worker_row joined = *row;
 
 	joined.start_ns = 0;
-	row = order_find(old, row);
-	return row ? row : order_find(old, &joined);
+	row = array_index_find(old, row);
+	return row ? row : array_index_find(old, &joined);
 }
 
 static bool worker_counted(const struct worker_row *now, const struct worker_row *before)
@@ -231,10 +202,10 @@ static bool worker_counted(const struct worker_row *now, const struct worker_row
 
 static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 {
-	struct order old;
+	struct array_index old;
 	size_t kept = 0;
-	int err = order_make(&old, before->workers, before->worker_count, sizeof(*before->workers),
-			     compare_workers);
+	int err = array_index_make(&old, before->workers, before->worker_count,
+				   sizeof(*before->workers), compare_workers);
 
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		struct worker_row row = e->workers[i];
@@ -274,14 +245,14 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 
 static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 {
-	struct order old;
+	struct array_index old;
 	size_t kept = 0;
-	int err = order_make(&old, before->cpus, before->cpu_count, sizeof(*before->cpus),
-			     compare_cpus);
+	int err = array_index_make(&old, before->cpus, before->cpu_count, sizeof(*before->cpus),
+				   compare_cpus);
 
 	for (size_t i = 0; i < e->cpu_count && !err; i++) {
 		struct cpu_row row = e->cpus[i];
-		const struct cpu_row *was = order_find(&old, &e->cpus[i]);
+		const struct cpu_row *was = array_index_find(&old, &e->cpus[i]);
 
 		row.arrived = growth(row.arrived, was ? was->arrived : 0);
 		if (row.arrived)
@@ -306,9 +277,9 @@ struct workers_sum {
  */
 static int add_up_workers(struct endpoint *e)
 {
-	struct order by_cookie;
-	int err = order_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets),
-			     compare_sockets);
+	struct array_index by_cookie;
+	int err = array_index_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets),
+				   compare_sockets);
 	struct workers_sum *sums = calloc(e->socket_count + 1, sizeof(*sums));
 
 	if (!sums)
@@ -316,7 +287,7 @@ static int add_up_workers(struct endpoint *e)
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		const struct worker_row *w = &e->workers[i];
 		const struct socket_row key = { .cookie = w->cookie },
-					*its = order_find(&by_cookie, &key);
+					*its = array_index_find(&by_cookie, &key);
 		struct workers_sum *sum = its ? &sums[its - e->sockets] : NULL;
 
 		if (!sum)
@@ -478,7 +449,7 @@ static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 			const struct snapshot *before)
 {
-	struct order old;
+	struct array_index old;
 	int err;
 
 	*out = *now;
@@ -492,15 +463,15 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 	out->handshake_count = 0;
 	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
-	err = order_make(&old, before->endpoints, before->endpoint_count,
-			 sizeof(*before->endpoints), compare_endpoints);
+	err = array_index_make(&old, before->endpoints, before->endpoint_count,
+			       sizeof(*before->endpoints), compare_endpoints);
 	if (!out->endpoints)
 		err = -ENOMEM;
 	for (size_t i = 0; i < now->endpoint_count && !err; i++) {
 		const struct endpoint *from = &now->endpoints[i], *was;
 		struct endpoint *e = &out->endpoints[out->endpoint_count];
 
-		was = order_find(&old, from);
+		was = array_index_find(&old, from);
 		err = endpoint_copy(e, from);
 		if (err)
 			break;
@@ -522,7 +493,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 	     i++)
 		if (endpoint_aside(&now->endpoints[i]) == ASIDE_PASSING)
 			passing_add(&out->passing, &now->endpoints[i],
-				    order_find(&old, &now->endpoints[i]));
+				    array_index_find(&old, &now->endpoints[i]));
 	if (!err)
 		err = subtract_lost(out, now, before);
 	if (!err)

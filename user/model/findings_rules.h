@@ -10,9 +10,8 @@
 
 #include <inttypes.h>
 
+#include "array.h"
 #include "snapshot.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* The sockets of an endpoint that share one SO_REUSEPORT group. */
 struct group {

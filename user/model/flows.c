@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 /*
  * A flow is named where it has four fifths of what its bucket got while that was watched, and that
  * is at least half of all that the bucket got. Of few datagrams it is not worth a name.
@@ -17,8 +19,6 @@
 #define PEER_LEAST 16
 #define PEER_OF_LARGEST                                                                            \
 	(8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 struct flow_load flows_equal(uint64_t flows)
 {

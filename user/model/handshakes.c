@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "snapshot.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 static int by_netns(const void *a, const void *b)
 {

@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "connected.h"
 #include "lifetimes.h"
 #include "multicast.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /*
  * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to

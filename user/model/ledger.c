@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger.h"
+#include "array.h"
 #include "siblings.h"
 
 #include <errno.h>
@@ -9,8 +10,6 @@
 
 #define ENDED_HISTOGRAMS_MAX 2048 /* of threads that ended; those of more are dropped */
 #define FOLDED_MAX 4096 /* endpoints that are folded one by one; all others together, as port 0 */
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* Rows in a tree by identity (tsearch) and in an array, in no order. */
 struct rows {

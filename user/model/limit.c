@@ -4,9 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "connected.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* In which order an owner's rows are listed. */
 enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "judge.h"
 #include "snapshot.h"
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* A worker: the rows of a thread, or of a process. */
 struct bin {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+#include "array.h"
 
 static int compare_pids(const void *a, const void *b)
 {

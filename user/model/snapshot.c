@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 #include "snapshot.h"
 
 void endpoint_free(struct endpoint *e)
@@ -179,18 +181,7 @@ const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t coo
 	return e->holders + from;
 }
 
-/*
- * Rows sorted by their identity, to find a row of one account in another without comparing each
- * with each. The rows themselves stay in the server's order.
- */
-struct row_index {
-	const void **rows;
-	size_t count;
-	int (*compare)(const void *, const void *); /* of pointers to row pointers */
-};
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
-
+/* By identity, for an array_index: to find a row of one account in another. */
 static int compare_sockets(const void *a, const void *b)
 {
 	const struct socket_row *x = *(const void *const *)a, *y = *(const void *const *)b;
@@ -228,33 +219,6 @@ static int compare_workers(const void *a, const void *b)
 	int order = worker_by_thread(a, b);
 
 	return order ? order : COMPARE(x->cookie, y->cookie);
-}
-
-/* Returns 0 or -ENOMEM; free index->rows. */
-static int index_rows(struct row_index *index, const void *rows, size_t count, size_t size,
-		      int (*compare)(const void *, const void *))
-{
-	*index = (struct row_index){ .count = count, .compare = compare };
-	if (!count)
-		return 0;
-	index->rows = calloc(count, sizeof(*index->rows));
-	if (!index->rows)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		index->rows[i] = (const char *)rows + i * size;
-	qsort(index->rows, count, sizeof(*index->rows), compare);
-	return 0;
-}
-
-/* The indexed row of the same identity; NULL if none. */
-static const void *index_find(const struct row_index *index, const void *row)
-{
-	const void **found = NULL;
-
-	if (index->count)
-		found = bsearch(&row, index->rows, index->count, sizeof(*index->rows),
-				index->compare);
-	return found ? *found : NULL;
 }
 
 /* The server's view of a socket without its counts: those are the kernel's to make. */
@@ -307,9 +271,10 @@ static struct worker_row worker_merged(const struct worker_row *kernel,
 static int merge_sockets(struct endpoint *kernel, const struct endpoint *own)
 {
 	size_t count = own->socket_count;
-	struct row_index index;
+	struct array_index index;
 	struct socket_row *merged = calloc(count + kernel->socket_count + 1, sizeof(*merged));
-	int err = index_rows(&index, own->sockets, count, sizeof(*own->sockets), compare_sockets);
+	int err = array_index_make(&index, own->sockets, count, sizeof(*own->sockets),
+				   compare_sockets);
 
 	if (!merged || err) {
 		err = -ENOMEM;
@@ -318,7 +283,8 @@ static int merge_sockets(struct endpoint *kernel, const struct endpoint *own)
 	for (size_t i = 0; i < count; i++)
 		merged[i] = socket_uncounted(&own->sockets[i]);
 	for (size_t i = 0; i < kernel->socket_count; i++) {
-		const struct socket_row *row = &kernel->sockets[i], *same = index_find(&index, row);
+		const struct socket_row *row = &kernel->sockets[i],
+					*same = array_index_find(&index, row);
 
 		merged[same ? (size_t)(same - own->sockets) : count++] = *row;
 	}
@@ -340,10 +306,11 @@ out:
 static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
 {
 	size_t count = own->worker_count;
-	struct row_index index;
+	struct array_index index;
 	struct worker_row *merged = calloc(count + kernel->worker_count + 1, sizeof(*merged));
 	bool *taken = calloc(count + 1, sizeof(*taken));
-	int err = index_rows(&index, own->workers, count, sizeof(*own->workers), compare_workers);
+	int err = array_index_make(&index, own->workers, count, sizeof(*own->workers),
+				   compare_workers);
 
 	if (!merged || !taken || err) {
 		err = -ENOMEM;
@@ -352,7 +319,8 @@ static int merge_workers(struct endpoint *kernel, const struct endpoint *own)
 	for (size_t i = 0; i < count; i++)
 		merged[i] = worker_uncounted(&own->workers[i], kernel->served_known);
 	for (size_t i = 0; i < kernel->worker_count; i++) {
-		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
+		const struct worker_row *row = &kernel->workers[i],
+					*same = array_index_find(&index, row);
 
 		if (same && !taken[same - own->workers]) {
 			merged[same - own->workers] =
@@ -561,9 +529,9 @@ static bool check_workers(struct workload_account *w, const struct endpoint *ker
 {
 	const char *taken = own->protocol == PROTOCOL_TCP ? "accepts" : "datagrams received";
 	struct worker_sums *counted = calloc(own->worker_count + 1, sizeof(*counted));
-	struct row_index index;
-	int err = index_rows(&index, own->workers, own->worker_count, sizeof(*own->workers),
-			     compare_workers);
+	struct array_index index;
+	int err = array_index_make(&index, own->workers, own->worker_count, sizeof(*own->workers),
+				   compare_workers);
 	bool agrees = true;
 
 	if (!counted || err) {
@@ -571,7 +539,8 @@ static bool check_workers(struct workload_account *w, const struct endpoint *ker
 		goto out;
 	}
 	for (size_t i = 0; i < kernel->worker_count && agrees; i++) {
-		const struct worker_row *row = &kernel->workers[i], *same = index_find(&index, row);
+		const struct worker_row *row = &kernel->workers[i],
+					*same = array_index_find(&index, row);
 
 		if (same) {
 			counted[same - own->workers].accepted += row->accepted;

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/array.h"
 #include "../model/judge.h"
 #include "../model/wait_sum.h"
 #include "text_parts.h"
 
 #define SORTABLE_MAX 16
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
-
 void count_text(char *out, int width, uint64_t n)
 {
 	static const char units[] = "kMGTPE";

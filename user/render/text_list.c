@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/array.h"
 #include "../model/aside.h"
 #include "memory.h"
 #include "text_parts.h"
@@ -33,8 +34,6 @@
 #define PIDS_SHOWN 3
 #define TUNNELS_SHOWN 4
 #define HELD_INDENT 4
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 static int compare_holders(const void *a, const void *b)
 {

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/array.h"
 #include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
@@ -38,8 +39,6 @@
 #define ROWS_MAX 64         /* of a table; of more the busiest */
 #define PORTS_MAX 32        /* of more the busiest */
 #define QUIET_PORTS_SHOWN 3 /* as many ports are shown even if nothing came */
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* A row of a table: a process, a thread or a socket. What does not tell it from others is 0. */
 struct line {

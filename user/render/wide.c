@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/array.h"
 #include "memory.h"
 #include "text.h"
 
 #define THREADS_WIDE 64 /* of one process: more are folded */
 #define SINGLES 5       /* of these so many of the busiest are rows */
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* The bytes of a thread's name without the number at its end. */
 static size_t name_length(const struct worker_row *w)

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "array.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_LEAST 16
+
+void *array_add(struct array *a, const void *row, size_t size)
+{
+	if (a->count == a->room) {
+		const size_t room = a->room ? a->room * 2 : ROOM_LEAST;
+		void *rows = reallocarray(a->rows, room, size);
+
+		if (!rows)
+			return NULL;
+		a->rows = rows;
+		a->room = room;
+	}
+	return memcpy((char *)a->rows + a->count++ * size, row, size);
+}
+
+void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *))
+{
+	if (a->count)
+		qsort(a->rows, a->count, size, compare);
+}
+
+size_t array_first(const struct array *a, size_t size, const void *key,
+		   int (*compare)(const void *, const void *))
+{
+	size_t low = 0, high = a->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare((const char *)a->rows + middle * size, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < a->count && !compare((const char *)a->rows + low * size, key) ? low : a->count;
+}
+
+int array_index_make(struct array_index *index, const void *rows, size_t count, size_t size,
+		     int (*compare)(const void *, const void *))
+{
+	*index = (struct array_index){ .count = count, .compare = compare };
+	index->rows = calloc(count + 1, sizeof(*index->rows));
+	if (!index->rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		index->rows[i] = (const char *)rows + i * size;
+	qsort(index->rows, count, sizeof(*index->rows), compare);
+	return 0;
+}
+
+const void *array_index_find(const struct array_index *index, const void *row)
+{
+	const void **found = index->rows ? bsearch(&row, index->rows, index->count,
+						   sizeof(*index->rows), index->compare)
+					 : NULL;
+
+	return found ? *found : NULL;
+}
