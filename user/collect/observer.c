@@ -21,6 +21,7 @@
 #include "count.h"
 #include "count.skel.h"
 #include "inventory.h"
+#include "../attach/backend.h"
 #include "../attach/loading.h"
 #include "losses.h"
 #include "process.h"
@@ -54,10 +55,8 @@ struct cookies {
 
 struct observer {
 	struct count_bpf *bpf;
-	struct bpf_link **links;
-	size_t link_count;
-	struct probe probe;
-	enum backend backend;
+	const struct observer_options *options; /* while it is opened */
+	struct attachment attachment;
 	unsigned sees; /* bits of enum hook_purpose, once attached */
 	unsigned cpus, sockets_max, connections_max, workers_max;
 	struct count_worker *workers; /* the maps' own memory */
@@ -256,7 +255,7 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 
 static void configure(struct observer *o, const struct observer_options *options)
 {
-	const struct kernel_features *f = &o->probe.features;
+	const struct kernel_features *f = &o->attachment.probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
 
 	o->sockets_max = sockets_max(o->cpus);
@@ -275,11 +274,13 @@ static void configure(struct observer *o, const struct observer_options *options
 		.accept_twice = f->preempted_exits,
 		.waits = !options->no_waits,
 		.serves = !options->no_serving,
-		.marks_clones = o->backend == BACKEND_TRACEPOINT &&
-				probe_usable(&o->probe, o->backend, "state_change"),
+		.marks_clones =
+			o->attachment.backend == BACKEND_TRACEPOINT &&
+			probe_usable(&o->attachment.probe, o->attachment.backend, "state_change"),
 		.udp_gro_flag = f->udp_gro_flag,
 		.has_drop_skb = f->drop_skb,
-		.udp_queued_seen = probe_sees(&o->probe, o->backend) & SEES_UDP_QUEUED,
+		.udp_queued_seen =
+			probe_sees(&o->attachment.probe, o->attachment.backend) & SEES_UDP_QUEUED,
 	};
 	for (size_t i = 0; i < options->selection.netns_count; i++)
 		c->netns[i] = options->selection.netns[i];
@@ -301,52 +302,19 @@ static void configure(struct observer *o, const struct observer_options *options
 		waits_leave_out(o);
 	if (options->no_serving)
 		serves_leave_out(o);
-	if (o->backend != BACKEND_TRACEPOINT)
+	if (o->attachment.backend != BACKEND_TRACEPOINT)
 		bpf_map__set_autocreate(o->bpf->maps.uring_accepts, false);
 	else
 		bpf_map__set_max_entries(o->bpf->maps.children, 1);
 }
 
-static bool hook_used(const struct observer *o, size_t i)
-{
-	return hooks[i].backend == o->backend && o->probe.results[i].usable &&
-	       (o->bpf->rodata->config.serves || !(hooks[i].sees & SEES_TCP_SERVED));
-}
-
-static struct bpf_program *hook_program(const struct observer *o, size_t i)
-{
-	return bpf_object__find_program_by_name(o->bpf->obj, hooks[i].program);
-}
-
 static int load(struct observer *o)
 {
-	for (size_t i = 0; i < hook_count; i++)
-		if (hook_used(o, i))
-			bpf_program__set_autoload(hook_program(o, i), true);
+	o->attachment.object = o->bpf->obj;
+	o->attachment.without = o->bpf->rodata->config.serves ? 0 : SEES_TCP_SERVED;
+	backend_autoload(&o->attachment);
 	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
 	return count_bpf__load(o->bpf);
-}
-
-/* Attaches all hooks that can be; one that can't is noted in the probe's results. */
-static int attach(struct observer *o)
-{
-	o->links = calloc(hook_count, sizeof(*o->links));
-	if (!o->links)
-		return -ENOMEM;
-	for (size_t i = 0; i < hook_count; i++) {
-		struct bpf_link *link;
-
-		if (!hook_used(o, i))
-			continue;
-		link = bpf_program__attach(hook_program(o, i));
-		if (!link && loading_lacks(-errno))
-			return -errno;
-		if (link)
-			o->links[o->link_count++] = link;
-		else
-			probe_refuse(&o->probe, i, -errno);
-	}
-	return 0;
 }
 
 static void *map_array(const struct bpf_map *map)
@@ -430,13 +398,11 @@ static int rows_prepare(struct observer *o)
 	return err;
 }
 
-static void detach(struct observer *o)
+static void detach(void *context)
 {
-	for (size_t i = 0; i < o->link_count; i++)
-		bpf_link__destroy(o->links[i]);
-	free(o->links);
-	o->links = NULL;
-	o->link_count = 0;
+	struct observer *o = context;
+
+	backend_detach(&o->attachment, false);
 	if (!o->bpf)
 		return;
 	bytes_close(o->bytes);
@@ -460,67 +426,26 @@ static void detach(struct observer *o)
 	o->bpf = NULL;
 }
 
-/* Loads and attaches one backend. Returns the bits that it sees, or negative errno. */
-static int backend_try(struct observer *o, const struct observer_options *options, enum backend b)
+/* Loads and attaches one backend. Returns 0, or negative errno with nothing left of it. */
+static int backend_load(void *context)
 {
+	struct observer *o = context;
 	int err;
 
-	o->backend = b;
-	if (!probe_sees(&o->probe, b))
-		return -EOPNOTSUPP;
 	o->bpf = count_bpf__open();
 	if (!o->bpf)
 		return -errno;
-	configure(o, options);
+	configure(o, o->options);
 	err = load(o);
 	if (!err)
 		err = rows_prepare(o);
 	if (!err)
-		err = asked_prepare(o, &options->selection);
+		err = asked_prepare(o, &o->options->selection);
 	if (!err)
-		err = attach(o);
-	if (!err && !probe_sees(&o->probe, b))
-		err = -EOPNOTSUPP;
+		err = backend_attach(&o->attachment);
 	if (err)
 		detach(o);
-	return err ? err : (int)probe_sees(&o->probe, b);
-}
-
-static int backend_refused(const struct observer *o, enum backend b, int err, char *why,
-			   size_t size)
-{
-	if (probe_lacks(&o->probe.features, b, err))
-		return probe_refused(&o->probe.features, err, why, size);
-	return loading_fail(err, why, size,
-			    "backend %s can't be used on this kernel: %s; see sockfair doctor",
-			    backend_name(b), probe_refusal(&o->probe, b, err));
-}
-
-/* The first backend that sees all there is to see; else the one that sees most. */
-static int backend_choose(struct observer *o, const struct observer_options *options, char *why,
-			  size_t size)
-{
-	int best = -1, most = 0, sees;
-
-	if (options->backend != BACKEND_AUTO) {
-		sees = backend_try(o, options, options->backend);
-		return sees > 0 ? 0 : backend_refused(o, options->backend, sees, why, size);
-	}
-	for (int b = 0; b < BACKEND_COUNT; b++) {
-		sees = backend_try(o, options, b);
-		if (sees == SEES_ALL)
-			return 0;
-		if (loading_lacks(sees)) /* nothing that another one would do without */
-			return probe_refused(&o->probe.features, sees, why, size);
-		if (sees > 0)
-			detach(o);
-		if (sees > 0 && __builtin_popcount(sees) > __builtin_popcount(most)) {
-			best = b;
-			most = sees;
-		}
-	}
-	sees = best < 0 ? -EOPNOTSUPP : backend_try(o, options, best);
-	return sees < 0 ? probe_refused(&o->probe.features, sees, why, size) : 0;
+	return err;
 }
 
 /*
@@ -578,9 +503,9 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 				    strerror(cpus ? -cpus : EINVAL));
 	o->cpus = cpus;
 	o->ledger = ledger_new(LEDGER_ENDED_MAX, cpus);
-	err = o->ledger ? probe_kernel(&o->probe, false) : -ENOMEM;
+	err = o->ledger ? probe_kernel(&o->attachment.probe, HOOKS_COUNT, false) : -ENOMEM;
 	return err ? loading_fail(err, why, size, "%s",
-				  o->ledger ? o->probe.error : "out of memory")
+				  o->ledger ? o->attachment.probe.error : "out of memory")
 		   : 0;
 }
 
@@ -609,6 +534,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	if (!o)
 		return loading_fail(-ENOMEM, why, why_size, "out of memory");
 	o->inner_map = o->outer_map = -1;
+	o->options = options;
 	o->before = options->before && options->inventory && !options->no_serving;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
 	err = loading_prepare(why, why_size);
@@ -617,14 +543,15 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	if (!err && options->inventory)
 		err = inventory_prepare(o, options, why, why_size);
 	if (!err)
-		err = backend_choose(o, options, why, why_size);
+		err = backend_choose(&o->attachment, options->backend, SEES_ALL, backend_load,
+				     detach, o, why, why_size);
 	if (!err) {
 		err = grace_prepare(o);
 		if (err)
 			loading_fail(err, why, why_size, "cannot make a BPF map of maps: %s",
 				     loading_reason(err, reason, sizeof(reason)));
 	}
-	o->sees = err ? 0 : probe_sees(&o->probe, o->backend);
+	o->sees = err ? 0 : probe_sees(&o->attachment.probe, o->attachment.backend);
 	if (!err)
 		ledger_measures(o->ledger, !options->no_waits,
 				!options->no_serving && (o->sees & SEES_TCP_SERVED));
@@ -642,7 +569,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 
 enum backend observer_backend(const struct observer *o)
 {
-	return o->backend;
+	return o->attachment.backend;
 }
 
 unsigned observer_sees(const struct observer *o)
@@ -663,18 +590,8 @@ void observer_limits(const struct observer *o, struct observer_limits *limits)
 					    .cpu_kib = COUNT_SOCKETS_LEAST *
 						       sizeof(struct count_arrival) / 1024,
 					    .connections = o->connections_max };
-	if (o->probe.features.map_growth)
+	if (o->attachment.probe.features.map_growth)
 		limits->cpu_kib += COUNT_CONNECTIONS_CPU * 16 / 1024;
-}
-
-/* Programs whose skipped runs lose nothing: accept_grafted() has other ways to the listener, an
- * _again is the second of two. */
-static bool hook_spare(const char *program)
-{
-	/* Skipped late drops are nearly all buffers of others, freed while one of others was freed.
-	 */
-	return strstr(program, "accept_enter") || strstr(program, "_again") ||
-	       strstr(program, "late_drop");
 }
 
 /* Connections that are put down to the row and open: their ends are counted there. */
@@ -690,17 +607,17 @@ static uint64_t open_of(const struct observer *o, __u32 i)
 
 static bool second_change_usable(const struct observer *o)
 {
-	return probe_usable(&o->probe, o->backend,
-			    o->probe.features.preempted_exits ? "state_change_7"
-							      : "state_change_2");
+	return probe_usable(&o->attachment.probe, o->attachment.backend,
+			    o->attachment.probe.features.preempted_exits ? "state_change_7"
+									 : "state_change_2");
 }
 
 /* Skipped runs of the first and of the second program for changes of state. */
 static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 {
-	const bool preempted = o->probe.features.preempted_exits;
+	const bool preempted = o->attachment.probe.features.preempted_exits;
 
-	missed[0] = probe_usable(&o->probe, o->backend, "state_change")
+	missed[0] = probe_usable(&o->attachment.probe, o->attachment.backend, "state_change")
 			    ? loading_runs_missed(o->bpf->progs.state_change)
 			    : 0;
 	missed[1] = preempted && second_change_usable(o)
@@ -722,7 +639,7 @@ static uint64_t ends_missed(const struct observer *o)
 		missed[i] -= missed[i] > o->changes_before[i] ? o->changes_before[i] : missed[i];
 	if (!second_change_usable(o))
 		both = missed[0];
-	else if (o->probe.features.preempted_exits)
+	else if (o->attachment.probe.features.preempted_exits)
 		both = missed[0] < missed[1] ? missed[0] : missed[1];
 	both += o->bpf->bss->count_ends_busy;
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX && both; i++)
@@ -738,9 +655,8 @@ static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS +
 
 	memset(missed, 0, (MISSED_KINDS + 1) * sizeof(*missed));
 	for (size_t i = 0; i < hook_count; i++) {
-		const bool counts =
-			hook_used(o, i) && hooks[i].sees && !hook_spare(hooks[i].program);
-		const uint64_t runs = counts ? loading_runs_missed(hook_program(o, i)) : 0;
+		const bool counts = hooks[i].sees && !(hooks[i].flags & HOOK_SPARE);
+		const uint64_t runs = counts ? backend_skipped(&o->attachment, i) : 0;
 
 		missed[MISSED_ALL] += runs;
 		for (size_t k = 0; k < MISSED_KINDS; k++)
@@ -949,7 +865,7 @@ void observer_close(struct observer *o)
 	free(o->unseen.rows);
 	free(o->unseen_past.rows);
 	free(o->baseline);
-	probe_free(&o->probe);
+	probe_free(&o->attachment.probe);
 	free(o);
 }
 
@@ -1645,7 +1561,8 @@ static void describe(const struct observer *o, struct snapshot *s)
 /* Of sockets to which nothing came, too. */
 static void copies_tell(const struct observer *o, struct snapshot *s)
 {
-	for (size_t i = 0; i < s->endpoint_count && o->backend != BACKEND_TRACEPOINT; i++)
+	for (size_t i = 0; i < s->endpoint_count && o->attachment.backend != BACKEND_TRACEPOINT;
+	     i++)
 		for (size_t j = 0; j < s->endpoints[i].socket_count; j++)
 			s->endpoints[i].sockets[j].copies_known =
 				s->endpoints[i].protocol == PROTOCOL_UDP;
@@ -1662,8 +1579,9 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	namespaces_name();
 	uname(&name);
 	snprintf(s->release, sizeof(s->release), "%s", name.release);
-	s->backend = backend_name(o->backend);
-	s->unseen_count = probe_unseen(&o->probe, o->backend, s->unseen, SNAPSHOT_UNSEEN_MAX);
+	s->backend = backend_name(o->attachment.backend);
+	s->unseen_count = probe_unseen(&o->attachment.probe, o->attachment.backend, s->unseen,
+				       SNAPSHOT_UNSEEN_MAX);
 	s->start_ms = o->start_ms;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;

@@ -162,7 +162,7 @@ static void print_hooks(FILE *out, const struct probe *p, const struct text_styl
 		for (size_t i = 0; i < hook_count; i++) {
 			const struct hook_result *r = &p->results[i];
 
-			if (hooks[i].backend != b)
+			if (!hook_is_of(&hooks[i], p->set, b))
 				continue;
 			fprintf(out, "  %-10s %-32s %s", kinds[hooks[i].kind], hooks[i].target,
 				!style->colour ? ""
@@ -346,7 +346,7 @@ int command_doctor(int argc, char **argv)
 	print_system(out.file, &out.style);
 	if (loading_prepare(why, sizeof(why)))
 		status = complain("%s", why);
-	else if (probe_kernel(&p, true))
+	else if (probe_kernel(&p, HOOKS_COUNT, true))
 		status = complain("%s", p.error);
 	else
 		print_hooks(out.file, &p, &out.style);
