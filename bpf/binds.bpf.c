@@ -3,7 +3,7 @@
  * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen
  * twice: entered() keeps the address as it was passed (a BPF program of the cgroup may change it on
  * the way) under the thread and the hook; returned() counts the call, and tells user space through
- * a ring what failed or may look wrong. user/collect/binds.c has the table that says which programs
+ * a ring what failed or may look wrong. user/attach/hooks.c has the table that says which programs
  * a backend needs. Of connect() those alone are seen that find no port or no address of ours, and
  * at the exit only, so that all others cost next to nothing.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The hooks of the three backends. Each is one call of a handler in tcp.bpf.h, serve.bpf.h,
- * uring.bpf.h or udp.bpf.h. user/attach/probe.c has the table that says which of them a backend
+ * uring.bpf.h or udp.bpf.h. user/attach/hooks.c has the table that says which of them a backend
  * needs; none is loaded unless it is named there ("?").
  */
 #include "serve.bpf.h"

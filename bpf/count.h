@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the counting programs (count.bpf.c) and user/collect/observer.c share. Fixed-width types,
+ * What the counting programs (count.bpf.c) and user/collect/observer_*.c share. Fixed-width types,
  * explicit padding.
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of
@@ -44,7 +44,7 @@
 #define COUNT_OLDER_GROWING 8192
 #define COUNT_OWNERS 1024 /* of them; the first is who is not known */
 
-/* What could not be counted or attributed. user/collect/observer.c has the text of each. */
+/* What could not be counted or attributed. user/collect/observer_lost.c has the text of each. */
 enum count_lost {
 	COUNT_LOST_WORKERS_FULL,
 	COUNT_LOST_SOCKETS_FULL,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * All that differs between kernels, behind one name each. An entry says which kernel, why, what
- * happens without, and when it may go. The has_* flags are rodata set by user/attach/probe.c, so
+ * happens without, and when it may go. The has_* flags are rodata set from user/attach/features.c, so
  * the verifier never sees the branch that a kernel can't run.
  */
-#ifndef SOCKFAIR_COMPAT_BPF_H
-#define SOCKFAIR_COMPAT_BPF_H
+#ifndef SOCKFAIR_KERNEL_BPF_H
+#define SOCKFAIR_KERNEL_BPF_H
 
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
