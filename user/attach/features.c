@@ -74,3 +74,17 @@ void features_read(struct kernel_features *f, const struct btf *btf)
 	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");
 	f->tracefs = tracefs_ensure();
 }
+
+struct kernel_config features_config(const struct kernel_features *f)
+{
+	return (struct kernel_config){
+		.has_task_storage = f->task_storage,
+		.has_rdonly_cast = f->rdonly_cast,
+		.has_socket_cookie = f->socket_cookie,
+		.udp_gro_flag = f->udp_gro_flag,
+		.has_late_drop = f->late_drop,
+		.has_task_pt_regs = f->task_pt_regs,
+		.has_drop_skb = f->drop_skb,
+		.preempted_exits = f->preempted_exits,
+	};
+}

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "config.h"
+
 struct btf;
 struct btf_param;
 
@@ -22,6 +24,9 @@ struct kernel_features {
 
 /* Hooks are left alone. Makes sure that tracepoints can be found. */
 void features_read(struct kernel_features *f, const struct btf *btf);
+
+/* As the programs are told (rodata). */
+struct kernel_config features_config(const struct kernel_features *f);
 
 /* Is there a type of that name and kind (BTF_KIND_*)? */
 bool btf_has(const struct btf *btf, const char *name, unsigned kind);

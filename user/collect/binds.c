@@ -18,7 +18,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "count.h"
 #include "binds_record.h"
 #include "binds.skel.h"
 #include "../attach/backend.h"
@@ -69,22 +68,13 @@ struct binds {
 
 static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
 {
-	const struct kernel_features *f = &b->attachment.probe.features;
 	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"),
 		      transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
-	struct count_config *c = (struct count_config *)&b->bpf->rodata->config;
 
-	*c = (struct count_config){
-		.family = o->selection.family,
-		.protocol = o->selection.protocol,
-		.by_port = o->selection.port_count > 0,
-		.has_task_storage = f->task_storage,
-		.has_rdonly_cast = f->rdonly_cast,
-		.has_socket_cookie = f->socket_cookie,
-		.accept_twice = f->preempted_exits,
-	};
-	for (size_t i = 0; i < o->selection.netns_count; i++)
-		c->netns[i] = o->selection.netns[i];
+	*(struct kernel_config *)&b->bpf->rodata->kernel =
+		features_config(&b->attachment.probe.features);
+	*(struct filter_config *)&b->bpf->rodata->filter =
+		selection_filter(&o->selection, o->selection.port_count > 0);
 	*(struct binds_config *)&b->bpf->rodata->binds = (struct binds_config){
 		.all = o->all || b->by_process,
 		.cgroups = o->selection.cgroup_count,

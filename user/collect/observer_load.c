@@ -126,31 +126,21 @@ static void configure(struct observer *o, const struct observer_options *options
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
 
 	o->sockets_max = sockets_max(o->cpus);
+	*(struct kernel_config *)&o->bpf->rodata->kernel = features_config(f);
+	*(struct filter_config *)&o->bpf->rodata->filter =
+		selection_filter(&options->selection, options->by_port);
 	*c = (struct count_config){
-		.family = options->selection.family,
-		.protocol = options->selection.protocol,
 		.cpus = o->cpus,
-		.by_port = options->by_port,
 		.by_socket = o->by_process,
 		.without_clients = !options->by_port,
-		.has_task_storage = f->task_storage,
-		.has_rdonly_cast = f->rdonly_cast,
-		.has_socket_cookie = f->socket_cookie,
-		.has_late_drop = f->late_drop,
-		.has_task_pt_regs = f->task_pt_regs,
-		.accept_twice = f->preempted_exits,
 		.waits = !options->no_waits,
 		.serves = !options->no_serving,
 		.marks_clones =
 			o->attachment.backend == BACKEND_TRACEPOINT &&
 			probe_usable(&o->attachment.probe, o->attachment.backend, "state_change"),
-		.udp_gro_flag = f->udp_gro_flag,
-		.has_drop_skb = f->drop_skb,
 		.udp_queued_seen =
 			probe_sees(&o->attachment.probe, o->attachment.backend) & SEES_UDP_QUEUED,
 	};
-	for (size_t i = 0; i < options->selection.netns_count; i++)
-		c->netns[i] = options->selection.netns[i];
 	shares_configure(o, options->rows_max, c);
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
