@@ -11,8 +11,9 @@
 #include <bpf/libbpf.h>
 
 #define HEAD 8
-#define BUFFER 32768 /* PAGE_SIZE << 3 (kernel/bpf/bpf_iter.c): mostly what a read gives at most   \
-		      */
+#define BUFFER                                                                                     \
+	32768 /* PAGE_SIZE << 3 (kernel/bpf/bpf_iter.c): mostly what a read gives at most          \
+	       */
 
 int iterator_attach(struct bpf_program *program, struct bpf_link **link)
 {

@@ -240,11 +240,9 @@ static struct wait_way way_begin(const struct wait_edge *e)
  * in an epoll and then block in accept() all the same (apache's prefork, for one); what it sleeps
  * in decides how it is woken.
  */
-static int sleepers_add(const struct walk *w, uint64_t node, unsigned passed, struct wait_way way,
-			bool *any)
+static int sleepers_add(const struct walk *w, const struct wait_edge *edges, size_t count,
+			unsigned passed, struct wait_way way, bool *any)
 {
-	size_t count;
-	const struct wait_edge *edges = wait_graph_edges(w->g, node, &count);
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++) {
@@ -265,7 +263,7 @@ static int node_follow(const struct walk *w, uint64_t node, unsigned passed, str
 	size_t count;
 	const struct wait_edge *edges = wait_graph_edges(w->g, node, &count);
 	bool any = false;
-	int err = sleepers_add(w, node, passed, way, &any);
+	int err = sleepers_add(w, edges, count, passed, way, &any);
 
 	*w->cut |= array_find(&w->g->cut, sizeof(node), &node, array_by_u64) != NULL;
 	for (size_t i = 0; i < count && !err; i++) {
