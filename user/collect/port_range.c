@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "iterator.h"
 #include "local_ports.h"
 #include "namespace.h"
 #include "ports.skel.h"
@@ -27,6 +26,7 @@ struct scan {
 	bool *failed;
 	const struct port_range_query *queries;
 	size_t count;
+	struct port_range *range;
 };
 
 /* ---- the programs ---- */
@@ -42,16 +42,19 @@ static void ports_unload(struct port_range *r)
 
 static int ports_load(struct port_range *r)
 {
+	int err;
+
 	r->bpf = ports_bpf__open_and_load();
 	if (!r->bpf)
 		return -errno;
-	r->held = bpf_program__attach_iter(r->bpf->progs.ports_held, NULL);
-	r->tcp = bpf_program__attach_iter(r->bpf->progs.ports_tcp, NULL);
-	r->udp = bpf_program__attach_iter(r->bpf->progs.ports_udp, NULL);
-	if (r->held && r->tcp && r->udp)
-		return 0;
-	ports_unload(r);
-	return -EOPNOTSUPP;
+	err = iterator_attach(r->bpf->progs.ports_held, &r->held);
+	if (!err)
+		err = iterator_attach(r->bpf->progs.ports_tcp, &r->tcp);
+	if (!err)
+		err = iterator_attach(r->bpf->progs.ports_udp, &r->udp);
+	if (err)
+		ports_unload(r);
+	return err;
 }
 
 void port_range_close(struct port_range *r)
@@ -76,8 +79,10 @@ static enum bind_state state_of(const struct ports_record *r)
 	return r->has_file ? BIND_CONNECTED : BIND_CLOSING;
 }
 
-static void record_count(struct scan *s, const struct ports_record *r)
+static int record_count(void *to, const void *record)
 {
+	const struct scan *s = to;
+	const struct ports_record *r = record;
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
 			   .family = r->family,
@@ -108,28 +113,14 @@ static void record_count(struct scan *s, const struct ports_record *r)
 	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == r->netns && !s->failed[i])
 			bind_range_add(&s->counts[i], &o, &peer);
+	return 0;
 }
 
-/* Returns 0 or negative errno. A read ends between two records. */
-static int iterate(const struct bpf_link *link, struct scan *s)
+static int records_count(const struct bpf_link *link, struct scan *s)
 {
-	static _Alignas(8) char buffer[340 * sizeof(struct ports_record)];
-	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
-	ssize_t length;
-
-	if (fd < 0)
-		return -errno;
-	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (length < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (length < 0)
-			err = -errno;
-		for (ssize_t i = 0; i + (ssize_t)sizeof(struct ports_record) <= length;
-		     i += sizeof(struct ports_record))
-			record_count(s, (struct ports_record *)(buffer + i));
-	}
-	close(fd);
-	return err;
+	return iterator_run(link, &(struct iterator){ .size = sizeof(struct ports_record),
+						      .take = record_count,
+						      .to = s });
 }
 
 static void ports_widen(struct port_range *r, const struct bind_range_use *use)
@@ -140,31 +131,42 @@ static void ports_widen(struct port_range *r, const struct bind_range_use *use)
 	*high = use->high > *high ? use->high : *high;
 }
 
-/* What has to be done there, for all queries about it. Returns a negative errno if the way back
- * failed. */
-static int namespace_scan(struct port_range *r, struct scan *s, uint32_t netns)
+/* In the network namespace of queries: what its tables say. */
+static int tables_count(void *to, uint32_t netns)
 {
+	struct scan *s = to;
+	struct port_range *r = s->range;
 	struct bind_range_settings settings = {};
-	int home, err = namespace_enter(netns, &home);
-	bool failed = err || !local_ports_read(&settings);
+	int err;
 
+	if (!local_ports_read(&settings))
+		return -EIO;
 	r->bpf->bss->port_low = UINT16_MAX;
 	r->bpf->bss->port_high = 0;
-	for (size_t i = 0; i < s->count && !failed; i++)
+	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == netns) {
 			s->settings[i] = settings;
 			bind_range_begin(&s->counts[i], &s->queries[i].event, &s->settings[i]);
 			ports_widen(r, &s->counts[i].use);
 		}
-	failed = failed || iterate(r->tcp, s) || iterate(r->udp, s);
+	err = records_count(r->tcp, s);
+	return err ? err : records_count(r->udp, s);
+}
+
+/* All queries about it. Returns a negative errno if the way back failed. */
+static int queries_count(struct scan *s, uint32_t netns)
+{
+	int failed, err = namespace_within(netns, tables_count, s, &failed);
+
 	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == netns)
 			s->failed[i] = failed;
-	return err ? 0 : namespace_leave(home);
+	return err;
 }
 
-static int scan_all(struct port_range *r, struct scan *s)
+static int scan_all(struct scan *s)
 {
+	struct port_range *r = s->range;
 	int err = 0;
 
 	for (size_t i = 0; i < s->count && !err; i++) {
@@ -173,14 +175,14 @@ static int scan_all(struct port_range *r, struct scan *s)
 		for (size_t j = 0; j < i; j++)
 			seen |= s->queries[j].event.place.netns == s->queries[i].event.place.netns;
 		if (!seen)
-			err = namespace_scan(r, s, s->queries[i].event.place.netns);
+			err = queries_count(s, s->queries[i].event.place.netns);
 	}
 	r->bpf->bss->port_low = UINT16_MAX;
 	r->bpf->bss->port_high = 0;
 	for (size_t i = 0; i < s->count; i++)
 		if (!s->failed[i])
 			ports_widen(r, &s->counts[i].use);
-	if (!err && iterate(r->held, s))
+	if (!err && records_count(r->held, s))
 		memset(s->failed, true, s->count * sizeof(*s->failed));
 	return err;
 }
@@ -188,7 +190,8 @@ static int scan_all(struct port_range *r, struct scan *s)
 int port_range_count(struct port_range **out, struct port_range_query *queries, size_t count)
 {
 	struct port_range *r = *out ? *out : calloc(1, sizeof(*r));
-	struct scan s = { .queries = queries,
+	struct scan s = { .range = r,
+			  .queries = queries,
 			  .count = count,
 			  .counts = calloc(count, sizeof(*s.counts)),
 			  .settings = calloc(count, sizeof(*s.settings)),
@@ -201,7 +204,7 @@ int port_range_count(struct port_range **out, struct port_range_query *queries, 
 	if (!err && !r->bpf && ports_load(r))
 		goto out; /* told without counts */
 	if (!err)
-		err = scan_all(r, &s);
+		err = scan_all(&s);
 	for (size_t i = 0; i < count && !err; i++)
 		if (!s.failed[i]) {
 			bind_range_end(&s.counts[i]);
