@@ -6,20 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM_LEAST 16
+#define ROOM_LEAST 4 /* some lists are many, and nearly all short */
+
+void *array_grow(void *rows, size_t count, size_t *room, size_t size)
+{
+	const size_t more = *room ? *room * 2 : ROOM_LEAST;
+
+	if (count < *room)
+		return rows;
+	rows = reallocarray(rows, more, size);
+	if (rows)
+		*room = more;
+	return rows;
+}
 
 void *array_add(struct array *a, const void *row, size_t size)
 {
-	if (a->count == a->room) {
-		const size_t room = a->room ? a->room * 2 : ROOM_LEAST;
-		void *rows = reallocarray(a->rows, room, size);
+	void *rows = array_grow(a->rows, a->count, &a->room, size);
 
-		if (!rows)
-			return NULL;
-		a->rows = rows;
-		a->room = room;
-	}
-	return memcpy((char *)a->rows + a->count++ * size, row, size);
+	if (!rows)
+		return NULL;
+	a->rows = rows;
+	return memcpy((char *)rows + a->count++ * size, row, size);
 }
 
 void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *))

@@ -19,6 +19,10 @@ struct array {
  * memory, and the array is as it was. */
 void *array_add(struct array *a, const void *row, size_t size);
 
+/* The same for a list whose rows, count and room are kept apart: makes room for one more, and
+ * returns where the rows are. NULL: no memory, and they are where they were. */
+void *array_grow(void *rows, size_t count, size_t *room, size_t size);
+
 void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *));
 
 /* Comparisons of rows that begin with such a number; a key may be the number alone. */

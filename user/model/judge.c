@@ -14,6 +14,7 @@
 #include "connected.h"
 #include "lifetimes.h"
 #include "multicast.h"
+#include "order.h"
 
 /*
  * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to

@@ -6,6 +6,7 @@
 
 #include "array.h"
 #include "connected.h"
+#include "counters.h"
 
 /* In which order an owner's rows are listed. */
 enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };
@@ -229,30 +230,15 @@ size_t snapshot_listed(const struct snapshot *s)
 
 static void omit_socket(struct omitted *o, const struct socket_row *s)
 {
-	o->sockets++;
-	o->arrived += s->arrived;
-	o->dropped += s->dropped;
-	o->buffers_maybe_several += s->buffers_maybe_several;
-	o->drops += s->drops;
-	o->dropped_closing += s->dropped_closing;
-	o->migrated += s->migrated;
+	omitted_add_socket(o, s);
 	if (s->highest_known && s->queue_highest > o->queue_highest)
 		o->queue_highest = s->queue_highest;
 }
 
 static void omit_worker(struct omitted *o, const struct worker_row *w)
 {
-	o->workers++;
-	o->accepted += w->accepted;
-	o->served += w->served;
-	o->bytes.received += w->bytes.received;
-	o->bytes.sent += w->bytes.sent;
+	omitted_add_worker(o, w);
 	o->open += w->open_known ? w->open : 0;
-	o->finished += w->finished;
-	o->queued_before += w->queued_before;
-	o->reset_queued += w->reset_queued;
-	if (w->wait_known)
-		wait_add(&o->wait, &w->wait, NULL);
 }
 
 struct omitted endpoint_omitted(const struct endpoint *e)
