@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A page of character cells: text is put at a place, clipped to its room, and made harmless. No
- * terminal is needed: user/command/live.c shows it on one, tests read it.
+ * terminal is needed: terminal.c shows it on one, tests read it.
  */
 #ifndef SOCKFAIR_GRID_H
 #define SOCKFAIR_GRID_H
