@@ -59,7 +59,7 @@ struct look {
 
 struct occupants {
 	struct occupants_bpf *bpf;
-	struct bpf_link *descriptors, *tcp, *udp;
+	struct bpf_link *links[OCCUPANTS_UDP + 1];
 	void (*turn)(void *with); /* NULL: none */
 	void *with;
 };
@@ -79,11 +79,11 @@ int occupants_open(struct occupants **out, char *why, size_t why_size)
 	o->bpf = occupants_bpf__open_and_load();
 	err = o->bpf ? 0 : -errno;
 	if (!err)
-		err = iterator_attach(o->bpf->progs.list_occupants, &o->descriptors);
+		err = iterator_attach(o->bpf->progs.list_occupants, &o->links[OCCUPANTS_HELD]);
 	if (!err)
-		err = iterator_attach(o->bpf->progs.list_tcp, &o->tcp);
+		err = iterator_attach(o->bpf->progs.list_tcp, &o->links[OCCUPANTS_TCP]);
 	if (!err)
-		err = iterator_attach(o->bpf->progs.list_udp, &o->udp);
+		err = iterator_attach(o->bpf->progs.list_udp, &o->links[OCCUPANTS_UDP]);
 	if (err)
 		loading_no_iterators(err, "cannot look who has a port", why, why_size);
 out:
@@ -105,9 +105,8 @@ void occupants_close(struct occupants *o)
 {
 	if (!o)
 		return;
-	bpf_link__destroy(o->descriptors);
-	bpf_link__destroy(o->tcp);
-	bpf_link__destroy(o->udp);
+	for (int in = OCCUPANTS_HELD; in <= OCCUPANTS_UDP; in++)
+		bpf_link__destroy(o->links[in]);
 	occupants_bpf__destroy(o->bpf);
 	free(o);
 }
@@ -136,34 +135,41 @@ static int by_descriptor(const void *a, const void *b)
 	return order ? order : COMPARE(x->descriptor, y->descriptor);
 }
 
-struct reading {
-	const struct occupants *by;
-	struct array *to;
-};
-
 static int record_add(void *to, const void *record)
 {
-	struct reading *r = to;
+	return array_add(to, record, sizeof(struct occupants_record)) ? 0 : -ENOMEM;
+}
 
-	return array_add(r->to, record, sizeof(struct occupants_record)) ? 0 : -ENOMEM;
+struct reading {
+	const struct occupants *by;
+	int (*take)(void *to, const void *record);
+	void *to;
+};
+
+static int reading_take(void *to, const void *record)
+{
+	const struct reading *r = to;
+
+	return r->take(r->to, record);
 }
 
 static void others_turn(void *to)
 {
-	const struct occupants *o = ((struct reading *)to)->by;
+	const struct reading *r = to;
 
-	if (o->turn)
-		o->turn(o->with);
+	if (r->by->turn)
+		r->by->turn(r->by->with);
 }
 
-static int records_read(const struct occupants *o, const struct bpf_link *link, struct array *to)
+static int records_read(const struct occupants *o, enum occupants_in in,
+			int (*take)(void *to, const void *record), void *to)
 {
-	struct reading r = { o, to };
+	struct reading r = { o, take, to };
 
-	return iterator_run(link,
+	return iterator_run(o->links[in],
 			    &(struct iterator){ .size = sizeof(struct occupants_record),
-						.take = record_add,
-						.turn = link == o->descriptors ? others_turn : NULL,
+						.take = reading_take,
+						.turn = in == OCCUPANTS_HELD ? others_turn : NULL,
 						.to = &r });
 }
 
@@ -226,10 +232,10 @@ static int tables_read(void *to, uint32_t netns)
 	struct sockdiag_lingering *lingering = NULL;
 	size_t first = l->listed.count;
 	int count = sockdiag_lingering(&lingering);
-	int err = records_read(looking->o, looking->o->tcp, &l->listed);
+	int err = records_read(looking->o, OCCUPANTS_TCP, record_add, &l->listed);
 
 	if (!err)
-		err = records_read(looking->o, looking->o->udp, &l->listed);
+		err = records_read(looking->o, OCCUPANTS_UDP, record_add, &l->listed);
 	if (!err) /* without sock_diag it is only not known how long TIME_WAIT lasts */
 		err = expiries_read(l, first, lingering, count);
 	if (!err)
@@ -289,7 +295,7 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 		l->failed |= failed != 0;
 	}
 	if (!err)
-		err = records_read(o, o->descriptors, &l->held);
+		err = records_read(o, OCCUPANTS_HELD, record_add, &l->held);
 	array_sort(&l->held, sizeof(struct occupants_record), by_node);
 	array_sort(&l->listed, sizeof(struct occupants_record), by_node);
 	array_sort(&l->expiries, sizeof(struct expiry), array_by_u64);
@@ -376,7 +382,8 @@ static void picking_fill(struct bind_occupant *o, const struct look *l)
 	o->others_reserved = p->reserved;
 }
 
-static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+/* What the record alone says. */
+static struct bind_occupant socket_of(const struct occupants_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
@@ -408,17 +415,24 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 	};
 	const struct bind_marks marks = { .port_asked = r->port_asked,
 					  .connect_picked = r->connect_picked };
+
+	o.origin = bind_origin_of(&o, &marks);
+	memcpy(o.peer, r->peer, sizeof(o.peer));
+	memcpy(o.place.address, r->address, sizeof(o.place.address));
+	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
+	return o;
+}
+
+static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+{
+	struct bind_occupant o = socket_of(r);
 	const struct device *devices = l->devices.rows;
 	const struct expiry *expiry;
 
-	o.origin = bind_origin_of(&o, &marks);
 	holders_fill(&o, l, r);
 	picking_fill(&o, l);
 	if (r->by_kernel)
 		symbol_name(r->receiver, o.receiver, sizeof(o.receiver));
-	memcpy(o.peer, r->peer, sizeof(o.peer));
-	memcpy(o.place.address, r->address, sizeof(o.place.address));
-	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
 	for (size_t i = 0; i < l->devices.count && o.place.device; i++)
 		if (devices[i].netns == r->netns && devices[i].index == o.place.device)
 			memcpy(o.place.device_name, devices[i].name, sizeof(o.place.device_name));
@@ -586,7 +600,7 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 
 	memset(o->bpf->bss->ports, 0, sizeof(o->bpf->bss->ports));
 	for (size_t i = 0; i < query_count; i++)
-		bind_port_add((uint64_t *)o->bpf->bss->ports, queries[i].port);
+		bind_port_add(occupants_ports(o), queries[i].port);
 	err = look_at_all(o, &first, queries, query_count);
 	if (!err && has_strays(&first)) {
 		l = &second;
@@ -620,4 +634,37 @@ const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_
 	const struct array all = { .rows = (void *)list, .count = list_count };
 
 	return array_equal(&all, sizeof(*list), query, by_query, count);
+}
+
+/* ---- sockets one by one ---- */
+
+uint64_t *occupants_ports(struct occupants *o)
+{
+	return (uint64_t *)o->bpf->bss->ports;
+}
+
+struct each {
+	occupants_take *take;
+	void *to;
+};
+
+static int each_take(void *to, const void *record)
+{
+	const struct each *each = to;
+	const struct occupants_record *r = record;
+	struct bind_occupant o;
+
+	if (!r->port) /* a holder of MPTCP subflows alone */
+		return 0;
+	o = socket_of(r);
+	o.pid = r->pid;
+	memcpy(o.process, r->process, sizeof(o.process));
+	return each->take(each->to, &o);
+}
+
+int occupants_each(struct occupants *o, enum occupants_in in, occupants_take *take, void *to)
+{
+	struct each each = { take, to };
+
+	return records_read(o, in, each_take, &each);
 }
