@@ -108,8 +108,9 @@ int inventory_iterate(struct inventory *v, const struct bpf_link *link)
 {
 	return iterator_run(link, &(struct iterator){ .size_of = record_size,
 						      .take = record_take,
+						      .to = v,
 						      .turn = waiters_begin,
-						      .to = v });
+						      .with = v });
 }
 
 /* ---- rows ---- */

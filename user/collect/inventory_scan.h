@@ -45,7 +45,6 @@ struct thread {
 	char state, doing[32];
 };
 
-/* Sizes of tables are those of one sample. */
 struct inventory {
 	struct holders_bpf *bpf;
 	struct bpf_link *sockets_link, *threads_link, *connections_link;

@@ -51,7 +51,7 @@ int iterator_run(const struct bpf_link *link, const struct iterator *it)
 		return -errno;
 	while (length && done >= 0) {
 		if (it->turn)
-			it->turn(it->to);
+			it->turn(it->with);
 		length = read(fd, buffer + kept, sizeof(buffer) - kept);
 		if (length < 0) {
 			done = errno == EAGAIN || errno == EINTR ? 0 : -errno;

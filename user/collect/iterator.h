@@ -12,8 +12,9 @@ struct iterator {
 	size_t size; /* of a record; 0: size_of() tells of each, by its first 8 bytes */
 	size_t (*size_of)(const void *record);
 	int (*take)(void *to, const void *record); /* returns 0 or negative errno, which ends it */
-	void (*turn)(void *to);                    /* before each read; NULL: nothing */
 	void *to;
+	void (*turn)(void *with); /* before each read; NULL: nothing */
+	void *with;
 };
 
 /* Returns 0 or negative errno. */

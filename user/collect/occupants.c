@@ -140,37 +140,15 @@ static int record_add(void *to, const void *record)
 	return array_add(to, record, sizeof(struct occupants_record)) ? 0 : -ENOMEM;
 }
 
-struct reading {
-	const struct occupants *by;
-	int (*take)(void *to, const void *record);
-	void *to;
-};
-
-static int reading_take(void *to, const void *record)
-{
-	const struct reading *r = to;
-
-	return r->take(r->to, record);
-}
-
-static void others_turn(void *to)
-{
-	const struct reading *r = to;
-
-	if (r->by->turn)
-		r->by->turn(r->by->with);
-}
-
 static int records_read(const struct occupants *o, enum occupants_in in,
 			int (*take)(void *to, const void *record), void *to)
 {
-	struct reading r = { o, take, to };
-
 	return iterator_run(o->links[in],
 			    &(struct iterator){ .size = sizeof(struct occupants_record),
-						.take = reading_take,
-						.turn = in == OCCUPANTS_HELD ? others_turn : NULL,
-						.to = &r });
+						.take = take,
+						.to = to,
+						.turn = in == OCCUPANTS_HELD ? o->turn : NULL,
+						.with = o->with });
 }
 
 /* How long each connection in TIME_WAIT stays. sock_diag gives them cookies, by which those that
