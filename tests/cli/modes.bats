@@ -114,6 +114,11 @@ udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -
            .fairness.workers.verdict == "too-few"' "$BATS_TEST_TMPDIR/one"
 }
 
+@test "a client's socket that somebody else has for a moment longer takes nothing from the counts" {
+    timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/holding_files.py" "$sockfair" run shared-accept -n 500 --json -o "$BATS_TEST_TMPDIR/one"
+    "$check" --sent 500 "$BATS_TEST_TMPDIR/one"
+}
+
 @test "UDP: each flow carries as much as the next, whichever client thread is the quicker" {
     for sent in 1000 999; do
         "$sockfair" run udp-reuseport -n $sent --flows 1000 -C 64 --json -o "$BATS_TEST_TMPDIR/one"
