@@ -177,7 +177,7 @@ static int devices_read(struct look *l, uint32_t netns)
 	struct if_nameindex *names = if_nameindex();
 	int err = names ? 0 : -errno;
 
-	for (size_t i = 0; !err && names[i].if_index; i++) {
+	for (size_t i = 0; names && !err && names[i].if_index; i++) {
 		struct device d = { .netns = netns, .index = names[i].if_index };
 
 		strncpy(d.name, names[i].if_name, sizeof(d.name) - 1);
