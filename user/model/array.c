@@ -2,6 +2,7 @@
 #include "array.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,4 +72,25 @@ const void *array_index_find(const struct array_index *index, const void *row)
 					 : NULL;
 
 	return found ? *found : NULL;
+}
+
+int compare_u64(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+int compare_i32(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+int compare_double(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return COMPARE(*x, *y);
 }
