@@ -532,7 +532,7 @@ int tab_rows_make(struct row **rows, size_t *count, const struct row *port, enum
 			row_take_interval(r, same);
 	}
 	rows_share(*rows, *count, recent,
-		   beside_rows(recent ? interval : e, tab == TAB_SOCKETS && arrived));
+		   beside_rows(recent ? interval : e, tab == TAB_SOCKETS && arrived), NAN);
 	rows_judge(*rows, *count, e);
 	free(late);
 	return 0;

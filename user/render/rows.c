@@ -275,7 +275,7 @@ void rows_judge(struct row *rows, size_t count, const struct endpoint *e)
 			rows[i].takes && !lifetimes_admit(&seen, rows[i].appeared, rows[i].past);
 }
 
-void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside)
+void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside, double none)
 {
 	double sum = beside, most = 0;
 
@@ -288,7 +288,7 @@ void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside)
 	for (size_t i = 0; i < count; i++) {
 		const double n = recent ? rows[i].recent : rows[i].total;
 
-		rows[i].share = sum > 0 ? 100 * n / sum : NAN;
+		rows[i].share = sum > 0 ? 100 * n / sum : none;
 		rows[i].bar = most > 0 ? n / most : 0;
 	}
 }
@@ -338,6 +338,23 @@ static const void *at(const void *row, size_t offset)
 static bool flag(const void *row, size_t offset)
 {
 	return offset && *(const bool *)at(row, offset);
+}
+
+void rows_print(FILE *out, const struct table *t, const struct row *rows, size_t count,
+		size_t field)
+{
+	const size_t listed = count > ROWS_LISTED ? ROWS_LISTED : count;
+	uint64_t others = 0;
+	char number[TEXT_COUNT_SIZE];
+
+	table_heading(out, t);
+	for (size_t i = 0; i < listed; i++)
+		table_line(out, t, &rows[i]);
+	for (size_t i = listed; i < count; i++)
+		others += *(const uint64_t *)at(&rows[i], field);
+	if (count > listed)
+		fprintf(out, "  and %zu more with %s\n", count - listed,
+			text_count(number, others));
 }
 
 /* A page puts what it can't show as '?'. */

@@ -91,8 +91,14 @@ int rows_compare(const void *a, const void *b);
 void rows_judge(struct row *rows, size_t count, const struct endpoint *e);
 
 /* Fills share and bar, of all events in the interval, or since the start; beside: of those that are
- * in no row. */
-void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside);
+ * in no row; none: the share where there are no events. */
+void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside, double none);
+
+/* The heading and a line for each row; of too many the first, and "and 12 more with 3,456": what
+ * the others have in the field at that offset. */
+#define ROWS_LISTED 64 /* text is for people */
+void rows_print(FILE *out, const struct table *t, const struct row *rows, size_t count,
+		size_t field);
 
 /* For `known` and `bound` of a column that gives offsets. */
 #define ROW(member) offsetof(struct row, member)

@@ -25,83 +25,24 @@
 static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers",
 						  "4 Processes" };
 
-static enum screen_answer press_quit(struct screen_state *s, int arg)
-{
-	(void)s;
-	(void)arg;
-	return SCREEN_QUIT;
-}
+enum act {
+	ACT_QUIT,
+	ACT_RESET,
+	ACT_HELP,
+	ACT_FREEZE,
+	ACT_RECENT,
+	ACT_SORT,
+	ACT_REVERSE,
+	ACT_TAB,  /* arg: which */
+	ACT_NEXT, /* tab; arg: how many further */
+	ACT_MOVE, /* arg: lines */
+	ACT_PAGE, /* arg: pages */
+	ACT_ENTER,
+	ACT_BACK
+};
 
-static enum screen_answer press_reset(struct screen_state *s, int arg)
+static enum screen_answer press_enter(struct screen_state *s)
 {
-	(void)arg;
-	s->frozen = false;
-	return SCREEN_RESET;
-}
-
-static enum screen_answer press_help(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->help = !s->help;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_freeze(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->frozen = !s->frozen;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_recent(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->recent = !s->recent;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_sort(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->sort[s->tab]++;
-	s->reversed[s->tab] = false;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_reverse(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->reversed[s->tab] = !s->reversed[s->tab];
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_tab(struct screen_state *s, int tab)
-{
-	s->tab = tab;
-	s->help = false;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_next_tab(struct screen_state *s, int step)
-{
-	return press_tab(s, (s->tab + TAB_COUNT + step) % TAB_COUNT);
-}
-
-static enum screen_answer press_move(struct screen_state *s, int lines)
-{
-	s->move += lines;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_page(struct screen_state *s, int pages)
-{
-	s->move += pages * (s->page > 2 ? s->page - 1 : 1);
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_enter(struct screen_state *s, int arg)
-{
-	(void)arg;
 	if (s->help || s->tab != TAB_PORTS || !s->pointed)
 		return SCREEN_IGNORED;
 	s->selected = true;
@@ -111,15 +52,38 @@ static enum screen_answer press_enter(struct screen_state *s, int arg)
 	return SCREEN_CHANGED;
 }
 
-static enum screen_answer press_back(struct screen_state *s, int arg)
+static void press_back(struct screen_state *s)
 {
-	(void)arg;
-	if (s->help) {
-		s->help = false;
-	} else {
+	if (!s->help) {
 		s->selected = false;
 		s->tab = TAB_PORTS;
 		memset(s->top, 0, sizeof(s->top));
+	}
+	s->help = false;
+}
+
+static enum screen_answer act(struct screen_state *s, enum act what, int arg)
+{
+	switch (what) {
+	case ACT_QUIT: return SCREEN_QUIT;
+	case ACT_RESET: s->frozen = false; return SCREEN_RESET;
+	case ACT_HELP: s->help = !s->help; break;
+	case ACT_FREEZE: s->frozen = !s->frozen; break;
+	case ACT_RECENT: s->recent = !s->recent; break;
+	case ACT_SORT:
+		s->sort[s->tab]++;
+		s->reversed[s->tab] = false;
+		break;
+	case ACT_REVERSE: s->reversed[s->tab] = !s->reversed[s->tab]; break;
+	case ACT_NEXT: arg += s->tab + TAB_COUNT; /* fall through */
+	case ACT_TAB:
+		s->tab = arg % TAB_COUNT;
+		s->help = false;
+		break;
+	case ACT_MOVE: s->move += arg; break;
+	case ACT_PAGE: s->move += arg * (s->page > 2 ? s->page - 1 : 1); break;
+	case ACT_ENTER: return press_enter(s);
+	case ACT_BACK: press_back(s); break;
 	}
 	return SCREEN_CHANGED;
 }
@@ -128,40 +92,40 @@ static enum screen_answer press_back(struct screen_state *s, int arg)
  * page. */
 static const struct {
 	int key, arg;
-	enum screen_answer (*press)(struct screen_state *s, int arg);
+	enum act act;
 	const char *name, *brief, *what;
 } keys[] = {
-	{ 'q', 0, press_quit, "q, Ctrl-C", "q quit", "quit" },
-	{ 'h', 0, press_help, "h, ?", "h help", "this help, and back" },
-	{ '?', 0, press_help, NULL, NULL, NULL },
-	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs",
+	{ 'q', 0, ACT_QUIT, "q, Ctrl-C", "q quit", "quit" },
+	{ 'h', 0, ACT_HELP, "h, ?", "h help", "this help, and back" },
+	{ '?', 0, ACT_HELP, NULL, NULL, NULL },
+	{ '1', TAB_PORTS, ACT_TAB, "1 2 3 4", "1-4 tabs",
 	  "ports, sockets, workers (threads), processes; also Tab, arrows" },
-	{ '2', TAB_SOCKETS, press_tab, NULL, NULL, NULL },
-	{ '3', TAB_WORKERS, press_tab, NULL, NULL, NULL },
-	{ '4', TAB_PROCESSES, press_tab, NULL, NULL, NULL },
-	{ '\t', 1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_RIGHT, 1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_LEFT, -1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_UP, -1, press_move, "up, down", NULL,
+	{ '2', TAB_SOCKETS, ACT_TAB, NULL, NULL, NULL },
+	{ '3', TAB_WORKERS, ACT_TAB, NULL, NULL, NULL },
+	{ '4', TAB_PROCESSES, ACT_TAB, NULL, NULL, NULL },
+	{ '\t', 1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_RIGHT, 1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_LEFT, -1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_UP, -1, ACT_MOVE, "up, down", NULL,
 	  "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
-	{ SCREEN_DOWN, 1, press_move, NULL, NULL, NULL },
-	{ 'k', -1, press_move, NULL, NULL, NULL },
-	{ 'j', 1, press_move, NULL, NULL, NULL },
-	{ SCREEN_PAGE_UP, -1, press_page, NULL, NULL, NULL },
-	{ SCREEN_PAGE_DOWN, 1, press_page, NULL, NULL, NULL },
-	{ SCREEN_HOME, -FAR, press_move, NULL, NULL, NULL },
-	{ SCREEN_END, FAR, press_move, NULL, NULL, NULL },
-	{ SCREEN_ENTER, 0, press_enter, "Enter", "Enter open", "only the port under the cursor" },
-	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all", "back to all ports; also Backspace" },
-	{ 's', 0, press_sort, "s, S", "s sort", "sort by the next column; S: the other way round" },
-	{ 'S', 0, press_reverse, NULL, NULL, NULL },
-	{ 't', 0, press_recent, "t", "t interval",
+	{ SCREEN_DOWN, 1, ACT_MOVE, NULL, NULL, NULL },
+	{ 'k', -1, ACT_MOVE, NULL, NULL, NULL },
+	{ 'j', 1, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_PAGE_UP, -1, ACT_PAGE, NULL, NULL, NULL },
+	{ SCREEN_PAGE_DOWN, 1, ACT_PAGE, NULL, NULL, NULL },
+	{ SCREEN_HOME, -FAR, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_END, FAR, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_ENTER, 0, ACT_ENTER, "Enter", "Enter open", "only the port under the cursor" },
+	{ SCREEN_BACK, 0, ACT_BACK, "Esc", "Esc all", "back to all ports; also Backspace" },
+	{ 's', 0, ACT_SORT, "s, S", "s sort", "sort by the next column; S: the other way round" },
+	{ 'S', 0, ACT_REVERSE, NULL, NULL, NULL },
+	{ 't', 0, ACT_RECENT, "t", "t interval",
 	  "shares and verdicts since the start, or of the last interval" },
-	{ 'f', 0, press_freeze, "f, space", "f freeze",
+	{ 'f', 0, ACT_FREEZE, "f, space", "f freeze",
 	  "keep this picture, and go on; counting never stops" },
-	{ ' ', 0, press_freeze, NULL, NULL, NULL },
-	{ 'z', 0, press_reset, "z, r", "z reset", "begin counting anew" },
-	{ 'r', 0, press_reset, NULL, NULL, NULL },
+	{ ' ', 0, ACT_FREEZE, NULL, NULL, NULL },
+	{ 'z', 0, ACT_RESET, "z, r", "z reset", "begin counting anew" },
+	{ 'r', 0, ACT_RESET, NULL, NULL, NULL },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -169,7 +133,7 @@ enum screen_answer screen_press(struct screen_state *state, int key)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
 		if (keys[i].key == key)
-			return keys[i].press(state, keys[i].arg);
+			return act(state, keys[i].act, keys[i].arg);
 	return SCREEN_IGNORED;
 }
 

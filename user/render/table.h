@@ -8,6 +8,10 @@
  *   row     what one line is about: a process, a socket, a side of a comparison. A table hands it
  *           to its columns and knows nothing of it
  *   cell    what one column says of one row
+ *   shown   of a column: it is in this table, by table_fit()
+ *   order   in which rows are handed in: tab_order() sorts those of the screen, text takes them as
+ *           they are made
+ *   view    what a cell needs beside its row, where rows are a port's: rows.h
  *   has     bits, of the owner of the columns: what there is to say. A column that needs what is
  *           not there is not shown
  *   room    columns of the terminal that a line may take

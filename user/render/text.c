@@ -10,7 +10,7 @@
 #include "memory.h"
 #include "text_parts.h"
 
-#define ROWS_MAX 64  /* more are folded into one line: text is for people */
+#define CPUS_LISTED 64
 #define BAR_LEAST 10 /* the workers' waits are shown if a bar of 8 still fits beside them */
 
 /* A run that is over has closed what it opened, but for the last few: those are no news. */
@@ -144,27 +144,6 @@ static unsigned sockets_have(const struct endpoint *e)
 	return has & HAS_HIGHEST ? has : has | HAS_BACKLOG;
 }
 
-/* In the order of the snapshot. folded: what those beyond the limit took. */
-static void rows_print(FILE *out, struct table *t, struct row *rows, size_t count, uint64_t folded)
-{
-	char number[TEXT_COUNT_SIZE];
-
-	table_heading(out, t);
-	for (size_t i = 0; i < count && i < ROWS_MAX; i++)
-		table_line(out, t, &rows[i]);
-	if (count > ROWS_MAX)
-		fprintf(out, "  and %zu more with %s\n", count - ROWS_MAX,
-			text_count(number, folded));
-}
-
-/* No events are 0 % each. */
-static void rows_share_all(struct row *rows, size_t count)
-{
-	rows_share(rows, count, true, 0);
-	for (size_t i = 0; i < count; i++)
-		rows[i].share = isnan(rows[i].share) ? 0 : rows[i].share;
-}
-
 static void worker_table(FILE *out, const struct snapshot *s, const struct endpoint *e,
 			 const struct text_style *style)
 {
@@ -179,7 +158,6 @@ static void worker_table(FILE *out, const struct snapshot *s, const struct endpo
 			   .indent = 2,
 			   .bar_least = BAR_LEAST };
 	struct row *rows = render_needs(calloc(e->worker_count + 1, sizeof(*rows)));
-	uint64_t folded = 0;
 
 	if (!rows)
 		return;
@@ -191,13 +169,13 @@ static void worker_table(FILE *out, const struct snapshot *s, const struct endpo
 
 		rows[i] = row_of_worker(e, w, ROWS_WORKERS);
 		rows[i].recent = t.has & HAS_SERVED ? w->served : w->accepted;
-		if (i >= ROWS_MAX)
-			folded += w->accepted > w->served ? w->accepted : w->served;
+		if (i >= ROWS_LISTED) /* not listed: only added up */
+			rows[i].total = w->accepted > w->served ? w->accepted : w->served;
 	}
 	rows_judge(rows, e->worker_count, e);
-	rows_share_all(rows, e->worker_count);
+	rows_share(rows, e->worker_count, true, 0, 0);
 	table_fit(&t, rows, e->worker_count, sizeof(*rows));
-	rows_print(out, &t, rows, e->worker_count, folded);
+	rows_print(out, &t, rows, e->worker_count, ROW(total));
 	free(rows);
 }
 
@@ -211,21 +189,18 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 			   .room = text_longest(style),
 			   .indent = 2 };
 	struct row *rows = render_needs(calloc(e->socket_count + 1, sizeof(*rows)));
-	uint64_t folded = 0;
 
 	if (!rows)
 		return;
 	memcpy(columns, socket_columns, sizeof(columns));
 	columns[COLUMN_ARRIVED].title = t.has & HAS_DROPS ? "delivered" : "arrived";
-	for (size_t i = 0; i < e->socket_count; i++) {
+	for (size_t i = 0; i < e->socket_count; i++)
 		rows[i] = row_of_socket(e, &e->sockets[i], true);
-		folded += i < ROWS_MAX ? 0 : rows[i].total;
-	}
-	rows_share_all(rows, e->socket_count);
+	rows_share(rows, e->socket_count, true, 0, 0);
 	table_fit(&t, rows, e->socket_count, sizeof(*rows));
 	if (columns[COLUMN_P50].shown > 0)
 		columns[COLUMN_P50 + 1].title = "p99";
-	rows_print(out, &t, rows, e->socket_count, folded);
+	rows_print(out, &t, rows, e->socket_count, ROW(total));
 	free(rows);
 }
 
@@ -236,10 +211,10 @@ static void cpu_line(FILE *out, const struct endpoint *e)
 	if (!e->cpu_count)
 		return;
 	fprintf(out, "  arrivals by CPU:");
-	for (size_t i = 0; i < e->cpu_count && i < ROWS_MAX; i++)
+	for (size_t i = 0; i < e->cpu_count && i < CPUS_LISTED; i++)
 		fprintf(out, "%s %u: %s", i ? "," : "", e->cpus[i].cpu,
 			text_count(count, e->cpus[i].arrived));
-	fputs(e->cpu_count > ROWS_MAX ? ", ...\n" : "\n", out);
+	fputs(e->cpu_count > CPUS_LISTED ? ", ...\n" : "\n", out);
 }
 
 static void heading(FILE *out, const struct snapshot *s, const char *design,

@@ -153,14 +153,13 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 					      : buffer;
 }
 
-/* The device that all sockets are bound to; "" if there is none. */
-static const char *common_device(const struct endpoint *e)
+bool text_same_device(const struct endpoint *e)
 {
 	for (size_t i = 1; i < e->socket_count; i++)
 		if (strncmp(e->sockets[i].device, e->sockets[0].device,
 			    sizeof(e->sockets[0].device)))
-			return "";
-	return e->socket_count ? e->sockets[0].device : "";
+			return false;
+	return true;
 }
 
 /* An IPv6 wildcard takes IPv4 too unless all of its sockets refuse it. */
@@ -182,7 +181,7 @@ char *text_address(char *buffer, const struct endpoint *e)
 	const bool is_mapped = e->family == AF_INET6 && !memcmp(e->address, mapped, sizeof(mapped));
 	const bool link_local =
 		e->family == AF_INET6 && e->address[0] == 0xfe && (e->address[1] & 0xc0) == 0x80;
-	const char *raw = common_device(e);
+	const char *raw = e->socket_count && text_same_device(e) ? e->sockets[0].device : "";
 	char address[INET6_ADDRSTRLEN], device[17], zone[18] = "";
 
 	if (*raw)
@@ -448,7 +447,7 @@ void text_buffers(FILE *out, const struct endpoint *e)
 		fprintf(out,
 			"  %s buffer%s for UDP_GRO sockets, each may hold several datagrams: "
 			"counted as one\n",
-			text_count(count, buffers), buffers == 1 ? "" : "s");
+			text_count(count, buffers), plural_s(buffers));
 }
 
 /* "  not all who wait on socket 30211 are listed: at least 16,384 threads do" */

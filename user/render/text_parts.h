@@ -103,6 +103,9 @@ void text_withheld(FILE *to, const struct socket_row *s);
 /* "  TCP_DEFER_ACCEPT withheld 5 ACKs until data came: no drops", a line, where there are any */
 void text_all_withheld(FILE *out, const struct endpoint *e);
 
+/* All sockets are bound to the same device, or none is to any. */
+bool text_same_device(const struct endpoint *e);
+
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);
 

@@ -36,7 +36,6 @@
 #include "text_parts.h"
 #include "wide.h"
 
-#define ROWS_MAX 64         /* of a table; of more the busiest */
 #define PORTS_MAX 32        /* of more the busiest */
 #define QUIET_PORTS_SHOWN 3 /* as many ports are shown even if nothing came */
 
@@ -94,11 +93,9 @@ static bool listed_make(struct listed *t, const struct window *w, const struct e
 	for (size_t i = 1; i < t->count && t->process; i++) /* in order of pid */
 		t->process = t->rows[i].worker->pid == t->process ? t->process : 0;
 	rows_judge(t->rows, t->count, e);
-	rows_share(t->rows, t->count, true, 0);
-	for (size_t i = 0; i < t->count; i++) {
-		t->rows[i].share = isnan(t->rows[i].share) ? 0 : t->rows[i].share;
+	rows_share(t->rows, t->count, true, 0, 0);
+	for (size_t i = 0; i < t->count; i++)
 		t->rows[i].total = 0;
-	}
 	return true;
 }
 
@@ -411,7 +408,6 @@ static const char *table_name(char buffer[TABLE_NAME_SIZE], const struct listed 
 static void listed_print(const struct window *w, struct listed *t)
 {
 	const bool sockets = t->by == TEXT_BY_SOCKET;
-	const size_t count = t->count > ROWS_MAX ? ROWS_MAX : t->count;
 	struct column columns[COLUMNS_MAX];
 	struct table table = { .columns = columns,
 			       .count = sockets ? COLUMNS_OF(socket_columns)
@@ -422,24 +418,17 @@ static void listed_print(const struct window *w, struct listed *t)
 			       .style = w->style,
 			       .room = text_longest(w->style),
 			       .indent = 2 };
-	char number[TEXT_COUNT_SIZE], name[TABLE_NAME_SIZE];
-	uint64_t folded = 0;
+	char name[TABLE_NAME_SIZE];
 
 	memcpy(columns, sockets ? socket_columns : worker_columns, table.count * sizeof(*columns));
 	columns[COLUMN_LABEL].title = table_name(name, t);
 	columns[COLUMN_COUNTED].title = count_name(t);
-	if (t->count > ROWS_MAX)
+	if (t->count > ROWS_LISTED)
 		qsort(t->rows, t->count, sizeof(*t->rows), compare_busiest);
-	table_fit(&table, t->rows, count, sizeof(*t->rows));
-	if (count)
-		table_heading(w->out, &table);
-	for (size_t i = 0; i < count; i++)
-		table_line(w->out, &table, &t->rows[i]);
-	for (size_t i = count; i < t->count; i++)
-		folded += t->rows[i].recent;
-	if (t->count > count)
-		fprintf(w->out, "  and %zu more with %s\n", t->count - count,
-			text_count(number, folded));
+	table_fit(&table, t->rows, t->count > ROWS_LISTED ? ROWS_LISTED : t->count,
+		  sizeof(*t->rows));
+	if (t->count)
+		rows_print(w->out, &table, t->rows, t->count, ROW(recent));
 }
 
 static void omitted_line(const struct window *w, const struct listed *t)
