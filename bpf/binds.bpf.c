@@ -338,12 +338,7 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	r->port_limit = bpf_core_field_exists(net->ipv4.sysctl_ip_prot_sock)
 				? READ(net, ipv4.sysctl_ip_prot_sock)
 				: 1024;
-	if (r->family == AF_INET)
-		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			r->address, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(r->address, sk, r->family);
 	r->range_low = range;
 	r->range_high = range >> 16;
 	r->inode = inode_of(socket);
@@ -364,12 +359,7 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 		return false;
 	if (asked->port && asked->port != READ(sk, __sk_common.skc_num))
 		return true;
-	if (asked->family == AF_INET)
-		*(__be32 *)got = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			got, sizeof(got),
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(got, sk, asked->family);
 	__builtin_memcpy(passed, asked->address, sizeof(passed));
 	return got[0] != passed[0] || got[1] != passed[1];
 }

@@ -422,12 +422,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	row->uid = uid;
 	row->netns = net ? READ(net, ns.inum) : 0;
 	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
-	if (row->family == AF_INET)
-		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			row->address, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(row->address, sk, row->family);
 	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
 	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT &&
 	    share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {

@@ -4,6 +4,7 @@
 #ifndef SOCKFAIR_SOCKET_BPF_H
 #define SOCKFAIR_SOCKET_BPF_H
 
+#include "address.bpf.h"
 #include "kernel.bpf.h"
 
 const volatile struct filter_config filter;
