@@ -62,41 +62,32 @@ uint64_t backend_skipped(const struct attachment *a, size_t hook)
 	return backend_uses(a, hook) ? loading_runs_missed(backend_program(a, hook)) : 0;
 }
 
-/* Returns the bits that it sees, or negative errno. */
-static int backend_try(struct attachment *a, enum backend b, int (*try)(void *), void *context)
-{
-	int err;
-
-	a->backend = b;
-	if (!probe_sees(&a->probe, b))
-		return -EOPNOTSUPP;
-	err = try(context);
-	return err ? err : (int)probe_sees(&a->probe, b);
-}
-
 int backend_choose(struct attachment *a, enum backend asked, unsigned all,
 		   int (*try)(void *context), void (*undo)(void *context), void *context, char *why,
 		   size_t size)
 {
-	int best = -1, most = 0, sees;
+	const bool is_auto = asked == BACKEND_AUTO;
+	enum backend b = is_auto ? probe_best(&a->probe, all, 0) : asked;
+	unsigned failed = 0;
+	int err = -EOPNOTSUPP;
 
-	if (asked != BACKEND_AUTO) {
-		sees = backend_try(a, asked, try, context);
-		return sees > 0 ? 0 : probe_refused(&a->probe, asked, sees, why, size);
-	}
-	for (int b = 0; b < BACKEND_COUNT; b++) {
-		sees = backend_try(a, b, try, context);
-		if (sees > 0 && (sees & all) == all)
+	while (b != BACKEND_AUTO) {
+		enum backend best = b;
+
+		a->backend = b;
+		err = probe_sees(&a->probe, b) ? try(context) : -EOPNOTSUPP;
+		/* What this process lacks, another backend would not do without. */
+		if (err && (!is_auto || loading_lacks(err)))
+			break;
+		failed |= (err != 0) << b;
+		/* Attaching may have shown that it sees less than it seemed to. */
+		if (is_auto)
+			best = probe_best(&a->probe, all, failed);
+		if (!err && best == b)
 			return 0;
-		if (sees < 0 && loading_lacks(sees)) /* nothing another one would do without */
-			return probe_refused(&a->probe, asked, sees, why, size);
-		if (sees > 0)
+		if (!err)
 			undo(context);
-		if (sees > 0 && __builtin_popcount(sees) > __builtin_popcount(most)) {
-			best = b;
-			most = sees;
-		}
+		b = best;
 	}
-	sees = best < 0 ? -EOPNOTSUPP : backend_try(a, best, try, context);
-	return sees < 0 ? probe_refused(&a->probe, asked, sees, why, size) : 0;
+	return probe_refused(&a->probe, asked, err, why, size);
 }

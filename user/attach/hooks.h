@@ -53,6 +53,10 @@ enum hook_purpose {
 	SEES_URING = 4096,
 	SEES_CONNECT = 8192,
 };
+/* All that there is to count. */
+#define SEES_ALL                                                                                   \
+	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED | SEES_UDP_QUEUED |                \
+	 SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
 
 /* The kernels whose shape a hook is for: hook_unneeded(). */
 enum hook_when {

@@ -250,8 +250,7 @@ static bool process_lacks(const struct probe *p, enum backend b, int err)
 	       (b == BACKEND_TRACEPOINT && p->features.tracefs);
 }
 
-/* Of the first hook that the backend can't do without; error: for want of a better reason. */
-static const char *backend_reason(const struct probe *p, enum backend b, int error)
+const char *probe_reason(const struct probe *p, enum backend b, int error)
 {
 	for (size_t i = 0; i < hook_count; i++)
 		if (hook_is_of(&hooks[i], p->set, b) && p->results[i].error &&
@@ -269,7 +268,7 @@ int probe_refused(const struct probe *p, enum backend b, int err, char *why, siz
 		return loading_fail(err, why, size,
 				    "backend %s can't be used on this kernel: %s; see sockfair "
 				    "doctor",
-				    backend_name(b), backend_reason(p, b, err));
+				    backend_name(b), probe_reason(p, b, err));
 	if (loading_lacks(err))
 		return loading_fail(err, why, size, "cannot load BPF programs: %s",
 				    loading_reason(err, reason, sizeof(reason)));
@@ -338,6 +337,22 @@ unsigned probe_sees(const struct probe *p, enum backend b)
 	}
 	sees &= ~misses;
 	return sees & least[p->set] ? sees : 0;
+}
+
+enum backend probe_best(const struct probe *p, unsigned all, unsigned without)
+{
+	enum backend best = BACKEND_AUTO;
+	int most = 0;
+
+	for (int b = 0; b < BACKEND_COUNT; b++) {
+		const int sees = without >> b & 1 ? 0 : __builtin_popcount(probe_sees(p, b) & all);
+
+		if (sees > most) {
+			best = b;
+			most = sees;
+		}
+	}
+	return best;
 }
 
 size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max)

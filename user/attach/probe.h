@@ -40,6 +40,14 @@ bool probe_usable(const struct probe *p, enum backend b, const char *program);
 /* The hook could not be attached after all. */
 void probe_refuse(struct probe *p, size_t hook, int error);
 
+/* Why the backend can't be used: of the first hook that it can't do without. error: what was
+ * returned, for want of a better reason. */
+const char *probe_reason(const struct probe *p, enum backend b, int error);
+
+/* The first backend that sees all of `all`, else the one that sees most of it; BACKEND_AUTO: none
+ * is usable. without: bits of backends that are out. */
+enum backend probe_best(const struct probe *p, unsigned all, unsigned without);
+
 /*
  * Why none of the backends (BACKEND_AUTO), or that one, can be used; err: what was returned last.
  * Writes the one line, and returns a negative errno.

@@ -16,10 +16,6 @@
 #include "process.h"
 #include "settings.h"
 
-#define SEES_ALL                                                                                   \
-	(SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED | SEES_UDP_QUEUED |                \
-	 SEES_UDP_RECEIVED | SEES_UDP_DROPPED | SEES_URING_ACCEPTED)
-
 #define LEDGER_ENDED_MAX 8192 /* rows of what has ended that are kept one by one */
 
 int observer_await_readers(const struct observer *o)

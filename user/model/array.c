@@ -114,3 +114,24 @@ const void *array_index_find(const struct array_index *index, const void *row)
 
 	return found ? *found : NULL;
 }
+
+int compare_u64(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+int compare_i32(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}
+
+int compare_double(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return COMPARE(*x, *y);
+}

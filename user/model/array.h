@@ -7,6 +7,9 @@
 
 /* For the comparisons of qsort(). */
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+int compare_u64(const void *a, const void *b);
+int compare_i32(const void *a, const void *b);
+int compare_double(const void *a, const void *b);
 
 /* All zero is an empty one; free(array.rows) ends it. `size` is a row's, in bytes, the same in each
  * call. */

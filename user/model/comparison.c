@@ -9,123 +9,62 @@
 #define COUNT_GRAIN 0.289 /* of a whole number: the standard deviation of rounding, 1/sqrt(12) */
 #define PERCENTILE_GRAIN (WAIT_ERROR / 1.732) /* of its logarithm: anywhere in its slot */
 
-#define OF_SHARE(share, figure) METRIC_SHARES + share *SHARE_FIGURES + figure
-#define SHARE(share, what, words)                                                                  \
-	[OF_SHARE(share, SHARE_BINS)] = { .name = what "_bins", .label = words, .chance = -1 },    \
-			 [OF_SHARE(share, SHARE_EVENTS)] = { .name = what "_events",               \
-							     .label = words " events",             \
-							     .chance = -1 },                       \
-			 [OF_SHARE(share, SHARE_IDLE)] = { .name = what "_idle",                   \
-							   .label = "  idle",                      \
-							   .tested = true,                         \
-							   .by_size = true,                        \
-							   .grain = COUNT_GRAIN,                   \
-							   .chance = -1,                           \
-							   .shown = true },                        \
-			 [OF_SHARE(share, SHARE_CV)] = { .name = what "_cv",                       \
-							 .label = words " CV",                     \
-							 .unit = METRIC_RATIO,                     \
-							 .better = BETTER_LOWER,                   \
-							 .tested = true,                           \
-							 .judged = true,                           \
-							 .chance = OF_SHARE(share,                 \
-									    SHARE_CV_EXPECTED),    \
-							 .shown = true },                          \
-			 [OF_SHARE(share, SHARE_CV_EXPECTED)] = { .name = what "_cv_expected",     \
-								  .label = "  fair hash",          \
-								  .unit = METRIC_RATIO,            \
-								  .chance = -1,                    \
-								  .shown = true },                 \
-			 [OF_SHARE(share, SHARE_EXCESS)] = { .name = what "_excess",               \
-							     .label = "  excess",                  \
-							     .unit = METRIC_RATIO,                 \
-							     .chance = -1 },                       \
-			 [OF_SHARE(share, SHARE_MAX_OVER_MEAN)] = { .name = what "_max_over_mean", \
-								    .label = "  busiest",          \
-								    .unit = METRIC_TIMES,          \
-								    .tested = true,                \
-								    .by_size = true,               \
-								    .chance = -1,                  \
-								    .shown = true }
+enum { TESTED = 1, JUDGED = 2, BY_SIZE = 4, SHOWN = 8 };
+#define NO_CHANCE (-1)
 
-#define WAIT(what, words, ...)                                                                     \
+/* name, label, METRIC_..., BETTER_..., flags, grain, chance: see struct metric */
+#define ROW(n, l, u, b, f, g, c)                                                                   \
 	{                                                                                          \
-		.name = what, .label = words, .unit = METRIC_NS, .better = BETTER_LOWER,           \
-		.tested = true, .chance = -1, .shown = true, __VA_ARGS__                           \
+		.name = n, .label = l, .unit = METRIC_##u, .better = BETTER_##b, .grain = g,       \
+		.tested = (f)&TESTED, .judged = (f)&JUDGED, .by_size = (f)&BY_SIZE,                \
+		.shown = (f)&SHOWN, .chance = c                                                    \
 	}
+/* A figure that nothing is made of; one that is tested. */
+#define PLAIN(n, l, u, f) ROW(n, l, u, NEUTRAL, f, 0, NO_CHANCE)
+#define TEST(n, l, u, b, f, g) ROW(n, l, u, b, TESTED | SHOWN | (f), g, NO_CHANCE)
+
+#define OF(s, figure) METRIC_SHARES + SHARE_##s *SHARE_FIGURES + SHARE_##figure
+#define CV_FLAGS (TESTED | JUDGED | SHOWN)
+#define SHARE(s, n)                                                                                \
+	[OF(s, BINS)] = PLAIN(n "_bins", n, COUNTS, 0),                                            \
+	       [OF(s, EVENTS)] = PLAIN(n "_events", n " events", COUNTS, 0),                       \
+	       [OF(s, IDLE)] = TEST(n "_idle", "  idle", COUNTS, NEUTRAL, BY_SIZE, COUNT_GRAIN),   \
+	       [OF(s, CV)] = ROW(n "_cv", n " CV", RATIO, LOWER, CV_FLAGS, 0, OF(s, CV_EXPECTED)), \
+	       [OF(s, CV_EXPECTED)] = PLAIN(n "_cv_expected", "  fair hash", RATIO, SHOWN),        \
+	       [OF(s, EXCESS)] = PLAIN(n "_excess", "  excess", RATIO, 0),                         \
+	       [OF(s, MAX_OVER_MEAN)] =                                                            \
+		       TEST(n "_max_over_mean", "  busiest", TIMES, NEUTRAL, BY_SIZE, 0)
 
 const struct metric metrics[METRIC_COUNT] = {
-	[METRIC_RATE] = { .name = "rate",
-			  .label = "per second",
-			  .unit = METRIC_PER_SECOND,
-			  .better = BETTER_HIGHER_OWN,
-			  .tested = true,
-			  .judged = true,
-			  .chance = -1,
-			  .shown = true },
-	[METRIC_EVENTS] = { .name = "events", .label = "requests", .chance = -1, .shown = true },
-	[METRIC_SECONDS] = { .name = "seconds",
-			     .label = "seconds",
-			     .unit = METRIC_SECOND,
-			     .chance = -1 },
-	SHARE(SHARE_WORKERS, "workers", "workers"),
-	SHARE(SHARE_SOCKETS, "sockets", "sockets"),
-	SHARE(SHARE_SERVED, "served", "served"),
-	[METRIC_WAIT_COUNT] = { .name = "wait_count", .label = "waited", .chance = -1 },
-	[METRIC_WAIT_MEAN] = WAIT("wait_mean_ns", "wait mean", ),
-	[METRIC_WAIT_P50] = WAIT("wait_p50_ns", "wait p50", .grain = PERCENTILE_GRAIN),
-	[METRIC_WAIT_P90] = WAIT("wait_p90_ns", "wait p90", .grain = PERCENTILE_GRAIN),
-	[METRIC_WAIT_P99] =
-		WAIT("wait_p99_ns", "wait p99", .grain = PERCENTILE_GRAIN, .judged = true),
-	[METRIC_WAIT_MAX] = WAIT("wait_max_ns", "wait max", .by_size = true),
-	[METRIC_QUEUE_HIGHEST] = { .name = "queue_highest",
-				   .label = "highest queue",
-				   .tested = true,
-				   .by_size = true,
-				   .grain = COUNT_GRAIN,
-				   .chance = -1,
-				   .shown = true },
-	[METRIC_DROPS] = { .name = "drops", .label = "drops", .chance = -1, .shown = true },
-	[METRIC_DROP_SHARE] = { .name = "drop_share",
-				.label = "  of all",
-				.unit = METRIC_SHARE,
-				.better = BETTER_LOWER,
-				.tested = true,
-				.chance = -1,
-				.shown = true },
-	[METRIC_OPEN] = { .name = "open",
-			  .label = "open",
-			  .tested = true,
-			  .grain = COUNT_GRAIN,
-			  .chance = -1,
-			  .shown = true },
-	[METRIC_CPU_CV] = { .name = "cpu_cv",
-			    .label = "CPU CV",
-			    .unit = METRIC_RATIO,
-			    .tested = true,
-			    .chance = -1,
-			    .shown = true },
-	[METRIC_BYTES_CV] = { .name = "bytes_cv",
-			      .label = "bytes CV",
-			      .unit = METRIC_RATIO,
-			      .tested = true,
-			      .chance = -1,
-			      .shown = true },
-	[METRIC_LOST] = { .name = "lost", .label = "not counted", .chance = -1, .shown = true },
-	[METRIC_CV] = { .name = "cv",
-			.label = "CV",
-			.unit = METRIC_RATIO,
-			.better = BETTER_LOWER,
-			.tested = true,
-			.judged = true,
-			.chance = METRIC_CV_EXPECTED },
-	[METRIC_CV_EXPECTED] = { .name = "cv_expected",
-				 .label = "fair hash",
-				 .unit = METRIC_RATIO,
-				 .chance = -1 },
+	[METRIC_RATE] = TEST("rate", "per second", PER_SECOND, HIGHER_OWN, JUDGED, 0),
+	[METRIC_EVENTS] = PLAIN("events", "requests", COUNTS, SHOWN),
+	[METRIC_SECONDS] = PLAIN("seconds", "seconds", SECOND, 0),
+	SHARE(WORKERS, "workers"),
+	SHARE(SOCKETS, "sockets"),
+	SHARE(SERVED, "served"),
+	[METRIC_WAIT_COUNT] = PLAIN("wait_count", "waited", COUNTS, 0),
+	[METRIC_WAIT_MEAN] = TEST("wait_mean_ns", "wait mean", NS, LOWER, 0, 0),
+	[METRIC_WAIT_P50] = TEST("wait_p50_ns", "wait p50", NS, LOWER, 0, PERCENTILE_GRAIN),
+	[METRIC_WAIT_P90] = TEST("wait_p90_ns", "wait p90", NS, LOWER, 0, PERCENTILE_GRAIN),
+	[METRIC_WAIT_P99] = TEST("wait_p99_ns", "wait p99", NS, LOWER, JUDGED, PERCENTILE_GRAIN),
+	[METRIC_WAIT_MAX] = TEST("wait_max_ns", "wait max", NS, LOWER, BY_SIZE, 0),
+	[METRIC_QUEUE_HIGHEST] =
+		TEST("queue_highest", "highest queue", COUNTS, NEUTRAL, BY_SIZE, COUNT_GRAIN),
+	[METRIC_DROPS] = PLAIN("drops", "drops", COUNTS, SHOWN),
+	[METRIC_DROP_SHARE] = TEST("drop_share", "  of all", SHARE, LOWER, 0, 0),
+	[METRIC_OPEN] = TEST("open", "open", COUNTS, NEUTRAL, 0, COUNT_GRAIN),
+	[METRIC_CPU_CV] = TEST("cpu_cv", "CPU CV", RATIO, NEUTRAL, 0, 0),
+	[METRIC_BYTES_CV] = TEST("bytes_cv", "bytes CV", RATIO, NEUTRAL, 0, 0),
+	[METRIC_LOST] = PLAIN("lost", "not counted", COUNTS, SHOWN),
+	[METRIC_CV] = ROW("cv", "CV", RATIO, LOWER, TESTED | JUDGED, 0, METRIC_CV_EXPECTED),
+	[METRIC_CV_EXPECTED] = PLAIN("cv_expected", "fair hash", RATIO, 0),
 };
 
 /* ---- figures of a run ---- */
+
+const char *const share_names[SHARE_COUNT] = {
+	[SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served"
+};
 
 void comparison_run_clear(struct comparison_run *run)
 {

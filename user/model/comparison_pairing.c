@@ -280,8 +280,7 @@ int comparison_of_runs(struct comparison *c, const struct snapshot *runs, size_t
 		for (size_t i = mode; i < count && !err; i += modes)
 			err = add_snapshot(c, &runs[i]);
 	}
-	if (!err)
-		err = comparison_arrange(c);
+	err = err ? err : comparison_arrange(c);
 	return err ? err : comparison_judge(c);
 }
 

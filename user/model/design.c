@@ -222,13 +222,6 @@ static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_se
 	return buffer;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 /* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option.
  * What ended counts only if all did. */
 struct bound {
@@ -259,7 +252,7 @@ static int bound_see(struct bound *bound, const struct endpoint *e)
 		first += !e->sockets[i].appeared;
 	}
 	bound->at_once = now > 1 || first > 1;
-	qsort(groups, count, sizeof(*groups), by_number);
+	qsort(groups, count, sizeof(*groups), compare_u64);
 	for (size_t i = 0; i < count; i++) {
 		same = i && groups[i] == groups[i - 1] ? same + 1 : 1;
 		bound->grouped = same > bound->grouped ? same : bound->grouped;

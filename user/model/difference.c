@@ -41,6 +41,14 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 	return err;
 }
 
+static const struct socket_row *socket_of(const struct array_index *by_cookie,
+					  const struct worker_row *w)
+{
+	const struct socket_row key = { .cookie = w->cookie };
+
+	return array_index_find(by_cookie, &key);
+}
+
 /* Workers of a socket that is gone are in its sum: only those of the others add to what was
  * accepted. */
 static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
@@ -55,12 +63,11 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
 				       sizeof(*now->sockets), socket_by_cookie);
 	for (size_t i = 0; i < before->worker_count && !err; i++) {
 		const struct worker_row *was = &before->workers[i];
-		const struct socket_row its_socket = { .cookie = was->cookie };
 
 		if (array_index_find(&listed, was))
 			continue;
 		omitted_add_worker(gone, was);
-		if (!array_index_find(&sockets, &its_socket))
+		if (!socket_of(&sockets, was))
 			gone->accepted -= was->accepted;
 	}
 	free(sockets.rows);
@@ -181,12 +188,6 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
-/* What the workers of a socket did in the interval. */
-struct workers_sum {
-	uint64_t accepted, queued_before, reset_queued;
-	struct wait wait;
-};
-
 /*
  * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed
  * the sum fell, and its difference would hide what the others did: they are added up anew, the
@@ -197,22 +198,15 @@ static int add_up_workers(struct endpoint *e)
 	struct array_index by_cookie;
 	int err = array_index_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets),
 				   socket_by_cookie);
-	struct workers_sum *sums = calloc(e->socket_count + 1, sizeof(*sums));
+	struct omitted *sums = calloc(e->socket_count + 1, sizeof(*sums));
 
 	if (!sums)
 		err = -ENOMEM;
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
-		const struct worker_row *w = &e->workers[i];
-		const struct socket_row key = { .cookie = w->cookie },
-					*its = array_index_find(&by_cookie, &key);
-		struct workers_sum *sum = its ? &sums[its - e->sockets] : NULL;
+		const struct socket_row *its = socket_of(&by_cookie, &e->workers[i]);
 
-		if (!sum)
-			continue;
-		sum->accepted += w->accepted;
-		sum->queued_before += w->queued_before;
-		sum->reset_queued += w->reset_queued;
-		wait_add(&sum->wait, &w->wait, NULL);
+		if (its)
+			omitted_add_worker(&sums[its - e->sockets], &e->workers[i]);
 	}
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct socket_row *s = &e->sockets[i];
@@ -287,16 +281,12 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 	struct omitted gone = {};
 	int err = add_gone_sockets(&gone, e, before);
 
-	if (!err)
-		err = add_gone_workers(&gone, e, before);
-	if (!err)
-		err = subtract_sockets(e, before);
-	if (!err)
-		err = subtract_workers(e, before);
+	err = err ? err : add_gone_workers(&gone, e, before);
+	err = err ? err : subtract_sockets(e, before);
+	err = err ? err : subtract_workers(e, before);
 	if (!err && gone.workers)
 		err = add_up_workers(e);
-	if (!err)
-		err = subtract_cpus(e, before);
+	err = err ? err : subtract_cpus(e, before);
 	subtract_connections(e, before);
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	subtract_endpoint_lost(&e->lost, &before->lost);
@@ -389,10 +379,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 		if (endpoint_aside(&now->endpoints[i]) == ASIDE_PASSING)
 			passing_add(&out->passing, &now->endpoints[i],
 				    array_index_find(&old, &now->endpoints[i]));
-	if (!err)
-		err = subtract_lost(out, now, before);
-	if (!err)
-		err = handshakes_difference(out, now, before);
+	err = err ? err : subtract_lost(out, now, before);
+	err = err ? err : handshakes_difference(out, now, before);
 	if (!err)
 		handshakes_fill(out);
 	free(old.rows);

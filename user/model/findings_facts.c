@@ -328,10 +328,8 @@ int facts_gather(struct facts **out, const struct snapshot *s)
 		all[i].snapshot = s;
 		all[i].endpoint = &s->endpoints[i];
 		err = group_facts(&all[i], &s->endpoints[i]);
-		if (!err)
-			err = taker_facts(&all[i], &s->endpoints[i]);
-		if (!err)
-			err = gone_facts(&all[i], &s->endpoints[i]);
+		err = err ? err : taker_facts(&all[i], &s->endpoints[i]);
+		err = err ? err : gone_facts(&all[i], &s->endpoints[i]);
 	}
 	if (err)
 		return err;

@@ -1056,10 +1056,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 		if (!sockets[i]->undecided)
 			add_socket(l, e, sockets[i]);
 	err = fill_flows(e, sockets, count);
-	if (!err)
-		err = fill_holders(l, e);
-	if (!err)
-		err = endpoint_add_siblings(e);
+	err = err ? err : fill_holders(l, e);
+	err = err ? err : endpoint_add_siblings(e);
 	if (!err)
 		fill_serving(l, e);
 	return err ? err : fill_cpus(l, e, sockets, count);
@@ -1197,8 +1195,7 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first,
 					    next - first);
 	}
-	if (!err)
-		err = fill_handshakes(l, s);
+	err = err ? err : fill_handshakes(l, s);
 	if (!err)
 		add_folded(l, s);
 	*orphaned = orphans(l);

@@ -130,8 +130,7 @@ int endpoint_merge(struct endpoint *kernel, const struct endpoint *own)
 {
 	int err = merge_sockets(kernel, own);
 
-	if (!err)
-		err = merge_workers(kernel, own);
+	err = err ? err : merge_workers(kernel, own);
 	if (err)
 		return err;
 	if (own->flows) {

@@ -101,8 +101,7 @@ int snapshot_copy(struct snapshot *to, const struct snapshot *from)
 		if (!err)
 			to->endpoint_count++;
 	}
-	if (!err)
-		err = rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
+	err = err ? err : rows_copy(&to->lost, from->lost, from->lost_count, sizeof(*from->lost));
 	if (!err)
 		err = rows_copy(&to->handshakes, from->handshakes, from->handshake_count,
 				sizeof(*from->handshakes));

@@ -11,7 +11,7 @@
 #define COUNT_MAX 0x1p53 /* further up a double is no longer exact */
 #define REAL_MAX 1e18    /* more than any figure of ours; its square is still a number */
 
-void fail(struct reader *r, int err, const char *format, ...)
+void reader_fail(struct reader *r, int err, const char *format, ...)
 {
 	char raw[JSON_READER_WHY - 64], what[JSON_READER_WHY - 128];
 	va_list args;
@@ -53,7 +53,8 @@ static bool find(char *way, size_t size, json_t *from, const json_t *to)
 	return false;
 }
 
-void fail_at(struct reader *r, const json_t *from, const char *member, const char *format, ...)
+void reader_fail_at(struct reader *r, const json_t *from, const char *member, const char *format,
+		    ...)
 {
 	char way[96] = "", what[160];
 	va_list args;
@@ -64,10 +65,10 @@ void fail_at(struct reader *r, const json_t *from, const char *member, const cha
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	find(way, sizeof(way), r->document, from);
-	fail(r, -EINVAL, "%s%s%s %s", way, *way && *member != '[' ? "." : "", member, what);
+	reader_fail(r, -EINVAL, "%s%s%s %s", way, *way && *member != '[' ? "." : "", member, what);
 }
 
-const char *json_type_name(const json_t *value)
+const char *reader_type_name(const json_t *value)
 {
 	static const char *const names[] = {
 		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
@@ -81,10 +82,10 @@ const char *json_type_name(const json_t *value)
 static void wrong_type(struct reader *r, const json_t *from, const char *key, const json_t *value,
 		       const char *wanted)
 {
-	fail_at(r, from, key, "is %s, not %s; " FOREIGN, json_type_name(value), wanted);
+	reader_fail_at(r, from, key, "is %s, not %s; " FOREIGN, reader_type_name(value), wanted);
 }
 
-const json_t *get_element(struct reader *r, const json_t *array, size_t i)
+const json_t *field_element(struct reader *r, const json_t *array, size_t i)
 {
 	const json_t *value = json_array_get(array, i);
 	char member[32];
@@ -109,25 +110,25 @@ static json_t *get(struct reader *r, const json_t *from, const char *key, json_t
 	return NULL;
 }
 
-json_t *get_object(struct reader *r, const json_t *from, const char *key, enum need need)
+json_t *field_object(struct reader *r, const json_t *from, const char *key, enum need need)
 {
 	return get(r, from, key, JSON_OBJECT, "an object", need);
 }
 
-json_t *get_array(struct reader *r, const json_t *from, const char *key, enum need need)
+json_t *field_array(struct reader *r, const json_t *from, const char *key, enum need need)
 {
 	return get(r, from, key, JSON_ARRAY, "an array", need);
 }
 
-void get_text(struct reader *r, const json_t *from, const char *key, enum need need, char *to,
-	      size_t size)
+void field_text(struct reader *r, const json_t *from, const char *key, enum need need, char *to,
+		size_t size)
 {
 	const json_t *value = get(r, from, key, JSON_STRING, "a string", need);
 
 	snprintf(to, size, "%s", value ? json_string_value(value) : "");
 }
 
-bool get_bool(struct reader *r, const json_t *from, const char *key)
+bool field_bool(struct reader *r, const json_t *from, const char *key)
 {
 	const json_t *value = json_object_get(from, key);
 
@@ -136,62 +137,64 @@ bool get_bool(struct reader *r, const json_t *from, const char *key)
 	return !r->err && json_is_true(value);
 }
 
-double get_real(struct reader *r, const json_t *from, const char *key, enum need need)
+double field_real(struct reader *r, const json_t *from, const char *key, enum need need)
 {
 	const json_t *value = get(r, from, key, JSON_REAL, "a number", need);
 	const double number = value ? json_real_value(value) : NAN;
 
 	if (value && !(number >= 0 && number <= REAL_MAX))
-		fail_at(r, from, key, "is %g: no figure of sockfair is; " FOREIGN, number);
+		reader_fail_at(r, from, key, "is %g: no figure of sockfair is; " FOREIGN, number);
 	return number;
 }
 
-double get_count(struct reader *r, const json_t *from, const char *key, enum need need)
+double field_count(struct reader *r, const json_t *from, const char *key, enum need need)
 {
-	const double number = get_real(r, from, key, need);
+	const double number = field_real(r, from, key, need);
 
 	if (number >= COUNT_MAX || (number >= 0 && number != floor(number)))
-		fail_at(r, from, key, "is %.17g, not a count; " FOREIGN, number);
+		reader_fail_at(r, from, key, "is %.17g, not a count; " FOREIGN, number);
 	return number;
 }
 
-double get_number(struct reader *r, const json_t *from, const char *key, double max)
+double field_number(struct reader *r, const json_t *from, const char *key, double max)
 {
-	const double number = get_count(r, from, key, REQUIRED);
+	const double number = field_count(r, from, key, REQUIRED);
 
 	if (number > max)
-		fail_at(r, from, key, "is %.17g, more than %.17g; " FOREIGN, number, max);
+		reader_fail_at(r, from, key, "is %.17g, more than %.17g; " FOREIGN, number, max);
 	return r->err ? 0 : number;
 }
 
-void add_count(struct reader *r, const json_t *from, const char *key, enum need need, double *sum)
+void field_add(struct reader *r, const json_t *from, const char *key, enum need need, double *sum)
 {
-	const double number = get_count(r, from, key, need);
+	const double number = field_count(r, from, key, need);
 
 	if (!isnan(number))
 		*sum = isnan(*sum) ? number : *sum + number;
 	if (*sum >= COUNT_MAX)
-		fail(r, -EINVAL,
-		     "the counts '%s' of all rows add up to %.17g, more than is exact; " FOREIGN,
-		     key, *sum);
+		reader_fail(
+			r, -EINVAL,
+			"the counts '%s' of all rows add up to %.17g, more than is exact; " FOREIGN,
+			key, *sum);
 }
 
-enum verdict get_verdict(struct reader *r, const json_t *from, const char *key)
+enum verdict field_verdict(struct reader *r, const json_t *from, const char *key)
 {
 	char name[32];
 
-	get_text(r, from, key, REQUIRED, name, sizeof(name));
+	field_text(r, from, key, REQUIRED, name, sizeof(name));
 	for (enum verdict v = VERDICT_NOT_APPLICABLE; v <= VERDICT_WITHHELD; v++)
 		if (!strcmp(name, verdict_name(v)))
 			return v;
-	fail_at(r, from, key, "is '%s', which is no verdict; a newer sockfair may know it", name);
+	reader_fail_at(r, from, key, "is '%s', which is no verdict; a newer sockfair may know it",
+		       name);
 	return VERDICT_NOT_APPLICABLE;
 }
 
-enum withheld get_reason(struct reader *r, const json_t *from, const char *key)
+enum withheld field_reason(struct reader *r, const json_t *from, const char *key)
 {
 	char name[32];
 
-	get_text(r, from, key, OPTIONAL, name, sizeof(name));
+	field_text(r, from, key, OPTIONAL, name, sizeof(name));
 	return withheld_parse(name);
 }

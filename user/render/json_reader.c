@@ -15,24 +15,21 @@
 
 /* ---- runs ---- */
 
-const char *const share_names[SHARE_COUNT] = {
-	[SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served"
-};
-
-void read_key(struct reader *r, const json_t *from, struct comparison_key *key)
+void reader_key(struct reader *r, const json_t *from, struct comparison_key *key)
 {
 	char protocol[8];
 
-	get_text(r, from, "protocol", REQUIRED, protocol, sizeof(protocol));
+	field_text(r, from, "protocol", REQUIRED, protocol, sizeof(protocol));
 	if (strcmp(protocol, "tcp") && strcmp(protocol, "udp"))
-		fail_at(r, from, "protocol", "is '%s', neither tcp nor udp; " FOREIGN, protocol);
-	get_text(r, from, "address", REQUIRED, key->address, sizeof(key->address));
+		reader_fail_at(r, from, "protocol", "is '%s', neither tcp nor udp; " FOREIGN,
+			       protocol);
+	field_text(r, from, "address", REQUIRED, key->address, sizeof(key->address));
 	key->protocol = strcmp(protocol, "udp") ? PROTOCOL_TCP : PROTOCOL_UDP;
-	key->port = (uint16_t)get_number(r, from, "port", 65535);
-	key->netns = (uint32_t)get_number(r, from, "netns", UINT32_MAX);
+	key->port = (uint16_t)field_number(r, from, "port", 65535);
+	key->netns = (uint32_t)field_number(r, from, "netns", UINT32_MAX);
 }
 
-bool is_other_port(struct reader *r, struct comparison_key *key)
+bool reader_is_other_port(struct reader *r, struct comparison_key *key)
 {
 	key->port_asked |= r->port != 0;
 	if (!r->port || key->port == r->port)
@@ -81,23 +78,24 @@ static void no_repeat(struct reader *r, size_t side, const struct comparison_key
 		snprintf(what, sizeof(what), "run of %s", key->mode);
 	else
 		snprintf(what, sizeof(what), "window of port %u", key->port);
-	fail(r, -EEXIST,
-	     "this %s is no repeat of the one before: %s, not %s; give it a file of its own", what,
-	     own, other);
+	reader_fail(r, -EEXIST,
+		    "this %s is no repeat of the one before: %s, not %s; give it a file of its own",
+		    what, own, other);
 }
 
-void add_run(struct reader *r, size_t side, const struct comparison_key *key, const char *setup,
-	     const struct comparison_run *run, const char *skipped)
+void reader_add_run(struct reader *r, size_t side, const struct comparison_key *key,
+		    const char *setup, const struct comparison_run *run, const char *skipped)
 {
 	int err;
 
 	if (r->err)
 		return;
 	if (++r->results > JSON_READER_RESULTS_MAX) {
-		fail(r, -EINVAL,
-		     "more than %d results in one file; take one port with FILE:PORT, or split the "
-		     "file",
-		     JSON_READER_RESULTS_MAX);
+		reader_fail(r, -EINVAL,
+			    "more than %d results in one file; take one port with FILE:PORT, or "
+			    "split the "
+			    "file",
+			    JSON_READER_RESULTS_MAX);
 		return;
 	}
 	err = comparison_add(r->c, side, key, setup, run, skipped);
@@ -112,7 +110,7 @@ void add_run(struct reader *r, size_t side, const struct comparison_key *key, co
 static const struct {
 	const char *name;
 	void (*read)(struct reader *r, const json_t *json);
-} schemas[] = { { "sockfair/1", read_result }, { "sockfair-comparison/1", read_saved } };
+} schemas[] = { { "sockfair/1", reader_result }, { "sockfair-comparison/1", reader_saved } };
 
 static void read_document(struct reader *r, json_t *json)
 {
@@ -120,20 +118,20 @@ static void read_document(struct reader *r, json_t *json)
 
 	r->document = json;
 	if (!json_is_object(json))
-		fail(r, -EINVAL, "the document is %s, not an object; " FOREIGN,
-		     json_type_name(json));
-	get_text(r, json, "schema", REQUIRED, schema, sizeof(schema));
+		reader_fail(r, -EINVAL, "the document is %s, not an object; " FOREIGN,
+			    reader_type_name(json));
+	field_text(r, json, "schema", REQUIRED, schema, sizeof(schema));
 	for (size_t i = 0; i < sizeof(schemas) / sizeof(*schemas) && !r->err; i++)
 		if (!strcmp(schema, schemas[i].name)) {
 			schemas[i].read(r, json);
 			return;
 		}
 	if (!strncmp(schema, "sockfair", 8))
-		fail(r, -EINVAL,
-		     "schema '%s' is not known to sockfair " SOCKFAIR_VERSION
-		     "; read it with the version that wrote it",
-		     schema);
-	fail(r, -EINVAL, "schema '%s' is not sockfair's; " FOREIGN, schema);
+		reader_fail(r, -EINVAL,
+			    "schema '%s' is not known to sockfair " SOCKFAIR_VERSION
+			    "; read it with the version that wrote it",
+			    schema);
+	reader_fail(r, -EINVAL, "schema '%s' is not sockfair's; " FOREIGN, schema);
 }
 
 /* The memory of one document, so that a small file of empty arrays does not take all of the
@@ -183,23 +181,26 @@ static size_t next_byte(void *buffer, size_t size, void *data)
 static void parse_failed(struct reader *r, const json_error_t *error)
 {
 	if (budget_exceeded)
-		fail(r, -EFBIG, "a document that takes more than %lu MiB of memory; " FOREIGN,
-		     JSON_READER_MEMORY_MAX >> 20);
+		reader_fail(r, -EFBIG,
+			    "a document that takes more than %lu MiB of memory; " FOREIGN,
+			    JSON_READER_MEMORY_MAX >> 20);
 	else if (memory_short)
-		fail(r, -ENOMEM, NO_MEMORY);
+		reader_fail(r, -ENOMEM, NO_MEMORY);
 	else if (r->too_long)
-		fail(r, -EFBIG, "a document of more than %u MiB; take fewer ports (watch -P)",
-		     JSON_READER_DOCUMENT_MAX >> 20);
+		reader_fail(r, -EFBIG,
+			    "a document of more than %u MiB; take fewer ports (watch -P)",
+			    JSON_READER_DOCUMENT_MAX >> 20);
 	else if (ferror(r->file))
-		fail(r, -EIO, UNREADABLE, strerror(errno));
+		reader_fail(r, -EIO, UNREADABLE, strerror(errno));
 	else if (feof(r->file) && r->is_object)
-		fail(r, -EINVAL,
-		     "ends in the middle of a document: whatever wrote it was stopped, or the disk "
-		     "was full; run it again");
+		reader_fail(r, -EINVAL,
+			    "ends in the middle of a document: whatever wrote it was stopped, or "
+			    "the disk "
+			    "was full; run it again");
 	else if (json_error_code(error) == json_error_stack_overflow)
-		fail(r, -EINVAL, "nested too deeply; " FOREIGN);
+		reader_fail(r, -EINVAL, "nested too deeply; " FOREIGN);
 	else
-		fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
+		reader_fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
 }
 
 /* Passes over white space between documents. Returns false at the end of the file. */
@@ -232,7 +233,7 @@ static void read_documents(struct reader *r)
 		json_decref(json);
 	}
 	if (ferror(r->file))
-		fail(r, -EIO, UNREADABLE, strerror(errno));
+		reader_fail(r, -EIO, UNREADABLE, strerror(errno));
 }
 
 /* A file without any result says why it has none. */
@@ -243,26 +244,26 @@ static void check_any(struct reader *r)
 	if (r->err || r->results)
 		return;
 	if (r->has_side && r->c->sides[r->side].left_out)
-		fail(r, -ENOENT,
-		     "%s, but leaves out %" PRIu64
-		     " (omitted); take the one that is wanted with -P, or more --rows",
-		     r->port ? "does not list that port" : "lists no port",
-		     r->c->sides[r->side].left_out);
+		reader_fail(r, -ENOENT,
+			    "%s, but leaves out %" PRIu64
+			    " (omitted); take the one that is wanted with -P, or more --rows",
+			    r->port ? "does not list that port" : "lists no port",
+			    r->c->sides[r->side].left_out);
 	for (size_t i = 0; i < r->ports && i < sizeof(r->ports_seen) / sizeof(*r->ports_seen); i++)
 		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), "%s%zu",
 			 i ? ", " : "", r->ports_seen[i]);
 	if (r->ports)
-		fail(r, -ENOENT, "has no port %u, but %s%s", r->port, ports,
-		     r->ports > sizeof(r->ports_seen) / sizeof(*r->ports_seen) ? "..." : "");
+		reader_fail(r, -ENOENT, "has no port %u, but %s%s", r->port, ports,
+			    r->ports > sizeof(r->ports_seen) / sizeof(*r->ports_seen) ? "..." : "");
 	if (r->has_side || r->has_saved)
-		fail(r, -ENOENT,
-		     "holds no port: nothing was seen, so nothing can be compared; widen "
-		     "the filter");
+		reader_fail(r, -ENOENT,
+			    "holds no port: nothing was seen, so nothing can be compared; widen "
+			    "the filter");
 	if (r->intervals)
-		fail(r, -ENOENT,
-		     "has intervals only, not the whole window: watch was killed, or still "
-		     "runs; end it with Ctrl-C or -d");
-	fail(r, -ENOENT, "is empty; write it with sockfair ... --json -o FILE");
+		reader_fail(r, -ENOENT,
+			    "has intervals only, not the whole window: watch was killed, or still "
+			    "runs; end it with Ctrl-C or -d");
+	reader_fail(r, -ENOENT, "is empty; write it with sockfair ... --json -o FILE");
 }
 
 int json_read_results(struct comparison *c, const char *path, const char *name, uint16_t port,
@@ -300,7 +301,7 @@ int json_read_results(struct comparison *c, const char *path, const char *name, 
 	check_any(&r);
 	if (r.err == -ENOMEM && !*why) {
 		r.err = 0;
-		fail(&r, -ENOMEM, NO_MEMORY);
+		reader_fail(&r, -ENOMEM, NO_MEMORY);
 	}
 out:
 	if (r.file)

@@ -41,51 +41,49 @@ struct reader {
 };
 
 /* Keeps the first error, with its words: "what; what to do". */
-void fail(struct reader *r, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void reader_fail(struct reader *r, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The same of a member: "endpoints[3].port" is put before what is told. */
-void fail_at(struct reader *r, const json_t *from, const char *member, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void reader_fail_at(struct reader *r, const json_t *from, const char *member, const char *format,
+		    ...) __attribute__((format(printf, 4, 5)));
 
 /* "a number"; "missing" of NULL */
-const char *json_type_name(const json_t *value);
+const char *reader_type_name(const json_t *value);
 
 /* OPTIONAL: it may be null, or not be there: NULL, "", NaN. */
 enum need { OPTIONAL, REQUIRED };
 
-json_t *get_object(struct reader *r, const json_t *from, const char *key, enum need need);
-json_t *get_array(struct reader *r, const json_t *from, const char *key, enum need need);
+json_t *field_object(struct reader *r, const json_t *from, const char *key, enum need need);
+json_t *field_array(struct reader *r, const json_t *from, const char *key, enum need need);
 /* What is longer than `size` is cut. */
-void get_text(struct reader *r, const json_t *from, const char *key, enum need need, char *to,
-	      size_t size);
-bool get_bool(struct reader *r, const json_t *from, const char *key);
+void field_text(struct reader *r, const json_t *from, const char *key, enum need need, char *to,
+		size_t size);
+bool field_bool(struct reader *r, const json_t *from, const char *key);
 /* At least 0. */
-double get_real(struct reader *r, const json_t *from, const char *key, enum need need);
+double field_real(struct reader *r, const json_t *from, const char *key, enum need need);
 /* A whole number that is exact. */
-double get_count(struct reader *r, const json_t *from, const char *key, enum need need);
+double field_count(struct reader *r, const json_t *from, const char *key, enum need need);
 /* A count that is required, up to `max`. */
-double get_number(struct reader *r, const json_t *from, const char *key, double max);
+double field_number(struct reader *r, const json_t *from, const char *key, double max);
 /* Adds a count, if there is one, to a sum that is NaN (not known) before the first. */
-void add_count(struct reader *r, const json_t *from, const char *key, enum need need, double *sum);
-enum verdict get_verdict(struct reader *r, const json_t *from, const char *key);
+void field_add(struct reader *r, const json_t *from, const char *key, enum need need, double *sum);
+enum verdict field_verdict(struct reader *r, const json_t *from, const char *key);
 /* Why a verdict is withheld; null, or not there: it is not. */
-enum withheld get_reason(struct reader *r, const json_t *from, const char *key);
+enum withheld field_reason(struct reader *r, const json_t *from, const char *key);
 /* An element, which has to be an object. */
-const json_t *get_element(struct reader *r, const json_t *array, size_t i);
+const json_t *field_element(struct reader *r, const json_t *array, size_t i);
 
 /* What a result is of. */
-void read_key(struct reader *r, const json_t *from, struct comparison_key *key);
+void reader_key(struct reader *r, const json_t *from, struct comparison_key *key);
 /* Not the port that was asked for: remembered, for the error if none is. */
-bool is_other_port(struct reader *r, struct comparison_key *key);
+bool reader_is_other_port(struct reader *r, struct comparison_key *key);
 /* As comparison_add(). */
-void add_run(struct reader *r, size_t side, const struct comparison_key *key, const char *setup,
-	     const struct comparison_run *run, const char *skipped);
-
-/* By enum share, as they are called in documents. */
-extern const char *const share_names[SHARE_COUNT];
+void reader_add_run(struct reader *r, size_t side, const struct comparison_key *key,
+		    const char *setup, const struct comparison_run *run, const char *skipped);
 
 /* The documents. */
-void read_result(struct reader *r, const json_t *json);
-void read_saved(struct reader *r, const json_t *json);
+void reader_result(struct reader *r, const json_t *json);
+void reader_saved(struct reader *r, const json_t *json);
 
 #endif

@@ -30,32 +30,32 @@ static void read_share(struct reader *r, const json_t *fairness, enum share shar
 				   ? "processes"
 				   : share_names[share];
 	const json_t *from =
-		get_object(r, fairness, name, share == SHARE_SERVED ? OPTIONAL : REQUIRED);
+		field_object(r, fairness, name, share == SHARE_SERVED ? OPTIONAL : REQUIRED);
 
 	for (size_t i = 0; i < SHARE_FIGURES && from; i++)
 		run->figures[metric_of_share(share, i)] =
-			(share_fields[i].whole ? get_count : get_real)(r, from, share_fields[i].key,
-								       share_fields[i].need);
+			(share_fields[i].whole ? field_count : field_real)(
+				r, from, share_fields[i].key, share_fields[i].need);
 	if (from) {
-		run->verdicts[share] = get_verdict(r, from, "verdict");
-		run->withheld[share] = get_reason(r, from, "reason");
+		run->verdicts[share] = field_verdict(r, from, "verdict");
+		run->withheld[share] = field_reason(r, from, "reason");
 	}
 }
 
 /* Documents of versions that did not tell designs apart compared workers. */
 static void read_design(struct reader *r, const json_t *endpoint, struct comparison_run *run)
 {
-	const json_t *design = get_object(r, endpoint, "design", OPTIONAL);
+	const json_t *design = field_object(r, endpoint, "design", OPTIONAL);
 	char bins[16] = "workers";
 
 	if (design)
-		get_text(r, design, "bins", REQUIRED, bins, sizeof(bins));
+		field_text(r, design, "bins", REQUIRED, bins, sizeof(bins));
 	run->bins = design_bins_parse(bins);
 }
 
 static void read_fairness(struct reader *r, const json_t *endpoint, struct comparison_run *run)
 {
-	const json_t *fairness = get_object(r, endpoint, "fairness", REQUIRED);
+	const json_t *fairness = field_object(r, endpoint, "fairness", REQUIRED);
 
 	for (enum share share = 0; share < SHARE_COUNT; share++)
 		read_share(r, fairness, share, run);
@@ -72,9 +72,9 @@ static void read_wait(struct reader *r, const json_t *wait, double *figures)
 		       { "p99", METRIC_WAIT_P99 },
 		       { "max", METRIC_WAIT_MAX } };
 
-	figures[METRIC_WAIT_COUNT] = get_count(r, wait, "count", REQUIRED);
+	figures[METRIC_WAIT_COUNT] = field_count(r, wait, "count", REQUIRED);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
-		figures[fields[i].metric] = get_real(r, wait, fields[i].key, OPTIONAL);
+		figures[fields[i].metric] = field_real(r, wait, fields[i].key, OPTIONAL);
 }
 
 /*
@@ -89,14 +89,14 @@ struct socket_waits {
 
 static void add_socket_wait(struct reader *r, const json_t *socket, struct socket_waits *sum)
 {
-	const json_t *wait = get_object(r, socket, "wait_ns", OPTIONAL);
+	const json_t *wait = field_object(r, socket, "wait_ns", OPTIONAL);
 	double count, mean, max;
 
 	if (!wait)
 		return;
-	count = get_count(r, wait, "count", REQUIRED);
-	mean = get_real(r, wait, "mean", OPTIONAL);
-	max = get_real(r, wait, "max", OPTIONAL);
+	count = field_count(r, wait, "count", REQUIRED);
+	mean = field_real(r, wait, "mean", OPTIONAL);
+	max = field_real(r, wait, "max", OPTIONAL);
 	sum->known++;
 	if (!(count > 0))
 		return;
@@ -112,7 +112,7 @@ static void read_waits(struct reader *r, const json_t *endpoint, const struct so
 		       double *figures)
 {
 	const json_t *omitted = json_object_get(endpoint, "omitted"),
-		     *wait = get_object(r, endpoint, "wait_ns", OPTIONAL);
+		     *wait = field_object(r, endpoint, "wait_ns", OPTIONAL);
 	/* What threads waited that are not listed is in no socket. */
 	const bool by_sockets = !json_object_get(endpoint, "wait_ns") && sockets->known &&
 				!(json_real_value(json_object_get(omitted, "workers")) > 0);
@@ -146,10 +146,10 @@ static void add_known(double *sum, double number)
 /* Withheld ACKs are no drops; where only bounds of them are known, how many are is no figure. */
 static void read_drops(struct reader *r, const json_t *socket, struct row_sums *sums)
 {
-	const double drops = get_count(r, socket, "drops", OPTIONAL);
-	const json_t *withheld = get_object(r, socket, "withheld", OPTIONAL);
-	const double least = withheld ? get_count(r, withheld, "least", REQUIRED) : 0,
-		     most = withheld ? get_count(r, withheld, "most", REQUIRED) : 0;
+	const double drops = field_count(r, socket, "drops", OPTIONAL);
+	const json_t *withheld = field_object(r, socket, "withheld", OPTIONAL);
+	const double least = withheld ? field_count(r, withheld, "least", REQUIRED) : 0,
+		     most = withheld ? field_count(r, withheld, "most", REQUIRED) : 0;
 
 	if (isnan(drops))
 		return;
@@ -161,48 +161,48 @@ static void read_socket(struct reader *r, const json_t *socket, bool udp, struct
 {
 	const json_t *queue;
 
-	add_count(r, socket, udp ? "delivered" : "arrived", REQUIRED, &sums->came);
+	field_add(r, socket, udp ? "delivered" : "arrived", REQUIRED, &sums->came);
 	if (udp)
-		add_count(r, socket, "dropped", OPTIONAL, &sums->drops);
+		field_add(r, socket, "dropped", OPTIONAL, &sums->drops);
 	else
 		read_drops(r, socket, sums);
-	queue = get_object(r, socket, "queue", OPTIONAL);
+	queue = field_object(r, socket, "queue", OPTIONAL);
 	if (udp)
 		return;
 	if (queue) /* fmax() passes over NaN */
-		sums->highest = fmax(sums->highest, get_count(r, queue, "highest", OPTIONAL));
+		sums->highest = fmax(sums->highest, field_count(r, queue, "highest", OPTIONAL));
 	add_socket_wait(r, socket, &sums->waits);
 }
 
 static void read_worker(struct reader *r, const json_t *worker, bool udp, struct row_sums *sums)
 {
-	add_count(r, worker, udp ? "received" : "accepted", REQUIRED, &sums->taken);
+	field_add(r, worker, udp ? "received" : "accepted", REQUIRED, &sums->taken);
 	sums->open_at_least |= json_is_true(json_object_get(worker, "open_at_least"));
 	if (!udp)
-		add_count(r, worker, "open", OPTIONAL, &sums->open);
+		field_add(r, worker, "open", OPTIONAL, &sums->open);
 }
 
 static void read_rows(struct reader *r, const json_t *endpoint, const char *what, bool udp,
 		      struct row_sums *sums)
 {
-	const json_t *rows = get_array(r, endpoint, what, REQUIRED);
+	const json_t *rows = field_array(r, endpoint, what, REQUIRED);
 
 	for (size_t i = 0; i < json_array_size(rows) && !r->err; i++)
-		(*what == 's' ? read_socket : read_worker)(r, get_element(r, rows, i), udp, sums);
+		(*what == 's' ? read_socket : read_worker)(r, field_element(r, rows, i), udp, sums);
 }
 
 /* What is in no row: "omitted" or "connected". */
 static void read_beside(struct reader *r, const json_t *endpoint, const char *name, bool udp,
 			struct row_sums *sums)
 {
-	const json_t *omitted = get_object(r, endpoint, name, OPTIONAL);
+	const json_t *omitted = field_object(r, endpoint, name, OPTIONAL);
 	double drops = NAN, open = NAN, highest;
 
-	add_count(r, omitted, udp ? "delivered" : "arrived", OPTIONAL, &sums->came);
-	add_count(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
-	add_count(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
-	add_count(r, omitted, "open", OPTIONAL, &open);
-	highest = get_count(r, omitted, "queue_highest", OPTIONAL);
+	field_add(r, omitted, udp ? "delivered" : "arrived", OPTIONAL, &sums->came);
+	field_add(r, omitted, udp ? "received" : "accepted", OPTIONAL, &sums->taken);
+	field_add(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
+	field_add(r, omitted, "open", OPTIONAL, &open);
+	highest = field_count(r, omitted, "queue_highest", OPTIONAL);
 	if (udp || drops > 0) /* 0 of what may not have been known is no figure */
 		add_known(&sums->drops, drops);
 	if (open > 0)
@@ -218,14 +218,14 @@ static void read_spreads(struct reader *r, const json_t *endpoint, double *figur
 		const char *key;
 		enum metric_id metric;
 	} fields[] = { { "cpu_ns", METRIC_CPU_CV }, { "bytes", METRIC_BYTES_CV } };
-	const json_t *load = get_object(r, endpoint, "load", OPTIONAL);
+	const json_t *load = field_object(r, endpoint, "load", OPTIONAL);
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		const json_t *spread = get_object(r, load, fields[i].key, OPTIONAL);
+		const json_t *spread = field_object(r, load, fields[i].key, OPTIONAL);
 
 		if (spread) {
-			const double workers = get_count(r, spread, "workers", REQUIRED),
-				     cv = get_real(r, spread, "cv", REQUIRED);
+			const double workers = field_count(r, spread, "workers", REQUIRED),
+				     cv = field_real(r, spread, "cv", REQUIRED);
 
 			figures[fields[i].metric] = workers > 1 ? cv : NAN;
 		}
@@ -270,18 +270,18 @@ static void read_load(struct reader *r, const json_t *work, const json_t *endpoi
 {
 	char protocol[8];
 
-	l->workers = get_count(r, work, "workers", REQUIRED);
-	l->processes = get_bool(r, work, "processes");
-	l->concurrency = get_count(r, work, "concurrency", OPTIONAL);
-	l->requests = get_count(r, work, "requests", OPTIONAL);
-	l->flows = get_count(r, work, "flows", OPTIONAL);
-	l->rate = get_real(r, work, "target_rate_per_second", OPTIONAL);
-	l->work_us = get_count(r, work, "work_us", OPTIONAL);
-	l->slow = get_count(r, work, "slow_worker", OPTIONAL);
+	l->workers = field_count(r, work, "workers", REQUIRED);
+	l->processes = field_bool(r, work, "processes");
+	l->concurrency = field_count(r, work, "concurrency", OPTIONAL);
+	l->requests = field_count(r, work, "requests", OPTIONAL);
+	l->flows = field_count(r, work, "flows", OPTIONAL);
+	l->rate = field_real(r, work, "target_rate_per_second", OPTIONAL);
+	l->work_us = field_count(r, work, "work_us", OPTIONAL);
+	l->slow = field_count(r, work, "slow_worker", OPTIONAL);
 	if (!json_is_object(endpoint)) /* which read_endpoint() says */
 		return;
-	get_text(r, endpoint, "protocol", OPTIONAL, protocol, sizeof(protocol));
-	get_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
+	field_text(r, endpoint, "protocol", OPTIONAL, protocol, sizeof(protocol));
+	field_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
 	l->udp = !strcmp(protocol, "udp");
 }
 
@@ -316,13 +316,13 @@ static void load_text(FILE *f, const struct load *l)
 static void read_setup(struct reader *r, const json_t *doc, const json_t *work, char *setup,
 		       size_t size)
 {
-	const json_t *kernel = get_object(r, doc, "kernel", REQUIRED);
+	const json_t *kernel = field_object(r, doc, "kernel", REQUIRED);
 	struct load load = {};
 	char release[66], backend[16];
 	FILE *f;
 
-	get_text(r, kernel, "release", REQUIRED, release, sizeof(release));
-	get_text(r, kernel, "backend", OPTIONAL, backend, sizeof(backend));
+	field_text(r, kernel, "release", REQUIRED, release, sizeof(release));
+	field_text(r, kernel, "backend", OPTIONAL, backend, sizeof(backend));
 	if (work)
 		read_load(r, work, json_array_get(json_object_get(doc, "endpoints"), 0), &load);
 	if (r->err)
@@ -330,7 +330,7 @@ static void read_setup(struct reader *r, const json_t *doc, const json_t *work, 
 	setup[size - 1] = '\0';
 	f = fmemopen(setup, size - 1, "w");
 	if (!f) {
-		fail(r, -ENOMEM, NO_MEMORY);
+		reader_fail(r, -ENOMEM, NO_MEMORY);
 		return;
 	}
 	if (work)
@@ -344,7 +344,7 @@ static void read_setup(struct reader *r, const json_t *doc, const json_t *work, 
 static void need_side(struct reader *r)
 {
 	if (r->has_saved)
-		fail(r, -EINVAL, TWO_KINDS);
+		reader_fail(r, -EINVAL, TWO_KINDS);
 	if (r->err || r->has_side)
 		return;
 	r->err = comparison_side_add(r->c, r->name);
@@ -361,30 +361,30 @@ struct document {
 
 static void read_workload(struct reader *r, struct document *d)
 {
-	const json_t *work = d->work = get_object(r, d->json, "workload", OPTIONAL);
+	const json_t *work = d->work = field_object(r, d->json, "workload", OPTIONAL);
 
 	if (work)
-		get_text(r, work, "mode", REQUIRED, d->mode, sizeof(d->mode));
+		field_text(r, work, "mode", REQUIRED, d->mode, sizeof(d->mode));
 	if (work && !*d->mode)
-		fail(r, -EINVAL, "workload.mode is empty; " FOREIGN);
+		reader_fail(r, -EINVAL, "workload.mode is empty; " FOREIGN);
 	if (work)
-		get_text(r, work, "skipped", OPTIONAL, d->skipped, sizeof(d->skipped));
+		field_text(r, work, "skipped", OPTIONAL, d->skipped, sizeof(d->skipped));
 	if (work && !*d->skipped) {
-		d->disagrees = !get_bool(r, work, "agrees");
-		d->work_seconds = get_real(r, work, "seconds", OPTIONAL);
-		d->rate = get_real(r, work, "rate_per_second", OPTIONAL);
+		d->disagrees = !field_bool(r, work, "agrees");
+		d->work_seconds = field_real(r, work, "seconds", OPTIONAL);
+		d->rate = field_real(r, work, "rate_per_second", OPTIONAL);
 		d->own_load = json_is_number(json_object_get(work, "sent"));
 	}
 }
 
 static void read_lost(struct reader *r, struct document *d)
 {
-	const json_t *lost = get_object(r, d->json, "lost", REQUIRED);
+	const json_t *lost = field_object(r, d->json, "lost", REQUIRED);
 
-	d->lost = get_count(r, lost, "total", REQUIRED);
+	d->lost = field_count(r, lost, "total", REQUIRED);
 	/* Older documents do not tell which of them are missing in counts: at most all are. */
 	if (json_object_get(lost, "counts"))
-		d->lost = get_count(r, lost, "counts", REQUIRED);
+		d->lost = field_count(r, lost, "counts", REQUIRED);
 }
 
 /* Older documents do not tell whose events were lost: they may have been anybody's. */
@@ -404,8 +404,8 @@ static void read_endpoint(struct reader *r, const json_t *endpoint, const struct
 	struct comparison_run run;
 	double *figures = run.figures;
 
-	read_key(r, endpoint, &key);
-	if (r->err || is_other_port(r, &key))
+	reader_key(r, endpoint, &key);
+	if (r->err || reader_is_other_port(r, &key))
 		return;
 	memcpy(key.mode, d->mode, sizeof(key.mode));
 	comparison_run_clear(&run);
@@ -424,15 +424,15 @@ static void read_endpoint(struct reader *r, const json_t *endpoint, const struct
 	figures[METRIC_RATE] = d->work          ? d->rate
 			       : d->seconds > 0 ? figures[METRIC_EVENTS] / d->seconds
 						: NAN;
-	add_run(r, r->side, &key, d->setup, &run, NULL);
+	reader_add_run(r, r->side, &key, d->setup, &run, NULL);
 }
 
 /* Ports that this document, or one before of the same side, leaves out. */
 static void read_left_out(struct reader *r, const json_t *json)
 {
 	struct comparison_side *side = &r->c->sides[r->side];
-	const json_t *omitted = get_object(r, json, "omitted", OPTIONAL);
-	const double endpoints = omitted ? get_count(r, omitted, "endpoints", REQUIRED) : 0;
+	const json_t *omitted = field_object(r, json, "omitted", OPTIONAL);
+	const double endpoints = omitted ? field_count(r, omitted, "endpoints", REQUIRED) : 0;
 
 	if (endpoints > side->left_out)
 		side->left_out = (uint64_t)endpoints;
@@ -440,13 +440,13 @@ static void read_left_out(struct reader *r, const json_t *json)
 
 static void read_endpoints(struct reader *r, const struct document *d)
 {
-	const json_t *endpoints = get_array(r, d->json, "endpoints", REQUIRED);
+	const json_t *endpoints = field_array(r, d->json, "endpoints", REQUIRED);
 
 	if (d->work && endpoints && json_array_size(endpoints) != 1)
-		fail(r, -EINVAL, "a workload with %zu endpoints, not one; " FOREIGN,
-		     json_array_size(endpoints));
+		reader_fail(r, -EINVAL, "a workload with %zu endpoints, not one; " FOREIGN,
+			    json_array_size(endpoints));
 	for (size_t i = 0; i < json_array_size(endpoints) && !r->err; i++)
-		read_endpoint(r, get_element(r, endpoints, i), d);
+		read_endpoint(r, field_element(r, endpoints, i), d);
 }
 
 /* A port is in a document once; twice it would look like a repeat. */
@@ -456,18 +456,18 @@ static void check_once(struct reader *r)
 
 	for (size_t i = 0; i < side->result_count; i++)
 		if (side->results[i].run_count > r->finals)
-			fail(r, -EINVAL, "port %u of %s is in it twice; " FOREIGN,
-			     side->results[i].key.port, side->results[i].key.address);
+			reader_fail(r, -EINVAL, "port %u of %s is in it twice; " FOREIGN,
+				    side->results[i].key.port, side->results[i].key.address);
 }
 
-void read_result(struct reader *r, const json_t *json)
+void reader_result(struct reader *r, const json_t *json)
 {
 	struct document d = { .json = json, .rate = NAN, .work_seconds = NAN };
 	struct comparison_key key = {};
-	const json_t *window = get_object(r, json, "window", REQUIRED);
-	const bool final = get_bool(r, window, "final");
+	const json_t *window = field_object(r, json, "window", REQUIRED);
+	const bool final = field_bool(r, window, "final");
 
-	d.seconds = get_real(r, window, "seconds", REQUIRED);
+	d.seconds = field_real(r, window, "seconds", REQUIRED);
 	if (r->err)
 		return;
 	++*(final ? &r->finals : &r->intervals);
@@ -477,7 +477,7 @@ void read_result(struct reader *r, const json_t *json)
 	read_workload(r, &d);
 	if (*d.skipped) {
 		memcpy(key.mode, d.mode, sizeof(key.mode));
-		add_run(r, r->side, &key, "", NULL, d.skipped);
+		reader_add_run(r, r->side, &key, "", NULL, d.skipped);
 		return;
 	}
 	read_lost(r, &d);
