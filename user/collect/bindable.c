@@ -23,7 +23,7 @@
 #include "../attach/rights.h"
 #include "../attach/small_file.h"
 #include "namespace.h"
-#include "vrf.h"
+#include "device.h"
 
 /*
  * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the
@@ -146,7 +146,7 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 					    "namespace; see ip link",
 					    p->device_name);
 	}
-	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : vrf_of(p->device);
+	p->vrf = p->protocol == PROTOCOL_UDP ? 0 : device_vrf(p->device);
 	err = limit_read(&c->event.port_limit);
 	if (err)
 		return loading_fail(err, why, why_size,

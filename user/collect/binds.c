@@ -22,9 +22,8 @@
 #include "binds.skel.h"
 #include "../attach/backend.h"
 #include "../attach/loading.h"
-#include "namespace.h"
 #include "process.h"
-#include "vrf.h"
+#include "device.h"
 
 #define SETTLE_TRIES                                                                               \
 	200 /* of a millisecond or two: how long programs that run when the window ends get to     \
@@ -236,9 +235,7 @@ static int device_fill(struct binds *b, struct bind_place *p)
 		if (b->devices[i].netns == asked.netns && b->devices[i].index == asked.index)
 			d = &b->devices[i];
 	if (d == &asked) {
-		err = namespace_device(asked.netns, asked.index, asked.name);
-		if (!err)
-			err = vrf_in(asked.netns, asked.index, &asked.vrf);
+		err = device_in(asked.netns, asked.index, asked.name, &asked.vrf);
 		if (!err && b->device_count < DEVICES_MAX)
 			b->devices[b->device_count++] = asked;
 	}

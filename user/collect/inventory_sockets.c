@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
+
 /* Rows beyond which threads that only wait get none: sockets times threads may be very many. */
 #define WAITING_MAX 24576
 
@@ -160,7 +162,7 @@ static int waiters_fill(struct inventory *v, struct ledger *l, struct ledger_soc
 static int device_name(const struct holders_socket_record *r, char *name, size_t size)
 {
 	char found[IF_NAMESIZE];
-	int err = namespace_device(r->netns, r->device, found);
+	int err = device_in(r->netns, r->device, found, NULL);
 
 	if (*found)
 		snprintf(name, size, "%s", found);

@@ -187,30 +187,6 @@ int namespace_within(uint32_t inode, namespace_visit *visit, void *to, int *fail
 	return leave(home);
 }
 
-struct naming {
-	uint32_t index;
-	char *name;
-};
-
-static int device_name(void *to, uint32_t inode)
-{
-	const struct naming *n = to;
-
-	(void)inode;
-	if (!if_indextoname(n->index, n->name))
-		*n->name = 0;
-	return 0;
-}
-
-int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE])
-{
-	struct naming n = { index, name };
-	int failed;
-
-	*name = 0;
-	return namespace_within(inode, device_name, &n, &failed);
-}
-
 /* ---- all of them ---- */
 
 bool namespaces_has(const struct namespaces *n, uint32_t inode)

@@ -8,7 +8,6 @@
 #ifndef SOCKFAIR_NAMESPACE_H
 #define SOCKFAIR_NAMESPACE_H
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,10 +37,6 @@ typedef int namespace_visit(void *to, uint32_t inode);
  * is in a namespace that is not its own, and had better end.
  */
 int namespace_within(uint32_t inode, namespace_visit *visit, void *to, int *failed);
-
-/* An interface's name there; "": it can't be told. Returns 0 or negative errno, as
- * namespace_within(). */
-int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE]);
 
 /* Those that were visited. Begin with {}. */
 struct namespaces {

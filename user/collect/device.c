@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "vrf.h"
+#include "device.h"
 
 #include <linux/if_link.h>
 
@@ -31,17 +31,19 @@ static int vrf_take(void *to, const struct nlmsghdr *message)
 	return 0;
 }
 
-uint32_t vrf_of(uint32_t device)
+uint32_t device_vrf(uint32_t index)
 {
 	uint32_t vrf = 0;
 
-	if (device && !small_file_number("/proc/sys/net/ipv4/tcp_l3mdev_accept", 0))
-		links_each(device, vrf_take, &vrf);
+	if (index && !small_file_number("/proc/sys/net/ipv4/tcp_l3mdev_accept", 0))
+		links_each(index, vrf_take, &vrf);
 	return vrf;
 }
 
 struct asking {
-	uint32_t device, *vrf;
+	uint32_t index;
+	char *name;
+	uint32_t *vrf;
 };
 
 static int ask(void *to, uint32_t netns)
@@ -49,15 +51,20 @@ static int ask(void *to, uint32_t netns)
 	const struct asking *a = to;
 
 	(void)netns;
-	*a->vrf = vrf_of(a->device);
+	if (!if_indextoname(a->index, a->name))
+		*a->name = 0;
+	if (a->vrf)
+		*a->vrf = device_vrf(a->index);
 	return 0;
 }
 
-int vrf_in(uint32_t netns, uint32_t device, uint32_t *vrf)
+int device_in(uint32_t netns, uint32_t index, char name[IF_NAMESIZE], uint32_t *vrf)
 {
-	struct asking a = { device, vrf };
+	struct asking a = { index, name, vrf };
 	int failed;
 
-	*vrf = 0;
+	*name = 0;
+	if (vrf)
+		*vrf = 0;
 	return namespace_within(netns, ask, &a, &failed);
 }
