@@ -2,10 +2,12 @@
 #
 # make         builds ./sockfair
 # make demo    sets up, builds, and runs every server design
-# make test    sets up and passes all tests, with two kernels in virtual machines
-# make check   the quick tests: no virtual machines
+# make test    sets up and passes all tests of this kernel
+# make vmtest  the tests in virtual machines: other kernels; ALL=1: all that tests/vm/kernels knows;
+#              KERNEL=6.12: that one
+# make check   the quick tests: no real servers, no sanitized program
+# make lint    clang-format and shellcheck have nothing to say
 # make setup   installs what is missing (Debian 12 and newer; elsewhere prints the package names)
-# make vmtest KERNEL=6.1      the tests of one virtual machine: see tests/vm/kernels
 # make install PREFIX=/usr/local
 # make fuzz    hands made-up files, options and machines to what reads them, for FUZZ_SECONDS=60
 # make bench   what the programs cost per event, beside bpftrace
@@ -38,7 +40,7 @@ SOURCES := $(wildcard user/*.c user/*/*.c)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(SOURCES)) $(BUILD)/user/render/schema.o
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo test check setup vmtest install bench clean unit fuzzers fuzz
+.PHONY: all demo test check lint setup vmtest install bench clean unit whole fuzzers fuzz
 .DELETE_ON_ERROR:
 all: sockfair
 
@@ -100,7 +102,9 @@ $(BUILD)/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $<
 
-unit: $(UNITS) $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
+unit: $(UNITS)
+# The whole program under sanitizers, and with allocations that fail.
+whole: $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
 
 # libFuzzer: what reads files and options that come from anywhere, and the rules over whatever a machine may show. Inputs that were new or crashed are kept
 # in tests/fuzz/seeds; FUZZ_SECONDS are those of all together.
@@ -132,12 +136,18 @@ check:
 	$(Q)$(SUDO) tests/run.sh quick
 
 test: setup
-	$(Q)$(MAKE) --no-print-directory sockfair unit fuzzers
+	$(Q)$(MAKE) --no-print-directory sockfair unit whole fuzzers
 	$(Q)$(SUDO) tests/run.sh all
+
+FORMATTED := $(wildcard bpf/*.[ch] user/*.[ch] user/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
+SCRIPTS := .ci/run $(wildcard tests/*.sh tests/*/*.sh)
+lint:
+	$(call say,FORMAT,$(words $(FORMATTED)) files)clang-format --dry-run -Werror $(FORMATTED)
+	$(call say,SHELL,$(words $(SCRIPTS)) scripts)shellcheck --severity=warning $(SCRIPTS)
 
 vmtest: setup
 	$(Q)$(MAKE) --no-print-directory sockfair
-	$(Q)$(SUDO) tests/vm/run.sh $(KERNEL)
+	$(Q)$(SUDO) tests/vm/run.sh $(or $(KERNEL),$(if $(ALL),all))
 
 bench:
 	$(Q)tests/setup.sh bench

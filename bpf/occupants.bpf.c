@@ -4,7 +4,8 @@
  * when user space asks: over all descriptors (who holds it, and what is bound but in no table of
  * the kernel's, since it neither listens nor is connected), and over the tables of the network
  * namespace in which the iterator is opened (what nobody holds: TIME_WAIT, orphans, connections not
- * accepted yet, the kernel's own). Nothing is stopped for it.
+ * accepted yet, the kernel's own). Also all ports of a range, where a call found none to pick.
+ * Nothing is stopped for it.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -6,7 +6,8 @@ set -euo pipefail
 
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
-check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps)
+check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps
+       clang-format shellcheck)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
          bind9 memcached mosquitto nsd openssh-server rsync tinyproxy)
 # Of these a machine may have one of another name, which they would take the place of: its clock has to be kept on.
@@ -14,8 +15,10 @@ declare -A only_one=([chrony]=time-daemon [vsftpd]=ftp-server)
 for package in "${!only_one[@]}"; do
     dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null | grep "^installed .*${only_one[$package]}" >/dev/null || servers+=("$package")
 done
+# shellcheck disable=SC2034 # wanted is one of them, by name
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
       "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace)
+# shellcheck disable=SC2034
 bench=("${build[@]}" bpftrace jq)
 declare -n wanted=$1
 

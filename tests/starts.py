@@ -6,6 +6,7 @@ What `binds` tells is held against what strace saw: each call of TCP or UDP sock
 told: a start that went well gives no line. Some servers are started on a port that is taken: there the reason has to name who has it.
 """
 import collections
+import glob
 import json
 import os
 import re
@@ -114,8 +115,9 @@ def redis():
 
 
 def postgres():
-    binaries = sorted(os.listdir("/usr/lib/postgresql"))[-1]
-    data, program = os.path.join(folder, "data"), f"/usr/lib/postgresql/{binaries}/bin/"
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/"))
+    data, program = os.path.join(folder, "data"), programs[-1] if programs else ""
+    there_is(program + "postgres")
     become = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
     os.makedirs(data)
     shutil.chown(data, "postgres")
@@ -140,7 +142,7 @@ def node_cluster():
 
 def go():
     program = os.path.join(folder, "server")
-    subprocess.run(["go", "build", "-o", program, os.path.join(HERE, "servers", "server.go")], check=True,
+    subprocess.run([there_is("go"), "build", "-o", program, os.path.join(HERE, "servers", "server.go")], check=True,
                    env={**os.environ, "GOCACHE": os.path.join(folder, "cache"), "GOPATH": folder, "GO111MODULE": "off"})
     return [program, "three", f"127.0.0.1:{PORT}"]
 
@@ -207,7 +209,7 @@ def vsftpd():
 
 def sshd():
     key = os.path.join(folder, "key")
-    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+    subprocess.run([there_is("ssh-keygen"), "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
     os.makedirs("/run/sshd", exist_ok=True)
     return ["/usr/sbin/sshd", "-D", "-f", written("sshd.conf", f"Port {PORT}\nHostKey {key}\nPidFile {folder}/sshd.pid\n")]
 
@@ -329,6 +331,7 @@ class Binds:
 def start(command):
     """One server, watched from before it starts until it serves. Returns what was told, and strace's log."""
     log = os.path.join(folder, "strace")
+    there_is(command[0])
     binds = Binds()
     child = traced(log, command)
     try:
@@ -341,12 +344,18 @@ def start(command):
     return binds.end(), log
 
 
+class Missing(Exception):
+    """A program that is not here: the case is skipped."""
+
+
+def there_is(program):
+    if not shutil.which(program):
+        raise Missing(f"there is no {program}")
+    return program
+
+
 def beside(server):
-    command = server()
-    if not shutil.which(command[0]) and not os.path.exists(command[0]):
-        return f"there is no {command[0]}"
-    compared(*start(command))
-    return None
+    compared(*start(server()))
 
 
 def split(server):
@@ -365,6 +374,7 @@ def taken(server):
     holder.listen()
     log = os.path.join(folder, "strace")
     command = server()
+    there_is(command[0])
     binds = Binds()
     child = traced(log, command)
     try:
@@ -384,6 +394,8 @@ def case_of(server, words, body):
         os.chmod(folder, 0o755)
         try:
             return body(server)
+        except Missing as missing:
+            return str(missing)
         finally:
             shutil.rmtree(folder)
 

@@ -170,11 +170,14 @@ time.sleep(0.4)' "${inside[@]}"
 }
 
 @test "-d ends it, -o takes the result, and each document is one line of the schema" {
-    "$sockfair" binds -N "$netns" --all -d 2 -j -o "$out" 2>"$out.says" 3>&- &
+    "$sockfair" binds -N "$netns" -d 0.1 -j -o "$out.brief" 2>"$out.says"
+    [ "$(jq -r .kind "$out.brief")" = totals ]
+    "$sockfair" binds -N "$netns" --all -d 1000 -j -o "$out" 2>"$out.says" 3>&- &
     watch=$!
     eventually grep -q '^watching binds' "$out.says"
     clients 'import socket
 socket.create_server(("127.0.0.1", 8095))' "${inside[@]}"
+    kill -INT "$watch"
     wait "$watch"
     watch=
     "$sockfair" --schema binds >"$BATS_TEST_TMPDIR/schema"

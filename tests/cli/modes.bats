@@ -27,6 +27,7 @@ judged() { # STATUS MODE...
     done
 }
 
+# bats test_tags=alone
 @test "all modes: exact, as JSON in the schema; nothing looks wrong but what is wrong with the design" {
     "$sockfair" run all --json -n "$n" -o "$BATS_TEST_TMPDIR/all"
     "$check" --sent "$n" "$BATS_TEST_TMPDIR/all"
@@ -81,11 +82,11 @@ judged() { # STATUS MODE...
     done
 }
 
-# Runs udp-shared with more datagrams under way than UDP may have memory for.
-# bats test_tags=slow
 # The setting is the machine's, and no other network namespace has the file.
 udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -q "$@"; }
 
+# Runs udp-shared with more datagrams under way than UDP may have memory for.
+# bats test_tags=slow,alone
 @test "memory for UDP spent: drops after delivery was staged are seen too" {
     before=$(udp_mem -n net.ipv4.udp_mem)
     used=$(awk '/^UDP:/ { print $5 }' /proc/net/sockstat)
@@ -96,7 +97,7 @@ udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -
     jq -e '.endpoints[0].sockets[0] | .dropped > 0 and .dropped == .drops' "$BATS_TEST_TMPDIR/one"
 }
 
-# bats test_tags=slow
+# bats test_tags=slow,alone
 @test "who gets the work is what kernels do" {
     "$sockfair" run shared-accept shared-epoll-exclusive reuseport udp-reuseaddr --json -n 4000 -o "$BATS_TEST_TMPDIR/all"
     jq -s -e '
@@ -113,6 +114,11 @@ udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -
            .fairness.workers.verdict == "too-few"' "$BATS_TEST_TMPDIR/one"
 }
 
+@test "a client's socket that somebody else has for a moment longer takes nothing from the counts" {
+    timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/holding_files.py" "$sockfair" run shared-accept -n 500 --json -o "$BATS_TEST_TMPDIR/one"
+    "$check" --sent 500 "$BATS_TEST_TMPDIR/one"
+}
+
 @test "UDP: each flow carries as much as the next, whichever client thread is the quicker" {
     for sent in 1000 999; do
         "$sockfair" run udp-reuseport -n $sent --flows 1000 -C 64 --json -o "$BATS_TEST_TMPDIR/one"
@@ -120,7 +126,7 @@ udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -
     done
 }
 
-# bats test_tags=slow
+# bats test_tags=slow,alone
 @test "the slow worker of a reuseport group still gets its share" {
     "$sockfair" run reuseport --work 20 --slow-worker 1 -n 4000 --json -o "$BATS_TEST_TMPDIR/one"
     "$check" --sent 4000 "$BATS_TEST_TMPDIR/one"
@@ -158,6 +164,7 @@ udp_mem() { nsenter --net="${SOCKFAIR_TEST_MACHINE:-/proc/self/ns/net}" sysctl -
     [[ $output != *$'\033'* ]]
 }
 
+# bats test_tags=alone
 @test "io_uring disabled: the mode says so, the rest goes on, status 0" {
     before=$(cat /proc/sys/kernel/io_uring_disabled)
     echo 2 >/proc/sys/kernel/io_uring_disabled

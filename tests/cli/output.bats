@@ -82,7 +82,7 @@ commands=("list" "watch -d 0.1" "watch -i 0.1" "run reuseport shared-accept -n 1
 
 # bats test_tags=slow
 @test "each command replaces it in the end, with the old one's mode, owner and ACL; a new one has the umask's" {
-    "$sockfair" list --json >"$folder/a"
+    "$sockfair" run reuseport -n 20 --json >"$folder/a"
     for command in "list" "watch -d 0.1" "watch -i 0.1 -d 0.2" "binds -d 0.1" "claims $(some_claim)" "bind-check 1" "compare $folder/a"; do
         echo old >"$file"
         chmod 640 "$file"
@@ -96,7 +96,7 @@ commands=("list" "watch -d 0.1" "watch -i 0.1" "run reuseport shared-accept -n 1
         holds a out.json
     done
     rm "$file"
-    (umask 027; "$sockfair" list --json -o "$file")
+    (umask 027; "$sockfair" list -P 1 --json -o "$file")
     [ "$(stat -c %a "$file")" = 640 ]
     is_result
     py -c "
@@ -105,7 +105,7 @@ entry = lambda tag, perm, who=0xffffffff: struct.pack('<HHI', tag, perm, who)
 acl = struct.pack('<I', 2) + entry(1, 6) + entry(2, 4, 12345) + entry(4, 0) + entry(0x10, 4) + entry(0x20, 0)
 os.setxattr('$file', 'system.posix_acl_access', acl)"
     before=$(py -c "import os; print(os.getxattr('$file', 'system.posix_acl_access'))")
-    "$sockfair" list --json -o "$file"
+    "$sockfair" list -P 1 --json -o "$file"
     [ "$(py -c "import os; print(os.getxattr('$file', 'system.posix_acl_access'))")" = "$before" ]
 }
 
@@ -114,13 +114,13 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     ln -s ../out.json "$folder/sub/second"
     ln -s sub/second "$folder/first"
     ln "$file" "$folder/other"
-    "$sockfair" list --json -o "$folder/first"
+    "$sockfair" list -P 1 --json -o "$folder/first"
     [ -L "$folder/first" ]
     [ -L "$folder/sub/second" ]
     is_result
     [ "$(cat "$folder/other")" = old ]
     rm "$file"
-    (cd "$folder/sub" && "$sockfair" list --json -o ../first)
+    (cd "$folder/sub" && "$sockfair" list -P 1 --json -o ../first)
     is_result
     holds first other out.json sub
     ln -s loop "$folder/loop"
@@ -140,8 +140,8 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     cp "$sockfair" "$folder/sockfair"
     chown 65534 "$file"
     chmod 711 "$folder"
-    "$sockfair" list --json >"$folder/a.json"
-    run unprivileged "$sockfair" list --json -o "$file"
+    "$sockfair" run reuseport -n 20 --json >"$folder/a.json" # `list` would have the sockets of other suites
+    run unprivileged "$sockfair" list -P 1 --json -o "$file"
     [ "$status" = 1 ]
     is_old
     before=$(stat -c %i "$file")
@@ -162,7 +162,7 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     run unprivileged "$sockfair" compare "$folder/a.json" --json -o "$file"
     assert_one_line "in place: a new file can't have its owner and mode"
     is_result
-    run unshare -m sh -c "mount --bind '$file' '$file' && exec '$sockfair' list --json -o '$file'"
+    run unshare -m sh -c "mount --bind '$file' '$file' && exec '$sockfair' list -P 1 --json -o '$file'"
     assert_one_line "in place: it can't be replaced (Device or resource busy)"
     is_result
     holds a.json out.json sockfair
@@ -171,7 +171,7 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
 @test "two commands that would write in place: the second is refused; a folder that takes files: each is whole, the last one stays" {
     out=$folder/first
     chattr +i "$folder" 2>/dev/null || skip "no immutable folders here"
-    ( "$sockfair" watch -i 0.1 --json -o "$file" 2>"$BATS_TEST_TMPDIR/says" & echo $! >"$BATS_TEST_TMPDIR/pid" )
+    ( "$sockfair" watch -P 1 -i 0.1 --json -o "$file" 2>"$BATS_TEST_TMPDIR/says" & echo $! >"$BATS_TEST_TMPDIR/pid" )
     watch=$(cat "$BATS_TEST_TMPDIR/pid")
     eventually is_result
     run "$sockfair" list -o "$file"
@@ -182,17 +182,17 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     is_result
     watch=
     chattr -i "$folder"
-    for i in 1 2 3 4; do "$sockfair" list --json -o "$file" & done
+    for i in 1 2 3 4; do "$sockfair" list -P 1 --json -o "$file" & done
     wait
     [ "$(jq -c .schema "$file")" = '"sockfair/1"' ]
     holds out.json
 }
 
 @test "a stream whose file is removed or replaced ends with one line" {
-    timeout 20 "$sockfair" watch -i 0.05 --json -o "$file" 2>"$BATS_TEST_TMPDIR/says" &
+    timeout 60 "$sockfair" watch -P 1 -i 0.05 --json -o "$file" 2>"$BATS_TEST_TMPDIR/says" &
     watch=$!
     eventually is_result
-    "$sockfair" list --json -o "$file"
+    "$sockfair" list -P 1 --json -o "$file"
     status=0
     wait "$watch" || status=$?
     watch=
@@ -205,19 +205,19 @@ os.setxattr('$file', 'system.posix_acl_access', acl)"
     mkfifo "$folder/fifo"
     jq -c .schema <"$folder/fifo" >"$folder/read" &
     reader=$!
-    "$sockfair" list --json -o "$folder/fifo"
+    "$sockfair" list -P 1 --json -o "$folder/fifo"
     wait $reader
     [ "$(cat "$folder/read")" = '"sockfair/1"' ]
     [ -p "$folder/fifo" ]
-    "$sockfair" list --json -o /dev/null
+    "$sockfair" list -P 1 --json -o /dev/null
     [ -c /dev/null ]
-    "$sockfair" list --json -o /dev/stdout | jq -e .schema
+    "$sockfair" list -P 1 --json -o /dev/stdout | jq -e .schema
     ln -s /dev/stdout "$folder/log"
-    { echo before; "$sockfair" list --json -o "$folder/log"; echo after; } >>"$file"
+    { echo before; "$sockfair" list -P 1 --json -o "$folder/log"; echo after; } >>"$file"
     [ "$(sed -n '1p;2p;4p' "$file" | tr '\n' ' ')" = "old before after " ]
     sed -n 3p "$file" | jq -e .schema
     [ -L "$folder/log" ]
-    "$sockfair" list --json -o "/proc/$$/fd/7" 7>/dev/null || [ $? = 1 ]
+    "$sockfair" list -P 1 --json -o "/proc/$$/fd/7" 7>/dev/null || [ $? = 1 ]
     py -c "
 import socket, subprocess
 a, b = socket.socketpair()
@@ -288,7 +288,7 @@ assert len(open('/proc/self/fd/%d' % m).read().splitlines()) == 2"
 }
 
 @test "a file system without unnamed files: nothing is left beside, on success, error, Ctrl-C, a second signal" {
-    without_tmpfile "$sockfair" list --json -o "$file"
+    without_tmpfile "$sockfair" list -P 1 --json -o "$file"
     is_result
     holds out.json
     echo old >"$file"

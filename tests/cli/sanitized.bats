@@ -4,6 +4,8 @@
 # holds sockets of every kind.
 load common
 
+# bats file_tags=slow
+
 sanitized=$BATS_TEST_DIRNAME/../../.build/sanitized/sockfair
 
 setup() {
@@ -41,7 +43,7 @@ no_report() {
 sane() { # STATUS ARGUMENT...
     local want=$1 status=0
     shift
-    "${inside[@]}" timeout 60 "$sanitized" "$@" >out 2>says || status=$?
+    "${inside[@]}" timeout 120 "$sanitized" "$@" >out 2>says || status=$?
     [ "$status" = "$want" ] && no_report || { echo "$*: status $status"; head -20 says; return 1; }
 }
 
@@ -108,7 +110,7 @@ with contextlib.suppress(OSError): tcp(20480)'
 @test "claims, doctor, binds, bind-check, help, schemas, wrong calls" {
     local command
     sane 0 claims privileged-port htons tcp-reuseport-binds udp-reuseport-binds reuseaddr-hijack reuseport-even-processes -n 1000
-    sane 0 claims udp-reuseaddr-one-gets-all single-listener-bottleneck -n 1000 --json
+    sane 0 claims udp-reuseaddr-one-gets-all shared-accept-unfair -n 1000 --json
     sane 0 doctor
     sane_beside "$binds" binds
     sane_beside "$binds" binds --all --json -N $home

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh SECONDS FUZZER...: runs each fuzzer so long in all, from what is in seeds/FUZZER. TAP. An input that crashes it, or takes more than a minute, is kept there.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 seconds=$(($1 / ($# - 1))) number=0 failed=0
 shift
 echo "1..$#"

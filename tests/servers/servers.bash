@@ -111,9 +111,10 @@ serving() { # COUNT
     listens tcp "$port" && [ ${#family[@]} -ge "$1" ]
 }
 
-# A loopback port that nobody uses, outside of the range that the kernel gives to clients.
+# A loopback port that nobody uses, outside of the range that the kernel gives to clients. Suites that run beside
+# each other have none in common: `watch` looks into all network namespaces.
 free_port() {
-    local port=$((20000 + RANDOM % 1000 * 10)) # RANDOM differs from test to test
+    local port=$((20000 + ${SOCKFAIR_TEST_LANE:-0} % 6 * 2000 + RANDOM % 190 * 10)) # RANDOM differs from test to test
     while listens tcp $port || listens udp $port; do port=$((port + 1)); done
     echo $port
 }

@@ -18,8 +18,11 @@
 struct others {
 	size_t at, end, size;
 };
-#define OTHERS(row, first, last, size) \
-	{ offsetof(struct row, first), offsetof(struct row, last) + sizeof(((struct row *)0)->last), size }
+#define OTHERS(row, first, last, size)                                                             \
+	{                                                                                          \
+		offsetof(struct row, first),                                                       \
+			offsetof(struct row, last) + sizeof(((struct row *)0)->last), size         \
+	}
 
 static const struct others of_sockets[] = {
 	OTHERS(socket_row, cookie, v6only, 49),
@@ -66,7 +69,7 @@ static void check_words(const char *row, size_t size, const struct counters *tab
 				 others[i].end - others[i].at, others[i].at, others[i].size);
 }
 
-#define CHECK_WORDS(row, table, others) \
+#define CHECK_WORDS(row, table, others)                                                            \
 	check_words(#row, sizeof(struct row), &table, others, sizeof(others) / sizeof(*others))
 
 static void every_count_is_in_a_table(void **state)
@@ -124,13 +127,39 @@ static void events_differ(void **state)
 
 static void rows_that_are_omitted_are_added_up(void **state)
 {
-	const struct socket_row socket = { .connected = true, .arrived = 5, .dropped = 4, .accepted = 3, .drops = 2, .dropped_closing = 1,
-					   .migrated = 6, .buffers_maybe_several = 7, .looks = 9 };
-	const struct worker_row worker = { .accepted = 3, .served = 2, .finished = 1, .queued_before = 4, .reset_queued = 5,
-					   .bytes = { 6, 7 }, .wait = { .count = 8, .sum_ns = 9, .max_ns = 3 }, .cpu_ns = 1, .open = 1 };
-	const struct omitted expected = { .sockets = 2, .workers = 1, .connected = 2, .arrived = 10, .dropped = 8, .accepted = 3,
-					  .buffers_maybe_several = 14, .served = 2, .finished = 1, .queued_before = 4, .reset_queued = 5,
-					  .bytes = { 6, 7 }, .drops = 4, .dropped_closing = 2, .migrated = 12,
+	const struct socket_row socket = { .connected = true,
+					   .arrived = 5,
+					   .dropped = 4,
+					   .accepted = 3,
+					   .drops = 2,
+					   .dropped_closing = 1,
+					   .migrated = 6,
+					   .buffers_maybe_several = 7,
+					   .looks = 9 };
+	const struct worker_row worker = { .accepted = 3,
+					   .served = 2,
+					   .finished = 1,
+					   .queued_before = 4,
+					   .reset_queued = 5,
+					   .bytes = { 6, 7 },
+					   .wait = { .count = 8, .sum_ns = 9, .max_ns = 3 },
+					   .cpu_ns = 1,
+					   .open = 1 };
+	const struct omitted expected = { .sockets = 2,
+					  .workers = 1,
+					  .connected = 2,
+					  .arrived = 10,
+					  .dropped = 8,
+					  .accepted = 3,
+					  .buffers_maybe_several = 14,
+					  .served = 2,
+					  .finished = 1,
+					  .queued_before = 4,
+					  .reset_queued = 5,
+					  .bytes = { 6, 7 },
+					  .drops = 4,
+					  .dropped_closing = 2,
+					  .migrated = 12,
 					  .wait = { .count = 8, .sum_ns = 9, .max_ns = 3 } };
 	struct omitted o = {};
 

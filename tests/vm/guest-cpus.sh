@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest-cpus.sh: what differs on a machine of many CPUs, as root in a virtual machine whose kernel has room for 240 (two of them are there): a group with a
 # socket for each of them is counted exactly, on every backend, in as much kernel memory as is stated.
-# Run by VM_CPUS=2,maxcpus=240 VM_GUEST=tests/vm/guest-cpus.sh tests/vm/run.sh 6.1. (From 6.9 on a kernel on this emulator takes CPUs that can be
+# Run by tests/vm/run.sh cpus. (From 6.9 on a kernel on this emulator takes CPUs that can be
 # added later for none.)
 set -uo pipefail
 dir=$(mktemp -d)

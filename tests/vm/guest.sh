@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# guest.sh: what run.sh runs under each kernel, as root in the virtual machine. Every backend is forced in turn: all modes,
+# guest.sh [BACKEND...]: what run.sh runs under each kernel, as root in the virtual machine. Every backend (of those named) is forced in turn: all modes,
 # some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), bytes and CPU time (tests/load.py), datagrams (tests/datagrams.py), bind() and
 # listen() (tests/binds.py), overfull receive buffers. Then, once: the self-test, the textbook
 # claims, and bind-check. An emulated machine makes some 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
 n=${VM_REQUESTS:-300}
+[ $# -gt 0 ] || set -- fentry kprobe tracepoint
 dir=$(mktemp -d)
 tests=0
 export SOCKFAIR_TEST_DOCUMENTS=$dir/documents
@@ -51,7 +52,7 @@ claims() { # STATUS FILE LABEL OPTION...
 
 ./sockfair claims port-free-after-two-minutes --json -o "$dir/slow" &
 slow=$!
-for backend in fentry kprobe tracepoint; do
+for backend; do
     # fentry and kprobe are the same functions and handlers: of the second, one of each kind.
     modes=all
     [ $backend != kprobe ] || modes='single-listener reuseport io-uring udp-shared udp-reuseport'

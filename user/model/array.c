@@ -36,6 +36,27 @@ void array_sort(struct array *a, size_t size, int (*compare)(const void *, const
 		qsort(a->rows, a->count, size, compare);
 }
 
+int array_by_u32(const void *a, const void *b)
+{
+	return COMPARE(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+int array_by_u64(const void *a, const void *b)
+{
+	return COMPARE(*(const uint64_t *)a, *(const uint64_t *)b);
+}
+
+void array_unique(struct array *a, size_t size, int (*compare)(const void *, const void *))
+{
+	char *rows = a->rows;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < a->count; i++)
+		if (!kept || compare(rows + (kept - 1) * size, rows + i * size))
+			memmove(rows + kept++ * size, rows + i * size, size);
+	a->count = kept;
+}
+
 size_t array_first(const struct array *a, size_t size, const void *key,
 		   int (*compare)(const void *, const void *))
 {
@@ -50,6 +71,26 @@ size_t array_first(const struct array *a, size_t size, const void *key,
 			high = middle;
 	}
 	return low < a->count && !compare((const char *)a->rows + low * size, key) ? low : a->count;
+}
+
+void *array_find(const struct array *a, size_t size, const void *key,
+		 int (*compare)(const void *, const void *))
+{
+	const size_t at = array_first(a, size, key, compare);
+
+	return at < a->count ? (char *)a->rows + at * size : NULL;
+}
+
+void *array_equal(const struct array *a, size_t size, const void *key,
+		  int (*compare)(const void *, const void *), size_t *count)
+{
+	const size_t at = array_first(a, size, key, compare);
+
+	for (*count = 0;
+	     at + *count < a->count && !compare((const char *)a->rows + (at + *count) * size, key);
+	     ++*count)
+		;
+	return *count ? (char *)a->rows + at * size : NULL;
 }
 
 int array_index_make(struct array_index *index, const void *rows, size_t count, size_t size,

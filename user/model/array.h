@@ -28,9 +28,22 @@ void *array_grow(void *rows, size_t count, size_t *room, size_t size);
 
 void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *));
 
+/* Comparisons of rows that begin with such a number; a key may be the number alone. */
+int array_by_u32(const void *a, const void *b);
+int array_by_u64(const void *a, const void *b);
+
+/* Of the rows that compare equal only the first stays, in a sorted array. */
+void array_unique(struct array *a, size_t size, int (*compare)(const void *, const void *));
+
 /* The first row that compares equal to the key, of a sorted array; a->count: none does. */
 size_t array_first(const struct array *a, size_t size, const void *key,
 		   int (*compare)(const void *, const void *));
+
+/* Likewise, the row itself; NULL: there is none. And all such rows: the first, and *count. */
+void *array_find(const struct array *a, size_t size, const void *key,
+		 int (*compare)(const void *, const void *));
+void *array_equal(const struct array *a, size_t size, const void *key,
+		  int (*compare)(const void *, const void *), size_t *count);
 
 /* Pointers to the rows of a list, in order. `compare` gets pointers to such pointers, as qsort()
  * passes them. */

@@ -205,6 +205,10 @@ static void tcp_event(struct client *c, uint32_t index)
 	char reply[256];
 	ssize_t length;
 
+	/* epoll reports a closed socket for as long as somebody else has its file: who lists the
+	 * open files of all processes has each for a moment. */
+	if (!slot->busy)
+		return;
 	if (!slot->asked) {
 		int err = tcp_ask(slot);
 
