@@ -44,8 +44,8 @@ static const char *withheld_advice(char buffer[DECISION_WORDS], const struct dec
 		[WITHHELD_COUNTS_LOST] = "some of its events were not counted: narrow the filter",
 		[WITHHELD_WAITERS_CUT] =
 			"more threads wait than could be listed: narrow the filter",
-		[WITHHELD_ROWS_CUT] = "some of its sockets or threads are beyond the limit of "
-				      "rows: narrow the filter, or watch for a shorter time",
+		[WITHHELD_ROWS_CUT] = ("some of its sockets or threads are beyond the limit of "
+				       "rows: narrow the filter, or watch for a shorter time"),
 		[WITHHELD_BINS_UNKNOWN] =
 			"who else could have got work is not known: watch while it runs",
 		[WITHHELD_OPEN_INCOMPLETE] =
