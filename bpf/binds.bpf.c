@@ -3,7 +3,7 @@
  * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen
  * twice: entered() keeps the address as it was passed (a BPF program of the cgroup may change it on
  * the way) under the thread and the hook; returned() counts the call, and tells user space through
- * a ring what failed or may look wrong. user/collect/binds.c has the table that says which programs
+ * a ring what failed or may look wrong. user/attach/hooks.c has the table that says which programs
  * a backend needs. Of connect() those alone are seen that find no port or no address of ours, and
  * at the exit only, so that all others cost next to nothing.
  *
@@ -24,7 +24,7 @@ __u64 binds_begun, binds_done; /* returned() under way: begun - done. So user sp
 __u64 binds_seen[BINDS_CALLS], binds_failed[BINDS_CALLS];
 __u64 binds_told; /* records in the ring */
 __u64 binds_lost[BINDS_LOST_REASONS];
-__u64 binds_ports[1024]; /* bit per port: those asked for (config.by_port) */
+__u64 binds_ports[1024]; /* bit per port: those asked for (filter.by_port) */
 __u64 binds_twins[1024]; /* bit per port: look like the byte-swapped twin of another */
 
 struct {
@@ -123,12 +123,12 @@ static __always_inline bool socket_wanted(struct sock *untyped)
 	    (protocol == IPPROTO_UDP ? SOCK_DGRAM
 				     : SOCK_STREAM)) /* a raw socket has a protocol, and no port */
 		return false;
-	if (config.protocol &&
-	    config.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
+	if (filter.protocol &&
+	    filter.protocol != (protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP))
 		return false;
 	if (family != AF_INET && family != AF_INET6)
 		return false;
-	if (config.netns[0] && !netns_wanted(sk))
+	if (filter.netns[0] && !netns_wanted(sk))
 		return false;
 	if (READ_BITFIELD(sk, sk_kern_sock) || READ(sk, sk_max_pacing_rate) == BINDS_OWN_MARK)
 		return false;
@@ -338,12 +338,7 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	r->port_limit = bpf_core_field_exists(net->ipv4.sysctl_ip_prot_sock)
 				? READ(net, ipv4.sysctl_ip_prot_sock)
 				: 1024;
-	if (r->family == AF_INET)
-		*(__be32 *)r->address = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			r->address, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(r->address, sk, r->family);
 	r->range_low = range;
 	r->range_high = range >> 16;
 	r->inode = inode_of(socket);
@@ -364,12 +359,7 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 		return false;
 	if (asked->port && asked->port != READ(sk, __sk_common.skc_num))
 		return true;
-	if (asked->family == AF_INET)
-		*(__be32 *)got = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			got, sizeof(got),
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(got, sk, asked->family);
 	__builtin_memcpy(passed, asked->address, sizeof(passed));
 	return got[0] != passed[0] || got[1] != passed[1];
 }
@@ -422,12 +412,12 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	port = call != BINDS_CONNECT && p->asked.known && p->asked.port
 		       ? p->asked.port
 		       : READ(sk, __sk_common.skc_num);
-	if (config.by_port && !port_in(binds_ports, port))
+	if (filter.by_port && !port_in(binds_ports, port))
 		return 0;
 	if (!error)
 		since_keep(sk, p, call == BINDS_LISTEN);
 	/* Of the other family it is known when it came: it may have been in the way. */
-	if (config.family && READ(sk, __sk_common.skc_family) != config.family)
+	if (filter.family && READ(sk, __sk_common.skc_family) != filter.family)
 		return 0;
 	if (call >= BINDS_CALLS)
 		return 0;
@@ -542,7 +532,7 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 
 	if (!socket_wanted(sk))
 		return;
-	if (config.has_socket_cookie && sk)
+	if (kernel.has_socket_cookie && sk)
 		bpf_get_socket_cookie(sk);
 	p = bpf_map_lookup_elem(&pending, &key);
 	if (p && p->sk == (__u64)sk) {
@@ -607,7 +597,7 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
  */
 static __always_inline bool is_seccomps(struct task_struct *task)
 {
-	return !config.accept_twice && bpf_core_field_exists(task->seccomp.mode) &&
+	return !kernel.preempted_exits && bpf_core_field_exists(task->seccomp.mode) &&
 	       READ(task, seccomp.mode) == SECCOMP_MODE_FILTER;
 }
 
@@ -625,7 +615,7 @@ static __always_inline void entry_missed(struct task_struct *task, const struct 
 		bpf_map_delete_elem(&pending, key);
 		return;
 	}
-	if (!again && config.accept_twice && !p &&
+	if (!again && kernel.preempted_exits && !p &&
 	    bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
 		return; /* no room: the second will count it */
 	if (binds_on && !is_seccomps(task))
@@ -653,7 +643,7 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 		else if (binds_on) /* another thread closed or replaced it */
 			lost_add(BINDS_LOST_SOCKET);
 	}
-	if (!again && config.accept_twice)
+	if (!again && kernel.preempted_exits)
 		p->done = 1;
 	else
 		bpf_map_delete_elem(&pending, &key);
@@ -685,7 +675,7 @@ static __always_inline void connect_failed(int error, const bool again)
 
 	if (again && !bpf_map_delete_elem(&pending, &key))
 		return;
-	if (!again && config.accept_twice && bpf_map_update_elem(&pending, &key, &p, BPF_ANY))
+	if (!again && kernel.preempted_exits && bpf_map_update_elem(&pending, &key, &p, BPF_ANY))
 		return; /* no room for the mark: the second will tell it */
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	if (!connect_wanted(sk, error))

@@ -11,6 +11,7 @@
 #define SOCKFAIR_BYTES_BPF_H
 
 #include "socket.bpf.h"
+#include "count.h"
 
 __u32 count_older; /* entries that user space has put into `older`; 0: nobody looks there */
 

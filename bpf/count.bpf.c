@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The hooks of the three backends. Each is one call of a handler in tcp.bpf.h, serve.bpf.h,
- * uring.bpf.h or udp.bpf.h. user/attach/probe.c has the table that says which of them a backend
+ * uring.bpf.h or udp.bpf.h. user/attach/hooks.c has the table that says which of them a backend
  * needs; none is loaded unless it is named there ("?").
  */
 #include "serve.bpf.h"
@@ -255,7 +255,7 @@ int BPF_PROG(fk_late_drop, struct sk_buff *skb, void *location, int reason, stru
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(state_change, struct sock *sk, int before, int after)
 {
-	if (after == TCP_LISTEN && config.has_socket_cookie)
+	if (after == TCP_LISTEN && kernel.has_socket_cookie)
 		asked_by_current(bpf_get_socket_cookie(sk));
 	state_changed(sk, before, after, false);
 	return 0;
@@ -384,10 +384,10 @@ int t_recvmmsg(struct syscall_exit_args *args)
 SEC("?tp_btf/udp_fail_queue_rcv_skb")
 int BPF_PROG(t_udp_drop, int error, struct sock *sk)
 {
-	struct sk_buff *skb = config.has_drop_skb ? (struct sk_buff *)ctx[2] : NULL;
+	struct sk_buff *skb = kernel.has_drop_skb ? (struct sk_buff *)ctx[2] : NULL;
 	struct stash *mine = stash();
 
-	if (config.has_late_drop && mine)
+	if (kernel.has_late_drop && mine)
 		mine->failed_skb = frees_alike(error) ? (__u64)skb : 0;
 	udp_told(sk, skb, error);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the counting programs (count.bpf.c) and user/collect/observer.c share. Fixed-width types,
+ * What the counting programs (count.bpf.c) and user/collect/observer_*.c share. Fixed-width types,
  * explicit padding.
  *
  * Kernel memory, with what the kernel adds to an entry of a hash: workers 1.3 MiB + 1.1 MiB of
@@ -44,7 +44,7 @@
 #define COUNT_OLDER_GROWING 8192
 #define COUNT_OWNERS 1024 /* of them; the first is who is not known */
 
-/* What could not be counted or attributed. user/collect/observer.c has the text of each. */
+/* What could not be counted or attributed. user/collect/observer_lost.c has the text of each. */
 enum count_lost {
 	COUNT_LOST_WORKERS_FULL,
 	COUNT_LOST_SOCKETS_FULL,
@@ -74,42 +74,27 @@ struct count_lost_key {
 #define COUNT_LOST_PORTS 512 /* keys; of more ports it is only known which they are */
 #define COUNT_PORTS 65536
 
-#define COUNT_NETNS_MAX 8
-
 /* Where processes are asked for: what is known of a socket, in asked_by_cookie. */
 #define COUNT_ASKED 1          /* such a process holds it, or has listened on it or taken from it */
 #define COUNT_UNASKED 2        /* none of those that hold it is */
 #define COUNT_PROCESSES_MAX 64 /* pids, and names, that are compared in the kernel */
 
-/* Set before loading (rodata): the verifier removes what is not asked for. 0: any. */
+/* Set before loading (rodata), beside config.h: the verifier removes what is not asked for. */
 struct count_config {
-	__u32 netns[COUNT_NETNS_MAX]; /* inodes, up to the first 0 */
-	__u16 family;
-	__u16 protocol;         /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
-	__u32 cpus;             /* possible CPUs */
-	__u32 undecided_max;    /* by_socket: rows for sockets of which it is not known whether they
-				   are asked for */
-	__u8 by_port;           /* only ports whose bit is set in count_ports */
-	__u8 by_socket;         /* asked_by_cookie says which sockets are asked for */
-	__u8 without_clients;   /* leave out UDP sockets whose port the kernel picked */
-	__u8 has_task_storage;  /* bpf_task_storage_get(): 5.11, in tracing programs 5.12 */
-	__u8 has_rdonly_cast;   /* bpf_rdonly_cast(): 6.2 */
-	__u8 has_socket_cookie; /* bpf_get_socket_cookie() in tracing programs: 5.12 */
-	__u8 udp_gro_flag; /* bit of udp_sock.udp_flags; 255: a bit field of udp_sock, or nothing */
-	__u8 has_late_drop;    /* UDP deliveries are staged per NUMA node: 6.18 */
-	__u8 has_task_pt_regs; /* bpf_task_pt_regs(): 5.15 */
-	__u8 accept_twice;     /* programs at the end of system calls can be preempted: 7.x */
-	__u8 waits;            /* measure how long connections wait in accept queues */
-	__u8 serves;           /* follow connections from accept to first read and close */
+	__u32 cpus;           /* possible CPUs */
+	__u32 undecided_max;  /* by_socket: rows for sockets of which it is not known whether they
+				 are asked for */
+	__u8 by_socket;       /* asked_by_cookie says which sockets are asked for */
+	__u8 without_clients; /* leave out UDP sockets whose port the kernel picked */
+	__u8 waits;           /* measure how long connections wait in accept queues */
+	__u8 serves;          /* follow connections from accept to first read and close */
 	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state tells of connections that are
 			      made */
-	__u8 has_drop_skb; /* tracepoint udp_fail_queue_rcv_skb shows the buffer: 6.10 */
 	__u8 udp_queued_seen; /* datagrams are seen when they are queued, not only when they are
 				 read */
 	__u8 by_pid, by_comm; /* who is asked for is in asked_pids, and by name in asked_comms;
 				 neither: only user space can tell */
-	__u8 pad[3];
-	__u32 share_seed;            /* see shares.h */
+	__u32 share_seed;     /* see shares.h */
 	__u32 pool_max[COUNT_POOLS]; /* rows */
 };
 
@@ -294,7 +279,7 @@ struct count_child {
 #ifndef __bpf__
 #include <stddef.h>
 
-_Static_assert(sizeof(struct count_config) == 84, "layout");
+_Static_assert(sizeof(struct count_config) == 36, "layout");
 _Static_assert(sizeof(struct count_lost_key) == 8, "layout");
 _Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");

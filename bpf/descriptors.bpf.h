@@ -3,9 +3,7 @@
 #ifndef SOCKFAIR_DESCRIPTORS_BPF_H
 #define SOCKFAIR_DESCRIPTORS_BPF_H
 
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
+#include "address.bpf.h"
 
 /* The socket of a file, or NULL, without a helper (bpf_sock_from_file(): 5.11): only a socket
  * points back to its file. */

@@ -263,17 +263,6 @@ static __always_inline __u32 udp_queued(struct sock *sk)
 	       BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
 }
 
-/* Of its own end, in network order. */
-static __always_inline void address_read(__u8 address[16], struct sock *sk, __u16 family)
-{
-	if (family == AF_INET)
-		*(__be32 *)address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			address, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
-}
-
 /* Has it joined a multicast group, of either family? */
 static __always_inline bool is_member(struct sock *sk)
 {
@@ -326,7 +315,7 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	if (!udp && !record.bound)
 		requests_read(&record, (void *)queue);
 	record.autobound = udp && !(locks & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
-	address_read(record.address, sk, record.family);
+	local_address_read(record.address, sk, record.family);
 	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
@@ -494,7 +483,7 @@ int list_connections(struct bpf_iter__task_file *ctx)
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record.peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 	record.peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	address_read(record.address, sk, record.family);
+	local_address_read(record.address, sk, record.family);
 	record.received = BPF_CORE_READ(tp, bytes_received);
 	if (record.received)
 		record.received -= BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;

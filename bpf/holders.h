@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the inventory's iterators (holders.bpf.c) write and user/collect/inventory.c reads: a stream
- * of records, each begins with its kind. Addresses of kernel objects are names only, good for
- * joining the records of one scan.
+ * What the inventory's iterators (holders.bpf.c) write and user/collect/inventory_scan.c reads: a
+ * stream of records, each begins with its kind. Addresses of kernel objects are names only, good
+ * for joining the records of one scan.
  */
 #ifndef SOCKFAIR_HOLDERS_H
 #define SOCKFAIR_HOLDERS_H

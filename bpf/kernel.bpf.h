@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * All that differs between kernels, behind one name each. An entry says which kernel, why, what
- * happens without, and when it may go. The has_* flags are rodata set by user/attach/probe.c, so
- * the verifier never sees the branch that a kernel can't run.
+ * happens without, and when it may go. The has_* flags are rodata set from user/attach/features.c,
+ * so the verifier never sees the branch that a kernel can't run.
  */
-#ifndef SOCKFAIR_COMPAT_BPF_H
-#define SOCKFAIR_COMPAT_BPF_H
+#ifndef SOCKFAIR_KERNEL_BPF_H
+#define SOCKFAIR_KERNEL_BPF_H
 
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -13,7 +13,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 
-#include "count.h"
+#include "config.h"
 
 /* include/uapi/asm-generic/errno-base.h */
 #define ENOENT 2
@@ -22,7 +22,7 @@
 #define EINVAL 22
 #define ENFILE 23
 
-const volatile struct count_config config;
+const volatile struct kernel_config kernel;
 
 /*
  * Kernels from 6.2 on have bpf_rdonly_cast(), which types any address; its fields are then loaded
@@ -33,12 +33,12 @@ const volatile struct count_config config;
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 
 #define TYPED(ptr, type)                                                                           \
-	((type *)(config.has_rdonly_cast                                                           \
+	((type *)(kernel.has_rdonly_cast                                                           \
 			  ? bpf_rdonly_cast((void *)(ptr), bpf_core_type_id_kernel(type))          \
 			  : (void *)(ptr)))
-#define READ(ptr, field) (config.has_rdonly_cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
+#define READ(ptr, field) (kernel.has_rdonly_cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
 #define READ_BITFIELD(ptr, field)                                                                  \
-	(config.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field)                               \
+	(kernel.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field)                               \
 				: BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
 
 /* The pointer that lies at an address. Typing the address as a structure that is one pointer saves
@@ -59,7 +59,7 @@ static __always_inline __u64 socket_cookie(struct sock *sk, struct sock *trusted
 {
 	__u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
 
-	if (!cookie && trusted && config.has_socket_cookie)
+	if (!cookie && trusted && kernel.has_socket_cookie)
 		cookie = bpf_get_socket_cookie(trusted);
 	return cookie;
 }
@@ -70,8 +70,8 @@ static __always_inline bool udp_has_gro(struct sock *sk)
 	struct udp_sock *up = TYPED(sk, struct udp_sock);
 	struct udp_sock___bits *old = (void *)up;
 
-	if (config.udp_gro_flag != 255)
-		return (READ(up, udp_flags) >> config.udp_gro_flag) & 1;
+	if (kernel.udp_gro_flag != 255)
+		return (READ(up, udp_flags) >> kernel.udp_gro_flag) & 1;
 	if (bpf_core_field_exists(old->gro_enabled))
 		return BPF_CORE_READ_BITFIELD_PROBED(old, gro_enabled);
 	return false;

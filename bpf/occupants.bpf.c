@@ -4,7 +4,8 @@
  * when user space asks: over all descriptors (who holds it, and what is bound but in no table of
  * the kernel's, since it neither listens nor is connected), and over the tables of the network
  * namespace in which the iterator is opened (what nobody holds: TIME_WAIT, orphans, connections not
- * accepted yet, the kernel's own). Nothing is stopped for it.
+ * accepted yet, the kernel's own). Also all ports of a range, where a call found none to pick.
+ * Nothing is stopped for it.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -27,26 +28,12 @@ static __always_inline bool asked_for(__u16 port)
 	return port && (ports[(port >> 6) & 1023] >> (port & 63) & 1);
 }
 
-static __always_inline void address_read(__u8 *to, struct sock *sk, __u16 family)
-{
-	if (family == AF_INET)
-		*(__be32 *)to = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			to, 16, __builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
-}
-
 static __always_inline void peer_read(struct occupants_record *r, struct sock *sk)
 {
 	r->peer_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (!r->peer_port)
 		return;
-	if (r->family == AF_INET)
-		*(__be32 *)r->peer = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			r->peer, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_daddr));
+	peer_address_read(r->peer, sk, r->family);
 }
 
 /* Who picked the port. */
@@ -107,7 +94,7 @@ static __always_inline bool common_read(struct occupants_record *r, struct sock 
 	r->reuseaddr = !!BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse);
 	r->reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
 	r->v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
-	address_read(r->address, sk, r->family);
+	local_address_read(r->address, sk, r->family);
 	peer_read(r, sk);
 	picker_read(r, sk);
 	if (protocol == IPPROTO_TCP)

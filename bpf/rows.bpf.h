@@ -17,6 +17,9 @@
 #define SOCKFAIR_ROWS_BPF_H
 
 #include "socket.bpf.h"
+#include "count.h"
+
+const volatile struct count_config config;
 
 /* .bss, mapped by user space. Counting begins when every hook is attached. */
 __u32 count_on;
@@ -220,7 +223,7 @@ static __always_inline struct stash *stash(void)
 
 static __always_inline struct task_struct *current_task(void)
 {
-	return config.has_task_storage ? bpf_get_current_task_btf()
+	return kernel.has_task_storage ? bpf_get_current_task_btf()
 				       : (struct task_struct *)bpf_get_current_task();
 }
 
@@ -232,7 +235,7 @@ static __always_inline struct thread_state *thread_state(bool create)
 	struct task_struct *task;
 	__u32 tid;
 
-	if (config.has_task_storage)
+	if (kernel.has_task_storage)
 		return bpf_task_storage_get(&state_by_task, bpf_get_current_task_btf(), NULL,
 					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	task = current_task();
@@ -297,7 +300,7 @@ static __always_inline bool port_wanted(struct sock *sk)
 {
 	__u16 port;
 
-	if (!config.by_port)
+	if (!filter.by_port)
 		return true;
 	port = port_of(sk);
 	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
@@ -310,10 +313,10 @@ static __always_inline bool wanted(struct sock *sk)
 
 	if (!count_on || !port_wanted(sk))
 		return false;
-	if (config.netns[0] && !netns_wanted(sk))
+	if (filter.netns[0] && !netns_wanted(sk))
 		return false;
 	family = READ(sk, __sk_common.skc_family);
-	if (config.family ? family != config.family : family != AF_INET && family != AF_INET6)
+	if (filter.family ? family != filter.family : family != AF_INET && family != AF_INET6)
 		return false;
 	return !config.by_socket || !unwanted(READ(sk, __sk_common.skc_cookie.counter));
 }
@@ -419,12 +422,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	row->uid = uid;
 	row->netns = net ? READ(net, ns.inum) : 0;
 	row->limit = protocol == IPPROTO_UDP ? READ(sk, sk_rcvbuf) : READ(sk, sk_max_ack_backlog);
-	if (row->family == AF_INET)
-		*(__be32 *)row->address = READ(sk, __sk_common.skc_rcv_saddr);
-	else if (bpf_core_field_exists(sk->__sk_common.skc_v6_rcv_saddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			row->address, 16,
-			__builtin_preserve_access_index(&sk->__sk_common.skc_v6_rcv_saddr));
+	local_address_read(row->address, sk, row->family);
 	share = share_of_user(COUNT_POOL_SKETCHES, uid, config.share_seed);
 	if (row->protocol == IPPROTO_UDP && row->flags == COUNT_REUSEPORT &&
 	    share_left(COUNT_POOL_SKETCHES, share) && !bpf_map_pop_elem(&free_sketches, &sketch)) {

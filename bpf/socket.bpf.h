@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finding sockets and asking them, as the counting programs (rows.bpf.h) and those of bind() and
  * listen() (binds.bpf.c) do. */
-#ifndef SOCKFAIR_SOCKETS_BPF_H
-#define SOCKFAIR_SOCKETS_BPF_H
+#ifndef SOCKFAIR_SOCKET_BPF_H
+#define SOCKFAIR_SOCKET_BPF_H
 
+#include "address.bpf.h"
 #include "kernel.bpf.h"
+
+const volatile struct filter_config filter;
 
 static __always_inline bool netns_wanted(struct sock *sk)
 {
@@ -15,8 +18,8 @@ static __always_inline bool netns_wanted(struct sock *sk)
 		return true;
 	inode = READ(net, ns.inum);
 #pragma unroll
-	for (int i = 0; i < COUNT_NETNS_MAX; i++)
-		if (config.netns[i] && config.netns[i] == inode)
+	for (int i = 0; i < FILTER_NETNS_MAX; i++)
+		if (filter.netns[i] && filter.netns[i] == inode)
 			return true;
 	return false;
 }

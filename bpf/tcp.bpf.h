@@ -51,7 +51,7 @@ static __always_inline struct count_child *child_slot(struct sock *untyped)
 
 static __always_inline bool tcp_wanted(struct sock *sk)
 {
-	return wanted(sk) && (!config.protocol || config.protocol == IPPROTO_TCP);
+	return wanted(sk) && (!filter.protocol || filter.protocol == IPPROTO_TCP);
 }
 
 /* `child` is about to enter the accept queue of `sk`. `trusted`: see socket_cookie(). */
@@ -158,7 +158,7 @@ static __always_inline struct sock *listener_in_syscall(struct sock *child)
 	struct task_struct *task;
 	struct sock *listener;
 
-	if (!config.has_task_pt_regs || !config.has_task_storage)
+	if (!kernel.has_task_pt_regs || !kernel.has_task_storage)
 		return NULL;
 	task = bpf_get_current_task_btf();
 	listener = socket_of_descriptor(task, syscall_argument(task, 0));
@@ -291,9 +291,9 @@ static __always_inline void accept_returned(long ret, const bool again)
 	__u64 now_ns;
 	bool listens;
 
-	if (!count_on || (config.accept_twice && accept_done(ret, again)))
+	if (!count_on || (kernel.preempted_exits && accept_done(ret, again)))
 		return;
-	if ((ret < 0 && ret != -EFAULT) || (config.protocol && config.protocol != IPPROTO_TCP))
+	if ((ret < 0 && ret != -EFAULT) || (filter.protocol && filter.protocol != IPPROTO_TCP))
 		return;
 	now_ns = accept_time();
 	task = bpf_get_current_task_btf();
@@ -456,7 +456,7 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 		return;
 	}
 	/* A change that was not seen (see accept_done()) is made good by the next. */
-	if (!is_open(before) && !config.accept_twice)
+	if (!is_open(before) && !kernel.preempted_exits)
 		return;
 	if (config.serves)
 		connection_closed((__u64)sk, sk, after != TCP_CLOSE, again);

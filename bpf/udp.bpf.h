@@ -8,7 +8,7 @@
 static __always_inline bool udp_wanted(struct sock *sk)
 {
 	if (READ(sk, sk_protocol) != IPPROTO_UDP || !wanted(sk) ||
-	    (config.protocol && config.protocol != IPPROTO_UDP))
+	    (filter.protocol && filter.protocol != IPPROTO_UDP))
 		return false;
 	/* Nobody asked for an address or a port with bind(): a client. */
 	return !config.without_clients ||

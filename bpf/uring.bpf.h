@@ -116,7 +116,7 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct uring_accept *known;
 
-	if (config.protocol && config.protocol != IPPROTO_TCP)
+	if (filter.protocol && filter.protocol != IPPROTO_TCP)
 		return;
 	if (request) {
 		if (READ(req, opcode) != IORING_OP_ACCEPT)

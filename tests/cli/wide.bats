@@ -30,7 +30,7 @@ fits() { # ARGUMENT...
     serve 's = tcp(8180)
 for _ in range(40): thread(epolls, s, name="a-worker")
 keep += [udp(8181, reuseaddr=True) for _ in range(2)]'
-    for command in list "list --help" "watch -d 0.1" "run udp-reuseaddr io-uring -n 50 -w 2" "run shared-epoll reuseport -n 200 --repeat 3" "doctor --hooks" \
+    for command in list "list --help" "watch -d 0.1" "run udp-reuseaddr io-uring -n 50 -w 2" "run shared-epoll reuseport -n 200 --repeat 3" "doctor --hooks -v" \
         "bind-check 8180 127.0.0.1:8181 1" "claims htons privileged-port reuseaddr-hijack"; do
         fits $command
     done
@@ -44,9 +44,9 @@ keep += [udp(8181, reuseaddr=True) for _ in range(2)]'
 }
 
 @test "doctor, without the rights that it names: they are broken, too" {
-    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+sys_admin --ambient-caps -all,+sys_admin "$everywhere" doctor --hooks >text
+    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+sys_admin --ambient-caps -all,+sys_admin "$everywhere" doctor --hooks -v >text
     grep -q 'CAP_SYS_PTRACE missing: ' text
-    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon "$everywhere" doctor --hooks >>text || :
+    setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon "$everywhere" doctor --hooks -v >>text || :
     grep -q 'CAP_SYS_ADMIN missing: ' text
     run ! too_wide text
 }

@@ -227,7 +227,7 @@ static enum attribute attribute_at(struct fixture *f, int columns, const char *t
 
 	assert_true(row >= 0);
 	column = strstr(line_text(&g, row), text) - line_text(&g, row);
-	a = g.cells[row * g.columns + column].attribute;
+	a = g.glyphs[row * g.columns + column].attribute;
 	grid_free(&g);
 	return a;
 }
@@ -774,18 +774,22 @@ static void ports_sort_by_each_column(void **state)
 	assert_true(order_of(f, "tcp 127.0.0.1:8080  ", "udp [::1]:53") != 0);
 	for (int i = 0; i < 4; i++) {
 		struct row a[2], *rows;
-		struct view v = { &f->interval, &f->total, false, false, TAB_PORTS, 0 };
+		struct view v = { &f->interval, &f->total, false, false, 0 };
+		struct column columns[TAB_COLUMNS_MAX];
+		const struct column *sort;
+		struct table t;
 		size_t count;
 
 		assert_int_equal(rows_of_ports(&rows, &count, &v), 0);
 		assert_int_equal(count, 2);
-		columns_order(rows, count, TAB_PORTS, 0, i, false);
+		tab_table(&t, columns, TAB_PORTS, &v, 80);
+		sort = tab_sort(&t, TAB_PORTS, i);
+		tab_order(rows, count, sort, false);
 		memcpy(a, rows, sizeof(a));
-		columns_order(rows, count, TAB_PORTS, 0, i, true);
-		assert_ptr_equal(a[0].total, rows[1].total);
+		tab_order(rows, count, sort, true);
+		assert_ptr_equal(a[0].endpoint, rows[1].endpoint);
 		/* The name server has lost datagrams, and udp comes after tcp. */
-		assert_int_equal(a[0].total->port,
-				 columns_sort(TAB_PORTS, 0, i)->title[0] == 'd' ? 53 : 8080);
+		assert_int_equal(a[0].endpoint->port, sort->title[0] == 'd' ? 53 : 8080);
 		free(rows);
 	}
 }
@@ -808,7 +812,7 @@ static void names_that_are_no_text_are_harmless(void **state)
 	struct grid g = compose(f, 24, 80, false);
 	assert_true(find(&g, " na?ve                42 ") >= 0);
 	for (int i = 0; i < 24 * 80; i++)
-		assert_true(g.cells[i].text[0] >= ' ' && g.cells[i].text[0] < 0x7f);
+		assert_true(g.glyphs[i].text[0] >= ' ' && g.glyphs[i].text[0] < 0x7f);
 	grid_free(&g);
 }
 
@@ -1061,7 +1065,7 @@ static void many_ports_leave_room_for_the_detail(void **state)
 	press(f, SCREEN_END);
 	g = compose(f, 24, 80, true);
 	assert_int_equal(find(&g, "tcp 127.0.0.1:1059      "), 15);
-	assert_int_equal(g.cells[15 * 80].attribute, ATTRIBUTE_REVERSE);
+	assert_int_equal(g.glyphs[15 * 80].attribute, ATTRIBUTE_REVERSE);
 	assert_int_equal(find(&g, "tcp 127.0.0.1:1059  0/s"), 17);
 	grid_free(&g);
 	assert_true(has(f, 8, 80, "tcp 127.0.0.1:1059      "));

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,185 +19,6 @@
 #include "rights.h"
 #include "small_file.h"
 #include "tracefs.h"
-
-#define F BACKEND_FENTRY
-#define K BACKEND_KPROBE
-#define T BACKEND_TRACEPOINT
-
-const struct hook hooks[] = {
-	{ F, HOOK_FENTRY, "inet_csk_accept", "f_accept_enter",
-	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ F, HOOK_FENTRY, "security_sock_graft", "f_accept_graft",
-	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	/* exit before entry: an entry whose exit is not yet attached would leave its mark behind */
-	{ F, HOOK_FEXIT, "inet_csk_complete_hashdance", "f_queue_exit", SEES_TCP_ARRIVED, false },
-	{ F, HOOK_FEXIT, "inet_csk_reqsk_queue_add", "f_request_exit", SEES_TCP_ARRIVED, false },
-	{ F, HOOK_FENTRY, "inet_csk_complete_hashdance", "f_queue_enter", SEES_TCP_ARRIVED, false },
-	{ F, HOOK_FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue",
-	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	{ F, HOOK_FENTRY, "__udp_enqueue_schedule_skb", "f_udp_enter",
-	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	/*
-	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program
-	 * on that CPU. The other hooks run with bottom halves off, this one does not. The
-	 * trampoline stands in where there are no kprobes.
-	 */
-	{ F, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
-	{ F, HOOK_FENTRY, "skb_consume_udp", "f_udp_receive", SEES_UDP_RECEIVED, false },
-	{ F, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
-	{ F, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
-	{ F, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
-	{ F, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
-	{ F, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
-	{ F, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
-
-	{ K, HOOK_KPROBE, "inet_csk_accept", "k_accept_enter",
-	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ K, HOOK_KPROBE, "security_sock_graft", "k_accept_graft",
-	  SEES_TCP_ACCEPTED | SEES_URING_ACCEPTED, false },
-	{ K, HOOK_KRETPROBE, "inet_csk_complete_hashdance", "k_queue_exit", SEES_TCP_ARRIVED,
-	  false },
-	{ K, HOOK_KRETPROBE, "inet_csk_reqsk_queue_add", "k_request_exit", SEES_TCP_ARRIVED,
-	  false },
-	{ K, HOOK_KPROBE, "inet_csk_complete_hashdance", "k_queue_enter", SEES_TCP_ARRIVED, false },
-	{ K, HOOK_KPROBE, "inet_csk_reqsk_queue_add", "k_request_enter", SEES_TCP_ARRIVED, false },
-	{ K, HOOK_KRETPROBE, "__udp_enqueue_schedule_skb", "k_udp_exit",
-	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	{ K, HOOK_KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter",
-	  SEES_UDP_QUEUED | SEES_UDP_DROPPED, false },
-	{ K, HOOK_KPROBE, "skb_consume_udp", "k_udp_receive", SEES_UDP_RECEIVED, false },
-	{ K, HOOK_TP_BTF, "kfree_skb", "fk_late_drop", SEES_UDP_DROPPED, false },
-	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
-	{ K, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
-	{ K, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
-	{ K, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
-	{ K, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
-
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept", SEES_TCP_ACCEPTED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4", SEES_TCP_ACCEPTED, false },
-	/* after the others: see accept_done() */
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept", "t_accept_again", SEES_TCP_ACCEPTED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_accept4", "t_accept4_again", SEES_TCP_ACCEPTED,
-	  false },
-	{ T, HOOK_TP_BTF, "sk_data_ready", "t_arrived", SEES_TCP_ARRIVED | SEES_UDP_QUEUED, false },
-	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change", 0, true },
-	{ T, HOOK_TP_BTF, "inet_sock_set_state", "state_change_2", 0, true },
-	{ T, HOOK_TRACEPOINT, "sock/inet_sock_set_state", "state_change_7", 0, true },
-	{ T, HOOK_TP_BTF, "tcp_rcv_space_adjust", "first_read", SEES_TCP_SERVED, false },
-	{ T, HOOK_TRACEPOINT, "tcp/tcp_rcv_space_adjust", "first_read_7", SEES_TCP_SERVED, false },
-	{ T, HOOK_TRACEPOINT, "sock/sock_recv_length", "t_udp_receive", SEES_UDP_RECEIVED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvfrom", "t_recvfrom", SEES_UDP_RECEIVED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmsg", "t_recvmsg", SEES_UDP_RECEIVED, false },
-	{ T, HOOK_TRACEPOINT, "syscalls/sys_exit_recvmmsg", "t_recvmmsg", SEES_UDP_RECEIVED,
-	  false },
-	{ T, HOOK_TP_BTF, "udp_fail_queue_rcv_skb", "t_udp_drop", SEES_UDP_DROPPED, false },
-	{ T, HOOK_TP_BTF, "kfree_skb", "t_late_drop", SEES_UDP_DROPPED, false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_complete", "t_uring_done", SEES_URING_ACCEPTED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_cqe_overflow", "t_uring_full", SEES_URING_ACCEPTED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_task_add", "t_uring_wake", SEES_URING_ACCEPTED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_req", "t_uring_submit", SEES_URING_ACCEPTED,
-	  false },
-	{ T, HOOK_TRACEPOINT, "io_uring/io_uring_submit_sqe", "t_uring_submit_old",
-	  SEES_URING_ACCEPTED, false },
-};
-const size_t hook_count = sizeof(hooks) / sizeof(hooks[0]);
-
-#undef F
-#undef K
-#undef T
-
-static const char *const backend_names[] = { "fentry", "kprobe", "tracepoint", "auto" };
-
-const char *backend_name(enum backend b)
-{
-	return backend_names[b];
-}
-
-enum backend backend_parse(const char *name)
-{
-	unsigned b = 0;
-
-	while (b <= BACKEND_AUTO && strcmp(name, backend_names[b]))
-		b++;
-	return b;
-}
-
-/* ---- features ---- */
-
-static bool btf_has(const struct btf *btf, const char *name, unsigned kind)
-{
-	return btf__find_by_name_kind(btf, name, kind) > 0;
-}
-
-/* Parameters of a BTF-typed tracepoint, without the leading void *; -1 if there is none. */
-static int tracepoint_parameters(const struct btf *btf, const char *name,
-				 const struct btf_param **params)
-{
-	const struct btf_type *t;
-	char typedef_name[64];
-	int id;
-
-	snprintf(typedef_name, sizeof(typedef_name), "btf_trace_%s", name);
-	id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
-	if (id <= 0)
-		return -1;
-	t = btf__type_by_id(btf,
-			    btf__type_by_id(btf, id)->type); /* typedef -> pointer -> function */
-	t = btf__type_by_id(btf, t->type);
-	if (!btf_is_func_proto(t))
-		return -1;
-	if (params)
-		*params = btf_params(t) + 1;
-	return btf_vlen(t) - 1;
-}
-
-static bool first_parameter_is(const struct btf *btf, const char *tracepoint, const char *type)
-{
-	const struct btf_param *params;
-	const struct btf_type *t;
-
-	if (tracepoint_parameters(btf, tracepoint, &params) < 1)
-		return false;
-	t = btf__type_by_id(btf, params[0].type);
-	if (!btf_is_ptr(t))
-		return false;
-	t = btf__type_by_id(btf, t->type);
-	return btf_is_struct(t) && !strcmp(btf__name_by_offset(btf, t->name_off), type);
-}
-
-static void features_read(struct kernel_features *f, const struct btf *btf)
-{
-	f->btf = true;
-	/* A kprobe program gets the same helpers as the other tracing programs. */
-	f->task_storage =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_storage_get, NULL) == 1;
-	f->task_pt_regs =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_pt_regs, NULL) == 1;
-	f->rdonly_cast = btf_has(btf, "bpf_rdonly_cast", BTF_KIND_FUNC);
-	f->socket_cookie = btf_has(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC);
-	f->late_drop = btf_has(btf, "udp_prod_queue", BTF_KIND_STRUCT) &&
-		       tracepoint_parameters(btf, "kfree_skb", NULL) >= 4;
-	f->drop_skb = tracepoint_parameters(btf, "udp_fail_queue_rcv_skb", NULL) >= 3;
-	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
-	f->map_growth = btf_has(btf, "bpf_mem_alloc", BTF_KIND_STRUCT);
-	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
-	f->recv_length = tracepoint_parameters(btf, "sock_recv_length", NULL) >= 0;
-	f->uring_submit_old_name = tracepoint_parameters(btf, "io_uring_submit_sqe", NULL) >= 0;
-	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");
-}
-
-/* ---- hooks ---- */
-
-void probe_features(struct kernel_features *f, const struct btf *btf)
-{
-	features_read(f, btf);
-	f->tracefs = tracefs_ensure();
-}
 
 static int read_number(const char *path)
 {
@@ -312,39 +132,6 @@ static int hook_try(const struct btf *btf, const struct hook *h, bool attach)
 	return err;
 }
 
-/* Hooks that exist but not for this kernel's shape. Returns why not, or NULL. */
-static const char *hook_unneeded(const struct hook *h, const struct kernel_features *f)
-{
-	if (strstr(h->program, "late_drop") && !f->late_drop)
-		return "not needed: this kernel does not stage UDP deliveries";
-	if (strstr(h->program, "_again") && !f->preempted_exits)
-		return "not needed: the program before it can't be preempted";
-	if (strstr(h->program, "_7") && !f->preempted_exits)
-		return "not needed: tp_btf's program can't be preempted";
-	if ((!strcmp(h->program, "first_read") || !strcmp(h->program, "state_change_2")) &&
-	    f->preempted_exits)
-		return "it can be preempted: the plain tracepoint stands in";
-	if (!strcmp(h->program, "t_udp_receive") && !f->recv_length)
-		return "this kernel has none (6.3): system calls stand in";
-	if (!strncmp(h->program, "t_recv", 6) && f->recv_length)
-		return "not needed: sock_recv_length sees all reads";
-	if (!strcmp(h->program, "t_uring_submit") && f->uring_submit_old_name)
-		return "its older name is used";
-	if (!strcmp(h->program, "t_uring_submit_old") && !f->uring_submit_old_name)
-		return "its newer name is used";
-	return NULL;
-}
-
-/* Hooks that the backend has to do without here: what lacks, or NULL. */
-static const char *hook_lacks(const struct hook *h, const struct kernel_features *f)
-{
-	if (h->kind == HOOK_TRACEPOINT && !f->task_pt_regs)
-		return "needs bpf_task_pt_regs() (5.15)";
-	if (strstr(h->program, "t_uring") && !f->uring_request_typed)
-		return "io_uring's tracepoints do not show the request (before 6.0)";
-	return NULL;
-}
-
 static bool by_perf(const struct hook *h)
 {
 	return h->kind == HOOK_KPROBE || h->kind == HOOK_KRETPROBE || h->kind == HOOK_TRACEPOINT;
@@ -386,7 +173,7 @@ static int hook_find(const struct btf *btf, const struct hook *h, const struct k
 	char path[128];
 
 	switch (h->kind) {
-	case HOOK_TP_BTF: return tracepoint_parameters(btf, h->target, NULL) < 0 ? -ENOENT : 0;
+	case HOOK_TP_BTF: return btf_tracepoint(btf, h->target, NULL) < 0 ? -ENOENT : 0;
 	case HOOK_TRACEPOINT:
 		snprintf(path, sizeof(path), "%s/events/%s", tracefs_place(), h->target);
 		return f->tracefs ? f->tracefs : stat(path, &st) ? -errno : 0;
@@ -421,7 +208,7 @@ static void hook_probe(const struct btf *btf, const struct hook *h, const struct
 static struct hook_result *hook_result(const struct probe *p, enum backend b, const char *program)
 {
 	for (size_t i = 0; i < hook_count; i++)
-		if (hooks[i].backend == b && !strcmp(hooks[i].program, program))
+		if (hook_is_of(&hooks[i], p->set, b) && !strcmp(hooks[i].program, program))
 			return &p->results[i];
 	return NULL;
 }
@@ -456,24 +243,32 @@ void probe_refuse(struct probe *p, size_t hook, int error)
 	explain(&p->results[hook], &hooks[hook], &p->features);
 }
 
-const char *probe_refusal(const struct probe *p, enum backend b, int error)
+/* Is it this process that lacks something, and not the kernel that refuses? */
+static bool process_lacks(const struct probe *p, enum backend b, int err)
+{
+	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) ||
+	       (b == BACKEND_TRACEPOINT && p->features.tracefs);
+}
+
+const char *probe_reason(const struct probe *p, enum backend b, int error)
 {
 	for (size_t i = 0; i < hook_count; i++)
-		if (hooks[i].backend == b && p->results[i].error && !hooks[i].optional)
+		if (hook_is_of(&hooks[i], p->set, b) && p->results[i].error &&
+		    !(hooks[i].flags & HOOK_OPTIONAL))
 			return p->results[i].why;
 	return strerror(-error);
 }
 
-bool probe_lacks(const struct kernel_features *f, enum backend b, int err)
+int probe_refused(const struct probe *p, enum backend b, int err, char *why, size_t size)
 {
-	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) ||
-	       (b == BACKEND_TRACEPOINT && f->tracefs);
-}
-
-int probe_refused(const struct kernel_features *f, int err, char *why, size_t size)
-{
+	const int tracefs = p->features.tracefs;
 	char reason[160];
 
+	if (b != BACKEND_AUTO && !process_lacks(p, b, err))
+		return loading_fail(err, why, size,
+				    "backend %s can't be used on this kernel: %s; see sockfair "
+				    "doctor",
+				    backend_name(b), probe_reason(p, b, err));
 	if (loading_lacks(err))
 		return loading_fail(err, why, size, "cannot load BPF programs: %s",
 				    loading_reason(err, reason, sizeof(reason)));
@@ -481,30 +276,32 @@ int probe_refused(const struct kernel_features *f, int err, char *why, size_t si
 		return loading_fail(-EPERM, why, size,
 				    "cannot attach: %s; run as root, or grant it",
 				    perf_lacks(reason, sizeof(reason)));
-	if (f->tracefs)
+	if (tracefs)
 		return loading_fail(
-			f->tracefs, why, size,
+			tracefs, why, size,
 			"cannot find the tracepoints: %s; run as root, or grant what is missing",
-			tracefs_lacks(f->tracefs, reason, sizeof(reason)));
+			tracefs_lacks(tracefs, reason, sizeof(reason)));
 	return loading_fail(-EOPNOTSUPP, why, size,
 			    "this kernel allows none of the hooks that sockfair needs; sockfair "
 			    "doctor says which and why");
 }
 
-int probe_kernel(struct probe *p, bool attach)
+int probe_kernel(struct probe *p, enum hook_set set, bool attach)
 {
 	struct btf *btf;
 	int err = 0;
 
-	memset(p, 0, sizeof(*p));
+	*p = (struct probe){ .set = set };
 	p->results = calloc(hook_count, sizeof(*p->results));
 	if (!p->results)
 		return loading_fail(-ENOMEM, p->error, sizeof(p->error), "out of memory");
 	err = loading_btf(&btf, p->error, sizeof(p->error));
 	if (err)
 		return err;
-	probe_features(&p->features, btf);
+	features_read(&p->features, btf);
 	for (size_t i = 0; i < hook_count && !err; i++) {
+		if (hooks[i].set != set)
+			continue;
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
 		if (loading_lacks(p->results[i].error))
 			err = loading_fail(p->results[i].error, p->error, sizeof(p->error),
@@ -523,19 +320,39 @@ void probe_free(struct probe *p)
 
 unsigned probe_sees(const struct probe *p, enum backend b)
 {
+	/* Without these there is nothing to show. */
+	static const unsigned least[] = {
+		[HOOKS_COUNT] = SEES_TCP_ACCEPTED, [HOOKS_BINDS] = SEES_CALLS
+	};
 	unsigned sees = 0, misses = 0;
 
 	for (size_t i = 0; i < hook_count; i++) {
-		if (hooks[i].backend != b)
+		if (!hook_is_of(&hooks[i], p->set, b))
 			continue;
 		sees |= hooks[i].sees;
 		/* error 0: not needed here */
-		if (!p->results[i].usable && p->results[i].error && !hooks[i].optional)
+		if (!p->results[i].usable && p->results[i].error &&
+		    !(hooks[i].flags & HOOK_OPTIONAL))
 			misses |= hooks[i].sees;
 	}
 	sees &= ~misses;
-	/* Without accepts there is nothing to show. */
-	return sees & SEES_TCP_ACCEPTED ? sees : 0;
+	return sees & least[p->set] ? sees : 0;
+}
+
+enum backend probe_best(const struct probe *p, unsigned all, unsigned without)
+{
+	enum backend best = BACKEND_AUTO;
+	int most = 0;
+
+	for (int b = 0; b < BACKEND_COUNT; b++) {
+		const int sees = without >> b & 1 ? 0 : __builtin_popcount(probe_sees(p, b) & all);
+
+		if (sees > most) {
+			best = b;
+			most = sees;
+		}
+	}
+	return best;
 }
 
 size_t probe_unseen(const struct probe *p, enum backend b, const char **sentences, size_t max)

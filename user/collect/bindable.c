@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
+#include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,22 +20,10 @@
 #include "binds_record.h"
 #include "ipv6_off.h"
 #include "../attach/loading.h"
-#include "namespace.h"
+#include "../attach/rights.h"
 #include "../attach/small_file.h"
+#include "namespace.h"
 #include "vrf.h"
-
-/* Returns 1, 0 or negative errno. */
-static int may_bind_low(void)
-{
-	cap_t caps = cap_get_proc();
-	cap_flag_value_t has = CAP_CLEAR;
-
-	if (!caps)
-		return -errno;
-	cap_get_flag(caps, CAP_NET_BIND_SERVICE, CAP_EFFECTIVE, &has);
-	cap_free(caps);
-	return has == CAP_SET;
-}
 
 /*
  * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the
@@ -48,8 +36,7 @@ static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindab
 	    err = net < 0     ? net
 		  : owner < 0 ? -errno
 			      : 0;
-	const int may = user->self ? may_bind_low() : user->uid == 0;
-	const bool has = may > 0;
+	const bool has = user->self ? right_held(CAP_NET_BIND_SERVICE) : user->uid == 0;
 	uid_t creator;
 
 	/* EPERM: the user namespace is above ours, or beside it. */
@@ -61,7 +48,7 @@ static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindab
 		close(owner);
 	if (net >= 0)
 		close(net);
-	return may < 0 ? may : err == -EPERM ? 0 : err;
+	return err == -EPERM ? 0 : err;
 }
 
 static int limit_read(uint32_t *limit)
@@ -130,6 +117,16 @@ static void address_try(struct bind_check *c)
 		close(fd);
 }
 
+/* What is asked in a namespace. */
+struct asking {
+	struct bind_check *checks;
+	size_t count;
+	const struct bindable_user *user;
+	char *why;
+	size_t why_size;
+	int err; /* told in `why` */
+};
+
 static int check_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user,
 		      char *why, size_t why_size)
 {
@@ -168,26 +165,33 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 	return 0;
 }
 
+static int checks_fill(void *to, uint32_t netns)
+{
+	struct asking *a = to;
+
+	for (size_t i = 0; i < a->count && !a->err; i++)
+		a->err = check_fill(&a->checks[i], netns, a->user, a->why, a->why_size);
+	return a->err;
+}
+
 int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns,
 		 const struct bindable_user *user, char *why, size_t why_size)
 {
-	int home, err = namespace_enter(netns, &home), back;
+	struct asking a = { checks, count, user, why, why_size, 0 };
+	int failed, back = namespace_within(netns, checks_fill, &a, &failed);
 	char name[NETNS_NAME_SIZE];
 
-	if (err) {
-		namespaces_name();
-		return loading_fail(
-			err, why, why_size,
-			"cannot enter the network namespace %s: %s; it takes CAP_SYS_ADMIN, and a "
-			"process that lives there or a name of ip netns",
-			netns_say(name, netns), strerror(-err));
-	}
-	for (size_t i = 0; i < count && !err; i++)
-		err = check_fill(&checks[i], netns, user, why, why_size);
-	back = namespace_leave(home);
-	if (back && !err)
-		err = loading_fail(back, why, why_size,
-				   "cannot return to the own network namespace: %s",
-				   strerror(-back));
-	return err;
+	if (a.err)
+		return a.err;
+	if (back)
+		return loading_fail(back, why, why_size,
+				    "cannot return to the own network namespace: %s",
+				    strerror(-back));
+	if (!failed)
+		return 0;
+	namespaces_name();
+	return loading_fail(failed, why, why_size,
+			    "cannot enter the network namespace %s: %s; it takes CAP_SYS_ADMIN, "
+			    "and a process that lives there or a name of ip netns",
+			    netns_say(name, netns), strerror(-failed));
 }

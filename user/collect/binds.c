@@ -18,9 +18,9 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "count.h"
 #include "binds_record.h"
 #include "binds.skel.h"
+#include "../attach/backend.h"
 #include "../attach/loading.h"
 #include "namespace.h"
 #include "process.h"
@@ -41,10 +41,11 @@ struct device {
 
 struct binds {
 	struct binds_bpf *bpf;
-	struct bpf_link **links;
+	const struct binds_options *options; /* these two while it is opened */
+	const struct btf *btf;
+	struct attachment attachment;
 	struct ring_buffer *ring;
-	enum backend backend;
-	unsigned sees; /* bits of enum purpose, once attached */
+	unsigned sees; /* bits of enum hook_purpose, once attached */
 	bool has_mptcp, has_uring;
 	struct selection selection;
 	bool cgroups_by_kernel; /* it says who is in the selection's; else /proc */
@@ -63,130 +64,21 @@ struct binds {
 	int err;
 };
 
-/* ---- the hooks ---- */
-
-enum purpose {
-	SEES_CALLS = 1,
-	SEES_IPV6 = 2,
-	SEES_MPTCP = 4,
-	SEES_NO_LISTEN = 8,
-	SEES_DENIED = 16,
-	SEES_URING = 32,
-	SEES_AGAIN = 64,
-	SEES_CONNECT = 128
-};
-
-#define F BACKEND_FENTRY
-#define K BACKEND_KPROBE
-#define T BACKEND_TRACEPOINT
-#define EACH BACKEND_AUTO
-
-/* In the order of attaching: an exit before its entry, or calls in between would seem to have no
- * return. */
-static const struct {
-	enum backend backend;
-	const char *program;  /* in bpf/binds.bpf.c */
-	const char *function; /* NULL: a tracepoint */
-	enum purpose sees;
-	bool is_entry;
-} bind_hooks[] = {
-	{ F, "f_bind_out", "inet_bind", SEES_CALLS, false },
-	{ F, "f_bind_in", "inet_bind", SEES_CALLS, true },
-	{ F, "f_listen_out", "inet_listen", SEES_CALLS, false },
-	{ F, "f_listen_in", "inet_listen", SEES_CALLS, true },
-	{ F, "f_bind6_out", "inet6_bind", SEES_IPV6, false },
-	{ F, "f_bind6_in", "inet6_bind", SEES_IPV6, true },
-	{ F, "f_mbind_out", "mptcp_bind", SEES_MPTCP, false },
-	{ F, "f_mbind_in", "mptcp_bind", SEES_MPTCP, true },
-	{ F, "f_mlisten_out", "mptcp_listen", SEES_MPTCP, false },
-	{ F, "f_mlisten_in", "mptcp_listen", SEES_MPTCP, true },
-	{ F, "f_nolisten_out", "sock_no_listen", SEES_NO_LISTEN, false },
-	{ F, "f_deny_bind", "security_socket_bind", SEES_DENIED, false },
-	{ F, "f_deny_listen", "security_socket_listen", SEES_DENIED, false },
-
-	{ K, "k_bind_out", "inet_bind", SEES_CALLS, false },
-	{ K, "k_bind_in", "inet_bind", SEES_CALLS, true },
-	{ K, "k_listen_out", "inet_listen", SEES_CALLS, false },
-	{ K, "k_listen_in", "inet_listen", SEES_CALLS, true },
-	{ K, "k_bind6_out", "inet6_bind", SEES_IPV6, false },
-	{ K, "k_bind6_in", "inet6_bind", SEES_IPV6, true },
-	{ K, "k_mbind_out", "mptcp_bind", SEES_MPTCP, false },
-	{ K, "k_mbind_in", "mptcp_bind", SEES_MPTCP, true },
-	{ K, "k_mlisten_out", "mptcp_listen", SEES_MPTCP, false },
-	{ K, "k_mlisten_in", "mptcp_listen", SEES_MPTCP, true },
-	{ K, "k_nolisten_out", "sock_no_listen", SEES_NO_LISTEN, false },
-	{ K, "k_nolisten_in", "sock_no_listen", SEES_NO_LISTEN, true },
-	{ K, "k_deny_bind", "security_socket_bind", SEES_DENIED, false },
-	{ K, "k_deny_bind_in", "security_socket_bind", SEES_DENIED, true },
-	{ K, "k_deny_listen", "security_socket_listen", SEES_DENIED, false },
-	{ K, "k_deny_lis_in", "security_socket_listen", SEES_DENIED, true },
-
-	{ T, "t_bind_out", NULL, SEES_CALLS, false },
-	{ T, "t_bind2_out", NULL, SEES_AGAIN, false },
-	{ T, "t_bind_in", NULL, SEES_CALLS, true },
-	{ T, "t_bind2_in", NULL, SEES_AGAIN, true },
-	{ T, "t_listen_out", NULL, SEES_CALLS, false },
-	{ T, "t_listen2_out", NULL, SEES_AGAIN, false },
-	{ T, "t_listen_in", NULL, SEES_CALLS, true },
-	{ T, "t_listen2_in", NULL, SEES_AGAIN, true },
-	{ T, "t_bind_uring", NULL, SEES_URING, false },
-
-	{ EACH, "t_connect", NULL, SEES_CONNECT,
-	  false }, /* runs first: the order of attaching is that of running */
-	{ EACH, "t_connect2", NULL, SEES_AGAIN, false },
-};
-#define HOOKS (sizeof(bind_hooks) / sizeof(bind_hooks[0]))
-
-#undef F
-#undef K
-#undef T
-#undef EACH
-
-static struct bpf_program *hook_program(const struct binds *b, size_t i)
-{
-	return bpf_object__find_program_by_name(b->bpf->obj, bind_hooks[i].program);
-}
-
-/* Is it of the backend, and is its place in this kernel at all? */
-static bool hook_fits(const struct binds *b, size_t i, const struct btf *btf,
-		      const struct kernel_features *f)
-{
-	if (bind_hooks[i].backend != b->backend && bind_hooks[i].backend != BACKEND_AUTO)
-		return false;
-	if (bind_hooks[i].sees == SEES_CONNECT)
-		return f->task_pt_regs;
-	if (bind_hooks[i].sees == SEES_AGAIN)
-		return f->preempted_exits;
-	if (bind_hooks[i].sees == SEES_URING)
-		return f->uring_request_typed;
-	return !bind_hooks[i].function ||
-	       btf__find_by_name_kind(btf, bind_hooks[i].function, BTF_KIND_FUNC) > 0;
-}
-
 /* ---- opening ---- */
 
-static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf,
-		      const struct kernel_features *f)
+static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
 {
 	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"),
 		      transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
-	struct count_config *c = (struct count_config *)&b->bpf->rodata->config;
 
-	*c = (struct count_config){
-		.family = o->selection.family,
-		.protocol = o->selection.protocol,
-		.by_port = o->selection.port_count > 0,
-		.has_task_storage = f->task_storage,
-		.has_rdonly_cast = f->rdonly_cast,
-		.has_socket_cookie = f->socket_cookie,
-		.accept_twice = f->preempted_exits,
-	};
-	for (size_t i = 0; i < o->selection.netns_count; i++)
-		c->netns[i] = o->selection.netns[i];
+	*(struct kernel_config *)&b->bpf->rodata->kernel =
+		features_config(&b->attachment.probe.features);
+	*(struct filter_config *)&b->bpf->rodata->filter =
+		selection_filter(&o->selection, o->selection.port_count > 0);
 	*(struct binds_config *)&b->bpf->rodata->binds = (struct binds_config){
 		.all = o->all || b->by_process,
 		.cgroups = o->selection.cgroup_count,
-		.arguments_at_exit = b->backend == BACKEND_FENTRY,
+		.arguments_at_exit = b->attachment.backend == BACKEND_FENTRY,
 		.freebind_flag = freebind < 0 ? 255 : freebind,
 		.transparent_flag = transparent < 0 ? 255 : transparent,
 	};
@@ -232,114 +124,46 @@ static bool cgroups_fill(const struct binds *b)
 	return known == b->selection.cgroup_count;
 }
 
-static void detach(struct binds *b, bool entries_only)
+static void unload(void *context)
 {
-	for (size_t i = 0; b->links && i < HOOKS; i++) {
-		if (entries_only && !bind_hooks[i].is_entry)
-			continue;
-		bpf_link__destroy(b->links[i]);
-		b->links[i] = NULL;
-	}
-}
+	struct binds *b = context;
 
-static void unload(struct binds *b)
-{
-	detach(b, false);
-	free(b->links);
-	b->links = NULL;
+	backend_detach(&b->attachment, false);
 	ring_buffer__free(b->ring);
 	b->ring = NULL;
 	binds_bpf__destroy(b->bpf);
 	b->bpf = NULL;
 }
 
-/* What can't be attached is not seen; without SEES_CALLS the backend is of no use. Returns 0 or
- * negative errno. */
-static int attach(struct binds *b)
-{
-	unsigned wanted = 0, failed = 0;
-	int err = 0;
-
-	b->links = calloc(HOOKS, sizeof(*b->links));
-	if (!b->links)
-		return -ENOMEM;
-	for (size_t i = 0; i < HOOKS; i++) {
-		if (!bpf_program__autoload(hook_program(b, i)))
-			continue;
-		wanted |= bind_hooks[i].sees;
-		b->links[i] = bpf_program__attach(hook_program(b, i));
-		if (!b->links[i]) {
-			err = -errno;
-			failed |= bind_hooks[i].sees;
-		}
-		if (loading_lacks(err))
-			return err;
-	}
-	b->sees = wanted & ~failed;
-	return b->sees & SEES_CALLS ? 0 : err ? err : -ENOENT;
-}
-
 static int record_take(void *context, void *data, size_t size);
 
-static int backend_try(struct binds *b, const struct binds_options *o, enum backend backend,
-		       const struct btf *btf, const struct kernel_features *f)
+/* Loads and attaches one backend. Returns 0, or negative errno with nothing left of it. */
+static int backend_load(void *context)
 {
+	struct binds *b = context;
 	int err;
 
-	b->backend = backend;
 	b->bpf = binds_bpf__open();
 	if (!b->bpf)
 		return -errno;
-	configure(b, o, btf, f);
-	for (size_t i = 0; i < HOOKS; i++)
-		bpf_program__set_autoload(hook_program(b, i), hook_fits(b, i, btf, f));
+	b->attachment.object = b->bpf->obj;
+	configure(b, b->options, b->btf);
+	backend_autoload(&b->attachment);
 	err = binds_bpf__load(b->bpf);
 	if (!err) {
-		ports_fill(b, o);
+		ports_fill(b, b->options);
 		b->cgroups_by_kernel = cgroups_fill(b);
 		b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), record_take, b, NULL);
-		err = b->ring ? attach(b) : -errno;
+		err = b->ring ? backend_attach(&b->attachment) : -errno;
 	}
 	if (err)
 		unload(b);
 	return err;
 }
 
-static int backend_choose(struct binds *b, const struct binds_options *o, const struct btf *btf,
-			  const struct kernel_features *f)
-{
-	int err = -EOPNOTSUPP;
-
-	if (o->backend != BACKEND_AUTO)
-		return backend_try(b, o, o->backend, btf, f);
-	for (int backend = 0; backend < BACKEND_COUNT && err && !loading_lacks(err); backend++)
-		err = backend_try(b, o, backend, btf, f);
-	return err;
-}
-
-/* The hooks that count accepts are refused for the same reasons, and their probe has words for it.
- */
-static int refusal_explain(enum backend backend, int err, const struct kernel_features *f,
-			   char *why, size_t size)
-{
-	struct probe probe;
-
-	if (backend == BACKEND_AUTO || probe_lacks(f, backend, err))
-		return probe_refused(f, err, why, size);
-	if (probe_kernel(&probe, true))
-		loading_fail(err, why, size, "%s", probe.error);
-	else
-		loading_fail(err, why, size,
-			     "backend %s can't be used on this kernel: %s; see sockfair doctor",
-			     backend_name(backend), probe_refusal(&probe, backend, err));
-	probe_free(&probe);
-	return err;
-}
-
 int binds_open(struct binds **out, const struct binds_options *options, char *why, size_t why_size)
 {
 	struct binds *b = calloc(1, sizeof(*b));
-	struct kernel_features features = {};
 	struct btf *btf = NULL;
 	int err;
 
@@ -353,12 +177,18 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 	err = loading_btf(&btf, why, why_size);
 	if (err)
 		goto out;
-	probe_features(&features, btf);
+	b->options = options;
+	b->btf = btf;
 	b->has_mptcp = btf__find_by_name_kind(btf, "mptcp_sock", BTF_KIND_STRUCT) > 0;
 	b->has_uring = loading_enumerator(btf, "IORING_OP_BIND") >= 0;
-	err = backend_choose(b, options, btf, &features);
-	if (err)
-		refusal_explain(options->backend, err, &features, why, why_size);
+	err = probe_kernel(&b->attachment.probe, HOOKS_BINDS, false);
+	if (err) {
+		loading_fail(err, why, why_size, "%s", b->attachment.probe.error);
+		goto out;
+	}
+	err = backend_choose(&b->attachment, options->backend, SEES_CALLS, backend_load, unload, b,
+			     why, why_size);
+	b->sees = err ? 0 : probe_sees(&b->attachment.probe, b->attachment.backend);
 out:
 	btf__free(btf);
 	if (err) {
@@ -371,7 +201,7 @@ out:
 
 enum backend binds_backend(const struct binds *b)
 {
-	return b->backend;
+	return b->attachment.backend;
 }
 
 uint64_t binds_memory(const struct binds *b)
@@ -384,6 +214,7 @@ void binds_close(struct binds *b)
 	if (!b)
 		return;
 	unload(b);
+	probe_free(&b->attachment.probe);
 	free(b);
 }
 
@@ -592,9 +423,9 @@ static uint64_t returns_missed(const struct binds *b)
 {
 	uint64_t missed = 0;
 
-	for (size_t i = 0; i < HOOKS && b->backend == BACKEND_FENTRY; i++)
-		if (b->links[i] && !bind_hooks[i].is_entry)
-			missed += loading_runs_missed(hook_program(b, i));
+	for (size_t i = 0; i < hook_count; i++)
+		if (hooks[i].kind == HOOK_FEXIT)
+			missed += backend_skipped(&b->attachment, i);
 	return missed;
 }
 
@@ -664,7 +495,7 @@ void binds_stop(struct binds *b)
 		poll(NULL, 0, 1);
 	for (int i = 0; i < SETTLE_TRIES && (b->lost_return = pending_count(b)); i++) {
 		if (i == SETTLE_TRIES / 2)
-			detach(b, true);
+			backend_detach(&b->attachment, true);
 		poll(NULL, 0, 1);
 	}
 }
@@ -734,7 +565,7 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 
 static void unseen_fill(const struct binds *b, struct bind_totals *t)
 {
-	const bool syscalls = b->backend == BACKEND_TRACEPOINT;
+	const bool syscalls = b->attachment.backend == BACKEND_TRACEPOINT;
 	const struct {
 		bool applies;
 		const char *text;
@@ -771,7 +602,7 @@ void binds_totals(struct binds *b, struct bind_totals *t)
 		clock_gettime(CLOCK_MONOTONIC, &end);
 	uname(&name);
 	snprintf(t->release, sizeof(t->release), "%s", name.release);
-	t->backend = backend_name(b->backend);
+	t->backend = backend_name(b->attachment.backend);
 	t->start_ms = b->start_ms;
 	t->seconds = end.tv_sec - b->started.tv_sec + (end.tv_nsec - b->started.tv_nsec) / 1e9;
 	for (int call = 0; call < BINDS_CALLS; call++) {

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "../model/array.h"
+#include "clock.h"
 #include "count.h"
 #include "count.skel.h"
+#include "iterator.h"
 #include "process.h"
 
 /* Who reads connections of before the window: a thread of a process, or all that wait in one epoll
@@ -40,25 +41,16 @@ struct bytes_reader {
 	const struct count_serve *serves;
 	struct count_bytes *ended; /* by owner */
 	struct bpf_link *link;
-	struct count_open *rows;
-	size_t count, room;
+	struct array open;    /* struct count_open, by socket */
 	uint64_t *closed;     /* by row of the kernel, before the look */
 	uint64_t looked_ns;   /* CLOCK_MONOTONIC */
 	struct owner *owners; /* COUNT_OWNERS; the first has those that found no place */
 	uint32_t owner_count;
-	uint64_t *cut; /* cookies of listeners of which not all of before are followed */
-	size_t cut_count;
+	struct array cut; /* uint64_t: cookies of listeners of which not all of before are
+			     followed */
 	uint64_t carried; /* by all, at the last look */
 	bool begun;       /* connections of before were looked for, and never settled */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
 	       const struct count_serve *serves)
@@ -80,8 +72,7 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 		b->ended = NULL;
 	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
 	if (!err) {
-		b->link = bpf_program__attach_iter(bpf->progs.read_open, NULL);
-		err = b->link ? 0 : -errno;
+		err = iterator_attach(bpf->progs.read_open, &b->link);
 	}
 	if (err) {
 		bytes_close(b);
@@ -98,10 +89,10 @@ void bytes_close(struct bytes_reader *b)
 	bpf_link__destroy(b->link);
 	if (b->ended)
 		munmap(b->ended, COUNT_OWNERS * sizeof(*b->ended));
-	free(b->rows);
+	free(b->open.rows);
 	free(b->closed);
 	free(b->owners);
-	free(b->cut);
+	free(b->cut.rows);
 	free(b);
 }
 
@@ -114,7 +105,7 @@ void bytes_forget(struct bytes_reader *b)
 	while (!bpf_map_get_next_key(fd, NULL, &key))
 		bpf_map_delete_elem(fd, &key);
 	b->owner_count = 1;
-	b->count = b->cut_count = 0;
+	b->open.count = b->cut.count = 0;
 	b->begun = false;
 	memset(b->owners, 0, COUNT_OWNERS * sizeof(*b->owners));
 	memset(b->ended, 0, COUNT_OWNERS * sizeof(*b->ended));
@@ -125,17 +116,12 @@ void bytes_forget(struct bytes_reader *b)
 /* Returns 0 or -ENOMEM. */
 static int note_cut(struct bytes_reader *b, uint64_t cookie)
 {
-	uint64_t *rows;
+	const uint64_t *rows = b->cut.rows;
 
-	for (size_t i = 0; i < b->cut_count; i++)
-		if (b->cut[i] == cookie)
+	for (size_t i = 0; i < b->cut.count; i++)
+		if (rows[i] == cookie)
 			return 0;
-	rows = realloc(b->cut, (b->cut_count + 1) * sizeof(*rows));
-	if (!rows)
-		return -ENOMEM;
-	b->cut = rows;
-	b->cut[b->cut_count++] = cookie;
-	return 0;
+	return array_add(&b->cut, &cookie, sizeof(cookie)) ? 0 : -ENOMEM;
 }
 
 /* The place of who reads it; 0: there is none left. */
@@ -192,53 +178,11 @@ int bytes_begin(struct bytes_reader *b, struct inventory *v)
 
 /* ---- looking ---- */
 
-static int iterate(struct bytes_reader *b)
+static int open_take(void *to, const void *record)
 {
-	int fd = bpf_iter_create(bpf_link__fd(b->link)), err = 0;
-	ssize_t length;
+	struct bytes_reader *b = to;
 
-	if (fd < 0)
-		return -errno;
-	do {
-		if (b->room - b->count < 512) {
-			const size_t room = b->room ? b->room * 2 : 1024;
-			struct count_open *rows = realloc(b->rows, room * sizeof(*rows));
-
-			if (!rows) {
-				err = -ENOMEM;
-				break;
-			}
-			b->rows = rows;
-			b->room = room;
-		}
-		/* A read gives whole records, as many as fit. */
-		length = read(fd, b->rows + b->count, (b->room - b->count) * sizeof(*b->rows));
-		if (length < 0 && errno != EAGAIN && errno != EINTR)
-			err = -errno;
-		b->count += length > 0 ? length / sizeof(*b->rows) : 0;
-	} while (!err && length);
-	close(fd);
-	return err;
-}
-
-static int by_socket(const void *a, const void *b)
-{
-	const struct count_open *x = a, *y = b;
-
-	return (x->sk > y->sk) - (x->sk < y->sk);
-}
-
-/* Of what is held several times the first. */
-static void rows_unique(struct bytes_reader *b)
-{
-	size_t kept = 0;
-
-	if (b->count)
-		qsort(b->rows, b->count, sizeof(*b->rows), by_socket);
-	for (size_t i = 0; i < b->count; i++)
-		if (!kept || b->rows[kept - 1].sk != b->rows[i].sk)
-			b->rows[kept++] = b->rows[i];
-	b->count = kept;
+	return array_add(&b->open, record, sizeof(struct count_open)) ? 0 : -ENOMEM;
 }
 
 int bytes_look(struct bytes_reader *b)
@@ -246,8 +190,8 @@ int bytes_look(struct bytes_reader *b)
 	bool any = b->bpf->bss->count_older;
 	int err;
 
-	b->count = 0;
-	b->looked_ns = now_ns();
+	b->open.count = 0;
+	b->looked_ns = clock_ns(CLOCK_MONOTONIC);
 	for (uint32_t i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_serve *s = &b->serves[i];
 
@@ -258,9 +202,12 @@ int bytes_look(struct bytes_reader *b)
 		b->owners[i].ended = b->ended[i];
 	if (!any) /* no connection that is followed is open: no need to walk over descriptors */
 		return 0;
-	err = iterate(b);
-	if (!err)
-		rows_unique(b);
+	err = iterator_run(b->link, &(struct iterator){ .size = sizeof(struct count_open),
+							.take = open_take,
+							.to = b });
+	array_sort(&b->open, sizeof(struct count_open), array_by_u64);
+	array_unique(&b->open, sizeof(struct count_open),
+		     array_by_u64); /* of what is held twice the first */
 	return err;
 }
 
@@ -424,11 +371,12 @@ static int owner_settle(struct owner *o, const struct bytes *open, const struct 
 
 static int older_settle(struct bytes_reader *b, const struct inventory *v, struct ledger *l)
 {
+	const struct count_open *open = b->open.rows;
 	struct bytes *sums = calloc(COUNT_OWNERS, sizeof(*sums));
 	int err = sums ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < b->count && !err; i++) {
-		const struct count_open *r = &b->rows[i];
+	for (size_t i = 0; i < b->open.count && !err; i++) {
+		const struct count_open *r = &open[i];
 
 		if (r->older && r->state)
 			bytes_add(&sums[r->row], growth(r->bytes.received, r->before.received),
@@ -458,8 +406,10 @@ static void row_keep(struct ledger_worker *w)
 
 static void window_settle(struct bytes_reader *b, struct ledger *l)
 {
-	for (size_t i = 0; i < b->count; i++) {
-		struct count_open *r = &b->rows[i];
+	struct count_open *open = b->open.rows;
+
+	for (size_t i = 0; i < b->open.count; i++) {
+		struct count_open *r = &open[i];
 		const struct count_worker *of =
 			r->older ? NULL : &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
 		struct ledger_worker *w =
@@ -533,11 +483,13 @@ static void connection_list(struct endpoint *e, const struct connection_row *row
 
 void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s)
 {
+	const struct count_open *open = b->open.rows;
+	const uint64_t *cut = b->cut.rows;
 	struct endpoint *e = NULL;
 	uint64_t last = 0;
 
-	for (size_t i = 0; i < b->count; i++) {
-		const struct count_open *r = &b->rows[i];
+	for (size_t i = 0; i < b->open.count; i++) {
+		const struct count_open *r = &open[i];
 		const struct owner *o = r->older ? &b->owners[r->row] : NULL;
 		const struct count_worker *w = r->older ? NULL : &b->workers[r->row];
 		const uint64_t cookie = !r->state ? 0 : o ? o->listener : w->cookie;
@@ -560,8 +512,8 @@ void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct
 		if (e)
 			connection_list(e, &row);
 	}
-	for (size_t i = 0; i < b->cut_count; i++) {
-		e = endpoint_of(l, s, b->cut[i]);
+	for (size_t i = 0; i < b->cut.count; i++) {
+		e = endpoint_of(l, s, cut[i]);
 		for (size_t k = 0; e && k < e->worker_count; k++)
 			e->workers[k].bytes_at_least = true;
 		if (e)

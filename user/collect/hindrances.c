@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../attach/small_file.h"
 #include "process.h"
 
 #define THREADS_MAX 512 /* of a process, and PLACES_MAX different places: most of them tell */
@@ -78,46 +79,6 @@ static bool read_keys(const char *path, const char *a, uint64_t *first, const ch
 
 /* ---- cgroups ---- */
 
-/* Is the controller one of those that are named between commas? */
-static bool is_among(const char *names, const char *controller)
-{
-	const size_t length = strlen(controller);
-
-	for (const char *at = names; at; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (!strncmp(at, controller, length) && (at[length] == ',' || !at[length]))
-			return true;
-	}
-	return false;
-}
-
-/* The path of the process in the hierarchy of a controller; "": of version 2. False: it has none.
- */
-static bool path_in(int32_t pid, const char *controller, char path[PROCESS_CGROUP_SIZE])
-{
-	char name[64], *line = NULL;
-	bool found = false;
-	size_t room = 0;
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/proc/%" PRId32 "/cgroup", pid);
-	f = fopen(name, "re");
-	while (f && !found && getline(&line, &room, f) > 0) {
-		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
-
-		if (!at)
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		*at = 0;
-		found = is_among(names + 1, controller);
-		snprintf(path, PROCESS_CGROUP_SIZE, "%s", at + 1);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* Where the hierarchies are, everywhere that systemd or a container's runtime mounts them. */
 static const struct {
 	const char *controller, *root;
@@ -130,19 +91,14 @@ static const struct {
 
 static bool says_frozen(const char *root, const char *path)
 {
-	char file[PROCESS_CGROUP_SIZE + 64], state[16] = "";
+	char file[PROCESS_CGROUP_SIZE + 64], state[16];
 	uint64_t frozen = 0;
-	FILE *f;
 
 	snprintf(file, sizeof(file), "%s%s/cgroup.events", root, path);
 	if (read_keys(file, "frozen", &frozen, NULL, NULL))
 		return frozen;
 	snprintf(file, sizeof(file), "%s%s/freezer.state", root, path);
-	f = fopen(file, "re");
-	if (f && !fgets(state, sizeof(state), f))
-		*state = 0;
-	if (f)
-		fclose(f);
+	small_file_read(file, state, sizeof(state));
 	return !strncmp(state, "FROZEN", 6);
 }
 
@@ -152,7 +108,8 @@ static bool is_frozen(int32_t pid)
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].controller, "cpu") &&
-		    path_in(pid, places[i].controller, path) && says_frozen(places[i].root, path))
+		    process_cgroup_in(pid, places[i].controller, path) &&
+		    says_frozen(places[i].root, path))
 			return true;
 	return false;
 }
@@ -191,7 +148,7 @@ static void cgroups_read(struct hindered *row)
 	row->row.periods = row->row.throttled = 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].controller, "freezer") &&
-		    path_in(row->pid, places[i].controller, path))
+		    process_cgroup_in(row->pid, places[i].controller, path))
 			quota_read(row, places[i].root, path);
 }
 
@@ -285,18 +242,14 @@ void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, 
 
 static int32_t tracer_of(int32_t pid)
 {
-	char path[64], line[128];
+	char path[64], text[1024]; /* it is in the first few lines */
 	int32_t tracer = 0;
-	FILE *f;
+	const char *line;
 
 	snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f) &&
-	       sscanf(line, "TracerPid: %" SCNd32, &tracer) != 1)
-		;
-	if (f)
-		fclose(f);
-	return tracer;
+	small_file_read(path, text, sizeof(text));
+	line = strstr(text, "\nTracerPid:");
+	return line && sscanf(line, "\nTracerPid: %" SCNd32, &tracer) == 1 ? tracer : 0;
 }
 
 /* ---- a look ---- */
@@ -304,14 +257,12 @@ static int32_t tracer_of(int32_t pid)
 /* How many files the machine may have open, if it has so many; 0: it has fewer. */
 static uint64_t files_at_most(void)
 {
-	uint64_t open = 0, most = 0;
-	FILE *f = fopen("/proc/sys/fs/file-nr", "re");
+	uint64_t open, most;
+	char text[128];
 
-	if (f && fscanf(f, "%" SCNu64 " %*u %" SCNu64, &open, &most) != 2)
-		most = 0;
-	if (f)
-		fclose(f);
-	return most && open >= most ? most : 0;
+	small_file_read("/proc/sys/fs/file-nr", text, sizeof(text));
+	return sscanf(text, "%" SCNu64 " %*u %" SCNu64, &open, &most) == 2 && open >= most ? most
+											   : 0;
 }
 
 static void process_read(struct hindered *p, uint64_t now_ns, uint64_t files)

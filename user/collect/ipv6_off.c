@@ -33,13 +33,25 @@ const char *ipv6_off_here(const uint8_t address[16])
 	return is_disabled("all") && !has_addresses() ? "all" : NULL;
 }
 
+struct asking {
+	const uint8_t *address;
+	const char **what;
+};
+
+static int ask(void *to, uint32_t netns)
+{
+	const struct asking *a = to;
+
+	(void)netns;
+	*a->what = ipv6_off_here(a->address);
+	return 0;
+}
+
 int ipv6_off(uint32_t netns, const uint8_t address[16], const char **what)
 {
-	int home;
+	struct asking a = { address, what };
+	int failed;
 
 	*what = NULL;
-	if (namespace_enter(netns, &home))
-		return 0;
-	*what = ipv6_off_here(address);
-	return namespace_leave(home);
+	return namespace_within(netns, ask, &a, &failed);
 }

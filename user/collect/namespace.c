@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A namespace has no name of its own: it is found by the inode of what processes, and ip netns,
+ * show of theirs. What is done in one is done between go() and leave(), whatever comes of it.
+ */
 #include "namespace.h"
 
 #include <dirent.h>
@@ -156,7 +160,8 @@ static int go(int fd, uint32_t inode)
 	return namespace_own() == inode ? 0 : -EXDEV;
 }
 
-int namespace_leave(int home)
+/* Back home. Returns 0 or negative errno. */
+static int leave(int home)
 {
 	struct stat st;
 	int err = fstat(home, &st) ? -errno : go(home, st.st_ino);
@@ -165,64 +170,68 @@ int namespace_leave(int home)
 	return err;
 }
 
-int namespace_enter(uint32_t inode, int *home)
+int namespace_within(uint32_t inode, namespace_visit *visit, void *to, int *failed)
 {
-	int fd = namespace_open(inode), err = 0;
+	int fd = namespace_open(inode), home;
 
+	*failed = fd;
 	if (fd < 0)
-		return fd;
-	*home = open(OWN, O_RDONLY | O_CLOEXEC);
-	if (*home < 0)
-		err = -errno;
-	else
-		err = go(fd, inode);
-	if (err && *home >= 0)
-		close(*home);
+		return 0;
+	home = open(OWN, O_RDONLY | O_CLOEXEC);
+	*failed = home < 0 ? -errno : go(fd, inode);
 	close(fd);
-	return err;
+	if (home < 0)
+		return 0;
+	if (!*failed)
+		*failed = visit(to, inode);
+	return leave(home);
+}
+
+struct naming {
+	uint32_t index;
+	char *name;
+};
+
+static int device_name(void *to, uint32_t inode)
+{
+	const struct naming *n = to;
+
+	(void)inode;
+	if (!if_indextoname(n->index, n->name))
+		*n->name = 0;
+	return 0;
 }
 
 int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE])
 {
-	int home;
+	struct naming n = { index, name };
+	int failed;
 
 	*name = 0;
-	if (namespace_enter(inode, &home))
-		return 0;
-	if (!if_indextoname(index, name))
-		*name = 0;
-	return namespace_leave(home);
+	return namespace_within(inode, device_name, &n, &failed);
 }
 
 /* ---- all of them ---- */
 
 bool namespaces_has(const struct namespaces *n, uint32_t inode)
 {
-	for (size_t i = 0; i < n->count; i++)
-		if (n->inodes[i] == inode)
+	const uint32_t *inodes = n->inodes.rows;
+
+	for (size_t i = 0; i < n->inodes.count; i++)
+		if (inodes[i] == inode)
 			return true;
 	return false;
 }
 
 void namespaces_free(struct namespaces *n)
 {
-	free(n->inodes);
+	free(n->inodes.rows);
 	*n = (struct namespaces){};
 }
 
 static int remember(struct namespaces *n, uint32_t inode)
 {
-	if (n->count == n->room) {
-		size_t room = n->room ? n->room * 2 : 64;
-		void *inodes = realloc(n->inodes, room * sizeof(*n->inodes));
-
-		if (!inodes)
-			return -ENOMEM;
-		n->inodes = inodes;
-		n->room = room;
-	}
-	n->inodes[n->count++] = inode;
-	return 0;
+	return array_add(&n->inodes, &inode, sizeof(inode)) ? 0 : -ENOMEM;
 }
 
 struct visiting {
@@ -255,11 +264,11 @@ static int visit_path(struct visiting *v, const char *path)
 static int visiting_take(void *to, const char *path)
 {
 	struct visiting *v = to;
-	const size_t tried = v->tried.count;
+	const size_t tried = v->tried.inodes.count;
 	int err = visit_path(v, path);
 
 	/* One that was open is there, whatever the visit says. */
-	if (err && (err != -ENOENT || v->tried.count > tried) && !v->done->failed)
+	if (err && (err != -ENOENT || v->tried.inodes.count > tried) && !v->done->failed)
 		v->done->failed = err;
 	return -ENOENT;
 }
@@ -276,7 +285,7 @@ void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to)
 	err = paths_each(visiting_take, &v);
 	if (err != -ENOENT && !n->failed)
 		n->failed = err;
-	n->astray = namespace_leave(home);
+	n->astray = leave(home);
 	namespaces_free(&v.tried);
 }
 

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../model/array.h"
+
 /* Inode of the thread's own; 0: not known. */
 uint32_t namespace_own(void);
 
@@ -27,29 +29,26 @@ int namespace_of(const char *path, uint32_t *inode);
  */
 int namespace_open(uint32_t inode);
 
-/* Enters it. *home: a descriptor for namespace_leave(). Needs CAP_SYS_ADMIN. Returns 0 or negative
- * errno; then nothing is to be left. */
-int namespace_enter(uint32_t inode, int *home);
+/* What is done in a namespace, with `to`. Returns 0 or negative errno. */
+typedef int namespace_visit(void *to, uint32_t inode);
 
-/* Back. Returns 0 or negative errno: then the thread is in a namespace that is not its own, and had
- * better end. */
-int namespace_leave(int home);
+/*
+ * Does it in that one, and returns. *failed: 0, or why it could not be entered, or what the visit
+ * returned. Needs CAP_SYS_ADMIN. Returns 0 or negative errno: the way back failed. Then the thread
+ * is in a namespace that is not its own, and had better end.
+ */
+int namespace_within(uint32_t inode, namespace_visit *visit, void *to, int *failed);
 
-/* An interface's name there; "": it can't be told. Returns 0 or a negative errno: the way back
- * failed, see namespace_leave(). */
+/* An interface's name there; "": it can't be told. Returns 0 or negative errno, as
+ * namespace_within(). */
 int namespace_device(uint32_t inode, uint32_t index, char name[IF_NAMESIZE]);
 
 /* Those that were visited. Begin with {}. */
 struct namespaces {
-	uint32_t *inodes; /* in which all went well, in no order */
-	size_t count, room;
-	int failed; /* negative errno: some may be missing in `inodes`. 0: those are all there are
-		     */
-	int astray; /* negative errno: the way back failed, see namespace_leave() */
+	struct array inodes; /* uint32_t: in which all went well, in no order */
+	int failed;          /* negative errno: some may be missing. 0: those are all there are */
+	int astray;          /* negative errno: the way back failed, see namespace_within() */
 };
-
-/* What is done in a namespace, with `to`. Returns 0 or negative errno. */
-typedef int namespace_visit(void *to, uint32_t inode);
 
 /* Visits each that a process lives in or that ip netns has named, once. Needs CAP_SYS_ADMIN. */
 void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to);

@@ -67,21 +67,28 @@ static void namespace_close(struct netstat_namespace *n)
 			close(n->fds[i]);
 }
 
+static int files_open(void *to, uint32_t netns)
+{
+	struct netstat_namespace *n = to;
+
+	(void)netns;
+	for (size_t i = 0; i < NETSTAT_FILES; i++)
+		n->fds[i] = open(files[i], O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
 /* One that can't be entered is not tried again, as long as it is named. */
 static int namespace_add(struct netstat *n, uint32_t netns, bool *opened)
 {
 	struct netstat_namespace *row = &n->rows[n->count++];
-	int home;
+	int failed, err;
 
 	*row = (struct netstat_namespace){
 		.look.netns = netns, .named = true, .opened = true, .fds = { -1, -1, -1, -1, -1 }
 	};
-	if (namespace_enter(netns, &home))
-		return 0;
-	for (size_t i = 0; i < NETSTAT_FILES; i++)
-		row->fds[i] = open(files[i], O_RDONLY | O_CLOEXEC);
+	err = namespace_within(netns, files_open, row, &failed);
 	*opened |= row->fds[NETSTAT] >= 0;
-	return namespace_leave(home);
+	return err;
 }
 
 void netstat_before(struct netstat *n)

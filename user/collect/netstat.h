@@ -29,7 +29,7 @@ void netstat_before(struct netstat *n);
 
 /*
  * Opens those of `netns` (ascending) that are not, and closes the others. *opened: some were.
- * Returns 0, or a negative errno only if the way back from one failed: see namespace_leave().
+ * Returns 0, or a negative errno only if the way back from one failed: see namespace_within().
  */
 int netstat_open(struct netstat *n, const uint32_t *netns, size_t count, bool *opened);
 

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A look reads the kernel's tables of each network namespace first, then all descriptors: who is in
+ * the tables and has a file, some descriptor should lead to. Where none does the socket may be on
+ * its way from one process to another, or have come in between: a second look tells. The records
+ * become rows, and rows that differ in their remote end alone become one.
+ */
 #include "occupants.h"
 
 #include <errno.h>
@@ -7,14 +13,12 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "../model/array.h"
 #include "../bind/bind_occupant.h"
 #include "../attach/loading.h"
+#include "iterator.h"
 #include "local_ports.h"
 #include "namespace.h"
 #include "occupants.skel.h"
@@ -22,11 +26,6 @@
 #include "process.h"
 #include "sockdiag.h"
 #include "symbols.h"
-
-struct records {
-	struct occupants_record *rows;
-	size_t count, room;
-};
 
 /* A connection in TIME_WAIT, and until when. */
 struct expiry {
@@ -48,34 +47,24 @@ struct ports {
 
 /* One look at the machine. */
 struct look {
-	struct records held;         /* by node, pid: those of descriptors */
-	struct bind_holder *holders; /* the same by inode, pid, each once: an MPTCP socket has one
-					inode for all of its subflows */
-	size_t holder_count;
-	struct records listed;   /* by node: those in the kernel's tables */
-	struct expiry *expiries; /* by node */
-	size_t expiry_count;
-	struct device *devices;
-	size_t device_count;
-	struct ports *ports;
-	size_t ports_count;
+	struct array held;     /* struct occupants_record, by node: those of descriptors */
+	struct array holders;  /* struct bind_holder: the same by inode, pid, each once: an MPTCP
+				  socket has one inode for all of its subflows */
+	struct array listed;   /* struct occupants_record, by node: those in the kernel's tables */
+	struct array expiries; /* struct expiry, by node */
+	struct array devices;  /* struct device */
+	struct array ports;    /* struct ports */
 	bool failed;
 };
 
 struct occupants {
 	struct occupants_bpf *bpf;
-	struct bpf_link *descriptors, *tcp, *udp;
+	struct bpf_link *links[OCCUPANTS_UDP + 1];
 	void (*turn)(void *with); /* NULL: none */
 	void *with;
 };
 
 /* ---- opening ---- */
-
-static int attach(struct bpf_program *program, struct bpf_link **link)
-{
-	*link = bpf_program__attach_iter(program, NULL);
-	return *link ? 0 : -errno;
-}
 
 int occupants_open(struct occupants **out, char *why, size_t why_size)
 {
@@ -90,11 +79,11 @@ int occupants_open(struct occupants **out, char *why, size_t why_size)
 	o->bpf = occupants_bpf__open_and_load();
 	err = o->bpf ? 0 : -errno;
 	if (!err)
-		err = attach(o->bpf->progs.list_occupants, &o->descriptors);
+		err = iterator_attach(o->bpf->progs.list_occupants, &o->links[OCCUPANTS_HELD]);
 	if (!err)
-		err = attach(o->bpf->progs.list_tcp, &o->tcp);
+		err = iterator_attach(o->bpf->progs.list_tcp, &o->links[OCCUPANTS_TCP]);
 	if (!err)
-		err = attach(o->bpf->progs.list_udp, &o->udp);
+		err = iterator_attach(o->bpf->progs.list_udp, &o->links[OCCUPANTS_UDP]);
 	if (err)
 		loading_no_iterators(err, "cannot look who has a port", why, why_size);
 out:
@@ -116,9 +105,8 @@ void occupants_close(struct occupants *o)
 {
 	if (!o)
 		return;
-	bpf_link__destroy(o->descriptors);
-	bpf_link__destroy(o->tcp);
-	bpf_link__destroy(o->udp);
+	for (int in = OCCUPANTS_HELD; in <= OCCUPANTS_UDP; in++)
+		bpf_link__destroy(o->links[in]);
 	occupants_bpf__destroy(o->bpf);
 	free(o);
 }
@@ -132,58 +120,35 @@ static int by_node(const void *a, const void *b)
 	return x->node != y->node ? COMPARE(x->node, y->node) : COMPARE(x->pid, y->pid);
 }
 
-static int by_inode(const void *a, const void *b)
+static int by_process(const void *a, const void *b)
 {
 	const struct bind_holder *x = a, *y = b;
 
-	if (x->inode != y->inode)
-		return COMPARE(x->inode, y->inode);
-	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->descriptor, y->descriptor);
+	return x->inode != y->inode ? COMPARE(x->inode, y->inode) : COMPARE(x->pid, y->pid);
 }
 
-static int expiries_by_node(const void *a, const void *b)
+static int by_descriptor(const void *a, const void *b)
 {
-	const struct expiry *x = a, *y = b;
+	const struct bind_holder *x = a, *y = b;
+	int order = by_process(a, b);
 
-	return COMPARE(x->node, y->node);
+	return order ? order : COMPARE(x->descriptor, y->descriptor);
 }
 
-static int record_add(struct records *to, const struct occupants_record *r)
+static int record_add(void *to, const void *record)
 {
-	if (to->count == to->room) {
-		size_t room = to->room ? to->room * 2 : 256;
-		void *rows = realloc(to->rows, room * sizeof(*to->rows));
-
-		if (!rows)
-			return -ENOMEM;
-		to->rows = rows;
-		to->room = room;
-	}
-	to->rows[to->count++] = *r;
-	return 0;
+	return array_add(to, record, sizeof(struct occupants_record)) ? 0 : -ENOMEM;
 }
 
-/* Runs an iterator and keeps its records. A read ends between two of them. turn: whose turn it is
- * then; NULL: nobody's. */
-static int iterate(const struct bpf_link *link, struct records *to, const struct occupants *turn)
+static int records_read(const struct occupants *o, enum occupants_in in,
+			int (*take)(void *to, const void *record), void *to)
 {
-	static _Alignas(8) char buffer[273 * sizeof(struct occupants_record)];
-	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
-	ssize_t length;
-
-	if (fd < 0)
-		return -errno;
-	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (length < 0 && errno != EAGAIN && errno != EINTR)
-			err = -errno;
-		if (turn && turn->turn)
-			turn->turn(turn->with);
-		for (ssize_t i = 0; i + (ssize_t)sizeof(struct occupants_record) <= length && !err;
-		     i += sizeof(struct occupants_record))
-			err = record_add(to, (struct occupants_record *)(buffer + i));
-	}
-	close(fd);
-	return err;
+	return iterator_run(o->links[in],
+			    &(struct iterator){ .size = sizeof(struct occupants_record),
+						.take = take,
+						.to = to,
+						.turn = in == OCCUPANTS_HELD ? o->turn : NULL,
+						.with = o->with });
 }
 
 /* How long each connection in TIME_WAIT stays. sock_diag gives them cookies, by which those that
@@ -191,26 +156,18 @@ static int iterate(const struct bpf_link *link, struct records *to, const struct
 static int expiries_read(struct look *l, size_t first, const struct sockdiag_lingering *lingering,
 			 int count)
 {
-	void *rows =
-		count > 0 ? realloc(l->expiries, (l->expiry_count + count) * sizeof(*l->expiries))
-			  : NULL;
-	const size_t room = l->expiry_count + count;
+	const struct occupants_record *rows = l->listed.rows;
 
-	if (count <= 0)
-		return 0;
-	if (!rows)
-		return -ENOMEM;
-	l->expiries = rows;
-	for (size_t i = first; i < l->listed.count && l->expiry_count < room; i++) {
-		const struct occupants_record *r = &l->listed.rows[i];
+	for (size_t i = first; i < l->listed.count; i++) {
 		const struct sockdiag_lingering *found =
-			r->state == TCP_TIME_WAIT
-				? sockdiag_lingering_find(lingering, count, r->cookie)
+			rows[i].state == TCP_TIME_WAIT
+				? sockdiag_lingering_find(lingering, count, rows[i].cookie)
 				: NULL;
+		const struct expiry e = { rows[i].node,
+					  found ? found->milliseconds_left / 1e3 : 0 };
 
-		if (found)
-			l->expiries[l->expiry_count++] =
-				(struct expiry){ r->node, found->milliseconds_left / 1e3 };
+		if (found && !array_add(&l->expiries, &e, sizeof(e)))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -218,184 +175,142 @@ static int expiries_read(struct look *l, size_t first, const struct sockdiag_lin
 static int devices_read(struct look *l, uint32_t netns)
 {
 	struct if_nameindex *names = if_nameindex();
-	size_t count = 0;
-	void *rows;
+	int err = names ? 0 : -errno;
 
-	if (!names)
-		return -errno;
-	while (names[count].if_index)
-		count++;
-	rows = realloc(l->devices, (l->device_count + count + 1) * sizeof(*l->devices));
-	if (rows) {
-		l->devices = rows;
-		for (size_t i = 0; i < count; i++) {
-			struct device *d = &l->devices[l->device_count++];
+	for (size_t i = 0; names && !err && names[i].if_index; i++) {
+		struct device d = { .netns = netns, .index = names[i].if_index };
 
-			*d = (struct device){ .netns = netns, .index = names[i].if_index };
-			strncpy(d->name, names[i].if_name, sizeof(d->name) - 1);
-		}
+		strncpy(d.name, names[i].if_name, sizeof(d.name) - 1);
+		err = array_add(&l->devices, &d, sizeof(d)) ? 0 : -ENOMEM;
 	}
-	if_freenameindex(names);
-	return rows ? 0 : -ENOMEM;
+	if (names)
+		if_freenameindex(names);
+	return err;
 }
 
 static int ports_read(struct look *l, uint32_t netns)
 {
-	void *rows = realloc(l->ports, (l->ports_count + 1) * sizeof(*l->ports));
-	struct ports *p;
+	struct ports p = { .netns = netns };
 
-	if (!rows)
-		return -ENOMEM;
-	l->ports = rows;
-	p = &l->ports[l->ports_count++];
-	*p = (struct ports){ .netns = netns };
-	p->known = local_ports_read(&p->local);
-	p->reserved = local_ports_reserved(&p->local);
-	return 0;
+	p.known = local_ports_read(&p.local);
+	p.reserved = local_ports_reserved(&p.local);
+	return array_add(&l->ports, &p, sizeof(p)) ? 0 : -ENOMEM;
 }
 
-/* The kernel's tables of one network namespace. Returns a negative errno only if the way back
- * failed. */
-static int look_in(struct occupants *o, struct look *l, uint32_t netns)
+struct looking {
+	struct occupants *o;
+	struct look *l;
+};
+
+/* The kernel's tables of the network namespace. */
+static int tables_read(void *to, uint32_t netns)
 {
+	const struct looking *looking = to;
+	struct look *l = looking->l;
 	struct sockdiag_lingering *lingering = NULL;
 	size_t first = l->listed.count;
-	int home, count, err;
+	int count = sockdiag_lingering(&lingering);
+	int err = records_read(looking->o, OCCUPANTS_TCP, record_add, &l->listed);
 
-	err = namespace_enter(netns, &home);
-	if (err) {
-		l->failed = true;
-		return 0;
-	}
-	count = sockdiag_lingering(&lingering);
-	err = iterate(o->tcp, &l->listed, NULL);
 	if (!err)
-		err = iterate(o->udp, &l->listed, NULL);
-	if (!err)
+		err = records_read(looking->o, OCCUPANTS_UDP, record_add, &l->listed);
+	if (!err) /* without sock_diag it is only not known how long TIME_WAIT lasts */
 		err = expiries_read(l, first, lingering, count);
 	if (!err)
 		err = devices_read(l, netns);
 	if (!err)
 		err = ports_read(l, netns);
 	free(lingering);
-	l->failed |= !!err; /* without sock_diag it is only not known how long TIME_WAIT lasts */
-	return namespace_leave(home);
+	return err;
 }
 
 static void look_free(struct look *l)
 {
 	free(l->held.rows);
-	free(l->holders);
+	free(l->holders.rows);
 	free(l->listed.rows);
-	free(l->expiries);
-	free(l->devices);
-	free(l->ports);
+	free(l->expiries.rows);
+	free(l->devices.rows);
+	free(l->ports.rows);
 	*l = (struct look){};
 }
 
 static int holders_index(struct look *l)
 {
-	l->holders = calloc(l->held.count + 1, sizeof(*l->holders));
-	if (!l->holders)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->held.count; i++) {
-		const struct occupants_record *r = &l->held.rows[i];
+	const struct occupants_record *rows = l->held.rows;
 
-		l->holders[i] = (struct bind_holder){ .inode = r->inode,
-						      .pid = r->pid,
-						      .pid_inside = r->pid_inside,
-						      .parent = r->parent,
-						      .started_ns = r->started_ns,
-						      .descriptor = r->descriptor };
-		memcpy(l->holders[i].process, r->process, sizeof(r->process));
-	}
-	qsort(l->holders, l->held.count, sizeof(*l->holders), by_inode);
 	for (size_t i = 0; i < l->held.count; i++) {
-		const struct bind_holder *h = &l->holders[i],
-					 *last = l->holder_count ? &l->holders[l->holder_count - 1]
-								 : NULL;
+		struct bind_holder h = { .inode = rows[i].inode,
+					 .pid = rows[i].pid,
+					 .pid_inside = rows[i].pid_inside,
+					 .parent = rows[i].parent,
+					 .started_ns = rows[i].started_ns,
+					 .descriptor = rows[i].descriptor };
 
-		if (!last || h->inode != last->inode || h->pid != last->pid)
-			l->holders[l->holder_count++] = *h;
+		memcpy(h.process, rows[i].process, sizeof(h.process));
+		if (!array_add(&l->holders, &h, sizeof(h)))
+			return -ENOMEM;
 	}
+	array_sort(&l->holders, sizeof(struct bind_holder), by_descriptor);
+	array_unique(&l->holders, sizeof(struct bind_holder), by_process);
 	return 0;
 }
 
-/* What is in the tables first: who is found there and has a file, some descriptor should lead to.
- */
 static int look_at_all(struct occupants *o, struct look *l, const struct occupants_query *queries,
 		       size_t count)
 {
-	int err = 0;
+	struct looking looking = { o, l };
+	int err = 0, failed;
 
 	for (size_t i = 0; i < count && !err; i++) {
 		bool seen = false;
 
 		for (size_t j = 0; j < i; j++)
 			seen |= queries[j].netns == queries[i].netns;
-		if (!seen)
-			err = look_in(o, l, queries[i].netns);
+		if (seen)
+			continue;
+		err = namespace_within(queries[i].netns, tables_read, &looking, &failed);
+		l->failed |= failed != 0;
 	}
 	if (!err)
-		err = iterate(o->descriptors, &l->held, o);
-	if (l->held.count)
-		qsort(l->held.rows, l->held.count, sizeof(*l->held.rows), by_node);
-	if (l->listed.count)
-		qsort(l->listed.rows, l->listed.count, sizeof(*l->listed.rows), by_node);
-	if (l->expiry_count)
-		qsort(l->expiries, l->expiry_count, sizeof(*l->expiries), expiries_by_node);
+		err = records_read(o, OCCUPANTS_HELD, record_add, &l->held);
+	array_sort(&l->held, sizeof(struct occupants_record), by_node);
+	array_sort(&l->listed, sizeof(struct occupants_record), by_node);
+	array_sort(&l->expiries, sizeof(struct expiry), array_by_u64);
+	array_sort(&l->ports, sizeof(struct ports), array_by_u32);
 	return err ? err : holders_index(l);
 }
 
 /* The first record of that socket, NULL if none. */
-static const struct occupants_record *find(const struct records *in, uint64_t node)
+static const struct occupants_record *find(const struct array *in, uint64_t node)
 {
-	size_t low = 0, high = in->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (in->rows[middle].node < node)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < in->count && in->rows[low].node == node ? &in->rows[low] : NULL;
+	return array_find(in, sizeof(struct occupants_record), &node, array_by_u64);
 }
 
 /* The processes that hold the socket's file. */
 static const struct bind_holder *holders_of(const struct look *l, const struct occupants_record *r,
-					    unsigned *count)
+					    size_t *count)
 {
-	size_t low = 0, high = l->holder_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (l->holders[middle].inode < r->inode)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (*count = 0; r->inode && low + *count < l->holder_count &&
-			 l->holders[low + *count].inode == r->inode;
-	     ++*count)
-		;
-	return *count ? &l->holders[low] : NULL;
+	*count = 0;
+	return r->inode ? array_equal(&l->holders, sizeof(struct bind_holder), &r->inode,
+				      array_by_u32, count)
+			: NULL;
 }
 
 /* Somebody holds it, and no descriptor led to it. */
 static bool is_stray(const struct look *l, const struct occupants_record *r)
 {
-	unsigned count;
+	size_t count;
 
 	return r->has_file && !find(&l->held, r->node) && !holders_of(l, r, &count);
 }
 
 static bool has_strays(const struct look *l)
 {
+	const struct occupants_record *rows = l->listed.rows;
+
 	for (size_t i = 0; i < l->listed.count; i++)
-		if (is_stray(l, &l->listed.rows[i]))
+		if (is_stray(l, &rows[i]))
 			return true;
 	return false;
 }
@@ -422,7 +337,10 @@ static enum bind_state state_of(const struct occupants_record *r, bool held)
 static void holders_fill(struct bind_occupant *o, const struct look *l,
 			 const struct occupants_record *r)
 {
-	o->held_by = holders_of(l, r, &o->holders);
+	size_t count;
+
+	o->held_by = holders_of(l, r, &count);
+	o->holders = count;
 	if (!o->held_by)
 		return;
 	o->pid = o->held_by->pid;
@@ -433,16 +351,17 @@ static void holders_fill(struct bind_occupant *o, const struct look *l,
 /* May the kernel pick its port again? */
 static void picking_fill(struct bind_occupant *o, const struct look *l)
 {
-	for (size_t i = 0; i < l->ports_count; i++)
-		if (l->ports[i].netns == o->place.netns) {
-			/* Where that is not known: the advice to reserve it would hold. */
-			o->pickable = !l->ports[i].known ||
-				      local_ports_pickable(&l->ports[i].local, o->place.port);
-			o->others_reserved = l->ports[i].reserved;
-		}
+	const struct ports *p = array_find(&l->ports, sizeof(*p), &o->place.netns, array_by_u32);
+
+	if (!p)
+		return;
+	/* Where that is not known: the advice to reserve it would hold. */
+	o->pickable = !p->known || local_ports_pickable(&p->local, o->place.port);
+	o->others_reserved = p->reserved;
 }
 
-static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+/* What the record alone says. */
+static struct bind_occupant socket_of(const struct occupants_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
@@ -474,29 +393,40 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 	};
 	const struct bind_marks marks = { .port_asked = r->port_asked,
 					  .connect_picked = r->connect_picked };
-	const struct expiry key = { .node = r->node }, *expiry;
 
 	o.origin = bind_origin_of(&o, &marks);
+	memcpy(o.peer, r->peer, sizeof(o.peer));
+	memcpy(o.place.address, r->address, sizeof(o.place.address));
+	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
+	return o;
+}
+
+static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+{
+	struct bind_occupant o = socket_of(r);
+	const struct device *devices = l->devices.rows;
+	const struct expiry *expiry;
+
 	holders_fill(&o, l, r);
 	picking_fill(&o, l);
 	if (r->by_kernel)
 		symbol_name(r->receiver, o.receiver, sizeof(o.receiver));
-	memcpy(o.peer, r->peer, sizeof(o.peer));
-	memcpy(o.place.address, r->address, sizeof(o.place.address));
-	memcpy(o.bucket.place.address, r->bucket.address, sizeof(o.bucket.place.address));
-	for (size_t i = 0; i < l->device_count && o.place.device; i++)
-		if (l->devices[i].netns == r->netns && l->devices[i].index == o.place.device)
-			memcpy(o.place.device_name, l->devices[i].name,
-			       sizeof(o.place.device_name));
-	if (r->state == TCP_TIME_WAIT && l->expiry_count) {
-		expiry = bsearch(&key, l->expiries, l->expiry_count, sizeof(key), expiries_by_node);
+	for (size_t i = 0; i < l->devices.count && o.place.device; i++)
+		if (devices[i].netns == r->netns && devices[i].index == o.place.device)
+			memcpy(o.place.device_name, devices[i].name, sizeof(o.place.device_name));
+	if (r->state == TCP_TIME_WAIT) {
+		expiry = array_find(&l->expiries, sizeof(*expiry), &r->node, array_by_u64);
 		o.seconds_left = expiry ? expiry->seconds : NAN;
 	}
 	return o;
 }
 
-static int by_query(const struct bind_occupant *o, const struct occupants_query *q)
+/* A row and a query. */
+static int by_query(const void *row, const void *query)
 {
+	const struct bind_occupant *o = row;
+	const struct occupants_query *q = query;
+
 	if (o->place.netns != q->netns)
 		return COMPARE(o->place.netns, q->netns);
 	if (o->place.protocol != q->protocol)
@@ -580,15 +510,16 @@ static bool asked(const struct occupants_record *r, const struct occupants_query
 static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const struct look *before,
 			const struct occupants_query *queries, size_t query_count)
 {
+	const struct occupants_record *held = l->held.rows, *listed = l->listed.rows;
 	size_t count = 0;
 
 	/* By descriptors of one process and of others: one row. */
 	for (size_t i = 0; i < l->held.count; i++)
-		if (asked(&l->held.rows[i], queries, query_count) &&
-		    (!i || l->held.rows[i].node != l->held.rows[i - 1].node))
-			rows[count++] = row_of(l, &l->held.rows[i]);
+		if (asked(&held[i], queries, query_count) &&
+		    (!i || held[i].node != held[i - 1].node))
+			rows[count++] = row_of(l, &held[i]);
 	for (size_t i = 0; i < l->listed.count; i++) {
-		const struct occupants_record *r = &l->listed.rows[i];
+		const struct occupants_record *r = &listed[i];
 		const struct occupants_record *earlier =
 			before ? find(&before->listed, r->node) : NULL;
 
@@ -607,7 +538,7 @@ static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const 
 static int rows_pack(struct bind_occupant **rows, size_t count, const struct look *l)
 {
 	const size_t holders_at = (count + 1) * sizeof(**rows),
-		     cgroups_at = holders_at + (l->holder_count + 1) * sizeof(*l->holders);
+		     cgroups_at = holders_at + (l->holders.count + 1) * sizeof(struct bind_holder);
 	char *whole = realloc(*rows, cgroups_at + count * CGROUP_SIZE);
 	struct bind_holder *holders;
 
@@ -615,13 +546,15 @@ static int rows_pack(struct bind_occupant **rows, size_t count, const struct loo
 		return -ENOMEM;
 	*rows = (struct bind_occupant *)whole;
 	holders = (struct bind_holder *)(whole + holders_at);
-	memcpy(holders, l->holders, l->holder_count * sizeof(*holders));
+	if (l->holders.count)
+		memcpy(holders, l->holders.rows, l->holders.count * sizeof(*holders));
 	for (size_t i = 0; i < count; i++) {
 		struct bind_occupant *o = &(*rows)[i];
 		char *cgroup = whole + cgroups_at + i * CGROUP_SIZE;
 
 		if (o->held_by)
-			o->held_by = &holders[o->held_by - l->holders];
+			o->held_by =
+				&holders[o->held_by - (const struct bind_holder *)l->holders.rows];
 		*cgroup = '\0';
 		if (o->pid && i && o[-1].pid == o->pid) {
 			memcpy(cgroup, o[-1].cgroup, CGROUP_SIZE);
@@ -645,7 +578,7 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 
 	memset(o->bpf->bss->ports, 0, sizeof(o->bpf->bss->ports));
 	for (size_t i = 0; i < query_count; i++)
-		bind_port_add((uint64_t *)o->bpf->bss->ports, queries[i].port);
+		bind_port_add(occupants_ports(o), queries[i].port);
 	err = look_at_all(o, &first, queries, query_count);
 	if (!err && has_strays(&first)) {
 		l = &second;
@@ -676,18 +609,40 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count,
 					 const struct occupants_query *query, size_t *count)
 {
-	size_t low = 0, high = list_count;
+	const struct array all = { .rows = (void *)list, .count = list_count };
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	return array_equal(&all, sizeof(*list), query, by_query, count);
+}
 
-		if (by_query(&list[middle], query) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (*count = 0; low + *count < list_count && !by_query(&list[low + *count], query);
-	     ++*count)
-		;
-	return list + low;
+/* ---- sockets one by one ---- */
+
+uint64_t *occupants_ports(struct occupants *o)
+{
+	return (uint64_t *)o->bpf->bss->ports;
+}
+
+struct each {
+	occupants_take *take;
+	void *to;
+};
+
+static int each_take(void *to, const void *record)
+{
+	const struct each *each = to;
+	const struct occupants_record *r = record;
+	struct bind_occupant o;
+
+	if (!r->port) /* a holder of MPTCP subflows alone */
+		return 0;
+	o = socket_of(r);
+	o.pid = r->pid;
+	memcpy(o.process, r->process, sizeof(o.process));
+	return each->take(each->to, &o);
+}
+
+int occupants_each(struct occupants *o, enum occupants_in in, occupants_take *take, void *to)
+{
+	struct each each = { take, to };
+
+	return records_read(o, in, each_take, &each);
 }

@@ -40,6 +40,22 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 const struct bind_occupant *occupants_of(const struct bind_occupant *list, size_t list_count,
 					 const struct occupants_query *query, size_t *count);
 
+/* By descriptors of processes; in the tables of the thread's network namespace. */
+enum occupants_in { OCCUPANTS_HELD, OCCUPANTS_TCP, OCCUPANTS_UDP };
+
+/* Returns 0 or negative errno, which ends it. */
+typedef int occupants_take(void *to, const struct bind_occupant *o);
+
+/*
+ * Hands out the sockets there that have a port of the set, one by one, as the kernel has them: who
+ * holds one (pid, process) is told of those by descriptors, once for each. Returns 0 or negative
+ * errno.
+ */
+int occupants_each(struct occupants *o, enum occupants_in in, occupants_take *take, void *to);
+
+/* The set, for bind_port_add(). */
+uint64_t *occupants_ports(struct occupants *o);
+
 /* NULL is fine. */
 void occupants_close(struct occupants *o);
 

@@ -1,169 +1,83 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In each network namespace that is asked about, the ranges that its settings give are counted in
+ * the kernel's tables; then, for all of them, among descriptors: who holds most.
+ */
 #include "port_range.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
+#include <sys/socket.h>
 
 #include "local_ports.h"
 #include "namespace.h"
-#include "ports.skel.h"
-#include "ports_record.h"
-
-struct port_range {
-	struct ports_bpf *bpf; /* NULL: this kernel refuses it */
-	struct bpf_link *held, *tcp, *udp;
-};
 
 struct scan {
+	struct occupants *occupants;
+	const struct port_range_query *queries;
+	size_t count;
 	struct bind_range_count *counts; /* of each query */
 	struct bind_range_settings *settings;
 	bool *failed;
-	const struct port_range_query *queries;
-	size_t count;
 };
 
-/* ---- the programs ---- */
-
-static void ports_unload(struct port_range *r)
+static int occupant_count(void *to, const struct bind_occupant *o)
 {
-	bpf_link__destroy(r->held);
-	bpf_link__destroy(r->tcp);
-	bpf_link__destroy(r->udp);
-	ports_bpf__destroy(r->bpf);
-	*r = (struct port_range){};
-}
+	const struct scan *s = to;
+	const bool four = o->place.family == AF_INET;
+	struct bind_peer peer = { .port = o->peer_port, .address = { [10] = 0xff, [11] = 0xff } };
 
-static int ports_load(struct port_range *r)
-{
-	r->bpf = ports_bpf__open_and_load();
-	if (!r->bpf)
-		return -errno;
-	r->held = bpf_program__attach_iter(r->bpf->progs.ports_held, NULL);
-	r->tcp = bpf_program__attach_iter(r->bpf->progs.ports_tcp, NULL);
-	r->udp = bpf_program__attach_iter(r->bpf->progs.ports_udp, NULL);
-	if (r->held && r->tcp && r->udp)
-		return 0;
-	ports_unload(r);
-	return -EOPNOTSUPP;
-}
-
-void port_range_close(struct port_range *r)
-{
-	if (!r)
-		return;
-	ports_unload(r);
-	free(r);
-}
-
-/* ---- counting ---- */
-
-static enum bind_state state_of(const struct ports_record *r)
-{
-	if (r->protocol == IPPROTO_UDP)
-		return r->state == TCP_ESTABLISHED ? BIND_CONNECTED : BIND_UNCONNECTED;
-	switch (r->state) {
-	case TCP_TIME_WAIT: return BIND_TIME_WAIT;
-	case TCP_LISTEN: return BIND_LISTENING;
-	case TCP_CLOSE: return BIND_BOUND;
-	}
-	return r->has_file ? BIND_CONNECTED : BIND_CLOSING;
-}
-
-static void record_count(struct scan *s, const struct ports_record *r)
-{
-	struct bind_occupant o = {
-		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
-			   .family = r->family,
-			   .port = r->port,
-			   .netns = r->netns,
-			   .device = r->device,
-			   .vrf = r->l3mdev,
-			   .uid = r->uid,
-			   .reuseaddr = r->reuseaddr,
-			   .reuseport = r->reuseport,
-			   .v6only = r->v6only },
-		.state = state_of(r),
-		.options_known = true,
-		.count = 1,
-		.cookie = r->cookie,
-		.inode = r->inode,
-		.pid = r->pid,
-		.bucket = { .known = r->bucket,
-			    .reuse = r->bucket_reuse,
-			    .reuseport = r->bucket_reuseport },
-	};
-	struct bind_peer peer = { .port = r->peer_port, .address = { [10] = 0xff, [11] = 0xff } };
-
-	memcpy(o.place.address, r->address, sizeof(o.place.address));
-	memcpy(o.process, r->process, sizeof(o.process));
-	memcpy(peer.address + (r->family == AF_INET ? 12 : 0), r->peer,
-	       r->family == AF_INET ? 4 : 16);
+	memcpy(peer.address + (four ? 12 : 0), o->peer, four ? 4 : 16);
 	for (size_t i = 0; i < s->count; i++)
-		if (s->queries[i].event.place.netns == r->netns && !s->failed[i])
-			bind_range_add(&s->counts[i], &o, &peer);
+		if (s->queries[i].event.place.netns == o->place.netns && !s->failed[i])
+			bind_range_add(&s->counts[i], o, &peer);
+	return 0;
 }
 
-/* Returns 0 or negative errno. A read ends between two records. */
-static int iterate(const struct bpf_link *link, struct scan *s)
+static void ports_clear(struct scan *s)
 {
-	static _Alignas(8) char buffer[340 * sizeof(struct ports_record)];
-	int fd = bpf_iter_create(bpf_link__fd(link)), err = 0;
-	ssize_t length;
-
-	if (fd < 0)
-		return -errno;
-	while (!err && (length = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (length < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (length < 0)
-			err = -errno;
-		for (ssize_t i = 0; i + (ssize_t)sizeof(struct ports_record) <= length;
-		     i += sizeof(struct ports_record))
-			record_count(s, (struct ports_record *)(buffer + i));
-	}
-	close(fd);
-	return err;
+	memset(occupants_ports(s->occupants), 0, sizeof(s->settings->reserved));
 }
 
-static void ports_widen(struct port_range *r, const struct bind_range_use *use)
+static void ports_add(struct scan *s, const struct bind_range_use *use)
 {
-	__u16 *low = &r->bpf->bss->port_low, *high = &r->bpf->bss->port_high;
-
-	*low = use->low < *low ? use->low : *low;
-	*high = use->high > *high ? use->high : *high;
+	for (unsigned port = use->low; port <= use->high; port++)
+		bind_port_add(occupants_ports(s->occupants), port);
 }
 
-/* What has to be done there, for all queries about it. Returns a negative errno if the way back
- * failed. */
-static int namespace_scan(struct port_range *r, struct scan *s, uint32_t netns)
+/* In the network namespace of queries: what its tables say. */
+static int tables_count(void *to, uint32_t netns)
 {
+	struct scan *s = to;
 	struct bind_range_settings settings = {};
-	int home, err = namespace_enter(netns, &home);
-	bool failed = err || !local_ports_read(&settings);
+	int err;
 
-	r->bpf->bss->port_low = UINT16_MAX;
-	r->bpf->bss->port_high = 0;
-	for (size_t i = 0; i < s->count && !failed; i++)
+	if (!local_ports_read(&settings))
+		return -EIO;
+	ports_clear(s);
+	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == netns) {
 			s->settings[i] = settings;
 			bind_range_begin(&s->counts[i], &s->queries[i].event, &s->settings[i]);
-			ports_widen(r, &s->counts[i].use);
+			ports_add(s, &s->counts[i].use);
 		}
-	failed = failed || iterate(r->tcp, s) || iterate(r->udp, s);
+	err = occupants_each(s->occupants, OCCUPANTS_TCP, occupant_count, s);
+	return err ? err : occupants_each(s->occupants, OCCUPANTS_UDP, occupant_count, s);
+}
+
+/* All queries about it. Returns a negative errno if the way back failed. */
+static int queries_count(struct scan *s, uint32_t netns)
+{
+	int failed, err = namespace_within(netns, tables_count, s, &failed);
+
 	for (size_t i = 0; i < s->count; i++)
 		if (s->queries[i].event.place.netns == netns)
 			s->failed[i] = failed;
-	return err ? 0 : namespace_leave(home);
+	return err;
 }
 
-static int scan_all(struct port_range *r, struct scan *s)
+static int scan_all(struct scan *s)
 {
 	int err = 0;
 
@@ -173,42 +87,37 @@ static int scan_all(struct port_range *r, struct scan *s)
 		for (size_t j = 0; j < i; j++)
 			seen |= s->queries[j].event.place.netns == s->queries[i].event.place.netns;
 		if (!seen)
-			err = namespace_scan(r, s, s->queries[i].event.place.netns);
+			err = queries_count(s, s->queries[i].event.place.netns);
 	}
-	r->bpf->bss->port_low = UINT16_MAX;
-	r->bpf->bss->port_high = 0;
+	ports_clear(s);
 	for (size_t i = 0; i < s->count; i++)
 		if (!s->failed[i])
-			ports_widen(r, &s->counts[i].use);
-	if (!err && iterate(r->held, s))
+			ports_add(s, &s->counts[i].use);
+	if (!err && occupants_each(s->occupants, OCCUPANTS_HELD, occupant_count, s))
 		memset(s->failed, true, s->count * sizeof(*s->failed));
 	return err;
 }
 
-int port_range_count(struct port_range **out, struct port_range_query *queries, size_t count)
+int port_range_count(struct occupants *o, struct port_range_query *queries, size_t count)
 {
-	struct port_range *r = *out ? *out : calloc(1, sizeof(*r));
-	struct scan s = { .queries = queries,
+	struct scan s = { .occupants = o,
+			  .queries = queries,
 			  .count = count,
 			  .counts = calloc(count, sizeof(*s.counts)),
 			  .settings = calloc(count, sizeof(*s.settings)),
 			  .failed = calloc(count, sizeof(*s.failed)) };
-	int err = r && s.counts && s.settings && s.failed ? 0 : -ENOMEM;
+	int err = s.counts && s.settings && s.failed ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < count; i++)
 		queries[i].counted = false;
-	*out = r;
-	if (!err && !r->bpf && ports_load(r))
-		goto out; /* told without counts */
 	if (!err)
-		err = scan_all(r, &s);
+		err = scan_all(&s);
 	for (size_t i = 0; i < count && !err; i++)
 		if (!s.failed[i]) {
 			bind_range_end(&s.counts[i]);
 			queries[i].use = s.counts[i].use;
 			queries[i].counted = true;
 		}
-out:
 	free(s.counts);
 	free(s.settings);
 	free(s.failed);

@@ -5,8 +5,7 @@
 #define SOCKFAIR_PORT_RANGE_H
 
 #include "../bind/bind_range.h"
-
-struct port_range;
+#include "occupants.h"
 
 /* What is to be counted, and what was. */
 struct port_range_query {
@@ -17,17 +16,11 @@ struct port_range_query {
 
 #define PORT_RANGE_QUERIES_MAX 8 /* in one scan: 40 KiB each while it runs */
 
-/*
- * One scan for all of them. The programs are loaded at the first one: it is rare that a call finds
- * no port. *r: NULL at first; stays for the next one. Returns 0, or negative errno with which the
- * run has to end: the way back from another network namespace failed, or memory ran out.
- */
-int port_range_count(struct port_range **r, struct port_range_query *queries, size_t count);
+/* One scan for all of them. Returns 0, or negative errno with which the run has to end: the way
+ * back from another network namespace failed, or memory ran out. */
+int port_range_count(struct occupants *o, struct port_range_query *queries, size_t count);
 
 /* Do two calls ask the same? */
 bool port_range_same(const struct bind_event *a, const struct bind_event *b);
-
-/* NULL is fine. */
-void port_range_close(struct port_range *r);
 
 #endif

@@ -55,29 +55,74 @@ void process_name(int pid, char *name, size_t size)
 	name[strcspn(name, "\n")] = 0;
 }
 
-/*
- * Lines are "0::PATH" (version 2) and "N:controllers:PATH". On a system that keeps both, the
- * controllers' own paths can say more than a
- * "/" of version 2.
- */
-void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
+/* ---- cgroups ---- */
+
+#define CGROUP_FILE (16 * PROCESS_CGROUP_SIZE) /* version 1 has 14 controllers: a line for each */
+
+static char *cgroup_file(int pid, char text[CGROUP_FILE])
 {
-	char name[64], text[16 * PROCESS_CGROUP_SIZE],
-		*rest = text,
-		*line; /* version 1 has 14 controllers, each of which may have a line */
+	char name[64];
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
-	*path = 0;
-	small_file_read(name, text, sizeof(text));
-	while ((line = strsep(&rest, "\n"))) {
-		char *colon = strchr(line, ':'), *at = colon ? strchr(colon + 1, ':') : NULL;
+	small_file_read(name, text, CGROUP_FILE);
+	return text;
+}
+
+/* Lines are "0::PATH" (version 2) and "N:controllers:PATH". Returns the next one's controllers, and
+ * *path; NULL: there is none. */
+static const char *cgroup_line(char **rest, const char **path)
+{
+	char *line;
+
+	while ((line = strsep(rest, "\n"))) {
+		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
 
 		if (!at)
 			continue;
-		at++;
-		if (!strncmp(line, "0::", 3) ? at[1] || !*path : strlen(at) > strlen(path))
-			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
+		*at = 0;
+		*path = at + 1;
+		return names + 1;
 	}
+	return NULL;
+}
+
+/* On a system that keeps both versions, the controllers' own paths can say more than a "/" of
+ * version 2. */
+void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
+{
+	char text[CGROUP_FILE], *rest = cgroup_file(pid, text);
+	const char *names, *at;
+
+	*path = 0;
+	while ((names = cgroup_line(&rest, &at)))
+		if (*names ? strlen(at) > strlen(path) : at[1] || !*path)
+			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
+}
+
+/* Is the controller one of those that are named between commas? */
+static bool is_among(const char *names, const char *controller)
+{
+	const size_t length = strlen(controller);
+
+	for (const char *at = names; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (!strncmp(at, controller, length) && (at[length] == ',' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
+bool process_cgroup_in(int pid, const char *controller, char path[PROCESS_CGROUP_SIZE])
+{
+	char text[CGROUP_FILE], *rest = cgroup_file(pid, text);
+	const char *names, *at;
+
+	while ((names = cgroup_line(&rest, &at)))
+		if (is_among(names, controller)) {
+			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
+			return true;
+		}
+	return false;
 }
 
 void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE])

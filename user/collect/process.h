@@ -22,7 +22,10 @@ void process_name(int pid, char *name, size_t size);
  * telling one. "": unknown, or it is gone. */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE]);
 
-/* The same, for a row. */
+/* Its path in the hierarchy of a controller of version 1; "": of version 2. False: it has none. */
+bool process_cgroup_in(int pid, const char *controller, char path[PROCESS_CGROUP_SIZE]);
+
+/* As process_cgroup(), for a row. */
 void process_cgroup_row(int pid, char cgroup[CGROUP_SIZE]);
 
 /* The number of a cgroup, by its path in the cgroup v2 tree, as programs in the kernel know it; 0:

@@ -50,3 +50,14 @@ bool selection_process(const struct selection *s, int32_t pid, const char *name,
 		in |= cgroup_within(cgroup, s->cgroups[i]);
 	return in;
 }
+
+struct filter_config selection_filter(const struct selection *s, bool by_port)
+{
+	struct filter_config f = { .family = s->family,
+				   .protocol = s->protocol,
+				   .by_port = by_port };
+
+	for (size_t i = 0; i < s->netns_count; i++)
+		f.netns[i] = s->netns[i];
+	return f;
+}

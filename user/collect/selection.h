@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config.h"
+
 #define SELECTION_MAX 64 /* of each list */
-#define SELECTION_NETNS_MAX 8
+#define SELECTION_NETNS_MAX FILTER_NETNS_MAX
 
 /* All that is given must hold; of a list one suffices. All zero: everything but UDP clients. */
 struct selection {
@@ -35,6 +37,9 @@ bool selection_by_process(const struct selection *s);
  * only when their port is named. */
 bool selection_socket(const struct selection *s, uint32_t netns, int family, int protocol,
 		      uint16_t port, bool client);
+
+/* What of it the programs are told (rodata); by_port: only ports of their table. */
+struct filter_config selection_filter(const struct selection *s, bool by_port);
 
 /* Is it a process that is asked for? */
 bool selection_process(const struct selection *s, int32_t pid, const char *name,

@@ -13,53 +13,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct list {
-	struct sockdiag_row *rows;
-	int count, room;
-};
-
 static int list_add(void *to, const struct nlmsghdr *message, int protocol)
 {
-	struct list *l = to;
 	const struct inet_diag_msg *diag = NLMSG_DATA(message);
 	const struct rtattr *a = (const struct rtattr *)(diag + 1);
 	int rest = message->nlmsg_len - NLMSG_LENGTH(sizeof(*diag));
-	struct sockdiag_row *row;
+	struct sockdiag_row row = { .cookie = diag->id.idiag_cookie[0] |
+					      (uint64_t)diag->id.idiag_cookie[1] << 32,
+				    .inode = diag->idiag_inode,
+				    .uid = diag->idiag_uid,
+				    .device = diag->id.idiag_if,
+				    .family = diag->idiag_family,
+				    .protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+				    .port = ntohs(diag->id.idiag_sport),
+				    .connected = diag->idiag_state == TCP_ESTABLISHED,
+				    .queue_length = diag->idiag_rqueue,
+				    .queue_limit = diag->idiag_wqueue };
 
-	if (l->count == l->room) {
-		int room = l->room ? l->room * 2 : 256;
-		void *rows = realloc(l->rows, room * sizeof(*l->rows));
-
-		if (!rows)
-			return -ENOMEM;
-		l->rows = rows;
-		l->room = room;
-	}
-	row = &l->rows[l->count++];
-	*row = (struct sockdiag_row){
-		.cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
-		.inode = diag->idiag_inode,
-		.uid = diag->idiag_uid,
-		.device = diag->id.idiag_if,
-		.family = diag->idiag_family,
-		.protocol = protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP,
-		.port = ntohs(diag->id.idiag_sport),
-		.connected = diag->idiag_state == TCP_ESTABLISHED,
-		.queue_length = diag->idiag_rqueue,
-		.queue_limit = diag->idiag_wqueue
-	};
-	memcpy(row->address, diag->id.idiag_src, diag->idiag_family == AF_INET ? 4 : 16);
+	memcpy(row.address, diag->id.idiag_src, diag->idiag_family == AF_INET ? 4 : 16);
 	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest)) {
 		const uint32_t *memory = RTA_DATA(a);
 
 		if (a->rta_type != INET_DIAG_SKMEMINFO ||
 		    RTA_PAYLOAD(a) < (SK_MEMINFO_DROPS + 1) * sizeof(*memory))
 			continue;
-		row->drops = memory[SK_MEMINFO_DROPS];
+		row.drops = memory[SK_MEMINFO_DROPS];
 		if (diag->idiag_state != TCP_LISTEN)
-			row->queue_limit = memory[SK_MEMINFO_RCVBUF];
+			row.queue_limit = memory[SK_MEMINFO_RCVBUF];
 	}
-	return 0;
+	return array_add(to, &row, sizeof(row)) ? 0 : -ENOMEM;
 }
 
 /* Takes a socket of a dump. Returns 0 or negative errno. */
@@ -109,15 +91,8 @@ static int dump(int fd, int family, int protocol, uint32_t states, take_row *tak
 	}
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct sockdiag_row *x = a, *y = b;
-
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
-}
-
 /* Appends those of the present network namespace. */
-static int list_fill(struct list *l)
+static int list_fill(struct array *l)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), err = 0;
@@ -136,39 +111,35 @@ static int list_fill(struct list *l)
 	return err;
 }
 
-static int list_finish(struct list *l, int err, struct sockdiag_row **out)
+static int list_finish(struct array *l, int err, struct sockdiag_row **out)
 {
-	*out = NULL;
-	if (err && !l->count) {
-		free(l->rows);
-		return err;
-	}
-	if (l->count)
-		qsort(l->rows, l->count, sizeof(*l->rows), compare);
+	array_sort(l, sizeof(**out), array_by_u64);
 	*out = l->rows;
-	return l->count;
+	return err && !l->count ? err : (int)l->count;
 }
 
 int sockdiag_dump(struct sockdiag_row **out)
 {
-	struct list l = {};
+	struct array l = {};
 
 	return list_finish(&l, list_fill(&l), out);
 }
 
 static int namespace_dump(void *to, uint32_t inode)
 {
-	struct list *l = to;
-	int before = l->count, err = list_fill(l);
+	struct array *l = to;
+	const size_t before = l->count;
+	int err = list_fill(l);
+	struct sockdiag_row *rows = l->rows;
 
-	for (int i = before; i < l->count; i++)
-		l->rows[i].netns = inode;
+	for (size_t i = before; i < l->count; i++)
+		rows[i].netns = inode;
 	return err;
 }
 
 int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen)
 {
-	struct list l = {};
+	struct array l = {};
 
 	namespaces_visit(seen, namespace_dump, &l);
 	if (seen->astray) { /* what would be asked from now on would be another namespace's */
@@ -182,54 +153,30 @@ int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen)
 const struct sockdiag_row *sockdiag_find(const struct sockdiag_row *rows, int count,
 					 uint64_t cookie)
 {
-	const struct sockdiag_row key = { .cookie = cookie };
-
-	return count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare) : NULL;
+	return count > 0 ? bsearch(&cookie, rows, count, sizeof(*rows), array_by_u64) : NULL;
 }
 
 /* ---- TIME_WAIT ---- */
 
-struct lingering_list {
-	struct sockdiag_lingering *rows;
-	int count, room;
-};
-
 static int lingering_add(void *to, const struct nlmsghdr *message, int protocol)
 {
 	const struct inet_diag_msg *diag = NLMSG_DATA(message);
-	struct lingering_list *l = to;
+	const struct sockdiag_lingering row = {
+		.cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32,
+		.milliseconds_left = diag->idiag_expires,
+	};
 
 	(void)protocol;
 	if (diag->idiag_timer != 3) /* a whole socket in FIN_WAIT2 */
 		return 0;
-	if (l->count == l->room) {
-		int room = l->room ? l->room * 2 : 256;
-		void *rows = realloc(l->rows, room * sizeof(*l->rows));
-
-		if (!rows)
-			return -ENOMEM;
-		l->rows = rows;
-		l->room = room;
-	}
-	l->rows[l->count++] =
-		(struct sockdiag_lingering){ .cookie = diag->id.idiag_cookie[0] |
-						       (uint64_t)diag->id.idiag_cookie[1] << 32,
-					     .milliseconds_left = diag->idiag_expires };
-	return 0;
-}
-
-static int compare_lingering(const void *a, const void *b)
-{
-	const struct sockdiag_lingering *x = a, *y = b;
-
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+	return array_add(to, &row, sizeof(row)) ? 0 : -ENOMEM;
 }
 
 int sockdiag_lingering(struct sockdiag_lingering **out)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), err = 0;
-	struct lingering_list l = {};
+	struct array l = {};
 
 	*out = NULL;
 	if (fd < 0)
@@ -242,8 +189,7 @@ int sockdiag_lingering(struct sockdiag_lingering **out)
 		free(l.rows);
 		return err;
 	}
-	if (l.count)
-		qsort(l.rows, l.count, sizeof(*l.rows), compare_lingering);
+	array_sort(&l, sizeof(**out), array_by_u64);
 	*out = l.rows;
 	return l.count;
 }
@@ -251,9 +197,7 @@ int sockdiag_lingering(struct sockdiag_lingering **out)
 const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows,
 							 int count, uint64_t cookie)
 {
-	const struct sockdiag_lingering key = { .cookie = cookie };
-
-	return cookie && count > 0 ? bsearch(&key, rows, count, sizeof(*rows), compare_lingering)
+	return cookie && count > 0 ? bsearch(&cookie, rows, count, sizeof(*rows), array_by_u64)
 				   : NULL;
 }
 

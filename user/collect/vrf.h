@@ -13,7 +13,7 @@
 uint32_t vrf_of(uint32_t device);
 
 /* The same in another network namespace. Returns 0 or a negative errno: the way back failed, see
- * namespace_leave(). */
+ * namespace_within(). */
 int vrf_in(uint32_t netns, uint32_t device, uint32_t *vrf);
 
 #endif

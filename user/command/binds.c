@@ -39,7 +39,6 @@ struct watcher {
 	const struct binds_settings *o;
 	struct binds *binds;
 	struct occupants *occupants;
-	struct port_range *port_range;
 	struct output out;
 	struct bind_ports ports;
 	struct bind_totals totals;
@@ -150,7 +149,7 @@ static int ranges_take(struct watcher *w, struct look *l)
 		    !range_of(l, e))
 			l->ranges[l->range_count++].event = *e;
 	}
-	return l->range_count ? port_range_count(&w->port_range, l->ranges, l->range_count) : 0;
+	return l->range_count ? port_range_count(w->occupants, l->ranges, l->range_count) : 0;
 }
 
 static int compare_queries(const void *a, const void *b)
@@ -463,7 +462,6 @@ int command_binds(int argc, char **argv)
 	status = run(&w);
 	binds_close(w.binds);
 	occupants_close(w.occupants);
-	port_range_close(w.port_range);
 	free(w.queue);
 	return output_close(&w.out) ? STATUS_FAILED : status;
 }

@@ -24,7 +24,7 @@
 
 struct doctor_options {
 	enum backend backend;
-	bool hooks_only;
+	bool hooks_only, verbose;
 };
 
 enum { OPT_BACKEND = 1000, OPT_HOOKS };
@@ -32,6 +32,7 @@ enum { OPT_BACKEND = 1000, OPT_HOOKS };
 static const struct argp_option options[] = {
 	{ "backend", OPT_BACKEND, "NAME", 0,
 	  "Self-test of this backend: auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{ "verbose", 'v', NULL, 0, "Each hook of each backend, and why it can't be used", 0 },
 	{ "hooks", OPT_HOOKS, NULL, 0, "Only look; no self-test", 0 },
 	{},
 };
@@ -43,6 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
 	case OPT_HOOKS: o->hooks_only = true; break;
+	case 'v': o->verbose = true; break;
 	case ARGP_KEY_ARG: usage_error(state, "takes no argument, but got '%s'", arg);
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -148,35 +150,66 @@ static void print_system(FILE *out, const struct text_style *style)
 		fprintf(out, "32-bit         no such process runs\n");
 }
 
-static void print_hooks(FILE *out, const struct probe *p, const struct text_style *style)
+static void print_hooks(FILE *out, const struct probe *p, enum backend b,
+			const struct text_style *style)
 {
 	static const char *const kinds[] = { "fentry",    "fexit",  "kprobe",
 					     "kretprobe", "tp_btf", "tracepoint" };
 
+	for (size_t i = 0; i < hook_count; i++) {
+		const struct hook_result *r = &p->results[i];
+
+		if (!hook_is_of(&hooks[i], p->set, b))
+			continue;
+		fprintf(out, "  %-10s %-32s %s", kinds[hooks[i].kind], hooks[i].target,
+			!style->colour ? ""
+			: r->usable    ? "\033[32m"
+			: r->error     ? "\033[31m"
+				       : "\033[2m");
+		text_wrapped(out, r->usable ? "yes" : r->why, HOOKS_INDENT, HOOKS_INDENT,
+			     TEXT_BREAK_WORDS, style);
+		fprintf(out, "%s\n", style->colour ? "\033[0m" : "");
+	}
+}
+
+/* "backend kprobe: not usable: this kernel is built without kprobes" */
+static void print_backends(FILE *out, const struct probe *p, bool verbose,
+			   const struct text_style *style)
+{
+	const enum backend best = probe_best(p, SEES_ALL, 0);
+
 	for (unsigned b = 0; b < BACKEND_COUNT; b++) {
 		const char *unseen[SNAPSHOT_UNSEEN_MAX];
-		unsigned sees = probe_sees(p, b);
-		size_t n;
+		size_t n = 0;
 
-		fprintf(out, "\nbackend %s: %s\n", backend_name(b), sees ? "usable" : "not usable");
-		for (size_t i = 0; i < hook_count; i++) {
-			const struct hook_result *r = &p->results[i];
-
-			if (hooks[i].backend != b)
-				continue;
-			fprintf(out, "  %-10s %-32s %s", kinds[hooks[i].kind], hooks[i].target,
-				!style->colour ? ""
-				: r->usable    ? "\033[32m"
-				: r->error     ? "\033[31m"
-					       : "\033[2m");
-			text_wrapped(out, r->usable ? "yes" : r->why, HOOKS_INDENT, HOOKS_INDENT,
-				     TEXT_BREAK_WORDS, style);
-			fprintf(out, "%s\n", style->colour ? "\033[0m" : "");
+		fprintf(out, "%sbackend %s: ", verbose && b ? "\n" : "", backend_name(b));
+		if (probe_sees(p, b)) {
+			fprintf(out, "usable%s\n", b == best ? ", and taken by default" : "");
+			n = probe_unseen(p, b, unseen, SNAPSHOT_UNSEEN_MAX);
+		} else {
+			fprintf(out, "not usable: %s\n", probe_reason(p, b, -EOPNOTSUPP));
 		}
-		n = sees ? probe_unseen(p, b, unseen, SNAPSHOT_UNSEEN_MAX) : 0;
+		if (verbose)
+			print_hooks(out, p, b, style);
 		for (size_t i = 0; i < n; i++)
 			fprintf(out, "  does not see: %s\n", unseen[i]);
 	}
+}
+
+/* "sockfair works on this machine, by backend fentry" */
+static void print_conclusion(FILE *out, const struct probe *p)
+{
+	const enum backend best = probe_best(p, SEES_ALL, 0);
+	const char *unseen[SNAPSHOT_UNSEEN_MAX];
+
+	if (best == BACKEND_AUTO)
+		fprintf(out, "sockfair can't count on this machine: no backend is usable\n\n");
+	else
+		fprintf(out, "sockfair works on this machine, by backend %s%s\n\n",
+			backend_name(best),
+			probe_unseen(p, best, unseen, SNAPSHOT_UNSEEN_MAX)
+				? "; what that does not see is listed below"
+				: "");
 }
 
 static void print_inventory(FILE *out)
@@ -186,11 +219,11 @@ static void print_inventory(FILE *out)
 	char why[256];
 
 	if (inventory_open(&inventory, &all, false, true, why, sizeof(why))) {
-		fprintf(out, "\ninventory (list, watch): not usable: %s\n", why);
+		fprintf(out, "inventory (list, watch): not usable: %s\n", why);
 		return;
 	}
 	fprintf(out,
-		"\ninventory (list, watch): usable: BPF iterators over descriptors and threads, "
+		"inventory (list, watch): usable: BPF iterators over descriptors and threads, "
 		"%.1f MiB of kernel memory\n",
 		inventory_memory(inventory) / 1048576.0);
 	inventory_close(inventory);
@@ -343,13 +376,16 @@ int command_doctor(int argc, char **argv)
 	status = output_open(&out, NULL);
 	if (status)
 		return status;
-	print_system(out.file, &out.style);
 	if (loading_prepare(why, sizeof(why)))
 		status = complain("%s", why);
-	else if (probe_kernel(&p, true))
+	else if (probe_kernel(&p, HOOKS_COUNT, true))
 		status = complain("%s", p.error);
 	else
-		print_hooks(out.file, &p, &out.style);
+		print_conclusion(out.file, &p);
+	print_system(out.file, &out.style);
+	fputc('\n', out.file);
+	if (status == STATUS_OK)
+		print_backends(out.file, &p, o.verbose, &out.style);
 	if (status == STATUS_OK)
 		print_inventory(out.file);
 	probe_free(&p);

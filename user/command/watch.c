@@ -14,10 +14,10 @@
 #include "../model/findings.h"
 #include "../model/judge.h"
 #include "../render/json.h"
+#include "../render/terminal.h"
 #include "filter.h"
 #include "judged.h"
 #include "listing.h"
-#include "live.h"
 
 #define QUIET_MAX 256       /* sockets of which those without events are listed in each interval */
 #define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
@@ -45,7 +45,7 @@ struct watch_options {
 struct watch {
 	const struct watch_options *o;
 	struct observer *observer;
-	struct live *live; /* NULL: tables or JSON */
+	struct terminal *live; /* NULL: tables or JSON */
 	struct output out;
 	struct snapshot
 		base; /* what had been counted at the last reset; no endpoints: there was none */
@@ -206,7 +206,7 @@ static int show(struct watch *w, struct snapshot *window, const struct snapshot 
 	int err = 0;
 
 	if (w->live && total)
-		err = live_show(w->live, window, total);
+		err = terminal_show(w->live, window, total);
 	else if (w->o->json)
 		err = json_snapshot_limited(w->out.file, window, w->o->rows) == -ENOMEM ? -ENOMEM
 											: 0;
@@ -295,22 +295,23 @@ static int window_end(struct watch *w)
 
 /*
  * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an
- * interval may do so within it. Returns LIVE_QUIT when interrupted.
+ * interval may do so within it. Returns TERMINAL_QUIT when interrupted.
  */
-static enum live_event wait_until(struct watch *w, double end, int *err)
+static enum terminal_event wait_until(struct watch *w, double end, int *err)
 {
-	enum live_event event = LIVE_TIMEOUT;
+	enum terminal_event event = TERMINAL_TIMEOUT;
 	double left, sampled = now_seconds();
 
-	while (!interrupted && !*err && event == LIVE_TIMEOUT && (left = end - now_seconds()) > 0) {
+	while (!interrupted && !*err && event == TERMINAL_TIMEOUT &&
+	       (left = end - now_seconds()) > 0) {
 		/* A short while: a signal may come just before the wait. */
 		const double part = left < RELIEF_SECONDS ? left : RELIEF_SECONDS;
 
 		if (w->live)
-			event = live_wait(w->live, part);
+			event = terminal_wait(w->live, part);
 		else
 			poll(NULL, 0, part * 1000 + 1);
-		if (event != LIVE_TIMEOUT)
+		if (event != TERMINAL_TIMEOUT)
 			break;
 		*err = observer_relieve(w->observer);
 		if (*err || end - now_seconds() <= 0 ||
@@ -319,7 +320,7 @@ static enum live_event wait_until(struct watch *w, double end, int *err)
 		*err = scan(w, false);
 		sampled = now_seconds();
 	}
-	return interrupted ? LIVE_QUIT : event;
+	return interrupted ? TERMINAL_QUIT : event;
 }
 
 static int watch_loop(struct watch *w)
@@ -334,7 +335,7 @@ static int watch_loop(struct watch *w)
 	int err = 0;
 
 	for (uint64_t n = 1; !err && !last; n++) {
-		enum live_event event;
+		enum terminal_event event;
 
 		do
 			next = interval ? next + interval : end ? end : w->started + 1e9;
@@ -342,9 +343,9 @@ static int watch_loop(struct watch *w)
 		       next < now_seconds()); /* the last one took longer than an interval */
 		if (end && next > end)
 			next = end;
-		while ((event = wait_until(w, next, &err)) == LIVE_RESET && !err)
+		while ((event = wait_until(w, next, &err)) == TERMINAL_RESET && !err)
 			err = reset(w);
-		last = event == LIVE_QUIT || (end && next >= end) || n == o->count;
+		last = event == TERMINAL_QUIT || (end && next >= end) || n == o->count;
 		if (last) /* so that the intervals add up to the whole */
 			observer_stop(w->observer);
 		if (interval && !err)
@@ -397,13 +398,14 @@ static int watch_begin(struct watch *w)
 		.rows_max = rows ? strtoul(rows, NULL, 10) : 0,
 		.connections_max = connections ? strtoul(connections, NULL, 10) : 0
 	};
+	const struct terminal_end end = { interrupt_ask, &interrupted };
 	char why[512], missing[640];
 	int err = observer_open(&w->observer, &wanted, why, sizeof(why));
 
 	if (err)
 		return complain("%s", why);
 	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) &&
-	    live_open(&w->live, w->filter, why, sizeof(why)))
+	    terminal_open(&w->live, stdout, &end, w->filter, why, sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
 	w->started = w->scanned = now_seconds();
@@ -413,8 +415,8 @@ static int watch_begin(struct watch *w)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
 	say_what_is_watched(w, missing, sizeof(missing));
 	if (w->live) {
-		live_notice(w->live, missing);
-		live_show(w->live, &w->before, &w->before);
+		terminal_notice(w->live, missing);
+		terminal_show(w->live, &w->before, &w->before);
 	}
 	snapshot_bring_back(&w->before);
 	return STATUS_OK;
@@ -427,7 +429,7 @@ static int watch(struct watch *w)
 	if (status)
 		return status;
 	err = watch_loop(w);
-	live_close(w->live);
+	terminal_close(w->live);
 	w->live = NULL;
 	if (!err)
 		err = window_end(w);
@@ -468,7 +470,7 @@ int command_watch(int argc, char **argv)
 	if (status)
 		return status;
 	status = watch(&w);
-	live_close(w.live);
+	terminal_close(w.live);
 	observer_close(w.observer);
 	snapshot_free(&w.base);
 	snapshot_free(&w.before);

@@ -12,6 +12,7 @@
 #include "../model/judge.h"
 #include "../render/text.h"
 #include "../workload/shared.h"
+#include "agreement.h"
 
 /* The first trial attaches when the workers already sleep in accept(), as beside a server that
  * runs. */
@@ -155,7 +156,7 @@ static int result_read(struct trials *t, struct workload *w, struct snapshot *s)
 	err = keep_endpoint(s, own);
 	if (err)
 		return err;
-	snapshot_check(
+	agreement_check(
 		s, own,
 		observer_sees(t->observer) &
 			(own->protocol == PROTOCOL_UDP ? SEES_UDP_QUEUED : SEES_TCP_ARRIVED));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "claim.h"
 
 /* ---- even or not ---- */
@@ -124,17 +125,10 @@ void claim_judge_even(struct claim_result *r, const struct claim_share *runs, si
 
 /* ---- the bottleneck ---- */
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void sort(double sorted[CLAIM_REPEATS], const double values[CLAIM_REPEATS])
 {
 	memcpy(sorted, values, CLAIM_REPEATS * sizeof(*sorted));
-	qsort(sorted, CLAIM_REPEATS, sizeof(*sorted), compare);
+	qsort(sorted, CLAIM_REPEATS, sizeof(*sorted), compare_double);
 }
 
 static double median(const double values[CLAIM_REPEATS])

@@ -19,6 +19,7 @@
 
 /* What fairness is about: who takes, where it arrives, who serves. */
 enum share { SHARE_WORKERS, SHARE_SOCKETS, SHARE_SERVED, SHARE_COUNT };
+extern const char *const share_names[SHARE_COUNT]; /* as documents call them */
 
 /* The figures of fairness, in this order for each share. */
 enum share_figure {
@@ -100,7 +101,7 @@ struct metric {
 };
 
 /* A figure is a row here, an entry above, and where it is taken from: comparison_run_of(),
- * render/json_reader.c, the schema. */
+ * render/json_result.c, the schema. */
 extern const struct metric metrics[METRIC_COUNT];
 
 struct comparison_run {

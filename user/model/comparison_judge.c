@@ -565,14 +565,11 @@ int comparison_judge(struct comparison *c)
 			   .effort = EFFORT / pairs };
 	int err = j.pairs ? describe(c) : -ENOMEM;
 
-	if (!err)
-		err = columns_find(&j);
+	err = err ? err : columns_find(&j);
 	if (!err && sides > 2 && j.count)
 		err = test_all(&j);
-	if (!err)
-		err = differences_tell(&j);
-	if (!err)
-		err = marks_tell(&j);
+	err = err ? err : differences_tell(&j);
+	err = err ? err : marks_tell(&j);
 	for (size_t i = 0; j.pairs && i < sides * sides; i++)
 		free(j.pairs[i]);
 	free(j.pairs);

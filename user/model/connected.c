@@ -7,20 +7,6 @@
 
 #include "array.h"
 
-static int compare_cookies(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
-static int compare_pids(const void *a, const void *b)
-{
-	const int32_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 /* Ascending. */
 struct cookies {
 	uint64_t *list;
@@ -29,7 +15,7 @@ struct cookies {
 
 static bool has(const struct cookies *c, uint64_t cookie)
 {
-	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_cookies);
+	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_u64);
 }
 
 /* Rows of a kind keep their order; those set aside come last. `aside`: room for as many. Returns
@@ -104,7 +90,7 @@ int endpoint_set_aside_connected(struct endpoint *e)
 		for (size_t i = 0; i < e->socket_count; i++)
 			if (e->sockets[i].connected)
 				connected.list[connected.count++] = e->sockets[i].cookie;
-		qsort(connected.list, connected.count, sizeof(*connected.list), compare_cookies);
+		qsort(connected.list, connected.count, sizeof(*connected.list), compare_u64);
 		kept = part_sockets(e->sockets, e->socket_count, sockets);
 		e->connected_count += e->socket_count - kept;
 		e->socket_count = kept;
@@ -128,7 +114,7 @@ static uint64_t count_processes(const struct worker_row *rows, size_t count)
 	for (size_t i = 0; i < count && pids; i++)
 		pids[i] = rows[i].pid;
 	if (pids && count)
-		qsort(pids, count, sizeof(*pids), compare_pids);
+		qsort(pids, count, sizeof(*pids), compare_i32);
 	for (size_t i = 0; i < count && pids; i++)
 		processes += !i || pids[i] != pids[i - 1];
 	free(pids);

@@ -13,6 +13,7 @@
 #include "judge.h"
 #include "lifetimes.h"
 #include "multicast.h"
+#include "order.h"
 #include "snapshot.h"
 #include "words.h"
 
@@ -81,35 +82,17 @@ struct takers_seen {
 	uint64_t taken;
 };
 
-static int by_thread(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const struct worker_row *const *)a,
-				*y = *(const struct worker_row *const *)b;
-
-	if (x->pid != y->pid)
-		return COMPARE(x->pid, y->pid);
-	return x->tid != y->tid ? COMPARE(x->tid, y->tid) : COMPARE(x->cookie, y->cookie);
-}
-
-static int by_socket(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const struct worker_row *const *)a,
-				*y = *(const struct worker_row *const *)b;
-
-	return x->cookie != y->cookie ? COMPARE(x->cookie, y->cookie) : by_thread(a, b);
-}
-
 static int by_epoll(const void *a, const void *b)
 {
 	const struct worker_row *x = *(const struct worker_row *const *)a,
 				*y = *(const struct worker_row *const *)b;
 
-	return x->epoll != y->epoll ? COMPARE(x->epoll, y->epoll) : by_thread(a, b);
+	return x->epoll != y->epoll ? COMPARE(x->epoll, y->epoll) : worker_by_place(a, b);
 }
 
 static void count_threads(struct takers_seen *t)
 {
-	qsort(t->rows, t->count, sizeof(*t->rows), by_thread);
+	qsort(t->rows, t->count, sizeof(*t->rows), worker_by_place);
 	for (size_t i = 0; i < t->count; i++) {
 		const struct worker_row *row = t->rows[i], *before = i ? t->rows[i - 1] : NULL;
 		const bool process = !before || before->pid != row->pid,
@@ -132,7 +115,7 @@ static void count_places(struct takers_seen *t)
 {
 	size_t on_one = 0;
 
-	qsort(t->rows, t->count, sizeof(*t->rows), by_socket);
+	qsort(t->rows, t->count, sizeof(*t->rows), worker_by_socket);
 	for (size_t i = 0; i < t->count; i++) {
 		const bool fresh = !i || t->rows[i - 1]->cookie != t->rows[i]->cookie;
 
@@ -239,13 +222,6 @@ static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_se
 	return buffer;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 /* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option.
  * What ended counts only if all did. */
 struct bound {
@@ -276,7 +252,7 @@ static int bound_see(struct bound *bound, const struct endpoint *e)
 		first += !e->sockets[i].appeared;
 	}
 	bound->at_once = now > 1 || first > 1;
-	qsort(groups, count, sizeof(*groups), by_number);
+	qsort(groups, count, sizeof(*groups), compare_u64);
 	for (size_t i = 0; i < count; i++) {
 		same = i && groups[i] == groups[i - 1] ? same + 1 : 1;
 		bound->grouped = same > bound->grouped ? same : bound->grouped;

@@ -6,43 +6,9 @@
 
 #include "array.h"
 #include "aside.h"
+#include "counters.h"
+#include "order.h"
 #include "snapshot.h"
-
-static int compare_endpoints(const void *a, const void *b)
-{
-	const struct endpoint *x = *(const struct endpoint *const *)a,
-			      *y = *(const struct endpoint *const *)b;
-
-	if (x->protocol != y->protocol)
-		return COMPARE(x->protocol, y->protocol);
-	if (x->netns != y->netns)
-		return COMPARE(x->netns, y->netns);
-	if (x->port != y->port)
-		return COMPARE(x->port, y->port);
-	if (x->family != y->family)
-		return COMPARE(x->family, y->family);
-	return memcmp(x->address, y->address, sizeof(x->address));
-}
-
-static int compare_sockets(const void *a, const void *b)
-{
-	const struct socket_row *x = *(const struct socket_row *const *)a,
-				*y = *(const struct socket_row *const *)b;
-
-	return COMPARE(x->cookie, y->cookie);
-}
-
-static int compare_workers(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const struct worker_row *const *)a,
-				*y = *(const struct worker_row *const *)b;
-
-	if (x->cookie != y->cookie)
-		return COMPARE(x->cookie, y->cookie);
-	if (x->tid != y->tid)
-		return COMPARE(x->tid, y->tid);
-	return COMPARE(x->start_ns, y->start_ns);
-}
 
 static int compare_cpus(const void *a, const void *b)
 {
@@ -61,26 +27,26 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 {
 	struct array_index listed;
 	int err = array_index_make(&listed, now->sockets, now->socket_count, sizeof(*now->sockets),
-				   compare_sockets);
+				   socket_by_cookie);
 
 	for (size_t i = 0; i < before->socket_count && !err; i++) {
 		const struct socket_row *was = &before->sockets[i];
 
 		if (array_index_find(&listed, was))
 			continue;
-		gone->sockets++;
-		gone->connected += was->connected;
-		gone->appeared += was->appeared;
-		gone->arrived += was->arrived;
-		gone->dropped += was->dropped;
-		gone->drops += was->drops;
-		gone->dropped_closing += was->dropped_closing;
-		gone->migrated += was->migrated;
-		gone->buffers_maybe_several += was->buffers_maybe_several;
+		omitted_add_socket(gone, was);
 		gone->accepted += was->accepted;
 	}
 	free(listed.rows);
 	return err;
+}
+
+static const struct socket_row *socket_of(const struct array_index *by_cookie,
+					  const struct worker_row *w)
+{
+	const struct socket_row key = { .cookie = w->cookie };
+
+	return array_index_find(by_cookie, &key);
 }
 
 /* Workers of a socket that is gone are in its sum: only those of the others add to what was
@@ -90,39 +56,23 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
 {
 	struct array_index sockets = {}, listed;
 	int err = array_index_make(&listed, now->workers, now->worker_count, sizeof(*now->workers),
-				   compare_workers);
+				   worker_by_identity);
 
 	if (!err)
 		err = array_index_make(&sockets, now->sockets, now->socket_count,
-				       sizeof(*now->sockets), compare_sockets);
+				       sizeof(*now->sockets), socket_by_cookie);
 	for (size_t i = 0; i < before->worker_count && !err; i++) {
 		const struct worker_row *was = &before->workers[i];
-		const struct socket_row its_socket = { .cookie = was->cookie };
 
 		if (array_index_find(&listed, was))
 			continue;
-		gone->workers++;
-		if (array_index_find(&sockets, &its_socket))
-			gone->accepted += was->accepted;
-		gone->served += was->served;
-		gone->finished += was->finished;
-		gone->queued_before += was->queued_before;
-		gone->reset_queued += was->reset_queued;
-		gone->bytes.received += was->bytes.received;
-		gone->bytes.sent += was->bytes.sent;
-		wait_add(&gone->wait, &was->wait, NULL);
+		omitted_add_worker(gone, was);
+		if (!socket_of(&sockets, was))
+			gone->accepted -= was->accepted;
 	}
 	free(sockets.rows);
 	free(listed.rows);
 	return err;
-}
-
-/* Has its row counted anything between the two? */
-static bool socket_counted(const struct socket_row *now, const struct socket_row *before)
-{
-	return now->arrived != before->arrived || now->accepted != before->accepted ||
-	       now->dropped != before->dropped || now->dropped_closing != before->dropped_closing ||
-	       now->migrated != before->migrated;
 }
 
 static void subtract_sketch(struct endpoint *e, const struct socket_row *now,
@@ -143,34 +93,21 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 	struct array_index old;
 	size_t kept = 0;
 	int err = array_index_make(&old, before->sockets, before->socket_count,
-				   sizeof(*before->sockets), compare_sockets);
+				   sizeof(*before->sockets), socket_by_cookie);
 
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct socket_row row = e->sockets[i];
 		const struct socket_row *was = array_index_find(&old, &e->sockets[i]);
 
-		if (was && was->ended && !socket_counted(&row, was))
+		if (was && was->ended && !counters_differ(&socket_counters, &row, was))
 			continue;
 		if (was) {
 			row.appeared = false;
-			row.arrived = growth(row.arrived, was->arrived);
-			row.dropped = growth(row.dropped, was->dropped);
-			row.accepted = growth(row.accepted, was->accepted);
-			row.copies = growth(row.copies, was->copies);
-			row.idle_sum = growth(row.idle_sum, was->idle_sum);
-			row.looks = growth(row.looks, was->looks);
-			row.buffers_maybe_several =
-				growth(row.buffers_maybe_several, was->buffers_maybe_several);
+			counters_subtract(&socket_counters, &row, was);
 			subtract_sketch(e, &row, before, was);
-			row.drops = growth(row.drops, was->drops);
-			row.full_ns = growth(row.full_ns, was->full_ns);
 			half_open_subtract(&row.half_open, &was->half_open);
 			/* The longest of all: it was in this interval only if it grew. */
 			row.highest_known &= row.queue_highest > was->queue_highest;
-			row.queued_before = growth(row.queued_before, was->queued_before);
-			row.reset_queued = growth(row.reset_queued, was->reset_queued);
-			row.dropped_closing = growth(row.dropped_closing, was->dropped_closing);
-			row.migrated = growth(row.migrated, was->migrated);
 			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
 		}
 		e->sockets[kept++] = row;
@@ -194,9 +131,7 @@ static const struct worker_row *find_worker(const struct array_index *old,
 
 static bool worker_counted(const struct worker_row *now, const struct worker_row *before)
 {
-	return now->bytes.received != before->bytes.received ||
-	       now->bytes.sent != before->bytes.sent || now->accepted != before->accepted ||
-	       now->served != before->served || now->finished != before->finished ||
+	return counters_differ(&worker_counters, now, before) ||
 	       now->open_known != before->open_known;
 }
 
@@ -205,7 +140,7 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 	struct array_index old;
 	size_t kept = 0;
 	int err = array_index_make(&old, before->workers, before->worker_count,
-				   sizeof(*before->workers), compare_workers);
+				   sizeof(*before->workers), worker_by_identity);
 
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		struct worker_row row = e->workers[i];
@@ -215,22 +150,11 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 			continue;
 		if (was) {
 			row.appeared = false;
-			row.accepted = growth(row.accepted, was->accepted);
-			row.lived_ns = growth(row.lived_ns, was->lived_ns);
-			row.served = growth(row.served, was->served);
-			row.finished = growth(row.finished, was->finished);
-			row.finished_ns = growth(row.finished_ns, was->finished_ns);
-			row.queued_before = growth(row.queued_before, was->queued_before);
-			row.reset_queued = growth(row.reset_queued, was->reset_queued);
+			counters_subtract(&worker_counters, &row, was);
 			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
 			wait_subtract(&row.handed, &was->handed, NULL, NULL);
-			row.cpu_ns = growth(row.cpu_ns, was->cpu_ns);
-			row.sleeps = growth(row.sleeps, was->sleeps);
 			row.usage_known &= was->usage_known;
-			row.process_cpu_ns = growth(row.process_cpu_ns, was->process_cpu_ns);
 			row.process_cpu_known &= was->process_cpu_known;
-			row.bytes.received = growth(row.bytes.received, was->bytes.received);
-			row.bytes.sent = growth(row.bytes.sent, was->bytes.sent);
 		} else {
 			row.usage_known &= row.appeared; /* else it is of more than the interval */
 			row.process_cpu_known = false;
@@ -264,12 +188,6 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
-/* What the workers of a socket did in the interval. */
-struct workers_sum {
-	uint64_t accepted, queued_before, reset_queued;
-	struct wait wait;
-};
-
 /*
  * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed
  * the sum fell, and its difference would hide what the others did: they are added up anew, the
@@ -279,23 +197,16 @@ static int add_up_workers(struct endpoint *e)
 {
 	struct array_index by_cookie;
 	int err = array_index_make(&by_cookie, e->sockets, e->socket_count, sizeof(*e->sockets),
-				   compare_sockets);
-	struct workers_sum *sums = calloc(e->socket_count + 1, sizeof(*sums));
+				   socket_by_cookie);
+	struct omitted *sums = calloc(e->socket_count + 1, sizeof(*sums));
 
 	if (!sums)
 		err = -ENOMEM;
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
-		const struct worker_row *w = &e->workers[i];
-		const struct socket_row key = { .cookie = w->cookie },
-					*its = array_index_find(&by_cookie, &key);
-		struct workers_sum *sum = its ? &sums[its - e->sockets] : NULL;
+		const struct socket_row *its = socket_of(&by_cookie, &e->workers[i]);
 
-		if (!sum)
-			continue;
-		sum->accepted += w->accepted;
-		sum->queued_before += w->queued_before;
-		sum->reset_queued += w->reset_queued;
-		wait_add(&sum->wait, &w->wait, NULL);
+		if (its)
+			omitted_add_worker(&sums[its - e->sockets], &e->workers[i]);
 	}
 	for (size_t i = 0; i < e->socket_count && !err; i++) {
 		struct socket_row *s = &e->sockets[i];
@@ -314,35 +225,13 @@ static int add_up_workers(struct endpoint *e)
 	return err;
 }
 
-static void subtract_omitted(struct omitted *o, const struct omitted *before,
-			     const struct omitted *gone)
+/* gone: takes up what had been omitted before. */
+static void subtract_omitted(struct omitted *o, const struct omitted *before, struct omitted *gone)
 {
-	struct wait earlier = {};
-
-	o->sockets = growth(o->sockets, before->sockets + gone->sockets);
-	o->connected = growth(o->connected, before->connected + gone->connected);
-	o->appeared = growth(o->appeared, before->appeared + gone->appeared);
-	o->workers = growth(o->workers, before->workers + gone->workers);
-	o->arrived = growth(o->arrived, before->arrived + gone->arrived);
-	o->dropped = growth(o->dropped, before->dropped + gone->dropped);
-	o->accepted = growth(o->accepted, before->accepted + gone->accepted);
-	o->buffers_maybe_several =
-		growth(o->buffers_maybe_several,
-		       before->buffers_maybe_several + gone->buffers_maybe_several);
-	o->served = growth(o->served, before->served + gone->served);
-	o->finished = growth(o->finished, before->finished + gone->finished);
-	o->queued_before = growth(o->queued_before, before->queued_before + gone->queued_before);
-	o->reset_queued = growth(o->reset_queued, before->reset_queued + gone->reset_queued);
-	o->bytes.received =
-		growth(o->bytes.received, before->bytes.received + gone->bytes.received);
-	o->bytes.sent = growth(o->bytes.sent, before->bytes.sent + gone->bytes.sent);
-	o->drops = growth(o->drops, before->drops + gone->drops);
-	o->dropped_closing =
-		growth(o->dropped_closing, before->dropped_closing + gone->dropped_closing);
-	o->migrated = growth(o->migrated, before->migrated + gone->migrated);
-	wait_add(&earlier, &before->wait, NULL);
-	wait_add(&earlier, &gone->wait, NULL);
-	wait_subtract(&o->wait, &earlier, NULL, NULL);
+	counters_add(&omitted_counters, gone, before);
+	counters_subtract(&omitted_counters, o, gone);
+	wait_add(&gone->wait, &before->wait, NULL);
+	wait_subtract(&o->wait, &gone->wait, NULL, NULL);
 }
 
 static int compare_bytes(const void *a, const void *b)
@@ -392,16 +281,12 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 	struct omitted gone = {};
 	int err = add_gone_sockets(&gone, e, before);
 
-	if (!err)
-		err = add_gone_workers(&gone, e, before);
-	if (!err)
-		err = subtract_sockets(e, before);
-	if (!err)
-		err = subtract_workers(e, before);
+	err = err ? err : add_gone_workers(&gone, e, before);
+	err = err ? err : subtract_sockets(e, before);
+	err = err ? err : subtract_workers(e, before);
 	if (!err && gone.workers)
 		err = add_up_workers(e);
-	if (!err)
-		err = subtract_cpus(e, before);
+	err = err ? err : subtract_cpus(e, before);
 	subtract_connections(e, before);
 	subtract_omitted(&e->omitted, &before->omitted, &gone);
 	subtract_endpoint_lost(&e->lost, &before->lost);
@@ -464,7 +349,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 	out->endpoint_count = out->aside_count = 0;
 	out->endpoints = calloc(now->endpoint_count + 1, sizeof(*out->endpoints));
 	err = array_index_make(&old, before->endpoints, before->endpoint_count,
-			       sizeof(*before->endpoints), compare_endpoints);
+			       sizeof(*before->endpoints), endpoint_by_address);
 	if (!out->endpoints)
 		err = -ENOMEM;
 	for (size_t i = 0; i < now->endpoint_count && !err; i++) {
@@ -494,10 +379,8 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 		if (endpoint_aside(&now->endpoints[i]) == ASIDE_PASSING)
 			passing_add(&out->passing, &now->endpoints[i],
 				    array_index_find(&old, &now->endpoints[i]));
-	if (!err)
-		err = subtract_lost(out, now, before);
-	if (!err)
-		err = handshakes_difference(out, now, before);
+	err = err ? err : subtract_lost(out, now, before);
+	err = err ? err : handshakes_difference(out, now, before);
 	if (!err)
 		handshakes_fill(out);
 	free(old.rows);

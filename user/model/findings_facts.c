@@ -10,6 +10,7 @@
 #include "findings_rules.h"
 #include "judge.h"
 #include "lifetimes.h"
+#include "order.h"
 
 /* --- what is said
  * ----------------------------------------------------------------------------------------------------
@@ -195,16 +196,6 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 	return 0;
 }
 
-static int compare_by_cookie(const void *a, const void *b)
-{
-	const struct worker_row *x = *(const struct worker_row *const *)a,
-				*y = *(const struct worker_row *const *)b;
-
-	if (x->cookie != y->cookie)
-		return COMPARE(x->cookie, y->cookie);
-	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->tid, y->tid);
-}
-
 static int compare_by_wait(const void *a, const void *b)
 {
 	const struct worker_row *x = *(const struct worker_row *const *)a,
@@ -277,7 +268,7 @@ static int taker_facts(struct facts *facts, const struct endpoint *e)
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept && !worker_is_past(&e->workers[i]))
 			rows[count++] = &e->workers[i];
-	qsort(rows, count, sizeof(*rows), compare_by_cookie);
+	qsort(rows, count, sizeof(*rows), worker_by_socket);
 	for (size_t from = 0; from < count; from = end) {
 		struct takers *t = &facts->takers[facts->taker_count++];
 
@@ -303,22 +294,15 @@ static int gone_facts(struct facts *facts, const struct endpoint *e)
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept && e->workers[i].ended)
 			facts->gone[facts->gone_count++] = &e->workers[i];
-	qsort(facts->gone, facts->gone_count, sizeof(*facts->gone), compare_by_cookie);
+	qsort(facts->gone, facts->gone_count, sizeof(*facts->gone), worker_by_socket);
 	return 0;
 }
 
-/* By protocol, namespace and port; then in the snapshot's order. */
-static int compare_ports(const struct endpoint *x, const struct endpoint *y)
-{
-	if (x->protocol != y->protocol)
-		return COMPARE(x->protocol, y->protocol);
-	return x->netns != y->netns ? COMPARE(x->netns, y->netns) : COMPARE(x->port, y->port);
-}
-
+/* By port; then in the snapshot's order. */
 static int compare_facts(const void *a, const void *b)
 {
 	const struct facts *x = a, *y = b;
-	int order = compare_ports(x->endpoint, y->endpoint);
+	int order = endpoint_by_port(&x->endpoint, &y->endpoint);
 
 	return order ? order : COMPARE(x->endpoint, y->endpoint);
 }
@@ -344,17 +328,15 @@ int facts_gather(struct facts **out, const struct snapshot *s)
 		all[i].snapshot = s;
 		all[i].endpoint = &s->endpoints[i];
 		err = group_facts(&all[i], &s->endpoints[i]);
-		if (!err)
-			err = taker_facts(&all[i], &s->endpoints[i]);
-		if (!err)
-			err = gone_facts(&all[i], &s->endpoints[i]);
+		err = err ? err : taker_facts(&all[i], &s->endpoints[i]);
+		err = err ? err : gone_facts(&all[i], &s->endpoints[i]);
 	}
 	if (err)
 		return err;
 	qsort(all, s->endpoint_count, sizeof(*all), compare_facts);
 	for (size_t from = 0, end; from < s->endpoint_count; from = end) {
 		for (end = from + 1; end < s->endpoint_count &&
-				     !compare_ports(all[from].endpoint, all[end].endpoint);)
+				     !endpoint_by_port(&all[from].endpoint, &all[end].endpoint);)
 			end++;
 		for (size_t i = from; i < end; i++) {
 			all[i].port = &all[from];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "advice.h"
+#include "array.h"
 #include "words.h"
 
 /*
@@ -188,13 +189,6 @@ static double lifetime_of(const struct socket_row *s, const struct facts *facts)
 	return finished >= SLOW_LEAST ? ns / finished : NAN;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 /* The median of a measure over the group's sockets but one; NaN where it is known of none. values:
  * room for one a socket. */
 static double median_of_others(const struct group *group, const struct socket_row *one, measure *of,
@@ -208,7 +202,7 @@ static double median_of_others(const struct group *group, const struct socket_ro
 		if (!isnan(value))
 			values[count++] = value;
 	}
-	qsort(values, count, sizeof(*values), compare_doubles);
+	qsort(values, count, sizeof(*values), compare_double);
 	return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;
 }
 

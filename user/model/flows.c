@@ -42,13 +42,6 @@ bool flows_differ(const struct flow_load *load)
 	return load->effective > 0 && (!load->flows || load->effective * 2 < load->flows);
 }
 
-static int compare_counts(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 static int compare_descending(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -149,7 +142,7 @@ static size_t large_of(const struct flow_sketch *s, double *weights, double *nam
 	size_t count = 0;
 
 	memcpy(sorted, s->buckets, sizeof(sorted));
-	qsort(sorted, FLOW_BUCKETS, sizeof(*sorted), compare_counts);
+	qsort(sorted, FLOW_BUCKETS, sizeof(*sorted), compare_u64);
 	median = sorted[FLOW_BUCKETS / 2];
 	for (unsigned i = 0; i < FLOW_BUCKETS; i++)
 		if (s->buckets[i] > median)

@@ -6,6 +6,7 @@
 
 #include "array.h"
 #include "findings_rules.h"
+#include "order.h"
 #include "snapshot.h"
 
 #define LIVES_ALIKE 0.75 /* the shortest life, of the longest */
@@ -20,14 +21,6 @@ struct life {
 	bool appeared, ended, waits;
 	uint64_t taken, lived_ns, quiet_ns;
 };
-
-static int by_pid(const void *a, const void *b)
-{
-	const struct worker_row *x = *(struct worker_row *const *)a,
-				*y = *(struct worker_row *const *)b;
-
-	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : COMPARE(x->tid, y->tid);
-}
 
 /* rows: of one process each after the other. Returns how many lives there are. */
 static size_t lives_of(struct life *lives, struct worker_row *const *rows, size_t count)
@@ -133,22 +126,6 @@ static void mark_workers(struct endpoint *e, const struct life *lives, size_t co
 	}
 }
 
-static int by_cookie(const void *a, const void *b)
-{
-	const struct worker_row *x = *(struct worker_row *const *)a,
-				*y = *(struct worker_row *const *)b;
-
-	return COMPARE(x->cookie, y->cookie);
-}
-
-static int compare_sockets(const void *a, const void *b)
-{
-	const struct socket_row *x = *(struct socket_row *const *)a,
-				*y = *(struct socket_row *const *)b;
-
-	return COMPARE(x->cookie, y->cookie);
-}
-
 /* A socket is of those who take from it, of neither where both do. One that nobody was seen to take
  * from is as old as itself. Returns 0 or -ENOMEM. */
 static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t count)
@@ -159,8 +136,8 @@ static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t cou
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
 		sockets[i] = &e->sockets[i];
-	qsort(sockets, e->socket_count, sizeof(*sockets), compare_sockets);
-	qsort(rows, count, sizeof(*rows), by_cookie);
+	qsort(sockets, e->socket_count, sizeof(*sockets), socket_by_cookie);
+	qsort(rows, count, sizeof(*rows), worker_by_socket);
 	for (size_t i = 0, w = 0; i < e->socket_count; i++) {
 		bool of[GENERATION_LATER + 1] = {};
 
@@ -251,7 +228,7 @@ int endpoint_tell_generations(struct endpoint *e, double threshold)
 	for (size_t i = 0; i < e->worker_count; i++)
 		if (e->workers[i].can_accept)
 			rows[count++] = &e->workers[i];
-	qsort(rows, count, sizeof(*rows), by_pid);
+	qsort(rows, count, sizeof(*rows), worker_by_thread);
 	e->generations = (struct generations){};
 	if (tell(e, &found, rows, count, &err)) {
 		found.judged = which_is_judged(&found, threshold);

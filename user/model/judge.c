@@ -14,6 +14,7 @@
 #include "connected.h"
 #include "lifetimes.h"
 #include "multicast.h"
+#include "order.h"
 
 /*
  * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to
@@ -373,15 +374,11 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	struct lifetimes seen;
 	int err = endpoint_set_aside_connected(e);
 
-	if (!err)
-		err = endpoint_tell_generations(e, threshold);
+	err = err ? err : endpoint_tell_generations(e, threshold);
 	seen = endpoint_lifetimes(e);
-	if (!err)
-		err = weigh(e, &load);
-	if (!err)
-		err = endpoint_recognise(e);
-	if (!err)
-		err = judge_sockets(e, load, threshold);
+	err = err ? err : weigh(e, &load);
+	err = err ? err : endpoint_recognise(e);
+	err = err ? err : judge_sockets(e, load, threshold);
 	if (!err)
 		err = judge_workers(&e->worker_fairness, e, load, SHARE_ACCEPTED, seen,
 				    worker_by_life, threshold);
@@ -394,10 +391,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 	if (!err && e->open_known)
 		err = judge_workers(&e->open_fairness, e, load, SHARE_OPEN, seen, worker_by_life,
 				    threshold);
-	if (!err)
-		err = judge_other_generation(e, load, threshold);
-	if (!err)
-		err = endpoint_weigh_load(e);
+	err = err ? err : judge_other_generation(e, load, threshold);
+	err = err ? err : endpoint_weigh_load(e);
 	if (!err)
 		judge_by_design(e);
 	return err;

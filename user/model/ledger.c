@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger.h"
 #include "array.h"
+#include "counters.h"
 #include "siblings.h"
 
 #include <errno.h>
@@ -14,8 +15,7 @@
 /* Rows in a tree by identity (tsearch) and in an array, in no order. */
 struct rows {
 	void *tree;
-	void **list;
-	size_t count, room;
+	struct array list; /* of pointers */
 	int (*compare)(const void *, const void *);
 	size_t ended;
 };
@@ -100,29 +100,28 @@ static void *rows_find(const struct rows *r, const void *key)
 	return found ? *found : NULL;
 }
 
+static void *row_at(const struct rows *r, size_t i)
+{
+	return ((void **)r->list.rows)[i];
+}
+
 /* Adds a copy of the row. NULL: no memory. */
 static void *rows_add(struct rows *r, const void *row, size_t size)
 {
-	void *copy;
+	void *copy = malloc(size);
 
-	if (r->count == r->room) {
-		size_t room = r->room ? r->room * 2 : 64;
-		void *list = realloc(r->list, room * sizeof(*r->list));
-
-		if (!list)
-			return NULL;
-		r->list = list;
-		r->room = room;
-	}
-	copy = malloc(size);
 	if (!copy)
 		return NULL;
 	memcpy(copy, row, size);
-	if (!tsearch(copy, &r->tree, r->compare)) {
+	if (!array_add(&r->list, &copy, sizeof(copy))) {
 		free(copy);
 		return NULL;
 	}
-	r->list[r->count++] = copy;
+	if (!tsearch(copy, &r->tree, r->compare)) {
+		r->list.count--;
+		free(copy);
+		return NULL;
+	}
 	return copy;
 }
 
@@ -130,19 +129,35 @@ static void *rows_add(struct rows *r, const void *row, size_t size)
  */
 static void rows_remove(struct rows *r, size_t i)
 {
-	void *row = r->list[i];
+	void *row = row_at(r, i);
 
 	tdelete(row, &r->tree, r->compare);
-	r->list[i] = r->list[--r->count];
+	((void **)r->list.rows)[i] = row_at(r, --r->list.count);
 	free(row);
 }
 
 static void rows_clear(struct rows *r)
 {
-	while (r->count)
-		rows_remove(r, r->count - 1);
-	free(r->list);
+	while (r->list.count)
+		rows_remove(r, r->list.count - 1);
+	free(r->list.rows);
 	*r = (struct rows){ .compare = r->compare };
+}
+
+/* compare: of pointers to pointers to rows. */
+static void rows_sort(struct rows *r, int (*compare)(const void *, const void *))
+{
+	array_sort(&r->list, sizeof(void *), compare);
+}
+
+static struct ledger_socket *socket_at(const struct ledger *l, size_t i)
+{
+	return row_at(&l->sockets, i);
+}
+
+static struct ledger_worker *worker_at(const struct ledger *l, size_t i)
+{
+	return row_at(&l->workers, i);
 }
 
 /* ---- the ledger ---- */
@@ -164,7 +179,7 @@ struct ledger *ledger_new(size_t ended_max, unsigned cpus)
 
 static void socket_remove(struct ledger *l, size_t i)
 {
-	struct ledger_socket *s = l->sockets.list[i];
+	struct ledger_socket *s = socket_at(l, i);
 
 	l->sockets.ended -= s->row.ended;
 	free(s->by_cpu); /* by_cpu_past is part of it */
@@ -174,7 +189,7 @@ static void socket_remove(struct ledger *l, size_t i)
 
 static void worker_remove(struct ledger *l, size_t i)
 {
-	struct ledger_worker *w = l->workers.list[i];
+	struct ledger_worker *w = worker_at(l, i);
 
 	l->workers.ended -= w->row.ended;
 	l->ended_histograms -= w->row.ended && w->slots;
@@ -196,10 +211,10 @@ void ledger_measures(struct ledger *l, bool waits, bool serving)
 
 void ledger_clear(struct ledger *l)
 {
-	while (l->sockets.count)
-		socket_remove(l, l->sockets.count - 1);
-	while (l->workers.count)
-		worker_remove(l, l->workers.count - 1);
+	while (l->sockets.list.count)
+		socket_remove(l, l->sockets.list.count - 1);
+	while (l->workers.list.count)
+		worker_remove(l, l->workers.list.count - 1);
 	rows_clear(&l->sockets);
 	rows_clear(&l->workers);
 	rows_clear(&l->folded);
@@ -341,20 +356,67 @@ int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets,
 	return 0;
 }
 
+/* Where a thread's row has the sum of each. */
+#define WORK(member, sum)                                                                          \
+	{                                                                                          \
+		offsetof(struct ledger_work, member), sum, COUNTS_EVENTS                           \
+	}
+#define ROW(member) offsetof(struct worker_row, member)
+static const struct counter of_work[] = {
+	WORK(queued_before, ROW(queued_before)),
+	WORK(reset_queued, ROW(reset_queued)),
+	WORK(served, ROW(served)),
+	WORK(unfollowed, COUNTER_NOWHERE),
+	WORK(opened, COUNTER_NOWHERE),
+	WORK(moved, COUNTER_NOWHERE),
+	WORK(finished, ROW(finished)),
+	WORK(finished_ns, ROW(finished_ns)),
+	WORK(carried.received, ROW(bytes.received)),
+	WORK(carried.sent, ROW(bytes.sent)),
+};
+static const struct counters work_counters = { of_work, sizeof(of_work) / sizeof(*of_work) };
+
 static void work_add(struct ledger_work *to, const struct ledger_work *from)
 {
+	counters_add(&work_counters, to, from);
 	wait_add(&to->wait, &from->wait, NULL);
 	wait_add(&to->handed, &from->handed, NULL);
-	to->queued_before += from->queued_before;
-	to->reset_queued += from->reset_queued;
-	to->served += from->served;
-	to->unfollowed += from->unfollowed;
-	to->opened += from->opened;
-	to->moved += from->moved;
-	to->finished += from->finished;
-	to->finished_ns += from->finished_ns;
-	to->carried.received += from->carried.received;
-	to->carried.sent += from->carried.sent;
+}
+
+/* Of all its rows of the kernel. */
+static struct ledger_work all_work(const struct ledger_worker *w)
+{
+	struct ledger_work work = w->work_past;
+
+	work_add(&work, &w->work);
+	return work;
+}
+
+/* Adds what a thread counted to its row, but for its waits in the queue. */
+static void add_counts(struct worker_row *row, const struct ledger_worker *from,
+		       const struct ledger_work *work)
+{
+	row->accepted += from->accepted + from->accepted_past;
+	row->bytes.received += from->open_carried.received;
+	row->bytes.sent += from->open_carried.sent;
+	counters_add_up(&work_counters, row, work);
+	wait_add(&row->handed, &work->handed, NULL);
+}
+
+/* A socket's row with what it counted; its workers add what they accepted. */
+static struct socket_row counted(const struct ledger_socket *s)
+{
+	struct socket_row row = s->row;
+
+	row.arrived = s->arrived + s->arrived_past;
+	row.dropped = s->dropped + s->dropped_past;
+	row.dropped_closing = all_closings(s).reset;
+	row.migrated = migrated(s);
+	row.copies = s->copies;
+	row.buffers_maybe_several = s->several;
+	row.accepted = 0;
+	row.drops = (uint32_t)(s->drops_now - s->drops_first);
+	return row;
 }
 
 static void histogram_drop(struct ledger *l, struct ledger_worker *w)
@@ -402,14 +464,14 @@ int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct le
 
 size_t ledger_sockets(const struct ledger *l, struct ledger_socket *const **rows)
 {
-	*rows = (struct ledger_socket *const *)l->sockets.list;
-	return l->sockets.count;
+	*rows = l->sockets.list.rows;
+	return l->sockets.list.count;
 }
 
 size_t ledger_workers(const struct ledger *l, struct ledger_worker *const **rows)
 {
-	*rows = (struct ledger_worker *const *)l->workers.list;
-	return l->workers.count;
+	*rows = l->workers.list.rows;
+	return l->workers.list.count;
 }
 
 void ledger_end_socket(struct ledger *l, struct ledger_socket *s)
@@ -457,15 +519,14 @@ void ledger_revive_worker(struct ledger *l, struct ledger_worker *w)
 
 void ledger_forget(struct ledger *l)
 {
-	for (size_t i = l->workers.count; i-- > 0;) {
-		const struct ledger_socket *s = ledger_find_socket(
-			l, ((struct ledger_worker *)l->workers.list[i])->row.cookie);
+	for (size_t i = l->workers.list.count; i-- > 0;) {
+		const struct ledger_socket *s = ledger_find_socket(l, worker_at(l, i)->row.cookie);
 
 		if (s && s->forgotten)
 			worker_remove(l, i);
 	}
-	for (size_t i = l->sockets.count; i-- > 0;)
-		if (((struct ledger_socket *)l->sockets.list[i])->forgotten)
+	for (size_t i = l->sockets.list.count; i-- > 0;)
+		if (socket_at(l, i)->forgotten)
 			socket_remove(l, i);
 }
 
@@ -512,20 +573,9 @@ static int order_sockets(const void *a, const void *b)
 	return order ? order : COMPARE(x->row.cookie, y->row.cookie);
 }
 
-/* In that order: the first socket of that endpoint, or where it would be. */
-static size_t first_of_endpoint(const struct ledger *l, const struct ledger_socket *endpoint)
+static int find_endpoint(const void *row, const void *key)
 {
-	size_t low = 0, high = l->sockets.count;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (compare_endpoints(l->sockets.list[middle], endpoint) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return compare_endpoints(*(void *const *)row, key);
 }
 
 /* Does a socket on any address of that family and the port of `s` get what comes from strangers to
@@ -536,8 +586,9 @@ static bool any_address_has(const struct ledger *l, const struct ledger_socket *
 
 	any.family = family;
 	memset(any.address, 0, sizeof(any.address));
-	for (size_t i = first_of_endpoint(l, &any); i < l->sockets.count; i++) {
-		const struct ledger_socket *other = l->sockets.list[i];
+	for (size_t i = array_first(&l->sockets.list, sizeof(void *), &any, find_endpoint);
+	     i < l->sockets.list.count; i++) {
+		const struct ledger_socket *other = socket_at(l, i);
 
 		if (compare_endpoints(other, &any))
 			return false;
@@ -564,29 +615,29 @@ static void connected_join(struct ledger *l)
 {
 	bool some = false;
 
-	for (size_t i = 0; i < l->sockets.count && !some; i++) {
-		const struct ledger_socket *s = l->sockets.list[i];
+	for (size_t i = 0; i < l->sockets.list.count && !some; i++) {
+		const struct ledger_socket *s = socket_at(l, i);
 
 		some = s->row.connected && !s->joins;
 	}
 	if (!some)
 		return;
-	qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
-	for (size_t first = 0, next; first < l->sockets.count; first = next) {
-		struct ledger_socket *head = l->sockets.list[first];
+	rows_sort(&l->sockets, order_sockets);
+	for (size_t first = 0, next; first < l->sockets.list.count; first = next) {
+		struct ledger_socket *head = socket_at(l, first);
 		bool all = true;
 
 		for (next = first;
-		     next < l->sockets.count && !compare_endpoints(l->sockets.list[next], head);
+		     next < l->sockets.list.count && !compare_endpoints(socket_at(l, next), head);
 		     next++)
-			all &= ((struct ledger_socket *)l->sockets.list[next])->row.connected;
+			all &= socket_at(l, next)->row.connected;
 		for (int family = all ? family_to_join(l, head) : 0; family && first < next;
 		     first++)
-			((struct ledger_socket *)l->sockets.list[first])->joins = family;
+			socket_at(l, first)->joins = family;
 	}
 	/* Not before: the order is by address. */
-	for (size_t i = 0; i < l->sockets.count; i++) {
-		struct ledger_socket *s = l->sockets.list[i];
+	for (size_t i = 0; i < l->sockets.list.count; i++) {
+		struct ledger_socket *s = socket_at(l, i);
 
 		if (!s->joins)
 			continue;
@@ -607,7 +658,7 @@ static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 
 	memcpy(key.key.address, s->address, sizeof(s->address));
 	found = rows_find(&l->folded, &key);
-	if (!found && l->folded.count >= FOLDED_MAX) {
+	if (!found && l->folded.list.count >= FOLDED_MAX) {
 		key = (struct folded){ .key = { .protocol = s->protocol, .family = AF_INET } };
 		found = rows_find(&l->folded, &key);
 	}
@@ -639,11 +690,9 @@ static int compare_ended_sockets(const void *a, const void *b)
 /* Folds the first `count` of the list, once sorted. */
 static int fold_workers(struct ledger *l, size_t count)
 {
-	if (l->workers.count)
-		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list),
-		      compare_ended_workers);
+	rows_sort(&l->workers, compare_ended_workers);
 	for (size_t i = count; i-- > 0;) {
-		const struct ledger_worker *w = l->workers.list[i];
+		const struct ledger_worker *w = worker_at(l, i);
 		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
 		struct omitted *o = s && !s->undecided ? folded(l, s) : NULL;
 
@@ -652,18 +701,12 @@ static int fold_workers(struct ledger *l, size_t count)
 		if (!s)
 			l->orphaned += w->accepted + w->accepted_past;
 		if (o) {
-			struct ledger_work work = w->work_past;
+			const struct ledger_work work = all_work(w);
+			struct worker_row row = {};
 
-			work_add(&work, &w->work);
-			o->workers++;
-			o->accepted += w->accepted + w->accepted_past;
-			o->served += work.served;
-			o->finished += work.finished;
-			o->queued_before += work.queued_before;
-			o->reset_queued += work.reset_queued;
-			o->bytes.received += work.carried.received + w->open_carried.received;
-			o->bytes.sent += work.carried.sent + w->open_carried.sent;
-			wait_add(&o->wait, &work.wait, NULL);
+			add_counts(&row, w, &work);
+			wait_add(&row.wait, &work.wait, NULL);
+			omitted_add_worker(o, &row);
 		}
 		worker_remove(l, i);
 	}
@@ -673,24 +716,14 @@ static int fold_workers(struct ledger *l, size_t count)
 /* The rows of a socket's workers go with it. */
 static int fold_socket(struct ledger *l, size_t i)
 {
-	struct ledger_socket *s = l->sockets.list[i];
+	struct ledger_socket *s = socket_at(l, i);
 	struct omitted *o = s->undecided ? NULL : folded(l, s);
+	const struct socket_row row = counted(s);
 
-	if (s->undecided) {
-		socket_remove(l, i);
-		return 0;
-	}
-	if (!o)
+	if (!s->undecided && !o)
 		return -ENOMEM;
-	o->sockets++;
-	o->connected += s->row.connected;
-	o->appeared += s->row.appeared;
-	o->arrived += s->arrived + s->arrived_past;
-	o->dropped += s->dropped + s->dropped_past;
-	o->dropped_closing += all_closings(s).reset;
-	o->migrated += migrated(s);
-	o->drops += (uint32_t)(s->drops_now - s->drops_first);
-	o->buffers_maybe_several += s->several;
+	if (o)
+		omitted_add_socket(o, &row);
 	socket_remove(l, i);
 	return 0;
 }
@@ -700,13 +733,13 @@ static int fold_sockets(struct ledger *l, size_t count)
 	size_t workers = 0;
 	int err;
 
-	qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), compare_ended_sockets);
-	for (size_t i = 0; i < l->workers.count; i++) {
-		struct ledger_worker *w = l->workers.list[i];
+	rows_sort(&l->sockets, compare_ended_sockets);
+	for (size_t i = 0; i < l->workers.list.count; i++) {
+		struct ledger_worker *w = worker_at(l, i);
 		const struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
 
 		if (!s || !s->row.ended || s->kept ||
-		    s->ended_at > ((struct ledger_socket *)l->sockets.list[count - 1])->ended_at)
+		    s->ended_at > socket_at(l, count - 1)->ended_at)
 			continue;
 		ledger_end_worker(l, w); /* on this socket */
 		w->ended_at = 1;         /* before all others */
@@ -722,10 +755,10 @@ static int fold_sockets(struct ledger *l, size_t count)
 static void count_kept(struct ledger *l, size_t *sockets, size_t *workers)
 {
 	*sockets = *workers = 0;
-	for (size_t i = 0; i < l->sockets.count; i++)
-		((struct ledger_socket *)l->sockets.list[i])->kept = 0;
-	for (size_t i = 0; i < l->workers.count; i++) {
-		const struct ledger_worker *w = l->workers.list[i];
+	for (size_t i = 0; i < l->sockets.list.count; i++)
+		socket_at(l, i)->kept = 0;
+	for (size_t i = 0; i < l->workers.list.count; i++) {
+		const struct ledger_worker *w = worker_at(l, i);
 		struct ledger_socket *s = w->kept ? ledger_find_socket(l, w->row.cookie) : NULL;
 
 		*workers += w->kept;
@@ -768,30 +801,23 @@ static int order_workers(const void *a, const void *b)
 	return COMPARE(y->row.start_ns, x->row.start_ns);
 }
 
-/* The first worker on that socket, or where it would be. */
-static size_t first_worker(const struct ledger *l, uint64_t cookie)
+static int find_on_socket(const void *row, const void *cookie)
 {
-	size_t low = 0, high = l->workers.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (((struct ledger_worker *)l->workers.list[middle])->row.cookie < cookie)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return COMPARE((*(struct ledger_worker *const *)row)->row.cookie,
+		       *(const uint64_t *)cookie);
 }
 
-static size_t count_workers(const struct ledger *l, uint64_t cookie)
+/* Those on a socket, one after the other, and their number. In order_workers(). */
+static struct ledger_worker *const *workers_of(const struct ledger *l, uint64_t cookie,
+					       size_t *count)
 {
-	size_t first = first_worker(l, cookie), i = first;
+	struct ledger_worker *const *rows = l->workers.list.rows;
+	const size_t first = array_first(&l->workers.list, sizeof(*rows), &cookie, find_on_socket);
 
-	while (i < l->workers.count &&
-	       ((struct ledger_worker *)l->workers.list[i])->row.cookie == cookie)
-		i++;
-	return i - first;
+	*count = 0;
+	while (first + *count < l->workers.list.count && rows[first + *count]->row.cookie == cookie)
+		++*count;
+	return *count ? rows + first : NULL;
 }
 
 /* The row's place in the endpoint's list of histograms, made if it has none; there is room (see
@@ -825,20 +851,6 @@ static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wa
 		to->histogram = 0;
 }
 
-static void add_work(struct endpoint *e, struct worker_row *row, const struct ledger_work *work,
-		     const struct ledger_slots *slots)
-{
-	bool complete = !row->wait.count || row->wait.histogram;
-
-	add_waits(e, &row->wait, &work->wait, slots, &complete);
-	wait_add(&row->handed, &work->handed, NULL);
-	row->queued_before += work->queued_before;
-	row->reset_queued += work->reset_queued;
-	row->served += work->served;
-	row->finished += work->finished;
-	row->finished_ns += work->finished_ns;
-}
-
 static uint64_t open_now(const struct ledger_work *work)
 {
 	const uint64_t left = work->moved + work->finished;
@@ -865,10 +877,9 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		       const struct ledger_worker *from, bool *complete)
 {
 	struct worker_row *row = e->worker_count ? &e->workers[e->worker_count - 1] : NULL;
-	const uint64_t accepted = from->accepted + from->accepted_past;
-	struct ledger_work work = from->work_past;
+	const struct ledger_work work = all_work(from);
+	bool own_complete;
 
-	work_add(&work, &from->work);
 	if (from->row.start_ns || !row || row->cookie != from->row.cookie ||
 	    row->pid != from->row.pid || row->tid != from->row.tid) {
 		row = &e->workers[e->worker_count++];
@@ -877,17 +888,16 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		row->open_known = l->serving && e->protocol == PROTOCOL_TCP;
 		add_life(l, row, from);
 	}
-	row->accepted += accepted;
 	row->open += open_now(&from->work);
 	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
 		row->open_known = false;
 	row->open_at_least |= work.unfollowed > 0;
 	row->bytes_known = l->serving && e->protocol == PROTOCOL_TCP;
 	row->bytes_at_least |= row->open_at_least || open_now(&from->work_past);
-	row->bytes.received += work.carried.received + from->open_carried.received;
-	row->bytes.sent += work.carried.sent + from->open_carried.sent;
-	add_work(e, row, &work, from->slots);
-	socket->accepted += accepted;
+	add_counts(row, from, &work);
+	own_complete = !row->wait.count || row->wait.histogram;
+	add_waits(e, &row->wait, &work.wait, from->slots, &own_complete);
+	socket->accepted += from->accepted + from->accepted_past;
 	socket->queued_before += work.queued_before;
 	socket->reset_queued += work.reset_queued;
 	add_waits(e, &socket->wait, &work.wait, from->slots, complete);
@@ -896,21 +906,15 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 static void add_socket(const struct ledger *l, struct endpoint *e, const struct ledger_socket *from)
 {
 	struct socket_row *row = &e->sockets[e->socket_count++];
+	struct ledger_worker *const *workers;
 	bool complete = true;
+	size_t count;
 
-	*row = from->row;
-	row->arrived = from->arrived + from->arrived_past;
-	row->dropped = from->dropped + from->dropped_past;
-	row->dropped_closing = all_closings(from).reset;
-	row->migrated = migrated(from);
-	row->copies = from->copies;
-	row->buffers_maybe_several = from->several;
-	row->accepted = 0; /* its workers add theirs */
+	*row = counted(from);
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
-	row->drops = (uint32_t)(from->drops_now - from->drops_first);
-	for (size_t i = first_worker(l, row->cookie), n = count_workers(l, row->cookie); n > 0;
-	     n--, i++)
-		add_worker(l, e, row, l->workers.list[i], &complete);
+	workers = workers_of(l, row->cookie, &count);
+	for (size_t i = 0; i < count; i++)
+		add_worker(l, e, row, workers[i], &complete);
 }
 
 /*
@@ -945,39 +949,23 @@ static size_t count_histograms(const struct ledger *l, struct ledger_socket *con
 	size_t histograms = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t first = first_worker(l, sockets[i]->row.cookie),
-		       n = count_workers(l, sockets[i]->row.cookie), before = histograms;
+		const size_t before = histograms;
+		size_t n;
+		struct ledger_worker *const *workers = workers_of(l, sockets[i]->row.cookie, &n);
 
-		for (size_t w = first; w < first + n; w++)
-			histograms += ((struct ledger_worker *)l->workers.list[w])->slots != NULL;
+		for (size_t w = 0; w < n; w++)
+			histograms += workers[w]->slots != NULL;
 		histograms += histograms > before;
 	}
 	return histograms;
 }
 
-static int compare_holders(const void *a, const void *b)
-{
-	const struct holder_row *x = a, *y = b;
-
-	return COMPARE(x->cookie, y->cookie);
-}
-
 struct holder_row *ledger_holders(const struct ledger *l, uint64_t cookie, size_t *count)
 {
-	const struct holder_row key = { .cookie = cookie }, *end = l->holders + l->holder_count;
-	struct holder_row *first;
+	size_t first;
 
-	*count = 0;
-	first = l->holder_count
-			? bsearch(&key, l->holders, l->holder_count, sizeof(key), compare_holders)
-			: NULL;
-	if (!first)
-		return NULL;
-	while (first > l->holders && first[-1].cookie == cookie)
-		first--;
-	while (first + *count < end && first[*count].cookie == cookie)
-		++*count;
-	return first;
+	*count = holders_find(l->holders, l->holder_count, cookie, &first);
+	return *count ? l->holders + first : NULL;
 }
 
 static int fill_holders(const struct ledger *l, struct endpoint *e)
@@ -1047,7 +1035,7 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 			 struct ledger_socket *const *sockets, size_t count)
 {
 	const struct ledger_socket *head = sockets[0];
-	size_t workers = 0;
+	size_t workers = 0, of_socket;
 	int err;
 
 	*e = (struct endpoint){ .protocol = head->protocol,
@@ -1055,8 +1043,10 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 				.port = head->port,
 				.netns = head->netns };
 	memcpy(e->address, head->address, sizeof(e->address));
-	for (size_t i = 0; i < count; i++)
-		workers += count_workers(l, sockets[i]->row.cookie);
+	for (size_t i = 0; i < count; i++) {
+		workers_of(l, sockets[i]->row.cookie, &of_socket);
+		workers += of_socket;
+	}
 	e->sockets = calloc(count, sizeof(*e->sockets));
 	e->workers = calloc(workers + 1, sizeof(*e->workers));
 	e->histograms = calloc(count_histograms(l, sockets, count) + 1, sizeof(*e->histograms));
@@ -1066,10 +1056,8 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 		if (!sockets[i]->undecided)
 			add_socket(l, e, sockets[i]);
 	err = fill_flows(e, sockets, count);
-	if (!err)
-		err = fill_holders(l, e);
-	if (!err)
-		err = endpoint_add_siblings(e);
+	err = err ? err : fill_holders(l, e);
+	err = err ? err : endpoint_add_siblings(e);
 	if (!err)
 		fill_serving(l, e);
 	return err ? err : fill_cpus(l, e, sockets, count);
@@ -1078,7 +1066,7 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 static struct omitted omitted_of(const struct ledger *l, const struct ledger_socket *s)
 {
 	struct folded key = { .key = *s },
-		      *found = l->folded.count ? rows_find(&l->folded, &key) : NULL;
+		      *found = l->folded.list.count ? rows_find(&l->folded, &key) : NULL;
 
 	return found ? found->omitted : (struct omitted){};
 }
@@ -1103,16 +1091,15 @@ static bool has_events(const struct ledger *l, struct ledger_socket *const *sock
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct ledger_socket *s = sockets[i];
+		struct ledger_worker *const *workers;
+		size_t n;
 
 		if (s->by_cpu)
 			return true;
-		for (size_t w = first_worker(l, s->row.cookie), n = count_workers(l, s->row.cookie);
-		     n > 0; n--, w++) {
-			const struct ledger_worker *worker = l->workers.list[w];
-
-			if (worker->accepted || worker->accepted_past)
+		workers = workers_of(l, s->row.cookie, &n);
+		for (size_t w = 0; w < n; w++)
+			if (workers[w]->accepted || workers[w]->accepted_past)
 				return true;
-		}
 	}
 	return omitted_of(l, sockets[0]).sockets || omitted_of(l, sockets[0]).workers;
 }
@@ -1135,8 +1122,8 @@ static void add_folded(const struct ledger *l, struct snapshot *s)
 {
 	const size_t sorted = s->endpoint_count;
 
-	for (size_t i = 0; i < l->folded.count; i++) {
-		const struct folded *f = l->folded.list[i];
+	for (size_t i = 0; i < l->folded.list.count; i++) {
+		const struct folded *f = row_at(&l->folded, i);
 		struct endpoint *e = sorted ? bsearch(&f->key, s->endpoints, sorted, sizeof(*e),
 						      compare_to_endpoint)
 					    : NULL;
@@ -1157,8 +1144,8 @@ static uint64_t orphans(const struct ledger *l)
 {
 	uint64_t events = l->orphaned;
 
-	for (size_t i = 0; i < l->workers.count; i++) {
-		const struct ledger_worker *w = l->workers.list[i];
+	for (size_t i = 0; i < l->workers.list.count; i++) {
+		const struct ledger_worker *w = worker_at(l, i);
 
 		if (!ledger_find_socket(l, w->row.cookie))
 			events += w->accepted + w->accepted_past;
@@ -1182,23 +1169,21 @@ static int fill_handshakes(const struct ledger *l, struct snapshot *s)
 
 int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *orphaned)
 {
-	struct ledger_socket *const *sockets = (struct ledger_socket *const *)l->sockets.list;
+	struct ledger_socket *const *sockets = l->sockets.list.rows;
 	size_t endpoints = 0;
 	int err = 0;
 
 	connected_join(l);
-	if (l->sockets.count)
-		qsort(l->sockets.list, l->sockets.count, sizeof(*l->sockets.list), order_sockets);
-	if (l->workers.count)
-		qsort(l->workers.list, l->workers.count, sizeof(*l->workers.list), order_workers);
-	for (size_t i = 0; i < l->sockets.count; i++)
+	rows_sort(&l->sockets, order_sockets);
+	rows_sort(&l->workers, order_workers);
+	for (size_t i = 0; i < l->sockets.list.count; i++)
 		endpoints += !i || compare_endpoints(sockets[i - 1], sockets[i]);
-	s->endpoints = calloc(endpoints + l->folded.count + 1, sizeof(*s->endpoints));
+	s->endpoints = calloc(endpoints + l->folded.list.count + 1, sizeof(*s->endpoints));
 	if (!s->endpoints)
 		return -ENOMEM;
-	for (size_t first = 0, next; first < l->sockets.count && !err; first = next) {
-		for (next = first + 1;
-		     next < l->sockets.count && !compare_endpoints(sockets[first], sockets[next]);
+	for (size_t first = 0, next; first < l->sockets.list.count && !err; first = next) {
+		for (next = first + 1; next < l->sockets.list.count &&
+				       !compare_endpoints(sockets[first], sockets[next]);
 		     next++)
 			;
 		if (!decided(sockets + first, next - first))
@@ -1210,8 +1195,7 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 			err = fill_endpoint(l, &s->endpoints[s->endpoint_count++], sockets + first,
 					    next - first);
 	}
-	if (!err)
-		err = fill_handshakes(l, s);
+	err = err ? err : fill_handshakes(l, s);
 	if (!err)
 		add_folded(l, s);
 	*orphaned = orphans(l);

@@ -6,6 +6,8 @@
 
 #include "array.h"
 #include "connected.h"
+#include "counters.h"
+#include "order.h"
 
 /* In which order an owner's rows are listed. */
 enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };
@@ -25,19 +27,6 @@ struct items {
 	struct item *list;
 	size_t count;
 };
-
-/* Who owns a socket, by its cookie. */
-struct owner {
-	uint64_t cookie;
-	uint32_t uid;
-};
-
-static int compare_owners(const void *a, const void *b)
-{
-	const struct owner *x = a, *y = b;
-
-	return COMPARE(x->cookie, y->cookie);
-}
 
 static int compare_of_owner(const void *a, const void *b)
 {
@@ -114,33 +103,28 @@ static void add_sockets(struct items *items, struct endpoint *e, uint64_t events
 	}
 }
 
-static uint32_t owner_of(const struct owner *owners, size_t count, uint64_t cookie)
-{
-	const struct owner key = { .cookie = cookie },
-			   *found =
-				   count ? bsearch(&key, owners, count, sizeof(key), compare_owners)
-					 : NULL;
-
-	return found ? found->uid : 0;
-}
-
-static void add_endpoint(struct items *items, struct endpoint *e, struct owner *owners)
+/* Returns 0 or -ENOMEM. */
+static int add_endpoint(struct items *items, struct endpoint *e)
 {
 	const uint64_t events = endpoint_events(e);
+	struct array_index sockets;
+	int err = array_index_make(&sockets, e->sockets, e->socket_count, sizeof(*e->sockets),
+				   socket_by_cookie);
 
-	for (size_t i = 0; i < e->socket_count; i++)
-		owners[i] = (struct owner){ e->sockets[i].cookie, e->sockets[i].uid };
-	qsort(owners, e->socket_count, sizeof(*owners), compare_owners);
 	add_sockets(items, e, events);
 	for (size_t i = 0; i < e->worker_count; i++) {
 		struct worker_row *w = &e->workers[i];
+		const struct socket_row key = { .cookie = w->cookie },
+					*its = array_index_find(&sockets, &key);
 
-		add(items, &w->left_out, owner_of(owners, e->socket_count, w->cookie),
+		add(items, &w->left_out, its ? its->uid : 0,
 		    w->accepted || w->served ? WITH_EVENTS : QUIET,
 		    w->accepted > w->served ? w->accepted : w->served);
 	}
 	if (!e->socket_count && !e->worker_count)
 		add(items, &e->left_out, 0, events ? FIRST_WITH_EVENTS : FIRST_QUIET, events);
+	free(sockets.rows);
+	return err;
 }
 
 /* Lists as many as fit, each owner's in turn. */
@@ -182,31 +166,25 @@ static void endpoint_mark(struct endpoint *e)
 
 int snapshot_limit(struct snapshot *s, size_t rows)
 {
-	size_t count = 0, sockets = 0;
-	struct owner *owners;
+	size_t count = 0;
 	struct items items = {};
+	int err;
 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 
 		count += 1 + e->socket_count + e->worker_count + e->holder_count;
-		sockets = e->socket_count > sockets ? e->socket_count : sockets;
 	}
 	items.list = calloc(count + 1, sizeof(*items.list));
-	owners = calloc(sockets + 1, sizeof(*owners));
-	if (!items.list || !owners) {
-		free(items.list);
-		free(owners);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < s->endpoint_count; i++)
-		add_endpoint(&items, &s->endpoints[i], owners);
-	choose(&items, rows);
-	for (size_t i = 0; i < s->endpoint_count; i++)
+	err = items.list ? 0 : -ENOMEM;
+	for (size_t i = 0; i < s->endpoint_count && !err; i++)
+		err = add_endpoint(&items, &s->endpoints[i]);
+	if (!err)
+		choose(&items, rows);
+	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		endpoint_mark(&s->endpoints[i]);
-	free(owners);
 	free(items.list);
-	return 0;
+	return err;
 }
 
 size_t snapshot_listed(const struct snapshot *s)
@@ -229,30 +207,15 @@ size_t snapshot_listed(const struct snapshot *s)
 
 static void omit_socket(struct omitted *o, const struct socket_row *s)
 {
-	o->sockets++;
-	o->arrived += s->arrived;
-	o->dropped += s->dropped;
-	o->buffers_maybe_several += s->buffers_maybe_several;
-	o->drops += s->drops;
-	o->dropped_closing += s->dropped_closing;
-	o->migrated += s->migrated;
+	omitted_add_socket(o, s);
 	if (s->highest_known && s->queue_highest > o->queue_highest)
 		o->queue_highest = s->queue_highest;
 }
 
 static void omit_worker(struct omitted *o, const struct worker_row *w)
 {
-	o->workers++;
-	o->accepted += w->accepted;
-	o->served += w->served;
-	o->bytes.received += w->bytes.received;
-	o->bytes.sent += w->bytes.sent;
+	omitted_add_worker(o, w);
 	o->open += w->open_known ? w->open : 0;
-	o->finished += w->finished;
-	o->queued_before += w->queued_before;
-	o->reset_queued += w->reset_queued;
-	if (w->wait_known)
-		wait_add(&o->wait, &w->wait, NULL);
 }
 
 struct omitted endpoint_omitted(const struct endpoint *e)

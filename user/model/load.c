@@ -7,6 +7,7 @@
 
 #include "array.h"
 #include "judge.h"
+#include "order.h"
 #include "snapshot.h"
 
 /* A worker: the rows of a thread, or of a process. */

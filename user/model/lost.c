@@ -4,21 +4,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
+
 int lost_list_add(struct lost_list *list, struct lost_events events)
 {
-	const size_t more = list->room ? 2 * list->room : 16;
 	struct lost_events *rows;
 
 	if (!events.count)
 		return 0;
-	if (list->count == list->room) {
-		rows = reallocarray(list->rows, more, sizeof(*rows));
-		if (!rows)
-			return -ENOMEM;
-		list->rows = rows;
-		list->room = more;
-	}
-	list->rows[list->count++] = events;
+	rows = array_grow(list->rows, list->count, &list->room, sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	list->rows = rows;
+	rows[list->count++] = events;
 	return 0;
 }
 

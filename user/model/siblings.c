@@ -8,13 +8,6 @@
 
 #include "array.h"
 
-static int compare_pids(const void *a, const void *b)
-{
-	const int32_t *x = a, *y = b;
-
-	return COMPARE(*x, *y);
-}
-
 static bool is_sibling(const struct endpoint *e, size_t workers, const struct holder_row *h)
 {
 	for (size_t i = 0; i < workers; i++) {
@@ -65,7 +58,7 @@ static size_t find_siblings(const struct holder_row **siblings, const struct end
 	for (size_t i = 0; i < e->holder_count && count; i++) {
 		const struct holder_row *h = &e->holders[i];
 
-		if (h->parent && !bsearch(&h->pid, known, count, sizeof(*known), compare_pids) &&
+		if (h->parent && !bsearch(&h->pid, known, count, sizeof(*known), compare_i32) &&
 		    is_sibling(e, count, h))
 			siblings[found++] = h;
 	}
@@ -92,7 +85,7 @@ int endpoint_add_siblings(struct endpoint *e)
 	e->workers = rows;
 	for (size_t i = 0; i < workers; i++)
 		known[i] = rows[i].ended ? 0 : rows[i].pid;
-	qsort(known, workers, sizeof(*known), compare_pids);
+	qsort(known, workers, sizeof(*known), compare_i32);
 	found = find_siblings(siblings, e, known, workers);
 	e->unsure_siblings = 0;
 	for (size_t i = 0; i < found; i++) {

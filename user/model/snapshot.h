@@ -375,9 +375,9 @@ struct workload_account {
 	uint64_t accepted; /* the server's own count of accepts or receives */
 	uint64_t served;   /* the server's own count of requests served */
 	double seconds;    /* from the first to the last request */
-	bool agrees;       /* kernel, server and clients agree, per worker: see snapshot_check() */
-	char failure[96];  /* why the clients could send nothing; "": they could, or it is not known
-			    */
+	bool agrees;      /* kernel, server and clients agree, per worker: experiment/agreement.h */
+	char failure[96]; /* why the clients could send nothing; "": they could, or it is not known
+			   */
 	char disagreement[256]; /* the first thing that does not agree; "" if all does */
 };
 
@@ -433,11 +433,9 @@ uint64_t snapshot_lost_counts(const struct snapshot *s);
 /* The endpoint with the same protocol, address, port and namespace; NULL if none. */
 struct endpoint *snapshot_find(struct snapshot *s, const struct endpoint *like);
 
-/* For qsort() of pointers to workers. By life: a thread id that was used again is another thread.
- */
-int worker_by_thread(const void *a, const void *b);
-int worker_by_life(const void *a, const void *b);
-int worker_by_process(const void *a, const void *b);
+/* How many of these rows, sorted by cookie, hold that socket; *first: where they begin, one after
+ * the other. */
+size_t holders_find(const struct holder_row *rows, size_t count, uint64_t cookie, size_t *first);
 
 /* The holders of a socket, one after the other, and their number; *count 0 (and any pointer) if
  * none is known. */
@@ -450,14 +448,6 @@ const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t coo
  * not know stay. Returns 0 or -ENOMEM.
  */
 int endpoint_merge(struct endpoint *kernel, const struct endpoint *own);
-
-/*
- * Fills workload.agrees and .disagreement: TCP: made by clients = arrived = accepted = served; UDP:
- * sent = delivered + dropped, delivered = received; both: per worker what the kernel counted = what
- * the server counted. With serve_only the clients are left out. Only meaningful once all is at
- * rest. Where the backend saw no arrivals they are left out (`arrivals_seen`).
- */
-void snapshot_check(struct snapshot *s, const struct endpoint *own, bool arrivals_seen);
 
 /*
  * What happened between two snapshots of one observer: the rows of `now` with the growth of their

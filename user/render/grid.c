@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 #define SIDE_MAX 2000 /* what a terminal claims to be may be nonsense */
 
 int grid_init(struct grid *g, int rows, int columns, bool utf8)
@@ -13,17 +15,17 @@ int grid_init(struct grid *g, int rows, int columns, bool utf8)
 	rows = rows < 1 ? 1 : rows > SIDE_MAX ? SIDE_MAX : rows;
 	columns = columns < 1 ? 1 : columns > SIDE_MAX ? SIDE_MAX : columns;
 	*g = (struct grid){ .rows = rows, .columns = columns, .utf8 = utf8 };
-	g->cells = calloc((size_t)rows * columns, sizeof(*g->cells));
-	if (!g->cells)
+	g->glyphs = calloc((size_t)rows * columns, sizeof(*g->glyphs));
+	if (!g->glyphs)
 		return -ENOMEM;
 	for (int i = 0; i < rows * columns; i++)
-		strcpy(g->cells[i].text, " ");
+		strcpy(g->glyphs[i].text, " ");
 	return 0;
 }
 
 void grid_free(struct grid *g)
 {
-	free(g->cells);
+	free(g->glyphs);
 	*g = (struct grid){};
 }
 
@@ -55,27 +57,12 @@ static int width_of(uint32_t c)
 	return 0;
 }
 
-/* Bytes of the UTF-8 character at p, its code point into *c; 0: none (cut, overlong, or no UTF-8 at
- * all). */
-static int decode(const unsigned char *p, uint32_t *c)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	int length = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
-
-	*c = length == 1 ? *p : *p & (0x7f >> length);
-	for (int i = 1; i < length; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		*c = *c << 6 | (p[i] & 0x3f);
-	}
-	return length && (length == 1 || *c >= least[length]) ? length : 0;
-}
-
 /* Takes the next character off *text and makes it harmless. Returns its width. */
 static int take(const struct grid *g, const char **text, char out[5])
 {
 	uint32_t c;
-	int length = decode((const unsigned char *)*text, &c), width = length ? width_of(c) : 0;
+	const size_t length = utf8_next(*text, 4, &c); /* its NUL ends it earlier */
+	int width = length ? width_of(c) : 0;
 
 	if (!width || (!g->utf8 && length > 1)) {
 		strcpy(out, "?");
@@ -98,16 +85,16 @@ int grid_width(const struct grid *g, const char *text)
 	return width;
 }
 
-static void put_cell(struct grid *g, int row, int column, enum attribute attribute,
-		     const char *text)
+static void put_glyph(struct grid *g, int row, int column, enum attribute attribute,
+		      const char *text)
 {
-	struct cell *cell;
+	struct glyph *glyph;
 
 	if (row < 0 || row >= g->rows || column < 0 || column >= g->columns)
 		return;
-	cell = &g->cells[row * g->columns + column];
-	strcpy(cell->text, text);
-	cell->attribute = attribute;
+	glyph = &g->glyphs[row * g->columns + column];
+	strcpy(glyph->text, text);
+	glyph->attribute = attribute;
 }
 
 /* Puts whole characters as far as width reaches. Returns the columns taken. */
@@ -122,9 +109,9 @@ static int put_fitting(struct grid *g, int row, int column, int width, enum attr
 
 		if (used + w > width)
 			break;
-		put_cell(g, row, column + used, attribute, c);
+		put_glyph(g, row, column + used, attribute, c);
 		if (w == 2)
-			put_cell(g, row, column + used + 1, attribute, "");
+			put_glyph(g, row, column + used + 1, attribute, "");
 		used += w;
 	}
 	return used;
@@ -147,48 +134,56 @@ int grid_put(struct grid *g, int row, int column, int width, enum align align,
 				   width, attribute, text);
 	if (align != ALIGN_TAIL) {
 		used = put_fitting(g, row, column, width - 1, attribute, text);
-		put_cell(g, row, column + used, attribute, ellipsis);
+		put_glyph(g, row, column + used, attribute, ellipsis);
 		return used + 1;
 	}
 	while (wanted > width - 1)
 		wanted -= take(g, &text, c);
-	put_cell(g, row, column, attribute, ellipsis);
+	put_glyph(g, row, column, attribute, ellipsis);
 	return 1 + put_fitting(g, row, column + 1, width - 1, attribute, text);
+}
+
+char *bar_text(char *buffer, double share, int width, bool utf8)
+{
+	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	const long units =
+		share > 0 ? lround((share > 1 ? 1 : share) * width * 8) : 0; /* NaN too */
+	char *to = buffer;
+
+	*to = '\0';
+	for (long i = utf8 ? 8 : 4; i <= units; i += 8)
+		to = stpcpy(to, utf8 ? "█" : "#");
+	if (utf8)
+		strcpy(to, eighths[units % 8]);
+	return buffer;
 }
 
 void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute,
 	      double share)
 {
-	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	long units;
+	char text[3 * SIDE_MAX + 1];
 
-	if (!(share > 0) || width <= 0) /* NaN too */
-		return;
-	units = lround((share > 1 ? 1 : share) * width * 8);
-	if (!g->utf8)
-		units = (units + 4) / 8 * 8;
-	for (int i = 0; i < units / 8; i++)
-		put_cell(g, row, column + i, attribute, g->utf8 ? "█" : "#");
-	if (units % 8)
-		put_cell(g, row, column + units / 8, attribute, eighths[units % 8]);
+	if (width > 0)
+		grid_put(g, row, column, width, ALIGN_LEFT, attribute,
+			 bar_text(text, share, width < SIDE_MAX ? width : SIDE_MAX, g->utf8));
 }
 
 void grid_paint(struct grid *g, int row, enum attribute attribute)
 {
 	for (int i = 0; row >= 0 && row < g->rows && i < g->columns; i++)
-		g->cells[row * g->columns + i].attribute = attribute;
+		g->glyphs[row * g->columns + i].attribute = attribute;
 }
 
 int grid_run(const struct grid *g, int row, int column, char *buffer, enum attribute *attribute)
 {
-	const struct cell *cell = &g->cells[row * g->columns];
+	const struct glyph *glyph = &g->glyphs[row * g->columns];
 	int end = column;
 
 	*buffer = 0;
 	if (column >= g->columns)
 		return 0;
-	*attribute = cell[column].attribute;
-	for (; end < g->columns && cell[end].attribute == *attribute; end++)
-		buffer = stpcpy(buffer, cell[end].text);
+	*attribute = glyph[column].attribute;
+	for (; end < g->columns && glyph[end].attribute == *attribute; end++)
+		buffer = stpcpy(buffer, glyph[end].text);
 	return end - column;
 }

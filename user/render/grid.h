@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A page of character cells: text is put at a place, clipped to its room, and made harmless. No
- * terminal is needed: user/command/live.c shows it on one, tests read it.
+ * A page of characters: text is put at a place, clipped to its room, and made harmless. No
+ * terminal is needed: terminal.c shows it on one, tests read it.
  */
 #ifndef SOCKFAIR_GRID_H
 #define SOCKFAIR_GRID_H
@@ -21,7 +21,7 @@ enum attribute {
 	ATTRIBUTE_COUNT
 };
 
-struct cell {
+struct glyph {
 	char text[5]; /* one character of UTF-8; "": the right half of a wide one */
 	uint8_t attribute;
 };
@@ -29,7 +29,7 @@ struct cell {
 struct grid {
 	int rows, columns;
 	bool utf8; /* else only ASCII is put */
-	struct cell *cells;
+	struct glyph *glyphs;
 };
 
 /* Where text that does not fit is cut, and to which side what is shorter goes. */
@@ -37,6 +37,7 @@ enum align {
 	ALIGN_LEFT,
 	ALIGN_RIGHT,
 	ALIGN_TAIL, /* left, but cut at its beginning: of a path the end tells more */
+	ALIGN_FLOW, /* left, and what follows it is not aligned */
 };
 
 /* A blank page of at least 1 x 1. Returns 0 or -ENOMEM. */
@@ -50,6 +51,9 @@ void grid_free(struct grid *g);
  */
 int grid_put(struct grid *g, int row, int column, int width, enum align align,
 	     enum attribute attribute, const char *text);
+
+/* The same bar as text, into a buffer of 3 * width + 1 bytes; returns it. */
+char *bar_text(char *buffer, double share, int width, bool utf8);
 
 /* A bar of share (0..1) of width columns, in eighths where UTF-8 allows. */
 void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute,

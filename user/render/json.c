@@ -3,11 +3,8 @@
  */
 #include "json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
-#include <string.h>
-#include <time.h>
 
 #include "../model/aside.h"
 #include "../model/connected.h"
@@ -18,15 +15,6 @@
 #include "json_load.h"
 #include "json_unit.h"
 #include "json_writer.h"
-
-#define NAME(w, key, array) json_text(w, key, array, sizeof(array))
-#define NAME_IF_ANY(w, key, array)                                                                 \
-	(*(array) ? NAME(w, key, array) : json_nothing(w, key)) /* null where it is "" */
-
-static void string(struct json_writer *w, const char *key, const char *value)
-{
-	json_text(w, key, value, SIZE_MAX);
-}
 
 static const char *const level_names[] = {
 	[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
@@ -81,7 +69,7 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_open(w, key, '{');
 	json_number(w, "bins", f->bins);
 	json_number(w, "events", f->events);
-	string(w, "unit", f->unit == UNIT_FLOW ? "flow" : "event");
+	json_string(w, "unit", f->unit == UNIT_FLOW ? "flow" : "event");
 	json_number_if(w, "flows", f->unit == UNIT_FLOW && f->flows, f->flows);
 	json_number_real(w, "flows_effective", f->flows_effective > 0 ? f->flows_effective : NAN);
 	json_number_real(w, "largest_flow", f->largest_flow > 0 ? f->largest_flow : NAN);
@@ -95,11 +83,8 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_number_real(w, "p_value", f->p_value);
 	json_bool(w, "simulated", f->simulated);
 	json_number_if(w, "needed", f->bins > 1, f->needed);
-	string(w, "verdict", verdict_name(f->verdict));
-	if (f->withheld)
-		string(w, "reason", withheld_name(f->withheld));
-	else
-		json_nothing(w, "reason");
+	json_string(w, "verdict", verdict_name(f->verdict));
+	json_string(w, "reason", f->withheld ? withheld_name(f->withheld) : NULL);
 	json_close(w, '}');
 }
 
@@ -110,7 +95,7 @@ static void netns(struct json_writer *w, uint32_t inode)
 
 	json_number(w, "netns", inode);
 	if (netns_named(inode))
-		string(w, "netns_name", netns_say(name, inode));
+		json_string(w, "netns_name", netns_say(name, inode));
 }
 
 static void holder(struct json_writer *w, const struct holder_row *h)
@@ -118,16 +103,13 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_open(w, NULL, '{');
 	json_number(w, "pid", h->pid);
 	json_number_if(w, "pid_inside", h->pid_inside, h->pid_inside);
-	NAME(w, "process", h->process);
+	json_name(w, "process", h->process);
 	json_number(w, "uid", h->uid);
 	json_number(w, "fd", h->fd);
 	json_number(w, "fds", h->fds);
 	json_cgroup(w, h->cgroup);
-	if (h->state)
-		json_text(w, "state", &h->state, 1);
-	else
-		json_nothing(w, "state");
-	NAME_IF_ANY(w, "doing", h->doing);
+	json_text_if(w, "state", h->state, &h->state, 1);
+	json_name_if(w, "doing", h->doing);
 	json_close(w, '}');
 }
 
@@ -172,7 +154,7 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 	json_number(w, "uid", s->uid);
 	json_bool(w, "reuseport", s->reuseport);
 	json_number_if(w, "group", s->group, s->group);
-	NAME_IF_ANY(w, "device", s->device);
+	json_name_if(w, "device", s->device);
 	json_bool(w, "v6only", s->v6only);
 	json_bool(w, "kernel", s->kernel);
 	json_number(w, udp ? "delivered" : "arrived", s->arrived);
@@ -206,16 +188,9 @@ static void socket_row(struct json_writer *w, const struct endpoint *e, const st
 
 static void worker_waits(struct json_writer *w, const struct worker_row *row)
 {
-	const char *kind = wait_kind_names[row->wait_kind];
-
 	json_bool(w, "waits", row->waits);
-	if (kind) {
-		string(w, "waits_by", kind);
-		json_bool(w, "exclusive", row->exclusive);
-	} else {
-		json_nothing(w, "waits_by");
-		json_nothing(w, "exclusive");
-	}
+	json_string(w, "waits_by", wait_kind_names[row->wait_kind]);
+	json_bool_if(w, "exclusive", row->wait_kind, row->exclusive);
 	json_number_if(w, "epoll", row->wait_kind == WAITS_EPOLL && row->epoll, row->epoll);
 }
 
@@ -230,8 +205,8 @@ static void worker_row(struct json_writer *w, const struct endpoint *e,
 	json_number(w, "tid", row->tid > 0 ? row->tid : 0);
 	json_number_if(w, "pid_inside", row->pid_inside, row->pid_inside);
 	json_number_if(w, "tid_inside", row->tid_inside, row->tid_inside);
-	NAME(w, "comm", row->comm);
-	NAME_IF_ANY(w, "process", row->process);
+	json_name(w, "comm", row->comm);
+	json_name_if(w, "process", row->process);
 	json_cgroup(w, row->cgroup);
 	json_number(w, "cookie", row->cookie);
 	worker_waits(w, row);
@@ -321,11 +296,11 @@ static void connected(struct json_writer *w, const struct endpoint *e)
 static void finding(struct json_writer *w, const struct finding *f)
 {
 	json_open(w, NULL, '{');
-	string(w, "code", f->code);
-	string(w, "level", level_names[f->level]);
+	json_string(w, "code", f->code);
+	json_string(w, "level", level_names[f->level]);
 	if (f->cause)
-		string(w, "cause", f->cause);
-	NAME(w, "text", f->text);
+		json_string(w, "cause", f->cause);
+	json_name(w, "text", f->text);
 	json_number_if(w, "cookie", f->cookie, f->cookie);
 	json_open(w, "evidence", '{');
 	for (size_t i = 0; i < f->evidence_count; i++)
@@ -367,7 +342,7 @@ static void flow_peer(struct json_writer *w, const struct flow_load *load)
 		return;
 	}
 	json_open(w, "flow_peer", '{');
-	string(w, "address", flow_peer_address(address, &load->peer));
+	json_string(w, "address", flow_peer_address(address, &load->peer));
 	json_number(w, "port", load->peer.port);
 	json_number_real(w, "share", load->peer_share);
 	json_close(w, '}');
@@ -388,9 +363,9 @@ static void flows(struct json_writer *w, const struct endpoint *e)
 static void design(struct json_writer *w, const struct design *d)
 {
 	json_open(w, "design", '{');
-	string(w, "code", design_name(d->code));
-	string(w, "bins", design_bins_name(d->bins));
-	string(w, "words", d->words);
+	json_string(w, "code", design_name(d->code));
+	json_string(w, "bins", design_bins_name(d->bins));
+	json_string(w, "words", d->words);
 	json_open(w, "evidence", '{');
 	json_number(w, "processes", d->processes);
 	json_number(w, "threads", d->threads);
@@ -423,15 +398,17 @@ static void generations(struct json_writer *w, const struct endpoint *e)
 	json_close(w, '}');
 }
 
+static void place(struct json_writer *w, const struct endpoint *e)
+{
+	json_string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	json_address(w, "address", e->family, e->address);
+	json_number(w, "port", e->port);
+}
+
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
-	char address[INET6_ADDRSTRLEN];
-
-	inet_ntop(e->family, e->address, address, sizeof(address));
 	json_open(w, NULL, '{');
-	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
-	string(w, "address", address);
-	json_number(w, "port", e->port);
+	place(w, e);
 	flows(w, e);
 	netns(w, e->netns);
 	design(w, &e->design);
@@ -477,27 +454,22 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 
 static void aside_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
-	char address[INET6_ADDRSTRLEN];
-
-	inet_ntop(e->family, e->address, address, sizeof(address));
 	json_open(w, NULL, '{');
-	string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
-	string(w, "address", address);
-	json_number(w, "port", e->port);
+	place(w, e);
 	netns(w, e->netns);
-	string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
+	json_string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
 	json_number(w, "cookie", s->cookie);
 	json_number(w, "inode", s->inode);
 	json_number(w, "uid", s->uid);
 	json_bool(w, "reuseport", s->reuseport);
-	NAME_IF_ANY(w, "device", s->device);
+	json_name_if(w, "device", s->device);
 	json_bool(w, "v6only", s->v6only);
 	holders(w, e, s);
 	json_open(w, "interfaces", '[');
 	for (size_t i = 0; i < e->tunnel_count; i++) {
 		json_open(w, NULL, '{');
-		NAME(w, "kind", e->tunnels[i].kind);
-		NAME(w, "name", e->tunnels[i].name);
+		json_name(w, "kind", e->tunnels[i].kind);
+		json_name(w, "name", e->tunnels[i].name);
 		json_close(w, '}');
 	}
 	json_close(w, ']');
@@ -534,9 +506,9 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	const uint64_t done = a->serve_only ? a->accepted : a->sent;
 
 	json_open(w, "workload", '{');
-	string(w, "mode", a->mode);
+	json_string(w, "mode", a->mode);
 	if (*a->skipped) {
-		NAME(w, "skipped", a->skipped);
+		json_name(w, "skipped", a->skipped);
 		json_close(w, '}');
 		return;
 	}
@@ -545,10 +517,7 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	json_number_if(w, "concurrency", !a->serve_only, a->concurrency);
 	json_number_if(w, "requests", !a->serve_only, a->requests);
 	json_number_if(w, "flows", !a->serve_only && a->flows, a->flows);
-	if (a->target_rate > 0)
-		json_number_real(w, "target_rate_per_second", a->target_rate);
-	else
-		json_nothing(w, "target_rate_per_second");
+	json_number_real(w, "target_rate_per_second", a->target_rate > 0 ? a->target_rate : NAN);
 	json_number(w, "work_us", a->work_us);
 	json_number_if(w, "slow_worker", a->slow_worker >= 0, a->slow_worker);
 	json_number_if(w, "sent", !a->serve_only, a->sent);
@@ -556,41 +525,28 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	json_number(w, "accepted", a->accepted);
 	json_number(w, "served", a->served);
 	json_bool(w, "agrees", a->agrees);
-	NAME_IF_ANY(w, "disagreement", a->disagreement);
+	json_name_if(w, "disagreement", a->disagreement);
 	json_number_real(w, "seconds", a->seconds);
-	if (a->seconds > 0)
-		json_number_real(w, "rate_per_second", done / a->seconds);
-	else
-		json_nothing(w, "rate_per_second");
+	json_number_real(w, "rate_per_second", a->seconds > 0 ? done / a->seconds : NAN);
 	json_close(w, '}');
 }
 
 static void kernel(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "kernel", '{');
-	NAME(w, "release", s->release);
-	if (s->backend)
-		string(w, "backend", s->backend);
-	else
-		json_nothing(w, "backend");
+	json_name(w, "release", s->release);
+	json_string(w, "backend", s->backend);
 	json_open(w, "unseen", '[');
 	for (size_t i = 0; i < s->unseen_count; i++)
-		string(w, NULL, s->unseen[i]);
+		json_string(w, NULL, s->unseen[i]);
 	json_close(w, ']');
 	json_close(w, '}');
 }
 
 static void window(struct json_writer *w, const struct snapshot *s)
 {
-	time_t seconds = s->start_ms / 1000;
-	char start[40], whole[32];
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(start, sizeof(start), "%s.%03dZ", whole, (int)(s->start_ms % 1000));
 	json_open(w, "window", '{');
-	string(w, "start", start);
+	json_moment(w, "start", s->start_ms);
 	json_number_real(w, "seconds", s->seconds);
 	json_number_real(w, "looked_seconds", s->looked_seconds > 0 ? s->looked_seconds : NAN);
 	json_bool(w, "final", s->final);
@@ -642,11 +598,8 @@ static void omitted_endpoints(struct json_writer *w, const struct snapshot *s)
 
 int json_snapshot(FILE *out, const struct snapshot *s)
 {
-	struct json_writer w = { .out = out };
+	struct json_writer w = json_begin(out, "sockfair/1");
 
-	json_open(&w, NULL, '{');
-	string(&w, "schema", "sockfair/1");
-	string(&w, "version", SOCKFAIR_VERSION);
 	kernel(&w, s);
 	window(&w, s);
 	if (s->has_workload)
@@ -661,10 +614,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 	json_namespaces(&w, s);
 	omitted_endpoints(&w, s);
 	lost(&w, s);
-	json_close(&w, '}');
-	json_flush(&w);
-	fputc('\n', out);
-	return ferror(out) ? -EIO : 0;
+	return json_end(&w);
 }
 
 /* ---- no larger than its limit ---- */

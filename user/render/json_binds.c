@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "../bind/bind_occupant.h"
 #include "../bind/bind_range.h"
@@ -11,53 +8,17 @@
 
 #define OCCUPANTS_MAX 100 /* listed with a call; how many there are is said */
 
-static void string(struct json_writer *w, const char *key, const char *value)
-{
-	json_text(w, key, value, SIZE_MAX);
-}
-
 static void string_or_null(struct json_writer *w, const char *key, const char *value)
 {
-	if (value && *value)
-		string(w, key, value);
-	else
-		json_nothing(w, key);
-}
-
-static void moment(struct json_writer *w, const char *key, int64_t ms)
-{
-	time_t seconds = ms / 1000;
-	char text[40], whole[32];
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%03dZ", whole, (int)(ms % 1000));
-	string(w, key, text);
-}
-
-static void begin(struct json_writer *w, const char *kind)
-{
-	json_open(w, NULL, '{');
-	string(w, "schema", "sockfair-binds/1");
-	string(w, "version", SOCKFAIR_VERSION);
-	string(w, "kind", kind);
-}
-
-static int end(struct json_writer *w)
-{
-	json_close(w, '}');
-	json_flush(w);
-	fputc('\n', w->out);
-	return ferror(w->out) ? -EIO : 0;
+	json_text_if(w, key, value && *value, value, SIZE_MAX);
 }
 
 static void caller(struct json_writer *w, const struct bind_event *e)
 {
 	json_number(w, "pid", e->pid);
 	json_number(w, "tid", e->tid);
-	json_text(w, "comm", e->comm, sizeof(e->comm));
-	json_text(w, "process", e->process, sizeof(e->process));
+	json_name(w, "comm", e->comm);
+	json_name(w, "process", e->process);
 	json_number(w, "euid", e->euid);
 	json_bool(w, "can_bind_low", e->can_bind_low);
 }
@@ -65,16 +26,11 @@ static void caller(struct json_writer *w, const struct bind_event *e)
 /* What was asked for; of listen() where the socket is bound. */
 static void asked(struct json_writer *w, const struct bind_event *e)
 {
-	char address[INET6_ADDRSTRLEN];
-
-	if (!e->asked_known) {
+	if (e->asked_known)
+		json_address(w, "address", e->place.family, e->place.address);
+	else
 		json_nothing(w, "address");
-		json_nothing(w, "port");
-	} else {
-		inet_ntop(e->place.family, e->place.address, address, sizeof(address));
-		string(w, "address", address);
-		json_number(w, "port", e->place.port);
-	}
+	json_number_if(w, "port", e->asked_known, e->place.port);
 	json_number_if(w, "port_got", e->port_got, e->port_got);
 	json_number_if(w, "asked_family", e->asked_family >= 0, e->asked_family);
 	json_number_if(w, "backlog", e->call == CALL_LISTEN, e->backlog);
@@ -85,16 +41,13 @@ static void peer(struct json_writer *w, const struct bind_event *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const bool v4 = !memcmp(e->peer.address, mapped, sizeof(mapped));
-	char address[INET6_ADDRSTRLEN];
 
 	if (!e->peer.port) {
 		json_nothing(w, "peer");
 		return;
 	}
-	inet_ntop(v4 ? AF_INET : AF_INET6, e->peer.address + (v4 ? 12 : 0), address,
-		  sizeof(address));
 	json_open(w, "peer", '{');
-	string(w, "address", address);
+	json_address(w, "address", v4 ? AF_INET : AF_INET6, e->peer.address + (v4 ? 12 : 0));
 	json_number(w, "port", e->peer.port);
 	json_close(w, '}');
 }
@@ -115,10 +68,7 @@ static void range(struct json_writer *w, const struct bind_range_use *u)
 	json_number(w, "time_wait", u->waiting);
 	json_number(w, "bound", u->bound);
 	json_number_if(w, "most_pid", u->most_pid, u->most_pid);
-	if (u->most_pid)
-		json_text(w, "most_process", u->most_process, sizeof(u->most_process));
-	else
-		json_nothing(w, "most_process");
+	json_text_if(w, "most_process", u->most_pid, u->most_process, sizeof(u->most_process));
 	json_number(w, "most_ports", u->most_ports);
 	json_close(w, '}');
 }
@@ -127,15 +77,12 @@ static void socket_of(struct json_writer *w, const struct bind_event *e)
 {
 	const struct bind_place *p = &e->place;
 
-	string(w, "protocol", p->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	json_string(w, "protocol", p->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	json_number(w, "family", p->family == AF_INET6 ? 6 : 4);
 	asked(w, e);
 	json_number(w, "netns", p->netns);
-	string_or_null(w, "device", p->device_name);
-	if (p->family == AF_INET6)
-		json_bool(w, "v6only", p->v6only);
-	else
-		json_nothing(w, "v6only");
+	json_name_if(w, "device", p->device_name);
+	json_bool_if(w, "v6only", p->family == AF_INET6, p->v6only);
 	json_bind_options(w, p, true);
 	json_bool(w, "freebind", e->freebind);
 	json_number_if(w, "inode", e->inode, e->inode);
@@ -180,8 +127,8 @@ static void suspicion(struct json_writer *w, const struct bind_notice *n,
 	const struct bind_occupant *o = s->occupant >= 0 ? &n->occupants[s->occupant] : NULL;
 
 	json_open(w, NULL, '{');
-	string(w, "code", s->code);
-	json_text(w, "text", s->text, sizeof(s->text));
+	json_string(w, "code", s->code);
+	json_name(w, "text", s->text);
 	json_number_if(w, "pid", o && o->pid > 0, o ? o->pid : 0);
 	json_number_if(w, "inode", o && o->inode, o ? o->inode : 0);
 	json_close(w, '}');
@@ -189,17 +136,16 @@ static void suspicion(struct json_writer *w, const struct bind_notice *n,
 
 int json_bind_notice(FILE *out, const struct bind_notice *n)
 {
-	struct json_writer w = { .out = out };
+	struct json_writer w = json_begin(out, "sockfair-binds/1");
 	char buffer[16];
 
-	begin(&w, bind_call_name(n->event.call));
-	moment(&w, "time", n->time_ms);
+	json_string(&w, "kind", bind_call_name(n->event.call));
+	json_moment(&w, "time", n->time_ms);
 	caller(&w, &n->event);
 	socket_of(&w, &n->event);
 	peer(&w, &n->event);
 	json_number(&w, "errno", n->event.error);
-	string_or_null(&w, "error",
-		       n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
+	json_string(&w, "error", n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
 	string_or_null(&w, "why", n->why);
 	json_open(&w, "suspicions", '[');
 	for (size_t i = 0; i < n->suspicion_count; i++)
@@ -207,7 +153,7 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	json_close(&w, ']');
 	range(&w, n->event.range);
 	occupants(&w, n);
-	return end(&w);
+	return json_end(&w);
 }
 
 static void counts(struct json_writer *w, const char *key, const struct bind_totals *t,
@@ -221,19 +167,19 @@ static void counts(struct json_writer *w, const char *key, const struct bind_tot
 
 int json_bind_totals(FILE *out, const struct bind_totals *t)
 {
-	struct json_writer w = { .out = out };
+	struct json_writer w = json_begin(out, "sockfair-binds/1");
 
-	begin(&w, "totals");
+	json_string(&w, "kind", "totals");
 	json_open(&w, "kernel", '{');
-	json_text(&w, "release", t->release, sizeof(t->release));
-	string(&w, "backend", t->backend);
+	json_name(&w, "release", t->release);
+	json_string(&w, "backend", t->backend);
 	json_open(&w, "unseen", '[');
 	for (size_t i = 0; i < t->unseen_count; i++)
-		string(&w, NULL, t->unseen[i]);
+		json_string(&w, NULL, t->unseen[i]);
 	json_close(&w, ']');
 	json_close(&w, '}');
 	json_open(&w, "window", '{');
-	moment(&w, "start", t->start_ms);
+	json_moment(&w, "start", t->start_ms);
 	json_number_real(&w, "seconds", t->seconds);
 	json_close(&w, '}');
 	counts(&w, "binds", t, CALL_BIND);
@@ -250,5 +196,5 @@ int json_bind_totals(FILE *out, const struct bind_totals *t)
 		json_number(&w, t->lost[i].reason, t->lost[i].count);
 	json_close(&w, '}');
 	json_close(&w, '}');
-	return end(&w);
+	return json_end(&w);
 }

@@ -2,49 +2,21 @@
 /* A comparison as one document: json.h. */
 #include "json.h"
 
-#include <errno.h>
 #include <math.h>
 
 #include "../model/noise.h"
 #include "json_writer.h"
 
-static void string(struct json_writer *w, const char *key, const char *value)
-{
-	json_text(w, key, value, SIZE_MAX);
-}
-
-/* Counts to the last digit; nine digits are what results have for the others. */
-static void figure(struct json_writer *w, const char *key, double value)
-{
-	if (value >= 0 && value < 0x1p53 && value == floor(value))
-		json_number(w, key, (uint64_t)value);
-	else
-		json_number_real(w, key, value);
-}
-
-static void verdicts(struct json_writer *w, const struct comparison_run *run)
+static void judged(struct json_writer *w, const struct comparison_run *run)
 {
 	json_open(w, "verdicts", '{');
-	string(w, "workers", verdict_name(run->verdicts[SHARE_WORKERS]));
-	string(w, "sockets", verdict_name(run->verdicts[SHARE_SOCKETS]));
-	string(w, "served", verdict_name(run->verdicts[SHARE_SERVED]));
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		json_string(w, share_names[i], verdict_name(run->verdicts[i]));
 	json_close(w, '}');
-}
-
-static void reason(struct json_writer *w, const char *key, enum withheld why)
-{
-	if (why)
-		string(w, key, withheld_name(why));
-	else
-		json_nothing(w, key);
-}
-
-static void reasons(struct json_writer *w, const struct comparison_run *run)
-{
 	json_open(w, "reasons", '{');
-	reason(w, "workers", run->withheld[SHARE_WORKERS]);
-	reason(w, "sockets", run->withheld[SHARE_SOCKETS]);
-	reason(w, "served", run->withheld[SHARE_SERVED]);
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		json_string(w, share_names[i],
+			    run->withheld[i] ? withheld_name(run->withheld[i]) : NULL);
 	json_close(w, '}');
 }
 
@@ -54,25 +26,21 @@ static void run(struct json_writer *w, const struct comparison_run *run)
 	json_number(w, "round", run->round);
 	json_bool(w, "own_load", run->own_load);
 	json_bool(w, "agrees", !run->disagrees);
-	verdicts(w, run);
-	reasons(w, run);
+	judged(w, run);
 	json_open(w, "figures", '{');
 	for (size_t i = 0; i < METRIC_COUNT; i++)
-		figure(w, metrics[i].name, run->figures[i]);
+		json_number_any(w, metrics[i].name, run->figures[i]);
 	json_close(w, '}');
 	json_close(w, '}');
 }
 
 static void key(struct json_writer *w, const struct comparison_key *k, bool endpoint)
 {
-	if (*k->mode)
-		string(w, "mode", k->mode);
-	else
-		json_nothing(w, "mode");
+	json_string(w, "mode", *k->mode ? k->mode : NULL);
 	if (!endpoint)
 		return;
-	string(w, "protocol", k->protocol == PROTOCOL_UDP ? "udp" : "tcp");
-	string(w, "address", k->address);
+	json_string(w, "protocol", k->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	json_string(w, "address", k->address);
 	json_number(w, "port", k->port);
 	json_number(w, "netns", k->netns);
 	json_bool(w, "by_port", k->port_asked);
@@ -85,11 +53,8 @@ static void result(struct json_writer *w, size_t side, const struct comparison_r
 	json_open(w, NULL, '{');
 	json_number(w, "side", side);
 	key(w, &r->key, !skipped);
-	string(w, "setup", r->setup);
-	if (skipped)
-		string(w, "skipped", r->skipped);
-	else
-		json_nothing(w, "skipped");
+	json_string(w, "setup", r->setup);
+	json_string(w, "skipped", skipped ? r->skipped : NULL);
 	json_number(w, "runs_with_traffic", r->with_traffic);
 	json_open(w, "runs", '[');
 	for (size_t i = 0; i < r->run_count; i++)
@@ -113,14 +78,10 @@ static void stat_of(struct json_writer *w, size_t side, size_t metric,
 	json_number_real(w, "sd", s->sd);
 	json_number_real(w, "difference", s->difference);
 	json_number_real(w, "p_value", s->p);
-	if (metrics[metric].tested && s->comparable && !isnan(s->difference))
-		string(w, "told", told[s->told]);
-	else
-		json_nothing(w, "told");
-	if (s->mark)
-		string(w, "mark", marks[s->mark]);
-	else
-		json_nothing(w, "mark");
+	json_string(w, "told",
+		    metrics[metric].tested && s->comparable && !isnan(s->difference) ? told[s->told]
+										     : NULL);
+	json_string(w, "mark", s->mark ? marks[s->mark] : NULL);
 	json_bool(w, "mark_tested", s->mark_tested);
 	json_close(w, '}');
 }
@@ -154,17 +115,14 @@ static void subject(struct json_writer *w, const struct comparison *c,
 
 int json_comparison(FILE *out, const struct comparison *c)
 {
-	struct json_writer w = { .out = out };
+	struct json_writer w = json_begin(out, "sockfair-comparison/1");
 
-	json_open(&w, NULL, '{');
-	string(&w, "schema", "sockfair-comparison/1");
-	string(&w, "version", SOCKFAIR_VERSION);
 	json_number_real(&w, "level", NOISE_LEVEL);
 	json_number(&w, "runs_needed", noise_runs_needed());
 	json_open(&w, "sides", '[');
 	for (size_t i = 0; i < c->side_count; i++) {
 		json_open(&w, NULL, '{');
-		string(&w, "name", c->sides[i].name);
+		json_string(&w, "name", c->sides[i].name);
 		json_number(&w, "omitted_endpoints", c->sides[i].left_out);
 		json_close(&w, '}');
 	}
@@ -173,8 +131,5 @@ int json_comparison(FILE *out, const struct comparison *c)
 	for (size_t i = 0; i < c->subject_count; i++)
 		subject(&w, c, &c->subjects[i]);
 	json_close(&w, ']');
-	json_close(&w, '}');
-	json_flush(&w);
-	fputc('\n', out);
-	return ferror(out) ? -EIO : 0;
+	return json_end(&w);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "json_load.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
 void json_worker_load(struct json_writer *w, const struct worker_row *row, bool tcp)
 {
 	json_number_if(w, "cpu_ns", row->usage_known, row->cpu_ns);
@@ -18,14 +15,12 @@ void json_worker_load(struct json_writer *w, const struct worker_row *row, bool 
 
 static void load_spread(struct json_writer *w, const char *name, const struct load_spread *l)
 {
-	const char *bins = l->processes ? "processes" : "threads";
-
 	if (!l->known) {
 		json_nothing(w, name);
 		return;
 	}
 	json_open(w, name, '{');
-	json_text(w, "bins", bins, strlen(bins));
+	json_string(w, "bins", l->processes ? "processes" : "threads");
 	json_number(w, "workers", l->workers);
 	json_number(w, "total", l->total);
 	json_number(w, "most", l->most);
@@ -37,11 +32,8 @@ static void load_spread(struct json_writer *w, const char *name, const struct lo
 
 static void connection(struct json_writer *w, const struct connection_row *c)
 {
-	char peer[INET6_ADDRSTRLEN];
-
-	inet_ntop(c->family, c->peer, peer, sizeof(peer));
 	json_open(w, NULL, '{');
-	json_text(w, "peer", peer, strlen(peer));
+	json_address(w, "peer", c->family, c->peer);
 	json_number(w, "peer_port", c->peer_port);
 	json_number(w, "pid", c->pid);
 	json_number_if(w, "tid", c->tid > 0, c->tid);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "json_writer.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "utf8.h"
 
@@ -47,6 +50,24 @@ static void begin(struct json_writer *w, const char *key)
 	put_one(w, '"');
 	put(w, key);
 	put(w, "\":");
+}
+
+struct json_writer json_begin(FILE *out, const char *schema)
+{
+	struct json_writer w = { .out = out };
+
+	json_open(&w, NULL, '{');
+	json_string(&w, "schema", schema);
+	json_string(&w, "version", SOCKFAIR_VERSION);
+	return w;
+}
+
+int json_end(struct json_writer *w)
+{
+	json_close(w, '}');
+	json_flush(w);
+	fputc('\n', w->out);
+	return ferror(w->out) ? -EIO : 0;
 }
 
 void json_open(struct json_writer *w, const char *key, char bracket)
@@ -106,6 +127,22 @@ void json_bool(struct json_writer *w, const char *key, bool value)
 	put(w, value ? "true" : "false");
 }
 
+void json_number_any(struct json_writer *w, const char *key, double value)
+{
+	if (value >= 0 && value < 0x1p53 && value == floor(value))
+		json_number(w, key, (uint64_t)value);
+	else
+		json_number_real(w, key, value);
+}
+
+void json_bool_if(struct json_writer *w, const char *key, bool known, bool value)
+{
+	if (known)
+		json_bool(w, key, value);
+	else
+		json_nothing(w, key);
+}
+
 void json_nothing(struct json_writer *w, const char *key)
 {
 	begin(w, key);
@@ -160,4 +197,36 @@ void json_text(struct json_writer *w, const char *key, const char *bytes, size_t
 		put_character(w, bytes + at, length, code);
 	}
 	put_one(w, '"');
+}
+
+void json_text_if(struct json_writer *w, const char *key, bool known, const char *bytes, size_t max)
+{
+	if (known)
+		json_text(w, key, bytes, max);
+	else
+		json_nothing(w, key);
+}
+
+void json_string(struct json_writer *w, const char *key, const char *value)
+{
+	json_text_if(w, key, value, value, SIZE_MAX);
+}
+
+void json_address(struct json_writer *w, const char *key, int family, const void *address)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	json_string(w, key, inet_ntop(family, address, text, sizeof(text)));
+}
+
+void json_moment(struct json_writer *w, const char *key, int64_t ms)
+{
+	const time_t seconds = ms / 1000;
+	char text[40], whole[32];
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%03dZ", whole, (int)(ms % 1000));
+	json_string(w, key, text);
 }

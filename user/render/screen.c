@@ -13,7 +13,7 @@
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
 #include "columns.h"
-#include "text.h"
+#include "text_parts.h"
 #include "wide.h"
 
 #define ROWS_MIN 8
@@ -25,83 +25,24 @@
 static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers",
 						  "4 Processes" };
 
-static enum screen_answer press_quit(struct screen_state *s, int arg)
-{
-	(void)s;
-	(void)arg;
-	return SCREEN_QUIT;
-}
+enum act {
+	ACT_QUIT,
+	ACT_RESET,
+	ACT_HELP,
+	ACT_FREEZE,
+	ACT_RECENT,
+	ACT_SORT,
+	ACT_REVERSE,
+	ACT_TAB,  /* arg: which */
+	ACT_NEXT, /* tab; arg: how many further */
+	ACT_MOVE, /* arg: lines */
+	ACT_PAGE, /* arg: pages */
+	ACT_ENTER,
+	ACT_BACK
+};
 
-static enum screen_answer press_reset(struct screen_state *s, int arg)
+static enum screen_answer press_enter(struct screen_state *s)
 {
-	(void)arg;
-	s->frozen = false;
-	return SCREEN_RESET;
-}
-
-static enum screen_answer press_help(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->help = !s->help;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_freeze(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->frozen = !s->frozen;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_recent(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->recent = !s->recent;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_sort(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->sort[s->tab]++;
-	s->reversed[s->tab] = false;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_reverse(struct screen_state *s, int arg)
-{
-	(void)arg;
-	s->reversed[s->tab] = !s->reversed[s->tab];
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_tab(struct screen_state *s, int tab)
-{
-	s->tab = tab;
-	s->help = false;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_next_tab(struct screen_state *s, int step)
-{
-	return press_tab(s, (s->tab + TAB_COUNT + step) % TAB_COUNT);
-}
-
-static enum screen_answer press_move(struct screen_state *s, int lines)
-{
-	s->move += lines;
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_page(struct screen_state *s, int pages)
-{
-	s->move += pages * (s->page > 2 ? s->page - 1 : 1);
-	return SCREEN_CHANGED;
-}
-
-static enum screen_answer press_enter(struct screen_state *s, int arg)
-{
-	(void)arg;
 	if (s->help || s->tab != TAB_PORTS || !s->pointed)
 		return SCREEN_IGNORED;
 	s->selected = true;
@@ -111,15 +52,38 @@ static enum screen_answer press_enter(struct screen_state *s, int arg)
 	return SCREEN_CHANGED;
 }
 
-static enum screen_answer press_back(struct screen_state *s, int arg)
+static void press_back(struct screen_state *s)
 {
-	(void)arg;
-	if (s->help) {
-		s->help = false;
-	} else {
+	if (!s->help) {
 		s->selected = false;
 		s->tab = TAB_PORTS;
 		memset(s->top, 0, sizeof(s->top));
+	}
+	s->help = false;
+}
+
+static enum screen_answer act(struct screen_state *s, enum act what, int arg)
+{
+	switch (what) {
+	case ACT_QUIT: return SCREEN_QUIT;
+	case ACT_RESET: s->frozen = false; return SCREEN_RESET;
+	case ACT_HELP: s->help = !s->help; break;
+	case ACT_FREEZE: s->frozen = !s->frozen; break;
+	case ACT_RECENT: s->recent = !s->recent; break;
+	case ACT_SORT:
+		s->sort[s->tab]++;
+		s->reversed[s->tab] = false;
+		break;
+	case ACT_REVERSE: s->reversed[s->tab] = !s->reversed[s->tab]; break;
+	case ACT_NEXT: arg += s->tab + TAB_COUNT; /* fall through */
+	case ACT_TAB:
+		s->tab = arg % TAB_COUNT;
+		s->help = false;
+		break;
+	case ACT_MOVE: s->move += arg; break;
+	case ACT_PAGE: s->move += arg * (s->page > 2 ? s->page - 1 : 1); break;
+	case ACT_ENTER: return press_enter(s);
+	case ACT_BACK: press_back(s); break;
 	}
 	return SCREEN_CHANGED;
 }
@@ -128,40 +92,40 @@ static enum screen_answer press_back(struct screen_state *s, int arg)
  * page. */
 static const struct {
 	int key, arg;
-	enum screen_answer (*press)(struct screen_state *s, int arg);
+	enum act act;
 	const char *name, *brief, *what;
 } keys[] = {
-	{ 'q', 0, press_quit, "q, Ctrl-C", "q quit", "quit" },
-	{ 'h', 0, press_help, "h, ?", "h help", "this help, and back" },
-	{ '?', 0, press_help, NULL, NULL, NULL },
-	{ '1', TAB_PORTS, press_tab, "1 2 3 4", "1-4 tabs",
+	{ 'q', 0, ACT_QUIT, "q, Ctrl-C", "q quit", "quit" },
+	{ 'h', 0, ACT_HELP, "h, ?", "h help", "this help, and back" },
+	{ '?', 0, ACT_HELP, NULL, NULL, NULL },
+	{ '1', TAB_PORTS, ACT_TAB, "1 2 3 4", "1-4 tabs",
 	  "ports, sockets, workers (threads), processes; also Tab, arrows" },
-	{ '2', TAB_SOCKETS, press_tab, NULL, NULL, NULL },
-	{ '3', TAB_WORKERS, press_tab, NULL, NULL, NULL },
-	{ '4', TAB_PROCESSES, press_tab, NULL, NULL, NULL },
-	{ '\t', 1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_RIGHT, 1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_LEFT, -1, press_next_tab, NULL, NULL, NULL },
-	{ SCREEN_UP, -1, press_move, "up, down", NULL,
+	{ '2', TAB_SOCKETS, ACT_TAB, NULL, NULL, NULL },
+	{ '3', TAB_WORKERS, ACT_TAB, NULL, NULL, NULL },
+	{ '4', TAB_PROCESSES, ACT_TAB, NULL, NULL, NULL },
+	{ '\t', 1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_RIGHT, 1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_LEFT, -1, ACT_NEXT, NULL, NULL, NULL },
+	{ SCREEN_UP, -1, ACT_MOVE, "up, down", NULL,
 	  "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
-	{ SCREEN_DOWN, 1, press_move, NULL, NULL, NULL },
-	{ 'k', -1, press_move, NULL, NULL, NULL },
-	{ 'j', 1, press_move, NULL, NULL, NULL },
-	{ SCREEN_PAGE_UP, -1, press_page, NULL, NULL, NULL },
-	{ SCREEN_PAGE_DOWN, 1, press_page, NULL, NULL, NULL },
-	{ SCREEN_HOME, -FAR, press_move, NULL, NULL, NULL },
-	{ SCREEN_END, FAR, press_move, NULL, NULL, NULL },
-	{ SCREEN_ENTER, 0, press_enter, "Enter", "Enter open", "only the port under the cursor" },
-	{ SCREEN_BACK, 0, press_back, "Esc", "Esc all", "back to all ports; also Backspace" },
-	{ 's', 0, press_sort, "s, S", "s sort", "sort by the next column; S: the other way round" },
-	{ 'S', 0, press_reverse, NULL, NULL, NULL },
-	{ 't', 0, press_recent, "t", "t interval",
+	{ SCREEN_DOWN, 1, ACT_MOVE, NULL, NULL, NULL },
+	{ 'k', -1, ACT_MOVE, NULL, NULL, NULL },
+	{ 'j', 1, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_PAGE_UP, -1, ACT_PAGE, NULL, NULL, NULL },
+	{ SCREEN_PAGE_DOWN, 1, ACT_PAGE, NULL, NULL, NULL },
+	{ SCREEN_HOME, -FAR, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_END, FAR, ACT_MOVE, NULL, NULL, NULL },
+	{ SCREEN_ENTER, 0, ACT_ENTER, "Enter", "Enter open", "only the port under the cursor" },
+	{ SCREEN_BACK, 0, ACT_BACK, "Esc", "Esc all", "back to all ports; also Backspace" },
+	{ 's', 0, ACT_SORT, "s, S", "s sort", "sort by the next column; S: the other way round" },
+	{ 'S', 0, ACT_REVERSE, NULL, NULL, NULL },
+	{ 't', 0, ACT_RECENT, "t", "t interval",
 	  "shares and verdicts since the start, or of the last interval" },
-	{ 'f', 0, press_freeze, "f, space", "f freeze",
+	{ 'f', 0, ACT_FREEZE, "f, space", "f freeze",
 	  "keep this picture, and go on; counting never stops" },
-	{ ' ', 0, press_freeze, NULL, NULL, NULL },
-	{ 'z', 0, press_reset, "z, r", "z reset", "begin counting anew" },
-	{ 'r', 0, press_reset, NULL, NULL, NULL },
+	{ ' ', 0, ACT_FREEZE, NULL, NULL, NULL },
+	{ 'z', 0, ACT_RESET, "z, r", "z reset", "begin counting anew" },
+	{ 'r', 0, ACT_RESET, NULL, NULL, NULL },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -169,39 +133,51 @@ enum screen_answer screen_press(struct screen_state *state, int key)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
 		if (keys[i].key == key)
-			return keys[i].press(state, keys[i].arg);
+			return act(state, keys[i].act, keys[i].arg);
 	return SCREEN_IGNORED;
 }
 
 /* ---- the page ---- */
 
-/* The part of the page that a list scrolls in. Lines outside of it are counted only. */
-struct list {
+/* The lines between heading and keys, which scroll. Those outside of the page are counted only. */
+struct body {
 	struct grid *grid;
-	int first, height; /* rows of the page */
-	int skip;          /* lines of the list above the page */
-	int line;          /* lines of the list so far */
+	int first, height; /* lines of the page */
+	int skip;          /* lines of the body above the page */
+	int line;          /* lines of the body so far */
 };
 
-/* The next line's row of the page, or -1: not on it. */
-static int list_row(struct list *l)
-{
-	int row = l->line++ - l->skip;
+struct page {
+	struct view view;
+	struct screen_state *state;
+	enum screen_tab tab;
+	struct table table; /* of the tab */
+	struct column columns[TAB_COLUMNS_MAX];
+	const struct column *sort;
+	struct row *ports;
+	size_t port_count;
+	struct body body;
+};
 
-	return row >= 0 && row < l->height ? l->first + row : -1;
+/* The next line's place on the page, or -1: not on it. */
+static int next_line(struct body *b)
+{
+	const int line = b->line++ - b->skip;
+
+	return line >= 0 && line < b->height ? b->first + line : -1;
 }
 
-static void list_text(struct list *l, int indent, enum attribute attribute, const char *text)
+static void body_text(struct body *b, int indent, enum attribute attribute, const char *text)
 {
-	grid_put(l->grid, list_row(l), indent, l->grid->columns - indent, ALIGN_LEFT, attribute,
+	grid_put(b->grid, next_line(b), indent, b->grid->columns - indent, ALIGN_LEFT, attribute,
 		 text);
 }
 
 /* A paragraph, broken between words; lines after the first are indented by two more. */
-static void list_wrapped(struct list *l, int indent, enum attribute attribute, const char *text)
+static void body_wrapped(struct body *b, int indent, enum attribute attribute, const char *text)
 {
 	char line[CELL_SIZE];
-	int width = l->grid->columns - indent;
+	int width = b->grid->columns - indent;
 
 	for (int i = 0; *text; i++) {
 		size_t length = strlen(text), limit = i ? width - 2 : width;
@@ -217,7 +193,7 @@ static void list_wrapped(struct list *l, int indent, enum attribute attribute, c
 					;
 		}
 		snprintf(line, sizeof(line), "%.*s", (int)length, text);
-		list_text(l, indent + (i ? 2 : 0), attribute, line);
+		body_text(b, indent + (i ? 2 : 0), attribute, line);
 		for (text += length; *text == ' '; text++)
 			;
 	}
@@ -269,9 +245,9 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 /*
  *  1 Ports  2 Sockets  3 Workers  4 Processes        by total, shares since the start
  */
-static void tabs(struct grid *g, int row, const struct view *v, const struct screen_state *state)
+static void tabs(struct grid *g, int row, const struct page *p)
 {
-	const struct column *sort = columns_sort(state->tab, v->present, state->sort[state->tab]);
+	const struct screen_state *state = p->state;
 	int gap = g->columns >= 60 ? 2 : 1, column = 0;
 	char text[CELL_SIZE];
 
@@ -280,9 +256,9 @@ static void tabs(struct grid *g, int row, const struct view *v, const struct scr
 				   i == (int)state->tab ? ATTRIBUTE_REVERSE : ATTRIBUTE_NORMAL,
 				   tab_names[i]) +
 			  gap;
-	snprintf(text, sizeof(text), "by %s%s, %s", sort->title,
+	snprintf(text, sizeof(text), "by %s%s, %s", p->sort->title,
 		 state->reversed[state->tab] ? " reversed" : "",
-		 v->recent ? "shares of the interval" : "shares since start");
+		 p->view.recent ? "shares of the interval" : "shares since start");
 	if (column + 2 + grid_width(g, text) > g->columns)
 		*strchr(text, ',') = 0;
 	if (column + 2 + grid_width(g, text) <= g->columns)
@@ -327,102 +303,17 @@ static void footer(struct grid *g, int row, const struct screen_state *state)
 	}
 }
 
-/* ---- columns ---- */
-
-/* Columns that need something make the page narrower for those that are always there. */
-static bool shown(const struct grid *g, const struct column *c, const struct view *v)
-{
-	const struct columns *all = &columns_of_tab[v->tab];
-	int columns = g->columns;
-
-	if (c->needs)
-		return columns >= c->from && !(c->needs & ~v->present);
-	for (size_t i = 0; i < all->count; i++)
-		if (all->column[i].needs && shown(g, &all->column[i], v))
-			columns -= all->column[i].width + 1;
-	return columns >= c->from;
-}
-
-static bool shown_title(const struct grid *g, const struct columns *c, const char *title,
-			const struct view *v)
-{
-	for (size_t i = 0; i < c->count; i++)
-		if (!strcmp(c->column[i].title, title))
-			return shown(g, &c->column[i], v);
-	return false;
-}
-
-/* What the columns of a fixed width leave to the one without. */
-static int spare_width(const struct grid *g, const struct columns *c, const struct view *v)
-{
-	int spare = g->columns;
-
-	for (size_t i = 0; i < c->count; i++)
-		if (shown(g, &c->column[i], v))
-			spare -= c->column[i].width + (i > 0);
-	return spare > 0 ? spare : 0;
-}
-
-static void titles(struct grid *g, int row, const struct view *v, const struct screen_state *state)
-{
-	const struct columns *c = &columns_of_tab[v->tab];
-	const struct column *sort = columns_sort(v->tab, v->present, state->sort[v->tab]);
-	int column = 0, spare = spare_width(g, c, v);
-
-	for (size_t i = 0; i < c->count; i++) {
-		const struct column *one = &c->column[i];
-		int width = one->width ? one->width : spare;
-
-		if (!shown(g, one, v))
-			continue;
-		grid_put(g, row, column, width, one->align,
-			 one == sort ? ATTRIBUTE_REVERSE : ATTRIBUTE_BOLD, one->title);
-		column += width + 1;
-	}
-}
-
-static void cells(struct grid *g, int row, const struct row *r, const struct view *v)
-{
-	const struct columns *c = &columns_of_tab[v->tab];
-	int column = 0, spare = spare_width(g, c, v);
-	char text[CELL_SIZE];
-
-	for (size_t i = 0; i < c->count && row >= 0; i++) {
-		const struct column *one = &c->column[i];
-		int width = one->width ? one->width : spare;
-		enum attribute attribute = r->ended         ? ATTRIBUTE_DIM
-					   : one->attribute ? one->attribute(r, v)
-							    : ATTRIBUTE_NORMAL;
-
-		if (!shown(g, one, v))
-			continue;
-		if (!one->text && r->ended && !shown_title(g, c, "state", v) &&
-		    !shown_title(g, c, "waits", v)) {
-			grid_put(g, row, column, width, ALIGN_LEFT, attribute, "ended");
-		} else if (one->text) {
-			one->text(text, width, r, v);
-			grid_put(g, row, column, width, one->align, attribute, text);
-		} else {
-			grid_bar(g, row, column, width, attribute, r->bar);
-		}
-		column += width + 1;
-	}
-}
-
 /* ---- an endpoint's verdict and findings ---- */
 
-static const char *verdict_words(const struct fairness *f)
+/* "nothing to compare: only one"; "none" */
+static char *judged_words(char *buffer, const struct fairness *f)
 {
-	switch (f->verdict) {
-	case VERDICT_TOO_FEW: return "too few";
-	case VERDICT_FLOWS_UNKNOWN: return "flows unknown";
-	case VERDICT_WITHHELD: return "withheld";
-	case VERDICT_NOT_APPLICABLE:
-		return f->bins == 1 ? "nothing to compare: only one"
-		       : f->bins    ? "nothing to compare: no events"
-				    : "none";
-	default: return verdict_name(f->verdict);
-	}
+	if (f->verdict == VERDICT_NOT_APPLICABLE && !f->bins)
+		return strcpy(buffer, "none");
+	strcpy(buffer, verdict_words(f->verdict, WORDS_LINE));
+	if (f->verdict == VERDICT_NOT_APPLICABLE)
+		sprintf(buffer + strlen(buffer), ": %s", nothing_words(f));
+	return buffer;
 }
 
 /*
@@ -430,20 +321,20 @@ static const char *verdict_words(const struct fairness *f)
  *
  * With 80 columns it just fits; what more there is to say needs more.
  */
-static void verdict_line(struct list *l, const char *what, const struct fairness *f)
+static void verdict_line(struct body *b, const char *what, const struct fairness *f)
 {
-	const int row = list_row(l), columns = l->grid->columns;
+	const int row = next_line(b), columns = b->grid->columns;
 	int column = 12, used;
 	char text[CELL_SIZE], needed[TEXT_COUNT_SIZE], more[64];
 
-	grid_put(l->grid, row, 2, column - 2, ALIGN_LEFT, ATTRIBUTE_NORMAL, what);
-	column += grid_put(l->grid, row, column, columns - column, ALIGN_LEFT,
-			   verdict_attribute(f->verdict), verdict_words(f));
+	grid_put(b->grid, row, 2, column - 2, ALIGN_LEFT, ATTRIBUTE_NORMAL, what);
+	column += grid_put(b->grid, row, column, columns - column, ALIGN_LEFT,
+			   judged_attribute(f->verdict), judged_words(text, f));
 	if (f->verdict == VERDICT_NOT_APPLICABLE)
 		return;
 	if (f->verdict == VERDICT_WITHHELD) {
 		snprintf(text, sizeof(text), ": %s", withheld_words(f->withheld));
-		grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+		grid_put(b->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL,
 			 text);
 		return;
 	}
@@ -457,13 +348,13 @@ static void verdict_line(struct list *l, const char *what, const struct fairness
 		 f->unit == UNIT_FLOW ? "flows" : "events");
 	if (f->verdict == VERDICT_TOO_FEW && column + used + (int)strlen(more) <= columns)
 		strcpy(text + used, more);
-	grid_put(l->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+	grid_put(b->grid, row, column, columns - column, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 
 /*
  *   waits     p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
  */
-static void waits_line(struct list *l, const struct endpoint *e)
+static void waits_line(struct body *b, const struct endpoint *e)
 {
 	struct wait_sum sum = {};
 	uint32_t highest = 0;
@@ -483,12 +374,12 @@ static void waits_line(struct list *l, const struct endpoint *e)
 		       text_duration(max, wait_max_ns(&sum.wait)));
 	if (highest)
 		sprintf(text + used, "; highest queue %" PRIu32, highest);
-	row = list_row(l);
-	grid_put(l->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "waits");
-	grid_put(l->grid, row, 12, l->grid->columns - 12, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
+	row = next_line(b);
+	grid_put(b->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "waits");
+	grid_put(b->grid, row, 12, b->grid->columns - 12, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 
-static void findings(struct list *l, const struct endpoint *e)
+static void findings(struct body *b, const struct endpoint *e)
 {
 	static const enum attribute attributes[] = { [FINDING_PROBLEM] = ATTRIBUTE_YELLOW,
 						     [FINDING_NOTE] = ATTRIBUTE_DIM,
@@ -498,14 +389,14 @@ static void findings(struct list *l, const struct endpoint *e)
 	for (size_t i = 0; i < e->finding_count; i++) {
 		const struct finding *f = &e->findings[i];
 
-		snprintf(text, sizeof(text), "%s %.*s", text_mark(f->level, l->grid->utf8),
+		snprintf(text, sizeof(text), "%s %.*s", text_mark(f->level, b->grid->utf8),
 			 (int)sizeof(f->text), f->text);
-		list_wrapped(l, 2, attributes[f->level], text);
+		body_wrapped(b, 2, attributes[f->level], text);
 	}
 }
 
 /* "! 1 finding", or where nothing looks wrong "i 2 notes" */
-static void findings_mark(struct list *l, int row, int column, const struct endpoint *e)
+static void findings_mark(struct body *b, int row, int column, const struct endpoint *e)
 {
 	size_t problems = 0, notes = 0;
 	char text[64];
@@ -520,60 +411,52 @@ static void findings_mark(struct list *l, int row, int column, const struct endp
 		sprintf(text, "i %zu note%s", notes, notes > 1 ? "s" : "");
 	else
 		return;
-	grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT,
+	grid_put(b->grid, row, column, b->grid->columns - column, ALIGN_LEFT,
 		 problems ? ATTRIBUTE_YELLOW : ATTRIBUTE_DIM, text);
 }
 
 /*
  * tcp 0.0.0.0:8080  1,234/s, 12,345 since start  ! 1 finding
  */
-static void port_heading(struct list *l, const struct row *port, const struct view *v)
+static void port_heading(struct body *b, const struct row *port, const struct page *p)
 {
 	char text[CELL_SIZE], rate[CELL_SIZE], count[TEXT_COUNT_SIZE];
-	int row = list_row(l), column;
+	int row = next_line(b), column;
 
-	port_name(text, port->total, v);
-	column = grid_put(l->grid, row, 0, l->grid->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, text) + 2;
-	rate_text(rate, TEXT_COUNT_SIZE, port->recent, v->interval->seconds);
+	port_name(text, port->endpoint, &p->view);
+	column = grid_put(b->grid, row, 0, b->grid->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, text) + 2;
+	rate_text(rate, TEXT_COUNT_SIZE, port->recent, p->view.interval->seconds);
 	snprintf(text, sizeof(text), "%.32s/s, %s since start", rate,
-		 text_count(count, port->count));
-	column += grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT,
+		 text_count(count, port->total));
+	column += grid_put(b->grid, row, column, b->grid->columns - column, ALIGN_LEFT,
 			   ATTRIBUTE_NORMAL, text) +
 		  2;
-	if (v->tab != TAB_PORTS)
-		findings_mark(l, row, column, port->total);
+	if (p->tab != TAB_PORTS)
+		findings_mark(b, row, column, port->endpoint);
 	else /* its findings are listed below */
-		grid_put(l->grid, row, column, l->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
-			 port->total->design.words);
+		grid_put(b->grid, row, column, b->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
+			 port->endpoint->design.words);
 }
 
 /* Under the list of ports: what there is to say of the one under the cursor. */
-static void port_detail(struct list *l, const struct row *port, const struct view *v)
+static void port_detail(struct body *b, const struct row *port, const struct page *p)
 {
-	const struct endpoint *judged = row_judged(port, v);
+	const struct endpoint *judged = row_judged(port, &p->view);
 
-	list_row(l);
-	port_heading(l, port, v);
+	next_line(b);
+	port_heading(b, port, p);
 	if (judged) {
-		verdict_line(l, "sockets", &judged->socket_fairness);
-		verdict_line(l, "workers", &judged->worker_fairness);
-		verdict_line(l, "processes", &judged->process_fairness);
-		waits_line(l, judged);
+		verdict_line(b, "sockets", &judged->socket_fairness);
+		verdict_line(b, "workers", &judged->worker_fairness);
+		verdict_line(b, "processes", &judged->process_fairness);
+		waits_line(b, judged);
 	} else {
-		list_text(l, 2, ATTRIBUTE_DIM, "nothing of it in this interval");
+		body_text(b, 2, ATTRIBUTE_DIM, "nothing of it in this interval");
 	}
-	findings(l, port->total);
+	findings(b, port->endpoint);
 }
 
 /* ---- tabs ---- */
-
-struct page {
-	struct view view;
-	struct screen_state *state;
-	struct row *ports;
-	size_t port_count;
-	struct list list;
-};
 
 static void port_remember(struct endpoint *to, const struct endpoint *from)
 {
@@ -601,13 +484,13 @@ static size_t cursor_settle(struct page *p)
 	long at = 0;
 
 	for (size_t i = 0; i < p->port_count; i++)
-		if (p->ports[i].total == on)
+		if (p->ports[i].endpoint == on)
 			at = i;
 	at += p->state->move;
 	at = at < 0 ? 0 : at >= (long)p->port_count ? (long)p->port_count - 1 : at;
 	p->state->move = 0;
 	p->state->pointed = true;
-	port_remember(&p->state->cursor, p->ports[at].total);
+	port_remember(&p->state->cursor, p->ports[at].endpoint);
 	return at;
 }
 
@@ -620,8 +503,8 @@ static void scroll_settle(struct page *p, int lines, int height)
 	*top = *top < 0 ? 0 : *top;
 	p->state->move = 0;
 	p->state->page = height;
-	p->list.skip = *top;
-	p->list.line = 0;
+	p->body.skip = *top;
+	p->body.line = 0;
 }
 
 /* The list above, the detail of the port under the cursor below: each gets half where both are
@@ -629,65 +512,59 @@ static void scroll_settle(struct page *p, int lines, int height)
 static int tab_ports(struct page *p)
 {
 	size_t at = cursor_settle(p);
-	int height = p->list.height, below, *top = &p->state->top[TAB_PORTS];
-	struct list detail = p->list;
+	int height = p->body.height, below, *top = &p->state->top[TAB_PORTS];
+	struct body detail = p->body;
 
 	detail.height = 0;
-	port_detail(&detail, &p->ports[at], &p->view);
+	port_detail(&detail, &p->ports[at], p);
 	below = detail.line;
 	if (below > height - (int)p->port_count)
 		below = height - (int)p->port_count > height / 2 ? height - (int)p->port_count
 			: below > height / 2                     ? height / 2
 								 : below;
-	p->list.height = height - below;
+	p->body.height = height - below;
 	*top = (int)at < *top                     ? (int)at
-	       : (int)at >= *top + p->list.height ? (int)at - p->list.height + 1
+	       : (int)at >= *top + p->body.height ? (int)at - p->body.height + 1
 						  : *top;
-	scroll_settle(p, p->port_count, p->list.height);
+	scroll_settle(p, p->port_count, p->body.height);
 	for (size_t i = 0; i < p->port_count; i++) {
-		int row = list_row(&p->list);
+		int row = next_line(&p->body);
 
-		cells(p->list.grid, row, &p->ports[i], &p->view);
+		table_put_line(p->body.grid, row, &p->table, &p->ports[i], ATTRIBUTE_NORMAL);
 		if (i == at && row >= 0)
-			grid_paint(p->list.grid, row, ATTRIBUTE_REVERSE);
+			grid_paint(p->body.grid, row, ATTRIBUTE_REVERSE);
 	}
-	detail.first += (int)p->port_count < p->list.height ? (int)p->port_count : p->list.height;
+	detail.first += (int)p->port_count < p->body.height ? (int)p->port_count : p->body.height;
 	detail.height = below;
 	detail.line = 0;
-	port_detail(&detail, &p->ports[at], &p->view);
+	port_detail(&detail, &p->ports[at], p);
 	return 0;
 }
 
-static void folded_line(struct list *l, const char *format, uint64_t rows, uint64_t events)
+static void folded_line(struct body *b, const char *format, uint64_t rows, uint64_t events)
 {
 	char text[CELL_SIZE], many[TEXT_COUNT_SIZE], with[TEXT_COUNT_SIZE];
 
 	if (!rows)
 		return;
 	snprintf(text, sizeof(text), format, text_count(many, rows), text_count(with, events));
-	list_text(l, 2, ATTRIBUTE_DIM, text);
+	body_text(b, 2, ATTRIBUTE_DIM, text);
 }
 
 /* What ended before this interval is history, unless the verdict is about it: nothing lived through
- * the window. */
-static bool is_history(const struct row *r, const struct lifetimes *seen)
-{
-	return r->ended && !r->present &&
-	       !(r->takes && lifetimes_admit(seen, r->appeared, r->past));
-}
-
-/* Returns how many rows are left; *ended and *with: what is not. */
-static size_t history_take_out(struct row *rows, size_t count, const struct lifetimes *seen,
-			       uint64_t *ended, uint64_t *with)
+ * the window. Returns how many rows are left; *ended and *with: what is not. */
+static size_t history_take_out(struct row *rows, size_t count, uint64_t *ended, uint64_t *with)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (is_history(&rows[i], seen)) {
+		const struct row *r = &rows[i];
+
+		if (r->ended && !r->present && (!r->takes || r->left_out)) {
 			++*ended;
-			*with += rows[i].count;
+			*with += r->total;
 		} else {
-			rows[kept++] = rows[i];
+			rows[kept++] = *r;
 		}
 	}
 	return kept;
@@ -705,14 +582,40 @@ static int folded_make(struct folded *f, const struct row *rows, size_t count, c
 {
 	f->rows = calloc(count + 1, sizeof(*f->rows));
 	for (size_t i = 0; i < count && f->rows; i++)
-		f->rows[i] =
-			(struct wide_row){ .worker = rows[i].worker,
-					   .count = v->recent ? rows[i].recent : rows[i].count,
-					   .served =
-						   v->present & PRESENT_SERVED ? rows[i].served : 0,
-					   .takes = rows[i].takes,
-					   .ended = rows[i].ended };
+		f->rows[i] = (struct wide_row){ .worker = rows[i].worker,
+						.count = v->recent ? rows[i].recent : rows[i].total,
+						.served = v->has & HAS_SERVED ? rows[i].served : 0,
+						.takes = rows[i].takes,
+						.ended = rows[i].ended };
 	return f->rows ? wide_fold(f->rows, count, &f->folds, &f->count) : -ENOMEM;
+}
+
+/* What there is of a port beside its rows. */
+static void not_listed(struct page *p, const struct endpoint *e)
+{
+	const struct connected_sum connected = endpoint_connected(e);
+
+	folded_line(&p->body, "and %s connected sockets, a peer each, with %s", connected.sockets,
+		    connected.delivered > connected.received ? connected.delivered
+							     : connected.received);
+	if (p->tab == TAB_SOCKETS)
+		folded_line(&p->body, "and %s more, beyond what is listed, with %s",
+			    e->omitted.sockets, e->omitted.arrived);
+	else
+		folded_line(&p->body, "and %s more threads, beyond what is listed, with %s",
+			    e->omitted.workers, e->omitted.accepted);
+}
+
+static void tab_verdict(struct page *p, const struct endpoint *judged)
+{
+	if (p->tab == TAB_SOCKETS) {
+		verdict_line(&p->body, "sockets", &judged->socket_fairness);
+		waits_line(&p->body, judged);
+	} else if (p->tab == TAB_WORKERS) {
+		verdict_line(&p->body, "workers", &judged->worker_fairness);
+	} else {
+		verdict_line(&p->body, "processes", &judged->process_fairness);
+	}
 }
 
 /*
@@ -726,56 +629,37 @@ static int folded_make(struct folded *f, const struct row *rows, size_t count, c
  */
 static int port_rows(struct page *p, const struct row *port)
 {
-	static const char *const what[TAB_COUNT] = { "", "sockets", "workers", "processes" };
 	const struct view *v = &p->view;
-	const struct endpoint *e = port->total, *judged = row_judged(port, v);
-	const struct connected_sum connected = endpoint_connected(e);
+	const struct endpoint *e = port->endpoint, *judged = row_judged(port, v);
 	struct folded folded = {};
 	uint64_t ended = 0, with = 0;
-	struct lifetimes seen = endpoint_lifetimes(e);
 	struct row *rows;
 	size_t count;
 	char words[WIDE_SIZE];
-	int err = rows_make(&rows, &count, e, port->interval, v->tab, v->recent);
+	int err = tab_rows_make(&rows, &count, port, p->tab, v->recent);
 
 	if (err)
 		return err;
-	columns_order(rows, count, v->tab, v->present, p->state->sort[v->tab],
-		      p->state->reversed[v->tab]);
-	port_heading(&p->list, port, v);
+	tab_order(rows, count, p->sort, p->state->reversed[p->tab]);
+	port_heading(&p->body, port, p);
 	if (judged)
-		verdict_line(&p->list, what[v->tab],
-			     v->tab == TAB_SOCKETS   ? &judged->socket_fairness
-			     : v->tab == TAB_WORKERS ? &judged->worker_fairness
-						     : &judged->process_fairness);
-	if (judged && v->tab == TAB_SOCKETS)
-		waits_line(&p->list, judged);
+		tab_verdict(p, judged);
 	if (p->state->selected)
-		findings(&p->list, e);
-	for (size_t i = 0; i < count; i++)
-		if (rows[i].takes)
-			lifetimes_see(&seen, rows[i].appeared, rows[i].past);
-	count = history_take_out(rows, count, &seen, &ended, &with);
-	err = p->state->selected || v->tab != TAB_WORKERS ? 0
+		findings(&p->body, e);
+	count = history_take_out(rows, count, &ended, &with);
+	err = p->state->selected || p->tab != TAB_WORKERS ? 0
 							  : folded_make(&folded, rows, count, v);
 	for (size_t i = 0; i < count; i++)
 		if (!folded.rows || !folded.rows[i].fold)
-			cells(p->list.grid, list_row(&p->list), &rows[i], v);
+			table_put_line(p->body.grid, next_line(&p->body), &p->table, &rows[i],
+				       rows[i].ended ? ATTRIBUTE_DIM : ATTRIBUTE_NORMAL);
 	for (size_t i = 0; i < folded.count; i++)
-		list_text(&p->list, 2, ATTRIBUTE_DIM,
+		body_text(&p->body, 2, ATTRIBUTE_DIM,
 			  wide_words(words, &folded.folds[i],
 				     e->protocol == PROTOCOL_UDP ? "received" : "accepted", false,
-				     p->list.grid->utf8));
-	folded_line(&p->list, "and %s ended with %s", ended, with);
-	folded_line(&p->list, "and %s connected sockets, a peer each, with %s", connected.sockets,
-		    connected.delivered > connected.received ? connected.delivered
-							     : connected.received);
-	if (v->tab == TAB_SOCKETS)
-		folded_line(&p->list, "and %s more, beyond what is listed, with %s",
-			    e->omitted.sockets, e->omitted.arrived);
-	else
-		folded_line(&p->list, "and %s more threads, beyond what is listed, with %s",
-			    e->omitted.workers, e->omitted.accepted);
+				     p->body.grid->utf8));
+	folded_line(&p->body, "and %s ended with %s", ended, with);
+	not_listed(p, e);
 	free(folded.folds);
 	free(folded.rows);
 	free(rows);
@@ -789,10 +673,10 @@ static int all_port_rows(struct page *p)
 
 	for (size_t i = 0; i < p->port_count && !err; i++) {
 		if (p->state->selected && snapshot_find((struct snapshot *)p->view.total,
-							&p->state->chosen) != p->ports[i].total)
+							&p->state->chosen) != p->ports[i].endpoint)
 			continue;
 		if (!first)
-			list_row(&p->list);
+			next_line(&p->body);
 		first = false;
 		err = port_rows(p, &p->ports[i]);
 	}
@@ -803,27 +687,27 @@ static int all_port_rows(struct page *p)
 static int tab_rows(struct page *p)
 {
 	char text[CELL_SIZE + 64], name[CELL_SIZE];
-	int height = p->list.height, err;
+	int height = p->body.height, err;
 
 	if (p->state->selected &&
 	    !snapshot_find((struct snapshot *)p->view.total, &p->state->chosen)) {
 		port_name(name, &p->state->chosen, &p->view);
 		snprintf(text, sizeof(text), "%s is not there any more; Esc shows all ports", name);
-		list_text(&p->list, 0, ATTRIBUTE_YELLOW, text);
+		body_text(&p->body, 0, ATTRIBUTE_YELLOW, text);
 		return 0;
 	}
-	p->list.height = 0;
+	p->body.height = 0;
 	err = all_port_rows(p);
 	if (err)
 		return err;
-	p->list.height = height;
-	scroll_settle(p, p->list.line, height);
+	p->body.height = height;
+	scroll_settle(p, p->body.line, height);
 	return all_port_rows(p);
 }
 
 static void help(struct page *p)
 {
-	struct list *l = &p->list;
+	struct body *b = &p->body;
 	char text[CELL_SIZE];
 
 	for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -831,13 +715,13 @@ static void help(struct page *p)
 
 		if (!keys[i].what)
 			continue;
-		row = list_row(l);
-		grid_put(l->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, keys[i].name);
-		grid_put(l->grid, row, 11, l->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL,
+		row = next_line(b);
+		grid_put(b->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, keys[i].name);
+		grid_put(b->grid, row, 11, b->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL,
 			 keys[i].what);
 	}
-	list_row(l);
-	list_wrapped(l, 0, ATTRIBUTE_NORMAL,
+	next_line(b);
+	body_wrapped(b, 0, ATTRIBUTE_NORMAL,
 		     "CV: standard deviation over mean of what each got; fair hash: the CV that "
 		     "chance alone gives. "
 		     "Uneven is what chance does not explain and what is large enough to matter. "
@@ -849,22 +733,22 @@ static void help(struct page *p)
 	for (size_t i = 0; i < p->view.total->unseen_count; i++) {
 		snprintf(text, sizeof(text), "This backend does not see: %s",
 			 p->view.total->unseen[i]);
-		list_wrapped(l, 0, ATTRIBUTE_YELLOW, text);
+		body_wrapped(b, 0, ATTRIBUTE_YELLOW, text);
 	}
 }
 
 static void help_page(struct page *p)
 {
-	int height = p->list.height;
+	int height = p->body.height;
 
-	p->list.height = 0;
+	p->body.height = 0;
 	help(p);
-	p->list.height = height;
-	scroll_settle(p, p->list.line, height);
+	p->body.height = height;
+	scroll_settle(p, p->body.line, height);
 	help(p);
 }
 
-static void nothing_yet(struct list *l, const struct screen_state *state)
+static void nothing_yet(struct body *b, const struct screen_state *state)
 {
 	char text[CELL_SIZE];
 
@@ -873,43 +757,45 @@ static void nothing_yet(struct list *l, const struct screen_state *state)
 			 state->filter);
 	else
 		strcpy(text, "waiting for the first connection or datagram");
-	list_text(l, 0, ATTRIBUTE_NORMAL, text);
+	body_text(b, 0, ATTRIBUTE_NORMAL, text);
 }
 
 /* ---- all of it ---- */
 
-static bool several_netns(const struct snapshot *s)
+static int body_put(struct page *p)
 {
-	for (size_t i = 1; i < s->endpoint_count; i++)
-		if (s->endpoints[i].netns != s->endpoints[0].netns)
-			return true;
-	return false;
-}
-
-static int body(struct page *p)
-{
-	struct grid *g = p->list.grid;
+	struct grid *g = p->body.grid;
 
 	if (p->state->help) {
 		help_page(p);
 		return 0;
 	}
 	if (!p->port_count) {
-		nothing_yet(&p->list, p->state);
+		nothing_yet(&p->body, p->state);
 		p->state->move = 0;
 		return 0;
 	}
-	titles(g, p->list.first++, &p->view, p->state);
-	p->list.height--;
+	table_put_heading(g, p->body.first++, &p->table, p->sort);
+	p->body.height--;
 	return p->state->tab == TAB_PORTS ? tab_ports(p) : tab_rows(p);
+}
+
+static void ports_order(struct page *p)
+{
+	tab_table(&p->table, p->columns, TAB_PORTS, &p->view, p->body.grid->columns);
+	tab_order(p->ports, p->port_count,
+		  tab_sort(&p->table, TAB_PORTS, p->state->sort[TAB_PORTS]),
+		  p->state->reversed[TAB_PORTS]);
 }
 
 int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total,
 		   struct screen_state *state)
 {
 	struct page p = { .view = { interval, total, state->recent, several_netns(total),
-				    state->tab, view_present(total) },
-			  .state = state };
+				    view_has(total) },
+			  .tab = state->tab,
+			  .state = state,
+			  .body = { .grid = g } };
 	int row = 0, last = g->rows - 1, err;
 
 	if (g->rows < ROWS_MIN || g->columns < COLUMNS_MIN) {
@@ -920,8 +806,9 @@ int screen_compose(struct grid *g, const struct snapshot *interval, const struct
 	err = rows_of_ports(&p.ports, &p.port_count, &p.view);
 	if (err)
 		return err;
-	columns_order(p.ports, p.port_count, TAB_PORTS, p.view.present, state->sort[TAB_PORTS],
-		      state->reversed[TAB_PORTS]);
+	ports_order(&p);
+	tab_table(&p.table, p.columns, p.tab, &p.view, g->columns);
+	p.sort = tab_sort(&p.table, p.tab, state->sort[p.tab]);
 	header(g, row++, &p.view, state);
 	if (state->filter && *state->filter) {
 		grid_put(g, row, 0, 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, "only");
@@ -930,13 +817,13 @@ int screen_compose(struct grid *g, const struct snapshot *interval, const struct
 	}
 	if (snapshot_lost(total))
 		lost_line(g, row++, total);
-	tabs(g, row++, &p.view, state);
+	tabs(g, row++, &p);
 	row++;
 	footer(g, last--, state);
 	if (*state->notice)
 		grid_put(g, last--, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_YELLOW, state->notice);
-	p.list = (struct list){ .grid = g, .first = row, .height = last - row + 1 };
-	err = body(&p);
+	p.body = (struct body){ .grid = g, .first = row, .height = last - row + 1 };
+	err = body_put(&p);
 	free(p.ports);
 	return err;
 }

@@ -1,45 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "text.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "../model/judge.h"
-#include "../model/lifetimes.h"
-#include "../model/wait_sum.h"
 #include "../model/words.h"
+#include "memory.h"
 #include "text_parts.h"
 
-#define ROWS_MAX 64    /* more are folded into one line: text is for people */
-#define WAIT_BAR_MIN 8 /* the workers' waits are shown if a bar of that length still fits */
-
-/* What the table of workers has beside what it always has, and what its shares are made of. */
-struct worker_columns {
-	bool served, open, cpu, wait;
-	int cells; /* of a bar */
-	uint64_t sum, most;
-	struct lifetimes seen;
-};
-
-/* What follows a row: its worker was killed half-way, and is in no verdict while others lived on.
- */
-static const char *fate(const struct worker_row *w, const struct worker_columns *c)
-{
-	const bool judged =
-		w->can_accept && lifetimes_admit(&c->seen, w->appeared, worker_is_past(w));
-
-	return w->ended ? judged ? "  (ended: judged)" : "  (ended)" : "";
-}
-
-static uint64_t worker_work(const struct worker_row *w)
-{
-	return w->accepted > w->served ? w->accepted : w->served;
-}
-
-static uint64_t worker_share(const struct worker_row *w, const struct worker_columns *c)
-{
-	return c->served ? w->served : w->accepted;
-}
+#define CPUS_LISTED 64
+#define BAR_LEAST 10 /* the workers' waits are shown if a bar of 8 still fits beside them */
 
 /* A run that is over has closed what it opened, but for the last few: those are no news. */
 static bool holds_open(const struct endpoint *e)
@@ -53,191 +25,183 @@ static bool holds_open(const struct endpoint *e)
 	return open > all / 100;
 }
 
-static struct worker_columns worker_columns(const struct snapshot *s, const struct endpoint *e,
-					    const struct text_style *style)
+/* ---- cells ---- */
+
+static void cell_worker(struct cell *cell)
 {
-	struct worker_columns c = { .served = text_hands_over(e),
-				    .open = holds_open(e),
-				    .most = 1,
-				    .seen = endpoint_lifetimes(e) };
-	int used = 47, fate_width = 0; /* up to the bar */
-	bool waits = false;
-
-	for (size_t i = 0; i < e->worker_count; i++) {
-		const struct worker_row *w = &e->workers[i];
-		const uint64_t n = worker_share(w, &c);
-
-		c.most = n > c.most ? n : c.most;
-		c.sum += n;
-		waits |= w->wait_known && w->wait.count;
-		if (w->can_accept)
-			lifetimes_see(&c.seen, w->appeared, worker_is_past(w));
-	}
-	for (size_t i = 0; i < e->worker_count; i++)
-		fate_width = (int)strlen(fate(&e->workers[i], &c)) > fate_width
-				     ? (int)strlen(fate(&e->workers[i], &c))
-				     : fate_width;
-	used += (c.served ? 11 : 0) + (c.open ? 9 : 0) + fate_width;
-	c.cpu = s->looked_seconds > 0 && text_bar_cells(style, used + 7) >= WAIT_BAR_MIN;
-	used += c.cpu ? 7 : 0;
-	c.wait = waits && text_bar_cells(style, used + 9) >= WAIT_BAR_MIN;
-	c.cells = text_bar_cells(style, used + (c.wait ? 9 : 0));
-	return c;
-}
-
-static void worker_line(FILE *out, const struct snapshot *s, const struct worker_row *w,
-			const struct worker_columns *c, const struct text_style *style)
-{
-	const struct endpoint *e = &s->endpoints[0];
-	const double ns = w->wait_known ? wait_quantile_ns(&w->wait, e->histograms, 0.99) : NAN;
-	const uint64_t n = worker_share(w, c);
-	char count[TEXT_COUNT_SIZE], wait[TEXT_DURATION_SIZE];
+	const struct worker_row *w = ((const struct row *)cell->row)->worker;
 
 	if (w->number < 0)
-		fprintf(out, "  %6.6s", w->serves || !c->served ? "other" : "accept");
+		strcpy(cell->text,
+		       w->serves || !(cell->table->has & HAS_SERVED) ? "other" : "accept");
 	else
-		fprintf(out, "  %6d", w->number);
-	fprintf(out, " %8d %8llu %10s", w->tid, (unsigned long long)w->cookie,
-		text_count(count, w->accepted));
-	if (c->served)
-		fprintf(out, " %10s", text_count(count, w->served));
-	if (c->open)
-		text_right(out, 9,
-			   w->open_known ? text_bound(count, w->open, w->open_at_least, style->utf8)
-					 : "-");
-	if (c->cpu)
-		fprintf(out, " %6s", text_cpu(count, w->usage_known, w->cpu_ns, s->looked_seconds));
-	if (c->wait)
-		fprintf(out, " %8s", text_duration(wait, ns));
-	fprintf(out, " %6.1f%%", c->sum ? 100.0 * n / c->sum : 0.0);
-	text_bar(out, (double)n / c->most, c->cells, style);
-	fprintf(out, "%s\n", fate(w, c));
+		sprintf(cell->text, "%d", w->number);
+}
+
+static void cell_tid(struct cell *cell)
+{
+	sprintf(cell->text, "%d", ((const struct row *)cell->row)->worker->tid);
+}
+
+/* A name, not a count. */
+static void cell_id(struct cell *cell)
+{
+	sprintf(cell->text, "%" PRId64,
+		*(const int64_t *)((const char *)cell->row + cell->column->field));
+}
+
+/* Its worker was killed half-way, and is in no verdict while others lived on. */
+static void cell_fate(struct cell *cell)
+{
+	const struct row *r = cell->row;
+
+	if (r->ended)
+		strcpy(cell->text, r->takes && !r->left_out ? "(ended: judged)" : "(ended)");
+}
+
+static void cell_dropped(struct cell *cell)
+{
+	text_count(cell->text, ((const struct row *)cell->row)->socket->dropped);
+}
+
+/* "12/4096", the longest that the queue was; not known: 0 would be a claim */
+static void cell_highest(struct cell *cell)
+{
+	const struct socket_row *s = ((const struct row *)cell->row)->socket;
+
+	if (s->highest_known && s->queue_limit)
+		sprintf(cell->text, "%" PRIu32 "/%" PRIu32, s->queue_highest, s->queue_limit);
+	else
+		strcpy(cell->text, "-");
+}
+
+static void cell_backlog(struct cell *cell)
+{
+	cell_number(cell, ((const struct row *)cell->row)->socket->queue_limit);
+}
+
+/* ---- columns ---- */
+
+enum { HAS_BACKLOG = HAS_OWN, HAS_DROPS = HAS_OWN << 1 };
+
+#define L ALIGN_LEFT
+#define R ALIGN_RIGHT
+#define COLUMN_TAKEN 3 /* have their titles from the protocol */
+#define COLUMN_ARRIVED 2
+
+static const struct column worker_columns[] = {
+	{ "worker", 6, R, .write = cell_worker },
+	{ "tid", 8, R, .write = cell_tid },
+	{ "socket", 8, R, .write = cell_id, .field = ROW(id[2]) },
+	{ "accepted", 10, R, COUNTS(total) },
+	{ "served", 10, R, COUNTS(served), .needs = HAS_SERVED },
+	{ "open", 8, R, COUNTS(open), .known = ROW(open_known), .bound = ROW(open_at_least),
+	  .needs = HAS_OPEN },
+	{ "CPU", 6, R, cell_cpu, .needs = HAS_CPU, .rank = 1 },
+	{ "wait p99", 8, R, LASTS(p99_ns), .needs = HAS_WAITS, .rank = 2 },
+	{ "share", 7, R, .write = cell_share },
+	{ "", WIDTH_REST, L, .write = cell_bar },
+	{ "", WIDTH_MEASURED, ALIGN_FLOW, cell_fate, .gap = 2 },
+};
+
+static const struct column socket_columns[] = {
+	{ "socket", 6, R, .write = cell_id, .field = ROW(id[0]) },
+	{ "inode", 8, R, .write = cell_id, .field = ROW(id[1]) },
+	{ "arrived", 10, R, COUNTS(total) },
+	{ "dropped", 10, R, cell_dropped, .needs = HAS_DROPS },
+	{ "highest", 9, R, cell_highest, .needs = HAS_HIGHEST },
+	{ "backlog", 9, R, cell_backlog, .needs = HAS_BACKLOG },
+	{ "wait p50", 8, R, LASTS(p50_ns), .needs = HAS_WAITS, .rank = 1 },
+	{ "wait p99", 8, R, LASTS(p99_ns), .needs = HAS_WAITS },
+	{ "max", 8, R, LASTS(max_ns), .needs = HAS_WAITS, .rank = 2 },
+	{ "share", 7, R, .write = cell_share },
+	{ "", WIDTH_REST, L, .write = cell_bar },
+};
+#define COLUMN_P50 6
+
+static unsigned workers_have(const struct snapshot *s, const struct endpoint *e)
+{
+	unsigned has = (text_hands_over(e) ? HAS_SERVED : 0) | (holds_open(e) ? HAS_OPEN : 0) |
+		       (s->looked_seconds > 0 ? HAS_CPU : 0);
+
+	for (size_t i = 0; i < e->worker_count; i++)
+		has |= e->workers[i].wait_known && e->workers[i].wait.count ? HAS_WAITS : 0;
+	return has;
+}
+
+static unsigned sockets_have(const struct endpoint *e)
+{
+	unsigned has = 0;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+
+		has |= s->highest_known && s->queue_highest ? HAS_HIGHEST : 0;
+		has |= s->wait_known && s->wait.count ? HAS_WAITS : 0;
+	}
+	if (e->protocol == PROTOCOL_UDP)
+		return (has & HAS_WAITS) | HAS_DROPS;
+	return has & HAS_HIGHEST ? has : has | HAS_BACKLOG;
 }
 
 static void worker_table(FILE *out, const struct snapshot *s, const struct endpoint *e,
 			 const struct text_style *style)
 {
-	const struct worker_columns c = worker_columns(s, e, style);
-	uint64_t folded = 0;
-	char count[TEXT_COUNT_SIZE];
+	const struct view view = { .interval = s, .recent = true };
+	struct column columns[sizeof(worker_columns) / sizeof(*worker_columns)];
+	struct table t = { .columns = columns,
+			   .count = sizeof(columns) / sizeof(*columns),
+			   .of = &view,
+			   .has = workers_have(s, e),
+			   .style = style,
+			   .room = text_bar_room(style),
+			   .indent = 2,
+			   .bar_least = BAR_LEAST };
+	struct row *rows = render_needs(calloc(e->worker_count + 1, sizeof(*rows)));
 
-	fprintf(out, "  %sworker      tid   socket %10s%s%s%s%s   share%s\n",
-		text_paint(style, TEXT_BOLD), e->protocol == PROTOCOL_UDP ? "received" : "accepted",
-		c.served ? "     served" : "", c.open ? "     open" : "", c.cpu ? "    CPU" : "",
-		c.wait ? " wait p99" : "", text_paint(style, TEXT_PLAIN));
+	if (!rows)
+		return;
+	memcpy(columns, worker_columns, sizeof(columns));
+	if (e->protocol == PROTOCOL_UDP)
+		columns[COLUMN_TAKEN].title = "received";
 	for (size_t i = 0; i < e->worker_count; i++) {
-		if (i < ROWS_MAX)
-			worker_line(out, s, &e->workers[i], &c, style);
-		else
-			folded += worker_work(&e->workers[i]);
+		const struct worker_row *w = &e->workers[i];
+
+		rows[i] = row_of_worker(e, w, ROWS_WORKERS);
+		rows[i].recent = t.has & HAS_SERVED ? w->served : w->accepted;
+		if (i >= ROWS_LISTED) /* not listed: only added up */
+			rows[i].total = w->accepted > w->served ? w->accepted : w->served;
 	}
-	if (e->worker_count > ROWS_MAX)
-		fprintf(out, "  and %zu more with %s\n", e->worker_count - ROWS_MAX,
-			text_count(count, folded));
-}
-
-/* As above, of sockets. */
-struct socket_columns {
-	bool udp;
-	bool highest; /* "12/4096", the longest that the queue was, in place of the backlog alone */
-	bool p50, p99, max;
-	int cells;
-	uint64_t sum, most;
-};
-
-static struct socket_columns socket_columns(const struct endpoint *e,
-					    const struct text_style *style)
-{
-	struct socket_columns c = { .udp = e->protocol == PROTOCOL_UDP, .most = 1 };
-	const int width = text_longest(style);
-	int used = e->protocol == PROTOCOL_UDP ? 49 : 48; /* up to the bar */
-
-	for (size_t i = 0; i < e->socket_count; i++) {
-		const struct socket_row *s = &e->sockets[i];
-
-		c.most = s->arrived > c.most ? s->arrived : c.most;
-		c.sum += s->arrived;
-		c.highest |= s->highest_known && s->queue_highest;
-		c.p99 |= s->wait_known && s->wait.count;
-	}
-	used += c.p99 ? 9 : 0;
-	c.p50 = c.p99 && used + 7 <= width;
-	used += c.p50 ? 9 : 0;
-	c.max = c.p50 && used + 7 <= width;
-	used += c.max ? 9 : 0;
-	c.cells = text_bar_cells(style, used);
-	return c;
-}
-
-/* "12/4096", "4096"; not known: 0 would be a claim */
-static void queue_cell(char *buffer, size_t size, const struct socket_row *s,
-		       const struct socket_columns *c)
-{
-	if (c->highest && s->highest_known && s->queue_limit)
-		snprintf(buffer, size, "%u/%u", s->queue_highest, s->queue_limit);
-	else if (!c->highest && s->queue_limit)
-		snprintf(buffer, size, "%u", s->queue_limit);
-	else
-		snprintf(buffer, size, "-");
-}
-
-static void wait_cells(FILE *out, const struct endpoint *e, const struct socket_row *s,
-		       const struct socket_columns *c)
-{
-	const struct wait none = {}, *w = s->wait_known ? &s->wait : &none;
-	char text[TEXT_DURATION_SIZE];
-
-	if (c->p50)
-		fprintf(out, " %8s", text_duration(text, wait_quantile_ns(w, e->histograms, 0.5)));
-	if (c->p99)
-		fprintf(out, " %8s", text_duration(text, wait_quantile_ns(w, e->histograms, 0.99)));
-	if (c->max)
-		fprintf(out, " %8s", text_duration(text, wait_max_ns(w)));
-}
-
-static void socket_line(FILE *out, const struct endpoint *e, const struct socket_row *s,
-			const struct socket_columns *c, const struct text_style *style)
-{
-	char count[TEXT_COUNT_SIZE], queue[32];
-
-	fprintf(out, "  %6llu %8u %10s", (unsigned long long)s->cookie, s->inode,
-		text_count(count, s->arrived));
-	queue_cell(queue, sizeof(queue), s, c);
-	if (c->udp)
-		fprintf(out, " %10s", text_count(count, s->dropped));
-	else
-		fprintf(out, " %9s", queue);
-	wait_cells(out, e, s, c);
-	fprintf(out, " %6.1f%%", c->sum ? 100.0 * s->arrived / c->sum : 0.0);
-	text_bar(out, (double)s->arrived / c->most, c->cells, style);
-	fputc('\n', out);
+	rows_judge(rows, e->worker_count, e);
+	rows_share(rows, e->worker_count, true, 0, 0);
+	table_fit(&t, rows, e->worker_count, sizeof(*rows));
+	rows_print(out, &t, rows, e->worker_count, ROW(total));
+	free(rows);
 }
 
 static void socket_table(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
-	const struct socket_columns c = socket_columns(e, style);
-	uint64_t folded = 0;
-	char count[TEXT_COUNT_SIZE];
+	struct column columns[sizeof(socket_columns) / sizeof(*socket_columns)];
+	struct table t = { .columns = columns,
+			   .count = sizeof(columns) / sizeof(*columns),
+			   .has = sockets_have(e),
+			   .style = style,
+			   .room = text_longest(style),
+			   .indent = 2 };
+	struct row *rows = render_needs(calloc(e->socket_count + 1, sizeof(*rows)));
 
-	fprintf(out, "  %ssocket    inode %10s %s%s%s%s   share%s\n", text_paint(style, TEXT_BOLD),
-		c.udp ? "delivered" : "arrived",
-		c.udp       ? "   dropped"
-		: c.highest ? "  highest"
-			    : "  backlog",
-		c.p50 ? " wait p50" : "",
-		c.p50   ? "      p99"
-		: c.p99 ? " wait p99"
-			: "",
-		c.max ? "      max" : "", text_paint(style, TEXT_PLAIN));
-	for (size_t i = 0; i < e->socket_count; i++) {
-		if (i < ROWS_MAX)
-			socket_line(out, e, &e->sockets[i], &c, style);
-		else
-			folded += e->sockets[i].arrived;
-	}
-	if (e->socket_count > ROWS_MAX)
-		fprintf(out, "  and %zu more with %s\n", e->socket_count - ROWS_MAX,
-			text_count(count, folded));
+	if (!rows)
+		return;
+	memcpy(columns, socket_columns, sizeof(columns));
+	columns[COLUMN_ARRIVED].title = t.has & HAS_DROPS ? "delivered" : "arrived";
+	for (size_t i = 0; i < e->socket_count; i++)
+		rows[i] = row_of_socket(e, &e->sockets[i], true);
+	rows_share(rows, e->socket_count, true, 0, 0);
+	table_fit(&t, rows, e->socket_count, sizeof(*rows));
+	if (columns[COLUMN_P50].shown > 0)
+		columns[COLUMN_P50 + 1].title = "p99";
+	rows_print(out, &t, rows, e->socket_count, ROW(total));
+	free(rows);
 }
 
 static void cpu_line(FILE *out, const struct endpoint *e)
@@ -247,10 +211,10 @@ static void cpu_line(FILE *out, const struct endpoint *e)
 	if (!e->cpu_count)
 		return;
 	fprintf(out, "  arrivals by CPU:");
-	for (size_t i = 0; i < e->cpu_count && i < ROWS_MAX; i++)
+	for (size_t i = 0; i < e->cpu_count && i < CPUS_LISTED; i++)
 		fprintf(out, "%s %u: %s", i ? "," : "", e->cpus[i].cpu,
 			text_count(count, e->cpus[i].arrived));
-	fputs(e->cpu_count > ROWS_MAX ? ", ...\n" : "\n", out);
+	fputs(e->cpu_count > CPUS_LISTED ? ", ...\n" : "\n", out);
 }
 
 static void heading(FILE *out, const struct snapshot *s, const char *design,

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "../model/words.h"
 #include "bind_notices.h"
 #include "memory.h"
 #include "text_parts.h"
@@ -117,11 +118,6 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
 	}
 }
 
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_style *style)
 {
 	char binds[TEXT_COUNT_SIZE], listens[TEXT_COUNT_SIZE], failed[TEXT_COUNT_SIZE],
@@ -132,8 +128,8 @@ void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_
 	snprintf(line, sizeof(line),
 		 "%s bind%s and %s listen%s seen in %.1f s: %s failed, %s look%s wrong; backend "
 		 "%s, lost %s",
-		 text_count(binds, t->seen[CALL_BIND]), plural(t->seen[CALL_BIND]),
-		 text_count(listens, t->seen[CALL_LISTEN]), plural(t->seen[CALL_LISTEN]),
+		 text_count(binds, t->seen[CALL_BIND]), plural_s(t->seen[CALL_BIND]),
+		 text_count(listens, t->seen[CALL_LISTEN]), plural_s(t->seen[CALL_LISTEN]),
 		 t->seconds, text_count(failed, t->failed[CALL_BIND] + t->failed[CALL_LISTEN]),
 		 text_count(wrong, t->suspicious), t->suspicious == 1 ? "s" : "", t->backend,
 		 text_count(lost, bind_totals_lost(t)));

@@ -34,10 +34,10 @@
 #include "memory.h"
 #include "text_parts.h"
 
-#define WIDTH_ANY 100 /* where the width is not known */
-#define GAP 2         /* columns between cells */
+#define GAP 2 /* columns between cells */
 #define VALUE_SIZE 48
 #define NAME_SIZE 1024
+#define LETTER_SIZE 24
 
 /* ---- cells ---- */
 
@@ -164,39 +164,39 @@ static void verdict_text(char *buffer, const struct comparison_result *r, enum s
 		strcpy(buffer, "mixed");
 }
 
-/* ---- rows: what the table of a subject has ---- */
+/* ---- figures: what the table of a subject has of each side ---- */
 
-enum row_kind { ROW_RUNS, ROW_VERDICT, ROW_METRIC };
-struct row {
-	enum row_kind kind;
-	int which; /* of ROW_VERDICT the share, of ROW_METRIC the metric */
+enum figure_kind { FIGURE_RUNS, FIGURE_VERDICT, FIGURE_METRIC };
+struct figure {
+	enum figure_kind kind;
+	int which; /* of FIGURE_VERDICT the share, of FIGURE_METRIC the metric */
 };
-#define ROWS_MAX (1 + SHARE_COUNT + METRIC_COUNT)
+#define FIGURES_MAX (1 + SHARE_COUNT + METRIC_COUNT)
 
 /* From the most important one on: where sides are rows, what does not fit is left out from the end.
  */
-static const struct row wide_rows[] = {
-	{ ROW_RUNS, 0 },
-	{ ROW_VERDICT, SHARE_WORKERS },
-	{ ROW_METRIC, METRIC_CV },
-	{ ROW_METRIC, METRIC_WAIT_P99 },
-	{ ROW_METRIC, METRIC_RATE },
-	{ ROW_VERDICT, SHARE_SOCKETS },
-	{ ROW_METRIC, METRIC_DROPS },
-	{ ROW_METRIC, METRIC_DROP_SHARE },
-	{ ROW_METRIC, METRIC_WAIT_P50 },
-	{ ROW_METRIC, METRIC_WAIT_MAX },
+static const struct figure wide_figures[] = {
+	{ FIGURE_RUNS, 0 },
+	{ FIGURE_VERDICT, SHARE_WORKERS },
+	{ FIGURE_METRIC, METRIC_CV },
+	{ FIGURE_METRIC, METRIC_WAIT_P99 },
+	{ FIGURE_METRIC, METRIC_RATE },
+	{ FIGURE_VERDICT, SHARE_SOCKETS },
+	{ FIGURE_METRIC, METRIC_DROPS },
+	{ FIGURE_METRIC, METRIC_DROP_SHARE },
+	{ FIGURE_METRIC, METRIC_WAIT_P50 },
+	{ FIGURE_METRIC, METRIC_WAIT_MAX },
 };
 
-static const char *row_label(const struct row *row)
+static const char *figure_label(const struct figure *figure)
 {
 	static const char *const verdicts[] = {
 		[SHARE_WORKERS] = "workers", [SHARE_SOCKETS] = "sockets", [SHARE_SERVED] = "served"
 	};
 
-	return row->kind == ROW_RUNS      ? "runs"
-	       : row->kind == ROW_VERDICT ? verdicts[row->which]
-					  : metrics[row->which].label;
+	return figure->kind == FIGURE_RUNS      ? "runs"
+	       : figure->kind == FIGURE_VERDICT ? verdicts[figure->which]
+						: metrics[figure->which].label;
 }
 
 static const struct comparison_stat *stat_of(const struct comparison_subject *subject, size_t side,
@@ -241,44 +241,46 @@ static bool serves_alike(const struct comparison *c, const struct comparison_sub
 	return true;
 }
 
-static bool row_is_wanted(const struct comparison *c, const struct comparison_subject *subject,
-			  const struct row *row)
+static bool figure_is_wanted(const struct comparison *c, const struct comparison_subject *subject,
+			     const struct figure *figure)
 {
-	const int share = row->kind == ROW_VERDICT ? row->which
-						   : (row->which - METRIC_SHARES) / SHARE_FIGURES;
-	const bool of_share = row->kind == ROW_VERDICT ||
-			      (row->kind == ROW_METRIC && row->which >= METRIC_SHARES &&
-			       row->which < METRIC_WAIT_COUNT);
+	const int share = figure->kind == FIGURE_VERDICT
+				  ? figure->which
+				  : (figure->which - METRIC_SHARES) / SHARE_FIGURES;
+	const bool of_share = figure->kind == FIGURE_VERDICT ||
+			      (figure->kind == FIGURE_METRIC && figure->which >= METRIC_SHARES &&
+			       figure->which < METRIC_WAIT_COUNT);
 
 	if (of_share && share == SHARE_SERVED && serves_alike(c, subject))
 		return false;
 	if (of_share && !is_known(c, subject, metric_of_share(share, SHARE_CV), false))
 		return false;
-	if (row->kind != ROW_METRIC)
+	if (figure->kind != FIGURE_METRIC)
 		return true;
-	return is_known(c, subject, row->which,
-			row->which == METRIC_LOST || row->which == METRIC_OPEN ||
-				row->which == METRIC_DROP_SHARE);
+	return is_known(c, subject, figure->which,
+			figure->which == METRIC_LOST || figure->which == METRIC_OPEN ||
+				figure->which == METRIC_DROP_SHARE);
 }
 
-static size_t tall_rows(const struct comparison *c, const struct comparison_subject *subject,
-			struct row *rows)
+static size_t tall_figures(const struct comparison *c, const struct comparison_subject *subject,
+			   struct figure *figures)
 {
 	size_t count = 0;
 
-	rows[count++] = (struct row){ ROW_RUNS, 0 };
+	figures[count++] = (struct figure){ FIGURE_RUNS, 0 };
 	for (int share = 0; share < SHARE_COUNT; share++) {
-		rows[count] = (struct row){ ROW_VERDICT, share };
-		count += row_is_wanted(c, subject, &rows[count]);
+		figures[count] = (struct figure){ FIGURE_VERDICT, share };
+		count += figure_is_wanted(c, subject, &figures[count]);
 	}
 	for (int metric = 0; metric < METRIC_COUNT; metric++) {
-		rows[count] = (struct row){ ROW_METRIC, metric };
-		count += metrics[metric].shown && row_is_wanted(c, subject, &rows[count]);
+		figures[count] = (struct figure){ FIGURE_METRIC, metric };
+		count += metrics[metric].shown && figure_is_wanted(c, subject, &figures[count]);
 	}
 	return count;
 }
 
-struct cell {
+/* A side's figure, and how it differs from the first side's. */
+struct held {
 	char value[VALUE_SIZE], difference[VALUE_SIZE];
 };
 
@@ -302,190 +304,167 @@ static bool is_of_nothing(const struct comparison_subject *subject, size_t side,
 	       !stat_of(subject, side, metric_of_share(share, SHARE_CV));
 }
 
-static void cell_fill(struct cell *cell, const struct comparison_subject *subject, size_t side,
-		      const struct row *row, const struct text_style *style)
+static void held_fill(struct held *held, const struct comparison_subject *subject, size_t side,
+		      const struct figure *figure, const struct text_style *style)
 {
 	const struct comparison_result *r = subject->cells[side];
 	const struct comparison_stat *s;
 
-	*cell = (struct cell){ .value = "-" };
+	*held = (struct held){ .value = "-" };
 	if (!r)
 		return;
-	if (row->kind == ROW_RUNS && !r->run_count)
-		strcpy(cell->value, "not run");
-	else if (row->kind == ROW_RUNS && r->with_traffic < r->run_count)
-		snprintf(cell->value, VALUE_SIZE, "%zu of %zu", r->with_traffic, r->run_count);
-	else if (row->kind == ROW_RUNS)
-		snprintf(cell->value, VALUE_SIZE, "%zu", r->run_count);
-	else if (row->kind == ROW_VERDICT)
-		verdict_text(cell->value, r, row->which);
-	if (row->kind != ROW_METRIC || !(s = stat_of(subject, side, row->which)) ||
-	    is_of_nothing(subject, side, row->which))
+	if (figure->kind == FIGURE_RUNS && !r->run_count)
+		strcpy(held->value, "not run");
+	else if (figure->kind == FIGURE_RUNS && r->with_traffic < r->run_count)
+		snprintf(held->value, VALUE_SIZE, "%zu of %zu", r->with_traffic, r->run_count);
+	else if (figure->kind == FIGURE_RUNS)
+		snprintf(held->value, VALUE_SIZE, "%zu", r->run_count);
+	else if (figure->kind == FIGURE_VERDICT)
+		verdict_text(held->value, r, figure->which);
+	if (figure->kind != FIGURE_METRIC || !(s = stat_of(subject, side, figure->which)) ||
+	    is_of_nothing(subject, side, figure->which))
 		return;
-	if (row->which >= METRIC_SHARES && row->which < METRIC_WAIT_COUNT &&
-	    (row->which - METRIC_SHARES) % SHARE_FIGURES == SHARE_IDLE) {
-		plain_value(cell->value, METRIC_COUNTS, s->mean);
-		idle_cell(cell->value, subject, side, row->which);
+	if (figure->which >= METRIC_SHARES && figure->which < METRIC_WAIT_COUNT &&
+	    (figure->which - METRIC_SHARES) % SHARE_FIGURES == SHARE_IDLE) {
+		plain_value(held->value, METRIC_COUNTS, s->mean);
+		idle_cell(held->value, subject, side, figure->which);
 	} else {
-		value_cell(cell->value, row->which, s, style);
+		value_cell(held->value, figure->which, s, style);
 	}
-	difference_cell(cell->difference, row->which, s);
+	difference_cell(held->difference, figure->which, s);
 }
 
-/* ---- a table: rows of cells, aligned ---- */
+/* ---- the table of a subject ---- */
 
-struct table {
+/* What its cells need beside their row. */
+struct beside {
 	const struct comparison *c;
 	const struct comparison_subject *subject;
-	const struct text_style *style;
-	struct row rows[ROWS_MAX];
-	size_t row_count;
-	struct cell *cells; /* side by side, row after row */
+	struct figure figures[FIGURES_MAX];
+	size_t figure_count;
 };
 
-static struct cell *cell_at(const struct table *t, size_t row, size_t side)
+/* Sides beside each other: a row is a figure, and each side has two columns, whose `field` is the
+ * side. */
+static struct held held_of_side(const struct cell *cell)
 {
-	return &t->cells[row * t->c->side_count + side];
+	const struct beside *b = cell->table->of;
+	struct held held;
+
+	held_fill(&held, b->subject, cell->column->field, cell->row, cell->table->style);
+	return held;
 }
 
-static int cells_fill(struct table *t)
+static void cell_label(struct cell *cell)
 {
-	t->cells = render_needs(calloc(t->row_count * t->c->side_count, sizeof(*t->cells)));
-	for (size_t i = 0; t->cells && i < t->row_count; i++)
-		for (size_t k = 0; k < t->c->side_count; k++)
-			cell_fill(cell_at(t, i, k), t->subject, k, &t->rows[i], t->style);
-	return t->cells ? 0 : -1;
+	strcpy(cell->text, figure_label(cell->row));
 }
 
-static int at_least(int a, int b)
+static void cell_value(struct cell *cell)
 {
-	return a > b ? a : b;
+	strcpy(cell->text, held_of_side(cell).value);
 }
 
-/* The widest value of a side, and the widest difference. */
-static void side_widths(const struct table *t, size_t side, int *value, int *difference)
+static void cell_difference(struct cell *cell)
 {
-	char letter[24];
+	strcpy(cell->text, held_of_side(cell).difference);
+}
 
-	*value = text_width(side_letter(letter, sizeof(letter), side));
-	*difference = 0;
-	for (size_t i = 0; i < t->row_count; i++) {
-		*value = at_least(*value, text_width(cell_at(t, i, side)->value));
-		*difference = at_least(*difference, text_width(cell_at(t, i, side)->difference));
+/* Returns false if that is too wide: nothing is printed. */
+static bool tall_table(FILE *out, const struct beside *b, const struct text_style *style, int room)
+{
+	const size_t sides = b->c->side_count;
+	struct column *columns = render_needs(calloc(1 + 2 * sides, sizeof(*columns)));
+	char(*letters)[LETTER_SIZE] = render_needs(calloc(sides, sizeof(*letters)));
+	struct table t = { .columns = columns,
+			   .count = 1 + 2 * sides,
+			   .of = b,
+			   .style = style,
+			   .room = room,
+			   .indent = 2 };
+	bool fits = true;
+
+	if (!columns || !letters)
+		goto out;
+	columns[0] = (struct column){ "", WIDTH_MEASURED, ALIGN_LEFT, .write = cell_label };
+	for (size_t k = 0; k < sides; k++) {
+		columns[1 + 2 * k] = (struct column){ side_letter(letters[k], LETTER_SIZE, k),
+						      WIDTH_MEASURED,
+						      ALIGN_RIGHT,
+						      cell_value,
+						      k,
+						      .gap = GAP };
+		columns[2 + 2 * k] = (struct column){ "", WIDTH_MEASURED, ALIGN_RIGHT,
+						      .write = cell_difference, .field = k };
 	}
+	table_fit(&t, b->figures, b->figure_count, sizeof(*b->figures));
+	fits = t.used <= room || sides == 1;
+	if (fits && sides > 1)
+		table_heading(out, &t);
+	for (size_t i = 0; fits && i < b->figure_count; i++)
+		table_line(out, &t, &b->figures[i]);
+out:
+	free(columns);
+	free(letters);
+	return fits;
 }
 
-static int label_width(const struct table *t)
-{
-	int width = 0;
+/* Each side two rows: its figures, and below them the differences. A column is a figure, whose
+ * place is its `field`. */
+struct side_row {
+	size_t side;
+	bool differences;
+};
 
-	for (size_t i = 0; i < t->row_count; i++)
-		width = at_least(width, text_width(row_label(&t->rows[i])));
-	return width;
+static void cell_letter(struct cell *cell)
+{
+	const struct side_row *row = cell->row;
+
+	if (!row->differences)
+		side_letter(cell->text, CELL_SIZE, row->side);
 }
 
-static int tall_width(const struct table *t)
+static void cell_figure(struct cell *cell)
 {
-	int width = 2 + label_width(t), value, difference;
+	const struct beside *b = cell->table->of;
+	const struct side_row *row = cell->row;
+	struct held held;
 
-	for (size_t i = 0; i < t->c->side_count; i++) {
-		side_widths(t, i, &value, &difference);
-		width += GAP + value + (difference ? 1 + difference : 0);
-	}
-	return width;
+	held_fill(&held, b->subject, row->side, &b->figures[cell->column->field],
+		  cell->table->style);
+	strcpy(cell->text, row->differences ? held.difference : held.value);
 }
 
-/* Right-aligned in so many columns, which printf would count in bytes. */
-static void put_right(FILE *out, const char *text, int width)
+static void wide_table(FILE *out, const struct beside *b, const struct text_style *style, int room)
 {
-	fprintf(out, "%*s%s", at_least(0, width - text_width(text)), "", text);
-}
+	struct column columns[1 + FIGURES_MAX] = {
+		{ "", 3, ALIGN_LEFT, .write = cell_letter },
+	};
+	struct side_row *rows = render_needs(calloc(2 * b->c->side_count, sizeof(*rows)));
+	struct table t = { .columns = columns,
+			   .count = 1 + b->figure_count,
+			   .of = b,
+			   .style = style,
+			   .room = room,
+			   .indent = 2 };
 
-/* Spaces at the end of a line are left out: they are put before the next cell that has something.
- */
-static void tall_line(FILE *out, const struct table *t, size_t row)
-{
-	int value, difference, pending = 0;
-
-	for (size_t k = 0; k < t->c->side_count; k++) {
-		const struct cell *cell = cell_at(t, row, k);
-
-		side_widths(t, k, &value, &difference);
-		put_right(out, cell->value, pending + GAP + value);
-		pending = difference ? 1 + difference : 0;
-		if (!*cell->difference)
-			continue;
-		put_right(out, cell->difference, pending);
-		pending = 0;
-	}
-	fputc('\n', out);
-}
-
-static void tall_table(FILE *out, const struct table *t)
-{
-	const int labels = label_width(t);
-	int value, difference, pending = 0;
-	char letter[24];
-
-	if (t->c->side_count > 1) {
-		fprintf(out, "  %*s%s", labels, "", text_paint(t->style, TEXT_BOLD));
-		for (size_t k = 0; k < t->c->side_count; k++) {
-			side_widths(t, k, &value, &difference);
-			put_right(out, side_letter(letter, sizeof(letter), k),
-				  pending + GAP + value);
-			pending = difference ? 1 + difference : 0;
-		}
-		fprintf(out, "%s\n", text_paint(t->style, TEXT_PLAIN));
-	}
-	for (size_t i = 0; i < t->row_count; i++) {
-		fprintf(out, "  %-*s", labels, row_label(&t->rows[i]));
-		tall_line(out, t, i);
-	}
-}
-
-/* The widest of a column of the table with sides as rows. */
-static int column_width(const struct table *t, size_t row)
-{
-	int width = text_width(row_label(&t->rows[row]));
-
-	for (size_t k = 0; k < t->c->side_count; k++) {
-		width = at_least(width, text_width(cell_at(t, row, k)->value));
-		width = at_least(width, text_width(cell_at(t, row, k)->difference));
-	}
-	return width;
-}
-
-static void wide_table(FILE *out, const struct table *t, int width)
-{
-	int used = 5;
-	size_t columns = 0;
-	char letter[24];
-
-	while (columns < t->row_count && used + GAP + column_width(t, columns) <= width)
-		used += GAP + column_width(t, columns++);
-	fprintf(out, "  %s%3s", text_paint(t->style, TEXT_BOLD), "");
-	for (size_t i = 0; i < columns; i++)
-		put_right(out, row_label(&t->rows[i]), GAP + column_width(t, i));
-	fprintf(out, "%s\n", text_paint(t->style, TEXT_PLAIN));
-	for (size_t k = 0; k < t->c->side_count; k++) {
-		int pending = 5;
-		bool any = false;
-
-		fprintf(out, "  %-3s", side_letter(letter, sizeof(letter), k));
-		for (size_t i = 0; i < columns; i++)
-			put_right(out, cell_at(t, i, k)->value, GAP + column_width(t, i));
-		fputc('\n', out);
-		for (size_t i = 0; i < columns; i++) {
-			pending += GAP + column_width(t, i);
-			if (!*cell_at(t, i, k)->difference)
-				continue;
-			put_right(out, cell_at(t, i, k)->difference, pending);
-			pending = 0;
-			any = true;
-		}
-		if (any)
-			fputc('\n', out);
-	}
+	if (!rows)
+		return;
+	for (size_t i = 0; i < b->figure_count; i++)
+		columns[1 + i] = (struct column){ figure_label(&b->figures[i]),
+						  WIDTH_MEASURED,
+						  ALIGN_RIGHT,
+						  cell_figure,
+						  i,
+						  .gap = GAP,
+						  .rank = (int)i + 1 };
+	for (size_t i = 0; i < 2 * b->c->side_count; i++)
+		rows[i] = (struct side_row){ i / 2, i % 2 };
+	table_fit(&t, rows, 2 * b->c->side_count, sizeof(*rows));
+	table_heading(out, &t);
+	for (size_t i = 0; i < 2 * b->c->side_count; i++)
+		table_line(out, &t, &rows[i]);
+	free(rows);
 }
 
 /* ---- a subject ---- */
@@ -689,27 +668,20 @@ static void subject_notes(FILE *out, const struct comparison *c,
 static void subject_show(FILE *out, const struct comparison *c,
 			 const struct comparison_subject *subject, const struct text_style *style)
 {
-	const int width = style->width ? style->width : WIDTH_ANY;
-	struct table t = { .c = c, .subject = subject, .style = style };
+	const int room = text_bar_room(style);
+	struct beside b = { .c = c, .subject = subject };
 
-	t.row_count = tall_rows(c, subject, t.rows);
-	if (cells_fill(&t))
-		return;
+	b.figure_count = tall_figures(c, subject, b.figures);
 	subject_heading(out, c, subject, style);
-	if (tall_width(&t) <= width || c->side_count == 1) {
-		tall_table(out, &t);
-	} else {
-		free(t.cells);
-		t.row_count = 0;
-		for (size_t i = 0; i < sizeof(wide_rows) / sizeof(*wide_rows); i++)
-			if (row_is_wanted(c, subject, &wide_rows[i]))
-				t.rows[t.row_count++] = wide_rows[i];
-		if (!cells_fill(&t))
-			wide_table(out, &t, width);
+	if (!tall_table(out, &b, style, room)) {
+		b.figure_count = 0;
+		for (size_t i = 0; i < sizeof(wide_figures) / sizeof(*wide_figures); i++)
+			if (figure_is_wanted(c, subject, &wide_figures[i]))
+				b.figures[b.figure_count++] = wide_figures[i];
+		wide_table(out, &b, style, room);
 	}
 	subject_notes(out, c, subject, style);
 	fputc('\n', out);
-	free(t.cells);
 }
 
 /* ---- the legend: only what was used ---- */
@@ -854,7 +826,7 @@ static void verdict_cell(FILE *out, enum verdict v, int width, const struct text
 {
 	const char *name = v == VERDICT_NOT_APPLICABLE ? "-" : verdict_name(v);
 
-	fprintf(out, "%s%-*s%s", text_paint(style, text_verdict_colour(v)), width, name,
+	fprintf(out, "%s%-*s%s", text_paint(style, text_colour(verdict_attribute(v))), width, name,
 		text_paint(style, TEXT_PLAIN));
 }
 
@@ -906,7 +878,7 @@ static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t me
 		if (metrics[metric].tested)
 			add_noise(cell, &stats[metric], style->utf8);
 	}
-	put_right(out, cell, width);
+	text_right(out, width, cell);
 	if (metrics[metric].better != BETTER_NEUTRAL)
 		fputc(stats[metric].runs ? mark_char(&stats[metric]) : ' ', out);
 }
@@ -919,9 +891,9 @@ static void verdicts_cell(FILE *out, const struct comparison_result *r, enum sha
 
 	verdict_text(text, r, share);
 	fprintf(out, "%s%-*s%s",
-		text_paint(style, strncmp(text, "uneven", 6)
-					  ? text_verdict_colour(r->runs[0].verdicts[share])
-					  : TEXT_RED),
+		text_paint(style, strncmp(text, "uneven", 6) ? text_colour(verdict_attribute(
+								       r->runs[0].verdicts[share]))
+							     : TEXT_RED),
 		width, text, text_paint(style, TEXT_PLAIN));
 }
 

@@ -28,6 +28,7 @@
 
 #include "../model/array.h"
 #include "../model/aside.h"
+#include "../model/words.h"
 #include "memory.h"
 #include "text_parts.h"
 
@@ -181,15 +182,6 @@ static int print_waiter(FILE *out, const struct endpoint *e, const struct socket
 		       text_name(name, one->process, sizeof(one->process), style->utf8), one->pid);
 }
 
-/* "17"; "yes" where the group is not known; "-" for none. */
-static void group_cell(char *buffer, size_t size, const struct socket_row *s)
-{
-	if (s->group)
-		snprintf(buffer, size, "%" PRIu64, s->group);
-	else
-		snprintf(buffer, size, s->reuseport ? "yes" : "-");
-}
-
 /* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for 1.2 s
  * none taken for 12 s". device: it is not in the address already. */
 static int print_special(FILE *out, const struct socket_row *s, bool device)
@@ -234,33 +226,22 @@ static int print_withheld(FILE *out, const struct socket_row *s)
 static void print_socket(FILE *out, const struct endpoint *e, const struct socket_row *s,
 			 bool device, const struct text_style *style)
 {
-	char queue[32] = "-", drops[TEXT_COUNT_SIZE] = "-", group[24], waits[16] = "-";
+	char queue[TEXT_COUNT_SIZE], drops[TEXT_COUNT_SIZE] = "-", group[TEXT_COUNT_SIZE],
+				     waits[16] = "-";
 	int column;
 
-	if (s->queue_known) {
-		snprintf(queue, sizeof(queue), "%" PRIu32 "/%" PRIu32, s->queue_length,
-			 s->queue_limit);
+	if (s->queue_known)
 		text_drops(drops, e, s, style->utf8);
-	}
 	if (s->waiting_known)
 		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting,
 			 s->waiting_cut ? "+" : "");
-	group_cell(group, sizeof(group), s);
 	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode,
-			 s->cookie, s->uid, queue, drops, group, waits);
+			 s->cookie, s->uid, text_queue(queue, s), drops, text_group(group, s),
+			 waits);
 	column += print_special(out, s, device);
 	column += print_withheld(out, s);
 	column += print_waiter(out, e, s, style);
 	print_holders(out, e, s, column, style);
-}
-
-static bool same_device(const struct endpoint *e)
-{
-	for (size_t i = 1; i < e->socket_count; i++)
-		if (strncmp(e->sockets[i].device, e->sockets[0].device,
-			    sizeof(e->sockets[0].device)))
-			return false;
-	return true;
 }
 
 static bool is_steered(const struct endpoint *e)
@@ -291,7 +272,7 @@ static void print_port(FILE *out, const struct endpoint *e, bool with_netns,
 		       const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];
-	const bool device = !same_device(e);
+	const bool device = !text_same_device(e);
 
 	print_head(out, e, with_netns, style);
 	if (e->design.threads > 1)
@@ -330,7 +311,7 @@ static void print_tunnels(FILE *to, const struct endpoint *e, bool utf8)
 static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
 			const struct text_style *style)
 {
-	const bool tunnel = endpoint_aside(e) == ASIDE_KERNEL, device = !same_device(e);
+	const bool tunnel = endpoint_aside(e) == ASIDE_KERNEL, device = !text_same_device(e);
 	char words[320] = "";
 	FILE *memory;
 
@@ -395,14 +376,14 @@ static void print_sums(FILE *out, const struct snapshot *s, size_t count)
 	}
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
 		sockets += is_listed(s, i) ? s->endpoints[i].socket_count : 0;
-	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, count), count == 1 ? "" : "s",
-		text_count(rows, sockets), sockets == 1 ? "" : "s");
+	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, count), plural_s(count),
+		text_count(rows, sockets), plural_s(sockets));
 	if (findings)
-		fprintf(out, "%zu finding%s", findings, findings == 1 ? "" : "s");
+		fprintf(out, "%zu finding%s", findings, plural_s(findings));
 	else
 		fputs("nothing looks wrong", out);
 	if (notes)
-		fprintf(out, ", %zu note%s", notes, notes == 1 ? "" : "s");
+		fprintf(out, ", %zu note%s", notes, plural_s(notes));
 	fputc('\n', out);
 }
 

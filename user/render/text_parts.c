@@ -13,8 +13,6 @@
 #include "memory.h"
 #include "utf8.h"
 
-#define BAR_CELLS_MAX 32
-#define BAR_CELLS_MIN 4  /* a shorter bar says less than the figure beside it */
 #define WIDTH_ANY 100    /* what bars are made for where the width is not known */
 #define ID_DIGITS_MIN 32 /* as many hexadecimal digits in a cgroup's name are an id */
 #define ID_DIGITS_SHOWN 12
@@ -155,14 +153,13 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 					      : buffer;
 }
 
-/* The device that all sockets are bound to; "" if there is none. */
-static const char *common_device(const struct endpoint *e)
+bool text_same_device(const struct endpoint *e)
 {
 	for (size_t i = 1; i < e->socket_count; i++)
 		if (strncmp(e->sockets[i].device, e->sockets[0].device,
 			    sizeof(e->sockets[0].device)))
-			return "";
-	return e->socket_count ? e->sockets[0].device : "";
+			return false;
+	return true;
 }
 
 /* An IPv6 wildcard takes IPv4 too unless all of its sockets refuse it. */
@@ -184,7 +181,7 @@ char *text_address(char *buffer, const struct endpoint *e)
 	const bool is_mapped = e->family == AF_INET6 && !memcmp(e->address, mapped, sizeof(mapped));
 	const bool link_local =
 		e->family == AF_INET6 && e->address[0] == 0xfe && (e->address[1] & 0xc0) == 0x80;
-	const char *raw = common_device(e);
+	const char *raw = e->socket_count && text_same_device(e) ? e->sockets[0].device : "";
 	char address[INET6_ADDRSTRLEN], device[17], zone[18] = "";
 
 	if (*raw)
@@ -207,52 +204,64 @@ const char *text_protocol(const struct endpoint *e)
 	return e->protocol == PROTOCOL_UDP ? "udp" : "tcp";
 }
 
-int text_longest(const struct text_style *style)
+int text_bar_room(const struct text_style *style)
 {
-	return style->width ? style->width : style->longest ? style->longest : INT32_MAX;
+	return style->width ? style->width : WIDTH_ANY;
 }
 
-int text_bar_cells(const struct text_style *style, int used)
+enum attribute verdict_attribute(enum verdict v)
 {
-	int cells = (style->width ? style->width : WIDTH_ANY) - used;
-
-	return cells < BAR_CELLS_MIN ? 0 : cells > BAR_CELLS_MAX ? BAR_CELLS_MAX : cells;
+	return v == VERDICT_UNEVEN           ? ATTRIBUTE_RED
+	       : v == VERDICT_EVEN           ? ATTRIBUTE_GREEN
+	       : v == VERDICT_NOT_APPLICABLE ? ATTRIBUTE_DIM
+					     : ATTRIBUTE_YELLOW;
 }
 
-void text_bar(FILE *out, double share, int cells, const struct text_style *style)
+const char *text_colour(enum attribute attribute)
 {
-	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	const int units = lround(share * cells * 8);
+	static const char *const colours[ATTRIBUTE_COUNT] = {
+		[ATTRIBUTE_NORMAL] = "",        [ATTRIBUTE_BOLD] = TEXT_BOLD,
+		[ATTRIBUTE_DIM] = TEXT_DIM,     [ATTRIBUTE_RED] = TEXT_RED,
+		[ATTRIBUTE_GREEN] = TEXT_GREEN, [ATTRIBUTE_YELLOW] = TEXT_YELLOW,
+		[ATTRIBUTE_REVERSE] = "\033[7m"
+	};
 
-	if (units < (style->utf8 ? 1 : 4))
-		return;
-	fputs("  ", out);
-	if (!style->utf8) {
-		for (int i = 0; i < (units + 4) / 8; i++)
-			fputc('#', out);
-		return;
-	}
-	for (int i = 0; i < units / 8; i++)
-		fputs("█", out);
-	fputs(eighths[units % 8], out);
+	return colours[attribute];
 }
 
-const char *text_verdict_colour(enum verdict v)
+const char *verdict_words(enum verdict v, enum words length)
 {
-	return v == VERDICT_UNEVEN           ? TEXT_RED
-	       : v == VERDICT_EVEN           ? TEXT_GREEN
-	       : v == VERDICT_NOT_APPLICABLE ? TEXT_DIM
-					     : TEXT_YELLOW;
+	static const char *const words[][WORDS_SENTENCE + 1] = {
+		[VERDICT_TOO_FEW] = { "too few", "too few", "too few to tell" },
+		[VERDICT_FLOWS_UNKNOWN] = { "flows?", "flows unknown", "flows unknown" },
+		[VERDICT_NOT_APPLICABLE] = { "-", "nothing to compare", "nothing to compare" },
+		[VERDICT_WITHHELD] = {},
+	};
+
+	return words[v][length] ? words[v][length] : verdict_name(v);
 }
 
-static const char *verdict_words(enum verdict v)
+const char *nothing_words(const struct fairness *f)
 {
-	switch (v) {
-	case VERDICT_TOO_FEW: return "too few to tell";
-	case VERDICT_FLOWS_UNKNOWN: return "flows unknown";
-	case VERDICT_NOT_APPLICABLE: return "nothing to compare";
-	default: return verdict_name(v);
-	}
+	return f->bins == 1 ? "only one" : f->bins ? "no events" : "none";
+}
+
+char *text_queue(char *buffer, const struct socket_row *s)
+{
+	if (s->queue_known)
+		sprintf(buffer, "%" PRIu32 "/%" PRIu32, s->queue_length, s->queue_limit);
+	else
+		strcpy(buffer, "-");
+	return buffer;
+}
+
+char *text_group(char *buffer, const struct socket_row *s)
+{
+	if (s->group)
+		sprintf(buffer, "%" PRIu64, s->group);
+	else
+		strcpy(buffer, s->reuseport ? "yes" : "-");
+	return buffer;
 }
 
 void text_p_value(char *buffer, double p)
@@ -263,41 +272,6 @@ void text_p_value(char *buffer, double p)
 		strcpy(buffer, "<0.001");
 	else
 		sprintf(buffer, "%.3f", p);
-}
-
-/* Bytes up to the next space where a line may be broken. */
-static size_t unbroken(const char *words, enum text_break at)
-{
-	size_t length = strcspn(words, " ");
-
-	while (at == TEXT_BREAK_CLAUSES && words[length] && !strchr(",;:", words[length - 1]))
-		length += 1 + strcspn(words + length + 1, " ");
-	return length;
-}
-
-void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at,
-		  const struct text_style *style)
-{
-	const int width = text_longest(style);
-	bool fresh = true; /* nothing on this line yet that a break could follow */
-
-	while (*words) {
-		const size_t spaces = strspn(words, " "), length = unbroken(words + spaces, at);
-		char word[512];
-
-		snprintf(word, sizeof(word), "%.*s", (int)length, words + spaces);
-		if (!fresh && column + (int)spaces + text_width(word) > width) {
-			fprintf(out, "\n%*s", indent, "");
-			column = indent;
-		} else {
-			fprintf(out, "%*s", (int)spaces, "");
-			column += spaces;
-		}
-		fputs(word, out);
-		column += text_width(word);
-		fresh = false;
-		words += spaces + (length < sizeof(word) ? length : sizeof(word) - 1);
-	}
 }
 
 /* "; per flow, about 602 flows that count as 2.9, the largest 42%" */
@@ -327,7 +301,7 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 	char p[16], needed[TEXT_COUNT_SIZE];
 
 	if (f->verdict == VERDICT_NOT_APPLICABLE) {
-		fprintf(out, ": %s", f->bins == 1 ? "only one" : f->bins ? "no events" : "none");
+		fprintf(out, ": %s", nothing_words(f));
 		return;
 	}
 	if (f->verdict == VERDICT_WITHHELD) {
@@ -426,7 +400,7 @@ void text_passing(FILE *out, const struct snapshot *s)
 void text_fairness(FILE *out, const char *what, const struct fairness *f,
 		   const struct text_style *style)
 {
-	const char *verdict = verdict_words(f->verdict);
+	const char *verdict = verdict_words(f->verdict, WORDS_SENTENCE);
 	char figures[400] = "";
 	FILE *memory = render_needs(fmemopen(figures, sizeof(figures), "w"));
 
@@ -434,8 +408,9 @@ void text_fairness(FILE *out, const char *what, const struct fairness *f,
 		fairness_figures(memory, f);
 		fclose(memory);
 	}
-	fprintf(out, "  %-8s %s%s%s", what, text_paint(style, text_verdict_colour(f->verdict)),
-		verdict, text_paint(style, TEXT_PLAIN));
+	fprintf(out, "  %-8s %s%s%s", what,
+		text_paint(style, text_colour(verdict_attribute(f->verdict))), verdict,
+		text_paint(style, TEXT_PLAIN));
 	text_wrapped(out, figures,
 		     2 + (text_width(what) > 8 ? text_width(what) : 8) + 1 + text_width(verdict),
 		     11, TEXT_BREAK_CLAUSES, style);
@@ -472,7 +447,7 @@ void text_buffers(FILE *out, const struct endpoint *e)
 		fprintf(out,
 			"  %s buffer%s for UDP_GRO sockets, each may hold several datagrams: "
 			"counted as one\n",
-			text_count(count, buffers), buffers == 1 ? "" : "s");
+			text_count(count, buffers), plural_s(buffers));
 }
 
 /* "  not all who wait on socket 30211 are listed: at least 16,384 threads do" */

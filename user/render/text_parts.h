@@ -3,6 +3,8 @@
 #ifndef SOCKFAIR_TEXT_PARTS_H
 #define SOCKFAIR_TEXT_PARTS_H
 
+#include "rows.h"
+#include "table.h"
 #include "text.h"
 
 #define TEXT_RED "\033[31m"
@@ -13,17 +15,20 @@
 #define TEXT_PLAIN "\033[0m"
 
 /* The colour, or "" without colours. */
-/* Columns that a line may take. */
-int text_longest(const struct text_style *style);
-
 const char *text_paint(const struct text_style *style, const char *colour);
-const char *text_verdict_colour(enum verdict v);
+/* As the terminal is told. */
+const char *text_colour(enum attribute attribute);
 
-/* How many cells a bar may take beside `used` columns: 0 (no room) to 32. */
-int text_bar_cells(const struct text_style *style, int used);
+enum attribute verdict_attribute(enum verdict v);
 
-/* Two spaces and a bar of `share` of `cells`; nothing if it would be empty. */
-void text_bar(FILE *out, double share, int cells, const struct text_style *style);
+/* A verdict in as many words as there is room for: "flows?", "too few", "too few to tell". */
+enum words { WORDS_CELL, WORDS_LINE, WORDS_SENTENCE };
+const char *verdict_words(enum verdict v, enum words length);
+/* Why there is nothing to compare: "only one", "no events", "none" */
+const char *nothing_words(const struct fairness *f);
+
+/* Columns of a line with a bar. */
+int text_bar_room(const struct text_style *style);
 
 /* "<0.001" into buffer (16 bytes). */
 void text_p_value(char *buffer, double p);
@@ -44,18 +49,6 @@ void text_passing(FILE *out, const struct snapshot *s);
 /* "  workers  uneven: CV 1.640 (fair hash 0.019), ..." */
 void text_fairness(FILE *out, const char *what, const struct fairness *f,
 		   const struct text_style *style);
-
-enum text_break {
-	TEXT_BREAK_WORDS,
-	TEXT_BREAK_CLAUSES /* after commas, semicolons and colons only */
-};
-
-/*
- * Words, broken into lines of the style's width; `column` is where the first line is by now, later
- * lines begin at `indent`.
- */
-void text_wrapped(FILE *out, const char *words, int column, int indent, enum text_break at,
-		  const struct text_style *style);
 
 /* "  ! one socket ...", yellow; "  i ..." dim, "  ✓ ..." green */
 void text_finding(FILE *out, const struct finding *f, int indent, const struct text_style *style);
@@ -94,6 +87,12 @@ bool text_has_half_open(const struct endpoint *e);
 /* "9/8" into buffer (TEXT_COUNT_SIZE), as a queue; "-": not known. Returns it. */
 char *text_half_open(char *buffer, const struct socket_row *s);
 
+/* "3/4096" into buffer (TEXT_COUNT_SIZE); "-": not known. Returns it. */
+char *text_queue(char *buffer, const struct socket_row *s);
+
+/* "17" into buffer (TEXT_COUNT_SIZE); "yes": the group is not known; "-": none. Returns it. */
+char *text_group(char *buffer, const struct socket_row *s);
+
 /* "12", or where some of the kernel's drops may be withheld ACKs "≤12". buffer: TEXT_COUNT_SIZE.
  * Returns it. */
 char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row *s, bool utf8);
@@ -103,6 +102,9 @@ void text_withheld(FILE *to, const struct socket_row *s);
 
 /* "  TCP_DEFER_ACCEPT withheld 5 ACKs until data came: no drops", a line, where there are any */
 void text_all_withheld(FILE *out, const struct endpoint *e);
+
+/* All sockets are bound to the same device, or none is to any. */
+bool text_same_device(const struct endpoint *e);
 
 /* "tcp" or "udp" */
 const char *text_protocol(const struct endpoint *e);

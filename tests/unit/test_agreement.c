@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../user/model/snapshot.h"
+#include "../../user/experiment/agreement.h"
 
 /* Two workers, a socket each: 60 + 40 requests. The kernel's rows are in another order than the
  * server's. */
@@ -53,7 +53,7 @@ static void check(struct accounts *a, bool arrivals_seen)
 		a->snapshot.endpoints = &a->kernel;
 		a->snapshot.endpoint_count = 1;
 	}
-	snapshot_check(&a->snapshot, &a->own, arrivals_seen);
+	agreement_check(&a->snapshot, &a->own, arrivals_seen);
 }
 
 static void assert_agrees(struct accounts a, bool arrivals_seen)

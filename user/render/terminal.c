@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "live.h"
+/* The full-screen view on a terminal: signals, ncurses, keys, size. What it draws is screen.c's. */
+#include "terminal.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -15,23 +16,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../render/screen.h"
-#include "command.h"
+#include "screen.h"
 
 #define KEY_CTRL(c) ((c)&0x1f)
 #define SIGNAL_MAX 40
 
-struct shown {
+struct picture {
 	struct snapshot interval, total;
 	bool set;
 };
 
-struct live {
+struct terminal {
 	SCREEN *screen;
 	FILE *keys; /* where keys come from */
 	bool utf8, colour;
 	struct screen_state state;
-	struct shown latest, kept; /* kept: what is shown while frozen */
+	struct picture latest, kept; /* kept: what is shown while frozen */
 	struct sigaction before[SIGNAL_MAX];
 	size_t signal_count;
 };
@@ -44,23 +44,24 @@ static struct {
 	struct termios termios;
 	char leave[256]; /* what ends colours, the keypad, a hidden cursor and the other screen */
 	size_t length;
-} terminal;
+} found;
 
 static void terminal_restore(void)
 {
 	size_t done = 0;
 	ssize_t n;
 
-	if (!terminal.open)
+	if (!found.open)
 		return;
-	terminal.open = 0;
-	while (done < terminal.length &&
-	       (n = write(terminal.fd, terminal.leave + done, terminal.length - done)) > 0)
+	found.open = 0;
+	while (done < found.length &&
+	       (n = write(found.fd, found.leave + done, found.length - done)) > 0)
 		done += n;
-	tcsetattr(terminal.fd, TCSANOW, &terminal.termios);
+	tcsetattr(found.fd, TCSANOW, &found.termios);
 }
 
 static volatile sig_atomic_t resized, stopped, continued;
+static struct terminal_end ending;
 
 /* The default action follows: the signal is blocked until the handler returns. */
 static void on_fatal(int signal)
@@ -75,7 +76,7 @@ static void on_fatal(int signal)
 /* The first asks for an orderly end, the second ends. */
 static void on_end(int number)
 {
-	if (!interrupt_ask())
+	if (!ending.ask())
 		return;
 	signal(number, SIG_DFL);
 	on_fatal(number);
@@ -124,13 +125,13 @@ static const struct {
 	{ SIGPWR, on_fatal, FATAL, false },
 };
 #define HANDLED_COUNT (sizeof(handled) / sizeof(handled[0]))
-_Static_assert(HANDLED_COUNT <= SIGNAL_MAX, "live.before has a place for each");
+_Static_assert(HANDLED_COUNT <= SIGNAL_MAX, "terminal.before has a place for each");
 
 static char crash_stack[65536]; /* a stack overflow leaves no other */
 
 /* What the caller ignores (nohup) stays ignored, and what it does with a fatal signal is its own
  * affair. */
-static void signals_take(struct live *live)
+static void signals_take(struct terminal *t)
 {
 	const stack_t stack = { .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) };
 
@@ -139,7 +140,7 @@ static void signals_take(struct live *live)
 	for (size_t i = 0; i < HANDLED_COUNT; i++) {
 		struct sigaction action = { .sa_handler = handled[i].handler,
 					    .sa_flags = handled[i].flags };
-		struct sigaction *before = &live->before[i];
+		struct sigaction *before = &t->before[i];
 
 		sigfillset(&action.sa_mask);
 		sigaction(handled[i].signal, NULL, before);
@@ -147,14 +148,14 @@ static void signals_take(struct live *live)
 		    (before->sa_handler == SIG_DFL || handled[i].waited_for))
 			sigaction(handled[i].signal, &action, NULL);
 	}
-	live->signal_count = HANDLED_COUNT;
+	t->signal_count = HANDLED_COUNT;
 }
 
-static void signals_give_back(struct live *live)
+static void signals_give_back(struct terminal *t)
 {
-	for (size_t i = 0; i < live->signal_count; i++)
-		sigaction(handled[i].signal, &live->before[i], NULL);
-	live->signal_count = 0;
+	for (size_t i = 0; i < t->signal_count; i++)
+		sigaction(handled[i].signal, &t->before[i], NULL);
+	t->signal_count = 0;
 }
 
 /* ---- open and close ---- */
@@ -167,13 +168,13 @@ static void leave_append(const char *capability)
 
 	if (!text || text == (char *)-1)
 		return;
-	while (*text && terminal.length < sizeof(terminal.leave)) {
+	while (*text && found.length < sizeof(found.leave)) {
 		const char *end = text[0] == '$' && text[1] == '<' ? strchr(text, '>') : NULL;
 
 		if (end)
 			text = end + 1;
 		else
-			terminal.leave[terminal.length++] = *text++;
+			found.leave[found.length++] = *text++;
 	}
 }
 
@@ -181,17 +182,17 @@ static void leave_prepare(void)
 {
 	static const char *const capabilities[] = { "sgr0", "op", "rmkx", "cnorm", "rmcup" };
 
-	terminal.length = 0;
+	found.length = 0;
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
 		leave_append(capabilities[i]);
-	terminal.open = 1;
+	found.open = 1;
 }
 
-static void screen_prepare(struct live *live)
+static void screen_prepare(struct terminal *t)
 {
 	const char *no_colour = getenv("NO_COLOR");
 
-	set_term(live->screen);
+	set_term(t->screen);
 	cbreak();
 	noecho();
 	nonl();
@@ -200,9 +201,9 @@ static void screen_prepare(struct live *live)
 	set_escdelay(25); /* a lone Esc is a key of ours */
 	typeahead(-1);
 	curs_set(0);
-	live->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	live->colour = has_colors() && !(no_colour && *no_colour);
-	if (live->colour && start_color() == OK && use_default_colors() == OK) {
+	t->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	t->colour = has_colors() && !(no_colour && *no_colour);
+	if (t->colour && start_color() == OK && use_default_colors() == OK) {
 		init_pair(1, COLOR_RED, -1);
 		init_pair(2, COLOR_GREEN, -1);
 		init_pair(3, COLOR_YELLOW, -1);
@@ -233,20 +234,20 @@ fail(char *why, size_t why_size, int err, const char *format, ...)
 }
 
 /* Takes the terminal over. Returns 0, or negative errno with the reason. */
-static int terminal_take(struct live *live, char *why, size_t why_size)
+static int terminal_take(struct terminal *t, FILE *out, char *why, size_t why_size)
 {
 	const char *type = getenv("TERM");
 	const char *cup;
 
-	fflush(stdout);
-	terminal.fd = STDOUT_FILENO;
-	if (!isatty(STDOUT_FILENO) || tcgetattr(STDOUT_FILENO, &terminal.termios))
-		return fail(why, why_size, -ENOTTY, "stdout is no terminal");
-	live->keys = keys_open();
-	if (!live->keys)
+	fflush(out);
+	found.fd = fileno(out);
+	if (!isatty(found.fd) || tcgetattr(found.fd, &found.termios))
+		return fail(why, why_size, -ENOTTY, "the output is no terminal");
+	t->keys = keys_open();
+	if (!t->keys)
 		return fail(why, why_size, -ENOTTY, "there is no terminal to read keys from");
-	live->screen = type && *type ? newterm(type, stdout, live->keys) : NULL;
-	if (!live->screen)
+	t->screen = type && *type ? newterm(type, out, t->keys) : NULL;
+	if (!t->screen)
 		return fail(why, why_size, -EINVAL,
 			    type && *type ? "the terminal type '%s' is not known; set TERM"
 					  : "TERM is not set%s",
@@ -260,58 +261,60 @@ static int terminal_take(struct live *live, char *why, size_t why_size)
 	return 0;
 }
 
-int live_open(struct live **out, const char *filter, char *why, size_t why_size)
+int terminal_open(struct terminal **out, FILE *to, const struct terminal_end *asked,
+		  const char *filter, char *why, size_t why_size)
 {
 	static bool at_exit;
-	struct live *live = calloc(1, sizeof(*live));
+	struct terminal *t = calloc(1, sizeof(*t));
 	int err;
 
 	*out = NULL;
-	if (!live)
+	if (!t)
 		return fail(why, why_size, -ENOMEM, "not enough memory");
-	signals_take(live); /* before newterm(), which would install its own where there are none */
-	err = terminal_take(live, why, why_size);
+	ending = *asked;
+	signals_take(t); /* before newterm(), which would install its own where there are none */
+	err = terminal_take(t, to, why, why_size);
 	if (err) {
-		live_close(live);
+		terminal_close(t);
 		return err;
 	}
 	if (!at_exit)
 		at_exit = !atexit(terminal_restore);
-	screen_prepare(live);
-	live->state.filter = filter;
-	*out = live;
+	screen_prepare(t);
+	t->state.filter = filter;
+	*out = t;
 	return 0;
 }
 
-static void shown_free(struct shown *s)
+static void picture_free(struct picture *s)
 {
 	snapshot_free(&s->interval);
 	snapshot_free(&s->total);
 	s->set = false;
 }
 
-void live_close(struct live *live)
+void terminal_close(struct terminal *t)
 {
-	if (!live)
+	if (!t)
 		return;
-	if (live->screen) {
+	if (t->screen) {
 		endwin();
-		terminal.length = 0; /* that has been said; the modes are what newterm() found,
+		found.length = 0; /* that has been said; the modes are what newterm() found,
 					unless it found none */
-		delscreen(live->screen);
+		delscreen(t->screen);
 	}
 	terminal_restore();
-	signals_give_back(live);
-	if (live->keys)
-		fclose(live->keys);
-	shown_free(&live->latest);
-	shown_free(&live->kept);
-	free(live);
+	signals_give_back(t);
+	if (t->keys)
+		fclose(t->keys);
+	picture_free(&t->latest);
+	picture_free(&t->kept);
+	free(t);
 }
 
 /* ---- draw ---- */
 
-static attr_t attribute_of(const struct live *live, enum attribute a)
+static attr_t attribute_of(const struct terminal *t, enum attribute a)
 {
 	static const attr_t plain[ATTRIBUTE_COUNT] = {
 		[ATTRIBUTE_BOLD] = A_BOLD,       [ATTRIBUTE_DIM] = A_DIM,
@@ -322,21 +325,21 @@ static attr_t attribute_of(const struct live *live, enum attribute a)
 		[ATTRIBUTE_RED] = 1, [ATTRIBUTE_GREEN] = 2, [ATTRIBUTE_YELLOW] = 3
 	};
 
-	return live->colour && pairs[a] ? COLOR_PAIR(pairs[a]) : plain[a];
+	return t->colour && pairs[a] ? COLOR_PAIR(pairs[a]) : plain[a];
 }
 
 /* Returns 0 or -ENOMEM. */
-static int draw(struct live *live)
+static int draw(struct terminal *t)
 {
 	static const struct snapshot nothing;
-	const struct shown *s = live->state.frozen && live->kept.set ? &live->kept : &live->latest;
+	const struct picture *s = t->state.frozen && t->kept.set ? &t->kept : &t->latest;
 	struct grid g;
 	char *text = NULL;
-	int err = grid_init(&g, LINES, COLS, live->utf8);
+	int err = grid_init(&g, LINES, COLS, t->utf8);
 
 	if (!err)
 		err = screen_compose(&g, s->set ? &s->interval : &nothing,
-				     s->set ? &s->total : &nothing, &live->state);
+				     s->set ? &s->total : &nothing, &t->state);
 	if (!err && !(text = malloc(4 * g.columns + 1)))
 		err = -ENOMEM;
 	erase();
@@ -345,7 +348,7 @@ static int draw(struct live *live)
 
 		for (int column = 0, width; (width = grid_run(&g, row, column, text, &a)) > 0;
 		     column += width) {
-			attrset(attribute_of(live, a));
+			attrset(attribute_of(t, a));
 			mvaddstr(row, column, text);
 		}
 	}
@@ -360,39 +363,39 @@ static void measure(void)
 {
 	struct winsize size;
 
-	if (!ioctl(terminal.fd, TIOCGWINSZ, &size) && size.ws_row && size.ws_col &&
+	if (!ioctl(found.fd, TIOCGWINSZ, &size) && size.ws_row && size.ws_col &&
 	    is_term_resized(size.ws_row, size.ws_col))
 		resizeterm(size.ws_row, size.ws_col);
 }
 
-/* Everything is painted again: who knows what is on the terminal. */
-static void repaint(struct live *live)
+/* Everything is painted again: who knows what is on the found. */
+static void repaint(struct terminal *t)
 {
 	measure();
 	clearok(curscr, TRUE);
 	curs_set(0);
-	draw(live);
+	draw(t);
 }
 
-int live_show(struct live *live, const struct snapshot *interval, const struct snapshot *total)
+int terminal_show(struct terminal *t, const struct snapshot *interval, const struct snapshot *total)
 {
-	struct shown s = { .set = true };
+	struct picture s = { .set = true };
 	int err = snapshot_copy(&s.interval, interval);
 
 	if (!err)
 		err = snapshot_copy(&s.total, total);
 	if (err) {
-		shown_free(&s);
+		picture_free(&s);
 		return err;
 	}
-	shown_free(&live->latest);
-	live->latest = s;
-	return draw(live);
+	picture_free(&t->latest);
+	t->latest = s;
+	return draw(t);
 }
 
-void live_notice(struct live *live, const char *notice)
+void terminal_notice(struct terminal *t, const char *notice)
 {
-	snprintf(live->state.notice, sizeof(live->state.notice), "%s", notice ? notice : "");
+	snprintf(t->state.notice, sizeof(t->state.notice), "%s", notice ? notice : "");
 }
 
 /* ---- keys ---- */
@@ -420,48 +423,48 @@ static int key_of(int curses_key)
 }
 
 /* Frozen, the picture is kept beside what comes in meanwhile. */
-static void freeze_settle(struct live *live)
+static void freeze_settle(struct terminal *t)
 {
-	if (live->state.frozen == live->kept.set)
+	if (t->state.frozen == t->kept.set)
 		return;
-	if (live->state.frozen) {
-		live->kept = live->latest;
-		live->latest = (struct shown){};
+	if (t->state.frozen) {
+		t->kept = t->latest;
+		t->latest = (struct picture){};
 		return;
 	}
-	if (live->latest.set)
-		shown_free(&live->kept);
+	if (t->latest.set)
+		picture_free(&t->kept);
 	else
-		live->latest = live->kept;
-	live->kept = (struct shown){};
+		t->latest = t->kept;
+	t->kept = (struct picture){};
 }
 
-/* All keys that are there, then one picture. Returns LIVE_TIMEOUT if there is nothing to act on;
- * hung up: there was no key at all. */
-static enum live_event keys_read(struct live *live)
+/* All keys that are there, then one picture. Returns TERMINAL_TIMEOUT if there is nothing to act
+ * on; hung up: there was no key at all. */
+static enum terminal_event keys_read(struct terminal *t)
 {
-	enum live_event event = LIVE_TIMEOUT;
+	enum terminal_event event = TERMINAL_TIMEOUT;
 	bool any = false, changed = false;
 	int key;
 
-	while (event == LIVE_TIMEOUT && (key = getch()) != ERR) {
+	while (event == TERMINAL_TIMEOUT && (key = getch()) != ERR) {
 		enum screen_answer answer;
 
 		any = true;
 		if (key == KEY_CTRL('l')) {
-			repaint(live);
+			repaint(t);
 			continue;
 		}
-		answer = screen_press(&live->state, key_of(key));
+		answer = screen_press(&t->state, key_of(key));
 		changed |= answer != SCREEN_IGNORED;
-		freeze_settle(live);
-		event = answer == SCREEN_QUIT    ? LIVE_QUIT
-			: answer == SCREEN_RESET ? LIVE_RESET
-						 : LIVE_TIMEOUT;
+		freeze_settle(t);
+		event = answer == SCREEN_QUIT    ? TERMINAL_QUIT
+			: answer == SCREEN_RESET ? TERMINAL_RESET
+						 : TERMINAL_TIMEOUT;
 	}
 	if (changed)
-		draw(live);
-	return any ? event : LIVE_QUIT;
+		draw(t);
+	return any ? event : TERMINAL_QUIT;
 }
 
 /* ---- wait ---- */
@@ -474,7 +477,7 @@ static void stop(void)
 
 	stopped = 0;
 	endwin();
-	terminal.open = 0; /* whatever ends it now has nothing to restore */
+	found.open = 0; /* whatever ends it now has nothing to restore */
 	sigaction(SIGTSTP, &standard, &ours);
 	sigemptyset(&one);
 	sigaddset(&one, SIGTSTP);
@@ -482,12 +485,12 @@ static void stop(void)
 	sigprocmask(SIG_UNBLOCK, &one, &before); /* here it stops, and goes on */
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	sigaction(SIGTSTP, &ours, NULL);
-	terminal.open = 1;
+	found.open = 1;
 	continued = 1;
 }
 
 /* What signals have asked for since the last look. */
-static void flags_settle(struct live *live)
+static void flags_settle(struct terminal *t)
 {
 	if (stopped)
 		stop();
@@ -495,54 +498,62 @@ static void flags_settle(struct live *live)
 		continued = resized = 0;
 		endwin(); /* so that the picture begins with the modes and the other screen, which
 			     the shell may have left */
-		repaint(live);
+		repaint(t);
 	}
 	if (resized) {
 		resized = 0;
-		repaint(live);
+		repaint(t);
 	}
 }
 
-static enum live_event wait_until(struct live *live, double end, const sigset_t *waiting)
+static double seconds_now(void)
 {
-	enum live_event event = LIVE_TIMEOUT;
+	struct timespec now;
 
-	while (event == LIVE_TIMEOUT) {
-		struct pollfd fd = { .fd = fileno(live->keys), .events = POLLIN };
-		double left = end - now_seconds();
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static enum terminal_event wait_until(struct terminal *t, double until, const sigset_t *waiting)
+{
+	enum terminal_event event = TERMINAL_TIMEOUT;
+
+	while (event == TERMINAL_TIMEOUT) {
+		struct pollfd fd = { .fd = fileno(t->keys), .events = POLLIN };
+		double left = until - seconds_now();
 		struct timespec time;
 
-		flags_settle(live);
-		if (interrupted)
-			return LIVE_QUIT;
+		flags_settle(t);
+		if (*ending.asked)
+			return TERMINAL_QUIT;
 		left = left > 0 ? left : 0;
 		time = (struct timespec){ .tv_sec = left, .tv_nsec = (left - (time_t)left) * 1e9 };
 		if (ppoll(&fd, 1, &time, waiting) < 0) {
 			if (errno != EINTR)
-				return LIVE_QUIT;
+				return TERMINAL_QUIT;
 			continue;
 		}
 		if (fd.revents & (POLLHUP | POLLERR | POLLNVAL))
-			return LIVE_QUIT;
+			return TERMINAL_QUIT;
 		if (fd.revents)
-			event = keys_read(live);
-		else if (left <= 0 || now_seconds() >= end)
-			return LIVE_TIMEOUT;
+			event = keys_read(t);
+		else if (left <= 0 || seconds_now() >= until)
+			return TERMINAL_TIMEOUT;
 	}
 	return event;
 }
 
-enum live_event live_wait(struct live *live, double seconds)
+enum terminal_event terminal_wait(struct terminal *t, double seconds)
 {
 	sigset_t blocked, before;
-	enum live_event event;
+	enum terminal_event event;
 
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < HANDLED_COUNT; i++)
 		if (handled[i].waited_for)
 			sigaddset(&blocked, handled[i].signal);
 	sigprocmask(SIG_BLOCK, &blocked, &before);
-	event = wait_until(live, now_seconds() + (seconds < 1e9 ? seconds : 1e9), &before);
+	event = wait_until(t, seconds_now() + (seconds < 1e9 ? seconds : 1e9), &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return event;
 }

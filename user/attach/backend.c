@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bpf/libbpf.h>
+
+#include "loading.h"
+
+bool backend_uses(const struct attachment *a, size_t hook)
+{
+	return hook_is_of(&hooks[hook], a->probe.set, a->backend) &&
+	       a->probe.results[hook].usable && !(hooks[hook].sees & a->without);
+}
+
+struct bpf_program *backend_program(const struct attachment *a, size_t hook)
+{
+	return bpf_object__find_program_by_name(a->object, hooks[hook].program);
+}
+
+void backend_autoload(const struct attachment *a)
+{
+	for (size_t i = 0; i < hook_count; i++)
+		if (backend_uses(a, i))
+			bpf_program__set_autoload(backend_program(a, i), true);
+}
+
+int backend_attach(struct attachment *a)
+{
+	a->links = calloc(hook_count, sizeof(*a->links));
+	if (!a->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < hook_count; i++) {
+		if (!backend_uses(a, i))
+			continue;
+		a->links[i] = bpf_program__attach(backend_program(a, i));
+		if (!a->links[i] && loading_lacks(-errno))
+			return -errno;
+		if (!a->links[i])
+			probe_refuse(&a->probe, i, -errno);
+	}
+	return probe_sees(&a->probe, a->backend) ? 0 : -EOPNOTSUPP;
+}
+
+void backend_detach(struct attachment *a, bool entries_only)
+{
+	for (size_t i = 0; a->links && i < hook_count; i++) {
+		if (entries_only && !(hooks[i].flags & HOOK_ENTRY))
+			continue;
+		bpf_link__destroy(a->links[i]);
+		a->links[i] = NULL;
+	}
+	if (entries_only)
+		return;
+	free(a->links);
+	a->links = NULL;
+}
+
+uint64_t backend_skipped(const struct attachment *a, size_t hook)
+{
+	return backend_uses(a, hook) ? loading_runs_missed(backend_program(a, hook)) : 0;
+}
+
+int backend_choose(struct attachment *a, enum backend asked, unsigned all,
+		   int (*try)(void *context), void (*undo)(void *context), void *context, char *why,
+		   size_t size)
+{
+	const bool is_auto = asked == BACKEND_AUTO;
+	enum backend b = is_auto ? probe_best(&a->probe, all, 0) : asked;
+	unsigned failed = 0;
+	int err = -EOPNOTSUPP;
+
+	while (b != BACKEND_AUTO) {
+		enum backend best = b;
+
+		a->backend = b;
+		err = probe_sees(&a->probe, b) ? try(context) : -EOPNOTSUPP;
+		/* What this process lacks, another backend would not do without. */
+		if (err && (!is_auto || loading_lacks(err)))
+			break;
+		failed |= (err != 0) << b;
+		/* Attaching may have shown that it sees less than it seemed to. */
+		if (is_auto)
+			best = probe_best(&a->probe, all, failed);
+		if (!err && best == b)
+			return 0;
+		if (!err)
+			undo(context);
+		b = best;
+	}
+	return probe_refused(&a->probe, asked, err, why, size);
+}

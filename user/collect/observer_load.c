@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "observer_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+/* What is not asked for takes no memory; the programs' references to it are dead code. */
+static void waits_leave_out(struct observer *o)
+{
+	bpf_map__set_max_entries(o->bpf->maps.histograms, 1);
+	bpf_map__set_max_entries(o->bpf->maps.free_histograms, 1);
+}
+
+static void serves_leave_out(struct observer *o)
+{
+	bpf_map__set_max_entries(o->bpf->maps.serves, 1);
+	bpf_map__set_max_entries(o->bpf->maps.connections, 1);
+	bpf_map__set_max_entries(o->bpf->maps.older, 1);
+	bpf_map__set_max_entries(o->bpf->maps.older_ended, 1);
+}
+
+/* How many sockets have a row each on every CPU, see count.h. */
+static unsigned sockets_max(unsigned cpus)
+{
+	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
+
+	return share > COUNT_SOCKETS_MAX     ? COUNT_SOCKETS_MAX
+	       : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST
+					     : share;
+}
+
+static unsigned connections_max(unsigned cpus)
+{
+	unsigned max = COUNT_CONNECTIONS_GROWING;
+
+	while (cpus > 16 && max * 2ull <= (__u64)COUNT_CONNECTIONS_CPU * cpus)
+		max *= 2;
+	return max;
+}
+
+/* Entries are allocated when they are needed. Before 6.1 tracing programs must not do that: the
+ * kernel warns, or refuses. */
+static void map_grows(struct bpf_map *map)
+{
+	bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
+}
+
+#define ASKED_LEAST 8192 /* and twice as many as there are */
+
+/* Sockets of which it is not known whether they are asked for never take more than half of the
+ * rows, so those that are find room. */
+static void asked_configure(struct observer *o, const struct observer_options *options,
+			    struct count_config *c)
+{
+	const struct selection *s = &options->selection;
+	const size_t found = inventory_sockets(o->inventory);
+
+	c->undecided_max = c->pool_max[COUNT_POOL_SOCKETS] / 2;
+	/* Paths of cgroups are told apart in user space alone. */
+	c->by_pid = s->pid_count && !s->cgroup_count;
+	c->by_comm = s->comm_count && !s->cgroup_count;
+	bpf_map__set_max_entries(o->bpf->maps.asked_by_cookie, ASKED_LEAST + 2 * found);
+}
+
+static int asked_prepare(struct observer *o, const struct selection *s)
+{
+	const __u32 mark = COUNT_ASKED;
+
+	_Static_assert(SELECTION_MAX <= COUNT_PROCESSES_MAX, "each has a place");
+	for (size_t i = 0; i < s->pid_count; i++)
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_pids), &s->pids[i], &mark,
+					BPF_ANY))
+			return -errno;
+	for (size_t i = 0; i < s->comm_count; i++)
+		if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.asked_comms), s->comms[i], &mark,
+					BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* rows_max: of each pool, 0: as many as there is room for. */
+static void shares_configure(struct observer *o, unsigned rows_max, struct count_config *c)
+{
+	const unsigned max = rows_max ? rows_max : UINT32_MAX;
+
+	o->workers_max = least(COUNT_WORKERS_MAX, max);
+	c->pool_max[COUNT_POOL_SOCKETS] = least(o->sockets_max, max);
+	c->pool_max[COUNT_POOL_WORKERS] = o->workers_max;
+	c->pool_max[COUNT_POOL_SKETCHES] = least(COUNT_SKETCHES, max);
+	c->pool_max[COUNT_POOL_HISTOGRAMS] = least(COUNT_HISTOGRAMS, max);
+	/* Nobody outside knows who shares a cell with whom. Without a random number there is one
+	 * all the same. */
+	c->share_seed = 0x9e3779b1u;
+	getrandom(&c->share_seed, sizeof(c->share_seed), GRND_NONBLOCK);
+	c->share_seed |= 1;
+}
+
+/* max: of those that are open and followed, 0: as many as there is room for. */
+static void connections_configure(struct observer *o, unsigned max, bool growing)
+{
+	o->connections_max = max ? max : growing ? connections_max(o->cpus) : COUNT_CONNECTIONS;
+	bpf_map__set_max_entries(o->bpf->maps.connections, o->connections_max);
+	bpf_map__set_max_entries(
+		o->bpf->maps.older,
+		least(growing ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
+	if (growing) {
+		map_grows(o->bpf->maps.connections);
+		map_grows(o->bpf->maps.older);
+	}
+}
+
+static void configure(struct observer *o, const struct observer_options *options)
+{
+	const struct kernel_features *f = &o->attachment.probe.features;
+	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
+
+	o->sockets_max = sockets_max(o->cpus);
+	*(struct kernel_config *)&o->bpf->rodata->kernel = features_config(f);
+	*(struct filter_config *)&o->bpf->rodata->filter =
+		selection_filter(&options->selection, options->by_port);
+	*c = (struct count_config){
+		.cpus = o->cpus,
+		.by_socket = o->by_process,
+		.without_clients = !options->by_port,
+		.waits = !options->no_waits,
+		.serves = !options->no_serving,
+		.marks_clones =
+			o->attachment.backend == BACKEND_TRACEPOINT &&
+			probe_usable(&o->attachment.probe, o->attachment.backend, "state_change"),
+		.udp_queued_seen =
+			probe_sees(&o->attachment.probe, o->attachment.backend) & SEES_UDP_QUEUED,
+	};
+	shares_configure(o, options->rows_max, c);
+	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
+	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
+	if (o->by_process)
+		asked_configure(o, options, c);
+	bpf_map__set_max_entries(o->bpf->maps.free_sockets, o->sockets_max);
+	bpf_map__set_max_entries(o->bpf->maps.arrivals, o->sockets_max * o->cpus);
+	connections_configure(o, options->connections_max, f->map_growth);
+	if (f->map_growth) {
+		map_grows(o->bpf->maps.worker_by_key);
+		map_grows(o->bpf->maps.socket_by_cookie);
+	}
+	bpf_map__set_autocreate(
+		f->task_storage ? o->bpf->maps.state_by_tid : o->bpf->maps.state_by_task, false);
+	if (options->no_waits)
+		waits_leave_out(o);
+	if (options->no_serving)
+		serves_leave_out(o);
+	if (o->attachment.backend != BACKEND_TRACEPOINT)
+		bpf_map__set_autocreate(o->bpf->maps.uring_accepts, false);
+	else
+		bpf_map__set_max_entries(o->bpf->maps.children, 1);
+}
+
+static void *map_array(const struct bpf_map *map)
+{
+	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void unmap_array(void *memory, const struct bpf_map *map)
+{
+	if (memory)
+		munmap(memory, (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map));
+}
+
+static int queue_fill(const struct bpf_map *queue, __u32 rows)
+{
+	for (__u32 i = 0; i < rows; i++)
+		if (bpf_map_update_elem(bpf_map__fd(queue), NULL, &i, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+/* Of two halves that one flag leaves out, `*out` stays NULL where it does. Returns 0 or -ENOMEM. */
+static int map_wanted(void *out, const struct bpf_map *map, bool wanted)
+{
+	void *memory = wanted ? map_array(map) : NULL;
+
+	memcpy(out, &memory, sizeof(memory));
+	return wanted && !memory ? -ENOMEM : 0;
+}
+
+static int rows_prepare(struct observer *o)
+{
+	const struct count_config *c = &o->bpf->rodata->config;
+	int err = queue_fill(o->bpf->maps.free_workers, c->pool_max[COUNT_POOL_WORKERS]);
+
+	observer_say_limits(o);
+	if (!err)
+		err = queue_fill(o->bpf->maps.free_sockets, c->pool_max[COUNT_POOL_SOCKETS]);
+	if (!err)
+		err = queue_fill(o->bpf->maps.free_sketches, c->pool_max[COUNT_POOL_SKETCHES]);
+	o->entered_workers = calloc(COUNT_WORKERS_MAX, sizeof(*o->entered_workers));
+	o->entered_sockets = calloc(o->sockets_max, sizeof(*o->entered_sockets));
+	o->workers = map_array(o->bpf->maps.workers);
+	o->sockets = map_array(o->bpf->maps.sockets);
+	o->arrivals = map_array(o->bpf->maps.arrivals);
+	o->sketches = map_array(o->bpf->maps.sketches);
+	o->by_cpu = calloc(o->cpus, sizeof(*o->by_cpu));
+	o->arrived_by_cpu = calloc(o->cpus, sizeof(*o->arrived_by_cpu));
+	if (!err &&
+	    (!o->entered_workers || !o->entered_sockets || !o->by_cpu || !o->arrived_by_cpu))
+		err = -ENOMEM;
+	if (!err && (!o->workers || !o->sockets || !o->arrivals || !o->sketches))
+		err = -ENOMEM;
+	if (!err && c->waits)
+		err = queue_fill(o->bpf->maps.free_histograms, c->pool_max[COUNT_POOL_HISTOGRAMS]);
+	if (!err)
+		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
+	if (!err)
+		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
+	if (!err && c->serves)
+		err = bytes_open(&o->bytes, o->bpf, o->workers, o->serves);
+	return err;
+}
+
+void observer_unload(void *observer)
+{
+	struct observer *o = observer;
+
+	backend_detach(&o->attachment, false);
+	if (!o->bpf)
+		return;
+	bytes_close(o->bytes);
+	o->bytes = NULL;
+	unmap_array(o->workers, o->bpf->maps.workers);
+	unmap_array(o->sockets, o->bpf->maps.sockets);
+	unmap_array(o->arrivals, o->bpf->maps.arrivals);
+	unmap_array(o->sketches, o->bpf->maps.sketches);
+	unmap_array(o->histograms, o->bpf->maps.histograms);
+	unmap_array(o->serves, o->bpf->maps.serves);
+	free(o->entered_workers);
+	free(o->entered_sockets);
+	o->entered_workers = o->entered_sockets = NULL;
+	free(o->by_cpu);
+	free(o->arrived_by_cpu);
+	o->by_cpu = NULL;
+	o->arrived_by_cpu = NULL;
+	o->sketches = NULL;
+	o->histograms = NULL;
+	o->serves = NULL;
+	o->workers = NULL;
+	o->sockets = NULL;
+	o->arrivals = NULL;
+	count_bpf__destroy(o->bpf);
+	o->bpf = NULL;
+}
+
+static int load(struct observer *o)
+{
+	o->attachment.object = o->bpf->obj;
+	o->attachment.without = o->bpf->rodata->config.serves ? 0 : SEES_TCP_SERVED;
+	backend_autoload(&o->attachment);
+	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
+	return count_bpf__load(o->bpf);
+}
+
+int observer_load(void *observer)
+{
+	struct observer *o = observer;
+	int err;
+
+	o->bpf = count_bpf__open();
+	if (!o->bpf)
+		return -errno;
+	configure(o, o->options);
+	err = load(o);
+	if (!err)
+		err = rows_prepare(o);
+	if (!err)
+		err = asked_prepare(o, &o->options->selection);
+	if (!err)
+		err = backend_attach(&o->attachment);
+	if (err)
+		observer_unload(o);
+	return err;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "observer_parts.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "process.h"
+
+/*
+ * User space may take a row back when nobody counts on it any more: its key is taken out, so that
+ * nobody finds it, and its generation goes up, so that a thread that remembers it lets go of it. A
+ * program that had found it before may still be counting; after a grace period of the kernel's
+ * readers none is.
+ */
+static void worker_unlink(struct observer *o, __u32 i)
+{
+	struct count_worker *row = &o->workers[i];
+	struct count_worker_key key = { .cookie = row->cookie,
+					.start_ns = row->start_ns,
+					.tid = row->tid };
+
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.worker_by_key), &key);
+	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+static void socket_unlink(struct observer *o, __u32 i)
+{
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &o->sockets[i].cookie);
+}
+
+void observer_socket_decided(struct observer *o, __u32 i)
+{
+	if (o->sockets[i].used == COUNT_UNDECIDED)
+		__atomic_sub_fetch(&o->bpf->bss->count_undecided, 1, __ATOMIC_SEQ_CST);
+	o->sockets[i].used = 1;
+}
+
+/* cell: of who had a row of the pool, see shares.h. */
+static void share_return(struct observer *o, enum count_pool pool, __u32 cell)
+{
+	__atomic_sub_fetch(&o->bpf->bss->count_used[pool], 1, __ATOMIC_SEQ_CST);
+	if (cell != COUNT_SHARE_EXEMPT)
+		__atomic_sub_fetch(&o->bpf->bss->count_shares[cell], 1, __ATOMIC_SEQ_CST);
+}
+
+/* of: the row that had it. */
+static void histogram_free(struct observer *o, const struct count_worker *of)
+{
+	const __u32 i = of->wait.histogram - 1;
+
+	share_return(o, COUNT_POOL_HISTOGRAMS, of->histogram_share);
+	memset(&o->histograms[i], 0, sizeof(o->histograms[i]));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
+}
+
+/* The generation goes up once more: a thread that had found the row before may have remembered it
+ * just after it was unlinked. */
+static void worker_free(struct observer *o, __u32 i)
+{
+	struct count_worker *row = &o->workers[i];
+
+	if (row->used == COUNT_SERVES)
+		__atomic_sub_fetch(&o->bpf->bss->count_servers, 1, __ATOMIC_SEQ_CST);
+	if (row->wait.histogram)
+		histogram_free(o, row);
+	share_return(
+		o, COUNT_POOL_WORKERS,
+		share_of_user(COUNT_POOL_WORKERS, row->uid, o->bpf->rodata->config.share_seed));
+	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
+	memset(row, 0, offsetof(struct count_worker, generation));
+	memset(&row->start_ns, 0, sizeof(*row) - offsetof(struct count_worker, start_ns));
+	if (o->serves)
+		memset(&o->serves[i], 0, sizeof(o->serves[i]));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
+}
+
+/* of: the row that had it. */
+static void sketch_free(struct observer *o, const struct count_socket *of)
+{
+	const __u32 i = of->sketch - 1;
+
+	share_return(
+		o, COUNT_POOL_SKETCHES,
+		share_of_user(COUNT_POOL_SKETCHES, of->uid, o->bpf->rodata->config.share_seed));
+	memset(&o->sketches[i], 0, sizeof(o->sketches[i]));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sketches), NULL, &i, BPF_ANY);
+}
+
+static void socket_free(struct observer *o, __u32 i)
+{
+	observer_socket_decided(o, i);
+	if (o->sockets[i].sketch)
+		sketch_free(o, &o->sockets[i]);
+	share_return(o, COUNT_POOL_SOCKETS,
+		     share_of_user(COUNT_POOL_SOCKETS, o->sockets[i].uid,
+				   o->bpf->rodata->config.share_seed));
+	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
+	memset(&o->arrivals[i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
+	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
+}
+
+static size_t workers_used(const struct observer *o)
+{
+	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
+}
+
+/* Is there so little room for new rows of threads that those of the dead can't be kept? One user
+ * alone gets three quarters: see shares.h. */
+static bool rows_short(const struct observer *o, size_t used)
+{
+	return used > o->workers_max * 5 / 8 ||
+	       o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
+}
+
+/* Its thread has ended, but who holds its connections now may close them later: where there is room
+ * the row waits for that. */
+static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker *w, size_t used)
+{
+	const struct ledger_socket *s = ledger_find_socket(o->ledger, w->row.cookie);
+
+	return s && !s->undecided && observer_open_of(o, i) && !rows_short(o, used);
+}
+
+/* The rows that are to be given back, by index. */
+struct ending {
+	__u32 *workers, *sockets;
+	size_t worker_count, socket_count;
+};
+
+/*
+ * Of the rows that were read in this scan those whose thread or socket it found ended, and all that
+ * are not asked for. One that was made since is in no list of what lives, and no ledger.
+ */
+static void ending_find(const struct observer *o, struct ending *e)
+{
+	size_t used = workers_used(o);
+
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
+		const struct count_worker *row = &o->workers[i];
+		struct ledger_worker *w = NULL;
+
+		if (!row->used)
+			continue;
+		if (o->entered_workers[i])
+			w = ledger_find_worker(o->ledger, row->cookie, row->tid, row->start_ns);
+		if (cookies_have(&o->unwanted, row->cookie) ||
+		    (w && w->row.ended && !(w->kept = keeps(o, i, w, used)))) {
+			e->workers[e->worker_count++] = i;
+			used--;
+		}
+	}
+	for (__u32 i = 0; i < o->sockets_max; i++) {
+		const struct ledger_socket *s =
+			o->entered_sockets[i] ? ledger_find_socket(o->ledger, o->sockets[i].cookie)
+					      : NULL;
+
+		if (o->sockets[i].used &&
+		    ((s && s->row.ended) || cookies_have(&o->unwanted, o->sockets[i].cookie)))
+			e->sockets[e->socket_count++] = i;
+	}
+}
+
+/* What is open when its row is given back: nobody tells any more when it ends. Of sockets that are
+ * not asked for nobody wants to know. */
+static int open_forget(struct observer *o, __u32 i)
+{
+	const uint64_t cookie = o->workers[i].cookie, open = observer_open_of(o, i);
+	const struct ledger_socket *s = open ? ledger_find_socket(o->ledger, cookie) : NULL;
+
+	if (!s || s->undecided || cookies_have(&o->unwanted, cookie))
+		return 0;
+	return lost_list_note(&o->unattributed, socket_events(s, open, LOST_SERVED | LOST_OPEN));
+}
+
+static int ending_give_back(struct observer *o, const struct ending *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < e->worker_count; i++)
+		worker_unlink(o, e->workers[i]);
+	for (size_t i = 0; i < e->socket_count; i++)
+		socket_unlink(o, e->sockets[i]);
+	if (!err && (e->worker_count || e->socket_count))
+		err = observer_await_readers(o);
+	for (size_t i = 0; i < e->worker_count && !err; i++) {
+		err = observer_enter_worker(o, &o->workers[e->workers[i]], true);
+		if (!err)
+			err = open_forget(o, e->workers[i]);
+		worker_free(o, e->workers[i]);
+	}
+	for (size_t i = 0; i < e->socket_count && !err; i++) {
+		struct ledger_socket *s =
+			observer_enter_socket(o, &o->sockets[e->sockets[i]], true);
+
+		if (s)
+			s->forgotten = cookies_have(&o->unwanted, s->row.cookie);
+		else
+			err = -ENOMEM;
+		socket_free(o, e->sockets[i]);
+	}
+	return err;
+}
+
+int observer_give_back_ended(struct observer *o)
+{
+	struct ending e = { .workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers)),
+			    .sockets = calloc(o->sockets_max, sizeof(*e.sockets)) };
+	int err = e.workers && e.sockets ? 0 : -ENOMEM;
+
+	if (!err) {
+		ending_find(o, &e);
+		err = ending_give_back(o, &e);
+	}
+	free(e.workers);
+	free(e.sockets);
+	return err;
+}
+
+void observer_give_back_all(struct observer *o)
+{
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
+		if (o->workers[i].used)
+			worker_unlink(o, i);
+	for (__u32 i = 0; i < o->sockets_max; i++)
+		if (o->sockets[i].used)
+			socket_unlink(o, i);
+	observer_await_readers(o);
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
+		if (o->workers[i].used)
+			worker_free(o, i);
+	for (__u32 i = 0; i < o->sockets_max; i++)
+		if (o->sockets[i].used)
+			socket_free(o, i);
+}
+
+/*
+ * Rows of threads that are gone. Those whose connections are open wait for them to end, where there
+ * is room, as in keeps(); io_uring's kernel threads (start 0) count for an owner.
+ */
+static void gone_find(const struct observer *o, struct ending *e, size_t used)
+{
+	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
+		const struct count_worker *row = &o->workers[i];
+
+		if (!__atomic_load_n(&row->used, __ATOMIC_ACQUIRE) || !row->start_ns ||
+		    (observer_open_of(o, i) && !rows_short(o, used)))
+			continue;
+		if (process_thread_gone(row->pid, row->tid))
+			e->workers[e->worker_count++] = i;
+	}
+}
+
+/* What they counted is read once more when they are given back. */
+static int gone_end(struct observer *o, const struct ending *e)
+{
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct count_worker *row = &o->workers[e->workers[i]];
+		int err = observer_enter_worker(o, row, false);
+
+		if (err)
+			return err;
+		ledger_end_worker(o->ledger, ledger_find_worker(o->ledger, row->cookie, row->tid,
+								row->start_ns));
+	}
+	return 0;
+}
+
+int observer_relieve(struct observer *o)
+{
+	const size_t used = workers_used(o);
+	struct ending e = {};
+	int err;
+
+	if (!o->relieve_at)
+		o->relieve_at = o->workers_max / 2;
+	if (!o->inventory || used < o->relieve_at)
+		return 0;
+	e.workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers));
+	if (!e.workers)
+		return -ENOMEM;
+	gone_find(o, &e, used);
+	err = gone_end(o, &e);
+	if (!err)
+		err = ending_give_back(o, &e);
+	/* Those that live stay: it is no use to ask again before there are some more. */
+	o->relieve_at = used - e.worker_count + o->workers_max / 16;
+	if (o->relieve_at < o->workers_max / 2)
+		o->relieve_at = o->workers_max / 2;
+	free(e.workers);
+	return err ? err : ledger_trim(o->ledger);
+}
