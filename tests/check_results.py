@@ -18,6 +18,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import sys
 
 SCHEMAS = pathlib.Path(__file__).resolve().parent.parent / "user/render"
@@ -231,13 +232,19 @@ def title_of(doc, args):
     return f"{args.label}{'whole window' if window.get('final') else 'interval'} of {window.get('seconds') or 0:.1f} s"
 
 
+def too_old_for(skip, release):
+    """The reason names the kernel that has it, and this one is older."""
+    needs = re.search(r"needs kernel (\d+)\.(\d+)$", skip)
+    return bool(needs) and [int(n) for n in re.findall(r"\d+", release)[:2]] < [int(n) for n in needs.groups()]
+
+
 def problems(doc, args, intervals):
     """What is wrong with one document that is in the schema."""
     if "workload" not in doc:
         return list(watch_problems(doc, args.port)) + list(intervals.add(doc))
     skip = doc["workload"].get("skipped")
     if skip:
-        return [] if args.allow_skip else ["skipped: " + skip]
+        return [] if args.allow_skip or too_old_for(skip, doc["kernel"]["release"]) else ["skipped: " + skip]
     return list(run_problems(doc, args.sent))
 
 

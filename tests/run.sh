@@ -124,33 +124,34 @@ if [ "$(id -u)" = 0 ]; then
     if [ "$1" = all ]; then
         bats_beside tests/cli/watch.bats 4
         bats_beside tests/cli/findings.bats 3
-        bats_beside tests/cli/claims.bats 2
+        for name in claims list; do bats_beside tests/cli/$name.bats 2; done
         beside "binds: beside the start of real servers" tests/starts.py
         for file in tests/servers/*.bats; do bats_beside "$file" 1; done
         beside "waits: a server that measures itself" tests/waits.py
         beside "load: clients that count bytes, and the kernel's clocks" tests/load.py
         beside "binds: calls of every kind" tests/binds.py
         beside "bind-check: against what bind() really does" tests/bind_rules.py
+        for file in tests/cli/*.bats; do
+            case $file in
+                */watch.bats | */findings.bats | */claims.bats | */list.bats) ;;
+                *) bats_beside "$file" 1 ;;
+            esac
+        done
+        beside "allocations that fail: each command" tests/short_of_memory.py
+        beside "shares: one user's and one port's many rows" tests/shares.py
         beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 10 json_reader filters rules
     else
+        # Of the commands' own tests those of what changes most: `all` has the rest.
         bats_beside tests/cli/watch.bats 2
-        bats_beside tests/cli/findings.bats 1
-        bats_beside tests/cli/claims.bats 1
+        bats_beside tests/cli/list.bats 2
+        for name in findings modes compare live doctor layers man wide; do bats_beside tests/cli/$name.bats 1; done
         beside "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
         beside "load: clients that count bytes, and the kernel's clocks" tests/load.py every_end threads_with_an_epoll_each
         beside "binds: calls of every kind" tests/binds.py each_call_once reasons suspicions full_ring
-        beside "bind-check: against what bind() really does" tests/bind_rules.py --every 25
     fi
     beside "datagrams: a server that counts itself" tests/datagrams.py
-    for file in tests/cli/*.bats; do
-        case $file in
-            */watch.bats | */findings.bats | */claims.bats) ;;
-            *) bats_beside "$file" 1 ;;
-        esac
-    done
-    beside "allocations that fail: each command" tests/short_of_memory.py
-    beside "shares: one user's and one port's many rows" tests/shares.py
 fi
+[ "$1" = quick ] || beside "form" env -u MAKEFLAGS -u MAKELEVEL sh -c 'make --no-print-directory lint && echo "ok - make lint has nothing to say"'
 for program in .build/tests/test_*; do
     beside "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
 done

@@ -265,7 +265,7 @@ def migrated():
     time.sleep(0.05)
     first.close()
     time.sleep(0.05)
-    second.settimeout(5)
+    second.settimeout(30)
     bounds = []
     for _ in clients:
         take(second, made, bounds).close()

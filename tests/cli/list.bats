@@ -168,6 +168,7 @@ thread(polls, *sockets)'
     endpoint_is '.sockets[0].group == null and (.sockets[0].reuseport | not)' -P 8101
 }
 
+# bats test_tags=slow
 @test "groups that overlap: group-split, on the wildcard and a specific address; silent on two addresses, and on two families" {
     serve 'sockets = [tcp(8100, a, reuseport=True) for a in ("0.0.0.0", "127.0.0.1")]
 thread(polls, *sockets)'
@@ -197,6 +198,7 @@ for i in range(5): keep.append(socket.create_connection(("127.0.0.1", 8101)))'
     endpoint_is '(.sockets[0].queue | .length == 5 and .limit == 7) and .findings == []' -P 8101
 }
 
+# bats test_tags=slow
 @test "a socket of a group that nobody waits on: socket-unwaited; silent once somebody does" {
     serve 'sockets = [tcp(8100, reuseport=True) for i in range(3)]
 thread(polls, *sockets[:2])'
@@ -234,6 +236,7 @@ for s in sockets:
     jq -e '[.endpoints[] | .sockets[0].uid, .findings] | sort == [0, 65534, [], []]' "$list"
 }
 
+# bats test_tags=slow
 @test "other network namespaces: listed from outside, filtered by pid, path and inode" {
     serve 'subprocess = __import__("subprocess")
 subprocess.check_call(["ip", "link", "set", "lo", "up"])
@@ -296,6 +299,7 @@ keep.extend([tcp(8104), udp(8105)])'
     [[ $output == *"tcp 127.0.0.1:8106, netns $name"* && $output == *"tcp 127.0.0.1:8106, netns $(stat -Lc %i /proc/$server/ns/net)"* ]] || { echo "$output"; return 1; }
 }
 
+# bats test_tags=slow
 @test "a cgroup's path of 3,600 bytes is whole, and -c finds what is in it" {
     local root=/sys/fs/cgroup/unified deep
     [ -e $root/cgroup.procs ] || root=/sys/fs/cgroup
@@ -311,6 +315,7 @@ thread(accepts, sockets[0])' unshare -n
     jq -e --arg path "/$deep" '.endpoints | length == 1 and (.[0] | [.sockets[0].holders[], .workers[]] | length == 2 and all(.cgroup == $path))' "$list"
 }
 
+# bats test_tags=slow
 @test "who holds a socket is named with the systemd unit that it is of, or its container" {
     local id=4c01db0b339c1f3a9d24b6e5a7f0c8d91e2f3a4b5c6d7e8f90a1b2c3d4e5f607 root=/sys/fs/cgroup/unified name
     [ -e $root/cgroup.procs ] || root=/sys/fs/cgroup
@@ -340,6 +345,7 @@ print("said", c.getsockname()[1])'
     endpoint_is ".port == $said" -P "$said"
 }
 
+# bats test_tags=slow
 @test "bound, and does not listen: a server before listen(), a paused one, MPTCP, a device, a client before connect(); named by -P alone" {
     serve 'def shut(port, how, **options):
     s = tcp(port, **options)
@@ -381,6 +387,7 @@ keep[-1].connect_ex(("127.0.0.1", 8100)) # refused'
     [[ $output =~ "python3 $server"(' in '[^;]+)?" has bound port 8100 and does not listen; nobody has a socket on port 8199 yet: waiting" ]]
 }
 
+# bats test_tags=slow
 @test "the kernel's own: named with the interfaces whose port it is; by -P alone, and watch says that it counts nothing" {
     unshare -n ip link add vx0 type vxlan id 1 dstport 4789 || skip "this kernel has no vxlan"
     serve 'subprocess = __import__("subprocess")
@@ -399,6 +406,7 @@ keep.append(udp(8100))' unshare -n
     [[ $output == *"port 4790 is the kernel's own (vxlan vx2): what comes to it is not counted"* ]]
 }
 
+# bats test_tags=slow
 @test "UDP ports on which all sockets are connected: clients, rows of list and watch where -P names the port, else a number" {
     serve 'for port in 8100, 8101, 8101:
     s = udp(port, reuseaddr=True)
@@ -444,6 +452,7 @@ keep.append(udp(8102))'
     jq -e '.endpoints == [] and .lost.total == 0' "$list"
 }
 
+# bats test_tags=slow
 @test "the whole machine, as JSON in the schema; what ss knows is there" {
     serve 'keep.extend([tcp(8100), udp(8101)])'
     list

@@ -35,6 +35,7 @@ teardown() { watch_teardown; }
     counted 8100 200 '.endpoints[0] | .protocol == "udp" and (.sockets | map(.delivered) | add == 200) and (.workers | length == 3)'
 }
 
+# bats test_tags=slow
 @test "-i: the intervals add up to the whole; [interval [count]] ends by itself" {
     serve_mode shared-epoll --port 8100 -w 2
     watch_begin -P 8100 -i 0.1 --json
@@ -88,6 +89,7 @@ teardown() { watch_teardown; }
     jq -e '.endpoints == [] and .window.final' "$out"
 }
 
+# bats test_tags=slow
 @test "-p, --comm: those sockets only, and listeners opened later from their first connection" {
     # Opens a second listener when it gets a datagram, and says when it is there.
     later='def opens(s):
@@ -417,6 +419,7 @@ still_there() {
     counted 8100 3 '.endpoints | length == 1 and (.[0].sockets | length == 1 and (.[0].ended | not))'
 }
 
+# bats test_tags=slow
 @test "no descriptor is left to look into a network namespace: its sockets have not ended for it" {
     for left in 1 2 3; do
         listener_under_way
@@ -426,6 +429,7 @@ still_there() {
     done
 }
 
+# bats test_tags=slow
 @test "no right to look into a network namespace: its sockets have not ended for it" {
     sockfair_all=$sockfair
     sockfair="$BATS_TEST_TMPDIR/sockfair"
@@ -589,6 +593,7 @@ thread(holds, l)'
     counted "$port" 12000 '.lost.total == 0 and (.endpoints[0].workers | map(.open) == [12000] and all(.open_at_least | not))'
 }
 
+# bats test_tags=slow
 @test "more open connections than are followed: open is a bound in every interval from then on, and marked" {
     serve 'l = tcp(0, backlog=400)
 print("said", l.getsockname()[1])

@@ -3,7 +3,7 @@
 # boot.sh KERNEL SCRIPT [ARG...]: runs SCRIPT as root under the kernel called KERNEL in tests/vm/kernels, in an emulated machine that
 # sees the host's root read-only, in the repo's folder. Prints what SCRIPT prints and ends with its status, or with 125
 # and a last line "# boot.sh: reason" when the machine failed: it did not start (three tries), its kernel complained while SCRIPT
-# ran, or SCRIPT came to no end within VM_SECONDS (default 1500). VM_CPUS (default 2): qemu's -smp; "2,maxcpus=240" is a machine of two CPUs on which the
+# ran, or SCRIPT came to no end within VM_SECONDS (default 1500; of a boot: VM_BOOT_SECONDS, 90). VM_CPUS (default 2): qemu's -smp; "2,maxcpus=240" is a machine of two CPUs on which the
 # kernel itself makes room for 240. Needs root, and the packages qemu-system-common, busybox-static, cpio.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '3,8s/^# //p' "$0" >&2; exit 2; }
@@ -12,7 +12,7 @@ here=$(dirname "$(realpath "$0")")
 repo=$(realpath "$here/../..")
 cache=${SOCKFAIR_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sockfair/vm}
 virtiofsd=/usr/lib/qemu/virtiofsd
-seconds=${VM_SECONDS:-1500} boot_seconds=90 tries=3
+seconds=${VM_SECONDS:-1500} boot_seconds=${VM_BOOT_SECONDS:-90} tries=3
 
 # In the order of loading; what a kernel has built in, or lacks, is passed over. Nothing loads modules on demand in the guest.
 modules=(virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci fuse virtiofs
