@@ -35,6 +35,32 @@ bool arrivals_seen(const struct endpoint *e)
 	return !taken;
 }
 
+unsigned sockets_have(const struct endpoint *e)
+{
+	unsigned has = 0;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		const struct socket_row *s = &e->sockets[i];
+
+		has |= s->highest_known && s->queue_highest ? HAS_HIGHEST : 0;
+		has |= s->half_open.highest ? HAS_HALF_OPEN : 0;
+		has |= s->wait_known && s->wait.count ? HAS_WAITS : 0;
+		has |= drops_most(s) || (e->protocol == PROTOCOL_UDP && s->dropped) ? HAS_DROPS : 0;
+	}
+	return has;
+}
+
+unsigned workers_have(const struct endpoint *e)
+{
+	unsigned has = text_hands_over(e) ? HAS_SERVED : 0;
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		has |= e->workers[i].open_known && e->workers[i].open ? HAS_OPEN : 0;
+		has |= e->workers[i].wait_known && e->workers[i].wait.count ? HAS_WAITS : 0;
+	}
+	return has;
+}
+
 /* ---- one row ---- */
 
 static void row_waits(struct row *r, bool known, const struct wait *w)

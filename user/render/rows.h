@@ -52,8 +52,14 @@ enum {
 	HAS_CPU = 16,
 	HAS_BYTES = 32,
 	HAS_HALF_OPEN = 64,
-	HAS_OWN = 128 /* and above: of one kind of table */
+	HAS_DROPS = 128,
+	HAS_OWN = 256 /* and above: of one kind of table */
 };
+
+/* What text has to say of a port's sockets, of its workers: more than that it is known, and is 0.
+ */
+unsigned sockets_have(const struct endpoint *e);
+unsigned workers_have(const struct endpoint *e);
 
 bool several_netns(const struct snapshot *s);
 

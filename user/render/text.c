@@ -82,7 +82,7 @@ static void cell_backlog(struct cell *cell)
 
 /* ---- columns ---- */
 
-enum { HAS_BACKLOG = HAS_OWN, HAS_DROPS = HAS_OWN << 1 };
+enum { HAS_BACKLOG = HAS_OWN, HAS_DROPPED = HAS_OWN << 1, HAS_QUEUE = HAS_OWN << 2 };
 
 #define L ALIGN_LEFT
 #define R ALIGN_RIGHT
@@ -108,9 +108,9 @@ static const struct column socket_columns[] = {
 	{ "socket", 6, R, .write = cell_id, .field = ROW(id[0]) },
 	{ "inode", 8, R, .write = cell_id, .field = ROW(id[1]) },
 	{ "arrived", 10, R, COUNTS(total) },
-	{ "dropped", 10, R, cell_dropped, .needs = HAS_DROPS },
-	{ "highest", 9, R, cell_highest, .needs = HAS_HIGHEST },
-	{ "backlog", 9, R, cell_backlog, .needs = HAS_BACKLOG },
+	{ "dropped", 10, R, cell_dropped, .needs = HAS_DROPPED },
+	{ "highest", 9, R, cell_highest, .needs = HAS_HIGHEST | HAS_QUEUE },
+	{ "backlog", 9, R, cell_backlog, .needs = HAS_BACKLOG | HAS_QUEUE },
 	{ "wait p50", 8, R, LASTS(p50_ns), .needs = HAS_WAITS, .rank = 1 },
 	{ "wait p99", 8, R, LASTS(p99_ns), .needs = HAS_WAITS },
 	{ "max", 8, R, LASTS(max_ns), .needs = HAS_WAITS, .rank = 2 },
@@ -118,31 +118,6 @@ static const struct column socket_columns[] = {
 	{ "", WIDTH_REST, L, .write = cell_bar },
 };
 #define COLUMN_P50 6
-
-static unsigned workers_have(const struct snapshot *s, const struct endpoint *e)
-{
-	unsigned has = (text_hands_over(e) ? HAS_SERVED : 0) | (holds_open(e) ? HAS_OPEN : 0) |
-		       (s->looked_seconds > 0 ? HAS_CPU : 0);
-
-	for (size_t i = 0; i < e->worker_count; i++)
-		has |= e->workers[i].wait_known && e->workers[i].wait.count ? HAS_WAITS : 0;
-	return has;
-}
-
-static unsigned sockets_have(const struct endpoint *e)
-{
-	unsigned has = 0;
-
-	for (size_t i = 0; i < e->socket_count; i++) {
-		const struct socket_row *s = &e->sockets[i];
-
-		has |= s->highest_known && s->queue_highest ? HAS_HIGHEST : 0;
-		has |= s->wait_known && s->wait.count ? HAS_WAITS : 0;
-	}
-	if (e->protocol == PROTOCOL_UDP)
-		return (has & HAS_WAITS) | HAS_DROPS;
-	return has & HAS_HIGHEST ? has : has | HAS_BACKLOG;
-}
 
 static void worker_table(FILE *out, const struct snapshot *s, const struct endpoint *e,
 			 const struct text_style *style)
@@ -152,7 +127,8 @@ static void worker_table(FILE *out, const struct snapshot *s, const struct endpo
 	struct table t = { .columns = columns,
 			   .count = sizeof(columns) / sizeof(*columns),
 			   .of = &view,
-			   .has = workers_have(s, e),
+			   .has = (workers_have(e) & ~HAS_OPEN) | (holds_open(e) ? HAS_OPEN : 0) |
+				  (s->looked_seconds > 0 ? HAS_CPU : 0),
 			   .style = style,
 			   .room = text_bar_room(style),
 			   .indent = 2,
@@ -181,10 +157,12 @@ static void worker_table(FILE *out, const struct snapshot *s, const struct endpo
 
 static void socket_table(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
+	const bool udp = e->protocol == PROTOCOL_UDP;
+	const unsigned has = sockets_have(e) | (udp ? HAS_DROPPED : HAS_QUEUE);
 	struct column columns[sizeof(socket_columns) / sizeof(*socket_columns)];
 	struct table t = { .columns = columns,
 			   .count = sizeof(columns) / sizeof(*columns),
-			   .has = sockets_have(e),
+			   .has = has & HAS_HIGHEST ? has : has | HAS_BACKLOG,
 			   .style = style,
 			   .room = text_longest(style),
 			   .indent = 2 };
@@ -193,7 +171,7 @@ static void socket_table(FILE *out, const struct endpoint *e, const struct text_
 	if (!rows)
 		return;
 	memcpy(columns, socket_columns, sizeof(columns));
-	columns[COLUMN_ARRIVED].title = t.has & HAS_DROPS ? "delivered" : "arrived";
+	columns[COLUMN_ARRIVED].title = udp ? "delivered" : "arrived";
 	for (size_t i = 0; i < e->socket_count; i++)
 		rows[i] = row_of_socket(e, &e->sockets[i], true);
 	rows_share(rows, e->socket_count, true, 0, 0);

@@ -6,14 +6,6 @@
 #include "../model/words.h"
 #include "text_parts.h"
 
-bool text_has_half_open(const struct endpoint *e)
-{
-	for (size_t i = 0; i < e->socket_count; i++)
-		if (e->sockets[i].half_open.highest)
-			return true;
-	return false;
-}
-
 char *text_half_open(char *buffer, const struct socket_row *s)
 {
 	if (s->half_open.known)

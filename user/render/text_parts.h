@@ -78,12 +78,6 @@ void text_load(FILE *out, const struct endpoint *e, const struct text_style *sty
  */
 bool text_hands_over(const struct endpoint *e);
 
-/* Some thread has connections open, and that is known. */
-bool text_has_open(const struct endpoint *e);
-
-/* Some listener had handshakes under way at a look. */
-bool text_has_half_open(const struct endpoint *e);
-
 /* "9/8" into buffer (TEXT_COUNT_SIZE), as a queue; "-": not known. Returns it. */
 char *text_half_open(char *buffer, const struct socket_row *s);
 

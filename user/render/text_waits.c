@@ -19,14 +19,6 @@ bool text_hands_over(const struct endpoint *e)
 	return e->served_known && e->served_fairness.bins > e->worker_fairness.bins;
 }
 
-bool text_has_open(const struct endpoint *e)
-{
-	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].open_known && e->workers[i].open)
-			return true;
-	return false;
-}
-
 /* "p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms" */
 static void wait_words(FILE *to, const struct wait_sum *sum)
 {

@@ -262,10 +262,9 @@ static void cell_unit(struct cell *cell)
 
 enum {
 	HAS_TOTAL = HAS_OWN,
-	HAS_DROPS = HAS_OWN << 1,
-	HAS_NO_DROPS = HAS_OWN << 2,
-	HAS_WAITS_ASKED = HAS_OWN << 3, /* else waits of workers are shown where there is room */
-	HAS_UNITS = HAS_OWN << 4        /* several: each row says its own */
+	HAS_NO_DROPS = HAS_OWN << 1,
+	HAS_WAITS_ASKED = HAS_OWN << 2, /* else waits of workers are shown where there is room */
+	HAS_UNITS = HAS_OWN << 3        /* several: each row says its own */
 };
 
 #define L ALIGN_LEFT
@@ -325,21 +324,6 @@ _Static_assert(COLUMNS_OF(worker_columns) <= COLUMNS_MAX &&
 		       COLUMNS_OF(socket_columns) <= COLUMNS_MAX,
 	       "there is room for a copy");
 
-static unsigned sockets_have(const struct listed *t)
-{
-	const struct endpoint *e = t->endpoint;
-	unsigned has = HAS_NO_DROPS | (text_has_half_open(e) ? HAS_HALF_OPEN : 0);
-
-	for (size_t i = 0; i < e->socket_count; i++) {
-		const struct socket_row *s = &e->sockets[i];
-
-		has |= s->highest_known && s->queue_highest ? HAS_HIGHEST : 0;
-		has |= s->wait_known && s->wait.count ? HAS_WAITS : 0;
-		has |= drops_most(s) || (e->protocol == PROTOCOL_UDP && s->dropped) ? HAS_DROPS : 0;
-	}
-	return has & HAS_DROPS ? has & ~HAS_NO_DROPS : has;
-}
-
 #define SEVERAL_UNITS "several units"
 
 /* The unit or container of those who take the work, else of those who hold the sockets; "" if it is
@@ -366,22 +350,25 @@ static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e
 					  : buffer;
 }
 
-static unsigned workers_have(const struct listed *t)
+static unsigned table_has(const struct listed *t)
 {
-	const struct endpoint *e = t->endpoint;
 	char unit[TEXT_UNIT_SIZE];
-	unsigned has = (text_hands_over(e) ? HAS_SERVED : 0) | (text_has_open(e) ? HAS_OPEN : 0);
+	unsigned has = t->view.total ? HAS_TOTAL : 0;
 
+	if (t->by == TEXT_BY_SOCKET) {
+		has |= sockets_have(t->endpoint);
+		return has & HAS_DROPS ? has : has | HAS_NO_DROPS;
+	}
+	has |= workers_have(t->endpoint);
+	if (has & HAS_WAITS && t->window->by != TEXT_BY_DEFAULT)
+		has ^= HAS_WAITS | HAS_WAITS_ASKED;
 	for (size_t i = 0; i < t->count; i++) {
 		has |= t->rows[i].cpu_known && t->rows[i].cpu_ns ? HAS_CPU : 0;
 		has |= t->rows[i].bytes_known && t->rows[i].bytes ? HAS_BYTES : 0;
 	}
 	if (!(t->view.interval->looked_seconds > 0))
 		has &= ~HAS_CPU;
-	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].wait_known && e->workers[i].wait.count)
-			has |= t->window->by == TEXT_BY_DEFAULT ? HAS_WAITS : HAS_WAITS_ASKED;
-	if (!strcmp(unit_of(unit, e, t->window->style), SEVERAL_UNITS))
+	if (!strcmp(unit_of(unit, t->endpoint, t->window->style), SEVERAL_UNITS))
 		has |= HAS_UNITS;
 	return has;
 }
@@ -413,8 +400,7 @@ static void listed_print(const struct window *w, struct listed *t)
 			       .count = sockets ? COLUMNS_OF(socket_columns)
 						: COLUMNS_OF(worker_columns),
 			       .of = t,
-			       .has = (sockets ? sockets_have(t) : workers_have(t)) |
-				      (w->view.total ? HAS_TOTAL : 0),
+			       .has = table_has(t),
 			       .style = w->style,
 			       .room = text_longest(w->style),
 			       .indent = 2 };
