@@ -25,6 +25,8 @@ teardown() { assert_clean; }
     refused 2 "at most 64 values" list -P 80,8000-8063
     refused 2 "not 'x'" watch -P 8000-x
     refused 2 "not '-80'" watch -P -80
+    # The first argument is vmstat's interval.
+    refused 2 "'8080' would be an interval of that many seconds; for the port use -P 8080" watch 8080
 }
 
 @test "what is no network namespace is not taken for one" {

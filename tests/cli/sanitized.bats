@@ -126,3 +126,23 @@ with contextlib.suppress(OSError): tcp(20480)'
         sane 2 "$command" --nosuch
     done
 }
+
+# Of a range without a free port all descriptors are looked at. That takes a while, in which more
+# calls come.
+crowd='
+import contextlib, resource, time
+subprocess.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40001"], check=True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (60000, 60000))
+keep += [bound(socket.SOCK_STREAM, port, "127.0.0.1") for port in (40000, 40001)]
+keep += [os.dup(keep[0].fileno()) for _ in range(50000)]
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    with contextlib.suppress(OSError): bound(socket.SOCK_STREAM, 0, "127.0.0.1")
+    for _ in range(200):
+        with contextlib.suppress(OSError): bound(socket.SOCK_STREAM, 8000, "127.0.0.1")'
+
+@test "binds: calls that come while a look is under way" {
+    sane_beside "$crowd" binds
+    grep -q 'both ports of 40000-40001' out
+    grep -qE 'bind tcp 127.0.0.1:8000: EADDRINUSE' out
+}

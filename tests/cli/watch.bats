@@ -288,23 +288,23 @@ each_interval() {
 
 # bats test_tags=slow
 @test "another network namespace: counted from outside, and -N counts it only" {
-    sockfair=$everywhere
+    sockfair=$everywhere # a port that no other test has: those beside this one are seen, too
     serve 'subprocess = __import__("subprocess")
 subprocess.check_call(["ip", "link", "set", "lo", "up"])
-thread(accepts, tcp(8100))' unshare -n
+thread(accepts, tcp(8177))' unshare -n
     inner=$server
-    serve 'thread(accepts, tcp(8100))'
-    watch_begin -P 8100 --json
-    clients 'visit(8100, 7)' nsenter -n -t "$inner"
-    clients 'visit(8100, 9)'
+    serve 'thread(accepts, tcp(8177))'
+    watch_begin -P 8177 --json
+    clients 'visit(8177, 7)' nsenter -n -t "$inner"
+    clients 'visit(8177, 9)'
     watch_end
-    counted 8100 16 ".endpoints | map([.netns, .sockets[0].accepted] | select(.[1] > 0)) | sort == ([[$(stat -Lc %i /proc/$inner/ns/net), 7],
+    counted 8177 16 ".endpoints | map([.netns, .sockets[0].accepted] | select(.[1] > 0)) | sort == ([[$(stat -Lc %i /proc/$inner/ns/net), 7],
                       [$(stat -Lc %i /proc/self/ns/net), 9]] | sort)"
-    watch_begin -P 8100 --json -N "$inner"
-    clients 'visit(8100, 7)' nsenter -n -t "$inner"
-    clients 'visit(8100, 9)'
+    watch_begin -P 8177 --json -N "$inner"
+    clients 'visit(8177, 7)' nsenter -n -t "$inner"
+    clients 'visit(8177, 9)'
     watch_end
-    counted 8100 7
+    counted 8177 7
 }
 
 # bats test_tags=slow

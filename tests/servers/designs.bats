@@ -33,14 +33,14 @@ END
     verdict_is_status
 }
 
-# They wait in a plain epoll each, but are too busy for each connection to wake all three. Each has TCP_DEFER_ACCEPT, as apache's default is: the
+# They wait in a plain epoll each, mostly too busy for each connection to wake all three; where they are not, that is told. Each has TCP_DEFER_ACCEPT, as apache's default is: the
 # kernel counts a drop for each ACK that it withholds until the request is there.
 @test "apache event: one thread of each process accepts, its others serve" {
     port=$(free_port)
     apache event <<<$'StartServers 3\nServerLimit 3\nThreadsPerChild 8\nMaxRequestWorkers 24\nMinSpareThreads 24\nMaxSpareThreads 24'
     within 30 serving 3
     watch_clients "$n"
-    design shared-epoll workers '[]'
+    design shared-epoll workers '[]' thundering-herd
     document 'here.design.words == "3 processes on one socket, an epoll each"' 'here.fairness.workers.bins == 3' \
         'here.sockets[0] | .drops > 0.9 * .accepted and .withheld == {least: .drops, most: .drops} and .half_open.highest <= 8'
     verdict_is_status

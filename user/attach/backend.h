@@ -2,7 +2,7 @@
 /*
  * Programs of one object in this kernel: which backend's, and their links.
  *
- *   backend_choose()   tries the backends in their order, by a function of the caller's
+ *   backend_choose()   tries the best one, or that asked for, by a function of the caller's
  *   backend_autoload() within that: which programs are to be loaded
  *   backend_attach()   and attached
  *   backend_detach()   undoes it

@@ -55,7 +55,6 @@ static bool first_parameter_is(const struct btf *btf, const char *tracepoint, co
 
 void features_read(struct kernel_features *f, const struct btf *btf)
 {
-	f->btf = true;
 	/* A kprobe program gets the same helpers as the other tracing programs. */
 	f->task_storage =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_task_storage_get, NULL) == 1;

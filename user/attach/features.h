@@ -11,7 +11,6 @@ struct btf;
 struct btf_param;
 
 struct kernel_features {
-	bool btf;
 	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, drop_skb,
 		recv_length, preempted_exits;
 	bool map_growth; /* maps that allocate when needed, for tracing programs: bpf_mem_alloc, 6.1

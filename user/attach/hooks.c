@@ -143,6 +143,7 @@ const struct hook hooks[] = {
 	{ B, T, TP, "syscalls/sys_enter_listen", "t_listen2_in", 0, OPTIONAL | ENTRY, WHEN_AGAIN },
 	{ B, T, TP, "io_uring/io_uring_complete", "t_bind_uring", SEES_URING, REQUEST, 0 },
 
+	/* t_connect2 relies on running after t_connect */
 	{ B, EACH, TP, "syscalls/sys_exit_connect", "t_connect", SEES_CONNECT, REGS, 0 },
 	{ B, EACH, TP, "syscalls/sys_exit_connect", "t_connect2", 0, OPTIONAL, WHEN_AGAIN },
 };

@@ -61,10 +61,10 @@ enum hook_purpose {
 /* The kernels whose shape a hook is for: hook_unneeded(). */
 enum hook_when {
 	WHEN_ALWAYS,
-	WHEN_STAGED,      /* UDP deliveries are staged (6.18) */
-	WHEN_PREEMPTED,   /* programs of classic tracepoints of system calls can be (7.0) */
-	WHEN_AGAIN,       /* likewise: the second of two */
-	UNLESS_PREEMPTED, /* such a tracepoint's stands in */
+	WHEN_STAGED,    /* UDP deliveries are staged (6.18) */
+	WHEN_PREEMPTED, /* tp_btf's programs can be (7.0): classic tracepoints stand in for them */
+	UNLESS_PREEMPTED, /* they can't be: no other has to stand in */
+	WHEN_AGAIN,       /* programs at the end of system calls can be (7.0): the second of two */
 	WHEN_RECV_LENGTH,
 	UNLESS_RECV_LENGTH,
 	WHEN_SUBMIT_REQ, /* io_uring's newer name */

@@ -18,7 +18,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "probe.h"
 #include "rights.h"
 #include "small_file.h"
 

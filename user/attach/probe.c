@@ -250,11 +250,14 @@ static bool process_lacks(const struct probe *p, enum backend b, int err)
 	       (b == BACKEND_TRACEPOINT && p->features.tracefs);
 }
 
+/* What a backend has to see: without these there is nothing to show. */
+static const unsigned least[] = { [HOOKS_COUNT] = SEES_TCP_ACCEPTED, [HOOKS_BINDS] = SEES_CALLS };
+
 const char *probe_reason(const struct probe *p, enum backend b, int error)
 {
 	for (size_t i = 0; i < hook_count; i++)
 		if (hook_is_of(&hooks[i], p->set, b) && p->results[i].error &&
-		    !(hooks[i].flags & HOOK_OPTIONAL))
+		    (hooks[i].sees & least[p->set]))
 			return p->results[i].why;
 	return strerror(-error);
 }
@@ -303,6 +306,9 @@ int probe_kernel(struct probe *p, enum hook_set set, bool attach)
 		if (hooks[i].set != set)
 			continue;
 		hook_probe(btf, &hooks[i], &p->features, attach, &p->results[i]);
+		/* That tracefs can't be mounted concerns classic tracepoints alone. */
+		if (hooks[i].kind == HOOK_TRACEPOINT && p->features.tracefs)
+			continue;
 		if (loading_lacks(p->results[i].error))
 			err = loading_fail(p->results[i].error, p->error, sizeof(p->error),
 					   "cannot load BPF programs: %s", p->results[i].why);
@@ -320,10 +326,6 @@ void probe_free(struct probe *p)
 
 unsigned probe_sees(const struct probe *p, enum backend b)
 {
-	/* Without these there is nothing to show. */
-	static const unsigned least[] = {
-		[HOOKS_COUNT] = SEES_TCP_ACCEPTED, [HOOKS_BINDS] = SEES_CALLS
-	};
 	unsigned sees = 0, misses = 0;
 
 	for (size_t i = 0; i < hook_count; i++) {

@@ -190,6 +190,8 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 	b->sees = err ? 0 : probe_sees(&b->attachment.probe, b->attachment.backend);
 out:
 	btf__free(btf);
+	b->options = NULL;
+	b->btf = NULL;
 	if (err) {
 		binds_close(b);
 		return err;

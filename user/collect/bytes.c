@@ -71,9 +71,8 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 	if (b->ended == MAP_FAILED)
 		b->ended = NULL;
 	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
-	if (!err) {
+	if (!err)
 		err = iterator_attach(bpf->progs.read_open, &b->link);
-	}
 	if (err) {
 		bytes_close(b);
 		return err;

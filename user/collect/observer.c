@@ -128,6 +128,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		observer_close(o);
 		return err;
 	}
+	o->options = NULL;
 	*out = o;
 	return 0;
 }

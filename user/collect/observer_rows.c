@@ -184,7 +184,7 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 		worker_unlink(o, e->workers[i]);
 	for (size_t i = 0; i < e->socket_count; i++)
 		socket_unlink(o, e->sockets[i]);
-	if (!err && (e->worker_count || e->socket_count))
+	if (e->worker_count || e->socket_count)
 		err = observer_await_readers(o);
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		err = observer_enter_worker(o, &o->workers[e->workers[i]], true);

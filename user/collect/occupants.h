@@ -48,8 +48,8 @@ typedef int occupants_take(void *to, const struct bind_occupant *o);
 
 /*
  * Hands out the sockets there that have a port of the set, one by one, as the kernel has them: who
- * holds one (pid, process) is told of those by descriptors, once for each. Returns 0 or negative
- * errno.
+ * holds one (pid, process) is told of those by descriptors, once for each. OCCUPANTS_HELD calls
+ * `turn` meanwhile, as occupants_find() does. Returns 0 or negative errno.
  */
 int occupants_each(struct occupants *o, enum occupants_in in, occupants_take *take, void *to);
 

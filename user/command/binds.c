@@ -177,10 +177,11 @@ static void look_ended(struct watcher *w, double began)
 static int look_take(struct watcher *w, struct look *l)
 {
 	const double began = now_seconds();
+	const size_t count = w->count; /* looking drains the programs' ring: more calls come */
 	size_t kept = 0;
 	int err;
 
-	*l = (struct look){ .queries = calloc(w->count, sizeof(*l->queries)), .complete = true };
+	*l = (struct look){ .queries = calloc(count, sizeof(*l->queries)), .complete = true };
 	if (!l->queries)
 		return -ENOMEM;
 	err = ranges_take(w, l);
@@ -188,7 +189,7 @@ static int look_take(struct watcher *w, struct look *l)
 		return err;
 	if (l->range_count)
 		look_ended(w, began);
-	for (size_t i = 0; i < w->count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (wants_look(&w->queue[i]))
 			l->queries[l->query_count++] = query_of(&w->queue[i]);
 	if (!l->query_count)

@@ -22,6 +22,7 @@
 #define QUIET_MAX 256       /* sockets of which those without events are listed in each interval */
 #define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
 #define RELIEF_SECONDS 0.05 /* how often it is looked whether rows run short */
+#define INTERVAL_MAX 600    /* more as the first argument was meant for a port; -i takes any */
 #define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
 #define SCAN_SHARE                                                                                 \
 	0.02 /* of a core at most, for looking at it while work arrives: with many thousand        \
@@ -117,6 +118,11 @@ static enum text_by parse_by(const struct argp_state *state, const char *text)
 /* vmstat's [interval [count]] */
 static void positional(struct watch_options *o, const struct argp_state *state, const char *arg)
 {
+	if (o->positional == 0 && strtod(arg, NULL) > INTERVAL_MAX && strtod(arg, NULL) < 65536)
+		usage_error(
+			state,
+			"'%s' would be an interval of that many seconds; for the port use -P %s",
+			arg, arg);
 	if (o->positional == 0)
 		o->interval = option_real(state, "interval", arg, 0.05, 1e9);
 	else if (o->positional == 1)
@@ -411,8 +417,11 @@ static int watch_begin(struct watch *w)
 	w->started = w->scanned = now_seconds();
 	if (!err)
 		err = read_total(w, &w->before, false);
-	if (err)
+	if (err) {
+		terminal_close(w->live);
+		w->live = NULL;
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
+	}
 	say_what_is_watched(w, missing, sizeof(missing));
 	if (w->live) {
 		terminal_notice(w->live, missing);

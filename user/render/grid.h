@@ -52,12 +52,12 @@ void grid_free(struct grid *g);
 int grid_put(struct grid *g, int row, int column, int width, enum align align,
 	     enum attribute attribute, const char *text);
 
-/* The same bar as text, into a buffer of 3 * width + 1 bytes; returns it. */
-char *bar_text(char *buffer, double share, int width, bool utf8);
-
 /* A bar of share (0..1) of width columns, in eighths where UTF-8 allows. */
 void grid_bar(struct grid *g, int row, int column, int width, enum attribute attribute,
 	      double share);
+
+/* The same bar as text, into a buffer of 3 * width + 1 bytes; returns it. */
+char *bar_text(char *buffer, double share, int width, bool utf8);
 
 /* Gives the whole row this attribute. */
 void grid_paint(struct grid *g, int row, enum attribute attribute);

@@ -434,7 +434,7 @@ static void read_left_out(struct reader *r, const json_t *json)
 	const json_t *omitted = field_object(r, json, "omitted", OPTIONAL);
 	const double endpoints = omitted ? field_count(r, omitted, "endpoints", REQUIRED) : 0;
 
-	if (endpoints > side->left_out)
+	if (!r->err && endpoints > side->left_out)
 		side->left_out = (uint64_t)endpoints;
 }
 

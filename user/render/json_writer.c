@@ -9,7 +9,7 @@
 
 #include "utf8.h"
 
-void json_flush(struct json_writer *w)
+static void json_flush(struct json_writer *w)
 {
 	fwrite(w->buffer, 1, w->used, w->out);
 	w->used = 0;

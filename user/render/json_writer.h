@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * JSON as a stream: nothing is kept, so that a document of any size takes no memory. The caller
- * opens and closes what it nests, and calls json_flush() at the end. Errors of writing stay in the
+ * opens and closes what it nests, and calls json_end() at the end. Errors of writing stay in the
  * FILE's error flag. `key` is NULL for an element of an array.
  */
 #ifndef SOCKFAIR_JSON_WRITER_H
@@ -18,8 +18,6 @@ struct json_writer {
 	size_t used;
 	char buffer[8192]; /* a FILE costs a call for each of the many short pieces */
 };
-
-void json_flush(struct json_writer *w);
 
 /* A document from its brace on, "sockfair/1", to the end of its line. Returns 0 or -EIO. */
 struct json_writer json_begin(FILE *out, const char *schema);

@@ -181,7 +181,7 @@ static int compare_parts(const void *a, const void *b)
 
 	if (order || !x)
 		return order;
-	order = COMPARE(x->tid, y->tid);
+	order = COMPARE((uint32_t)x->tid, (uint32_t)y->tid); /* below 0: not known, last */
 	if (!order)
 		order = COMPARE(x->start_ns, y->start_ns);
 	return order ? order : COMPARE(x->cookie, y->cookie);
@@ -448,7 +448,8 @@ void cell_queue(struct cell *cell)
 	const int half = (cell->width - 1) / 2;
 	char length[TEXT_COUNT_SIZE], limit[TEXT_COUNT_SIZE];
 
-	if (!s || !s->queue_known || r->ended) {
+	/* Text says of one that ended how long its queue was last; a page shows what is. */
+	if (!s || !s->queue_known || (r->ended && !cell->table->style)) {
 		strcpy(cell->text, "-");
 		return;
 	}

@@ -139,6 +139,7 @@ static void put_cell(FILE *out, int *blanks, const struct cell *cell)
 	if (cell->column->width == WIDTH_REST) {
 		if (*bar_text(bar, cell->bar, cell->column->shown, style->utf8))
 			fprintf(out, "%*s%s", *blanks + BAR_GAP, "", bar);
+		*blanks = 0;
 		return;
 	}
 	if (*cell->text || cell->column->align != ALIGN_FLOW)

@@ -368,7 +368,7 @@ static void measure(void)
 		resizeterm(size.ws_row, size.ws_col);
 }
 
-/* Everything is painted again: who knows what is on the found. */
+/* Everything is painted again: who knows what is on the terminal. */
 static void repaint(struct terminal *t)
 {
 	measure();
