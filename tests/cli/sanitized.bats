@@ -132,9 +132,10 @@ with contextlib.suppress(OSError): tcp(20480)'
 crowd='
 import contextlib, resource, time
 subprocess.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40001"], check=True)
-resource.setrlimit(resource.RLIMIT_NOFILE, (60000, 60000))
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 keep += [bound(socket.SOCK_STREAM, port, "127.0.0.1") for port in (40000, 40001)]
-keep += [os.dup(keep[0].fileno()) for _ in range(50000)]
+keep += [os.dup(keep[0].fileno()) for _ in range(min(most - 100, 50000))]
 end = time.monotonic() + 4
 while time.monotonic() < end:
     with contextlib.suppress(OSError): bound(socket.SOCK_STREAM, 0, "127.0.0.1")
