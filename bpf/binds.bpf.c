@@ -83,7 +83,7 @@ struct {
 	__type(value, __u64);
 } since SEC(".maps");
 
-static __always_inline void lost_add(enum binds_lost reason)
+static __always_inline void binds_lost_add(enum binds_lost reason)
 {
 	__sync_fetch_and_add(&binds_lost[reason], 1);
 }
@@ -106,7 +106,7 @@ static __always_inline bool is_security(const enum by by)
 
 /* ---- the socket ---- */
 
-/* Is it a socket that is asked for? By its port and family tell() decides. */
+/* Is it a socket that is asked for? By its port and family call_tell() decides. */
 static __always_inline bool socket_wanted(struct sock *untyped)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -185,7 +185,8 @@ static __always_inline int passed_read(void *to, const __u32 size, __u64 from, c
 }
 
 /* Returns whether it could be read. */
-static __always_inline bool address_read(struct binds_address *to, __u64 from, const bool user)
+static __always_inline bool passed_address_read(struct binds_address *to, __u64 from,
+						const bool user)
 {
 	struct passed p = {};
 	const __u32 length = to->length;
@@ -297,7 +298,7 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 
 /* ---- telling ---- */
 
-static __always_inline __u32 inode_of(struct socket *socket)
+static __always_inline __u32 socket_inode(struct socket *socket)
 {
 	struct file *file = socket ? READ(socket, file) : NULL;
 	struct inode *inode = file ? READ(file, f_inode) : NULL;
@@ -310,13 +311,13 @@ static __always_inline void since_keep(struct sock *sk, const struct binds_pendi
 				       const bool is_listen)
 {
 	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
-	__u32 inode = inode_of(READ(sk, sk_socket));
+	__u32 inode = socket_inode(READ(sk, sk_socket));
 
 	if (inode)
 		bpf_map_update_elem(&since, &inode, &time_ns, is_listen ? BPF_NOEXIST : BPF_ANY);
 }
 
-static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
+static __always_inline void record_describe(struct binds_record *r, struct sock *untyped)
 {
 	const __u32 range = port_range_of(untyped);
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -341,7 +342,7 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	local_address_read(r->address, sk, r->family);
 	r->range_low = range;
 	r->range_high = range >> 16;
-	r->inode = inode_of(socket);
+	r->inode = socket_inode(socket);
 	caller_describe(r, net);
 }
 
@@ -399,8 +400,8 @@ static __always_inline bool is_routed(struct sock *untyped)
 }
 
 /* A call of a wanted socket returned. */
-static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error,
-			   int call_and_denied)
+static __noinline int call_tell(struct sock *untyped, const struct binds_pending *p, int error,
+				int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	const __u32 call = call_and_denied & 3;
@@ -428,7 +429,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 		return 0;
 	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
-		lost_add(BINDS_LOST_RING);
+		binds_lost_add(BINDS_LOST_RING);
 		return 0;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -441,7 +442,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	r->listened = p->listened;
 	r->port_asked = port_was_asked(sk);
 	r->routed = call == BINDS_CONNECT && is_routed(untyped);
-	socket_describe(r, untyped);
+	record_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
 	return 0;
@@ -452,26 +453,27 @@ static __always_inline void returned(struct sock *sk, const struct binds_pending
 {
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error,
-		     (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT
-		      : is_bind(by)            ? BINDS_BIND
-					       : BINDS_LISTEN) |
-			     is_security(by) << 2);
+		call_tell(sk, p, error,
+			  (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT
+			   : is_bind(by)            ? BINDS_BIND
+						    : BINDS_LISTEN) |
+				  is_security(by) << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
 /* ---- entry and exit ---- */
 
-static __always_inline struct pending_key key_of(const enum by by)
+static __always_inline struct pending_key pending_key_of(const enum by by)
 {
 	return (struct pending_key){ .tid = (__u32)bpf_get_current_pid_tgid(), .by = by };
 }
 
 /* again: a second program of the same hook, which stands in for the first where the kernel skipped
  * that. */
-static __always_inline void keep(const struct binds_pending *p, const enum by by, const bool again)
+static __always_inline void entry_keep(const struct binds_pending *p, const enum by by,
+				       const bool again)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *last = bpf_map_lookup_elem(&pending, &key);
 	int err;
 
@@ -482,13 +484,13 @@ static __always_inline void keep(const struct binds_pending *p, const enum by by
 		}
 		/* What the thread's last call left here: its return was not seen. */
 		if (binds_on)
-			lost_add(BINDS_LOST_RETURN);
+			binds_lost_add(BINDS_LOST_RETURN);
 	}
 	err = bpf_map_update_elem(&pending, &key, p, BPF_ANY);
 	/* An exit with arguments does without; a security module that lets the call through needs
 	 * none. */
 	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
-		lost_add(BINDS_LOST_PENDING);
+		binds_lost_add(BINDS_LOST_PENDING);
 }
 
 static __always_inline bool is_listening(struct sock *untyped)
@@ -514,19 +516,19 @@ static __always_inline void entered(struct socket *untyped, __u64 address, int l
 	if (is_bind(by)) {
 		p.asked.length = length_or_backlog;
 		if (p.sk)
-			address_read(&p.asked, address, false);
+			passed_address_read(&p.asked, address, false);
 	} else {
 		p.backlog = length_or_backlog;
 		p.listened = p.sk && is_listening(sk);
 	}
-	keep(&p, by, false);
+	entry_keep(&p, by, false);
 }
 
 /* Its exit, with arguments (fexit). */
 static __always_inline void left(struct socket *socket, __u64 address, int length_or_backlog,
 				 int error, const enum by by)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct sock *sk = socket->sk;
 	struct binds_pending fresh = { .asked = { .family = -1 } }, *p;
 
@@ -542,7 +544,7 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 	}
 	if (is_bind(by)) {
 		fresh.asked.length = length_or_backlog;
-		address_read(&fresh.asked, address, false);
+		passed_address_read(&fresh.asked, address, false);
 	} else {
 		fresh.backlog = length_or_backlog;
 	}
@@ -552,12 +554,12 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 /* Its exit, without (kretprobe). */
 static __always_inline void left_plain(int error, const enum by by)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 
 	if (!p) {
 		if (binds_on && (error || !is_security(by)))
-			lost_add(BINDS_LOST_ENTRY);
+			binds_lost_add(BINDS_LOST_ENTRY);
 		return;
 	}
 	if (p->sk && (error || !is_security(by)))
@@ -582,13 +584,13 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 		p.sk = (__u64)sk;
 	if (is_bind(by)) {
 		p.asked.length = length_or_backlog;
-		if (p.sk && !address_read(&p.asked, address, true))
+		if (p.sk && !passed_address_read(&p.asked, address, true))
 			p.place = address;
 	} else {
 		p.backlog = length_or_backlog;
 		p.listened = p.sk && is_listening(sk);
 	}
-	keep(&p, by, again);
+	entry_keep(&p, by, again);
 }
 
 /*
@@ -619,14 +621,14 @@ static __always_inline void entry_missed(struct task_struct *task, const struct 
 	    bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
 		return; /* no room: the second will count it */
 	if (binds_on && !is_seccomps(task))
-		lost_add(BINDS_LOST_ENTRY);
+		binds_lost_add(BINDS_LOST_ENTRY);
 }
 
 static __always_inline void call_returned(int error, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(),
 			   *task = TYPED(untyped, struct task_struct);
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 	struct sock *sk;
 
@@ -637,11 +639,11 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	if (p->sk) {
 		sk = socket_of_descriptor(task, p->descriptor);
 		if (p->place)
-			address_read(&p->asked, p->place, true);
+			passed_address_read(&p->asked, p->place, true);
 		if ((__u64)sk == p->sk)
 			returned(sk, p, error, by);
 		else if (binds_on) /* another thread closed or replaced it */
-			lost_add(BINDS_LOST_SOCKET);
+			binds_lost_add(BINDS_LOST_SOCKET);
 	}
 	if (!again && kernel.preempted_exits)
 		p->done = 1;
@@ -669,7 +671,7 @@ static __always_inline bool connect_wanted(struct sock *untyped, int error)
 static __always_inline void connect_failed(int error, const bool again)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
-	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
+	struct pending_key key = pending_key_of(BY_SYSCALL_CONNECT);
 	struct binds_pending p = { .asked = { .family = -1 } };
 	struct sock *sk;
 
@@ -681,7 +683,7 @@ static __always_inline void connect_failed(int error, const bool again)
 	if (!connect_wanted(sk, error))
 		return;
 	p.asked.length = syscall_argument(task, 2);
-	address_read(&p.asked, syscall_argument(task, 1), true);
+	passed_address_read(&p.asked, syscall_argument(task, 1), true);
 	returned(sk, &p, error, BY_SYSCALL_CONNECT);
 }
 
@@ -697,12 +699,12 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 	if (!copy || bpf_probe_read_kernel(&head, sizeof(head), (void *)copy))
 		return;
 	if (head && head >> 48 != 0xffff) {
-		address_read(to, copy, false);
+		passed_address_read(to, copy, false);
 		return;
 	}
 	if (!bpf_core_type_exists(struct io_async_msghdr))
 		return;
-	address_read(to, copy + bpf_core_field_offset(struct io_async_msghdr, addr), false);
+	passed_address_read(to, copy + bpf_core_field_offset(struct io_async_msghdr, addr), false);
 	if (to->family != AF_INET && to->family != AF_INET6)
 		*to = (struct binds_address){ .family = -1, .length = to->length };
 }
@@ -712,7 +714,7 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 	 opcode == bpf_core_enum_value(enum io_uring_op, operation))
 
 /* io_uring's operations (connect() 5.5, the others 6.11) don't pass the system calls. */
-static __always_inline void uring_completed(void *request, int result)
+static __always_inline void uring_call_completed(void *request, int result)
 {
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
@@ -889,6 +891,6 @@ CONNECT(t_connect2, true)
 SEC("?tracepoint/io_uring/io_uring_complete")
 int t_bind_uring(struct trace_event_raw_io_uring_complete *event)
 {
-	uring_completed(event->req, event->res);
+	uring_call_completed(event->req, event->res);
 	return 0;
 }

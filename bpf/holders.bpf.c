@@ -205,7 +205,7 @@ static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
 	       BPF_CORE_READ((struct inet_connection_sock *)queue, icsk_bind_hash);
 }
 
-static __always_inline bool is_listed(struct sock *sk)
+static __always_inline bool socket_is_listed(struct sock *sk)
 {
 	const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family),
 		    protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -222,7 +222,7 @@ static __always_inline bool is_listed(struct sock *sk)
 }
 
 /* The socket of a file, or NULL. */
-static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
+static __always_inline struct sock *socket_behind(struct file *file, __u64 *cookie)
 {
 	struct socket *socket;
 
@@ -237,7 +237,7 @@ static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 		if (!sk)
 			return NULL;
 		/* A cookie only for what we list: making one is a write to the socket. */
-		if (is_listed(sk))
+		if (socket_is_listed(sk))
 			*cookie = bpf_get_socket_cookie(sk);
 		return sk;
 	}
@@ -257,7 +257,7 @@ static __always_inline __u32 drops_of(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_drops.counter);
 }
 
-static __always_inline __u32 udp_queued(struct sock *sk)
+static __always_inline __u32 udp_bytes_queued(struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) -
 	       BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
@@ -301,7 +301,7 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.inode = BPF_CORE_READ(file, f_inode, i_ino);
 	record.uid = BPF_CORE_READ(sk, sk_uid.val);
 	record.device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
-	record.length = udp ? udp_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
+	record.length = udp ? udp_bytes_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
 	record.limit =
 		udp ? BPF_CORE_READ(sk, sk_rcvbuf) : BPF_CORE_READ(queue, sk_max_ack_backlog);
 	record.drops = drops_of(queue);
@@ -398,13 +398,13 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	if (!task || !file)
 		return 0;
 	pid = task->tgid;
-	sk = socket_of(file, &cookie);
+	sk = socket_behind(file, &cookie);
 	if (!sk) {
 		if (is_epoll(file))
 			epoll_write(ctx->meta->seq, file, pid, ctx->fd, loop);
 		return 0;
 	}
-	if (!is_listed(sk))
+	if (!socket_is_listed(sk))
 		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	in_scan = bpf_map_lookup_elem(&processes, &pid);

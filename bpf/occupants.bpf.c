@@ -28,7 +28,7 @@ static __always_inline bool asked_for(__u16 port)
 	return port && (ports[(port >> 6) & 1023] >> (port & 63) & 1);
 }
 
-static __always_inline void peer_read(struct occupants_record *r, struct sock *sk)
+static __always_inline void peer_end_read(struct occupants_record *r, struct sock *sk)
 {
 	r->peer_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (!r->peer_port)
@@ -95,7 +95,7 @@ static __always_inline bool common_read(struct occupants_record *r, struct sock 
 	r->reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
 	r->v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	local_address_read(r->address, sk, r->family);
-	peer_read(r, sk);
+	peer_end_read(r, sk);
 	picker_read(r, sk);
 	if (protocol == IPPROTO_TCP)
 		bucket_read(&r->bucket, sk, r->state);
@@ -153,7 +153,7 @@ static __always_inline bool is_subflow(struct sock *sk, __u16 protocol)
 	       BPF_CORE_READ(tcp, is_mptcp);
 }
 
-static __always_inline void file_read(struct occupants_record *r, struct sock *sk)
+static __always_inline void socket_file_read(struct occupants_record *r, struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
 	struct file *file = socket ? BPF_CORE_READ(socket, file) : NULL;
@@ -175,7 +175,7 @@ int list_tcp(struct bpf_iter__tcp *ctx)
 		return 0;
 	r.uid = ctx->uid;
 	if (r.state != TCP_TIME_WAIT)
-		file_read(&r, (struct sock *)common);
+		socket_file_read(&r, (struct sock *)common);
 	if (r.by_kernel)
 		r.receiver = (__u64)BPF_CORE_READ((struct sock *)common, sk_data_ready);
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
@@ -192,7 +192,7 @@ int list_udp(struct bpf_iter__udp *ctx)
 		return 0;
 	r.uid = ctx->uid;
 	r.encapsulates = !!BPF_CORE_READ(udp, encap_rcv);
-	file_read(&r, (struct sock *)udp);
+	socket_file_read(&r, (struct sock *)udp);
 	if (r.by_kernel)
 		r.receiver = (__u64)(r.encapsulates ? (void *)BPF_CORE_READ(udp, encap_rcv)
 						    : (void *)BPF_CORE_READ((struct sock *)udp,

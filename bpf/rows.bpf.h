@@ -615,7 +615,7 @@ static __noinline int worker_room(__u64 cookie)
 }
 
 /* A row of `workers` that is the current thread's. */
-struct worker {
+struct counting_worker {
 	struct count_worker *row;
 	__u32 index;
 	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's:
@@ -628,7 +628,7 @@ struct worker {
  * nothing from the socket, but reads from a connection of it. false: there is no row; n events are
  * lost, by reason, or not asked for.
  */
-static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of,
+static __always_inline bool worker_get(struct counting_worker *w, struct sock *sk, struct sock *of,
 				       __u64 cookie, __u64 n, const bool serves)
 {
 	struct task_struct *task = current_task();
@@ -675,7 +675,7 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct
 	return true;
 }
 
-static __always_inline void events_add(const struct worker *w, __u64 n)
+static __always_inline void events_add(const struct counting_worker *w, __u64 n)
 {
 	if (w->owner)
 		__sync_fetch_and_add(&w->row->events_atomic, n);
@@ -686,7 +686,7 @@ static __always_inline void events_add(const struct worker *w, __u64 n)
 /* The current thread took n datagrams from the socket. */
 static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 {
-	struct worker w;
+	struct counting_worker w;
 
 	if (worker_get(&w, sk, sk, cookie, n, false))
 		events_add(&w, n);

@@ -11,7 +11,7 @@
 
 /* ---- what an accepted connection waited ---- */
 
-static __always_inline struct count_histogram *histogram_of(struct count_worker *row)
+static __always_inline struct count_histogram *row_histogram(struct count_worker *row)
 {
 	struct count_wait *wait = &row->wait;
 	__u32 index, share;
@@ -37,9 +37,9 @@ static __always_inline struct count_histogram *histogram_of(struct count_worker 
 	return bpf_map_lookup_elem(&histograms, &index);
 }
 
-static __always_inline void wait_add(struct count_worker *row, __u64 us, const bool atomic)
+static __always_inline void wait_count(struct count_worker *row, __u64 us, const bool atomic)
 {
-	struct count_histogram *h = histogram_of(row);
+	struct count_histogram *h = row_histogram(row);
 	struct count_wait *wait = &row->wait;
 	__u32 slot = wait_slot(us);
 
@@ -81,7 +81,8 @@ static __always_inline __u64 microseconds(__u64 ns)
 	return ns >> 32 ? ns / 1000 : ns * 0x10624dd3 >> 38;
 }
 
-static __always_inline void wait_measure(const struct worker *w, struct sock *child, __u64 now_ns)
+static __always_inline void wait_measure(const struct counting_worker *w, struct sock *child,
+					 __u64 now_ns)
 {
 	struct count_wait *wait = &w->row->wait;
 	__u64 queued = queued_us(child), queued_ns = queued * 1000;
@@ -91,9 +92,9 @@ static __always_inline void wait_measure(const struct worker *w, struct sock *ch
 	if (queued && queued < count_started_us)
 		__sync_fetch_and_add(&wait->before, 1);
 	else
-		wait_add(w->row,
-			 queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0,
-			 w->owner);
+		wait_count(w->row,
+			   queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0,
+			   w->owner);
 }
 
 /* ---- who serves a connection ---- */
@@ -148,7 +149,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	__sync_fetch_and_add(&serve->closed, 1);
 }
 
-static __always_inline void connection_accepted(const struct worker *w, __u64 cookie,
+static __always_inline void connection_accepted(const struct counting_worker *w, __u64 cookie,
 						struct sock *child, __u64 now_ns)
 {
 	struct count_connection c = { .cookie = cookie,
@@ -193,7 +194,7 @@ static __always_inline void connection_handed(struct sock *view, struct count_co
 {
 	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
 	struct count_serve *serve;
-	struct worker w;
+	struct counting_worker w;
 
 	if (!worker_get(&w, NULL, view, c->cookie, 1, true))
 		return;
@@ -251,8 +252,9 @@ static __always_inline void connection_read(struct sock *sk)
  * (io_uring put it into a table of its own, another thread has closed it already). of_mptcp: it is
  * a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
  */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk,
-					   struct sock *child, bool of_mptcp, __u64 now_ns)
+static __always_inline void accept_measure(const struct counting_worker *w, __u64 cookie,
+					   struct sock *sk, struct sock *child, bool of_mptcp,
+					   __u64 now_ns)
 {
 	if (!config.waits && !config.serves)
 		return;
@@ -284,7 +286,7 @@ static __always_inline __u64 accept_time(void)
 static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child,
 					    bool of_mptcp, __u64 now_ns)
 {
-	struct worker w;
+	struct counting_worker w;
 
 	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
 		return;

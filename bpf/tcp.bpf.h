@@ -322,7 +322,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 	child = TYPED(child, struct sock);
 	if (listens && child_fits(listener, child)) {
 		if (known && state) {
-			const struct worker w = { .row = known, .index = state->worker };
+			const struct counting_worker w = { .row = known, .index = state->worker };
 
 			known->events++;
 			accept_measure(&w, known->cookie, listener, accepted_tcp(child),

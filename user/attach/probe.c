@@ -81,7 +81,7 @@ static int attach_raw(int prog)
 	return 0;
 }
 
-static int load(const struct btf *btf, const struct hook *h)
+static int probe_load(const struct btf *btf, const struct hook *h)
 {
 	const struct bpf_insn program[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -117,7 +117,7 @@ static int load(const struct btf *btf, const struct hook *h)
 
 static int hook_try(const struct btf *btf, const struct hook *h, bool attach)
 {
-	int err = 0, prog = load(btf, h);
+	int err = 0, prog = probe_load(btf, h);
 
 	if (prog < 0)
 		return prog;

@@ -15,7 +15,7 @@
 static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 
 /* stat() and not access(), which asks for the real user's rights and leaves capabilities out. */
-static int look(const char *place)
+static int place_look(const char *place)
 {
 	char path[64];
 	struct stat st;
@@ -26,12 +26,12 @@ static int look(const char *place)
 
 const char *tracefs_place(void)
 {
-	return places[look(places[0]) && !look(places[1])];
+	return places[place_look(places[0]) && !place_look(places[1])];
 }
 
 int tracefs_ensure(void)
 {
-	int err = look(places[0]), other = err ? look(places[1]) : 0;
+	int err = place_look(places[0]), other = err ? place_look(places[1]) : 0;
 
 	if (!err || !other)
 		return 0;
@@ -43,7 +43,7 @@ int tracefs_ensure(void)
 		return other == -EACCES
 			       ? other
 			       : -errno; /* debugfs, which is closed in the same way, may have it */
-	return look(places[0]);
+	return place_look(places[0]);
 }
 
 const char *tracefs_lacks(int err, char *text, size_t size)

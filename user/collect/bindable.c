@@ -118,7 +118,7 @@ static void address_try(struct bind_check *c)
 }
 
 /* What is asked in a namespace. */
-struct asking {
+struct bindable_asking {
 	struct bind_check *checks;
 	size_t count;
 	const struct bindable_user *user;
@@ -167,7 +167,7 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 
 static int checks_fill(void *to, uint32_t netns)
 {
-	struct asking *a = to;
+	struct bindable_asking *a = to;
 
 	for (size_t i = 0; i < a->count && !a->err; i++)
 		a->err = check_fill(&a->checks[i], netns, a->user, a->why, a->why_size);
@@ -177,7 +177,7 @@ static int checks_fill(void *to, uint32_t netns)
 int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns,
 		 const struct bindable_user *user, char *why, size_t why_size)
 {
-	struct asking a = { checks, count, user, why, why_size, 0 };
+	struct bindable_asking a = { checks, count, user, why, why_size, 0 };
 	int failed, back = namespace_within(netns, checks_fill, &a, &failed);
 	char name[NETNS_NAME_SIZE];
 

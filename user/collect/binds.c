@@ -33,7 +33,7 @@
 
 /* Asked for once a batch: to enter a network namespace all processes are searched for one that
  * lives there. */
-struct device {
+struct known_device {
 	uint32_t netns, index, vrf;
 	char name[16]; /* "": could not be told */
 };
@@ -56,7 +56,7 @@ struct binds {
 	uint64_t connects_before[2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
-	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
+	struct known_device devices[DEVICES_MAX]; /* of the present binds_poll() */
 	size_t device_count;
 	int (*take)(void *to, const struct bind_event *event); /* of the present binds_poll() */
 	void *to;
@@ -65,7 +65,7 @@ struct binds {
 
 /* ---- opening ---- */
 
-static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
+static void binds_configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
 {
 	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"),
 		      transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
@@ -146,7 +146,7 @@ static int backend_load(void *context)
 	if (!b->bpf)
 		return -errno;
 	b->attachment.object = b->bpf->obj;
-	configure(b, b->options, b->btf);
+	binds_configure(b, b->options, b->btf);
 	backend_autoload(&b->attachment);
 	err = binds_bpf__load(b->bpf);
 	if (!err) {
@@ -219,7 +219,7 @@ void binds_close(struct binds *b)
 
 /* ---- from the kernel's records to events ---- */
 
-static bool is_link_local(const uint8_t *address)
+static bool address_link_local(const uint8_t *address)
 {
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
@@ -228,7 +228,7 @@ static bool is_link_local(const uint8_t *address)
  * or a negative errno, with which the run has to end. */
 static int device_fill(struct binds *b, struct bind_place *p)
 {
-	struct device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
+	struct known_device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
 	int err = 0;
 
 	for (size_t i = 0; i < b->device_count && d == &asked; i++)
@@ -262,7 +262,7 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 		memcpy(p->address, r->address, sizeof(p->address));
 	}
 	/* A scope binds to the device, if bind() works. */
-	if (asked && !p->device && p->family == AF_INET6 && is_link_local(p->address))
+	if (asked && !p->device && p->family == AF_INET6 && address_link_local(p->address))
 		p->device = r->asked.scope;
 }
 

@@ -262,7 +262,7 @@ static bool same_port(const struct ledger_socket *a, const struct ledger_socket 
 }
 
 /* A row of that port by the thread, or by the only one that waits in the same epoll; NULL: none. */
-static struct ledger_worker *row_of(const struct ledger *l, const struct owner *o)
+static struct ledger_worker *owner_row(const struct ledger *l, const struct owner *o)
 {
 	const struct ledger_socket *listener = ledger_find_socket(l, o->listener);
 	struct ledger_worker *const *rows, *found = NULL;
@@ -314,7 +314,7 @@ static int owner_resolve(struct owner *o, const struct inventory *v, struct ledg
 		return 0;
 	if (!o->tid)
 		o->tid = sleeper;
-	w = row_of(l, o);
+	w = owner_row(l, o);
 	if (!w && o->tid == o->pid && o->start_ns) {
 		w = row_make(l, o, o->tid);
 		if (!w)

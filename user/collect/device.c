@@ -40,7 +40,7 @@ uint32_t device_vrf(uint32_t index)
 	return vrf;
 }
 
-struct asking {
+struct device_asking {
 	uint32_t index;
 	char *name;
 	uint32_t *vrf;
@@ -48,7 +48,7 @@ struct asking {
 
 static int ask(void *to, uint32_t netns)
 {
-	const struct asking *a = to;
+	const struct device_asking *a = to;
 
 	(void)netns;
 	if (!if_indextoname(a->index, a->name))
@@ -60,7 +60,7 @@ static int ask(void *to, uint32_t netns)
 
 int device_in(uint32_t netns, uint32_t index, char name[IF_NAMESIZE], uint32_t *vrf)
 {
-	struct asking a = { index, name, vrf };
+	struct device_asking a = { index, name, vrf };
 	int failed;
 
 	*name = 0;

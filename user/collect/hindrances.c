@@ -102,7 +102,7 @@ static bool says_frozen(const char *root, const char *path)
 	return !strncmp(state, "FROZEN", 6);
 }
 
-static bool is_frozen(int32_t pid)
+static bool cgroup_is_frozen(int32_t pid)
 {
 	char path[PROCESS_CGROUP_SIZE];
 
@@ -144,7 +144,7 @@ static void cgroups_read(struct hindered *row)
 {
 	char path[PROCESS_CGROUP_SIZE];
 
-	row->row.frozen = is_frozen(row->pid);
+	row->row.frozen = cgroup_is_frozen(row->pid);
 	row->row.periods = row->row.throttled = 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].controller, "freezer") &&

@@ -102,7 +102,7 @@ void inventory_close(struct inventory *v)
 #define LOOKS_APART_NS 20000000
 
 /* Enters the sockets of the last scan. `again`: some socket of a group has nobody who waits. */
-static int look(struct inventory *v, struct ledger *l, bool *again)
+static int look_once(struct inventory *v, struct ledger *l, bool *again)
 {
 	int err = inventory_handshakes_fill(v, l, HANDSHAKES_LISTED);
 
@@ -143,7 +143,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 			nanosleep(&apart, NULL);
 		err = inventory_scan(v);
 		if (!err)
-			err = look(v, l, &again);
+			err = look_once(v, l, &again);
 	}
 	if (!err)
 		err = inventory_groups_fill(v, l);

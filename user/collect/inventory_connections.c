@@ -69,7 +69,7 @@ static void reader_tell(struct inventory *v, struct inventory_connection *to, ui
 	}
 }
 
-static int in_order(const void *a, const void *b)
+static int connections_in_order(const void *a, const void *b)
 {
 	const struct holders_connection_record *x = a, *y = b;
 	int order = COMPARE(x->node, y->node);
@@ -100,7 +100,7 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 	*rows = err ? NULL : calloc(v->connections.count + 1, sizeof(**rows));
 	if (!*rows)
 		return err ? err : -ENOMEM;
-	array_sort(&v->connections, sizeof(*r), in_order);
+	array_sort(&v->connections, sizeof(*r), connections_in_order);
 	r = v->connections.rows;
 	for (size_t i = 0; i < v->connections.count; i++) {
 		const struct found *listener =

@@ -83,7 +83,7 @@ static size_t record_size(const void *record)
 	return sizes[*(const uint32_t *)record];
 }
 
-static int record_take(void *to, const void *record)
+static int scan_take(void *to, const void *record)
 {
 	struct inventory *v = to;
 
@@ -107,7 +107,7 @@ static void waiters_begin(void *to)
 int inventory_iterate(struct inventory *v, const struct bpf_link *link)
 {
 	return iterator_run(link, &(struct iterator){ .size_of = record_size,
-						      .take = record_take,
+						      .take = scan_take,
 						      .to = v,
 						      .turn = waiters_begin,
 						      .with = v });

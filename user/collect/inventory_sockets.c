@@ -47,13 +47,13 @@ static struct picker picker_of(const struct inventory *v, uint64_t group)
 	return (struct picker){};
 }
 
-struct group {
+struct found_group {
 	uint64_t group, cookie; /* of a socket in it */
 };
 
 static int groups_in_order(const void *a, const void *b)
 {
-	const struct group *x = a, *y = b;
+	const struct found_group *x = a, *y = b;
 
 	return x->group != y->group ? COMPARE(x->group, y->group) : COMPARE(x->cookie, y->cookie);
 }
@@ -65,17 +65,18 @@ int inventory_groups_fill(const struct inventory *v, struct ledger *l)
 	struct array groups = {};
 
 	for (size_t i = 0; i < v->found.count; i++) {
-		const struct group g = { rows[i].r.group, rows[i].r.cookie };
+		const struct found_group g = { rows[i].r.group, rows[i].r.cookie };
 
 		if (g.group && !array_add(&groups, &g, sizeof(g))) {
 			free(groups.rows);
 			return -ENOMEM;
 		}
 	}
-	array_sort(&groups, sizeof(struct group), groups_in_order);
+	array_sort(&groups, sizeof(struct found_group), groups_in_order);
 	for (size_t i = 0; i < v->found.count; i++) {
 		const uint64_t group = rows[i].r.group;
-		const struct group *its = array_find(&groups, sizeof(*its), &group, array_by_u64);
+		const struct found_group *its =
+			array_find(&groups, sizeof(*its), &group, array_by_u64);
 		struct ledger_socket *s =
 			rows[i].wanted && its ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
@@ -172,8 +173,7 @@ static int device_name(const struct holders_socket_record *r, char *name, size_t
 }
 
 /* Returns 0 or a negative errno of device_name(). */
-static int socket_describe(const struct inventory *v, struct ledger_socket *s,
-			   const struct found *f)
+static int found_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
 {
 	const struct holders_socket_record *r = &f->r;
 
@@ -225,7 +225,7 @@ int inventory_socket_fill(struct inventory *v, struct ledger *l, const struct fo
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
-	err = socket_describe(v, s, f);
+	err = found_describe(v, s, f);
 	inventory_half_open_fill(l, s, f);
 	s->undecided = false;
 	if (!err)

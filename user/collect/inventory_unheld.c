@@ -15,7 +15,7 @@
 
 /* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for.
  * Returns how many come first in `rows` now, or -ENOMEM. */
-static int choose(const struct inventory *v, struct sockdiag_row *rows, int count)
+static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
 	struct array unwanted = {}; /* held, but not asked for */
@@ -53,7 +53,7 @@ static int choose(const struct inventory *v, struct sockdiag_row *rows, int coun
 	return err ? err : kept;
 }
 
-static struct occupants_query query_of(const struct sockdiag_row *r)
+static struct occupants_query unheld_query(const struct sockdiag_row *r)
 {
 	return (struct occupants_query){ .netns = r->netns,
 					 .port = r->port,
@@ -63,7 +63,7 @@ static struct occupants_query query_of(const struct sockdiag_row *r)
 
 /* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found
  * out is not said: then there are none. */
-static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
+static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
 {
 	struct occupants_query *queries = calloc(count + 1, sizeof(*queries));
 	struct occupants *o = NULL;
@@ -72,7 +72,7 @@ static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant 
 
 	*occupants = NULL;
 	for (int i = 0; i < count && queries; i++)
-		queries[i] = query_of(&rows[i]);
+		queries[i] = unheld_query(&rows[i]);
 	if (count && queries && !occupants_open(&o, why, sizeof(why)))
 		found = occupants_find(o, queries, count, occupants, NULL);
 	occupants_close(o);
@@ -81,10 +81,10 @@ static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant 
 }
 
 /* NULL: not found. */
-static const struct bind_occupant *find(const struct bind_occupant *occupants, int count,
-					const struct sockdiag_row *r)
+static const struct bind_occupant *unheld_occupant(const struct bind_occupant *occupants, int count,
+						   const struct sockdiag_row *r)
 {
-	const struct occupants_query query = query_of(r);
+	const struct occupants_query query = unheld_query(r);
 	size_t found;
 
 	occupants = occupants_of(occupants, count, &query, &found);
@@ -99,8 +99,8 @@ static bool is_tunnel(const struct bind_occupant *o)
 	return o && !o->held && !o->pid && o->encapsulates;
 }
 
-static void describe(struct ledger_socket *s, const struct sockdiag_row *r,
-		     const struct bind_occupant *o)
+static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *r,
+			    const struct bind_occupant *o)
 {
 	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
 	s->family = r->family;
@@ -125,15 +125,15 @@ static void describe(struct ledger_socket *s, const struct sockdiag_row *r,
 int inventory_unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows,
 			  int all)
 {
-	int count = choose(v, rows, all), found, err = 0;
+	int count = unheld_choose(v, rows, all), found, err = 0;
 	struct bind_occupant *occupants;
 
 	if (count < 0)
 		return count;
-	found = ask(rows, count, &occupants);
+	found = unheld_ask(rows, count, &occupants);
 	for (int i = 0; i < count && !err; i++) {
 		const struct sockdiag_row *r = &rows[i];
-		const struct bind_occupant *o = find(occupants, found, r);
+		const struct bind_occupant *o = unheld_occupant(occupants, found, r);
 		struct ledger_socket *s;
 		bool made;
 
@@ -144,7 +144,7 @@ int inventory_unheld_fill(const struct inventory *v, struct ledger *l, struct so
 		s = ledger_socket(l, r->cookie, &made);
 		err = s ? 0 : -ENOMEM;
 		if (s && made)
-			describe(s, r, o);
+			unheld_describe(s, r, o);
 	}
 	free(occupants);
 	return err;

@@ -33,14 +33,14 @@ const char *ipv6_off_here(const uint8_t address[16])
 	return is_disabled("all") && !has_addresses() ? "all" : NULL;
 }
 
-struct asking {
+struct disabled_asking {
 	const uint8_t *address;
 	const char **what;
 };
 
-static int ask(void *to, uint32_t netns)
+static int disabled_read(void *to, uint32_t netns)
 {
-	const struct asking *a = to;
+	const struct disabled_asking *a = to;
 
 	(void)netns;
 	*a->what = ipv6_off_here(a->address);
@@ -49,7 +49,7 @@ static int ask(void *to, uint32_t netns)
 
 int ipv6_off(uint32_t netns, const uint8_t address[16], const char **what)
 {
-	struct asking a = { address, what };
+	struct disabled_asking a = { address, what };
 	int failed;
 
 	*what = NULL;

@@ -7,8 +7,8 @@
 
 #include "count.h"
 
-static struct lost_events events_of(const struct count_lost_key *key, uint64_t count,
-				    unsigned touches)
+static struct lost_events lost_by_key(const struct count_lost_key *key, uint64_t count,
+				      unsigned touches)
 {
 	return (struct lost_events){ .count = count,
 				     .touches = touches,
@@ -32,9 +32,9 @@ int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *
 		struct lost_events events;
 
 		counts[i] = __atomic_load_n(&beside->unattributed[i], __ATOMIC_ACQUIRE);
-		err = lost_list_add(where, events_of(&any, counts[i], touches[i]));
+		err = lost_list_add(where, lost_by_key(&any, counts[i], touches[i]));
 		counts[i] += crowded;
-		events = events_of(&any, crowded, touches[i]);
+		events = lost_by_key(&any, crowded, touches[i]);
 		events.ports = beside->crowded_ports;
 		if (!err)
 			err = lost_list_add(where, events);
@@ -46,7 +46,7 @@ int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *
 		if (bpf_map_lookup_elem(map_fd, &key, &count) || key.reason >= COUNT_LOST_REASONS)
 			continue;
 		counts[key.reason] += count;
-		err = lost_list_add(where, events_of(&key, count, touches[key.reason]));
+		err = lost_list_add(where, lost_by_key(&key, count, touches[key.reason]));
 	}
 	return err;
 }

@@ -25,7 +25,7 @@
 
 /* What a path to a namespace leads to. Returns 0 or negative errno; of a process that is gone, a
  * zombie too, -ENOENT. */
-static int inode_of(const char *path, uint32_t *inode)
+static int link_inode(const char *path, uint32_t *inode)
 {
 	struct stat st;
 
@@ -59,7 +59,7 @@ static int open_if(const char *path, uint32_t inode)
 	struct statfs fs;
 	struct stat st;
 	uint32_t its;
-	int err = inode_of(path, &its), fd;
+	int err = link_inode(path, &its), fd;
 
 	if (err || its != inode)
 		return err ? err : -ENOENT;
@@ -123,7 +123,7 @@ uint32_t namespace_own(void)
 {
 	uint32_t inode;
 
-	return inode_of(OWN, &inode) ? 0 : inode;
+	return link_inode(OWN, &inode) ? 0 : inode;
 }
 
 struct opening {
@@ -221,7 +221,7 @@ struct visiting {
 static int visit_path(struct visiting *v, const char *path)
 {
 	uint32_t inode;
-	int err = inode_of(path, &inode), fd;
+	int err = link_inode(path, &inode), fd;
 
 	if (err || namespaces_has(&v->tried, inode))
 		return err;

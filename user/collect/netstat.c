@@ -22,7 +22,7 @@ static const char *const files[NETSTAT_FILES] = {
 };
 
 /* The file's beginning, whole in one read: the kernel writes it anew for each from the start. */
-static bool file_read(int fd, char *buffer, size_t size)
+static bool netstat_read(int fd, char *buffer, size_t size)
 {
 	const ssize_t length = fd < 0 ? -1 : pread(fd, buffer, size - 1, 0);
 
@@ -34,14 +34,14 @@ static bool counters_read(const struct netstat_namespace *n, struct handshake_co
 {
 	static char text[NETSTAT_SIZE];
 
-	return file_read(n->fds[NETSTAT], text, sizeof(text)) && handshakes_parse(c, text);
+	return netstat_read(n->fds[NETSTAT], text, sizeof(text)) && handshakes_parse(c, text);
 }
 
 static bool setting_read(const struct netstat_namespace *n, enum file file, uint32_t *to)
 {
 	char text[32];
 
-	if (!file_read(n->fds[file], text, sizeof(text)))
+	if (!netstat_read(n->fds[file], text, sizeof(text)))
 		return false;
 	*to = strtoul(text, NULL, 10);
 	return true;

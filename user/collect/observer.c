@@ -295,7 +295,7 @@ int observer_scan(struct observer *o)
 }
 
 /* Without an inventory: what sock_diag and /proc tell of the rows that there are. */
-static void describe(const struct observer *o, struct snapshot *s)
+static void rows_describe(const struct observer *o, struct snapshot *s)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		for (size_t j = 0; j < s->endpoints[i].worker_count; j++)
@@ -347,7 +347,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	if (!err)
 		copies_tell(o, s);
 	if (!err && !o->inventory)
-		describe(o, s);
+		rows_describe(o, s);
 	if (err)
 		snapshot_free(s);
 	return err;

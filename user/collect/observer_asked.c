@@ -6,7 +6,7 @@
 
 #include <bpf/bpf.h>
 
-static int compare_cookies(const void *a, const void *b)
+static int cookies_in_order(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -15,7 +15,7 @@ static int compare_cookies(const void *a, const void *b)
 
 bool cookies_have(const struct cookies *of, uint64_t cookie)
 {
-	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), compare_cookies);
+	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), cookies_in_order);
 }
 
 /* Takes out what neither list has: of sockets that are gone, and that the programs marked
@@ -90,8 +90,8 @@ int observer_tell_asked(struct observer *o)
 		else
 			asked.rows[asked.count++] = unwanted.rows[i];
 	}
-	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), compare_cookies);
-	qsort(asked.rows, asked.count, sizeof(*asked.rows), compare_cookies);
+	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), cookies_in_order);
+	qsort(asked.rows, asked.count, sizeof(*asked.rows), cookies_in_order);
 	asked_mark(o, &o->asked, asked, COUNT_ASKED);
 	asked_mark(o, &o->unwanted, unwanted, COUNT_UNASKED);
 	for (__u32 i = 0; i < o->sockets_max; i++)
@@ -117,11 +117,11 @@ int observer_decide(struct observer *o)
 	for (size_t i = 0, n = ledger_sockets(o->ledger, &sockets); i < n; i++)
 		if (sockets[i]->undecided && sockets[i]->row.ended)
 			of[open++].cookie = sockets[i]->row.cookie;
-	qsort(of, open, sizeof(*of), compare_cookies);
+	qsort(of, open, sizeof(*of), cookies_in_order);
 	for (size_t i = 0; i < count && open; i++) {
 		enum inventory_answer answer;
 
-		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), compare_cookies);
+		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), cookies_in_order);
 		if (!found)
 			continue;
 		answer = inventory_asks(o->inventory, workers[i]->row.pid, workers[i]->row.comm);

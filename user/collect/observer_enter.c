@@ -29,7 +29,7 @@ static void arrivals_read(struct observer *o, const struct count_socket *from)
  * A peer is elected only where it has no votes, so one that had votes before and after it was read
  * is whole. Its votes are read before what the bucket has by then: they are no more than that.
  */
-static struct flow_peer peer_read(const struct count_sketch *from)
+static struct flow_peer flow_peer_read(const struct count_sketch *from)
 {
 	const __u32 heaviest = __atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE);
 	const __s64 votes = __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE);
@@ -74,12 +74,12 @@ static int socket_count(struct observer *o, const struct count_socket *from,
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, o->arrived_by_cpu, last);
 	if (err || !from->sketch)
 		return err;
-	peer = peer_read(&o->sketches[from->sketch - 1]);
+	peer = flow_peer_read(&o->sketches[from->sketch - 1]);
 	return ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, &peer, last);
 }
 
 /* What the counting programs know of the socket, for want of an inventory's better knowledge. */
-static struct ledger_socket *socket_row(struct observer *o, const struct count_socket *from)
+static struct ledger_socket *entered_socket(struct observer *o, const struct count_socket *from)
 {
 	bool made;
 	struct ledger_socket *s = ledger_socket(o->ledger, from->cookie, &made);
@@ -111,7 +111,7 @@ static struct ledger_socket *socket_row(struct observer *o, const struct count_s
 struct ledger_socket *observer_enter_socket(struct observer *o, const struct count_socket *from,
 					    bool last)
 {
-	struct ledger_socket *s = socket_row(o, from);
+	struct ledger_socket *s = entered_socket(o, from);
 
 	return s && !socket_count(o, from, s, last) ? s : NULL;
 }

@@ -120,7 +120,7 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 	}
 }
 
-static void configure(struct observer *o, const struct observer_options *options)
+static void programs_configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->attachment.probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
@@ -262,7 +262,7 @@ void observer_unload(void *observer)
 	o->bpf = NULL;
 }
 
-static int load(struct observer *o)
+static int programs_load(struct observer *o)
 {
 	o->attachment.object = o->bpf->obj;
 	o->attachment.without = o->bpf->rodata->config.serves ? 0 : SEES_TCP_SERVED;
@@ -279,8 +279,8 @@ int observer_load(void *observer)
 	o->bpf = count_bpf__open();
 	if (!o->bpf)
 		return -errno;
-	configure(o, o->options);
-	err = load(o);
+	programs_configure(o, o->options);
+	err = programs_load(o);
 	if (!err)
 		err = rows_prepare(o);
 	if (!err)

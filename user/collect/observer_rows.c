@@ -241,7 +241,7 @@ void observer_give_back_all(struct observer *o)
  * Rows of threads that are gone. Those whose connections are open wait for them to end, where there
  * is room, as in keeps(); io_uring's kernel threads (start 0) count for an owner.
  */
-static void gone_find(const struct observer *o, struct ending *e, size_t used)
+static void dead_find(const struct observer *o, struct ending *e, size_t used)
 {
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
@@ -282,7 +282,7 @@ int observer_relieve(struct observer *o)
 	e.workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers));
 	if (!e.workers)
 		return -ENOMEM;
-	gone_find(o, &e, used);
+	dead_find(o, &e, used);
 	err = gone_end(o, &e);
 	if (!err)
 		err = ending_give_back(o, &e);

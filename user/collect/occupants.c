@@ -120,7 +120,7 @@ static int by_node(const void *a, const void *b)
 	return x->node != y->node ? COMPARE(x->node, y->node) : COMPARE(x->pid, y->pid);
 }
 
-static int by_process(const void *a, const void *b)
+static int holders_by_process(const void *a, const void *b)
 {
 	const struct bind_holder *x = a, *y = b;
 
@@ -130,7 +130,7 @@ static int by_process(const void *a, const void *b)
 static int by_descriptor(const void *a, const void *b)
 {
 	const struct bind_holder *x = a, *y = b;
-	int order = by_process(a, b);
+	int order = holders_by_process(a, b);
 
 	return order ? order : COMPARE(x->descriptor, y->descriptor);
 }
@@ -252,7 +252,7 @@ static int holders_index(struct look *l)
 			return -ENOMEM;
 	}
 	array_sort(&l->holders, sizeof(struct bind_holder), by_descriptor);
-	array_unique(&l->holders, sizeof(struct bind_holder), by_process);
+	array_unique(&l->holders, sizeof(struct bind_holder), holders_by_process);
 	return 0;
 }
 
@@ -282,7 +282,7 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 }
 
 /* The first record of that socket, NULL if none. */
-static const struct occupants_record *find(const struct array *in, uint64_t node)
+static const struct occupants_record *record_find(const struct array *in, uint64_t node)
 {
 	return array_find(in, sizeof(struct occupants_record), &node, array_by_u64);
 }
@@ -302,7 +302,7 @@ static bool is_stray(const struct look *l, const struct occupants_record *r)
 {
 	size_t count;
 
-	return r->has_file && !find(&l->held, r->node) && !holders_of(l, r, &count);
+	return r->has_file && !record_find(&l->held, r->node) && !holders_of(l, r, &count);
 }
 
 static bool has_strays(const struct look *l)
@@ -361,7 +361,7 @@ static void picking_fill(struct bind_occupant *o, const struct look *l)
 }
 
 /* What the record alone says. */
-static struct bind_occupant socket_of(const struct occupants_record *r)
+static struct bind_occupant occupant_socket(const struct occupants_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
@@ -401,9 +401,9 @@ static struct bind_occupant socket_of(const struct occupants_record *r)
 	return o;
 }
 
-static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+static struct bind_occupant occupant_row(const struct look *l, const struct occupants_record *r)
 {
-	struct bind_occupant o = socket_of(r);
+	struct bind_occupant o = occupant_socket(r);
 	const struct device *devices = l->devices.rows;
 	const struct expiry *expiry;
 
@@ -447,7 +447,7 @@ static int compare_places(const struct bind_place *a, const struct bind_place *b
 }
 
 /* 0: they differ in their remote end alone. */
-static int compare_rows(const void *a, const void *b)
+static int compare_occupants(const void *a, const void *b)
 {
 	const struct bind_occupant *x = a, *y = b;
 	const struct occupants_query q = { .netns = y->place.netns,
@@ -468,14 +468,14 @@ static int compare_rows(const void *a, const void *b)
 }
 
 /* Connections of one kind become one row. Returns how many rows are left. */
-static size_t rows_merge(struct bind_occupant *rows, size_t count)
+static size_t occupants_merge(struct bind_occupant *rows, size_t count)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct bind_occupant *last = kept ? &rows[kept - 1] : NULL;
 
-		if (!last || compare_rows(last, &rows[i]) ||
+		if (!last || compare_occupants(last, &rows[i]) ||
 		    !(rows[i].state == BIND_CONNECTED || rows[i].state == BIND_CLOSING ||
 		      rows[i].state == BIND_TIME_WAIT)) {
 			rows[kept++] = rows[i];
@@ -495,8 +495,8 @@ static size_t rows_merge(struct bind_occupant *rows, size_t count)
 	return kept;
 }
 
-static bool asked(const struct occupants_record *r, const struct occupants_query *queries,
-		  size_t count)
+static bool record_asked(const struct occupants_record *r, const struct occupants_query *queries,
+			 size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (queries[i].port == r->port && queries[i].netns == r->netns &&
@@ -515,20 +515,20 @@ static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const 
 
 	/* By descriptors of one process and of others: one row. */
 	for (size_t i = 0; i < l->held.count; i++)
-		if (asked(&held[i], queries, query_count) &&
+		if (record_asked(&held[i], queries, query_count) &&
 		    (!i || held[i].node != held[i - 1].node))
-			rows[count++] = row_of(l, &held[i]);
+			rows[count++] = occupant_row(l, &held[i]);
 	for (size_t i = 0; i < l->listed.count; i++) {
 		const struct occupants_record *r = &listed[i];
 		const struct occupants_record *earlier =
-			before ? find(&before->listed, r->node) : NULL;
+			before ? record_find(&before->listed, r->node) : NULL;
 
-		if (!asked(r, queries, query_count) || find(&l->held, r->node) ||
+		if (!record_asked(r, queries, query_count) || record_find(&l->held, r->node) ||
 		    (i && r->node == r[-1].node))
 			continue;
 		if (is_stray(l, r) && !(earlier && is_stray(before, earlier)))
 			continue;
-		rows[count++] = row_of(l, r);
+		rows[count++] = occupant_row(l, r);
 	}
 	return count;
 }
@@ -590,8 +590,8 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 	}
 	if (!err) {
 		count = rows_fill(rows, l, l == &second ? &first : NULL, queries, query_count);
-		qsort(rows, count, sizeof(*rows), compare_rows);
-		count = rows_merge(rows, count);
+		qsort(rows, count, sizeof(*rows), compare_occupants);
+		count = occupants_merge(rows, count);
 		err = rows_pack(&rows, count, l);
 	}
 	if (complete)
@@ -634,7 +634,7 @@ static int each_take(void *to, const void *record)
 
 	if (!r->port) /* a holder of MPTCP subflows alone */
 		return 0;
-	o = socket_of(r);
+	o = occupant_socket(r);
 	o.pid = r->pid;
 	memcpy(o.process, r->process, sizeof(o.process));
 	return each->take(each->to, &o);
