@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks for tracefs in the places where it is usually mounted, and mounts it for this process
+ * alone if it is in none of them.
+ */
 #include "tracefs.h"
 
 #include <errno.h>
@@ -14,7 +18,7 @@
 
 static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 
-/* stat() and not access(), which asks for the real user's rights and leaves capabilities out. */
+/* stat() is used because access() checks the real user's rights and ignores capabilities. */
 static int place_look(const char *place)
 {
 	char path[64];
@@ -37,7 +41,10 @@ int tracefs_ensure(void)
 		return 0;
 	if (err == -EACCES)
 		return err;
-	/* A slave sees what is mounted elsewhere later: namespaces that ip netns names. */
+	/*
+	 * A slave mount still gets what is mounted elsewhere later, such as the namespaces that ip
+	 * netns names.
+	 */
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
 	    mount("tracefs", places[0], "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return other == -EACCES

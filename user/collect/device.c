@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Asks rtnetlink for an interface and follows it to its VRF device, in the thread's own network
+ * namespace or, through namespace.c, in another.
+ */
 #include "device.h"
 
 #include <linux/if_link.h>
@@ -17,7 +21,7 @@ static bool is_vrf(const struct rtattr *kind)
 	return !strcmp(text, "vrf");
 }
 
-/* What an interface belongs to: the VRF that it is, or that has it. */
+/* The VRF device of an interface: the interface itself, or the one that it belongs to. */
 static int vrf_take(void *to, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The processes that hold the sockets that are asked for: descriptors, added up by process, and
- * what the process does while the queue raises that question.
+ * The processes that hold the wanted sockets: their descriptors, added up by process, and what
+ * each process does while the socket's queue raises that question.
  */
 #include "inventory_scan.h"
 
@@ -24,7 +24,10 @@ static bool has_backlog(const struct holders_socket_record *r)
 	return r->protocol == IPPROTO_UDP ? r->length > r->limit / 4 * 3 : r->length;
 }
 
-/* What the process of the row does. A process with many such sockets is asked once. */
+/*
+ * What the process of the row does. It is looked up once, even if the process has many such
+ * sockets.
+ */
 static void holder_doing(struct holder_row *row, struct thread *first)
 {
 	if (!first->looked) {
@@ -37,7 +40,7 @@ static void holder_doing(struct holder_row *row, struct thread *first)
 	memcpy(row->doing, first->doing, sizeof(row->doing));
 }
 
-/* The row of the first descriptor that the process has of the socket. */
+/* Makes the row of a process and a socket, from its first descriptor of the socket. */
 static struct holder_row holder_row_of(const struct inventory *v, const struct found *f,
 				       const struct wait_holder *h, const struct array *watching,
 				       uint64_t started_ns)

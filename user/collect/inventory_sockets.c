@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets of the sample into the ledger: what they are, the groups that they share, and a row for
- * each thread that waits on them.
+ * Enters the sockets of the sample into the ledger: their properties, the reuseport groups that
+ * they share, and a row for each thread that waits on them.
  */
 #include "inventory_scan.h"
 
@@ -13,12 +13,15 @@
 
 #include "device.h"
 
-/* Rows beyond which threads that only wait get none: sockets times threads may be very many. */
+/*
+ * Beyond this many rows, threads that only wait get no row: there may be very many pairs of socket
+ * and thread.
+ */
 #define WAITING_MAX 24576
 
 /* ---- groups ---- */
 
-/* What picks among the sockets of a group. */
+/* What picks a socket of a reuseport group. */
 struct program {
 	uint64_t group;
 	struct picker picker;
@@ -48,7 +51,7 @@ static struct picker picker_of(const struct inventory *v, uint64_t group)
 }
 
 struct found_group {
-	uint64_t group, cookie; /* of a socket in it */
+	uint64_t group, cookie; /* cookie of a socket in the group */
 };
 
 static int groups_in_order(const void *a, const void *b)
@@ -58,7 +61,7 @@ static int groups_in_order(const void *a, const void *b)
 	return x->group != y->group ? COMPARE(x->group, y->group) : COMPARE(x->cookie, y->cookie);
 }
 
-/* A group's name is the lowest cookie of its sockets. */
+/* The name of a group is the lowest cookie of its sockets. */
 int inventory_groups_fill(const struct inventory *v, struct ledger *l)
 {
 	const struct found *rows = v->found.rows;
@@ -158,8 +161,10 @@ static int waiters_fill(struct inventory *v, struct ledger *l, struct ledger_soc
 
 /* ---- sockets ---- */
 
-/* Interface names belong to a network namespace. Returns a negative errno only if the way back from
- * it failed. */
+/*
+ * Finds the name of an interface, which belongs to a network namespace. Returns a negative errno
+ * only if the way back from that namespace failed.
+ */
 static int device_name(const struct holders_socket_record *r, char *name, size_t size)
 {
 	char found[IF_NAMESIZE];
@@ -195,9 +200,10 @@ static int found_describe(const struct inventory *v, struct ledger_socket *s, co
 	s->read_ns = v->looked_ns;
 	s->row.steered = r->steered;
 	/*
-	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are
-	 * connected, or were: a client's that only has its port now. What is left there when a UDP
-	 * socket is disconnected again can't be told from a setting.
+	 * The kernel also keeps the CPU of each packet in this field, but only for sockets that
+	 * are connected or were: after that, a client's socket that only has its port. If a UDP
+	 * socket was connected and is not any more, the value left in the field can't be told from
+	 * a setting.
 	 */
 	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected && !r->bound;
 	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;

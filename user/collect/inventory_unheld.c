@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets that sock_diag lists and no process of the sample holds: the kernel's own, or on their
- * way from one process to another. What sock_diag does not tell is looked up in the kernel's
- * tables.
+ * Sockets that sock_diag lists and that no process of the sample holds: the kernel's own, or
+ * sockets on their way from one process to another. What sock_diag does not report is looked up in
+ * the kernel's tables.
  */
 #include "inventory_scan.h"
 
@@ -13,8 +13,10 @@
 #include "../bind/bind_occupant.h"
 #include "occupants.h"
 
-/* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for.
- * Returns how many come first in `rows` now, or -ENOMEM. */
+/*
+ * Chooses the sockets that sock_diag knows and no process of the scan holds, as far as they may be
+ * asked for, and moves them to the front of `rows`. Returns how many there are, or -ENOMEM.
+ */
 static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
@@ -37,7 +39,7 @@ static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, i
 		const struct sockdiag_row *r = &rows[i];
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 
-		/* The subflow of an MPTCP listener has that one's inode. */
+		/* The subflow of an MPTCP listener has the inode of the listener. */
 		if (r->inode == UINT32_MAX ||
 		    array_first(&held, sizeof(inode), &inode, array_by_u64) < held.count)
 			continue;
@@ -61,8 +63,10 @@ static struct occupants_query unheld_query(const struct sockdiag_row *r)
 										: PROTOCOL_TCP };
 }
 
-/* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found
- * out is not said: then there are none. */
+/*
+ * Finds who has the ports of those sockets: the kernel's tables show what sock_diag does not. If
+ * that fails there are no occupants, and nothing is said.
+ */
 static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
 {
 	struct occupants_query *queries = calloc(count + 1, sizeof(*queries));

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads net.ipv6.conf.*.disable_ipv6 of a network namespace to explain why an IPv6 address is
+ * missing there.
+ */
 #include "ipv6_off.h"
 
 #include <stdbool.h>
@@ -16,7 +20,7 @@ static bool is_disabled(const char *interface)
 	return small_file_number(path, 0);
 }
 
-/* An interface may have it on again, though it is off for all. */
+/* IPv6 may be on for one interface although it is off for all. */
 static bool has_addresses(void)
 {
 	char text[2];

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Walks the kernel's table of lost events, keyed by port and reason, and adds each entry to a list
+ * and to the sums by reason. Events of unknown ports, and of ports that found no room in the
+ * table, come from counters beside it.
+ */
 #include "losses.h"
 
 #include <netinet/in.h>
@@ -72,7 +77,7 @@ int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_lis
 						     .protocol = w->port ? (int)w->protocol
 									 : LOST_ANY_PROTOCOL });
 	}
-	/* The rest is of threads whose rows are folded. */
+	/* The rest belongs to threads whose rows have been folded. */
 	return err ? err
 		   : lost_list_add(where, (struct lost_events){ .count = orphaned,
 								.touches = LOST_TAKEN,

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * With a filter by process, tells the kernel after each scan which sockets are asked for and which
+ * are not, and decides about sockets that came and went between two scans.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -18,8 +22,10 @@ bool cookies_have(const struct cookies *of, uint64_t cookie)
 	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), cookies_in_order);
 }
 
-/* Takes out what neither list has: of sockets that are gone, and that the programs marked
- * themselves. */
+/*
+ * Takes out the sockets that neither list has: sockets that are gone, and sockets that the
+ * programs marked themselves.
+ */
 static void asked_sweep(struct observer *o)
 {
 	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
@@ -34,8 +40,10 @@ static void asked_sweep(struct observer *o)
 	}
 }
 
-/* Marks what is new in `now`, which takes the place of `before`, and takes out what is not in it
- * any more. */
+/*
+ * Marks the sockets that are new in `now`, which replaces `before`, and takes out the sockets that
+ * are in neither list any more.
+ */
 static void asked_mark(struct observer *o, struct cookies *before, struct cookies now,
 		       const __u32 mark)
 {
@@ -55,7 +63,10 @@ static void asked_mark(struct observer *o, struct cookies *before, struct cookie
 		if (!swept)
 			asked_sweep(o);
 		swept = true;
-		/* One that finds no room shares the rows of those that are not known. */
+		/*
+		 * A socket that finds no room shares the rows of the sockets of which nothing is
+		 * known.
+		 */
 		bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY);
 	}
 	free(old.rows);
@@ -81,7 +92,10 @@ int observer_tell_asked(struct observer *o)
 		return -ENOMEM;
 	}
 	asked = (struct cookies){ both, more };
-	/* What was asked for once stays so: who held it may be gone, and another hold it still. */
+	/*
+	 * A socket that was asked for once stays so: the process that held it may be gone while
+	 * another process still holds it.
+	 */
 	for (int i = 0; i < count; i++) {
 		const struct ledger_socket *s = ledger_find_socket(o->ledger, unwanted.rows[i]);
 
