@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The addresses of a socket's two ends, in network order. For what is read once a socket, or once a
- * call: it takes a helper's call. */
+/*
+ * Reads the local and the peer address of a socket, in network order. Each read costs a helper
+ * call, so use these functions where an address is read once per socket or once per call.
+ */
 #ifndef SOCKFAIR_ADDRESS_BPF_H
 #define SOCKFAIR_ADDRESS_BPF_H
 
@@ -8,7 +10,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-/* `to` has 16 bytes; without CONFIG_IPV6 they stay as they are for AF_INET6. */
+/*
+ * `to` has room for 16 bytes. On a kernel without CONFIG_IPV6 they are left unchanged for
+ * AF_INET6.
+ */
 static __always_inline void local_address_read(void *to, struct sock *sk, __u16 family)
 {
 	if (family == AF_INET)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bind() and listen() of TCP (MPTCP too) and UDP sockets, for all backends. Each call is seen
- * twice: entered() keeps the address as it was passed (a BPF program of the cgroup may change it on
- * the way) under the thread and the hook; returned() counts the call, and tells user space through
- * a ring what failed or may look wrong. user/attach/hooks.c has the table that says which programs
- * a backend needs. Of connect() those alone are seen that find no port or no address of ours, and
- * at the exit only, so that all others cost next to nothing.
+ * Watches bind() and listen() of TCP sockets (MPTCP too) and UDP sockets, for all backends. Each
+ * call is seen twice: entered() keeps the address as the caller passed it, under the thread and
+ * the hook, because a BPF program of the cgroup may change it on the way; returned() counts the
+ * call, and passes on through a ring to user space what failed or may look wrong.
+ * user/attach/hooks.c has the table of the programs that a backend needs. Of connect() only the
+ * calls are seen that find no free port or no local address, and only at the exit, so that all
+ * others cost next to nothing.
  *
- * Sockets that the kernel made for itself are left out; so are the subflows inside an MPTCP socket:
- * the socket itself is told, once.
+ * Sockets that the kernel made for itself are left out. So are the subflows inside an MPTCP
+ * socket: the socket itself is reported once.
  */
 #include "socket.bpf.h"
 #include "binds_record.h"
@@ -19,13 +20,13 @@ const volatile struct binds_config binds;
 
 /* .bss, mapped by user space. */
 __u32 binds_on;
-__u64 binds_begun, binds_done; /* returned() under way: begun - done. So user space knows when the
-				  last one has counted */
+__u64 binds_begun, binds_done; /* runs of returned(): begun - done are under way. User space reads
+				  them to know when the last one has counted */
 __u64 binds_seen[BINDS_CALLS], binds_failed[BINDS_CALLS];
 __u64 binds_told; /* records in the ring */
 __u64 binds_lost[BINDS_LOST_REASONS];
-__u64 binds_ports[1024]; /* bit per port: those asked for (filter.by_port) */
-__u64 binds_twins[1024]; /* bit per port: look like the byte-swapped twin of another */
+__u64 binds_ports[1024]; /* bit per port: ports that are asked for (filter.by_port) */
+__u64 binds_twins[1024]; /* bit per port: looks like the byte-swapped twin of another */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -39,7 +40,7 @@ struct {
 	__type(value, __u32);
 } cgroups SEC(".maps");
 
-/* The hooks whose entry and exit belong together. */
+/* The kinds of hooks whose entry and exit belong together. */
 enum by {
 	BY_SYSCALL_BIND,
 	BY_SYSCALL_LISTEN,
@@ -61,7 +62,8 @@ enum by {
 
 struct pending_key {
 	__u32 tid;
-	__u32 by; /* MPTCP's call runs through the function of its first subflow */
+	__u32 by; /* needed because an MPTCP call runs through the same function for its first
+		     subflow */
 };
 
 struct {
@@ -72,9 +74,9 @@ struct {
 } pending SEC(".maps");
 
 /*
- * When the bind() that worked began, by inode of the socket: who came after a call that failed was
- * not in its way. Begun rather than returned, for of two calls at once the one that returns last
- * may have won.
+ * When each successful bind() began, by inode of the socket: a socket that was bound after a call
+ * failed cannot have made it fail. The time is that of the beginning, not of the return: of two
+ * calls at the same time the one that returns last may have won.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -83,7 +85,7 @@ struct {
 	__type(value, __u64);
 } since SEC(".maps");
 
-static __always_inline void lost_add(enum binds_lost reason)
+static __always_inline void binds_lost_add(enum binds_lost reason)
 {
 	__sync_fetch_and_add(&binds_lost[reason], 1);
 }
@@ -106,7 +108,7 @@ static __always_inline bool is_security(const enum by by)
 
 /* ---- the socket ---- */
 
-/* Is it a socket that is asked for? By its port and family tell() decides. */
+/* Is the socket asked for? call_tell() checks its port and family. */
 static __always_inline bool socket_wanted(struct sock *untyped)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -165,9 +167,12 @@ static __always_inline __u32 port_range_of(struct sock *untyped)
 	return range;
 }
 
-/* ---- the address that was passed ---- */
+/* ---- the address that the caller passed ---- */
 
-/* What may lie at the address: the head of both, and an IPv6 address's rest. */
+/*
+ * What the passed address may hold: the head of an IPv4 or IPv6 address, and the rest of an IPv6
+ * address.
+ */
 struct passed {
 	__u16 family;
 	__be16 port;
@@ -184,8 +189,9 @@ static __always_inline int passed_read(void *to, const __u32 size, __u64 from, c
 		    : bpf_probe_read_kernel(to, size, (void *)from);
 }
 
-/* Returns whether it could be read. */
-static __always_inline bool address_read(struct binds_address *to, __u64 from, const bool user)
+/* Returns whether the address could be read. */
+static __always_inline bool passed_address_read(struct binds_address *to, __u64 from,
+						const bool user)
 {
 	struct passed p = {};
 	const __u32 length = to->length;
@@ -217,12 +223,14 @@ static __always_inline bool address_read(struct binds_address *to, __u64 from, c
 	return true;
 }
 
-/* ---- who calls ---- */
+/* ---- the calling process ---- */
 
 #define CAP_NET_BIND_SERVICE 10 /* include/uapi/linux/capability.h */
-#define USER_NAMESPACES_MAX 33  /* they nest no deeper: create_user_ns() */
+#define USER_NAMESPACES_MAX 33  /* user namespaces nest no deeper: create_user_ns() */
 
-/* ns_capable(net->user_ns, CAP_NET_BIND_SERVICE), as cap_capable() (security/commoncap.c) walks up.
+/*
+ * Evaluates ns_capable(net->user_ns, CAP_NET_BIND_SERVICE), in the way in which cap_capable()
+ * (security/commoncap.c) walks up.
  */
 static __always_inline bool capable_in(const struct cred *cred, struct user_namespace *ns, bool has)
 {
@@ -239,7 +247,7 @@ static __always_inline bool capable_in(const struct cred *cred, struct user_name
 			return false;
 		parent = BPF_CORE_READ(ns, parent);
 		if (parent == own && BPF_CORE_READ(ns, owner.val) == euid)
-			return true; /* who made a user namespace may do anything in it */
+			return true; /* the creator of a user namespace may do anything in it */
 		ns = parent;
 	}
 	return false;
@@ -250,7 +258,7 @@ static __always_inline bool has_capability(__u64 set)
 	return (set >> CAP_NET_BIND_SERVICE) & 1;
 }
 
-/* Asked here, for a server that fails to start is gone before user space could. */
+/* Checked here, because a server that fails to start is gone before user space could look. */
 static __always_inline bool in_cgroups(void)
 {
 	for (__u32 i = 0; i < BINDS_CGROUPS_MAX && i < binds.cgroups; i++)
@@ -276,7 +284,7 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->parent = BPF_CORE_READ(leader, real_parent, tgid);
 	r->started_ns = BPF_CORE_READ(leader, start_boottime);
 	r->euid = BPF_CORE_READ(cred, euid.val);
-	/* Two words before 6.3, one since; the same bytes. */
+	/* Two words before 6.3, one word since then; the bytes are the same. */
 	bpf_probe_read_kernel(&effective, sizeof(effective),
 			      __builtin_preserve_access_index(&cred->cap_effective));
 	bpf_probe_read_kernel(&permitted, sizeof(permitted),
@@ -286,8 +294,10 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	has = has_capability(effective);
 	r->can_bind_low = capable_in(cred, owner, has);
 	r->other_user_ns = has && !r->can_bind_low;
-	/* The walk up the user namespaces is long for the verifier: once is enough, for who may
-	 * raise it is in the namespace that counts. */
+	/*
+	 * The walk up the user namespaces is long for the verifier, so it is done only once. That
+	 * is enough: a process that may raise the capability is in the namespace that counts.
+	 */
 	r->can_raise = !has && !r->can_bind_low && has_capability(permitted) &&
 		       owner == BPF_CORE_READ(cred, user_ns);
 	r->capability_lost = !has_capability(bounding);
@@ -295,9 +305,9 @@ static __always_inline void caller_describe(struct binds_record *r, struct net *
 	r->cgroup_id = bpf_get_current_cgroup_id();
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
-static __always_inline __u32 inode_of(struct socket *socket)
+static __always_inline __u32 socket_inode(struct socket *socket)
 {
 	struct file *file = socket ? READ(socket, file) : NULL;
 	struct inode *inode = file ? READ(file, f_inode) : NULL;
@@ -305,18 +315,18 @@ static __always_inline __u32 inode_of(struct socket *socket)
 	return inode ? READ(inode, i_ino) : 0;
 }
 
-/* A listen() without bind() takes a port as well; after one it changes nothing. */
+/* A listen() without a bind() takes a port as well; after a bind() it changes nothing. */
 static __always_inline void since_keep(struct sock *sk, const struct binds_pending *p,
 				       const bool is_listen)
 {
 	__u64 time_ns = p->time_ns ? p->time_ns : bpf_ktime_get_ns();
-	__u32 inode = inode_of(READ(sk, sk_socket));
+	__u32 inode = socket_inode(READ(sk, sk_socket));
 
 	if (inode)
 		bpf_map_update_elem(&since, &inode, &time_ns, is_listen ? BPF_NOEXIST : BPF_ANY);
 }
 
-static __always_inline void socket_describe(struct binds_record *r, struct sock *untyped)
+static __always_inline void record_describe(struct binds_record *r, struct sock *untyped)
 {
 	const __u32 range = port_range_of(untyped);
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -341,7 +351,7 @@ static __always_inline void socket_describe(struct binds_record *r, struct sock 
 	local_address_read(r->address, sk, r->family);
 	r->range_low = range;
 	r->range_high = range >> 16;
-	r->inode = inode_of(socket);
+	r->inode = socket_inode(socket);
 	caller_describe(r, net);
 }
 
@@ -350,7 +360,7 @@ static __always_inline bool port_was_asked(struct sock *sk)
 	return READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
 }
 
-/* A BPF program of the cgroup may have changed on the way what was asked for (bind4, bind6). */
+/* A BPF program of the cgroup (bind4, bind6) may have changed the requested address on the way. */
 static __always_inline bool was_rewritten(struct sock *sk, const struct binds_address *asked)
 {
 	__u64 got[2] = {}, passed[2];
@@ -364,8 +374,10 @@ static __always_inline bool was_rewritten(struct sock *sk, const struct binds_ad
 	return got[0] != passed[0] || got[1] != passed[1];
 }
 
-/* Of calls that worked: may user space find something wrong with it? (bind_suspect() of
- * bind/bind.h) */
+/*
+ * The call succeeded: may user space still find something wrong with it? (bind_suspect() of
+ * bind/bind.h)
+ */
 static __always_inline bool is_candidate(struct sock *sk, const struct binds_pending *p,
 					 const bool is_listen)
 {
@@ -381,10 +393,11 @@ static __always_inline bool is_candidate(struct sock *sk, const struct binds_pen
 }
 
 /*
- * connect() of TCP came as far as choosing a port: it has a route, with an address of ours. IPv4
- * has no other reason for EADDRNOTAVAIL; tcp_v6_connect() keeps the route in the socket right
- * before, and an IPv4 address makes it tcp_v4_connect(). Of MPTCP it is the first subflow that went
- * there, and what it found reaches the socket when it works.
+ * Did a connect() of TCP get as far as choosing a port, because it has a route with a local
+ * address? For IPv4 EADDRNOTAVAIL has no other reason. tcp_v6_connect() stores the route in the
+ * socket right before it chooses, and for an IPv4 address it goes on to tcp_v4_connect(). For
+ * MPTCP the first subflow is checked, because the call ran on it, and the socket gets the result
+ * only if the call succeeds.
  */
 static __always_inline bool is_routed(struct sock *untyped)
 {
@@ -398,9 +411,9 @@ static __always_inline bool is_routed(struct sock *untyped)
 	       READ(sk, __sk_common.skc_daddr);
 }
 
-/* A call of a wanted socket returned. */
-static __noinline int tell(struct sock *untyped, const struct binds_pending *p, int error,
-			   int call_and_denied)
+/* A call on a wanted socket returned. */
+static __noinline int call_tell(struct sock *untyped, const struct binds_pending *p, int error,
+				int call_and_denied)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	const __u32 call = call_and_denied & 3;
@@ -416,7 +429,10 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 		return 0;
 	if (!error)
 		since_keep(sk, p, call == BINDS_LISTEN);
-	/* Of the other family it is known when it came: it may have been in the way. */
+	/*
+	 * A socket of the other family gets only its time kept above: it may have been in the way
+	 * of a call.
+	 */
 	if (filter.family && READ(sk, __sk_common.skc_family) != filter.family)
 		return 0;
 	if (call >= BINDS_CALLS)
@@ -428,7 +444,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 		return 0;
 	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
-		lost_add(BINDS_LOST_RING);
+		binds_lost_add(BINDS_LOST_RING);
 		return 0;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -441,7 +457,7 @@ static __noinline int tell(struct sock *untyped, const struct binds_pending *p, 
 	r->listened = p->listened;
 	r->port_asked = port_was_asked(sk);
 	r->routed = call == BINDS_CONNECT && is_routed(untyped);
-	socket_describe(r, untyped);
+	record_describe(r, untyped);
 	bpf_ringbuf_submit(r, 0);
 	__sync_fetch_and_add(&binds_told, 1);
 	return 0;
@@ -452,43 +468,48 @@ static __always_inline void returned(struct sock *sk, const struct binds_pending
 {
 	__sync_fetch_and_add(&binds_begun, 1);
 	if (binds_on)
-		tell(sk, p, error,
-		     (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT
-		      : is_bind(by)            ? BINDS_BIND
-					       : BINDS_LISTEN) |
-			     is_security(by) << 2);
+		call_tell(sk, p, error,
+			  (by == BY_SYSCALL_CONNECT ? BINDS_CONNECT
+			   : is_bind(by)            ? BINDS_BIND
+						    : BINDS_LISTEN) |
+				  is_security(by) << 2);
 	__sync_fetch_and_add(&binds_done, 1);
 }
 
 /* ---- entry and exit ---- */
 
-static __always_inline struct pending_key key_of(const enum by by)
+static __always_inline struct pending_key pending_key_of(const enum by by)
 {
 	return (struct pending_key){ .tid = (__u32)bpf_get_current_pid_tgid(), .by = by };
 }
 
-/* again: a second program of the same hook, which stands in for the first where the kernel skipped
- * that. */
-static __always_inline void keep(const struct binds_pending *p, const enum by by, const bool again)
+/*
+ * again: this is the second program of the same hook, which does the work if the kernel skipped
+ * the first.
+ */
+static __always_inline void entry_keep(const struct binds_pending *p, const enum by by,
+				       const bool again)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *last = bpf_map_lookup_elem(&pending, &key);
 	int err;
 
 	if (last && !last->done) {
-		if (again && !last->twice) { /* kept by the first */
+		if (again && !last->twice) { /* the first program has kept it */
 			last->twice = 1;
 			return;
 		}
-		/* What the thread's last call left here: its return was not seen. */
+		/* The thread's previous call left this entry behind: its return was not seen. */
 		if (binds_on)
-			lost_add(BINDS_LOST_RETURN);
+			binds_lost_add(BINDS_LOST_RETURN);
 	}
 	err = bpf_map_update_elem(&pending, &key, p, BPF_ANY);
-	/* An exit with arguments does without; a security module that lets the call through needs
-	 * none. */
+	/*
+	 * An exit program that sees the arguments needs no entry. Nor does a security hook, if it
+	 * lets the call through.
+	 */
 	if (err && !again && binds_on && !binds.arguments_at_exit && !is_security(by))
-		lost_add(BINDS_LOST_PENDING);
+		binds_lost_add(BINDS_LOST_PENDING);
 }
 
 static __always_inline bool is_listening(struct sock *untyped)
@@ -498,7 +519,9 @@ static __always_inline bool is_listening(struct sock *untyped)
 	return READ(sk, __sk_common.skc_state) == TCP_LISTEN;
 }
 
-/* The kernel's function for that kind of socket was called. address: in kernel memory; 0: listen().
+/*
+ * The kernel's function for that kind of socket was called. address is in kernel memory; 0 for
+ * listen().
  */
 static __always_inline void entered(struct socket *untyped, __u64 address, int length_or_backlog,
 				    const enum by by)
@@ -514,19 +537,19 @@ static __always_inline void entered(struct socket *untyped, __u64 address, int l
 	if (is_bind(by)) {
 		p.asked.length = length_or_backlog;
 		if (p.sk)
-			address_read(&p.asked, address, false);
+			passed_address_read(&p.asked, address, false);
 	} else {
 		p.backlog = length_or_backlog;
 		p.listened = p.sk && is_listening(sk);
 	}
-	keep(&p, by, false);
+	entry_keep(&p, by, false);
 }
 
-/* Its exit, with arguments (fexit). */
+/* The function's exit, with its arguments (fexit). */
 static __always_inline void left(struct socket *socket, __u64 address, int length_or_backlog,
 				 int error, const enum by by)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct sock *sk = socket->sk;
 	struct binds_pending fresh = { .asked = { .family = -1 } }, *p;
 
@@ -542,22 +565,22 @@ static __always_inline void left(struct socket *socket, __u64 address, int lengt
 	}
 	if (is_bind(by)) {
 		fresh.asked.length = length_or_backlog;
-		address_read(&fresh.asked, address, false);
+		passed_address_read(&fresh.asked, address, false);
 	} else {
 		fresh.backlog = length_or_backlog;
 	}
 	returned(sk, &fresh, error, by);
 }
 
-/* Its exit, without (kretprobe). */
+/* The function's exit, without its arguments (kretprobe). */
 static __always_inline void left_plain(int error, const enum by by)
 {
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 
 	if (!p) {
 		if (binds_on && (error || !is_security(by)))
-			lost_add(BINDS_LOST_ENTRY);
+			binds_lost_add(BINDS_LOST_ENTRY);
 		return;
 	}
 	if (p->sk && (error || !is_security(by)))
@@ -565,8 +588,10 @@ static __always_inline void left_plain(int error, const enum by by)
 	bpf_map_delete_elem(&pending, &key);
 }
 
-/* The system call. The kernel copies the address a moment later; where it is not in memory now it
- * will be at the exit. */
+/*
+ * The system call was entered. The kernel copies the address a moment later; if the page is not in
+ * memory now, it will be at the exit, so the address is read then.
+ */
 static __always_inline void called(__u32 descriptor, __u64 address, int length_or_backlog,
 				   const enum by by, const bool again)
 {
@@ -582,18 +607,19 @@ static __always_inline void called(__u32 descriptor, __u64 address, int length_o
 		p.sk = (__u64)sk;
 	if (is_bind(by)) {
 		p.asked.length = length_or_backlog;
-		if (p.sk && !address_read(&p.asked, address, true))
+		if (p.sk && !passed_address_read(&p.asked, address, true))
 			p.place = address;
 	} else {
 		p.backlog = length_or_backlog;
 		p.listened = p.sk && is_listening(sk);
 	}
-	keep(&p, by, again);
+	entry_keep(&p, by, again);
 }
 
 /*
- * A filter of seccomp that answers in the kernel's place leaves an exit without an entry. Where the
- * programs of an entry can be skipped (7.x) that can't be told from those.
+ * A seccomp filter that answers instead of the kernel leaves an exit without an entry. Where the
+ * programs of an entry can be skipped (7.x) such an exit looks the same as one with a skipped
+ * entry.
  */
 static __always_inline bool is_seccomps(struct task_struct *task)
 {
@@ -602,9 +628,9 @@ static __always_inline bool is_seccomps(struct task_struct *task)
 }
 
 /*
- * The exit found no entry: all programs of that were skipped. Where two programs of the exit follow
- * each other, the first leaves a mark if it has counted the call. The second one finds nothing
- * where the first was skipped as well.
+ * The exit found no entry, so all programs of the entry were skipped. If the exit has two
+ * programs, the first leaves a mark when it counts the call. The second finds no mark if the first
+ * was skipped as well, and counts the call itself.
  */
 static __always_inline void entry_missed(struct task_struct *task, const struct pending_key *key,
 					 const struct binds_pending *p, const bool again)
@@ -617,16 +643,16 @@ static __always_inline void entry_missed(struct task_struct *task, const struct 
 	}
 	if (!again && kernel.preempted_exits && !p &&
 	    bpf_map_update_elem(&pending, key, &mark, BPF_ANY))
-		return; /* no room: the second will count it */
+		return; /* no room for the mark: the second program will count the call */
 	if (binds_on && !is_seccomps(task))
-		lost_add(BINDS_LOST_ENTRY);
+		binds_lost_add(BINDS_LOST_ENTRY);
 }
 
 static __always_inline void call_returned(int error, const enum by by, const bool again)
 {
 	struct task_struct *untyped = (struct task_struct *)bpf_get_current_task(),
 			   *task = TYPED(untyped, struct task_struct);
-	struct pending_key key = key_of(by);
+	struct pending_key key = pending_key_of(by);
 	struct binds_pending *p = bpf_map_lookup_elem(&pending, &key);
 	struct sock *sk;
 
@@ -637,11 +663,11 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 	if (p->sk) {
 		sk = socket_of_descriptor(task, p->descriptor);
 		if (p->place)
-			address_read(&p->asked, p->place, true);
+			passed_address_read(&p->asked, p->place, true);
 		if ((__u64)sk == p->sk)
 			returned(sk, p, error, by);
-		else if (binds_on) /* another thread closed or replaced it */
-			lost_add(BINDS_LOST_SOCKET);
+		else if (binds_on) /* another thread closed or replaced the descriptor */
+			binds_lost_add(BINDS_LOST_SOCKET);
 	}
 	if (!again && kernel.preempted_exits)
 		p->done = 1;
@@ -649,8 +675,10 @@ static __always_inline void call_returned(int error, const enum by by, const boo
 		bpf_map_delete_elem(&pending, &key);
 }
 
-/* Does that result of connect() mean what is told? UDP says EAGAIN where it found no port; a
- * nonblocking socket of another kind may, too. */
+/*
+ * Is that result of connect() one to report? UDP returns EAGAIN when it finds no free port; a
+ * nonblocking socket of another kind may return it too.
+ */
 static __always_inline bool connect_wanted(struct sock *untyped, int error)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
@@ -662,33 +690,33 @@ static __always_inline bool connect_wanted(struct sock *untyped, int error)
 }
 
 /*
- * connect() returned with an error that may be one of ours. Nothing was kept at its entry:
- * registers still have its arguments. Where this program can be skipped (7.x) a second one follows,
- * and knows by a mark whether the first has run.
+ * connect() returned with an error that may have to be reported. Nothing was kept at the entry:
+ * the registers still hold the arguments. Where this program can be skipped (7.x) a second one
+ * follows, and a mark tells it whether the first has run.
  */
 static __always_inline void connect_failed(int error, const bool again)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
-	struct pending_key key = key_of(BY_SYSCALL_CONNECT);
+	struct pending_key key = pending_key_of(BY_SYSCALL_CONNECT);
 	struct binds_pending p = { .asked = { .family = -1 } };
 	struct sock *sk;
 
 	if (again && !bpf_map_delete_elem(&pending, &key))
 		return;
 	if (!again && kernel.preempted_exits && bpf_map_update_elem(&pending, &key, &p, BPF_ANY))
-		return; /* no room for the mark: the second will tell it */
+		return; /* no room for the mark: the second program will report the call */
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	if (!connect_wanted(sk, error))
 		return;
 	p.asked.length = syscall_argument(task, 2);
-	address_read(&p.asked, syscall_argument(task, 1), true);
+	passed_address_read(&p.asked, syscall_argument(task, 1), true);
 	returned(sk, &p, error, BY_SYSCALL_CONNECT);
 }
 
 /*
- * What was copied beside the request of a bind(): first (6.11) it was in a struct io_async_msghdr,
- * which begins with a pointer, mostly NULL; later (seen on 6.18) the address is all there is, and
- * begins with its family. No type says which.
+ * Reads the address that io_uring copied for a bind() request. At first (6.11) the copy was in a
+ * struct io_async_msghdr, which begins with a pointer, mostly NULL. Later (seen on 6.18) the copy
+ * is the address alone, which begins with its family. No type tells which, so the first bytes do.
  */
 static __always_inline void uring_address_read(struct binds_address *to, __u64 copy)
 {
@@ -697,12 +725,12 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 	if (!copy || bpf_probe_read_kernel(&head, sizeof(head), (void *)copy))
 		return;
 	if (head && head >> 48 != 0xffff) {
-		address_read(to, copy, false);
+		passed_address_read(to, copy, false);
 		return;
 	}
 	if (!bpf_core_type_exists(struct io_async_msghdr))
 		return;
-	address_read(to, copy + bpf_core_field_offset(struct io_async_msghdr, addr), false);
+	passed_address_read(to, copy + bpf_core_field_offset(struct io_async_msghdr, addr), false);
 	if (to->family != AF_INET && to->family != AF_INET6)
 		*to = (struct binds_address){ .family = -1, .length = to->length };
 }
@@ -711,8 +739,11 @@ static __always_inline void uring_address_read(struct binds_address *to, __u64 c
 	(bpf_core_enum_value_exists(enum io_uring_op, operation) &&                                \
 	 opcode == bpf_core_enum_value(enum io_uring_op, operation))
 
-/* io_uring's operations (connect() 5.5, the others 6.11) don't pass the system calls. */
-static __always_inline void uring_completed(void *request, int result)
+/*
+ * io_uring's operations (connect() since 5.5, the others since 6.11) do not pass through the
+ * system calls.
+ */
+static __always_inline void uring_call_completed(void *request, int result)
 {
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
 	struct io_bind *bind = TYPED(request, struct io_bind);
@@ -792,7 +823,7 @@ FENTRY_LISTEN(f_mlisten_in, mptcp_listen, BY_MPTCP_LISTEN)
 FEXIT_LISTEN(f_mlisten_out, mptcp_listen, BY_MPTCP_LISTEN)
 FEXIT_LISTEN(f_nolisten_out, sock_no_listen, BY_NO_LISTEN)
 
-/* Refused before the protocol is asked. */
+/* A security module refused the call before the protocol was asked. */
 SEC("?fexit/security_socket_bind")
 int BPF_PROG(f_deny_bind, struct socket *socket, void *address, int length, int ret)
 {
@@ -809,7 +840,7 @@ int BPF_PROG(f_deny_listen, struct socket *socket, int backlog, int ret)
 	return 0;
 }
 
-/* ---- kprobe: the same functions by breakpoint ---- */
+/* ---- kprobe: the same functions, by breakpoint ---- */
 
 #define KPROBE(name, function, by)                                                                 \
 	SEC("?kprobe/" #function)                                                                  \
@@ -869,11 +900,14 @@ KRETPROBE(k_deny_listen, security_socket_listen, BY_SECURITY_LISTEN)
 
 SYSCALL(t_bind, bind, BY_SYSCALL_BIND, false)
 SYSCALL(t_listen, listen, BY_SYSCALL_LISTEN, false)
-/* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU. */
+/*
+ * Second programs for kernels on which the first can be preempted (7.x) and the kernel then skips
+ * another task's run on that CPU.
+ */
 SYSCALL(t_bind2, bind, BY_SYSCALL_BIND, true)
 SYSCALL(t_listen2, listen, BY_SYSCALL_LISTEN, true)
 
-/* With each backend. */
+/* Used with every backend. */
 #define CONNECT(name, again)                                                                       \
 	SEC("?tracepoint/syscalls/sys_exit_connect")                                               \
 	int name(struct syscall_exit_args *args)                                                   \
@@ -889,6 +923,6 @@ CONNECT(t_connect2, true)
 SEC("?tracepoint/io_uring/io_uring_complete")
 int t_bind_uring(struct trace_event_raw_io_uring_complete *event)
 {
-	uring_completed(event->req, event->res);
+	uring_call_completed(event->req, event->res);
 	return 0;
 }

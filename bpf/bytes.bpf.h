@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What connections carried: the kernel's own counters of each (struct tcp_sock), read when it ends,
- * and while it is open when user space asks. No program runs for a read or a packet.
+ * Counts the bytes that connections carried. The programs read the kernel's own counters of each
+ * connection (struct tcp_sock) when it ends, and while it is open whenever user space asks, so no
+ * program runs for each read or packet.
  *
- * Connections that were accepted in the window are in `connections`, with who serves them. Those
- * that were open before are in `older`: user space finds them, tells whose they are, and notes what
- * they had carried by then.
+ * `connections` holds the connections that were accepted in the window, with the thread that
+ * serves them. `older` holds the connections that were open before: user space finds them, works
+ * out whose they are, and notes how much they had carried by then.
  */
 #ifndef SOCKFAIR_BYTES_BPF_H
 #define SOCKFAIR_BYTES_BPF_H
@@ -13,7 +14,8 @@
 #include "socket.bpf.h"
 #include "count.h"
 
-__u32 count_older; /* entries that user space has put into `older`; 0: nobody looks there */
+__u32 count_older; /* entries that user space has put into `older`; 0: the programs skip the lookup
+		    */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -29,7 +31,7 @@ struct {
 	__type(value, struct count_older);
 } older SEC(".maps");
 
-/* By owner, of those that ended. */
+/* Sums by owner, of older connections that have ended. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -39,9 +41,10 @@ struct {
 } older_ended SEC(".maps");
 
 /*
- * Bytes of data: received, in order; and sent at least once. A FIN counts in bytes_received as one
- * (tcp_rcv_nxt_update(), tcp_fin()). closing: the server closes or shuts down the connection, and
- * what it has written the kernel sends yet. sk is any TCP connection.
+ * Bytes of data that sk, any TCP connection, has received in order and has sent at least once. The
+ * kernel counts a received FIN as one byte in bytes_received (tcp_rcv_nxt_update(), tcp_fin()), so
+ * it is subtracted. With `closing`, the server closes or shuts down the connection, and the kernel
+ * will still send what the server has already written, so that counts as sent.
  */
 static __always_inline struct count_bytes bytes_of(struct sock *sk, const bool closing)
 {
@@ -57,15 +60,17 @@ static __always_inline struct count_bytes bytes_of(struct sock *sk, const bool c
 	return b;
 }
 
-/* Tells a connection from a later one with the same address. As user space reads it of the
- * inventory: see holders_connection_record. */
+/*
+ * Tells a connection from a later one whose struct sock has the same address. User space computes
+ * the same value from the inventory: see holders_connection_record.
+ */
 static __always_inline __u64 identity_of(struct sock *view)
 {
 	return (__u64)READ(view, __sk_common.skc_daddr) << 32 |
 	       (__u64)READ(view, __sk_common.skc_dport) << 16 | port_of(view);
 }
 
-/* A connection that is not in `connections` is no longer open. */
+/* Takes a connection that is no longer open, and is not in `connections`, out of `older`. */
 static __always_inline void older_closed(struct sock *sk, const bool closing)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -85,16 +90,19 @@ static __always_inline void older_closed(struct sock *sk, const bool closing)
 	if (!sum)
 		return;
 	now = bytes_of(sk, closing);
-	/* What it had before was read beside the kernel: amid a change it may be one too many. */
+	/*
+	 * User space read `before` while the kernel was writing: during a change it may be one
+	 * byte too high, so a difference below 0 is possible.
+	 */
 	if (now.received > was.before.received)
 		__sync_fetch_and_add(&sum->received, now.received - was.before.received);
 	if (now.sent > was.before.sent)
 		__sync_fetch_and_add(&sum->sent, now.sent - was.before.sent);
 }
 
-/* ---- those that are open, for user space ---- */
+/* ---- connections that are still open, for user space ---- */
 
-/* Returns false where it is not followed. */
+/* Returns false if the connection is not followed. */
 static __always_inline bool open_describe(struct count_open *record, __u64 key)
 {
 	struct count_connection *c = bpf_map_lookup_elem(&connections, &key);
@@ -115,8 +123,10 @@ static __always_inline bool open_describe(struct count_open *record, __u64 key)
 	return c || o;
 }
 
-/* Through the descriptors that lead to them: so each is there while it is read. One that several
- * processes hold is written for each. */
+/*
+ * Walks the descriptors that lead to connections, so that each connection exists while it is read.
+ * A connection that several processes hold is written once for each.
+ */
 SEC("?iter/task_file")
 int read_open(struct bpf_iter__task_file *ctx)
 {

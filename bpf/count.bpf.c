@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The hooks of the three backends. Each is one call of a handler in tcp.bpf.h, serve.bpf.h,
- * uring.bpf.h or udp.bpf.h. user/attach/hooks.c has the table that says which of them a backend
- * needs; none is loaded unless it is named there ("?").
+ * The entry points of the three backends. Each one calls a handler in tcp.bpf.h, serve.bpf.h,
+ * uring.bpf.h or udp.bpf.h. user/attach/hooks.c has the table of the programs that a backend
+ * needs; "?" in a section name means that a program is loaded only if the table names it.
  */
 #include "serve.bpf.h"
 #include "tcp.bpf.h"
@@ -28,9 +28,10 @@ int BPF_PROG(f_accept_graft, struct sock *child)
 }
 
 /*
- * A connection enters the accept queue in inet_csk_reqsk_queue_add(): called by
- * inet_csk_complete_hashdance() (inlined there in 6.1 and newer), and for SYN cookies and Fast
- * Open. Inside the former it is left to its exit, so each is counted once on every kernel.
+ * A connection enters the accept queue in inet_csk_reqsk_queue_add(). That function is called by
+ * inet_csk_complete_hashdance() (inlined there in 6.1 and newer), and directly for SYN cookies and
+ * Fast Open. A call from inside inet_csk_complete_hashdance() is left to the exit of the latter,
+ * so each connection is counted once on every kernel.
  */
 SEC("?fentry/inet_csk_complete_hashdance")
 int BPF_PROG(f_queue_enter, struct sock *sk, struct sock *child)
@@ -56,7 +57,9 @@ int BPF_PROG(f_queue_exit, struct sock *sk, struct sock *child, void *request, b
 	return 0;
 }
 
-/* One that comes from the queue of a listener that closes (listener_closed()) has arrived before.
+/*
+ * A connection from the queue of a closing listener (listener_closed()) has been counted as
+ * arrived before.
  */
 static __always_inline bool is_new(struct sock *child)
 {
@@ -79,7 +82,7 @@ int BPF_PROG(f_request_exit, struct sock *sk, void *request, struct sock *child,
 }
 
 /*
- * A datagram that is refused at once is freed by the caller: with the reason of a late drop
+ * The caller frees a datagram that is refused at once. It gives the same reason as a late drop
  * (is_late_drop()), unless the receive buffer was full (-ENOMEM).
  */
 static __always_inline bool frees_alike(int error)
@@ -116,8 +119,7 @@ int BPF_PROG(f_udp_receive, struct sock *sk, struct sk_buff *skb, int len)
 	return 0;
 }
 
-/* ---- kprobe: the same functions by breakpoint. What a return hook needs is kept from the entry
- * hook. ---- */
+/* ---- kprobe: the same functions, by breakpoint; entry hooks keep what return hooks need ---- */
 
 SEC("?kprobe/inet_csk_accept")
 int BPF_KPROBE(k_accept_enter, struct sock *sk)
@@ -133,8 +135,10 @@ int BPF_KPROBE(k_accept_graft, struct sock *child)
 	return 0;
 }
 
-/* A call whose return was not seen (kretprobes have a limit of calls under way) leaves its entry
- * behind. Its socket may be gone by now. */
+/*
+ * A call whose return was not seen leaves its entry behind (kretprobes have a limit of calls under
+ * way). The socket may be gone by now.
+ */
 static __always_inline void stash_left(const __u64 *place, __u8 protocol)
 {
 	const struct count_lost_key key = { .protocol = protocol, .reason = COUNT_LOST_STASH_BUSY };
@@ -231,9 +235,9 @@ int BPF_KPROBE(k_udp_receive, struct sock *sk, struct sk_buff *skb, int len)
 }
 
 /*
- * From 6.18 a datagram can be dropped after __udp_enqueue_schedule_skb() returned 0: deliveries are
- * staged per NUMA node and another CPU, emptying the stage, may find the socket's memory spent. It
- * says so by freeing the buffer with this reason.
+ * From 6.18 on a datagram can be dropped after __udp_enqueue_schedule_skb() returned 0: deliveries
+ * are staged per NUMA node, and another CPU that empties the stage may find the socket's memory
+ * used up. It then frees the buffer with this reason.
  */
 static __always_inline bool is_late_drop(int reason)
 {
@@ -249,8 +253,9 @@ int BPF_PROG(fk_late_drop, struct sk_buff *skb, void *location, int reason, stru
 }
 
 /*
- * Also makes the cookie of each listener that appears while we are attached: kprobe programs can't,
- * and the others only for a socket that is their argument, which an MPTCP server's never is.
+ * This hook also makes the cookie of each listener that appears while the programs are attached.
+ * kprobe programs can't make one, and the other programs can only for a socket that is their
+ * argument, which an MPTCP server's socket never is.
  */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(state_change, struct sock *sk, int before, int after)
@@ -268,8 +273,10 @@ int BPF_PROG(state_change_2, struct sock *sk, int before, int after)
 	return 0;
 }
 
-/* Where the former two can be preempted (7.x), another task's change may find both running: this
- * one can't be. */
+/*
+ * Where the two programs above can be preempted (7.x), another task's change may find both of them
+ * running. This program can't be preempted.
+ */
 SEC("?tracepoint/sock/inet_sock_set_state")
 int state_change_7(struct trace_event_raw_inet_sock_set_state *event)
 {
@@ -277,8 +284,12 @@ int state_change_7(struct trace_event_raw_inet_sock_set_state *event)
 	return 0;
 }
 
-/* ---- who serves: tcp_rcv_space_adjust() is called for every read that took bytes from a TCP
- * connection, in the reading thread ---- */
+/* ---- who serves ---- */
+
+/*
+ * tcp_rcv_space_adjust() runs for every read that took bytes from a TCP connection, in the reading
+ * thread.
+ */
 
 SEC("?tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(first_read, struct sock *sk)
@@ -287,8 +298,10 @@ int BPF_PROG(first_read, struct sock *sk)
 	return 0;
 }
 
-/* Where the former can be preempted (7.x), and the kernel would skip another's run on that CPU: see
- * t_udp_receive(). */
+/*
+ * For kernels on which the program above can be preempted (7.x), and the kernel would skip another
+ * task's run on that CPU: see t_udp_receive().
+ */
 SEC("?tracepoint/tcp/tcp_rcv_space_adjust")
 int first_read_7(struct trace_event_raw_tcp_event_sk *event)
 {
@@ -296,7 +309,7 @@ int first_read_7(struct trace_event_raw_tcp_event_sk *event)
 	return 0;
 }
 
-/* ---- tracepoint: where the kernel refuses both ---- */
+/* ---- tracepoint: for kernels that refuse both other backends ---- */
 
 SEC("?tracepoint/syscalls/sys_exit_accept")
 int t_accept(struct syscall_exit_args *args)
@@ -326,8 +339,10 @@ int t_accept4_again(struct syscall_exit_args *args)
 	return 0;
 }
 
-/* The callback that a listener gets for each connection queued, and a UDP socket for each datagram.
- * Runs for all sockets. */
+/*
+ * The kernel calls this callback of a listener for each connection queued, and of a UDP socket for
+ * each datagram. The program runs for all sockets.
+ */
 SEC("?tp_btf/sk_data_ready")
 int BPF_PROG(t_arrived, struct sock *sk)
 {
@@ -339,8 +354,10 @@ int BPF_PROG(t_arrived, struct sock *sk)
 	}
 	if (READ(view, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(view))
 		return 0;
-	/* An MPTCP listener is called for its first subflow, and then, unless the queue is empty
-	 * again, for itself. */
+	/*
+	 * The callback of an MPTCP listener runs for the first subflow, and then, unless the queue
+	 * is empty again, for the listener itself.
+	 */
 	if (READ(view, sk_protocol) != IPPROTO_MPTCP)
 		listener_called(sk);
 	return 0;
@@ -348,8 +365,8 @@ int BPF_PROG(t_arrived, struct sock *sk)
 
 /*
  * Hooks in process context are plain tracepoints, whose programs run with preemption off on every
- * kernel. Those of tp_btf can be preempted (seen on 7.3), and the kernel skips a program that was
- * preempted on the same CPU.
+ * kernel. tp_btf programs can be preempted (seen on 7.3), and the kernel then skips the same
+ * program for other tasks on that CPU.
  */
 SEC("?tracepoint/sock/sock_recv_length")
 int t_udp_receive(struct trace_event_raw_sock_msg_length *event)
@@ -358,8 +375,10 @@ int t_udp_receive(struct trace_event_raw_sock_msg_length *event)
 	return 0;
 }
 
-/* Before 6.3 there is no such tracepoint: the system calls that servers use. A read of 0 is an
- * empty datagram, or the end. */
+/*
+ * Kernels before 6.3 have no such tracepoint, so the system calls that servers use stand in. A
+ * read of 0 bytes is an empty datagram, or the end.
+ */
 SEC("?tracepoint/syscalls/sys_exit_recvfrom")
 int t_recvfrom(struct syscall_exit_args *args)
 {
@@ -424,7 +443,7 @@ int t_uring_submit(struct trace_event_raw_io_uring_submit_req *event)
 	return 0;
 }
 
-/* Its name before 6.4. */
+/* The tracepoint's name before 6.4. */
 SEC("?tracepoint/io_uring/io_uring_submit_sqe")
 int t_uring_submit_old(struct trace_event_raw_io_uring_submit_sqe *event)
 {
@@ -433,8 +452,10 @@ int t_uring_submit_old(struct trace_event_raw_io_uring_submit_sqe *event)
 	return 0;
 }
 
-/* A completion that finds no room is kept aside; when it is delivered later there is no other
- * event. */
+/*
+ * A completion that finds no room in the ring is kept aside. No other event follows when it is
+ * delivered later.
+ */
 SEC("?tracepoint/io_uring/io_uring_cqe_overflow")
 int t_uring_full(struct trace_event_raw_io_uring_cqe_overflow *event)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What programs that walk over descriptors and threads have in common. */
+/* Helpers shared by the programs that walk over descriptors and threads. */
 #ifndef SOCKFAIR_DESCRIPTORS_BPF_H
 #define SOCKFAIR_DESCRIPTORS_BPF_H
 
 #include "address.bpf.h"
 
-/* The socket of a file, or NULL, without a helper (bpf_sock_from_file(): 5.11): only a socket
- * points back to its file. */
+/*
+ * Returns the socket of a file, or NULL. It does without the helper bpf_sock_from_file(), which is
+ * new in 5.11: only a socket points back to its file, so that is the test.
+ */
 static __always_inline struct sock *file_socket(struct file *file)
 {
 	struct socket *socket = BPF_CORE_READ(file, private_data);
@@ -16,7 +18,7 @@ static __always_inline struct sock *file_socket(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
-/* Where an MPTCP socket listens: the queue is its first subflow's. */
+/* Returns the socket that has the accept queue: for an MPTCP socket that is its first subflow. */
 static __always_inline struct sock *queue_of(struct sock *sk, __u16 protocol)
 {
 	struct sock *first;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The inventory: every TCP listener and UDP socket that a process holds (and TCP sockets that only
- * are bound, where asked for), in all network namespaces, and who waits on it. Iterators over all
- * descriptors and all threads, run when user space asks; nothing is stopped for it.
+ * The inventory: every TCP listener and UDP socket that a process holds (and on request TCP
+ * sockets that are only bound), in all network namespaces, and the threads that wait on it.
+ * Iterators over all descriptors and all threads run when user space asks, and stop nothing.
  *
- * Who waits is read from the sockets' own wait queues, where accept(), reads, poll(), select(),
+ * The waiters are read from the sockets' own wait queues, where accept(), reads, poll(), select(),
  * epoll and io_uring leave their entries. The queues change meanwhile and are read without their
- * locks: so a target counts only when it points back to where we came from (waiter_of()), a step
- * only when it leads back (waiter_take()), and a walk is bounded.
+ * locks. So a target counts only if it points back to the queue (waiter_of()), a step counts only
+ * if it leads back to where it began (waiter_take()), and the length of a walk is bounded.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -19,18 +19,20 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u8 with_bound;        /* TCP sockets that have a port and do not listen, too */
+const volatile __u8 with_bound; /* also list TCP sockets that have a port and do not listen */
 const volatile __u8 has_socket_cookie; /* bpf_get_socket_cookie() and bpf_sock_from_file() in
 					  tracing programs: 5.12 */
-__u32 scan;                            /* number of the present scan */
-__u32 with_descriptors; /* in this scan: whether threads have a free descriptor, and whether
-			   fs.file-max holds for them */
-__u64 waiters[HOLDERS_WAITERS_MAX]; /* those that records of this read name */
-__u32 waiters_count;                /* user space begins each read at 0 */
-__u32 processes_left_out;           /* in this scan: `processes` was full */
+__u32 scan;                            /* number of the current scan */
+__u32 with_descriptors; /* in this scan: also find out whether threads have a free descriptor, and
+			   whether fs.file-max limits them */
+__u64 waiters[HOLDERS_WAITERS_MAX]; /* the waiters that the records of this read refer to */
+__u32 waiters_count;                /* user space sets it to 0 before each read */
+__u32 processes_left_out;           /* in this scan: processes that found no room in `processes` */
 
-/* Sockets that were listed in a scan, so that one held by many processes is listed once. Forgetting
- * one only lists it twice. */
+/*
+ * The sockets that were listed in a scan, so that a socket held by many processes is listed once.
+ * If an entry is forgotten, its socket is only listed twice.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -38,8 +40,10 @@ struct {
 	__type(value, __u32);
 } listed SEC(".maps");
 
-/* Processes that hold a socket: the threads of others are not listed. User space takes out those
- * that are gone. */
+/*
+ * The processes that hold a socket; threads of other processes are not listed. User space removes
+ * processes that are gone.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -50,7 +54,7 @@ struct {
 
 #define STACK_MAX 65536 /* no kernel stack is larger */
 
-/* Is `address` on the kernel stack of what may be a task? */
+/* Is `address` on the kernel stack of `task`, which may not be a task at all? */
 static __always_inline bool on_stack_of(struct task_struct *task, const void *address)
 {
 	__u64 stack = (__u64)BPF_CORE_READ(task, stack);
@@ -69,7 +73,7 @@ static __always_inline struct task_struct *ring_task(struct io_kiocb *req)
 	return NULL;
 }
 
-/* An address, with what the entry is that led to it; 0 stays 0. */
+/* Combines an address with the kind of entry that led to it; 0 stays 0. */
 static __always_inline __u64 found(const void *node, __u64 how)
 {
 	return node ? (__u64)node | how : 0;
@@ -79,11 +83,12 @@ static __always_inline __u64 found(const void *node, __u64 how)
 	((type *)((void *)(entry)-bpf_core_field_offset(type, member)))
 
 /*
- * The task or the epoll that an entry of wait queue `head` stands for, and in the lowest bits
- * HOLDERS_BY_*; 0: none that we know. accept() and reads sleep with an entry on their own stack;
- * poll() and select() leave entries whose private is a poll_wqueues on theirs; entries of epoll and
- * io_uring lie in objects that name the queue they are in. A global function, with addresses as
- * numbers: so the verifier walks it once, not for each waiter.
+ * Returns the task or the epoll that an entry of the wait queue `head` stands for, with
+ * HOLDERS_BY_* in the lowest bits; 0 for an unknown kind. accept() and reads sleep with an entry
+ * on their own stack. poll() and select() leave entries whose `private` points to a poll_wqueues
+ * on their stack. Entries of epoll and io_uring lie in objects that name the queue they are in.
+ * This is a global function that takes addresses as numbers, so that the verifier walks it once
+ * and not for each waiter.
  */
 __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 {
@@ -94,7 +99,7 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 	struct eppoll_entry *epoll = CONTAINER(entry, struct eppoll_entry, wait);
 	struct task_struct *task;
 
-	/* An entry of poll() names its queue in the same place, but has a private. */
+	/* An entry of poll() names its queue in the same place, but its `private` is set. */
 	if (!private)
 		return BPF_CORE_READ(epoll, whead) == head
 			       ? found(BPF_CORE_READ(epoll, base, ep), HOLDERS_BY_EPOLL | exclusive)
@@ -115,22 +120,24 @@ __noinline __u64 waiter_of(__u64 entry_address, __u64 head_address)
 	return 0;
 }
 
-#define WALKS 3 /* of a queue that changes */
+#define WALKS 3 /* walks of a queue that keeps changing */
 
 struct walk {
 	struct wait_queue_head *head;
 	struct list_head *first, *at;
-	__u32 begin; /* in `waiters`: where the queue's begin */
+	__u32 begin; /* where the waiters of this queue begin in `waiters` */
 };
 
-__u32 walks_lost; /* of the present queue. Not in `walk`: the verifier would follow each value, as
-		     those of waiters_count, and find no end (7.x) */
+__u32 walks_lost; /* walks lost on the current queue. It is not in `struct walk`, because there the
+		     verifier would follow each of its values, together with those of waiters_count,
+		     and find no end (7.x) */
 
 enum step { STEP_NEXT, STEP_END, STEP_FULL, STEP_LOST };
 
 /*
- * Takes one entry. What has left the queue points to itself, and where a neighbour leaves just now
- * the step does not lead back: who followed would miss the rest.
+ * Takes one entry. An entry that has left the queue points to itself. If a neighbour is just
+ * leaving, the step does not lead back; a walk that went on from there would miss the rest of the
+ * queue.
  */
 static __always_inline enum step waiter_take(struct walk *w)
 {
@@ -142,7 +149,7 @@ static __always_inline enum step waiter_take(struct walk *w)
 	next = BPF_CORE_READ(at, next);
 	if (!next || BPF_CORE_READ(next, prev) != at)
 		return STEP_LOST;
-	asm volatile("" : "+r"(i)); /* the verifier wants to see the check */
+	asm volatile("" : "+r"(i)); /* the verifier must see the check */
 	if (i >= HOLDERS_WAITERS_MAX)
 		return STEP_FULL;
 	waiters[i] =
@@ -152,7 +159,7 @@ static __always_inline enum step waiter_take(struct walk *w)
 	return STEP_NEXT;
 }
 
-/* Returns 1 at the end. */
+/* Returns 1 at the end of the queue. */
 static long waiter_next(__u32 i, struct walk *w)
 {
 	enum step step = waiter_take(w);
@@ -167,9 +174,10 @@ static long waiter_next(__u32 i, struct walk *w)
 }
 
 /*
- * Lists who waits in the queue. begin: waiters_count before this file. Returns whether it found no
- * room: then the kernel asks for the same file again in the next read, when there is room. If what
- * came before in this read took it, the stream is made to overflow for that.
+ * Lists the waiters in the queue. `begin` is waiters_count before this file. Returns whether there
+ * was no room. Then the kernel asks for the same file again in the next read, when there is room.
+ * If the room was taken by what this read listed before, the stream is made to overflow, to bring
+ * that about.
  */
 static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue_head *head,
 					 __u32 begin, const bool loop)
@@ -195,7 +203,10 @@ static __always_inline int waiters_write(struct seq_file *seq, struct wait_queue
 	return bpf_seq_write(seq, &record, sizeof(record));
 }
 
-/* Does it have its port, as its bucket says, without listening or being connected? */
+/*
+ * Does the socket's bucket say that the socket has its port, while it neither listens nor is
+ * connected?
+ */
 static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
 {
 	struct sock *queue = queue_of(sk, protocol);
@@ -205,12 +216,12 @@ static __always_inline bool is_bound(struct sock *sk, __u16 protocol)
 	       BPF_CORE_READ((struct inet_connection_sock *)queue, icsk_bind_hash);
 }
 
-static __always_inline bool is_listed(struct sock *sk)
+static __always_inline bool socket_is_listed(struct sock *sk)
 {
 	const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family),
 		    protocol = BPF_CORE_READ(sk, sk_protocol);
 
-	/* A raw socket has a protocol too: its number is no port. */
+	/* A raw socket has a protocol too, but its number is not a port. */
 	if ((family != AF_INET && family != AF_INET6) ||
 	    BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
 		return false;
@@ -222,7 +233,7 @@ static __always_inline bool is_listed(struct sock *sk)
 }
 
 /* The socket of a file, or NULL. */
-static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
+static __always_inline struct sock *socket_behind(struct file *file, __u64 *cookie)
 {
 	struct socket *socket;
 
@@ -236,8 +247,8 @@ static __always_inline struct sock *socket_of(struct file *file, __u64 *cookie)
 		sk = socket->sk;
 		if (!sk)
 			return NULL;
-		/* A cookie only for what we list: making one is a write to the socket. */
-		if (is_listed(sk))
+		/* Only listed sockets get a cookie, because making one writes to the socket. */
+		if (socket_is_listed(sk))
 			*cookie = bpf_get_socket_cookie(sk);
 		return sk;
 	}
@@ -257,13 +268,13 @@ static __always_inline __u32 drops_of(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_drops.counter);
 }
 
-static __always_inline __u32 udp_queued(struct sock *sk)
+static __always_inline __u32 udp_bytes_queued(struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) -
 	       BPF_CORE_READ((struct udp_sock *)sk, forward_deficit);
 }
 
-/* Has it joined a multicast group, of either family? */
+/* Has the socket joined a multicast group, of either family? */
 static __always_inline bool is_member(struct sock *sk)
 {
 	struct inet_sock *inet = (void *)sk;
@@ -294,14 +305,17 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 	record.cookie = cookie ? cookie : BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	record.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record.group = (__u64)BPF_CORE_READ(queue, sk_reuseport_cb);
-	/* One that stops listening just now is not what the scan is to list otherwise. */
+	/*
+	 * A listener may stop listening between the test for listing and this line. with_bound
+	 * keeps it from being marked as bound in a scan that does not list bound sockets.
+	 */
 	record.bound = with_bound && !udp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
 	record.steered = record.group && BPF_CORE_READ(queue, sk_reuseport_cb, prog);
 	record.incoming_cpu = BPF_CORE_READ(queue, __sk_common.skc_incoming_cpu);
 	record.inode = BPF_CORE_READ(file, f_inode, i_ino);
 	record.uid = BPF_CORE_READ(sk, sk_uid.val);
 	record.device = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
-	record.length = udp ? udp_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
+	record.length = udp ? udp_bytes_queued(sk) : BPF_CORE_READ(queue, sk_ack_backlog);
 	record.limit =
 		udp ? BPF_CORE_READ(sk, sk_rcvbuf) : BPF_CORE_READ(queue, sk_max_ack_backlog);
 	record.drops = drops_of(queue);
@@ -321,8 +335,10 @@ static __always_inline bool socket_write(struct seq_file *seq, struct file *file
 
 struct holders_program_record program; /* too large for the stack */
 
-/* The program of the socket's group. Sockets of a group are mostly listed one after the other: it
- * is written with the first of them. */
+/*
+ * Writes the program of the socket's reuseport group. The sockets of a group are mostly listed one
+ * after the other, so the program is written with the first of them.
+ */
 static __always_inline bool program_write(struct seq_file *seq, struct sock *queue)
 {
 	struct sock_reuseport *group = BPF_CORE_READ(queue, sk_reuseport_cb);
@@ -344,7 +360,7 @@ static __always_inline bool program_write(struct seq_file *seq, struct sock *que
 	program.group = (__u64)group;
 	if (!bpf_seq_write(seq, &program, sizeof(program)))
 		return false;
-	program.group = 0; /* no room: again */
+	program.group = 0; /* no room: write it again */
 	return true;
 }
 
@@ -367,7 +383,7 @@ static __always_inline bool is_epoll(struct file *file)
 	return *(__u64 *)start == *(__u64 *)"[eventpo";
 }
 
-/* Its own waiters, and the epolls that watch it in turn. */
+/* Writes the epoll's own waiters, and the epolls that watch it in turn. */
 static __always_inline void epoll_write(struct seq_file *seq, struct file *file, __u32 pid,
 					__u32 fd, const bool loop)
 {
@@ -398,13 +414,13 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 	if (!task || !file)
 		return 0;
 	pid = task->tgid;
-	sk = socket_of(file, &cookie);
+	sk = socket_behind(file, &cookie);
 	if (!sk) {
 		if (is_epoll(file))
 			epoll_write(ctx->meta->seq, file, pid, ctx->fd, loop);
 		return 0;
 	}
-	if (!is_listed(sk))
+	if (!socket_is_listed(sk))
 		return 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	in_scan = bpf_map_lookup_elem(&processes, &pid);
@@ -424,7 +440,7 @@ static __always_inline int file_list(struct bpf_iter__task_file *ctx, const bool
 				waiters_count, loop);
 	}
 	failed |= holder_write(ctx->meta->seq, pid, ctx->fd, sk);
-	/* What found no room in the buffer is written again from the start. */
+	/* A record that found no room in the buffer is written again from the start. */
 	if (failed)
 		program.group = 0;
 	if (first && !failed)
@@ -438,17 +454,22 @@ int list_sockets(struct bpf_iter__task_file *ctx)
 	return file_list(ctx, true);
 }
 
-/* Before bpf_loop() (5.17); kernels before 5.13 don't even load what passes a function. */
+/*
+ * For kernels without bpf_loop() (before 5.17); kernels before 5.13 can't even load a program that
+ * passes a function.
+ */
 SEC("?iter/task_file")
 int list_sockets_old(struct bpf_iter__task_file *ctx)
 {
 	return file_list(ctx, false);
 }
 
-__u64 listening[1024]; /* bit per port: connections of these are listed */
+__u64 listening[1024]; /* bit per port: connections on these ports are listed */
 
-/* Connections that processes hold, with what they have carried by now. A connection of several
- * descriptors is listed for each. */
+/*
+ * Lists the connections that processes hold, with the bytes that they have carried so far. A
+ * connection with several descriptors is listed for each of them.
+ */
 SEC("?iter/task_file")
 int list_connections(struct bpf_iter__task_file *ctx)
 {
@@ -507,7 +528,8 @@ int list_connections(struct bpf_iter__task_file *ctx)
 static __always_inline bool is_admin(struct task_struct *task)
 {
 	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u64 capabilities = 0; /* two words before 6.3, one since; the same bytes */
+	/* Two words before 6.3, one word since then; the bytes are the same. */
+	__u64 capabilities = 0;
 
 	bpf_probe_read_kernel(&capabilities, sizeof(capabilities),
 			      __builtin_preserve_access_index(&cred->cap_effective));
@@ -515,11 +537,12 @@ static __always_inline bool is_admin(struct task_struct *task)
 }
 
 #define RLIMIT_NOFILE 7
-#define DESCRIPTOR_WORDS 64 /* that are looked at */
+#define DESCRIPTOR_WORDS 64 /* words of the table that are looked at */
 
 /*
- * Is a descriptor free? The kernel looks for it from next_fd on: all below are in use. Read of the
- * kernel's own table: /proc/PID/fd does not have those that a thread in accept() has reserved.
+ * Is a descriptor free? The kernel searches from next_fd on, because all below are in use. The
+ * kernel's own table is read, because /proc/PID/fd does not show the descriptors that threads in
+ * accept() have reserved.
  */
 static __always_inline void descriptors_read(struct task_struct *task,
 					     struct holders_thread_record *r)
@@ -531,12 +554,12 @@ static __always_inline void descriptors_read(struct task_struct *task,
 	const __u32 max = BPF_CORE_READ(fdt, max_fds);
 	__u64 fd = BPF_CORE_READ(files, next_fd);
 
-	if (!files || !open) /* its main thread has ended, for one */
+	if (!files || !open) /* for example, the main thread has ended */
 		return;
 	for (int i = 0; i < DESCRIPTOR_WORDS && fd < limit; i++) {
 		__u64 word = 0, base = fd & ~63ull;
 
-		if (fd < max) /* else the table grows */
+		if (fd < max) /* beyond `max` the table will grow, so there all are free */
 			bpf_probe_read_kernel(&word, sizeof(word), (void *)open + base / 8);
 		word |= (1ull << (fd & 63)) - 1;
 		if (limit - base < 64)
@@ -564,7 +587,10 @@ int list_threads(struct bpf_iter__task *ctx)
 	in_scan = bpf_map_lookup_elem(&processes, &record.pid);
 	if (!in_scan || *in_scan != scan)
 		return 0;
-	/* Threads of io_uring wait for their owner: rows.bpf.h credits that too. */
+	/*
+	 * Threads of io_uring wait for the thread that owns the ring: rows.bpf.h credits their
+	 * work to that thread.
+	 */
 	record.helper = !!(task->flags & PF_IO_WORKER);
 	leader = task->group_leader;
 	record.task = (__u64)task;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All that differs between kernels, behind one name each. An entry says which kernel, why, what
- * happens without, and when it may go. The has_* flags are rodata set from user/attach/features.c,
- * so the verifier never sees the branch that a kernel can't run.
+ * Everything that differs between kernels, with one name for each difference. Each entry says
+ * which kernels differ and why, what happens on kernels without the feature, and when the entry
+ * may go. The has_* flags are rodata set from user/attach/features.c, so the verifier never sees a
+ * branch that the running kernel can't execute.
  */
 #ifndef SOCKFAIR_KERNEL_BPF_H
 #define SOCKFAIR_KERNEL_BPF_H
@@ -25,10 +26,11 @@
 const volatile struct kernel_config kernel;
 
 /*
- * Kernels from 6.2 on have bpf_rdonly_cast(), which types any address; its fields are then loaded
- * directly (a fault reads 0). Older ones read through bpf_probe_read_kernel(), about 20 ns a
- * pointer. Goes when 6.1 does (Debian 12: June 2028). READ's pointer must be a plain variable:
- * BPF_CORE_READ relocates every structure access inside its argument.
+ * Kernels from 6.2 on have bpf_rdonly_cast(), which gives any address a type; its fields are then
+ * loaded directly, and a load that faults reads 0. Older kernels read through
+ * bpf_probe_read_kernel(), which takes about 20 ns a pointer. This entry may go together with 6.1
+ * (Debian 12: June 2028). READ's pointer must be a plain variable: BPF_CORE_READ relocates every
+ * structure access inside its argument.
  */
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 
@@ -41,8 +43,10 @@ extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 	(kernel.has_rdonly_cast ? BPF_CORE_READ_BITFIELD(ptr, field)                               \
 				: BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
 
-/* The pointer that lies at an address. Typing the address as a structure that is one pointer saves
- * the helper call. */
+/*
+ * Reads the pointer that lies at an address. Typing the address as a structure that consists of
+ * one pointer saves the helper call.
+ */
 static __always_inline void *pointer_at(void *address)
 {
 	struct hlist_head *place = TYPED(address, struct hlist_head);
@@ -51,9 +55,10 @@ static __always_inline void *pointer_at(void *address)
 }
 
 /*
- * Tracing programs of 5.12 and newer can make the kernel generate a cookie where the socket has
- * none yet; others (kprobe, tracepoint) see 0 until somebody asked for it. sk is TYPED; trusted:
- * the same socket as an argument of an fentry, fexit or tp_btf program, else NULL.
+ * Returns the socket cookie. On 5.12 and newer a tracing program can make the kernel generate the
+ * cookie if the socket has none yet; other programs (kprobe, tracepoint) read 0 until somebody has
+ * asked for it. sk is TYPED. `trusted` is the same socket as the program's own argument (fentry,
+ * fexit or tp_btf), else NULL.
  */
 static __always_inline __u64 socket_cookie(struct sock *sk, struct sock *trusted)
 {
@@ -77,7 +82,9 @@ static __always_inline bool udp_has_gro(struct sock *sk)
 	return false;
 }
 
-/* Argument n (from 0) of the system call that the current thread is in. bpf_task_pt_regs(): 5.15.
+/*
+ * Returns argument n (from 0) of the system call that the current thread is in. It needs
+ * bpf_task_pt_regs(): 5.15.
  */
 static __always_inline __u64 syscall_argument(struct task_struct *task, const int n)
 {

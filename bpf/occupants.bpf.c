@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who has a port: sockets in any state that are bound to one of the ports asked for. Iterators, run
- * when user space asks: over all descriptors (who holds it, and what is bound but in no table of
- * the kernel's, since it neither listens nor is connected), and over the tables of the network
- * namespace in which the iterator is opened (what nobody holds: TIME_WAIT, orphans, connections not
- * accepted yet, the kernel's own). Also all ports of a range, where a call found none to pick.
- * Nothing is stopped for it.
+ * Finds who has a port: sockets in any state that are bound to one of the ports asked for.
+ * Iterators run when user space asks, and stop nothing. One goes over all descriptors: it shows
+ * who holds a socket, and finds sockets that are bound but in no table of the kernel, since they
+ * neither listen nor are connected. The others go over the tables of the network namespace in
+ * which the iterator is opened: they find what no process holds, which is TIME_WAIT, orphans,
+ * connections not accepted yet, and the kernel's own sockets. The same iterators read all ports of
+ * a range for a call that found no free port.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -16,10 +17,12 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-__u64 ports[1024]; /* asked for: bit p & 63 of word p >> 6 */
+__u64 ports[1024]; /* the ports asked for: bit p & 63 of word p >> 6 */
 
-/* include/net/sock.h; the second one since "tcp: Update bind bucket state on port release" (6.18),
- * as is tw_connect_bind. */
+/*
+ * include/net/sock.h. The second flag exists since "tcp: Update bind bucket state on port release"
+ * (6.18), and so does tw_connect_bind.
+ */
 #define SOCK_BINDPORT_LOCK 8
 #define SOCK_CONNECT_BIND 16
 
@@ -28,7 +31,7 @@ static __always_inline bool asked_for(__u16 port)
 	return port && (ports[(port >> 6) & 1023] >> (port & 63) & 1);
 }
 
-static __always_inline void peer_read(struct occupants_record *r, struct sock *sk)
+static __always_inline void peer_end_read(struct occupants_record *r, struct sock *sk)
 {
 	r->peer_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (!r->peer_port)
@@ -36,7 +39,7 @@ static __always_inline void peer_read(struct occupants_record *r, struct sock *s
 	peer_address_read(r->peer, sk, r->family);
 }
 
-/* Who picked the port. */
+/* Reads who picked the port. */
 static __always_inline void picker_read(struct occupants_record *r, struct sock *sk)
 {
 	struct inet_timewait_sock *waits = (struct inet_timewait_sock *)sk;
@@ -75,14 +78,16 @@ static __always_inline void bucket_read(struct occupants_bucket *to, struct sock
 				      __builtin_preserve_access_index(&bucket->fast_v6_rcv_saddr));
 }
 
-/* The part that a socket in TIME_WAIT has too, which is no whole socket. Returns whether it is
- * asked for. */
+/*
+ * Reads the part that a socket in TIME_WAIT has too (such a socket is not a whole struct sock).
+ * Returns whether it is asked for.
+ */
 static __always_inline bool common_read(struct occupants_record *r, struct sock *sk, __u16 protocol)
 {
 	r->port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	/* A request for a connection takes no port. */
+	/* A connection request does not take a port. */
 	if (!asked_for(r->port) || (r->family != AF_INET && r->family != AF_INET6) ||
 	    (protocol == IPPROTO_TCP && r->state == TCP_NEW_SYN_RECV))
 		return false;
@@ -95,7 +100,7 @@ static __always_inline bool common_read(struct occupants_record *r, struct sock 
 	r->reuseport = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport);
 	r->v6only = BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 	local_address_read(r->address, sk, r->family);
-	peer_read(r, sk);
+	peer_end_read(r, sk);
 	picker_read(r, sk);
 	if (protocol == IPPROTO_TCP)
 		bucket_read(&r->bucket, sk, r->state);
@@ -119,16 +124,16 @@ int list_occupants(struct bpf_iter__task_file *ctx)
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_MPTCP)
 		return 0;
-	/* A raw socket has a protocol too: its number is no port. */
+	/* A raw socket has a protocol too, but its number is not a port. */
 	if (BPF_CORE_READ(sk, sk_type) != (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM))
 		return 0;
 	r.uid = BPF_CORE_READ(sk, sk_uid.val);
-	/* Of an MPTCP socket the port belongs to the first subflow. */
+	/* The port of an MPTCP socket belongs to its first subflow. */
 	if (!common_read(&r, queue_of(sk, protocol),
 			 protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP)) {
 		if (protocol != IPPROTO_MPTCP)
 			return 0;
-		r.port = 0; /* another subflow of it may have a port that is asked for */
+		r.port = 0; /* another subflow of the socket may have a port that is asked for */
 		r.node = (__u64)sk;
 	}
 	r.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
@@ -153,15 +158,18 @@ static __always_inline bool is_subflow(struct sock *sk, __u16 protocol)
 	       BPF_CORE_READ(tcp, is_mptcp);
 }
 
-static __always_inline void file_read(struct occupants_record *r, struct sock *sk)
+static __always_inline void socket_file_read(struct occupants_record *r, struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
 	struct file *file = socket ? BPF_CORE_READ(socket, file) : NULL;
 
 	r->has_file = !!file;
 	r->inode = file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
-	/* What the kernel made for itself has no file. A connection that nobody accepted yet is of
-	 * no socket, and a subflow of MPTCP is its program's. */
+	/*
+	 * A socket that the kernel made for itself has no file. A connection that nobody has
+	 * accepted yet has no struct socket, and a subflow of MPTCP belongs to the program that
+	 * holds the MPTCP socket.
+	 */
 	r->by_kernel = socket && !file && !is_subflow(sk, r->protocol);
 }
 
@@ -175,7 +183,7 @@ int list_tcp(struct bpf_iter__tcp *ctx)
 		return 0;
 	r.uid = ctx->uid;
 	if (r.state != TCP_TIME_WAIT)
-		file_read(&r, (struct sock *)common);
+		socket_file_read(&r, (struct sock *)common);
 	if (r.by_kernel)
 		r.receiver = (__u64)BPF_CORE_READ((struct sock *)common, sk_data_ready);
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
@@ -192,7 +200,7 @@ int list_udp(struct bpf_iter__udp *ctx)
 		return 0;
 	r.uid = ctx->uid;
 	r.encapsulates = !!BPF_CORE_READ(udp, encap_rcv);
-	file_read(&r, (struct sock *)udp);
+	socket_file_read(&r, (struct sock *)udp);
 	if (r.by_kernel)
 		r.receiver = (__u64)(r.encapsulates ? (void *)BPF_CORE_READ(udp, encap_rcv)
 						    : (void *)BPF_CORE_READ((struct sock *)udp,

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the handlers of tcp.bpf.h, serve.bpf.h, uring.bpf.h and udp.bpf.h count in: rows of sockets
- * and of threads, who may have one, the filter, and what is lost.
+ * The tables that the handlers of tcp.bpf.h, serve.bpf.h, uring.bpf.h and udp.bpf.h count in: rows
+ * of sockets and of threads, the limits on who may have a row, the filter, and the counters of
+ * lost events.
  *
- * A TCP connection is counted twice: when it enters a listener's accept queue (softirq; a row per
- * socket and CPU) and when a thread takes it (process context; a row per socket and thread). A UDP
- * datagram likewise: put into a receive queue or dropped, then read. Every row has one writer, so
- * counters need neither atomics nor per-CPU copies (but for what io_uring's kernel threads add to
- * the row of their owner).
+ * A TCP connection is counted twice: when it enters a listener's accept queue (in softirq; one row
+ * per socket and CPU) and when a thread takes it (in process context; one row per socket and
+ * thread). So is a UDP datagram: when it is put into a receive queue or dropped, and when it is
+ * read. Every row has one writer, so counters need neither atomics nor per-CPU copies. The
+ * exception is io_uring: its kernel threads add to the row of the thread that owns the ring.
  *
- * Rows lie in arrays that user space maps; a hash finds a row's index and user space hands out free
- * indexes through a queue. A thread remembers its last row, so the usual event finds it without a
- * hash.
+ * Rows lie in arrays that user space maps. A hash finds the index of a row, and user space hands
+ * out free indexes through a queue. A thread remembers its last row, so a usual event finds its
+ * row without a hash lookup.
  */
 #ifndef SOCKFAIR_ROWS_BPF_H
 #define SOCKFAIR_ROWS_BPF_H
@@ -21,34 +22,36 @@
 
 const volatile struct count_config config;
 
-/* .bss, mapped by user space. Counting begins when every hook is attached. */
+/* .bss, mapped by user space. Counting begins once every hook is attached. */
 __u32 count_on;
-__u64 count_ports[1024];                   /* bit per port */
-__u64 count_lost[COUNT_LOST_ROOM];         /* of no known port; others are in lost_by_port */
-__u64 count_lost_crowded[COUNT_LOST_ROOM]; /* of ports that found no room there: */
-__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: this is one. A byte each, for bits would want an
-					  atomic OR (5.12) */
-__u64 count_rescued;           /* runs that were skipped, but made good: see accept_done() */
-__u32 count_used[COUNT_POOLS]; /* rows in use */
+__u64 count_ports[1024];           /* bit per port */
+__u64 count_lost[COUNT_LOST_ROOM]; /* events whose port is not known; lost_by_port has the others */
+__u64 count_lost_crowded[COUNT_LOST_ROOM]; /* events of ports that found no room in lost_by_port */
+__u8 count_crowded_ports[COUNT_PORTS]; /* not 0: the port is one of those. Every port has a byte,
+					  because setting a bit would need an atomic OR (5.12) */
+__u64 count_rescued; /* program runs that the kernel skipped and a second program made good: see
+			accept_done() */
+__u32 count_used[COUNT_POOLS];         /* rows in use */
 __u32 count_shares[COUNT_SHARE_CELLS]; /* see shares.h */
-__u32 count_servers;                   /* of rows of threads, those made for serving alone */
-__u32 count_undecided;                 /* rows of sockets in use with COUNT_UNDECIDED */
+__u32 count_servers; /* rows of threads that were made only because the thread serves connections */
+__u32 count_undecided;  /* rows of sockets in use with COUNT_UNDECIDED */
 __u64 count_ends_busy;  /* connections that ended while their entry could not be taken out */
-__u32 count_migrates;   /* a listener was closed whose queue moves to others */
-__u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, as the kernel's own stamps */
+__u32 count_migrates;   /* a listener has closed whose queue moves to other sockets */
+__u64 count_started_us; /* when the window began: CLOCK_MONOTONIC, the clock of the kernel's own
+			   timestamps */
 
 struct thread_state {
-	__u64 listener;   /* struct sock that the thread is in inet_csk_accept() with, else 0;
-			     tracepoint: see accept_done() */
-	__u64 cookie;     /* of the socket of `worker` */
-	__u64 start_ns;   /* of the thread, in state_by_tid: tids are used again */
-	__u64 closing;    /* the listener that it closed last */
-	__u32 worker;     /* its last row */
-	__u32 generation; /* of that row when it was this thread's */
-	__u64 told; /* the listener, or connection in its queue, whose end the first of two programs
-		       has counted: see state_changed() */
+	__u64 listener;   /* the listener whose inet_csk_accept() the thread is in, else 0; the
+			     tracepoint backend uses it differently: see accept_done() */
+	__u64 cookie;     /* cookie of the socket of `worker` */
+	__u64 start_ns;   /* when the thread began, in state_by_tid: a tid may be used again */
+	__u64 closing;    /* cookie of the listener that the thread closed last */
+	__u32 worker;     /* index of the thread's last row */
+	__u32 generation; /* generation of that row when it belonged to this thread */
+	__u64 told; /* the listener, or the connection in its queue, whose end the first of two
+		       programs has counted: see state_changed() */
 	__u16 closing_port;
-	__u8 closing_moves; /* what was in its queue moves to other sockets */
+	__u8 closing_moves; /* the connections in its queue move to other sockets */
 	__u8 pad[5];
 };
 
@@ -59,7 +62,7 @@ struct {
 	__type(value, struct thread_state);
 } state_by_task SEC(".maps");
 
-/* The same where tracing programs have no task storage (before 5.12). */
+/* The same, for kernels whose tracing programs have no task storage (before 5.12). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, COUNT_WORKERS_MAX / 2);
@@ -131,8 +134,10 @@ struct {
 	__type(value, __u32);
 } free_sockets SEC(".maps");
 
-/* Made as large as what the inventory has found asks for; not needed unless processes are asked
- * for. */
+/*
+ * User space makes this map as large as the inventory requires. It is used only with a filter by
+ * process.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -184,20 +189,24 @@ struct {
 	__type(value, __u64);
 } lost_by_port SEC(".maps");
 
-/* What an entry hook leaves for the exit hook of the same call; neither sleeps, both run on one CPU
- * with bottom halves off. */
+/*
+ * What an entry hook leaves for the exit hook of the same call. The call does not sleep and both
+ * hooks run on one CPU with bottom halves off, so one place per CPU is enough.
+ */
 struct stash {
-	__u64 queue_sk;   /* in inet_csk_complete_hashdance() with this listener */
-	__u64 request_sk; /* in inet_csk_reqsk_queue_add() */
-	__u64 udp_sk;     /* in __udp_enqueue_schedule_skb(), with an asked for socket */
+	__u64 queue_sk;   /* the listener whose inet_csk_complete_hashdance() is running */
+	__u64 request_sk; /* the listener whose inet_csk_reqsk_queue_add() is running */
+	__u64 udp_sk; /* the socket whose __udp_enqueue_schedule_skb() is running, if it passed the
+			 filter */
 	__u64 udp_skb;
-	__u32 udp_datagrams; /* in that buffer */
+	__u32 udp_datagrams; /* datagrams in that buffer */
 	__u32 udp_flow;      /* see flow_of() */
-	__u32 udp_copies;    /* of those datagrams: see is_copy() */
+	__u32 udp_copies;    /* of those datagrams, the copies: see is_copy() */
 	struct count_peer udp_peer;
-	__u64 cloned;     /* a connection was made and not yet told to its listener: see
-			     listener_called() */
-	__u64 failed_skb; /* refused with -ENOBUFS just now: its kfree_skb is no late drop */
+	__u64 cloned; /* a connection was made, and its listener has not been told of it yet: see
+			 listener_called() */
+	__u64 failed_skb; /* the buffer that was just refused with -ENOBUFS: its kfree_skb is not a
+			     late drop */
 };
 
 struct {
@@ -227,7 +236,9 @@ static __always_inline struct task_struct *current_task(void)
 				       : (struct task_struct *)bpf_get_current_task();
 }
 
-/* NULL: none yet and !create, or no memory, or the storage is busy on this CPU; callers do without.
+/*
+ * Returns the state of the current thread. NULL means that it has none yet and !create, that
+ * memory ran out, or that the storage is busy on this CPU; callers do without.
  */
 static __always_inline struct thread_state *thread_state(bool create)
 {
@@ -250,7 +261,7 @@ static __always_inline struct thread_state *thread_state(bool create)
 	return bpf_map_lookup_elem(&state_by_tid, &tid);
 }
 
-/* COUNT_ASKED, COUNT_UNASKED, or 0: not known (yet). */
+/* Returns COUNT_ASKED, COUNT_UNASKED, or 0 if it is not known (yet). */
 static __always_inline __u32 asked(__u64 cookie)
 {
 	__u32 *known = config.by_socket ? bpf_map_lookup_elem(&asked_by_cookie, &cookie) : NULL;
@@ -258,23 +269,25 @@ static __always_inline __u32 asked(__u64 cookie)
 	return known ? *known : 0;
 }
 
-/* User space found that the filter leaves this socket out: no process that is asked for holds it.
+/*
+ * Has user space found that the filter leaves this socket out, because no process that is asked
+ * for holds it?
  */
 static __always_inline bool unwanted(__u64 cookie)
 {
 	return asked(cookie) == COUNT_UNASKED;
 }
 
-/* Is the share of the rows used up that is for sockets of which nothing is known? */
+/* Is the share of rows that sockets of which nothing is known may have used up? */
 static __always_inline bool share_full(void)
 {
 	return count_undecided >= config.undecided_max;
 }
 
 /*
- * The current process has the socket: it listens on it, or takes from it. If it is one that is
- * asked for, so is the socket, before user space finds it. If not, nothing is known: another may
- * hold the socket too, or get it.
+ * The current process has the socket: it listens on it, or takes from it. If that process is asked
+ * for, so is the socket, even before user space finds it. If the process is not asked for, nothing
+ * follows: another process may hold the socket too, or get it later.
  */
 static __always_inline void asked_by_current(__u64 cookie)
 {
@@ -292,7 +305,7 @@ static __always_inline void asked_by_current(__u64 cookie)
 				  __builtin_preserve_access_index(&leader->comm));
 	if (config.by_comm && !bpf_map_lookup_elem(&asked_comms, comm))
 		return;
-	/* Where there is no room it is one of those that are not known. */
+	/* If the map is full the socket stays one of which nothing is known. */
 	bpf_map_update_elem(&asked_by_cookie, &cookie, &mark, BPF_ANY);
 }
 
@@ -306,7 +319,10 @@ static __always_inline bool port_wanted(struct sock *sk)
 	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
 }
 
-/* The filter: everything that a run doesn't ask for is gone at load time. sk is TYPED. */
+/*
+ * The filter. The verifier removes every test that this run does not need when the programs are
+ * loaded. sk is TYPED.
+ */
 static __always_inline bool wanted(struct sock *sk)
 {
 	__u16 family;
@@ -328,7 +344,7 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
-/* ---- what is lost, by port ---- */
+/* ---- lost events, by port ---- */
 
 static __always_inline void lost_note(const struct count_lost_key *key, __u64 n)
 {
@@ -364,8 +380,9 @@ static __noinline int lost_of_port(__u32 reason, __u64 n, struct sock *untyped)
 }
 
 /*
- * n events of the socket are lost, or of the listener that a connection came from: one port's loss
- * is no other's. NULL: it could be of any.
+ * Counts n lost events of sk, which is the socket itself or a connection of the listener. Events
+ * are kept by port, so that one port's loss does not cast doubt on another's. With NULL the events
+ * may belong to any port.
  */
 static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock *sk)
 {
@@ -379,12 +396,12 @@ static __always_inline void lost_of(enum count_lost reason, __u64 n, struct sock
 
 /* ---- who may have a row ---- */
 
-/* May the owner have one more row of the pool? cell: see shares.h. */
+/* May the owner have one more row of the pool? For `cell` see shares.h. */
 static __always_inline bool share_left(const enum count_pool pool, __u32 cell)
 {
 	const __u32 used = count_used[pool], max = config.pool_max[pool];
 
-	barrier_var(cell); /* the verifier does not know what the compiler does */
+	barrier_var(cell); /* the verifier does not know the range that the compiler derives */
 	cell &= COUNT_SHARE_CELLS - 1;
 	return !cell || (used < max && count_shares[cell] < COUNT_SHARE * (max - used));
 }
@@ -400,7 +417,7 @@ static __always_inline void share_add(const enum count_pool pool, __u32 cell)
 
 /* ---- socket rows ---- */
 
-/* uid: of the socket, which may change meanwhile. */
+/* The caller passes the socket's uid because the socket's own may change meanwhile. */
 static __noinline int socket_describe(struct count_socket *row, struct sock *untyped, __u64 cookie,
 				      __u32 used, __u32 uid)
 {
@@ -443,8 +460,10 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	return 0;
 }
 
-/* Index of the socket's row, made on first sight; negative: there is none, and `events` are lost by
- * reason. */
+/*
+ * Returns the index of the socket's row, which is made when the socket is first seen. If there is
+ * no row the result is negative and `events` are counted as lost, by reason.
+ */
 static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
 {
 	struct count_socket *row;
@@ -470,7 +489,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		return -1;
 	}
 	if (bpf_map_update_elem(&socket_by_cookie, &cookie, &index, BPF_NOEXIST)) {
-		/* Another CPU was first. */
+		/* Another CPU made the row first. */
 		bpf_map_push_elem(&free_sockets, &index, 0);
 		known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 		if (known)
@@ -487,7 +506,10 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 	return index;
 }
 
-/* For n events. *row: of the socket, where this does not return NULL. */
+/*
+ * Returns the row of the socket on this CPU, for n events, and the index of the socket's row in
+ * *row; NULL if there is none.
+ */
 static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie,
 							 const __u64 n, __u32 *row)
 {
@@ -508,9 +530,9 @@ static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 
 /* ---- worker rows ---- */
 
 /*
- * io_uring runs requests on kernel threads of the process too, named after the thread that owns the
- * ring: iou-wrk-TID and iou-sqp-TID (kernel/io_uring, since 5.12). Returns the owner's tid, or 0 if
- * the name is another.
+ * io_uring also runs requests on kernel threads of the process. They are named after the thread
+ * that owns the ring: iou-wrk-TID and iou-sqp-TID (kernel/io_uring, since 5.12). Returns the
+ * owner's tid, or 0 if the name has another form.
  */
 static __always_inline __u32 uring_owner(const char *comm)
 {
@@ -527,7 +549,7 @@ static __always_inline __u32 uring_owner(const char *comm)
 	return tid;
 }
 
-/* The port of a row: `of` is its socket, or a connection that came from it. */
+/* Fills in the port of a row. `of` is the row's socket, or a connection that came from it. */
 static __always_inline void worker_describe(struct count_worker *row, struct sock *untyped)
 {
 	struct sock *of = TYPED(untyped, struct sock);
@@ -538,8 +560,10 @@ static __always_inline void worker_describe(struct count_worker *row, struct soc
 	row->protocol = is_tcp(of) ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
-/* Finds or makes the row of (socket, thread). Negative: full. sk may be NULL, `of` not: see
- * worker_get(). */
+/*
+ * Finds or makes the row of (socket, thread). A negative result means that there is no room. sk
+ * may be NULL, `of` may not: see worker_get().
+ */
 static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, int serves,
 				  struct sock *of)
 {
@@ -560,7 +584,7 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	    !share_left(COUNT_POOL_WORKERS, share) || bpf_map_pop_elem(&free_workers, &index))
 		return -1;
 	if (bpf_map_update_elem(&worker_by_key, &key, &index, BPF_NOEXIST)) {
-		/* Another kernel thread of the same owner was first. */
+		/* Another kernel thread of the same owner made the row first. */
 		bpf_map_push_elem(&free_workers, &index, 0);
 		known = bpf_map_lookup_elem(&worker_by_key, &key);
 		return known ? *known : -1;
@@ -570,7 +594,8 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 		return -1;
 	row->cookie = cookie;
 	row->start_ns = key.start_ns;
-	row->tid = key.tid; /* events are 0 already, and may be counted by now */
+	/* `events` is 0 already; another thread may have begun to count in it. */
+	row->tid = key.tid;
 	row->pid = pid_tgid >> 32;
 	row->uid = uid;
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
@@ -585,7 +610,10 @@ static __noinline int worker_find(struct sock *sk, __u64 cookie, __u32 owner, in
 	return index;
 }
 
-/* The row that the thread remembers, if it is still its row for that socket. */
+/*
+ * Returns the row that the thread remembers, if the row still belongs to this thread and socket;
+ * else NULL.
+ */
 static __always_inline struct count_worker *remembered_row(const struct thread_state *state,
 							   __u64 cookie)
 {
@@ -600,8 +628,9 @@ static __always_inline struct count_worker *remembered_row(const struct thread_s
 }
 
 /*
- * Processes are asked for: may the current thread have a row on the socket? 1: yes. 0: the socket
- * is not asked for. -1: nothing is known of it, and the share of such is used up.
+ * With a filter by process: may the current thread have a row on the socket? 1: yes. 0: the socket
+ * is not asked for. -1: nothing is known of the socket, and the share of rows for such sockets
+ * is used up.
  */
 static __noinline int worker_room(__u64 cookie)
 {
@@ -614,21 +643,22 @@ static __noinline int worker_room(__u64 cookie)
 		       : -1;
 }
 
-/* A row of `workers` that is the current thread's. */
-struct worker {
+/* A row of `workers` that belongs to the current thread. */
+struct counting_worker {
 	struct count_worker *row;
 	__u32 index;
-	__u32 owner; /* not 0: we are a kernel thread of io_uring, and the row is its owner's:
-			others like us may write it now */
+	__u32 owner; /* not 0: this is a kernel thread of io_uring and the row belongs to the owner
+			of the ring, so other kernel threads may write the row at the same time */
 };
 
 /*
- * Finds or makes the current thread's row on the socket. sk: for a first description of the socket,
- * may be NULL. of: the same, or a connection of it: whose port it is. Both TYPED. serves: it took
- * nothing from the socket, but reads from a connection of it. false: there is no row; n events are
- * lost, by reason, or not asked for.
+ * Finds or makes the current thread's row on the socket. sk, which may be NULL, is used to
+ * describe the socket when it is first seen. `of` is the same socket or a connection that came
+ * from it, and gives the port. Both are TYPED. With `serves` the thread took nothing from the
+ * socket but reads from one of its connections. Returns false if there is no row: the n events are
+ * then counted as lost, by reason, or are not asked for.
  */
-static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct sock *of,
+static __always_inline bool worker_get(struct counting_worker *w, struct sock *sk, struct sock *of,
 				       __u64 cookie, __u64 n, const bool serves)
 {
 	struct task_struct *task = current_task();
@@ -675,7 +705,7 @@ static __always_inline bool worker_get(struct worker *w, struct sock *sk, struct
 	return true;
 }
 
-static __always_inline void events_add(const struct worker *w, __u64 n)
+static __always_inline void events_add(const struct counting_worker *w, __u64 n)
 {
 	if (w->owner)
 		__sync_fetch_and_add(&w->row->events_atomic, n);
@@ -686,7 +716,7 @@ static __always_inline void events_add(const struct worker *w, __u64 n)
 /* The current thread took n datagrams from the socket. */
 static __always_inline void worker_add(struct sock *sk, __u64 cookie, __u64 n)
 {
-	struct worker w;
+	struct counting_worker w;
 
 	if (worker_get(&w, sk, sk, cookie, n, false))
 		events_add(&w, n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is measured of a connection that was accepted: how long it was in the accept queue, which
- * thread reads from it first and so serves it, and when it ends.
+ * Measures an accepted connection: how long it was in the accept queue, which thread reads from it
+ * first and so serves it, and when it ends.
  */
 #ifndef SOCKFAIR_SERVE_BPF_H
 #define SOCKFAIR_SERVE_BPF_H
@@ -9,15 +9,17 @@
 #include "bytes.bpf.h"
 #include "rows.bpf.h"
 
-/* ---- what an accepted connection waited ---- */
+/* ---- how long an accepted connection waited ---- */
 
-static __always_inline struct count_histogram *histogram_of(struct count_worker *row)
+static __always_inline struct count_histogram *row_histogram(struct count_worker *row)
 {
 	struct count_wait *wait = &row->wait;
 	__u32 index, share;
 
 	if (!wait->histogram) {
-		/* From the first wait on or never: a histogram of some would pass for one of all.
+		/*
+		 * A row takes its histogram at its first wait or never: a histogram of some of the
+		 * waits would pass for one of all.
 		 */
 		if (wait->count)
 			return NULL;
@@ -25,7 +27,8 @@ static __always_inline struct count_histogram *histogram_of(struct count_worker 
 		if (!share_left(COUNT_POOL_HISTOGRAMS, share) ||
 		    bpf_map_pop_elem(&free_histograms, &index))
 			return NULL;
-		if (wait->histogram) { /* two kernel threads of one owner take one */
+		if (wait->histogram) { /* two kernel threads of one owner may take one at the same
+					  time */
 			bpf_map_push_elem(&free_histograms, &index, 0);
 		} else {
 			wait->histogram = index + 1;
@@ -37,14 +40,17 @@ static __always_inline struct count_histogram *histogram_of(struct count_worker 
 	return bpf_map_lookup_elem(&histograms, &index);
 }
 
-static __always_inline void wait_add(struct count_worker *row, __u64 us, const bool atomic)
+static __always_inline void wait_count(struct count_worker *row, __u64 us, const bool atomic)
 {
-	struct count_histogram *h = histogram_of(row);
+	struct count_histogram *h = row_histogram(row);
 	struct count_wait *wait = &row->wait;
 	__u32 slot = wait_slot(us);
 
-	barrier_var(slot); /* the verifier does not know what the compiler does: it wants to see the
-			      check */
+	/*
+	 * The verifier does not know the range that the compiler derives, so it must see the
+	 * check.
+	 */
+	barrier_var(slot);
 	if (us > wait->max_us)
 		wait->max_us = us > 0xffffffff ? 0xffffffff : us;
 	if (atomic) {
@@ -61,12 +67,13 @@ static __always_inline void wait_add(struct count_worker *row, __u64 us, const b
 }
 
 /*
- * When the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The kernel
- * notes it itself: rcvq_space.time is set when a connection is established
- * (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that put it into the queue,
- * a moment after that (before, for Fast Open), and next by the first read. So nothing need be
- * remembered per connection, and what was queued before we attached has its time too. A connection
- * that is accepted within that moment has none yet.
+ * Returns when the connection entered the accept queue, in us of CLOCK_MONOTONIC; 0: just now. The
+ * kernel keeps that time itself: it sets rcvq_space.time when a connection is established
+ * (tcp_init_buffer_space(); the same from 5.10 to 7.3), in the softirq that puts the connection
+ * into the queue and a moment after doing so (before, for Fast Open). Only the first read sets it
+ * again. So the programs need not remember anything per connection, and a connection that was
+ * queued before the programs were attached has its time too. A connection that is accepted within
+ * that moment has no time yet.
  */
 static __always_inline __u64 queued_us(struct sock *child)
 {
@@ -75,13 +82,17 @@ static __always_inline __u64 queued_us(struct sock *child)
 	return READ(tp, rcvq_space.time);
 }
 
-/* ns / 1000 without the processor's slow division where that is exact: below 2^32. */
+/*
+ * Returns ns / 1000. Below 2^32 a multiplication gives the exact result without the processor's
+ * slow division.
+ */
 static __always_inline __u64 microseconds(__u64 ns)
 {
 	return ns >> 32 ? ns / 1000 : ns * 0x10624dd3 >> 38;
 }
 
-static __always_inline void wait_measure(const struct worker *w, struct sock *child, __u64 now_ns)
+static __always_inline void wait_measure(const struct counting_worker *w, struct sock *child,
+					 __u64 now_ns)
 {
 	struct count_wait *wait = &w->row->wait;
 	__u64 queued = queued_us(child), queued_ns = queued * 1000;
@@ -91,9 +102,9 @@ static __always_inline void wait_measure(const struct worker *w, struct sock *ch
 	if (queued && queued < count_started_us)
 		__sync_fetch_and_add(&wait->before, 1);
 	else
-		wait_add(w->row,
-			 queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0,
-			 w->owner);
+		wait_count(w->row,
+			   queued && now_ns > queued_ns ? microseconds(now_ns - queued_ns) : 0,
+			   w->owner);
 }
 
 /* ---- who serves a connection ---- */
@@ -102,16 +113,16 @@ static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generati
 {
 	struct count_worker *row = bpf_map_lookup_elem(&workers, &worker);
 
-	/* The row was given back: its thread or its listener has ended. */
+	/* The row was given back because its thread or its listener has ended. */
 	if (!row || row->generation != generation)
 		return NULL;
 	return bpf_map_lookup_elem(&serves, &worker);
 }
 
 /*
- * The connection is no longer open: closed or half closed by its server, or reset. again: nobody
- * else will tell of it. sk: NULL where the address is another connection's by now. closing: see
- * bytes_of().
+ * The connection is no longer open: its server closed or half closed it, or it was reset. With
+ * `again` no other program will report this end. sk is NULL if another connection has the address
+ * by now. For `closing` see bytes_of().
  */
 static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing,
 					      const bool again)
@@ -129,8 +140,10 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	c = *found;
 	err = bpf_map_delete_elem(&connections, &child);
 	if (err) {
-		/* Another was first, or on this CPU its part of the map is being changed: then the
-		 * second program tries again. */
+		/*
+		 * Either another program took the entry out first, or this CPU is just changing
+		 * that part of the map. In the second case the second program tries again.
+		 */
 		if (again && err != -ENOENT)
 			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
@@ -138,7 +151,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	serve = serve_of(c.worker, c.generation);
 	if (!serve)
 		return;
-	/* Before it counts as closed: see bytes.c. */
+	/* Add the bytes before counting the connection as closed: see bytes.c. */
 	if (sk) {
 		carried = bytes_of(sk, closing);
 		__sync_fetch_and_add(&serve->carried.received, carried.received);
@@ -148,7 +161,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	__sync_fetch_and_add(&serve->closed, 1);
 }
 
-static __always_inline void connection_accepted(const struct worker *w, __u64 cookie,
+static __always_inline void connection_accepted(const struct counting_worker *w, __u64 cookie,
 						struct sock *child, __u64 now_ns)
 {
 	struct count_connection c = { .cookie = cookie,
@@ -162,7 +175,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
 	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
-		connection_closed(key, NULL, false, true); /* one whose end was not seen */
+		connection_closed(key, NULL, false, true); /* an entry whose end was not seen */
 		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
 			__sync_fetch_and_add(&w->row->unfollowed, 1);
 			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
@@ -170,7 +183,7 @@ static __always_inline void connection_accepted(const struct worker *w, __u64 co
 		}
 	}
 	__sync_fetch_and_add(&serve->opened, 1);
-	/* Reset meanwhile: nobody would tell us later. */
+	/* The connection was reset meanwhile, and no later event would report that. */
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		connection_closed(key, child, false, true);
 }
@@ -184,16 +197,17 @@ static __always_inline bool is_current(const struct count_worker *row)
 }
 
 /*
- * The first to read from a connection is not who has the row that it was put down to: another
- * thread, which has the connection from now on. Or the same one, by another row: io_uring's kernel
- * threads have one of their own, and rows are given back. view: the connection, TYPED.
+ * The thread that reads first from a connection does not match the row that has the connection.
+ * Either it is another thread, which takes the connection over from now on, or it is the same
+ * thread with another row: io_uring's kernel threads have a row of their own, and rows are given
+ * back. `view` is the connection, TYPED.
  */
 static __always_inline void connection_handed(struct sock *view, struct count_connection *c,
 					      struct count_serve *from)
 {
 	__u64 delay = bpf_ktime_get_ns() - c->accepted_ns;
 	struct count_serve *serve;
-	struct worker w;
+	struct counting_worker w;
 
 	if (!worker_get(&w, NULL, view, c->cookie, 1, true))
 		return;
@@ -214,7 +228,7 @@ static __always_inline void connection_handed(struct sock *view, struct count_co
 	c->generation = w.row->generation;
 }
 
-/* The current thread reads from a connection, which it has locked. */
+/* The current thread reads from a connection and holds its lock. */
 static __always_inline void connection_read(struct sock *sk)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -228,8 +242,10 @@ static __always_inline void connection_read(struct sock *sk)
 	if (!count_on || !port_wanted(view))
 		return;
 	c = bpf_map_lookup_elem(&connections, &key);
-	/* A peek takes nothing, nor does a splice that finds nothing; and a softirq (sockmap) is no
-	 * thread's read. */
+	/*
+	 * A peek takes no data, nor does a splice that finds none, so neither makes the thread the
+	 * server. A read in softirq (sockmap) is not the work of a thread.
+	 */
 	if (!c || c->served || READ(tp, copied_seq) == READ(tp, rcvq_space.seq) ||
 	    !READ(view, sk_lock.owned))
 		return;
@@ -247,12 +263,15 @@ static __always_inline void connection_read(struct sock *sk)
 /* ---- at accept() ---- */
 
 /*
- * sk: the listener, NULL: child is known. child: the TCP connection, TYPED; NULL: not known
- * (io_uring put it into a table of its own, another thread has closed it already). of_mptcp: it is
- * a part of one of MPTCP, whose reads pass tcp_rcv_space_adjust() by and which outlives its parts.
+ * sk is the listener; it may be NULL if `child` is known. `child` is the TCP connection, TYPED; it
+ * is NULL if it is not known, because io_uring put it into a table of its own or another thread
+ * has closed it already. With `of_mptcp` it is a subflow of an MPTCP connection, which is not
+ * followed: MPTCP's reads do not go through tcp_rcv_space_adjust(), and the connection outlives its
+ * subflows.
  */
-static __always_inline void accept_measure(const struct worker *w, __u64 cookie, struct sock *sk,
-					   struct sock *child, bool of_mptcp, __u64 now_ns)
+static __always_inline void accept_measure(const struct counting_worker *w, __u64 cookie,
+					   struct sock *sk, struct sock *child, bool of_mptcp,
+					   __u64 now_ns)
 {
 	if (!config.waits && !config.serves)
 		return;
@@ -272,19 +291,19 @@ static __always_inline void accept_measure(const struct worker *w, __u64 cookie,
 }
 
 /*
- * When something was accepted. Asked for first of all: reading the clock waits for every load under
- * way (lfence), and the misses of the cache that follow should be free to overlap.
+ * The time of an accept. Callers read it before all else: reading the clock waits for every load
+ * that is under way (lfence), and the cache misses that follow should be free to overlap.
  */
 static __always_inline __u64 accept_time(void)
 {
 	return config.waits || config.serves ? bpf_ktime_get_ns() : 0;
 }
 
-/* The current thread accepted `child` from the socket; one of sk and child may be NULL. */
+/* The current thread accepted `child` from the socket. One of sk and `child` may be NULL. */
 static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struct sock *child,
 					    bool of_mptcp, __u64 now_ns)
 {
-	struct worker w;
+	struct counting_worker w;
 
 	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
 		return;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who may have how many rows of a pool, on both sides. One user's sockets and threads, or one
- * port's waits, must not take what all others need. An owner may take a row while it has fewer than
- * COUNT_SHARE times as many as are left (Choudhury and Hahne: Dynamic queue length thresholds for
- * multiport packet switches, 1998): alone it gets three quarters, and there is always room for the
- * next. Root is no owner: it can do worse than take rows.
+ * Limits how many rows of a pool one owner may take, in user space and in BPF. One user's sockets
+ * and threads, or one port's waits, must not take the rows that all others need. An owner may take
+ * a row while it has fewer than COUNT_SHARE times as many rows as are free (Choudhury and Hahne:
+ * Dynamic queue length thresholds for multiport packet switches, 1998). An owner that is alone
+ * gets three quarters of the pool, so there is always room for the next owner. Root's rows are not
+ * limited: root can do worse than take rows.
  *
- * What owners have is counted in cells, by a hash with a seed of each run's own. Two owners in one
- * cell share a share: of 4,095 cells, that one meets another is unlikely, and harmless until it has
- * many.
+ * The rows of each owner are counted in cells, found by a hash with a seed that is new in each
+ * run. Two owners in one cell share one share. With 4,095 cells such a collision is unlikely, and
+ * it does no harm until the two owners have many rows.
  */
 #ifndef SOCKFAIR_SHARES_H
 #define SOCKFAIR_SHARES_H
@@ -27,7 +28,7 @@ enum count_pool {
 #define COUNT_SHARE_CELLS 4096
 #define COUNT_SHARE_EXEMPT 0
 
-/* The cell of an owner, 1 to COUNT_SHARE_CELLS - 1. seed: odd. */
+/* Returns the cell of an owner, 1 to COUNT_SHARE_CELLS - 1. The seed must be odd. */
 static inline __attribute__((always_inline)) __u32 share_cell(enum count_pool pool, __u32 a,
 							      __u32 b, __u32 seed)
 {
@@ -37,7 +38,7 @@ static inline __attribute__((always_inline)) __u32 share_cell(enum count_pool po
 	return hash ? hash : COUNT_SHARE_CELLS - 1;
 }
 
-/* pool: one whose rows belong to users. */
+/* The pool must be one whose rows belong to users. */
 static inline __attribute__((always_inline)) __u32 share_of_user(enum count_pool pool, __u32 uid,
 								 __u32 seed)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finding sockets and asking them, as the counting programs (rows.bpf.h) and those of bind() and
- * listen() (binds.bpf.c) do. */
+/*
+ * Finds sockets and reads their properties, for the counting programs (rows.bpf.h) and for the
+ * programs that watch bind() and listen() (binds.bpf.c).
+ */
 #ifndef SOCKFAIR_SOCKET_BPF_H
 #define SOCKFAIR_SOCKET_BPF_H
 
@@ -25,9 +27,9 @@ static __always_inline bool netns_wanted(struct sock *sk)
 }
 
 /*
- * The local port, which a connection has from its listener; sk is TYPED. One that is closed has
- * given its number back (tcp_set_state(), inet_put_port()) unless it was bound to it, before
- * anybody is told; inet_sport stays.
+ * Returns the local port, which a connection inherits from its listener. sk is TYPED. A closed
+ * socket that was not bound to its port has given up skc_num (tcp_set_state(), inet_put_port())
+ * before any hook runs; inet_sport stays, so it is the fallback.
  */
 static __always_inline __u16 port_of(struct sock *sk)
 {
@@ -37,8 +39,7 @@ static __always_inline __u16 port_of(struct sock *sk)
 	return port ? port : bpf_ntohs(READ(inet, inet_sport));
 }
 
-/* The socket behind a descriptor of the current process; NULL: none there. Loads may fault and then
- * read 0. */
+/* Returns the socket of a file, or NULL if the file is not a socket. A load that faults reads 0. */
 static __always_inline struct sock *socket_of_file(struct file *untyped)
 {
 	struct file *file = TYPED(untyped, struct file);
@@ -46,8 +47,10 @@ static __always_inline struct sock *socket_of_file(struct file *untyped)
 
 	if (!untyped)
 		return NULL;
-	/* private_data of another kind of file is not a struct socket: only a socket points back to
-	 * its file. */
+	/*
+	 * private_data of another kind of file does not point to a struct socket: only a socket
+	 * points back to its file.
+	 */
 	socket = READ(file, private_data);
 	socket = TYPED(socket, struct socket);
 	if (!socket || READ(socket, file) != untyped)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP: connections that enter the accept queue and are taken from it, and what becomes of listeners
- * and of connections in their queues. */
+/*
+ * Counts TCP connections as they enter the accept queue and as threads take them from it, and
+ * follows what happens to listeners and to the connections in their queues when they close.
+ */
 #ifndef SOCKFAIR_TCP_BPF_H
 #define SOCKFAIR_TCP_BPF_H
 
@@ -14,9 +16,9 @@ struct {
 } children SEC(".maps");
 
 /*
- * An MPTCP server's socket is not the one that the TCP code works on: inet_csk_accept() and the
- * accept queue have its first subflow. NULL: sk is no subflow, the server holds sk itself. sk is
- * TYPED.
+ * The TCP code does not work on an MPTCP server's own socket: inet_csk_accept() and the accept
+ * queue belong to the first subflow. Returns the server's socket of a subflow, or NULL if sk is no
+ * subflow and the server holds sk itself. sk is TYPED.
  */
 static __always_inline struct sock *mptcp_owner(struct sock *sk)
 {
@@ -35,9 +37,10 @@ static __always_inline struct sock *mptcp_owner(struct sock *sk)
 }
 
 /*
- * The place of a connection between arrival and accept, by its remote port and address: the
- * verifier allows no arithmetic on the pointer itself. Connections of one client share no place
- * while its ports lie within 32,768; those of different clients may: then the later arrival has it.
+ * Returns the place that remembers a connection between arrival and accept. The index comes from
+ * the remote port and address, because the verifier allows no arithmetic on the pointer itself.
+ * Connections of one client never share a place while their ports lie within 32,768 of each other;
+ * connections of different clients may, and then the later arrival takes the place.
  */
 static __always_inline struct count_child *child_slot(struct sock *untyped)
 {
@@ -99,16 +102,19 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 }
 
 /*
- * sk_data_ready() of a listener. It is also called when a connection moves to it from another of
- * its group that closes (newer kernels of those that migrate): that has arrived before. What
- * arrives now was made on this CPU a moment ago, by cloning the listener.
+ * sk_data_ready() of a listener. A newer kernel with migration also calls it when a connection
+ * moves to this listener from a closing listener of its group; that connection has been counted at
+ * its first arrival. A connection that arrives now was made a moment ago on this CPU, by cloning
+ * the listener.
  */
 static __always_inline void listener_called(struct sock *sk)
 {
 	struct stash *mine = stash();
 
-	/* Until the first queue moves there is nothing to tell apart, and no need to trust a mark
-	 * that may have been skipped. */
+	/*
+	 * Until the first queue moves, no call needs to be told apart, so the mark (whose program
+	 * may have been skipped) is not relied on.
+	 */
 	if (config.marks_clones && mine) {
 		if (count_migrates && !mine->cloned)
 			return;
@@ -125,8 +131,10 @@ static __always_inline bool child_fits(struct sock *listener, struct sock *child
 	if (port_of(listener) != port_of(child) ||
 	    READ(listener, __sk_common.skc_net.net) != READ(child, __sk_common.skc_net.net))
 		return false;
-	/* 0 where the socket takes any; of IPv6 sockets LOOPBACK4_IPV6 or the v4-mapped address,
-	 * with the real one beside it. */
+	/*
+	 * The address is 0 if the socket accepts any. For IPv6 sockets it is LOOPBACK4_IPV6 or the
+	 * v4-mapped address, and the real address is beside it.
+	 */
 	address = READ(listener, __sk_common.skc_rcv_saddr);
 	if (!address)
 		return true;
@@ -173,11 +181,12 @@ static __always_inline struct sock *listener_in_syscall(struct sock *child)
 
 /*
  * The accepted connection gets its struct socket, in the accepting thread and with bottom halves
- * off. This, not the return of inet_csk_accept(), is where an accept is counted: a thread that was
- * blocked in accept() when we attached returns past an exit hook (fexit and kretprobe rewrite the
- * call at its entry). The listener is known from the connection's arrival. If that was before we
- * attached, or its place was taken, or once connections have moved between listeners (nothing tells
- * of that from 6.1 on), from accept_entered(), or from the thread's system call.
+ * off. An accept is counted here and not at the return of inet_csk_accept(): a thread that was
+ * blocked in accept() when the programs were attached returns past an exit hook, because fexit and
+ * kretprobe rewrite the call at its entry. The listener is known from the connection's arrival.
+ * That fails if the connection arrived before the programs were attached, if another connection
+ * took its place, or once connections have moved between listeners (from 6.1 on nothing reports
+ * such a move). Then the listener comes from accept_entered(), or from the thread's system call.
  */
 static __always_inline void accept_grafted(struct sock *child)
 {
@@ -210,7 +219,9 @@ static __always_inline void accept_grafted(struct sock *child)
 		owner = mptcp_owner(listener);
 		if (owner)
 			listener = owner;
-		/* An entry for another listener can only be left from an accept that failed. */
+		/*
+		 * An entry for another listener can only be left over from an accept that failed.
+		 */
 		if (child_fits(listener, view)) {
 			worker_accepted(listener, socket_cookie(listener, NULL), tcp,
 					queued != child, now_ns);
@@ -231,9 +242,10 @@ static __always_inline void accept_grafted(struct sock *child)
 
 /*
  * Where programs at the end of a system call can be preempted (7.x: trace_call_bpf_faultable()),
- * the kernel skips a program that was preempted on the same CPU. So two run for each accept, and
- * the second does what the first was skipped for. Returns whether the one that runs now has nothing
- * to do. The mark is in the thread's state; without one, the second can't know, and says so.
+ * the kernel skips a program while another run of it is preempted on the same CPU. So two programs
+ * run for each accept, and the second does the work if the first was skipped. Returns whether the
+ * program that runs now has nothing to do. The mark is kept in the thread's state; without a state
+ * the second program can't know, and counts the accept as lost.
  */
 static __always_inline bool accept_done(long ret, const bool again)
 {
@@ -262,8 +274,10 @@ static __always_inline bool is_mptcp(struct sock *sk)
 	return bpf_core_type_exists(struct mptcp_sock) && READ(sk, sk_protocol) == IPPROTO_MPTCP;
 }
 
-/* The TCP connection behind an accepted socket, TYPED: of MPTCP its first subflow; NULL: none any
- * more. */
+/*
+ * Returns the TCP connection behind an accepted socket, TYPED. For MPTCP that is the first
+ * subflow; NULL means that there is none any more.
+ */
 static __always_inline struct sock *accepted_tcp(struct sock *child)
 {
 	struct mptcp_sock *msk;
@@ -277,10 +291,10 @@ static __always_inline struct sock *accepted_tcp(struct sock *child)
 }
 
 /*
- * accept() or accept4() returned the new descriptor `ret`. The listener is what its first argument
- * names now: if the descriptor was replaced while the thread slept, the connection does not fit
- * (listener_unknown); a replacement that listens on the same address and port can't be told from
- * the original.
+ * accept() or accept4() returned the new descriptor `ret`. The listener is the socket that the
+ * call's first argument names now. If the descriptor was replaced while the thread slept, the
+ * connection does not fit the new socket and is counted as listener_unknown. A replacement that
+ * listens on the same address and port can't be told from the original.
  */
 static __always_inline void accept_returned(long ret, const bool again)
 {
@@ -300,13 +314,18 @@ static __always_inline void accept_returned(long ret, const bool again)
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
 	state = thread_state(false);
-	/* Mostly the thread's last listener again: it has passed the filter, its row is known. */
+	/*
+	 * Mostly this is the thread's last listener again: it has passed the filter and its row is
+	 * known.
+	 */
 	known = sk ? remembered_row(state, socket_cookie(listener, NULL)) : NULL;
 	listens = known ||
 		  (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
 	if (listens && !known && !wanted(listener))
 		return;
-	/* Addresses are copied last of all (do_accept()): the connection was taken, and is closed.
+	/*
+	 * do_accept() copies the address last of all, so with EFAULT the connection was taken, and
+	 * it is closed.
 	 */
 	if (ret < 0) {
 		lost_of(COUNT_LOST_TAKEN_DROPPED, listens, listener);
@@ -322,7 +341,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 	child = TYPED(child, struct sock);
 	if (listens && child_fits(listener, child)) {
 		if (known && state) {
-			const struct worker w = { .row = known, .index = state->worker };
+			const struct counting_worker w = { .row = known, .index = state->worker };
 
 			known->events++;
 			accept_measure(&w, known->cookie, listener, accepted_tcp(child),
@@ -335,10 +354,12 @@ static __always_inline void accept_returned(long ret, const bool again)
 		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, child);
 }
 
-/* ---- what becomes of listeners and connections ---- */
+/* ---- what happens to listeners and connections ---- */
 
-/* Do the connections in its queue move to another socket of its group when it closes? Since 5.14:
- * reuseport_migrate_sock(). */
+/*
+ * Do the connections in the listener's queue move to another socket of its group when it closes?
+ * Kernels can do that since 5.14: reuseport_migrate_sock().
+ */
 static __always_inline bool migrates(struct sock *listener)
 {
 	struct net *net = READ(listener, __sk_common.skc_net.net);
@@ -350,9 +371,9 @@ static __always_inline bool migrates(struct sock *listener)
 }
 
 /*
- * A listener is being closed. What is in its queue is reset next, by the same thread, or moved.
- * Each that is reset tells, see queued_reset(); those that clients had reset before do not. sk: the
- * server's socket or, of MPTCP, its first subflow.
+ * A listener is being closed. The connections in its queue are reset or moved next, by the same
+ * thread. Each reset shows up in queued_reset(), except for connections that clients had reset
+ * before. sk is the server's socket, or for MPTCP its first subflow.
  */
 static __always_inline void listener_closed(struct sock *sk, const bool again)
 {
@@ -380,18 +401,22 @@ static __always_inline void listener_closed(struct sock *sk, const bool again)
 		count_migrates = 1;
 	state = thread_state(true);
 	if (!state) {
-		row->left_reset += again ? 0 : left; /* those that clients had reset too */
+		/* Includes connections that clients had reset. */
+		row->left_reset += again ? 0 : left;
 		return;
 	}
 	state->told = again ? 0 : (__u64)sk;
 	state->closing = cookie;
 	state->closing_port = port_of(view);
 	state->closing_moves = moves;
-	row->left_moved += moves ? left : 0; /* but for those that are reset */
+	/* For each connection that is reset, queued_reset() subtracts one again. */
+	row->left_moved += moves ? left : 0;
 }
 
-/* A connection ends that no process has and that no peer has reset: the thread is closing its
- * listener. */
+/*
+ * A connection ends that no process has and no peer has reset: the thread is closing the listener
+ * that has it in its queue.
+ */
 static __always_inline void queued_reset(struct sock *sk, const bool again)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -402,8 +427,10 @@ static __always_inline void queued_reset(struct sock *sk, const bool again)
 
 	if (!state || !state->closing || state->closing_port != port_of(view))
 		return;
-	/* User space knows the listener by now; where it was faster and has its row back, only the
-	 * cookie of the new one matters. */
+	/*
+	 * Mostly the listener's row exists. If user space has already taken it back, a new row is
+	 * made, whose cookie is all that matters, because user space knows the listener by now.
+	 */
 	found = socket_row(view, state->closing, 0);
 	if (found < 0)
 		return;
@@ -421,7 +448,7 @@ static __always_inline bool is_open(int state)
 	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_SYN_RECV;
 }
 
-/* What comes of a closing listener: has the first of the two programs counted it? */
+/* A listener is closing: has the first of the two programs already counted this end? */
 static __always_inline bool told_before(struct sock *sk, const bool again)
 {
 	struct thread_state *state = again ? thread_state(false) : NULL;
@@ -433,10 +460,11 @@ static __always_inline bool told_before(struct sock *sk, const bool again)
 }
 
 /*
- * inet_sock_set_state, for all sockets. The kernel skips a program that is running on that CPU
- * already: a connection that ends in a softirq, while the thread that the softirq interrupted
- * closes another, was not seen to end (2 of 20,000). So two run for each change. One of them at
- * least is not the one that was interrupted; what the first has done the second finds done.
+ * inet_sock_set_state, which fires for all sockets. The kernel skips a program that is already
+ * running on the same CPU. So when a connection ended in a softirq that had interrupted a thread
+ * closing another connection, that end was not seen (2 of 20,000). Therefore two programs run for
+ * each change. At least one of them is not the interrupted one, and the second finds what the
+ * first has done.
  */
 static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
 {
@@ -455,7 +483,7 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 			listener_closed(sk, again);
 		return;
 	}
-	/* A change that was not seen (see accept_done()) is made good by the next. */
+	/* If a change was not seen (see accept_done()), the next change makes up for it. */
 	if (!is_open(before) && !kernel.preempted_exits)
 		return;
 	if (config.serves)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* UDP: datagrams that are queued, dropped and read, and of which flow they are. */
+/* Counts UDP datagrams that are queued, dropped and read, and the flows that they belong to. */
 #ifndef SOCKFAIR_UDP_BPF_H
 #define SOCKFAIR_UDP_BPF_H
 
@@ -10,14 +10,15 @@ static __always_inline bool udp_wanted(struct sock *sk)
 	if (READ(sk, sk_protocol) != IPPROTO_UDP || !wanted(sk) ||
 	    (filter.protocol && filter.protocol != IPPROTO_UDP))
 		return false;
-	/* Nobody asked for an address or a port with bind(): a client. */
+	/* A socket for which nobody asked for an address or a port with bind() is a client. */
 	return !config.without_clients ||
 	       (READ_BITFIELD(sk, sk_userlocks) & (SOCK_BINDADDR_LOCK | SOCK_BINDPORT_LOCK));
 }
 
 /*
- * Datagrams in one buffer: several where the socket asked for UDP_GRO and the kernel merged them.
- * gso_segs is 0 for what a driver merged itself; then it is the length over the size of one.
+ * Returns how many datagrams one buffer holds: several if the socket asked for UDP_GRO and the
+ * kernel merged them. gso_segs is 0 in a buffer that a driver merged itself; then the number is
+ * the buffer's length divided by the size of one datagram.
  */
 static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 {
@@ -38,9 +39,9 @@ static __always_inline __u64 skb_datagrams(struct sk_buff *untyped)
 #define PACKET_LOOPBACK 5
 
 /*
- * The bucket of a datagram's flow: a hash of its client's address and port, which are left in
- * *peer. FLOW_UNKNOWN: the buffer does not hold a datagram for that socket, or no longer: one that
- * was freed reads as garbage.
+ * Returns the bucket of a datagram's flow, which is a hash of the client's address and port, and
+ * leaves both in *peer. FLOW_UNKNOWN means that the buffer does not hold a datagram for that
+ * socket, or does not any more: a freed buffer reads as garbage.
  */
 static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped,
 				     struct count_peer *peer)
@@ -76,9 +77,10 @@ static __always_inline __u32 flow_of(struct sock *view, struct sk_buff *untyped,
 }
 
 /*
- * Was the datagram sent to a multicast or broadcast address, so that each socket that has a claim
- * gets one of its own? A broadcast of a network is told by how it came, for its route is dropped by
- * now; one on lo comes as any other, to the last address of 127.0.0.0/8.
+ * Was the datagram sent to a multicast or broadcast address, so that every socket that may receive
+ * it gets a copy? A broadcast to a network is recognised by how the datagram came in, because its
+ * route is dropped by now. A broadcast on lo looks like any other datagram, so there the test is
+ * the last address of 127.0.0.0/8.
  */
 static __always_inline bool is_copy(struct sk_buff *untyped)
 {
@@ -137,11 +139,12 @@ static __always_inline void flow_elect(struct count_sketch *sketch, const struct
 }
 
 /*
- * Whose the heaviest bucket is. Its datagrams vote: one of the peer that is elected adds a vote,
- * one of another takes one, and where none is left the other is elected. So of the bucket's
- * datagrams since then at least as many as it has votes came of that peer. Another bucket takes its
- * place with an eighth more, so that two of a size do not take turns. Two CPUs that elect at once
- * may leave a peer that nobody is: it loses its votes.
+ * Finds the peer that sends most of the heaviest bucket. The datagrams of that bucket vote: a
+ * datagram of the elected peer adds a vote, a datagram of another peer takes one away, and when no
+ * vote is left the other peer is elected. So of the bucket's datagrams since the vote began, at
+ * least as many as there are votes came from the elected peer. Another bucket takes over only if
+ * it holds an eighth more, so that two buckets of equal size do not take turns. Two CPUs that
+ * elect at the same time may leave a mixture that is no peer's address; it loses its votes.
  */
 static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, __u32 n,
 				      const struct count_peer *peer)
@@ -166,7 +169,7 @@ static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, _
 	}
 }
 
-/* n datagrams of that flow came. */
+/* n datagrams of that flow arrived. */
 static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n,
 				      const struct count_peer *peer)
 {
@@ -177,12 +180,13 @@ static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, _
 }
 
 /*
- * The tracepoint backend: sk_data_ready() is called once for each buffer, and does not show it.
- * From 6.18 on the buffers of a stage are queued together and then told one by one; and another CPU
- * may have queued one more. So each call notes all that were queued since the one that was noted
- * last, and as many calls that follow have nothing to note. What a reader has taken by then is not
- * seen: user space holds what was noted against what arrived. Two CPUs that are here at once may
- * note one buffer twice.
+ * For the tracepoint backend: sk_data_ready() is called once for each buffer, and does not show
+ * the buffer. From 6.18 on the buffers of a stage are queued together and then reported one by
+ * one, and another CPU may have queued one more meanwhile. So each call counts all buffers that
+ * were queued since the last counted one, and as many of the following calls find nothing to
+ * count. Buffers that a reader has already taken are not seen: user space compares what was
+ * counted here with what arrived. Two CPUs in this function at the same time may count one buffer
+ * twice.
  */
 #define FLOW_STEPS 16
 
@@ -201,7 +205,10 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 		}
 		if ((void *)newest == queue)
 			return;
-		/* Not yet noted: another buffer in the place of one that was read. */
+		/*
+		 * This buffer is not counted yet: it has the address of one that was read and
+		 * freed.
+		 */
 		flow_note(sketch, flow_of(view, newest, &peer), 1, &peer);
 		return;
 	}
@@ -219,9 +226,9 @@ static __always_inline void flow_told(struct count_sketch *sketch, struct sock *
 }
 
 /*
- * A buffer with n datagrams was put into the receive queue, or with an error was not. several: n is
- * 1 for want of knowledge, as the hook does not show the buffer. copies: of n. sk passed the
- * filter. Returns the sketch of the socket's flows, or NULL.
+ * A buffer with n datagrams was put into the receive queue, or was refused if `error` is not 0.
+ * With `several` n is 1 only because the hook does not show the buffer. `copies` is how many of
+ * the n are copies. sk has passed the filter. Returns the sketch of the socket's flows, or NULL.
  */
 static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several,
 						       __u32 copies, int error, const bool trusted)
@@ -244,9 +251,9 @@ static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n,
 }
 
 /*
- * __udp_enqueue_schedule_skb() is entered: the last that the buffer is surely ours to look at. Once
- * it is in the queue another CPU may read and free it before the function returns. A stash that the
- * filter does not want is left empty.
+ * __udp_enqueue_schedule_skb() is entered. This is the last moment at which the buffer is safe to
+ * look at: once it is in the queue, another CPU may read and free it before the function returns.
+ * The stash is left empty for a socket that the filter leaves out.
  */
 static __always_inline void udp_entered(struct stash *mine, struct sock *sk, struct sk_buff *skb)
 {
@@ -262,7 +269,7 @@ static __always_inline void udp_entered(struct stash *mine, struct sock *sk, str
 							      : FLOW_UNKNOWN;
 }
 
-/* It returns. sk: see socket_cookie() for `trusted`. */
+/* __udp_enqueue_schedule_skb() returns. For `trusted` see socket_cookie(). */
 static __always_inline void udp_left(struct stash *mine, struct sock *sk, int error,
 				     const bool trusted)
 {
@@ -274,8 +281,10 @@ static __always_inline void udp_left(struct stash *mine, struct sock *sk, int er
 		flow_note(sketch, mine->udp_flow, mine->udp_datagrams, &mine->udp_peer);
 }
 
-/* The tracepoint backend: as udp_queued(), with the buffer, or NULL where the hook does not show
- * it. */
+/*
+ * For the tracepoint backend: like udp_queued(), with the buffer, which is NULL if the hook does
+ * not show it.
+ */
 static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
 {
 	struct sock *view = TYPED(sk, struct sock);
@@ -296,8 +305,10 @@ static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int e
 		flow_told(sketch, view);
 }
 
-/* Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had taken. `counted`: it
- * was counted as arrived. */
+/*
+ * Staged delivery gave up on a datagram that __udp_enqueue_schedule_skb() had accepted. With
+ * `counted` the datagram was counted as arrived.
+ */
 static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *skb,
 					     const bool counted)
 {
@@ -335,8 +346,10 @@ static __always_inline void udp_received(struct sock *sk, __u64 n, const bool tr
 	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
 }
 
-/* n buffers were read that nothing shows. Told once: here only where it was not when they were
- * queued. */
+/*
+ * n buffers were read that no hook shows. They are noted once: here only if they were not noted
+ * when they were queued.
+ */
 static __always_inline void several_read(struct sock *view, __u64 n)
 {
 	struct count_arrival *row;
@@ -346,12 +359,13 @@ static __always_inline void several_read(struct sock *view, __u64 n)
 		return;
 	row = arrival_row(view, socket_cookie(view, NULL), 0, &socket);
 	if (row)
-		row->several += n; /* nobody else writes the row: see udp_queued_seen */
+		row->several += n; /* no other program writes the row: see udp_queued_seen */
 }
 
 /*
- * skb_consume_udp(sk, skb, len): after a read. A peek passes -len and leaves the buffer in the
- * queue: len says so unless it is 0, then the queue's own reference does.
+ * skb_consume_udp(sk, skb, len) runs after a read. A peek passes -len and leaves the buffer in the
+ * queue. So a negative len shows a peek; if len is 0, the reference that the queue still holds
+ * shows it.
  */
 static __always_inline void udp_consumed(struct sock *sk, struct sk_buff *untyped, int len,
 					 const bool trusted)
@@ -387,9 +401,9 @@ static __always_inline void socket_read(struct sock *sk, int ret, int flags)
 }
 
 /*
- * recvfrom(), recvmsg() or recvmmsg() took n datagrams, for kernels without sock_recv_length. The
- * descriptor may have been replaced meanwhile, as in accept_returned(); nothing of the datagram is
- * left to tell.
+ * For kernels without sock_recv_length: recvfrom(), recvmsg() or recvmmsg() took n datagrams. The
+ * descriptor may have been replaced meanwhile, as in accept_returned(), but here nothing of the
+ * datagram is left to check against.
  */
 static __always_inline void read_returned(const int flags_argument, long n, long ret)
 {

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP connections that io_uring accepts, for the tracepoint backend. */
+/*
+ * Counts the TCP connections that io_uring accepts, for the tracepoint backend. An accept request
+ * is remembered when it is submitted and counted when it completes.
+ */
 #ifndef SOCKFAIR_URING_BPF_H
 #define SOCKFAIR_URING_BPF_H
 
 #include "tcp.bpf.h"
 
-/* Accept requests in flight on io_uring, for completions that come without their request
- * (multishot). */
+/*
+ * Accept requests in flight on io_uring. Completions of a multishot accept do not name their
+ * request, so it is found here by ring and user_data.
+ */
 struct uring_key {
 	__u64 ring; /* struct io_ring_ctx */
 	__u64 user_data;
 };
 
 struct uring_accept {
-	__u64 file;   /* struct file of the listener, which the request holds; 0: not known */
+	__u64 file;   /* struct file of the listener, which the request keeps open; 0: not known */
 	__u64 direct; /* see uring_direct() */
 };
 
@@ -26,12 +31,14 @@ struct {
 
 #define IORING_OP_ACCEPT 13 /* include/uapi/linux/io_uring.h */
 #define REQ_F_FIXED_FILE                                                                           \
-	1 /* include/linux/io_uring_types.h: the descriptor is an index of the ring's own table */
+	1 /* include/linux/io_uring_types.h: the request's descriptor is an index into the ring's  \
+	     own table of files */
 
 /*
- * Does the accept put the connection into the ring's own table of files? Then its result is a place
- * there, not a descriptor. The request of an accept is a struct io_accept (io_uring/net.c;
- * before 6.0 it was a part of io_kiocb and can't be told).
+ * Does the accept put the connection into the ring's own table of files? Then its result is an
+ * index into that table, not a descriptor. The request of an accept is a struct io_accept
+ * (io_uring/net.c); before 6.0 the structure was a part of io_kiocb, so nothing tells the two
+ * cases apart and the answer is yes.
  */
 static __always_inline bool uring_direct(void *request)
 {
@@ -40,8 +47,10 @@ static __always_inline bool uring_direct(void *request)
 	return !bpf_core_type_exists(struct io_accept) || READ(accept, file_slot);
 }
 
-/* An accept was submitted, or woke from its poll: completions that don't name their request are
- * told by ring and user_data. */
+/*
+ * An accept request was submitted, or woke from its poll. Remembers it by ring and user_data, for
+ * completions that do not name their request.
+ */
 static __always_inline void uring_seen(void *ring, void *request, __u64 user_data)
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
@@ -50,8 +59,10 @@ static __always_inline void uring_seen(void *ring, void *request, __u64 user_dat
 	__u64 file;
 
 	file = (__u64)READ(req, file);
-	/* On submission it has no file yet. The accept may end before it wakes once, so find the
-	 * file by its descriptor. */
+	/*
+	 * On submission the request has no file yet. The accept may complete without waking once,
+	 * so the file is found by its descriptor now.
+	 */
 	if (!file && !(READ(req, flags) & REQ_F_FIXED_FILE))
 		file = (__u64)file_of_descriptor(current_task(), READ(req, cqe.fd));
 	accept.file = file;
@@ -62,7 +73,7 @@ static __always_inline void uring_seen(void *ring, void *request, __u64 user_dat
 		lost_add(COUNT_LOST_URING_LISTENER_UNKNOWN, 1);
 }
 
-/* The socket that a completion names, TYPED, or NULL. */
+/* Returns the socket whose descriptor a completion returns, TYPED, or NULL. */
 static __always_inline struct sock *uring_child(struct sock *listener, int descriptor)
 {
 	struct sock *child = socket_of_descriptor(current_task(), descriptor);
@@ -71,7 +82,7 @@ static __always_inline struct sock *uring_child(struct sock *listener, int descr
 	return child && is_tcp(child) && child_fits(listener, child) ? child : NULL;
 }
 
-/* direct: the result is no descriptor; the connection is counted, but not followed. */
+/* With `direct` the result is not a descriptor: the connection is counted, but not followed. */
 static __always_inline void uring_accepted(struct file *file, int result, bool direct)
 {
 	const __u64 now_ns = accept_time();
@@ -90,9 +101,9 @@ static __always_inline void uring_accepted(struct file *file, int result, bool d
 }
 
 /*
- * The connection was taken by then, and is closed: its address could not be copied, or the ring has
- * no such table, place, or none that is free (io_accept()). The same errors may tell of other
- * reasons, for which none is taken.
+ * Was a connection taken from the queue and then closed? That happens if its address could not be
+ * copied, or if the ring has no table of files, no such place in it, or no free place
+ * (io_accept()). The same errors can have other reasons, and then no connection was taken.
  */
 static __always_inline bool uring_drops(void *request, int result)
 {
@@ -109,7 +120,7 @@ static __always_inline void uring_dropped(struct file *file)
 		lost_of(COUNT_LOST_TAKEN_DROPPED, 1, sk);
 }
 
-/* A completion. req is NULL for all but the last one of a multishot accept. */
+/* A completion. `request` is NULL for every completion of a multishot accept but the last. */
 static __always_inline void uring_completed(void *ring, void *request, __u64 user_data, int result)
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
@@ -121,7 +132,7 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 	if (request) {
 		if (READ(req, opcode) != IORING_OP_ACCEPT)
 			return;
-		/* The request is over: its user_data may come back with another operation. */
+		/* The request is over: its user_data may be used again for another operation. */
 		bpf_map_delete_elem(&uring_accepts, &key);
 		if (result >= 0 && count_on)
 			uring_accepted(READ(req, file), result, uring_direct(request));

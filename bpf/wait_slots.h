@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Histograms of waits, log-linear, shared by the counting programs, which add to them, and the
- * model, which reads them.
+ * The log-linear histograms of waiting times. The counting programs add to them and the model
+ * reads them.
  *
- * Unit: microseconds. Waits below 16 us have a slot each; above, every power of two has 8 slots of
- * equal width. A slot from L to U stands for 2 L U / (L + U), whose relative error is at most (U -
- * L) / (U + L) = 1/17: 5.9 %. The last slot takes all from 125.8 s on.
+ * The unit is the microsecond. Waits below 16 us have a slot each; above that, every power of two
+ * has 8 slots of equal width. A slot from L to U stands for 2 L U / (L + U), whose relative error
+ * is at most (U - L) / (U + L) = 1/17: 5.9 %. The last slot takes all waits from 125.8 s on.
  */
 #ifndef SOCKFAIR_WAIT_SLOTS_H
 #define SOCKFAIR_WAIT_SLOTS_H

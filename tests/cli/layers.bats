@@ -57,3 +57,18 @@ none() { # PATTERN FILE...
 @test "below user/command nothing prints to stdout" {
     none '\b(printf|puts|putchar)\(|\bstdout\b' user/{attach,bind,collect,experiment,model,render,workload}/*.c
 }
+
+@test "a function's name, and a structure's, means one thing in all of bpf/ and user/" {
+    defined() { # the functions that FILE defines, each once
+        sed -nE 's/^(static |const |unsigned |struct |enum |__always_inline |__noinline |[a-z_0-9]+ )+\**([a-z][a-z_0-9]*)\(.*[^;]$/\2/p' "$1" | sort -u
+    }
+    functions=$(for file in bpf/*.[ch] user/*/*.c; do defined "$file"; done | sort)
+    [ "$(wc -l <<<"$functions")" -gt 1500 ]
+    run uniq -d <<<"$functions"
+    [ -z "$output" ]
+    structures=$(grep -hoE '^struct [a-z_0-9]+ \{' bpf/*.[ch] user/*/*.[ch] | sort)
+    [ "$(wc -l <<<"$structures")" -gt 200 ]
+    run uniq -d <<<"$structures"
+    echo "$output"
+    [ -z "$output" ]
+}

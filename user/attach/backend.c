@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Chooses a backend for the programs of one object and attaches them, hook by hook in the order of
+ * the table in hooks.c. The probe keeps what could not be attached.
+ */
 #include "backend.h"
 
 #include <errno.h>
@@ -76,11 +80,13 @@ int backend_choose(struct attachment *a, enum backend asked, unsigned all,
 
 		a->backend = b;
 		err = probe_sees(&a->probe, b) ? try(context) : -EOPNOTSUPP;
-		/* What this process lacks, another backend would not do without. */
+		/*
+		 * If this process lacks something, another backend would not do without it either.
+		 */
 		if (err && (!is_auto || loading_lacks(err)))
 			break;
 		failed |= (err != 0) << b;
-		/* Attaching may have shown that it sees less than it seemed to. */
+		/* Attaching may have shown that the backend sees less than expected. */
 		if (is_auto)
 			best = probe_best(&a->probe, all, failed);
 		if (!err && best == b)

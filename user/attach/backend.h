@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Programs of one object in this kernel: which backend's, and their links.
+ * Loads and attaches the programs of one BPF object in this kernel: which backend they belong to,
+ * and their links.
  *
- *   backend_choose()   tries the best one, or that asked for, by a function of the caller's
- *   backend_autoload() within that: which programs are to be loaded
+ *   backend_choose()   tries the best backend, or the one asked for, with a function of the caller
+ *   backend_autoload() called by that function: which programs are to be loaded
  *   backend_attach()   and attached
  *   backend_detach()   undoes it
  */
@@ -19,39 +20,46 @@ struct bpf_object;
 struct bpf_program;
 
 struct attachment {
-	struct probe probe;        /* probe_kernel() without attaching fills it before all else */
-	enum backend backend;      /* that is tried, or was chosen */
+	struct probe probe;        /* filled before all else, by probe_kernel() without attaching */
+	enum backend backend;      /* the backend that is being tried, or was chosen */
 	struct bpf_object *object; /* the caller's, while it is loaded */
-	unsigned without;          /* purposes that are not asked for: their hooks stay out */
-	struct bpf_link **links;   /* by hook; NULL: nothing is attached */
+	unsigned without;        /* purposes that are not asked for: their hooks are not attached */
+	struct bpf_link **links; /* by hook; NULL: nothing is attached */
 };
 
-/* Is the hook of the backend, asked for, and usable? */
+/* Does the backend have the hook, is the hook asked for, and is it usable? */
 bool backend_uses(const struct attachment *a, size_t hook);
 
 /* The hook's program. */
 struct bpf_program *backend_program(const struct attachment *a, size_t hook);
 
-/* Before the object is loaded. */
+/* Chooses the programs to load. Call it before the object is loaded. */
 void backend_autoload(const struct attachment *a);
 
 /*
- * Attaches what can be; what can't is noted in the probe. Returns 0, or negative errno: -EOPNOTSUPP
- * where nothing is left to see, or what this process lacks (loading_lacks()).
+ * Attaches every hook that can be attached; the others are noted in the probe. Returns 0, or
+ * negative errno: -EOPNOTSUPP if no hook is left that sees anything, or the error for what this
+ * process lacks (loading_lacks()).
  */
 int backend_attach(struct attachment *a);
 
-/* entries_only: of calls whose exit is seen too, so that those under way get theirs. */
+/*
+ * With entries_only only the entry hooks of calls whose exit has a hook too are detached, so that
+ * calls under way still get their exit.
+ */
 void backend_detach(struct attachment *a, bool entries_only);
 
-/* How often the kernel skipped the hook's program since it was attached; 0 where it is not used. */
+/*
+ * How often the kernel skipped the hook's program since it was attached; 0 if the hook is not
+ * used.
+ */
 uint64_t backend_skipped(const struct attachment *a, size_t hook);
 
 /*
- * Makes `asked` the backend, or for BACKEND_AUTO the first that sees all of `all`, else the one
- * that sees most. try(context) opens, loads and attaches a->backend and returns 0 or negative
- * errno, with nothing left; undo(context) takes back one that was fine. Returns 0, or negative
- * errno with `why`: one line.
+ * Makes `asked` the backend. For BACKEND_AUTO it takes the first backend that sees all of `all`,
+ * else the one that sees most. try(context) opens, loads and attaches a->backend and returns 0 or
+ * negative errno, with nothing left behind; undo(context) takes a successful try back. Returns 0,
+ * or negative errno with `why`: one line.
  */
 int backend_choose(struct attachment *a, enum backend asked, unsigned all,
 		   int (*try)(void *context), void (*undo)(void *context), void *context, char *why,

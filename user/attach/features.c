@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Each feature is asked for by the type, function or helper that came with it, not by a version: a
- * distribution may have taken it into an older kernel. */
+/*
+ * Each feature is recognised by the type, function or helper that came with it, not by a version:
+ * a distribution may have taken the feature into an older kernel.
+ */
 #include "features.h"
 
 #include <stdint.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of hooks, one row for each, and the rules that say which kernels need or lack a hook.
+ * probe.c and backend.c walk the table from top to bottom.
+ */
 #include "hooks.h"
 
 #include <string.h>
@@ -43,9 +47,9 @@ const struct hook hooks[] = {
 	{ C, F, FEXIT, "__udp_enqueue_schedule_skb", "f_udp_queue", QUEUED | DROPPED, 0, 0 },
 	{ C, F, FENTRY, "__udp_enqueue_schedule_skb", "f_udp_enter", QUEUED | DROPPED, 0, 0 },
 	/*
-	 * A kprobe: a trampoline's program that is preempted makes the kernel skip the same program
-	 * on that CPU. The other hooks run with bottom halves off, this one does not. The
-	 * trampoline stands in where there are no kprobes.
+	 * A kprobe, because the kernel skips a trampoline's program while another run of it is
+	 * preempted on that CPU. The other hooks run with bottom halves off; this hook does not.
+	 * The trampoline is used only where there are no kprobes.
 	 */
 	{ C, F, KPROBE, "skb_consume_udp", "k_udp_receive", RECEIVED, 0, 0 },
 	{ C, F, FENTRY, "skb_consume_udp", "f_udp_receive", RECEIVED, 0, 0 },

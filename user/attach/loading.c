@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Prepares this process for loading BPF programs: raises limits, then checks procfs, rights, the
+ * system call itself, the kernel's types and the pid namespace. Errors of loading become one line
+ * that says why and what to do.
+ */
 #include "loading.h"
 
 #include <errno.h>
@@ -23,8 +28,10 @@
 
 #define BTF_PLACE "/sys/kernel/btf/vmlinux"
 
-/* libbpf was not let look through the types of modules, as it has to on a kernel that lacks one of
- * those that the programs name. It says so in its log alone. */
+/*
+ * libbpf was not allowed to look through the types of modules, which it must do on a kernel that
+ * lacks a type that the programs name. libbpf reports this in its log only.
+ */
 static bool types_refused;
 
 static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
@@ -57,7 +64,7 @@ int loading_fail(int err, char *why, size_t why_size, const char *format, ...)
 
 /* ---- reasons ---- */
 
-/* libbpf says ESRCH for types that it found nowhere, and also where it had no memory for them. */
+/* libbpf returns ESRCH for types that it found nowhere, and also if it had no memory for them. */
 static int true_error(int err)
 {
 	struct btf *btf = err == -ESRCH ? btf__parse(BTF_PLACE, NULL) : NULL;
@@ -75,8 +82,10 @@ static unsigned long long limit_of(int resource)
 	return getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY ? 0 : limit.rlim_cur;
 }
 
-/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, and call what is beyond it not
- * permitted. That limit; 0: there is none. */
+/*
+ * Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, and answer EPERM beyond it. Returns
+ * that limit; 0: there is none.
+ */
 static unsigned long long locked_memory(void)
 {
 	struct utsname name;
@@ -146,7 +155,7 @@ int loading_btf(struct btf **out, char *why, size_t why_size)
 	int err;
 
 	*out = btf__load_vmlinux_btf();
-	/* libbpf looks in several places, and what it says is of the last. */
+	/* libbpf looks in several places, and its error is that of the last place. */
 	if (!*out)
 		*out = btf__parse(BTF_PLACE, NULL);
 	if (*out)
@@ -165,7 +174,10 @@ int loading_btf(struct btf **out, char *why, size_t why_size)
 			    loading_reason(err, reason, sizeof(reason)));
 }
 
-/* To the hard one: programs and links are many, and what reads of processes takes more. */
+/*
+ * Raises limits to the hard limit: there are many programs and links, and reading about processes
+ * takes more descriptors.
+ */
 static void limits_raise(void)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -178,7 +190,7 @@ static void limits_raise(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* The call itself, with the least that can be asked. */
+/* Tries the system call itself, with the smallest possible request. */
 static int try_call(char *why, size_t why_size)
 {
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sockfair_try", sizeof(__u32), sizeof(__u32), 1,
@@ -276,8 +288,10 @@ uint64_t loading_runs_missed(const struct bpf_program *program)
 		       : info.recursion_misses;
 }
 
-/* Before 6.4 (bpf_map_ops.map_mem_usage) the kernel states what a map could take at most, also of
- * one that allocates entries when they are needed. */
+/*
+ * Before 6.4 (bpf_map_ops.map_mem_usage) the kernel reports the most that a map could take, also
+ * for a map that allocates entries when they are needed.
+ */
 static bool states_usage(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -298,8 +312,10 @@ static bool grows(const struct bpf_map *map)
 	       (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC);
 }
 
-/* A hash that allocates its entries when they are needed takes its buckets, 16 bytes each and a
- * power of two, while it is empty. */
+/*
+ * While it is empty, a hash that allocates its entries when they are needed takes only its
+ * buckets: 16 bytes each, and their number is a power of two.
+ */
 static uint64_t buckets_of(const struct bpf_map *map)
 {
 	uint64_t buckets = 1;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tries each hook of a set: looks for its place in the kernel, loads a two-instruction program and
+ * attaches it if asked to. The second half compares backends by what their usable hooks see.
+ */
 #include "probe.h"
 
 #include <errno.h>
@@ -81,7 +85,7 @@ static int attach_raw(int prog)
 	return 0;
 }
 
-static int load(const struct btf *btf, const struct hook *h)
+static int probe_load(const struct btf *btf, const struct hook *h)
 {
 	const struct bpf_insn program[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -117,7 +121,7 @@ static int load(const struct btf *btf, const struct hook *h)
 
 static int hook_try(const struct btf *btf, const struct hook *h, bool attach)
 {
-	int err = 0, prog = load(btf, h);
+	int err = 0, prog = probe_load(btf, h);
 
 	if (prog < 0)
 		return prog;
@@ -166,7 +170,7 @@ static void explain(struct hook_result *r, const struct hook *h, const struct ke
 		loading_reason(r->error, r->why, sizeof(r->why));
 }
 
-/* Is the hook's place in this kernel at all? */
+/* Does this kernel have the hook's place at all? */
 static int hook_find(const struct btf *btf, const struct hook *h, const struct kernel_features *f)
 {
 	struct stat st;
@@ -204,7 +208,7 @@ static void hook_probe(const struct btf *btf, const struct hook *h, const struct
 		explain(r, h, f);
 }
 
-/* NULL: there is none of that name. */
+/* NULL: there is no hook with that program. */
 static struct hook_result *hook_result(const struct probe *p, enum backend b, const char *program)
 {
 	for (size_t i = 0; i < hook_count; i++)
@@ -213,7 +217,7 @@ static struct hook_result *hook_result(const struct probe *p, enum backend b, co
 	return NULL;
 }
 
-/* Of the two hooks for reads in the fentry backend one is enough. */
+/* The fentry backend has two hooks for reads and needs only one of them. */
 static void prefer_kprobe_reads(struct probe *p)
 {
 	struct hook_result *kprobe = hook_result(p, BACKEND_FENTRY, "k_udp_receive");
@@ -225,7 +229,7 @@ static void prefer_kprobe_reads(struct probe *p)
 		fentry->usable = false;
 		snprintf(fentry->why, sizeof(fentry->why), "not needed: the kprobe sees all reads");
 	} else {
-		kprobe->error = 0; /* the trampoline stands in */
+		kprobe->error = 0; /* the trampoline is used instead */
 	}
 }
 
@@ -243,7 +247,7 @@ void probe_refuse(struct probe *p, size_t hook, int error)
 	explain(&p->results[hook], &hooks[hook], &p->features);
 }
 
-/* Is it this process that lacks something, and not the kernel that refuses? */
+/* Does this process lack something, as opposed to a kernel that refuses? */
 static bool process_lacks(const struct probe *p, enum backend b, int err)
 {
 	return loading_lacks(err) || (b != BACKEND_FENTRY && rights_perf_refused()) ||

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads the rights of this process: its capabilities, its user namespace, its seccomp mode, and
+ * the settings of the kernel that refuse it something.
+ */
 #include "rights.h"
 
 #include <stdio.h>
@@ -10,7 +14,7 @@
 
 #include "small_file.h"
 
-/* Not by libcap, which needs memory for it. */
+/* Asks the kernel directly, because libcap needs memory for it. */
 bool right_held(int capability)
 {
 	struct __user_cap_header_struct own = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -40,7 +44,7 @@ bool rights_count(void)
 
 bool rights_filtered(void)
 {
-	char text[65536]; /* before it there is the list of groups */
+	char text[65536]; /* the list of groups comes before the line, and may be long */
 	const char *line;
 	int mode;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What this process may do. */
+/* The rights of this process: which capabilities it holds, and which it lacks. */
 #ifndef SOCKFAIR_RIGHTS_H
 #define SOCKFAIR_RIGHTS_H
 
@@ -9,24 +9,26 @@
 /* Is the capability effective? */
 bool right_held(int capability);
 
-/* Those that are missing without which nothing can be loaded and attached, as "CAP_BPF and
- * CAP_PERFMON"; false: none is. */
+/*
+ * Writes the missing capabilities without which no program can be loaded and attached, as "CAP_BPF
+ * and CAP_PERFMON". Returns false if none is missing.
+ */
 bool rights_missing(char *text, size_t size);
 
-/* In the first user namespace, the only one whose capabilities count for BPF? */
+/* Is this process in the first user namespace? Only there do capabilities count for BPF. */
 bool rights_count(void);
 
 /* Does a seccomp filter stand between this process and the kernel? */
 bool rights_filtered(void);
 
 /*
- * Debian's kernels, and others, keep perf_event_open() from all but CAP_SYS_ADMIN where
- * kernel.perf_event_paranoid is above 2. The level, if that is so here and the right is missing;
- * else 0. Kprobes and classic tracepoints are attached by that call.
+ * Debian's kernels, and others, refuse perf_event_open() to all processes without CAP_SYS_ADMIN if
+ * kernel.perf_event_paranoid is above 2. Returns that level if it is so here and the capability is
+ * missing; else 0. The call is needed to attach kprobes and classic tracepoints.
  */
 int rights_perf_refused(void);
 
-/* A right that is missing, and what goes without it. */
+/* A missing right, and what is not possible without it. */
 struct right_lacking {
 	const char *name;
 	const char *without;
@@ -34,7 +36,7 @@ struct right_lacking {
 
 #define RIGHTS_MORE 2
 
-/* Those that are missing with which more would be seen; returns how many. */
+/* Fills in the missing rights with which more could be seen. Returns how many. */
 size_t rights_lacking(struct right_lacking lacking[RIGHTS_MORE]);
 
 #endif

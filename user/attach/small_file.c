@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads a small file with plain system calls; small_file.h says why not with stdio. */
 #include "small_file.h"
 
 #include <errno.h>

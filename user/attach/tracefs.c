@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks for tracefs in the places where it is usually mounted, and mounts it for this process
+ * alone if it is in none of them.
+ */
 #include "tracefs.h"
 
 #include <errno.h>
@@ -14,8 +18,8 @@
 
 static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 
-/* stat() and not access(), which asks for the real user's rights and leaves capabilities out. */
-static int look(const char *place)
+/* stat() is used because access() checks the real user's rights and ignores capabilities. */
+static int place_look(const char *place)
 {
 	char path[64];
 	struct stat st;
@@ -26,24 +30,27 @@ static int look(const char *place)
 
 const char *tracefs_place(void)
 {
-	return places[look(places[0]) && !look(places[1])];
+	return places[place_look(places[0]) && !place_look(places[1])];
 }
 
 int tracefs_ensure(void)
 {
-	int err = look(places[0]), other = err ? look(places[1]) : 0;
+	int err = place_look(places[0]), other = err ? place_look(places[1]) : 0;
 
 	if (!err || !other)
 		return 0;
 	if (err == -EACCES)
 		return err;
-	/* A slave sees what is mounted elsewhere later: namespaces that ip netns names. */
+	/*
+	 * A slave mount still gets what is mounted elsewhere later, such as the namespaces that ip
+	 * netns names.
+	 */
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
 	    mount("tracefs", places[0], "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return other == -EACCES
 			       ? other
 			       : -errno; /* debugfs, which is closed in the same way, may have it */
-	return look(places[0]);
+	return place_look(places[0]);
 }
 
 const char *tracefs_lacks(int err, char *text, size_t size)

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Classic tracepoints are found by their number, which tracefs tells. Its root is for the user root
- * alone, and often it is not mounted. */
+/*
+ * Finds tracefs, which has the numbers of classic tracepoints. Its root is open to the user root
+ * only, and often it is not mounted.
+ */
 #ifndef SOCKFAIR_TRACEFS_H
 #define SOCKFAIR_TRACEFS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where it is, or would be. */
+/* The path where tracefs is mounted, or would be. */
 const char *tracefs_place(void);
 
 /*
- * Where it is not mounted, mounts it for this process alone: the mount namespace is private and
- * goes with it. Returns 0 or negative errno: -EACCES it is there and closed to this user, else why
- * it can't be mounted.
+ * If tracefs is not mounted, mounts it for this process alone, in a private mount namespace that
+ * ends with the process. Returns 0 or negative errno: -EACCES means that it is mounted and closed
+ * to this user, any other error is the reason why it can't be mounted.
  */
 int tracefs_ensure(void);
 
-/* After a negative tracefs_ensure(): "tracefs is closed to users other than root, and
- * CAP_DAC_READ_SEARCH is missing". */
+/*
+ * The reason after a negative tracefs_ensure(): "tracefs is closed to users other than root, and
+ * CAP_DAC_READ_SEARCH is missing".
+ */
 const char *tracefs_lacks(int err, char *text, size_t size);
 
 #endif

@@ -16,17 +16,17 @@ enum kind { KIND_ANY, KIND_V4, KIND_V6 };
 		       (include/net/ipv6.h) */
 
 /* A bound address as inet_rcv_saddr_equal() (net/ipv4/inet_connection_sock.c) looks at it. */
-struct bound {
+struct bound_place {
 	bool ipv6;      /* the socket is */
 	enum kind kind; /* of its IPv6 address; an IPv4 socket counts as v4-mapped */
 	uint32_t v4;
 	bool v6only;
 };
 
-static struct bound bound_of(const struct bind_place *p)
+static struct bound_place bound_of(const struct bind_place *p)
 {
 	static const uint8_t zeros[16], mapped[12] = { [10] = 0xff, [11] = 0xff };
-	struct bound b = { .ipv6 = p->family == AF_INET6, .kind = KIND_V4 };
+	struct bound_place b = { .ipv6 = p->family == AF_INET6, .kind = KIND_V4 };
 	const uint8_t *v4 = p->address;
 
 	if (b.ipv6) {
@@ -43,14 +43,14 @@ static struct bound bound_of(const struct bind_place *p)
 }
 
 /* ipv4_rcv_saddr_equal() with wildcards. */
-static bool v4_overlap(const struct bound *a, const struct bound *b)
+static bool v4_overlap(const struct bound_place *a, const struct bound_place *b)
 {
 	return !b->v6only && (a->v4 == b->v4 || !a->v4 || !b->v4);
 }
 
 bool bind_addresses_overlap(const struct bind_place *first, const struct bind_place *second)
 {
-	struct bound a = bound_of(first), b = bound_of(second);
+	struct bound_place a = bound_of(first), b = bound_of(second);
 
 	if (!a.ipv6 || (a.kind == KIND_V4 && b.kind == KIND_V4))
 		return v4_overlap(&a, &b);

@@ -27,7 +27,7 @@ static const char *plural(uint64_t count)
 
 /* ---- who ---- */
 
-static bool unit_of(struct unit *u, const struct bind_occupant *o)
+static bool occupant_unit(struct unit *u, const struct bind_occupant *o)
 {
 	return o->cgroup && unit_of_row(u, o->cgroup);
 }
@@ -43,7 +43,7 @@ static void say_who(struct words *w, const struct bind_occupant *o, const struct
 	if (o->holders > 1)
 		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
 	words_add(w, ", uid %" PRIu32, o->place.uid);
-	if ((!as || as->pid == o->pid) && unit_of(&unit, o)) /* the unit is the first one's */
+	if ((!as || as->pid == o->pid) && occupant_unit(&unit, o)) /* the unit is the first one's */
 		words_add(w, ", in %.80s", unit_say(place, &unit));
 	words_add(w, ")");
 }
@@ -64,7 +64,7 @@ static void say_other_holders(struct words *w, const struct tale *t)
 		words_add(w, " holds too,");
 }
 
-static void say_kernel(struct words *w, const struct bind_occupant *o)
+static void say_kernels_own(struct words *w, const struct bind_occupant *o)
 {
 	words_add(w, "the kernel itself");
 	if (*o->receiver)
@@ -91,7 +91,7 @@ static void say_holder(struct words *w, const struct tale *t)
 			  "servers do)",
 			  o->inode, o->place.uid);
 	} else {
-		say_kernel(w, o);
+		say_kernels_own(w, o);
 	}
 }
 
@@ -300,7 +300,7 @@ static void say_stop(struct words *w, const struct tale *t)
 	struct unit u;
 
 	words_add(w, "; stop it");
-	if (!unit_of(&u, o) || (o->cgroup_id && o->cgroup_id == t->event->cgroup_id))
+	if (!occupant_unit(&u, o) || (o->cgroup_id && o->cgroup_id == t->event->cgroup_id))
 		return;
 	if (*u.container && u.runtime &&
 	    (!strcmp(u.runtime, "docker") || !strcmp(u.runtime, "podman")))

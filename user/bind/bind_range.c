@@ -181,7 +181,7 @@ static void say_taken(struct words *w, const struct bind_event *e, const struct 
 		words_add(w, " by now (others were freed since, or can't be seen)");
 }
 
-static void say_who(struct words *w, const struct bind_range_use *u)
+static void say_main_holder(struct words *w, const struct bind_range_use *u)
 {
 	if (u->most_pid)
 		words_add(w,
@@ -255,6 +255,6 @@ void words_no_port(struct words *w, const struct bind_event *e)
 	else if (u->bound)
 		words_add(w, "; %u of them somebody has by bind(), and those connect() can't share",
 			  u->bound);
-	say_who(w, u);
+	say_main_holder(w, u);
 	say_help(w, e, u);
 }

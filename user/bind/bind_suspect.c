@@ -96,7 +96,7 @@ static bool is_for_later(const struct scene *s, const struct bind_occupant *o)
 	       (o->since_ns && o->since_ns > (s->since_ns ? s->since_ns : s->event->time_ns));
 }
 
-static bool udp_two_users(const struct scene *s, struct bind_suspicion *found)
+static bool suspect_udp_two_users(const struct scene *s, struct bind_suspicion *found)
 {
 	struct bind_place place = place_got(s->event);
 	struct words w = { found->text };
@@ -139,7 +139,7 @@ static const char *difference(const struct bind_place *a, const struct bind_plac
 	return a->family == AF_INET6 && a->v6only != b->v6only ? "IPV6_V6ONLY" : NULL;
 }
 
-static bool group_split(const struct scene *s, struct bind_suspicion *found)
+static bool suspect_group_split(const struct scene *s, struct bind_suspicion *found)
 {
 	struct bind_place place = place_got(s->event);
 	char ours[BIND_PLACE_TEXT], theirs[BIND_PLACE_TEXT];
@@ -177,8 +177,8 @@ static const struct {
 } rules[] = {
 	{ "rewritten", rewritten, false },
 	{ "byte-swapped", byte_swapped, true },
-	{ "udp-two-users", udp_two_users, false },
-	{ "group-split", group_split, false },
+	{ "udp-two-users", suspect_udp_two_users, false },
+	{ "group-split", suspect_group_split, false },
 };
 _Static_assert(sizeof(rules) / sizeof(rules[0]) <= BIND_SUSPICIONS_MAX, "room for all");
 

@@ -175,7 +175,7 @@ static void explain_family(struct words *w, const struct bind_event *e)
 			  family_name(e->asked_family, asked), family_name(e->place.family, own));
 }
 
-static bool is_multicast(const struct bind_place *p)
+static bool place_is_multicast(const struct bind_place *p)
 {
 	return p->family == AF_INET6 && p->address[0] == 0xff;
 }
@@ -197,7 +197,8 @@ static void explain_invalid(struct words *w, const struct bind_event *e)
 			     "fe80::1%%eth0");
 	else if (e->asked_known && is_mapped(&e->place) && e->place.v6only)
 		words_add(w, "an IPv4 address on a socket with IPV6_V6ONLY");
-	else if (e->asked_known && is_multicast(&e->place) && e->place.protocol == PROTOCOL_TCP)
+	else if (e->asked_known && place_is_multicast(&e->place) &&
+		 e->place.protocol == PROTOCOL_TCP)
 		words_add(w, "TCP can't be bound to a multicast address");
 	else
 		words_add(w, "the address is shorter than its family needs, or the socket is "

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Enters the network namespace and tries the address of each check with a socket like the
+ * server's, then reads the settings and rights that decide a bind() there. No port is taken.
+ */
 #include "bindable.h"
 
 #include <arpa/inet.h>
@@ -26,9 +30,9 @@
 #include "device.h"
 
 /*
- * ns_capable() (kernel/capability.c): a capability counts in the user namespace that owns the
- * network namespace, and so it does for that one's creator. Returns 0 or negative errno: it could
- * not be asked.
+ * Evaluates ns_capable() (kernel/capability.c): a capability counts in the user namespace that
+ * owns the network namespace, and the creator of that user namespace has it too. Returns 0, or
+ * negative errno if the kernel could not be asked.
  */
 static int rights_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user)
 {
@@ -59,7 +63,7 @@ static int limit_read(uint32_t *limit)
 	return sscanf(text, "%" SCNu32, limit) == 1 ? 0 : -EIO;
 }
 
-/* A socket as the server would have it. Returns it, or negative errno. */
+/* Opens a socket with the server's options. Returns its descriptor, or negative errno. */
 static int socket_like(struct bind_place *place, bool v6only_known)
 {
 	int fd = socket(place->family,
@@ -72,13 +76,13 @@ static int socket_like(struct bind_place *place, bool v6only_known)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &mark,
-		   sizeof(mark)); /* `sockfair binds` does not tell of it */
+		   sizeof(mark)); /* makes `sockfair binds` ignore the socket */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
 		goto fail;
 	if (place->family == AF_INET6 && v6only_known &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
 		goto fail;
-	/* net.ipv6.bindv6only decides of new sockets. */
+	/* net.ipv6.bindv6only decides for new sockets. */
 	if (place->family == AF_INET6 && !getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size))
 		place->v6only = v6only;
 	if (place->device &&
@@ -117,14 +121,14 @@ static void address_try(struct bind_check *c)
 		close(fd);
 }
 
-/* What is asked in a namespace. */
-struct asking {
+/* What to ask in a namespace. */
+struct bindable_asking {
 	struct bind_check *checks;
 	size_t count;
 	const struct bindable_user *user;
 	char *why;
 	size_t why_size;
-	int err; /* told in `why` */
+	int err; /* the reason is in `why` */
 };
 
 static int check_fill(struct bind_check *c, uint32_t netns, const struct bindable_user *user,
@@ -167,7 +171,7 @@ static int check_fill(struct bind_check *c, uint32_t netns, const struct bindabl
 
 static int checks_fill(void *to, uint32_t netns)
 {
-	struct asking *a = to;
+	struct bindable_asking *a = to;
 
 	for (size_t i = 0; i < a->count && !a->err; i++)
 		a->err = check_fill(&a->checks[i], netns, a->user, a->why, a->why_size);
@@ -177,7 +181,7 @@ static int checks_fill(void *to, uint32_t netns)
 int bindable_ask(struct bind_check *checks, size_t count, uint32_t netns,
 		 const struct bindable_user *user, char *why, size_t why_size)
 {
-	struct asking a = { checks, count, user, why, why_size, 0 };
+	struct bindable_asking a = { checks, count, user, why, why_size, 0 };
 	int failed, back = namespace_within(netns, checks_fill, &a, &failed);
 	char name[NETNS_NAME_SIZE];
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loads the programs of binds.bpf.c, reads their ring during the window, and turns each record
+ * into an event: first opening, then records, then the window and what it lost.
+ */
 #include "binds.h"
 
 #include <errno.h>
@@ -26,29 +30,34 @@
 #include "device.h"
 
 #define SETTLE_TRIES                                                                               \
-	200 /* of a millisecond or two: how long programs that run when the window ends get to     \
-	       count */
+	200 /* of a millisecond or two each: how long programs that are running when the window    \
+	       ends get to finish counting */
 
-#define DEVICES_MAX 64 /* names that are kept during a batch; others are asked for again */
+/* Names that are kept during one batch; further ones are asked for again each time. */
+#define DEVICES_MAX 64
 
-/* Asked for once a batch: to enter a network namespace all processes are searched for one that
- * lives there. */
-struct device {
+/*
+ * An interface is looked up once in a batch: entering a network namespace means searching all
+ * processes for one that lives there.
+ */
+struct known_device {
 	uint32_t netns, index, vrf;
-	char name[16]; /* "": could not be told */
+	char name[16]; /* "": not known */
 };
 
 struct binds {
 	struct binds_bpf *bpf;
-	const struct binds_options *options; /* these two while it is opened */
+	const struct binds_options *options; /* these two only during opening */
 	const struct btf *btf;
 	struct attachment attachment;
 	struct ring_buffer *ring;
 	unsigned sees; /* bits of enum hook_purpose, once attached */
 	bool has_mptcp, has_uring;
 	struct selection selection;
-	bool cgroups_by_kernel; /* it says who is in the selection's; else /proc */
-	bool by_process; /* then counted here, for the kernel does not know who is asked for */
+	bool cgroups_by_kernel; /* the kernel programs know who is in the selection's cgroups; else
+				   /proc is asked */
+	bool by_process; /* with a selection of processes, calls are counted here, because the
+			    kernel does not know which processes are asked for */
 	uint64_t seen[BINDS_CALLS], failed[BINDS_CALLS], lost_process;
 	uint64_t fetched;     /* records */
 	uint64_t lost_return; /* entries whose return never came */
@@ -56,16 +65,16 @@ struct binds {
 	uint64_t connects_before[2];
 	struct timespec started, stopped; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
-	struct device devices[DEVICES_MAX]; /* of the present binds_poll() */
+	struct known_device devices[DEVICES_MAX]; /* of the current binds_poll() */
 	size_t device_count;
-	int (*take)(void *to, const struct bind_event *event); /* of the present binds_poll() */
+	int (*take)(void *to, const struct bind_event *event); /* of the current binds_poll() */
 	void *to;
 	int err;
 };
 
 /* ---- opening ---- */
 
-static void configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
+static void binds_configure(struct binds *b, const struct binds_options *o, const struct btf *btf)
 {
 	const int64_t freebind = loading_enumerator(btf, "INET_FLAGS_FREEBIND"),
 		      transparent = loading_enumerator(btf, "INET_FLAGS_TRANSPARENT");
@@ -99,7 +108,10 @@ static void ports_fill(struct binds *b, const struct binds_options *o)
 			bind_port_add((uint64_t *)b->bpf->bss->binds_twins, port);
 }
 
-/* The kernel knows cgroups of version 2 only; if one is of version 1, /proc is asked for all. */
+/*
+ * The kernel programs know cgroups of version 2 only. If one cgroup is of version 1, /proc is
+ * asked for all of them.
+ */
 static bool cgroups_fill(const struct binds *b)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
@@ -112,8 +124,8 @@ static bool cgroups_fill(const struct binds *b)
 			int fd;
 
 			snprintf(path, sizeof(path), "%s%s", roots[root],
-				 b->selection.cgroups[i]); /* /proc is asked for one that is too
-							      long to open */
+				 /* A path that is too long to open is left to /proc. */
+				 b->selection.cgroups[i]);
 			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			known += fd >= 0 && !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.cgroups),
 								 &i, &fd, BPF_ANY);
@@ -136,7 +148,7 @@ static void unload(void *context)
 
 static int record_take(void *context, void *data, size_t size);
 
-/* Loads and attaches one backend. Returns 0, or negative errno with nothing left of it. */
+/* Loads and attaches one backend. Returns 0, or negative errno with nothing left behind. */
 static int backend_load(void *context)
 {
 	struct binds *b = context;
@@ -146,7 +158,7 @@ static int backend_load(void *context)
 	if (!b->bpf)
 		return -errno;
 	b->attachment.object = b->bpf->obj;
-	configure(b, b->options, b->btf);
+	binds_configure(b, b->options, b->btf);
 	backend_autoload(&b->attachment);
 	err = binds_bpf__load(b->bpf);
 	if (!err) {
@@ -221,16 +233,18 @@ void binds_close(struct binds *b)
 
 /* ---- from the kernel's records to events ---- */
 
-static bool is_link_local(const uint8_t *address)
+static bool address_link_local(const uint8_t *address)
 {
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
 }
 
-/* Fills name and VRF of the interface in that network namespace; "" if it can't be told. Returns 0
- * or a negative errno, with which the run has to end. */
+/*
+ * Fills in the name and VRF of the interface in that network namespace; the name is "" if it is
+ * not known. Returns 0, or a negative errno after which the run has to end.
+ */
 static int device_fill(struct binds *b, struct bind_place *p)
 {
-	struct device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
+	struct known_device asked = { .netns = p->netns, .index = p->device }, *d = &asked;
 	int err = 0;
 
 	for (size_t i = 0; i < b->device_count && d == &asked; i++)
@@ -263,13 +277,15 @@ static void place_fill(struct bind_place *p, const struct binds_record *r, bool 
 		p->port = r->port;
 		memcpy(p->address, r->address, sizeof(p->address));
 	}
-	/* A scope binds to the device, if bind() works. */
-	if (asked && !p->device && p->family == AF_INET6 && is_link_local(p->address))
+	/* A scope binds the socket to the device if bind() succeeds. */
+	if (asked && !p->device && p->family == AF_INET6 && address_link_local(p->address))
 		p->device = r->asked.scope;
 }
 
-/* Of connect(): the socket is where it is, and what was passed is where it goes. The wildcard means
- * loopback. */
+/*
+ * For connect(): the socket's own address is the place, and the passed address is the destination.
+ * The wildcard means loopback.
+ */
 static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 {
 	static const uint8_t any[16], loopback4[4] = { 127, 0, 0, 1 };
@@ -288,7 +304,7 @@ static void peer_fill(struct bind_peer *peer, const struct binds_address *asked)
 	}
 }
 
-/* As was_rewritten() of the programs. */
+/* Mirrors was_rewritten() of the kernel programs. */
 static bool is_rewritten(const struct binds_record *r)
 {
 	if (r->call != BINDS_BIND || r->error || !r->asked.known || r->asked.family != r->family)
@@ -302,7 +318,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 	static const enum bind_call calls[BINDS_CALLS] = { [BINDS_BIND] = CALL_BIND,
 							   [BINDS_LISTEN] = CALL_LISTEN,
 							   [BINDS_CONNECT] = CALL_CONNECT };
-	/* AF_UNSPEC is AF_INET for bind(), if the address is 0. */
+	/* bind() treats AF_UNSPEC as AF_INET if the address is 0. */
 	const bool same_family = r->asked.family == r->family ||
 				 (r->asked.family == AF_UNSPEC && r->family == AF_INET);
 
@@ -344,7 +360,7 @@ static void event_fill(struct bind_event *e, const struct binds_record *r)
 		peer_fill(&e->peer, &r->asked);
 }
 
-/* Is the caller asked for? */
+/* Is the calling process asked for? */
 static bool process_wanted(struct binds *b, const struct binds_record *r)
 {
 	struct selection rest;
@@ -393,7 +409,7 @@ int binds_poll(struct binds *b, int timeout_ms,
 	b->take = take;
 	b->to = to;
 	b->err = 0;
-	b->device_count = 0; /* an interface may have got another name */
+	b->device_count = 0; /* an interface may have a new name by now */
 	return timeout_ms ? ring_buffer__poll(b->ring, timeout_ms) : ring_buffer__consume(b->ring);
 }
 
@@ -416,8 +432,11 @@ static int64_t realtime_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* Of trampolines alone the kernel's word is needed: an entry and its exit may both have been
- * skipped. With the others either leaves a trace. */
+/*
+ * How many skipped runs matter, by the kernel's own counts. Only trampolines need them, because an
+ * entry and its exit may both have been skipped. With the other backends one of the two leaves a
+ * trace.
+ */
 static uint64_t returns_missed(const struct binds *b)
 {
 	uint64_t missed = 0;
@@ -428,8 +447,10 @@ static uint64_t returns_missed(const struct binds *b)
 	return missed;
 }
 
-/* How often the programs of connect() were skipped. It has nothing at its entry that would tell,
- * where both were. */
+/*
+ * How often the programs of connect() were skipped. connect() has no entry program, so if both
+ * exit programs were skipped nothing else shows it.
+ */
 static void connects_read(const struct binds *b, uint64_t missed[2])
 {
 	const struct bpf_program *const programs[2] = { b->bpf->progs.t_connect,
@@ -440,7 +461,7 @@ static void connects_read(const struct binds *b, uint64_t missed[2])
 			bpf_program__autoload(programs[i]) ? loading_runs_missed(programs[i]) : 0;
 }
 
-/* At most so many: the kernel does not say of which calls. */
+/* An upper limit: the kernel does not say which calls the skipped runs belonged to. */
 static uint64_t connects_missed(const struct binds *b)
 {
 	uint64_t now[2];
@@ -478,9 +499,9 @@ static size_t pending_count(const struct binds *b)
 }
 
 /*
- * Programs that run while the window ends finish what they count. A moment when nobody is in a call
- * shows that every entry had its return; if none comes, entries are detached (which takes a while),
- * and what still has no return then never had one.
+ * Programs that run while the window ends finish counting. If there is a moment when no thread is
+ * inside a call, every entry has had its return. If no such moment comes, the entry programs are
+ * detached (which takes a while); an entry that still has no return then never had one.
  */
 void binds_stop(struct binds *b)
 {
@@ -499,7 +520,7 @@ void binds_stop(struct binds *b)
 	}
 }
 
-/* For each call without room at its entry the exit finds no entry: that is said once. */
+/* For a call that found no room at its entry, the exit finds no entry: it is reported once. */
 static uint64_t lost_by(const struct binds *b, enum binds_lost reason)
 {
 	const uint64_t *lost = (const uint64_t *)b->bpf->bss->binds_lost;
@@ -545,8 +566,10 @@ static void lost_fill(const struct binds *b, struct bind_totals *t)
 			t->lost[t->lost_count++] = (struct lost_row){ .reason = texts[i].reason,
 								      .text = texts[i].text,
 								      .count = count };
-		/* Whose call it was only a record tells, and by records those of a selection are
-		 * counted. */
+		/*
+		 * Only a record tells whose call it was, and with a selection of processes calls
+		 * are counted by their records.
+		 */
 		if (count && i == BINDS_LOST_RING && b->by_process) {
 			t->lost[t->lost_count - 1].reason = "events_full_uncounted";
 			t->lost[t->lost_count - 1].text =

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Follows the bytes of open connections: bytes_begin() notes what older connections had carried,
+ * bytes_look() reads all open ones, and bytes_settle() adds them to the ledger. Each connection
+ * must be in exactly one sum, of those open or of those closed, although the two are read at
+ * different times.
+ */
 #include "bytes.h"
 
 #include <bpf/bpf.h>
@@ -15,23 +21,28 @@
 #include "iterator.h"
 #include "process.h"
 
-/* Who reads connections of before the window: a thread of a process, or all that wait in one epoll
- * of it. */
+/*
+ * The reader of connections that were open before the window: a thread of a process, or all
+ * threads of the process that wait in one epoll.
+ */
 struct owner {
-	uint64_t listener; /* cookie of a socket of the port */
+	uint64_t listener; /* cookie of a socket on the port */
 	uint64_t epoll;
 	int32_t pid, tid;  /* tid 0: not known */
 	uint64_t start_ns; /* of the process */
-	/* the row of the ledger that has what they carry from here on; cookie 0: that of the
-	 * process, of no thread */
+	/*
+	 * the ledger row that gets the bytes from here on; cookie 0: the row of the process as a
+	 * whole
+	 */
 	uint64_t cookie;
-	uint64_t row_cookie, row_start_ns; /* that of the thread, also where it is no longer */
+	uint64_t row_cookie, row_start_ns; /* the row of the thread; kept even when the bytes no
+					      longer go there */
 	int32_t row_tid;
-	struct bytes seen;        /* what they had carried at the last look */
-	struct bytes of_process;  /* of that, what is told of no thread */
-	struct count_bytes ended; /* of older_ended, before the look, and after it */
+	struct bytes seen;        /* what the connections had carried at the last look */
+	struct bytes of_process;  /* of that, the bytes that belong to no known thread */
+	struct count_bytes ended; /* from older_ended: before the look, and after it */
 	struct count_bytes ended_now;
-	/* what a thread had that turned out to share its epoll: it stays so */
+	/* bytes credited to a thread before it turned out to share its epoll; they stay with it */
 	struct bytes of_thread;
 };
 
@@ -42,14 +53,14 @@ struct bytes_reader {
 	struct count_bytes *ended; /* by owner */
 	struct bpf_link *link;
 	struct array open;    /* struct count_open, by socket */
-	uint64_t *closed;     /* by row of the kernel, before the look */
+	uint64_t *closed;     /* by row of the kernel: closed connections before the look */
 	uint64_t looked_ns;   /* CLOCK_MONOTONIC */
-	struct owner *owners; /* COUNT_OWNERS; the first has those that found no place */
+	struct owner *owners; /* COUNT_OWNERS; the first has connections that found no place */
 	uint32_t owner_count;
-	struct array cut; /* uint64_t: cookies of listeners of which not all of before are
+	struct array cut; /* uint64_t: cookies of listeners some of whose older connections are not
 			     followed */
-	uint64_t carried; /* by all, at the last look */
-	bool begun;       /* connections of before were looked for, and never settled */
+	uint64_t carried; /* by all connections, at the last look */
+	bool begun;       /* older connections were looked for, and not settled since */
 };
 
 int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
@@ -110,7 +121,7 @@ void bytes_forget(struct bytes_reader *b)
 	memset(b->ended, 0, COUNT_OWNERS * sizeof(*b->ended));
 }
 
-/* ---- those of before ---- */
+/* ---- connections from before the window ---- */
 
 /* Returns 0 or -ENOMEM. */
 static int note_cut(struct bytes_reader *b, uint64_t cookie)
@@ -123,7 +134,7 @@ static int note_cut(struct bytes_reader *b, uint64_t cookie)
 	return array_add(&b->cut, &cookie, sizeof(cookie)) ? 0 : -ENOMEM;
 }
 
-/* The place of who reads it; 0: there is none left. */
+/* The index of the connection's reader; 0: there is no room for another. */
 static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connection *c)
 {
 	struct owner *o;
@@ -145,15 +156,17 @@ static uint32_t owner_of(struct bytes_reader *b, const struct inventory_connecti
 	return b->owner_count++;
 }
 
-/* Returns 1 where it is followed now, 0 where not, or -ENOMEM. One of MPTCP ends with its subflows,
- * and is not. */
+/*
+ * Returns 1 if the connection is followed from now on, 0 if not, or -ENOMEM. An MPTCP connection
+ * ends with its subflows, so it is not followed.
+ */
 static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 {
 	struct count_older entry = { .before = { c->received, c->sent }, .identity = c->identity };
 	struct count_connection known;
 
 	if (!bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &c->node, &known))
-		return 0; /* of the window */
+		return 0; /* it was accepted in the window */
 	entry.owner = c->mptcp ? 0 : owner_of(b, c);
 	if (entry.owner &&
 	    !bpf_map_update_elem(bpf_map__fd(b->bpf->maps.older), &c->node, &entry, BPF_NOEXIST))
@@ -199,23 +212,24 @@ int bytes_look(struct bytes_reader *b)
 	}
 	for (uint32_t i = 1; i < b->owner_count; i++)
 		b->owners[i].ended = b->ended[i];
-	if (!any) /* no connection that is followed is open: no need to walk over descriptors */
+	if (!any) /* no followed connection is open, so the descriptors need not be walked */
 		return 0;
 	err = iterator_run(b->link, &(struct iterator){ .size = sizeof(struct count_open),
 							.take = open_take,
 							.to = b });
 	array_sort(&b->open, sizeof(struct count_open), array_by_u64);
 	array_unique(&b->open, sizeof(struct count_open),
-		     array_by_u64); /* of what is held twice the first */
+		     array_by_u64); /* a connection that is held twice counts once */
 	return err;
 }
 
 /* ---- into the ledger ---- */
 
 /*
- * Is that connection in no other sum? What nobody has read is nobody's yet: another thread may be
- * the first to; but where this one has written, and hands none over, it serves. One that has ended
- * since it was read may be in the sum of those that are closed, as far as the ledger has that.
+ * Is the connection in no other sum? A connection that nobody has read belongs to nobody yet,
+ * because another thread may be the first to read it. But if the thread of its row has written to
+ * it, and hands no connections over, that thread serves it. A connection that has ended since it
+ * was read may already be in the sum of closed connections, as far as the ledger has that sum.
  */
 static bool window_counts(const struct bytes_reader *b, const struct count_open *r,
 			  const struct ledger_worker *w)
@@ -243,7 +257,7 @@ static bool older_counts(struct bytes_reader *b, const struct count_open *r)
 
 	if (!o->pid || r->identity != r->expected)
 		return false;
-	/* The tracepoint backend sees an accept after its descriptor is there. */
+	/* The tracepoint backend sees an accept only after the connection has its descriptor. */
 	if (b->begun &&
 	    !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &accepted)) {
 		bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.older), &r->sk);
@@ -260,8 +274,11 @@ static bool same_port(const struct ledger_socket *a, const struct ledger_socket 
 	       a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address));
 }
 
-/* A row of that port by the thread, or by the only one that waits in the same epoll; NULL: none. */
-static struct ledger_worker *row_of(const struct ledger *l, const struct owner *o)
+/*
+ * Returns a row on that port, of the thread or of the only thread that waits in the same epoll;
+ * NULL: there is none.
+ */
+static struct ledger_worker *owner_row(const struct ledger *l, const struct owner *o)
 {
 	const struct ledger_socket *listener = ledger_find_socket(l, o->listener);
 	struct ledger_worker *const *rows, *found = NULL;
@@ -298,9 +315,9 @@ static struct ledger_worker *row_make(struct ledger *l, const struct owner *o, i
 }
 
 /*
- * Who it is may be seen later: an epoll in which nobody slept when the window began. Or that it was
- * a mistake: another thread sleeps there too. What was told by then stays: what is shown does not
- * fall.
+ * The reader may become known later, if nobody slept in the epoll when the window began. Or it may
+ * turn out to be wrong, if another thread sleeps there too. What was credited by then stays,
+ * because numbers that are shown must not fall.
  */
 static int owner_resolve(struct owner *o, const struct inventory *v, struct ledger *l)
 {
@@ -313,7 +330,7 @@ static int owner_resolve(struct owner *o, const struct inventory *v, struct ledg
 		return 0;
 	if (!o->tid)
 		o->tid = sleeper;
-	w = row_of(l, o);
+	w = owner_row(l, o);
 	if (!w && o->tid == o->pid && o->start_ns) {
 		w = row_make(l, o, o->tid);
 		if (!w)
@@ -334,8 +351,10 @@ static void bytes_add(struct bytes *to, uint64_t received, uint64_t sent)
 	to->sent += sent;
 }
 
-/* What is new since the last look is theirs who are known to read now. A connection that is in no
- * sum for a moment comes back. */
+/*
+ * Credits what is new since the last look to whoever is known to read now. A connection that is in
+ * no sum for a moment is counted again later.
+ */
 static void owner_count(struct owner *o, struct bytes now)
 {
 	struct bytes *to = o->cookie ? &o->of_thread : &o->of_process;
@@ -387,8 +406,10 @@ static int older_settle(struct bytes_reader *b, const struct inventory *v, struc
 	return err;
 }
 
-/* What a row shows of bytes never falls: between two readings a connection may be in no sum for a
- * moment, and comes back in another. */
+/*
+ * The bytes that a row shows must not fall: between two readings a connection may be in no sum for
+ * a moment, and then come back in another.
+ */
 static void row_keep(struct ledger_worker *w)
 {
 	struct bytes all = { w->work.carried.received + w->work_past.carried.received,
@@ -415,7 +436,7 @@ static void window_settle(struct bytes_reader *b, struct ledger *l)
 			of ? ledger_find_worker(l, of->cookie, of->tid, of->start_ns) : NULL;
 
 		if (!(r->older ? older_counts(b, r) : window_counts(b, r, w)))
-			r->state = 0; /* in none */
+			r->state = 0; /* in no sum */
 		else if (!r->older)
 			bytes_add(&w->open_carried, r->bytes.received, r->bytes.sent);
 	}
@@ -434,7 +455,7 @@ int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledge
 	window_settle(b, l);
 	b->begun = false;
 	err = v ? older_settle(b, v, l) : 0;
-	count = ledger_workers(l, &rows); /* some may have been made */
+	count = ledger_workers(l, &rows); /* some rows may be new */
 	b->carried = 0;
 	for (size_t i = 0; i < count && !err; i++) {
 		row_keep(rows[i]);

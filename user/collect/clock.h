@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads one of the kernel's clocks, in nanoseconds. */
 #ifndef SOCKFAIR_CLOCK_H
 #define SOCKFAIR_CLOCK_H
 

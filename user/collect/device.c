@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Asks rtnetlink for an interface and follows it to its VRF device, in the thread's own network
+ * namespace or, through namespace.c, in another.
+ */
 #include "device.h"
 
 #include <linux/if_link.h>
@@ -17,7 +21,7 @@ static bool is_vrf(const struct rtattr *kind)
 	return !strcmp(text, "vrf");
 }
 
-/* What an interface belongs to: the VRF that it is, or that has it. */
+/* The VRF device of an interface: the interface itself, or the one that it belongs to. */
 static int vrf_take(void *to, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
@@ -40,7 +44,7 @@ uint32_t device_vrf(uint32_t index)
 	return vrf;
 }
 
-struct asking {
+struct device_asking {
 	uint32_t index;
 	char *name;
 	uint32_t *vrf;
@@ -48,7 +52,7 @@ struct asking {
 
 static int ask(void *to, uint32_t netns)
 {
-	const struct asking *a = to;
+	const struct device_asking *a = to;
 
 	(void)netns;
 	if (!if_indextoname(a->index, a->name))
@@ -60,7 +64,7 @@ static int ask(void *to, uint32_t netns)
 
 int device_in(uint32_t netns, uint32_t index, char name[IF_NAMESIZE], uint32_t *vrf)
 {
-	struct asking a = { index, name, vrf };
+	struct device_asking a = { index, name, vrf };
 	int failed;
 
 	*name = 0;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks at the processes that were asked for: their cgroups' quotas, their threads' states and
+ * places in the kernel, and whether they have descriptors left. Each look is compared with the
+ * first one of the process, so a process keeps its row from look to look.
+ */
 #include "hindrances.h"
 
 #include <ctype.h>
@@ -11,10 +16,13 @@
 #include "../attach/small_file.h"
 #include "process.h"
 
-#define THREADS_MAX 512 /* of a process, and PLACES_MAX different places: most of them tell */
+/*
+ * Threads of a process that are looked at, and PLACES_MAX places: most of the threads are enough.
+ */
+#define THREADS_MAX 512
 #define PLACES_MAX 16
 
-/* ---- who is looked at ---- */
+/* ---- which processes are looked at ---- */
 
 void hindrances_begin(struct hindrances *h)
 {
@@ -56,8 +64,10 @@ struct hindered *hindrances_ask(struct hindrances *h, int32_t pid, uint64_t star
 
 /* ---- files of lines "key value" ---- */
 
-/* Reads the numbers behind up to two keys. Returns whether there is such a file; what it does not
- * have stays. */
+/*
+ * Reads the numbers behind up to two keys. Returns whether the file exists; a number whose key is
+ * missing is left unchanged.
+ */
 static bool read_keys(const char *path, const char *a, uint64_t *first, const char *b,
 		      uint64_t *second)
 {
@@ -79,7 +89,7 @@ static bool read_keys(const char *path, const char *a, uint64_t *first, const ch
 
 /* ---- cgroups ---- */
 
-/* Where the hierarchies are, everywhere that systemd or a container's runtime mounts them. */
+/* The places where systemd or a container runtime mounts the hierarchies. */
 static const struct {
 	const char *controller, *root;
 } places[] = {
@@ -102,7 +112,7 @@ static bool says_frozen(const char *root, const char *path)
 	return !strncmp(state, "FROZEN", 6);
 }
 
-static bool is_frozen(int32_t pid)
+static bool cgroup_is_frozen(int32_t pid)
 {
 	char path[PROCESS_CGROUP_SIZE];
 
@@ -114,8 +124,10 @@ static bool is_frozen(int32_t pid)
 	return false;
 }
 
-/* Of the cgroups that the process is in, from its own upwards, the one whose quota was used up most
- * often since the first look. */
+/*
+ * Finds the cgroup whose quota was used up most often since the first look, among the cgroups that
+ * the process is in, from its own upwards.
+ */
 static void quota_read(struct hindered *row, const char *root, char *path)
 {
 	char file[PROCESS_CGROUP_SIZE + 64];
@@ -144,7 +156,7 @@ static void cgroups_read(struct hindered *row)
 {
 	char path[PROCESS_CGROUP_SIZE];
 
-	row->row.frozen = is_frozen(row->pid);
+	row->row.frozen = cgroup_is_frozen(row->pid);
 	row->row.periods = row->row.throttled = 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].controller, "freezer") &&
@@ -233,7 +245,7 @@ void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, 
 	for (size_t i = 0; i < count && i < THREADS_MAX; i++)
 		thread_read(&narrow, all, pid, tids[i]);
 	threads_end(&narrow, all);
-	if (!narrow.threads) /* they have ended just now */
+	if (!narrow.threads) /* the threads have just ended */
 		return;
 	narrow.takers = true;
 	narrow.others = row->threads > narrow.threads ? row->threads - narrow.threads : 0;
@@ -242,7 +254,7 @@ void hindrances_narrow(struct hindrance *row, int32_t pid, const int32_t *tids, 
 
 static int32_t tracer_of(int32_t pid)
 {
-	char path[64], text[1024]; /* it is in the first few lines */
+	char path[64], text[1024]; /* the line is among the first few */
 	int32_t tracer = 0;
 	const char *line;
 
@@ -254,7 +266,7 @@ static int32_t tracer_of(int32_t pid)
 
 /* ---- a look ---- */
 
-/* How many files the machine may have open, if it has so many; 0: it has fewer. */
+/* The limit of open files of the machine, if it is reached; 0: it is not. */
 static uint64_t files_at_most(void)
 {
 	uint64_t open, most;
@@ -273,7 +285,7 @@ static void process_read(struct hindered *p, uint64_t now_ns, uint64_t files)
 		p->first_ns = now_ns;
 		p->first_cpu_ns = p->cpu_ns;
 	}
-	/* Of threads that ended meanwhile it is not known. */
+	/* Nothing is known of threads that ended meanwhile. */
 	row->cpu_known = row->looks > 1 && now_ns > p->first_ns && p->cpu_ns >= p->first_cpu_ns;
 	row->cpu = row->cpu_known
 			   ? (double)(p->cpu_ns - p->first_cpu_ns) / (double)(now_ns - p->first_ns)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inventory as a whole: its programs, and in which order a sample goes into a ledger.
- * inventory_scan.h says which file does what.
+ * The inventory as a whole: loads its programs, and decides the order in which a sample goes into
+ * a ledger. inventory_scan.h says what each file does.
  */
 #include "inventory_scan.h"
 
@@ -97,12 +97,18 @@ void inventory_close(struct inventory *v)
 
 /* ---- a list ---- */
 
-/* A thread that is busy waits nowhere: for a socket that seems forgotten one look is not enough. */
+/*
+ * A busy thread does not wait anywhere, so one look is not enough for a socket that seems to be
+ * forgotten.
+ */
 #define LOOKS 5
 #define LOOKS_APART_NS 20000000
 
-/* Enters the sockets of the last scan. `again`: some socket of a group has nobody who waits. */
-static int look(struct inventory *v, struct ledger *l, bool *again)
+/*
+ * Enters the sockets of the last scan. `again` is set if a socket of a reuseport group has no
+ * waiting thread.
+ */
+static int look_once(struct inventory *v, struct ledger *l, bool *again)
 {
 	int err = inventory_handshakes_fill(v, l, HANDSHAKES_LISTED);
 
@@ -143,7 +149,7 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 			nanosleep(&apart, NULL);
 		err = inventory_scan(v);
 		if (!err)
-			err = look(v, l, &again);
+			err = look_once(v, l, &again);
 	}
 	if (!err)
 		err = inventory_groups_fill(v, l);
@@ -151,8 +157,10 @@ int inventory_snapshot(struct inventory *v, struct ledger *l, char *why, size_t 
 		err = inventory_holders_fill(v, l, 0);
 	if (!err)
 		err = inventory_hindrances_fill(v, l, 0);
-	/* What came or went meanwhile was not missed: only what was there before and is there
-	 * after. */
+	/*
+	 * A socket that came or went during the scan was not missed. Only sockets that existed
+	 * before it and still exist count as unheld.
+	 */
 	count = sockdiag_dump_namespaces(&live, &seen_now);
 	if (!err)
 		err = seen_now.astray;

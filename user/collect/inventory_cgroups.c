@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The cgroups of threads. The kernel says of each thread which css_set it is in; what that stands
- * for is read once, of a process that is in it. A css_set lives as long as a thread is in it; its
- * address may come back later with another meaning, so each sample reads anew.
+ * Finds the cgroups of threads. The kernel reports the css_set of each thread; the cgroup that a
+ * css_set stands for is read once, from a process that is in it. A css_set lives as long as a
+ * thread is in it, and its address may later be used for another one, so each sample reads them
+ * anew.
  */
 #include "inventory_scan.h"
 
@@ -14,7 +15,7 @@
 
 struct cgroup {
 	uint64_t set;
-	uint32_t pid; /* in it */
+	uint32_t pid; /* a process in it */
 	char *path;
 };
 
@@ -37,7 +38,10 @@ int inventory_cgroups_read(struct inventory *v)
 	for (size_t i = 0; i < v->threads.count; i++) {
 		const struct cgroup c = { .set = threads[i].r.cgroups, .pid = threads[i].r.pid };
 
-		/* Threads of a process come one after the other, mostly all in one set. */
+		/*
+		 * The threads of a process come one after the other, and mostly all of them are in
+		 * one set.
+		 */
 		if ((!i || threads[i - 1].r.cgroups != c.set) &&
 		    !array_add(&v->cgroups, &c, sizeof(c)))
 			return -ENOMEM;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TCP connections that processes hold, from an iterator of its own: each is matched to a listener
- * of the last sample by its address, and to who reads it by who waits on it.
+ * Lists the TCP connections that processes hold, with an iterator of its own. Each connection is
+ * matched to a listener of the last sample by its address, and to the thread that reads it by who
+ * waits on it.
  */
 #include "inventory_scan.h"
 
@@ -22,7 +23,10 @@ int32_t inventory_sleeper(const struct inventory *v, uint64_t epoll)
 	return 0;
 }
 
-/* Could the connection have come from that listener? Its own address says so before any. */
+/*
+ * Could the connection have come from that listener? A listener on the connection's own address is
+ * preferred to one on any address (`any`).
+ */
 static bool connection_fits(const struct holders_connection_record *c, const struct found *f,
 			    bool any)
 {
@@ -46,8 +50,10 @@ static const struct found *listener_of(const struct inventory *v,
 	return NULL;
 }
 
-/* Who reads it: of a process of one thread that one; else who waits for it now, by a read, or in
- * the epoll that watches it. */
+/*
+ * Finds the thread that reads the connection: the only thread of its process, or else the thread
+ * that waits for it now, in a read or in the epoll that watches the connection.
+ */
 static void reader_tell(struct inventory *v, struct inventory_connection *to, uint64_t waiter)
 {
 	const struct thread *leader = inventory_thread(v, to->pid);
@@ -69,7 +75,7 @@ static void reader_tell(struct inventory *v, struct inventory_connection *to, ui
 	}
 }
 
-static int in_order(const void *a, const void *b)
+static int connections_in_order(const void *a, const void *b)
 {
 	const struct holders_connection_record *x = a, *y = b;
 	int order = COMPARE(x->node, y->node);
@@ -100,7 +106,7 @@ int inventory_connections(struct inventory *v, struct inventory_connection **row
 	*rows = err ? NULL : calloc(v->connections.count + 1, sizeof(**rows));
 	if (!*rows)
 		return err ? err : -ENOMEM;
-	array_sort(&v->connections, sizeof(*r), in_order);
+	array_sort(&v->connections, sizeof(*r), connections_in_order);
 	r = v->connections.rows;
 	for (size_t i = 0; i < v->connections.count; i++) {
 		const struct found *listener =

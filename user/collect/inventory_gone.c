@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the sample does not show waiting, or does not show at all: threads that were busy, workers
- * and sockets that are gone.
+ * Updates what the sample does not show waiting, or does not show at all: threads that were busy,
+ * and workers and sockets that are gone. It walks the ledger's rows, first those of threads, then
+ * those of sockets.
  */
 #include "inventory_scan.h"
 
@@ -20,7 +21,7 @@ static int found_by_cookie(const void *a, const void *b)
 	return COMPARE(x->r.cookie, y->r.cookie);
 }
 
-/* its: the worker's socket; NULL: it is not in the sample. */
+/* its: the worker's socket; NULL: the socket is not in the sample. */
 static void worker_update(struct inventory *v, struct ledger *l, struct ledger_worker *w,
 			  const struct found *its, uint64_t started_ns)
 {
@@ -28,7 +29,7 @@ static void worker_update(struct inventory *v, struct ledger *l, struct ledger_w
 	struct wait_way way;
 
 	w->row.waits = false;
-	/* Who only serves what others accept need not hold their socket. */
+	/* A thread that only serves what others accept need not hold their socket. */
 	if (w->row.can_accept && its && wait_graph_descriptor(&v->graph, its->node, w->row.pid) < 0)
 		ledger_end_worker(l, w);
 	else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
@@ -41,9 +42,9 @@ static void worker_update(struct inventory *v, struct ledger *l, struct ledger_w
 }
 
 /*
- * Threads that did not wait at this sample: alive still, and does their process still hold the
- * socket? (After a reload nginx's old workers live on for their connections, but accept no more.)
- * Those of a process that holds no socket any more are not in the scan.
+ * Threads that did not wait in this sample: are they still alive, and does their process still
+ * hold the socket? (After a reload nginx's old workers live on for their connections, but accept
+ * no more.) The scan does not have the threads of a process that no longer holds a socket.
  */
 static int workers_update(struct inventory *v, struct ledger *l, uint64_t started_ns)
 {
@@ -62,7 +63,7 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 		if (w->row.tid >= 0)
 			worker_update(v, l, w, array_index_find(&found, &key), started_ns);
 		else if (!process_thread_lives(w->row.pid, w->row.pid, w->row.start_ns))
-			ledger_end_worker(l, w); /* of a process: see worker_row */
+			ledger_end_worker(l, w); /* the row of a process: see worker_row */
 	}
 	free(found.rows);
 	return err;
@@ -70,29 +71,33 @@ static int workers_update(struct inventory *v, struct ledger *l, uint64_t starte
 
 /* ---- sockets ---- */
 
-/* No process holds the socket. Is it on its way from one to another or the kernel's own, or closed?
- * sock_diag lists the former. */
+/*
+ * No process holds the socket. It may be on its way from one process to another, or be the
+ * kernel's own, or be closed. sock_diag lists it in the first two cases.
+ */
 static void unheld_update(struct ledger *l, struct ledger_socket *s,
 			  const struct sockdiag_row *live, int count, const struct namespaces *seen)
 {
 	const struct sockdiag_row *found = sockdiag_find(live, count, s->row.cookie);
 
 	if (!found) {
-		/* Where its namespace could not be asked, nothing is known. */
+		/* If its namespace could not be asked, nothing is known. */
 		if (namespaces_has(seen, s->netns) || !seen->failed)
 			ledger_end_socket(l, s);
 		return;
 	}
 	s->row.queue_known = true;
-	s->row.half_open.known = false; /* sock_diag does not tell */
+	s->row.half_open.known = false; /* sock_diag does not report it */
 	s->row.queue_length = found->queue_length;
 	s->read_ns = clock_ns(CLOCK_MONOTONIC);
 	s->row.waiting = 0;
 	s->drops_now = found->drops;
 }
 
-/* Sockets that were not in the scan. Returns a negative errno only if the way back from a network
- * namespace failed. */
+/*
+ * Updates sockets that were not in the scan. Returns a negative errno only if the way back from a
+ * network namespace failed.
+ */
 static int sockets_update(const struct inventory *v, struct ledger *l)
 {
 	struct ledger_socket *const *rows;
@@ -117,7 +122,7 @@ static int sockets_update(const struct inventory *v, struct ledger *l)
 	return err;
 }
 
-/* A closed socket has no workers: theirs end with it. */
+/* A closed socket has no workers: their rows end with it. */
 static void workers_end(struct ledger *l)
 {
 	struct ledger_worker *const *rows;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Handshakes: what the network namespaces of listeners count of them, before and after each sample,
- * and what is half-open at the listeners themselves.
+ * Handshakes: the counters of the listeners' network namespaces before and after each sample, and
+ * the half-open connections of the listeners themselves.
  */
 #include "inventory_scan.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* The namespaces of listeners that are asked for, ascending. defer: only of those with
- * TCP_DEFER_ACCEPT. */
+/*
+ * The namespaces of wanted listeners, ascending. With `defer` only the namespaces of listeners
+ * with TCP_DEFER_ACCEPT.
+ */
 static int listener_namespaces(const struct inventory *v, bool defer, struct array *out)
 {
 	const struct found *rows = v->found.rows;
@@ -25,8 +27,9 @@ static int listener_namespaces(const struct inventory *v, bool defer, struct arr
 }
 
 /*
- * One with TCP_DEFER_ACCEPT that was not read before the sample: what its sockets count from now on
- * has to be held against what it had counted just then.
+ * Opens the namespaces of the listeners. If one with TCP_DEFER_ACCEPT was not read before the
+ * sample, the scan must be repeated: what its sockets count from now on can only be compared with
+ * what the namespace had counted just before.
  */
 int inventory_netstat_follow(struct inventory *v, bool *again)
 {

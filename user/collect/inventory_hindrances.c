@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What keeps holders from taking: where a queue raises the question, what the sample and /proc say
- * of the processes that hold the socket, and how they have it in their epolls.
+ * Finds out what keeps holders from taking. For each socket whose queue raises that question, it
+ * takes what the sample and /proc say of the processes that hold the socket, and how the socket is
+ * entered in their epolls.
  */
 #include "inventory_scan.h"
 
@@ -19,19 +20,19 @@ static bool sleeps_in_epoll(const struct inventory *v, uint32_t pid)
 	return false;
 }
 
-/* An epoll in which a thread of the process sleeps: how has it the socket? */
+/* A thread of the process sleeps in the epoll: how is the socket entered there? */
 static enum watching watching_by(int32_t pid, uint32_t epoll_fd, uint32_t inode)
 {
 	const uint32_t events = hindrances_events(pid, epoll_fd, inode);
 
-	/* With EPOLLEXCLUSIVE another one may have been told. */
+	/* With EPOLLEXCLUSIVE another epoll may have been woken. */
 	if (!events || events & EPOLLIN)
 		return events & EPOLLET && !(events & EPOLLEXCLUSIVE) ? WATCHING_EDGE
 								      : WATCHING_SLEEPS;
 	return events & EPOLLONESHOT ? WATCHING_DISARMED : WATCHING_OTHERWISE;
 }
 
-/* An epoll that others watch in turn is taken for one that reports what it should. */
+/* An epoll that is itself watched by another epoll is assumed to report what it should. */
 static enum watching watching_of(const struct inventory *v, const struct found *f, int32_t pid)
 {
 	const struct wait_graph *g = &v->graph;
@@ -56,7 +57,9 @@ static enum watching watching_of(const struct inventory *v, const struct found *
 	return watching == WATCHING_NOT && sleeps_in_epoll(v, pid) ? WATCHING_OTHERS : watching;
 }
 
-/* Is it to be asked why nothing is taken from the socket? started_ns 0: it is looked at but once.
+/*
+ * Does the socket raise the question why nothing is taken from it? With started_ns 0 there is only
+ * one look.
  */
 static bool raises_question(const struct ledger_socket *s, const struct holders_socket_record *r,
 			    uint64_t started_ns)
@@ -68,7 +71,7 @@ static bool raises_question(const struct ledger_socket *s, const struct holders_
 	return r->protocol == IPPROTO_TCP && (!started_ns || s->row.stalled_ns >= STALLED_NS);
 }
 
-/* What the sample says of the processes that are asked for. */
+/* Takes what the sample says of the processes that are looked at. */
 static void hindrances_take(struct inventory *v)
 {
 	const struct thread *rows = v->threads.rows;
@@ -88,7 +91,7 @@ static void hindrances_take(struct inventory *v)
 	}
 }
 
-/* A thread of a process that is looked at, which waited on the socket or took from it. */
+/* A thread of a process that is looked at, and that waited on the socket or took from it. */
 struct taking {
 	uint64_t cookie;
 	int32_t pid, tid;

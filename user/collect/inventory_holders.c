@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The processes that hold the sockets that are asked for: descriptors, added up by process, and
- * what the process does while the queue raises that question.
+ * The processes that hold the wanted sockets: their descriptors, added up by process, and what
+ * each process does while the socket's queue raises that question.
  */
 #include "inventory_scan.h"
 
@@ -11,7 +11,7 @@
 
 #include "process.h"
 
-static int in_order(const void *a, const void *b)
+static int holder_rows_in_order(const void *a, const void *b)
 {
 	const struct holder_row *x = a, *y = b;
 
@@ -24,7 +24,10 @@ static bool has_backlog(const struct holders_socket_record *r)
 	return r->protocol == IPPROTO_UDP ? r->length > r->limit / 4 * 3 : r->length;
 }
 
-/* What the process of the row does. A process with many such sockets is asked once. */
+/*
+ * What the process of the row does. It is looked up once, even if the process has many such
+ * sockets.
+ */
 static void holder_doing(struct holder_row *row, struct thread *first)
 {
 	if (!first->looked) {
@@ -37,10 +40,10 @@ static void holder_doing(struct holder_row *row, struct thread *first)
 	memcpy(row->doing, first->doing, sizeof(row->doing));
 }
 
-/* The row of the first descriptor that the process has of the socket. */
-static struct holder_row row_of(const struct inventory *v, const struct found *f,
-				const struct wait_holder *h, const struct array *watching,
-				uint64_t started_ns)
+/* Makes the row of a process and a socket, from its first descriptor of the socket. */
+static struct holder_row holder_row_of(const struct inventory *v, const struct found *f,
+				       const struct wait_holder *h, const struct array *watching,
+				       uint64_t started_ns)
 {
 	struct holder_row row = { .cookie = f->r.cookie, .pid = h->pid, .fd = h->fd };
 	struct thread *t = inventory_thread(v, h->pid);
@@ -70,7 +73,7 @@ static int socket_holders(const struct inventory *v, const struct found *f, stru
 
 	for (size_t i = 0; i < count && !err; i++) {
 		if (!last || last->pid != (int32_t)holders[i].pid) {
-			row = row_of(v, f, &holders[i], watching, started_ns);
+			row = holder_row_of(v, f, &holders[i], watching, started_ns);
 			last = array_add(out, &row, sizeof(row));
 			err = last ? 0 : -ENOMEM;
 		}
@@ -90,7 +93,7 @@ int inventory_holders_fill(const struct inventory *v, struct ledger *l, uint64_t
 		if (rows[i].wanted)
 			err = socket_holders(v, &rows[i], &out, &watching, started_ns);
 	if (!err) {
-		array_sort(&out, sizeof(struct holder_row), in_order);
+		array_sort(&out, sizeof(struct holder_row), holder_rows_in_order);
 		ledger_hold(l, out.rows, out.count);
 		out.rows = NULL;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A sample: two iterators of the kernel, over descriptors and over threads, become rows, and the
- * graph of waits. What later steps look for is sorted once, at the end. A row lives until the next
- * sample.
+ * Takes a sample: two iterators of the kernel, over descriptors and over threads, become rows and
+ * the graph of waits. Everything that later steps search is sorted once, at the end. A row lives
+ * until the next sample.
  */
 #include "inventory_scan.h"
 
@@ -83,7 +83,7 @@ static size_t record_size(const void *record)
 	return sizes[*(const uint32_t *)record];
 }
 
-static int record_take(void *to, const void *record)
+static int scan_take(void *to, const void *record)
 {
 	struct inventory *v = to;
 
@@ -107,7 +107,7 @@ static void waiters_begin(void *to)
 int inventory_iterate(struct inventory *v, const struct bpf_link *link)
 {
 	return iterator_run(link, &(struct iterator){ .size_of = record_size,
-						      .take = record_take,
+						      .take = scan_take,
 						      .to = v,
 						      .turn = waiters_begin,
 						      .with = v });
@@ -115,8 +115,10 @@ int inventory_iterate(struct inventory *v, const struct bpf_link *link)
 
 /* ---- rows ---- */
 
-/* Takes processes that hold sockets no more out of the kernel's table, which has room for
- * HOLDERS_PROCESSES_MAX. */
+/*
+ * Takes processes that no longer hold a socket out of the kernel's table, which has room for
+ * HOLDERS_PROCESSES_MAX.
+ */
 static int processes_forget(struct inventory *v)
 {
 	const struct wait_holder *holders = v->graph.holders.rows;
@@ -138,7 +140,7 @@ static int processes_forget(struct inventory *v)
 	return 0;
 }
 
-/* Threads in order, in the graph too. */
+/* Sorts the threads, in the graph too. */
 static int threads_index(struct inventory *v)
 {
 	int err = inventory_cgroups_read(v);
@@ -215,12 +217,13 @@ static int scan_once(struct inventory *v)
 		return err;
 	inventory_usage_sort(v);
 	array_sort(&v->found, sizeof(struct found), array_by_u64);
-	array_unique(&v->found, sizeof(struct found), array_by_u64); /* it may be listed twice */
+	/* A socket may be listed twice. */
+	array_unique(&v->found, sizeof(struct found), array_by_u64);
 	select_sockets(v);
 	return 0;
 }
 
-/* Kernels before 5.12 name a socket only when sock_diag lists it. */
+/* On kernels before 5.12 a socket has no cookie until sock_diag lists it. */
 static bool some_unnamed(const struct inventory *v)
 {
 	const struct found *rows = v->found.rows;
@@ -263,7 +266,7 @@ int inventory_scan(struct inventory *v)
 	return err;
 }
 
-/* ---- what is asked of a sample ---- */
+/* ---- questions about a sample ---- */
 
 bool inventory_is_listener(const struct found *f)
 {
@@ -296,8 +299,10 @@ enum inventory_answer inventory_asks(const struct inventory *v, int32_t pid, con
 	process_cgroup(pid, cgroup);
 	if (selection_process(&v->selection, pid, name, cgroup))
 		return INVENTORY_ASKED;
-	/* Of one that is gone only the pid is certain: a thread may have had another name than its
-	 * process. */
+	/*
+	 * For a process that is gone only the pid is certain: `name` is that of a thread, and may
+	 * differ from the name of the process.
+	 */
 	return !*cgroup && (v->selection.comm_count || v->selection.cgroup_count)
 		       ? INVENTORY_UNKNOWN
 		       : INVENTORY_NOT_ASKED;

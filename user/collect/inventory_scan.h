@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the inventory share. inventory.c has the order of work; a sample goes through
+ * Shared by the files of the inventory. inventory.c has the order of work. A sample goes through
  *
- *   inventory_scan.c        iterators of the kernel to rows, and which sockets are asked for
+ *   inventory_scan.c        turns the kernel's records into rows, and finds the wanted sockets
  *   inventory_cgroups.c     the cgroups of threads
  *   inventory_handshakes.c  what namespaces count
  *
@@ -10,12 +10,12 @@
  *
  *   inventory_sockets.c     sockets, and the threads that wait on them
  *   inventory_usage.c       what threads and processes have used
- *   inventory_holders.c     the processes that hold them
+ *   inventory_holders.c     the processes that hold the sockets
  *   inventory_gone.c        what is gone
  *   inventory_unheld.c      sockets that no process holds
  *   inventory_hindrances.c  what keeps holders from taking
  *
- * inventory_connections.c lists connections. Who waits on what: user/model/wait_graph.h.
+ * inventory_connections.c lists connections. user/model/wait_graph.h says who waits on what.
  */
 #ifndef SOCKFAIR_INVENTORY_SCAN_H
 #define SOCKFAIR_INVENTORY_SCAN_H
@@ -30,7 +30,7 @@
 
 struct bpf_link;
 
-/* A socket. */
+/* A socket that the scan found. */
 struct found {
 	uint64_t node; /* r.node */
 	struct holders_socket_record r;
@@ -41,7 +41,7 @@ struct thread {
 	uint32_t tid; /* r.tid */
 	struct holders_thread_record r;
 	const char *cgroup;
-	bool looked; /* state, doing */
+	bool looked; /* state and doing have been read */
 	char state, doing[32];
 };
 
@@ -50,7 +50,7 @@ struct inventory {
 	struct bpf_link *sockets_link, *threads_link, *connections_link;
 	struct selection selection;
 	uint32_t scan;
-	bool closely;      /* the next scan asks for descriptors, too */
+	bool closely;      /* the next scan reads descriptor limits, too */
 	uint64_t unlisted; /* threads on sockets that found no row in the last fill */
 	/* the last sample */
 	uint64_t looked_ns;    /* when the sockets were read, CLOCK_MONOTONIC */
@@ -60,11 +60,11 @@ struct inventory {
 	struct array cgroups;  /* in inventory_cgroups.c */
 	struct array cpu;      /* of processes, in inventory_usage.c */
 	struct wait_graph graph;
-	struct array waiting; /* struct waiting, of one socket */
-	uint64_t reading;     /* the socket or epoll that the next record is about */
+	struct array waiting; /* struct waiting, for one socket */
+	uint64_t reading;     /* the socket or epoll that the next record belongs to */
 	struct array pids;    /* uint32_t: processes that the kernel side remembers, ascending */
 	struct array connections; /* struct holders_connection_record */
-	struct netstat netstat;   /* of the namespaces of listeners that are asked for */
+	struct netstat netstat;   /* of the namespaces that have a wanted listener */
 	struct handshake_look handshakes[NETSTAT_NAMESPACES];
 	size_t handshake_count;
 	struct hindrances hindrances;
@@ -73,7 +73,7 @@ struct inventory {
 	struct array begun, cpu_begun;
 };
 
-/* All return 0, a number, or negative errno, if nothing else is said. */
+/* All functions return 0, a number, or negative errno, unless stated otherwise. */
 
 /* ---- the sample ---- */
 
@@ -86,17 +86,20 @@ int inventory_program_take(struct inventory *v, const struct holders_program_rec
 int inventory_cgroups_read(struct inventory *v);
 void inventory_cgroups_forget(struct inventory *v);
 
-/* Follows the namespaces of the scan. *again: it has to be taken again. */
+/* Follows the namespaces of the scan. *again: the scan has to be repeated. */
 int inventory_netstat_follow(struct inventory *v, bool *again);
 
 /* ---- into the ledger ---- */
 
-/* What the namespaces counted by this scan, and which listeners they withhold ACKs for. */
+/*
+ * What the namespaces have counted up to this scan, and the listeners for which they hold ACKs
+ * back.
+ */
 int inventory_handshakes_fill(const struct inventory *v, struct ledger *l,
 			      enum handshake_when when);
 void inventory_half_open_fill(struct ledger *l, struct ledger_socket *s, const struct found *f);
 
-/* started_ns: when the window began; 0: it has not. */
+/* started_ns is when the window began; 0: it has not begun. */
 int inventory_socket_fill(struct inventory *v, struct ledger *l, const struct found *f,
 			  uint64_t started_ns);
 void inventory_worker_describe(const struct inventory *v, struct ledger_worker *w,
@@ -105,7 +108,7 @@ void inventory_worker_waits(struct ledger_worker *w, struct wait_way way);
 int inventory_groups_fill(const struct inventory *v, struct ledger *l);
 int inventory_holders_fill(const struct inventory *v, struct ledger *l, uint64_t started_ns);
 
-/* A row for each thread, which inventory_usage_sort() makes one for each process. */
+/* Adds a row for each thread; inventory_usage_sort() merges them into one for each process. */
 int inventory_usage_take(struct inventory *v, const struct holders_thread_record *r);
 void inventory_usage_sort(struct inventory *v);
 /* The window begins with this sample. */
@@ -113,16 +116,20 @@ int inventory_usage_begin(struct inventory *v);
 void inventory_usage_fill(const struct inventory *v, struct worker_row *row, const struct thread *t,
 			  uint64_t started_ns);
 
-/* What did not wait, or is no longer there. */
+/* Enters what did not wait, and what is no longer there. */
 int inventory_gone_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
-/* Sockets of sock_diag that no process holds: the kernel's own, or on their way from one process to
- * another. `rows` is worked in. */
+/*
+ * Enters sockets of sock_diag that no process holds: the kernel's own, or sockets on their way
+ * from one process to another. `rows` is used as scratch space.
+ */
 int inventory_unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows,
 			  int count);
 
-/* Looks at the holders of sockets that raise the question what keeps them. After
- * inventory_holders_fill(), and when stalled_* of the sockets are known. */
+/*
+ * Looks at the holders of those sockets that raise the question what keeps them from taking. Call
+ * it after inventory_holders_fill(), when stalled_* of the sockets are known.
+ */
 int inventory_hindrances_fill(struct inventory *v, struct ledger *l, uint64_t started_ns);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets of the sample into the ledger: what they are, the groups that they share, and a row for
- * each thread that waits on them.
+ * Enters the sockets of the sample into the ledger: their properties, the reuseport groups that
+ * they share, and a row for each thread that waits on them.
  */
 #include "inventory_scan.h"
 
@@ -13,12 +13,15 @@
 
 #include "device.h"
 
-/* Rows beyond which threads that only wait get none: sockets times threads may be very many. */
+/*
+ * Beyond this many rows, threads that only wait get no row: there may be very many pairs of socket
+ * and thread.
+ */
 #define WAITING_MAX 24576
 
 /* ---- groups ---- */
 
-/* What picks among the sockets of a group. */
+/* What picks a socket of a reuseport group. */
 struct program {
 	uint64_t group;
 	struct picker picker;
@@ -47,35 +50,36 @@ static struct picker picker_of(const struct inventory *v, uint64_t group)
 	return (struct picker){};
 }
 
-struct group {
-	uint64_t group, cookie; /* of a socket in it */
+struct found_group {
+	uint64_t group, cookie; /* cookie of a socket in the group */
 };
 
 static int groups_in_order(const void *a, const void *b)
 {
-	const struct group *x = a, *y = b;
+	const struct found_group *x = a, *y = b;
 
 	return x->group != y->group ? COMPARE(x->group, y->group) : COMPARE(x->cookie, y->cookie);
 }
 
-/* A group's name is the lowest cookie of its sockets. */
+/* The name of a group is the lowest cookie of its sockets. */
 int inventory_groups_fill(const struct inventory *v, struct ledger *l)
 {
 	const struct found *rows = v->found.rows;
 	struct array groups = {};
 
 	for (size_t i = 0; i < v->found.count; i++) {
-		const struct group g = { rows[i].r.group, rows[i].r.cookie };
+		const struct found_group g = { rows[i].r.group, rows[i].r.cookie };
 
 		if (g.group && !array_add(&groups, &g, sizeof(g))) {
 			free(groups.rows);
 			return -ENOMEM;
 		}
 	}
-	array_sort(&groups, sizeof(struct group), groups_in_order);
+	array_sort(&groups, sizeof(struct found_group), groups_in_order);
 	for (size_t i = 0; i < v->found.count; i++) {
 		const uint64_t group = rows[i].r.group;
-		const struct group *its = array_find(&groups, sizeof(*its), &group, array_by_u64);
+		const struct found_group *its =
+			array_find(&groups, sizeof(*its), &group, array_by_u64);
 		struct ledger_socket *s =
 			rows[i].wanted && its ? ledger_find_socket(l, rows[i].r.cookie) : NULL;
 
@@ -157,8 +161,10 @@ static int waiters_fill(struct inventory *v, struct ledger *l, struct ledger_soc
 
 /* ---- sockets ---- */
 
-/* Interface names belong to a network namespace. Returns a negative errno only if the way back from
- * it failed. */
+/*
+ * Finds the name of an interface, which belongs to a network namespace. Returns a negative errno
+ * only if the way back from that namespace failed.
+ */
 static int device_name(const struct holders_socket_record *r, char *name, size_t size)
 {
 	char found[IF_NAMESIZE];
@@ -172,8 +178,7 @@ static int device_name(const struct holders_socket_record *r, char *name, size_t
 }
 
 /* Returns 0 or a negative errno of device_name(). */
-static int socket_describe(const struct inventory *v, struct ledger_socket *s,
-			   const struct found *f)
+static int found_describe(const struct inventory *v, struct ledger_socket *s, const struct found *f)
 {
 	const struct holders_socket_record *r = &f->r;
 
@@ -195,9 +200,10 @@ static int socket_describe(const struct inventory *v, struct ledger_socket *s,
 	s->read_ns = v->looked_ns;
 	s->row.steered = r->steered;
 	/*
-	 * The kernel notes the CPU of each packet in the same field, but only of sockets that are
-	 * connected, or were: a client's that only has its port now. What is left there when a UDP
-	 * socket is disconnected again can't be told from a setting.
+	 * The kernel also keeps the CPU of each packet in this field, but only for sockets that
+	 * are connected or were: after that, a client's socket that only has its port. If a UDP
+	 * socket was connected and is not any more, the value left in the field can't be told from
+	 * a setting.
 	 */
 	s->row.incoming_cpu_set = r->incoming_cpu >= 0 && !r->connected && !r->bound;
 	s->row.incoming_cpu = s->row.incoming_cpu_set ? r->incoming_cpu : 0;
@@ -225,7 +231,7 @@ int inventory_socket_fill(struct inventory *v, struct ledger *l, const struct fo
 	if (!s->scan && !s->row.appeared)
 		s->drops_first = f->r.drops;
 	ledger_revive_socket(l, s);
-	err = socket_describe(v, s, f);
+	err = found_describe(v, s, f);
 	inventory_half_open_fill(l, s, f);
 	s->undecided = false;
 	if (!err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sockets that sock_diag lists and no process of the sample holds: the kernel's own, or on their
- * way from one process to another. What sock_diag does not tell is looked up in the kernel's
- * tables.
+ * Sockets that sock_diag lists and that no process of the sample holds: the kernel's own, or
+ * sockets on their way from one process to another. What sock_diag does not report is looked up in
+ * the kernel's tables.
  */
 #include "inventory_scan.h"
 
@@ -13,9 +13,11 @@
 #include "../bind/bind_occupant.h"
 #include "occupants.h"
 
-/* Those that sock_diag knows and no process of the scan holds, as far as they may be asked for.
- * Returns how many come first in `rows` now, or -ENOMEM. */
-static int choose(const struct inventory *v, struct sockdiag_row *rows, int count)
+/*
+ * Chooses the sockets that sock_diag knows and no process of the scan holds, as far as they may be
+ * asked for, and moves them to the front of `rows`. Returns how many there are, or -ENOMEM.
+ */
+static int unheld_choose(const struct inventory *v, struct sockdiag_row *rows, int count)
 {
 	const struct selection *want = &v->selection;
 	struct array unwanted = {}; /* held, but not asked for */
@@ -37,7 +39,7 @@ static int choose(const struct inventory *v, struct sockdiag_row *rows, int coun
 		const struct sockdiag_row *r = &rows[i];
 		const uint64_t inode = (uint64_t)r->netns << 32 | r->inode;
 
-		/* The subflow of an MPTCP listener has that one's inode. */
+		/* The subflow of an MPTCP listener has the inode of the listener. */
 		if (r->inode == UINT32_MAX ||
 		    array_first(&held, sizeof(inode), &inode, array_by_u64) < held.count)
 			continue;
@@ -53,7 +55,7 @@ static int choose(const struct inventory *v, struct sockdiag_row *rows, int coun
 	return err ? err : kept;
 }
 
-static struct occupants_query query_of(const struct sockdiag_row *r)
+static struct occupants_query unheld_query(const struct sockdiag_row *r)
 {
 	return (struct occupants_query){ .netns = r->netns,
 					 .port = r->port,
@@ -61,9 +63,11 @@ static struct occupants_query query_of(const struct sockdiag_row *r)
 										: PROTOCOL_TCP };
 }
 
-/* Who has the ports of those sockets: the tables tell what sock_diag does not. What can't be found
- * out is not said: then there are none. */
-static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
+/*
+ * Finds who has the ports of those sockets: the kernel's tables show what sock_diag does not. If
+ * that fails there are no occupants, and nothing is said.
+ */
+static int unheld_ask(const struct sockdiag_row *rows, int count, struct bind_occupant **occupants)
 {
 	struct occupants_query *queries = calloc(count + 1, sizeof(*queries));
 	struct occupants *o = NULL;
@@ -72,7 +76,7 @@ static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant 
 
 	*occupants = NULL;
 	for (int i = 0; i < count && queries; i++)
-		queries[i] = query_of(&rows[i]);
+		queries[i] = unheld_query(&rows[i]);
 	if (count && queries && !occupants_open(&o, why, sizeof(why)))
 		found = occupants_find(o, queries, count, occupants, NULL);
 	occupants_close(o);
@@ -81,10 +85,10 @@ static int ask(const struct sockdiag_row *rows, int count, struct bind_occupant 
 }
 
 /* NULL: not found. */
-static const struct bind_occupant *find(const struct bind_occupant *occupants, int count,
-					const struct sockdiag_row *r)
+static const struct bind_occupant *unheld_occupant(const struct bind_occupant *occupants, int count,
+						   const struct sockdiag_row *r)
 {
-	const struct occupants_query query = query_of(r);
+	const struct occupants_query query = unheld_query(r);
 	size_t found;
 
 	occupants = occupants_of(occupants, count, &query, &found);
@@ -99,8 +103,8 @@ static bool is_tunnel(const struct bind_occupant *o)
 	return o && !o->held && !o->pid && o->encapsulates;
 }
 
-static void describe(struct ledger_socket *s, const struct sockdiag_row *r,
-		     const struct bind_occupant *o)
+static void unheld_describe(struct ledger_socket *s, const struct sockdiag_row *r,
+			    const struct bind_occupant *o)
 {
 	s->protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
 	s->family = r->family;
@@ -125,15 +129,15 @@ static void describe(struct ledger_socket *s, const struct sockdiag_row *r,
 int inventory_unheld_fill(const struct inventory *v, struct ledger *l, struct sockdiag_row *rows,
 			  int all)
 {
-	int count = choose(v, rows, all), found, err = 0;
+	int count = unheld_choose(v, rows, all), found, err = 0;
 	struct bind_occupant *occupants;
 
 	if (count < 0)
 		return count;
-	found = ask(rows, count, &occupants);
+	found = unheld_ask(rows, count, &occupants);
 	for (int i = 0; i < count && !err; i++) {
 		const struct sockdiag_row *r = &rows[i];
-		const struct bind_occupant *o = find(occupants, found, r);
+		const struct bind_occupant *o = unheld_occupant(occupants, found, r);
 		struct ledger_socket *s;
 		bool made;
 
@@ -144,7 +148,7 @@ int inventory_unheld_fill(const struct inventory *v, struct ledger *l, struct so
 		s = ledger_socket(l, r->cookie, &made);
 		err = s ? 0 : -ENOMEM;
 		if (s && made)
-			describe(s, r, o);
+			unheld_describe(s, r, o);
 	}
 	free(occupants);
 	return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPU time and sleeps. The kernel counts them from a thread's start on: what they were when the
- * window began is kept, by thread and by process, and taken off.
+ * CPU time and sleeps of threads and processes. The kernel counts them from the start of a thread,
+ * so the values at the beginning of the window are kept, by thread and by process, and subtracted.
  */
 #include "inventory_scan.h"
 
@@ -14,10 +14,10 @@ struct begun {
 	uint64_t start_ns, cpu_ns, sleeps;
 };
 
-/* CPU time of a process: of all its threads, those that are gone too. */
+/* CPU time of a process: of all its threads, including those that are gone. */
 struct process_cpu {
 	uint32_t pid;
-	uint64_t start_ns, cpu_ns; /* start: of its first thread */
+	uint64_t start_ns, cpu_ns; /* start_ns: of its first thread */
 };
 
 int inventory_usage_take(struct inventory *v, const struct holders_thread_record *r)
@@ -41,7 +41,7 @@ void inventory_usage_sort(struct inventory *v)
 			continue;
 		}
 		rows[kept - 1].cpu_ns += rows[i].cpu_ns;
-		rows[kept - 1].start_ns |= rows[i].start_ns; /* 0 but of its first thread */
+		rows[kept - 1].start_ns |= rows[i].start_ns; /* 0 except for the first thread */
 	}
 	v->cpu.count = kept;
 }
@@ -73,7 +73,7 @@ double inventory_seconds(const struct inventory *v)
 	return v->begun_ns ? (v->looked_ns - v->begun_ns) / 1e9 : 0;
 }
 
-/* Of a process that began before the window and held no socket then it is not known. */
+/* Nothing is known of a process that began before the window and held no socket at that time. */
 static void process_fill(const struct inventory *v, struct worker_row *row, uint64_t started_ns)
 {
 	const uint32_t pid = row->pid;
@@ -86,11 +86,13 @@ static void process_fill(const struct inventory *v, struct worker_row *row, uint
 	if (begun && begun->start_ns != now->start_ns)
 		begun = NULL;
 	row->process_cpu_known = begun || (started_ns && now->start_ns > started_ns);
-	/* A thread that ended amid a sample may be in neither sum of it. */
+	/* A thread that ended during a sample may be missing from both of its sums. */
 	row->process_cpu_ns = growth(now->cpu_ns, begun ? begun->cpu_ns : 0);
 }
 
-/* Of a thread that began before the window, in a process that held no socket then, it is not known.
+/*
+ * Nothing is known of a thread that began before the window in a process that held no socket at
+ * that time.
  */
 void inventory_usage_fill(const struct inventory *v, struct worker_row *row, const struct thread *t,
 			  uint64_t started_ns)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads net.ipv6.conf.*.disable_ipv6 of a network namespace to explain why an IPv6 address is
+ * missing there.
+ */
 #include "ipv6_off.h"
 
 #include <stdbool.h>
@@ -16,7 +20,7 @@ static bool is_disabled(const char *interface)
 	return small_file_number(path, 0);
 }
 
-/* An interface may have it on again, though it is off for all. */
+/* IPv6 may be on for one interface although it is off for all. */
 static bool has_addresses(void)
 {
 	char text[2];
@@ -33,14 +37,14 @@ const char *ipv6_off_here(const uint8_t address[16])
 	return is_disabled("all") && !has_addresses() ? "all" : NULL;
 }
 
-struct asking {
+struct disabled_asking {
 	const uint8_t *address;
 	const char **what;
 };
 
-static int ask(void *to, uint32_t netns)
+static int disabled_read(void *to, uint32_t netns)
 {
-	const struct asking *a = to;
+	const struct disabled_asking *a = to;
 
 	(void)netns;
 	*a->what = ipv6_off_here(a->address);
@@ -49,7 +53,7 @@ static int ask(void *to, uint32_t netns)
 
 int ipv6_off(uint32_t netns, const uint8_t address[16], const char **what)
 {
-	struct asking a = { address, what };
+	struct disabled_asking a = { address, what };
 	int failed;
 
 	*what = NULL;

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Is an IPv6 address missing since IPv6 is off where it would be? */
+/*
+ * Finds out whether an IPv6 address is missing because IPv6 is switched off where the address
+ * would be.
+ */
 #ifndef SOCKFAIR_IPV6_OFF_H
 #define SOCKFAIR_IPV6_OFF_H
 
 #include <stdint.h>
 
-/* Asks in the thread's own network namespace. Returns THIS of net.ipv6.conf.THIS.disable_ipv6=1,
- * "lo" or "all"; NULL: as far as is known, no. */
+/*
+ * Asks in the thread's own network namespace. If net.ipv6.conf.X.disable_ipv6=1 explains the
+ * missing address, returns X, which is "lo" or "all". NULL: nothing found says so.
+ */
 const char *ipv6_off_here(const uint8_t address[16]);
 
-/* The same of another one. Returns 0, or a negative errno with which the run has to end: the way
- * back failed. */
+/*
+ * The same in another namespace. Returns 0, or a negative errno after which the run has to end,
+ * because the way back failed.
+ */
 int ipv6_off(uint32_t netns, const uint8_t address[16], const char **what);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A read ends wherever the kernel's buffer does: what it has of a last record waits for the next.
+/*
+ * Runs a BPF iterator and splits its output into records. A read ends wherever the kernel's buffer
+ * ends, so an incomplete last record waits for the next read.
  */
 #include "iterator.h"
 
@@ -12,8 +14,8 @@
 
 #define HEAD 8
 #define BUFFER                                                                                     \
-	32768 /* PAGE_SIZE << 3 (kernel/bpf/bpf_iter.c): mostly what a read gives at most          \
-	       */
+	32768 /* PAGE_SIZE << 3 (kernel/bpf/bpf_iter.c): the most that a read returns in most      \
+		 cases */
 
 int iterator_attach(struct bpf_program *program, struct bpf_link **link)
 {
@@ -42,7 +44,8 @@ static ssize_t records_take(const struct iterator *it, const char *bytes, size_t
 
 int iterator_run(const struct bpf_link *link, const struct iterator *it)
 {
-	_Alignas(8) char buffer[BUFFER]; /* turn() may run another one */
+	_Alignas(8) char buffer[BUFFER]; /* aligned for records; on the stack because turn() may run
+					    another iterator */
 	int fd = bpf_iter_create(bpf_link__fd(link));
 	ssize_t length = 1, done = 0;
 	size_t kept = 0;

@@ -9,18 +9,20 @@ struct bpf_link;
 struct bpf_program;
 
 struct iterator {
-	size_t size; /* of a record; 0: size_of() tells of each, by its first 8 bytes */
+	size_t size; /* size of a record; 0: size_of() tells the size of each, from its first 8
+			bytes */
 	size_t (*size_of)(const void *record);
-	int (*take)(void *to, const void *record); /* returns 0 or negative errno, which ends it */
+	/* Returns 0, or negative errno, which ends the run. */
+	int (*take)(void *to, const void *record);
 	void *to;
-	void (*turn)(void *with); /* before each read; NULL: nothing */
+	void (*turn)(void *with); /* called before each read; may be NULL */
 	void *with;
 };
 
 /* Returns 0 or negative errno. */
 int iterator_attach(struct bpf_program *program, struct bpf_link **link);
 
-/* Hands out all records, whole, one after the other. Returns 0 or negative errno. */
+/* Hands out all records one after the other, each of them whole. Returns 0 or negative errno. */
 int iterator_run(const struct bpf_link *link, const struct iterator *it);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One question to rtnetlink: the answer for one interface is one message, that for all is ended. */
+/*
+ * Asks rtnetlink for interfaces with one request. The answer for one interface is one message; the
+ * answer for all interfaces ends with NLMSG_DONE.
+ */
 #include "link.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Network interfaces, as rtnetlink tells of them, and the attributes of its messages. */
+/* Network interfaces as rtnetlink reports them, and the attributes of rtnetlink messages. */
 #ifndef SOCKFAIR_LINK_H
 #define SOCKFAIR_LINK_H
 
@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Returns 0, or negative errno, which ends it. */
+/* Returns 0, or negative errno, which ends the listing. */
 typedef int link_take(void *to, const struct nlmsghdr *message);
 
-/* That interface of the thread's network namespace, or with 0 all of them, each an RTM_NEWLINK.
- * What can't be read is not told. Returns 0 or what `take` did. */
+/*
+ * Passes the interface with that index of the thread's network namespace to `take`, or all
+ * interfaces if index is 0; each is an RTM_NEWLINK. An interface that can't be read is left out.
+ * Returns 0 or what `take` returned.
+ */
 int links_each(uint32_t index, link_take *take, void *to);
 
 static inline const struct rtattr *rtattr_find(const struct rtattr *a, int rest, int type)
@@ -23,7 +26,7 @@ static inline const struct rtattr *rtattr_find(const struct rtattr *a, int rest,
 	return NULL;
 }
 
-/* Of a link's message. */
+/* Finds an attribute in the message of a link. */
 static inline const struct rtattr *link_attribute(const struct nlmsghdr *message, int type)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads the range that the kernel picks ports from, and the list of reserved ports, both from
+ * /proc/sys/net/ipv4.
+ */
 #include "local_ports.h"
 
 #include <inttypes.h>
@@ -7,7 +11,8 @@
 
 #include "../attach/small_file.h"
 
-#define RESERVED_SIZE 200000 /* every second port alone: the longest list */
+/* Enough for the longest list, which names every second port singly. */
+#define RESERVED_SIZE 200000
 
 static bool range_read(struct bind_range_settings *s)
 {
@@ -17,7 +22,7 @@ static bool range_read(struct bind_range_settings *s)
 	return sscanf(text, "%" SCNu16 "%" SCNu16, &s->low, &s->high) == 2 && s->low <= s->high;
 }
 
-/* "8080,9148-9150"; nothing: none */
+/* Reads a list like "8080,9148-9150"; an empty list means none. */
 static bool reserved_read(struct bind_range_settings *s)
 {
 	static char text[RESERVED_SIZE];

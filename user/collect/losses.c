@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Walks the kernel's table of lost events, keyed by port and reason, and adds each entry to a list
+ * and to the sums by reason. Events of unknown ports, and of ports that found no room in the
+ * table, come from counters beside it.
+ */
 #include "losses.h"
 
 #include <netinet/in.h>
@@ -7,8 +12,8 @@
 
 #include "count.h"
 
-static struct lost_events events_of(const struct count_lost_key *key, uint64_t count,
-				    unsigned touches)
+static struct lost_events lost_by_key(const struct count_lost_key *key, uint64_t count,
+				      unsigned touches)
 {
 	return (struct lost_events){ .count = count,
 				     .touches = touches,
@@ -32,9 +37,9 @@ int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *
 		struct lost_events events;
 
 		counts[i] = __atomic_load_n(&beside->unattributed[i], __ATOMIC_ACQUIRE);
-		err = lost_list_add(where, events_of(&any, counts[i], touches[i]));
+		err = lost_list_add(where, lost_by_key(&any, counts[i], touches[i]));
 		counts[i] += crowded;
-		events = events_of(&any, crowded, touches[i]);
+		events = lost_by_key(&any, crowded, touches[i]);
 		events.ports = beside->crowded_ports;
 		if (!err)
 			err = lost_list_add(where, events);
@@ -46,7 +51,7 @@ int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *
 		if (bpf_map_lookup_elem(map_fd, &key, &count) || key.reason >= COUNT_LOST_REASONS)
 			continue;
 		counts[key.reason] += count;
-		err = lost_list_add(where, events_of(&key, count, touches[key.reason]));
+		err = lost_list_add(where, lost_by_key(&key, count, touches[key.reason]));
 	}
 	return err;
 }
@@ -72,7 +77,7 @@ int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_lis
 						     .protocol = w->port ? (int)w->protocol
 									 : LOST_ANY_PROTOCOL });
 	}
-	/* The rest is of threads whose rows are folded. */
+	/* The rest belongs to threads whose rows have been folded. */
 	return err ? err
 		   : lost_list_add(where, (struct lost_events){ .count = orphaned,
 								.touches = LOST_TAKEN,

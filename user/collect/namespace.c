@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A namespace has no name of its own: it is found by the inode of what processes, and ip netns,
- * show of theirs. What is done in one is done between go() and leave(), whatever comes of it.
+ * Finds and enters network namespaces. A namespace has no name of its own: it is found by the
+ * inode that processes, and ip netns, show for theirs. Work inside a namespace is done between
+ * go() and leave(), and leave() follows whatever the result.
  */
 #include "namespace.h"
 
@@ -23,9 +24,11 @@
 
 #define OWN "/proc/thread-self/ns/net"
 
-/* What a path to a namespace leads to. Returns 0 or negative errno; of a process that is gone, a
- * zombie too, -ENOENT. */
-static int inode_of(const char *path, uint32_t *inode)
+/*
+ * Finds the inode of what a path to a namespace leads to. Returns 0 or negative errno; -ENOENT if
+ * the process is gone, or is a zombie.
+ */
+static int link_inode(const char *path, uint32_t *inode)
 {
 	struct stat st;
 
@@ -52,14 +55,16 @@ int namespace_of(const char *path, uint32_t *inode)
 	return err;
 }
 
-/* Opens it if it is that one. The check is made on what was opened: a process may have come and
- * gone. */
+/*
+ * Opens the path if it leads to that namespace. The check is made on the opened file, because
+ * another process may have taken the path meanwhile.
+ */
 static int open_if(const char *path, uint32_t inode)
 {
 	struct statfs fs;
 	struct stat st;
 	uint32_t its;
-	int err = inode_of(path, &its), fd;
+	int err = link_inode(path, &its), fd;
 
 	if (err || its != inode)
 		return err ? err : -ENOENT;
@@ -67,7 +72,7 @@ static int open_if(const char *path, uint32_t inode)
 	if (fd < 0)
 		return errno == ESRCH ? -ENOENT : -errno;
 	err = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : 0;
-	/* ip netns leaves an empty file behind where it was killed half-way. */
+	/* ip netns leaves an empty file behind if it is killed half-way. */
 	if (!err && (st.st_ino != inode || fs.f_type != NSFS_MAGIC))
 		err = -ENOENT;
 	if (!err)
@@ -76,12 +81,16 @@ static int open_if(const char *path, uint32_t inode)
 	return err;
 }
 
-/* What is done with the path of a namespace. Returns -ENOENT to go on to the next, any other value
- * to end. */
+/*
+ * Called with the path of a namespace. Returns -ENOENT to go on to the next path, any other value
+ * to end.
+ */
 typedef int path_take(void *to, const char *path);
 
-/* The paths of a folder. Returns what ended it, or -ENOENT, or negative errno if the folder can't
- * be read. */
+/*
+ * Passes on the paths of a folder. Returns the value that ended the walk, or -ENOENT, or negative
+ * errno if the folder can't be read.
+ */
 static int folder_each(const char *folder, const char *format, bool numbers, path_take *take,
 		       void *to)
 {
@@ -106,8 +115,10 @@ static int folder_each(const char *folder, const char *format, bool numbers, pat
 	return err;
 }
 
-/* All paths that may lead to one: the own first, which is most often meant. Returns as
- * folder_each(). */
+/*
+ * Passes on all paths that may lead to a namespace. The thread's own comes first, because it is
+ * most often the right one. Returns the same as folder_each().
+ */
 static int paths_each(path_take *take, void *to)
 {
 	int err = take(to, OWN);
@@ -123,12 +134,12 @@ uint32_t namespace_own(void)
 {
 	uint32_t inode;
 
-	return inode_of(OWN, &inode) ? 0 : inode;
+	return link_inode(OWN, &inode) ? 0 : inode;
 }
 
 struct opening {
 	uint32_t inode;
-	int failed; /* the first path that could not be looked at */
+	int failed; /* error of the first path that could not be looked at */
 };
 
 static int opening_take(void *to, const char *path)
@@ -149,8 +160,10 @@ int namespace_open(uint32_t inode)
 	return fd == -ENOENT && o.failed ? o.failed : fd;
 }
 
-/* Into the namespace of the descriptor, whose inode is known, unless the thread is there: to stay
- * where one is no right is needed. */
+/*
+ * Enters the namespace of the descriptor, whose inode is known. Nothing is done if the thread is
+ * there already: staying needs no right.
+ */
 static int go(int fd, uint32_t inode)
 {
 	if (namespace_own() == inode)
@@ -160,7 +173,7 @@ static int go(int fd, uint32_t inode)
 	return namespace_own() == inode ? 0 : -EXDEV;
 }
 
-/* Back home. Returns 0 or negative errno. */
+/* Goes back to the home namespace. Returns 0 or negative errno. */
 static int leave(int home)
 {
 	struct stat st;
@@ -187,7 +200,7 @@ int namespace_within(uint32_t inode, namespace_visit *visit, void *to, int *fail
 	return leave(home);
 }
 
-/* ---- all of them ---- */
+/* ---- all namespaces ---- */
 
 bool namespaces_has(const struct namespaces *n, uint32_t inode)
 {
@@ -216,12 +229,14 @@ struct visiting {
 	void *to;
 };
 
-/* Visits the namespace of that path, unless it was visited. Returns 0 or negative errno; -ENOENT:
- * it is gone. */
+/*
+ * Visits the namespace of that path, unless it was visited before. Returns 0 or negative errno;
+ * -ENOENT: the namespace is gone.
+ */
 static int visit_path(struct visiting *v, const char *path)
 {
 	uint32_t inode;
-	int err = inode_of(path, &inode), fd;
+	int err = link_inode(path, &inode), fd;
 
 	if (err || namespaces_has(&v->tried, inode))
 		return err;
@@ -243,7 +258,7 @@ static int visiting_take(void *to, const char *path)
 	const size_t tried = v->tried.inodes.count;
 	int err = visit_path(v, path);
 
-	/* One that was open is there, whatever the visit says. */
+	/* A namespace that could be opened does exist, whatever the visit returns. */
 	if (err && (err != -ENOENT || v->tried.inodes.count > tried) && !v->done->failed)
 		v->done->failed = err;
 	return -ENOENT;
@@ -267,8 +282,10 @@ void namespaces_visit(struct namespaces *n, namespace_visit *visit, void *to)
 
 /* ---- names ---- */
 
-/* Devices are compared, too: where a name is made, and nothing is mounted there yet, it is a plain
- * file with any inode. */
+/*
+ * The device is compared too: while ip netns makes a name and nothing is mounted there yet, the
+ * path is a plain file with any inode.
+ */
 static int name_take(void *to, const char *path)
 {
 	const dev_t *nsfs = to;

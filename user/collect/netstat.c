@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Keeps the files of each namespace open and reads them before and after a look at the sockets.
+ * The difference is what happened meanwhile.
+ */
 #include "netstat.h"
 
 #include <fcntl.h>
@@ -8,11 +12,11 @@
 
 #include "namespace.h"
 
-#define NETSTAT_SIZE 32768 /* some 6 KB, and not all of it ours */
+#define NETSTAT_SIZE 32768 /* the file has some 6 KB, and we need only a part */
 
 enum file { NETSTAT, COOKIES, MAX_SYN_BACKLOG, SYNACK_RETRIES, MIGRATE_REQ };
 
-/* Each opens those of the namespace that the thread is in. */
+/* Opening each path gives the file of the namespace that the thread is in. */
 static const char *const files[NETSTAT_FILES] = {
 	[NETSTAT] = "/proc/thread-self/net/netstat",
 	[COOKIES] = "/proc/sys/net/ipv4/tcp_syncookies",
@@ -21,8 +25,11 @@ static const char *const files[NETSTAT_FILES] = {
 	[MIGRATE_REQ] = "/proc/sys/net/ipv4/tcp_migrate_req", /* 5.14 */
 };
 
-/* The file's beginning, whole in one read: the kernel writes it anew for each from the start. */
-static bool file_read(int fd, char *buffer, size_t size)
+/*
+ * Reads the beginning of the file in one read: the kernel produces the file anew for each read
+ * from the start.
+ */
+static bool netstat_read(int fd, char *buffer, size_t size)
 {
 	const ssize_t length = fd < 0 ? -1 : pread(fd, buffer, size - 1, 0);
 
@@ -34,14 +41,14 @@ static bool counters_read(const struct netstat_namespace *n, struct handshake_co
 {
 	static char text[NETSTAT_SIZE];
 
-	return file_read(n->fds[NETSTAT], text, sizeof(text)) && handshakes_parse(c, text);
+	return netstat_read(n->fds[NETSTAT], text, sizeof(text)) && handshakes_parse(c, text);
 }
 
 static bool setting_read(const struct netstat_namespace *n, enum file file, uint32_t *to)
 {
 	char text[32];
 
-	if (!file_read(n->fds[file], text, sizeof(text)))
+	if (!netstat_read(n->fds[file], text, sizeof(text)))
 		return false;
 	*to = strtoul(text, NULL, 10);
 	return true;
@@ -77,7 +84,7 @@ static int files_open(void *to, uint32_t netns)
 	return 0;
 }
 
-/* One that can't be entered is not tried again, as long as it is named. */
+/* A namespace that can't be entered is not tried again while it stays named. */
 static int namespace_add(struct netstat *n, uint32_t netns, bool *opened)
 {
 	struct netstat_namespace *row = &n->rows[n->count++];
@@ -142,7 +149,7 @@ size_t netstat_after(struct netstat *n, struct handshake_look *looks)
 		look->counts = c.counts;
 		look->withheld.after = c.withheld;
 		if (n->rows[i].opened)
-			look->withheld.before = 0; /* it was not read */
+			look->withheld.before = 0; /* it was not read before */
 		look->settings = settings_read(&n->rows[i]);
 		looks[count++] = *look;
 	}

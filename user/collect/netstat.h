@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What network namespaces count of handshakes (/proc/net/netstat) and what they are set to. A
- * namespace is entered once; what was opened there tells of it ever after, and keeps it: so it is
- * let go when it is no longer named.
+ * The handshake counters of network namespaces (/proc/net/netstat) and the settings that matter
+ * for handshakes. A namespace is entered once: the files opened there keep showing its values, and
+ * keep the namespace alive. So they are closed when the namespace is no longer named.
  */
 #ifndef SOCKFAIR_NETSTAT_H
 #define SOCKFAIR_NETSTAT_H
 
 #include "../model/handshakes.h"
 
-#define NETSTAT_NAMESPACES 64 /* four descriptors each; of more the rest is not read */
+#define NETSTAT_NAMESPACES 64 /* each takes four descriptors; further namespaces are not read */
 #define NETSTAT_FILES 5
 
 struct netstat_namespace {
 	struct handshake_look look;
 	int fds[NETSTAT_FILES]; /* -1: could not be opened */
-	bool named, opened;     /* opened: since the last netstat_after() */
+	bool named, opened;     /* `opened`: opened since the last netstat_after() */
 };
 
 /* Begin with {}. */
@@ -24,16 +24,20 @@ struct netstat {
 	size_t count;
 };
 
-/* Reads, of the namespaces that are open, what is to be known before a look at the sockets. */
+/* Reads from the open namespaces what must be known before the sockets are looked at. */
 void netstat_before(struct netstat *n);
 
 /*
- * Opens those of `netns` (ascending) that are not, and closes the others. *opened: some were.
- * Returns 0, or a negative errno only if the way back from one failed: see namespace_within().
+ * Opens the namespaces in `netns` (ascending) that are not open, and closes all others. *opened:
+ * some were opened. Returns 0, or a negative errno only if the way back from one failed: see
+ * namespace_within().
  */
 int netstat_open(struct netstat *n, const uint32_t *netns, size_t count, bool *opened);
 
-/* After the look. looks: room for NETSTAT_NAMESPACES. Returns how many. */
+/*
+ * Reads the namespaces after the sockets were looked at. `looks` has room for NETSTAT_NAMESPACES.
+ * Returns how many there are.
+ */
 size_t netstat_after(struct netstat *n, struct handshake_look *looks);
 
 /* Has a namespace refused SYNs, or sent cookies, since the last netstat_after()? */

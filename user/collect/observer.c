@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A window of counting from beginning to end: open the inventory and the programs, start, scan and
+ * read any number of times, stop, close. observer_parts.h says what the other files do.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -16,7 +20,7 @@
 #include "process.h"
 #include "settings.h"
 
-#define LEDGER_ENDED_MAX 8192 /* rows of what has ended that are kept one by one */
+#define LEDGER_ENDED_MAX 8192 /* rows of ended sockets and threads that are kept one by one */
 
 int observer_await_readers(const struct observer *o)
 {
@@ -39,7 +43,7 @@ static int grace_prepare(struct observer *o)
 	return o->outer_map < 0 ? -errno : observer_await_readers(o);
 }
 
-/* With an inventory: names all sockets (their cookies), and looks for the first time. */
+/* With an inventory: gives every socket its cookie, and takes the first sample. */
 static int inventory_begin(struct observer *o, char *why, size_t size)
 {
 	struct namespaces seen = {};
@@ -54,7 +58,9 @@ static int inventory_begin(struct observer *o, char *why, size_t size)
 		   : 0;
 }
 
-/* What this kernel can do: first of all, so that one that lacks what everything needs is told so.
+/*
+ * Checks what this kernel can do. This comes first, so that the user of a kernel that lacks
+ * something essential is told so.
  */
 static int kernel_ask(struct observer *o, char *why, size_t size)
 {
@@ -74,7 +80,7 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 		   : 0;
 }
 
-/* Where processes are asked for, how many sockets there are decides about room. */
+/* With a filter by process, the number of sockets decides how much room is needed. */
 static int inventory_prepare(struct observer *o, const struct observer_options *options, char *why,
 			     size_t size)
 {
@@ -177,7 +183,7 @@ static void connections_forget(struct observer *o)
 
 void observer_stop(struct observer *o)
 {
-	/* What is open carries on; the window does not. */
+	/* Open connections go on carrying bytes after the window ends, so they are read now. */
 	if (o->bytes && o->bpf->bss->count_on)
 		bytes_look(o->bytes);
 	__atomic_store_n(&o->bpf->bss->count_on, 0, __ATOMIC_SEQ_CST);
@@ -224,7 +230,7 @@ int observer_start(struct observer *o)
 	clock_gettime(CLOCK_MONOTONIC, &o->started);
 	o->bpf->bss->count_started_us = o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000;
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
-	/* What is accepted from here on is followed: none is missed between the two. */
+	/* Connections accepted from here on are followed, so none is missed between the two. */
 	if (!err && o->bytes && o->before)
 		err = bytes_begin(o->bytes, o->inventory);
 	return err;
@@ -264,7 +270,7 @@ bool observer_active(struct observer *o)
 	}
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
-	/* Work that comes by connections that are open. */
+	/* This adds the work that comes over open connections. */
 	sum += o->bytes ? bytes_carried(o->bytes) : 0;
 	o->active = sum;
 	return sum != before || (o->inventory && inventory_queued(o->inventory));
@@ -291,12 +297,15 @@ int observer_scan(struct observer *o)
 		err = observer_decide(o);
 	if (!err && o->by_process)
 		ledger_forget(o->ledger);
-	/* After that: a row that still counts in the kernel must not be folded. */
+	/*
+	 * The ledger is trimmed after the rows are given back: a row that still counts in the
+	 * kernel must not be folded.
+	 */
 	return err ? err : ledger_trim(o->ledger);
 }
 
-/* Without an inventory: what sock_diag and /proc tell of the rows that there are. */
-static void describe(const struct observer *o, struct snapshot *s)
+/* Without an inventory: asks sock_diag and /proc about the existing rows. */
+static void rows_describe(const struct observer *o, struct snapshot *s)
 {
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		for (size_t j = 0; j < s->endpoints[i].worker_count; j++)
@@ -304,7 +313,7 @@ static void describe(const struct observer *o, struct snapshot *s)
 	sockdiag_queues(s, o->baseline, o->baseline_count);
 }
 
-/* Of sockets to which nothing came, too. */
+/* Says for each socket whether copies are counted, also if the socket received nothing. */
 static void copies_tell(const struct observer *o, struct snapshot *s)
 {
 	for (size_t i = 0; i < s->endpoint_count && o->attachment.backend != BACKEND_TRACEPOINT;
@@ -348,7 +357,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	if (!err)
 		copies_tell(o, s);
 	if (!err && !o->inventory)
-		describe(o, s);
+		rows_describe(o, s);
 	if (err)
 		snapshot_free(s);
 	return err;

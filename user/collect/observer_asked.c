@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * With a filter by process, tells the kernel after each scan which sockets are asked for and which
+ * are not, and decides about sockets that came and went between two scans.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -6,7 +10,7 @@
 
 #include <bpf/bpf.h>
 
-static int compare_cookies(const void *a, const void *b)
+static int cookies_in_order(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -15,11 +19,13 @@ static int compare_cookies(const void *a, const void *b)
 
 bool cookies_have(const struct cookies *of, uint64_t cookie)
 {
-	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), compare_cookies);
+	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), cookies_in_order);
 }
 
-/* Takes out what neither list has: of sockets that are gone, and that the programs marked
- * themselves. */
+/*
+ * Takes out the sockets that neither list has: sockets that are gone, and sockets that the
+ * programs marked themselves.
+ */
 static void asked_sweep(struct observer *o)
 {
 	const int fd = bpf_map__fd(o->bpf->maps.asked_by_cookie);
@@ -34,8 +40,10 @@ static void asked_sweep(struct observer *o)
 	}
 }
 
-/* Marks what is new in `now`, which takes the place of `before`, and takes out what is not in it
- * any more. */
+/*
+ * Marks the sockets that are new in `now`, which replaces `before`, and takes out the sockets that
+ * are in neither list any more.
+ */
 static void asked_mark(struct observer *o, struct cookies *before, struct cookies now,
 		       const __u32 mark)
 {
@@ -55,7 +63,10 @@ static void asked_mark(struct observer *o, struct cookies *before, struct cookie
 		if (!swept)
 			asked_sweep(o);
 		swept = true;
-		/* One that finds no room shares the rows of those that are not known. */
+		/*
+		 * A socket that finds no room shares the rows of the sockets of which nothing is
+		 * known.
+		 */
 		bpf_map_update_elem(fd, &now.rows[i], &mark, BPF_ANY);
 	}
 	free(old.rows);
@@ -81,7 +92,10 @@ int observer_tell_asked(struct observer *o)
 		return -ENOMEM;
 	}
 	asked = (struct cookies){ both, more };
-	/* What was asked for once stays so: who held it may be gone, and another hold it still. */
+	/*
+	 * A socket that was asked for once stays so: the process that held it may be gone while
+	 * another process still holds it.
+	 */
 	for (int i = 0; i < count; i++) {
 		const struct ledger_socket *s = ledger_find_socket(o->ledger, unwanted.rows[i]);
 
@@ -90,8 +104,8 @@ int observer_tell_asked(struct observer *o)
 		else
 			asked.rows[asked.count++] = unwanted.rows[i];
 	}
-	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), compare_cookies);
-	qsort(asked.rows, asked.count, sizeof(*asked.rows), compare_cookies);
+	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), cookies_in_order);
+	qsort(asked.rows, asked.count, sizeof(*asked.rows), cookies_in_order);
 	asked_mark(o, &o->asked, asked, COUNT_ASKED);
 	asked_mark(o, &o->unwanted, unwanted, COUNT_UNASKED);
 	for (__u32 i = 0; i < o->sockets_max; i++)
@@ -117,11 +131,11 @@ int observer_decide(struct observer *o)
 	for (size_t i = 0, n = ledger_sockets(o->ledger, &sockets); i < n; i++)
 		if (sockets[i]->undecided && sockets[i]->row.ended)
 			of[open++].cookie = sockets[i]->row.cookie;
-	qsort(of, open, sizeof(*of), compare_cookies);
+	qsort(of, open, sizeof(*of), cookies_in_order);
 	for (size_t i = 0; i < count && open; i++) {
 		enum inventory_answer answer;
 
-		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), compare_cookies);
+		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), cookies_in_order);
 		if (!found)
 			continue;
 		answer = inventory_asks(o->inventory, workers[i]->row.pid, workers[i]->row.comm);

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copies the counts of the kernel's rows into the ledger, first all rows of threads, then all rows
+ * of sockets. A row's counts replace those read before, and become part of the past when the row
+ * is given back.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -7,7 +12,7 @@
 
 _Static_assert(COUNT_SKETCH_BUCKETS == FLOW_BUCKETS, "layout");
 
-/* In the order that arrivals_sum() asks for. */
+/* Reads the fields in the order that arrivals_sum() needs. */
 static void arrivals_read(struct observer *o, const struct count_socket *from)
 {
 	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
@@ -26,10 +31,11 @@ static void arrivals_read(struct observer *o, const struct count_socket *from)
 }
 
 /*
- * A peer is elected only where it has no votes, so one that had votes before and after it was read
- * is whole. Its votes are read before what the bucket has by then: they are no more than that.
+ * Reads the elected peer. A new peer is elected only when there are no votes left, so a peer that
+ * had votes before and after it was read is complete. The votes are read before the bucket's
+ * count, so they can't exceed it.
  */
-static struct flow_peer peer_read(const struct count_sketch *from)
+static struct flow_peer flow_peer_read(const struct count_sketch *from)
 {
 	const __u32 heaviest = __atomic_load_n(&from->heaviest, __ATOMIC_ACQUIRE);
 	const __s64 votes = __atomic_load_n(&from->votes, __ATOMIC_ACQUIRE);
@@ -48,7 +54,7 @@ static struct flow_peer peer_read(const struct count_sketch *from)
 	return peer;
 }
 
-/* last: the row is given back. */
+/* last: the row is being given back. */
 static int socket_count(struct observer *o, const struct count_socket *from,
 			struct ledger_socket *to, bool last)
 {
@@ -74,12 +80,12 @@ static int socket_count(struct observer *o, const struct count_socket *from,
 	err = ledger_count_socket(o->ledger, to, sum.arrived, sum.dropped, o->arrived_by_cpu, last);
 	if (err || !from->sketch)
 		return err;
-	peer = peer_read(&o->sketches[from->sketch - 1]);
+	peer = flow_peer_read(&o->sketches[from->sketch - 1]);
 	return ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, &peer, last);
 }
 
-/* What the counting programs know of the socket, for want of an inventory's better knowledge. */
-static struct ledger_socket *socket_row(struct observer *o, const struct count_socket *from)
+/* Enters what the counting programs know of the socket; an inventory would know better. */
+static struct ledger_socket *entered_socket(struct observer *o, const struct count_socket *from)
 {
 	bool made;
 	struct ledger_socket *s = ledger_socket(o->ledger, from->cookie, &made);
@@ -111,12 +117,12 @@ static struct ledger_socket *socket_row(struct observer *o, const struct count_s
 struct ledger_socket *observer_enter_socket(struct observer *o, const struct count_socket *from,
 					    bool last)
 {
-	struct ledger_socket *s = socket_row(o, from);
+	struct ledger_socket *s = entered_socket(o, from);
 
 	return s && !socket_count(o, from, s, last) ? s : NULL;
 }
 
-/* What was counted beside the row: waits, and whom it served. */
+/* Enters what was counted beside the row: waits, and the connections that the thread served. */
 static int work_count(struct observer *o, __u32 i, struct ledger_worker *w, bool last)
 {
 	const struct count_wait *wait = o->histograms ? &o->workers[i].wait : NULL;
@@ -165,7 +171,9 @@ int observer_enter_worker(struct observer *o, const struct count_worker *from, b
 	}
 	/* A thread that only serves has a row too. */
 	w->row.can_accept |= from->events || from->events_atomic;
-	/* A row that was kept says nothing new of a thread that ended, unless it goes on counting.
+	/*
+	 * If the row of an ended thread was kept, it shows nothing new about the thread unless it
+	 * goes on counting.
 	 */
 	if (!last && (!w->kept || w->accepted != from->events + from->events_atomic))
 		ledger_revive_worker(o->ledger, w);
@@ -176,9 +184,10 @@ int observer_enter_worker(struct observer *o, const struct count_worker *from, b
 }
 
 /*
- * Workers first: the kernel makes the socket's row before it counts a thread's first event on it.
- * The other way round a socket made while we read would leave its thread's events without a socket
- * (told as lost, until the next read), and more accepted than arrived.
+ * Workers come first, because the kernel makes the socket's row before it counts a thread's first
+ * event on the socket. In the other order, a socket made during the read would leave its thread's
+ * events without a socket (reported as lost until the next read), and more events accepted than
+ * arrived.
  */
 int observer_enter_rows(struct observer *o)
 {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Configures, loads and attaches the counting programs, and maps their tables into our memory.
+ * Sizes and rodata are set first, because they can't change after loading.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -10,7 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-/* What is not asked for takes no memory; the programs' references to it are dead code. */
+/* Tables that are not asked for take no memory; the programs' references to them are dead code. */
 static void waits_leave_out(struct observer *o)
 {
 	bpf_map__set_max_entries(o->bpf->maps.histograms, 1);
@@ -25,7 +29,7 @@ static void serves_leave_out(struct observer *o)
 	bpf_map__set_max_entries(o->bpf->maps.older_ended, 1);
 }
 
-/* How many sockets have a row each on every CPU, see count.h. */
+/* How many sockets have room for a row on every CPU: see count.h. */
 static unsigned sockets_max(unsigned cpus)
 {
 	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
@@ -44,17 +48,21 @@ static unsigned connections_max(unsigned cpus)
 	return max;
 }
 
-/* Entries are allocated when they are needed. Before 6.1 tracing programs must not do that: the
- * kernel warns, or refuses. */
+/*
+ * Makes a map allocate its entries when they are needed. Before 6.1 maps of tracing programs must
+ * not do that: the kernel warns, or refuses.
+ */
 static void map_grows(struct bpf_map *map)
 {
 	bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
 }
 
-#define ASKED_LEAST 8192 /* and twice as many as there are */
+#define ASKED_LEAST 8192 /* least size of the map; twice the number of sockets found is added */
 
-/* Sockets of which it is not known whether they are asked for never take more than half of the
- * rows, so those that are find room. */
+/*
+ * Sockets of which it is not known whether they are asked for get at most half of the rows, so
+ * that wanted sockets find room.
+ */
 static void asked_configure(struct observer *o, const struct observer_options *options,
 			    struct count_config *c)
 {
@@ -62,7 +70,7 @@ static void asked_configure(struct observer *o, const struct observer_options *o
 	const size_t found = inventory_sockets(o->inventory);
 
 	c->undecided_max = c->pool_max[COUNT_POOL_SOCKETS] / 2;
-	/* Paths of cgroups are told apart in user space alone. */
+	/* Only user space can compare paths of cgroups. */
 	c->by_pid = s->pid_count && !s->cgroup_count;
 	c->by_comm = s->comm_count && !s->cgroup_count;
 	bpf_map__set_max_entries(o->bpf->maps.asked_by_cookie, ASKED_LEAST + 2 * found);
@@ -89,7 +97,7 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* rows_max: of each pool, 0: as many as there is room for. */
+/* rows_max: limit for each pool; 0: as many as there is room for. */
 static void shares_configure(struct observer *o, unsigned rows_max, struct count_config *c)
 {
 	const unsigned max = rows_max ? rows_max : UINT32_MAX;
@@ -99,14 +107,16 @@ static void shares_configure(struct observer *o, unsigned rows_max, struct count
 	c->pool_max[COUNT_POOL_WORKERS] = o->workers_max;
 	c->pool_max[COUNT_POOL_SKETCHES] = least(COUNT_SKETCHES, max);
 	c->pool_max[COUNT_POOL_HISTOGRAMS] = least(COUNT_HISTOGRAMS, max);
-	/* Nobody outside knows who shares a cell with whom. Without a random number there is one
-	 * all the same. */
+	/*
+	 * With a random seed nobody outside knows which owners share a cell. If no random number
+	 * is available, this constant is the seed.
+	 */
 	c->share_seed = 0x9e3779b1u;
 	getrandom(&c->share_seed, sizeof(c->share_seed), GRND_NONBLOCK);
 	c->share_seed |= 1;
 }
 
-/* max: of those that are open and followed, 0: as many as there is room for. */
+/* max: limit of open connections that are followed; 0: as many as there is room for. */
 static void connections_configure(struct observer *o, unsigned max, bool growing)
 {
 	o->connections_max = max ? max : growing ? connections_max(o->cpus) : COUNT_CONNECTIONS;
@@ -120,7 +130,7 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 	}
 }
 
-static void configure(struct observer *o, const struct observer_options *options)
+static void programs_configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->attachment.probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
@@ -187,7 +197,10 @@ static int queue_fill(const struct bpf_map *queue, __u32 rows)
 	return 0;
 }
 
-/* Of two halves that one flag leaves out, `*out` stays NULL where it does. Returns 0 or -ENOMEM. */
+/*
+ * Maps one of two tables that the same flag leaves out; `*out` stays NULL if it is left out.
+ * Returns 0 or -ENOMEM.
+ */
 static int map_wanted(void *out, const struct bpf_map *map, bool wanted)
 {
 	void *memory = wanted ? map_array(map) : NULL;
@@ -262,7 +275,7 @@ void observer_unload(void *observer)
 	o->bpf = NULL;
 }
 
-static int load(struct observer *o)
+static int programs_load(struct observer *o)
 {
 	o->attachment.object = o->bpf->obj;
 	o->attachment.without = o->bpf->rodata->config.serves ? 0 : SEES_TCP_SERVED;
@@ -279,8 +292,8 @@ int observer_load(void *observer)
 	o->bpf = count_bpf__open();
 	if (!o->bpf)
 		return -errno;
-	configure(o, o->options);
-	err = load(o);
+	programs_configure(o, o->options);
+	err = programs_load(o);
 	if (!err)
 		err = rows_prepare(o);
 	if (!err)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Adds up what could not be counted: events that the programs reported as lost, by reason and
+ * port, and program runs that the kernel skipped, by what those runs would have counted.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -11,7 +15,7 @@
 #include "../attach/loading.h"
 #include "losses.h"
 
-/* What is missing where a program's runs were skipped, by what its hook sees. */
+/* What may be missing if runs of a program were skipped, by what its hook sees. */
 static const struct {
 	unsigned sees, touches;
 	enum protocol protocol;
@@ -23,8 +27,12 @@ static const struct {
 	{ SEES_UDP_RECEIVED, LOST_ACCEPTED, PROTOCOL_UDP },
 };
 #define MISSED_KINDS OBSERVER_MISSED_KINDS
-#define MISSED_ALL MISSED_KINDS /* skipped runs, each once: a program may be of several kinds */
-/* Texts with a limit in them are made when an observer is opened: snapshots keep pointers. */
+/* Skipped runs, each counted once: a program may be of several kinds. */
+#define MISSED_ALL MISSED_KINDS
+/*
+ * Texts that mention a limit are made when an observer is opened, because snapshots keep pointers
+ * to them.
+ */
 static char workers_full[120], sockets_full[120], connections_full[120], servers_full[120];
 
 static const struct {
@@ -63,7 +71,8 @@ static const struct {
 				       "io_uring's table (or the machine's) had no room",
 				       LOST_TAKEN },
 	[COUNT_LOST_UNDECIDED] = { "holder_unknown", NULL,
-				   LOST_ANY }, /* told with those that came and went unseen */
+				   LOST_ANY }, /* reported together with sockets that came and went
+						  unseen */
 	[COUNT_LOST_URING_LISTENER_UNKNOWN] = { "uring_listener_unknown",
 						"io_uring accepts whose listening socket could not "
 						"be told",
@@ -95,7 +104,7 @@ static bool second_change_usable(const struct observer *o)
 									 : "state_change_2");
 }
 
-/* Skipped runs of the first and of the second program for changes of state. */
+/* Skipped runs of the first and of the second program for state changes. */
 static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 {
 	const bool preempted = o->attachment.probe.features.preempted_exits;
@@ -109,9 +118,10 @@ static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 }
 
 /*
- * At most so many connections ended unseen: neither program ran. A softirq finds one of the two
- * running, never both, so where they can't be preempted (before 7.x) none is missed. One that was
- * missed still passes for open, so they are no more than those.
+ * An upper limit of the connections that ended unseen, because neither program ran. A softirq
+ * finds at most one of the two programs running, so if they can't be preempted (before 7.x) no end
+ * is missed. A connection whose end was missed still counts as open, so there can't be more of
+ * them than open connections.
  */
 static uint64_t ends_missed(const struct observer *o)
 {
@@ -130,8 +140,10 @@ static uint64_t ends_missed(const struct observer *o)
 	return both < open ? both : open;
 }
 
-/* Of loading_runs_missed(), by kind: at most so many events were not counted, as programs also run
- * for what is not ours. */
+/*
+ * Skipped runs by kind, from loading_runs_missed(). At most so many events were not counted,
+ * because the programs also run for events that are not ours.
+ */
 static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS + 1])
 {
 	const uint64_t *rescued = (const uint64_t *)&o->bpf->bss->count_rescued;
@@ -145,7 +157,10 @@ static void runs_missed(const struct observer *o, uint64_t missed[MISSED_KINDS +
 		for (size_t k = 0; k < MISSED_KINDS; k++)
 			missed[k] += hooks[i].sees & missed_kinds[k].sees ? runs : 0;
 	}
-	/* Of accepts, the first kind. Read a moment later, so it may be ahead. */
+	/*
+	 * Takes off the runs that a second program made good. They are all of the first kind,
+	 * accepts. The number is read a moment later, so it may be ahead.
+	 */
 	missed[0] -= missed[0] > *rescued ? *rescued : missed[0];
 	missed[MISSED_ALL] -= missed[MISSED_ALL] > *rescued ? *rescued : missed[MISSED_ALL];
 }
@@ -168,8 +183,10 @@ static void lost_say(struct snapshot *s, const char *reason, const char *text, u
 							      .at_most = at_most };
 }
 
-/* By reason what the programs lost, and by port. orphaned: events of threads on sockets that found
- * no row: counted, but in no endpoint. */
+/*
+ * Adds what the programs lost, by reason and by port. orphaned: events of threads on sockets that
+ * found no row; they are counted, but belong to no endpoint.
+ */
 static int lost_by_programs(const struct observer *o, struct snapshot *s, struct lost_list *where,
 			    uint64_t orphaned)
 {
@@ -198,7 +215,7 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 	return err;
 }
 
-/* Whose runs were skipped is known by what they would have counted, not by port. */
+/* Adds skipped runs. They are known by what they would have counted, not by port. */
 static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct lost_list *where)
 {
 	const uint64_t ends = o->serves ? ends_missed(o) : 0;

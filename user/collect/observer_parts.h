@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The parts of an observer, for its own files:
+ * The parts of an observer, for its own files only:
  *
  *   observer.c        a window from beginning to end
  *   observer_load.c   the programs: configured, loaded, attached, their maps in our memory
  *   observer_enter.c  from the kernel's rows to the ledger
- *   observer_rows.c   rows of what has ended are given back
+ *   observer_rows.c   gives back rows of what has ended
  *   observer_asked.c  which sockets a selection of processes asks for
  *   observer_lost.c   what could not be counted, and why
  */
@@ -27,7 +27,7 @@
 #include "observer.h"
 #include "sockdiag.h"
 
-#define OBSERVER_MISSED_KINDS 5 /* what a skipped run of a program would have counted */
+#define OBSERVER_MISSED_KINDS 5 /* kinds of counts that a skipped program run may lack */
 
 /* Cookies, ascending. */
 struct cookies {
@@ -37,36 +37,37 @@ struct cookies {
 
 struct observer {
 	struct count_bpf *bpf;
-	const struct observer_options *options; /* while it is opened */
+	const struct observer_options *options; /* only while the observer is being opened */
 	struct attachment attachment;
 	unsigned sees; /* bits of enum hook_purpose, once attached */
 	unsigned cpus, sockets_max, connections_max, workers_max;
-	struct count_worker *workers; /* the maps' own memory */
+	struct count_worker *workers; /* mapped memory of the maps, like the next ones */
 	struct count_socket *sockets;
 	struct count_arrival *arrivals;
 	struct count_sketch *sketches;
 	struct count_histogram *histograms;      /* NULL: waits are not measured */
-	struct count_serve *serves;              /* NULL: not followed */
+	struct count_serve *serves;              /* NULL: connections are not followed */
 	bool *entered_workers, *entered_sockets; /* the rows that observer_enter_rows() read last */
 	struct arrivals_cpu *by_cpu; /* room for what the CPUs counted of one socket: `cpus` */
-	uint64_t *arrived_by_cpu;    /* arrivals, before late drops: those are another CPU's */
-	int inner_map, outer_map;    /* for observer_await_readers(); -1: none */
+	uint64_t *arrived_by_cpu; /* arrivals by CPU, without subtracting late drops, which happen
+				     on another CPU */
+	int inner_map, outer_map; /* for observer_await_readers(); -1: none */
 	struct ledger *ledger;
 	struct bytes_reader *bytes;     /* NULL: connections are not followed */
-	struct inventory *inventory;    /* NULL: none is taken */
+	struct inventory *inventory;    /* NULL: no inventory is taken */
 	bool by_process;                /* the inventory says which sockets are asked for */
 	bool before;                    /* as in observer_options */
-	struct cookies unwanted, asked; /* what the kernel was told at the last look */
-	struct lost_list unattributed;  /* connections that were open when the row of who had them
-					   was given back */
-	struct lost_list undecided;     /* events of sockets that came and went unseen: not known
-					   whether they were asked for */
+	struct cookies unwanted, asked; /* what the kernel was told at the last scan */
+	struct lost_list unattributed;  /* connections that were still open when the row that had
+					   them was given back */
+	struct lost_list undecided; /* events of sockets that came and went between two scans, so
+				       that it is not known whether they were asked for */
 	struct lost_list unseen,
-		unseen_past; /* see arrivals.h: of the kernel's present rows, of those given back */
-	size_t relieve_at;   /* rows of threads in use from which observer_relieve() looks whose
-				threads are gone; 0: not known yet */
-	uint64_t active;     /* what observer_active() saw last */
-	struct sockdiag_row *baseline; /* as it was at the window's start */
+		unseen_past; /* see arrivals.h: of present rows, of rows that were given back */
+	size_t relieve_at;   /* once this many rows of threads are in use, observer_relieve() looks
+				which threads are gone; 0: not known yet */
+	uint64_t active;     /* what observer_active() saw at its last call */
+	struct sockdiag_row *baseline; /* sock_diag's rows when the window began */
 	int baseline_count;
 	uint64_t started_ns; /* CLOCK_BOOTTIME; 0: the window has not begun */
 	uint64_t read_ns;    /* the same clock, when the kernel's rows were last read */
@@ -78,25 +79,27 @@ struct observer {
 /* ---- observer.c ---- */
 
 /*
- * Waits until every program that runs now has ended: the kernel does so after an update of a map of
- * maps (maybe_wait_bpf_programs(), synchronize_rcu() on every kernel from 5.10 on). membarrier()
- * would not with nohz_full or on a single CPU. Returns 0 or negative errno.
+ * Waits until every program that is running now has ended. The kernel waits like that after an
+ * update of a map of maps (maybe_wait_bpf_programs(), which calls synchronize_rcu() on every
+ * kernel from 5.10 on). membarrier() would not wait with nohz_full or on a single CPU. Returns 0
+ * or negative errno.
  */
 int observer_await_readers(const struct observer *o);
 
 /* ---- observer_load.c ---- */
 
-/* Loads and attaches o->attachment.backend. Returns 0, or negative errno with nothing left of it.
+/*
+ * Loads and attaches o->attachment.backend. Returns 0, or negative errno with nothing left behind.
  */
 int observer_load(void *observer);
 void observer_unload(void *observer);
 
 /* ---- observer_enter.c ---- */
 
-/* All rows that are in use. Returns 0 or -ENOMEM. */
+/* Enters all rows in use. Returns 0 or -ENOMEM. */
 int observer_enter_rows(struct observer *o);
 
-/* One of them; last: it is given back, and starts at 0 when it comes back. */
+/* Enters one row. With `last` the row is given back, and starts at 0 when it is used again. */
 int observer_enter_worker(struct observer *o, const struct count_worker *from, bool last);
 struct ledger_socket *observer_enter_socket(struct observer *o, const struct count_socket *from,
 					    bool last); /* NULL: no memory */
@@ -104,15 +107,18 @@ struct ledger_socket *observer_enter_socket(struct observer *o, const struct cou
 /* ---- observer_rows.c ---- */
 
 /*
- * Gives back rows of what the last scan found ended, and of what is not asked for. Returns 0 or
- * negative errno.
+ * Gives back the rows of sockets and threads that the last scan found to have ended, and of
+ * sockets that are not asked for. Returns 0 or negative errno.
  */
 int observer_give_back_ended(struct observer *o);
 
-/* All. */
+/* Gives back all rows. */
 void observer_give_back_all(struct observer *o);
 
-/* It is known now whether the socket of the row is asked for, or the row is given back. */
+/*
+ * Call it when it becomes known whether the socket of the row is asked for, or when the row is
+ * given back.
+ */
 void observer_socket_decided(struct observer *o, __u32 row);
 
 /* ---- observer_asked.c ---- */
@@ -120,34 +126,37 @@ void observer_socket_decided(struct observer *o, __u32 row);
 bool cookies_have(const struct cookies *of, uint64_t cookie);
 
 /*
- * Tells the kernel which of the sockets that exist are asked for, and which are not. Those it does
- * not know of are counted, while a share of the rows is left for them: whether they are asked for
- * shows when they are found, or when a thread that is asked for has taken from them. Returns 0 or
- * -ENOMEM.
+ * Tells the kernel which of the existing sockets are asked for, and which are not. A socket that
+ * the kernel does not know of is counted while the share of rows for such sockets lasts: whether
+ * it is asked for shows when a scan finds it, or when a thread that is asked for has taken from
+ * it. Returns 0 or -ENOMEM.
  */
 int observer_tell_asked(struct observer *o);
 
 /*
- * Sockets that came and went between two scans: were they asked for? Who took from them tells, if
- * it can still be asked. What can't be told is lost. Returns 0 or -ENOMEM.
+ * Were sockets that came and went between two scans asked for? The threads that took from them
+ * tell, if they can still be looked at. Events of the other sockets are lost. Returns 0 or
+ * -ENOMEM.
  */
 int observer_decide(struct observer *o);
 
 /* ---- observer_lost.c ---- */
 
-/* The texts with limits in them, once the maps are configured. */
+/* Fills in the texts that mention limits, once the maps are configured. */
 void observer_say_limits(const struct observer *o);
 
-/* What the kernel has skipped by now does not count for the window that begins. */
+/* Notes what the kernel has skipped so far: it does not count for the window that begins. */
 void observer_begin_lost(struct observer *o);
 
-/* orphaned: events of threads on sockets that found no row: counted, but in no endpoint. Returns 0
- * or -ENOMEM. */
+/*
+ * orphaned: events of threads on sockets that found no row; they are counted, but belong to no
+ * endpoint. Returns 0 or -ENOMEM.
+ */
 int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t orphaned);
 
-/* ---- of a row ---- */
+/* ---- one row ---- */
 
-/* Connections that are put down to the row and open: their ends are counted there. */
+/* How many open connections the row has. Their ends are counted in that row. */
 static inline uint64_t observer_open_of(const struct observer *o, __u32 i)
 {
 	const struct count_serve *serve = o->serves ? &o->serves[i] : NULL;

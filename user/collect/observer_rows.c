@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Gives rows of the kernel's tables back, in two steps with a grace period between them: unlink
+ * the rows, wait for running programs, then enter their last counts into the ledger and free them.
+ */
 #include "observer_parts.h"
 
 #include <errno.h>
@@ -11,10 +15,10 @@
 #include "process.h"
 
 /*
- * User space may take a row back when nobody counts on it any more: its key is taken out, so that
- * nobody finds it, and its generation goes up, so that a thread that remembers it lets go of it. A
- * program that had found it before may still be counting; after a grace period of the kernel's
- * readers none is.
+ * User space may take a row back only when no program counts in it any more. So the row's key is
+ * removed, so that no program finds the row, and its generation goes up, so that a thread that
+ * remembers the row lets go of it. A program that had found the row before may still be counting;
+ * after a grace period of the kernel's readers none is.
  */
 static void worker_unlink(struct observer *o, __u32 i)
 {
@@ -39,7 +43,7 @@ void observer_socket_decided(struct observer *o, __u32 i)
 	o->sockets[i].used = 1;
 }
 
-/* cell: of who had a row of the pool, see shares.h. */
+/* cell: the cell of the owner of the row, see shares.h. */
 static void share_return(struct observer *o, enum count_pool pool, __u32 cell)
 {
 	__atomic_sub_fetch(&o->bpf->bss->count_used[pool], 1, __ATOMIC_SEQ_CST);
@@ -47,7 +51,7 @@ static void share_return(struct observer *o, enum count_pool pool, __u32 cell)
 		__atomic_sub_fetch(&o->bpf->bss->count_shares[cell], 1, __ATOMIC_SEQ_CST);
 }
 
-/* of: the row that had it. */
+/* of: the row that had the histogram. */
 static void histogram_free(struct observer *o, const struct count_worker *of)
 {
 	const __u32 i = of->wait.histogram - 1;
@@ -57,8 +61,10 @@ static void histogram_free(struct observer *o, const struct count_worker *of)
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_histograms), NULL, &i, BPF_ANY);
 }
 
-/* The generation goes up once more: a thread that had found the row before may have remembered it
- * just after it was unlinked. */
+/*
+ * The generation goes up a second time: a thread that had found the row before may have remembered
+ * it just after it was unlinked.
+ */
 static void worker_free(struct observer *o, __u32 i)
 {
 	struct count_worker *row = &o->workers[i];
@@ -78,7 +84,7 @@ static void worker_free(struct observer *o, __u32 i)
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_workers), NULL, &i, BPF_ANY);
 }
 
-/* of: the row that had it. */
+/* of: the row that had the sketch. */
 static void sketch_free(struct observer *o, const struct count_socket *of)
 {
 	const __u32 i = of->sketch - 1;
@@ -108,16 +114,20 @@ static size_t workers_used(const struct observer *o)
 	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
 }
 
-/* Is there so little room for new rows of threads that those of the dead can't be kept? One user
- * alone gets three quarters: see shares.h. */
+/*
+ * Is there so little room for new rows of threads that rows of ended threads can't be kept? A user
+ * who is alone gets three quarters: see shares.h.
+ */
 static bool rows_short(const struct observer *o, size_t used)
 {
 	return used > o->workers_max * 5 / 8 ||
 	       o->bpf->bss->count_servers > COUNT_SERVERS_MAX / 4 * 3;
 }
 
-/* Its thread has ended, but who holds its connections now may close them later: where there is room
- * the row waits for that. */
+/*
+ * Should the row of an ended thread be kept? A process that still holds the thread's connections
+ * may close them later, so the row waits for that if there is room.
+ */
 static bool keeps(const struct observer *o, __u32 i, const struct ledger_worker *w, size_t used)
 {
 	const struct ledger_socket *s = ledger_find_socket(o->ledger, w->row.cookie);
@@ -132,8 +142,9 @@ struct ending {
 };
 
 /*
- * Of the rows that were read in this scan those whose thread or socket it found ended, and all that
- * are not asked for. One that was made since is in no list of what lives, and no ledger.
+ * Finds the rows to give back: rows read in this scan whose thread or socket the scan found ended,
+ * and all rows of sockets that are not asked for. A row made since the scan is in no list of
+ * living sockets and threads, and not in the ledger.
  */
 static void ending_find(const struct observer *o, struct ending *e)
 {
@@ -164,8 +175,10 @@ static void ending_find(const struct observer *o, struct ending *e)
 	}
 }
 
-/* What is open when its row is given back: nobody tells any more when it ends. Of sockets that are
- * not asked for nobody wants to know. */
+/*
+ * Notes the connections that are still open when their row is given back as lost, because nothing
+ * will report their end. Connections of sockets that are not asked for do not matter.
+ */
 static int open_forget(struct observer *o, __u32 i)
 {
 	const uint64_t cookie = o->workers[i].cookie, open = observer_open_of(o, i);
@@ -238,10 +251,11 @@ void observer_give_back_all(struct observer *o)
 }
 
 /*
- * Rows of threads that are gone. Those whose connections are open wait for them to end, where there
- * is room, as in keeps(); io_uring's kernel threads (start 0) count for an owner.
+ * Finds rows of threads that are gone. As in keeps(), a row with open connections waits for their
+ * end if there is room. io_uring's kernel threads (start 0) count for an owner, so their rows
+ * stay.
  */
-static void gone_find(const struct observer *o, struct ending *e, size_t used)
+static void dead_find(const struct observer *o, struct ending *e, size_t used)
 {
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++) {
 		const struct count_worker *row = &o->workers[i];
@@ -254,7 +268,7 @@ static void gone_find(const struct observer *o, struct ending *e, size_t used)
 	}
 }
 
-/* What they counted is read once more when they are given back. */
+/* The thread has ended; its counts are read once more when its row is given back. */
 static int gone_end(struct observer *o, const struct ending *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++) {
@@ -282,11 +296,14 @@ int observer_relieve(struct observer *o)
 	e.workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers));
 	if (!e.workers)
 		return -ENOMEM;
-	gone_find(o, &e, used);
+	dead_find(o, &e, used);
 	err = gone_end(o, &e);
 	if (!err)
 		err = ending_give_back(o, &e);
-	/* Those that live stay: it is no use to ask again before there are some more. */
+	/*
+	 * The rows that are left belong to living threads, so the next check waits until some more
+	 * rows are used.
+	 */
 	o->relieve_at = used - e.worker_count + o->workers_max / 16;
 	if (o->relieve_at < o->workers_max / 2)
 		o->relieve_at = o->workers_max / 2;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A look reads the kernel's tables of each network namespace first, then all descriptors: who is in
- * the tables and has a file, some descriptor should lead to. Where none does the socket may be on
- * its way from one process to another, or have come in between: a second look tells. The records
- * become rows, and rows that differ in their remote end alone become one.
+ * Finds who has a port. A look reads the kernel's tables of each network namespace first, then all
+ * descriptors: a socket that is in the tables and has a file should be found by some descriptor
+ * too. If it is not, it may be on its way from one process to another, or it may have come in
+ * between: a second look tells. The records become rows, and rows that differ only in their remote
+ * end are merged.
  */
 #include "occupants.h"
 
@@ -27,7 +28,7 @@
 #include "sockdiag.h"
 #include "symbols.h"
 
-/* A connection in TIME_WAIT, and until when. */
+/* A connection in TIME_WAIT, and when it ends. */
 struct expiry {
 	uint64_t node;
 	double seconds;
@@ -42,15 +43,15 @@ struct device {
 struct ports {
 	uint32_t netns;
 	struct bind_range_settings local;
-	bool known, reserved; /* read; some are reserved */
+	bool known, reserved; /* known: the settings were read; reserved: some ports are reserved */
 };
 
 /* One look at the machine. */
 struct look {
-	struct array held;     /* struct occupants_record, by node: those of descriptors */
-	struct array holders;  /* struct bind_holder: the same by inode, pid, each once: an MPTCP
-				  socket has one inode for all of its subflows */
-	struct array listed;   /* struct occupants_record, by node: those in the kernel's tables */
+	struct array held;    /* struct occupants_record, by node: sockets found by descriptors */
+	struct array holders; /* struct bind_holder: the same sockets by inode and pid, each once,
+				 because an MPTCP socket has one inode for all of its subflows */
+	struct array listed;  /* struct occupants_record, by node: sockets in the kernel's tables */
 	struct array expiries; /* struct expiry, by node */
 	struct array devices;  /* struct device */
 	struct array ports;    /* struct ports */
@@ -120,7 +121,7 @@ static int by_node(const void *a, const void *b)
 	return x->node != y->node ? COMPARE(x->node, y->node) : COMPARE(x->pid, y->pid);
 }
 
-static int by_process(const void *a, const void *b)
+static int holders_by_process(const void *a, const void *b)
 {
 	const struct bind_holder *x = a, *y = b;
 
@@ -130,7 +131,7 @@ static int by_process(const void *a, const void *b)
 static int by_descriptor(const void *a, const void *b)
 {
 	const struct bind_holder *x = a, *y = b;
-	int order = by_process(a, b);
+	int order = holders_by_process(a, b);
 
 	return order ? order : COMPARE(x->descriptor, y->descriptor);
 }
@@ -151,8 +152,10 @@ static int records_read(const struct occupants *o, enum occupants_in in,
 						.with = o->with });
 }
 
-/* How long each connection in TIME_WAIT stays. sock_diag gives them cookies, by which those that
- * the iterator lists are found. */
+/*
+ * How long each connection in TIME_WAIT stays. sock_diag gives these connections cookies, which
+ * the iterator's records show, so the two can be joined.
+ */
 static int expiries_read(struct look *l, size_t first, const struct sockdiag_lingering *lingering,
 			 int count)
 {
@@ -202,7 +205,7 @@ struct looking {
 	struct look *l;
 };
 
-/* The kernel's tables of the network namespace. */
+/* Reads the kernel's tables of one network namespace. */
 static int tables_read(void *to, uint32_t netns)
 {
 	const struct looking *looking = to;
@@ -214,7 +217,7 @@ static int tables_read(void *to, uint32_t netns)
 
 	if (!err)
 		err = records_read(looking->o, OCCUPANTS_UDP, record_add, &l->listed);
-	if (!err) /* without sock_diag it is only not known how long TIME_WAIT lasts */
+	if (!err) /* without sock_diag only the time left in TIME_WAIT is unknown */
 		err = expiries_read(l, first, lingering, count);
 	if (!err)
 		err = devices_read(l, netns);
@@ -252,7 +255,7 @@ static int holders_index(struct look *l)
 			return -ENOMEM;
 	}
 	array_sort(&l->holders, sizeof(struct bind_holder), by_descriptor);
-	array_unique(&l->holders, sizeof(struct bind_holder), by_process);
+	array_unique(&l->holders, sizeof(struct bind_holder), holders_by_process);
 	return 0;
 }
 
@@ -281,8 +284,8 @@ static int look_at_all(struct occupants *o, struct look *l, const struct occupan
 	return err ? err : holders_index(l);
 }
 
-/* The first record of that socket, NULL if none. */
-static const struct occupants_record *find(const struct array *in, uint64_t node)
+/* Returns the first record of that socket, or NULL. */
+static const struct occupants_record *record_find(const struct array *in, uint64_t node)
 {
 	return array_find(in, sizeof(struct occupants_record), &node, array_by_u64);
 }
@@ -297,12 +300,12 @@ static const struct bind_holder *holders_of(const struct look *l, const struct o
 			: NULL;
 }
 
-/* Somebody holds it, and no descriptor led to it. */
+/* Is the socket held, although no descriptor led to it? */
 static bool is_stray(const struct look *l, const struct occupants_record *r)
 {
 	size_t count;
 
-	return r->has_file && !find(&l->held, r->node) && !holders_of(l, r, &count);
+	return r->has_file && !record_find(&l->held, r->node) && !holders_of(l, r, &count);
 }
 
 static bool has_strays(const struct look *l)
@@ -333,7 +336,7 @@ static enum bind_state state_of(const struct occupants_record *r, bool held)
 	return BIND_CONNECTED;
 }
 
-/* Says who holds it; of a subflow, who holds the whole. */
+/* Fills in who holds the socket; for a subflow, who holds the MPTCP socket. */
 static void holders_fill(struct bind_occupant *o, const struct look *l,
 			 const struct occupants_record *r)
 {
@@ -348,20 +351,20 @@ static void holders_fill(struct bind_occupant *o, const struct look *l,
 	memcpy(o->process, o->held_by->process, sizeof(o->process));
 }
 
-/* May the kernel pick its port again? */
+/* May the kernel pick the socket's port again? */
 static void picking_fill(struct bind_occupant *o, const struct look *l)
 {
 	const struct ports *p = array_find(&l->ports, sizeof(*p), &o->place.netns, array_by_u32);
 
 	if (!p)
 		return;
-	/* Where that is not known: the advice to reserve it would hold. */
+	/* If it is not known, assume that it may: the advice to reserve the port is good anyway. */
 	o->pickable = !p->known || local_ports_pickable(&p->local, o->place.port);
 	o->others_reserved = p->reserved;
 }
 
-/* What the record alone says. */
-static struct bind_occupant socket_of(const struct occupants_record *r)
+/* Fills in what the record alone shows. */
+static struct bind_occupant occupant_socket(const struct occupants_record *r)
 {
 	struct bind_occupant o = {
 		.place = { .protocol = r->protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_TCP,
@@ -401,9 +404,9 @@ static struct bind_occupant socket_of(const struct occupants_record *r)
 	return o;
 }
 
-static struct bind_occupant row_of(const struct look *l, const struct occupants_record *r)
+static struct bind_occupant occupant_row(const struct look *l, const struct occupants_record *r)
 {
-	struct bind_occupant o = socket_of(r);
+	struct bind_occupant o = occupant_socket(r);
 	const struct device *devices = l->devices.rows;
 	const struct expiry *expiry;
 
@@ -421,7 +424,7 @@ static struct bind_occupant row_of(const struct look *l, const struct occupants_
 	return o;
 }
 
-/* A row and a query. */
+/* Compares a row with a query. */
 static int by_query(const void *row, const void *query)
 {
 	const struct bind_occupant *o = row;
@@ -446,8 +449,8 @@ static int compare_places(const struct bind_place *a, const struct bind_place *b
 	return order ? order : a->v6only - b->v6only;
 }
 
-/* 0: they differ in their remote end alone. */
-static int compare_rows(const void *a, const void *b)
+/* Returns 0 if the rows differ only in their remote end. */
+static int compare_occupants(const void *a, const void *b)
 {
 	const struct bind_occupant *x = a, *y = b;
 	const struct occupants_query q = { .netns = y->place.netns,
@@ -467,15 +470,15 @@ static int compare_rows(const void *a, const void *b)
 		       : 0;
 }
 
-/* Connections of one kind become one row. Returns how many rows are left. */
-static size_t rows_merge(struct bind_occupant *rows, size_t count)
+/* Merges connections of one kind into one row. Returns how many rows are left. */
+static size_t occupants_merge(struct bind_occupant *rows, size_t count)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct bind_occupant *last = kept ? &rows[kept - 1] : NULL;
 
-		if (!last || compare_rows(last, &rows[i]) ||
+		if (!last || compare_occupants(last, &rows[i]) ||
 		    !(rows[i].state == BIND_CONNECTED || rows[i].state == BIND_CLOSING ||
 		      rows[i].state == BIND_TIME_WAIT)) {
 			rows[kept++] = rows[i];
@@ -488,15 +491,15 @@ static size_t rows_merge(struct bind_occupant *rows, size_t count)
 			last->holders = rows[i].holders;
 			last->held_by = rows[i].held_by;
 		}
-		if (!(last->seconds_left >= rows[i].seconds_left)) /* also when it is not known */
+		if (!(last->seconds_left >= rows[i].seconds_left)) /* also if it is not known */
 			last->seconds_left = isnan(rows[i].seconds_left) ? last->seconds_left
 									 : rows[i].seconds_left;
 	}
 	return kept;
 }
 
-static bool asked(const struct occupants_record *r, const struct occupants_query *queries,
-		  size_t count)
+static bool record_asked(const struct occupants_record *r, const struct occupants_query *queries,
+			 size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (queries[i].port == r->port && queries[i].netns == r->netns &&
@@ -505,36 +508,40 @@ static bool asked(const struct occupants_record *r, const struct occupants_query
 	return false;
 }
 
-/* before: an earlier look, to tell a socket that came in between from one that no descriptor leads
- * to; NULL: there are none. */
+/*
+ * `before` is an earlier look, used to tell a socket that came in between from a socket that no
+ * descriptor leads to; NULL: there is no such socket.
+ */
 static size_t rows_fill(struct bind_occupant *rows, const struct look *l, const struct look *before,
 			const struct occupants_query *queries, size_t query_count)
 {
 	const struct occupants_record *held = l->held.rows, *listed = l->listed.rows;
 	size_t count = 0;
 
-	/* By descriptors of one process and of others: one row. */
+	/* A socket held by descriptors of several processes is one row. */
 	for (size_t i = 0; i < l->held.count; i++)
-		if (asked(&held[i], queries, query_count) &&
+		if (record_asked(&held[i], queries, query_count) &&
 		    (!i || held[i].node != held[i - 1].node))
-			rows[count++] = row_of(l, &held[i]);
+			rows[count++] = occupant_row(l, &held[i]);
 	for (size_t i = 0; i < l->listed.count; i++) {
 		const struct occupants_record *r = &listed[i];
 		const struct occupants_record *earlier =
-			before ? find(&before->listed, r->node) : NULL;
+			before ? record_find(&before->listed, r->node) : NULL;
 
-		if (!asked(r, queries, query_count) || find(&l->held, r->node) ||
+		if (!record_asked(r, queries, query_count) || record_find(&l->held, r->node) ||
 		    (i && r->node == r[-1].node))
 			continue;
 		if (is_stray(l, r) && !(earlier && is_stray(before, earlier)))
 			continue;
-		rows[count++] = row_of(l, r);
+		rows[count++] = occupant_row(l, r);
 	}
 	return count;
 }
 
-/* Who calls frees one thing: behind the rows goes what they point to. Their cgroups are asked for
- * last, for there are fewer rows by now. */
+/*
+ * Puts everything that the rows point to behind the rows, so that the caller frees one block.
+ * Cgroups are looked up last, because fewer rows are left by then.
+ */
 static int rows_pack(struct bind_occupant **rows, size_t count, const struct look *l)
 {
 	const size_t holders_at = (count + 1) * sizeof(**rows),
@@ -590,8 +597,8 @@ int occupants_find(struct occupants *o, const struct occupants_query *queries, s
 	}
 	if (!err) {
 		count = rows_fill(rows, l, l == &second ? &first : NULL, queries, query_count);
-		qsort(rows, count, sizeof(*rows), compare_rows);
-		count = rows_merge(rows, count);
+		qsort(rows, count, sizeof(*rows), compare_occupants);
+		count = occupants_merge(rows, count);
 		err = rows_pack(&rows, count, l);
 	}
 	if (complete)
@@ -632,9 +639,9 @@ static int each_take(void *to, const void *record)
 	const struct occupants_record *r = record;
 	struct bind_occupant o;
 
-	if (!r->port) /* a holder of MPTCP subflows alone */
+	if (!r->port) /* a holder of MPTCP subflows only */
 		return 0;
-	o = socket_of(r);
+	o = occupant_socket(r);
 	o.pid = r->pid;
 	memcpy(o.process, r->process, sizeof(o.process));
 	return each->take(each->to, &o);

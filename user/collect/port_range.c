@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In each network namespace that is asked about, the ranges that its settings give are counted in
- * the kernel's tables; then, for all of them, among descriptors: who holds most.
+ * Counts who has the ports of a range. In each network namespace that a query is about, the
+ * sockets in the kernel's tables are counted first; then one walk over all descriptors shows who
+ * holds most.
  */
 #include "port_range.h"
 
@@ -17,7 +18,7 @@ struct scan {
 	struct occupants *occupants;
 	const struct port_range_query *queries;
 	size_t count;
-	struct bind_range_count *counts; /* of each query */
+	struct bind_range_count *counts; /* one for each query */
 	struct bind_range_settings *settings;
 	bool *failed;
 };
@@ -46,7 +47,7 @@ static void ports_add(struct scan *s, const struct bind_range_use *use)
 		bind_port_add(occupants_ports(s->occupants), port);
 }
 
-/* In the network namespace of queries: what its tables say. */
+/* Runs inside the network namespace of queries: counts what its tables hold. */
 static int tables_count(void *to, uint32_t netns)
 {
 	struct scan *s = to;
@@ -66,7 +67,7 @@ static int tables_count(void *to, uint32_t netns)
 	return err ? err : occupants_each(s->occupants, OCCUPANTS_UDP, occupant_count, s);
 }
 
-/* All queries about it. Returns a negative errno if the way back failed. */
+/* Counts for all queries about that namespace. Returns a negative errno if the way back failed. */
 static int queries_count(struct scan *s, uint32_t netns)
 {
 	int failed, err = namespace_within(netns, tables_count, s, &failed);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads files of /proc/PID: stat for the state and start of a thread, cgroup for its cgroups, comm
+ * for its name. A process may end between two reads, so each function says what it returns then.
+ */
 #include "process.h"
 
 #include <errno.h>
@@ -11,8 +15,8 @@
 #include "../attach/small_file.h"
 
 /*
- * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is gone.
- * *at: where the state is, field 3: it follows the comm's last ')'.
+ * Reads a thread's stat file into `line`. Returns 0 or negative errno; -ENOENT: the thread is
+ * gone. *at points to the state, which is field 3, after the last ')' of the comm.
  */
 static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 {
@@ -30,8 +34,10 @@ static int read_stat(int pid, int tid, char *line, size_t size, char **at)
 	return 0;
 }
 
-/* Start of a thread in clock ticks since boot, field 22 of its stat file. Returns 0 or negative
- * errno; -ENOENT: it is gone, or a zombie. */
+/*
+ * Reads the start of a thread in clock ticks since boot, field 22 of its stat file. Returns 0 or
+ * negative errno; -ENOENT: the thread is gone, or is a zombie.
+ */
 static int start_ticks(int pid, int tid, unsigned long long *ticks)
 {
 	char line[1024], *at;
@@ -57,7 +63,8 @@ void process_name(int pid, char *name, size_t size)
 
 /* ---- cgroups ---- */
 
-#define CGROUP_FILE (16 * PROCESS_CGROUP_SIZE) /* version 1 has 14 controllers: a line for each */
+/* Version 1 has 14 controllers, with a line for each. */
+#define CGROUP_FILE (16 * PROCESS_CGROUP_SIZE)
 
 static char *cgroup_file(int pid, char text[CGROUP_FILE])
 {
@@ -68,8 +75,10 @@ static char *cgroup_file(int pid, char text[CGROUP_FILE])
 	return text;
 }
 
-/* Lines are "0::PATH" (version 2) and "N:controllers:PATH". Returns the next one's controllers, and
- * *path; NULL: there is none. */
+/*
+ * Lines are "0::PATH" (version 2) and "N:controllers:PATH". Returns the controllers of the next
+ * line and its *path; NULL: there are no more lines.
+ */
 static const char *cgroup_line(char **rest, const char **path)
 {
 	char *line;
@@ -86,8 +95,10 @@ static const char *cgroup_line(char **rest, const char **path)
 	return NULL;
 }
 
-/* On a system that keeps both versions, the controllers' own paths can say more than a "/" of
- * version 2. */
+/*
+ * On a system with both versions, the paths of the controllers can tell more than a "/" of version
+ * 2.
+ */
 void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 {
 	char text[CGROUP_FILE], *rest = cgroup_file(pid, text);
@@ -99,7 +110,7 @@ void process_cgroup(int pid, char path[PROCESS_CGROUP_SIZE])
 			snprintf(path, PROCESS_CGROUP_SIZE, "%s", at);
 }
 
-/* Is the controller one of those that are named between commas? */
+/* Is the controller in the list `names`, which is separated by commas? */
 static bool is_among(const char *names, const char *controller)
 {
 	const size_t length = strlen(controller);
@@ -153,7 +164,9 @@ bool process_thread_lives(int pid, int tid, uint64_t start_ns)
 	unsigned long long ticks;
 	int err = start_ticks(pid, tid, &ticks);
 
-	/* Without a right or a descriptor to ask, nothing is known. */
+	/*
+	 * If a right or a descriptor is missing, nothing is known, and the thread counts as alive.
+	 */
 	return err ? err != -ENOENT : !start_ns || ticks == start_ns / ns_per_tick;
 }
 
@@ -169,7 +182,7 @@ char process_thread_state(int pid, int tid, char *doing, size_t size)
 
 	snprintf(line, sizeof(line), "/proc/%d/task/%d/wchan", pid, tid);
 	small_file_read(line, doing, size);
-	if (!strcmp(doing, "0")) /* a thread that runs */
+	if (!strcmp(doing, "0")) /* the thread is running */
 		*doing = 0;
 	return state;
 }
@@ -186,7 +199,7 @@ void process_describe_thread(struct worker_row *row)
 
 	if (!row->start_ns && !start_ticks(row->pid, row->tid, &ticks))
 		row->start_ns = ticks * ns_per_tick;
-	/* Another thread may have the number by now. */
+	/* Another thread may have the tid by now. */
 	row->ended = !process_thread_lives(row->pid, row->tid, row->start_ns);
 	if (!row->ended)
 		process_cgroup_row(row->pid, row->cgroup);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Compares a socket or a process with the lists of a selection. A list that is empty does not
+ * restrict anything.
+ */
 #include "selection.h"
 
 #include <string.h>
@@ -23,7 +27,7 @@ bool selection_socket(const struct selection *s, uint32_t netns, int family, int
 	return in;
 }
 
-/* PATH itself, or below it. */
+/* Is the cgroup the one at `path`, or below it? */
 static bool cgroup_within(const char *cgroup, const char *path)
 {
 	size_t length = strlen(path);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Walks the services database (getservent) and marks each port in it as well known. */
 #include "services.h"
 
 #include <arpa/inet.h>

@@ -5,8 +5,10 @@
 
 #include "../bind/bind.h"
 
-/* Adds those of /etc/services (or of where else the machine has them, nsswitch.conf) and those of
- * bind_ports_by_use() to well_known. */
+/*
+ * Adds the ports of /etc/services (or of wherever nsswitch.conf says) and those of
+ * bind_ports_by_use() to well_known.
+ */
 void services_fill(struct bind_ports *ports);
 
 #endif

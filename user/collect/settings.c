@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads net.core.somaxconn, and remembers which network namespace it was read in. */
 #include "settings.h"
 
 #include <inttypes.h>
@@ -7,7 +8,7 @@
 #include "namespace.h"
 #include "../attach/small_file.h"
 
-/* What lies under /proc/sys/net is that of the namespace of who reads it. */
+/* Files under /proc/sys/net show the namespace of the process that reads them. */
 void settings_fill(struct snapshot *s)
 {
 	char text[32];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Settings of the kernel that say why a queue is as short as it is. */
+/* Kernel settings that explain why a queue is as short as it is. */
 #ifndef SOCKFAIR_SETTINGS_H
 #define SOCKFAIR_SETTINGS_H
 
 #include "../model/snapshot.h"
 
-/* Fills somaxconn and somaxconn_netns: those of our own network namespace; 0 where it can't be
- * read. */
+/*
+ * Fills in somaxconn and somaxconn_netns, from our own network namespace; 0 if they can't be read.
+ */
 void settings_fill(struct snapshot *s);
 
 #endif

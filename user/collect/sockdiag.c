@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Dumps sockets through NETLINK_SOCK_DIAG, one dump for each family and protocol, in the current
+ * network namespace or in all of them, and sorts the rows by cookie so that they can be searched.
+ */
 #include "sockdiag.h"
 
 #include <arpa/inet.h>
@@ -54,7 +58,7 @@ static int dump(int fd, int family, int protocol, uint32_t states, take_row *tak
 		struct nlmsghdr header;
 		struct inet_diag_req_v2 request;
 		struct rtattr attribute;
-		uint32_t protocol; /* the request has 8 bits for it: MPTCP needs more */
+		uint32_t protocol; /* the request has only 8 bits for it, and MPTCP needs more */
 	} ask = {
 		.header = { .nlmsg_len = sizeof(ask),
 			    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
@@ -91,7 +95,7 @@ static int dump(int fd, int family, int protocol, uint32_t states, take_row *tak
 	}
 }
 
-/* Appends those of the present network namespace. */
+/* Appends the sockets of the current network namespace. */
 static int list_fill(struct array *l)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
@@ -142,7 +146,7 @@ int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen)
 	struct array l = {};
 
 	namespaces_visit(seen, namespace_dump, &l);
-	if (seen->astray) { /* what would be asked from now on would be another namespace's */
+	if (seen->astray) { /* every further question would go to another namespace */
 		free(l.rows);
 		*out = NULL;
 		return seen->astray;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What sock_diag tells of sockets: also of those that no process holds by a descriptor. */
+/* Asks sock_diag about sockets, including those that no process holds by a descriptor. */
 #ifndef SOCKFAIR_SOCKDIAG_H
 #define SOCKFAIR_SOCKDIAG_H
 
 #include "../model/snapshot.h"
 #include "namespace.h"
 
-/* A listening TCP or a UDP socket. */
+/* A listening TCP socket or a UDP socket. */
 struct sockdiag_row {
 	uint64_t cookie;
-	uint32_t netns; /* inode; 0 from sockdiag_dump(), which asks in the present one */
-	uint32_t inode; /* 0: the kernel's own */
+	uint32_t netns; /* inode; 0 from sockdiag_dump(), which asks in the current namespace */
+	uint32_t inode; /* 0: the socket is the kernel's own */
 	uint32_t uid;
 	uint32_t device; /* interface index */
 	int family;
@@ -24,16 +24,16 @@ struct sockdiag_row {
 };
 
 /*
- * Asks the kernel for all of them, by cookie in ascending order. The dump has a side effect that is
- * wanted: sockets without a cookie get theirs. Returns how many, or negative errno (the diag
- * modules may not be there); *out is to be freed.
+ * Asks the kernel for all such sockets, and sorts them by cookie in ascending order. The dump has
+ * a useful side effect: a socket without a cookie gets one. Returns how many, or negative errno
+ * (the diag modules may be missing). The caller frees *out.
  */
 int sockdiag_dump(struct sockdiag_row **out);
 
 /*
- * The same over all network namespaces that are to be found. seen: empty; it is told which were
- * asked, see namespaces_visit(), and is to be freed. Needs CAP_SYS_ADMIN. Negative also when the
- * way back to the own namespace failed (seen->astray).
+ * The same over all network namespaces that can be found. `seen` is empty at first and gets the
+ * namespaces that were asked, see namespaces_visit(); the caller frees it. Needs CAP_SYS_ADMIN.
+ * The result is negative also if the way back to the own namespace failed (seen->astray).
  */
 int sockdiag_dump_namespaces(struct sockdiag_row **out, struct namespaces *seen);
 
@@ -47,15 +47,18 @@ struct sockdiag_lingering {
 };
 
 /*
- * All in TIME_WAIT (FIN_WAIT2 without a socket too) of the present network namespace, by cookie;
- * each gets its cookie by it. Returns how many, or negative errno; *out is to be freed.
+ * All connections in TIME_WAIT (and in FIN_WAIT2 without a socket) of the current network
+ * namespace, by cookie; each gets its cookie by this. Returns how many, or negative errno. The
+ * caller frees *out.
  */
 int sockdiag_lingering(struct sockdiag_lingering **out);
 const struct sockdiag_lingering *sockdiag_lingering_find(const struct sockdiag_lingering *rows,
 							 int count, uint64_t cookie);
 
-/* Fills queue and drops of the snapshot's sockets; drops against the baseline. Sockets not found
- * keep queue_known = false. */
+/*
+ * Fills in queue and drops of the snapshot's sockets, with drops counted from the baseline on. A
+ * socket that is not found keeps queue_known = false.
+ */
 void sockdiag_queues(struct snapshot *s, const struct sockdiag_row *baseline, int baseline_count);
 
 #endif

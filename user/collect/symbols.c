@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks an address up in /proc/kallsyms, from beginning to end for each new address; the last
+ * answer is kept.
+ */
 #include "symbols.h"
 
 #include <inttypes.h>
@@ -29,7 +33,7 @@ void symbol_name(uint64_t address, char *name, size_t size)
 	static uint64_t last_address;
 	static char last_name[192];
 
-	/* Sockets of one kind come one after another. */
+	/* Sockets of one kind come one after the other. */
 	if (address && address != last_address) {
 		last_address = address;
 		*last_name = '\0';

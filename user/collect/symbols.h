@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's functions by their address. */
+/* The names of the kernel's functions, by address. */
 #ifndef SOCKFAIR_SYMBOLS_H
 #define SOCKFAIR_SYMBOLS_H
 
@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 /*
- * "vxlan_rcv [vxlan]": its name, and the module that it is of; "": not known (/proc/kallsyms shows
- * no addresses without CAP_SYSLOG), or it is what every socket has (sock_def_readable). It reads
- * the whole list: not for a hot path.
+ * Writes the name of a function and the module it is in, as "vxlan_rcv [vxlan]". "" means that it
+ * is not known (/proc/kallsyms shows no addresses without CAP_SYSLOG), or that it is the function
+ * that every socket has (sock_def_readable). Each call reads the whole list, so do not call it in
+ * a hot path.
  */
 void symbol_name(uint64_t address, char *name, size_t size);
 

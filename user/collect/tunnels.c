@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lists the interfaces of each network namespace that has a UDP socket of the kernel's own, and
+ * matches them to the endpoints by port.
+ */
 #include "tunnels.h"
 
 #include <arpa/inet.h>
@@ -12,7 +16,7 @@
 #include "link.h"
 #include "namespace.h"
 
-/* Where the port is in the data of each kind (IFLA_INFO_DATA). */
+/* The attribute that has the port in the data of each kind (IFLA_INFO_DATA). */
 static const struct {
 	const char *kind;
 	int attribute;
@@ -21,7 +25,7 @@ static const struct {
 	{ "geneve", IFLA_GENEVE_PORT },
 };
 
-/* The UDP port of a link, host order; 0: none that we know. */
+/* Returns the UDP port of a link, host order; 0 if it has none that is known. */
 static uint16_t link_read(const struct nlmsghdr *message, struct tunnel *t)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
@@ -29,7 +33,7 @@ static uint16_t link_read(const struct nlmsghdr *message, struct tunnel *t)
 			    *name = link_attribute(message, IFLA_IFNAME);
 	const struct rtattr *kind = rtattr_find_in(info, IFLA_INFO_KIND), *port;
 
-	/* Its socket is open while it is up. */
+	/* The interface's socket is open only while the interface is up. */
 	if (!(link->ifi_flags & IFF_UP) || !kind || !name)
 		return 0;
 	rtattr_text(t->kind, kind);

@@ -142,7 +142,7 @@ static void take_netns(struct bind_check_options *o, const struct argp_state *st
 		exit(complain("out of memory"));
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t bind_check_parse(int key, char *arg, struct argp_state *state)
 {
 	struct bind_check_options *o = state->input;
 
@@ -190,8 +190,8 @@ static void options_apply(struct bind_check_options *o)
 /* ---- the answer ---- */
 
 /* *list owns what the checks' occupants point to. */
-static int judge(struct bind_check_options *o, uint32_t netns, struct bind_occupant **list,
-		 bool *complete, char *why, size_t size)
+static int checks_judge(struct bind_check_options *o, uint32_t netns, struct bind_occupant **list,
+			bool *complete, char *why, size_t size)
 {
 	struct occupants_query *queries = calloc(o->count, sizeof(*queries));
 	static struct bind_ports ports;
@@ -257,7 +257,7 @@ int command_bind_check(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = bind_check_parse,
 		.args_doc = "ADDRESS:PORT...",
 		.doc = "Says whether a server could bind() to an address and port now, and "
 		       "listen(), and if not, why and who is in the way. It binds nothing and "
@@ -281,7 +281,7 @@ int command_bind_check(int argc, char **argv)
 	netns = o.selection.netns_count ? o.selection.netns[0] : namespace_own();
 	status = output_open(&out, o.file);
 	if (!status) {
-		if (judge(&o, netns, &list, &complete, why, sizeof(why)))
+		if (checks_judge(&o, netns, &list, &complete, why, sizeof(why)))
 			status = complain("%s", why);
 		else
 			status = print(&o, netns, complete, &out);

@@ -50,7 +50,7 @@ struct watcher {
 };
 
 /* Who had the ports of a batch. */
-struct look {
+struct binds_look {
 	struct occupants_query *queries;
 	size_t query_count;
 	struct bind_occupant *list;
@@ -85,7 +85,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t binds_parse(int key, char *arg, struct argp_state *state)
 {
 	struct binds_settings *o = state->input;
 
@@ -117,7 +117,7 @@ static int64_t wall_ms(uint64_t time_ns)
 
 /* ---- who had the ports ---- */
 
-static struct occupants_query query_of(const struct bind_event *e)
+static struct occupants_query event_query(const struct bind_event *e)
 {
 	return (struct occupants_query){ .netns = e->place.netns,
 					 .port = e->place.port ? e->place.port : e->port_got,
@@ -127,11 +127,12 @@ static struct occupants_query query_of(const struct bind_event *e)
 /* No port: all ports are taken, and it is nobody's in particular. */
 static bool wants_look(const struct bind_event *e)
 {
-	return bind_wants_occupants(e) && query_of(e).port;
+	return bind_wants_occupants(e) && event_query(e).port;
 }
 
 /* NULL: it is not among them. */
-static const struct port_range_query *range_of(const struct look *l, const struct bind_event *e)
+static const struct port_range_query *range_of(const struct binds_look *l,
+					       const struct bind_event *e)
 {
 	for (size_t i = 0; i < l->range_count; i++)
 		if (port_range_same(&l->ranges[i].event, e))
@@ -140,7 +141,7 @@ static const struct port_range_query *range_of(const struct look *l, const struc
 }
 
 /* Calls beyond the first that differ are told without counts. */
-static int ranges_take(struct watcher *w, struct look *l)
+static int ranges_take(struct watcher *w, struct binds_look *l)
 {
 	for (size_t i = 0; i < w->count; i++) {
 		const struct bind_event *e = &w->queue[i];
@@ -174,14 +175,14 @@ static void look_ended(struct watcher *w, double began)
 
 /* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run
  * has to end. */
-static int look_take(struct watcher *w, struct look *l)
+static int look_take(struct watcher *w, struct binds_look *l)
 {
 	const double began = now_seconds();
 	const size_t count = w->count; /* looking drains the programs' ring: more calls come */
 	size_t kept = 0;
 	int err;
 
-	*l = (struct look){ .queries = calloc(count, sizeof(*l->queries)), .complete = true };
+	*l = (struct binds_look){ .queries = calloc(count, sizeof(*l->queries)), .complete = true };
 	if (!l->queries)
 		return -ENOMEM;
 	err = ranges_take(w, l);
@@ -191,7 +192,7 @@ static int look_take(struct watcher *w, struct look *l)
 		look_ended(w, began);
 	for (size_t i = 0; i < count; i++)
 		if (wants_look(&w->queue[i]))
-			l->queries[l->query_count++] = query_of(&w->queue[i]);
+			l->queries[l->query_count++] = event_query(&w->queue[i]);
 	if (!l->query_count)
 		return 0;
 	qsort(l->queries, l->query_count, sizeof(*l->queries), compare_queries);
@@ -207,7 +208,7 @@ static int look_take(struct watcher *w, struct look *l)
 	return l->count == -ENOMEM ? -ENOMEM : 0;
 }
 
-static void look_free(struct look *l)
+static void binds_look_free(struct binds_look *l)
 {
 	if (l->count >= 0)
 		free(l->list);
@@ -225,7 +226,7 @@ static const char *user_name(uint32_t uid)
 }
 
 /* What only user space knows of it. Returns 0, or negative errno with which the run has to end. */
-static int event_complete(struct look *l, struct bind_event *e)
+static int event_complete(struct binds_look *l, struct bind_event *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const uint8_t *address = e->call == CALL_CONNECT ? e->peer.address : e->place.address;
@@ -249,10 +250,10 @@ static int event_complete(struct look *l, struct bind_event *e)
 }
 
 /* What there is to say of a call, with those who had its port. */
-static void judge(struct watcher *w, const struct look *l, struct bind_notice *n)
+static void notice_judge(struct watcher *w, const struct binds_look *l, struct bind_notice *n)
 {
 	const struct bind_event *e = &n->event;
-	const struct occupants_query query = query_of(e);
+	const struct occupants_query query = event_query(e);
 	const struct port_range_query *range = bind_range_wanted(e) ? range_of(l, e) : NULL;
 	const bool asked = wants_look(e);
 
@@ -275,14 +276,14 @@ static void judge(struct watcher *w, const struct look *l, struct bind_notice *n
 			bind_suspect(e, n->occupants, n->occupant_count, &w->ports, n->suspicions);
 }
 
-static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
+static int binds_tell(struct watcher *w, struct binds_look *l, const struct bind_event *e)
 {
 	struct bind_notice notice = { .event = *e };
 	int err = event_complete(l, &notice.event);
 
 	if (err)
 		return err;
-	judge(w, l, &notice);
+	notice_judge(w, l, &notice);
 	if (!e->error && !notice.suspicion_count && !w->o->all)
 		return 0;
 	w->totals.shown++;
@@ -298,7 +299,7 @@ static int tell(struct watcher *w, struct look *l, const struct bind_event *e)
 static int queue_tell(struct watcher *w, bool last)
 {
 	const size_t count = w->count;
-	struct look l;
+	struct binds_look l;
 	bool wants = false;
 	int err;
 
@@ -308,8 +309,8 @@ static int queue_tell(struct watcher *w, bool last)
 		return 0;
 	err = look_take(w, &l);
 	for (size_t i = 0; i < count && !err; i++)
-		err = tell(w, &l, &w->queue[i]);
-	look_free(&l);
+		err = binds_tell(w, &l, &w->queue[i]);
+	binds_look_free(&l);
 	/* Those that came meanwhile wait for the next one. */
 	w->count -= count;
 	memmove(w->queue, w->queue + count, w->count * sizeof(*w->queue));
@@ -338,7 +339,7 @@ static int queue_add(void *to, const struct bind_event *e)
 }
 
 /* The kernel's ring must not fill up while it is looked who has the ports. */
-static void drain(void *to)
+static void events_drain(void *to)
 {
 	struct watcher *w = to;
 	int err = binds_poll(w->binds, 0, queue_add, w);
@@ -358,7 +359,7 @@ static int read_and_tell(struct watcher *w, int timeout_ms, bool last, bool *mor
 	return err < 0 && err != -EINTR && !*more ? err : queue_tell(w, last);
 }
 
-static int watch(struct watcher *w)
+static int binds_watch(struct watcher *w)
 {
 	const double end = w->o->duration > 0 ? now_seconds() + w->o->duration : 0;
 	double left = 1;
@@ -413,18 +414,18 @@ static int watcher_open(struct watcher *w)
 	return STATUS_OK;
 }
 
-static int run(struct watcher *w)
+static int binds_run(struct watcher *w)
 {
 	int status = watcher_open(w), err;
 
 	if (status)
 		return status;
-	occupants_while_looking(w->occupants, drain, w);
+	occupants_while_looking(w->occupants, events_drain, w);
 	binds_start(w->binds);
 	fprintf(stderr, "watching binds: %s, backend %s%s\n", w->filter,
 		backend_name(binds_backend(w->binds)),
 		w->o->duration ? "" : "; Ctrl-C ends with the totals");
-	err = watch(w);
+	err = binds_watch(w);
 	if (err == -EIO)
 		return STATUS_FAILED; /* said already */
 	if (err)
@@ -437,7 +438,7 @@ int command_binds(int argc, char **argv)
 	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = binds_parse,
 		.doc = "Watches bind() and listen() of all processes: each that fails, with the "
 		       "reason and who is in the way, and each that worked and looks wrong: a port "
 		       "in the wrong byte order, a UDP port shared with another user, a group of "
@@ -460,7 +461,7 @@ int command_binds(int argc, char **argv)
 	if (status)
 		return status;
 	filter_text(&o.selection, w.filter, sizeof(w.filter));
-	status = run(&w);
+	status = binds_run(&w);
 	binds_close(w.binds);
 	occupants_close(w.occupants);
 	free(w.queue);

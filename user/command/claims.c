@@ -46,7 +46,7 @@ static void add_claim(struct claims_request *q, const struct argp_state *state, 
 	q->some = true;
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t claims_parse(int key, char *arg, struct argp_state *state)
 {
 	struct claims_request *q = state->input;
 
@@ -69,7 +69,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* The table of claims under the options of --help. */
-static char *help_filter(int key, const char *text, void *input)
+static char *claims_help(int key, const char *text, void *input)
 {
 	char *table = NULL;
 	size_t size;
@@ -89,7 +89,7 @@ static char *help_filter(int key, const char *text, void *input)
 }
 
 /* As text they come one by one. */
-static void show(const struct claim_result *r, void *context)
+static void claim_show(const struct claim_result *r, void *context)
 {
 	struct claims_request *q = context;
 
@@ -124,13 +124,13 @@ int command_claims(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = claims_parse,
 		.args_doc = "[CLAIM...]",
 		.doc = "Tests what textbooks claim about SO_REUSEADDR and SO_REUSEPORT on this "
 		       "very kernel, by experiments on real sockets in a "
 		       "private network namespace, and says for each claim whether it holds, "
 		       "partly holds or fails, with the figures.\v",
-		.help_filter = help_filter,
+		.help_filter = claims_help,
 	};
 	struct claims_request q = {
 		.claims = { .backend = BACKEND_AUTO,

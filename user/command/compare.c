@@ -34,7 +34,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t compare_parse(int key, char *arg, struct argp_state *state)
 {
 	struct compare_options *o = state->input;
 
@@ -75,7 +75,7 @@ static uint16_t port_split(char *name)
 	return (uint16_t)port;
 }
 
-static int file_read(struct comparison *c, const char *argument)
+static int saved_result_read(struct comparison *c, const char *argument)
 {
 	char why[JSON_READER_WHY], *path = strdup(argument);
 	int err;
@@ -89,12 +89,12 @@ static int file_read(struct comparison *c, const char *argument)
 	return err ? complain("%s", why) : STATUS_OK;
 }
 
-static int compare(struct comparison *c, const struct compare_options *o, struct output *out)
+static int compare_files(struct comparison *c, const struct compare_options *o, struct output *out)
 {
 	int status = STATUS_OK;
 
 	for (size_t i = 0; i < o->file_count && !status; i++)
-		status = file_read(c, o->files[i]);
+		status = saved_result_read(c, o->files[i]);
 	if (status)
 		return status;
 	if (comparison_arrange(c) || comparison_judge(c))
@@ -113,7 +113,7 @@ int command_compare(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = compare_parse,
 		.args_doc = "FILE[:PORT]...",
 		.doc = "Compares saved results (run, watch or list with --json -o FILE) side by "
 		       "side: before and after a change, or the modes of one "
@@ -131,7 +131,7 @@ int command_compare(int argc, char **argv)
 	int status;
 
 	command_parse(&argp, argc, argv, &o);
-	status = compare(&c, &o, &out);
+	status = compare_files(&c, &o, &out);
 	comparison_free(&c);
 	return status;
 }

@@ -37,7 +37,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t doctor_parse(int key, char *arg, struct argp_state *state)
 {
 	struct doctor_options *o = state->input;
 
@@ -361,7 +361,7 @@ int command_doctor(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = doctor_parse,
 		.doc = "Tells which hooks this kernel allows and what each backend does not see, "
 		       "then sends known traffic and compares "
 		       "what was counted.",

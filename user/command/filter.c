@@ -149,7 +149,7 @@ static void add_netns(struct selection *s, const struct argp_state *state, const
 		exit(STATUS_FAILED);
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t filter_parse(int key, char *arg, struct argp_state *state)
 {
 	struct selection *s = state->input;
 
@@ -178,7 +178,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-const struct argp filter_argp = { .options = options, .parser = parse };
+const struct argp filter_argp = { .options = options, .parser = filter_parse };
 
 /* One whose path is too long for a call counts as there. */
 static bool cgroup_exists(const char *cgroup)
@@ -210,7 +210,7 @@ int filter_check(const struct selection *s)
 	return STATUS_OK;
 }
 
-static void put(FILE *f, const char *separator, const char *what, const char *value)
+static void filter_put(FILE *f, const char *separator, const char *what, const char *value)
 {
 	char safe[256];
 
@@ -227,26 +227,26 @@ char *filter_text(const struct selection *s, char *buffer, size_t size)
 	if (!f)
 		return buffer;
 	if (s->protocol)
-		put(f, ", ", "", s->protocol == IPPROTO_TCP ? "tcp" : "udp");
+		filter_put(f, ", ", "", s->protocol == IPPROTO_TCP ? "tcp" : "udp");
 	if (s->family)
-		put(f, ", ", "", s->family == AF_INET ? "IPv4" : "IPv6");
+		filter_put(f, ", ", "", s->family == AF_INET ? "IPv4" : "IPv6");
 	for (size_t i = 0; i < s->port_count; i++) {
 		snprintf(number, sizeof(number), "%u", s->ports[i]);
-		put(f, i ? "," : ", ", i ? "" : "port", number);
+		filter_put(f, i ? "," : ", ", i ? "" : "port", number);
 	}
 	for (size_t i = 0; i < s->pid_count; i++) {
 		snprintf(number, sizeof(number), "%d", s->pids[i]);
-		put(f, i ? "," : ", ", i ? "" : "pid", number);
+		filter_put(f, i ? "," : ", ", i ? "" : "pid", number);
 	}
 	for (size_t i = 0; i < s->comm_count; i++)
-		put(f, i ? "," : ", ", i ? "" : "process", s->comms[i]);
+		filter_put(f, i ? "," : ", ", i ? "" : "process", s->comms[i]);
 	for (size_t i = 0; i < s->cgroup_count; i++)
-		put(f, i ? "," : ", ", i ? "" : "cgroup", s->cgroups[i]);
+		filter_put(f, i ? "," : ", ", i ? "" : "cgroup", s->cgroups[i]);
 	namespaces_name();
 	for (size_t i = 0; i < s->netns_count; i++)
-		put(f, i ? "," : ", ", i ? "" : "netns", netns_say(netns, s->netns[i]));
+		filter_put(f, i ? "," : ", ", i ? "" : "netns", netns_say(netns, s->netns[i]));
 	if (!ftell(f))
-		put(f, "", "", "all sockets");
+		filter_put(f, "", "", "all sockets");
 	fclose(f);
 	buffer[size - 1] = 0;
 	return buffer;

@@ -33,7 +33,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t list_parse(int key, char *arg, struct argp_state *state)
 {
 	struct list_options *o = state->input;
 
@@ -67,7 +67,7 @@ int command_list(int argc, char **argv)
 	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = list_parse,
 		.doc = "Lists which sockets share which ports, who holds them and who waits on "
 		       "them, how deep their queues are, and what looks "
 		       "wrong: TCP listeners and bound UDP sockets of all network namespaces. With "

@@ -37,7 +37,7 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 }
 
 /* "haproxy 7 in haproxy.service and 2 others"; "somebody" */
-static void say_holders(FILE *to, const struct endpoint *e)
+static void print_port_holders(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->holders->process) + 1], unit[TEXT_UNIT_SIZE];
 	size_t count;
@@ -55,7 +55,7 @@ static void say_holders(FILE *to, const struct endpoint *e)
 }
 
 /* "port 4789 is the kernel's own (vxlan vx0, ...): what comes to it is not counted" */
-static void say_kernel(FILE *to, const struct endpoint *e)
+static void print_kernels_own(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->tunnels->name) + 1];
 
@@ -70,14 +70,14 @@ static void say_kernel(FILE *to, const struct endpoint *e)
 /* "haproxy 7 has bound port 80 and does not listen" */
 static void say_bound(FILE *to, const struct endpoint *e)
 {
-	say_holders(to, e);
+	print_port_holders(to, e);
 	fprintf(to, " has bound port %u and does not listen", e->port);
 }
 
 enum { SAY_KERNEL, SAY_BOUND, SAY_MISSING, SAY_END };
 
 /* What is to be said of a port, and of which endpoint. */
-static int find(const struct snapshot *s, uint16_t port, const struct endpoint **found)
+static int endpoints_find(const struct snapshot *s, uint16_t port, const struct endpoint **found)
 {
 	int say = SAY_MISSING;
 
@@ -107,7 +107,7 @@ char *listing_explain(char *text, size_t size, const struct snapshot *s, const u
 		for (size_t i = 0; i < count; i++) {
 			const struct endpoint *e = NULL;
 
-			if (find(s, ports[i], &e) != what)
+			if (endpoints_find(s, ports[i], &e) != what)
 				continue;
 			if (all++)
 				fputs(what == SAY_MISSING && said[what] ? ", " : "; ", memory);

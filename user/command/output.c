@@ -32,7 +32,7 @@ static int hold(struct output *o, const char *bytes, size_t size)
 }
 
 /* The FILE's write(): 0 is an error, fopencookie(3). */
-static ssize_t take(void *cookie, const char *bytes, size_t size)
+static ssize_t stream_take(void *cookie, const char *bytes, size_t size)
 {
 	struct output *o = cookie;
 

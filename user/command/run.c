@@ -150,7 +150,7 @@ static void finish_parsing(struct run_options *o, const struct argp_state *state
 		((struct sockaddr_in6 *)&w->bind)->sin6_port = htons(o->port);
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t run_parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_options *o = state->input;
 	struct workload_options *w = &o->workload;
@@ -193,7 +193,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* The table of modes under the options of --help. */
-static char *help_filter(int key, const char *text, void *input)
+static char *modes_help(int key, const char *text, void *input)
 {
 	char *modes = NULL;
 	size_t size;
@@ -260,8 +260,8 @@ static int run_all(struct run_options *o, struct output *out, struct snapshot *r
 }
 
 /* At the end: the modes beside each other. */
-static int compare(const struct run_options *o, struct output *out, const struct snapshot *results,
-		   size_t done)
+static int compare_modes(const struct run_options *o, struct output *out,
+			 const struct snapshot *results, size_t done)
 {
 	const bool shown = done > 1 && !o->json && interrupted < 2;
 	struct comparison c = {};
@@ -283,12 +283,12 @@ int command_run(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = run_parse,
 		.args_doc = "MODE... | all",
 		.doc = "Runs a server design with clients on loopback, counts in the kernel who "
 		       "gets the work, and prints how fair "
 		       "that was.\v",
-		.help_filter = help_filter,
+		.help_filter = modes_help,
 	};
 	struct run_options o = {
 		.workload = { .workers = 8, .concurrency = 2, .flows = 1024, .slow_worker = -1 },
@@ -314,7 +314,7 @@ int command_run(int argc, char **argv)
 	if (status)
 		goto out;
 	status = run_all(&o, &out, results, &done);
-	status = worse(status, compare(&o, &out, results, done));
+	status = worse(status, compare_modes(&o, &out, results, done));
 	if (o.fail_on & FAIL_ON_UNEVEN && status != STATUS_FAILED)
 		status = worse(status, judged_status(&o.judged));
 	trials_end(&o.trials);

@@ -132,7 +132,7 @@ static void positional(struct watch_options *o, const struct argp_state *state, 
 	o->positional++;
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t watch_parse(int key, char *arg, struct argp_state *state)
 {
 	struct watch_options *o = state->input;
 
@@ -161,7 +161,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static int judge(struct snapshot *s, double threshold)
+static int window_judge(struct snapshot *s, double threshold)
 {
 	int err = 0;
 
@@ -207,7 +207,7 @@ static int scan(struct watch *w, bool always)
 	return err;
 }
 
-static int show(struct watch *w, struct snapshot *window, const struct snapshot *total)
+static int window_show(struct watch *w, struct snapshot *window, const struct snapshot *total)
 {
 	int err = 0;
 
@@ -247,11 +247,11 @@ static int interval_end(struct watch *w)
 	if (!err)
 		err = snapshot_difference(&interval, &total, &w->before);
 	if (!err)
-		err = judge(&total, w->o->threshold);
+		err = window_judge(&total, w->o->threshold);
 	if (!err)
-		err = judge(&interval, w->o->threshold);
+		err = window_judge(&interval, w->o->threshold);
 	if (!err)
-		err = show(w, &interval, &total);
+		err = window_show(w, &interval, &total);
 	snapshot_free(&interval);
 	if (err) {
 		snapshot_free(&total);
@@ -288,13 +288,13 @@ static int window_end(struct watch *w)
 	if (!err)
 		err = read_total(w, &total, true);
 	if (!err)
-		err = judge(&total, w->o->threshold);
+		err = window_judge(&total, w->o->threshold);
 	if (!err)
 		judged_add_ports(&w->judged, &total, w->o->selection.ports,
 				 w->o->selection.port_count);
 	total.final = true;
 	if (!err)
-		err = show(w, &total, NULL);
+		err = window_show(w, &total, NULL);
 	snapshot_free(&total);
 	return err;
 }
@@ -303,7 +303,7 @@ static int window_end(struct watch *w)
  * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an
  * interval may do so within it. Returns TERMINAL_QUIT when interrupted.
  */
-static enum terminal_event wait_until(struct watch *w, double end, int *err)
+static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 {
 	enum terminal_event event = TERMINAL_TIMEOUT;
 	double left, sampled = now_seconds();
@@ -349,7 +349,7 @@ static int watch_loop(struct watch *w)
 		       next < now_seconds()); /* the last one took longer than an interval */
 		if (end && next > end)
 			next = end;
-		while ((event = wait_until(w, next, &err)) == TERMINAL_RESET && !err)
+		while ((event = watch_wait(w, next, &err)) == TERMINAL_RESET && !err)
 			err = reset(w);
 		last = event == TERMINAL_QUIT || (end && next >= end) || n == o->count;
 		if (last) /* so that the intervals add up to the whole */
@@ -431,7 +431,7 @@ static int watch_begin(struct watch *w)
 	return STATUS_OK;
 }
 
-static int watch(struct watch *w)
+static int watch_run(struct watch *w)
 {
 	int status = watch_begin(w), err;
 
@@ -454,7 +454,7 @@ int command_watch(int argc, char **argv)
 	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
 	static const struct argp argp = {
 		.options = options,
-		.parser = parse,
+		.parser = watch_parse,
 		.args_doc = "[INTERVAL [COUNT]]",
 		.doc = "Watches servers that run: which socket and which process or thread gets "
 		       "the connections and datagrams of each port, and "
@@ -478,7 +478,7 @@ int command_watch(int argc, char **argv)
 	status = output_open(&w.out, o.file);
 	if (status)
 		return status;
-	status = watch(&w);
+	status = watch_run(&w);
 	terminal_close(w.live);
 	observer_close(w.observer);
 	snapshot_free(&w.base);

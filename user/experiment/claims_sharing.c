@@ -14,13 +14,13 @@
 #define FLOWS_MAX 4096 /* client ports for UDP */
 
 /* A workload to run. */
-struct load {
+struct lab_load {
 	const char *mode;
 	bool processes;
 	unsigned concurrency;
 };
 
-static struct workload_options load_options(const struct claim_lab *lab, const struct load *l)
+static struct workload_options load_options(const struct claim_lab *lab, const struct lab_load *l)
 {
 	struct workload_options w = { .mode = workload_mode_find(l->mode),
 				      .workers = WORKERS,
@@ -62,7 +62,8 @@ static int check_counts(const struct snapshot *s, struct why why)
  * Runs it, more than once where the counts of kernel, server and clients don't agree. 0: they do;
  * snapshot_free(s). A negative errno with its line otherwise: nothing to free.
  */
-static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot *s, struct why why)
+static int load_run(struct claim_lab *lab, const struct lab_load *l, struct snapshot *s,
+		    struct why why)
 {
 	const struct workload_options options = load_options(lab, l);
 	int err = -ENODATA;
@@ -90,7 +91,7 @@ static int load_run(struct claim_lab *lab, const struct load *l, struct snapshot
 
 struct share_plan {
 	const char *design, *key; /* as in struct claim_share */
-	struct load load;
+	struct lab_load load;
 	bool tell_concurrency;
 };
 
@@ -181,7 +182,7 @@ static int runs_add(struct claim_lab *lab, const char *mode, bool hands_over, un
 		    struct claim_runs *runs, int at, struct why why)
 {
 	struct snapshot s;
-	int err = load_run(lab, &(struct load){ mode, false, concurrency }, &s, why);
+	int err = load_run(lab, &(struct lab_load){ mode, false, concurrency }, &s, why);
 
 	if (err)
 		return err;

@@ -268,7 +268,7 @@ int client_connect(int family, int type, uint16_t port)
 }
 
 /* 1: took one. 0: there was none after all. A negative errno: it will fail the next time too. */
-static int take(int fd, int type)
+static int connection_take(int fd, int type)
 {
 	char datagram[16];
 	int taken = type == SOCK_DGRAM ? recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT)
@@ -288,7 +288,8 @@ static int take_each(const struct spread *s, const struct pollfd *readable, size
 	int sum = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const int taken = readable[i].revents & POLLIN ? take(readable[i].fd, s->type) : 0;
+		const int taken =
+			readable[i].revents & POLLIN ? connection_take(readable[i].fd, s->type) : 0;
 
 		if (taken < 0)
 			return taken;

@@ -39,7 +39,7 @@ enum aside endpoint_aside(const struct endpoint *e)
 					 : ASIDE_NOT;
 }
 
-static void count(struct passing *sum, const struct endpoint *e)
+static void passing_count(struct passing *sum, const struct endpoint *e)
 {
 	sum->sockets += e->socket_count + e->omitted.sockets;
 	sum->arrived += e->omitted.arrived;
@@ -54,9 +54,9 @@ void passing_add(struct passing *sum, const struct endpoint *e, const struct end
 {
 	struct passing now = {}, then = {};
 
-	count(&now, e);
+	passing_count(&now, e);
 	if (before)
-		count(&then, before);
+		passing_count(&then, before);
 	if (before && now.sockets == then.sockets && now.arrived == then.arrived &&
 	    now.accepted == then.accepted)
 		return;

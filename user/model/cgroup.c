@@ -11,7 +11,7 @@ static char *long_paths[CGROUP_LONG_MAX];
 static unsigned long_count;
 
 /* Its number plus one; 0: there is no room. */
-static unsigned keep(const char *path)
+static unsigned path_keep(const char *path)
 {
 	unsigned i = 0;
 
@@ -37,7 +37,7 @@ void cgroup_set(char cgroup[CGROUP_SIZE], const char *path)
 		memcpy(cgroup, path, length + 1);
 		return;
 	}
-	number = keep(path);
+	number = path_keep(path);
 	memcpy(cgroup, path, CGROUP_CUT);
 	cgroup[CGROUP_CUT] = 1 + number / DIGIT;
 	cgroup[CGROUP_CUT + 1] = 1 + number % DIGIT;

@@ -17,8 +17,8 @@ const char *claim_verdict_name(enum claim_verdict v)
 	return verdict_names[v];
 }
 
-static void add(struct claim_result *r, enum claim_figure_kind kind, double value, const char *name,
-		va_list args)
+static void figure_add(struct claim_result *r, enum claim_figure_kind kind, double value,
+		       const char *name, va_list args)
 {
 	struct claim_figure *f = &r->figures[r->figure_count];
 
@@ -35,7 +35,7 @@ void claim_number(struct claim_result *r, double value, const char *name, ...)
 	va_list args;
 
 	va_start(args, name);
-	add(r, FIGURE_NUMBER, value, name, args);
+	figure_add(r, FIGURE_NUMBER, value, name, args);
 	va_end(args);
 }
 
@@ -44,7 +44,7 @@ void claim_truth(struct claim_result *r, bool value, const char *name, ...)
 	va_list args;
 
 	va_start(args, name);
-	add(r, FIGURE_TRUTH, value, name, args);
+	figure_add(r, FIGURE_TRUTH, value, name, args);
 	va_end(args);
 }
 

@@ -19,7 +19,7 @@ static void share_figure(struct claim_result *r, const struct claim_share *s, co
 		claim_number(r, value, "%s_%s", what, s->key);
 }
 
-static void share_figures(struct claim_result *r, const struct claim_share *s)
+static void claim_share_figures(struct claim_result *r, const struct claim_share *s)
 {
 	const struct fairness *f = &s->fairness;
 
@@ -72,7 +72,7 @@ static bool shares_tell(struct claim_result *r, const struct claim_share *runs, 
 		const struct fairness *f = &runs[i].fairness;
 
 		if (f->verdict == VERDICT_EVEN || f->verdict == VERDICT_UNEVEN) {
-			share_figures(r, &runs[i]);
+			claim_share_figures(r, &runs[i]);
 			continue;
 		}
 		claim_skip(r, "%s: %s (%llu of %llu needed)", runs[i].design,
@@ -193,7 +193,7 @@ static void runs_figures(struct claim_result *r, const char *what, const char *d
 		     concurrency);
 }
 
-static void load_figures(struct claim_result *r, const struct claim_load *l)
+static void claim_load_figures(struct claim_result *r, const struct claim_load *l)
 {
 	const bool known = waits_known(l);
 
@@ -289,7 +289,7 @@ void claim_judge_bottleneck(struct claim_result *r, const struct claim_load *loa
 	for (size_t i = 0; i < count; i++) {
 		const struct claim_load *l = &loads[i];
 
-		load_figures(r, l);
+		claim_load_figures(r, l);
 		last = is_beyond(l->reuseport.per_second, l->single.per_second,
 				 i + 1 < count ? 0 : CLAIM_PAIRS_AGAINST);
 		under_add(&fewer, l, last);

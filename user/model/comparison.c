@@ -88,7 +88,7 @@ enum share comparison_deciding_share(const struct comparison_run *run)
 	return comparison_workers_seen(run) ? SHARE_WORKERS : SHARE_SOCKETS;
 }
 
-static void take_out(double *share)
+static void share_take_out(double *share)
 {
 	static const enum share_figure spread[] = { SHARE_IDLE, SHARE_CV, SHARE_CV_EXPECTED,
 						    SHARE_EXCESS, SHARE_MAX_OVER_MEAN };
@@ -112,7 +112,7 @@ void comparison_run_complete(struct comparison_run *run, enum protocol protocol)
 
 	for (enum share i = 0; i < SHARE_COUNT; i++)
 		if (run->verdicts[i] == VERDICT_WITHHELD)
-			take_out(&run->figures[metric_of_share(i, SHARE_BINS)]);
+			share_take_out(&run->figures[metric_of_share(i, SHARE_BINS)]);
 	run->figures[METRIC_DROP_SHARE] = drop_share(run, protocol);
 	run->figures[METRIC_CV] = run->figures[metric_of_share(share, SHARE_CV)];
 	run->figures[METRIC_CV_EXPECTED] = run->figures[metric_of_share(share, SHARE_CV_EXPECTED)];

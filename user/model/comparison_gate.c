@@ -80,8 +80,8 @@ static bool disagrees(const struct comparison_result *r)
 }
 
 /* One figure of one side, against the first. */
-static enum worse look(const struct comparison *c, const struct comparison_subject *subject,
-		       size_t side, size_t metric, struct worse_where *where)
+static enum worse subject_look(const struct comparison *c, const struct comparison_subject *subject,
+			       size_t side, size_t metric, struct worse_where *where)
 {
 	const struct comparison_result *base = subject->cells[0], *own = subject->cells[side];
 	const int better = comparison_direction(c, subject, metric);
@@ -136,7 +136,7 @@ enum worse comparison_worse(const struct comparison *c, struct worse_where *wher
 			for (size_t m = 0; m < sizeof(judged) / sizeof(*judged); m++) {
 				struct worse_where here;
 				const enum worse worse =
-					look(c, &c->subjects[s], i, judged[m], &here);
+					subject_look(c, &c->subjects[s], i, judged[m], &here);
 
 				if (!found[worse]++)
 					first[worse] = here;

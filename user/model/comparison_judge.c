@@ -24,14 +24,14 @@
 #define WAIT_MIN 1.0 /* ns: none at all has a logarithm too */
 
 /* A figure of a subject that is tested. */
-struct column {
+struct judged_column {
 	size_t subject, metric;
 	bool judged, chance;
 };
 
 struct judge {
 	struct comparison *c;
-	struct column *columns;
+	struct judged_column *columns;
 	size_t count;
 	double **pairs;  /* p of two sides by column, NULL: not tested yet; the lower side times
 			    side_count, plus the other */
@@ -54,7 +54,7 @@ double comparison_figure(const struct comparison_result *r, const struct compari
 }
 
 /* Over how many bins that CV is; NaN: not known. */
-static double bins_of(const struct comparison_run *run, size_t metric)
+static double run_bins(const struct comparison_run *run, size_t metric)
 {
 	const enum share share = metric == METRIC_CV
 					 ? comparison_deciding_share(run)
@@ -71,7 +71,7 @@ static double bins_of(const struct comparison_run *run, size_t metric)
 static double beyond_chance(const struct comparison_run *run, size_t metric, double cv,
 			    double expected)
 {
-	const double bins = bins_of(run, metric),
+	const double bins = run_bins(run, metric),
 		     one_of_n = bins > 1 ? expected * expected / (bins - 1) : 0;
 
 	return (cv * cv - expected * expected) / (one_of_n < 1 ? 1 - one_of_n : 1);
@@ -239,7 +239,7 @@ static int subject_describe(struct comparison *c, const struct comparison_subjec
 	return 0;
 }
 
-static int describe(struct comparison *c)
+static int sides_describe(struct comparison *c)
 {
 	struct sample sample = {};
 	size_t most = 1;
@@ -291,7 +291,7 @@ static int columns_find(struct judge *j)
 
 		for (size_t m = 0; m < METRIC_COUNT; m++)
 			if (is_column(j->c, subject, m))
-				j->columns[j->count++] = (struct column){
+				j->columns[j->count++] = (struct judged_column){
 					.subject = s,
 					.metric = m,
 					.chance = has_chance(j->c, subject, m),
@@ -327,7 +327,7 @@ static size_t side_values(const struct judge *j, size_t side, bool judged, size_
 	for (size_t i = 0; i < rounds * figures; i++)
 		values[i] = NAN;
 	for (size_t i = 0; i < j->count; i++) {
-		const struct column *col = &j->columns[i];
+		const struct judged_column *col = &j->columns[i];
 		const struct comparison_result *r = j->c->subjects[col->subject].cells[side];
 
 		if (col->judged != judged)
@@ -420,7 +420,8 @@ static int test_all(struct judge *j)
 
 /* What is shown as equal is not told apart, whatever chance would have given each. Nor is what is
  * longer in the mean and shorter by the logarithm. */
-static bool is_same(size_t metric, const struct comparison_stat *a, const struct comparison_stat *b)
+static bool stat_is_same(size_t metric, const struct comparison_stat *a,
+			 const struct comparison_stat *b)
 {
 	return noise_same(a->mean, b->mean) || (metrics[metric].unit == METRIC_NS &&
 						(a->mean - b->mean) * (a->score - b->score) < 0);
@@ -429,15 +430,15 @@ static bool is_same(size_t metric, const struct comparison_stat *a, const struct
 /* p of two sides in a column; NaN: not tested, or *err: out of memory. */
 static double p_between(struct judge *j, size_t a, size_t b, size_t column, int *err)
 {
-	const struct column *col = &j->columns[column];
+	const struct judged_column *col = &j->columns[column];
 	const struct comparison_subject *subject = &j->c->subjects[col->subject];
 	const size_t sides[] = { a < b ? a : b, a < b ? b : a };
 	double **p = &j->pairs[sides[0] * j->c->side_count + sides[1]];
 
 	if (!has_runs(subject, a, col->metric) || !has_runs(subject, b, col->metric))
 		return NAN;
-	if (is_same(col->metric, &subject->cells[a]->stats[col->metric],
-		    &subject->cells[b]->stats[col->metric]))
+	if (stat_is_same(col->metric, &subject->cells[a]->stats[col->metric],
+			 &subject->cells[b]->stats[col->metric]))
 		return 1;
 	if (!*p)
 		*p = test_sides(j, sides, 2);
@@ -508,7 +509,7 @@ static bool stands_out(struct judge *j, const struct comparison_subject *subject
 		if (i == side || !other || !other->runs)
 			continue;
 		others++;
-		if (noise_same(other->score, own->score) || is_same(metric, other, own) ||
+		if (noise_same(other->score, own->score) || stat_is_same(metric, other, own) ||
 		    (column && !(p_between(j, side, i, *column, err) < NOISE_LEVEL)))
 			return false;
 	}
@@ -563,7 +564,7 @@ int comparison_judge(struct comparison *c)
 	struct judge j = { .c = c,
 			   .pairs = calloc(sides * sides + 1, sizeof(*j.pairs)),
 			   .effort = EFFORT / pairs };
-	int err = j.pairs ? describe(c) : -ENOMEM;
+	int err = j.pairs ? sides_describe(c) : -ENOMEM;
 
 	err = err ? err : columns_find(&j);
 	if (!err && sides > 2 && j.count)

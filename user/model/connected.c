@@ -8,12 +8,12 @@
 #include "array.h"
 
 /* Ascending. */
-struct cookies {
+struct connected_cookies {
 	uint64_t *list;
 	size_t count;
 };
 
-static bool has(const struct cookies *c, uint64_t cookie)
+static bool has(const struct connected_cookies *c, uint64_t cookie)
 {
 	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_u64);
 }
@@ -34,7 +34,7 @@ static size_t part_sockets(struct socket_row *rows, size_t count, struct socket_
 }
 
 static size_t part_workers(struct worker_row *rows, size_t count, struct worker_row *aside,
-			   const struct cookies *connected)
+			   const struct connected_cookies *connected)
 {
 	size_t kept = 0, apart = 0;
 
@@ -47,7 +47,7 @@ static size_t part_workers(struct worker_row *rows, size_t count, struct worker_
 	return kept;
 }
 
-static void drop_holders(struct endpoint *e, const struct cookies *connected)
+static void drop_holders(struct endpoint *e, const struct connected_cookies *connected)
 {
 	size_t kept = 0;
 
@@ -76,7 +76,7 @@ bool endpoint_all_connected(const struct endpoint *e)
 int endpoint_set_aside_connected(struct endpoint *e)
 {
 	const size_t count = count_connected(e);
-	struct cookies connected = {};
+	struct connected_cookies connected = {};
 	struct socket_row *sockets;
 	struct worker_row *workers;
 	size_t kept;

@@ -57,7 +57,7 @@ static const struct counter of_omitted[] = {
 };
 const struct counters omitted_counters = TABLE(of_omitted);
 
-static uint64_t *at(void *row, size_t offset)
+static uint64_t *counter_at(void *row, size_t offset)
 {
 	return (uint64_t *)((char *)row + offset);
 }
@@ -72,27 +72,27 @@ void counters_subtract(const struct counters *table, void *now, const void *befo
 	for (size_t i = 0; i < table->count; i++) {
 		const size_t offset = table->list[i].at;
 
-		*at(now, offset) = growth(value(now, offset), value(before, offset));
+		*counter_at(now, offset) = growth(value(now, offset), value(before, offset));
 	}
 }
 
 void counters_add(const struct counters *table, void *to, const void *from)
 {
 	for (size_t i = 0; i < table->count; i++)
-		*at(to, table->list[i].at) += value(from, table->list[i].at);
+		*counter_at(to, table->list[i].at) += value(from, table->list[i].at);
 }
 
 void counters_add_up(const struct counters *table, void *sum, const void *from)
 {
 	for (size_t i = 0; i < table->count; i++)
 		if (table->list[i].sum != COUNTER_NOWHERE)
-			*at(sum, table->list[i].sum) += value(from, table->list[i].at);
+			*counter_at(sum, table->list[i].sum) += value(from, table->list[i].at);
 }
 
 void counters_clear(const struct counters *table, void *row)
 {
 	for (size_t i = 0; i < table->count; i++)
-		*at(row, table->list[i].at) = 0;
+		*counter_at(row, table->list[i].at) = 0;
 }
 
 bool counters_differ(const struct counters *table, const void *now, const void *before)

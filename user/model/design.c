@@ -224,18 +224,18 @@ static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_se
 
 /* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option.
  * What ended counts only if all did. */
-struct bound {
+struct design_bound {
 	size_t grouped, ungrouped;
 	bool at_once; /* two of those without it shared the port: both are there now, or were when
 			 the window began. Else one may have followed the other */
 };
 
-static int bound_see(struct bound *bound, const struct endpoint *e)
+static int bound_see(struct design_bound *bound, const struct endpoint *e)
 {
 	uint64_t *groups = calloc(e->socket_count + 1, sizeof(*groups));
 	size_t live = 0, count = 0, same = 0, now = 0, first = 0;
 
-	*bound = (struct bound){};
+	*bound = (struct design_bound){};
 	if (!groups)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++)
@@ -389,7 +389,8 @@ static void leave_out_copies(struct endpoint *e)
 		 "; copies of multicast are left out");
 }
 
-static void recognise(struct endpoint *e, const struct takers_seen *t, const struct bound *bound)
+static void recognise(struct endpoint *e, const struct takers_seen *t,
+		      const struct design_bound *bound)
 {
 	const struct servers_seen s = servers_see(e);
 	const enum multicast multicast = endpoint_multicast(e);
@@ -433,7 +434,7 @@ static void recognise(struct endpoint *e, const struct takers_seen *t, const str
 int endpoint_recognise(struct endpoint *e)
 {
 	struct takers_seen t = {};
-	struct bound bound;
+	struct design_bound bound;
 
 	e->design = (struct design){};
 	if (bound_see(&bound, e) || takers_see(&t, e)) {

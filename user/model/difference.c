@@ -41,8 +41,8 @@ static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 	return err;
 }
 
-static const struct socket_row *socket_of(const struct array_index *by_cookie,
-					  const struct worker_row *w)
+static const struct socket_row *worker_socket(const struct array_index *by_cookie,
+					      const struct worker_row *w)
 {
 	const struct socket_row key = { .cookie = w->cookie };
 
@@ -67,7 +67,7 @@ static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
 		if (array_index_find(&listed, was))
 			continue;
 		omitted_add_worker(gone, was);
-		if (!socket_of(&sockets, was))
+		if (!worker_socket(&sockets, was))
 			gone->accepted -= was->accepted;
 	}
 	free(sockets.rows);
@@ -203,7 +203,7 @@ static int add_up_workers(struct endpoint *e)
 	if (!sums)
 		err = -ENOMEM;
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
-		const struct socket_row *its = socket_of(&by_cookie, &e->workers[i]);
+		const struct socket_row *its = worker_socket(&by_cookie, &e->workers[i]);
 
 		if (its)
 			omitted_add_worker(&sums[its - e->sockets], &e->workers[i]);

@@ -357,8 +357,8 @@ struct placing {
 
 /* Throws the load into the bins. Returns the sum of squares of their shares; *max the largest
  * share. */
-static double place(const struct placing *p, const struct flow_load *load, unsigned small,
-		    double weight, double *max)
+static double flows_place(const struct placing *p, const struct flow_load *load, unsigned small,
+			  double weight, double *max)
 {
 	const bool drawn = small > THROWS_A_BIN * p->bins;
 	double squares = 0;
@@ -402,8 +402,8 @@ static int simulate_load(struct chance *c, const struct flow_load *load, size_t 
 		p.alike[i] = 1;
 	gsl_rng_set(p.rng, SEED);
 	for (int i = 0; i < REPLICATES; i++) {
-		as_spread +=
-			place(&p, load, small, small ? fmax(0, rest) / small : 0, &max) >= observed;
+		as_spread += flows_place(&p, load, small, small ? fmax(0, rest) / small : 0,
+					 &max) >= observed;
 		sum_of_max += max;
 	}
 	c->p_value = (1.0 + (double)as_spread) / (1.0 + REPLICATES);
@@ -458,8 +458,8 @@ static void describe_magnitudes(struct fairness *f, const struct totals *t, doub
 }
 
 /* fairness_judge_load() with GSL's error handler off. */
-static int judge(struct fairness *f, const struct totals *t, const struct flow_load *load,
-		 double threshold)
+static int totals_judge(struct fairness *f, const struct totals *t, const struct flow_load *load,
+			double threshold)
 {
 	const double n = f->unit == UNIT_FLOW ? f->flows_effective : (double)t->events;
 	double cv2;
@@ -510,7 +510,7 @@ int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins,
 		return -EINVAL;
 	/* By default GSL aborts the program on an underflow or a failed allocation. */
 	handler = gsl_set_error_handler_off();
-	err = judge(f, &t, load, threshold);
+	err = totals_judge(f, &t, load, threshold);
 	gsl_set_error_handler(handler);
 	return err;
 }

@@ -14,7 +14,7 @@ static const struct rule_table *const tables[] = { &queue_rules,  &handshake_rul
 						   &joined_rules, &sharing_rules,   &load_rules,
 						   &verdict_rules };
 
-static int add(struct endpoint *e, const struct finding *f)
+static int finding_add(struct endpoint *e, const struct finding *f)
 {
 	struct finding *more = realloc(e->findings, (e->finding_count + 1) * sizeof(*more));
 
@@ -37,7 +37,7 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 
 		if ((!e->sockets[i].ended || rule->of_ended) &&
 		    rule->of_socket(&f, facts, &e->sockets[i]) && found++ < SOCKET_FINDINGS_MAX)
-			err = add(e, &f);
+			err = finding_add(e, &f);
 	}
 	if (!err && found > SOCKET_FINDINGS_MAX) {
 		struct finding f = { .code = rule->code, .level = rule->level };
@@ -45,7 +45,7 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 		finding_say(&f, "the same of %zu more socket%s of this port",
 			    found - SOCKET_FINDINGS_MAX, plural_s(found - SOCKET_FINDINGS_MAX));
 		finding_show(&f, "sockets", found - SOCKET_FINDINGS_MAX);
-		err = add(e, &f);
+		err = finding_add(e, &f);
 	}
 	return err;
 }
@@ -64,7 +64,7 @@ static int apply_table(struct endpoint *e, const struct facts *facts,
 		if (rule->of_socket)
 			err = apply_to_sockets(e, facts, rule);
 		else if (rule->of_endpoint(&f, facts))
-			err = add(e, &f);
+			err = finding_add(e, &f);
 	}
 	return err;
 }

@@ -7,7 +7,7 @@
 
 #include "findings_rules.h"
 
-static bool devices_overlap(const struct socket_row *a, const struct socket_row *b)
+static bool by_device_overlap(const struct socket_row *a, const struct socket_row *b)
 {
 	return !*a->device || !*b->device || !strncmp(a->device, b->device, sizeof(a->device));
 }
@@ -54,7 +54,8 @@ static int compare_reaches(const void *a, const void *b)
  * not overlap. */
 static bool reaches_overlap(const struct reach *a, const struct reach *b)
 {
-	if (a->group->id == b->group->id || !devices_overlap(a->group->rows[0], b->group->rows[0]))
+	if (a->group->id == b->group->id ||
+	    !by_device_overlap(a->group->rows[0], b->group->rows[0]))
 		return false;
 	if (!(a->v4 && b->v4) && !(a->v6 && b->v6))
 		return false;
@@ -169,14 +170,14 @@ static bool group_split(struct finding *f, const struct facts *facts)
 }
 
 /* Sockets of an endpoint that are bound alike, by owner and device. */
-struct bound {
+struct bound_sockets {
 	const struct socket_row *first;
 	size_t sockets, without_reuseport;
 };
 
 #define BOUND_MAX 64 /* more owners or devices on one address and port are not told apart */
 
-static size_t list_bound(struct bound *bound, const struct endpoint *e)
+static size_t list_bound(struct bound_sockets *bound, const struct endpoint *e)
 {
 	size_t count = 0;
 
@@ -193,7 +194,7 @@ static size_t list_bound(struct bound *bound, const struct endpoint *e)
 		if (at == BOUND_MAX)
 			continue;
 		if (at == count)
-			bound[count++] = (struct bound){ .first = s };
+			bound[count++] = (struct bound_sockets){ .first = s };
 		bound[at].sockets++;
 		bound[at].without_reuseport += !s->reuseport;
 	}
@@ -202,7 +203,7 @@ static size_t list_bound(struct bound *bound, const struct endpoint *e)
 
 static bool udp_two_users(struct finding *f, const struct facts *facts)
 {
-	struct bound bound[BOUND_MAX];
+	struct bound_sockets bound[BOUND_MAX];
 	size_t count;
 	char one[HELD_SIZE], other[HELD_SIZE];
 
@@ -214,7 +215,7 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 		for (size_t j = 0; j < i; j++) {
 			const struct socket_row *a = bound[j].first, *b = bound[i].first;
 
-			if (a->uid == b->uid || !devices_overlap(a, b))
+			if (a->uid == b->uid || !by_device_overlap(a, b))
 				continue;
 			finding_say(f,
 				    "two users have this UDP port: uid %" PRIu32
@@ -235,7 +236,7 @@ static bool udp_two_users(struct finding *f, const struct facts *facts)
 
 static bool udp_last_binder(struct finding *f, const struct facts *facts)
 {
-	struct bound bound[BOUND_MAX];
+	struct bound_sockets bound[BOUND_MAX];
 	size_t count, most = 0;
 
 	if (facts->endpoint->protocol != PROTOCOL_UDP ||
@@ -247,7 +248,7 @@ static bool udp_last_binder(struct finding *f, const struct facts *facts)
 
 		for (size_t j = 0; j < count; j++)
 			if (bound[i].without_reuseport &&
-			    devices_overlap(bound[i].first, bound[j].first))
+			    by_device_overlap(bound[i].first, bound[j].first))
 				sockets += bound[j].without_reuseport;
 		most = sockets > most ? sockets : most;
 	}

@@ -6,7 +6,7 @@
 #include "findings_rules.h"
 #include "words.h"
 
-static const struct handshakes *namespace_of(const struct facts *facts)
+static const struct handshakes *socket_handshakes(const struct facts *facts)
 {
 	return handshakes_find(facts->snapshot->handshakes, facts->snapshot->handshake_count,
 			       facts->endpoint->netns);
@@ -18,7 +18,7 @@ static const struct handshakes *seen_full(const struct facts *facts, const struc
 {
 	const struct handshakes *h =
 		facts->endpoint->protocol == PROTOCOL_TCP && s->half_open.full_looks
-			? namespace_of(facts)
+			? socket_handshakes(facts)
 			: NULL;
 
 	return h && h->settings.known ? h : NULL;
@@ -127,7 +127,7 @@ static bool syn_cookies(struct finding *f, const struct facts *facts, const stru
 static bool closed_handshaking(struct finding *f, const struct facts *facts,
 			       const struct socket_row *s)
 {
-	const struct handshakes *h = namespace_of(facts);
+	const struct handshakes *h = socket_handshakes(facts);
 	const bool moves = s->reuseport && h && h->settings.migrate;
 
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->ended || !s->half_open.known ||

@@ -46,7 +46,7 @@ struct joining {
 
 /* Compares them with the holders of a socket that was there before. Returns false if they belong
  * together. */
-static bool compare(struct joining *j, const struct endpoint *e, uint64_t before)
+static bool joined_compare(struct joining *j, const struct endpoint *e, uint64_t before)
 {
 	size_t count;
 	const struct holder_row *h = endpoint_holders(e, before, &count);
@@ -73,7 +73,7 @@ static bool joined_by(struct joining *j, const struct facts *facts, const struct
 	if (!s->appeared || !j->count || j->count > HOLDERS_MOST || s->member)
 		return false;
 	for (size_t i = 0; i < group->sockets; i++)
-		if (!group->rows[i]->appeared && !compare(j, e, group->rows[i]->cookie))
+		if (!group->rows[i]->appeared && !joined_compare(j, e, group->rows[i]->cookie))
 			return false;
 	return j->whom;
 }

@@ -54,8 +54,8 @@ static double percent(const struct load_spread *l, uint64_t part)
 }
 
 /* The one that has most. */
-static const char *say_who(char buffer[WORKER_SIZE], const struct endpoint *e,
-			   const struct load_spread *l)
+static const char *say_busiest(char buffer[WORKER_SIZE], const struct endpoint *e,
+			       const struct load_spread *l)
 {
 	struct worker_row most = { .pid = l->pid, .tid = l->tid ? l->tid : l->pid };
 
@@ -106,7 +106,7 @@ static bool is_explained(const struct endpoint *e)
 	return false;
 }
 
-static void show(struct finding *f, const struct load_spread *l)
+static void load_show(struct finding *f, const struct load_spread *l)
 {
 	finding_show(f, "pid", l->pid);
 	finding_show(f, "share", (double)l->most / l->total);
@@ -134,10 +134,10 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 			 percent(&e->carried, e->carried.most));
 	finding_say(f,
 		    "%s: of %zu workers %s used %.0f%% of %s%s, the least busy %.0f%% (CV %.2f)%s",
-		    say_contrast(contrast, e, "CPU time", "is"), l->workers, say_who(who, e, l),
+		    say_contrast(contrast, e, "CPU time", "is"), l->workers, say_busiest(who, e, l),
 		    percent(l, l->most), say_duration(all, l->total), carried, percent(l, l->least),
 		    l->cv, limit);
-	show(f, l);
+	load_show(f, l);
 	return true;
 }
 
@@ -205,9 +205,9 @@ static bool bytes_uneven(struct finding *f, const struct facts *facts)
 	say_heavy(heavy, e);
 	finding_say(
 		f, "%s: of %zu workers %s carried %.0f%% of %s, the least busy %.0f%% (CV %.2f)%s",
-		say_contrast(contrast, e, "the bytes", "are"), l->workers, say_who(who, e, l),
+		say_contrast(contrast, e, "the bytes", "are"), l->workers, say_busiest(who, e, l),
 		percent(l, l->most), load_bytes(all, l->total), percent(l, l->least), l->cv, heavy);
-	show(f, l);
+	load_show(f, l);
 	return true;
 }
 

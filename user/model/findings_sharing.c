@@ -214,8 +214,8 @@ struct slowest {
 };
 
 /* Is the measure of one socket 2.5 times that of the others? NaN: not known. */
-static double stands_out(const struct group *group, const struct socket_row *one, measure *of,
-			 const struct facts *facts, double *values)
+static double one_stands_out(const struct group *group, const struct socket_row *one, measure *of,
+			     const struct facts *facts, double *values)
 {
 	const double others = median_of_others(group, one, of, facts, values), its = of(one, facts);
 
@@ -235,11 +235,12 @@ static bool find_slowest(struct slowest *slowest, const struct group *group,
 		if (!isnan(mean) && (!slowest->socket || mean > slowest->mean_ns))
 			*slowest = (struct slowest){ .socket = group->rows[i], .mean_ns = mean };
 	}
-	if (!slowest->socket || stands_out(group, slowest->socket, mean_of, facts, values) != 1 ||
-	    stands_out(group, slowest->socket, longest_of, facts, values) == 0)
+	if (!slowest->socket ||
+	    one_stands_out(group, slowest->socket, mean_of, facts, values) != 1 ||
+	    one_stands_out(group, slowest->socket, longest_of, facts, values) == 0)
 		return false;
 	slowest->others_ns = median_of_others(group, slowest->socket, mean_of, facts, values);
-	more = stands_out(group, slowest->socket, lifetime_of, facts, values) == 1
+	more = one_stands_out(group, slowest->socket, lifetime_of, facts, values) == 1
 		       ? SLOW_MORE_NS_BUSY
 		       : SLOW_MORE_NS;
 	return slowest->mean_ns >= slowest->others_ns + more;
@@ -503,7 +504,7 @@ static bool steered(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-static const struct socket_row *socket_of(const struct endpoint *e, uint64_t cookie)
+static const struct socket_row *endpoint_socket(const struct endpoint *e, uint64_t cookie)
 {
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (e->sockets[i].cookie == cookie)
@@ -551,7 +552,7 @@ static bool shared_socket(struct finding *f, const struct facts *facts)
 			    most->threads, most->processes, plural_es(most->processes),
 			    most->cookie,
 			    advise_own_socket(advice, facts, most,
-					      socket_of(facts->endpoint, most->cookie),
+					      endpoint_socket(facts->endpoint, most->cookie),
 					      "with SO_REUSEPORT each could have its own"));
 	else
 		finding_say(f,

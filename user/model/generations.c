@@ -189,8 +189,8 @@ static void unmark(struct endpoint *e)
 }
 
 /* rows: that take. Returns whether there are two; 0 or -ENOMEM in *err. */
-static bool tell(struct endpoint *e, struct generations *g, struct worker_row **rows, size_t count,
-		 int *err)
+static bool rows_tell(struct endpoint *e, struct generations *g, struct worker_row **rows,
+		      size_t count, int *err)
 {
 	struct life *lives;
 	size_t life_count;
@@ -230,7 +230,7 @@ int endpoint_tell_generations(struct endpoint *e, double threshold)
 			rows[count++] = &e->workers[i];
 	qsort(rows, count, sizeof(*rows), worker_by_thread);
 	e->generations = (struct generations){};
-	if (tell(e, &found, rows, count, &err)) {
+	if (rows_tell(e, &found, rows, count, &err)) {
 		found.judged = which_is_judged(&found, threshold);
 		e->generations = found;
 	} else {

@@ -30,7 +30,7 @@ const struct handshakes *handshakes_find(const struct handshakes *rows, size_t c
 	return count ? bsearch(&key, rows, count, sizeof(*rows), by_netns) : NULL;
 }
 
-static struct handshakes *row_of(struct handshake_set *set, uint32_t netns)
+static struct handshakes *handshakes_row(struct handshake_set *set, uint32_t netns)
 {
 	return (struct handshakes *)handshakes_find(set->rows, set->count, netns);
 }
@@ -111,7 +111,7 @@ static int rows_enter(struct handshake_set *set, enum handshake_when when,
 			rows[set->count++] = row_begin(&looks[i], when);
 	qsort(rows, set->count, sizeof(*rows), by_netns);
 	for (size_t i = 0; i < count; i++) {
-		struct handshakes *h = row_of(set, looks[i].netns);
+		struct handshakes *h = handshakes_row(set, looks[i].netns);
 
 		h->now = looks[i].counts;
 		h->withheld_now = looks[i].withheld;
@@ -124,7 +124,7 @@ static int rows_enter(struct handshake_set *set, enum handshake_when when,
 static void deferring_enter(struct handshake_set *set, enum handshake_when when,
 			    const struct deferring *now, const struct deferring *was)
 {
-	struct handshakes *h = row_of(set, now->netns);
+	struct handshakes *h = handshakes_row(set, now->netns);
 
 	if (!h)
 		return;
@@ -158,7 +158,7 @@ int handshakes_look(struct handshake_set *set, enum handshake_when when,
 						       : by_cookie(&now[i], was);
 
 		if (order > 0) {
-			struct handshakes *h = row_of(set, was++->netns);
+			struct handshakes *h = handshakes_row(set, was++->netns);
 
 			if (h)
 				h->deferring_gone++;

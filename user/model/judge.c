@@ -20,7 +20,7 @@
  * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to
  * its socket and to who reads that. On a single socket each datagram wakes whom it likes.
  */
-static enum fairness_unit unit_of(const struct endpoint *e)
+static enum fairness_unit judged_unit(const struct endpoint *e)
 {
 	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
 }
@@ -193,7 +193,7 @@ static int weigh(struct endpoint *e, const struct flow_load **load)
 
 	e->load = (struct flow_load){};
 	e->flow_unseen = 0;
-	*load = unit_of(e) == UNIT_FLOW ? &e->load : NULL;
+	*load = judged_unit(e) == UNIT_FLOW ? &e->load : NULL;
 	if (!*load)
 		return 0;
 	if (e->flows_estimated)
@@ -232,8 +232,8 @@ struct bin {
 };
 
 /* Adds up the rows that compare as equal. Returns how many bins there are, or -ENOMEM. */
-static ssize_t bins_of(struct bin *bins, const struct endpoint *e, enum share share,
-		       int (*compare)(const void *, const void *))
+static ssize_t share_bins(struct bin *bins, const struct endpoint *e, enum share share,
+			  int (*compare)(const void *, const void *))
 {
 	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
 	size_t row_count = 0, count = 0;
@@ -294,7 +294,7 @@ static int judge_workers(struct fairness *f, const struct endpoint *e, const str
 {
 	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
 	uint64_t *counts = calloc(e->worker_count + 1, sizeof(*counts));
-	const ssize_t bin_count = bins ? bins_of(bins, e, share, compare) : -ENOMEM;
+	const ssize_t bin_count = bins ? share_bins(bins, e, share, compare) : -ENOMEM;
 	size_t kept = 0;
 	int err = -ENOMEM;
 

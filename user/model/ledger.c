@@ -822,7 +822,7 @@ static struct ledger_worker *const *workers_of(const struct ledger *l, uint64_t 
 
 /* The row's place in the endpoint's list of histograms, made if it has none; there is room (see
  * count_histograms()). */
-static struct wait_histogram *histogram_of(struct endpoint *e, struct wait *wait)
+static struct wait_histogram *endpoint_histogram(struct endpoint *e, struct wait *wait)
 {
 	if (!wait->histogram)
 		wait->histogram = ++e->histogram_count;
@@ -840,7 +840,7 @@ static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wa
 
 	*complete &= !wait->count || slots;
 	if (slots && *complete) {
-		histogram = histogram_of(e, to);
+		histogram = endpoint_histogram(e, to);
 		for (unsigned i = 0; i < WAIT_SLOTS; i++)
 			histogram->slots[i] += slots->sum.slots[i];
 	}
@@ -903,7 +903,8 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 	add_waits(e, &socket->wait, &work.wait, from->slots, complete);
 }
 
-static void add_socket(const struct ledger *l, struct endpoint *e, const struct ledger_socket *from)
+static void endpoint_add_socket(const struct ledger *l, struct endpoint *e,
+				const struct ledger_socket *from)
 {
 	struct socket_row *row = &e->sockets[e->socket_count++];
 	struct ledger_worker *const *workers;
@@ -1054,7 +1055,7 @@ static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		if (!sockets[i]->undecided)
-			add_socket(l, e, sockets[i]);
+			endpoint_add_socket(l, e, sockets[i]);
 	err = fill_flows(e, sockets, count);
 	err = err ? err : fill_holders(l, e);
 	err = err ? err : endpoint_add_siblings(e);

@@ -50,8 +50,8 @@ static int compare_of_all(const void *a, const void *b)
 	return x->events != y->events ? COMPARE(y->events, x->events) : COMPARE(x->order, y->order);
 }
 
-static struct item *add(struct items *items, bool *left_out, uint32_t owner, enum turn turn,
-			uint64_t events)
+static struct item *item_add(struct items *items, bool *left_out, uint32_t owner, enum turn turn,
+			     uint64_t events)
 {
 	struct item *item = &items->list[items->count];
 
@@ -65,7 +65,7 @@ static struct item *add(struct items *items, bool *left_out, uint32_t owner, enu
 	return item;
 }
 
-static uint64_t socket_events(const struct socket_row *s)
+static uint64_t row_events(const struct socket_row *s)
 {
 	const uint64_t came = s->arrived + s->dropped;
 
@@ -77,16 +77,16 @@ static void add_sockets(struct items *items, struct endpoint *e, uint64_t events
 	const struct socket_row *busiest = e->sockets;
 
 	for (size_t i = 1; i < e->socket_count; i++)
-		if (socket_events(&e->sockets[i]) > socket_events(busiest))
+		if (row_events(&e->sockets[i]) > row_events(busiest))
 			busiest = &e->sockets[i];
 	for (size_t i = 0; i < e->socket_count; i++) {
 		struct socket_row *s = &e->sockets[i];
-		const bool first = s == busiest, some = first ? events : socket_events(s);
-		struct item *item = add(items, &s->left_out, s->uid,
-					some    ? first ? FIRST_WITH_EVENTS : WITH_EVENTS
-					: first ? FIRST_QUIET
-						: QUIET,
-					first ? events : socket_events(s));
+		const bool first = s == busiest, some = first ? events : row_events(s);
+		struct item *item = item_add(items, &s->left_out, s->uid,
+					     some    ? first ? FIRST_WITH_EVENTS : WITH_EVENTS
+					     : first ? FIRST_QUIET
+						     : QUIET,
+					     first ? events : row_events(s));
 		size_t count;
 		const struct holder_row *holders = endpoint_holders(e, s->cookie, &count);
 
@@ -94,7 +94,8 @@ static void add_sockets(struct items *items, struct endpoint *e, uint64_t events
 			struct holder_row *h = &e->holders[holders - e->holders + k];
 
 			if (k) {
-				add(items, &h->left_out, s->uid, FURTHER_HOLDER, socket_events(s));
+				item_add(items, &h->left_out, s->uid, FURTHER_HOLDER,
+					 row_events(s));
 				continue;
 			}
 			item->holder = &h->left_out;
@@ -117,18 +118,18 @@ static int add_endpoint(struct items *items, struct endpoint *e)
 		const struct socket_row key = { .cookie = w->cookie },
 					*its = array_index_find(&sockets, &key);
 
-		add(items, &w->left_out, its ? its->uid : 0,
-		    w->accepted || w->served ? WITH_EVENTS : QUIET,
-		    w->accepted > w->served ? w->accepted : w->served);
+		item_add(items, &w->left_out, its ? its->uid : 0,
+			 w->accepted || w->served ? WITH_EVENTS : QUIET,
+			 w->accepted > w->served ? w->accepted : w->served);
 	}
 	if (!e->socket_count && !e->worker_count)
-		add(items, &e->left_out, 0, events ? FIRST_WITH_EVENTS : FIRST_QUIET, events);
+		item_add(items, &e->left_out, 0, events ? FIRST_WITH_EVENTS : FIRST_QUIET, events);
 	free(sockets.rows);
 	return err;
 }
 
 /* Lists as many as fit, each owner's in turn. */
-static void choose(struct items *items, size_t rows)
+static void items_choose(struct items *items, size_t rows)
 {
 	size_t used = 0, before = 0;
 
@@ -180,7 +181,7 @@ int snapshot_limit(struct snapshot *s, size_t rows)
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = add_endpoint(&items, &s->endpoints[i]);
 	if (!err)
-		choose(&items, rows);
+		items_choose(&items, rows);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		endpoint_mark(&s->endpoints[i]);
 	free(items.list);

@@ -11,7 +11,7 @@
 #include "snapshot.h"
 
 /* A worker: the rows of a thread, or of a process. */
-struct bin {
+struct load_bin {
 	const struct worker_row *row;
 	uint64_t cpu_ns, bytes;
 	uint64_t thread_ns; /* CPU time of its busiest thread that has a row */
@@ -25,7 +25,7 @@ static bool is_worker(const struct endpoint *e, const struct worker_row *w)
 
 /* A process is what can be busy where its threads take turns, or where one of them is all that is a
  * worker: the others work for it. rows: by process. */
-static bool by_process(const struct endpoint *e, const struct worker_row *const *rows)
+static bool load_by_process(const struct endpoint *e, const struct worker_row *const *rows)
 {
 	const struct worker_row *last = NULL;
 
@@ -43,7 +43,7 @@ static bool by_process(const struct endpoint *e, const struct worker_row *const 
 
 /* CPU time is of the thread or process, whatever socket the row is about; bytes are of the row's
  * own connections. */
-static void bin_add(struct bin *bin, const struct endpoint *e, const struct worker_row *w,
+static void bin_add(struct load_bin *bin, const struct endpoint *e, const struct worker_row *w,
 		    bool processes)
 {
 	const uint64_t cpu_ns = processes ? w->process_cpu_ns : w->cpu_ns;
@@ -63,7 +63,7 @@ static void bin_add(struct bin *bin, const struct endpoint *e, const struct work
 }
 
 /* Returns how many bins there are, or -ENOMEM. */
-static ssize_t bins_of(const struct endpoint *e, struct bin *bins, bool *processes)
+static ssize_t load_bins(const struct endpoint *e, struct load_bin *bins, bool *processes)
 {
 	int (*compare)(const void *, const void *);
 	const struct worker_row **rows = calloc(e->worker_count + 1, sizeof(*rows));
@@ -74,11 +74,11 @@ static ssize_t bins_of(const struct endpoint *e, struct bin *bins, bool *process
 	for (size_t i = 0; i < e->worker_count; i++)
 		rows[i] = &e->workers[i];
 	qsort(rows, e->worker_count, sizeof(*rows), worker_by_life);
-	*processes = by_process(e, rows);
+	*processes = load_by_process(e, rows);
 	compare = *processes ? worker_by_process : worker_by_life;
 	for (size_t i = 0; i < e->worker_count; i++) {
 		if (!i || compare(&rows[i - 1], &rows[i]))
-			bins[count++] = (struct bin){
+			bins[count++] = (struct load_bin){
 				.row = rows[i], .bytes_known = true, .appeared = true, .past = true
 			};
 		bin_add(&bins[count - 1], e, rows[i], *processes);
@@ -88,7 +88,7 @@ static ssize_t bins_of(const struct endpoint *e, struct bin *bins, bool *process
 }
 
 /* Only those that are in a verdict. */
-static size_t bins_admitted(const struct endpoint *e, struct bin *bins, size_t count)
+static size_t bins_admitted(const struct endpoint *e, struct load_bin *bins, size_t count)
 {
 	struct lifetimes seen = endpoint_lifetimes(e);
 	size_t kept = 0;
@@ -102,7 +102,8 @@ static size_t bins_admitted(const struct endpoint *e, struct bin *bins, size_t c
 	return kept;
 }
 
-static struct load_spread spread_of(const struct bin *bins, size_t count, bool processes, bool cpu)
+static struct load_spread spread_of(const struct load_bin *bins, size_t count, bool processes,
+				    bool cpu)
 {
 	struct load_spread l = { .known = count > 0, .processes = processes, .workers = count };
 	double squares = 0;
@@ -156,8 +157,8 @@ const char *load_bytes(char buffer[LOAD_BYTES_SIZE], uint64_t n)
 int endpoint_weigh_load(struct endpoint *e)
 {
 	bool processes = false;
-	struct bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
-	ssize_t count = bins ? bins_of(e, bins, &processes) : -ENOMEM;
+	struct load_bin *bins = calloc(e->worker_count + 1, sizeof(*bins));
+	ssize_t count = bins ? load_bins(e, bins, &processes) : -ENOMEM;
 
 	e->cpu = e->carried = (struct load_spread){};
 	if (count > 0) {

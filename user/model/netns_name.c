@@ -15,7 +15,7 @@ struct named {
 static struct named *names; /* NETNS_NAMES_MAX, once there is one */
 static size_t count;
 
-static struct named *find(uint32_t inode)
+static struct named *name_find(uint32_t inode)
 {
 	for (size_t i = 0; i < count; i++)
 		if (names[i].inode == inode)
@@ -34,7 +34,7 @@ void netns_names_forget(void)
 
 void netns_name_add(uint32_t inode, const char *name)
 {
-	struct named *n = find(inode);
+	struct named *n = name_find(inode);
 	char *copy;
 
 	if (!names)
@@ -53,12 +53,12 @@ void netns_name_add(uint32_t inode, const char *name)
 
 bool netns_named(uint32_t inode)
 {
-	return find(inode);
+	return name_find(inode);
 }
 
 const char *netns_say(char buffer[NETNS_NAME_SIZE], uint32_t inode)
 {
-	const struct named *n = find(inode);
+	const struct named *n = name_find(inode);
 
 	if (n)
 		return strcpy(buffer, n->name);

@@ -155,7 +155,7 @@ static void divide(struct test *t)
 
 /* Counts a division: at each place in the order, is the largest from there on as large as what was
  * observed there? */
-static void count(struct test *t)
+static void test_count(struct test *t)
 {
 	double largest = 0;
 
@@ -220,7 +220,7 @@ static void test_free(struct test *t)
 	free(t->numbers);
 }
 
-static double *take(double **numbers, size_t count)
+static double *numbers_take(double **numbers, size_t count)
 {
 	double *taken = *numbers;
 
@@ -230,10 +230,10 @@ static double *take(double **numbers, size_t count)
 
 static struct sums sums_take(double **numbers, size_t figures)
 {
-	struct sums s = { .known = take(numbers, figures) };
+	struct sums s = { .known = numbers_take(numbers, figures) };
 
-	s.sum = take(numbers, figures);
-	s.squares = take(numbers, figures);
+	s.sum = numbers_take(numbers, figures);
+	s.squares = numbers_take(numbers, figures);
 	return s;
 }
 
@@ -252,11 +252,11 @@ static int test_allocate(struct test *t)
 	t->as_large = calloc(t->hypotheses + 1, sizeof(*t->as_large));
 	if (!numbers || !t->groups || !t->rows || !t->order || !t->as_large)
 		return -ENOMEM;
-	t->known = take(&numbers, cells);
-	t->values = take(&numbers, cells);
-	t->variance_min = take(&numbers, figures);
-	t->t_squared = take(&numbers, t->hypotheses);
-	t->observed = take(&numbers, t->hypotheses);
+	t->known = numbers_take(&numbers, cells);
+	t->values = numbers_take(&numbers, cells);
+	t->variance_min = numbers_take(&numbers, figures);
+	t->t_squared = numbers_take(&numbers, t->hypotheses);
+	t->observed = numbers_take(&numbers, t->hypotheses);
 	for (size_t g = 0; g < groups; g++)
 		t->groups[g] = sums_take(&numbers, figures);
 	t->all = sums_take(&numbers, figures);
@@ -314,7 +314,7 @@ static uint64_t enumerate(struct test *t)
 			else
 				t->rows[out++] = i;
 		}
-		count(t);
+		test_count(t);
 		tried++;
 	} while (gsl_combination_next(chosen) == GSL_SUCCESS);
 	gsl_combination_free(chosen);
@@ -329,10 +329,10 @@ static uint64_t shuffle(struct test *t, uint64_t tries)
 	if (!rng)
 		return 0;
 	gsl_rng_set(rng, SEED);
-	count(t);
+	test_count(t);
 	for (uint64_t i = 0; i < tries; i++) {
 		gsl_ran_shuffle(rng, t->rows, t->run_count, sizeof(*t->rows));
-		count(t);
+		test_count(t);
 	}
 	gsl_rng_free(rng);
 	return tries + 1;

@@ -41,7 +41,7 @@ static bool jumps(struct machine *m, uint16_t code, uint32_t by)
 	}
 }
 
-static void load(struct machine *m, const struct picker_instruction *i, uint32_t *to)
+static void machine_load(struct machine *m, const struct picker_instruction *i, uint32_t *to)
 {
 	switch (BPF_MODE(i->code)) {
 	case BPF_IMM: *to = i->k; return;
@@ -59,15 +59,16 @@ static void load(struct machine *m, const struct picker_instruction *i, uint32_t
 
 /* Runs it for a CPU. Returns its result; nothing of worth where it is stuck. It can't go back, so
  * it ends. */
-static uint32_t run(struct machine *m, const struct picker_instruction *program, size_t length)
+static uint32_t machine_run(struct machine *m, const struct picker_instruction *program,
+			    size_t length)
 {
 	for (size_t at = 0; at < length && !m->stuck; at++) {
 		const struct picker_instruction *i = &program[at];
 		const uint32_t by = BPF_SRC(i->code) == BPF_X ? m->x : i->k;
 
 		switch (BPF_CLASS(i->code)) {
-		case BPF_LD: load(m, i, &m->a); break;
-		case BPF_LDX: load(m, i, &m->x); break;
+		case BPF_LD: machine_load(m, i, &m->a); break;
+		case BPF_LDX: machine_load(m, i, &m->x); break;
 		case BPF_ST: m->memory[i->k % BPF_MEMWORDS] = m->a; break;
 		case BPF_STX: m->memory[i->k % BPF_MEMWORDS] = m->x; break;
 		case BPF_ALU: m->a = calculate(m, i->code, by); break;
@@ -99,7 +100,7 @@ struct picker picker_tell(const struct picker_instruction *program, size_t lengt
 	p.told = true;
 	for (uint32_t cpu = 0; cpu < cpus && p.told; cpu++) {
 		struct machine m = { .cpu = cpu };
-		const uint32_t index = run(&m, program, length);
+		const uint32_t index = machine_run(&m, program, length);
 
 		p.told &= !m.stuck;
 		p.by_cpu |= m.asked_cpu;

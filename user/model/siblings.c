@@ -40,7 +40,7 @@ static struct worker_row worker_of_holder(const struct holder_row *h)
 }
 
 /* By process; of one that holds several sockets of the port a row first in which it watches. */
-static int compare_holders(const void *a, const void *b)
+static int holders_by_pid(const void *a, const void *b)
 {
 	const struct holder_row *x = *(const struct holder_row *const *)a,
 				*y = *(const struct holder_row *const *)b;
@@ -62,7 +62,7 @@ static size_t find_siblings(const struct holder_row **siblings, const struct end
 		    is_sibling(e, count, h))
 			siblings[found++] = h;
 	}
-	qsort(siblings, found, sizeof(*siblings), compare_holders);
+	qsort(siblings, found, sizeof(*siblings), holders_by_pid);
 	return found;
 }
 

@@ -14,7 +14,7 @@ struct stalled {
 	const struct holder_row *h;
 };
 
-static void show(struct stall_cause *out, const char *name, double number)
+static void evidence_show(struct stall_cause *out, const char *name, double number)
 {
 	if (out->evidence_count < sizeof(out->evidence) / sizeof(*out->evidence))
 		out->evidence[out->evidence_count++] = (struct evidence){ name, number };
@@ -95,7 +95,7 @@ static const struct place *place_of(const struct hindrance *it)
 
 /* "a timer (hrtimer_nanosleep)"; of a place that we don't know its name alone. */
 #define SLEEP_PLACE_SIZE 80
-static const char *say_place(char buffer[SLEEP_PLACE_SIZE], const struct hindrance *it)
+static const char *say_sleep_place(char buffer[SLEEP_PLACE_SIZE], const struct hindrance *it)
 {
 	const struct place *place = place_of(it);
 
@@ -153,7 +153,7 @@ static bool lacks_descriptors(struct stall_cause *out, const struct stalled *w)
 	    "): accept() fails with EMFILE",
 	    it->descriptors, it->descriptors);
 	advise(out, "raise LimitNOFILE= or ulimit -n, or close what it leaves open");
-	show(out, "descriptors", it->descriptors);
+	evidence_show(out, "descriptors", it->descriptors);
 	return true;
 }
 
@@ -168,7 +168,7 @@ static bool lacks_files(struct stall_cause *out, const struct stalled *w)
 	    ") allows: accept() fails with ENFILE",
 	    it->files);
 	advise(out, "raise fs.file-max, or see who has so many open");
-	show(out, "files", it->files);
+	evidence_show(out, "files", it->files);
 	return true;
 }
 
@@ -183,8 +183,8 @@ static bool lacks_quota(struct stall_cause *out, const struct stalled *w)
 	    " of %" PRIu64 " periods",
 	    it->throttled, it->periods);
 	advise(out, "raise that (CPUQuota=, cpu.max, docker --cpus)");
-	show(out, "periods", it->periods);
-	show(out, "throttled", it->throttled);
+	evidence_show(out, "periods", it->periods);
+	evidence_show(out, "throttled", it->throttled);
 	return true;
 }
 
@@ -219,7 +219,7 @@ static bool lost_its_taker(struct stall_cause *out, const struct stalled *w)
 	say(out, "lives on, but its thread %" PRId32 ", which took from this socket, has ended",
 	    last->tid);
 	advise(out, "restart it, and look for what ended that thread");
-	show(out, "thread", last->tid);
+	evidence_show(out, "thread", last->tid);
 	return true;
 }
 
@@ -253,13 +253,13 @@ static bool hangs(struct stall_cause *out, const struct stalled *w)
 		snprintf(how_many, sizeof(how_many), " (%u of %u threads)", it->uninterruptible,
 			 it->threads);
 	say(out, "hangs, uninterruptible%s%s%s", *it->place ? ", in " : "",
-	    *it->place ? say_place(where, it) : "", how_many);
+	    *it->place ? say_sleep_place(where, it) : "", how_many);
 	if (place && place->advice)
 		advise(out, "%s", place->advice);
 	else if (it->threads == 1)
 		advise(out, "/proc/%" PRId32 "/stack tells where", w->h->pid);
-	show(out, "threads", it->threads);
-	show(out, "uninterruptible", it->uninterruptible);
+	evidence_show(out, "threads", it->threads);
+	evidence_show(out, "uninterruptible", it->uninterruptible);
 	return true;
 }
 
@@ -328,7 +328,7 @@ static bool is_busy(struct stall_cause *out, const struct stalled *w)
 		return false;
 	say(out, "is busy (%.0f %% of a CPU), but takes none", it->cpu * 100);
 	advise(out, "see with what: perf top -p %" PRId32, w->h->pid);
-	show(out, "cpu", it->cpu);
+	evidence_show(out, "cpu", it->cpu);
 	return true;
 }
 
@@ -371,7 +371,7 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 	if (!asleep)
 		return false;
 	if (*it->place)
-		snprintf(where, sizeof(where), " in %s", say_place(place, it));
+		snprintf(where, sizeof(where), " in %s", say_sleep_place(place, it));
 	if (it->leader_gone && !it->takers)
 		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep,
 		    it->threads, asleep == 1 ? "s" : "", where);
@@ -380,8 +380,8 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 	else
 		say_threads(out, asleep, it, "asleep", where);
 	out->told_little = true;
-	show(out, "threads", it->threads);
-	show(out, "asleep", asleep);
+	evidence_show(out, "threads", it->threads);
+	evidence_show(out, "asleep", asleep);
 	return true;
 }
 

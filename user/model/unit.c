@@ -44,7 +44,7 @@ static const struct {
 };
 
 /* A path as it is gone through, part by part. */
-struct walk {
+struct unit_walk {
 	struct unit *u;
 	char above[UNIT_NAME_SIZE]; /* the part before */
 	int64_t slice_user;         /* the user whose slice is above; -1: none */
@@ -106,7 +106,7 @@ static void unescape(char *name)
 }
 
 /* The innermost counts. What was a unit within the one around it is no more. */
-static void set_container(struct walk *w, const char *name, size_t length, const char *runtime)
+static void set_container(struct unit_walk *w, const char *name, size_t length, const char *runtime)
 {
 	struct unit *u = w->u;
 
@@ -125,7 +125,7 @@ static void set_container(struct walk *w, const char *name, size_t length, const
 
 /* "docker-ID.scope", "crio-ID", "kubepods-pod0.slice:cri-containerd:ID", "ID". Returns whether it
  * is one. */
-static bool take_id(struct walk *w, const char *part)
+static bool take_id(struct unit_walk *w, const char *part)
 {
 	const size_t length = strlen(part) - (ends_with(part, ".scope") ? strlen(".scope") : 0);
 	const char *id = part + length - ID_DIGITS, *begin = part;
@@ -152,7 +152,7 @@ static bool take_id(struct walk *w, const char *part)
 }
 
 /* "lxc.payload.web", "machine-web.scope", and below "lxc" any. Returns whether it is one. */
-static bool take_name(struct walk *w, const char *part)
+static bool take_name(struct unit_walk *w, const char *part)
 {
 	for (size_t i = 0; i < sizeof(before_names) / sizeof(*before_names); i++) {
 		const char *before = before_names[i].before, *cut = before_names[i].cut;
@@ -174,7 +174,7 @@ static bool take_name(struct walk *w, const char *part)
 
 /* "pod01234567-…", "kubepods-burstable-pod01234567_….slice". Those of static pods have no dashes.
  */
-static void take_pod(struct walk *w, const char *part)
+static void take_pod(struct unit_walk *w, const char *part)
 {
 	for (const char *at = strstr(part, "pod"); at; at = strstr(at + 3, "pod")) {
 		const size_t length = strspn(at + 3, HEX "-_");
@@ -193,7 +193,7 @@ static void take_pod(struct walk *w, const char *part)
  * Below a unit there are no others, but those of a user's service manager, or of the systemd within
  * a container. A name that would be one of the kernel's files has a '_' before it.
  */
-static void take_unit(struct walk *w, const char *part)
+static void take_unit(struct unit_walk *w, const char *part)
 {
 	struct unit *u = w->u;
 	const bool first_within = *u->container && !u->within;
@@ -210,7 +210,7 @@ static void take_unit(struct walk *w, const char *part)
 	snprintf(u->name, sizeof(u->name), "%s", part);
 }
 
-static void take(struct walk *w, const char *part)
+static void part_take(struct unit_walk *w, const char *part)
 {
 	take_pod(w, part);
 	if (ends_with(part, ".slice"))
@@ -224,7 +224,7 @@ static void take(struct walk *w, const char *part)
 
 bool unit_find(struct unit *u, const char *cgroup, size_t size)
 {
-	struct walk w = { .u = u, .slice_user = -1, .manager = -1 };
+	struct unit_walk w = { .u = u, .slice_user = -1, .manager = -1 };
 	const size_t length = strnlen(cgroup, size);
 	const bool cut = length + 1 >= size;
 
@@ -238,7 +238,7 @@ bool unit_find(struct unit *u, const char *cgroup, size_t size)
 			continue;
 		memcpy(part, cgroup + from, end - from);
 		part[end - from] = '\0';
-		take(&w, part);
+		part_take(&w, part);
 	}
 	if (!*u->container)
 		*u->pod = '\0';

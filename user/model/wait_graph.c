@@ -199,13 +199,13 @@ int wait_graph_watchers(const struct wait_graph *g, uint64_t socket, struct arra
 
 /* ---- the way to those who wait ---- */
 
-struct walk {
+struct graph_walk {
 	struct wait_graph *g;
 	struct array *out;
 	bool *cut;
 };
 
-static int waiting_add(const struct walk *w, struct wait_thread *t, struct wait_way way,
+static int waiting_add(const struct graph_walk *w, struct wait_thread *t, struct wait_way way,
 		       bool asleep)
 {
 	const struct waiting waiting = { t->row, way, asleep };
@@ -221,7 +221,7 @@ static int waiting_add(const struct walk *w, struct wait_thread *t, struct wait_
  * thread, then that is who comes back to it. An epoll that a fork left in two processes tells
  * nothing.
  */
-static int owner_add(const struct walk *w, uint64_t epoll, struct wait_way way)
+static int owner_add(const struct graph_walk *w, uint64_t epoll, struct wait_way way)
 {
 	const uint32_t pid = only_holder(w->g, epoll);
 	const struct single *single =
@@ -240,7 +240,7 @@ static struct wait_way way_begin(const struct wait_edge *e)
  * in an epoll and then block in accept() all the same (apache's prefork, for one); what it sleeps
  * in decides how it is woken.
  */
-static int sleepers_add(const struct walk *w, const struct wait_edge *edges, size_t count,
+static int sleepers_add(const struct graph_walk *w, const struct wait_edge *edges, size_t count,
 			unsigned passed, struct wait_way way, bool *any)
 {
 	int err = 0;
@@ -258,7 +258,8 @@ static int sleepers_add(const struct walk *w, const struct wait_edge *edges, siz
 
 /* Those who wait on the node, through epolls too. passed: epolls on the way to it; 0: it is the
  * socket, whose own edges begin the way. */
-static int node_follow(const struct walk *w, uint64_t node, unsigned passed, struct wait_way way)
+static int node_follow(const struct graph_walk *w, uint64_t node, unsigned passed,
+		       struct wait_way way)
 {
 	size_t count;
 	const struct wait_edge *edges = wait_graph_edges(w->g, node, &count);
@@ -286,7 +287,7 @@ static int node_follow(const struct walk *w, uint64_t node, unsigned passed, str
 
 int wait_graph_follow(struct wait_graph *g, uint64_t socket, struct array *out, bool *cut)
 {
-	const struct walk w = { g, out, cut };
+	const struct graph_walk w = { g, out, cut };
 
 	g->looks++;
 	return node_follow(&w, socket, 0, (struct wait_way){});

@@ -58,7 +58,7 @@ static int width_of(uint32_t c)
 }
 
 /* Takes the next character off *text and makes it harmless. Returns its width. */
-static int take(const struct grid *g, const char **text, char out[5])
+static int character_take(const struct grid *g, const char **text, char out[5])
 {
 	uint32_t c;
 	const size_t length = utf8_next(*text, 4, &c); /* its NUL ends it earlier */
@@ -81,7 +81,7 @@ int grid_width(const struct grid *g, const char *text)
 	int width = 0;
 
 	while (*text)
-		width += take(g, &text, c);
+		width += character_take(g, &text, c);
 	return width;
 }
 
@@ -105,7 +105,7 @@ static int put_fitting(struct grid *g, int row, int column, int width, enum attr
 	int used = 0;
 
 	while (*text) {
-		int w = take(g, &text, c);
+		int w = character_take(g, &text, c);
 
 		if (used + w > width)
 			break;
@@ -138,7 +138,7 @@ int grid_put(struct grid *g, int row, int column, int width, enum align align,
 		return used + 1;
 	}
 	while (wanted > width - 1)
-		wanted -= take(g, &text, c);
+		wanted -= character_take(g, &text, c);
 	put_glyph(g, row, column, attribute, ellipsis);
 	return 1 + put_fitting(g, row, column + 1, width - 1, attribute, text);
 }

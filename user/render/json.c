@@ -144,7 +144,8 @@ static void queue(struct json_writer *w, const struct socket_row *s)
 	json_close(w, '}');
 }
 
-static void socket_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
+static void write_socket_row(struct json_writer *w, const struct endpoint *e,
+			     const struct socket_row *s)
 {
 	const bool udp = e->protocol == PROTOCOL_UDP;
 
@@ -398,7 +399,7 @@ static void generations(struct json_writer *w, const struct endpoint *e)
 	json_close(w, '}');
 }
 
-static void place(struct json_writer *w, const struct endpoint *e)
+static void write_place(struct json_writer *w, const struct endpoint *e)
 {
 	json_string(w, "protocol", e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	json_address(w, "address", e->family, e->address);
@@ -408,7 +409,7 @@ static void place(struct json_writer *w, const struct endpoint *e)
 static void endpoint(struct json_writer *w, const struct endpoint *e)
 {
 	json_open(w, NULL, '{');
-	place(w, e);
+	write_place(w, e);
 	flows(w, e);
 	netns(w, e->netns);
 	design(w, &e->design);
@@ -416,7 +417,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 	json_open(w, "sockets", '[');
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (!e->sockets[i].left_out)
-			socket_row(w, e, &e->sockets[i]);
+			write_socket_row(w, e, &e->sockets[i]);
 	json_close(w, ']');
 	json_open(w, "workers", '[');
 	for (size_t i = 0; i < e->worker_count; i++)
@@ -455,7 +456,7 @@ static void endpoint(struct json_writer *w, const struct endpoint *e)
 static void aside_row(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
 	json_open(w, NULL, '{');
-	place(w, e);
+	write_place(w, e);
 	netns(w, e->netns);
 	json_string(w, "why", s->aside == ASIDE_BOUND ? "bound" : "kernel");
 	json_number(w, "cookie", s->cookie);
@@ -531,7 +532,7 @@ static void workload(struct json_writer *w, const struct workload_account *a)
 	json_close(w, '}');
 }
 
-static void kernel(struct json_writer *w, const struct snapshot *s)
+static void write_kernel(struct json_writer *w, const struct snapshot *s)
 {
 	json_open(w, "kernel", '{');
 	json_name(w, "release", s->release);
@@ -600,7 +601,7 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 {
 	struct json_writer w = json_begin(out, "sockfair/1");
 
-	kernel(&w, s);
+	write_kernel(&w, s);
 	window(&w, s);
 	if (s->has_workload)
 		workload(&w, &s->workload);

@@ -25,7 +25,7 @@ void json_bind_options(struct json_writer *w, const struct bind_place *p, bool k
 	json_bool_if(w, "reuseport", known, p->reuseport);
 }
 
-static void peer(struct json_writer *w, const struct bind_occupant *o)
+static void write_occupant_peer(struct json_writer *w, const struct bind_occupant *o)
 {
 	if (!o->peer_port) {
 		json_nothing(w, "peer");
@@ -56,6 +56,6 @@ void json_bind_occupant_open(struct json_writer *w, const struct bind_occupant *
 	json_number_if(w, "descriptor", o->held_by, o->held_by ? o->held_by->descriptor : 0);
 	json_cgroup(w, o->pid > 0 && o->cgroup ? o->cgroup : nowhere);
 	json_text_if(w, "kernel", o->by_kernel, o->receiver, sizeof(o->receiver));
-	peer(w, o);
+	write_occupant_peer(w, o);
 	json_bool_if(w, "port_picked", o->origin != ORIGIN_UNKNOWN, o->origin == ORIGIN_PICKED);
 }

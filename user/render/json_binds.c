@@ -24,7 +24,7 @@ static void caller(struct json_writer *w, const struct bind_event *e)
 }
 
 /* What was asked for; of listen() where the socket is bound. */
-static void asked(struct json_writer *w, const struct bind_event *e)
+static void write_asked(struct json_writer *w, const struct bind_event *e)
 {
 	if (e->asked_known)
 		json_address(w, "address", e->place.family, e->place.address);
@@ -37,7 +37,7 @@ static void asked(struct json_writer *w, const struct bind_event *e)
 }
 
 /* connect(): where to. */
-static void peer(struct json_writer *w, const struct bind_event *e)
+static void write_peer(struct json_writer *w, const struct bind_event *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const bool v4 = !memcmp(e->peer.address, mapped, sizeof(mapped));
@@ -73,13 +73,13 @@ static void range(struct json_writer *w, const struct bind_range_use *u)
 	json_close(w, '}');
 }
 
-static void socket_of(struct json_writer *w, const struct bind_event *e)
+static void write_socket(struct json_writer *w, const struct bind_event *e)
 {
 	const struct bind_place *p = &e->place;
 
 	json_string(w, "protocol", p->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	json_number(w, "family", p->family == AF_INET6 ? 6 : 4);
-	asked(w, e);
+	write_asked(w, e);
 	json_number(w, "netns", p->netns);
 	json_name_if(w, "device", p->device_name);
 	json_bool_if(w, "v6only", p->family == AF_INET6, p->v6only);
@@ -142,8 +142,8 @@ int json_bind_notice(FILE *out, const struct bind_notice *n)
 	json_string(&w, "kind", bind_call_name(n->event.call));
 	json_moment(&w, "time", n->time_ms);
 	caller(&w, &n->event);
-	socket_of(&w, &n->event);
-	peer(&w, &n->event);
+	write_socket(&w, &n->event);
+	write_peer(&w, &n->event);
 	json_number(&w, "errno", n->event.error);
 	json_string(&w, "error", n->event.error ? bind_error_name(n->event.error, buffer) : NULL);
 	string_or_null(&w, "why", n->why);

@@ -27,7 +27,7 @@ static void claim(struct json_writer *w, const struct claim_result *r)
 	json_close(w, '}');
 }
 
-static void kernel(struct json_writer *w, const struct claim_report *report)
+static void write_claims_kernel(struct json_writer *w, const struct claim_report *report)
 {
 	json_open(w, "kernel", '{');
 	json_string(w, "release", report->release);
@@ -39,7 +39,7 @@ int json_claims(FILE *out, const struct claim_report *report)
 {
 	struct json_writer w = json_begin(out, "sockfair-claims/1");
 
-	kernel(&w, report);
+	write_claims_kernel(&w, report);
 	json_number(&w, "cpus", report->cpus);
 	json_number(&w, "requests", report->requests);
 	json_open(&w, "claims", '[');

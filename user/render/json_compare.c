@@ -20,7 +20,7 @@ static void judged(struct json_writer *w, const struct comparison_run *run)
 	json_close(w, '}');
 }
 
-static void run(struct json_writer *w, const struct comparison_run *run)
+static void write_run(struct json_writer *w, const struct comparison_run *run)
 {
 	json_open(w, NULL, '{');
 	json_number(w, "round", run->round);
@@ -58,13 +58,13 @@ static void result(struct json_writer *w, size_t side, const struct comparison_r
 	json_number(w, "runs_with_traffic", r->with_traffic);
 	json_open(w, "runs", '[');
 	for (size_t i = 0; i < r->run_count; i++)
-		run(w, &r->runs[i]);
+		write_run(w, &r->runs[i]);
 	json_close(w, ']');
 	json_close(w, '}');
 }
 
-static void stat_of(struct json_writer *w, size_t side, size_t metric,
-		    const struct comparison_stat *s)
+static void write_stat(struct json_writer *w, size_t side, size_t metric,
+		       const struct comparison_stat *s)
 {
 	static const char *const told[] = {
 		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
@@ -94,7 +94,7 @@ static void stats(struct json_writer *w, const struct comparison *c,
 		json_open(w, metrics[m].name, '[');
 		for (size_t i = 0; i < c->side_count; i++)
 			if (subject->cells[i] && subject->cells[i]->stats[m].runs)
-				stat_of(w, i, m, &subject->cells[i]->stats[m]);
+				write_stat(w, i, m, &subject->cells[i]->stats[m]);
 		json_close(w, ']');
 	}
 	json_close(w, '}');

@@ -28,7 +28,7 @@ void reader_fail(struct reader *r, int err, const char *format, ...)
 
 /* Adds the way from one value of a document to another: "endpoints[3].sockets[0]". False: it is not
  * in it, and `way` is as it was. */
-static bool find(char *way, size_t size, json_t *from, const json_t *to)
+static bool way_find(char *way, size_t size, json_t *from, const json_t *to)
 {
 	const size_t length = strlen(way);
 	const char *key;
@@ -40,13 +40,13 @@ static bool find(char *way, size_t size, json_t *from, const json_t *to)
 	json_object_foreach(from, key, value)
 	{
 		snprintf(way + length, size - length, "%s%s", length ? "." : "", key);
-		if (find(way, size, value, to))
+		if (way_find(way, size, value, to))
 			return true;
 	}
 	json_array_foreach(from, i, value)
 	{
 		snprintf(way + length, size - length, "[%zu]", i);
-		if (find(way, size, value, to))
+		if (way_find(way, size, value, to))
 			return true;
 	}
 	way[length] = '\0';
@@ -64,7 +64,7 @@ void reader_fail_at(struct reader *r, const json_t *from, const char *member, co
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	find(way, sizeof(way), r->document, from);
+	way_find(way, sizeof(way), r->document, from);
 	reader_fail(r, -EINVAL, "%s%s%s %s", way, *way && *member != '[' ? "." : "", member, what);
 }
 

@@ -138,7 +138,7 @@ struct row_sums {
 };
 
 /* NaN is what is not known. */
-static void add_known(double *sum, double number)
+static void sum_known(double *sum, double number)
 {
 	*sum = isnan(*sum) ? number : isnan(number) ? *sum : *sum + number;
 }
@@ -154,7 +154,7 @@ static void read_drops(struct reader *r, const json_t *socket, struct row_sums *
 	if (isnan(drops))
 		return;
 	sums->drops_bound |= least < most;
-	add_known(&sums->drops, fmax(drops - most, 0));
+	sum_known(&sums->drops, fmax(drops - most, 0));
 }
 
 static void read_socket(struct reader *r, const json_t *socket, bool udp, struct row_sums *sums)
@@ -204,9 +204,9 @@ static void read_beside(struct reader *r, const json_t *endpoint, const char *na
 	field_add(r, omitted, "open", OPTIONAL, &open);
 	highest = field_count(r, omitted, "queue_highest", OPTIONAL);
 	if (udp || drops > 0) /* 0 of what may not have been known is no figure */
-		add_known(&sums->drops, drops);
+		sum_known(&sums->drops, drops);
 	if (open > 0)
-		add_known(&sums->open, open);
+		sum_known(&sums->open, open);
 	if (highest > 0)
 		sums->highest = fmax(sums->highest, highest);
 }
@@ -245,7 +245,7 @@ static void read_figures(struct reader *r, const json_t *endpoint, bool udp,
 	read_beside(r, endpoint, "omitted", udp, &sums);
 	read_beside(r, endpoint, "connected", udp, &sums);
 	if (udp)
-		add_known(&sums.came, sums.drops);
+		sum_known(&sums.came, sums.drops);
 	figures[METRIC_EVENTS] =
 		isnan(sums.came) && isnan(sums.taken) ? 0 : fmax(sums.came, sums.taken);
 	figures[METRIC_DROPS] = sums.drops_bound ? NAN : sums.drops;

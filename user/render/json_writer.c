@@ -27,7 +27,7 @@ static void put_bytes(struct json_writer *w, const char *bytes, size_t size)
 	w->used += size;
 }
 
-static void put(struct json_writer *w, const char *text)
+static void writer_put(struct json_writer *w, const char *text)
 {
 	put_bytes(w, text, strlen(text));
 }
@@ -48,8 +48,8 @@ static void begin(struct json_writer *w, const char *key)
 	if (!key)
 		return;
 	put_one(w, '"');
-	put(w, key);
-	put(w, "\":");
+	writer_put(w, key);
+	writer_put(w, "\":");
 }
 
 struct json_writer json_begin(FILE *out, const char *schema)
@@ -93,7 +93,7 @@ void json_number(struct json_writer *w, const char *key, uint64_t value)
 		*--at = '0' + value % 10;
 	while (value /= 10);
 	begin(w, key);
-	put(w, at);
+	writer_put(w, at);
 }
 
 void json_number_if(struct json_writer *w, const char *key, bool known, uint64_t value)
@@ -116,15 +116,15 @@ void json_number_real(struct json_writer *w, const char *key, double value)
 	}
 	snprintf(digits, sizeof(digits), "%.9g", value);
 	begin(w, key);
-	put(w, digits);
+	writer_put(w, digits);
 	if (!strpbrk(digits, ".e"))
-		put(w, ".0");
+		writer_put(w, ".0");
 }
 
 void json_bool(struct json_writer *w, const char *key, bool value)
 {
 	begin(w, key);
-	put(w, value ? "true" : "false");
+	writer_put(w, value ? "true" : "false");
 }
 
 void json_number_any(struct json_writer *w, const char *key, double value)
@@ -146,7 +146,7 @@ void json_bool_if(struct json_writer *w, const char *key, bool known, bool value
 void json_nothing(struct json_writer *w, const char *key)
 {
 	begin(w, key);
-	put(w, "null");
+	writer_put(w, "null");
 }
 
 /* Line ends and other control characters are escaped: a document stays one line, whatever a thread
@@ -165,7 +165,7 @@ static void put_character(struct json_writer *w, const char *bytes, size_t lengt
 		snprintf(escape, sizeof(escape), "\\%c", (int)code);
 	else
 		snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)code);
-	put(w, escape);
+	writer_put(w, escape);
 }
 
 /* How many of bytes[0..size) need no look at all: nearly always the whole name. */

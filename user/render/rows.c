@@ -83,7 +83,7 @@ void row_add_drops(struct row *r, const struct socket_row *s)
 	r->drops_least += drops_least(s) + beside;
 }
 
-static void add_socket(struct row *r, const struct socket_row *s)
+static void row_add_socket(struct row *r, const struct socket_row *s)
 {
 	row_add_drops(r, s);
 	r->queue = s->queue_length;
@@ -105,7 +105,7 @@ struct row row_of_socket(const struct endpoint *e, const struct socket_row *s, b
 			 .takes = true };
 
 	r.recent = r.total;
-	add_socket(&r, s);
+	row_add_socket(&r, s);
 	row_waits(&r, s->wait_known, &s->wait);
 	return r;
 }
@@ -230,7 +230,7 @@ static size_t rows_merge(struct row *rows, size_t count)
 	return kept;
 }
 
-static int compare_cookies(const void *a, const void *b)
+static int rows_by_cookie(const void *a, const void *b)
 {
 	const struct socket_row *const *x = a, *const *y = b;
 
@@ -249,7 +249,7 @@ static int rows_find_sockets(struct row *rows, size_t count, const struct endpoi
 		like.cookie = rows[i].worker->cookie;
 		rows[i].socket = array_index_find(&index, &like);
 		if (rows[i].socket)
-			add_socket(&rows[i], rows[i].socket);
+			row_add_socket(&rows[i], rows[i].socket);
 	}
 	free(index.rows);
 	return err;
@@ -356,14 +356,14 @@ char *rate_text(char *out, int width, uint64_t n, double seconds)
 
 /* ---- cells ---- */
 
-static const void *at(const void *row, size_t offset)
+static const void *field_at(const void *row, size_t offset)
 {
 	return (const char *)row + offset;
 }
 
 static bool flag(const void *row, size_t offset)
 {
-	return offset && *(const bool *)at(row, offset);
+	return offset && *(const bool *)field_at(row, offset);
 }
 
 void rows_print(FILE *out, const struct table *t, const struct row *rows, size_t count,
@@ -377,7 +377,7 @@ void rows_print(FILE *out, const struct table *t, const struct row *rows, size_t
 	for (size_t i = 0; i < listed; i++)
 		table_line(out, t, &rows[i]);
 	for (size_t i = listed; i < count; i++)
-		others += *(const uint64_t *)at(&rows[i], field);
+		others += *(const uint64_t *)field_at(&rows[i], field);
 	if (count > listed)
 		fprintf(out, "  and %zu more with %s\n", count - listed,
 			text_count(number, others));
@@ -404,7 +404,7 @@ void cell_count(struct cell *cell)
 		strcpy(cell->text, "-");
 	else
 		cell_bounded(cell, flag(cell->row, c->bound), "≥",
-			     ">=", *(const uint64_t *)at(cell->row, c->field));
+			     ">=", *(const uint64_t *)field_at(cell->row, c->field));
 }
 
 void cell_drops(struct cell *cell)
@@ -418,7 +418,7 @@ void cell_drops(struct cell *cell)
 
 void cell_duration(struct cell *cell)
 {
-	text_duration(cell->text, *(const double *)at(cell->row, cell->column->field));
+	text_duration(cell->text, *(const double *)field_at(cell->row, cell->column->field));
 }
 
 void cell_share(struct cell *cell)
@@ -511,14 +511,14 @@ void cell_bar(struct cell *cell)
 
 int by_count(const void *a, const void *b, const struct column *column)
 {
-	return COMPARE(*(const uint64_t *)at(a, column->field),
-		       *(const uint64_t *)at(b, column->field));
+	return COMPARE(*(const uint64_t *)field_at(a, column->field),
+		       *(const uint64_t *)field_at(b, column->field));
 }
 
 int by_real(const void *a, const void *b, const struct column *column)
 {
-	const double x = *(const double *)at(a, column->field),
-		     y = *(const double *)at(b, column->field);
+	const double x = *(const double *)field_at(a, column->field),
+		     y = *(const double *)field_at(b, column->field);
 
 	return isnan(x) || isnan(y) ? isnan(y) - isnan(x) : COMPARE(x, y);
 }

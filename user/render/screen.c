@@ -354,7 +354,7 @@ static void verdict_line(struct body *b, const char *what, const struct fairness
 /*
  *   waits     p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
  */
-static void waits_line(struct body *b, const struct endpoint *e)
+static void page_waits_line(struct body *b, const struct endpoint *e)
 {
 	struct wait_sum sum = {};
 	uint32_t highest = 0;
@@ -418,7 +418,7 @@ static void findings_mark(struct body *b, int row, int column, const struct endp
 /*
  * tcp 0.0.0.0:8080  1,234/s, 12,345 since start  ! 1 finding
  */
-static void port_heading(struct body *b, const struct row *port, const struct page *p)
+static void page_port_heading(struct body *b, const struct row *port, const struct page *p)
 {
 	char text[CELL_SIZE], rate[CELL_SIZE], count[TEXT_COUNT_SIZE];
 	int row = next_line(b), column;
@@ -444,12 +444,12 @@ static void port_detail(struct body *b, const struct row *port, const struct pag
 	const struct endpoint *judged = row_judged(port, &p->view);
 
 	next_line(b);
-	port_heading(b, port, p);
+	page_port_heading(b, port, p);
 	if (judged) {
 		verdict_line(b, "sockets", &judged->socket_fairness);
 		verdict_line(b, "workers", &judged->worker_fairness);
 		verdict_line(b, "processes", &judged->process_fairness);
-		waits_line(b, judged);
+		page_waits_line(b, judged);
 	} else {
 		body_text(b, 2, ATTRIBUTE_DIM, "nothing of it in this interval");
 	}
@@ -572,13 +572,14 @@ static size_t history_take_out(struct row *rows, size_t count, uint64_t *ended, 
 
 /* Threads of wide processes that have no line of their own; rows: as many, in the same order, as
  * the page's. All zero: there are none. */
-struct folded {
+struct folded_rows {
 	struct wide_row *rows;
 	struct wide_fold *folds;
 	size_t count;
 };
 
-static int folded_make(struct folded *f, const struct row *rows, size_t count, const struct view *v)
+static int folded_make(struct folded_rows *f, const struct row *rows, size_t count,
+		       const struct view *v)
 {
 	f->rows = calloc(count + 1, sizeof(*f->rows));
 	for (size_t i = 0; i < count && f->rows; i++)
@@ -610,7 +611,7 @@ static void tab_verdict(struct page *p, const struct endpoint *judged)
 {
 	if (p->tab == TAB_SOCKETS) {
 		verdict_line(&p->body, "sockets", &judged->socket_fairness);
-		waits_line(&p->body, judged);
+		page_waits_line(&p->body, judged);
 	} else if (p->tab == TAB_WORKERS) {
 		verdict_line(&p->body, "workers", &judged->worker_fairness);
 	} else {
@@ -631,7 +632,7 @@ static int port_rows(struct page *p, const struct row *port)
 {
 	const struct view *v = &p->view;
 	const struct endpoint *e = port->endpoint, *judged = row_judged(port, v);
-	struct folded folded = {};
+	struct folded_rows folded = {};
 	uint64_t ended = 0, with = 0;
 	struct row *rows;
 	size_t count;
@@ -641,7 +642,7 @@ static int port_rows(struct page *p, const struct row *port)
 	if (err)
 		return err;
 	tab_order(rows, count, p->sort, p->state->reversed[p->tab]);
-	port_heading(&p->body, port, p);
+	page_port_heading(&p->body, port, p);
 	if (judged)
 		tab_verdict(p, judged);
 	if (p->state->selected)

@@ -37,8 +37,8 @@ static void cell_write(struct cell *cell, const struct table *t, const struct co
 	c->write(cell);
 }
 
-static int measure(const struct table *t, const struct column *c, const void *rows, size_t count,
-		   size_t size)
+static int column_measure(const struct table *t, const struct column *c, const void *rows,
+			  size_t count, size_t size)
 {
 	int most = text_width(c->title) > c->least ? text_width(c->title) : c->least;
 	struct cell cell;
@@ -51,7 +51,7 @@ static int measure(const struct table *t, const struct column *c, const void *ro
 }
 
 /* Columns that need something make the room less for those that are always there. */
-static void choose(struct table *t)
+static void columns_choose(struct table *t)
 {
 	int room = t->room;
 
@@ -82,13 +82,13 @@ void table_fit(struct table *t, const void *rows, size_t count, size_t size)
 	struct column *rest = NULL, *least;
 	int left;
 
-	choose(t);
+	columns_choose(t);
 	t->used = t->indent;
 	for (size_t i = 0; i < t->count; i++) {
 		struct column *c = &t->columns[i];
 
 		if (c->width == WIDTH_MEASURED && c->shown != HIDDEN)
-			c->shown = measure(t, c, rows, count, size);
+			c->shown = column_measure(t, c, rows, count, size);
 		if (c->width == WIDTH_REST)
 			rest = c;
 		else

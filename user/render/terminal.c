@@ -359,7 +359,7 @@ static int draw(struct terminal *t)
 	return err;
 }
 
-static void measure(void)
+static void terminal_measure(void)
 {
 	struct winsize size;
 
@@ -371,7 +371,7 @@ static void measure(void)
 /* Everything is painted again: who knows what is on the terminal. */
 static void repaint(struct terminal *t)
 {
-	measure();
+	terminal_measure();
 	clearok(curscr, TRUE);
 	curs_set(0);
 	draw(t);
@@ -400,7 +400,7 @@ void terminal_notice(struct terminal *t, const char *notice)
 
 /* ---- keys ---- */
 
-static int key_of(int curses_key)
+static int key_from_curses(int curses_key)
 {
 	static const struct {
 		int curses, screen;
@@ -455,7 +455,7 @@ static enum terminal_event keys_read(struct terminal *t)
 			repaint(t);
 			continue;
 		}
-		answer = screen_press(&t->state, key_of(key));
+		answer = screen_press(&t->state, key_from_curses(key));
 		changed |= answer != SCREEN_IGNORED;
 		freeze_settle(t);
 		event = answer == SCREEN_QUIT    ? TERMINAL_QUIT

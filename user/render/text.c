@@ -27,7 +27,7 @@ static bool holds_open(const struct endpoint *e)
 
 /* ---- cells ---- */
 
-static void cell_worker(struct cell *cell)
+static void result_cell_worker(struct cell *cell)
 {
 	const struct worker_row *w = ((const struct row *)cell->row)->worker;
 
@@ -38,7 +38,7 @@ static void cell_worker(struct cell *cell)
 		sprintf(cell->text, "%d", w->number);
 }
 
-static void cell_tid(struct cell *cell)
+static void result_cell_tid(struct cell *cell)
 {
 	sprintf(cell->text, "%d", ((const struct row *)cell->row)->worker->tid);
 }
@@ -51,7 +51,7 @@ static void cell_id(struct cell *cell)
 }
 
 /* Its worker was killed half-way, and is in no verdict while others lived on. */
-static void cell_fate(struct cell *cell)
+static void result_cell_fate(struct cell *cell)
 {
 	const struct row *r = cell->row;
 
@@ -90,8 +90,8 @@ enum { HAS_BACKLOG = HAS_OWN, HAS_DROPPED = HAS_OWN << 1, HAS_QUEUE = HAS_OWN <<
 #define COLUMN_ARRIVED 2
 
 static const struct column worker_columns[] = {
-	{ "worker", 6, R, .write = cell_worker },
-	{ "tid", 8, R, .write = cell_tid },
+	{ "worker", 6, R, .write = result_cell_worker },
+	{ "tid", 8, R, .write = result_cell_tid },
 	{ "socket", 8, R, .write = cell_id, .field = ROW(id[2]) },
 	{ "accepted", 10, R, COUNTS(total) },
 	{ "served", 10, R, COUNTS(served), .needs = HAS_SERVED },
@@ -101,7 +101,7 @@ static const struct column worker_columns[] = {
 	{ "wait p99", 8, R, LASTS(p99_ns), .needs = HAS_WAITS, .rank = 2 },
 	{ "share", 7, R, .write = cell_share },
 	{ "", WIDTH_REST, L, .write = cell_bar },
-	{ "", WIDTH_MEASURED, ALIGN_FLOW, cell_fate, .gap = 2 },
+	{ "", WIDTH_MEASURED, ALIGN_FLOW, result_cell_fate, .gap = 2 },
 };
 
 static const struct column socket_columns[] = {

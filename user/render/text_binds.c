@@ -72,7 +72,8 @@ static void print_words(FILE *out, const char *mark, const char *words,
 }
 
 /* The first line, without its end. */
-static void print_head(FILE *out, const struct bind_notice *n, const struct text_style *style)
+static void print_notice_head(FILE *out, const struct bind_notice *n,
+			      const struct text_style *style)
 {
 	const struct bind_event *e = &n->event;
 	const time_t seconds = n->time_ms / 1000;
@@ -97,7 +98,7 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
 
 	if (!memory)
 		return;
-	print_head(memory, n, style);
+	print_notice_head(memory, n, style);
 	if (!words_close(memory, &head))
 		return;
 	fputs(n->event.error ? text_paint(style, TEXT_RED) : "", out);

@@ -36,7 +36,7 @@
 #define TUNNELS_SHOWN 4
 #define HELD_INDENT 4
 
-static int compare_holders(const void *a, const void *b)
+static int listed_holders_order(const void *a, const void *b)
 {
 	const struct holder_row *x = *(const struct holder_row *const *)a,
 				*y = *(const struct holder_row *const *)b;
@@ -152,7 +152,7 @@ static void print_holders(FILE *out, const struct endpoint *e, const struct sock
 	}
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &holders[i];
-	qsort(sorted, count, sizeof(*sorted), compare_holders);
+	qsort(sorted, count, sizeof(*sorted), listed_holders_order);
 	print_kinds(out, sorted, count, column, style);
 	free(sorted);
 }
@@ -337,7 +337,7 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
 }
 
 /* Has the endpoint of that index rows? Clients that were set aside are a number. */
-static bool is_listed(const struct snapshot *s, size_t i)
+static bool endpoint_is_listed(const struct snapshot *s, size_t i)
 {
 	return i < s->endpoint_count || aside_is_listed(endpoint_aside(&s->endpoints[i]));
 }
@@ -350,7 +350,7 @@ static size_t count_listed(const struct snapshot *s, bool *several_netns)
 
 	*several_netns = false;
 	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++) {
-		if (!is_listed(s, i))
+		if (!endpoint_is_listed(s, i))
 			continue;
 		first = first ? first : &s->endpoints[i];
 		*several_netns |= s->endpoints[i].netns != first->netns;
@@ -375,7 +375,7 @@ static void print_sums(FILE *out, const struct snapshot *s, size_t count)
 		}
 	}
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
-		sockets += is_listed(s, i) ? s->endpoints[i].socket_count : 0;
+		sockets += endpoint_is_listed(s, i) ? s->endpoints[i].socket_count : 0;
 	fprintf(out, "\n%s port%s, %s socket%s, ", text_count(ports, count), plural_s(count),
 		text_count(rows, sockets), plural_s(sockets));
 	if (findings)
@@ -404,7 +404,7 @@ void text_list(FILE *out, const struct snapshot *s, const struct text_style *sty
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		print_port(out, &s->endpoints[i], several_netns, style);
 	for (size_t i = s->endpoint_count; i < s->endpoint_count + s->aside_count; i++)
-		if (is_listed(s, i))
+		if (endpoint_is_listed(s, i))
 			print_aside(out, &s->endpoints[i], several_netns, style);
 	print_sums(out, s, count);
 	text_clients(out, s);

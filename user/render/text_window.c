@@ -249,7 +249,7 @@ static void cell_p99(struct cell *cell)
 	text_duration(cell->text, wait_sum_quantile_ns(&sum, 0.99));
 }
 
-static void cell_unit(struct cell *cell)
+static void window_cell_unit(struct cell *cell)
 {
 	const struct row *r = cell->row;
 	char unit[TEXT_UNIT_SIZE];
@@ -298,7 +298,7 @@ static const struct column worker_columns[] = {
 	{ "wait p99", 8, R, cell_p99, NEEDS(WAITS_ASKED, 4) },
 	{ "share", 7, R, .write = cell_share },
 	{ "", WIDTH_REST, L, .write = cell_bar },
-	{ "", WIDTH_MEASURED, ALIGN_FLOW, cell_unit, .gap = 2, NEEDS(UNITS, 11) },
+	{ "", WIDTH_MEASURED, ALIGN_FLOW, window_cell_unit, .gap = 2, NEEDS(UNITS, 11) },
 	FATE,
 };
 
@@ -328,8 +328,8 @@ _Static_assert(COLUMNS_OF(worker_columns) <= COLUMNS_MAX &&
 
 /* The unit or container of those who take the work, else of those who hold the sockets; "" if it is
  * not known. */
-static const char *unit_of(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e,
-			   const struct text_style *style)
+static const char *window_unit(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e,
+			       const struct text_style *style)
 {
 	const char *first = "";
 	char other[TEXT_UNIT_SIZE];
@@ -368,7 +368,7 @@ static unsigned table_has(const struct listed *t)
 	}
 	if (!(t->view.interval->looked_seconds > 0))
 		has &= ~HAS_CPU;
-	if (!strcmp(unit_of(unit, t->endpoint, t->window->style), SEVERAL_UNITS))
+	if (!strcmp(window_unit(unit, t->endpoint, t->window->style), SEVERAL_UNITS))
 		has |= HAS_UNITS;
 	return has;
 }
@@ -431,7 +431,7 @@ static void omitted_line(const struct window *w, const struct listed *t)
 }
 
 /* Takes the rows out that wide.h folds. */
-static void take_out(struct listed *t, const struct wide_row *rows)
+static void listed_take_out(struct listed *t, const struct wide_row *rows)
 {
 	size_t kept = 0;
 
@@ -460,7 +460,7 @@ static void listed_print_folded(const struct window *w, struct listed *t)
 					     .takes = t->rows[i].takes,
 					     .ended = t->rows[i].ended };
 	if (rows && !wide_fold(rows, t->count, &folds, &count))
-		take_out(t, rows);
+		listed_take_out(t, rows);
 	if (count)
 		qsort(t->rows, t->count, sizeof(*t->rows), compare_busiest);
 	listed_print(w, t);
@@ -555,7 +555,7 @@ static void heading_words(FILE *to, const struct window *w, const struct endpoin
 
 	if (w->view.several_netns)
 		fprintf(to, ", netns %s", text_netns(netns, e->netns, w->style->utf8));
-	fprintf(to, "%s%s: ", *unit_of(unit, e, w->style) ? ", " : "", unit);
+	fprintf(to, "%s%s: ", *window_unit(unit, e, w->style) ? ", " : "", unit);
 	if (events)
 		fprintf(to, "%s %s/s",
 			rate_text(number, WIDTH_WHOLE, events, w->view.interval->seconds), what);
@@ -701,7 +701,7 @@ static void window_heading(const struct window *w, bool whole)
 		s->backend ? s->backend : "");
 }
 
-static uint64_t events_of(const struct snapshot *s)
+static uint64_t snapshot_events(const struct snapshot *s)
 {
 	uint64_t events = 0;
 
@@ -722,7 +722,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 				  .style = style };
 	const struct endpoint **busy =
 		render_needs(calloc(window->endpoint_count + 1, sizeof(*busy)));
-	const bool nothing = !events_of(window),
+	const bool nothing = !snapshot_events(window),
 		   few = window->endpoint_count + window->quiet <= QUIET_PORTS_SHOWN;
 
 	window_heading(&w, !w.view.total);

@@ -47,7 +47,7 @@ static int by_thread(const void *a, const void *b)
 }
 
 /* A thread of one row or several. */
-struct thread {
+struct wide_thread {
 	struct wide_row **rows;
 	size_t row_count;
 	uint64_t count, served;
@@ -55,7 +55,7 @@ struct thread {
 
 static int by_busiest(const void *a, const void *b)
 {
-	const struct thread *x = a, *y = b;
+	const struct wide_thread *x = a, *y = b;
 
 	if (x->count != y->count)
 		return COMPARE(y->count, x->count);
@@ -65,20 +65,20 @@ static int by_busiest(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-	const struct thread *x = a, *y = b;
+	const struct wide_thread *x = a, *y = b;
 	const int order = compare_names(x->rows[0]->worker, y->rows[0]->worker);
 
 	return order ? order : compare_threads(x->rows[0], y->rows[0]);
 }
 
 /* Of a process each after the other. Returns how many threads there are. */
-static size_t threads_of(struct thread *threads, struct wide_row **rows, size_t count)
+static size_t threads_of(struct wide_thread *threads, struct wide_row **rows, size_t count)
 {
 	size_t made = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!i || compare_threads(rows[i - 1], rows[i]))
-			threads[made++] = (struct thread){ .rows = &rows[i] };
+			threads[made++] = (struct wide_thread){ .rows = &rows[i] };
 		threads[made - 1].row_count++;
 		threads[made - 1].count += rows[i]->count;
 		threads[made - 1].served += rows[i]->served;
@@ -87,7 +87,7 @@ static size_t threads_of(struct thread *threads, struct wide_row **rows, size_t 
 }
 
 /* Names may be alike but for a number. */
-static void fold_name(struct wide_fold *fold, const struct thread *threads, size_t count)
+static void fold_name(struct wide_fold *fold, const struct wide_thread *threads, size_t count)
 {
 	const struct worker_row *first = threads[0].rows[0]->worker;
 	bool numbered = false;
@@ -101,7 +101,7 @@ static void fold_name(struct wide_fold *fold, const struct thread *threads, size
 }
 
 /* Threads of one name. number: of the fold, from 1. */
-static void fold_make(struct wide_fold *fold, const struct thread *threads, size_t count,
+static void fold_make(struct wide_fold *fold, const struct wide_thread *threads, size_t count,
 		      size_t number)
 {
 	*fold = (struct wide_fold){ .pid = threads[0].rows[0]->worker->pid,
@@ -113,7 +113,7 @@ static void fold_make(struct wide_fold *fold, const struct thread *threads, size
 		fold->served += threads[i].served;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const struct thread *t = &threads[i];
+		const struct wide_thread *t = &threads[i];
 		const uint64_t work = fold->count ? t->count : t->served;
 		bool takes = false, ended = true;
 
@@ -130,7 +130,7 @@ static void fold_make(struct wide_fold *fold, const struct thread *threads, size
 }
 
 /* Threads of one process. Returns how many folds were made. */
-static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *threads,
+static size_t fold_process(struct wide_fold *folds, size_t made, struct wide_thread *threads,
 			   size_t count)
 {
 	size_t singles = 0, before = made;
@@ -159,7 +159,7 @@ static size_t fold_process(struct wide_fold *folds, size_t made, struct thread *
 int wide_fold(struct wide_row *rows, size_t row_count, struct wide_fold **folds, size_t *fold_count)
 {
 	struct wide_row **sorted = render_needs(calloc(row_count + 1, sizeof(*sorted)));
-	struct thread *threads = render_needs(calloc(row_count + 1, sizeof(*threads)));
+	struct wide_thread *threads = render_needs(calloc(row_count + 1, sizeof(*threads)));
 	size_t count;
 	int err = -ENOMEM;
 

@@ -138,7 +138,7 @@ static void request_end(struct client *c, struct slot *slot, enum outcome outcom
 	c->idle[(c->idle_head + c->slot_count - c->busy_count - 1) % c->slot_count] = slot;
 }
 
-static int watch(struct client *c, int operation, int fd, uint32_t events, uint32_t index)
+static int socket_watch(struct client *c, int operation, int fd, uint32_t events, uint32_t index)
 {
 	struct epoll_event event = { .events = events, .data.u32 = index };
 
@@ -193,8 +193,8 @@ static void tcp_start(struct client *c, struct slot *slot)
 	}
 	err = tcp_ask(slot);
 	if (!err || err == -EAGAIN)
-		err = watch(c, EPOLL_CTL_ADD, slot->fd, slot->asked ? EPOLLIN : EPOLLOUT,
-			    slot - c->slots);
+		err = socket_watch(c, EPOLL_CTL_ADD, slot->fd, slot->asked ? EPOLLIN : EPOLLOUT,
+				   slot - c->slots);
 	if (err)
 		tcp_end(c, slot, FAILED);
 }
@@ -213,7 +213,7 @@ static void tcp_event(struct client *c, uint32_t index)
 		int err = tcp_ask(slot);
 
 		if (!err)
-			err = watch(c, EPOLL_CTL_MOD, slot->fd, EPOLLIN, index);
+			err = socket_watch(c, EPOLL_CTL_MOD, slot->fd, EPOLLIN, index);
 		if (err && err != -EAGAIN) {
 			note_error(c, -err);
 			tcp_end(c, slot, FAILED);
@@ -255,7 +255,7 @@ static int udp_open_flow(struct client *c, unsigned index)
 	c->flows[index].fd = fd;
 	if (fd < 0 || connect(fd, (struct sockaddr *)&c->server, c->server_size))
 		return -errno;
-	return watch(c, EPOLL_CTL_ADD, fd, EPOLLIN, index);
+	return socket_watch(c, EPOLL_CTL_ADD, fd, EPOLLIN, index);
 }
 
 static int udp_prepare(struct client *c)
@@ -500,7 +500,8 @@ static int client_prepare(struct client *c)
 	}
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	c->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (c->epoll < 0 || c->timer < 0 || watch(c, EPOLL_CTL_ADD, c->timer, EPOLLIN, TIMER))
+	if (c->epoll < 0 || c->timer < 0 ||
+	    socket_watch(c, EPOLL_CTL_ADD, c->timer, EPOLLIN, TIMER))
 		return -errno;
 	return c->protocol->prepare ? c->protocol->prepare(c) : 0;
 }
@@ -539,7 +540,7 @@ unsigned clients_thread_count(const struct workload_options *o)
 	return count;
 }
 
-static unsigned share_of(unsigned total, unsigned i, unsigned count)
+static unsigned part_of(unsigned total, unsigned i, unsigned count)
 {
 	return total / count + (i < total % count ? 1 : 0);
 }
@@ -568,8 +569,8 @@ static void client_init(struct client *c, unsigned i, unsigned count,
 		.server_size = server->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 							     : sizeof(struct sockaddr_in),
 		.timeout_ns = request_timeout_ns(o),
-		.slot_count = share_of(o->concurrency, i, count),
-		.flow_count = tcp ? 0 : share_of(o->flows, i, count),
+		.slot_count = part_of(o->concurrency, i, count),
+		.flow_count = tcp ? 0 : part_of(o->flows, i, count),
 		.next_request = i,
 		.request_step = count,
 		.ticket = NO_TICKET,

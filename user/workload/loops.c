@@ -26,8 +26,8 @@ static void burn(const struct worker *w)
 
 	if (!w->work_ns)
 		return;
-	until_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + w->work_ns;
-	while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < until_ns && !worker_stopped(w))
+	until_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID) + w->work_ns;
+	while (clock_now_ns(CLOCK_THREAD_CPUTIME_ID) < until_ns && !worker_stopped(w))
 		;
 }
 
@@ -57,7 +57,7 @@ static bool ends_request(const char *request, ssize_t length)
 }
 
 /* close() with unread bytes resets the connection, which can overtake the reply. */
-static void drain(int fd, char *buffer, size_t size)
+static void socket_drain(int fd, char *buffer, size_t size)
 {
 	shutdown(fd, SHUT_WR);
 	for (int i = 0; i < DRAIN_READS && recv(fd, buffer, size, MSG_DONTWAIT) > 0; i++)
@@ -79,7 +79,7 @@ static void serve(struct worker *w, int fd)
 		if (send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(reply) - 1)
 			tally_add(&w->tally->served);
 		if (!ends_request(request, length))
-			drain(fd, request, sizeof(request));
+			socket_drain(fd, request, sizeof(request));
 	}
 	close(fd);
 	tally_add(&w->tally->finished);

@@ -47,7 +47,7 @@ static const void *address_bytes(const struct sockaddr_storage *a)
 					: (const void *)&((const struct sockaddr_in *)a)->sin_addr;
 }
 
-static bool is_tcp(const struct server *s)
+static bool serves_tcp(const struct server *s)
 {
 	return s->options->mode->protocol == PROTOCOL_TCP;
 }
@@ -88,7 +88,7 @@ static int refuse_bind(const struct server *s, int error)
 			      "cannot bind %s: address already in use; choose another --port or "
 			      "stop what "
 			      "holds it (ss -%snp 'sport = :%u')",
-			      where, is_tcp(s) ? "lt" : "lu", port);
+			      where, serves_tcp(s) ? "lt" : "lu", port);
 	case EADDRNOTAVAIL:
 		return refuse(
 			s->why, -error,
@@ -104,14 +104,14 @@ static int refuse_bind(const struct server *s, int error)
  */
 static int socket_bind(struct server *s, int share)
 {
-	int type = (is_tcp(s) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
+	int type = (serves_tcp(s) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
 		   (s->mode->nonblocking ? SOCK_NONBLOCK : 0);
 	int fd = socket(s->address.ss_family, type, 0);
 	int on = 1, err;
 
 	if (fd < 0)
 		return refuse(s->why, -errno, "cannot make a socket: %s", strerror(errno));
-	if ((is_tcp(s) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) ||
+	if ((serves_tcp(s) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) ||
 	    (share && setsockopt(fd, SOL_SOCKET, share, &on, sizeof(on))))
 		err = refuse(s->why, -errno, "cannot share a socket's port: %s", strerror(errno));
 	else if (bind(fd, (struct sockaddr *)&s->address, address_size(&s->address)))
@@ -133,8 +133,8 @@ static int claim_port(struct server *s)
 
 	if (fd < 0)
 		return fd;
-	if (is_tcp(s) && listen(fd, 1)) /* only this finds out one that is bound with SO_REUSEADDR
-					   and does not listen */
+	if (serves_tcp(s) && listen(fd, 1)) /* only this finds out one that is bound with
+					   SO_REUSEADDR and does not listen */
 		err = refuse_bind(s, errno);
 	else if (getsockname(fd, (struct sockaddr *)&s->address, &size))
 		err = refuse(s->why, -errno, "cannot read the bound address: %s", strerror(errno));
@@ -156,7 +156,7 @@ static int open_sockets(struct server *s)
 		if (fd < 0)
 			return fd;
 		s->sockets[s->socket_count++] = fd;
-		if (is_tcp(s) && listen(fd, BACKLOG))
+		if (serves_tcp(s) && listen(fd, BACKLOG))
 			return refuse_bind(s, errno);
 	}
 	return 0;
@@ -339,7 +339,7 @@ bool server_lost_worker(struct server *s)
 }
 
 /* The state letter of /proc/PID/stat: it follows the last parenthesis. '?' if it can't be read. */
-static char thread_state(pid_t pid, pid_t tid)
+static char proc_state(pid_t pid, pid_t tid)
 {
 	char path[64], text[256], *end;
 	ssize_t length = -1;
@@ -364,7 +364,7 @@ void server_await_sleep(const struct server *s)
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		const struct worker_tally *t = s->workers[i].tally;
 
-		while (thread_state(atomic_load(&t->pid), atomic_load(&t->tid)) == 'R' &&
+		while (proc_state(atomic_load(&t->pid), atomic_load(&t->tid)) == 'R' &&
 		       monotonic_ns() < until_ns)
 			sleep_ms(1);
 	}
@@ -440,7 +440,7 @@ static unsigned queue_length(const struct server *s, int fd)
 	socklen_t size = sizeof(info);
 	int bytes = 0;
 
-	if (!is_tcp(s))
+	if (!serves_tcp(s))
 		return ioctl(fd, SIOCINQ, &bytes) ? 0 : bytes;
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ? 0 : info.tcpi_unacked;
 }

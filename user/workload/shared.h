@@ -90,7 +90,7 @@ struct why {
 __attribute__((format(printf, 3, 4))) int refuse(struct why why, int error, const char *format,
 						 ...);
 
-static inline int64_t clock_ns(clockid_t clock)
+static inline int64_t clock_now_ns(clockid_t clock)
 {
 	struct timespec t;
 
@@ -100,7 +100,7 @@ static inline int64_t clock_ns(clockid_t clock)
 
 static inline int64_t monotonic_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return clock_now_ns(CLOCK_MONOTONIC);
 }
 
 void sleep_ms(int ms); /* shorter when a signal comes */
