@@ -47,8 +47,8 @@ const struct advice *advice_find(const char process[16], enum protocol protocol)
 	return NULL;
 }
 
-/* An interpreter's name says nothing; but where a worker's parent holds the socket too, it is a
- * process of that one's server. */
+/* An interpreter's name says nothing about the server. But if a worker's parent holds the socket
+ * too, the worker belongs to the parent's server. */
 static const struct advice *advice_for(const struct endpoint *e, const struct worker_row *w)
 {
 	const struct advice *a = advice_find(w->process, e->protocol);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What makes each worker of a known server have a socket of its own, by the name of its program.
- * Each row was seen to do so, or not to, with the real program: to add one, run it with that option
- * and look at what `list` shows. Names of processes are weak signs: who is not known for sure has
- * no row.
+ * Which option gives each worker of a known server a socket of its own, by the name of the program.
+ * Each row was checked with the real program: to add a row, run the program with that option and
+ * look at what `list` shows. Process names are weak evidence, so a program that is not known for
+ * sure has no row.
  */
 #ifndef SOCKFAIR_ADVICE_H
 #define SOCKFAIR_ADVICE_H
@@ -11,25 +11,25 @@
 #include "findings_rules.h"
 
 struct advice {
-	const char *process; /* its name; with a '*' at the end: how that begins */
+	const char *process; /* name of the process; a '*' at the end: any name that begins so */
 	bool tcp, udp;
 	const char *program; /* as people call it */
-	const char *option;  /* NULL: none gives each worker its own */
-	const char *since; /* the version that brought the option; NULL: what came before it is not
-			      known */
+	const char *option;  /* NULL: no option gives each worker its own socket */
+	const char *since;   /* the version that introduced the option; NULL: not known */
 	const char *
-		beside; /* what else there is to say, after a comma or a semicolon; NULL: nothing */
-	bool always;    /* it sets SO_REUSEPORT without that option too */
+		beside; /* a further remark, which begins with a comma or a semicolon; NULL: none */
+	bool always;    /* the program sets SO_REUSEPORT even without that option */
 };
 
-/* process: as a row has it; it may fill its room. NULL: not known. */
+/* process: the name as in a row; it may fill all 16 bytes. NULL: the program is not known. */
 const struct advice *advice_find(const char process[16], enum protocol protocol);
 
 /*
- * What to do so that each of a socket's workers has its own, into buffer; returns it. general: the
- * words where the program is not known, or has set the option by now (s: NULL where that is not
- * known); where it is known they are followed by the option, or replaced where it has none. "give
- * each its own SO_REUSEPORT socket: 'reuseport' on the listen line (nginx since 1.9.1)"
+ * Writes what to do so that each of a socket's workers gets its own socket, and returns the buffer.
+ * general: the words if the program is not known, or has already set the option (s: NULL if that is
+ * not known). If the program is known, the option follows these words; if it has no such option,
+ * another text replaces them. "give each its own SO_REUSEPORT socket: 'reuseport' on the listen
+ * line (nginx since 1.9.1)"
  */
 #define ADVICE_SIZE 320
 const char *advise_own_socket(char buffer[ADVICE_SIZE], const struct facts *facts,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM_LEAST 4 /* some lists are many, and nearly all short */
+#define ROOM_LEAST 4 /* some kinds of lists exist in large numbers, nearly all of them short */
 
 void *array_grow(void *rows, size_t count, size_t *room, size_t size)
 {

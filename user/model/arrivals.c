@@ -15,7 +15,8 @@ struct arrivals arrivals_sum(const struct arrivals_cpu *rows, unsigned cpus)
 		if (rows[cpu].queue_highest > sum.queue_highest)
 			sum.queue_highest = rows[cpu].queue_highest;
 	}
-	/* Over all CPUs: on one of them late drops of others' arrivals may well be more. */
+	/* Subtracted over all CPUs, because a single CPU may have more late drops (of other CPUs'
+	 * arrivals) than arrivals. */
 	sum.arrived = arrived > late ? arrived - late : 0;
 	sum.unseen = late > arrived ? late - arrived : 0;
 	return sum;

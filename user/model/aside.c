@@ -7,16 +7,16 @@
 
 #include "connected.h"
 
-#define PASSING_DATAGRAMS 16 /* a socket: a question and its answer are one or two */
+#define PASSING_DATAGRAMS 16 /* per socket: a question and its answer take one or two */
 
-/* It was opened in the window, and is closed as far as is known: no look has found who holds it.
- * Nothing that went wrong passes. */
+/* Was the socket opened in the window and, as far as we know, closed, so that no look found a
+ * holder? A socket with errors never counts as passed. */
 static bool socket_passed(const struct socket_row *s)
 {
 	return s->appeared && (s->ended || !s->appeared_ns) && !s->dropped && !s->drops;
 }
 
-/* What is folded has ended. */
+/* Folded rows have ended. */
 static bool is_passing(const struct endpoint *e)
 {
 	const uint64_t sockets = e->socket_count + e->omitted.sockets;
@@ -77,7 +77,7 @@ static bool many_pass(const struct snapshot *s)
 	return sockets >= PASSING_LEAST;
 }
 
-/* Who names a port asks about its clients too. */
+/* A user who names a port asks about its clients too. */
 static bool stays(enum aside why, bool ports_named, bool many_pass)
 {
 	return !why || (why == ASIDE_CLIENTS && ports_named) ||

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGIT 255 /* of a long one's number plus one, in the last two bytes: no byte is 0 */
+#define DIGIT 255 /* base of a long path's number in the last two bytes: no byte is 0 */
 
 static char *long_paths[CGROUP_LONG_MAX];
 static unsigned long_count;
 
-/* Its number plus one; 0: there is no room. */
+/* Keeps the path and returns its number plus one; 0: there is no room. */
 static unsigned path_keep(const char *path)
 {
 	unsigned i = 0;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verdicts about who may bind what: one process, two users, a server that comes again. */
+/* Verdicts about who may bind what: one process, two users, a restarted server. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "claim.h"
 
-#define AT_ONCE_SECONDS 1.0 /* free after less: nothing was in the way */
+#define AT_ONCE_SECONDS 1.0 /* a port that is free sooner was not blocked */
 
 static const char *can(bool it)
 {
 	return it ? "can" : "can't";
 }
 
-/* Whether all was sent and all that was sent was got. Else there was no experiment, and the claim
- * is skipped. */
+/* Was everything sent, and everything that was sent received? If not, there was no experiment and
+ * the claim is skipped. */
 static bool is_whole(struct claim_result *r, const char *requests, uint64_t asked, uint64_t sent,
 		     uint64_t got)
 {
@@ -99,7 +99,7 @@ static void datagrams_say(struct claim_result *r, const struct claim_datagrams *
 		claim_say(r, "%s%" PRIu64, i ? " / " : " ", m->got[i]);
 }
 
-/* How the claim does with one version of IP. */
+/* The verdict for one version of IP. */
 static enum claim_verdict datagrams_verdict(const struct claim_datagrams *m,
 					    const struct fairness *f)
 {
@@ -122,7 +122,7 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 			continue;
 		if (!is_whole(r, "datagrams", m[i].asked, m[i].sent, total(m[i].got)))
 			return 0;
-		/* Each datagram had a client port of its own: flows are datagrams. */
+		/* Each datagram had its own client port, so each is a flow. */
 		err = fairness_judge(&f, m[i].got, CLAIM_SOCKETS, UNIT_FLOW, m[i].sent,
 				     FAIRNESS_THRESHOLD);
 		if (err)
@@ -144,13 +144,13 @@ int claim_judge_datagrams(struct claim_result *r, const struct claim_datagrams *
 
 enum outcome { REFUSED, GETS_NOTHING, TAKEN };
 
-/* Of the second user. */
+/* What the attempt brought the second user. */
 static enum outcome attempt_outcome(const struct claim_attempt *a)
 {
 	return !a->bound ? REFUSED : a->stolen ? TAKEN : GETS_NOTHING;
 }
 
-/* Fills the figures; false: what was sent did not all arrive, and the claim is skipped. */
+/* Fills the figures. Returns false if not all that was sent arrived; the claim is then skipped. */
 static bool attempts_tell(struct claim_result *r, const struct claim_attempt *attempts,
 			  size_t count)
 {
@@ -178,7 +178,7 @@ static unsigned attempts_with(const struct claim_attempt *a, size_t count, bool 
 	return n;
 }
 
-/* "takes over a UDP socket (64 of 64 stolen), ..." of those attempts whose outcome is `want`;
+/* "takes over a UDP socket (64 of 64 stolen), ..." for the attempts whose outcome is `want`;
  * nothing if there is none */
 static void attempts_say(struct claim_result *r, const char *before, const struct claim_attempt *a,
 			 size_t count, bool aside, enum outcome want)
@@ -371,7 +371,7 @@ static unsigned swapped(unsigned port)
 	return (port & 0xff) << 8 | port >> 8;
 }
 
-/* Of the ports that need no right, those that become one that does. */
+/* The number of unprivileged ports whose swapped bytes give a privileged port. */
 static unsigned ports_that_become_privileged(void)
 {
 	unsigned n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verdicts about who gets the work under load. */
+/* Verdicts about which worker gets the work under load. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +29,8 @@ static void claim_share_figures(struct claim_result *r, const struct claim_share
 	share_figure(r, s, "p_value", f->p_value);
 }
 
-/* "blocking accept() (CV 0.020 with 2 outstanding, 0.062 with 64), ..." of the runs with that
- * verdict; those of one design follow each other. */
+/* "blocking accept() (CV 0.020 with 2 outstanding, 0.062 with 64), ..." for the runs with that
+ * verdict; the runs of one design are consecutive. */
 static void shares_say(struct claim_result *r, const struct claim_share *runs, size_t count,
 		       enum verdict want)
 {
@@ -55,7 +55,7 @@ static void shares_say(struct claim_result *r, const struct claim_share *runs, s
 	claim_say(r, ")");
 }
 
-/* How many runs have that verdict. */
+/* The number of runs with that verdict. */
 static size_t shares_with(const struct claim_share *runs, size_t count, enum verdict v)
 {
 	size_t n = 0;
@@ -65,7 +65,7 @@ static size_t shares_with(const struct claim_share *runs, size_t count, enum ver
 	return n;
 }
 
-/* Fills the figures; false: a run told nothing, and the claim is skipped. */
+/* Fills the figures. Returns false if a run told nothing; the claim is then skipped. */
 static bool shares_tell(struct claim_result *r, const struct claim_share *runs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -158,8 +158,8 @@ double claim_wait_us(const struct endpoint *e, bool hands_over, bool reads_seen)
 	return known && accepted ? (queued_ns + handed_ns) / 1e3 / accepted : NAN;
 }
 
-/* All pairs of the two but `against` have `high` above `low`, and the medians differ by the margin.
- * False with NaN. */
+/* Is `high` above `low` in all pairs of runs except at most `against`, and do the medians differ by
+ * the margin? False with NaN. */
 static bool is_beyond(const double high[CLAIM_REPEATS], const double low[CLAIM_REPEATS],
 		      unsigned against)
 {
@@ -179,7 +179,7 @@ static bool waits_known(const struct claim_load *l)
 	return true;
 }
 
-/* Median, least and most; null where it is not known. */
+/* Median, least and most; null where not known. */
 static void runs_figures(struct claim_result *r, const char *what, const char *design,
 			 unsigned concurrency, const double values[CLAIM_REPEATS], bool known)
 {
@@ -215,7 +215,7 @@ static void runs_say(struct claim_result *r, const double single[CLAIM_REPEATS],
 		  s[CLAIM_REPEATS - 1], o[CLAIM_REPEATS / 2], o[0], o[CLAIM_REPEATS - 1]);
 }
 
-/* How the single listener's runs compare with the others'. */
+/* How the single listener's runs compare with those of the other design. */
 static const char *comparison(const double single[CLAIM_REPEATS], const double other[CLAIM_REPEATS],
 			      unsigned against, const char *more, const char *less)
 {
@@ -242,7 +242,7 @@ static void load_say(struct claim_result *r, const struct claim_load *l, unsigne
 		  comparison(l->single.wait_us, l->reuseport.wait_us, 0, "longer", "shorter"));
 }
 
-/* Under which of the loads something is so: "2", "2 and 64" */
+/* The loads under which something holds: "2", "2 and 64" */
 struct under {
 	size_t count;
 	char text[64];
@@ -257,7 +257,7 @@ static void under_add(struct under *u, const struct claim_load *l, bool it)
 			 l->concurrency);
 }
 
-/* The verdict, and the condition under which it is true. */
+/* Sets the verdict and the condition under which it is true. */
 static void bottleneck_judge(struct claim_result *r, const struct under *fewer,
 			     const struct under *longer, bool last, unsigned last_concurrency)
 {

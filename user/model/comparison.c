@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The figures of a run: which there are, and how they follow from an endpoint. */
+/* The list of figures of a run, and how each is derived from an endpoint. */
 #include "comparison.h"
 
 #include <math.h>
 
 #include "wait_sum.h"
 
-#define COUNT_GRAIN 0.289 /* of a whole number: the standard deviation of rounding, 1/sqrt(12) */
-#define PERCENTILE_GRAIN (WAIT_ERROR / 1.732) /* of its logarithm: anywhere in its slot */
+#define COUNT_GRAIN 0.289 /* standard deviation of rounding to a whole number, 1/sqrt(12) */
+#define PERCENTILE_GRAIN (WAIT_ERROR / 1.732) /* of the logarithm: anywhere in the slot */
 
 enum { TESTED = 1, JUDGED = 2, BY_SIZE = 4, SHOWN = 8 };
 #define NO_CHANCE (-1)
@@ -19,7 +19,7 @@ enum { TESTED = 1, JUDGED = 2, BY_SIZE = 4, SHOWN = 8 };
 		.tested = (f)&TESTED, .judged = (f)&JUDGED, .by_size = (f)&BY_SIZE,                \
 		.shown = (f)&SHOWN, .chance = c                                                    \
 	}
-/* A figure that nothing is made of; one that is tested. */
+/* A figure that is only shown; a figure that is tested. */
 #define PLAIN(n, l, u, f) ROW(n, l, u, NEUTRAL, f, 0, NO_CHANCE)
 #define TEST(n, l, u, b, f, g) ROW(n, l, u, b, TESTED | SHOWN | (f), g, NO_CHANCE)
 
@@ -97,7 +97,8 @@ static void share_take_out(double *share)
 		share[spread[i]] = NAN;
 }
 
-/* UDP: the dropped are among the events. TCP: a drop never comes to the queue. */
+/* UDP: the events include the dropped datagrams. TCP: a dropped connection never reaches the queue,
+ * so the events do not include it. */
 static double drop_share(const struct comparison_run *run, enum protocol protocol)
 {
 	const double drops = run->figures[METRIC_DROPS],
@@ -148,7 +149,7 @@ static void wait_figures(double *figures, const struct endpoint *e)
 	figures[METRIC_WAIT_MAX] = wait_max_ns(&sum.wait);
 }
 
-/* Of one worker alone there is no spread. */
+/* A single worker has no spread. */
 static void load_figures(double *figures, const struct endpoint *e)
 {
 	if (e->cpu.known && e->cpu.workers > 1)
@@ -157,7 +158,7 @@ static void load_figures(double *figures, const struct endpoint *e)
 		figures[METRIC_BYTES_CV] = e->carried.cv;
 }
 
-/* Adds to a figure that is unknown until the first. */
+/* Adds to a figure, which is unknown until the first known value. */
 static void add_known(double *figure, bool known, uint64_t n)
 {
 	if (known)
@@ -181,13 +182,13 @@ static void row_figures(double *figures, const struct endpoint *e)
 		if (!udp && s->highest_known && !(s->queue_highest <= *highest))
 			*highest = s->queue_highest;
 	}
-	if (bound) /* is no figure: some drops may be withheld ACKs */
+	if (bound) /* a bound is no figure: some drops may be withheld ACKs */
 		figures[METRIC_DROPS] = NAN;
 	for (size_t i = 0; i < e->worker_count; i++)
 		add_known(&figures[METRIC_OPEN], e->workers[i].open_known && !udp,
 			  e->workers[i].open);
 	for (size_t i = 0; i < e->worker_count; i++)
-		if (e->workers[i].open_at_least) /* a bound is no figure, nor is a sum with it */
+		if (e->workers[i].open_at_least) /* a bound is no figure, nor is a sum with one */
 			figures[METRIC_OPEN] = NAN;
 }
 

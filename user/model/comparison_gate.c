@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A comparison in one word, for scripts. */
+/* The result of a comparison in one word, for scripts. */
 #include "comparison.h"
 
 #include <math.h>
@@ -33,8 +33,8 @@ size_t comparison_uneven_runs(const struct comparison_result *r)
 	return uneven;
 }
 
-/* Runs of which events were not counted: of the port itself, where the document tells whose they
- * were. */
+/* The number of runs with events that were not counted. If the document tells the port of these
+ * events, only this port's count. */
 static size_t runs_lost(const struct comparison_result *r)
 {
 	size_t lost = 0;
@@ -48,10 +48,10 @@ static size_t runs_lost(const struct comparison_result *r)
 	return lost;
 }
 
-/* The metrics that decide. They are tested at one level: metrics[].judged. */
+/* The metrics that decide. They share one error level: metrics[].judged. */
 static const enum metric_id judged[] = { METRIC_CV, METRIC_WAIT_P99, METRIC_RATE };
 
-/* Which of the sides of a pair has fewer runs with the figure. */
+/* Fills in the side of a pair that has fewer runs with the figure. */
 static void say_runs(const struct comparison_subject *subject, size_t side, size_t metric,
 		     struct worse_where *where)
 {
@@ -79,7 +79,7 @@ static bool disagrees(const struct comparison_result *r)
 	return false;
 }
 
-/* One figure of one side, against the first. */
+/* Compares one figure of a side with that of the first side. */
 static enum worse subject_look(const struct comparison *c, const struct comparison_subject *subject,
 			       size_t side, size_t metric, struct worse_where *where)
 {
@@ -123,8 +123,9 @@ static bool is_beside(const struct comparison_subject *subject, size_t side)
 
 enum worse comparison_worse(const struct comparison *c, struct worse_where *where)
 {
-	/* What was found anywhere decides, the first of these. Where no result is beside another,
-	 * all would be missing. */
+	/* The first of these that was found for any figure decides. If no result can be compared
+	 * with another, the answer is WORSE_NO_PAIR, because otherwise every result would count as
+	 * missing. */
 	static const enum worse order[] = { WORSE_LOST,      WORSE_TOLD,     WORSE_MISSING,
 					    WORSE_DISAGREES, WORSE_UNTESTED, WORSE_NOT };
 	struct worse_where first[WORSE_NO_PAIR + 1];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Means, differences, what is more than noise, best and worst. A run is tested whole: what a round
- * (a window of a file, a repetition of the modes) says of all ports is divided together, so that
- * all ports and figures have one level (noise.h): those that --fail-on worse judges one, the others
- * another.
+ * Means, differences, what is more than noise, best and worst. Whole rounds are tested: the figures
+ * of all ports in one round (a window of a file, a repetition of the modes) are divided together,
+ * so that all ports and figures have one error level (noise.h). The figures that --fail-on worse
+ * judges have one level, the others another.
  *
- * Of more than two sides a difference to the first must hold twice: among the runs of these two
- * alone, which is exact whatever the others are, and among those of all sides, so that many sides
- * have one level too.
+ * With more than two sides a difference to the first side must hold in two tests: among the runs of
+ * these two sides alone, which is exact whatever the other sides are, and among the runs of all
+ * sides, so that many sides have one error level too.
  */
 #include "comparison.h"
 
@@ -17,13 +17,13 @@
 
 #include "noise.h"
 
-#ifndef EFFORT           /* as REPLICATES */
-#define EFFORT 400000000 /* values that all tests together look at, up to some: about a second */
+#ifndef EFFORT           /* as REPLICATES: fuzzers set it */
+#define EFFORT 400000000 /* values that all tests together look at, roughly: about a second */
 #endif
-#define ALIKE 1.1    /* numbers of events up to that ratio: a longest wait or queue is of as many */
-#define WAIT_MIN 1.0 /* ns: none at all has a logarithm too */
+#define ALIKE 1.1    /* numbers of events up to this ratio count as equal: is_comparable() */
+#define WAIT_MIN 1.0 /* ns: so that a wait of 0 has a logarithm too */
 
-/* A figure of a subject that is tested. */
+/* A tested figure of a subject. */
 struct judged_column {
 	size_t subject, metric;
 	bool judged, chance;
@@ -33,11 +33,11 @@ struct judge {
 	struct comparison *c;
 	struct judged_column *columns;
 	size_t count;
-	double **pairs;  /* p of two sides by column, NULL: not tested yet; the lower side times
-			    side_count, plus the other */
-	double *all;     /* p of each later side against the first by column, where all sides are
-			    divided; NULL: there are two */
-	uint64_t effort; /* of one test */
+	double **pairs; /* p-values of two sides by column, NULL: not tested yet; index: the lower
+			   side times side_count, plus the other */
+	double *all; /* p-values of each later side against the first by column, from dividing the
+			runs of all sides; NULL: there are only two sides */
+	uint64_t effort; /* effort of one test */
 };
 
 /* ---- runs as they are tested ---- */
@@ -53,7 +53,7 @@ double comparison_figure(const struct comparison_result *r, const struct compari
 	return comparison_has_traffic(run) || !r->with_traffic ? run->figures[metric] : NAN;
 }
 
-/* Over how many bins that CV is; NaN: not known. */
+/* The number of bins of that CV; NaN: not known. */
 static double run_bins(const struct comparison_run *run, size_t metric)
 {
 	const enum share share = metric == METRIC_CV
@@ -64,9 +64,9 @@ static double run_bins(const struct comparison_run *run, size_t metric)
 }
 
 /*
- * The spread beyond chance, squared: of n events with true shares of spread theta over k bins CV^2
- * is on average theta^2 (1 - 1/n) + (k-1)/n, so this is theta^2 whatever n is. The chance CV e^2 =
- * (k-1)/n says what 1/n is.
+ * The squared spread beyond chance. For n events over k bins whose true shares have spread theta,
+ * the mean of CV^2 is theta^2 (1 - 1/n) + (k-1)/n, so the result estimates theta^2 whatever n is.
+ * 1/n follows from the CV by chance, e^2 = (k-1)/n.
  */
 static double beyond_chance(const struct comparison_run *run, size_t metric, double cv,
 			    double expected)
@@ -77,8 +77,8 @@ static double beyond_chance(const struct comparison_run *run, size_t metric, dou
 	return (cv * cv - expected * expected) / (one_of_n < 1 ? 1 - one_of_n : 1);
 }
 
-/* A figure as it is tested; NaN: the run has none. Waits by their logarithm: they spread by a
- * factor, and one slow run must not hide that all are twice as long. */
+/* A figure as it is tested; NaN: the run has none. Waits are tested by their logarithm, because
+ * they vary by a factor and one slow run must not hide that all are twice as long. */
 static double score_of(const struct comparison_run *run, size_t metric, bool chance, double value)
 {
 	if (isnan(value))
@@ -88,7 +88,8 @@ static double score_of(const struct comparison_run *run, size_t metric, bool cha
 	return metrics[metric].unit == METRIC_NS ? log(fmax(value, WAIT_MIN)) : value;
 }
 
-/* Where one run of the subject has no yardstick, none is held against it. */
+/* Is the figure compared with what chance gives? Only if that is known for every run of the
+ * subject. */
 static bool has_chance(const struct comparison *c, const struct comparison_subject *subject,
 		       size_t metric)
 {
@@ -106,9 +107,9 @@ static bool has_chance(const struct comparison *c, const struct comparison_subje
 }
 
 /*
- * Longest waits and queues, idle bins and the busiest one depend on how many events a run had: they
- * are compared where all runs had as many. Drops are of more events in a longer window: their share
- * is compared.
+ * Longest waits and queues, idle bins and the busiest bin depend on how many events a run had, so
+ * they are compared only if all runs had about as many. A longer window has more drops, so the
+ * share of drops is compared instead.
  */
 static bool is_comparable(const struct comparison *c, const struct comparison_subject *subject,
 			  size_t metric)
@@ -206,7 +207,8 @@ static void stat_fill(struct comparison_stat *stat, const struct comparison_stat
 			noise_same(stat->mean, first->mean) ? 0 : stat->mean - first->mean;
 }
 
-/* All figures of a subject, by side. The values have room for the runs of any result. */
+/* Describes all figures of a subject for each side. The arrays have room for the runs of any
+ * result. */
 static int subject_describe(struct comparison *c, const struct comparison_subject *subject,
 			    struct sample *sample)
 {
@@ -262,7 +264,7 @@ static int sides_describe(struct comparison *c)
 
 /* ---- tests ---- */
 
-/* Does a side have runs enough of the figure, with traffic? */
+/* Does a side have enough runs with traffic that have the figure? */
 static bool has_runs(const struct comparison_subject *subject, size_t side, size_t metric)
 {
 	const struct comparison_result *r = subject->cells[side];
@@ -270,7 +272,7 @@ static bool has_runs(const struct comparison_subject *subject, size_t side, size
 	return r && r->with_traffic && r->stats[metric].runs >= noise_runs_needed();
 }
 
-/* A figure of two sides with runs enough: else there is nothing to test. */
+/* Do two sides have enough runs with the figure? Otherwise there is nothing to test. */
 static bool is_column(const struct comparison *c, const struct comparison_subject *subject,
 		      size_t metric)
 {
@@ -302,7 +304,7 @@ static int columns_find(struct judge *j)
 	return 0;
 }
 
-/* Rounds of a side, of which some may have none of the figures. */
+/* Number of rounds of a side; some may have none of the figures. */
 static size_t rounds_of(const struct comparison_side *side)
 {
 	size_t rounds = 0;
@@ -316,8 +318,8 @@ static size_t rounds_of(const struct comparison_side *side)
 	return rounds;
 }
 
-/* The figures of one family of one side, round after round, from *values on; rounds without any are
- * left out. Returns how many there are. */
+/* Writes one side's figures of one family to `values`, round after round; rounds without any figure
+ * are left out. Returns the number of rounds. */
 static size_t side_values(const struct judge *j, size_t side, bool judged, size_t figures,
 			  double *values)
 {
@@ -350,8 +352,8 @@ static size_t side_values(const struct judge *j, size_t side, bool judged, size_
 	return kept;
 }
 
-/* Tests the later of the sides against the first of them in one family. Fills p: by side after the
- * first, by column. */
+/* Tests the later sides against the first one in one family of figures. Fills p by later side, then
+ * by column. */
 static int test_family(const struct judge *j, const size_t *sides, size_t side_count, bool judged,
 		       double *p)
 {
@@ -404,7 +406,7 @@ static double *test_sides(const struct judge *j, const size_t *sides, size_t sid
 	return NULL;
 }
 
-/* Tests all sides at once, where there are more than two. */
+/* Tests all sides at once, for more than two sides. */
 static int test_all(struct judge *j)
 {
 	size_t *sides = calloc(j->c->side_count, sizeof(*sides));
@@ -418,8 +420,8 @@ static int test_all(struct judge *j)
 	return j->all ? 0 : -ENOMEM;
 }
 
-/* What is shown as equal is not told apart, whatever chance would have given each. Nor is what is
- * longer in the mean and shorter by the logarithm. */
+/* Values that are shown as equal are not called different, whatever chance would have given each.
+ * Nor are waits of which one is longer by the mean and shorter by the mean logarithm. */
 static bool stat_is_same(size_t metric, const struct comparison_stat *a,
 			 const struct comparison_stat *b)
 {
@@ -427,7 +429,7 @@ static bool stat_is_same(size_t metric, const struct comparison_stat *a,
 						(a->mean - b->mean) * (a->score - b->score) < 0);
 }
 
-/* p of two sides in a column; NaN: not tested, or *err: out of memory. */
+/* p-value of two sides in a column; NaN: not tested, or, with *err set, out of memory. */
 static double p_between(struct judge *j, size_t a, size_t b, size_t column, int *err)
 {
 	const struct judged_column *col = &j->columns[column];
@@ -475,7 +477,7 @@ static int differences_tell(struct judge *j)
 	return err;
 }
 
-/* The side that is furthest out in that direction; side_count: none has the metric. */
+/* The side with the extreme value in that direction; side_count: no side has the metric. */
 static size_t extreme(const struct comparison *c, const struct comparison_subject *subject,
 		      size_t metric, int towards)
 {
@@ -494,8 +496,8 @@ static size_t extreme(const struct comparison *c, const struct comparison_subjec
 	return found;
 }
 
-/* Is that side told from each of the others? Where not all have runs enough (column NULL): is there
- * no other with the same value? */
+/* Does the side differ beyond noise from every other side? If not all sides have enough runs
+ * (column NULL): does no other side have the same value? */
 static bool stands_out(struct judge *j, const struct comparison_subject *subject, size_t metric,
 		       size_t side, const size_t *column, int *err)
 {

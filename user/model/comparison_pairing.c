@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is compared with what: sides and their runs, and which results are of the same subject. */
+/* What is compared with what: sides and their runs, and which results belong to the same subject.
+ */
 #include "comparison.h"
 
 #include <errno.h>
@@ -37,8 +38,8 @@ static struct comparison_result *result_of(struct comparison_side *side,
 {
 	struct comparison_result *results;
 
-	/* From the end: repeats follow each other, so that this is short. Endpoints of one window
-	 * all differ. */
+	/* The search starts at the end, which is fast because repeats follow each other. Endpoints
+	 * of one window all differ. */
 	for (size_t i = side->result_count; i-- > 0;)
 		if (is_same_key(&side->results[i].key, key))
 			return &side->results[i];
@@ -67,7 +68,7 @@ int comparison_add(struct comparison *c, size_t side, const struct comparison_ke
 	}
 	if (!r->run_count)
 		strncpy(r->setup, setup,
-			sizeof(r->setup) - 1); /* a run that was skipped before had none */
+			sizeof(r->setup) - 1); /* an earlier run that was skipped had no setup */
 	else if (strncmp(r->setup, setup, sizeof(r->setup) - 1))
 		return -EEXIST;
 	runs = array_grow(r->runs, r->run_count, &r->run_room, sizeof(*runs));
@@ -83,7 +84,7 @@ int comparison_add(struct comparison *c, size_t side, const struct comparison_ke
 
 /* ---- what belongs together ---- */
 
-/* The modes of one file become the sides: its results are handed over. */
+/* Makes the modes of one file the sides, and moves the file's results to them. */
 static int split_modes(struct comparison *c)
 {
 	struct comparison parts = {};
@@ -131,7 +132,7 @@ static bool is_one_each(const struct comparison *c)
 	return true;
 }
 
-/* How closely two results belong together: 0 not at all. */
+/* How closely two results belong together; 0: not at all. */
 enum { KINSHIP_NONE, KINSHIP_PORT, KINSHIP_ADDRESS, KINSHIP_SAME };
 
 static int kinship(const struct comparison_key *a, const struct comparison_key *b)
@@ -173,7 +174,7 @@ static struct comparison_subject *subject_add(struct comparison *c, size_t *room
 	return subjects;
 }
 
-/* The subjects found so far that a result of the side may join, the closest first. */
+/* Puts the side's results into the subjects found so far, if their kinship is at least `wanted`. */
 static void place_kin(struct comparison *c, size_t side, bool *placed, int wanted)
 {
 	const size_t count = c->subject_count;

@@ -7,7 +7,7 @@
 
 #include "array.h"
 
-/* Ascending. */
+/* Sorted in ascending order. */
 struct connected_cookies {
 	uint64_t *list;
 	size_t count;
@@ -18,8 +18,8 @@ static bool has(const struct connected_cookies *c, uint64_t cookie)
 	return bsearch(&cookie, c->list, c->count, sizeof(cookie), compare_u64);
 }
 
-/* Rows of a kind keep their order; those set aside come last. `aside`: room for as many. Returns
- * how many stay. */
+/* Moves the rows that are set aside to the end; apart from that, rows keep their order. `aside`:
+ * has room for as many rows. Returns the number of rows that stay. */
 static size_t part_sockets(struct socket_row *rows, size_t count, struct socket_row *aside)
 {
 	size_t kept = 0, apart = 0;
@@ -105,7 +105,7 @@ int endpoint_set_aside_connected(struct endpoint *e)
 	return connected.count ? 0 : -ENOMEM;
 }
 
-/* How many processes these threads are of; 0 where there is no memory to tell. */
+/* The number of processes that these threads belong to; 0 if there is no memory to tell. */
 static uint64_t count_processes(const struct worker_row *rows, size_t count)
 {
 	int32_t *pids = calloc(count + 1, sizeof(*pids));

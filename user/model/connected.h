@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UDP sockets that are connected get the datagrams of one peer, whatever the kernel does with the
- * others: servers of DTLS and QUIC make one for each client, beside those that share what comes
- * from strangers. They are no bins, no members of a group and no rows, but a sum.
+ * A connected UDP socket gets the datagrams of one peer, however the kernel distributes all others.
+ * DTLS and QUIC servers make one for each client, next to the sockets that share what comes from
+ * unknown peers. Connected sockets are not bins, not members of a group and not rows; only their
+ * sum is shown.
  */
 #ifndef SOCKFAIR_CONNECTED_H
 #define SOCKFAIR_CONNECTED_H
@@ -10,22 +11,22 @@
 #include "snapshot.h"
 
 struct connected_sum {
-	uint64_t sockets, ended;                      /* that many of them are closed */
+	uint64_t sockets, ended; /* ended: how many of the sockets are closed */
 	uint64_t delivered, received, dropped, drops; /* datagrams */
-	uint64_t processes;                           /* that waited on them, or took from them */
+	uint64_t processes; /* processes that waited on them, or took from them */
 };
 
 /*
- * Puts connected sockets, and the workers on them, behind those that socket_count and worker_count
- * name, where there is at least one other socket; their holders are taken out. Returns 0 or
+ * Moves connected sockets, and the workers on them, behind the other rows and reduces socket_count
+ * and worker_count, if there is at least one other socket. Their holders are removed. Returns 0 or
  * -ENOMEM.
  */
 int endpoint_set_aside_connected(struct endpoint *e);
 
-/* Of those that were set aside. */
+/* The sum of the rows that were set aside. */
 struct connected_sum endpoint_connected(const struct endpoint *e);
 
-/* Has it no other sockets? */
+/* Are all sockets of the endpoint connected? */
 bool endpoint_all_connected(const struct endpoint *e);
 
 #endif

@@ -16,13 +16,13 @@
 static const struct counter of_sockets[] = {
 	S(arrived, SUM(arrived), EVENTS),
 	S(dropped, SUM(dropped), EVENTS),
-	S(accepted, NO, EVENTS), /* its workers' */
+	S(accepted, NO, EVENTS), /* added up from its workers */
 	S(copies, NO, BESIDE),
 	S(buffers_maybe_several, SUM(buffers_maybe_several), BESIDE),
 	S(drops, SUM(drops), BESIDE),
 	S(full_ns, NO, BESIDE),
-	S(queued_before, NO, BESIDE), /* its workers' */
-	S(reset_queued, NO, BESIDE),  /* likewise */
+	S(queued_before, NO, BESIDE), /* added up from its workers */
+	S(reset_queued, NO, BESIDE),  /* added up from its workers */
 	S(dropped_closing, SUM(dropped_closing), EVENTS),
 	S(migrated, SUM(migrated), EVENTS),
 	S(idle_sum, NO, BESIDE),

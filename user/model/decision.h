@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --fail-on uneven: what the verdicts of ports mean for a script. Only what is known to be fair is
- * fair. */
+/* --fail-on uneven: what the verdicts of ports mean for a script. A port counts as fair only if it
+ * is known to be. */
 #ifndef SOCKFAIR_DECISION_H
 #define SOCKFAIR_DECISION_H
 
@@ -8,10 +8,11 @@
 
 enum outcome {
 	OUTCOME_EVEN,
-	OUTCOME_ALONE, /* events were seen, on a design that has nothing to be uneven: one worker,
-			  or one socket */
+	OUTCOME_ALONE, /* events were seen, but the design can't be uneven: one worker, or one
+			  socket */
 	OUTCOME_UNEVEN,
-	OUTCOME_UNTOLD, /* first of those that can't be told: nothing was seen */
+	OUTCOME_UNTOLD, /* nothing was seen; this and the outcomes below mean that there is no
+			   answer */
 	OUTCOME_TOO_FEW,
 	OUTCOME_FLOWS_UNKNOWN,
 	OUTCOME_WITHHELD,
@@ -25,14 +26,14 @@ struct decision {
 	uint64_t lost; /* events that may be missing; 0: not known */
 };
 
-/* By one result, of an endpoint that got so many events. */
+/* Decides by one fairness result of an endpoint that got `events` events. */
 struct decision decision_of(const struct fairness *f, uint64_t events, uint64_t lost);
 
-/* By endpoint_decisive(). */
+/* Decides by the result of endpoint_decisive(). */
 struct decision endpoint_decide(const struct endpoint *e);
 
-/* Why it can't be told and what to do, for people: "42 events are too few, 796 would do: let it run
- * longer" */
+/* Why there is no answer and what to do, for people: "42 events are too few, 796 would do: let it
+ * run longer" */
 #define DECISION_WORDS 160
 const char *decision_words(char buffer[DECISION_WORDS], const struct decision *d);
 

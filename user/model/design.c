@@ -17,7 +17,8 @@
 #include "snapshot.h"
 #include "words.h"
 
-/* So many connections, and nine of ten of all, each served by one that was born for it: no chance.
+/* At least this many connections, and nine out of ten of all, were each served by a thread or
+ * process that was born for it: this can't be chance.
  */
 #define BORN_LEAST 3
 #define BORN_SHARE 0.9
@@ -68,7 +69,7 @@ bool design_shares_socket(enum design_code code)
 	return code >= DESIGN_SHARED_ACCEPT && code <= DESIGN_SHARED_URING;
 }
 
-/* Those who take, by pid, tid, socket; and what is counted of them. */
+/* The workers that can take work, by pid, tid, socket; and what was counted of them. */
 struct takers_seen {
 	const struct worker_row **rows;
 	size_t count;
@@ -76,9 +77,9 @@ struct takers_seen {
 	size_t sockets, most_on_one;   /* threads */
 	size_t several;                /* threads that take from more than one socket */
 	size_t kinds[WAITS_URING + 1]; /* threads, by how they were last seen to wait */
-	size_t exclusive;              /* of those in epoll or poll */
-	size_t epolls;                 /* that have a name */
-	size_t ours;                   /* workers of a workload, which are all known */
+	size_t exclusive;              /* threads in epoll or poll that wait exclusively */
+	size_t epolls;                 /* epolls whose number is known */
+	size_t ours;                   /* workers of our own workload, all of which are known */
 	uint64_t taken;
 };
 
@@ -129,8 +130,8 @@ static void count_places(struct takers_seen *t)
 			     (!i || t->rows[i - 1]->epoll != t->rows[i]->epoll);
 }
 
-/* As a verdict picks its bins: who came or went in the window is none beside those who lived
- * through it. Returns 0 or -ENOMEM. */
+/* Picks workers as a verdict picks its bins: a worker that came or went in the window is left out
+ * if others lived through it. Returns 0 or -ENOMEM. */
 static int takers_see(struct takers_seen *t, const struct endpoint *e)
 {
 	struct lifetimes seen = endpoint_lifetimes(e);
@@ -151,13 +152,13 @@ static int takers_see(struct takers_seen *t, const struct endpoint *e)
 	return 0;
 }
 
-/* Who serves what others accepted. Rows that are folded had ended. */
+/* The threads that serve what others accepted. Folded rows have ended. */
 struct servers_seen {
-	size_t threads, processes;   /* but for those who accept themselves */
-	size_t born, born_processes; /* in the window, for one connection */
+	size_t threads, processes;   /* without those that accept themselves */
+	size_t born, born_processes; /* began in the window and served one connection */
 	uint64_t served, by_born;
-	bool apart;  /* who accepts serves nothing */
-	bool inside; /* in the process of one who accepts */
+	bool apart;  /* the threads that accept serve nothing */
+	bool inside; /* some serve in the process of a thread that accepts */
 };
 
 static struct servers_seen servers_see(const struct endpoint *e)
@@ -207,7 +208,7 @@ is(struct design *d, enum design_code code, enum design_bins bins, const char *w
 	va_end(args);
 }
 
-/* "4 processes", "1 thread": workers are what they are called by where each has a process. */
+/* "4 processes", "1 thread": workers are called processes if each has its own process. */
 #define WORKERS_SIZE 48
 static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_seen *t)
 {
@@ -222,12 +223,13 @@ static const char *say_workers(char buffer[WORKERS_SIZE], const struct takers_se
 	return buffer;
 }
 
-/* How the sockets are bound: those of the largest SO_REUSEPORT group, and those without the option.
- * What ended counts only if all did. */
+/* How the sockets are bound: the number in the largest reuseport group, and the number without
+ * SO_REUSEPORT. Ended sockets count only if all have ended. */
 struct design_bound {
 	size_t grouped, ungrouped;
-	bool at_once; /* two of those without it shared the port: both are there now, or were when
-			 the window began. Else one may have followed the other */
+	bool at_once; /* two sockets without the option shared the port, because both are there now
+			 or both were when the window began. Otherwise one may have followed the
+			 other */
 };
 
 static int bound_see(struct design_bound *bound, const struct endpoint *e)
@@ -262,10 +264,10 @@ static int bound_see(struct design_bound *bound, const struct endpoint *e)
 }
 
 /*
- * Threads of a runtime move on from task to task: any of them may find itself waiting for all, but
- * one at a time (Go's netpoller and tokio's driver are held by one thread, the others sleep
- * elsewhere). Threads that share an epoll to be woken from it sleep in it together whenever they
- * are idle. Where nobody was ever seen to wait, neither is known.
+ * In a runtime, threads move from task to task. Any thread may wait for all of them, but only one
+ * at a time (one thread holds Go's netpoller or tokio's driver, and the others sleep elsewhere). By
+ * contrast, threads that share an epoll in order to be woken from it sleep in it together whenever
+ * they are idle. If no thread was ever seen waiting, it is not known which of the two it is.
  */
 static bool take_turns(const struct takers_seen *t, const struct design *d)
 {
@@ -305,8 +307,8 @@ static void recognise_group(struct design *d, const struct takers_seen *t, size_
 		   sockets);
 }
 
-/* By how the workers of one socket wait; those that were never seen to say nothing, two ways
- * contradict. */
+/* Recognises the design by how the workers of one socket wait. Workers never seen waiting tell
+ * nothing; two different ways contradict each other. */
 static void recognise_shared(struct design *d, const struct takers_seen *t, bool udp)
 {
 	const size_t seen = t->threads - t->kinds[WAITS_NOT];
@@ -347,8 +349,8 @@ static void recognise_one(struct design *d, const struct takers_seen *t,
 {
 	const bool processes = s->processes == s->threads && !s->inside, one = s->threads == 1;
 
-	/* A runtime of which one thread alone was seen to accept serves with that too: no pool of
-	 * its own. */
+	/* In a runtime of which only one thread was seen accepting, that thread serves too, so
+	 * there is no separate pool of serving threads. */
 	if (s->threads)
 		is(d, DESIGN_HAND_OVER, s->apart ? BINS_SERVING : BINS_NONE,
 		   "1 acceptor, %s%zu %s serve%s", s->apart ? "" : "it and ", s->threads,
@@ -376,8 +378,8 @@ static bool born_for_each(const struct servers_seen *s)
 	return s->born >= BORN_LEAST && s->by_born >= BORN_SHARE * s->served;
 }
 
-/* What is shared is what was no copy, and whether a thread read one or the other is not seen: its
- * sockets are the bins. */
+/* Only datagrams that are not copies are shared, and the backend does not see which kind a thread
+ * read. So the sockets are the bins. */
 static void leave_out_copies(struct endpoint *e)
 {
 	struct design *d = &e->design;

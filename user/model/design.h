@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What kind of server has a port: how its work is taken, and so which rows a verdict may compare.
- * Recognised from what was observed (who took, who waits and how, how many at once, who reads,
- * which sockets are grouped), never from a program's name. Where signs are missing or contradict,
- * the design is unknown, and nothing is judged.
+ * What kind of server has a port: how its workers take work, and therefore which rows a verdict may
+ * compare. The design is recognised from what was observed (which threads took, which wait and how,
+ * how many at once, which read, which sockets are grouped), never from a program's name. If signs
+ * are missing or contradict each other, the design is unknown, and nothing is judged.
  */
 #ifndef SOCKFAIR_DESIGN_H
 #define SOCKFAIR_DESIGN_H
@@ -21,12 +21,13 @@ enum design_code {
 	DESIGN_SHARED_ACCEPT,    /* one socket, workers block in accept() or a read */
 	DESIGN_SHARED_POLL,      /* one socket, workers wait in poll() or select() */
 	DESIGN_SHARED_EPOLL,     /* one socket, an epoll for each worker */
-	DESIGN_SHARED_EXCLUSIVE, /* the same with EPOLLEXCLUSIVE */
+	DESIGN_SHARED_EXCLUSIVE, /* one socket, an epoll for each worker, with EPOLLEXCLUSIVE */
 	DESIGN_SHARED_EPOLL_FD,  /* one epoll, in which several threads sleep at once */
 	DESIGN_SHARED_URING,     /* one socket, workers accept by io_uring */
 	DESIGN_HAND_OVER,        /* one thread accepts, others serve */
 	DESIGN_PER_CONNECTION,   /* a process or a thread for each connection */
-	DESIGN_TURNS, /* a runtime whose threads take turns: never two of a process wait at once */
+	DESIGN_TURNS, /* a runtime whose threads take turns: two threads of a process never wait at
+			 once */
 	DESIGN_LAST_BINDER, /* UDP sockets that share by SO_REUSEADDR */
 	DESIGN_MULTICAST,   /* each socket gets a copy */
 	DESIGN_CONNECTED, /* UDP sockets that are all connected: each gets the datagrams of its peer
@@ -43,9 +44,9 @@ struct design {
 	enum design_bins bins;
 	char words[DESIGN_WORDS]; /* "4 processes, a SO_REUSEPORT socket each" */
 	/* The evidence. */
-	size_t processes, threads; /* that take, or wait to */
+	size_t processes, threads; /* that take work, or wait for it */
 	size_t sockets;            /* that they take from */
-	size_t epolls;             /* in which they wait */
+	size_t epolls;             /* epolls in which they wait */
 	size_t serving;            /* threads that serve what others accepted */
 	size_t waited_at_once;     /* the most on one socket, at any look */
 };
@@ -57,10 +58,10 @@ int endpoint_recognise(struct endpoint *e);
 const char *design_name(enum design_code code);
 /* "none", "workers", "processes", "sockets", "serving"; stable */
 const char *design_bins_name(enum design_bins bins);
-/* BINS_NONE where there is no such name. */
+/* Returns BINS_NONE for an unknown name. */
 enum design_bins design_bins_parse(const char *name);
 
-/* Several take from one socket: which of them wakes decides who gets the work. */
+/* Do several workers take from one socket? Then the worker that wakes gets the work. */
 bool design_shares_socket(enum design_code code);
 
 #endif

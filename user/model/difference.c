@@ -19,8 +19,8 @@ static int compare_cpus(const void *a, const void *b)
 }
 
 /*
- * Adds to *gone the rows that `before` listed and `now` does not, with their counts: their place
- * went to others, and what they had counted is part of now->omitted. Returns 0 or -ENOMEM.
+ * Adds to *gone the rows that `before` listed and `now` does not, with their counts. These rows
+ * gave way to others, and their counts are part of now->omitted. Returns 0 or -ENOMEM.
  */
 static int add_gone_sockets(struct omitted *gone, const struct endpoint *now,
 			    const struct endpoint *before)
@@ -49,8 +49,8 @@ static const struct socket_row *worker_socket(const struct array_index *by_cooki
 	return array_index_find(by_cookie, &key);
 }
 
-/* Workers of a socket that is gone are in its sum: only those of the others add to what was
- * accepted. */
+/* The accepts of a gone socket include those of its workers, so only workers of other sockets add
+ * to `accepted`. */
 static int add_gone_workers(struct omitted *gone, const struct endpoint *now,
 			    const struct endpoint *before)
 {
@@ -106,7 +106,8 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			counters_subtract(&socket_counters, &row, was);
 			subtract_sketch(e, &row, before, was);
 			half_open_subtract(&row.half_open, &was->half_open);
-			/* The longest of all: it was in this interval only if it grew. */
+			/* queue_highest is the maximum of the whole window: it belongs to this
+			 * interval only if it grew. */
 			row.highest_known &= row.queue_highest > was->queue_highest;
 			wait_subtract(&row.wait, &was->wait, e->histograms, before->histograms);
 		}
@@ -118,7 +119,7 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
-/* A row of start 0 joins the thread's own once that has one: see ledger_snapshot(). */
+/* A row with start 0 joins the thread's own row once there is one: see ledger_snapshot(). */
 static const struct worker_row *find_worker(const struct array_index *old,
 					    const struct worker_row *row)
 {
@@ -156,7 +157,7 @@ static int subtract_workers(struct endpoint *e, const struct endpoint *before)
 			row.usage_known &= was->usage_known;
 			row.process_cpu_known &= was->process_cpu_known;
 		} else {
-			row.usage_known &= row.appeared; /* else it is of more than the interval */
+			row.usage_known &= row.appeared; /* else it covers a longer time */
 			row.process_cpu_known = false;
 		}
 		e->workers[kept++] = row;
@@ -189,9 +190,9 @@ static int subtract_cpus(struct endpoint *e, const struct endpoint *before)
 }
 
 /*
- * A socket's accepts and waits are the sum of its workers. Where one of those is no longer listed
- * the sum fell, and its difference would hide what the others did: they are added up anew, the
- * waits without a histogram.
+ * A socket's accepts and waits are the sums over its workers. If a worker is no longer listed, the
+ * sums fell, and the differences would hide what the other workers did. So the sums are computed
+ * anew, and the waits have no histogram.
  */
 static int add_up_workers(struct endpoint *e)
 {
@@ -225,7 +226,7 @@ static int add_up_workers(struct endpoint *e)
 	return err;
 }
 
-/* gone: takes up what had been omitted before. */
+/* gone: gets added what had been omitted before. */
 static void subtract_omitted(struct omitted *o, const struct omitted *before, struct omitted *gone)
 {
 	counters_add(&omitted_counters, gone, before);
@@ -243,8 +244,8 @@ static int compare_bytes(const void *a, const void *b)
 	return COMPARE(other, one);
 }
 
-/* Those that were not listed before carried less than any that was: what they have now may be of
- * before the interval, so they are left out. */
+/* Connections that were not listed before had carried less than any listed one. An unknown part of
+ * their bytes may be from before the interval, so they are left out. */
 static void subtract_connections(struct endpoint *e, const struct endpoint *before)
 {
 	const bool all = before->connection_count == before->connections_open;
@@ -293,7 +294,7 @@ static int subtract_endpoint(struct endpoint *e, const struct endpoint *before)
 	return err;
 }
 
-/* The reasons of `now` with their growth; those without any are left out. */
+/* The reasons of `now` with their growth; reasons that did not grow are left out. */
 static int subtract_lost(struct snapshot *out, const struct snapshot *now,
 			 const struct snapshot *before)
 {
@@ -312,14 +313,14 @@ static int subtract_lost(struct snapshot *out, const struct snapshot *now,
 	return 0;
 }
 
-/* Where there was no look in the interval, nothing is known of CPU times. */
+/* Without a look in the interval nothing is known of CPU times. */
 static void forget_usage(struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)
 		e->workers[i].usage_known = e->workers[i].process_cpu_known = false;
 }
 
-/* A row that is new says how long its thread lived in the window, and each how long it was quiet.
+/* lived_ns and quiet_ns may reach back beyond the interval, so they are capped by it.
  */
 static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 {
@@ -367,7 +368,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 			forget_usage(e);
 		limit_lives(e, out->seconds > 0 ? (uint64_t)(out->seconds * 1e9) : 0);
 		e->generations_given = was && e->generations.judged;
-		/* All that it had was gone before. */
+		/* All rows of the endpoint had ended before the interval. */
 		if (was && !e->socket_count && !e->worker_count && !endpoint_events(e)) {
 			endpoint_free(e);
 			out->endpoint_count--;

@@ -3,9 +3,9 @@
  * Fairness of counts over k bins against a fair hash: the multinomial with equal probabilities.
  *
  * The statistic is Pearson's chi-squared, which for equal probabilities is n * cv^2. Its upper tail
- * is the p-value: a sharing less spread than a hash (round robin) is even, not suspicious. Where
- * bins are too thinly filled for the chi-squared distribution, or a flow is larger than a bin's
- * share, what the hash does is simulated.
+ * is the p-value: a distribution with less spread than a hash gives (round robin) is even, not
+ * suspicious. If the bins have too few events for the chi-squared distribution, or a flow is larger
+ * than a bin's share, the hash is simulated.
  */
 #include <errno.h>
 #include <math.h>
@@ -19,10 +19,10 @@
 
 #include "fairness.h"
 
-#define ALPHA 0.001     /* a test that runs every interval must seldom cry wolf */
-#define POWER 0.9       /* chance to see an excess of the threshold, for `needed` */
-#ifndef REPLICATES      /* fuzzers have time for few */
-#define REPLICATES 9999 /* of the simulation: p comes in steps of 1/10,000, finer than ALPHA */
+#define ALPHA 0.001     /* a test that runs every interval must rarely give a false alarm */
+#define POWER 0.9       /* probability of seeing an excess of the threshold, for `needed` */
+#ifndef REPLICATES      /* fuzzers set it, because they have time for only a few */
+#define REPLICATES 9999 /* of the simulation: p has steps of 1/10,000, finer than ALPHA */
 #endif
 #define SEED 20240229 /* any fixed number: the same counts always give the same verdict */
 #define NORMAL_MEAN                                                                                \
@@ -37,7 +37,7 @@ struct totals {
 	size_t idle;
 };
 
-/* What a fair hash would have given. */
+/* What a fair hash would give. */
 struct chance {
 	double p_value;
 	double max_over_mean;
@@ -205,9 +205,9 @@ static double noncentrality_needed(double dof)
 }
 
 /*
- * n units that spread with an excess e over chance have a chi-squared of noncentrality n * e^2: so
- * n = lambda / e^2. That the alternative's chi-squared is noncentral needs bins filled as the
- * chi-squared test needs them: see is_sparse().
+ * n units that spread with an excess e over chance have a chi-squared of noncentrality n * e^2, so
+ * n = lambda / e^2. This holds only if the bins have as many events as the chi-squared test needs:
+ * see is_sparse().
  */
 static uint64_t units_needed(size_t bins, double excess)
 {
@@ -220,9 +220,10 @@ static uint64_t units_needed(size_t bins, double excess)
 }
 
 /*
- * Too thin for the chi-squared distribution, or for the Poisson sum of the maximum? Flows are less
- * alike than their effective number, so there the rule of five in a bin holds for any number of
- * bins; and a flow that is larger than a bin's share makes the distribution lumpy.
+ * Are there too few units for the chi-squared distribution, or for the Poisson sum of the maximum?
+ * Flows differ more than their effective number tells, so for flows the rule of five per bin
+ * applies for any number of bins. A flow that is larger than a bin's share makes the distribution
+ * lumpy.
  */
 static bool is_sparse(const struct fairness *f, double n)
 {
@@ -236,7 +237,7 @@ static bool is_sparse(const struct fairness *f, double n)
 /* E[max] of k independent Poisson variables: the sum over m >= 0 of P(max > m) = 1 - F(m)^k. */
 static double poisson_max(double mean, double bins)
 {
-	/* Further down than this every term is 1. */
+	/* Below this every term is 1. */
 	double m = floor(fmax(0, mean - 10 * sqrt(mean))), sum = m, term;
 
 	do {
@@ -248,10 +249,10 @@ static double poisson_max(double mean, double bins)
 }
 
 /*
- * The same for large means: E[x(Z)] with Z the largest of k independent standard normals (density k
- * phi Phi^(k-1)) and x(z) the Cornish-Fisher quantile of a Poisson variable, which keeps its
- * skewness: mean + sqrt(mean) z + (z^2 - 1)/6. The trapezoid sum is as good as exact for so smooth
- * an integrand that vanishes at both ends.
+ * The same for a large mean: E[x(Z)] with Z the largest of k independent standard normals (density
+ * k phi Phi^(k-1)) and x(z) the Cornish-Fisher quantile of a Poisson variable, which keeps its
+ * skewness: mean + sqrt(mean) z + (z^2 - 1)/6. The trapezoid sum is practically exact, because the
+ * integrand is smooth and vanishes at both ends.
  */
 static double normal_max(double mean, double bins)
 {
@@ -269,7 +270,7 @@ static double normal_max(double mean, double bins)
 
 /*
  * E[max] / mean under a fair hash, from independent Poisson bins although the bins of a multinomial
- * depend on each other. In the normal limit that is exact: multinomial deviations are independent
+ * depend on each other. In the normal limit this is exact: multinomial deviations are independent
  * ones less their mean, Z_i - Zbar, so their largest is max(Z) - Zbar, and E[Zbar] = 0. (Smaller
  * variance and negative correlation cancel.) At finite n, Poisson bins are a multinomial with a
  * random total N, and E[max] - n/k bends as sqrt(N): about e_k / (8 sqrt(nk)) events are missed,
@@ -291,8 +292,8 @@ static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_
 
 	*max = 0;
 	for (uint64_t i = 0; i < n; i++) {
-		/* 32 random bits scaled to the bins: uneven by bins/2^32 at most, and faster than a
-		 * division. */
+		/* 32 random bits are scaled to the bins: this is uneven by at most bins/2^32, and
+		 * faster than a division. */
 		uint32_t bin = (uint64_t)gsl_rng_get(rng) * bins >> 32;
 		uint32_t count = counts[bin]++;
 
@@ -314,7 +315,7 @@ static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_
  */
 static int simulate(struct chance *c, uint64_t n, size_t bins, double cv2)
 {
-	/* Replicates exactly as spread count too, whatever the rounding of cv2. */
+	/* Replicates with exactly the same spread count too, whatever the rounding of cv2. */
 	const double observed = (double)n * (double)n * (cv2 + 1) / (double)bins * (1 - 1e-9);
 	uint32_t *counts = calloc(bins, sizeof(*counts));
 	uint32_t *hits = calloc(n, sizeof(*hits));
@@ -341,12 +342,12 @@ out:
 	return err;
 }
 
-/* For placing flows of several weights. */
+/* State for placing flows of several weights. */
 struct placing {
 	gsl_rng *rng;
 	size_t bins;
-	double *shares; /* a bin's */
-	/* The small flows, all bins alike. */
+	double *shares; /* share of each bin */
+	/* For the small flows: the same probability for every bin. */
 	double *alike;
 	unsigned *hits;
 };
@@ -417,8 +418,8 @@ out:
 	return err;
 }
 
-/* Compares with what a fair hash does to n units, of one weight or, load not NULL, of several.
- * Returns 0 or -ENOMEM. */
+/* Compares with what a fair hash gives for n units, which have one weight or, if load is not NULL,
+ * several. Returns 0 or -ENOMEM. */
 static int judge_chance(struct fairness *f, double n, const struct flow_load *load, double cv2)
 {
 	const double dof = (double)f->bins - 1, chance_cv2 = dof / n;
@@ -442,7 +443,8 @@ static int judge_chance(struct fairness *f, double n, const struct flow_load *lo
 	return 0;
 }
 
-/* The verdict on n units, in the order of DESIGN: a spread that is proven needs no more units. */
+/* The verdict on n units. The order is that of DESIGN: if a spread is proven, no more units are
+ * needed. */
 static enum verdict verdict_of(const struct fairness *f, double n, double threshold)
 {
 	if (f->p_value < ALPHA && f->excess > threshold)
@@ -508,7 +510,8 @@ int fairness_judge_load(struct fairness *f, const uint64_t *counts, size_t bins,
 	};
 	if (!(threshold > 0))
 		return -EINVAL;
-	/* By default GSL aborts the program on an underflow or a failed allocation. */
+	/* By default GSL aborts the program on an underflow or a failed allocation, so its handler
+	 * is off. */
 	handler = gsl_set_error_handler_off();
 	err = totals_judge(f, &t, load, threshold);
 	gsl_set_error_handler(handler);
@@ -519,7 +522,8 @@ int fairness_judge(struct fairness *f, const uint64_t *counts, size_t bins, enum
 		   uint64_t flows, double threshold)
 {
 	const uint64_t events = totals_of(counts, bins).events;
-	/* The flows that a client may use can exceed the events; flows that were seen can't. */
+	/* The number of flows that a client may use can exceed the number of events; flows that
+	 * were seen can't. */
 	const struct flow_load equal = flows_equal(flows < events ? flows : events);
 
 	return fairness_judge_load(f, counts, bins, unit == UNIT_FLOW ? &equal : NULL, threshold);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs the rules of what looks wrong. The rules are in findings_*.c: see findings_rules.h. */
+/* Runs the rules. They are in findings_*.c: see findings_rules.h. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 #include "words.h"
 
 #define SOCKET_FINDINGS_MAX                                                                        \
-	8 /* of one rule and endpoint; more sockets of the same kind are one further finding */
+	8 /* per rule and endpoint; all further sockets of the same kind share one more finding */
 
 static const struct rule_table *const tables[] = { &queue_rules,  &handshake_rules, &binding_rules,
 						   &joined_rules, &sharing_rules,   &load_rules,
@@ -89,7 +89,8 @@ int findings_fill(struct snapshot *s)
 		s->endpoints[i].findings = NULL;
 		s->endpoints[i].finding_count = 0;
 	}
-	/* The facts point at their endpoints; those are in the snapshot, which is ours to change.
+	/* The facts have const pointers to endpoints; but these are in the snapshot, which we may
+	 * change.
 	 */
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = apply_rules(&s->endpoints[all[i].endpoint - s->endpoints], &all[i]);

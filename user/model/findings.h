@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What looks wrong, is worth knowing, or is as good as it gets about an endpoint: rules over the
- * model, in findings_*.c. A rule fires only on what the snapshot shows; one of level
- * FINDING_PROBLEM never fires on a healthy server.
+ * Findings about an endpoint: what looks wrong, is worth knowing, or is as good as it gets. They
+ * are rules over the model, in findings_*.c. A rule fires only on what the snapshot shows, and a
+ * rule of level FINDING_PROBLEM never fires on a healthy server.
  */
 #ifndef SOCKFAIR_FINDINGS_H
 #define SOCKFAIR_FINDINGS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about how the sockets of a port were bound: who shares with whom. */
+/* Rules about how the sockets of a port were bound: which sockets share with which. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +12,14 @@ static bool by_device_overlap(const struct socket_row *a, const struct socket_ro
 	return !*a->device || !*b->device || !strncmp(a->device, b->device, sizeof(a->device));
 }
 
-/* One SO_REUSEPORT group of a port, and which packets its address takes. */
+/* One reuseport group of a port, and which packets its address takes. */
 struct reach {
 	const struct endpoint *endpoint;
 	const struct group *group;
-	bool any;            /* a wildcard */
-	bool v4, v6;         /* families that it takes */
+	bool any;            /* the address is a wildcard */
+	bool v4, v6;         /* families that the address takes */
 	uint8_t address[16]; /* IPv4 as v4-mapped IPv6 */
-	bool split;          /* it overlaps with another */
+	bool split;          /* the group overlaps with another */
 };
 
 static struct reach reach_of(const struct endpoint *e, const struct group *group)
@@ -39,7 +39,7 @@ static struct reach reach_of(const struct endpoint *e, const struct group *group
 	return r;
 }
 
-/* Wildcards first, then by address: equal addresses are neighbours. */
+/* Sorts wildcards first, then by address, so that equal addresses are neighbours. */
 static int compare_reaches(const void *a, const void *b)
 {
 	const struct reach *x = a, *y = b;
@@ -50,8 +50,8 @@ static int compare_reaches(const void *a, const void *b)
 	return order ? order : COMPARE(x->group->id, y->group->id);
 }
 
-/* The same packet could go to either. A dual-stack pair (0.0.0.0 and [::] with IPV6_V6ONLY) does
- * not overlap. */
+/* Could the same packet go to either group? A dual-stack pair (0.0.0.0 and [::] with IPV6_V6ONLY)
+ * does not overlap. */
 static bool reaches_overlap(const struct reach *a, const struct reach *b)
 {
 	if (a->group->id == b->group->id ||
@@ -100,7 +100,7 @@ static size_t list_reaches(struct reach *reaches, const struct facts *facts)
 	return count;
 }
 
-/* Marks both if they overlap, and remembers the first pair that does. */
+/* Marks both groups if they overlap, and remembers the first such pair. */
 static void mark_pair(struct reach *a, struct reach *b, const struct reach *pair[2])
 {
 	if (!reaches_overlap(a, b))
@@ -113,12 +113,13 @@ static void mark_pair(struct reach *a, struct reach *b, const struct reach *pair
 }
 
 #define OVERLAPS_MAX                                                                               \
-	64 /* of the wildcards (one a device, say), and of those of one address, that are compared \
-	      with each group */
+	64 /* wildcards (say, one per device), and groups of one address, compared with each group \
+	    */
 
 /*
  * Two addresses overlap only if they are equal or one is a wildcard, so a port on thousands of
- * addresses takes no comparison of each with each. Returns how many groups overlap with another.
+ * addresses does not need a comparison of each pair. Returns the number of groups that overlap with
+ * another.
  */
 static size_t mark_splits(struct reach *reaches, size_t count, const struct reach *pair[2])
 {
@@ -136,7 +137,7 @@ static size_t mark_splits(struct reach *reaches, size_t count, const struct reac
 	return split;
 }
 
-/* Told once a port, at its first endpoint. */
+/* Reported once per port, at its first endpoint. */
 static bool group_split(struct finding *f, const struct facts *facts)
 {
 	const struct reach *pair[2] = {};
@@ -169,13 +170,13 @@ static bool group_split(struct finding *f, const struct facts *facts)
 	return split;
 }
 
-/* Sockets of an endpoint that are bound alike, by owner and device. */
+/* Sockets of an endpoint that have the same owner and device. */
 struct bound_sockets {
 	const struct socket_row *first;
 	size_t sockets, without_reuseport;
 };
 
-#define BOUND_MAX 64 /* more owners or devices on one address and port are not told apart */
+#define BOUND_MAX 64 /* further owners or devices on one address and port are not told apart */
 
 static size_t list_bound(struct bound_sockets *bound, const struct endpoint *e)
 {
@@ -253,8 +254,7 @@ static bool udp_last_binder(struct finding *f, const struct facts *facts)
 		most = sockets > most ? sockets : most;
 	}
 	if (most < 2 ||
-	    (most == 2 &&
-	     finding_said(facts->endpoint, "udp-two-users"))) /* that one tells of this pair */
+	    (most == 2 && finding_said(facts->endpoint, "udp-two-users"))) /* it names this pair */
 		return false;
 	finding_say(f,
 		    "%zu UDP sockets share this address by SO_REUSEADDR: the last to bind gets "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What rules look at, found once for each endpoint, and the parts of their texts. */
+/* The facts that rules look at, gathered once for each endpoint, and helpers for the rules' texts.
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ bool finding_said(const struct endpoint *e, const char *code)
 	return false;
 }
 
-/* Three digits; the bounds are where rounding would give a fourth. */
+/* Shows three digits; each bound is where rounding would give a fourth. */
 const char *say_duration(char buffer[DURATION_SIZE], double ns)
 {
 	static const struct {
@@ -205,10 +206,10 @@ static int compare_by_wait(const void *a, const void *b)
 					    : COMPARE(x->epoll, y->epoll);
 }
 
-/* An epoll that has no name may be anybody's. rows: sorts them. */
+/* Sorts rows. An epoll without a number is skipped, because nobody knows which threads share it. */
 static void count_waits(struct takers *t, const struct worker_row **rows)
 {
-	size_t run = 0; /* of threads on the same epoll */
+	size_t run = 0; /* length of the present run of threads on the same epoll */
 
 	qsort(rows, t->threads, sizeof(*rows), compare_by_wait);
 	for (size_t i = 0; i < t->threads; i++) {
@@ -298,7 +299,7 @@ static int gone_facts(struct facts *facts, const struct endpoint *e)
 	return 0;
 }
 
-/* By port; then in the snapshot's order. */
+/* Sorts by port, then in the snapshot's order. */
 static int compare_facts(const void *a, const void *b)
 {
 	const struct facts *x = a, *y = b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about handshakes under way: see handshakes.h. What only the network namespace counts is
- * said as the namespace's. */
+/* Rules about handshakes under way: see handshakes.h. Counts that exist only for a network
+ * namespace are reported as the namespace's. */
 #include <stdio.h>
 
 #include "findings_rules.h"
@@ -12,7 +12,7 @@ static const struct handshakes *socket_handshakes(const struct facts *facts)
 			       facts->endpoint->netns);
 }
 
-/* The namespace of a listener whose request queue some look found full; NULL: none did, or the
+/* The namespace of a listener whose request queue was full at some look; NULL: it never was, or the
  * namespace is not known. */
 static const struct handshakes *seen_full(const struct facts *facts, const struct socket_row *s)
 {
@@ -41,8 +41,8 @@ static const char *say_full(char buffer[FULL_SIZE], const struct socket_row *s)
 	return buffer;
 }
 
-/* Who stays in the queue, and for how long. A timeout of the SYN-ACK after the last that
- * TCP_DEFER_ACCEPT waits for ends the waiting. */
+/* Describes which clients stay in the queue, and for how long. With TCP_DEFER_ACCEPT the waiting
+ * ends at the first timeout of the SYN-ACK after the last one that the option waits for. */
 #define STAYS_SIZE 112
 static const char *say_stays(char buffer[STAYS_SIZE], const struct handshakes *h,
 			     const struct socket_row *s)
@@ -71,7 +71,7 @@ static const char *what_limits(const struct facts *facts, const struct socket_ro
 	return "listen()'s backlog";
 }
 
-/* Of a queue that is full just now and nobody was refused, those in it may be about to leave it. */
+/* If the queue is full only now and no SYN was refused, its handshakes may be about to leave. */
 static bool syn_queue_full(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct handshakes *h = seen_full(facts, s);
@@ -99,7 +99,7 @@ static bool syn_queue_full(struct finding *f, const struct facts *facts, const s
 	return true;
 }
 
-/* With tcp_syncookies=2 every SYN is answered by one, and none is in the queue. */
+/* With tcp_syncookies=2 every SYN is answered by a SYN cookie, and none is queued. */
 static bool syn_cookies(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct handshakes *h = seen_full(facts, s);
@@ -121,7 +121,7 @@ static bool syn_cookies(struct finding *f, const struct facts *facts, const stru
 }
 
 /*
- * A handshake whose listener is gone ends at the next packet of its client, with a reset, unless it
+ * A handshake whose listener is closed ends with a reset at its client's next packet, unless it
  * moves to another socket. Measured: 5.10, 6.1, 6.18, 7.3.
  */
 static bool closed_handshaking(struct finding *f, const struct facts *facts,

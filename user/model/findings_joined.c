@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules about a process that joins a SO_REUSEPORT group during the window, from elsewhere: the
- * kernel gives its sockets a share at once, and lets in whoever has the same effective user.
- * Servers that reload, restart or begin further workers do so too: their processes are parents,
- * children or siblings of those that were there, and nothing is said of them.
+ * Rules about an unrelated process that joins a reuseport group during the window. The kernel gives
+ * its sockets a share at once, and lets in any process with the same effective user. Servers that
+ * reload, restart or start further workers join too; but their processes are parents, children or
+ * siblings of those that were there, and are not reported.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -13,9 +13,9 @@
 #include "words.h"
 
 #define GROUP_MAX 512   /* sockets of a group that are compared with each other */
-#define HOLDERS_MOST 64 /* of one that joins */
+#define HOLDERS_MOST 64 /* holders of a socket that joins */
 
-/* "worker-3" and "worker-12" are names of one program. */
+/* "worker-3" and "worker-12" count as names of the same program. */
 static bool names_alike(const char *a, const char *b)
 {
 	for (;; a++, b++) {
@@ -28,7 +28,7 @@ static bool names_alike(const char *a, const char *b)
 	}
 }
 
-/* Where a parent is not known, nothing is known. */
+/* If a parent is not known, the processes count as related, because nothing can be told. */
 static bool are_related(const struct holder_row *a, const struct holder_row *b)
 {
 	if (!a->parent || !b->parent || a->pid == b->pid || a->parent == b->pid ||
@@ -37,15 +37,15 @@ static bool are_related(const struct holder_row *a, const struct holder_row *b)
 	return a->parent == b->parent && names_alike(a->process, b->process);
 }
 
-/* Who joined by a socket, and whom. */
+/* Which process joined with a socket, and which process was there before. */
 struct joining {
 	const struct holder_row *who, *whom;
-	size_t count; /* of who: the socket's holders, one after the other */
-	bool alike;   /* the same program */
+	size_t count; /* length of `who`: the socket's holders, consecutive */
+	bool alike;   /* both are the same program */
 };
 
-/* Compares them with the holders of a socket that was there before. Returns false if they belong
- * together. */
+/* Compares the joining holders with those of a socket that was there before. Returns false if they
+ * are related. */
 static bool joined_compare(struct joining *j, const struct endpoint *e, uint64_t before)
 {
 	size_t count;
@@ -62,7 +62,7 @@ static bool joined_compare(struct joining *j, const struct endpoint *e, uint64_t
 	return true;
 }
 
-/* Is the socket one by which another process joined? */
+/* Did an unrelated process join the group with this socket? */
 static bool joined_by(struct joining *j, const struct facts *facts, const struct group *group,
 		      const struct socket_row *s)
 {
@@ -86,7 +86,7 @@ static bool is_first_holder(const struct endpoint *e, const struct socket_row *s
 	return s->appeared && count && h->pid == pid;
 }
 
-/* A process is told once, by the first of its sockets. */
+/* A process is reported once, with the first of its sockets. */
 static size_t sockets_of(const struct endpoint *e, const struct group *group, int32_t pid,
 			 const struct socket_row **first)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules that read CPU time and bytes: load that counts of connections don't show. Notes all: that
- * the load is unevenly spread is worth knowing, and may be as it should be. In between the two
- * limits nothing is said: what a request costs is not known, so there is no test of chance.
+ * Rules about CPU time and bytes: load that counts of connections don't show. All are notes,
+ * because an uneven load is worth knowing but may be intended. Between the two limits nothing is
+ * reported: the cost of a request is not known, so there is no test against chance.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,12 +13,12 @@
 
 #define CV_UNEVEN 0.5
 #define CV_EVEN 0.25
-#define CPU_LEAST_NS 100000000ull /* less, or a twentieth of one CPU, is no load */
+#define CPU_LEAST_NS 100000000ull /* less than this, or than a twentieth of one CPU, is no load */
 #define CPU_LEAST_SHARE 0.05
-#define BYTES_LEAST 100000 /* less, or less than that a second, is no load */
+#define BYTES_LEAST 100000 /* less than this, or than this per second, is no load */
 #define BYTES_LEAST_RATE 10000
-#define CPU_BUSY 0.8     /* of one CPU: a single thread is near its limit */
-#define CONCENTRATED 0.5 /* of all bytes, on at most a third of the connections */
+#define CPU_BUSY 0.8     /* of one CPU: a single thread is then near its limit */
+#define CONCENTRATED 0.5 /* share of all bytes that at most a third of the connections carry */
 
 static double cpus_used(const struct facts *facts, uint64_t ns)
 {
@@ -35,7 +35,8 @@ static bool cpu_matters(const struct facts *facts)
 	       cpu->total >= CPU_LEAST_NS && cpus_used(facts, cpu->total) >= CPU_LEAST_SHARE;
 }
 
-/* Fewer connections than workers can't be spread over them. */
+/* Bytes don't matter with fewer connections than workers, because these can't be spread over all.
+ */
 static bool bytes_matter(const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
@@ -53,7 +54,7 @@ static double percent(const struct load_spread *l, uint64_t part)
 	return 100.0 * part / l->total;
 }
 
-/* The one that has most. */
+/* The worker with the most load. */
 static const char *say_busiest(char buffer[WORKER_SIZE], const struct endpoint *e,
 			       const struct load_spread *l)
 {
@@ -66,7 +67,8 @@ static const char *say_busiest(char buffer[WORKER_SIZE], const struct endpoint *
 	return say_worker(buffer, &most);
 }
 
-/* "accepting is even, but CPU time is not": as the verdict on what they take is. */
+/* "accepting is even, but CPU time is not"; the first part depends on the verdict on what workers
+ * take. */
 #define CONTRAST_SIZE 120
 static const char *say_contrast(char buffer[CONTRAST_SIZE], const struct endpoint *e,
 				const char *what, const char *verb)
@@ -92,7 +94,7 @@ static bool takes_unevenly(const struct endpoint *e)
 	return fair && fair->verdict == VERDICT_UNEVEN;
 }
 
-/* Why who takes it is as it is has been said, and what they take is what they do. */
+/* Has another finding explained who takes the work? Then it also explains who does the work. */
 static bool is_explained(const struct endpoint *e)
 {
 	static const char *const causes[] = {
@@ -141,8 +143,8 @@ static bool cpu_uneven(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-/* How many of the connections that carried most have `share` of what all have carried; 0: those
- * that are listed have less. */
+/* The least number of the busiest connections that together carried `share` of all bytes; 0: all
+ * listed connections carried less. */
 static size_t heavy_connections(const struct endpoint *e, double share, uint64_t *bytes,
 				uint64_t *total)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about the queue of one socket: what waits in it, what did not fit, and who lets it wait. */
+/* Rules about the queue of one socket: what waits in it, what did not fit, and which process lets
+ * it wait. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,17 +11,17 @@
 #include "words.h"
 
 /*
- * Clients that give up have waited: none has a timeout of less than a tenth of a second. What is
- * reset sooner is a health check or a scan that never meant to stay. One in a hundred, and more
- * than a few: single clients die at any time.
+ * A client that gives up has waited before: no client has a timeout below a tenth of a second. A
+ * connection that is reset sooner is a health check or a scan that never meant to stay. It takes
+ * one in a hundred connections, and more than a few, because single clients die at any time.
  */
 #define DEAD_WAIT_NS 100000000ull
 #define DEAD_QUANTILE                                                                              \
-	0.99 /* as many as must be dead must have waited so long: one hiccup is no reason */
+	0.99 /* one in DEAD_SHARE must have waited that long: one hiccup is no reason */
 #define DEAD_LEAST 5
-#define DEAD_SHARE 100 /* one in so many accepted */
+#define DEAD_SHARE 100 /* one in this many accepted connections */
 
-/* Can no process that holds it take anything? */
+/* Are all processes that hold the socket unable to take anything? */
 static bool all_unable(const struct facts *facts, const struct socket_row *s)
 {
 	size_t count, unable = 0;
@@ -38,8 +39,8 @@ static bool all_unable(const struct facts *facts, const struct socket_row *s)
 	return unable;
 }
 
-/* Where it was looked at but once, how long nothing was taken is not known: then only what can't
- * take anything counts. */
+/* If the socket was looked at only once, it is not known for how long nothing was taken. Then it is
+ * stalled only if no holder is able to take anything. */
 static bool is_stalled(const struct facts *facts, const struct socket_row *s)
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known ||
@@ -48,8 +49,8 @@ static bool is_stalled(const struct facts *facts, const struct socket_row *s)
 	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_unable(facts, s));
 }
 
-/* Those who only keep the socket for others that they began. There are few: rows beyond as many are
- * taken for workers. */
+/* Processes that only keep the socket for their children. There are few of them; any beyond the
+ * room here are taken for workers. */
 struct masters {
 	int32_t pids[8];
 	size_t count;
@@ -73,16 +74,17 @@ static struct masters masters_find(const struct holder_row *rows, size_t count)
 	return found;
 }
 
-/* Who lets it wait: of the processes that hold it the one that is most to blame. */
+/* The holder of the socket that is most to blame for the waiting queue. */
 struct culprit {
 	const struct holder_row *h; /* NULL: none is known */
 	struct stall_cause cause;
-	size_t likewise,
-		others; /* further ones to which the same happens; that may be to blame, too */
+	size_t likewise, others; /* further holders with the same cause; and further ones, with
+				    another cause, that may be to blame too */
 };
 
-/* Where those that take from the socket are known, they before the others, and masters last; among
- * these the most certain cause. */
+/* Rank of a holder; the lowest is blamed first. If the processes that take from the socket are
+ * known, they come before the others; masters come last. Among equals the most certain cause
+ * decides. */
 static unsigned blame(const struct takers *takers, const struct masters *masters,
 		      const struct holder_row *h)
 {
@@ -178,9 +180,9 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 }
 
 /*
- * A thread that is busy does not wait either: a socket counts as unwaited only if nobody was seen
- * to wait on it or to take from it at any time of the window; or if those who did are of an earlier
- * generation. One that has just been made may be waited on in a moment.
+ * A busy thread does not wait either. So a socket counts as unwaited only if no thread was seen
+ * waiting on it or taking from it at any time of the window, or if the threads that did belong to
+ * an earlier generation. A new socket does not count, because a thread may wait on it in a moment.
  */
 static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 {
@@ -200,20 +202,22 @@ static bool is_near_limit(const struct socket_row *s)
 	       (uint64_t)s->queue_length * 4 >= (uint64_t)s->queue_limit * 3;
 }
 
-/* Did it have no room, so that its drops are of that? Of a UDP socket it is known by what it holds
- * now. */
+/* Was the queue full, so that its drops come from that? For a UDP socket only the present length
+ * tells. */
 static bool was_full(const struct endpoint *e, const struct socket_row *s)
 {
 	if (e->protocol == PROTOCOL_UDP)
 		return is_near_limit(s);
-	/* An accept on another CPU may come before the longest is read: then it was one more. */
+	/* An accept on another CPU may come before the length is read, which is then one too low.
+	 */
 	return (s->highest_known && s->queue_highest >= s->queue_limit) || s->full_ns ||
 	       s->queue_length > s->queue_limit;
 }
 
 /*
- * Does nothing speak against it that an accept queue overflowed? ACKs that TCP_DEFER_ACCEPT
- * withheld are drops by name only, and what overflows the namespace counts too.
+ * May the accept queue have overflowed? ACKs that TCP_DEFER_ACCEPT withheld are counted as drops
+ * but were not lost. The namespace counts every overflow, so without any there the queue can't have
+ * overflowed.
  */
 static bool may_have_overflowed(const struct facts *facts, const struct socket_row *s)
 {
@@ -224,8 +228,8 @@ static bool may_have_overflowed(const struct facts *facts, const struct socket_r
 	return h ? drops_most(s) && handshakes_counted(h).overflows : drops_least(s);
 }
 
-/* A listener counts other drops too: only with a full queue are they the backlog's. Where nothing
- * is taken, that is the cause. */
+/* A listener counts other drops too, so the backlog is to blame only if the queue was full. If
+ * nothing is taken from the queue, that is the cause instead. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
 	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || is_stalled(facts, s) ||
@@ -234,7 +238,7 @@ static bool has_overflowed(const struct facts *facts, const struct socket_row *s
 	return may_have_overflowed(facts, s) && was_full(facts->endpoint, s);
 }
 
-/* What to raise. Another namespace's net.core.somaxconn is not known. */
+/* Which setting to raise. net.core.somaxconn is known only for our own network namespace. */
 static const char *backlog_advice(const struct facts *facts, const struct socket_row *s)
 {
 	if (!facts->snapshot->somaxconn ||
@@ -249,7 +253,7 @@ static const char *backlog_advice(const struct facts *facts, const struct socket
 /* A queue of limit N holds N + 1. */
 static bool backlog_small(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
-	const bool bound = drops_least(s) < drops_most(s); /* some may be withheld ACKs */
+	const bool bound = drops_least(s) < drops_most(s); /* some drops may be withheld ACKs */
 	const uint64_t drops = drops_least(s) ? drops_least(s) : drops_most(s);
 	char longest[40] = "";
 
@@ -280,9 +284,9 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 	return true;
 }
 
-#define QUEUE_LEAST 4 /* a queue of two or three is no queue, however small its limit */
+#define QUEUE_LEAST 4 /* two or three connections are not worth a finding */
 
-/* Another finding says more about its queue. */
+/* Does another finding say more about this queue? */
 static bool queue_told(const struct facts *facts, const struct socket_row *s)
 {
 	return is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s);
@@ -319,7 +323,7 @@ static bool queue_near_limit(struct finding *f, const struct facts *facts,
 	return true;
 }
 
-/* In the window the queue took no more, though nothing came that it would have had to refuse. A
+/* Was the queue full at some time of the window, even if nothing came that it had to refuse? A
  * queue of limit N holds N + 1. */
 static bool took_no_more(const struct socket_row *s)
 {
@@ -334,7 +338,7 @@ static bool is_past_rule(const struct facts *facts, const struct socket_row *s)
 	       !is_near_now(facts->endpoint, s) && !queue_told(facts, s);
 }
 
-/* Of the window; what is there now is queue_near_limit()'s. */
+/* About the window; queue_near_limit() tells about the present length. */
 static bool queue_was_full(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	char duration[DURATION_SIZE], how_long[DURATION_SIZE + 8] = "", longest[40] = "";
@@ -377,7 +381,7 @@ static bool queue_was_near_limit(struct finding *f, const struct facts *facts,
 	return true;
 }
 
-/* Has a finding named the unwaited sockets of that group? */
+/* Has a finding already named the unwaited sockets of that group? */
 static bool group_told(const struct endpoint *e, uint64_t group)
 {
 	for (size_t i = 0; i < e->finding_count; i++) {
@@ -394,7 +398,7 @@ struct unwaited {
 	const struct socket_row *first;
 	size_t count;
 	uint64_t queued, drops;
-	bool by_others; /* some are held by other processes than the first is */
+	bool by_others; /* some are held by another process than the first one */
 };
 
 static int32_t first_holder(const struct endpoint *e, uint64_t cookie)
@@ -426,8 +430,8 @@ static struct unwaited unwaited_of(const struct facts *facts, const struct group
 	return u;
 }
 
-/* ", which sleeps in pause() (__do_sys_pause)", where one process holds it; all of a group are
- * alike. Notes it as the cause. */
+/* ", which sleeps in pause() (__do_sys_pause)", if only one process holds the socket; the sockets
+ * of a group are alike. Also sets the finding's cause. */
 #define WHICH_SIZE (STALL_DOES_SIZE + 16)
 static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const struct facts *facts,
 			     const struct socket_row *s)
@@ -446,7 +450,8 @@ static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const s
 	return buffer;
 }
 
-/* One cause: who left them open. All of a group are told at once. */
+/* The unwaited sockets of a group have one cause, the process that left them open. So one finding
+ * names them all. */
 static bool socket_unwaited(struct finding *f, const struct facts *facts,
 			    const struct socket_row *s)
 {
@@ -484,7 +489,7 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts,
 	return true;
 }
 
-/* Its row has ended, or is about to. */
+/* The socket's row has ended, or is about to. */
 static bool closed_with_queue(struct finding *f, const struct facts *facts,
 			      const struct socket_row *s)
 {

@@ -2,8 +2,9 @@
 /*
  * What the files with rules (findings_*.c) share: the facts that rules look at, and how they say
  * what they found. To add a finding: one function that fills it or says that there is none, and one
- * row of the table at the end of its file. A rule is about one socket or about an endpoint. It must
- * cost no more than the rows it looks at: machines have ten thousand sockets.
+ * row of the table at the end of its file. A rule is about one socket or about an endpoint. Its
+ * cost must not grow faster than the number of rows it looks at, because machines have ten thousand
+ * sockets.
  */
 #ifndef SOCKFAIR_FINDINGS_RULES_H
 #define SOCKFAIR_FINDINGS_RULES_H
@@ -18,7 +19,7 @@ struct group {
 	uint64_t id;
 	const struct socket_row *const *rows;
 	size_t sockets;
-	uint32_t waiting; /* threads, over all of them */
+	uint32_t waiting; /* waiting threads, summed over the group's sockets */
 	bool steered;     /* a program or SO_INCOMING_CPU picks among them */
 };
 
@@ -27,23 +28,24 @@ struct takers {
 	uint64_t cookie;
 	const struct worker_row *const *rows; /* by pid, then tid */
 	size_t threads, processes;
-	size_t woken_together;   /* waiters that each event wakes: an epoll (however many threads
-				    share it) or a poll() counts one */
+	size_t woken_together;   /* waiters that each event wakes; an epoll (however many threads
+				    share it) or a poll() counts as one */
 	size_t exclusive_epolls; /* epolls with EPOLLEXCLUSIVE */
 	size_t epoll_threads;    /* the most threads that share one epoll */
 	size_t urings;           /* threads that accept by io_uring */
 	uint64_t taken;          /* by all of them */
-	uint64_t woken; /* how often at least they were woken, for this socket or for anything else
-			 */
-	size_t judged; /* those that a verdict compares: see lifetimes.h. The rest is about them: */
+	uint64_t woken; /* lower bound of how often the threads were woken, for this socket or for
+			   anything else */
+	size_t judged;  /* threads that a verdict compares: see lifetimes.h. The fields below are
+			   about these: */
 	uint64_t judged_taken;
 	const struct worker_row *busiest;
-	double excess; /* of what they took, over a fair hash: see fairness.h; 0 if nothing was
-			  taken */
+	double excess; /* excess spread of what they took, beyond that of a fair hash: see
+			  fairness.h; 0 if nothing was taken */
 };
 
-/* What the rules need to know of an endpoint, found once. Sockets and threads that ended are left
- * out, but in `gone`. */
+/* What the rules need to know of an endpoint, gathered once. Sockets and threads that ended are
+ * left out, except from `gone`. */
 struct facts {
 	const struct snapshot *snapshot;
 	const struct endpoint *endpoint;   /* with the findings so far */
@@ -56,8 +58,8 @@ struct facts {
 	const struct worker_row **gone; /* threads that waited on a socket or took from it and have
 					   ended, by cookie, pid, tid */
 	size_t gone_count;
-	const struct facts *port; /* those of the same protocol, port and namespace: one after the
-				     other, in the snapshot's order */
+	const struct facts *port; /* the facts of all endpoints with the same protocol, port and
+				     namespace: consecutive, in the snapshot's order */
 	size_t port_count;
 };
 
@@ -66,7 +68,7 @@ struct rule {
 	enum finding_level level;
 	bool (*of_socket)(struct finding *, const struct facts *, const struct socket_row *);
 	bool (*of_endpoint)(struct finding *, const struct facts *);
-	bool of_ended; /* of_socket: sockets that ended too */
+	bool of_ended; /* of_socket is asked about ended sockets too */
 };
 
 struct rule_table {
@@ -75,50 +77,51 @@ struct rule_table {
 };
 
 /*
- * Rules run by level, problems first, then in the order of these tables and of their rows: a rule
- * can leave to another what that has said (finding_said).
+ * Rules run by level, problems first, then in the order of these tables and of their rows. So a
+ * rule can stay silent where an earlier rule has said enough (finding_said).
  */
-extern const struct rule_table queue_rules; /* findings_queue.c: what waits in the queue of a
-					       socket, and who lets it wait */
+extern const struct rule_table queue_rules; /* findings_queue.c: what waits in a socket's queue, and
+					       which process lets it wait */
 extern const struct rule_table
 	handshake_rules; /* findings_handshakes.c: what waits to become a connection */
 extern const struct rule_table
 	binding_rules; /* findings_binding.c: how the sockets of a port were bound */
 extern const struct rule_table
-	joined_rules; /* findings_joined.c: another process that takes part, since a moment ago */
+	joined_rules; /* findings_joined.c: another process that began to take part a moment ago */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
-extern const struct rule_table
-	load_rules; /* findings_load.c: CPU time and bytes, where connections don't show the load */
+extern const struct rule_table load_rules; /* findings_load.c: CPU time and bytes, where counts of
+					      connections don't show the load */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
 
-/* The facts of all endpoints, those of one port together. Returns 0 or -ENOMEM; facts_free() in
- * either case. */
+/* Gathers the facts of all endpoints; those of one port are consecutive. Returns 0 or -ENOMEM;
+ * facts_free() in either case. */
 int facts_gather(struct facts **out, const struct snapshot *s);
 void facts_free(struct facts *facts, size_t count);
 
-/* NULL if there is none (of sockets and threads that did not end). */
+/* NULL if there is none; sockets and threads that ended are not counted. */
 const struct group *group_find(const struct facts *facts, uint64_t id);
 const struct takers *takers_find(const struct facts *facts, uint64_t cookie);
 
-/* A thread of that process takes from the socket. */
+/* Does a thread of that process take from the socket? */
 bool takers_have(const struct takers *t, int32_t pid);
 
-/* Those of `gone` that were of that process and took from that socket; *count how many. */
+/* The entries of `gone` for that process and that socket; *count tells how many. */
 const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid,
 					  size_t *count);
 
-/* The endpoint has this finding by now. */
+/* Does the endpoint already have this finding? */
 bool finding_said(const struct endpoint *e, const char *code);
 
 /*
- * The fairness that counts: of the design's bins. Where those are workers and there is but one, of
- * the sockets, else of those that serve what one accepts. NULL: nothing is judged.
+ * The fairness that counts: that of the design's bins. If the bins are workers and there is only
+ * one, the fairness of the sockets, or else that of the threads which serve what the one accepts.
+ * NULL: nothing is judged.
  */
 const struct fairness *fairness_counting(const struct endpoint *e);
 
 /*
- * Are the counts whole, and all known that could get work? Of workers, or of sockets. Where a
- * verdict is withheld nothing is said that rests on the same rows.
+ * Are the counts of workers (of sockets) complete, and are all known that could get work? If a
+ * verdict is withheld, no finding may rest on the same rows.
  */
 bool workers_whole(const struct endpoint *e);
 bool sockets_whole(const struct endpoint *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about why work is shared as it is: how threads wait on one socket, and how sockets of a
- * SO_REUSEPORT group are picked. */
+/* Rules about why work is shared as it is: how threads wait on one socket, and how the kernel picks
+ * a socket of a reuseport group. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,34 +11,34 @@
 #include "words.h"
 
 /*
- * Of two that are woken one has work to do. Three that are idle are woken twice in vain for each
- * connection; of fewer than 1.5 the most may be for other things. A wake-up in vain (the thread
- * looks, finds nothing and sleeps again) costs 3 us of a CPU (measured): below a thousand in a
- * second nobody feels it.
+ * If two threads are woken, one of them has work to do. If three idle threads are woken, two are
+ * woken in vain for each connection; if fewer than 1.5 are woken in vain, most of these wake-ups
+ * may be for other things. A wake-up in vain (the thread looks, finds nothing and sleeps again)
+ * costs 3 us of CPU time (measured), so fewer than a thousand a second do not matter.
  */
 #define HERD_LEAST 3
 #define HERD_EACH 1.5
 #define HERD_RATE 1000
 
 /*
- * Flows that a hash can't spread: with fewer than four a socket a fair hash itself gives a CV of
- * 0.5 and more, for it is sqrt((sockets - 1) / flows). Of few datagrams there can't be many flows,
- * and one socket is enough for them.
+ * When there are too few flows for a hash to spread. With fewer than four flows for each socket
+ * even a fair hash gives a CV of 0.5 and more, because that CV is sqrt((sockets - 1) / flows). A
+ * few datagrams can't have many flows, and one socket is enough for them.
  */
 #define FLOWS_A_SOCKET 4
 #define FEW_FLOWS_CV 0.5
 #define FEW_FLOWS_DATAGRAMS 1000
 
 /*
- * A worker is slow when its connections wait 2.5 times as long as those of the others, and a
- * millisecond longer. One pause of it hits a few connections: so there must be a hundred, and the
- * longest-waiting tenth, where that is known, must have waited 2.5 times as long as the others'
- * too. On a busy machine threads are paused again and again, one more than the others: of eight
- * healthy ones, beside as many threads as keep all CPUs busy twice, one socket's connections waited
- * up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms in a quarter of a
- * second. An interval of a second is the least. Where the connections of that worker also last 2.5
- * times as long once it has them, which a thread that waits for a CPU before it accepts does not
- * cause, 0.2 ms is enough.
+ * A worker is slow if its connections wait 2.5 times as long as those of the others, and a
+ * millisecond longer. A single pause of a worker delays only a few connections. So there must be a
+ * hundred connections, and the longest-waiting tenth, if known, must have waited 2.5 times as long
+ * as the others' too. On a busy machine threads are paused again and again, some more than others.
+ * With eight healthy workers, beside enough other threads to keep all CPUs busy twice over, one
+ * socket's connections waited up to 0.55 ms longer than the others' in windows of seconds, and up
+ * to 1.5 ms longer in a quarter of a second. An interval lasts at least a second. If the
+ * connections of that worker also last 2.5 times as long after accept, 0.2 ms is enough, because a
+ * thread that waits for a CPU before it accepts does not cause that.
  */
 #define SLOW_TIMES 2.5
 #define SLOW_MORE_NS 1e6
@@ -47,7 +47,8 @@
 #define SLOW_LEAST 100
 #define SLOW_QUANTILE 0.9
 
-/* How the threads of a socket wait says who wakes. Returns whether it says so. */
+/* Describes which thread the kernel wakes, if that follows from how the socket's threads wait.
+ * Returns whether it does. */
 static bool say_wake_order(char *how, size_t size, const struct takers *t)
 {
 	if (t->exclusive_epolls > 1)
@@ -68,8 +69,8 @@ static bool say_wake_order(char *how, size_t size, const struct takers *t)
 	return true;
 }
 
-/* The endpoint's verdict says that it is uneven, the excess that it is so among the threads of this
- * socket. */
+/* The endpoint's verdict tells that the sharing is uneven; the excess tells that it is uneven among
+ * the threads of this socket. */
 static bool wake_order(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
@@ -102,12 +103,12 @@ static bool wake_order(struct finding *f, const struct facts *facts, const struc
 }
 
 /*
- * Threads that block in accept() are woken one at a time, and so are those that share one epoll.
- * Who is busy is not woken: so it is said only where the kernel counted so many wake-ups. What they
- * find is no sign: epoll looks again before it returns, and lets nearly all of those that come too
- * late sleep on, without an accept() that fails (measured: 8 wake-ups and 0.4 EAGAIN a connection).
- * They may be woken for other things too, but no connection wakes more in vain than slept, on
- * average of all looks, but one.
+ * Threads that block in accept() are woken one at a time, and so are threads that share one epoll.
+ * Busy threads are not woken, so the rule fires only if the kernel counted enough wake-ups. Failed
+ * accepts are no evidence: epoll looks again before it returns and lets nearly all threads that
+ * come too late sleep on, without an accept() that fails (measured: 8 wake-ups and 0.4 EAGAIN per
+ * connection). Threads may be woken for other things too. But a connection can't wake more threads
+ * in vain than slept on the socket, on average over all looks, minus one.
  */
 static bool herd(struct finding *f, const struct facts *facts, const struct socket_row *s,
 		 bool felt)
@@ -118,8 +119,8 @@ static bool herd(struct finding *f, const struct facts *facts, const struct sock
 	char advice[ADVICE_SIZE];
 	double each, most;
 
-	/* Workers that take turns in watching it (nginx's accept_mutex) are never seen waiting
-	 * together. */
+	/* Workers that take turns in watching the socket (nginx's accept_mutex) are never seen
+	 * waiting together. */
 	if (facts->endpoint->design.code != DESIGN_SHARED_EPOLL &&
 	    facts->endpoint->design.code != DESIGN_SHARED_POLL)
 		return false;
@@ -159,7 +160,7 @@ static bool herd_unfelt(struct finding *f, const struct facts *facts, const stru
 	return herd(f, facts, s, false);
 }
 
-/* What is measured of a socket's waits; NaN where too little is known. */
+/* A measure of how a socket's connections wait or last; NaN if too little is known. */
 typedef double measure(const struct socket_row *s, const struct facts *facts);
 
 static double mean_of(const struct socket_row *s, const struct facts *facts)
@@ -175,7 +176,7 @@ static double longest_of(const struct socket_row *s, const struct facts *facts)
 		       : NAN;
 }
 
-/* How long the connections that were accepted from it lasted. */
+/* Mean lifetime of the connections that were accepted from the socket. */
 static double lifetime_of(const struct socket_row *s, const struct facts *facts)
 {
 	const struct takers *t = takers_find(facts, s->cookie);
@@ -189,8 +190,8 @@ static double lifetime_of(const struct socket_row *s, const struct facts *facts)
 	return finished >= SLOW_LEAST ? ns / finished : NAN;
 }
 
-/* The median of a measure over the group's sockets but one; NaN where it is known of none. values:
- * room for one a socket. */
+/* The median of a measure over the group's sockets except `one`; NaN if it is known for none.
+ * values: has room for one value per socket. */
 static double median_of_others(const struct group *group, const struct socket_row *one, measure *of,
 			       const struct facts *facts, double *values)
 {
@@ -213,7 +214,7 @@ struct slowest {
 	double mean_ns, others_ns;
 };
 
-/* Is the measure of one socket 2.5 times that of the others? NaN: not known. */
+/* Is the measure of one socket at least 2.5 times the others' median? NaN: not known. */
 static double one_stands_out(const struct group *group, const struct socket_row *one, measure *of,
 			     const struct facts *facts, double *values)
 {
@@ -222,7 +223,7 @@ static double one_stands_out(const struct group *group, const struct socket_row 
 	return isnan(its) || isnan(others) ? NAN : its >= SLOW_TIMES * others;
 }
 
-/* Returns whether it is slow. */
+/* Finds the group's socket with the longest waits, and returns whether it is slow. */
 static bool find_slowest(struct slowest *slowest, const struct group *group,
 			 const struct facts *facts, double *values)
 {
@@ -246,7 +247,7 @@ static bool find_slowest(struct slowest *slowest, const struct group *group,
 	return slowest->mean_ns >= slowest->others_ns + more;
 }
 
-/* Of all groups the socket that is slow by the most. */
+/* Finds the slowest of the slow sockets of all groups. */
 static bool find_slow(struct slowest *worst, size_t *sockets, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
@@ -305,8 +306,8 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-/* A note: with several threads on one socket a program may be content. Where groups are split, that
- * says it. */
+/* This is only a note, because a program may well be content with several threads on one socket. If
+ * groups are split, that finding says it. */
 static bool lone_reuseport(struct finding *f, const struct facts *facts, const struct socket_row *s)
 {
 	const struct group *group = group_find(facts, s->group);
@@ -341,8 +342,8 @@ static const struct group *largest_group(const struct facts *facts)
 	return largest;
 }
 
-/* A hash had to place many datagrams on the sockets of a group, and they differ that much. NULL:
- * not so. */
+/* A group whose sockets got many datagrams placed by a hash, with a CV of at least least_cv. NULL:
+ * there is none. */
 static const struct group *hashed_group(const struct facts *facts, double least_cv)
 {
 	const struct endpoint *e = facts->endpoint;
@@ -383,8 +384,8 @@ static bool few_clients(struct finding *f, const struct facts *facts)
 	return true;
 }
 
-/* There are flows enough, but a few of them carry so much that a hash can't spread it: where it is
- * proven that more is wrong, that is no cause. */
+/* There are enough flows, but a few of them carry so much that a hash can't spread the load. If the
+ * verdict proves that this does not explain the spread, heavy flows are not the cause. */
 static bool heavy_flows(struct finding *f, const struct facts *facts)
 {
 	const struct fairness *fair = &facts->endpoint->socket_fairness;
@@ -435,7 +436,7 @@ static const char *say_got(char buffer[GOT_SIZE], const struct group *group)
 	return buffer;
 }
 
-/* What it can pick, and who picks the rest. */
+/* Describes which sockets the program can pick, and what picks for the rest. */
 static void say_program(struct finding *f, const struct group *group)
 {
 	const struct picker *p = &group->rows[0]->picker;
@@ -513,8 +514,8 @@ static const struct socket_row *endpoint_socket(const struct endpoint *e, uint64
 }
 
 /*
- * Worth a word before there is any work, and when the work went unevenly: workers that share a
- * socket may also share it well. Where more is known of how they wait, other rules have said so.
+ * Reported before there is any work, and when the work went unevenly; otherwise not, because
+ * workers can share a socket well. If more is known of how they wait, other rules have said so.
  */
 static bool shared_socket(struct finding *f, const struct facts *facts)
 {

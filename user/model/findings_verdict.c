@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules that read the verdicts: balanced here and not there, too few to tell, nothing to fix. */
+/* Rules about the verdicts: even in one respect but not in another, too few events to tell, nothing
+ * to fix. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,10 +9,10 @@
 #include "judge.h"
 #include "words.h"
 
-#define ALPHA 0.001        /* as the verdict itself: fairness.h */
-#define BEYOND_CHANCE 0.05 /* less likely: too much to be called what chance gives */
+#define ALPHA 0.001        /* the same as in the verdict: fairness.c */
+#define BEYOND_CHANCE 0.05 /* a p-value below this is too small to call the spread chance */
 
-/* The figures of a fairness that is uneven, as evidence. */
+/* Adds the figures of an uneven fairness as evidence. */
 static void show_spread(struct finding *f, const struct fairness *fair)
 {
 	finding_show(f, "bins", fair->bins);
@@ -22,7 +23,8 @@ static void show_spread(struct finding *f, const struct fairness *fair)
 	finding_show(f, "idle", fair->idle);
 }
 
-/* Who accepts is known, and not uneven, or there is but one: then what is uneven comes later. */
+/* Accepting is known and not uneven, or there is only one acceptor. So any unevenness comes after
+ * accept. */
 static bool accepts_well(const struct endpoint *e)
 {
 	return workers_whole(e) && e->worker_fairness.verdict != VERDICT_UNEVEN;
@@ -33,14 +35,14 @@ static bool serves_unevenly(const struct endpoint *e)
 	return e->served_known && e->served_fairness.verdict == VERDICT_UNEVEN;
 }
 
-/* Who serves is known of all, or of nobody. */
+/* It is known either for all connections who serves them, or for none. */
 static bool served_whole(const struct endpoint *e)
 {
 	return !e->served_known || e->served_fairness.verdict != VERDICT_WITHHELD;
 }
 
-/* Which of a process's threads reads is the scheduler's doing in many runtimes (Go, tokio): worth
- * knowing, nothing to change by itself. */
+/* In many runtimes (Go, tokio) the runtime's scheduler decides which thread of a process reads.
+ * That is worth knowing, but there is nothing to change. */
 static bool within_one_process(const struct endpoint *e)
 {
 	int32_t pid = 0;
@@ -99,8 +101,8 @@ static const char *units_name(const struct endpoint *e, const struct fairness *f
 	return events_name(e, count);
 }
 
-/* "8 workers"; where a process has several, "8 threads of 2 processes": a verdict by process is
- * about the 2 */
+/* "8 workers"; if processes have several threads, "8 threads of 2 processes", because the verdict
+ * by process is about the 2 */
 #define BINS_SIZE 64
 static const char *say_bins(char buffer[BINS_SIZE], const struct endpoint *e,
 			    const struct fairness *fair)
@@ -117,7 +119,8 @@ static const char *say_bins(char buffer[BINS_SIZE], const struct endpoint *e,
 	return buffer;
 }
 
-/* Where it is known why, that is said: one socket gets all, or the flows can't be spread. */
+/* Not reported if another finding tells the reason: one socket gets all, or a hash can't spread the
+ * flows. */
 static bool too_few(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
@@ -152,9 +155,9 @@ static bool has_problem(const struct endpoint *e)
 }
 
 /*
- * "more evenly than a hash: CV 0.0001, a fair hash gives 0.0132". Proven to be less spread, no more
- * spread than a hash is on average, more but by chance, or proven to be more, though by no more
- * than the threshold.
+ * "more evenly than a hash: CV 0.0001, a fair hash gives 0.0132". There are four cases: proven to
+ * be less spread than a hash gives; not more spread than the average of a hash; more spread, but
+ * maybe by chance; more spread than chance gives, but within the threshold.
  */
 #define EVENNESS_SIZE 160
 static const char *say_evenness(char buffer[EVENNESS_SIZE], const struct fairness *fair)

@@ -11,14 +11,15 @@
 #include "array.h"
 
 /*
- * A flow is named where it has four fifths of what its bucket got while that was watched, and that
- * is at least half of all that the bucket got. Of few datagrams it is not worth a name.
+ * A flow is named if it sent four fifths of what its bucket got while the bucket was watched, and
+ * if at least half of the bucket's datagrams came while it was watched. With few datagrams a flow
+ * is not worth naming.
  */
 #define PEER_SHARE 0.8
 #define PEER_WATCHED 0.5
 #define PEER_LEAST 16
 #define PEER_OF_LARGEST                                                                            \
-	(8.0 / 9) /* a bucket that is the heaviest stays so until another has an eighth more */
+	(8.0 / 9) /* the heaviest bucket is replaced only when another one has an eighth more */
 
 struct flow_load flows_equal(uint64_t flows)
 {
@@ -49,8 +50,8 @@ static int compare_descending(const void *a, const void *b)
 	return COMPARE(*y, *x);
 }
 
-/* sum w^2 of a socket's flows: at least as if every datagram were a flow of its own, at most as if
- * all were one. */
+/* sum w^2 of a socket's flows. The lower bound is that of one flow per datagram, the upper bound
+ * that of a single flow. */
 static double squares_of(const struct flow_sketch *s, double sum)
 {
 	double squares = 0;
@@ -61,7 +62,7 @@ static double squares_of(const struct flow_sketch *s, double sum)
 	return fmin(fmax(squares, sum), sum * sum);
 }
 
-/* The number of a socket's flows; NaN: all buckets are in use. */
+/* The number of a socket's flows; NaN if all buckets are in use. */
 static double number_of(const struct flow_sketch *s)
 {
 	unsigned empty = 0;
@@ -88,7 +89,7 @@ void flow_peer_subtract(struct flow_sketch *sketch, const struct flow_peer *befo
 		now->watched -= before->watched;
 		now->votes -= before->votes;
 	} else if (now->watched > sketch->buckets[now->bucket - 1]) {
-		*now = (struct flow_peer){}; /* its votes are of before, too */
+		*now = (struct flow_peer){}; /* its votes include earlier ones */
 	}
 }
 
@@ -122,7 +123,7 @@ const char *flow_peer_say(char buffer[FLOW_PEER_SIZE], const struct flow_peer *p
 	return buffer;
 }
 
-/* Is it proven that most of what came in its bucket was of that peer? */
+/* Is it proven that most datagrams of the peer's bucket came from that peer? */
 static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s)
 {
 	return peer->bucket && peer->watched >= PEER_LEAST &&
@@ -131,9 +132,10 @@ static bool is_proven(const struct flow_peer *peer, const struct flow_sketch *s)
 }
 
 /*
- * The largest flow of each bucket, if it is a large one: what the bucket has beyond the median,
- * which is what small flows add to each. weights: room for one a bucket. Returns how many are above
- * 0. *named, *peer: of the largest by now of which it is known whose it is.
+ * Finds the largest flow of each bucket, if it is a large one: what the bucket has beyond the
+ * median, because the median is what small flows add to each bucket. weights: has room for one per
+ * bucket. Returns how many are above 0. *named, *peer: weight and sender of the largest flow so far
+ * whose sender is known.
  */
 static size_t large_of(const struct flow_sketch *s, double *weights, double *named,
 		       struct flow_peer *peer)
@@ -155,7 +157,8 @@ static size_t large_of(const struct flow_sketch *s, double *weights, double *nam
 	return count;
 }
 
-/* Fills large and small from weights, descending. sum, squares: of all flows. */
+/* Fills `large` and `small` from weights, which are in descending order. sum, squares: of all
+ * flows. */
 static void split(struct flow_load *load, const double *weights, size_t count, double sum,
 		  double squares)
 {
@@ -167,8 +170,8 @@ static void split(struct flow_load *load, const double *weights, size_t count, d
 		rest -= weights[i];
 		rest_squares -= weights[i] * weights[i];
 	}
-	/* Each is at least one datagram, and where there are more large ones than have room, none
-	 * is larger than the smallest of these. */
+	/* Each small flow has at least one datagram. If there are more large flows than have room,
+	 * none of the rest is larger than the smallest one listed. */
 	most = load->large_count == FLOWS_LARGE_MAX ? weights[load->large_count - 1] : rest;
 	rest_squares = fmax(rest_squares, rest);
 	if (rest > 0)
@@ -201,7 +204,7 @@ int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketche
 		load->effective = sum * sum / squares;
 		if (load->flows &&
 		    load->effective >
-			    load->flows) /* the better estimate of the two where flows are alike */
+			    load->flows) /* the number is the better estimate if flows are alike */
 			load->effective = load->flows;
 		load->largest = large ? weights[0] / sum : 1 / load->effective;
 		if (named > 0 && named >= PEER_OF_LARGEST * weights[0]) {

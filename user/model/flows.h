@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What came of each flow (client address and port) to the sockets that share a port, out of
- * sketches: a socket's sketch adds up what came in one of m buckets by a hash of the flow. One flow
- * comes to one socket, so the flows of a port are those of all its sockets together.
+ * Estimates, from sketches, how many datagrams each flow (client address and port) sent to the
+ * sockets that share a port. A socket's sketch adds up datagrams in m buckets, chosen by a hash of
+ * the flow. One flow goes to one socket, so the flows of a port are those of all its sockets
+ * together.
  *
  * With flows of weights w and buckets of sums b, E[sum b^2] = sum w^2 + ((sum w)^2 - sum w^2) / m,
- * for two flows meet in a bucket in one case of m: so sum w^2 is estimated as (sum b^2 - (sum b)^2
- * / m) * m / (m - 1). Its standard error is sqrt(2 / m) of it for many equal flows, 12.5 % with m =
- * 128, and less by the square root of their number for several sockets.
+ * because two flows share a bucket with probability 1 / m. So sum w^2 is estimated as (sum b^2 -
+ * (sum b)^2 / m) * m / (m - 1). For many equal flows the relative standard error is sqrt(2 / m),
+ * 12.5 % with m = 128; with several sockets it is divided by the square root of their number.
  *
- * Their number is estimated by linear counting: of n flows m e^(-n/m) buckets stay empty (Whang,
- * Vander-Zanden, Taylor: A linear-time probabilistic counting algorithm, 1990). With eight sockets
- * the standard error is 3 % at 1,000 flows and 9 % at 4,000; where a socket's buckets are all in
- * use it is not known.
+ * The number of flows is estimated by linear counting: with n flows, m e^(-n/m) buckets stay empty
+ * (Whang, Vander-Zanden, Taylor: A linear-time probabilistic counting algorithm, 1990). With eight
+ * sockets the standard error is 3 % at 1,000 flows and 9 % at 4,000; if all buckets of a socket are
+ * in use, the number is not known.
  */
 #ifndef SOCKFAIR_FLOWS_H
 #define SOCKFAIR_FLOWS_H
@@ -25,9 +26,9 @@
 #define FLOWS_LARGE_MAX 64
 
 /*
- * Who sends most of what comes in the heaviest bucket, by a vote of its datagrams (Boyer and
- * Moore): of `watched` datagrams of that bucket, since it is the heaviest, at least `votes` came
- * from that address and port.
+ * The sender of most datagrams in the heaviest bucket, found by a majority vote of its datagrams
+ * (Boyer and Moore). `watched` datagrams were counted since the bucket is the heaviest; at least
+ * `votes` of them came from this address and port.
  */
 struct flow_peer {
 	uint8_t address[16]; /* network order; IPv4 as v4-mapped IPv6 */
@@ -44,33 +45,35 @@ struct flow_sketch {
 
 /*
  * What a hash has to place: the large flows one by one, and all others as `small` equal ones.
- * Weights are shares of all. `effective` is (sum w)^2 / sum w^2: so many equal flows are spread as
- * unevenly by a fair hash.
+ * Weights are shares of the total. `effective` is (sum w)^2 / sum w^2: a fair hash spreads that
+ * many equal flows just as unevenly.
  */
 struct flow_load {
-	uint64_t flows;   /* their number; 0: not known */
-	double effective; /* 0: not known, and nothing below is */
-	double largest;   /* share of the largest */
-	struct flow_peer
-		peer; /* whose that is, or another that is about as large; bucket 0: not known */
-	double peer_share;             /* of that one's flow */
+	uint64_t flows;        /* number of flows; 0: not known */
+	double effective;      /* 0: neither this nor anything below is known */
+	double largest;        /* share of the largest */
+	struct flow_peer peer; /* the sender of the largest flow, or of another that is about as
+				  large; bucket 0: not known */
+	double peer_share;     /* share of the peer's flow */
 	double large[FLOWS_LARGE_MAX]; /* descending */
 	size_t large_count;
-	double small; /* number; what they share is what the large ones leave */
+	double small; /* number of small flows; together they have the share that the large ones
+			 leave */
 };
 
-/* The load of that many flows of one weight; 0: not known. */
+/* The load of that many flows of equal weight; flows 0: not known. */
 struct flow_load flows_equal(uint64_t flows);
 
-/* The load of what came to several sockets. Returns 0 or -ENOMEM. Not known where nothing came. */
+/* The load of what came to several sockets together; not known if nothing came. Returns 0 or
+ * -ENOMEM. */
 int flows_weigh(struct flow_load *load, const struct flow_sketch *const *sketches, size_t count);
 
-/* What an earlier look had of it is taken off; where nothing can be said of what is left, there is
- * no peer. sketch: with the growth of its buckets. */
+/* Subtracts what an earlier look had counted for the peer. If nothing can be said of the rest, the
+ * sketch has no peer afterwards. sketch: its buckets hold the growth. */
 void flow_peer_subtract(struct flow_sketch *sketch, const struct flow_peer *before);
 
-/* What a later row of the same socket had. Of two that are not the same the one with more votes
- * stays. */
+/* Adds what a later row of the same socket had. If the peers differ, the one with more votes stays.
+ */
 void flow_peer_add(struct flow_peer *to, const struct flow_peer *more);
 
 /* "127.0.0.1:41234", "[2001:db8::1]:5353"; returns the buffer */
@@ -80,11 +83,11 @@ const char *flow_peer_say(char buffer[FLOW_PEER_SIZE], const struct flow_peer *p
 /* The address alone. */
 const char *flow_peer_address(char buffer[FLOW_PEER_SIZE], const struct flow_peer *peer);
 
-/* What came to all buckets. */
+/* The sum over all buckets. */
 uint64_t flows_sum(const struct flow_sketch *s);
 
-/* Is the load known, and of flows so different that their number says nothing: fewer than half as
- * many equal ones would be spread as unevenly? */
+/* Is the load known, and are its flows so different that their number says nothing? That is so if
+ * fewer than half as many equal flows would be spread just as unevenly. */
 bool flows_differ(const struct flow_load *load);
 
 #endif

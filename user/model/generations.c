@@ -9,12 +9,11 @@
 #include "order.h"
 #include "snapshot.h"
 
-#define LIVES_ALIKE 0.75 /* the shortest life, of the longest */
+#define LIVES_ALIKE 0.75 /* the shortest life as a share of the longest */
 #define TAKEN_LEAST                                                                                \
-	20 /* by the later generation: where it took less, that the earlier took nothing meanwhile \
-	      may be chance */
+	20 /* by the later generation: below this, the earlier may have taken nothing by chance */
 
-/* A process that takes, or waits to. */
+/* A process that takes work or waits for it. */
 struct life {
 	int32_t pid;
 	size_t threads;
@@ -22,7 +21,7 @@ struct life {
 	uint64_t taken, lived_ns, quiet_ns;
 };
 
-/* rows: of one process each after the other. Returns how many lives there are. */
+/* rows: those of one process are consecutive. Returns the number of lives. */
 static size_t lives_of(struct life *lives, struct worker_row *const *rows, size_t count)
 {
 	size_t made = 0;
@@ -63,9 +62,10 @@ static void sum_add(struct generation_sum *sum, const struct life *life)
 }
 
 /*
- * Did it stop taking for good? Its process may live on for its connections, and hold the socket,
- * but waits on it no more. One that is busy or stuck waits neither: beside siblings that go on that
- * makes no generation, for all that were there from the start must have stopped.
+ * Has the process stopped taking for good? It may live on for its connections and hold the socket,
+ * but it no longer waits on the socket. A busy or stuck process does not wait either. If its
+ * siblings go on, that makes no generation, because all processes that were there from the start
+ * must have stopped.
  */
 static bool has_stopped(const struct life *life, uint64_t shortest_ns, uint64_t later_taken)
 {
@@ -78,10 +78,10 @@ bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns)
 	return shortest_ns >= LIVES_ALIKE * longest_ns;
 }
 
-/* Fills g where there are two. */
+/* Fills g, and returns true if there are two generations. */
 static bool are_two(struct generations *g, const struct life *lives, size_t count)
 {
-	uint64_t shortest_ns = UINT64_MAX, longest_ns = 0; /* of the later ones' lives */
+	uint64_t shortest_ns = UINT64_MAX, longest_ns = 0; /* lives of the later generation */
 	bool waits = false;
 
 	for (size_t i = 0; i < count; i++) {
@@ -113,7 +113,7 @@ static int compare_lives(const void *a, const void *b)
 	return COMPARE(x->pid, y->pid);
 }
 
-/* Threads that only serve are of their process's generation. */
+/* Marks all workers, because threads that only serve belong to the generation of their process. */
 static void mark_workers(struct endpoint *e, const struct life *lives, size_t count)
 {
 	for (size_t i = 0; i < e->worker_count; i++) {
@@ -126,8 +126,8 @@ static void mark_workers(struct endpoint *e, const struct life *lives, size_t co
 	}
 }
 
-/* A socket is of those who take from it, of neither where both do. One that nobody was seen to take
- * from is as old as itself. Returns 0 or -ENOMEM. */
+/* A socket belongs to the generation that takes from it, and to none if both do. If nobody was seen
+ * taking from it, its own age decides. Returns 0 or -ENOMEM. */
 static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t count)
 {
 	struct socket_row **sockets = calloc(e->socket_count + 1, sizeof(*sockets));
@@ -155,7 +155,7 @@ static int mark_sockets(struct endpoint *e, struct worker_row **rows, size_t cou
 	return 0;
 }
 
-/* An operator wants to know how it is now, where there is enough to tell. */
+/* An operator wants to know the present state, if there are enough events to tell. */
 static enum generation which_is_judged(const struct generations *g, double threshold)
 {
 	const bool enough = g->later.taken >= fairness_needed(g->later.threads, threshold);
@@ -163,7 +163,7 @@ static enum generation which_is_judged(const struct generations *g, double thres
 	return enough || g->later.taken >= g->earlier.taken ? GENERATION_LATER : GENERATION_EARLIER;
 }
 
-/* rows: by process, then thread. */
+/* rows: sorted by process, then thread. */
 static void sums_of_marked(struct generations *g, struct worker_row *const *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -188,7 +188,7 @@ static void unmark(struct endpoint *e)
 		e->workers[i].generation = GENERATION_ONLY;
 }
 
-/* rows: that take. Returns whether there are two; 0 or -ENOMEM in *err. */
+/* rows: workers that take work. Returns whether there are two generations; *err: 0 or -ENOMEM. */
 static bool rows_tell(struct endpoint *e, struct generations *g, struct worker_row **rows,
 		      size_t count, int *err)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * After a reload or an upgrade the workers of a port are others than before. Who was there when the
- * window began and takes no more at its end is of the earlier generation, who began in the window
- * and is there at its end of the later one. Told from lives (began, ended, took for the last time),
- * never from names. As long as one that was there from the start goes on, waiting or taking, there
- * is one generation: who came and went beside it are single workers. So are those that were
- * replaced one after the other: a later generation began together.
+ * A reload or an upgrade replaces the workers of a port. A worker that was there when the window
+ * began and no longer takes work at its end belongs to the earlier generation. A worker that began
+ * in the window and is there at its end belongs to the later one. Generations are told from lives
+ * (when a worker began, ended, took for the last time), never from names. As long as one worker
+ * from the start goes on waiting or taking, there is only one generation, and workers that come and
+ * go beside it are single workers. Workers that were replaced one after the other are single
+ * workers too, because a later generation begins together.
  */
 #ifndef SOCKFAIR_GENERATIONS_H
 #define SOCKFAIR_GENERATIONS_H
@@ -17,8 +18,8 @@
 struct endpoint;
 
 enum generation {
-	GENERATION_ONLY, /* there is but one; or of a row: it came and went in between, or takes
-			    nothing */
+	GENERATION_ONLY, /* there is only one generation; for a row: it came and went in between, or
+			    takes nothing */
 	GENERATION_EARLIER,
 	GENERATION_LATER,
 };
@@ -28,23 +29,24 @@ struct generation_sum {
 	uint64_t taken;
 };
 
-/* All zero: there is but one. */
+/* All zero: there is only one generation. */
 struct generations {
-	enum generation judged; /* whose rows are the bins; the later one unless it took too little
-				   to tell, and less than the earlier */
+	enum generation judged; /* the generation whose rows are the bins: the later one, unless it
+				   took less than the earlier one and too little for a verdict */
 	struct generation_sum earlier, later;
-	bool holds; /* some of the earlier live and hold the socket: they may be stuck */
+	bool holds; /* some of the earlier generation live and hold the socket, so they may be stuck
+		     */
 };
 
 /* Fills e->generations, and `generation` of its workers and sockets. threshold: of the verdict.
  * Returns 0 or -ENOMEM. */
 int endpoint_tell_generations(struct endpoint *e, double threshold);
 
-/* So much that who shares evenly took about as much: those that differ by their lives alone have a
- * CV of 0.14 at most. 0 and 0, not known, are. */
+/* Are lives so similar that an even sharing gives about the same to each? Then the difference of
+ * lives alone causes a CV of 0.14 at most. True for 0 and 0, which means not known. */
 bool lives_are_alike(uint64_t shortest_ns, uint64_t longest_ns);
 
-/* The one that is not judged. */
+/* The generation that is not judged. */
 const struct generation_sum *generations_other(const struct generations *g);
 /* "of an earlier generation" */
 const char *generations_other_name(const struct generations *g);

@@ -37,7 +37,7 @@ static struct handshakes *handshakes_row(struct handshake_set *set, uint32_t net
 
 /* ---- /proc/net/netstat ---- */
 
-/* Returns 1 if it is one of those that are asked for. */
+/* Returns 1 if it is one of the counters that we need. */
 static unsigned counter_take(struct handshake_counters *c, const char *name, uint64_t value)
 {
 	const struct {
@@ -60,7 +60,7 @@ static unsigned counter_take(struct handshake_counters *c, const char *name, uin
 }
 #define COUNTERS 5
 
-/* A line of names and a line of values, both begin with "TcpExt:". */
+/* The text has a line of names and a line of values, and both begin with "TcpExt:". */
 bool handshakes_parse(struct handshake_counters *c, char *text)
 {
 	char *names = strstr(text, "TcpExt:"), *values = names ? strchr(names, '\n') : NULL, *end,
@@ -92,7 +92,7 @@ static struct handshakes row_begin(const struct handshake_look *look, enum hands
 		h.first = look->counts;
 	if (when == HANDSHAKES_BEGIN)
 		h.withheld_first = look->withheld;
-	if (when == HANDSHAKES_LATER) /* what it had when the window began is not known */
+	if (when == HANDSHAKES_LATER) /* the counts when the window began are not known */
 		h.withheld_first.after = look->withheld.after;
 	return h;
 }
@@ -120,7 +120,7 @@ static int rows_enter(struct handshake_set *set, enum handshake_when when,
 	return 0;
 }
 
-/* Adds what one counted since the look before. was: NULL: it is new */
+/* Adds what one listener counted since the previous look. was NULL: the listener is new */
 static void deferring_enter(struct handshake_set *set, enum handshake_when when,
 			    const struct deferring *now, const struct deferring *was)
 {
@@ -194,7 +194,7 @@ void half_open_look(struct half_open *q, uint32_t count, uint32_t young)
 {
 	q->known = true;
 	q->count = count;
-	q->old = young < count ? count - young : 0; /* read one after the other */
+	q->old = young < count ? count - young : 0; /* the two are read one after the other */
 	q->highest = count > q->highest ? count : q->highest;
 	q->full_looks += count && count >= q->limit;
 	q->defers |= q->defer_accept != 0;
@@ -205,8 +205,8 @@ void half_open_look(struct half_open *q, uint32_t count, uint32_t young)
 void half_open_subtract(struct half_open *now, const struct half_open *was)
 {
 	if (now->highest <= was->highest)
-		now->highest =
-			now->count; /* the highest of all was before; now it was at least this */
+		now->highest = now->count; /* the maximum was reached earlier; in this interval it
+					      was at least this */
 	now->full_looks = growth(now->full_looks, was->full_looks);
 }
 
@@ -244,9 +244,9 @@ struct handshake_counts handshakes_counted(const struct handshakes *h)
 /* ---- withheld ACKs ---- */
 
 /*
- * All that were withheld in the namespace, less what others may have of them. The namespace's
- * counter was not read in the same moment as the sockets', but before and after it, at both ends of
- * the window.
+ * The socket withheld at least as many ACKs as the namespace counted minus what other sockets may
+ * have withheld. The namespace's counter can't be read at the same moment as the sockets', so it is
+ * read before and after them, at both ends of the window.
  */
 static void withheld_fill(struct half_open *q, uint64_t drops, const struct handshakes *h)
 {

@@ -1,61 +1,67 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What may keep a process from taking what waits in the queue of a socket that it holds. Pure data;
- * stall_cause.h says what follows from it. */
+/* What may keep a process from taking work out of the queue of a socket that it holds. Pure data;
+ * stall_cause.h draws the conclusions. */
 #ifndef SOCKFAIR_HINDRANCE_H
 #define SOCKFAIR_HINDRANCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A worker that is slow takes something now and then; half a second is longer than any of them
- * should think between two accepts. */
+/* Even a slow worker takes something now and then; no worker should need more than half a second
+ * between two accepts. */
 #define STALLED_NS 500000000ull
 
 /*
- * Of a process. It is looked at where a socket that it holds is stalled, or is queued on and was
- * never waited on: at each look, as long as that is so. Those of one such time are counted, so that
- * what was true at all of them can be told from what is true once.
+ * What hinders a process. A process is examined at each look as long as one of its sockets is
+ * stalled, or has a queue although nobody ever waited on it. The looks of one such period are
+ * counted, to tell what was true at all of them from what was true once.
  */
 struct hindrance {
-	unsigned looks;            /* 0: it was not looked at, and nothing of this is known */
-	unsigned descriptor_looks; /* of them, those at which its descriptors, and whether
-				      fs.file-max holds for it, were read */
-	unsigned descriptors_full; /* of those: below its limit none was free */
+	unsigned looks; /* 0: the process was not examined, and nothing else here is known */
+	unsigned descriptor_looks; /* looks at which the process's descriptors were read, and
+				      whether fs.file-max applies to it */
+	unsigned descriptors_full; /* of descriptor_looks, those at which no descriptor below the
+				      limit was free */
 	uint64_t descriptors;      /* RLIMIT_NOFILE */
-	unsigned files_full; /* of those: the machine had as many files open as fs.file-max allows,
-				and that holds for the process */
+	unsigned files_full; /* of descriptor_looks, those at which the machine had as many files
+				open as fs.file-max allows, and that limit applies to the process */
 	uint64_t files;      /* fs.file-max */
 	bool cpu_known;      /* there were two looks */
-	double cpu;          /* CPU time of all its threads over time, since the first look */
-	uint64_t periods, throttled; /* of the CPU quota of its cgroup, or of one above it, since
-					the first look: it was used up in so many; 0: none */
+	double cpu; /* CPU time of all its threads since the first look, divided by the time passed
+		     */
+	uint64_t periods, throttled; /* periods since the first look of the CPU quota of its cgroup
+					or of a cgroup above it, and in how many of them the quota
+					was used up; 0: no quota */
 
 	/* at the last look */
-	bool frozen;      /* by its cgroup */
-	int32_t tracer;   /* pid of who traces it; 0: nobody */
-	bool leader_gone; /* its first thread has ended, others live */
-	bool takers; /* the following is of those of its threads that waited on the socket or took
-			from it */
-	unsigned others;  /* of threads beside those */
-	unsigned threads; /* that live, and were looked at */
+	bool frozen;      /* the cgroup is frozen */
+	int32_t tracer;   /* pid of the tracing process; 0: none */
+	bool leader_gone; /* its first thread has ended while others live */
+	bool takers; /* the fields below cover only those of its threads that waited on the socket
+			or took from it */
+	unsigned others;  /* number of its other threads */
+	unsigned threads; /* live threads that were examined */
 	unsigned running, stopped, traced,
-		uninterruptible; /* of them, by their state: R, T, t, D. The rest sleeps */
-	char place[32]; /* where in the kernel most of those are that sleep, D too (/proc/PID/wchan:
-			   "do_epoll_wait"); "": not known */
-	unsigned at_place; /* how many */
+		uninterruptible; /* how many of them are in state R, T, t, D. The others sleep */
+	char place[32];    /* where in the kernel most of the sleeping threads (also those in D) are
+			      (/proc/PID/wchan: "do_epoll_wait"); "": not known */
+	unsigned at_place; /* how many threads sleep there */
 };
 
 /* How a process that holds a socket watches it, at the last look. */
 enum watching {
 	WATCHING_UNKNOWN,
-	WATCHING_NOT,    /* no epoll of it has the socket, and no thread of it sleeps on it */
-	WATCHING_OTHERS, /* likewise, and a thread of it sleeps in an epoll */
-	WATCHING_AWAY,   /* an epoll of it has the socket, and nobody sleeps in that */
-	WATCHING_SLEEPS, /* a thread sleeps on it: by itself, or in an epoll that reports a queue as
-			    long as there is one, as far as is known */
-	WATCHING_EDGE,   /* a thread sleeps in an epoll that has it with EPOLLET */
-	WATCHING_DISARMED,  /* likewise with EPOLLONESHOT, which has fired */
-	WATCHING_OTHERWISE, /* likewise, but without EPOLLIN */
+	WATCHING_NOT, /* no epoll of the process has the socket, and none of its threads sleeps on
+			 it */
+	WATCHING_OTHERS, /* likewise, but one of its threads sleeps in another epoll */
+	WATCHING_AWAY, /* an epoll of the process has the socket, but no thread sleeps in that epoll
+			*/
+	WATCHING_SLEEPS,   /* a thread sleeps on the socket directly, or in an epoll that (as far as
+			      is known) reports the socket as long as its queue is not empty */
+	WATCHING_EDGE,     /* a thread sleeps in an epoll that has the socket with EPOLLET */
+	WATCHING_DISARMED, /* a thread sleeps in an epoll that has the socket with EPOLLONESHOT,
+			      which has fired */
+	WATCHING_OTHERWISE, /* a thread sleeps in an epoll that has the socket without EPOLLIN */
 };
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether an endpoint's work was shared fairly: which of its rows are bins, what they took, and
- * whether that can be judged at all. endpoint_judge() is where it begins.
+ * whether that can be judged at all. The entry point is endpoint_judge().
  */
 #include "judge.h"
 
@@ -17,15 +17,15 @@
 #include "order.h"
 
 /*
- * UDP: several sockets share by a hash of the flow, so all datagrams of a flow move together, to
- * its socket and to who reads that. On a single socket each datagram wakes whom it likes.
+ * UDP: the kernel picks among several sockets by a hash of the flow, so all datagrams of a flow go
+ * together to one socket and its readers. On a single socket each datagram may wake any reader.
  */
 static enum fairness_unit judged_unit(const struct endpoint *e)
 {
 	return e->protocol == PROTOCOL_UDP && e->socket_count > 1 ? UNIT_FLOW : UNIT_EVENT;
 }
 
-/* What a worker is measured by: the work it takes, or the work it does. */
+/* What a worker is measured by: the work that it takes, or the work that it does. */
 enum share { SHARE_ACCEPTED, SHARE_SERVED, SHARE_OPEN };
 
 static bool has_share(const struct worker_row *row, enum share share)
@@ -64,7 +64,7 @@ bool socket_is_past(const struct socket_row *s)
 	return s->ended || s->generation == GENERATION_EARLIER;
 }
 
-/* Rows that are folded had ended. */
+/* Would folded rows have been bins? Folded rows have ended. */
 static bool folded_are_bins(const struct lifetimes *seen, uint64_t folded)
 {
 	return folded && lifetimes_admit(seen, false, true);
@@ -77,7 +77,7 @@ static enum withheld withheld_sockets(const struct endpoint *e, const struct lif
 	return folded_are_bins(seen, e->omitted.sockets) ? WITHHELD_ROWS_CUT : WITHHELD_NOT;
 }
 
-/* A workload's own workers are all known. */
+/* Does the endpoint have a workload's own workers? All of those are known. */
 static bool has_own_workers(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)
@@ -87,9 +87,10 @@ static bool has_own_workers(const struct endpoint *e)
 }
 
 /*
- * Siblings of the workers that were never seen to wait may be idle workers all the same, where the
- * workers agree on who waits: then no two of them were seen to wait together. Where they were, who
- * does not wait beside them is none. What is uneven without them is so with them.
+ * Siblings that were never seen waiting may still be idle workers, if the workers agree on which of
+ * them waits. In that case no two workers are ever seen waiting together. If two were seen, a
+ * sibling that does not wait beside them is not a worker. What is uneven without such siblings is
+ * uneven with them too.
  */
 static bool siblings_may_wait(const struct endpoint *e)
 {
@@ -103,7 +104,7 @@ static bool siblings_may_wait(const struct endpoint *e)
 	return e->unsure_siblings && most < 2;
 }
 
-/* A thread that waits and gets nothing is a bin: are all such threads in the rows? */
+/* A thread that waits and gets nothing is a bin. Do all such threads have a row? */
 static enum withheld waiters_withheld(const struct endpoint *e)
 {
 	struct lifetimes seen = endpoint_lifetimes(e);
@@ -151,8 +152,7 @@ static enum withheld withheld_workers(const struct endpoint *e, enum share share
 }
 
 #define UNSEEN_MAX                                                                                 \
-	0.05 /* of what came: more whose flow is not known leaves open what the hash had to place  \
-	      */
+	0.05 /* of what came: with more of unknown flow, it is open what the hash had to place */
 
 /* Fills load and flow_unseen from the sketches of the sockets that are bins. */
 static int weigh_sockets(struct endpoint *e)
@@ -186,7 +186,7 @@ static int weigh_sockets(struct endpoint *e)
 	return err;
 }
 
-/* What a hash had to place among the bins; *load NULL: single events. */
+/* The load that a hash had to place among the bins; *load NULL: single events. */
 static int weigh(struct endpoint *e, const struct flow_load **load)
 {
 	const uint64_t events = endpoint_events(e);
@@ -198,7 +198,8 @@ static int weigh(struct endpoint *e, const struct flow_load **load)
 		return 0;
 	if (e->flows_estimated)
 		return weigh_sockets(e);
-	/* The flows that a client may use can exceed the events; flows that were seen can't. */
+	/* The number of flows that a client may use can exceed the number of events; flows that
+	 * were seen can't. */
 	e->load = flows_equal(e->flows < events ? e->flows : events);
 	return 0;
 }
@@ -224,14 +225,14 @@ static int judge_sockets(struct endpoint *e, const struct flow_load *load, doubl
 	return err;
 }
 
-/* A thread or a process, of one row or several: it was there from the start if any of them was, and
- * ended when all had. */
+/* A thread or a process with one row or several: it was there from the start if any of its rows
+ * was, and has ended if all have. */
 struct bin {
 	uint64_t count, lived_ns;
 	bool appeared, ended;
 };
 
-/* Adds up the rows that compare as equal. Returns how many bins there are, or -ENOMEM. */
+/* Adds up the rows that compare equal. Returns the number of bins, or -ENOMEM. */
 static ssize_t share_bins(struct bin *bins, const struct endpoint *e, enum share share,
 			  int (*compare)(const void *, const void *))
 {
@@ -259,9 +260,9 @@ static ssize_t share_bins(struct bin *bins, const struct endpoint *e, enum share
 }
 
 /*
- * May the verdict come of how long each lived, and not of how they share? Who shares evenly takes
- * in proportion to its life: what goes beyond the threshold and the CV of the lives does not. Of 0
- * it is not known.
+ * May the verdict come from different lifetimes rather than from the sharing? With an even sharing
+ * each bin takes in proportion to its lifetime, so an excess beyond the threshold plus the CV of
+ * the lifetimes has another reason. A lifetime of 0 is not known.
  */
 static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, size_t count,
 			     double threshold)
@@ -285,8 +286,8 @@ static bool lives_may_be_why(const struct fairness *f, const struct bin *bins, s
 }
 
 /*
- * Judges threads or processes: the rows that compare as equal (one thread on several sockets) are
- * one bin. seen: says which of two generations, else all zero.
+ * Judges threads or processes: rows that compare equal (one thread on several sockets) are one bin.
+ * seen: selects one of two generations; else all zero.
  */
 static int judge_workers(struct fairness *f, const struct endpoint *e, const struct flow_load *load,
 			 enum share share, struct lifetimes seen,
@@ -322,13 +323,13 @@ out:
 	return err;
 }
 
-/* Rows that are no bins of this server's design are in no verdict; where the design is not known,
- * neither is who could have got work. */
+/* Verdicts over rows that are not the bins of this design are set aside. If the design is not
+ * known, neither is which rows could have got work, so they are withheld. */
 static void judge_by_design(struct endpoint *e)
 {
 	const enum design_bins bins = e->design.bins;
 	const bool unknown = e->design.code == DESIGN_UNKNOWN && bins != BINS_WORKERS;
-	/* What a thread read of copies and of the rest is not told apart. */
+	/* The backend does not tell whether a thread read copies or other datagrams. */
 	const bool workers = bins == BINS_WORKERS || (e->design.code == DESIGN_LAST_BINDER &&
 						      endpoint_multicast(e) == MULTICAST_NOT);
 	struct {
@@ -352,7 +353,7 @@ static void judge_by_design(struct endpoint *e)
 		fairness_set_aside(&e->socket_fairness);
 }
 
-/* What hash placed the flows of the other generation is not weighed: its sockets may have closed.
+/* The flows of the other generation are not weighed, because its sockets may have closed.
  */
 static int judge_other_generation(struct endpoint *e, const struct flow_load *load,
 				  double threshold)
@@ -400,7 +401,8 @@ int endpoint_judge(struct endpoint *e, double threshold)
 
 const struct fairness *endpoint_decisive(const struct endpoint *e)
 {
-	/* What is there now is proven to be uneven by less than would prove it even. */
+	/* The present generation may have taken too little to be proven even, but enough to be
+	 * proven uneven. */
 	if (e->generations.judged == GENERATION_EARLIER &&
 	    e->other_fairness.verdict == VERDICT_UNEVEN)
 		return &e->other_fairness;

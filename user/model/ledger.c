@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENDED_HISTOGRAMS_MAX 2048 /* of threads that ended; those of more are dropped */
-#define FOLDED_MAX 4096 /* endpoints that are folded one by one; all others together, as port 0 */
+#define ENDED_HISTOGRAMS_MAX 2048 /* histograms of ended threads; further ones are dropped */
+#define FOLDED_MAX 4096           /* endpoints folded one by one; all others together, as port 0 */
 
-/* Rows in a tree by identity (tsearch) and in an array, in no order. */
+/* Rows, both in a tree by identity (tsearch) and in an unsorted array. */
 struct rows {
 	void *tree;
 	struct array list; /* of pointers */
@@ -20,9 +20,9 @@ struct rows {
 	size_t ended;
 };
 
-/* What was folded, of one endpoint. */
+/* The sums of an endpoint's folded rows. */
 struct folded {
-	struct ledger_socket key; /* only what names the endpoint */
+	struct ledger_socket key; /* only the fields that identify the endpoint */
 	struct omitted omitted;
 };
 
@@ -36,7 +36,7 @@ struct ledger {
 	uint64_t orphaned; /* events of folded workers whose socket had no row */
 	uint64_t ends;     /* counts rows that ended, to tell the oldest */
 	size_t ended_histograms;
-	bool waits, serving;       /* are measured */
+	bool waits, serving;       /* what is measured: ledger_measures() */
 	uint64_t began_ns, now_ns; /* ledger_clock() */
 };
 
@@ -47,7 +47,7 @@ struct ledger_slots {
 
 struct ledger_flows {
 	struct flow_sketch sum;
-	struct flow_peer past;       /* of rows that were given back */
+	struct flow_peer past;       /* of kernel rows that were given back */
 	uint32_t last[FLOW_BUCKETS]; /* of the kernel's present row */
 };
 
@@ -125,7 +125,7 @@ static void *rows_add(struct rows *r, const void *row, size_t size)
 	return copy;
 }
 
-/* Takes the row at that place of the list out; another moves there. The caller frees what it owns.
+/* Removes row i from the list; another row takes its place. The caller frees what the row owns.
  */
 static void rows_remove(struct rows *r, size_t i)
 {
@@ -144,7 +144,7 @@ static void rows_clear(struct rows *r)
 	*r = (struct rows){ .compare = r->compare };
 }
 
-/* compare: of pointers to pointers to rows. */
+/* compare: gets pointers to pointers to rows. */
 static void rows_sort(struct rows *r, int (*compare)(const void *, const void *))
 {
 	array_sort(&r->list, sizeof(void *), compare);
@@ -356,7 +356,7 @@ int ledger_count_flows(struct ledger_socket *s, const uint32_t *buckets,
 	return 0;
 }
 
-/* Where a thread's row has the sum of each. */
+/* Where a thread's row has the sum of each count. */
 #define WORK(member, sum)                                                                          \
 	{                                                                                          \
 		offsetof(struct ledger_work, member), sum, COUNTS_EVENTS                           \
@@ -383,7 +383,7 @@ static void work_add(struct ledger_work *to, const struct ledger_work *from)
 	wait_add(&to->handed, &from->handed, NULL);
 }
 
-/* Of all its rows of the kernel. */
+/* The work of all kernel rows that the thread has had. */
 static struct ledger_work all_work(const struct ledger_worker *w)
 {
 	struct ledger_work work = w->work_past;
@@ -392,7 +392,7 @@ static struct ledger_work all_work(const struct ledger_worker *w)
 	return work;
 }
 
-/* Adds what a thread counted to its row, but for its waits in the queue. */
+/* Adds what a thread counted to its row, except its waits in the accept queue. */
 static void add_counts(struct worker_row *row, const struct ledger_worker *from,
 		       const struct ledger_work *work)
 {
@@ -403,7 +403,7 @@ static void add_counts(struct worker_row *row, const struct ledger_worker *from,
 	wait_add(&row->handed, &work->handed, NULL);
 }
 
-/* A socket's row with what it counted; its workers add what they accepted. */
+/* A socket's row with its counts; its workers add what they accepted. */
 static struct socket_row counted(const struct ledger_socket *s)
 {
 	struct socket_row row = s->row;
@@ -456,7 +456,8 @@ int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct le
 	}
 	for (unsigned i = 0; slots && i < WAIT_SLOTS; i++) {
 		w->slots->sum.slots[i] +=
-			slots[i] - w->slots->last[i]; /* in 32 bits, as they wrap */
+			slots[i] - w->slots->last[i]; /* subtracted in 32 bits, because the kernel's
+							 counts wrap */
 		w->slots->last[i] = last ? 0 : slots[i];
 	}
 	return 0;
@@ -490,9 +491,8 @@ void ledger_end_worker(struct ledger *l, struct ledger_worker *w)
 		return;
 	w->row.ended = true;
 	w->row.waits = false;
-	if (!w->ended_ns ||
-	    w->took_ns >
-		    w->ended_ns) /* else it was revived for what it served of what it had taken */
+	if (!w->ended_ns || w->took_ns > w->ended_ns) /* otherwise it was revived only because of
+							 connections that it had taken before */
 		w->ended_ns = l->now_ns;
 	w->ended_at = ++l->ends;
 	l->workers.ended++;
@@ -539,8 +539,8 @@ void ledger_hold(struct ledger *l, struct holder_row *rows, size_t count)
 {
 	size_t old = 0;
 
-	/* Once seen to watch the socket, a process is one of its workers for good: some take it out
-	 * of their epoll while it is another's turn. */
+	/* A process that was once seen watching the socket stays one of its workers, because some
+	 * take the socket out of their epoll while it is another worker's turn. */
 	for (size_t i = 0; i < count; i++) {
 		while (old < l->holder_count && holder_order(&l->holders[old], &rows[i]) < 0)
 			old++;
@@ -578,8 +578,8 @@ static int find_endpoint(const void *row, const void *key)
 	return compare_endpoints(*(void *const *)row, key);
 }
 
-/* Does a socket on any address of that family and the port of `s` get what comes from strangers to
- * the address of `s`? */
+/* Is there an unconnected socket on the port of `s`, bound to any address of that family? It gets
+ * the datagrams that unknown peers send to the address of `s`. */
 static bool any_address_has(const struct ledger *l, const struct ledger_socket *s, int family)
 {
 	struct ledger_socket any = *s;
@@ -598,7 +598,8 @@ static bool any_address_has(const struct ledger *l, const struct ledger_socket *
 	return false;
 }
 
-/* The family of those that the connected sockets of an endpoint go to; 0: none. */
+/* The family of the any-address sockets with which an endpoint's connected sockets are shown; 0:
+ * there are none. */
 static int family_to_join(const struct ledger *l, const struct ledger_socket *s)
 {
 	if (any_address_has(l, s, s->family))
@@ -607,9 +608,9 @@ static int family_to_join(const struct ledger *l, const struct ledger_socket *s)
 }
 
 /*
- * A UDP socket bound to any address has that of its peer's route once it is connected
- * (ip4_datagram_connect()). It goes to those on any address of its port where no other is bound to
- * its own, and stays there.
+ * When a UDP socket that is bound to any address is connected, it gets the local address of the
+ * route to its peer (ip4_datagram_connect()). If no unconnected socket is bound to that address,
+ * the connected socket is shown with the any-address sockets of its port, and stays there.
  */
 static void connected_join(struct ledger *l)
 {
@@ -635,7 +636,7 @@ static void connected_join(struct ledger *l)
 		     first++)
 			socket_at(l, first)->joins = family;
 	}
-	/* Not before: the order is by address. */
+	/* Addresses are changed only now, because the loop above relies on the order by address. */
 	for (size_t i = 0; i < l->sockets.list.count; i++) {
 		struct ledger_socket *s = socket_at(l, i);
 
@@ -667,7 +668,7 @@ static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 	return found ? &found->omitted : NULL;
 }
 
-/* When it ended, in order; what lives, 0, and what is kept come last. */
+/* Sort key of ended rows: the order in which they ended. Live rows (0) and kept rows come last. */
 static uint64_t turn(uint64_t ended_at, bool kept)
 {
 	return (kept ? 0 : ended_at) - 1;
@@ -687,7 +688,7 @@ static int compare_ended_sockets(const void *a, const void *b)
 	return COMPARE(turn(x->ended_at, x->kept), turn(y->ended_at, y->kept));
 }
 
-/* Folds the first `count` of the list, once sorted. */
+/* Sorts the list and folds its first `count` rows. */
 static int fold_workers(struct ledger *l, size_t count)
 {
 	rows_sort(&l->workers, compare_ended_workers);
@@ -713,7 +714,7 @@ static int fold_workers(struct ledger *l, size_t count)
 	return 0;
 }
 
-/* The rows of a socket's workers go with it. */
+/* Folds a socket; its workers' rows must have been folded before. */
 static int fold_socket(struct ledger *l, size_t i)
 {
 	struct ledger_socket *s = socket_at(l, i);
@@ -751,7 +752,8 @@ static int fold_sockets(struct ledger *l, size_t count)
 	return err;
 }
 
-/* Notes which sockets have workers that are kept, and counts both. */
+/* Notes which sockets have kept workers, and counts the kept workers and the ended ones among those
+ * sockets. */
 static void count_kept(struct ledger *l, size_t *sockets, size_t *workers)
 {
 	*sockets = *workers = 0;
@@ -769,14 +771,14 @@ static void count_kept(struct ledger *l, size_t *sockets, size_t *workers)
 
 int ledger_trim(struct ledger *l)
 {
-	/* An eighth at a time, so that sorting is rare. */
+	/* Rows are folded an eighth at a time, so that sorting is rare. */
 	const size_t least = l->ended_max / 8 + 1;
 	size_t sockets, workers;
 	int err = 0;
 
 	if (l->sockets.ended <= l->ended_max && l->workers.ended <= l->ended_max)
 		return 0;
-	connected_join(l); /* where they are folded to is where they are shown */
+	connected_join(l); /* so that rows are folded into the endpoint that shows them */
 	count_kept(l, &sockets, &workers);
 	if (l->sockets.ended - sockets > l->ended_max)
 		err = fold_sockets(l, l->sockets.ended - sockets - l->ended_max + least);
@@ -797,7 +799,8 @@ static int order_workers(const void *a, const void *b)
 		return COMPARE(x->row.pid, y->row.pid);
 	if (x->row.tid != y->row.tid)
 		return COMPARE(x->row.tid, y->row.tid);
-	/* A row of start 0 (io_uring's kernel threads) last: it joins the thread's own. */
+	/* A row with start 0 (io_uring's kernel threads) comes last, so that it joins the thread's
+	 * own row. */
 	return COMPARE(y->row.start_ns, x->row.start_ns);
 }
 
@@ -807,7 +810,8 @@ static int find_on_socket(const void *row, const void *cookie)
 		       *(const uint64_t *)cookie);
 }
 
-/* Those on a socket, one after the other, and their number. In order_workers(). */
+/* The workers on a socket, as consecutive rows, and their number. The list must be sorted by
+ * order_workers(). */
 static struct ledger_worker *const *workers_of(const struct ledger *l, uint64_t cookie,
 					       size_t *count)
 {
@@ -820,7 +824,7 @@ static struct ledger_worker *const *workers_of(const struct ledger *l, uint64_t 
 	return *count ? rows + first : NULL;
 }
 
-/* The row's place in the endpoint's list of histograms, made if it has none; there is room (see
+/* The row's histogram in the endpoint's list, made if it has none. The list has room for it (see
  * count_histograms()). */
 static struct wait_histogram *endpoint_histogram(struct endpoint *e, struct wait *wait)
 {
@@ -830,8 +834,8 @@ static struct wait_histogram *endpoint_histogram(struct endpoint *e, struct wait
 }
 
 /*
- * Adds a thread's waits to its row or to that of its socket. What has no histogram of all leaves
- * the sum without one; `complete` keeps that in mind.
+ * Adds a thread's waits to its row or to that of its socket. Once waits without a histogram were
+ * added, the sum has none; *complete remembers that.
  */
 static void add_waits(struct endpoint *e, struct wait *to, const struct wait *wait,
 		      const struct ledger_slots *slots, bool *complete)
@@ -855,10 +859,10 @@ static uint64_t open_now(const struct ledger_work *work)
 {
 	const uint64_t left = work->moved + work->finished;
 
-	return work->opened > left ? work->opened - left : 0; /* read one after the other */
+	return work->opened > left ? work->opened - left : 0; /* not read at the same time */
 }
 
-/* Of the window. */
+/* Fills how long the thread lived, and took nothing, in the window. */
 static void add_life(const struct ledger *l, struct worker_row *row,
 		     const struct ledger_worker *from)
 {
@@ -872,7 +876,7 @@ static void add_life(const struct ledger *l, struct worker_row *row,
 	row->quiet_ns = growth(end, took);
 }
 
-/* complete: of the socket's histogram */
+/* complete: whether the socket's histogram covers all its waits so far */
 static void add_worker(const struct ledger *l, struct endpoint *e, struct socket_row *socket,
 		       const struct ledger_worker *from, bool *complete)
 {
@@ -889,7 +893,8 @@ static void add_worker(const struct ledger *l, struct endpoint *e, struct socket
 		add_life(l, row, from);
 	}
 	row->open += open_now(&from->work);
-	if (open_now(&from->work_past)) /* of a row that was given back nobody tells us any more */
+	if (open_now(&from->work_past)) /* connections of a kernel row that was given back are no
+					   longer followed */
 		row->open_known = false;
 	row->open_at_least |= work.unfollowed > 0;
 	row->bytes_known = l->serving && e->protocol == PROTOCOL_TCP;
@@ -919,8 +924,9 @@ static void endpoint_add_socket(const struct ledger *l, struct endpoint *e,
 }
 
 /*
- * Who can serve: as long as nobody was seen to hand a connection over, those who accept; else those
- * that served. An idle thread that is only handed connections is not known to us.
+ * Tells which threads can serve. As long as no thread was seen handing over a connection, these are
+ * the threads that can accept; otherwise those that served. An idle thread that only gets
+ * connections handed over is not known to us.
  */
 static void fill_serving(const struct ledger *l, struct endpoint *e)
 {
@@ -943,7 +949,7 @@ static void fill_serving(const struct ledger *l, struct endpoint *e)
 	}
 }
 
-/* Threads with a histogram, and their sockets. */
+/* Counts the threads with a histogram, and their sockets. */
 static size_t count_histograms(const struct ledger *l, struct ledger_socket *const *sockets,
 			       size_t count)
 {
@@ -1010,7 +1016,7 @@ static int fill_cpus(const struct ledger *l, struct endpoint *e,
 	return by_cpu && (e->cpus || !any) ? 0 : -ENOMEM;
 }
 
-/* Flows are shared by sockets of a SO_REUSEPORT group; of any other sockets there is no sketch. */
+/* Only the sockets of a reuseport group share flows, so other sockets have no sketch. */
 static int fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
 {
 	if (e->protocol != PROTOCOL_UDP || e->socket_count < 2)
@@ -1031,7 +1037,7 @@ static int fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, 
 	return 0;
 }
 
-/* One endpoint out of its sockets, which lie side by side. */
+/* Makes one endpoint out of its sockets, which are consecutive. */
 static int fill_endpoint(const struct ledger *l, struct endpoint *e,
 			 struct ledger_socket *const *sockets, size_t count)
 {
@@ -1118,7 +1124,7 @@ static int compare_to_endpoint(const void *key, const void *element)
 	return compare_endpoints(x, &y);
 }
 
-/* What was folded: to its endpoint, or where nothing else is left of that, as one. */
+/* Adds folded sums to their endpoint, which is made if nothing else is left of it. */
 static void add_folded(const struct ledger *l, struct snapshot *s)
 {
 	const size_t sorted = s->endpoint_count;

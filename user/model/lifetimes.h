@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which bins a verdict compares. What appeared or ended in the window lived for part of it, so a
- * fair sharing owed it less: it is no bin while others lived through it. If none did, those that
- * were there from the start are compared (a server that was stopped), else those that are there now
- * (a server that was started). Of two generations it is asked for one: generations.h.
+ * Which bins a verdict compares. A row that appeared or ended in the window lived for only a part
+ * of it, so a fair sharing would have given it less. Such a row is no bin if others lived through
+ * the whole window. If none did, the rows that were there from the start are compared (a server
+ * that was stopped), or else those that are there now (a server that was started). If there are two
+ * generations, only one of them is considered: generations.h.
  */
 #ifndef SOCKFAIR_LIFETIMES_H
 #define SOCKFAIR_LIFETIMES_H
@@ -12,7 +13,7 @@
 
 struct lifetimes {
 	bool through, from_start, to_end;
-	bool later; /* of two generations the later is compared: what is there now */
+	bool later; /* the later of two generations is compared, which is what is there now */
 };
 
 static inline void lifetimes_see(struct lifetimes *seen, bool appeared, bool ended)
@@ -22,7 +23,7 @@ static inline void lifetimes_see(struct lifetimes *seen, bool appeared, bool end
 	seen->to_end |= !ended;
 }
 
-/* Is one that lived so a bin, beside those that were seen? */
+/* Is a row with such a life a bin, given the lives of all rows? */
 static inline bool lifetimes_admit(const struct lifetimes *seen, bool appeared, bool ended)
 {
 	if (seen->later)

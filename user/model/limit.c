@@ -9,18 +9,18 @@
 #include "counters.h"
 #include "order.h"
 
-/* In which order an owner's rows are listed. */
+/* The order in which an owner's rows are listed. */
 enum turn { FIRST_WITH_EVENTS, WITH_EVENTS, FIRST_QUIET, QUIET, FURTHER_HOLDER };
 
 struct item {
-	bool *left_out,
-		*holder; /* the marks of its row; of the holder that comes with it, or NULL */
-	uint32_t owner;  /* uid of the socket */
+	bool *left_out, *holder; /* the mark of the item's row; the mark of the holder that comes
+				    with it, or NULL */
+	uint32_t owner;          /* uid of the socket */
 	enum turn turn;
 	uint64_t events;
 	size_t cost;   /* rows */
 	size_t before; /* rows of the same owner that come first */
-	size_t order;  /* of the snapshot, so that equals keep theirs */
+	size_t order;  /* position in the snapshot, so that equal items keep their order */
 };
 
 struct items {
@@ -128,7 +128,7 @@ static int add_endpoint(struct items *items, struct endpoint *e)
 	return err;
 }
 
-/* Lists as many as fit, each owner's in turn. */
+/* Lists as many items as fit, from each owner in turn. */
 static void items_choose(struct items *items, size_t rows)
 {
 	size_t used = 0, before = 0;
@@ -146,8 +146,8 @@ static void items_choose(struct items *items, size_t rows)
 
 		used = used + item->cost > rows
 			       ? SIZE_MAX / 2
-			       : used + item->cost; /* one that does not fit ends it: no holder
-						       without its socket */
+			       : used + item->cost; /* the first that does not fit ends the list, so
+						       that no holder is without its socket */
 		*item->left_out = used > rows;
 		if (item->holder)
 			*item->holder = used > rows;

@@ -10,7 +10,7 @@
 #include "order.h"
 #include "snapshot.h"
 
-/* A worker: the rows of a thread, or of a process. */
+/* A worker, which is the sum of the rows of a thread or of a process. */
 struct load_bin {
 	const struct worker_row *row;
 	uint64_t cpu_ns, bytes;
@@ -23,8 +23,8 @@ static bool is_worker(const struct endpoint *e, const struct worker_row *w)
 	return e->design.bins == BINS_SERVING ? w->serves : w->can_accept;
 }
 
-/* A process is what can be busy where its threads take turns, or where one of them is all that is a
- * worker: the others work for it. rows: by process. */
+/* Are workers processes? So it is if the threads of a process take turns, or if only one thread of
+ * each process is a worker, because the other threads then work for it. rows: sorted by process. */
 static bool load_by_process(const struct endpoint *e, const struct worker_row *const *rows)
 {
 	const struct worker_row *last = NULL;
@@ -41,15 +41,16 @@ static bool load_by_process(const struct endpoint *e, const struct worker_row *c
 	return true;
 }
 
-/* CPU time is of the thread or process, whatever socket the row is about; bytes are of the row's
- * own connections. */
+/* CPU time is that of the thread or process, whatever socket the row is about, so it is not added
+ * up; bytes are those of the row's own connections. */
 static void bin_add(struct load_bin *bin, const struct endpoint *e, const struct worker_row *w,
 		    bool processes)
 {
 	const uint64_t cpu_ns = processes ? w->process_cpu_ns : w->cpu_ns;
 	const bool known = processes ? w->process_cpu_known : w->usage_known;
 
-	/* A row whose figure is not known may have one that is of more than the interval. */
+	/* A figure that is not known must be skipped, because it may cover more than the interval.
+	 */
 	bin->cpu_ns = known && cpu_ns > bin->cpu_ns ? cpu_ns : bin->cpu_ns;
 	bin->cpu_known |= known;
 	bin->thread_ns = w->usage_known && w->cpu_ns > bin->thread_ns ? w->cpu_ns : bin->thread_ns;
@@ -62,7 +63,7 @@ static void bin_add(struct load_bin *bin, const struct endpoint *e, const struct
 	bin->past &= worker_is_past(w);
 }
 
-/* Returns how many bins there are, or -ENOMEM. */
+/* Returns the number of bins, or -ENOMEM. */
 static ssize_t load_bins(const struct endpoint *e, struct load_bin *bins, bool *processes)
 {
 	int (*compare)(const void *, const void *);
@@ -87,7 +88,7 @@ static ssize_t load_bins(const struct endpoint *e, struct load_bin *bins, bool *
 	return count;
 }
 
-/* Only those that are in a verdict. */
+/* Keeps only the bins that a verdict compares. */
 static size_t bins_admitted(const struct endpoint *e, struct load_bin *bins, size_t count)
 {
 	struct lifetimes seen = endpoint_lifetimes(e);
@@ -130,8 +131,8 @@ static struct load_spread spread_of(const struct load_bin *bins, size_t count, b
 	return l;
 }
 
-/* Connections of before the window that some process holds, and which of its threads reads them is
- * not known. */
+/* Does some process hold connections from before the window, of which it is not known which thread
+ * reads them? */
 static bool some_unresolved(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->worker_count; i++)

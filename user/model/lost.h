@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events that could not be counted or attributed: whose they may have been. Where the port is
- * known, one port's loss is no other's; what is not known could have been anybody's.
+ * Events that could not be counted or attributed, and the endpoints that they may belong to. If the
+ * port of a lost event is known, other ports are not affected; if not, it may belong to any port.
  */
 #ifndef SOCKFAIR_LOST_H
 #define SOCKFAIR_LOST_H
 
 #include "snapshot.h"
 
-/* What they would have been counted as: see struct endpoint_lost. */
+/* What the events would have been counted as: see struct endpoint_lost. */
 enum lost_touches {
 	LOST_ARRIVED = 1,
 	LOST_ACCEPTED = 2,
 	LOST_SERVED = 4,
 	LOST_OPEN = 8,
 	LOST_TAKEN = LOST_ACCEPTED | LOST_SERVED |
-		     LOST_OPEN, /* an accept that is not seen is not followed either */
+		     LOST_OPEN, /* a connection whose accept is not seen is not followed either */
 	LOST_ANY = LOST_ARRIVED | LOST_TAKEN,
 };
 
 #define LOST_ANY_PROTOCOL -1
 
 struct lost_events {
-	uint64_t count;   /* at most */
-	unsigned touches; /* bits of enum lost_touches */
-	int protocol;     /* enum protocol; LOST_ANY_PROTOCOL: not known */
-	uint16_t port;    /* 0: not known */
-	uint32_t netns;   /* 0: not known */
-	const uint8_t
-		*ports; /* where the port is not known: those whose byte is not 0; NULL: any */
+	uint64_t count;       /* upper bound */
+	unsigned touches;     /* bits of enum lost_touches */
+	int protocol;         /* enum protocol; LOST_ANY_PROTOCOL: not known */
+	uint16_t port;        /* 0: not known */
+	uint32_t netns;       /* 0: not known */
+	const uint8_t *ports; /* if the port is not known: the possible ports are those whose byte
+				 is not 0; NULL: any port */
 };
 
 struct lost_list {
@@ -36,10 +36,10 @@ struct lost_list {
 	size_t count, room;
 };
 
-/* Returns 0 or -ENOMEM. Nothing is added for a count of 0. free(list->rows) in the end. */
+/* Returns 0 or -ENOMEM. A count of 0 adds nothing. The caller must free(list->rows) in the end. */
 int lost_list_add(struct lost_list *list, struct lost_events events);
 
-/* The same for a list that is kept: what belongs to the same port is added up, and beyond
+/* The same for a list that is kept for long: events of the same port are added up, and beyond
  * LOST_PORTS_MAX ports the port is forgotten. */
 #define LOST_PORTS_MAX 512
 int lost_list_note(struct lost_list *list, struct lost_events events);
@@ -49,7 +49,7 @@ int lost_list_join(struct lost_list *list, const struct lost_list *other);
 
 uint64_t lost_list_sum(const struct lost_list *list);
 
-/* Adds them to the `lost` of each endpoint that they may belong to. */
+/* Adds the events to the `lost` of each endpoint that they may belong to. */
 void lost_put_down(struct snapshot *s, const struct lost_list *list);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel counted of a server, with what that server knows of itself. The server need not
- * know when its threads began. */
+/* Joins what the kernel counted for a server with what the server knows of itself. The server need
+ * not know when its threads began. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "order.h"
 #include "snapshot.h"
 
-/* The server's view of a socket without its counts: those are the kernel's to make. */
+/* The server's view of a socket without its counts, because the counts are the kernel's. */
 static struct socket_row socket_uncounted(const struct socket_row *own)
 {
 	struct socket_row row = *own;
@@ -29,7 +29,7 @@ static struct worker_row worker_uncounted(const struct worker_row *own, bool ser
 	return row;
 }
 
-/* The kernel's row with what only the server knows of this worker. */
+/* The kernel's row plus what only the server knows of this worker. */
 static struct worker_row worker_merged(const struct worker_row *kernel,
 				       const struct worker_row *own, bool served_known)
 {
@@ -52,7 +52,8 @@ static struct worker_row worker_merged(const struct worker_row *kernel,
 	return row;
 }
 
-/* The server's sockets in its order, then those only the kernel knows. Returns 0 or -ENOMEM. */
+/* The server's sockets in its order, then the sockets that only the kernel knows. Returns 0 or
+ * -ENOMEM. */
 static int merge_sockets(struct endpoint *kernel, const struct endpoint *own)
 {
 	size_t count = own->socket_count;
@@ -84,8 +85,8 @@ out:
 }
 
 /*
- * The server's workers in its order, then those only the kernel knows. Of several rows of the
- * kernel for one worker (a thread id that was used again) the first is the server's. Returns 0 or
+ * The server's workers in its order, then the workers that only the kernel knows. If the kernel has
+ * several rows for one worker (a reused thread id), the first one is the server's. Returns 0 or
  * -ENOMEM.
  */
 static int merge_workers(struct endpoint *kernel, const struct endpoint *own)

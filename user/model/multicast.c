@@ -6,8 +6,8 @@
 
 #include "snapshot.h"
 
-/* Unicast that is no share of anything: an answer now and then, as members of DNS-SD get, or a
- * datagram whose copy is not counted yet. */
+/* Unicast datagrams that don't count as shared work: an occasional answer, as members of DNS-SD
+ * groups get, or a datagram that is not yet counted as a copy. */
 #define STRAY_MOST 20
 #define STRAY_SHARE 0.01
 

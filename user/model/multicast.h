@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Of a datagram to a multicast or broadcast address each UDP socket that wants it gets a copy:
- * nothing is shared, and nothing can be uneven. Told by where datagrams were sent to, where the
- * backend sees them; else by who is a member of a group. Never by the port: what is sent to one
- * address of a port that is used for multicast (DNS-SD, DHT, RTP) goes to one socket.
+ * Each UDP socket that wants a datagram to a multicast or broadcast address gets a copy of it, so
+ * nothing is shared and nothing can be uneven. Multicast is recognised by the destination of
+ * datagrams if the backend sees it, or else by which sockets are members of a multicast group. It
+ * is never recognised by the port: a unicast datagram to a port that is used for multicast (DNS-SD,
+ * DHT, RTP) goes to one socket.
  */
 #ifndef SOCKFAIR_MULTICAST_H
 #define SOCKFAIR_MULTICAST_H
@@ -14,12 +15,12 @@
 struct endpoint;
 
 enum multicast {
-	MULTICAST_NOT,    /* nothing but unicast, as far as is seen */
-	MULTICAST_MIXED,  /* both: what was no copy is shared */
-	MULTICAST_ALL,    /* all that came was a copy, but for a few, or it is what the sockets were
-			     made for and nothing came */
-	MULTICAST_UNSEEN, /* sockets are members of groups, and which datagrams are copies is not
-			     seen */
+	MULTICAST_NOT,    /* only unicast was seen */
+	MULTICAST_MIXED,  /* both: the datagrams that are not copies are shared */
+	MULTICAST_ALL,    /* nearly all arrivals were copies; or nothing came, and the sockets were
+			     made for multicast */
+	MULTICAST_UNSEEN, /* sockets are members of multicast groups, but the backend does not see
+			     which datagrams are copies */
 };
 
 enum multicast endpoint_multicast(const struct endpoint *e);

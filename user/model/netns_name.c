@@ -12,7 +12,7 @@ struct named {
 	char *name;
 };
 
-static struct named *names; /* NETNS_NAMES_MAX, once there is one */
+static struct named *names; /* room for NETNS_NAMES_MAX, allocated with the first name */
 static size_t count;
 
 static struct named *name_find(uint32_t inode)

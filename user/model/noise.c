@@ -12,17 +12,17 @@
 
 #define SEED 20240229 /* any fixed number */
 #define ENUMERATED_MAX                                                                             \
-	20000 /* divisions of the runs into two groups: up to so many are all tried (eight against \
-		 eight are 12,870) */
-#define SHUFFLED 9999 /* else so many random ones, where the effort allows */
+	20000 /* up to this many divisions into two groups all are tried (eight against eight are  \
+		 12,870) */
+#define SHUFFLED 9999 /* otherwise this many random ones, if the effort allows */
 #define SHUFFLED_MIN 999
-#define SPREAD_MIN 0.1      /* within two groups, of the standard deviation of their runs */
-#define ROUNDING 1e-12      /* a variance, where that of all runs is 1: less is none */
-#define AS_LARGE (1 - 1e-9) /* the same value by another order of summing is as large */
+#define SPREAD_MIN 0.1      /* least spread within groups, of the spread of all runs */
+#define ROUNDING 1e-12      /* a variance below this, where that of all runs is 1, counts as none */
+#define AS_LARGE (1 - 1e-9) /* so that a value equals itself when summed in another order */
 
 /* ---- single figures ---- */
 
-/* Values that are all equal have no spread, whatever rounding does to their mean. */
+/* Equal values have no spread, whatever rounding does to their mean. */
 void noise_moments(const double *values, size_t n, double *mean, double *sd)
 {
 	double sum = 0, squares = 0;
@@ -56,7 +56,8 @@ size_t noise_runs_needed(void)
 
 /* ---- the test: sums of groups ---- */
 
-/* What one group has of each figure: how many runs know it, their sum and their sum of squares. */
+/* For one group and each figure: the number of runs that know it, their sum and their sum of
+ * squares. */
 struct sums {
 	double *known, *sum, *squares;
 };
@@ -64,18 +65,19 @@ struct sums {
 struct test {
 	const struct noise_runs *runs;
 	size_t run_count, hypotheses; /* hypotheses: each later group, each figure */
-	size_t needed;                /* runs that know a figure, of each group */
+	size_t needed;                /* runs that must know a figure, in each group */
 	double *known;                /* run after run: 1 or 0 for each figure */
-	double *values; /* likewise: standardized by the mean and spread of all runs, 0 where not
-			   known */
-	double *variance_min; /* by figure, standardized: its grain; infinite: it never varies */
+	double *values; /* in the same order: standardized by the mean and spread of all runs, 0
+			   where not known */
+	double *variance_min; /* for each figure: its grain, standardized; infinite: the figure
+				 never varies */
 	struct sums *groups;
 	struct sums all;
-	size_t *rows;       /* a division: runs in the order of the groups that they are in */
-	double *t_squared;  /* of a division, by hypothesis */
-	double *observed;   /* of the division that was found */
-	size_t *order;      /* hypotheses, the largest observed first */
-	uint64_t *as_large; /* divisions, by place in that order */
+	size_t *rows;       /* a division: the runs in the order of their groups */
+	double *t_squared;  /* of the present division, by hypothesis */
+	double *observed;   /* the same for the observed division */
+	size_t *order;      /* hypotheses, those with the largest observed value first */
+	uint64_t *as_large; /* number of divisions at least as large, by position in `order` */
 	double *numbers;    /* all of the above that are double */
 };
 
@@ -94,7 +96,7 @@ static void sums_clear(struct sums *sums, size_t figures)
 		sums->known[i] = sums->sum[i] = sums->squares[i] = 0;
 }
 
-/* The last group has what the others have not. */
+/* The sums of the last group are those of all runs minus those of the other groups. */
 static void sums_rest(const struct test *t)
 {
 	struct sums *rest = &t->groups[t->runs->groups - 1];
@@ -111,8 +113,8 @@ static void sums_rest(const struct test *t)
 	}
 }
 
-/* The square of the studentized difference of two groups in a figure; 0 where one has too few runs
- * with it. */
+/* The square of the studentized difference of two groups in a figure; 0 if a group has too few runs
+ * with the figure. */
 static double t_squared(const struct test *t, const struct sums *a, const struct sums *b,
 			size_t figure)
 {
@@ -153,8 +155,8 @@ static void divide(struct test *t)
 				t_squared(t, &t->groups[0], &t->groups[g], i);
 }
 
-/* Counts a division: at each place in the order, is the largest from there on as large as what was
- * observed there? */
+/* Counts a division at each position in `order` where the largest value from that position on is at
+ * least as large as the value observed there. */
 static void test_count(struct test *t)
 {
 	double largest = 0;
@@ -170,7 +172,7 @@ static void test_count(struct test *t)
 
 /* ---- the test: what there is ---- */
 
-/* One figure of all runs, standardized. What differs by rounding only does not vary. */
+/* Standardizes one figure of all runs. Values that differ only by rounding count as equal. */
 static void standardize(struct test *t, size_t figure, double *known)
 {
 	const size_t figures = t->runs->figures;
@@ -292,9 +294,10 @@ static int test_begin(struct test *t)
 /* ---- the test: divisions ---- */
 
 /*
- * All divisions into two groups; the one that was found is among them. Of two groups of one size
- * each division comes twice, once with the groups exchanged: those with the first run in the first
- * group are half of each count. Returns how many, 0: out of memory.
+ * Tries all divisions into two groups, which include the observed one. If the groups have the same
+ * size, each division occurs twice, once with the groups exchanged. Then only those with the first
+ * run in the first group are tried, which are half of each count. Returns the number tried, 0: out
+ * of memory.
  */
 static uint64_t enumerate(struct test *t)
 {
@@ -321,7 +324,7 @@ static uint64_t enumerate(struct test *t)
 	return tried;
 }
 
-/* Random divisions, and the one that was found. */
+/* Tries random divisions, and the observed one. */
 static uint64_t shuffle(struct test *t, uint64_t tries)
 {
 	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
@@ -351,7 +354,7 @@ static uint64_t try_divisions(struct test *t, uint64_t effort)
 	return shuffle(t, room < SHUFFLED_MIN ? SHUFFLED_MIN : room < SHUFFLED ? room : SHUFFLED);
 }
 
-/* Both groups have runs enough that know the figure. */
+/* Do both groups have enough runs that know the figure? */
 static bool is_tested(const struct test *t, size_t hypothesis)
 {
 	const size_t figures = t->runs->figures, group = 1 + hypothesis / figures,
@@ -367,7 +370,8 @@ static bool is_tested(const struct test *t, size_t hypothesis)
 	return first >= t->needed && own >= t->needed;
 }
 
-/* A hypothesis is not told before one that lies further out: its p is at least as large. */
+/* A figure is not called different before one with a larger observed value, so its p is at least as
+ * large as that one's. */
 static void p_values(const struct test *t, uint64_t tried, double *p)
 {
 	double so_far = 0;

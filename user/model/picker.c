@@ -7,7 +7,7 @@
 struct machine {
 	uint32_t a, x, memory[BPF_MEMWORDS];
 	uint32_t cpu;
-	bool asked_cpu, stuck; /* stuck: the packet decides, or what we do not know */
+	bool asked_cpu, stuck; /* stuck: depends on the packet, or not known to us */
 };
 
 static uint32_t calculate(struct machine *m, uint16_t code, uint32_t by)
@@ -24,7 +24,7 @@ static uint32_t calculate(struct machine *m, uint16_t code, uint32_t by)
 	case BPF_NEG: return -m->a;
 	case BPF_DIV:
 	case BPF_MOD:
-		m->stuck |= !by; /* the program ends and returns 0 */
+		m->stuck |= !by; /* a division by 0 ends the program, which returns 0 */
 		return !by ? 0 : BPF_OP(code) == BPF_DIV ? m->a / by : m->a % by;
 	default: m->stuck = true; return 0;
 	}
@@ -57,8 +57,8 @@ static void machine_load(struct machine *m, const struct picker_instruction *i, 
 	}
 }
 
-/* Runs it for a CPU. Returns its result; nothing of worth where it is stuck. It can't go back, so
- * it ends. */
+/* Runs the program for a CPU and returns its result, which means nothing if the machine is stuck.
+ * Classic BPF can't jump backwards, so the program ends. */
 static uint32_t machine_run(struct machine *m, const struct picker_instruction *program,
 			    size_t length)
 {

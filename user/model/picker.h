@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the program of a SO_REUSEPORT group can pick. A classic one (SO_ATTACH_REUSEPORT_CBPF)
- * returns an index into the group; where that is beyond its end, the kernel's hash picks instead
- * (reuseport_select_sock()). One that looks at no more than the CPU can be run for each CPU. An
- * eBPF program picks from maps: what it can, only it knows; what it picks none for goes by the hash
- * too, unless it refuses.
+ * Which sockets the program of a reuseport group can pick. A classic program
+ * (SO_ATTACH_REUSEPORT_CBPF) returns an index into the group; if the index is beyond the end, the
+ * kernel's hash picks instead (reuseport_select_sock()). A classic program that looks only at the
+ * CPU can be evaluated here for each CPU. An eBPF program picks from maps, so what it can pick is
+ * not known from outside. Packets for which it picks no socket go by the hash too, unless it
+ * refuses them.
  */
 #ifndef SOCKFAIR_PICKER_H
 #define SOCKFAIR_PICKER_H
@@ -21,14 +22,15 @@ struct picker_instruction {
 	uint8_t if_true, if_false;
 	uint32_t k;
 };
-#define PICKER_INSTRUCTIONS 64 /* of longer ones nothing is told */
+#define PICKER_INSTRUCTIONS 64 /* longer programs are not analysed */
 
 struct picker {
 	enum picker_kind kind;
-	bool told;        /* what it can pick is known: */
-	bool by_cpu;      /* it depends on the CPU on which a packet comes in */
-	uint32_t sockets; /* how many of the group it can pick */
-	bool rest;        /* some that it returns are beyond the group: then the hash picks */
+	bool told;        /* what the program can pick is known; the fields below are meaningful */
+	bool by_cpu;      /* the choice depends on the CPU on which a packet comes in */
+	uint32_t sockets; /* how many sockets of the group it can pick */
+	bool rest; /* some indexes that it returns are beyond the group, so the hash picks for these
+		    */
 };
 
 /* cpus: of the machine; sockets: of the group. */

@@ -2,9 +2,9 @@
 #include "queues.h"
 
 /*
- * A count that fell means that rows of workers were folded, and a queue that is shorter than before
- * that somebody took from it, counted or not: a queue is said to stall only where nothing speaks
- * against it.
+ * A changed count means that connections were accepted or, if it fell, that rows of workers were
+ * folded. A shorter queue means that a worker took from it, counted or not. A queue counts as
+ * stalled only if there is no sign to the contrary.
  */
 static bool untouched(const struct ledger_socket *s, uint32_t length, uint64_t accepted)
 {
@@ -39,8 +39,8 @@ static bool looked_at(const struct ledger_socket *s)
 	return s->protocol == PROTOCOL_TCP && s->row.queue_known && s->read_ns != s->looked_ns;
 }
 
-/* Adds up what was accepted from each socket whose queue has something: of the others it is not
- * asked. */
+/* Adds up what was accepted from each socket whose queue is not empty; for the others it is not
+ * needed. */
 static void accepted_now(struct ledger *l)
 {
 	struct ledger_worker *const *workers;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a finding names a process: with the systemd unit or container that it is of, so that the
- * reader knows what to change or restart. */
+/* How a finding names a process: with its systemd unit or container, so that the reader knows what
+ * to change or restart. */
 #include <stdio.h>
 #include <string.h>
 
 #include "findings_rules.h"
 #include "unit.h"
 
-/* " in nginx.service"; "" where it is not known */
+/* " in nginx.service"; "" if not known */
 static const char *say_place(char buffer[PLACE_SIZE], const char cgroup[CGROUP_SIZE])
 {
 	char words[UNIT_WORDS_SIZE];

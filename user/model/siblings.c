@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Workers that were never seen to wait: rows for them, by who is their sibling. */
+/* Rows for workers that were never seen waiting, found through their siblings. */
 #include "siblings.h"
 
 #include <errno.h>
@@ -39,7 +39,8 @@ static struct worker_row worker_of_holder(const struct holder_row *h)
 	return row;
 }
 
-/* By process; of one that holds several sockets of the port a row first in which it watches. */
+/* Sorts by process. If a process holds several sockets of the port, a row of a socket that it
+ * watches comes first. */
 static int holders_by_pid(const void *a, const void *b)
 {
 	const struct holder_row *x = *(const struct holder_row *const *)a,
@@ -48,7 +49,8 @@ static int holders_by_pid(const void *a, const void *b)
 	return x->pid != y->pid ? COMPARE(x->pid, y->pid) : y->polls - x->polls;
 }
 
-/* Returns how many holders may be siblings without a row. known: pids of those with one, ascending.
+/* Returns how many holders may be siblings without a row. known: pids of the processes with a row,
+ * ascending.
  */
 static size_t find_siblings(const struct holder_row **siblings, const struct endpoint *e,
 			    const int32_t *known, size_t count)

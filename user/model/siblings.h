@@ -5,14 +5,14 @@
 #include "snapshot.h"
 
 /*
- * Adds rows for idle siblings. Where the workers of a server agree among themselves on who accepts
- * (nginx's accept_mutex, a semaphore), one that never gets its turn is never seen waiting. It is
- * told by this: it holds a socket of the port, has no row on any, and has the name and the parent
- * of a process that is a worker by its first thread, and an epoll of its own. The master has
- * another parent.
+ * Adds rows for idle siblings. If the workers of a server take turns in accepting (nginx's
+ * accept_mutex, a semaphore), a worker that never gets its turn is never seen waiting. Such a
+ * process is recognised as follows: it holds a socket of the port, has no row on any socket, has an
+ * epoll of its own, and has the same name and parent as a process whose first thread is a worker.
+ * The master process has another parent.
  *
- * Of one that was not seen with an epoll that watches the socket it is not known whether it is a
- * worker: unsure_siblings counts those. Returns 0 or -ENOMEM.
+ * A process that was never seen with an epoll that watches the socket may or may not be a worker;
+ * unsure_siblings counts these. Returns 0 or -ENOMEM.
  */
 int endpoint_add_siblings(struct endpoint *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The model's memory, and what is looked up and added up in it. How rows are found in another
- * account: order.c; what the kernel counted with what a server knows of itself: merge.c; what came
- * between two snapshots: difference.c; whether it was shared fairly: judge.c.
+ * Memory of the model, lookups and sums. Comparing rows of different snapshots is in order.c,
+ * joining the kernel's counts with what a server knows of itself in merge.c, the difference of two
+ * snapshots in difference.c, and the judgement of fairness in judge.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 {
 	int err;
 
-	/* What it does not own yet, and must not free. */
+	/* The copy does not own these arrays yet, and must not free them. */
 	*to = *from;
 	to->sockets = NULL;
 	to->workers = NULL;

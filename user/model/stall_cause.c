@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CPU_BUSY 0.5 /* of one CPU: it has something else to do */
+#define CPU_BUSY 0.5 /* of one CPU: the process is busy with something else */
 
-/* What a cause is told by. */
+/* What the causes are derived from. */
 struct stalled {
 	const struct facts *facts;
 	const struct socket_row *s;
@@ -42,7 +42,7 @@ advise(struct stall_cause *out, const char *format, ...)
 
 /* ---- where threads sleep ---- */
 
-/* The kernel's functions by how their names begin; they change from version to version. */
+/* The kernel's functions by the beginning of their names, which change from version to version. */
 static const struct place {
 	const char *begins, *name, *advice;
 } places[] = {
@@ -84,7 +84,7 @@ static const struct place {
 	{ "jbd2_", "a disk", "see its disks" },
 };
 
-/* NULL: none that we know. */
+/* NULL: not a place that we know. */
 static const struct place *place_of(const struct hindrance *it)
 {
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
@@ -93,7 +93,7 @@ static const struct place *place_of(const struct hindrance *it)
 	return NULL;
 }
 
-/* "a timer (hrtimer_nanosleep)"; of a place that we don't know its name alone. */
+/* "a timer (hrtimer_nanosleep)"; for a place that we don't know, its name alone. */
 #define SLEEP_PLACE_SIZE 80
 static const char *say_sleep_place(char buffer[SLEEP_PLACE_SIZE], const struct hindrance *it)
 {
@@ -188,8 +188,8 @@ static bool lacks_quota(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* A thread of that process that took from the socket or waited on it, and has ended, where none
- * lives that did; NULL: that is not so. */
+/* The ended thread of the process that took most from the socket, if no thread that took from it or
+ * waited on it is alive; else NULL. */
 static const struct worker_row *last_taker(const struct stalled *w)
 {
 	const struct takers *takers = takers_find(w->facts, w->s->cookie);
@@ -201,7 +201,8 @@ static const struct worker_row *last_taker(const struct stalled *w)
 		last = !last || gone[i]->accepted > last->accepted ? gone[i] : last;
 	if (!takers_have(takers, w->h->pid))
 		return last;
-	/* Its first thread stays, as a zombie, when it ends before the others. */
+	/* A first thread that ends before the others stays as a zombie, so its row has not ended.
+	 */
 	for (size_t i = 0; w->h->hindrance.leader_gone && i < takers->threads; i++) {
 		if (takers->rows[i]->pid == w->h->pid && takers->rows[i]->tid != w->h->pid)
 			return NULL;
@@ -223,14 +224,14 @@ static bool lost_its_taker(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* Socket activation: systemd keeps the socket, and what is to take from it gets a descriptor when
- * it starts. */
+/* Socket activation: systemd keeps the socket, and the service that is to take from it gets a
+ * descriptor when it starts. */
 static bool waits_for_a_service(struct stall_cause *out, const struct stalled *w)
 {
 	const struct holder_row *h;
 	size_t count;
 
-	if (strcmp(w->h->process, "systemd") || w->s->accepted) /* Accept=yes, or there was one */
+	if (strcmp(w->h->process, "systemd") || w->s->accepted) /* Accept=yes, or it once ran */
 		return false;
 	h = endpoint_holders(w->facts->endpoint, w->s->cookie, &count);
 	for (size_t i = 0; i < count; i++)
@@ -268,13 +269,13 @@ static bool took_before(const struct stalled *w)
 	return w->s->accepted || w->s->waiting_most;
 }
 
-/* Servers that may not have more connections leave the listener out of their epoll until some have
- * ended. */
+/* A server at its limit of connections takes the listener out of its epoll until some connections
+ * have ended. */
 static const char limit_of_connections[] =
 	"servers do that at their limit of connections (maxconn, worker_connections)";
 
-/* Of several threads the one that is to take may sleep elsewhere, unless the socket was seen in an
- * epoll of theirs before. */
+/* If the process has several threads, the one that is to take may sleep elsewhere. This is ruled
+ * out only if the socket was seen in one of the process's epolls before. */
 static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
 {
 	const bool before = w->h->polls;
@@ -332,8 +333,8 @@ static bool is_busy(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* "has 12 of its 14 threads asleep"; of those that take from the socket, where there are others:
- * "has the thread that takes from it asleep" */
+/* "has 12 of its 14 threads asleep"; if other threads don't take from the socket: "has the thread
+ * that takes from it asleep" */
 static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it,
 			const char *how, const char *where)
 {
@@ -360,7 +361,7 @@ static bool is_running(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* Where most of them are is not known where /proc does not tell it. */
+/* Without /proc/PID/wchan the place where most of the threads sleep is not known. */
 static bool sleeps(struct stall_cause *out, const struct stalled *w)
 {
 	const struct hindrance *it = &w->h->hindrance;
@@ -385,7 +386,8 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 	return true;
 }
 
-/* It would take what is queued, had it been told: another one was woken for it. */
+/* The process would take what is queued if it had been woken, so another process must have been
+ * woken instead. */
 static bool is_ready(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_SLEEPS)
@@ -400,7 +402,7 @@ static const struct kind {
 		UNABLE,
 		TO_BLAME,
 		INNOCENT
-	} is; /* it can't take anything; it does not; another one would have to */
+	} is; /* it can't take anything; it doesn't take; another process would have to */
 	bool (*find)(struct stall_cause *, const struct stalled *);
 } kinds[] = {
 	{ "traced", UNABLE, is_traced },

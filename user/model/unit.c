@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * systemd gives each unit a cgroup of the unit's name, below those of its slices. Container
- * runtimes make a scope with the container's id in its name
- * ("docker-ID.scope"), or, where they write to the cgroup file system themselves, a cgroup that is
- * called by the id ("/docker/ID").
+ * systemd gives each unit a cgroup with the unit's name, below the cgroups of its slices. Container
+ * runtimes make a scope with the container's id in its name ("docker-ID.scope"). If they write to
+ * the cgroup file system themselves, they make a cgroup named by the id ("/docker/ID").
  */
 #include "unit.h"
 
@@ -18,8 +17,8 @@
 #define POD_DIGITS_SHOWN 8
 #define HEX "0123456789abcdef"
 
-/* What stands before a container's id. Its monitor is of it too: it holds the ports that are
- * published. */
+/* What stands before a container's id. The container's monitor belongs to the container too,
+ * because it holds the published ports. */
 static const struct {
 	const char *before, *runtime;
 } before_ids[] = {
@@ -33,7 +32,7 @@ static const struct {
 	{ "libpod-payload", "podman" },
 };
 
-/* A container that has a name. cut: what follows it. */
+/* Containers with a name. cut: what follows the name. */
 static const struct {
 	const char *before, *cut, *runtime;
 } before_names[] = {
@@ -43,12 +42,13 @@ static const struct {
 	{ "machine-", ".scope", "machined" },
 };
 
-/* A path as it is gone through, part by part. */
+/* State while a path is walked component by component. */
 struct unit_walk {
 	struct unit *u;
-	char above[UNIT_NAME_SIZE]; /* the part before */
+	char above[UNIT_NAME_SIZE]; /* the previous component */
 	int64_t slice_user;         /* the user whose slice is above; -1: none */
-	int64_t manager; /* the unit by now is the service manager of this user; -1: it is none */
+	int64_t manager; /* the unit found so far is the service manager of this user; -1: it is not
+			    a service manager */
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -58,7 +58,7 @@ static bool ends_with(const char *text, const char *end)
 	return length > tail && !strcmp(text + length - tail, end);
 }
 
-/* "user@1000.service": 1000. -1: it is not of that form. */
+/* Returns 1000 for "user@1000.service"; -1: the text does not have that form. */
 static int64_t number_between(const char *text, const char *before, const char *after)
 {
 	char *end;
@@ -73,7 +73,7 @@ static int64_t number_between(const char *text, const char *before, const char *
 		       : (int64_t)number;
 }
 
-/* Of a kind that has processes. */
+/* Is the component a unit of a kind that has processes? */
 static bool is_unit(const char *part)
 {
 	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
@@ -87,7 +87,7 @@ static bool is_unit(const char *part)
 	return false;
 }
 
-/* systemd writes what a unit's name can't hold as \xNN. In place. */
+/* Undoes, in place, systemd's \xNN for what a unit's name can't hold. */
 static void unescape(char *name)
 {
 	char *to = name;
@@ -105,7 +105,7 @@ static void unescape(char *name)
 	*to = '\0';
 }
 
-/* The innermost counts. What was a unit within the one around it is no more. */
+/* The innermost container counts. A unit found within an outer container is dropped. */
 static void set_container(struct unit_walk *w, const char *name, size_t length, const char *runtime)
 {
 	struct unit *u = w->u;
@@ -123,8 +123,8 @@ static void set_container(struct unit_walk *w, const char *name, size_t length, 
 	u->runtime = runtime;
 }
 
-/* "docker-ID.scope", "crio-ID", "kubepods-pod0.slice:cri-containerd:ID", "ID". Returns whether it
- * is one. */
+/* "docker-ID.scope", "crio-ID", "kubepods-pod0.slice:cri-containerd:ID", "ID". Returns whether the
+ * component is a container. */
 static bool take_id(struct unit_walk *w, const char *part)
 {
 	const size_t length = strlen(part) - (ends_with(part, ".scope") ? strlen(".scope") : 0);
@@ -151,7 +151,8 @@ static bool take_id(struct unit_walk *w, const char *part)
 	return false;
 }
 
-/* "lxc.payload.web", "machine-web.scope", and below "lxc" any. Returns whether it is one. */
+/* "lxc.payload.web", "machine-web.scope", and any name below "lxc". Returns whether the component
+ * is a container. */
 static bool take_name(struct unit_walk *w, const char *part)
 {
 	for (size_t i = 0; i < sizeof(before_names) / sizeof(*before_names); i++) {
@@ -172,7 +173,8 @@ static bool take_name(struct unit_walk *w, const char *part)
 	return true;
 }
 
-/* "pod01234567-…", "kubepods-burstable-pod01234567_….slice". Those of static pods have no dashes.
+/* "pod01234567-…", "kubepods-burstable-pod01234567_….slice". The uids of static pods have no
+ * dashes.
  */
 static void take_pod(struct unit_walk *w, const char *part)
 {
@@ -190,8 +192,9 @@ static void take_pod(struct unit_walk *w, const char *part)
 }
 
 /*
- * Below a unit there are no others, but those of a user's service manager, or of the systemd within
- * a container. A name that would be one of the kernel's files has a '_' before it.
+ * Below a unit there are no other units, except those of a user's service manager or of the systemd
+ * within a container. systemd puts a '_' before a name that would clash with one of the kernel's
+ * files.
  */
 static void take_unit(struct unit_walk *w, const char *part)
 {
@@ -294,7 +297,7 @@ char *unit_say(char buffer[UNIT_WORDS_SIZE], const struct unit *u)
 	if (*u->container)
 		say_container(container, u);
 	of = *unit && *container ? " of " : "";
-	/* A unit of the container's own, or the one that the container is in. */
+	/* Either a unit within the container, or the unit that the container is in. */
 	snprintf(buffer, UNIT_WORDS_SIZE, "%s%s%s", u->within ? unit : container, of,
 		 u->within ? container : unit);
 	return buffer;

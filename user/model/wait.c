@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* The least wait of a slot, in us; of WAIT_SLOTS: where the last one would end. */
+/* The shortest wait of a slot, in us; for WAIT_SLOTS: where the last slot would end. */
 static uint64_t slot_low(unsigned slot)
 {
 	return slot < 8 ? slot : (uint64_t)(8 + slot % 8) << (slot / 8 - 1);
@@ -44,7 +44,7 @@ double wait_quantile_ns(const struct wait *w, const struct wait_histogram *list,
 		below += h->slots[i];
 		if (below < rank)
 			continue;
-		/* The longest is known exactly; the last slot has no end. */
+		/* The longest wait is known exactly, and the last slot has no end. */
 		return ns > w->max_ns || i == WAIT_SLOTS - 1 ? w->max_ns : ns;
 	}
 	return w->max_ns;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How long connections waited: count, sum and longest exactly, percentiles from a log-linear
- * histogram (bpf/wait_slots.h has its slots and its error, 5.9 %). Histograms are many numbers and
- * few rows have one: they lie in a list of their own, and a row names its place in it.
+ * How long connections waited. Count, sum and maximum are exact; percentiles come from a log-linear
+ * histogram (bpf/wait_slots.h defines its slots and its error, 5.9 %). A histogram is large and few
+ * rows have one, so histograms lie in a list of their own and a row has the index of its histogram.
  */
 #ifndef SOCKFAIR_MODEL_WAIT_H
 #define SOCKFAIR_MODEL_WAIT_H
@@ -12,7 +12,7 @@
 
 #include "wait_slots.h"
 
-#define WAIT_ERROR 0.06 /* at most, of a percentile; and 1 us, the unit */
+#define WAIT_ERROR 0.06 /* largest relative error of a percentile, plus 1 us, the unit */
 
 struct wait_histogram {
 	uint64_t slots[WAIT_SLOTS];
@@ -21,19 +21,18 @@ struct wait_histogram {
 struct wait {
 	uint64_t count; /* connections whose wait was measured */
 	uint64_t sum_ns;
-	uint64_t max_ns; /* of an interval: at most 12.5 % more than it was; 0 where it is not known
-			  */
-	uint32_t histogram; /* place in the list of its endpoint, from 1; 0: none, there was no
-			       room: no percentiles */
+	uint64_t max_ns;    /* for an interval it may be up to 12.5 % too high; 0: not known */
+	uint32_t histogram; /* place in the endpoint's list, from 1; 0: no histogram because there
+			       was no room, so no percentiles */
 };
 
-/* How much a count grew; 0 where it was read late for the earlier moment, or fell. */
+/* How much a count grew; 0 if it fell, which happens when the earlier value was read late. */
 static inline uint64_t growth(uint64_t now, uint64_t before)
 {
 	return now > before ? now - before : 0;
 }
 
-/* NaN where there is none. */
+/* NaN without connections. */
 double wait_mean_ns(const struct wait *w);
 
 /*
@@ -42,15 +41,15 @@ double wait_mean_ns(const struct wait *w);
  */
 double wait_quantile_ns(const struct wait *w, const struct wait_histogram *list, double q);
 
-/* Adds one to another; the histogram only if both lie in `list`, and loses it (0) where only one of
- * two with connections has one. */
+/* Adds one wait to another. Both histograms must be in `list`. If both waits have connections but
+ * only one has a histogram, the sum has none (0). */
 void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *list);
 
 /*
- * What came between two moments of one row: `now` less `before`. list and list_before: of their
- * endpoints. The longest of the time between is taken from the histogram: the upper end of the
- * highest slot that grew, or the longest of all if that is less. Without one it is known only if it
- * is the longest of all.
+ * Subtracts an earlier state of the same row from `now`. list and list_before: of their endpoints.
+ * The maximum of the time between is taken from the histogram: the upper end of the highest slot
+ * that grew, or the overall maximum if that is less. Without a histogram the maximum is known only
+ * if it is the overall one.
  */
 void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list,
 		   const struct wait_histogram *list_before);

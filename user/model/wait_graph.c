@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The graph is walked from a socket: first the threads that sleep on a node, then its epolls, each
- * as a node. Where that leads to nobody, the epoll's owner is busy now, and known if there can be
- * but one.
+ * as a node. If an epoll leads to no thread, its owner is busy now, and is known only if there is
+ * just one candidate.
  */
 #include "wait_graph.h"
 
@@ -11,7 +11,7 @@
 
 /* ---- a sample ---- */
 
-/* A thread, by its process. */
+/* The only thread of a process, found by pid. */
 struct single {
 	uint32_t pid;
 	uint64_t task;
@@ -37,8 +37,8 @@ void wait_graph_begin(struct wait_graph *g)
 	g->left_out = false;
 }
 
-/* One that was there at the sample before keeps its number. (One that was closed and whose memory
- * another got by now can't be told.) */
+/* An epoll that was in the previous sample keeps its number. (If an epoll was closed and another
+ * one got its memory, the two can't be told apart.) */
 static void epolls_remember(struct wait_graph *g)
 {
 	struct wait_epoll *rows = g->epolls.rows;
@@ -53,7 +53,8 @@ static void epolls_remember(struct wait_graph *g)
 	}
 }
 
-/* Who sleeps in them: of one that several threads share, not all do at once. */
+/* Records which threads sleep in the epolls, over all samples, because the threads that share an
+ * epoll do not all sleep at once. */
 static void epolls_sleepers(struct wait_graph *g)
 {
 	const struct wait_edge *rows = g->edges.rows;
@@ -127,7 +128,7 @@ struct wait_epoll *wait_graph_epoll(const struct wait_graph *g, uint64_t node)
 	return array_find(&g->epolls, sizeof(struct wait_epoll), &node, array_by_u64);
 }
 
-/* Of an epoll that is listed twice the first row has the number. */
+/* If an epoll is listed twice, the first row has the number. */
 uint64_t wait_graph_name(struct wait_graph *g, struct wait_epoll *epoll)
 {
 	if (!epoll->number)
@@ -171,7 +172,7 @@ int64_t wait_graph_descriptor(const struct wait_graph *g, uint64_t node, uint32_
 	return -1;
 }
 
-/* The only process that holds it; 0: nobody, or a fork left it in several. */
+/* The only process that holds the node; 0: none, or several because of a fork. */
 static uint32_t only_holder(const struct wait_graph *g, uint64_t node)
 {
 	size_t count;
@@ -210,16 +211,16 @@ static int waiting_add(const struct graph_walk *w, struct wait_thread *t, struct
 {
 	const struct waiting waiting = { t->row, way, asleep };
 
-	if (t->look == w->g->looks) /* through several descriptors or epolls */
+	if (t->look == w->g->looks) /* already found through another descriptor or epoll */
 		return 0;
 	t->look = w->g->looks;
 	return array_add(w->out, &waiting, sizeof(waiting)) ? 0 : -ENOMEM;
 }
 
 /*
- * Nobody sleeps in this epoll now: its owner is busy. If only one process has it and that has one
- * thread, then that is who comes back to it. An epoll that a fork left in two processes tells
- * nothing.
+ * No thread sleeps in this epoll now, so its owner is busy. If only one process holds the epoll and
+ * that process has one thread, that thread will come back to it. An epoll that a fork left in two
+ * processes tells nothing.
  */
 static int owner_add(const struct graph_walk *w, uint64_t epoll, struct wait_way way)
 {
@@ -236,9 +237,9 @@ static struct wait_way way_begin(const struct wait_edge *e)
 }
 
 /*
- * Threads that sleep on the node itself. They before its epolls: a process may register the socket
- * in an epoll and then block in accept() all the same (apache's prefork, for one); what it sleeps
- * in decides how it is woken.
+ * Adds the threads that sleep on the node itself. They come before the node's epolls, because a
+ * process may register the socket in an epoll and then block in accept() nevertheless (as apache's
+ * prefork does). What the thread sleeps in decides how it is woken.
  */
 static int sleepers_add(const struct graph_walk *w, const struct wait_edge *edges, size_t count,
 			unsigned passed, struct wait_way way, bool *any)
@@ -256,8 +257,8 @@ static int sleepers_add(const struct graph_walk *w, const struct wait_edge *edge
 	return err;
 }
 
-/* Those who wait on the node, through epolls too. passed: epolls on the way to it; 0: it is the
- * socket, whose own edges begin the way. */
+/* Adds the threads that wait on the node, directly or through epolls. passed: number of epolls on
+ * the way to the node; 0: the node is the socket, whose own edges begin the way. */
 static int node_follow(const struct graph_walk *w, uint64_t node, unsigned passed,
 		       struct wait_way way)
 {
@@ -275,7 +276,8 @@ static int node_follow(const struct graph_walk *w, uint64_t node, unsigned passe
 			continue;
 		epoll = passed < WAIT_GRAPH_EPOLLS ? wait_graph_epoll(w->g, edges[i].waiter) : NULL;
 		if (!epoll) {
-			*w->cut |= w->g->left_out; /* it may be one of those threads */
+			*w->cut |= w->g->left_out; /* the waiter may be one of the threads that are
+						      not in the sample */
 			continue;
 		}
 		next.epoll = wait_graph_name(w->g, epoll);

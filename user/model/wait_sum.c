@@ -22,7 +22,7 @@ void wait_sum_add(struct wait_sum *sum, bool known, const struct wait *w,
 	sum->wait.sum_ns += w->sum_ns;
 	sum->wait.max_ns = w->max_ns > sum->wait.max_ns
 				   ? w->max_ns
-				   : sum->wait.max_ns; /* of those that are known */
+				   : sum->wait.max_ns; /* of the rows whose maximum is known */
 }
 
 void wait_sum_add_sockets(struct wait_sum *sum, const struct endpoint *e)
@@ -46,5 +46,5 @@ double wait_max_ns(const struct wait *w)
 {
 	return w->count && (w->max_ns || !w->sum_ns)
 		       ? (double)w->max_ns
-		       : NAN; /* NAN is a float, and would make one of it */
+		       : NAN; /* NAN is a float and would make the result one */
 }
