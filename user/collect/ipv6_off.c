@@ -57,5 +57,5 @@ int ipv6_off(uint32_t netns, const uint8_t address[16], const char **what)
 	int failed;
 
 	*what = NULL;
-	return namespace_within(netns, ask, &a, &failed);
+	return namespace_within(netns, disabled_read, &a, &failed);
 }

@@ -107,7 +107,7 @@ static int run(struct claims_request *q, struct claim_report *report)
 
 	if (err)
 		return complain("%s", why);
-	err = claims_run(lab, q->wanted, report, show, q);
+	err = claims_run(lab, q->wanted, report, claim_show, q);
 	claims_close(lab);
 	if (err)
 		return complain("out of memory");

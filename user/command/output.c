@@ -85,7 +85,7 @@ int output_open(struct output *o, const char *path)
 	if (err)
 		return complain("cannot write %s: %s; choose another file for -o", path,
 				open_error(err));
-	o->file = fopencookie(o, "w", (cookie_io_functions_t){ .write = take });
+	o->file = fopencookie(o, "w", (cookie_io_functions_t){ .write = stream_take });
 	if (!o->file) {
 		if (path)
 			result_file_close(&o->to);

@@ -243,7 +243,7 @@ static int rows_find_sockets(struct row *rows, size_t count, const struct endpoi
 	struct socket_row like = {};
 	struct array_index index;
 	int err = array_index_make(&index, e->sockets, e->socket_count, sizeof(*e->sockets),
-				   compare_cookies);
+				   rows_by_cookie);
 
 	for (size_t i = 0; !err && i < count; i++) {
 		like.cookie = rows[i].worker->cookie;
