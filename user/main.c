@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Picks the command from the table and runs it. Everything else here is about standard streams:
+ * help and schemas are held in memory and written at the exit, so that a failed write is reported.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -68,37 +72,37 @@ static int schema_print(const char *name)
 	return STATUS_USAGE;
 }
 
-/* Where a standard stream is closed, its number must not go to the next file that is opened: what
- * was meant for the stream would be written there. */
+/* Reserves the numbers of closed standard streams. Otherwise the next file that is opened would get
+ * such a number, and what was meant for the stream would be written into that file. */
 static void streams_reserve(void)
 {
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDONLY); /* to write there fails, as to a closed one */
+		fd = open("/dev/null", O_RDONLY); /* writes fail, as on a closed stream */
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	close(fd);
 }
 
-/* At every exit, for argp prints its help and exits by itself. Results go another way
+/* Runs at every exit, because argp prints its help and exits by itself. Results take another way
  * (command/output.c). */
 static void stdout_end(void)
 {
 	if (!fflush(stdout))
 		return;
 	complain("cannot write the output: %s", file_error(errno));
-	fflush(stderr); /* it may be the one of command_parse() */
+	fflush(stderr); /* stderr may be the one that command_parse() installed */
 	_exit(STATUS_FAILED);
 }
 
-/* The longest text is a schema: it goes out at the end, all at once, so that the end knows whether
- * it did. */
+/* Makes stdout hold everything until the end (the longest text is a schema). It then goes out at
+ * once, and stdout_end() knows whether it did. */
 static void stdout_begin(void)
 {
 	static char buffer[131072];
 
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
-	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is an error like others */
+	signal(SIGXFSZ, SIG_IGN); /* a file beyond RLIMIT_FSIZE is an error like others */
 	atexit(stdout_end);
 }
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's rules of who may share a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries
- * them on the kernel that it runs on. What they leave out: TCP_REPAIR.
+ * The kernel's rules for sharing a port. They hold from 5.10 to 7.3: tests/bind_rules.py tries them
+ * on the kernel that it runs on. TCP_REPAIR is left out.
+ *
+ * bind_conflict() asks about one occupant, bind_predict() about all occupants of a port, and
+ * bind_in_the_way() about a call that failed.
  */
 #include "bind.h"
 
@@ -15,10 +18,10 @@ enum kind { KIND_ANY, KIND_V4, KIND_V6 };
 	0x7f000006u /* LOOPBACK4_IPV6: what sk_rcv_saddr is for an IPv6 address                    \
 		       (include/net/ipv6.h) */
 
-/* A bound address as inet_rcv_saddr_equal() (net/ipv4/inet_connection_sock.c) looks at it. */
+/* A bound address as inet_rcv_saddr_equal() (net/ipv4/inet_connection_sock.c) sees it. */
 struct bound_place {
-	bool ipv6;      /* the socket is */
-	enum kind kind; /* of its IPv6 address; an IPv4 socket counts as v4-mapped */
+	bool ipv6;      /* the socket is IPv6 */
+	enum kind kind; /* the kind of its IPv6 address; an IPv4 socket counts as v4-mapped */
 	uint32_t v4;
 	bool v6only;
 };
@@ -42,7 +45,7 @@ static struct bound_place bound_of(const struct bind_place *p)
 	return b;
 }
 
-/* ipv4_rcv_saddr_equal() with wildcards. */
+/* Do two IPv4 addresses overlap? This is ipv4_rcv_saddr_equal() with wildcards. */
 static bool v4_overlap(const struct bound_place *a, const struct bound_place *b)
 {
 	return !b->v6only && (a->v4 == b->v4 || !a->v4 || !b->v4);
@@ -64,8 +67,8 @@ bool bind_addresses_overlap(const struct bind_place *first, const struct bind_pl
 	return b.ipv6 && !memcmp(first->address, second->address, 16);
 }
 
-/* TCP's buckets are those of one VRF each (inet_bind_bucket_match()); UDP looks at the devices
- * alone. */
+/* Could both sockets get packets of one device? A TCP bucket belongs to one VRF
+ * (inet_bind_bucket_match()); UDP compares the devices themselves. */
 static bool devices_overlap(const struct bind_place *a, const struct bind_place *b)
 {
 	if (a->protocol != PROTOCOL_UDP && a->vrf != b->vrf)
@@ -85,23 +88,22 @@ bool bind_places_overlap(const struct bind_place *a, const struct bind_place *b)
 	return devices_overlap(a, b) && bind_addresses_overlap(a, b);
 }
 
-/* SO_REUSEPORT lets the new one join it. */
+/* Does SO_REUSEPORT let the new socket join the occupant's group? */
 static bool may_join(const struct bind_place *wanted, const struct bind_occupant *o)
 {
 	return wanted->reuseport && o->place.reuseport &&
 	       (o->state == BIND_TIME_WAIT || wanted->uid == o->place.uid);
 }
 
-/* SO_REUSEADDR lets the new one in beside it. UDP does not ask what the other does. */
+/* Does SO_REUSEADDR let the new socket in beside the occupant? UDP does not ask what the occupant
+ * does. */
 static bool may_sit_beside(const struct bind_place *wanted, const struct bind_occupant *o)
 {
 	return wanted->reuseaddr && o->place.reuseaddr && o->state != BIND_LISTENING;
 }
 
-/*
- * The listen() after the bind() asks the same again (inet_csk_listen_start() calls get_port()):
- * what changed is who else listens by then. UDP can't listen, so its bind() is what counts.
- */
+/* The listen() after the bind() repeats the check (inet_csk_listen_start() calls get_port()), but
+ * by then other sockets may be listening. UDP can't listen, so only its bind() counts. */
 bool bind_conflict(const struct bind_place *wanted, enum bind_call call,
 		   const struct bind_occupant *o)
 {
@@ -141,24 +143,25 @@ static enum bind_outlook outlook_by_rules(const struct bind_place *wanted, enum 
 	return outlook;
 }
 
-/* sk_reuseport_match() of net/ipv4/inet_connection_sock.c */
+/* Does the bucket let the socket in without a check? This is sk_reuseport_match() of
+ * net/ipv4/inet_connection_sock.c. */
 static bool bucket_matches(const struct bind_bucket *b, const struct bind_place *wanted)
 {
 	const struct bind_place *from = &b->place;
 	struct bind_place to = *wanted;
 
 	to.v6only |= bound_of(wanted).kind ==
-		     KIND_V6; /* bind() sets it for an address that is IPv6 for sure */
+		     KIND_V6; /* bind() sets it for an address that can only be IPv6 */
 	if (b->reuseport <= 0 || !wanted->reuseport || b->place.uid != wanted->uid)
 		return false;
 	if (b->reuseport != BIND_BUCKET_STRICT)
 		return true;
-	/* A wildcard of the new socket's does not match what is not one. */
+	/* A wildcard of the new socket matches only a wildcard. */
 	return (!is_wildcard(&to) || is_wildcard(from)) && bind_addresses_overlap(from, &to);
 }
 
-/* inet_csk_get_port() with a port. Sockets that did not come by bind() (connect() without one) have
- * their bucket's marks below 0. */
+/* Follows inet_csk_get_port() with a given port. The marks of a bucket are below 0 if its sockets
+ * did not come by bind() (connect() without one). */
 static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_call call,
 				     const struct bind_occupant *occupants, size_t count)
 {
@@ -170,8 +173,8 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 	if (bucket && bucket_matches(bucket, wanted))
 		return BIND_WORKS;
 	if (bucket && bucket->reuse > 0 && wanted->reuseaddr) {
-		/* bind() came in by this. Now the bucket knows it as one with SO_REUSEPORT, or all
-		 * are looked at. */
+		/* bind() came in by fastreuse. Then either the bucket remembers the socket as one
+		 * with SO_REUSEPORT, or listen() makes the kernel examine all sockets. */
 		if (call == CALL_BIND || wanted->reuseport)
 			return BIND_WORKS;
 	}
@@ -179,13 +182,14 @@ static enum bind_outlook outlook_tcp(const struct bind_place *wanted, enum bind_
 }
 
 #define UDP_SLOT_LONG                                                                              \
-	10 /* udp_lib_get_port(): beyond, only the addresses' own slots are searched. Mended in    \
-	      stable kernels: Debian's 5.10 has it, its 6.1, 6.12, 7.3 not any more */
+	10 /* udp_lib_get_port(): with more sockets it searches only the slots of the addresses.   \
+	      Stable kernels have fixed this: Debian's 5.10 still has it, its 6.1, 6.12 and 7.3 do \
+	      not */
 
 /*
- * udp_lib_lport_inuse() stops at the first socket that the new one may join by SO_REUSEPORT, and
- * lets it in, whoever comes after it in the list. Of a long list a wildcard is held against
- * wildcards only. NULL: neither is so here.
+ * Why the outcome for UDP is in doubt; NULL: there is no doubt. udp_lib_lport_inuse() stops at the
+ * first socket that the new one may join by SO_REUSEPORT and lets it in, whatever sockets follow in
+ * the list. If the list is long, a wildcard address is compared with other wildcards only.
  */
 static const char *doubt_udp(const struct bind_place *wanted, const struct bind_occupant *occupants,
 			     size_t count)
@@ -239,7 +243,7 @@ enum bind_outlook bind_predict(const struct bind_place *wanted, enum bind_call c
 						: outlook_tcp(wanted, call, occupants, count);
 }
 
-/* ---- who is to blame ---- */
+/* ---- which occupant is to blame ---- */
 
 bool bind_is_own(const struct bind_event *e, const struct bind_occupant *o)
 {
@@ -261,7 +265,8 @@ static bool came_later(const struct bind_event *e, const struct bind_occupant *o
 bool bind_in_the_way(const struct bind_event *e, const struct bind_occupant *occupants,
 		     size_t count, const struct bind_occupant *o)
 {
-	/* A listen() that failed leaves its own socket bound: it is not in its own way. */
+	/* A listen() that failed leaves its own socket bound, but that socket is not in its own
+	 * way. */
 	return !bind_is_own(e, o) && !came_later(e, occupants, count, o) &&
 	       bind_conflict(&e->place, e->call, o);
 }

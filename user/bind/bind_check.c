@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Judges a bind() that was not made: first the errors that come before any conflict, then the
+ * occupants of the port, then the options that would help. */
 #include "bind_check.h"
 
 #include <errno.h>
@@ -11,22 +13,22 @@ static int access_error(const struct bind_event *e)
 	return e->place.port < e->port_limit && !e->can_bind_low ? EACCES : 0;
 }
 
-/* What fails before anybody looks who has the port. */
+/* The error that bind() returns before the kernel looks who has the port; 0: none. */
 static int error_before_conflicts(const struct bind_check *c)
 {
 	const struct bind_event *e = &c->event;
 	const bool tcp_multicast = e->place.family == AF_INET6 && e->place.address[0] == 0xff &&
 				   e->place.protocol == PROTOCOL_TCP;
 
-	/* IPv4 looks at the address first, IPv6 at the rights; but EAFNOSUPPORT: there is not even
-	 * a socket. */
+	/* IPv4 checks the address first, IPv6 the rights. EAFNOSUPPORT comes before both: there is
+	 * not even a socket. */
 	if (c->address_error &&
 	    (e->place.family == AF_INET || tcp_multicast || c->address_error == EAFNOSUPPORT))
 		return c->address_error;
 	return access_error(e) ? access_error(e) : c->address_error;
 }
 
-/* The call that does not work for sure, or bind() where both do. */
+/* Predicts both calls. *call: the first call that is not certain to work, or bind() if both are. */
 static enum bind_outlook predict(const struct bind_place *place, const struct bind_check *c,
 				 enum bind_call *call)
 {

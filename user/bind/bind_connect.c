@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why connect() found no port or no address of ours, in words. */
+/* Puts into words why connect() found no port, or no address of ours. */
 #include <errno.h>
 #include <string.h>
 
@@ -46,7 +46,7 @@ void words_connect(struct words *w, const struct bind_event *e)
 	else if (e->ipv6_off)
 		words_ipv6_off(w, e);
 	else if (e->place.port && e->routed &&
-		 e->place.protocol == PROTOCOL_TCP) /* two of UDP may be connected alike */
+		 e->place.protocol == PROTOCOL_TCP) /* two UDP sockets may be connected alike */
 		words_add(w,
 			  "from %s, to which the socket is bound, a connection to %s exists "
 			  "already, or lingers in TIME_WAIT; leave the choice of the port to "

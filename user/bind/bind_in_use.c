@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The port is in use: by whom, and what to do about it. */
+/*
+ * Puts EADDRINUSE into words: which socket has the port, and what to do about it. words_in_use()
+ * picks the occupant that is most in the way, says who and where it is, and then gives advice for
+ * its state.
+ */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <math.h>
@@ -10,14 +14,14 @@
 #include "bind_words.h"
 #include "../model/unit.h"
 
-/* What is told: the call, and the one of the occupants that is named. */
+/* What the words are about: the call, and the occupant that they name. */
 struct tale {
 	const struct bind_event *event;
 	const struct bind_place *ours;
 	const struct bind_occupant *o;
 	enum bind_relation relation;
 	const struct bind_holder *as; /* NULL: RELATION_OTHER */
-	bool listened_to;             /* somebody listens on the port */
+	bool listened_to;             /* some socket listens on the port */
 };
 
 static const char *plural(uint64_t count)
@@ -32,8 +36,8 @@ static bool occupant_unit(struct unit *u, const struct bind_occupant *o)
 	return o->cgroup && unit_of_row(u, o->cgroup);
 }
 
-/* "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)". as: that one of
- * its holders; NULL: the first. */
+/* Writes "nginx (pid 7, uid 0)"; "nginx (pid 7 and 2 others, uid 0, in nginx.service)". as: the
+ * holder to name; NULL: the first. */
 static void say_who(struct words *w, const struct bind_occupant *o, const struct bind_holder *as)
 {
 	char place[UNIT_WORDS_SIZE];
@@ -43,12 +47,12 @@ static void say_who(struct words *w, const struct bind_occupant *o, const struct
 	if (o->holders > 1)
 		words_add(w, " and %u other%s", o->holders - 1, plural(o->holders - 1));
 	words_add(w, ", uid %" PRIu32, o->place.uid);
-	if ((!as || as->pid == o->pid) && occupant_unit(&unit, o)) /* the unit is the first one's */
+	if ((!as || as->pid == o->pid) && occupant_unit(&unit, o)) /* the first holder's unit */
 		words_add(w, ", in %.80s", unit_say(place, &unit));
 	words_add(w, ")");
 }
 
-/* ", which systemd (pid 1) and 2 others hold too," */
+/* Writes ", which systemd (pid 1) and 2 others hold too,". */
 static void say_other_holders(struct words *w, const struct tale *t)
 {
 	const struct bind_holder *other = &t->o->held_by[t->as == t->o->held_by];
@@ -119,7 +123,7 @@ static const char *peer_text(char *buffer, const struct bind_occupant *o)
 	return bind_place_text(buffer, &peer);
 }
 
-/* "127.0.0.1:43110, outgoing to 10.0.0.1:80 and others, port picked by the kernel" */
+/* Writes "127.0.0.1:43110, outgoing to 10.0.0.1:80 and others, port picked by the kernel". */
 static void say_connection(struct words *w, const struct tale *t)
 {
 	static const char *const origins[] = {
@@ -173,7 +177,7 @@ static void say_connected(struct words *w, const struct tale *t)
 
 /* ---- what to do ---- */
 
-/* What would have let us in, and what is in the way of that: ", ..." */
+/* Writes what would have let the caller in, and what stands in the way of that: ", ..." */
 static void say_sharing(struct words *w, const struct tale *t)
 {
 	const struct bind_place *ours = t->ours, *theirs = &t->o->place;
@@ -206,7 +210,7 @@ static void say_sharing(struct words *w, const struct tale *t)
 					  : "there but not by ours: both need it");
 }
 
-/* How not to meet such a client again. The setting replaces the list of before. */
+/* Writes how to avoid meeting such a client again. The setting replaces the previous list. */
 static void say_reserving(struct words *w, const struct bind_occupant *o)
 {
 	if (o->origin != ORIGIN_PICKED)
@@ -219,7 +223,7 @@ static void say_reserving(struct words *w, const struct bind_occupant *o)
 			     "now, it is not picked again");
 }
 
-/* Would it go beside the other, if one of them were changed so? */
+/* Would the sockets share the port if one of them were changed in this way? */
 enum change { OURS_V6ONLY, THEIRS_V6ONLY, BOTH_REUSEPORT, BOTH_REUSEADDR };
 
 static bool goes_with(const struct tale *t, enum change change)
@@ -262,7 +266,7 @@ static void say_lacking(struct words *w, const struct tale *t)
 			     "several");
 }
 
-/* The caller has the port itself: nobody is to be stopped. */
+/* Advice for a caller that has the port itself: no process has to be stopped. */
 static void advise_itself(struct words *w, const struct tale *t)
 {
 	const bool v6_differs =
@@ -292,8 +296,8 @@ static void advise_itself(struct words *w, const struct tale *t)
 		words_add(w, " (systemd hands it over: sd_listen_fds())");
 }
 
-/* "; stop it (systemctl stop nginx.service)". Where the caller is of the same unit or container,
- * that would stop it too. */
+/* Writes "; stop it (systemctl stop nginx.service)". If the caller is in the same unit or
+ * container, that would stop the caller too, so it is left out. */
 static void say_stop(struct words *w, const struct tale *t)
 {
 	const struct bind_occupant *o = t->o;
@@ -326,7 +330,7 @@ static void advise(struct words *w, const struct tale *t)
 			     "or take the socket that it hands over (sd_listen_fds())");
 		return;
 	}
-	if (o->origin != ORIGIN_PICKED) /* nobody wants to share a port that came by chance */
+	if (o->origin != ORIGIN_PICKED) /* no process wants to share a port that it got by chance */
 		say_sharing(w, t);
 	if (t->relation == RELATION_CHILD) {
 		words_add(w, "; end it, or where it inherited that socket, let it not "
@@ -346,7 +350,7 @@ static void advise(struct words *w, const struct tale *t)
 	words_add(w, ", or take another port or address");
 }
 
-/* ---- connections that nobody holds: they go by themselves ---- */
+/* ---- connections that no process holds: they end by themselves ---- */
 
 static void say_patience(struct words *w, const struct tale *t)
 {
@@ -365,7 +369,7 @@ static void say_patience(struct words *w, const struct tale *t)
 	else if (o->place.reuseaddr && !t->ours->reuseaddr)
 		words_add(w, "; set SO_REUSEADDR before bind(): %s %s had it too", left, them);
 	else if (o->place.reuseport && !t->ours->reuseport &&
-		 (waits || same_user)) /* of TIME_WAIT the kernel does not ask whose it was */
+		 (waits || same_user)) /* for TIME_WAIT the kernel does not ask whose it was */
 		words_add(w, "; set SO_REUSEPORT before bind(): %s %s had it too%s", left, them,
 			  same_user ? "" : ", and in TIME_WAIT any user may join");
 	else if (o->origin == ORIGIN_PICKED)
@@ -401,7 +405,7 @@ static void say_lingering(struct words *w, const struct tale *t)
 
 /* ---- all together ---- */
 
-/* Others that are in the way too. */
+/* Writes which other occupants are in the way too. */
 static void say_others(struct words *w, const struct bind_event *e,
 		       const struct bind_occupant *occupants, size_t count, int named)
 {
@@ -445,7 +449,7 @@ int words_in_use(struct words *w, const struct bind_event *e, const struct bind_
 	const int blocker = bind_blocker(e, occupants, count);
 	struct tale tale = { .event = e, .ours = &e->place };
 
-	if (e->asked_known && !e->place.port) { /* a listen() without bind() picks one too */
+	if (e->asked_known && !e->place.port) { /* listen() without bind() picks a port too */
 		words_no_port(w, e);
 		return -1;
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `sockfair binds` says: a call with what there is to say about it, and the totals of a
- * window. */
+/* What `sockfair binds` says: one call with the remarks on it, and the totals of a window. */
 #ifndef SOCKFAIR_BIND_NOTICE_H
 #define SOCKFAIR_BIND_NOTICE_H
 
@@ -9,13 +8,13 @@
 struct bind_notice {
 	struct bind_event event;
 	int64_t time_ms;         /* since 1970, UTC: when the call returned */
-	char why[BIND_TEXT_MAX]; /* why it failed; "": it worked */
-	struct bind_suspicion suspicions[BIND_SUSPICIONS_MAX]; /* of one that worked */
+	char why[BIND_TEXT_MAX]; /* why the call failed; "": it worked */
+	struct bind_suspicion suspicions[BIND_SUSPICIONS_MAX]; /* for a call that worked */
 	size_t suspicion_count;
-	const struct bind_occupant *occupants; /* who had the port a moment later: what the
-						  suspicions' indexes are of */
+	const struct bind_occupant *occupants; /* the sockets that had the port a moment later: the
+						  suspicions' indexes refer to this array */
 	size_t occupant_count;
-	bool incomplete; /* not all sockets could be looked at: there may be more */
+	bool incomplete; /* not every socket could be examined: there may be more occupants */
 };
 
 #define BIND_LOST_MAX 8
@@ -23,14 +22,14 @@ struct bind_notice {
 struct bind_totals {
 	char release[65];
 	const char *backend;
-	const char *unseen[SNAPSHOT_UNSEEN_MAX]; /* what that backend does not see, as nouns */
+	const char *unseen[SNAPSHOT_UNSEEN_MAX]; /* what the backend does not see, as nouns */
 	size_t unseen_count;
 	int64_t start_ms;
 	double seconds;
 	uint64_t seen[BIND_CALLS],
-		failed[BIND_CALLS]; /* by enum bind_call; of connect() those alone that are told */
-	uint64_t shown;             /* notices */
-	uint64_t suspicious;        /* of those: calls that worked and look wrong */
+		failed[BIND_CALLS]; /* by enum bind_call; for connect() only those that are shown */
+	uint64_t shown;             /* how many notices were shown */
+	uint64_t suspicious;        /* how many of the shown calls worked but look wrong */
 	struct lost_row lost[BIND_LOST_MAX];
 	size_t lost_count;
 };

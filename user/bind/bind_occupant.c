@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How an occupant came by its port, and how its holders relate to the process that called. */
 #include "bind_occupant.h"
 
 #include <string.h>
@@ -14,10 +15,10 @@ static bool is_tcp_connection(const struct bind_occupant *o)
 }
 
 /*
- * bind() marks the socket when it is given a port. The mark is taken from a connection that a
- * listener gets (sk_clone_lock()), and TIME_WAIT has none: there the bucket tells, whose marks are
- * below 0 as long as nobody called bind() for that port (__inet_hash_connect()). Since 6.18
- * connect() leaves a mark of its own.
+ * bind() marks a socket that is given a port. A connection that a listener accepts loses the mark
+ * (sk_clone_lock()), and TIME_WAIT has none. There the bucket tells: its marks are below 0 as long
+ * as nobody called bind() for the port (__inet_hash_connect()). Since 6.18 connect() leaves a mark
+ * of its own.
  */
 enum bind_origin bind_origin_of(const struct bind_occupant *o, const struct bind_marks *m)
 {
@@ -29,8 +30,11 @@ enum bind_origin bind_origin_of(const struct bind_occupant *o, const struct bind
 										 : ORIGIN_UNKNOWN;
 }
 
-/* One that began later has the pid of a parent that has ended. 1 is everybody's who has lost its
- * own. */
+/*
+ * Is the holder the caller's parent? A process that began later than the caller only reuses the pid
+ * of a parent that has ended. Pid 1 adopts every process that lost its parent, so it does not
+ * count.
+ */
 bool bind_is_parent(const struct bind_event *e, const struct bind_holder *h)
 {
 	return h->pid == e->parent && h->pid > 1 && h->started_ns <= e->started_ns;
@@ -52,7 +56,8 @@ enum bind_relation bind_relation(const struct bind_event *e, const struct bind_o
 		else if (bind_is_parent(e, h))
 			is = RELATION_PARENT;
 		else if (h->parent == e->pid &&
-			 h->started_ns >= e->started_ns) /* else it is another's of that pid */
+			 h->started_ns >= e->started_ns) /* otherwise the holder is the child of an
+							    earlier process with the caller's pid */
 			is = RELATION_CHILD;
 		if (is != RELATION_OTHER && (found == RELATION_OTHER || is == RELATION_ITSELF)) {
 			found = is;

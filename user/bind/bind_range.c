@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel picks by inet_csk_find_open_port() (bind() and listen() of TCP), __inet_hash_connect()
- * and udp_lib_get_port(). What was measured on 6.18, and what words are built on: of an odd number
- * of ports TCP leaves one out, at random; a range of the socket's own narrows that of the network
- * namespace, and is not heeded where it lies outside.
+ * The kernel picks a port in inet_csk_find_open_port() (bind() and listen() of TCP),
+ * __inet_hash_connect() and udp_lib_get_port(). The words rely on what was measured on 6.18: if the
+ * number of ports is odd, TCP leaves one of them out, at random. A socket's own range narrows that
+ * of the network namespace, and is ignored where it lies outside of it.
  */
 #include "bind_range.h"
 
@@ -24,7 +24,7 @@ bool bind_range_wanted(const struct bind_event *e)
 
 /* ---- counting ---- */
 
-/* inet_sk_get_local_port_range() (net/ipv4/inet_connection_sock.c) */
+/* Chooses the range as inet_sk_get_local_port_range() does (net/ipv4/inet_connection_sock.c). */
 static void range_choose(struct bind_range_use *use, const struct bind_event *e,
 			 const struct bind_range_settings *s)
 {
@@ -51,8 +51,10 @@ static bool to_that_peer(const struct bind_event *e, const struct bind_peer *pee
 	       !memcmp(e->peer.address, peer->address, sizeof(peer->address));
 }
 
-/* __inet_hash_connect(): a port that somebody bound is passed over; one that connect() picked is
- * good for another destination. */
+/*
+ * Does the occupant keep connect() from picking the port, by __inet_hash_connect()? A port that
+ * somebody bound is passed over; a port that connect() picked can be used for another destination.
+ */
 static bool keeps_connect_out(const struct bind_event *e, const struct bind_occupant *o,
 			      const struct bind_peer *peer, bool *bound)
 {
@@ -65,8 +67,8 @@ static bool keeps_connect_out(const struct bind_event *e, const struct bind_occu
 	       to_that_peer(e, peer) && bind_places_overlap(&e->place, &o->place);
 }
 
-/* inet_csk_bind_conflict() with relax and without reuseport_ok: options let nobody in, unless
- * net.ipv4.ip_autobind_reuse is set. */
+/* Does the occupant keep bind() from picking the port? This is inet_csk_bind_conflict() with relax
+ * and without reuseport_ok: options let no socket in, unless net.ipv4.ip_autobind_reuse is set. */
 static bool keeps_bind_out(const struct bind_range_count *c, const struct bind_occupant *o)
 {
 	const struct bind_place *ours = &c->event->place;
@@ -79,7 +81,7 @@ static bool keeps_bind_out(const struct bind_range_count *c, const struct bind_o
 		 o->state != BIND_LISTENING && !group);
 }
 
-/* Nobody has so many ports so far. */
+/* Notes the process if it has more ports than every process before it. */
 static void process_end(struct bind_range_count *c)
 {
 	if (c->ports <= c->use.most_ports)
@@ -115,7 +117,7 @@ void bind_range_add(struct bind_range_count *c, const struct bind_occupant *o,
 	if (e->place.protocol == PROTOCOL_UDP)
 		out = bind_conflict(
 			&e->place, CALL_BIND,
-			o); /* udp_lib_lport_inuse() asks the same of a port that it picks */
+			o); /* udp_lib_lport_inuse() has the same rule for picked ports */
 	else
 		out = e->call == CALL_CONNECT ? keeps_connect_out(e, o, peer, &bound)
 					      : keeps_bind_out(c, o);
@@ -142,7 +144,7 @@ void bind_range_end(struct bind_range_count *c)
 
 /* ---- in words ---- */
 
-/* "40000-40019 (net.ipv4.ip_local_port_range)" */
+/* Writes "40000-40019 (net.ipv4.ip_local_port_range)". */
 static void say_range(struct words *w, const struct bind_range_use *u)
 {
 	words_add(w, "%u-%u (%s)", u->low, u->high,
@@ -154,7 +156,7 @@ static const char *widen(const struct bind_range_use *u)
 	return u->own ? "widen that range" : "widen net.ipv4.ip_local_port_range";
 }
 
-/* "all 20 ports of 40000-40019 (...) are taken for that address" */
+/* Writes "all 20 ports of 40000-40019 (...) are taken for that address". */
 static void say_taken(struct words *w, const struct bind_event *e, const struct bind_range_use *u)
 {
 	const unsigned all = u->high - u->low + 1, usable = all - u->reserved;

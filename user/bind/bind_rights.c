@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who lacks the right to a port, in words. */
+/* Puts EACCES below the port limit into words: which right the process lacks, and why. */
 #include <inttypes.h>
 
 #include "bind_words.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Calls that worked and look wrong: a row of the table each. */
+/* Calls that worked but look wrong. Each rule is a function and a row of the table at the end. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +16,10 @@ struct scene {
 };
 
 /*
- * The number alone is no proof: a program that picks ports at random (a resolver, for its queries)
- * hits a twin now and then. A second sign is asked for: the user named the port that is missing, or
- * a TCP server was given a port that no list has, and listens there.
+ * Does the port look like one that was given without htons()? The number alone is no proof: a
+ * program that picks ports at random (a resolver, for its queries) hits a twin now and then. So a
+ * second sign is required: the user named the missing port, or a TCP server asked for a port that
+ * is in no list, and listens there.
  */
 static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
 {
@@ -46,7 +47,7 @@ static bool byte_swapped(const struct scene *s, struct bind_suspicion *found)
 	return true;
 }
 
-/* Nothing else of the kernel puts a socket elsewhere than bind() asked. */
+/* Only a BPF program of the cgroup makes the kernel bind a socket elsewhere than bind() asked. */
 static bool rewritten(const struct scene *s, struct bind_suspicion *found)
 {
 	struct bind_place got = s->event->place;
@@ -64,8 +65,8 @@ static bool rewritten(const struct scene *s, struct bind_suspicion *found)
 	return true;
 }
 
-/* Several sockets on one UDP port are meant for multicast: each gets a copy. As is_multicast() of
- * the findings. */
+/* Is the address multicast? Several sockets on one UDP port are meant for that: each gets a copy.
+ * Same as is_multicast() of the findings. */
 static bool is_multicast(const struct bind_place *p)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -80,7 +81,7 @@ static bool is_multicast(const struct bind_place *p)
 	       (!memcmp(p->address, mapped, sizeof(mapped)) && p->address[12] >> 4 == 14);
 }
 
-/* The event's place with the port that the socket got. */
+/* Returns the event's place with the port that the socket got. */
 static struct bind_place place_got(const struct bind_event *e)
 {
 	struct bind_place place = e->place;
@@ -89,7 +90,8 @@ static struct bind_place place_got(const struct bind_event *e)
 	return place;
 }
 
-/* Who came later has it told of him: the first of a port had nobody beside it. */
+/* Will the occupant's own call report the pair? The later of two sockets is told about the earlier
+ * one; the first on a port had no socket beside it. */
 static bool is_for_later(const struct scene *s, const struct bind_occupant *o)
 {
 	return bind_is_own(s->event, o) ||
@@ -113,8 +115,8 @@ static bool suspect_udp_two_users(const struct scene *s, struct bind_suspicion *
 			continue;
 		words_add(&w, "SO_REUSEADDR shares %s with ", bind_place_text(text, &o->place));
 		words_other(&w, s->event, o);
-		/* udp_lib_get_port() puts an IPv6 socket with SO_REUSEPORT behind those that are
-		 * there. */
+		/* udp_lib_get_port() puts an IPv6 socket with SO_REUSEPORT behind the sockets that
+		 * are already there. */
 		words_add(&w,
 			  ", another user: of sockets with the same address the %s all unicast "
 			  "datagrams; without SO_REUSEADDR on both, bind() would have said so",
@@ -126,8 +128,11 @@ static bool suspect_udp_two_users(const struct scene *s, struct bind_suspicion *
 	return false;
 }
 
-/* What two members of a group must have in common (reuseport_add_sock() is called for sockets that
- * inet_rcv_saddr_equal() without wildcards). */
+/*
+ * Returns the property that keeps two sockets from being members of one group, because they differ
+ * in it; NULL: none does (reuseport_add_sock() is called for sockets that are equal by
+ * inet_rcv_saddr_equal() without wildcards).
+ */
 static const char *difference(const struct bind_place *a, const struct bind_place *b)
 {
 	if (a->family != b->family)
@@ -173,7 +178,8 @@ static bool suspect_group_split(const struct scene *s, struct bind_suspicion *fo
 static const struct {
 	const char *code;
 	bool (*applies)(const struct scene *, struct bind_suspicion *);
-	bool by_listen; /* may show at listen(); others are told once a socket, at bind() */
+	bool by_listen; /* can show at listen(); the other rules are applied once for a socket, at
+			   bind() */
 } rules[] = {
 	{ "rewritten", rewritten, false },
 	{ "byte-swapped", byte_swapped, true },

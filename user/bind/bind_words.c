@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why a bind() or listen() failed, in words. Names may hold any bytes: renderers make them
- * harmless. */
+/* Puts into words why a bind() or listen() failed: bind_explain() has a case for each errno. Names
+ * may hold any bytes: renderers make them harmless. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -83,11 +83,13 @@ char *bind_place_text(char *buffer, const struct bind_place *p)
 /* ---- other reasons ---- */
 
 #define RANDOM_RESERVED                                                                            \
-	512 /* below, nobody picks ports at random: bindresvport() and rresvport() stay above */
+	512 /* below this, no program picks ports at random: bindresvport() and rresvport() stay   \
+	       above */
 
 /*
- * As byte_swapped() of the suspicions, but a call that failed is followed by no listen(). The
- * second sign is that the user named the port, or that nobody comes to this one by chance.
+ * Writes which port may have been meant. The rule is like byte_swapped() of the suspicions, but no
+ * listen() follows a call that failed. So the second sign is that the user named the port, or that
+ * nobody gets this port by chance.
  */
 static void say_twin(struct words *w, const struct bind_event *e, const struct bind_ports *ports)
 {
@@ -101,7 +103,7 @@ static void say_twin(struct words *w, const struct bind_event *e, const struct b
 static void explain_access(struct words *w, const struct bind_event *e)
 {
 	if (e->denied_by_lsm ||
-	    e->call == CALL_LISTEN) { /* listen() asks for no rights to its port */
+	    e->call == CALL_LISTEN) { /* listen() does not need a right to its port */
 		words_add(w, "a security module (SELinux, AppArmor...) refused it: its log says by "
 			     "which rule");
 	} else if (!e->asked_known) {
@@ -112,7 +114,7 @@ static void explain_access(struct words *w, const struct bind_event *e)
 			"is not that, a security module or a BPF program of its cgroup refused it",
 			e->port_limit);
 	} else if (!e->place.port || e->place.port >= e->port_limit || e->can_bind_low) {
-		/* bpf_set_retval() (5.18) gives a cgroup's program any error. */
+		/* bpf_set_retval() (5.18) lets a cgroup's program return any error. */
 		words_add(w, "not for its port, which needs no rights that it lacks: a security "
 			     "module refused it (SELinux, AppArmor...: its log says by which "
 			     "rule), or a BPF program of "
@@ -190,7 +192,7 @@ static void explain_invalid(struct words *w, const struct bind_event *e)
 			  e->port_got);
 	else if (e->asked_family >= 0 &&
 		 e->asked_family !=
-			 e->place.family) /* too short for IPv6, which is what is looked at first */
+			 e->place.family) /* too short for IPv6, and the length is checked first */
 		explain_family(w, e);
 	else if (e->asked_known && is_link_local(&e->place) && !e->place.device)
 		words_add(w, "a link-local address needs its interface: sin6_scope_id, as in "

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command bind-check: reads the places to check and the user in question, collects the facts,
+ * judges each place, prints the report. */
 #include "command.h"
 
 #include <arpa/inet.h>
@@ -24,7 +26,7 @@ struct bind_check_options {
 	struct bind_check *checks;
 	size_t count;
 	struct bindable_user user;
-	struct selection selection; /* netns alone */
+	struct selection selection; /* only its netns is used */
 	bool udp, reuseaddr, reuseport, v6only, json;
 	const char *device, *file, *netns;
 };
@@ -48,7 +50,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-/* ---- what is asked ---- */
+/* ---- the question ---- */
 
 static void take_user(struct bind_check_options *o, const struct argp_state *state,
 		      const char *name)
@@ -70,7 +72,7 @@ static void take_user(struct bind_check_options *o, const struct argp_state *sta
 	o->user.uid = user->pw_uid;
 }
 
-/* Numeric, with a %zone where it is link-local. Returns whether it is one. */
+/* Parses a numeric address, with a %zone if it is link-local. Returns whether it is an address. */
 static bool take_address(struct bind_place *p, char *text)
 {
 	char *zone = strchr(text, '%');
@@ -90,7 +92,7 @@ static bool take_address(struct bind_place *p, char *text)
 			  p->address[0] == 0xff));
 }
 
-/* "80", ":80", "*:80": any address; "0.0.0.0:80"; "[::]:80". */
+/* Parses "80", ":80", "*:80" (any address); "0.0.0.0:80"; "[::]:80". */
 static void take_target(struct bind_check_options *o, const struct argp_state *state,
 			const char *text)
 {
@@ -131,7 +133,7 @@ static void take_target(struct bind_check_options *o, const struct argp_state *s
 			    text);
 }
 
-/* The filter's option, of which one is enough here. */
+/* Parses the filter's option --netns; one namespace is enough here. */
 static void take_netns(struct bind_check_options *o, const struct argp_state *state, char *text)
 {
 	char key[] = "-N", *arguments[] = { (char *)state->name, key, text, NULL };
@@ -189,7 +191,7 @@ static void options_apply(struct bind_check_options *o)
 
 /* ---- the answer ---- */
 
-/* *list owns what the checks' occupants point to. */
+/* Judges each check. *list owns what the checks' occupants point to. */
 static int checks_judge(struct bind_check_options *o, uint32_t netns, struct bind_occupant **list,
 			bool *complete, char *why, size_t size)
 {

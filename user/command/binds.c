@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command binds: reads calls from the kernel into a queue, now and then looks up who has the
+ * ports of the queued calls, and tells each call with what there is to say about it. */
 #include "command.h"
 
 #include <errno.h>
@@ -19,13 +21,15 @@
 #include "filter.h"
 
 #define LOOK_SECONDS                                                                               \
-	0.2 /* how often it is looked who has ports, at most: that asks all processes */
+	0.2 /* seconds at least between two looks at who has ports: a look examines all processes  \
+	     */
 #define LOOK_SHARE                                                                                 \
-	5 /* beside many descriptors it is looked less often: for at most this part of the time    \
-	     (1/n) */
+	5 /* with many descriptors the looks come less often: they take at most this part of the   \
+	     time (1/n) */
 #define NAP_MS                                                                                     \
-	10 /* between two batches: fetching each call on its own would cost more than the calls */
-#define QUEUE_MAX 65536 /* calls that wait for the next look; then it comes at once */
+	10 /* pause between two batches: fetching each call on its own would cost more than the    \
+	      calls */
+#define QUEUE_MAX 65536 /* queued calls; at this number the next look comes at once */
 
 struct binds_settings {
 	struct selection selection;
@@ -42,28 +46,28 @@ struct watcher {
 	struct output out;
 	struct bind_ports ports;
 	struct bind_totals totals;
-	struct bind_event *queue; /* in the order in which they came */
+	struct bind_event *queue; /* in the order of the calls */
 	size_t count, room, queue_max;
 	double next_look; /* CLOCK_MONOTONIC */
-	int drained;      /* negative errno: what was fetched while looking failed */
+	int drained;      /* negative errno: fetching events during a look failed */
 	char filter[512];
 };
 
-/* Who had the ports of a batch. */
+/* The holders of the ports of a batch of calls. */
 struct binds_look {
 	struct occupants_query *queries;
 	size_t query_count;
 	struct bind_occupant *list;
-	int count; /* negative: errno */
+	int count; /* a negative number is an errno */
 	bool complete;
-	struct port_range_query ranges[PORT_RANGE_QUERIES_MAX]; /* of calls that found no port */
+	struct port_range_query ranges[PORT_RANGE_QUERIES_MAX]; /* for calls that found no port */
 	size_t range_count;
 	struct {
 		bool known;
 		uint32_t netns;
 		uint8_t address[16];
 		const char *what;
-	} ipv6_off; /* the last that was asked: many calls in a row ask the same, and entering a
+	} ipv6_off; /* the last answer: many calls in a row ask the same question, and entering a
 		       network namespace takes a search of all processes */
 };
 
@@ -103,7 +107,7 @@ static error_t binds_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* Unix time in ms of a moment of CLOCK_MONOTONIC. */
+/* Turns a moment of CLOCK_MONOTONIC into Unix time in ms. */
 static int64_t wall_ms(uint64_t time_ns)
 {
 	struct timespec monotonic, wall;
@@ -115,7 +119,7 @@ static int64_t wall_ms(uint64_t time_ns)
 	       1000000;
 }
 
-/* ---- who had the ports ---- */
+/* ---- looking up who has the ports ---- */
 
 static struct occupants_query event_query(const struct bind_event *e)
 {
@@ -124,13 +128,14 @@ static struct occupants_query event_query(const struct bind_event *e)
 					 .protocol = e->place.protocol };
 }
 
-/* No port: all ports are taken, and it is nobody's in particular. */
+/* Does the call need a look? Not without a port: then all ports were taken, and no particular
+ * process is to blame. */
 static bool wants_look(const struct bind_event *e)
 {
 	return bind_wants_occupants(e) && event_query(e).port;
 }
 
-/* NULL: it is not among them. */
+/* Returns the count for this call; NULL: it was not counted. */
 static const struct port_range_query *range_of(const struct binds_look *l,
 					       const struct bind_event *e)
 {
@@ -140,7 +145,8 @@ static const struct port_range_query *range_of(const struct binds_look *l,
 	return NULL;
 }
 
-/* Calls beyond the first that differ are told without counts. */
+/* Counts the port ranges of the calls that found no port. Only the first PORT_RANGE_QUERIES_MAX
+ * different ones are counted; later calls are told without counts. */
 static int ranges_take(struct watcher *w, struct binds_look *l)
 {
 	for (size_t i = 0; i < w->count; i++) {
@@ -164,7 +170,8 @@ static int compare_queries(const void *a, const void *b)
 	return (x->port > y->port) - (x->port < y->port);
 }
 
-/* Looks take a part of the time, however many sockets there are. */
+/* Sets the time of the next look, so that looks take only a part of the time however many sockets
+ * there are. */
 static void look_ended(struct watcher *w, double began)
 {
 	const double took = now_seconds() - began;
@@ -173,8 +180,8 @@ static void look_ended(struct watcher *w, double began)
 		began + (took * LOOK_SHARE > LOOK_SECONDS ? took * LOOK_SHARE : LOOK_SECONDS);
 }
 
-/* One look for all calls of the queue that need it. Returns 0 or negative errno with which the run
- * has to end. */
+/* Takes one look for all queued calls that need it. Returns 0, or a negative errno that has to end
+ * the run. */
 static int look_take(struct watcher *w, struct binds_look *l)
 {
 	const double began = now_seconds();
@@ -217,7 +224,7 @@ static void binds_look_free(struct binds_look *l)
 
 /* ---- telling ---- */
 
-/* NULL: it has none here. */
+/* The user's name; NULL: this machine has no name for the user. */
 static const char *user_name(uint32_t uid)
 {
 	const struct passwd *user = getpwuid(uid);
@@ -225,7 +232,8 @@ static const char *user_name(uint32_t uid)
 	return user ? user->pw_name : NULL;
 }
 
-/* What only user space knows of it. Returns 0, or negative errno with which the run has to end. */
+/* Adds to the event what only user space knows. Returns 0, or a negative errno that has to end the
+ * run. */
 static int event_complete(struct binds_look *l, struct bind_event *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -249,7 +257,7 @@ static int event_complete(struct binds_look *l, struct bind_event *e)
 	return err;
 }
 
-/* What there is to say of a call, with those who had its port. */
+/* Judges a call, knowing the sockets that had its port. */
 static void notice_judge(struct watcher *w, const struct binds_look *l, struct bind_notice *n)
 {
 	const struct bind_event *e = &n->event;
@@ -294,8 +302,8 @@ static int binds_tell(struct watcher *w, struct binds_look *l, const struct bind
 	return 0;
 }
 
-/* Tells what is in the queue, unless it needs a look and the last one was a moment ago. Returns 0
- * or negative errno. */
+/* Tells the queued calls, unless they need a look and the last look was a moment ago. Returns 0 or
+ * a negative errno. */
 static int queue_tell(struct watcher *w, bool last)
 {
 	const size_t count = w->count;
@@ -311,10 +319,10 @@ static int queue_tell(struct watcher *w, bool last)
 	for (size_t i = 0; i < count && !err; i++)
 		err = binds_tell(w, &l, &w->queue[i]);
 	binds_look_free(&l);
-	/* Those that came meanwhile wait for the next one. */
+	/* Calls that came meanwhile wait for the next look. */
 	w->count -= count;
 	memmove(w->queue, w->queue + count, w->count * sizeof(*w->queue));
-	err = err && err != -EIO ? err : w->drained; /* what could not be written the flush says */
+	err = err && err != -EIO ? err : w->drained; /* the flush reports failed writes */
 	if (err)
 		return err;
 	return output_flush(&w->out) ? -EIO : 0;
@@ -334,11 +342,11 @@ static int queue_add(void *to, const struct bind_event *e)
 		w->room = room;
 	}
 	w->queue[w->count++] = *e;
-	return w->count < w->queue_max ? 0 : -ENOBUFS; /* reading ends, lest it never does where
-							  calls come faster than they are read */
+	return w->count < w->queue_max ? 0 : -ENOBUFS; /* reading ends here, or it never would if
+							  calls come faster than it reads */
 }
 
-/* The kernel's ring must not fill up while it is looked who has the ports. */
+/* Fetches events during a look, so that the kernel's ring does not fill up meanwhile. */
 static void events_drain(void *to)
 {
 	struct watcher *w = to;
@@ -350,7 +358,8 @@ static void events_drain(void *to)
 
 /* ---- the window ---- */
 
-/* Reads and tells. *more: the queue was full before all was read. Returns 0 or negative errno. */
+/* Reads events and tells them. *more: the queue was full before everything was read. Returns 0 or a
+ * negative errno. */
 static int read_and_tell(struct watcher *w, int timeout_ms, bool last, bool *more)
 {
 	int err = binds_poll(w->binds, timeout_ms, queue_add, w);
@@ -367,7 +376,7 @@ static int binds_watch(struct watcher *w)
 	int err = 0;
 
 	while (!interrupted && !err && (!end || (left = end - now_seconds()) > 0)) {
-		/* At most a second: a signal may come just before the wait. */
+		/* Waits at most a second: a signal may come just before the wait. */
 		double part = w->count ? LOOK_SECONDS / 2 : left < 1 ? left : 1;
 
 		err = read_and_tell(w, part * 1000 + 1, false, &more);
@@ -375,7 +384,7 @@ static int binds_watch(struct watcher *w)
 			poll(NULL, 0, NAP_MS);
 	}
 	binds_stop(w->binds);
-	/* What is fetched while looking is told in the next round. */
+	/* Events that were fetched during a look are told in the next round. */
 	for (more = true; (more || w->count) && !err;)
 		err = read_and_tell(w, 0, true, &more);
 	return err;
@@ -427,7 +436,7 @@ static int binds_run(struct watcher *w)
 		w->o->duration ? "" : "; Ctrl-C ends with the totals");
 	err = binds_watch(w);
 	if (err == -EIO)
-		return STATUS_FAILED; /* said already */
+		return STATUS_FAILED; /* the user has been told */
 	if (err)
 		return complain("cannot read what was seen: %s", strerror(-err));
 	return totals_tell(w);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command claims: runs the claims that the user named, or all, and prints a verdict on each. */
 #include "command.h"
 #include "../experiment/claims.h"
 
@@ -12,7 +13,7 @@
 struct claims_request {
 	struct claims_options claims;
 	bool wanted[CLAIMS_MAX];
-	bool some; /* by name; else all */
+	bool some; /* claims were named; otherwise all are run */
 	bool json;
 	const char *file;
 	struct output out;
@@ -68,7 +69,7 @@ static error_t claims_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* The table of claims under the options of --help. */
+/* Adds the table of claims below the options of --help. */
 static char *claims_help(int key, const char *text, void *input)
 {
 	char *table = NULL;
@@ -88,7 +89,7 @@ static char *claims_help(int key, const char *text, void *input)
 	return table;
 }
 
-/* As text they come one by one. */
+/* Shows a claim as soon as it is judged. Only text comes one by one. */
 static void claim_show(const struct claim_result *r, void *context)
 {
 	struct claims_request *q = context;
@@ -111,7 +112,7 @@ static int run(struct claims_request *q, struct claim_report *report)
 	claims_close(lab);
 	if (err)
 		return complain("out of memory");
-	if (interrupted == 2) /* the output could not be written, which was said */
+	if (interrupted == 2) /* the output could not be written, and the user has been told */
 		return STATUS_FAILED;
 	if (q->json)
 		json_claims(q->out.file, report);

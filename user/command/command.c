@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What all commands use: lines on stderr, parsing of the command line and of option values, and the
+ * exit status of a comparison. */
 #include "command.h"
 
 #include <errno.h>
@@ -19,7 +21,8 @@ double now_seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* What a line says may be of an argument, of a name in a file or of the kernel: any bytes. */
+/* Prints one line. What it says may hold any bytes, because it may quote an argument, a name in a
+ * file or the kernel. */
 static void say_line(const char *begin, const char *format, va_list args, const char *end)
 {
 	char *text = NULL, *safe;
@@ -65,7 +68,9 @@ static error_t parse_and_say_once(int key, char *arg, struct argp_state *state)
 	return command_parser(key, arg, state);
 }
 
-/* The write() of a FILE that passes a line on: what is in it goes to no terminal as it is. */
+/*
+ * The write() of a FILE that cleans a line and passes it on: nothing goes to a terminal unchecked.
+ */
 static ssize_t pass_line(void *to, const char *bytes, size_t size)
 {
 	const size_t length = size && bytes[size - 1] == '\n' ? size - 1 : size;
@@ -77,7 +82,9 @@ static ssize_t pass_line(void *to, const char *bytes, size_t size)
 	return size;
 }
 
-/* getopt() itself writes to stderr which option there is not. */
+/*
+ * getopt() itself writes to stderr that an option does not exist, so stderr is replaced meanwhile.
+ */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
 	FILE *before = stderr,
@@ -89,7 +96,7 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 	own.parser = parse_and_say_once;
 	if (lines) {
 		setvbuf(lines, NULL, _IOFBF,
-			BUFSIZ); /* what is said is one line, at the end, whatever it holds */
+			BUFSIZ); /* everything is written as one line, at the end */
 		stderr = lines;
 	}
 	err = argp_parse(&own, argc, argv, 0, NULL, input);
@@ -182,7 +189,7 @@ static void subject_name(char *name, size_t size, const struct comparison *c,
 			 key->protocol == PROTOCOL_UDP ? "udp" : "tcp", key->address, key->port);
 }
 
-/* Why it can't be told whether a side is worse than the first. */
+/* Says why it can't be told whether a side is worse than the first. */
 static int complain_worse(const struct comparison *c, enum worse worse,
 			  const struct worse_where *where)
 {

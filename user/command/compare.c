@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command compare: reads the files as sides of a comparison, judges it and prints it. */
 #include "command.h"
 
 #include <inttypes.h>
@@ -59,8 +60,8 @@ static error_t compare_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* FILE:PORT, unless there is a file of that whole name. Returns the port, and cuts it off; 0: there
- * is none. */
+/* Splits FILE:PORT, unless a file has that whole name. Returns the port and cuts it off the name;
+ * 0: there is none. */
 static uint16_t port_split(char *name)
 {
 	char *colon = strrchr(name, ':'), *end;

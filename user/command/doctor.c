@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command doctor: says what this kernel and these rights allow, which backend works, and, with
+ * a self-test, whether the counts are right. */
 #include "command.h"
 #include "../experiment/trial.h"
 
@@ -18,7 +20,7 @@
 #include "../attach/tracefs.h"
 #include "../render/text_parts.h"
 
-/* Columns before what is said of a right, and of a hook. */
+/* Where the words about a right, and about a hook, begin. */
 #define RIGHTS_INDENT 15
 #define HOOKS_INDENT 46
 
@@ -63,8 +65,8 @@ static void first_line(char *line, size_t size, const char *path, const char *ot
 	fclose(f);
 }
 
-/* System call tracepoints of a 64-bit kernel don't fire for its 32-bit processes, so users should
- * know of them. */
+/* How many processes are 32-bit. The system call tracepoints of a 64-bit kernel do not fire for
+ * them, so users should know. */
 static unsigned count_32bit_processes(void)
 {
 	struct dirent *entry;
@@ -172,7 +174,7 @@ static void print_hooks(FILE *out, const struct probe *p, enum backend b,
 	}
 }
 
-/* "backend kprobe: not usable: this kernel is built without kprobes" */
+/* Prints "backend kprobe: not usable: this kernel is built without kprobes". */
 static void print_backends(FILE *out, const struct probe *p, bool verbose,
 			   const struct text_style *style)
 {
@@ -196,7 +198,7 @@ static void print_backends(FILE *out, const struct probe *p, bool verbose,
 	}
 }
 
-/* "sockfair works on this machine, by backend fentry" */
+/* Prints "sockfair works on this machine, by backend fentry". */
 static void print_conclusion(FILE *out, const struct probe *p)
 {
 	const enum backend best = probe_best(p, SEES_ALL, 0);
@@ -237,7 +239,7 @@ static const struct {
 	uint64_t requests;
 	bool processes;
 } cases[] = {
-	/* First: the observer attaches while these threads are blocked in accept(). */
+	/* The first case: the observer attaches while these threads are blocked in accept(). */
 	{ "TCP IPv4, 8 threads already blocked in accept()", "shared-accept", AF_INET, 1000,
 	  false },
 	{ "TCP IPv6, 8 threads in accept()", "shared-accept", AF_INET6, 1000, false },
@@ -278,7 +280,8 @@ static struct workload_options case_options(size_t i)
 	return w;
 }
 
-/* Returns whether all agreed. "  yes   1,000 expected, 1,000 arrived, 1,000 accepted   TCP ..." */
+/* Prints "  yes   1,000 expected, 1,000 arrived, 1,000 accepted   TCP ...". Returns whether all
+ * counts agreed. */
 static bool case_print(FILE *out, size_t i, const struct snapshot *s)
 {
 	uint64_t arrived = 0, taken = 0;
@@ -333,7 +336,7 @@ static int self_test(FILE *out, enum backend backend)
 			status = complain("self-test: %s", why);
 			break;
 		}
-		if (!s.workload.sent && s.workload.failed) { /* it says nothing of the backend */
+		if (!s.workload.sent && s.workload.failed) { /* this tells nothing of the backend */
 			status = complain("self-test: %s", s.workload.disagreement);
 			snapshot_free(&s);
 			break;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options that select sockets: each adds to a struct selection. The end of the file checks the
+ * selection and puts it into words. */
 #include "filter.h"
 
 #include <errno.h>
@@ -15,8 +17,8 @@
 #include "command.h"
 
 #define NETNS_INODE_MIN                                                                            \
-	0xefffff00u /* no pid is that high; the first namespace has 0xeffffff9 (6.18), others      \
-		       0xf0000000 and above */
+	0xefffff00u /* numbers from here on are namespaces, because no pid is that high; the first \
+		       namespace has 0xeffffff9 (6.18), others 0xf0000000 and above */
 
 enum { OPT_COMM = 2000 };
 
@@ -35,7 +37,7 @@ static const struct argp_option options[] = {
 	{},
 };
 
-/* Calls add for each part of a comma-separated list. */
+/* Adds an option's argument: calls `add` for each part of a comma-separated list. */
 static void
 each(struct selection *s, const struct argp_state *state, const char *option, char *list,
      void (*add)(struct selection *, const struct argp_state *, const char *, const char *))
@@ -54,7 +56,7 @@ static void room(const struct argp_state *state, const char *option, size_t coun
 		usage_error(state, "%s takes at most %zu values", option, max);
 }
 
-/* "80", or "8000-8010" with both ends. */
+/* Parses "80", or "8000-8010", which includes both ends. */
 static void add_ports(struct selection *s, const struct argp_state *state, const char *option,
 		      const char *text)
 {
@@ -93,13 +95,13 @@ static void add_comm(struct selection *s, const struct argp_state *state, const 
 	snprintf(s->comms[s->comm_count++], sizeof(s->comms[0]), "%s", text);
 }
 
-/* As /proc/PID/cgroup has it, or as the file system shows it. */
+/* Takes a cgroup's path as /proc/PID/cgroup has it, or as the file system shows it. */
 static void add_cgroup(struct selection *s, const struct argp_state *state, const char *option,
 		       const char *text)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd",
 					     "/sys/fs/cgroup" };
-	static char paths[SELECTION_MAX][PATH_MAX]; /* they live as long as the command */
+	static char paths[SELECTION_MAX][PATH_MAX]; /* they have to live as long as the command */
 	char *path;
 	size_t length;
 
@@ -180,7 +182,7 @@ static error_t filter_parse(int key, char *arg, struct argp_state *state)
 
 const struct argp filter_argp = { .options = options, .parser = filter_parse };
 
-/* One whose path is too long for a call counts as there. */
+/* Does the cgroup exist? If its path is too long for a system call, it counts as existing. */
 static bool cgroup_exists(const char *cgroup)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options that say which sockets a command is about: the same for all commands that look at
- * servers. */
+/* The options that say which sockets a command is about. All commands that look at servers share
+ * them. */
 #ifndef SOCKFAIR_FILTER_H
 #define SOCKFAIR_FILTER_H
 
@@ -11,13 +11,11 @@
 /* A child parser: its input is the struct selection to fill. */
 extern const struct argp filter_argp;
 
-/*
- * Fails where something is asked for that can't be: a process or namespace that does not exist.
- * Returns STATUS_OK, or STATUS_FAILED after complaining.
- */
+/* Fails if the filter asks for a process or namespace that does not exist. Returns STATUS_OK, or
+ * STATUS_FAILED after complaining. */
 int filter_check(const struct selection *s);
 
-/* "port 80, tcp, process 12" into buffer; "everything" without a filter. Returns it. */
+/* Writes "port 80, tcp, process 12" into buffer; "everything" if there is no filter. Returns it. */
 char *filter_text(const struct selection *s, char *buffer, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Handlers for the signals that ask the program to end. */
 #include "interrupt.h"
 
 #include <errno.h>
@@ -6,8 +7,8 @@
 
 #include "result_file.h"
 
-/* timeout(1) sends its signal to the process and then to the process's group: twice within
- * microseconds. */
+/* timeout(1) signals the process and then its process group: the same signal comes twice within
+ * microseconds. Within this time it counts once. */
 #define SAME_SIGNAL_MS 100
 
 volatile sig_atomic_t interrupted;
@@ -36,7 +37,7 @@ static void on_ask(int number)
 	if (interrupt_ask()) {
 		result_file_forget();
 		signal(number, SIG_DFL);
-		raise(number); /* it is blocked until this returns */
+		raise(number); /* the signal is blocked until this handler returns */
 	}
 	errno = saved;
 }
@@ -46,12 +47,12 @@ void interrupt_prepare(void)
 	struct sigaction action = { .sa_handler = on_ask }, before;
 
 	sigfillset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL); /* also where it is ignored: a shell does so for all that
-					     it puts into the background */
+	sigaction(SIGINT, &action, NULL); /* taken even if it is ignored: a shell ignores it for
+					     everything that it starts in the background */
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, NULL, &before);
 	if (before.sa_handler != SIG_IGN) /* nohup */
 		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE,
-	       SIG_IGN); /* a closed stdout is an error like others: said, and cleaned up after */
+	       SIG_IGN); /* a closed stdout is an error like others: reported, and cleaned up */
 }

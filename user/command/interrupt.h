@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SIGINT, SIGTERM, SIGHUP: the first asks for an orderly end with the result so far, a second one
- * ends at once, whatever is under way. */
+/* SIGINT, SIGTERM, SIGHUP: the first signal asks for an orderly end with the result so far. A
+ * second one ends the program at once, whatever it is doing. */
 #ifndef SOCKFAIR_INTERRUPT_H
 #define SOCKFAIR_INTERRUPT_H
 
 #include <signal.h>
 #include <stdbool.h>
 
-/* 1: finish with what there is. 2: the output can't be written, which was said. */
+/* 1: finish with the result so far. 2: the output can't be written, and the user has been told. */
 extern volatile sig_atomic_t interrupted;
 
-/* Takes the signals over; a closed pipe and a file beyond its limit become errors of writing. */
+/* Installs the signal handlers. A closed pipe, or a file beyond its size limit, becomes a write
+ * error instead of a signal. */
 void interrupt_prepare(void);
 
-/* For a handler: sets `interrupted`. Returns whether it is a second signal. */
+/* Sets `interrupted`; a signal handler may call it. Returns whether this is the second signal. */
 bool interrupt_ask(void);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Collects the decisions that --fail-on uneven is about, and turns them into one exit status and
+ * one line. */
 #include "judged.h"
 
 #include <stdio.h>
@@ -33,8 +35,8 @@ static void endpoint_name(char *name, size_t size, const struct endpoint *e)
 		 text_address(address, e));
 }
 
-/* Of one port, or of all where it is 0: those that had events, or may have had. Returns how many.
- */
+/* Adds the endpoints of one port (0: of all ports) that had events, or may have had some. Returns
+ * how many there were. */
 static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port)
 {
 	char name[128];

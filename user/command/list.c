@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command list: takes an inventory of the selected sockets, judges it and prints it. */
 #include "command.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 struct list_options {
 	struct selection selection;
 	bool json;
-	size_t rows; /* of a document; 0: as many as it holds */
+	size_t rows; /* of a document; 0: as many as the document's limit allows */
 	const char *file;
 };
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lists sockets without watching them, and says for a port without server who has it all the same.
+ */
 #include "listing.h"
 
 #include <errno.h>
@@ -36,7 +39,7 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 	return err;
 }
 
-/* "haproxy 7 in haproxy.service and 2 others"; "somebody" */
+/* Prints "haproxy 7 in haproxy.service and 2 others"; "somebody" if no holder is known. */
 static void print_port_holders(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->holders->process) + 1], unit[TEXT_UNIT_SIZE];
@@ -54,7 +57,7 @@ static void print_port_holders(FILE *to, const struct endpoint *e)
 		fprintf(to, " and %zu other%s", count - 1, count > 2 ? "s" : "");
 }
 
-/* "port 4789 is the kernel's own (vxlan vx0, ...): what comes to it is not counted" */
+/* Prints "port 4789 is the kernel's own (vxlan vx0, ...): what comes to it is not counted". */
 static void print_kernels_own(FILE *to, const struct endpoint *e)
 {
 	char name[sizeof(e->tunnels->name) + 1];
@@ -67,7 +70,7 @@ static void print_kernels_own(FILE *to, const struct endpoint *e)
 	fputs(": what comes to it is not counted", to);
 }
 
-/* "haproxy 7 has bound port 80 and does not listen" */
+/* Prints "haproxy 7 has bound port 80 and does not listen". */
 static void say_bound(FILE *to, const struct endpoint *e)
 {
 	print_port_holders(to, e);
@@ -76,7 +79,7 @@ static void say_bound(FILE *to, const struct endpoint *e)
 
 enum { SAY_KERNEL, SAY_BOUND, SAY_MISSING, SAY_END };
 
-/* What is to be said of a port, and of which endpoint. */
+/* Finds what there is to say about a port, and *found, the endpoint to say it about. */
 static int endpoints_find(const struct snapshot *s, uint16_t port, const struct endpoint **found)
 {
 	int say = SAY_MISSING;

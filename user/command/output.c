@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The output of a command: a stream to stdout or to the file of -o. Later output to a replaced file
+ * is held in memory until it is whole lines. */
 #include "output.h"
 
 #include <errno.h>
@@ -31,7 +33,7 @@ static int hold(struct output *o, const char *bytes, size_t size)
 	return 0;
 }
 
-/* The FILE's write(): 0 is an error, fopencookie(3). */
+/* The write() of the FILE; it must return 0 for an error: fopencookie(3). */
 static ssize_t stream_take(void *cookie, const char *bytes, size_t size)
 {
 	struct output *o = cookie;
@@ -46,8 +48,8 @@ static ssize_t stream_take(void *cookie, const char *bytes, size_t size)
 static void style_decide(struct output *o)
 {
 	const char *no_colour = getenv("NO_COLOR");
-	/* SOCKFAIR_COLUMNS: of text that is no terminal's; whole sentences for those who search in
-	 * them. */
+	/* SOCKFAIR_COLUMNS sets the width of text that does not go to a terminal. Sentences that
+	 * are not broken can be searched for. */
 	const char *columns = getenv("SOCKFAIR_COLUMNS");
 	const bool terminal = isatty(o->to.fd);
 	struct winsize size;
@@ -96,8 +98,8 @@ int output_open(struct output *o, const char *path)
 	return STATUS_OK;
 }
 
-/* At once, so that a reader sees whole lines; where there is no room for all of it, none of it.
- * Returns 0 or negative errno. */
+/* Writes what is held at once, so that a reader sees whole lines. If there is not enough room,
+ * nothing stays written. Returns 0 or a negative errno. */
 static int held_write(struct output *o)
 {
 	struct stat st;
@@ -136,7 +138,7 @@ static int failed(struct output *o)
 			 o->error == -ENOLINK
 				 ? "it was removed, or replaced by another command, meanwhile"
 				 : file_error(-o->error));
-	interrupted = 2; /* said once; nothing more to do */
+	interrupted = 2; /* the user has been told once; there is nothing more to do */
 	return STATUS_FAILED;
 }
 

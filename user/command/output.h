@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where a command's result goes: stdout, or the file of -o. Results arrive whole, or the old file
- * stays. */
+/* Where a command's result goes: stdout, or the file of -o. A result arrives complete, or the old
+ * file stays. */
 #ifndef SOCKFAIR_OUTPUT_H
 #define SOCKFAIR_OUTPUT_H
 
@@ -15,25 +15,24 @@ struct output {
 	struct text_style style;
 	struct result_file to;
 	bool some;  /* something was written */
-	int error;  /* negative errno: what was written did not arrive, which was said */
-	char *held; /* of a stream that has replaced its file: what is not whole yet */
+	int error;  /* negative errno: output was lost, and the user has been told */
+	char *held; /* for a stream that has replaced its file: output that is not a whole line yet
+		     */
 	size_t held_size, held_room;
 };
 
-/* Makes sure that -o's file (or stdout) can be written and decides on colour. Nothing is changed
- * yet. Returns STATUS_OK, or STATUS_FAILED after complaining. */
+/* Makes sure that -o's file (or stdout) can be written, and decides on colour. The file is not
+ * changed yet. Returns STATUS_OK, or STATUS_FAILED after complaining. */
 int output_open(struct output *o, const char *path);
 
-/*
- * What was written so far is whole lines: it goes out, and takes the place of an old file.
- * Complains once if it did not arrive. Returns STATUS_OK or STATUS_FAILED.
- */
+/* Writes out everything so far, which has to end with a whole line. It takes the place of an old
+ * file. If the write fails, complains once. Returns STATUS_OK or STATUS_FAILED. */
 int output_flush(struct output *o);
 
-/* The same, and ends it. Where nothing was written the old file stays. */
+/* Flushes and closes. If nothing was written, the old file stays. */
 int output_close(struct output *o);
 
-/* strerror(), with the limit that it comes of. */
+/* strerror(), and for some errors the limit behind them. */
 const char *file_error(int number);
 
 #endif

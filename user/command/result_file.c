@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The file of -o: finds it through symlinks, opens a file beside it, and puts that in its place
+ * once the result is complete. If that is impossible the file is written in place. */
 #include "result_file.h"
 
 #include <errno.h>
@@ -18,7 +20,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define LINKS_MAX 40 /* as the kernel's own, path_resolution(7) */
+#define LINKS_MAX 40 /* the same limit as the kernel's, path_resolution(7) */
 #define NAMES_TRIED 16
 
 int write_whole(int fd, const char *bytes, size_t size)
@@ -38,14 +40,14 @@ int write_whole(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-/* ---- a name beside: only where the file system has no files without a name, and for a moment when
- * one takes the old one's place ---- */
+/* ---- a named file beside: used only if the file system has no files without a name, and for a
+ * moment while one takes the old file's place ---- */
 
 static struct {
 	volatile sig_atomic_t set;
 	int folder;
 	char name[32];
-	pid_t owner; /* a forked worker must not remove it */
+	pid_t owner; /* a forked worker must not remove the file */
 } hidden;
 
 void result_file_forget(void)
@@ -65,8 +67,8 @@ static void hidden_choose(int folder)
 	hidden.owner = getpid();
 }
 
-/* A file without a name goes by itself, even after kill -9. Not all file systems have that
- * (open(2), O_TMPFILE). Returns a descriptor or negative errno. */
+/* Opens the file beside. A file without a name disappears by itself, even after kill -9, but not
+ * all file systems have them (open(2), O_TMPFILE). Returns a descriptor or a negative errno. */
 static int beside_open(int folder, mode_t mode)
 {
 	const int flags = O_RDWR | O_APPEND | O_CLOEXEC;
@@ -87,7 +89,7 @@ static int beside_open(int folder, mode_t mode)
 
 /* ---- where the file is ---- */
 
-/* Returns 0 or negative errno. */
+/* Splits a path into folder and name. Returns 0 or a negative errno. */
 static int path_split(const char *path, char folder[PATH_MAX], char name[NAME_MAX + 1])
 {
 	const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
@@ -104,8 +106,8 @@ static int path_split(const char *path, char folder[PATH_MAX], char name[NAME_MA
 	return 0;
 }
 
-/* As the kernel does it (proc_sys_fs(5), protected_symlinks): what somebody else put into /tmp is
- * not followed. */
+/* May the link be followed? The rule is the kernel's (proc_sys_fs(5), protected_symlinks): a link
+ * that another user put into /tmp is not followed. */
 static bool may_follow(int folder, const char *name)
 {
 	struct stat where, link;
@@ -116,7 +118,8 @@ static bool may_follow(int folder, const char *name)
 	       link.st_uid == geteuid() || link.st_uid == where.st_uid;
 }
 
-/* A link of /proc/PID/fd leads to an open file, which may have no name at all. */
+/* Is the folder in /proc? A link of /proc/PID/fd leads to an open file, which may have no name at
+ * all. */
 static bool in_proc(int folder)
 {
 	struct statfs fs;
@@ -124,8 +127,8 @@ static bool in_proc(int folder)
 	return !fstatfs(folder, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-/* Follows links up to the file's own folder and name; *descriptor: up to one of /proc/PID/fd.
- * Returns 0 or negative errno. */
+/* Follows links up to the file's own folder and name. *descriptor: the way ended at a link of
+ * /proc/PID/fd. Returns 0 or a negative errno. */
 static int locate(struct result_file *f, const char *path, bool *descriptor)
 {
 	char target[PATH_MAX], folder[PATH_MAX];
@@ -145,7 +148,7 @@ static int locate(struct result_file *f, const char *path, bool *descriptor)
 		size = readlinkat(f->folder, f->name, target, sizeof(target) - 1);
 		*descriptor = size >= 0 && in_proc(f->folder);
 		if (size < 0 || *descriptor)
-			return 0; /* whether it is there the caller looks */
+			return 0; /* the caller checks whether the file exists */
 		if (!may_follow(f->folder, f->name))
 			return -EACCES;
 		target[size] = '\0';
@@ -156,8 +159,8 @@ static int locate(struct result_file *f, const char *path, bool *descriptor)
 
 /* ---- opening ---- */
 
-/* The one of ours that /dev/stdout or /dev/fd/N names, with its offset and flags. Returns -1 if it
- * is not ours. */
+/* Returns a copy of our own descriptor that /dev/stdout or /dev/fd/N names, which shares its offset
+ * and flags. Returns -1 if the file is not one of ours. */
 static int own_descriptor(const char *name, const struct stat *st)
 {
 	const int number = atoi(name), flags = fcntl(number, F_GETFL);
@@ -169,8 +172,8 @@ static int own_descriptor(const char *name, const struct stat *st)
 	return fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* Who could read or write the old one can do so with the new one, and nobody else. Returns 0 or
- * negative errno. */
+/* Gives the new file the old one's owner, mode and ACL, so that the same users as before can read
+ * and write it. Returns 0 or a negative errno. */
 static int inherit(int to, int from, const struct stat *old)
 {
 	static const char acl_name[] = "system.posix_acl_access";
@@ -187,15 +190,18 @@ static int inherit(int to, int from, const struct stat *old)
 	if (size > 0 ? fsetxattr(to, acl_name, acl, size, 0) : size < 0 && errno == ERANGE)
 		return -errno;
 	if (size <= 0)
-		fremovexattr(to, acl_name); /* what the folder gives to new files */
+		fremovexattr(to, acl_name); /* removes the ACL that the folder gives to new files */
 	if (!fstat(to, &st) && (st.st_mode ^ old->st_mode) & 07777 &&
 	    fchmod(to, old->st_mode & 07777))
 		return -errno;
 	return 0;
 }
 
-/* Kept in memory until it is whole. What two commands write in place would be mixed. Returns 0 or
- * negative errno. */
+/*
+ * Prepares writing in place: the result stays in memory until it is complete. The lock keeps
+ * another command from writing at the same time, which would mix both results. Returns 0 or a
+ * negative errno.
+ */
 static int in_place(struct result_file *f, const char *why, int refused)
 {
 	f->in_place = why;
@@ -216,7 +222,7 @@ static int open_over(struct result_file *f)
 	struct stat st;
 	int err;
 
-	/* Shows what access() does not: immutable, append-only. */
+	/* Opening shows what access() does not: immutable, append-only. */
 	f->old = openat(f->folder, f->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (f->old < 0 || fstat(f->old, &st))
 		return -errno;
@@ -287,7 +293,7 @@ static int link_as(int fd, int folder, const char *name)
 		       : 0;
 }
 
-/* Gives what is beside the file's name. Returns 0 or negative errno. */
+/* Gives the file beside the name of the result file. Returns 0 or a negative errno. */
 static int rename_over(struct result_file *f)
 {
 	int err = hidden.set ? -EEXIST : link_as(f->fd, f->folder, f->name);
@@ -307,7 +313,9 @@ static int rename_over(struct result_file *f)
 	return 0;
 }
 
-/* Returns 0 or negative errno; with no room nothing is changed. */
+/*
+ * Copies in place. Returns 0 or a negative errno; if there is not enough room, nothing is changed.
+ */
 static int copy_over(int to, int from)
 {
 	const off_t size = lseek(from, 0, SEEK_END);
@@ -342,7 +350,8 @@ static int write_in_place(struct result_file *f)
 	return 0;
 }
 
-/* A mount point, or somebody else's file in a sticky folder, shows only now. */
+/* Does the error mean that the old file can't be replaced? A mount point, or another user's file in
+ * a sticky folder, shows only now. */
 static bool is_kept(int err)
 {
 	return takes_no_file(err) || err == -EBUSY || err == -EXDEV;
@@ -357,7 +366,7 @@ int result_file_replace(struct result_file *f)
 		return 0;
 	sigfillset(&all);
 	if (!f->in_place && fsync(f->fd) && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
-		return -errno; /* some file systems say only now that there is no room */
+		return -errno; /* some file systems report only now that there is no room */
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	if (!f->in_place)
 		err = rename_over(f);

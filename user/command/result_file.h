@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file of -o. A regular file is written beside, in the same folder, and takes the old one's
- * place once a result is whole: what goes wrong before leaves the old one as it was. Where the
- * folder takes no new file it is written in place then. Devices, pipes and descriptors
- * (/dev/stdout) are written to directly.
+ * The file of -o. The result for a regular file is first written to a new file in the same folder,
+ * "the file beside". It takes the old file's place once the result is complete, so an earlier
+ * failure leaves the old file as it was. If the folder accepts no new file, the result is written
+ * in place at that point. Devices, pipes and descriptors (/dev/stdout) are written to directly.
  */
 #ifndef SOCKFAIR_RESULT_FILE_H
 #define SOCKFAIR_RESULT_FILE_H
@@ -13,13 +13,14 @@
 #include <stddef.h>
 
 struct result_file {
-	int fd; /* takes what is written: at first what is beside, after result_file_replace() the
-		   file itself. Appends */
-	bool regular;  /* else it is written to directly */
-	bool beside;   /* nobody sees it yet */
-	bool nameless; /* it had no name when it was opened: a memfd, or a file that was removed */
-	int folder;    /* of the file, links followed; -1: none */
-	int old;       /* what is there; -1: nothing, or it has been replaced */
+	int fd; /* takes what is written: first the file beside, after result_file_replace() the
+		   file itself. Opened to append */
+	bool regular;  /* otherwise the file is written to directly */
+	bool beside;   /* fd is the file beside, which nobody sees yet */
+	bool nameless; /* the file had no name when it was opened: a memfd, or a file that was
+			  removed */
+	int folder;    /* the file's folder, after following links; -1: none */
+	int old;       /* the old file; -1: there was none, or it has been replaced */
 	char name[NAME_MAX + 1];
 	const char
 		*in_place; /* why it is not replaced but written in place; NULL: it is replaced */
@@ -27,28 +28,29 @@ struct result_file {
 };
 
 /*
- * Makes sure that the file can be written, and changes nothing yet. A symlink stays, and what it
- * points to is written. The new file gets the old one's owner, mode and ACL; another name of it (a
- * hard link) keeps the old content. Returns 0 or negative errno.
+ * Makes sure that the file can be written, but changes nothing yet. A symlink stays, and its target
+ * is written. The new file gets the old one's owner, mode and ACL; a hard link to the old file
+ * keeps the old content. Returns 0 or a negative errno.
  */
 int result_file_open(struct result_file *f, const char *path);
 
 /*
- * Puts what is beside in the old file's place; nothing to do the second time. Where that can't be
- * done it is written in place, which f->in_place tells afterwards. Returns 0, or negative errno and
- * the old file is as it was (but where writing in place failed in the middle).
+ * Puts the file beside in the old file's place; a second call does nothing. If the file can't be
+ * replaced it is written in place, and f->in_place then says why. Returns 0, or a negative errno;
+ * the old file is then unchanged, unless writing in place failed half-way.
  */
 int result_file_replace(struct result_file *f);
 
-/* Removes what is still beside. Returns 0 or negative errno of the last close(). */
+/* Removes the file beside if it is still there. Returns 0, or the negative errno of the last
+ * close(). */
 int result_file_close(struct result_file *f);
 
-/* Removes a file beside that has a name, as a program must that ends by a signal: may be called
- * from a handler. */
+/* Removes a file beside that has a name. A program that a signal ends has to call this; a signal
+ * handler may. */
 void result_file_forget(void);
 
-/* All of it, also to a slow or full reader, and whatever O_NONBLOCK the other side has set: a
- * signal alone does not end it. Returns 0 or negative errno. */
+/* Writes all of the bytes, even to a slow or full reader and even if the other side has set
+ * O_NONBLOCK. A signal alone does not end the write. Returns 0 or a negative errno. */
 int write_whole(int fd, const char *bytes, size_t size);
 
 #endif

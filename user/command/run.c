@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command run: runs the workload modes in rounds under observation, prints each result, and
+ * compares the modes at the end. */
 #include "command.h"
 #include "judged.h"
 #include "../experiment/trial.h"
@@ -18,12 +20,12 @@ struct run_options {
 	const struct workload_mode *modes[64];
 	size_t mode_count;
 	unsigned repeat;
-	uint64_t requests; /* 0: by protocol */
+	uint64_t requests; /* 0: depends on the protocol */
 	uint16_t port;
 	unsigned fail_on;
 	struct judged judged;
 	bool json;
-	size_t rows; /* of a document; 0: as many as it holds */
+	size_t rows; /* of a document; 0: as many as the document's limit allows */
 	const char *file;
 };
 
@@ -122,7 +124,7 @@ static void set_address(struct run_options *o, const struct argp_state *state, c
 		usage_error(state, "--bind takes an IPv4 or IPv6 address, not '%s'", text);
 }
 
-/* What options mean only together. */
+/* Checks and completes the options that depend on each other. */
 static void finish_parsing(struct run_options *o, const struct argp_state *state)
 {
 	struct workload_options *w = &o->workload;
@@ -192,7 +194,7 @@ static error_t run_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* The table of modes under the options of --help. */
+/* Adds the table of modes below the options of --help. */
 static char *modes_help(int key, const char *text, void *input)
 {
 	char *modes = NULL;
@@ -230,7 +232,7 @@ static int report(struct run_options *o, struct output *out, struct snapshot *s,
 	return STATUS_OK;
 }
 
-/* Failing is worse than uneven. */
+/* Combines two exit statuses: a failure is worse than uneven. */
 static int worse(int a, int b)
 {
 	return a == STATUS_FAILED || b == STATUS_FAILED ? STATUS_FAILED : a ? a : b;
@@ -242,8 +244,8 @@ static int run_all(struct run_options *o, struct output *out, struct snapshot *r
 	int status = STATUS_OK;
 	char why[256];
 
-	/* In rounds, one run of each mode: the machine's own drift then meets all modes, and is not
-	 * told as a difference between them. */
+	/* Runs go in rounds, one run of each mode. The machine's own drift then affects all modes
+	 * alike, and does not look like a difference between them. */
 	for (size_t i = 0; i < o->mode_count * o->repeat && !interrupted; i++) {
 		const struct workload_mode *mode = o->modes[i % o->mode_count];
 
@@ -259,7 +261,7 @@ static int run_all(struct run_options *o, struct output *out, struct snapshot *r
 	return interrupted == 2 ? STATUS_FAILED : status;
 }
 
-/* At the end: the modes beside each other. */
+/* Compares the modes at the end and prints them beside each other. */
 static int compare_modes(const struct run_options *o, struct output *out,
 			 const struct snapshot *results, size_t done)
 {

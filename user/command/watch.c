@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command watch: attaches the observer, looks at the inventory now and then, and shows the
+ * difference between two snapshots at the end of each interval, as text, JSON or a full-screen
+ * view.
+ */
 #include "command.h"
 
 #include <errno.h>
@@ -19,14 +24,14 @@
 #include "judged.h"
 #include "listing.h"
 
-#define QUIET_MAX 256       /* sockets of which those without events are listed in each interval */
-#define SAMPLE_SECONDS 0.25 /* how often it is looked at who waits, while work arrives */
-#define RELIEF_SECONDS 0.05 /* how often it is looked whether rows run short */
-#define INTERVAL_MAX 600    /* more as the first argument was meant for a port; -i takes any */
-#define SCAN_IDLE_SECONDS 5 /* how often the inventory is looked at while nothing arrives */
+#define QUIET_MAX 256       /* up to so many, sockets without events are listed in each interval */
+#define SAMPLE_SECONDS 0.25 /* how often to look who waits, while work arrives */
+#define RELIEF_SECONDS 0.05 /* how often to check whether rows run short */
+#define INTERVAL_MAX 600    /* a larger first argument is taken for a port; -i takes any */
+#define SCAN_IDLE_SECONDS 5 /* how often to look at the inventory while nothing arrives */
 #define SCAN_SHARE                                                                                 \
-	0.02 /* of a core at most, for looking at it while work arrives: with many thousand        \
-		sockets it is looked at less often */
+	0.02 /* the share of a core that looks may take while work arrives: with many thousand     \
+		sockets the looks come less often */
 
 struct watch_options {
 	struct selection selection;
@@ -37,25 +42,25 @@ struct watch_options {
 	double threshold;
 	bool json, plain, fail_on_uneven, no_wait, no_serve;
 	const char *file;
-	size_t rows; /* of a document; 0: as many as it holds */
+	size_t rows; /* of a document; 0: as many as the document's limit allows */
 	unsigned positional;
 };
 
-/* A watch under way. Snapshots are of the window since the start, or since the user's last reset.
- */
+/* A watch under way. Its snapshots cover the window since the start, or since the user's last
+ * reset. */
 struct watch {
 	const struct watch_options *o;
 	struct observer *observer;
 	struct terminal *live; /* NULL: tables or JSON */
 	struct output out;
 	struct snapshot
-		base; /* what had been counted at the last reset; no endpoints: there was none */
-	struct snapshot before; /* the total at the last interval's end */
+		base; /* what was counted up to the last reset; no endpoints: there was none */
+	struct snapshot before; /* the total at the end of the last interval */
 	bool has_base, has_before;
 	double started, scanned; /* CLOCK_MONOTONIC */
 	double scan_cost;        /* CPU seconds that the last look took */
 	bool active;             /* something was counted between the last two looks */
-	struct judged judged;    /* of the whole window */
+	struct judged judged;    /* the decisions on the whole window */
 	char filter[512];
 };
 
@@ -115,7 +120,7 @@ static enum text_by parse_by(const struct argp_state *state, const char *text)
 	usage_error(state, "--by takes process, thread or socket, not '%s'", text);
 }
 
-/* vmstat's [interval [count]] */
+/* Parses the arguments [interval [count]], as vmstat has them. */
 static void positional(struct watch_options *o, const struct argp_state *state, const char *arg)
 {
 	if (o->positional == 0 && strtod(arg, NULL) > INTERVAL_MAX && strtod(arg, NULL) < 65536)
@@ -170,7 +175,7 @@ static int window_judge(struct snapshot *s, double threshold)
 	return err ? err : findings_fill(s);
 }
 
-/* All since the start, or since the last reset. */
+/* Reads all that was counted since the start, or since the last reset. */
 static int read_total(struct watch *w, struct snapshot *total, bool final)
 {
 	const bool quiet = observer_found(w->observer, 0) <= QUIET_MAX || (final && w->o->json);
@@ -219,12 +224,12 @@ static int window_show(struct watch *w, struct snapshot *window, const struct sn
 	else
 		text_window(w->out.file, window, total, w->o->by, &w->out.style);
 	if (!err && !w->live && output_flush(&w->out))
-		err = -EIO; /* said already */
+		err = -EIO; /* the user has been told */
 	return err;
 }
 
-/* An interval alone does not tell which of its workers are of an earlier generation: its rows get
- * the marks of the total's. */
+/* Marks the generations. An interval alone does not tell which of its workers are of an earlier
+ * generation, so its rows get the marks of the total's rows. */
 static int tell_generations(struct snapshot *total, double threshold)
 {
 	int err = 0;
@@ -234,7 +239,7 @@ static int tell_generations(struct snapshot *total, double threshold)
 	return err;
 }
 
-/* The end of an interval: what happened in it, beside all since the start. */
+/* Ends an interval: shows what happened in it, beside everything since the start. */
 static int interval_end(struct watch *w)
 {
 	struct snapshot total = {}, interval = {};
@@ -263,7 +268,7 @@ static int interval_end(struct watch *w)
 	return 0;
 }
 
-/* Begins counting anew, for the user: the difference to what there is now. */
+/* Begins counting anew for the user: from now on the difference to the present counts is shown. */
 static int reset(struct watch *w)
 {
 	struct snapshot all;
@@ -299,10 +304,8 @@ static int window_end(struct watch *w)
 	return err;
 }
 
-/*
- * Until that time of CLOCK_MONOTONIC, with samples of who waits: who never sleeps at the end of an
- * interval may do so within it. Returns TERMINAL_QUIT when interrupted.
- */
+/* Waits until this time of CLOCK_MONOTONIC and meanwhile samples who waits: a worker that never
+ * sleeps at the end of an interval may sleep within it. Returns TERMINAL_QUIT when interrupted. */
 static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 {
 	enum terminal_event event = TERMINAL_TIMEOUT;
@@ -310,7 +313,7 @@ static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 
 	while (!interrupted && !*err && event == TERMINAL_TIMEOUT &&
 	       (left = end - now_seconds()) > 0) {
-		/* A short while: a signal may come just before the wait. */
+		/* Waits only a short while: a signal may come just before the wait. */
 		const double part = left < RELIEF_SECONDS ? left : RELIEF_SECONDS;
 
 		if (w->live)
@@ -346,13 +349,13 @@ static int watch_loop(struct watch *w)
 		do
 			next = interval ? next + interval : end ? end : w->started + 1e9;
 		while (interval &&
-		       next < now_seconds()); /* the last one took longer than an interval */
+		       next < now_seconds()); /* the last interval took longer than it should */
 		if (end && next > end)
 			next = end;
 		while ((event = watch_wait(w, next, &err)) == TERMINAL_RESET && !err)
 			err = reset(w);
 		last = event == TERMINAL_QUIT || (end && next >= end) || n == o->count;
-		if (last) /* so that the intervals add up to the whole */
+		if (last) /* stopped, so that the intervals add up to the whole */
 			observer_stop(w->observer);
 		if (interval && !err)
 			err = interval_end(w);
@@ -360,7 +363,7 @@ static int watch_loop(struct watch *w)
 	return err;
 }
 
-/* What is not there yet is worth a line: a wrong port looks like an idle one. */
+/* Says what is watched, and what of it does not exist yet: a wrong port looks like an idle one. */
 static void say_what_is_watched(const struct watch *w, char *missing, size_t size)
 {
 	struct selection asked = w->o->selection;
@@ -372,7 +375,7 @@ static void say_what_is_watched(const struct watch *w, char *missing, size_t siz
 	for (size_t i = 0; i < w->o->selection.port_count; i++)
 		if (!observer_found(w->observer, w->o->selection.ports[i]))
 			asked.ports[asked.port_count++] = w->o->selection.ports[i];
-	/* Where that can't be told either, nobody is found. */
+	/* If the listing fails too, no socket is found and nothing more is said. */
 	if (asked.port_count) {
 		listing_fill(&asked, &found, why, sizeof(why));
 		listing_explain(missing, size, &found, asked.ports, asked.port_count);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Compares the counts of clients, kernel and server, first in total, then per worker and per
+ * socket. The first check that fails writes down its figures. */
 #include "agreement.h"
 
 #include <errno.h>
@@ -27,8 +29,8 @@ static struct kernel_sums kernel_sums(const struct endpoint *e)
 	return sums;
 }
 
-/* Writes down what does not agree, a clause with figures. Returns false: it is the answer of the
- * check that found it. */
+/* Writes down what does not agree, as a clause with figures. Returns false, which the check that
+ * calls it returns too. */
 static bool __attribute__((format(printf, 2, 3)))
 disagree(struct workload_account *w, const char *format, ...)
 {
@@ -51,9 +53,9 @@ static bool check_lost(struct workload_account *w, const struct snapshot *s)
 }
 
 /*
- * Clients that gave up may have arrived and been served all the same, and an arrival that was reset
- * need not be accepted: then what clients made is the least that must have been accepted, and what
- * arrived is the most.
+ * A connection whose client gave up may have arrived and been served all the same, and an arrival
+ * that was reset need not be accepted. So the connections that clients made are the least that must
+ * have been accepted, and the arrivals are the most.
  */
 static bool check_tcp_with_failures(struct workload_account *w, const struct kernel_sums *k,
 				    bool arrivals_seen)
@@ -96,7 +98,7 @@ static bool check_tcp(struct workload_account *w, const struct kernel_sums *k, b
 	if (w->accepted != k->accepted)
 		return disagree(w, "the server counted %" PRIu64 " accepts, the kernel %" PRIu64,
 				w->accepted, k->accepted);
-	/* Clients from outside may connect and say nothing. */
+	/* Clients from outside may connect and send nothing. */
 	if (w->serve_only ? w->served > w->accepted : w->served != w->accepted)
 		return disagree(w,
 				"the server accepted %" PRIu64 " connections, but served %" PRIu64,
@@ -104,7 +106,8 @@ static bool check_tcp(struct workload_account *w, const struct kernel_sums *k, b
 	return true;
 }
 
-/* Where arrivals are not seen, drops are not either: nothing to hold what clients sent against. */
+/* If arrivals are not seen, drops are not seen either: there is nothing to compare with what
+ * clients sent. */
 static bool check_udp(struct workload_account *w, const struct kernel_sums *k, bool arrivals_seen)
 {
 	if (!w->serve_only && arrivals_seen && w->sent != k->arrived + k->dropped)
@@ -152,8 +155,9 @@ struct worker_sums {
 };
 
 /*
- * counted[i]: of own->workers[i]. A worker that can't accept must have got nothing. A connection
- * whose client gave up may have been read from and not been served.
+ * Compares the counts of each worker. counted[i]: what the kernel counted for own->workers[i]. A
+ * worker that can't accept must have got nothing. A connection whose client gave up may have been
+ * read from but not served.
  */
 static bool compare_counts(struct workload_account *w, const struct endpoint *own,
 			   const struct worker_sums *counted, bool served_known)
@@ -174,8 +178,8 @@ static bool compare_counts(struct workload_account *w, const struct endpoint *ow
 	return true;
 }
 
-/* Per worker: what the kernel counted is what the server counted, and nobody else took anything.
- * followed: all connections were. */
+/* Checks for each worker that the kernel and the server counted the same, and that no other process
+ * took anything. followed: every connection was followed. */
 static bool check_workers(struct workload_account *w, const struct endpoint *kernel,
 			  const struct endpoint *own, bool followed)
 {
@@ -211,7 +215,7 @@ out:
 	return agrees;
 }
 
-/* The sums may agree where events of one socket were put down to another. */
+/* Checks each socket. The sums may agree even if events of one socket were counted for another. */
 static bool check_sockets(struct workload_account *w, const struct endpoint *kernel)
 {
 	for (size_t i = 0; i < kernel->socket_count && !w->failed; i++) {
@@ -235,7 +239,7 @@ static bool check_agreement(struct snapshot *s, const struct endpoint *own, bool
 		return false;
 	if (!w->serve_only && !w->sent && !w->accepted && w->failed)
 		return disagree(w, "nothing was sent%s%s", *w->failure ? ": " : "", w->failure);
-	/* An endpoint that nothing came to need not have a row. */
+	/* An endpoint to which nothing came need not have a row. */
 	if (!kernel && (w->accepted || (w->sent && !w->serve_only)))
 		return disagree(w, "the kernel counted nothing");
 	if (!kernel)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of claims, and how they are run: in a private network namespace, one after the other,
+ * with the longest one in a child process beside the others. */
 #include "claims.h"
 
 #include <errno.h>
@@ -16,7 +18,7 @@
 #include "../attach/rights.h"
 #include "claims_lab.h"
 
-#define STALLED_SECONDS 30 /* clients give a request up long before */
+#define STALLED_SECONDS 30 /* clients give a request up long before this */
 
 const struct claim claims[] = {
 	{ "tcp-reuseport-binds",
@@ -52,7 +54,7 @@ const struct claim claims[] = {
 	  false },
 	{ "port-free-after-two-minutes",
 	  "without SO_REUSEADDR a port can be bound again two minutes after close()",
-	  claim_two_minutes, true }, /* last: the others run meanwhile */
+	  claim_two_minutes, true }, /* the last one: the others run meanwhile */
 	{},
 };
 _Static_assert(sizeof(claims) / sizeof(claims[0]) - 1 <= CLAIMS_MAX, "CLAIMS_MAX");
@@ -65,20 +67,20 @@ int claim_find(const char *name)
 	return -1;
 }
 
-/* ---- the place ---- */
+/* ---- the private network namespace ---- */
 
 static const struct {
 	cap_value_t value;
 	const char *name;
 } rights[] = {
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" }, /* a network namespace */
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* its loopback device, its settings */
-	{ CAP_SETUID, "CAP_SETUID" },       /* processes of other users */
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" }, /* to make a network namespace */
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* to set up its loopback device and its settings */
+	{ CAP_SETUID, "CAP_SETUID" },       /* to start processes of other users */
 	{ CAP_SETGID, "CAP_SETGID" },
-	{ CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE" }, /* one of them keeps it */
+	{ CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE" }, /* one of those processes keeps it */
 };
 
-/* What of those is missing; "" if nothing is. */
+/* Writes which of these capabilities are missing; "" if none is. */
 static void rights_lack(char *missing, size_t size)
 {
 	*missing = '\0';
@@ -171,7 +173,7 @@ unsigned cpus_allowed(void)
 							 : CPU_COUNT(&cpus);
 }
 
-/* Returns 0 also where there is no result; -ENOMEM: out of memory. */
+/* Runs a claim. Returns 0 also if there is no result; -ENOMEM: out of memory. */
 static int claim_run(struct claim_lab *lab, const struct claim *c, struct claim_result *r)
 {
 	int err;
@@ -192,7 +194,7 @@ static int claim_run(struct claim_lab *lab, const struct claim *c, struct claim_
 	if (lab->options.progress)
 		fputs("\r\033[K", stderr);
 	if (*lab->options.interrupted) {
-		claim_skip(r, "interrupted"); /* what there is may be half of it */
+		claim_skip(r, "interrupted"); /* an interrupted measurement may be incomplete */
 	} else if (err) {
 		r->verdict = CLAIM_SKIPPED;
 		r->figure_count = 0;

@@ -24,16 +24,17 @@ struct claim_lab;
 struct claim {
 	const char *name;     /* stable */
 	const char *sentence; /* what is claimed, one line */
-	/* Fills figures, verdict and why. A negative errno: no result, and why says the reason. */
+	/* Fills figures, verdict and why. A negative errno: there is no result, and why gives the
+	 * reason. */
 	int (*run)(struct claim_lab *lab, struct claim_result *r);
-	bool slow; /* --quick skips it; it runs beside the others */
+	bool slow; /* --quick skips this claim; it runs beside the others */
 };
 
-/* The table, ended by a row without a name. */
+/* A row without a name ends the table. */
 extern const struct claim claims[];
 #define CLAIMS_MAX 32
 
-/* The place in the table, or -1. */
+/* Returns the claim's place in the table, or -1. */
 int claim_find(const char *name);
 
 struct claims_options {
@@ -44,17 +45,13 @@ struct claims_options {
 	const volatile sig_atomic_t *interrupted; /* not 0: skip the rest */
 };
 
-/*
- * Returns 0, or a negative errno with its line: what failed, why, what to do. From then on the
- * calling thread is in a network namespace of its own.
- */
+/* Returns 0, or a negative errno with one line: what failed, why, what to do. From then on the
+ * calling thread is in a network namespace of its own. */
 int claims_open(struct claim_lab **out, const struct claims_options *options, char *why,
 		size_t why_size);
 
-/*
- * Runs those with wanted[i] set (by place in the table) and fills report->results, which has room
- * for all of them. `done` is called after each. Returns 0, or -ENOMEM.
- */
+/* Runs the claims with wanted[i] set (by place in the table) and fills report->results, which has
+ * room for all of them. Calls `done` after each. Returns 0, or -ENOMEM. */
 int claims_run(struct claim_lab *lab, const bool wanted[CLAIMS_MAX], struct claim_report *report,
 	       void (*done)(const struct claim_result *r, void *context), void *context);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may bind which port, and which of several sockets on it is reached. */
+/* Claims about binding: which user may bind which port, and which of several sockets on a port is
+ * reached. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@
 #include "claims_socket.h"
 
 #define REQUESTS                                                                                   \
-	256 /* that find out who is reached: four sockets would be missed by chance once in 10^31  \
-	     */
+	256 /* datagrams to find out which sockets are reached: one of four is missed by chance    \
+	       once in 10^31 */
 #define PORT_START "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 static void close_all(const int *fds, size_t count)
@@ -24,9 +25,9 @@ static void close_all(const int *fds, size_t count)
 }
 
 /*
- * As many sockets as the port takes, in the order of binding, at least one; *count says how many.
- * Stops at the first that is refused. 0 or a negative errno with its line; what was opened is the
- * caller's either way.
+ * Binds as many sockets as the port takes, at least one, in the order of fds. *count: how many.
+ * Stops at the first socket that is refused. Returns 0, or a negative errno with one line; in both
+ * cases the caller closes what was opened.
  */
 static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsigned *count,
 			struct why why)
@@ -46,7 +47,9 @@ static int bind_several(const struct binding *b, int *fds, unsigned wanted, unsi
 
 /* ---- several sockets on one port ---- */
 
-/* Whether a second socket gets a port that a first one has, by who sets SO_REUSEPORT. */
+/*
+ * Does a second socket get the port of a first one? That depends on which of them set SO_REUSEPORT.
+ */
 static int second_binds(int type, uint16_t port, bool first, bool second, bool *it, struct why why)
 {
 	struct binding b = { .family = AF_INET,
@@ -176,7 +179,8 @@ int port_start_read(void)
 	return small_file_number(PORT_START, -1);
 }
 
-/* false: it can't be changed here (/proc/sys is read-only in many containers). */
+/* Sets the port limit. Returns false if it can't be changed here (/proc/sys is read-only in many
+ * containers). */
 static bool port_start_write(unsigned value)
 {
 	const int fd = open(PORT_START, O_WRONLY | O_CLOEXEC);
@@ -189,7 +193,7 @@ static bool port_start_write(unsigned value)
 
 static int privilege_measure(const struct claim_lab *lab, struct claim_privilege *m, struct why why)
 {
-	const int found = port_start_read(); /* 1024 in a namespace that nobody has changed */
+	const int found = port_start_read(); /* 1024 in a namespace where nobody has changed it */
 	int err;
 
 	*m = (struct claim_privilege){ .machine = lab->port_start,
@@ -205,7 +209,7 @@ static int privilege_measure(const struct claim_lab *lab, struct claim_privilege
 	err = privilege_try(m->lowered - 1, false, &m->lowered_below, why);
 	if (!err)
 		err = privilege_try(m->lowered, false, &m->lowered_at, why);
-	port_start_write(m->limit); /* the other experiments are in this namespace too */
+	port_start_write(m->limit); /* other experiments run in this namespace too */
 	return err;
 }
 
@@ -221,7 +225,7 @@ int claim_privileged_port(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- htons() ---- */
 
-/* Whether a listener is there. 0 or a negative errno with its line. */
+/* Is there a listener on the port? Returns 0, or a negative errno with one line. */
 static int reaches(uint16_t port, bool *it, struct why why)
 {
 	int fd = client_connect(AF_INET, SOCK_STREAM, port);
@@ -234,7 +238,7 @@ static int reaches(uint16_t port, bool *it, struct why why)
 	return 0;
 }
 
-/* A listener whose port was given without htons(): where is it? */
+/* Finds out on which port a listener is if the port was given without htons(). */
 static int htons_listen(struct claim_htons *m, struct why why)
 {
 	const struct binding b = { .family = AF_INET,
@@ -255,8 +259,8 @@ static int htons_listen(struct claim_htons *m, struct why why)
 	return err;
 }
 
-/* A port that becomes one below 1024: which, and who without rights gets it? 0 or a negative errno
- * with its line. */
+/* Finds which port below 1024 the asked one becomes without htons(), and whether a user without
+ * rights gets it. Returns 0, or a negative errno with one line. */
 static int htons_low(struct claim_htons *m, struct why why)
 {
 	struct binding b = {
@@ -287,7 +291,7 @@ int claim_htons(struct claim_lab *lab, struct claim_result *r)
 		return err;
 	htons_low(&m,
 		  (struct why){ m.low_why,
-				sizeof(m.low_why) }); /* what fails is said beside the verdict */
+				sizeof(m.low_why) }); /* failures are shown beside the verdict */
 	claim_judge_htons(r, &m);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A second user's process really tries to get what comes to a first user's port. */
+/* Claims about hijacking: a process of a second user really tries to get what clients send to a
+ * first user's port. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,18 +10,18 @@
 
 #define REQUESTS 64
 
-/* What the first user has, and by which options both bind. */
+/* What socket the first user has, and which options both users set. */
 struct target {
 	const char *key, *what;
 	int type;
-	bool listening; /* TCP: the first user listens already */
+	bool listening; /* TCP: the first user is listening already */
 	bool reuseaddr, reuseport;
 	bool aside; /* see struct claim_attempt */
 	bool v6;
 };
 
-/* Both servers are there: who gets what clients send? A socket that is bound and does not listen
- * gets nothing. */
+/* Both servers are there: which of them gets what clients send? A socket that is bound but does not
+ * listen gets nothing. */
 static int attempt_send(const struct claim_lab *lab, const struct target *t,
 			const struct binding *b, const int fds[2], struct claim_attempt *a,
 			struct why why)
@@ -69,8 +70,8 @@ static int attempt_make(const struct claim_lab *lab, const struct target *t, uin
 	return err;
 }
 
-/* Each target has a port of its own. *made: attempts filled, those of IPv6 only where the machine
- * has it. */
+/* Makes an attempt at each target, each with a port of its own. *made: how many attempts were
+ * filled. Those for IPv6 are made only if the machine has IPv6. */
 static int attempts_make(const struct claim_lab *lab, const struct target *targets, size_t count,
 			 uint16_t port, struct claim_attempt *a, size_t *made, struct why why)
 {
@@ -113,7 +114,7 @@ int claim_reuseaddr_hijack(struct claim_lab *lab, struct claim_result *r)
 	return err;
 }
 
-/* The control: another process of the first user may share the port. */
+/* The control: may another process of the first user share the port? */
 static int same_user_binds(uint16_t port, bool *it, struct why why)
 {
 	const struct binding b = { .family = AF_INET,
@@ -134,7 +135,8 @@ static int same_user_binds(uint16_t port, bool *it, struct why why)
 
 int claim_reuseport_prevents(struct claim_lab *lab, struct claim_result *r)
 {
-	/* A server may well set both: SO_REUSEADDR for TIME_WAIT, SO_REUSEPORT for sharing. */
+	/* A server may well set both options: SO_REUSEADDR because of TIME_WAIT, SO_REUSEPORT for
+	 * sharing. */
 	static const struct target targets[] = {
 		UDP(.key = "udp", .what = "a UDP socket of IPv4", .reuseport = true),
 		UDP(.key = "udp6", .what = "a UDP socket of IPv6", .reuseport = true, .v6 = true),

@@ -7,35 +7,35 @@
 #include "claims.h"
 #include "trial.h"
 
-/* The process that waits for the ports to be free while the other experiments run. */
+/* The child process that waits for the ports to become free while the other experiments run. */
 struct timewait_child {
 	pid_t pid;        /* 0: none */
-	int result;       /* its end of the pipe; -1: none */
+	int result;       /* its end of the pipe: the parent reads the result here; -1: none */
 	int64_t began_ns; /* CLOCK_MONOTONIC */
 };
 
 struct claim_lab {
 	struct claims_options options;
 	struct trials trials;
-	char no_trials[256]; /* why nothing can be observed here; "": it was not found out to be so
-			      */
+	char no_trials[256]; /* why nothing can be observed here; "": no reason was found so far */
 	struct timewait_child timewait;
-	int port_start; /* port_start_read() of the machine, before the private namespace was
+	int port_start; /* port_start_read() of the machine, taken before the private namespace was
 			   entered */
 };
 
 /* How many CPUs this process may use. */
 unsigned cpus_allowed(void);
 
-/* Where the reason of an experiment without a result goes. */
+/* Where an experiment without a result puts its reason. */
 static inline struct why claim_why(struct claim_result *r)
 {
 	return (struct why){ r->why, sizeof(r->why) };
 }
 
 /*
- * The experiments. Each has a port or several of its own, for one in TIME_WAIT is in nobody's way.
- * The namespace is private: they are all free. Below the range that the kernel gives to clients.
+ * The ports of the experiments. Each experiment has its own, so that a port in TIME_WAIT is in
+ * nobody's way. The namespace is private, so all of them are free. They are below the range from
+ * which the kernel picks clients' ports.
  */
 enum claim_port {
 	PORT_BINDING = 7000,
@@ -46,8 +46,8 @@ enum claim_port {
 };
 
 /* claims_binding.c */
-/* net.ipv4.ip_unprivileged_port_start of the network namespace that this thread is in. -1: there is
- * none (before 4.11), or it can't be read. */
+/* Reads net.ipv4.ip_unprivileged_port_start in the network namespace of this thread. -1: the kernel
+ * has none (before 4.11), or it can't be read. */
 int port_start_read(void);
 int claim_tcp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
 int claim_udp_reuseport_binds(struct claim_lab *lab, struct claim_result *r);
@@ -68,8 +68,8 @@ int claim_even_processes(struct claim_lab *lab, struct claim_result *r);
 /* claims_timewait.c */
 int claim_reuseaddr_immediate(struct claim_lab *lab, struct claim_result *r);
 int claim_two_minutes(struct claim_lab *lab, struct claim_result *r);
-/* Begins what claim_two_minutes() waits for, so that the others can run meanwhile. What fails is
- * said there. */
+/* Begins the wait of claim_two_minutes(), so that the other claims can run meanwhile. Errors are
+ * reported by claim_two_minutes(). */
 void timewait_begin(struct claim_lab *lab);
 void timewait_end(struct claim_lab *lab);
 

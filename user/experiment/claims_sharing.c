@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who gets the work under load: workloads under observation, counted in the kernel. */
+/* Claims about who gets the work under load. Each runs workloads under observation and counts in
+ * the kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,9 +9,9 @@
 #include "claims_lab.h"
 
 #define WORKERS 8
-#define FEW 2 /* outstanding at once: one for each of two CPUs */
+#define FEW 2 /* outstanding requests: one for each of two CPUs */
 #define MANY 64
-#define TRIES 3        /* on an emulated machine the kernel skips runs of programs now and then */
+#define TRIES 3        /* an emulated machine's kernel sometimes skips a run of a BPF program */
 #define FLOWS_MAX 4096 /* client ports for UDP */
 
 /* A workload to run. */
@@ -31,8 +32,8 @@ static struct workload_options load_options(const struct claim_lab *lab, const s
 	struct sockaddr_in *address = (struct sockaddr_in *)&w.bind;
 	uint64_t each;
 
-	/* The chance that datagrams are uneven is computed for flows of one size: each port sends
-	 * as many. That may be a few more than asked for. */
+	/* The chance that datagrams are uneven is computed for flows of one size, so each client
+	 * port sends as many. That may be a few more than asked for. */
 	each = (w.requests + FLOWS_MAX - 1) / FLOWS_MAX;
 	w.flows = (w.requests + each - 1) / each;
 	if (w.mode->protocol == PROTOCOL_UDP)
@@ -42,7 +43,7 @@ static struct workload_options load_options(const struct claim_lab *lab, const s
 	return w;
 }
 
-/* Why the counts can't be believed; 0: they can. */
+/* Why the counts can't be believed; 0: they can be. */
 static int check_counts(const struct snapshot *s, struct why why)
 {
 	const uint64_t lost = snapshot_lost_counts(s);
@@ -59,8 +60,9 @@ static int check_counts(const struct snapshot *s, struct why why)
 }
 
 /*
- * Runs it, more than once where the counts of kernel, server and clients don't agree. 0: they do;
- * snapshot_free(s). A negative errno with its line otherwise: nothing to free.
+ * Runs a workload, and repeats it if the counts of kernel, server and clients don't agree. Returns
+ * 0 if they agree; then snapshot_free(s). Otherwise returns a negative errno with one line, and
+ * there is nothing to free.
  */
 static int load_run(struct claim_lab *lab, const struct lab_load *l, struct snapshot *s,
 		    struct why why)
@@ -74,7 +76,7 @@ static int load_run(struct claim_lab *lab, const struct lab_load *l, struct snap
 		err = trial_run(&lab->trials, &options, s, why.text, why.size);
 		if (err) {
 			if (lab->trials.refused &&
-			    err != -ENOMEM) /* it will be the same next time, and takes a while */
+			    err != -ENOMEM) /* the next try would fail too, after a while */
 				snprintf(lab->no_trials, sizeof(lab->no_trials), "%s", why.text);
 			return err;
 		}
@@ -82,7 +84,7 @@ static int load_run(struct claim_lab *lab, const struct lab_load *l, struct snap
 		if (err)
 			snapshot_free(s);
 		else
-			*why.text = '\0'; /* an earlier try may have said something */
+			*why.text = '\0'; /* an earlier try may have written something */
 	}
 	return err;
 }
@@ -171,8 +173,8 @@ int claim_even_processes(struct claim_lab *lab, struct claim_result *r)
 
 /* ---- the bottleneck ---- */
 
-/* The rows of the server can't tell whether first reads are seen: endpoint_merge() fills in what
- * the kernel did not see. */
+/* Does the backend see first reads? The server's own rows can't tell: endpoint_merge() fills in
+ * what the kernel did not see. */
 static bool reads_seen(const struct claim_lab *lab, const struct snapshot *s)
 {
 	return observer_sees(lab->trials.observer) & SEES_TCP_SERVED && !snapshot_lost(s);
@@ -199,7 +201,7 @@ int claim_bottleneck(struct claim_lab *lab, struct claim_result *r)
 
 	for (size_t l = 0; l < COUNT(loads); l++)
 		for (int i = 0; i < CLAIM_REPEATS && !err;
-		     i++) { /* alternating: a slow spell of the machine hits both */
+		     i++) { /* the modes alternate, so that a slow spell of the machine hits both */
 			err = runs_add(lab, "single-listener", true, loads[l].concurrency,
 				       &loads[l].single, i, claim_why(r));
 			if (!err)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Single sockets for the claims: binds them here or in a process of another user, which hands its
+ * socket over, and sends requests to see which socket gets them. */
 #include "claims_socket.h"
 
 #include <errno.h>
@@ -17,8 +19,8 @@
 #include "../workload/child.h"
 #include "../workload/descriptor.h"
 
-#define BATCH 32              /* datagrams that fit into any receive buffer */
-#define ANSWER_WITHIN_MS 5000 /* of a process that does nothing but bind */
+#define BATCH 32              /* so many datagrams fit into any receive buffer */
+#define ANSWER_WITHIN_MS 5000 /* for a process that does nothing but bind */
 #define GIVE_UP_MS                                                                                 \
 	2000 /* what was sent on loopback is there at once, or soon on a busy machine              \
 	      */
@@ -73,7 +75,7 @@ static int socket_make(const struct binding *b)
 	return fd;
 }
 
-/* In this process. 0 or a negative errno: there was no attempt. */
+/* Binds in this process. Returns 0, or a negative errno if there was no attempt. */
 static int bind_here(const struct binding *b, struct bound *out)
 {
 	struct sockaddr_storage address;
@@ -93,7 +95,7 @@ static int bind_here(const struct binding *b, struct bound *out)
 	return 0;
 }
 
-/* Nothing but this capability, in all three sets that count. */
+/* Keeps this capability and no other, in all three sets that matter. */
 static int capabilities_keep(bool bind_service)
 {
 	const cap_value_t one = CAP_NET_BIND_SERVICE;
@@ -111,8 +113,8 @@ static int capabilities_keep(bool bind_service)
 	return err;
 }
 
-/* Becomes the user for good. Changing the user forgets the signal at the parent's death, so that is
- * asked for again. */
+/* Becomes the user for good. Changing the user clears the signal at the parent's death, so it is
+ * requested again. */
 static int user_become(const struct binding *b, pid_t parent)
 {
 	if (prctl(PR_SET_KEEPCAPS, b->bind_service) || setgroups(0, NULL) ||
@@ -124,7 +126,7 @@ static int user_become(const struct binding *b, pid_t parent)
 	return capabilities_keep(b->bind_service);
 }
 
-/* What the other process says before it hands the socket over. */
+/* What the child process reports before it hands the socket over. */
 struct answer {
 	int failed; /* negative errno: there was no attempt */
 	int error;  /* as in struct bound */
@@ -145,7 +147,8 @@ static _Noreturn void bind_as_child(const struct binding *b, int queue, pid_t pa
 	_exit(bound.fd >= 0 && descriptor_send(queue, bound.fd));
 }
 
-/* Until that process says something or dies: it may be stopped. An interrupt ends the waiting. */
+/* Waits until the child process reports or dies; it may have been stopped. An interrupt ends the
+ * wait. */
 static int bind_as_await(const struct binding *b, int queue, struct why why)
 {
 	struct pollfd readable = { .fd = queue, .events = POLLIN };
@@ -194,13 +197,13 @@ static int bind_as(const struct binding *b, struct bound *out, struct why why)
 	pid = child_fork();
 	if (pid == 0)
 		bind_as_child(b, ends[1], self);
-	close(ends[1]); /* so that its death is seen */
+	close(ends[1]); /* closed here, so that the child's death is seen */
 	err = pid < 0 ? refuse(why, pid, "cannot fork: %s", strerror(-pid))
 		      : bind_as_receive(b, ends[0], out, why);
 	close(ends[0]);
 	if (pid > 0)
-		kill(pid, SIGKILL); /* it has said all that it will, may be stopped, and is not
-				       reaped yet */
+		kill(pid, SIGKILL); /* the child has reported all that it will, may be stopped, and
+				       is not reaped yet */
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return err;
@@ -267,7 +270,8 @@ int client_connect(int family, int type, uint16_t port)
 	return err ? err : fd;
 }
 
-/* 1: took one. 0: there was none after all. A negative errno: it will fail the next time too. */
+/* Takes one request. 1: took one. 0: there was none after all. A negative errno: the next try would
+ * fail too. */
 static int connection_take(int fd, int type)
 {
 	char datagram[16];
@@ -281,7 +285,9 @@ static int connection_take(int fd, int type)
 	return 1;
 }
 
-/* What waits in the sockets now, one from each. Returns how many, or a negative errno. */
+/*
+ * Takes one request from each socket that has some waiting. Returns how many, or a negative errno.
+ */
 static int take_each(const struct spread *s, const struct pollfd *readable, size_t count,
 		     uint64_t *got)
 {
@@ -299,8 +305,8 @@ static int take_each(const struct spread *s, const struct pollfd *readable, size
 	return sum;
 }
 
-/* Takes `expected` requests from whichever sockets have them. Waits some seconds for those that are
- * late: -ETIMEDOUT. */
+/* Takes `expected` requests from whichever sockets have them. Waits some seconds for late ones,
+ * then returns -ETIMEDOUT. */
 static int collect(const struct spread *s, unsigned expected, const int *fds, size_t count,
 		   uint64_t *got)
 {
@@ -325,7 +331,7 @@ static int collect(const struct spread *s, unsigned expected, const int *fds, si
 	return 0;
 }
 
-/* One client asks. Returns its socket, or a negative errno. */
+/* Makes a client that sends one request. Returns its socket, or a negative errno. */
 static int request_make(const struct spread *s)
 {
 	int fd = client_connect(s->family, s->type, s->port), err;
@@ -339,8 +345,8 @@ static int request_make(const struct spread *s)
 
 int spread(struct spread *s, const int *fds, size_t count, uint64_t *got, struct why why)
 {
-	/* A TCP client stays until its connection was accepted: its reset would take it out of the
-	 * queue. */
+	/* A TCP client stays until its connection was accepted: its reset would take the connection
+	 * out of the queue. */
 	const unsigned batch = s->type == SOCK_STREAM ? 1 : BATCH;
 	const char *requests = s->type == SOCK_STREAM ? "connections" : "datagrams";
 

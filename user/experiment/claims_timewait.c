@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When a port can be bound again after a server closed it. */
+/* Claims about TIME_WAIT: when can a port be bound again after a server closed it? The claim about
+ * two minutes waits in a child process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -17,15 +18,15 @@
 
 #define EVERY_MS 100
 #define LIMIT_SECONDS                                                                              \
-	150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); two and a half minutes are waited    \
-	       for */
-#define LATE_SECONDS 60 /* beyond that it is stopped, or hangs */
+	150 /* TIME_WAIT is 60 s in Linux (TCP_TIMEWAIT_LEN); the experiment waits two and a half  \
+	       minutes */
+#define LATE_SECONDS 60 /* beyond this the child process is stopped, or hangs */
 #define PATIENCE_MS 5000
 
-/* What the server before did to the port, and what the one that comes does. */
+/* What the first server did to the port, and what the next server does. */
 struct history {
 	enum claim_closing closing;
-	bool first, second; /* which of them sets SO_REUSEADDR */
+	bool first, second; /* which of the two servers sets SO_REUSEADDR */
 };
 
 enum { NEITHER, FIRST_ONLY, SECOND_ONLY, BOTH, CLIENT_CLOSED, UNUSED, HISTORIES };
@@ -38,7 +39,7 @@ static const struct history histories[HISTORIES] = {
 	[UNUSED] = { NO_CONNECTION, false, false },
 };
 
-/* Until the other side's FIN is there, for a while. */
+/* Waits for the other side's FIN, for a while. */
 static int await_end(int fd)
 {
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
@@ -49,7 +50,8 @@ static int await_end(int fd)
 	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0 ? 0 : -EPROTO;
 }
 
-/* An orderly end: FIN against FIN. Who closes first has the TIME_WAIT. Closes both. */
+/* Ends a connection in order: FIN against FIN. The side that closes first gets the TIME_WAIT.
+ * Closes both sockets. */
 static int close_in_order(int first, int then)
 {
 	int err;
@@ -60,7 +62,7 @@ static int close_in_order(int first, int then)
 	return err;
 }
 
-/* One connection to the listener, and its end. */
+/* Makes one connection to the listener and ends it. */
 static int connection_live(int listener, uint16_t port, enum claim_closing closing)
 {
 	const struct linger orderly = {};
@@ -70,7 +72,7 @@ static int connection_live(int listener, uint16_t port, enum claim_closing closi
 	if (client < 0)
 		return client;
 	setsockopt(client, SOL_SOCKET, SO_LINGER, &orderly,
-		   sizeof(orderly)); /* else its close() resets */
+		   sizeof(orderly)); /* otherwise its close() resets */
 	server = poll(&readable, 1, PATIENCE_MS) == 1 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC)
 						      : -1;
 	if (server < 0) {
@@ -81,7 +83,7 @@ static int connection_live(int listener, uint16_t port, enum claim_closing closi
 					   : close_in_order(client, server);
 }
 
-/* A server lives and dies. 0 or a negative errno with its line. */
+/* Runs a server from start to end. Returns 0, or a negative errno with one line. */
 static int history_make(const struct history *h, uint16_t port, struct why why)
 {
 	const struct binding b = { .family = AF_INET,
@@ -102,7 +104,7 @@ static int history_make(const struct history *h, uint16_t port, struct why why)
 		   : 0;
 }
 
-/* The next server comes: does it get the port? */
+/* Starts the next server. *free_now: whether it got the port. */
 static int history_repeat(const struct history *h, uint16_t port, bool *free_now, struct why why)
 {
 	const struct binding b = { .family = AF_INET,
@@ -135,17 +137,17 @@ int claim_reuseaddr_immediate(struct claim_lab *lab, struct claim_result *r)
 	return err;
 }
 
-/* ---- after a while: in a process of its own, so that nothing delays it ---- */
+/* ---- after a while: in a child process, so that nothing delays it ---- */
 
-/* What that process tells in the end. */
+/* What the child process reports at the end. */
 struct waited {
 	int err;
 	char why[192];
-	double seconds[HISTORIES]; /* when it was free; NaN: not within the limit */
-	double refused[HISTORIES]; /* when it was last refused; NaN: never */
+	double seconds[HISTORIES]; /* when the port was free; NaN: not within the limit */
+	double refused[HISTORIES]; /* when the port was last refused; NaN: never */
 };
 
-/* Tries all that are not free yet. Returns how many are left, or a negative errno. */
+/* Tries all ports that are not free yet. Returns how many are left, or a negative errno. */
 static int try_all(struct waited *w, const int64_t closed_ns[HISTORIES])
 {
 	int left = 0;
@@ -169,7 +171,8 @@ static int try_all(struct waited *w, const int64_t closed_ns[HISTORIES])
 	return left;
 }
 
-/* Each try has its own time: n * EVERY_MS after the first, however long the tries take. */
+/* Waits for all ports. Each try has a fixed time, n * EVERY_MS after the first, however long the
+ * tries take. */
 static void wait_for_all(struct waited *w)
 {
 	int64_t closed_ns[HISTORIES], next_ns, until_ns;
@@ -222,7 +225,7 @@ void timewait_end(struct claim_lab *lab)
 	struct timewait_child *t = &lab->timewait;
 
 	if (t->pid) {
-		kill(t->pid, SIGKILL); /* not reaped yet: the number is still its own */
+		kill(t->pid, SIGKILL); /* it is not reaped yet, so no other process has this pid */
 		while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -231,7 +234,7 @@ void timewait_end(struct claim_lab *lab)
 	*t = (struct timewait_child){ .result = -1 };
 }
 
-/* Until it has told, or an interrupt. */
+/* Waits for the child's report, or for an interrupt. */
 static int timewait_read(struct claim_lab *lab, const char *name, struct waited *w, struct why why)
 {
 	struct timewait_child *t = &lab->timewait;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs a workload while the observer counts: starts it, attaches the observer, waits for the end,
+ * and adds the workload's own account to the snapshot. */
 #include "trial.h"
 
 #include <errno.h>
@@ -14,11 +16,11 @@
 #include "../workload/shared.h"
 #include "agreement.h"
 
-/* The first trial attaches when the workers already sleep in accept(), as beside a server that
- * runs. */
+/* Attaches the observer. The first trial attaches when the workers already sleep in accept(), as it
+ * is with a server that was running before. */
 static int observe(struct trials *t, const struct endpoint *endpoint, char *why, size_t size)
 {
-	/* SOCKFAIR_ROWS: few rows, to see what happens when they run out. */
+	/* SOCKFAIR_ROWS limits the rows, to test what happens when they run out. */
 	const char *rows = getenv("SOCKFAIR_ROWS");
 	const struct observer_options options = { .backend = t->backend,
 						  .by_port = true,
@@ -62,13 +64,13 @@ static void progress_show(const struct trials *t, const struct workload_options 
 #define LOOK_MS 200
 
 /*
- * Has nothing moved for too long? It is counted in looks, each of LOOK_MS at least: the clock goes
- * on while all of us are stopped (Ctrl-Z), and where a busy machine lets nobody look, nobody can
- * move either.
+ * Has nothing moved for too long? This is counted in looks, each of at least LOOK_MS, and not by
+ * the clock. The clock goes on while the whole program is stopped (Ctrl-Z). And on a machine so
+ * busy that there are no looks, the workload can't move either.
  */
 struct standstill {
 	uint64_t done;
-	unsigned looks; /* since something last moved */
+	unsigned looks; /* looks since something last moved */
 };
 
 static bool stands_still(const struct trials *t, const struct workload_progress *p,
@@ -106,8 +108,8 @@ static int wait_for_end(const struct trials *t, struct workload *w,
 	return err;
 }
 
-/* Leaves the workload's endpoint alone in the snapshot: other sockets may have its port on other
- * addresses or protocols. */
+/* Removes everything but the workload's endpoint from the snapshot: other sockets may have its port
+ * on other addresses or protocols. */
 static int keep_endpoint(struct snapshot *s, const struct endpoint *own)
 {
 	struct endpoint *found = snapshot_find(s, own);

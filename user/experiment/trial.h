@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One workload under observation: what `run`, `claims` and the self-test of `doctor` do for each
- * mode. */
+/* One workload under observation. `run` and `claims` do this for each mode, and so does the
+ * self-test of `doctor`. */
 #ifndef SOCKFAIR_TRIAL_H
 #define SOCKFAIR_TRIAL_H
 
@@ -10,22 +10,23 @@
 #include "../workload/workload.h"
 
 struct trials {
-	struct observer *observer; /* opened by the first trial, after its workers block */
-	bool refused;              /* filled: it could not be opened, and another time won't help */
+	struct observer *observer; /* the first trial opens it, after its workers block */
+	bool refused; /* filled: the observer could not be opened, and another try won't help */
 	enum backend backend;      /* asked for */
 	bool no_waits, no_serving; /* as in observer_options */
 	double threshold;
-	double seconds_max; /* serve-only: ends by itself; 0: when interrupted */
+	double seconds_max; /* serve-only: the trial ends after this time; 0: when interrupted */
 	double stalled_max; /* seconds without a request made or failed after which a trial is given
-			       up; 0: none is */
-	bool progress;      /* show it on stderr */
-	const char *purpose; /* stands before the progress; NULL: nothing does */
-	const volatile sig_atomic_t *interrupted; /* not 0: end early, with what there is */
+			       up; 0: never */
+	bool progress;      /* show the progress on stderr */
+	const char *purpose;                      /* text before the progress; NULL: none */
+	const volatile sig_atomic_t *interrupted; /* not 0: end early, with the result so far */
 };
 
 /*
- * Runs one workload and fills the snapshot (snapshot_free() it). Returns 0; the mode may have been
- * skipped, see workload.skipped. Negative errno: it could not be done, why says it in one line.
+ * Runs one workload and fills the snapshot (snapshot_free() it). Returns 0, also if the mode was
+ * skipped: see workload.skipped. A negative errno: the workload could not be run, and `why` gives
+ * the reason in one line.
  */
 int trial_run(struct trials *t, const struct workload_options *options, struct snapshot *s,
 	      char *why, size_t why_size);

@@ -22,8 +22,8 @@ void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_
  */
 void text_bind_totals(FILE *out, const struct bind_totals *t, const struct text_style *style);
 
-/* One line each, documents of schema sockfair-binds/1 (sockfair-binds-1.schema.json). Return 0 or
- * -EIO. */
+/* Each writes one line: a document of schema sockfair-binds/1 (sockfair-binds-1.schema.json). Both
+ * return 0 or -EIO. */
 int json_bind_notice(FILE *out, const struct bind_notice *n);
 int json_bind_totals(FILE *out, const struct bind_totals *t);
 

@@ -10,8 +10,8 @@ struct bind_report {
 	const struct bind_check *checks;
 	size_t count;
 	const char *release; /* uname -r */
-	uint32_t netns, uid; /* asked about */
-	bool complete;       /* all could be looked at */
+	uint32_t netns, uid; /* the question was asked about these */
+	bool complete;       /* every socket could be examined */
 };
 
 /*
@@ -25,7 +25,7 @@ struct bind_report {
  */
 void text_bind_check(FILE *out, const struct bind_report *r, const struct text_style *style);
 
-/* One line, a document of schema sockfair-bind-check/1. Returns 0 or -EIO. */
+/* Writes one line, a document of schema sockfair-bind-check/1. Returns 0 or -EIO. */
 int json_bind_check(FILE *out, const struct bind_report *r);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tabs of the full-screen view have that text has not; the rest is in rows.c. */
+/* Columns, cells and rows that the tabs of the full-screen view have and text does not. What both
+ * share is in rows.c. */
 #include "columns.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ static void cell_port(struct cell *cell)
 	port_name(cell->text, ((const struct row *)cell->row)->endpoint, cell->table->of);
 }
 
-/* At least so many, where not all could be listed. */
+/* Writes how many threads wait, with a "+" where not all of them could be listed. */
 static void cell_waits(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -57,7 +58,7 @@ static void cell_waits(struct cell *cell)
 		strcpy(cell->text, "-");
 }
 
-/* What a thread did when last looked at. */
+/* Writes what the thread was doing when it was last looked at. */
 static void cell_state(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -84,7 +85,7 @@ static void cell_pid_inside(struct cell *cell)
 	cell_number(cell, ((const struct row *)cell->row)->worker->pid_inside);
 }
 
-/* A name of up to 16 bytes, without a NUL where it has as many. */
+/* Writes a name of up to 16 bytes. A name of 16 bytes has no NUL. */
 static void cell_name(struct cell *cell, const char name[16])
 {
 	snprintf(cell->text, CELL_SIZE, "%.16s", *name ? name : "-");
@@ -102,7 +103,7 @@ static void cell_process(struct cell *cell)
 	snprintf(cell->text, CELL_SIZE, "%.16s", *w->process ? w->process : w->comm);
 }
 
-/* Of a path the end tells more, and the column keeps that; of words the beginning. */
+/* A path that is too long keeps its end, because the end tells more; words keep their beginning. */
 static void cell_unit(struct cell *cell)
 {
 	char unit[TEXT_UNIT_SIZE];
@@ -135,7 +136,8 @@ static void cell_uid(struct cell *cell)
 	sprintf(cell->text, "%" PRIu32, ((const struct row *)cell->row)->socket->uid);
 }
 
-/* "nginx (700), nginx (701)": who has a descriptor of the socket, whether it uses it or not */
+/* Writes "nginx (700), nginx (701)": the processes that have a descriptor of the socket, whether
+ * they use it or not. */
 static void cell_holders(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -213,7 +215,8 @@ static void cell_idle(struct cell *cell)
 	sprintf(cell->text, "%zu of %zu", f ? f->idle : 0, f ? f->bins : 0);
 }
 
-/* The bar is as its endpoint's verdict. What ended says so there, where no column does. */
+/* Colours the bar by the verdict on its endpoint. If the row has ended and no other column says so,
+ * this cell does. */
 static void cell_judged_bar(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -228,7 +231,7 @@ static void cell_judged_bar(struct cell *cell)
 		cell->attribute = ATTRIBUTE_NORMAL;
 }
 
-/* "nginx, haproxy": the names of the processes that take its work */
+/* Writes "nginx, haproxy": the names of the processes that take the endpoint's work. */
 static void cell_names(struct cell *cell)
 {
 	const struct endpoint *e = ((const struct row *)cell->row)->endpoint;
@@ -461,7 +464,7 @@ struct order {
 	int sign;
 };
 
-/* Rows of ports have no identity within an endpoint, but are told by their port. */
+/* Compares two rows. Rows of ports have no identity within an endpoint, so their port decides. */
 static int compare_rows(const void *a, const void *b, void *arg)
 {
 	const struct order *o = arg;
@@ -482,8 +485,8 @@ void tab_order(struct row *rows, size_t count, const struct column *column, bool
 
 /* ---- rows ---- */
 
-/* What is not counted twice, as events are, but stands for the one or the other. same: the row in
- * the interval, or NULL. */
+/* Takes from the interval the fields that a row has only once. Events it has twice, as total and
+ * recent. same: the row in the interval, or NULL. */
 static void row_take_interval(struct row *r, const struct row *same)
 {
 	r->served = same ? same->served : 0;
@@ -495,7 +498,7 @@ static void row_take_interval(struct row *r, const struct row *same)
 	r->max_ns = same ? same->max_ns : NAN;
 }
 
-/* Shares are of all that the endpoint counted, also in rows that are not listed. */
+/* How many events are in no row: shares are relative to all that the endpoint counted. */
 static uint64_t beside_rows(const struct endpoint *e, bool arrived)
 {
 	return !e ? 0 : arrived ? e->omitted.arrived : e->omitted.accepted;

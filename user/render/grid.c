@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A page of characters, kept as an array of glyphs, row after row. Text goes in character by
+ * character, in widths that all terminals agree on, and comes out in runs of one attribute. */
 #include "grid.h"
 
 #include <errno.h>
@@ -8,7 +10,7 @@
 
 #include "utf8.h"
 
-#define SIDE_MAX 2000 /* what a terminal claims to be may be nonsense */
+#define SIDE_MAX 2000 /* a terminal may report a nonsensical size */
 
 int grid_init(struct grid *g, int rows, int columns, bool utf8)
 {
@@ -30,9 +32,9 @@ void grid_free(struct grid *g)
 }
 
 /*
- * Characters whose width all terminals agree on. wcwidth() would ask the locale; what is in no
- * range (controls, combining marks, text direction, private use, the newest emoji) could move all
- * that follows, and is shown as '?'.
+ * Characters whose width all terminals agree on. wcwidth() is not used because it depends on the
+ * locale. A character in none of these ranges (controls, combining marks, text direction, private
+ * use, the newest emoji) could shift everything after it, so it is shown as '?'.
  */
 static const struct {
 	uint32_t first, last;
@@ -61,7 +63,7 @@ static int width_of(uint32_t c)
 static int character_take(const struct grid *g, const char **text, char out[5])
 {
 	uint32_t c;
-	const size_t length = utf8_next(*text, 4, &c); /* its NUL ends it earlier */
+	const size_t length = utf8_next(*text, 4, &c); /* a NUL ends the character earlier */
 	int width = length ? width_of(c) : 0;
 
 	if (!width || (!g->utf8 && length > 1)) {
@@ -97,7 +99,7 @@ static void put_glyph(struct grid *g, int row, int column, enum attribute attrib
 	glyph->attribute = attribute;
 }
 
-/* Puts whole characters as far as width reaches. Returns the columns taken. */
+/* Puts as many whole characters as fit into `width`. Returns the columns taken. */
 static int put_fitting(struct grid *g, int row, int column, int width, enum attribute attribute,
 		       const char *text)
 {
@@ -147,7 +149,7 @@ char *bar_text(char *buffer, double share, int width, bool utf8)
 {
 	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
 	const long units =
-		share > 0 ? lround((share > 1 ? 1 : share) * width * 8) : 0; /* NaN too */
+		share > 0 ? lround((share > 1 ? 1 : share) * width * 8) : 0; /* false for NaN too */
 	char *to = buffer;
 
 	*to = '\0';

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A snapshot as one document, written as it goes: ten thousand ports take no more memory than one.
+/*
+ * A snapshot as one document, written row by row: ten thousand ports take no more memory than one.
  */
 #include "json.h"
 
@@ -26,7 +27,7 @@ static const char *const wait_kind_names[] = { [WAITS_NOT] = NULL,
 					       [WAITS_EPOLL] = "epoll",
 					       [WAITS_URING] = "io_uring" };
 
-/* Whole nanoseconds; null for NaN. */
+/* Writes whole nanoseconds; null for NaN. */
 static void nanoseconds(struct json_writer *w, const char *key, double ns)
 {
 	const uint64_t whole = isnan(ns) ? 0 : ns < 0x1p64 ? (uint64_t)(ns + 0.5) : UINT64_MAX;
@@ -88,7 +89,7 @@ static void fairness(struct json_writer *w, const char *key, const struct fairne
 	json_close(w, '}');
 }
 
-/* Its name only where ip netns has given it one. */
+/* Writes the namespace's number, and its name if ip netns has given it one. */
 static void netns(struct json_writer *w, uint32_t inode)
 {
 	char name[NETNS_NAME_SIZE];
@@ -113,7 +114,7 @@ static void holder(struct json_writer *w, const struct holder_row *h)
 	json_close(w, '}');
 }
 
-/* null: nobody looked who holds it. */
+/* Writes the holders; null if nobody looked for them. */
 static void holders(struct json_writer *w, const struct endpoint *e, const struct socket_row *s)
 {
 	size_t count, left_out = 0;
@@ -324,7 +325,8 @@ static void endpoint_lost(struct json_writer *w, const struct endpoint *e)
 	json_close(w, '}');
 }
 
-/* Of all its connections: percentiles of a port can't be had from those of its sockets. */
+/* Writes the waits of all of the port's connections: the percentiles of a port can't be computed
+ * from those of its sockets. */
 static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 {
 	struct wait_sum sum = {};
@@ -333,7 +335,7 @@ static void endpoint_wait_ns(struct json_writer *w, const struct endpoint *e)
 	wait_ns(w, sum.known, &sum.wait, &sum.histogram);
 }
 
-/* Whose the largest flow is, or one about as large. */
+/* Writes the peer of the largest flow, or of a flow about as large. */
 static void flow_peer(struct json_writer *w, const struct flow_load *load)
 {
 	char address[FLOW_PEER_SIZE];
@@ -477,7 +479,7 @@ static void aside_row(struct json_writer *w, const struct endpoint *e, const str
 	json_close(w, '}');
 }
 
-/* Sockets that have a port and share nothing. */
+/* Writes the sockets that have a port but share nothing. */
 static void aside(struct json_writer *w, const struct snapshot *s)
 {
 	size_t rows = 0, left_out = 0;
@@ -618,10 +620,10 @@ int json_snapshot(FILE *out, const struct snapshot *s)
 	return json_end(&w);
 }
 
-/* ---- no larger than its limit ---- */
+/* ---- a document no larger than its limit ---- */
 
-#define ROWS_TRIED 20000 /* no row takes less than 400 bytes */
-#define ROWS_SMALL 100   /* so many are within the limit, however long their names and findings */
+#define ROWS_TRIED 20000 /* a row takes at least 400 bytes */
+#define ROWS_SMALL 100   /* this many fit, however long their names and findings are */
 
 static ssize_t count_bytes(void *cookie, const char *bytes, size_t size)
 {
@@ -630,7 +632,7 @@ static ssize_t count_bytes(void *cookie, const char *bytes, size_t size)
 	return (ssize_t)size;
 }
 
-/* The size of its document; SIZE_MAX without memory. */
+/* The size of the snapshot's document in bytes; SIZE_MAX if there is no memory. */
 static size_t document_bytes(const struct snapshot *s)
 {
 	size_t bytes = 0;
@@ -652,8 +654,8 @@ int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows)
 	       (bytes = document_bytes(s)) > JSON_DOCUMENT_BYTES) {
 		if (bytes == SIZE_MAX)
 			return -ENOMEM;
-		/* Less than its share: what comes first has a head, or is busier, and takes more.
-		 */
+		/* Takes a little less than the proportional number of rows: the rows at the front
+		 * are busier, and with the document's head they take more than average. */
 		most = snapshot_listed(s) * (0.97 * JSON_DOCUMENT_BYTES / bytes);
 		err = snapshot_limit(s, most);
 	}

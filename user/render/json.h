@@ -8,24 +8,24 @@
 
 /*
  * Writes the snapshot as one line, a document of schema sockfair/1 (sockfair-1.schema.json). Rows
- * that are marked as left out are added up. Needs no memory of its own: rows are written as they
- * come. Returns 0 or -EIO.
+ * that are marked as left out appear only as sums. The function needs no memory of its own, because
+ * it writes each row as it comes to it. Returns 0 or -EIO.
  */
 int json_snapshot(FILE *out, const struct snapshot *s);
 
 #define JSON_DOCUMENT_BYTES 8000000
 
 /*
- * The same with at most so many rows, or with 0 as many as JSON_DOCUMENT_BYTES hold; the rest is
- * added up (model/limit.h, which marks rows of the snapshot). Returns 0, -EIO or -ENOMEM, and then
- * nothing was written.
+ * Writes the same document with at most `rows` rows; 0: as many as fit into JSON_DOCUMENT_BYTES.
+ * The other rows are added up (model/limit.h, which marks rows of the snapshot). Returns 0, -EIO,
+ * or -ENOMEM; with -ENOMEM nothing was written.
  */
 int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows);
 
 /*
- * Writes a comparison that was judged as one line, a document of schema sockfair-comparison/1
- * (sockfair-comparison-1.schema.json). It holds the figures of every run, so that it can be
- * compared again: json_reader.h. Returns 0 or -EIO.
+ * Writes a judged comparison as one line, a document of schema sockfair-comparison/1
+ * (sockfair-comparison-1.schema.json). The document holds the figures of every run, so that it can
+ * be compared again: json_reader.h. Returns 0 or -EIO.
  */
 int json_comparison(FILE *out, const struct comparison *c);
 

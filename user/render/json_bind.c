@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writes the members that places and occupants have in every document. */
 #include "json_bind.h"
 
 #include <arpa/inet.h>

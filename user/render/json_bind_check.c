@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The answers of `bind-check` as one document: the question, then for each place the outlook, the
+ * reason and the occupants. */
 #include "bind_report.h"
 #include "json_bind.h"
 

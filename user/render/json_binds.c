@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The documents of `sockfair binds`: one line for each call, with the occupants of its port and the
+ * suspicions, and one line for the totals. */
 #include <string.h>
 
 #include "../bind/bind_occupant.h"
@@ -6,7 +8,7 @@
 #include "bind_notices.h"
 #include "json_bind.h"
 
-#define OCCUPANTS_MAX 100 /* listed with a call; how many there are is said */
+#define OCCUPANTS_MAX 100 /* listed with a call; the document also says how many there are */
 
 static void string_or_null(struct json_writer *w, const char *key, const char *value)
 {
@@ -23,7 +25,7 @@ static void caller(struct json_writer *w, const struct bind_event *e)
 	json_bool(w, "can_bind_low", e->can_bind_low);
 }
 
-/* What was asked for; of listen() where the socket is bound. */
+/* Writes what the call asked for; for listen() where the socket is bound. */
 static void write_asked(struct json_writer *w, const struct bind_event *e)
 {
 	if (e->asked_known)
@@ -36,7 +38,7 @@ static void write_asked(struct json_writer *w, const struct bind_event *e)
 	json_number_if(w, "backlog", e->call == CALL_LISTEN, e->backlog);
 }
 
-/* connect(): where to. */
+/* Writes, for connect(), where it goes. */
 static void write_peer(struct json_writer *w, const struct bind_event *e)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -52,7 +54,7 @@ static void write_peer(struct json_writer *w, const struct bind_event *e)
 	json_close(w, '}');
 }
 
-/* The ports that the kernel could have picked. */
+/* Writes the ports that the kernel could have picked. */
 static void range(struct json_writer *w, const struct bind_range_use *u)
 {
 	if (!u) {
@@ -95,7 +97,7 @@ static bool in_the_way(const struct bind_notice *n, const struct bind_occupant *
 	return n->event.error && bind_in_the_way(&n->event, n->occupants, n->occupant_count, o);
 }
 
-/* Those in the way first: they are not what is left out. */
+/* Writes the occupants that are in the way first, so that only others can be cut off. */
 static void occupants(struct json_writer *w, const struct bind_notice *n)
 {
 	size_t listed = 0, others = 0;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The claims as one document: the kernel they were tried on, and each claim with its verdict and
+ * figures. */
 #include "claims.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A comparison as one document: json.h. */
+/* A comparison as one document (json.h): the sides, the subjects, and for each side the runs and
+ * the statistics. */
 #include "json.h"
 
 #include <math.h>

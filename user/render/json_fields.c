@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Members of objects, by type. */
+/* Reads members of JSON objects, one function per type. The first error stays in the reader. */
 #include "json_reading.h"
 
 #include <errno.h>
@@ -8,8 +8,8 @@
 
 #include "text.h"
 
-#define COUNT_MAX 0x1p53 /* further up a double is no longer exact */
-#define REAL_MAX 1e18    /* more than any figure of ours; its square is still a number */
+#define COUNT_MAX 0x1p53 /* above this a double no longer holds every whole number */
+#define REAL_MAX 1e18    /* more than any figure here can be; its square is still finite */
 
 void reader_fail(struct reader *r, int err, const char *format, ...)
 {
@@ -26,8 +26,8 @@ void reader_fail(struct reader *r, int err, const char *format, ...)
 	r->err = err;
 }
 
-/* Adds the way from one value of a document to another: "endpoints[3].sockets[0]". False: it is not
- * in it, and `way` is as it was. */
+/* Appends the path from one value of a document to another: "endpoints[3].sockets[0]". Returns
+ * false, and leaves `way` as it was, if `to` is not inside `from`. */
 static bool way_find(char *way, size_t size, json_t *from, const json_t *to)
 {
 	const size_t length = strlen(way);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The JSON members about TCP handshakes: half-open connections of a listener, and the counters of
+ * each network namespace. */
 #include "json_handshakes.h"
 
 void json_half_open(struct json_writer *w, const struct socket_row *s)

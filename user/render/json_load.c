@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The JSON members about CPU time and bytes, first of a worker, then of an endpoint. */
 #include "json_load.h"
 
 void json_worker_load(struct json_writer *w, const struct worker_row *row, bool tcp)

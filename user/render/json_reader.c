@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The file and its documents, one after the other, each within bounds. */
+/* Opens the file and reads its documents one after the other, each within limits of size and
+ * memory. */
 #include "json_reading.h"
 
 #include <errno.h>
@@ -45,7 +46,7 @@ static bool is_separator(const char *at)
 	return (at[0] == ',' || at[0] == ';') && at[1] == ' ';
 }
 
-/* The first part of a setup in which it differs from another: "64 at once" */
+/* Returns the first part of a setup in which it differs from another setup: "64 at once". */
 static void setup_part(char *part, size_t size, const char *setup, const char *other)
 {
 	size_t begin = 0, end;
@@ -59,7 +60,8 @@ static void setup_part(char *part, size_t size, const char *setup, const char *o
 	snprintf(part, size, "%.*s", (int)(end - begin), setup + begin);
 }
 
-/* A run of another setup under the same name: pooled, the two would be told as noise. */
+/* Refuses a run with a different setup under the same name: pooled with the others, the difference
+ * would look like noise. */
 static void no_repeat(struct reader *r, size_t side, const struct comparison_key *key,
 		      const char *setup)
 {
@@ -134,10 +136,10 @@ static void read_document(struct reader *r, json_t *json)
 	reader_fail(r, -EINVAL, "schema '%s' is not sockfair's; " FOREIGN, schema);
 }
 
-/* The memory of one document, so that a small file of empty arrays does not take all of the
- * machine's. */
+/* Limits the memory of one document, so that a small file of empty arrays can't take all of the
+ * machine's memory. */
 static size_t budget_used;
-static bool budget_exceeded, memory_short; /* jansson itself calls some of that a wrong document */
+static bool budget_exceeded, memory_short; /* jansson reports some of these as a wrong document */
 
 static void *budget_malloc(size_t size)
 {
@@ -158,7 +160,7 @@ static void budget_free(void *p)
 	free(p);
 }
 
-/* One byte at a time: what follows the document belongs to the next one. */
+/* Gives jansson one byte at a time: what follows the document belongs to the next one. */
 static size_t next_byte(void *buffer, size_t size, void *data)
 {
 	struct reader *r = data;
@@ -203,7 +205,7 @@ static void parse_failed(struct reader *r, const json_error_t *error)
 		reader_fail(r, -EINVAL, "not JSON: %s; " FOREIGN, error->text);
 }
 
-/* Passes over white space between documents. Returns false at the end of the file. */
+/* Skips white space between documents. Returns false at the end of the file. */
 static bool next_document(struct reader *r)
 {
 	int c;
@@ -236,7 +238,7 @@ static void read_documents(struct reader *r)
 		reader_fail(r, -EIO, UNREADABLE, strerror(errno));
 }
 
-/* A file without any result says why it has none. */
+/* Fails for a file without any result, and says why it has none. */
 static void check_any(struct reader *r)
 {
 	char ports[80] = "";

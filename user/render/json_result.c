@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A result (sockfair/1): what each of its endpoints adds to a comparison. */
+/* Reads a result (sockfair/1): what each of its endpoints adds to a comparison. */
 #include "json_reading.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static void read_share(struct reader *r, const json_t *fairness, enum share shar
 	}
 }
 
-/* Documents of versions that did not tell designs apart compared workers. */
+/* Reads the design. Documents of versions that did not distinguish designs compared workers. */
 static void read_design(struct reader *r, const json_t *endpoint, struct comparison_run *run)
 {
 	const json_t *design = field_object(r, endpoint, "design", OPTIONAL);
@@ -77,12 +77,10 @@ static void read_wait(struct reader *r, const json_t *wait, double *figures)
 		figures[fields[i].metric] = field_real(r, wait, fields[i].key, OPTIONAL);
 }
 
-/*
- * Older documents have waits by socket only. Count, mean and longest of the port follow from these;
- * percentiles do not, unless one socket alone had connections.
- */
+/* Waits by socket, for older documents that have no others. The count, mean and longest wait of the
+ * port follow from them. The percentiles do not, unless only one socket had connections. */
 struct socket_waits {
-	const json_t *only; /* of the one that had any */
+	const json_t *only; /* the socket that had connections, if only one had */
 	size_t with, known;
 	double count, sum, max;
 };
@@ -113,7 +111,7 @@ static void read_waits(struct reader *r, const json_t *endpoint, const struct so
 {
 	const json_t *omitted = json_object_get(endpoint, "omitted"),
 		     *wait = field_object(r, endpoint, "wait_ns", OPTIONAL);
-	/* What threads waited that are not listed is in no socket. */
+	/* No socket counts the waits of threads that are not listed. */
 	const bool by_sockets = !json_object_get(endpoint, "wait_ns") && sockets->known &&
 				!(json_real_value(json_object_get(omitted, "workers")) > 0);
 
@@ -132,18 +130,20 @@ static void read_waits(struct reader *r, const json_t *endpoint, const struct so
 /* Sums over rows. */
 struct row_sums {
 	double came, taken, drops, open, highest;
-	bool open_at_least; /* of some worker: the sum is no figure */
-	bool drops_bound;   /* likewise of some socket */
+	bool open_at_least; /* some worker has only a lower bound, so the sum is not a figure */
+	bool drops_bound; /* some socket has only bounds of its drops, so their sum is not a figure
+			   */
 	struct socket_waits waits;
 };
 
-/* NaN is what is not known. */
+/* Adds a number to a sum. NaN means not known, and is skipped. */
 static void sum_known(double *sum, double number)
 {
 	*sum = isnan(*sum) ? number : isnan(number) ? *sum : *sum + number;
 }
 
-/* Withheld ACKs are no drops; where only bounds of them are known, how many are is no figure. */
+/* Withheld ACKs are not drops. Where only bounds of their number are known, the number of drops is
+ * not a figure. */
 static void read_drops(struct reader *r, const json_t *socket, struct row_sums *sums)
 {
 	const double drops = field_count(r, socket, "drops", OPTIONAL);
@@ -169,7 +169,7 @@ static void read_socket(struct reader *r, const json_t *socket, bool udp, struct
 	queue = field_object(r, socket, "queue", OPTIONAL);
 	if (udp)
 		return;
-	if (queue) /* fmax() passes over NaN */
+	if (queue) /* fmax() ignores NaN */
 		sums->highest = fmax(sums->highest, field_count(r, queue, "highest", OPTIONAL));
 	add_socket_wait(r, socket, &sums->waits);
 }
@@ -191,7 +191,7 @@ static void read_rows(struct reader *r, const json_t *endpoint, const char *what
 		(*what == 's' ? read_socket : read_worker)(r, field_element(r, rows, i), udp, sums);
 }
 
-/* What is in no row: "omitted" or "connected". */
+/* Reads what is in no row: "omitted" or "connected". */
 static void read_beside(struct reader *r, const json_t *endpoint, const char *name, bool udp,
 			struct row_sums *sums)
 {
@@ -203,7 +203,7 @@ static void read_beside(struct reader *r, const json_t *endpoint, const char *na
 	field_add(r, omitted, udp ? "dropped" : "drops", OPTIONAL, &drops);
 	field_add(r, omitted, "open", OPTIONAL, &open);
 	highest = field_count(r, omitted, "queue_highest", OPTIONAL);
-	if (udp || drops > 0) /* 0 of what may not have been known is no figure */
+	if (udp || drops > 0) /* 0 may mean that drops were not known, so it is not a figure */
 		sum_known(&sums->drops, drops);
 	if (open > 0)
 		sum_known(&sums->open, open);
@@ -211,7 +211,7 @@ static void read_beside(struct reader *r, const json_t *endpoint, const char *na
 		sums->highest = fmax(sums->highest, highest);
 }
 
-/* Documents of versions that did not measure load have none. */
+/* Reads the spread of load. Documents of versions that did not measure load have none. */
 static void read_spreads(struct reader *r, const json_t *endpoint, double *figures)
 {
 	static const struct {
@@ -258,7 +258,7 @@ static void read_figures(struct reader *r, const json_t *endpoint, bool udp,
 		read_waits(r, endpoint, &sums.waits, figures);
 }
 
-/* ---- what a run depends on and shows in no figure ---- */
+/* ---- facts that a run depends on and that no figure shows ---- */
 
 struct load {
 	double workers, concurrency, requests, flows, rate, work_us, slow;
@@ -278,7 +278,7 @@ static void read_load(struct reader *r, const json_t *work, const json_t *endpoi
 	l->rate = field_real(r, work, "target_rate_per_second", OPTIONAL);
 	l->work_us = field_count(r, work, "work_us", OPTIONAL);
 	l->slow = field_count(r, work, "slow_worker", OPTIONAL);
-	if (!json_is_object(endpoint)) /* which read_endpoint() says */
+	if (!json_is_object(endpoint)) /* read_endpoint() reports this */
 		return;
 	field_text(r, endpoint, "protocol", OPTIONAL, protocol, sizeof(protocol));
 	field_text(r, endpoint, "address", OPTIONAL, l->address, sizeof(l->address));
@@ -382,12 +382,13 @@ static void read_lost(struct reader *r, struct document *d)
 	const json_t *lost = field_object(r, d->json, "lost", REQUIRED);
 
 	d->lost = field_count(r, lost, "total", REQUIRED);
-	/* Older documents do not tell which of them are missing in counts: at most all are. */
+	/* Older documents do not say how many of the lost events are missing in the counts: at most
+	 * all are. */
 	if (json_object_get(lost, "counts"))
 		d->lost = field_count(r, lost, "counts", REQUIRED);
 }
 
-/* Older documents do not tell whose events were lost: they may have been anybody's. */
+/* Older documents do not say whose events were lost, so any port's counts may be affected. */
 static void withhold_all(struct comparison_run *run)
 {
 	for (enum share i = 0; i < SHARE_COUNT; i++) {
@@ -418,7 +419,7 @@ static void read_endpoint(struct reader *r, const json_t *endpoint, const struct
 		withhold_all(&run);
 	comparison_run_complete(&run, key.protocol);
 	run.round =
-		d->work ? 0 : r->finals - 1; /* modes take turns: each has its own repetitions */
+		d->work ? 0 : r->finals - 1; /* modes take turns, so each has its own repetitions */
 	figures[METRIC_LOST] = d->lost;
 	figures[METRIC_SECONDS] = d->work ? d->work_seconds : d->seconds;
 	figures[METRIC_RATE] = d->work          ? d->rate
@@ -427,7 +428,8 @@ static void read_endpoint(struct reader *r, const json_t *endpoint, const struct
 	reader_add_run(r, r->side, &key, d->setup, &run, NULL);
 }
 
-/* Ports that this document, or one before of the same side, leaves out. */
+/* Reads how many ports this document leaves out. The side keeps the most that any of its documents
+ * left out. */
 static void read_left_out(struct reader *r, const json_t *json)
 {
 	struct comparison_side *side = &r->c->sides[r->side];
@@ -449,7 +451,7 @@ static void read_endpoints(struct reader *r, const struct document *d)
 		read_endpoint(r, field_element(r, endpoints, i), d);
 }
 
-/* A port is in a document once; twice it would look like a repeat. */
+/* A document may hold a port only once: a second time would look like a repeated run. */
 static void check_once(struct reader *r)
 {
 	const struct comparison_side *side = &r->c->sides[r->side];

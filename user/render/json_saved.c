@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A comparison that was saved (sockfair-comparison/1): its sides, and the runs of each. */
+/* Reads a saved comparison (sockfair-comparison/1): its sides, and the runs of each. */
 #include "json_reading.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static void read_side_result(struct reader *r, const json_t *from, size_t first_
 		read_run(r, field_element(r, runs, i), &run);
 		if (r->err)
 			return;
-		if (isnan(run.figures[METRIC_DROP_SHARE])) /* older comparisons have none */
+		if (isnan(run.figures[METRIC_DROP_SHARE])) /* older comparisons do not have it */
 			comparison_run_complete(&run, key.protocol);
 		reader_add_run(r, side, &key, setup, &run, NULL);
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The JSON members about a process's cgroup, systemd unit and container. */
 #include "json_unit.h"
 
 #include "../model/cgroup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The JSON stream: values go into a buffer, which is passed on to the FILE when it is full. */
 #include "json_writer.h"
 
 #include <arpa/inet.h>
@@ -39,7 +40,7 @@ static void put_one(struct json_writer *w, char c)
 	w->buffer[w->used++] = c;
 }
 
-/* What comes before a value: a comma, its key. Keys are ours and need no escapes. */
+/* Writes what comes before a value: a comma and the key. Keys are ours and need no escapes. */
 static void begin(struct json_writer *w, const char *key)
 {
 	if (w->comma)
@@ -83,7 +84,7 @@ void json_close(struct json_writer *w, char bracket)
 	w->comma = true;
 }
 
-/* By hand: most of a document is numbers, and printf takes five times as long. */
+/* Formats the digits itself: most of a document is numbers, and printf takes five times as long. */
 void json_number(struct json_writer *w, const char *key, uint64_t value)
 {
 	char digits[24], *at = digits + sizeof(digits);
@@ -104,8 +105,8 @@ void json_number_if(struct json_writer *w, const char *key, bool known, uint64_t
 		json_nothing(w, key);
 }
 
-/* A whole number keeps its ".0": readers that tell integers from reals find the same type every
- * time. */
+/* A whole number keeps its ".0", so that readers that distinguish integers from reals find the same
+ * type every time. */
 void json_number_real(struct json_writer *w, const char *key, double value)
 {
 	char digits[32];
@@ -149,8 +150,8 @@ void json_nothing(struct json_writer *w, const char *key)
 	writer_put(w, "null");
 }
 
-/* Line ends and other control characters are escaped: a document stays one line, whatever a thread
- * is called. */
+/* Escapes line ends and other control characters, so that a document stays one line whatever a
+ * thread is called. */
 static void put_character(struct json_writer *w, const char *bytes, size_t length, uint32_t code)
 {
 	char escape[8];
@@ -168,7 +169,7 @@ static void put_character(struct json_writer *w, const char *bytes, size_t lengt
 	writer_put(w, escape);
 }
 
-/* How many of bytes[0..size) need no look at all: nearly always the whole name. */
+/* How many of bytes[0..size) need no check at all: nearly always the whole name. */
 static size_t plain_run(const char *bytes, size_t size)
 {
 	size_t length = 0;

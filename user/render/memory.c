@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Notes when a renderer got no memory, so that the end of the output can report it. */
 #include "memory.h"
 
 #include <stdlib.h>

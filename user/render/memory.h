@@ -6,19 +6,21 @@
 #include <stdio.h>
 
 /*
- * Memory of renderers. Where there is none they leave something out and go on: a line less is no
- * reason to print no more. But what is printed is then not the result, which whoever ends the
- * output has to know.
+ * Memory of the renderers. A renderer that gets no memory leaves something out and goes on, because
+ * one missing line is no reason to stop printing. The output is then incomplete, and the code that
+ * ends it has to know: render_lacks() says so.
  */
 
-/* `memory`, or a stream into it, as it was got. NULL is noted. */
+/* Passes on `memory` (or a stream into memory). If it is NULL, that is noted for render_lacks(). */
 void *render_needs(void *memory);
-/* Whether anything was noted so far. */
+/* Has any allocation failed so far? */
 bool render_lacks(void);
 
-/* A stream whose text is in *words once it is closed; free() it. NULL is noted. */
+/*
+ * Opens a stream whose text is in *words once the stream is closed; free() it. A failure is noted.
+ */
 FILE *words_open(char **words, size_t *size);
-/* Returns whether *words is there and whole; else it is noted, and *words is NULL. */
+/* Returns whether *words is there and complete. If not, that is noted and *words is NULL. */
 bool words_close(FILE *memory, char **words);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rows are made of a snapshot's, one each, and those of one thread or process added up; then what
- * columns say of them. */
+/* Makes rows from a snapshot's: first one row for each, then the rows of one thread or process are
+ * added up. The second half is what columns write about a row. */
 #include "rows.h"
 
 #include <errno.h>
@@ -72,7 +72,8 @@ static void row_waits(struct row *r, bool known, const struct wait *w)
 	r->max_ns = known ? wait_max_ns(w) : NAN;
 }
 
-/* What the program counted and what the kernel counts are the same drops, where both see them. */
+/* The program and the kernel count the same drops, where both see them. So only what goes beyond
+ * the kernel's own count is added. */
 void row_add_drops(struct row *r, const struct socket_row *s)
 {
 	const uint64_t beside = r->endpoint->protocol == PROTOCOL_UDP && s->dropped > s->drops
@@ -172,7 +173,8 @@ int rows_compare(const void *a, const void *b)
 	return 0;
 }
 
-/* Those that will be one row stand together, and of these each thread's. */
+/* Puts rows next to each other that will be merged into one, and within these the rows of each
+ * thread. */
 static int compare_parts(const void *a, const void *b)
 {
 	const struct worker_row *x = ((const struct row *)a)->worker,
@@ -187,8 +189,8 @@ static int compare_parts(const void *a, const void *b)
 	return order ? order : COMPARE(x->cookie, y->cookie);
 }
 
-/* It ended if all of it did. CPU time is the same in all of one thread or process: see worker_row.
- */
+/* Adds a part to its row. The row has ended if all of its parts have. CPU time is the same in all
+ * parts of one thread or process: see worker_row. */
 static void row_add(struct row *to, const struct row *from, int32_t last_tid)
 {
 	to->total += from->total;
@@ -208,11 +210,11 @@ static void row_add(struct row *to, const struct row *from, int32_t last_tid)
 	to->takes |= from->takes;
 	to->threads += from->worker->tid != last_tid;
 	to->waits += from->worker->waits && from->worker->tid != last_tid;
-	if (from->worker->tid == from->worker->pid) /* its name is the process's */
+	if (from->worker->tid == from->worker->pid) /* the main thread has the process's name */
 		to->worker = from->worker;
 }
 
-/* Returns how many rows are left. */
+/* Merges rows with the same identity. Returns how many rows are left. */
 static size_t rows_merge(struct row *rows, size_t count)
 {
 	size_t kept = 0;
@@ -237,7 +239,7 @@ static int rows_by_cookie(const void *a, const void *b)
 	return COMPARE((*x)->cookie, (*y)->cookie);
 }
 
-/* Each worker's socket. Returns 0 or -ENOMEM. */
+/* Finds the socket of each worker. Returns 0 or -ENOMEM. */
 static int rows_find_sockets(struct row *rows, size_t count, const struct endpoint *e)
 {
 	struct socket_row like = {};
@@ -383,7 +385,7 @@ void rows_print(FILE *out, const struct table *t, const struct row *rows, size_t
 			text_count(number, others));
 }
 
-/* A page puts what it can't show as '?'. */
+/* A page shows what it can't display as '?'. */
 static bool is_utf8(const struct cell *cell)
 {
 	return !cell->table->style || cell->table->style->utf8;
@@ -439,8 +441,8 @@ void cell_rate(struct cell *cell)
 	rate_text(cell->text, cell->width, r->recent, v->interval->seconds);
 }
 
-/* "3/4096", "213k/213k"; not known: 0 would be a claim. A listener of backlog N holds N + 1: beyond
- * N it is full. */
+/* Writes "3/4096", "213k/213k", or "-" if the queue is not known, because 0 would be a claim. A
+ * listener of backlog N holds N + 1 connections: with more than N it is full. */
 void cell_queue(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -472,7 +474,8 @@ void cell_half_open(struct cell *cell)
 		cell->attribute = ATTRIBUTE_RED;
 }
 
-/* Of one CPU. Looks are not at the ends of the interval: their own times count. */
+/* Writes CPU time as a share of one CPU. The looks at CPU time do not coincide with the ends of the
+ * interval, so the time between them counts. */
 void cell_cpu(struct cell *cell)
 {
 	const struct row *r = cell->row;

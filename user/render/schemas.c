@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of the JSON Schemas. schema.S puts their texts into the program. */
 #include "schemas.h"
 
 #define SCHEMA(symbol) extern const char json_schema_##symbol[], json_schema_##symbol##_end[]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The JSON Schemas of all documents that are printed, part of the program: see schema.S. */
+/* The JSON Schemas of all documents that the program prints. schema.S makes them part of the
+ * program. */
 #ifndef SOCKFAIR_SCHEMAS_H
 #define SOCKFAIR_SCHEMAS_H
 
@@ -8,7 +9,8 @@ struct json_schema {
 	const char *text, *end;
 };
 
-/* Ended by a row without a name; the first is what run, watch and list print. */
+/* A row without a name ends the table. The first row is the schema of what run, watch and list
+ * print. */
 extern const struct json_schema json_schemas[];
 
 #endif

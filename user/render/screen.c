@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The full-screen view of `watch` as a page of cells. The first part handles keys, by a table; the
+ * second composes the page: heading, the lines of the tab (which scroll), and the line of keys. */
 #include "screen.h"
 
 #include <errno.h>
@@ -33,8 +35,8 @@ enum act {
 	ACT_RECENT,
 	ACT_SORT,
 	ACT_REVERSE,
-	ACT_TAB,  /* arg: which */
-	ACT_NEXT, /* tab; arg: how many further */
+	ACT_TAB,  /* arg: which tab */
+	ACT_NEXT, /* arg: how many tabs further */
 	ACT_MOVE, /* arg: lines */
 	ACT_PAGE, /* arg: pages */
 	ACT_ENTER,
@@ -88,8 +90,8 @@ static enum screen_answer act(struct screen_state *s, enum act what, int arg)
 	return SCREEN_CHANGED;
 }
 
-/* Of several keys for one thing the first says what it does; `brief` goes into the last line of the
- * page. */
+/* If several keys do the same, the first has the explanation. `brief` goes into the last line of
+ * the page. */
 static const struct {
 	int key, arg;
 	enum act act;
@@ -139,7 +141,7 @@ enum screen_answer screen_press(struct screen_state *state, int key)
 
 /* ---- the page ---- */
 
-/* The lines between heading and keys, which scroll. Those outside of the page are counted only. */
+/* The lines between heading and keys, which scroll. Lines outside of the page are only counted. */
 struct body {
 	struct grid *grid;
 	int first, height; /* lines of the page */
@@ -151,7 +153,7 @@ struct page {
 	struct view view;
 	struct screen_state *state;
 	enum screen_tab tab;
-	struct table table; /* of the tab */
+	struct table table; /* the tab's table */
 	struct column columns[TAB_COLUMNS_MAX];
 	const struct column *sort;
 	struct row *ports;
@@ -159,7 +161,7 @@ struct page {
 	struct body body;
 };
 
-/* The next line's place on the page, or -1: not on it. */
+/* The place of the next line on the page; -1: the line is not on it. */
 static int next_line(struct body *b)
 {
 	const int line = b->line++ - b->skip;
@@ -173,7 +175,9 @@ static void body_text(struct body *b, int indent, enum attribute attribute, cons
 		 text);
 }
 
-/* A paragraph, broken between words; lines after the first are indented by two more. */
+/*
+ * Puts a paragraph, broken between words. Lines after the first are indented by two more columns.
+ */
 static void body_wrapped(struct body *b, int indent, enum attribute attribute, const char *text)
 {
 	char line[CELL_SIZE];
@@ -213,7 +217,8 @@ static void duration_text(char *out, double seconds)
 		sprintf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
-/* An interval as it was asked for: it lasts a moment longer or shorter. "1", "0.25", "60" */
+/* Rounds an interval to what the user asked for, since it lasts a moment longer or shorter: "1",
+ * "0.25", "60". */
 static double two_digits(double seconds)
 {
 	const double step = seconds > 0 ? pow(10, floor(log10(seconds)) - 1) : 1;
@@ -319,7 +324,7 @@ static char *judged_words(char *buffer, const struct fairness *f)
 /*
  *   workers   uneven: CV 1.640 (fair hash 0.019), busiest 5.02x mean, 0 of 8 idle
  *
- * With 80 columns it just fits; what more there is to say needs more.
+ * This just fits into 80 columns; further figures need a wider page.
  */
 static void verdict_line(struct body *b, const char *what, const struct fairness *f)
 {
@@ -395,7 +400,7 @@ static void findings(struct body *b, const struct endpoint *e)
 	}
 }
 
-/* "! 1 finding", or where nothing looks wrong "i 2 notes" */
+/* Puts "! 1 finding", or "i 2 notes" if nothing looks wrong. */
 static void findings_mark(struct body *b, int row, int column, const struct endpoint *e)
 {
 	size_t problems = 0, notes = 0;
@@ -438,7 +443,7 @@ static void page_port_heading(struct body *b, const struct row *port, const stru
 			 port->endpoint->design.words);
 }
 
-/* Under the list of ports: what there is to say of the one under the cursor. */
+/* Puts what there is to say about the port under the cursor, below the list of ports. */
 static void port_detail(struct body *b, const struct row *port, const struct page *p)
 {
 	const struct endpoint *judged = row_judged(port, &p->view);
@@ -473,8 +478,8 @@ static void port_remember(struct endpoint *to, const struct endpoint *from)
 		0;
 }
 
-/* Moves the cursor as the user asked; it stays on its port wherever that is sorted to. Returns its
- * index. */
+/* Moves the cursor as the user asked. Otherwise it stays on its port, wherever that is sorted to.
+ * Returns the port's index. */
 static size_t cursor_settle(struct page *p)
 {
 	const struct endpoint *on =
@@ -507,8 +512,8 @@ static void scroll_settle(struct page *p, int lines, int height)
 	p->body.line = 0;
 }
 
-/* The list above, the detail of the port under the cursor below: each gets half where both are
- * long. */
+/* Puts the list above and the detail of the port under the cursor below it. Each gets half of the
+ * page if both are long. */
 static int tab_ports(struct page *p)
 {
 	size_t at = cursor_settle(p);
@@ -551,8 +556,11 @@ static void folded_line(struct body *b, const char *format, uint64_t rows, uint6
 	body_text(b, 2, ATTRIBUTE_DIM, text);
 }
 
-/* What ended before this interval is history, unless the verdict is about it: nothing lived through
- * the window. Returns how many rows are left; *ended and *with: what is not. */
+/*
+ * Takes out the rows that ended before this interval: they are history. A row stays if the verdict
+ * is about it, because then nothing lived through the whole window. Returns how many rows are left.
+ * *ended: how many rows were taken out; *with: the events they had.
+ */
 static size_t history_take_out(struct row *rows, size_t count, uint64_t *ended, uint64_t *with)
 {
 	size_t kept = 0;
@@ -570,8 +578,8 @@ static size_t history_take_out(struct row *rows, size_t count, uint64_t *ended, 
 	return kept;
 }
 
-/* Threads of wide processes that have no line of their own; rows: as many, in the same order, as
- * the page's. All zero: there are none. */
+/* Threads of wide processes that have no line of their own. rows: the same rows as the page's, in
+ * the same order. All zero: there are no such threads. */
 struct folded_rows {
 	struct wide_row *rows;
 	struct wide_fold *folds;
@@ -591,7 +599,7 @@ static int folded_make(struct folded_rows *f, const struct row *rows, size_t cou
 	return f->rows ? wide_fold(f->rows, count, &f->folds, &f->count) : -ENOMEM;
 }
 
-/* What there is of a port beside its rows. */
+/* Puts the lines about a port that are not rows. */
 static void not_listed(struct page *p, const struct endpoint *e)
 {
 	const struct connected_sum connected = endpoint_connected(e);
@@ -684,7 +692,7 @@ static int all_port_rows(struct page *p)
 	return err;
 }
 
-/* Counts the lines, then draws those in view. */
+/* Counts the lines, then draws those that are in view. */
 static int tab_rows(struct page *p)
 {
 	char text[CELL_SIZE + 64], name[CELL_SIZE];
@@ -761,7 +769,7 @@ static void nothing_yet(struct body *b, const struct screen_state *state)
 	body_text(b, 0, ATTRIBUTE_NORMAL, text);
 }
 
-/* ---- all of it ---- */
+/* ---- the whole page ---- */
 
 static int body_put(struct page *p)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The full-screen view of `watch` as a page of cells: no terminal, no clock. Columns, keys and tabs
- * are tables in screen.c and columns.c. */
+/* The full-screen view of `watch` as a page of cells, without terminal and clock. Its columns, keys
+ * and tabs are tables in screen.c and columns.c. */
 #ifndef SOCKFAIR_SCREEN_H
 #define SOCKFAIR_SCREEN_H
 
@@ -9,28 +9,30 @@
 
 enum screen_tab { TAB_PORTS, TAB_SOCKETS, TAB_WORKERS, TAB_PROCESSES, TAB_COUNT };
 
-/* What the user has chosen. All zero is a good start; screen_press() changes it, screen_compose()
- * settles it. */
+/* What the user has chosen. A state with all bits zero is a good start. screen_press() changes the
+ * state, and screen_compose() brings it in line with what is there to show. */
 struct screen_state {
 	enum screen_tab tab;
-	unsigned sort[TAB_COUNT]; /* which of the tab's sortable columns, from 0; it wraps */
+	unsigned sort[TAB_COUNT]; /* which of the tab's sortable columns sorts, counted from 0; it
+				     wraps */
 	bool reversed[TAB_COUNT];
-	bool recent; /* shares and verdicts of the interval, not since the start */
+	bool recent; /* shares and verdicts are about the interval, not about the time since the
+			start */
 	bool frozen;
 	bool help;
-	bool selected;          /* only the endpoint like `chosen` */
+	bool selected;          /* show only the endpoint with the identity of `chosen` */
 	struct endpoint chosen; /* identity only: no rows */
 	bool pointed;           /* `cursor` is set */
 	struct endpoint cursor; /* the endpoint under the cursor of the ports tab; identity only */
 	const char *filter;     /* what is watched, in words; NULL or "": everything */
 	char notice[160];       /* one line for the user; "": none */
-	int move;           /* lines to scroll, or endpoints to move the cursor: done by the next
-			       screen_compose() */
+	int move; /* lines to scroll, or endpoints to move the cursor; the next screen_compose()
+		     does it */
 	int top[TAB_COUNT]; /* the first line shown */
-	int page;           /* lines that the list has on the page */
+	int page;           /* how many lines the list has on the page */
 };
 
-/* Keys that are no characters. */
+/* Keys that are not characters. */
 enum screen_key {
 	SCREEN_UP = 0x1000,
 	SCREEN_DOWN,
@@ -45,19 +47,19 @@ enum screen_key {
 };
 
 enum screen_answer {
-	SCREEN_IGNORED, /* no such key */
-	SCREEN_CHANGED, /* compose again */
+	SCREEN_IGNORED, /* the key has no meaning */
+	SCREEN_CHANGED, /* the caller composes the page again */
 	SCREEN_RESET,   /* the caller begins counting anew */
 	SCREEN_QUIT,
 };
 
-/* What a key does: a character or an enum screen_key. */
+/* Handles a key: a character or an enum screen_key. */
 enum screen_answer screen_press(struct screen_state *state, int key);
 
 /*
  * Draws judged snapshots onto a blank page: `interval` has what happened in its `seconds`, `total`
- * what happened since the start. Either may have no endpoints. Settles scrolling and the cursor in
- * state. Returns 0 or -ENOMEM.
+ * what happened since the start. Either may have no endpoints. The function also settles scrolling
+ * and the cursor in `state`. Returns 0 or -ENOMEM.
  */
 int screen_compose(struct grid *g, const struct snapshot *interval, const struct snapshot *total,
 		   struct screen_state *state);

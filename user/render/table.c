@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* First it is chosen what is shown (table_fit), then lines are written: to text, to a page. */
+/* Decides what is shown (table_fit()), then writes lines, either as text or to a page. */
 #include "table.h"
 
 #include <limits.h>
@@ -18,7 +18,7 @@ static int gap_of(const struct table *t, const struct column *c)
 	return c == t->columns || c->gap == GAP_NONE ? 0 : c->gap ? c->gap : 1;
 }
 
-/* With its gap; 0 where it is not shown, or nothing in it. */
+/* How much room the column takes with its gap; 0 if it is not shown, or has nothing in it. */
 static int taken_by(const struct table *t, const struct column *c)
 {
 	return c->shown > 0 ? c->shown + gap_of(t, c) : 0;
@@ -50,7 +50,7 @@ static int column_measure(const struct table *t, const struct column *c, const v
 	return most;
 }
 
-/* Columns that need something make the room less for those that are always there. */
+/* Shown columns that need something leave less room for the columns that need nothing. */
 static void columns_choose(struct table *t)
 {
 	int room = t->room;
@@ -66,7 +66,7 @@ static void columns_choose(struct table *t)
 			t->columns[i].shown = HIDDEN;
 }
 
-/* The column to be left out first; NULL: all have to stay. */
+/* The column to leave out next; NULL: all have to stay. */
 static struct column *least_wanted(const struct table *t)
 {
 	struct column *least = NULL;
@@ -116,7 +116,7 @@ bool table_shows(const struct table *t, void (*write)(struct cell *cell))
 
 /* ---- to text ---- */
 
-/* Blanks are put before what follows them. */
+/* Blanks are kept back until something follows them, so that no line ends with blanks. */
 static void put_text(FILE *out, int *blanks, const struct column *c, const char *text)
 {
 	const int spare = c->align == ALIGN_FLOW ? 0 : c->shown - text_width(text),
@@ -225,14 +225,14 @@ void table_put_line(struct grid *g, int line, const struct table *t, const void 
 	}
 }
 
-/* ---- what lines are made of ---- */
+/* ---- parts of lines ---- */
 
 int text_longest(const struct text_style *style)
 {
 	return style->width ? style->width : style->longest ? style->longest : INT_MAX;
 }
 
-/* Bytes up to the next space where a line may be broken. */
+/* How many bytes there are up to the next space at which the line may be broken. */
 static size_t unbroken(const char *words, enum text_break at)
 {
 	size_t length = strcspn(words, " ");
@@ -246,7 +246,7 @@ void text_wrapped(FILE *out, const char *words, int column, int indent, enum tex
 		  const struct text_style *style)
 {
 	const int width = text_longest(style);
-	bool fresh = true; /* nothing on this line yet that a break could follow */
+	bool fresh = true; /* this line has nothing yet after which it could be broken */
 
 	while (*words) {
 		const size_t spaces = strspn(words, " "), length = unbroken(words + spaces, at);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The full-screen view on a terminal: signals, ncurses, keys, size. What it draws is screen.c's. */
+/* The full-screen view on a terminal: signals, ncurses, keys, size. screen.c composes what is drawn
+ * here. */
 #include "terminal.h"
 
 #include <curses.h>
@@ -36,13 +37,14 @@ struct terminal {
 	size_t signal_count;
 };
 
-/* ---- the terminal as it was: nothing here but what a signal handler may call ---- */
+/* ---- restoring the terminal: only calls that a signal handler may make ---- */
 
 static struct {
 	volatile sig_atomic_t open;
 	int fd;
 	struct termios termios;
-	char leave[256]; /* what ends colours, the keypad, a hidden cursor and the other screen */
+	char leave[256]; /* the bytes that end colours, the keypad, the hidden cursor and the
+			    alternate screen */
 	size_t length;
 } found;
 
@@ -63,17 +65,18 @@ static void terminal_restore(void)
 static volatile sig_atomic_t resized, stopped, continued;
 static struct terminal_end ending;
 
-/* The default action follows: the signal is blocked until the handler returns. */
+/* Restores the terminal. The default action follows: the signal is blocked until the handler
+ * returns. */
 static void on_fatal(int signal)
 {
 	int saved = errno;
 
 	terminal_restore();
-	raise(signal); /* SA_RESETHAND made it the default */
+	raise(signal); /* SA_RESETHAND has restored the default action */
 	errno = saved;
 }
 
-/* The first asks for an orderly end, the second ends. */
+/* The first signal asks for an orderly end, the second one ends the program. */
 static void on_end(int number)
 {
 	if (!ending.ask())
@@ -97,8 +100,8 @@ static const struct {
 	int signal;
 	void (*handler)(int);
 	int flags;
-	bool waited_for; /* blocked but for the waiting: none is missed between a look at its flag
-			    and the wait */
+	bool waited_for; /* blocked except during the wait, so that no signal is missed between the
+			    look at its flag and the wait */
 } handled[] = {
 	{ SIGINT, on_end, 0, true },
 	{ SIGTERM, on_end, 0, true },
@@ -127,10 +130,10 @@ static const struct {
 #define HANDLED_COUNT (sizeof(handled) / sizeof(handled[0]))
 _Static_assert(HANDLED_COUNT <= SIGNAL_MAX, "terminal.before has a place for each");
 
-static char crash_stack[65536]; /* a stack overflow leaves no other */
+static char crash_stack[65536]; /* after a stack overflow there is no other stack to use */
 
-/* What the caller ignores (nohup) stays ignored, and what it does with a fatal signal is its own
- * affair. */
+/* Installs the handlers. A signal that the caller ignores (nohup) stays ignored, and a fatal signal
+ * that the caller handles stays the caller's. */
 static void signals_take(struct terminal *t)
 {
 	const stack_t stack = { .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) };
@@ -160,8 +163,7 @@ static void signals_give_back(struct terminal *t)
 
 /* ---- open and close ---- */
 
-/* Appends a string of the terminal's without the padding ("$<5/>") that only tputs() understands.
- */
+/* Appends a terminal capability without its padding ("$<5/>"), which only tputs() understands. */
 static void leave_append(const char *capability)
 {
 	const char *text = tigetstr(capability);
@@ -198,7 +200,7 @@ static void screen_prepare(struct terminal *t)
 	nonl();
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
-	set_escdelay(25); /* a lone Esc is a key of ours */
+	set_escdelay(25); /* a lone Esc is one of the keys */
 	typeahead(-1);
 	curs_set(0);
 	t->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -210,7 +212,7 @@ static void screen_prepare(struct terminal *t)
 	}
 }
 
-/* Keys come from stdin; where that is no terminal, from the controlling one. */
+/* Opens where keys come from: stdin, or the controlling terminal if stdin is not a terminal. */
 static FILE *keys_open(void)
 {
 	int fd = isatty(STDIN_FILENO) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
@@ -272,7 +274,8 @@ int terminal_open(struct terminal **out, FILE *to, const struct terminal_end *as
 	if (!t)
 		return fail(why, why_size, -ENOMEM, "not enough memory");
 	ending = *asked;
-	signals_take(t); /* before newterm(), which would install its own where there are none */
+	signals_take(t); /* before newterm(), which would install handlers of its own where there
+			    are none */
 	err = terminal_take(t, to, why, why_size);
 	if (err) {
 		terminal_close(t);
@@ -299,8 +302,8 @@ void terminal_close(struct terminal *t)
 		return;
 	if (t->screen) {
 		endwin();
-		found.length = 0; /* that has been said; the modes are what newterm() found,
-					unless it found none */
+		found.length = 0; /* endwin() has written these bytes; the modes are what newterm()
+				     found, unless it found none */
 		delscreen(t->screen);
 	}
 	terminal_restore();
@@ -368,7 +371,7 @@ static void terminal_measure(void)
 		resizeterm(size.ws_row, size.ws_col);
 }
 
-/* Everything is painted again: who knows what is on the terminal. */
+/* Paints everything again, because other programs may have written to the terminal. */
 static void repaint(struct terminal *t)
 {
 	terminal_measure();
@@ -422,7 +425,7 @@ static int key_from_curses(int curses_key)
 	return curses_key < 0x100 ? curses_key : 0;
 }
 
-/* Frozen, the picture is kept beside what comes in meanwhile. */
+/* While the view is frozen, the picture is kept beside the snapshots that keep coming in. */
 static void freeze_settle(struct terminal *t)
 {
 	if (t->state.frozen == t->kept.set)
@@ -439,8 +442,8 @@ static void freeze_settle(struct terminal *t)
 	t->kept = (struct picture){};
 }
 
-/* All keys that are there, then one picture. Returns TERMINAL_TIMEOUT if there is nothing to act
- * on; hung up: there was no key at all. */
+/* Handles all keys that are there, then draws one picture. Returns TERMINAL_TIMEOUT if there is
+ * nothing to act on. If there was no key at all, the terminal has hung up: TERMINAL_QUIT. */
 static enum terminal_event keys_read(struct terminal *t)
 {
 	enum terminal_event event = TERMINAL_TIMEOUT;
@@ -469,7 +472,7 @@ static enum terminal_event keys_read(struct terminal *t)
 
 /* ---- wait ---- */
 
-/* Ctrl-Z: leaves the screen as it was, stops, and comes back. */
+/* Handles Ctrl-Z: leaves the screen as it was, stops, and comes back. */
 static void stop(void)
 {
 	struct sigaction ours, standard = { .sa_handler = SIG_DFL };
@@ -477,27 +480,27 @@ static void stop(void)
 
 	stopped = 0;
 	endwin();
-	found.open = 0; /* whatever ends it now has nothing to restore */
+	found.open = 0; /* if a signal ends the program now, there is nothing to restore */
 	sigaction(SIGTSTP, &standard, &ours);
 	sigemptyset(&one);
 	sigaddset(&one, SIGTSTP);
 	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &one, &before); /* here it stops, and goes on */
+	sigprocmask(SIG_UNBLOCK, &one, &before); /* the process stops here, and continues here */
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	sigaction(SIGTSTP, &ours, NULL);
 	found.open = 1;
 	continued = 1;
 }
 
-/* What signals have asked for since the last look. */
+/* Acts on what signals have asked for since the last call. */
 static void flags_settle(struct terminal *t)
 {
 	if (stopped)
 		stop();
 	if (continued) {
 		continued = resized = 0;
-		endwin(); /* so that the picture begins with the modes and the other screen, which
-			     the shell may have left */
+		endwin(); /* so that the picture begins with the modes and the alternate screen,
+			     which the shell may have left */
 		repaint(t);
 	}
 	if (resized) {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The report of `run` for one mode: a heading, the tables of workers and sockets, fairness, waits
+ * and findings, and the account of server and clients. */
 #include "text.h"
 
 #include <inttypes.h>
@@ -13,7 +15,8 @@
 #define CPUS_LISTED 64
 #define BAR_LEAST 10 /* the workers' waits are shown if a bar of 8 still fits beside them */
 
-/* A run that is over has closed what it opened, but for the last few: those are no news. */
+/* Do the workers hold connections open that are worth a column? When a run is over nearly all of
+ * its connections are closed; a last few are not news. */
 static bool holds_open(const struct endpoint *e)
 {
 	uint64_t open = 0, all = 0;
@@ -43,14 +46,14 @@ static void result_cell_tid(struct cell *cell)
 	sprintf(cell->text, "%d", ((const struct row *)cell->row)->worker->tid);
 }
 
-/* A name, not a count. */
+/* Writes an id: without separators, unlike a count. */
 static void cell_id(struct cell *cell)
 {
 	sprintf(cell->text, "%" PRId64,
 		*(const int64_t *)((const char *)cell->row + cell->column->field));
 }
 
-/* Its worker was killed half-way, and is in no verdict while others lived on. */
+/* Marks a worker that was killed half-way. No verdict counts it while others lived on. */
 static void result_cell_fate(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -64,7 +67,8 @@ static void cell_dropped(struct cell *cell)
 	text_count(cell->text, ((const struct row *)cell->row)->socket->dropped);
 }
 
-/* "12/4096", the longest that the queue was; not known: 0 would be a claim */
+/* Writes "12/4096", the longest that the queue was; "-" if that is not known, because 0 would be a
+ * claim. */
 static void cell_highest(struct cell *cell)
 {
 	const struct socket_row *s = ((const struct row *)cell->row)->socket;
@@ -86,7 +90,7 @@ enum { HAS_BACKLOG = HAS_OWN, HAS_DROPPED = HAS_OWN << 1, HAS_QUEUE = HAS_OWN <<
 
 #define L ALIGN_LEFT
 #define R ALIGN_RIGHT
-#define COLUMN_TAKEN 3 /* have their titles from the protocol */
+#define COLUMN_TAKEN 3 /* these columns have titles that depend on the protocol */
 #define COLUMN_ARRIVED 2
 
 static const struct column worker_columns[] = {
@@ -145,7 +149,7 @@ static void worker_table(FILE *out, const struct snapshot *s, const struct endpo
 
 		rows[i] = row_of_worker(e, w, ROWS_WORKERS);
 		rows[i].recent = t.has & HAS_SERVED ? w->served : w->accepted;
-		if (i >= ROWS_LISTED) /* not listed: only added up */
+		if (i >= ROWS_LISTED) /* not listed, only added up */
 			rows[i].total = w->accepted > w->served ? w->accepted : w->served;
 	}
 	rows_judge(rows, e->worker_count, e);

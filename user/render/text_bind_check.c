@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The answers of `bind-check` for people: the outlook of each call, the reason, who has the port,
+ * and which options would help. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -10,7 +12,7 @@
 #define SHOWN_MAX 10
 #define INDENT 4
 
-/* "nginx 7 and 2 others, uid 0, SO_REUSEPORT" */
+/* Prints "nginx 7 and 2 others, uid 0, SO_REUSEPORT". */
 static void print_occupant(FILE *out, const struct bind_occupant *o, const struct text_style *style)
 {
 	char place[BIND_PLACE_TEXT], harmless[BIND_PLACE_TEXT], name[sizeof(o->process) + 1],
@@ -41,7 +43,7 @@ static void print_occupant(FILE *out, const struct bind_occupant *o, const struc
 	fputc('\n', out);
 }
 
-/* All that are in the way, where the explanation could not name them all. */
+/* Prints all occupants that are in the way, if the explanation could not name them all. */
 static void print_occupants(FILE *out, const struct bind_check *c, const struct text_style *style)
 {
 	size_t in_the_way = 0, shown = 0;

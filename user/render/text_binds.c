@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The notices of `sockfair binds` for people: one line for the call, paragraphs for why it failed
+ * or looks wrong, and the totals at the end. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 
 #define INDENT 4
 
-/* "nginx (pid 7)", "worker-3 (thread 9 of node, pid 7)" */
+/* Prints "nginx (pid 7)", "worker-3 (thread 9 of node, pid 7)". */
 static void print_caller(FILE *out, const struct bind_event *e, const struct text_style *style)
 {
 	char comm[sizeof(e->comm) + 1], process[sizeof(e->process) + 1];
@@ -26,7 +28,7 @@ static void print_caller(FILE *out, const struct bind_event *e, const struct tex
 			process, e->pid);
 }
 
-/* "tcp 0.0.0.0:80", "udp 127.0.0.1:0 (got 40123)" */
+/* Prints "tcp 0.0.0.0:80", "udp 127.0.0.1:0 (got 40123)". */
 static void print_place(FILE *out, const struct bind_event *e, const struct text_style *style)
 {
 	char place[BIND_PLACE_TEXT], harmless[BIND_PLACE_TEXT];
@@ -59,7 +61,7 @@ static void print_options(FILE *out, const struct bind_event *e)
 		fputs(", IP_FREEBIND or IP_TRANSPARENT", out);
 }
 
-/* A paragraph below. */
+/* Prints a paragraph below the call's line. */
 static void print_words(FILE *out, const char *mark, const char *words,
 			const struct text_style *style)
 {
@@ -71,7 +73,7 @@ static void print_words(FILE *out, const char *mark, const char *words,
 	fputc('\n', out);
 }
 
-/* The first line, without its end. */
+/* Prints the first line, without its line end. */
 static void print_notice_head(FILE *out, const struct bind_notice *n,
 			      const struct text_style *style)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The claims for people: a verdict and a paragraph for each, and the totals. */
 #include "claims.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 #define INDENT 9
 #define WIDTH_ELSEWHERE                                                                            \
-	80 /* prose: a line as long as a paragraph is for nobody, in a file neither */
+	80 /* prose: nobody can read a line as long as a paragraph, even in a file */
 
 static const char *colour(enum claim_verdict v)
 {

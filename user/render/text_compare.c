@@ -69,7 +69,7 @@ static void plain_value(char *buffer, enum metric_unit unit, double value)
 	}
 }
 
-/* " ±12%": the standard deviation of the runs. */
+/* Appends " ±12%": the standard deviation of the runs. */
 static void add_noise(char *buffer, const struct comparison_stat *s, bool utf8)
 {
 	const double percent = s->sd / s->mean * 100;
@@ -81,7 +81,7 @@ static void add_noise(char *buffer, const struct comparison_stat *s, bool utf8)
 			 utf8 ? "±" : "+-", percent);
 }
 
-/* "*", "(!)"; "" for none */
+/* Returns "*", "(!)", or "" for no mark. */
 static const char *mark_text(const struct comparison_stat *s)
 {
 	static const char *const marks[][2] = { [MARK_NONE] = { "", "" },
@@ -121,8 +121,8 @@ static void plain_difference(char *buffer, enum metric_unit unit, const struct c
 		snprintf(buffer, VALUE_SIZE, fabs(percent) < 9.95 ? "%+.1f%%" : "%+.0f%%", percent);
 }
 
-/* "+12%"; "(+12%)": no more than noise, "+12%?": not tested; "" where there is nothing to be held
- * against. */
+/* Writes "+12%"; "(+12%)" if the difference is no more than noise; "+12%?" if it was not tested; ""
+ * if there is nothing to compare with. */
 static void difference_cell(char *buffer, size_t metric, const struct comparison_stat *s)
 {
 	char plain[VALUE_SIZE];
@@ -139,7 +139,7 @@ static void difference_cell(char *buffer, size_t metric, const struct comparison
 		snprintf(buffer, VALUE_SIZE, "%.40s%s", plain, s->told == TOLD_UNTESTED ? "?" : "");
 }
 
-/* "even", "uneven in 3/5", "mixed"; "-": nothing to judge */
+/* Writes "even", "uneven in 3/5", "mixed"; "-" if there is nothing to judge. */
 static void verdict_text(char *buffer, const struct comparison_result *r, enum share share)
 {
 	size_t uneven = 0, alike = 0, runs = 0;
@@ -164,17 +164,17 @@ static void verdict_text(char *buffer, const struct comparison_result *r, enum s
 		strcpy(buffer, "mixed");
 }
 
-/* ---- figures: what the table of a subject has of each side ---- */
+/* ---- figures: what a subject's table shows for each side ---- */
 
 enum figure_kind { FIGURE_RUNS, FIGURE_VERDICT, FIGURE_METRIC };
 struct figure {
 	enum figure_kind kind;
-	int which; /* of FIGURE_VERDICT the share, of FIGURE_METRIC the metric */
+	int which; /* for FIGURE_VERDICT the share, for FIGURE_METRIC the metric */
 };
 #define FIGURES_MAX (1 + SHARE_COUNT + METRIC_COUNT)
 
-/* From the most important one on: where sides are rows, what does not fit is left out from the end.
- */
+/* The most important figure comes first. Where sides are rows, the figures that do not fit are left
+ * out from the end. */
 static const struct figure wide_figures[] = {
 	{ FIGURE_RUNS, 0 },
 	{ FIGURE_VERDICT, SHARE_WORKERS },
@@ -208,7 +208,7 @@ static const struct comparison_stat *stat_of(const struct comparison_subject *su
 	return s && s->runs ? s : NULL;
 }
 
-/* Known of some side; `nonzero`: and not 0 of all. */
+/* Is the metric known for some side? nonzero: it also must not be 0 for all sides. */
 static bool is_known(const struct comparison *c, const struct comparison_subject *subject,
 		     size_t metric, bool nonzero)
 {
@@ -221,7 +221,8 @@ static bool is_known(const struct comparison *c, const struct comparison_subject
 	return false;
 }
 
-/* Who serves is who accepted, in all runs: that says nothing new. */
+/* Does every worker serve what it accepted, in all runs? Then the figures of serving say nothing
+ * new. */
 static bool serves_alike(const struct comparison *c, const struct comparison_subject *subject)
 {
 	const size_t workers = metric_of_share(SHARE_WORKERS, SHARE_CV),
@@ -279,7 +280,7 @@ static size_t tall_figures(const struct comparison *c, const struct comparison_s
 	return count;
 }
 
-/* A side's figure, and how it differs from the first side's. */
+/* A side's figure, and how it differs from that of the first side. */
 struct held {
 	char value[VALUE_SIZE], difference[VALUE_SIZE];
 };
@@ -295,7 +296,7 @@ static void idle_cell(char *buffer, const struct comparison_subject *subject, si
 		snprintf(buffer + used, VALUE_SIZE - used, " of %.4g", bins->mean);
 }
 
-/* Bins that were not compared are none: "0 of 1 idle" would say something. */
+/* Were no bins compared? "0 of 1 idle" would then claim something. */
 static bool is_of_nothing(const struct comparison_subject *subject, size_t side, size_t metric)
 {
 	const size_t share = (metric - METRIC_SHARES) / SHARE_FIGURES;
@@ -336,7 +337,7 @@ static void held_fill(struct held *held, const struct comparison_subject *subjec
 
 /* ---- the table of a subject ---- */
 
-/* What its cells need beside their row. */
+/* What the cells of a subject's table need beside their row. */
 struct beside {
 	const struct comparison *c;
 	const struct comparison_subject *subject;
@@ -344,8 +345,8 @@ struct beside {
 	size_t figure_count;
 };
 
-/* Sides beside each other: a row is a figure, and each side has two columns, whose `field` is the
- * side. */
+/* The table with sides beside each other: a row is a figure, and each side has two columns, whose
+ * `field` is the side. */
 static struct held held_of_side(const struct cell *cell)
 {
 	const struct beside *b = cell->table->of;
@@ -370,7 +371,8 @@ static void cell_difference(struct cell *cell)
 	strcpy(cell->text, held_of_side(cell).difference);
 }
 
-/* Returns false if that is too wide: nothing is printed. */
+/* Prints the table with sides beside each other. Returns false, and prints nothing, if it is too
+ * wide. */
 static bool tall_table(FILE *out, const struct beside *b, const struct text_style *style, int room)
 {
 	const size_t sides = b->c->side_count;
@@ -409,8 +411,8 @@ out:
 	return fits;
 }
 
-/* Each side two rows: its figures, and below them the differences. A column is a figure, whose
- * place is its `field`. */
+/* The table with sides below each other: each side has two rows, its figures and below them the
+ * differences. A column is a figure, and its `field` is the figure's place. */
 struct side_row {
 	size_t side;
 	bool differences;
@@ -485,7 +487,7 @@ static char *key_text(char *buffer, size_t size, const struct comparison_key *ke
 	return buffer;
 }
 
-/* The result that names the subject: of the first side that has one. */
+/* The result that names the subject: that of the first side that has one. */
 static const struct comparison_result *first_result(const struct comparison *c,
 						    const struct comparison_subject *subject)
 {
@@ -530,7 +532,7 @@ static void line(FILE *out, const char *words, const struct text_style *style)
 	fputc('\n', out);
 }
 
-/* The modes of one file: the sides have their names, so nobody needs to be told what each is. */
+/* Is the subject the modes of one file? The names of the sides then say what each side is. */
 static bool keys_are_names(const struct comparison *c, const struct comparison_subject *subject)
 {
 	for (size_t i = 0; i < c->side_count; i++)
@@ -539,7 +541,7 @@ static bool keys_are_names(const struct comparison *c, const struct comparison_s
 	return true;
 }
 
-/* "reuseport: 8 workers (threads), ...", as far as it is not said for all sides. */
+/* Writes "reuseport: 8 workers (threads), ...", leaving out what was said for all sides. */
 static void side_words(char *words, size_t size, const struct comparison_result *r, bool one_key,
 		       bool one_setup, bool utf8)
 {
@@ -551,8 +553,8 @@ static void side_words(char *words, size_t size, const struct comparison_result 
 		 !one_key && !one_setup && *setup ? ": " : "", one_setup ? "" : setup);
 }
 
-/* A line for this side and all further ones of which it says the same; none if it was said of one
- * before. */
+/* Prints one line for this side and for all later sides with the same words. Prints nothing if an
+ * earlier side had these words. */
 static void side_heading(FILE *out, const struct comparison *c,
 			 const struct comparison_subject *subject, size_t side, bool one_key,
 			 bool one_setup, const struct text_style *style)
@@ -588,7 +590,8 @@ static void side_heading(FILE *out, const struct comparison *c,
 	free(text);
 }
 
-/* What the sides are of: once where it is the same, else a line for those of which it is. */
+/* Says what the sides are: once if it is the same for all, or else one line for each group of
+ * sides. */
 static void subject_heading(FILE *out, const struct comparison *c,
 			    const struct comparison_subject *subject,
 			    const struct text_style *style)
@@ -609,7 +612,7 @@ static void subject_heading(FILE *out, const struct comparison *c,
 			side_heading(out, c, subject, i, one_key, one_setup, style);
 }
 
-/* Windows in which nothing came. */
+/* Says in which windows nothing came. */
 static void traffic_note(FILE *out, const struct comparison_result *r, const char *letter,
 			 const struct text_style *style)
 {
@@ -684,7 +687,7 @@ static void subject_show(FILE *out, const struct comparison *c,
 	fputc('\n', out);
 }
 
-/* ---- the legend: only what was used ---- */
+/* ---- the legend: explains only what was used ---- */
 
 struct used {
 	bool difference, noise, untested, unlike, tested_mark, untested_mark, sd;
@@ -745,7 +748,7 @@ static void legend(FILE *out, const struct comparison *c, const struct text_styl
 	}
 }
 
-/* Nothing came to it on any side, and nothing was dropped. */
+/* Did nothing come to the subject on any side, and was nothing dropped? */
 static bool is_quiet(const struct comparison *c, const struct comparison_subject *subject)
 {
 	for (size_t i = 0; i < c->side_count; i++)
@@ -755,8 +758,8 @@ static bool is_quiet(const struct comparison *c, const struct comparison_subject
 	       !is_known(c, subject, METRIC_DROPS, true);
 }
 
-/* A machine has many ports without traffic: one line for all of them. "No traffic on any side: tcp
- * 0.0.0.0:22 (only A), udp ..." */
+/* Prints one line for all ports without traffic, since a machine has many: "No traffic on any side:
+ * tcp 0.0.0.0:22 (only A), udp ..." */
 static void quiet_line(FILE *out, const struct comparison *c, const struct text_style *style)
 {
 	size_t said = 0, size;
@@ -814,7 +817,8 @@ void text_compare(FILE *out, const struct comparison *c, const struct text_style
 
 /* ---- the table of `run` ---- */
 
-/* What a row is about: those who take the work, or where one hands over, those who serve. */
+/* What a row is about: the workers that take the work, or, if one hands it over, the workers that
+ * serve. */
 static const struct fairness *headline(const struct endpoint *e)
 {
 	return e->worker_fairness.verdict == VERDICT_NOT_APPLICABLE && e->served_known
@@ -830,13 +834,13 @@ static void verdict_cell(FILE *out, enum verdict v, int width, const struct text
 		text_paint(style, TEXT_PLAIN));
 }
 
-/* Of a table in which all marks are tested, or none: its legend says which. */
+/* The mark in a table where either all marks are tested or none: the legend says which. */
 static char mark_char(const struct comparison_stat *s)
 {
 	return s->mark == MARK_BEST ? '*' : s->mark == MARK_WORST ? '!' : ' ';
 }
 
-/* One run of each mode. */
+/* Prints one run of each mode. */
 static void single_row(FILE *out, const struct snapshot *s, const struct comparison_stat *stats,
 		       bool waits, const struct text_style *style)
 {
@@ -883,7 +887,7 @@ static void noisy_cell(FILE *out, const struct comparison_stat *stats, size_t me
 		fputc(stats[metric].runs ? mark_char(&stats[metric]) : ' ', out);
 }
 
-/* As the verdict of one run, of several. */
+/* Writes the verdict of one run or of several. */
 static void verdicts_cell(FILE *out, const struct comparison_result *r, enum share share, int width,
 			  const struct text_style *style)
 {
@@ -897,7 +901,7 @@ static void verdicts_cell(FILE *out, const struct comparison_result *r, enum sha
 		width, text, text_paint(style, TEXT_PLAIN));
 }
 
-/* Several runs of each mode: means, and how much the runs differ. */
+/* Prints several runs of each mode: the means, and how much the runs differ. */
 static void repeated_row(FILE *out, const struct comparison_result *r, bool waits,
 			 const struct text_style *style)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Words on handshakes under way, and on drops that are none: model/handshakes.h. */
+/* Words about handshakes under way, and about the ACKs that TCP_DEFER_ACCEPT withholds and the
+ * kernel counts as drops: model/handshakes.h. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ char *text_drops(char *buffer, const struct endpoint *e, const struct socket_row
 	return buffer;
 }
 
-/* "5 ACKs", "up to 5 ACKs", "9 to 12 ACKs" */
+/* Prints "5 ACKs", "up to 5 ACKs", "9 to 12 ACKs". */
 static void print_acks(FILE *to, uint64_t least, uint64_t most)
 {
 	char number[TEXT_COUNT_SIZE];

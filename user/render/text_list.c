@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An inventory. A group is named by the lowest cookie of its sockets; waits: threads that wait on
- * the socket now (9+: at least 9); holders of one name stand together.
+ * An inventory. The lowest cookie of a group's sockets names the group. waits: how many threads
+ * wait on the socket now (9+: at least 9). Holders with the same name stand together.
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
  * tcp 0.0.0.0:80, 4 sockets
@@ -68,7 +68,7 @@ static void print_fd(FILE *to, const struct holder_row *h)
 		fprintf(to, " (one of %u)", h->fds);
 }
 
-/* Why a process can't take anything; NULL: it can, or that is not known. */
+/* Why a process in this state can't take anything; NULL: it can, or that is not known. */
 static const char *state_word(char state)
 {
 	return state == 'T'   ? "stopped"
@@ -77,13 +77,13 @@ static const char *state_word(char state)
 			      : NULL;
 }
 
-/* "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in nginx.service" */
+/* Prints "nginx 1235 (12 inside), 1236 (stopped) and 5 more, fd 6, in nginx.service". */
 static void print_processes(FILE *to, const struct holder_row *const *rows, size_t count,
 			    const struct text_style *style)
 {
 	const size_t shown = count > PIDS_SHOWN + 1
 				     ? PIDS_SHOWN
-				     : count; /* "and 1 more" takes as much room as that one */
+				     : count; /* "and 1 more" takes as much room as a process */
 	const bool one_fd = same_fds(rows, count);
 	char name[17], unit[TEXT_UNIT_SIZE];
 
@@ -107,8 +107,8 @@ static void print_processes(FILE *to, const struct holder_row *const *rows, size
 		fprintf(to, ", in %s", unit);
 }
 
-/* One kind of process on the socket's line if it fits there; else a line for each kind. Ends the
- * socket's line. */
+/* Prints the holders: on the socket's line if they are of one kind and fit there, or else on one
+ * line for each kind. Ends the socket's line. */
 static void print_kinds(FILE *out, const struct holder_row *const *rows, size_t count, int column,
 			const struct text_style *style)
 {
@@ -157,8 +157,8 @@ static void print_holders(FILE *out, const struct endpoint *e, const struct sock
 	free(sorted);
 }
 
-/* " nginx 1235 waits;" where others hold the socket too, but only that process uses it. Returns the
- * width. */
+/* Prints " nginx 1235 waits;" if others hold the socket too, but only this process uses it. Returns
+ * the width. */
 static int print_waiter(FILE *out, const struct endpoint *e, const struct socket_row *s,
 			const struct text_style *style)
 {
@@ -182,8 +182,8 @@ static int print_waiter(FILE *out, const struct endpoint *e, const struct socket
 		       text_name(name, one->process, sizeof(one->process), style->utf8), one->pid);
 }
 
-/* What few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for 1.2 s
- * none taken for 12 s". device: it is not in the address already. */
+/* Prints what few sockets have: "  %eth0  connected  for CPU 3  highest 40  half-open 9/8  full for
+ * 1.2 s none taken for 12 s". device: print the device, because the address does not include it. */
 static int print_special(FILE *out, const struct socket_row *s, bool device)
 {
 	char name[17], duration[TEXT_DURATION_SIZE], number[TEXT_COUNT_SIZE];
@@ -208,7 +208,7 @@ static int print_special(FILE *out, const struct socket_row *s, bool device)
 	return column;
 }
 
-/* Returns the width. */
+/* Prints withheld ACKs. Returns the width. */
 static int print_withheld(FILE *out, const struct socket_row *s)
 {
 	char words[80] = "";
@@ -307,7 +307,7 @@ static void print_tunnels(FILE *to, const struct endpoint *e, bool utf8)
 	fputs(shown ? ": " : "", to);
 }
 
-/* What has the port and shares nothing. */
+/* Prints an endpoint that has the port but shares nothing. */
 static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
 			const struct text_style *style)
 {
@@ -336,13 +336,13 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
 	fputc('\n', out);
 }
 
-/* Has the endpoint of that index rows? Clients that were set aside are a number. */
+/* Does the endpoint with this index have lines? Clients that were set aside are only counted. */
 static bool endpoint_is_listed(const struct snapshot *s, size_t i)
 {
 	return i < s->endpoint_count || aside_is_listed(endpoint_aside(&s->endpoints[i]));
 }
 
-/* How many are listed, and whether they are of several network namespaces. */
+/* How many endpoints are listed, and whether they are in several network namespaces. */
 static size_t count_listed(const struct snapshot *s, bool *several_netns)
 {
 	const struct endpoint *first = NULL;
@@ -359,7 +359,7 @@ static size_t count_listed(const struct snapshot *s, bool *several_netns)
 	return listed;
 }
 
-/* "2 ports, 3 sockets, 1 finding, 2 notes": a finding is what looks wrong. */
+/* Prints "2 ports, 3 sockets, 1 finding, 2 notes". A finding is something that looks wrong. */
 static void print_sums(FILE *out, const struct snapshot *s, size_t count)
 {
 	size_t sockets = 0, findings = 0, notes = 0;

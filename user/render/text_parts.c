@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The words and lines that several text renderers share: numbers, names, addresses, verdicts,
+ * findings, lost events. */
 #include "text_parts.h"
 
 #include <inttypes.h>
@@ -13,8 +15,8 @@
 #include "memory.h"
 #include "utf8.h"
 
-#define WIDTH_ANY 100    /* what bars are made for where the width is not known */
-#define ID_DIGITS_MIN 32 /* as many hexadecimal digits in a cgroup's name are an id */
+#define WIDTH_ANY 100    /* bars are made for this width where the width is not known */
+#define ID_DIGITS_MIN 32 /* this many hexadecimal digits in a cgroup's name are an id */
 #define ID_DIGITS_SHOWN 12
 
 const char *text_paint(const struct text_style *style, const char *colour)
@@ -58,7 +60,7 @@ char *text_duration(char *buffer, double ns)
 	if (isnan(ns))
 		return strcpy(buffer, "-");
 	if (ns < 1000)
-		return strcpy(buffer, "<1 us"); /* the unit of what is measured */
+		return strcpy(buffer, "<1 us"); /* the resolution of the measurement */
 	while (i + 1 < sizeof(units) / sizeof(*units) && ns / units[i].ns >= 999.5)
 		i++;
 	ns /= units[i].ns;
@@ -67,8 +69,9 @@ char *text_duration(char *buffer, double ns)
 	return buffer;
 }
 
-/* C1 controls are commands for a terminal too; so are the marks that turn the direction of writing,
- * which hide what a name says. */
+/* Is the character harmless for a terminal? C1 control characters are terminal commands too. Marks
+ * that change the direction of writing are not harmless either, because they hide what a name says.
+ */
 static bool is_harmless(uint32_t code)
 {
 	return code >= 0x20 && (code < 0x7f || code >= 0xa0) &&
@@ -162,7 +165,7 @@ bool text_same_device(const struct endpoint *e)
 	return true;
 }
 
-/* An IPv6 wildcard takes IPv4 too unless all of its sockets refuse it. */
+/* Does the port take IPv4 too? An IPv6 wildcard does unless all of its sockets refuse IPv4. */
 static bool is_dual_stack(const struct endpoint *e)
 {
 	static const uint8_t any[16];
@@ -295,7 +298,7 @@ static void flows_figures(FILE *out, const struct fairness *f)
 			text_count(count, llround(f->flows_effective)));
 }
 
-/* What follows the verdict: ": CV 1.640 (fair hash 0.019), ..." */
+/* Prints what follows the verdict: ": CV 1.640 (fair hash 0.019), ..." */
 static void fairness_figures(FILE *out, const struct fairness *f)
 {
 	char p[16], needed[TEXT_COUNT_SIZE];
@@ -328,7 +331,8 @@ static void fairness_figures(FILE *out, const struct fairness *f)
 			f->unit == UNIT_FLOW ? "flows" : "events");
 }
 
-/* "4 processes block in accept() on one socket; 4 of an earlier generation took 2,504 of 5,007" */
+/* Prints "4 processes block in accept() on one socket; 4 of an earlier generation took 2,504 of
+ * 5,007". */
 void text_design(FILE *out, const struct endpoint *e, const struct text_style *style)
 {
 	const struct generations *g = &e->generations;
@@ -450,7 +454,7 @@ void text_buffers(FILE *out, const struct endpoint *e)
 			text_count(count, buffers), plural_s(buffers));
 }
 
-/* "  not all who wait on socket 30211 are listed: at least 16,384 threads do" */
+/* Prints "  not all who wait on socket 30211 are listed: at least 16,384 threads do". */
 static void text_cut(FILE *out, const struct snapshot *s)
 {
 	char count[TEXT_COUNT_SIZE];
@@ -468,8 +472,8 @@ static void text_cut(FILE *out, const struct snapshot *s)
 		}
 }
 
-/* What is lost is missing in counts, which are bounds then, or only in who serves and what is open.
- */
+/* Prints what was lost. Lost events are missing either in the counts, which are then bounds, or
+ * only in what was served and what is open. */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char count[TEXT_COUNT_SIZE];
@@ -485,7 +489,9 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 	text_cut(out, s);
 }
 
-/* Every text that is about one protocol names it, or says "accepts". */
+/*
+ * Does the remark concern this snapshot? A remark about one protocol names it, or says "accepts".
+ */
 static bool concerns(const struct snapshot *s, const char *unseen)
 {
 	bool tcp = !s->endpoint_count, udp = tcp;

@@ -9,7 +9,7 @@
 #include "memory.h"
 #include "text_parts.h"
 
-#define INDENT 11 /* where the words of a line begin, as those of text_fairness() */
+#define INDENT 11 /* where the words of a line begin, aligned with text_fairness() */
 
 bool text_hands_over(const struct endpoint *e)
 {
@@ -19,7 +19,7 @@ bool text_hands_over(const struct endpoint *e)
 	return e->served_known && e->served_fairness.bins > e->worker_fairness.bins;
 }
 
-/* "p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms" */
+/* Writes "p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms". */
 static void wait_words(FILE *to, const struct wait_sum *sum)
 {
 	char p50[TEXT_DURATION_SIZE], p90[TEXT_DURATION_SIZE], p99[TEXT_DURATION_SIZE],
@@ -36,7 +36,7 @@ static void wait_words(FILE *to, const struct wait_sum *sum)
 			text_duration(p50, wait_mean_ns(&sum->wait)), max);
 }
 
-/* The socket whose queue was longest; NULL: none had anything in it, or that is not known. */
+/* The socket whose queue was longest; NULL: no queue had anything in it, or that is not known. */
 static const struct socket_row *highest_of(const struct endpoint *e)
 {
 	const struct socket_row *highest = NULL;
@@ -60,7 +60,7 @@ static uint64_t longest_full_ns(const struct endpoint *e)
 	return longest;
 }
 
-/* "highest queue 12 of 4096, full for 1.2 s" */
+/* Writes "highest queue 12 of 4096, full for 1.2 s". */
 static void queue_words(FILE *to, const struct endpoint *e)
 {
 	const struct socket_row *highest = highest_of(e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A window of `watch`, an interval or the whole:
+ * A window of `watch`, either an interval or the whole time:
  *
  * 12:00:01 UTC, 1.0 s; kernel 6.1.0, backend fentry
  * tcp 0.0.0.0:80, nginx.service: 2,000 connections/s
@@ -15,7 +15,7 @@
  * processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT
  * each could have its own
  *
- * and where there are several sockets, or they are asked for:
+ * If there are several sockets, or the user asked for them, this follows:
  *
  *   socket/inode         /s   arrived since start       queue  drops wait p50 wait p99 wait max
  * share 17/301            2,000     2,000      16,138       3/511      0    27 us   1.2 ms   3.4 ms
@@ -36,10 +36,10 @@
 #include "text_parts.h"
 #include "wide.h"
 
-#define PORTS_MAX 32        /* of more the busiest */
-#define QUIET_PORTS_SHOWN 3 /* as many ports are shown even if nothing came */
+#define PORTS_MAX 32        /* if there are more, the busiest are shown */
+#define QUIET_PORTS_SHOWN 3 /* as many ports are shown even if nothing came to them */
 
-/* What is the same for all tables of one window. */
+/* What all tables of one window have in common. */
 struct window {
 	struct view view; /* total: NULL if the window is all there is */
 	FILE *out;
@@ -47,8 +47,8 @@ struct window {
 	const struct text_style *style;
 };
 
-/* A table of a port. What its cells need beside their row: the view comes first, as those of rows.c
- * expect it. */
+/* A port's table and what its cells need beside their row. The view comes first, because the cells
+ * of rows.c expect it there. */
 struct listed {
 	struct view view;
 	const struct window *window;
@@ -56,9 +56,10 @@ struct listed {
 	enum text_by by;
 	struct row *rows;
 	size_t count;
-	bool by_taken;   /* sockets: arrivals are not seen, so they are measured by what was taken
-			    from them */
-	int32_t process; /* threads: all are of this one; 0: of several, and each says its own */
+	bool by_taken; /* sockets: arrivals are not seen, so a socket counts what was taken from it
+			*/
+	int32_t process; /* threads: the process that all of them belong to; 0: there are several,
+			    and each row names its own */
 };
 
 static int compare_busiest(const void *a, const void *b)
@@ -78,8 +79,8 @@ static enum rows_by rows_by(enum text_by by)
 				      : ROWS_PROCESSES;
 }
 
-/* A process that holds the socket but never took from it, nor waited to, nor serves what others
- * took is no row. Returns false without memory. */
+/* Makes the rows. A process that holds the socket but never took from it, never waited to, and does
+ * not serve what others took gets no row. Returns false if there is no memory. */
 static bool listed_make(struct listed *t, const struct window *w, const struct endpoint *e,
 			enum text_by by, bool by_taken)
 {
@@ -90,7 +91,7 @@ static bool listed_make(struct listed *t, const struct window *w, const struct e
 	if (!render_needs(t->rows))
 		return false;
 	t->process = t->count && by == TEXT_BY_THREAD ? t->rows[0].worker->pid : 0;
-	for (size_t i = 1; i < t->count && t->process; i++) /* in order of pid */
+	for (size_t i = 1; i < t->count && t->process; i++) /* sorted by pid */
 		t->process = t->rows[i].worker->pid == t->process ? t->process : 0;
 	rows_judge(t->rows, t->count, e);
 	rows_share(t->rows, t->count, true, 0, 0);
@@ -105,11 +106,11 @@ enum text_by text_by_default(const struct endpoint *e)
 	struct row *rows;
 	size_t count;
 
-	/* Which of a runtime's threads it was says nothing. */
+	/* Which of a runtime's threads did the work tells nothing. */
 	if (e->design.code == DESIGN_TURNS)
 		return TEXT_BY_PROCESS;
 	rows_make(&rows, &count, e, ROWS_THREADS, true, true);
-	/* They are in order of pid: two threads of one process are neighbours. */
+	/* The rows are sorted by pid, so two threads of one process are neighbours. */
 	if (count > 1)
 		by = TEXT_BY_PROCESS;
 	for (size_t i = 1; i < count; i++)
@@ -119,7 +120,7 @@ enum text_by text_by_default(const struct endpoint *e)
 	return by;
 }
 
-/* Rows that are not listed one by one, for they ended. */
+/* Rows that ended and are not listed one by one. */
 struct gone {
 	size_t rows;
 	uint64_t count, served;
@@ -132,7 +133,9 @@ static void gone_add(struct gone *gone, const struct row *r)
 	gone->served += r->served;
 }
 
-/* Fills the rows' counts since the start; what ended before the window goes to *gone. */
+/*
+ * Fills the rows' counts since the start. The rows that ended before the window are added to *gone.
+ */
 static void add_totals(struct listed *t, const struct listed *all, struct gone *gone)
 {
 	for (size_t i = 0, j = 0; i < all->count; i++) {
@@ -145,10 +148,8 @@ static void add_totals(struct listed *t, const struct listed *all, struct gone *
 	}
 }
 
-/*
- * Takes out what came and went: over a whole window that is history. What a verdict is about stays,
- * and so does a worker that was there from the start and ended half-way.
- */
+/* Takes out the workers that came and went: for a whole window they are history. A worker that a
+ * verdict is about stays, and so does a worker that was there from the start and ended half-way. */
 static void fold_ended(struct listed *t, struct gone *gone)
 {
 	size_t kept = 0;
@@ -175,8 +176,8 @@ static const char *count_name(const struct listed *t)
 
 /* ---- cells ---- */
 
-/* What follows a row that lived for part of the window, which no verdict is about; or else it says
- * so. */
+/* Marks a row that lived for part of the window. No verdict counts such a row; if one does, the
+ * mark says so. */
 static void cell_fate(struct cell *cell)
 {
 	const struct row *r = cell->row;
@@ -214,7 +215,7 @@ static void cell_worker(struct cell *cell)
 	text_name(name, process && *w->process ? w->process : w->comm, sizeof(w->comm),
 		  t->window->style->utf8);
 	if (!process &&
-	    w->tid < 0) { /* bytes of connections of which it is not known who reads them */
+	    w->tid < 0) { /* bytes of connections whose reading thread is not known here */
 		sprintf(cell->text, "%s, a thread of %" PRId32, name, w->pid);
 		return;
 	}
@@ -235,7 +236,7 @@ static void cell_bytes(struct cell *cell)
 		strcpy(cell->text, "-");
 }
 
-/* Of all rows that this one stands for. */
+/* Computed over all rows that this one stands for. */
 static void cell_p99(struct cell *cell)
 {
 	const struct listed *t = cell->table->of;
@@ -263,14 +264,14 @@ static void window_cell_unit(struct cell *cell)
 enum {
 	HAS_TOTAL = HAS_OWN,
 	HAS_NO_DROPS = HAS_OWN << 1,
-	HAS_WAITS_ASKED = HAS_OWN << 2, /* else waits of workers are shown where there is room */
-	HAS_UNITS = HAS_OWN << 3        /* several: each row says its own */
+	HAS_WAITS_ASKED = HAS_OWN << 2, /* otherwise workers' waits are shown if there is room */
+	HAS_UNITS = HAS_OWN << 3        /* there are several units, so each row names its own */
 };
 
 #define L ALIGN_LEFT
 #define R ALIGN_RIGHT
 #define NEEDS(what, last) .needs = HAS_##what, .rank = last
-/* These two have their titles from the table. */
+/* These two columns get their titles from the table. */
 #define COLUMN_LABEL 0
 #define COLUMN_COUNTED 2
 #define LABEL(cell)                                                                                \
@@ -326,8 +327,8 @@ _Static_assert(COLUMNS_OF(worker_columns) <= COLUMNS_MAX &&
 
 #define SEVERAL_UNITS "several units"
 
-/* The unit or container of those who take the work, else of those who hold the sockets; "" if it is
- * not known. */
+/* The unit or container of the processes that take the work, or else of those that hold the
+ * sockets; "" if it is not known. */
 static const char *window_unit(char buffer[TEXT_UNIT_SIZE], const struct endpoint *e,
 			       const struct text_style *style)
 {
@@ -430,7 +431,7 @@ static void omitted_line(const struct window *w, const struct listed *t)
 			plural_s(rows), text_count(number, count));
 }
 
-/* Takes the rows out that wide.h folds. */
+/* Takes out the rows that wide.h folds. */
 static void listed_take_out(struct listed *t, const struct wide_row *rows)
 {
 	size_t kept = 0;
@@ -441,8 +442,8 @@ static void listed_take_out(struct listed *t, const struct wide_row *rows)
 	t->count = kept;
 }
 
-/* Prints a table with the threads of wide processes folded. Without memory for that each has its
- * line. */
+/* Prints a table with the threads of wide processes folded. If there is no memory for that, each
+ * thread gets a line. */
 static void listed_print_folded(const struct window *w, struct listed *t)
 {
 	const bool served = text_hands_over(t->endpoint);
@@ -471,8 +472,8 @@ static void listed_print_folded(const struct window *w, struct listed *t)
 	free(rows);
 }
 
-/* Of a process or thread for each connection it is what they served that counts: they accept
- * nothing. */
+/* Prints what the ended rows had. If a process or thread is started for each connection, it accepts
+ * nothing, so what it served counts. */
 static void gone_line(const struct window *w, const struct listed *t, const struct gone *gone)
 {
 	const bool served = !gone->count && gone->served;
@@ -509,7 +510,7 @@ out:
 	free(t.rows);
 }
 
-/* ", half-open 0/511 (≥9 at a look)": between two looks there may have been more. */
+/* Prints ", half-open 0/511 (≥9 at a look)": between two looks there may have been more. */
 static void only_half_open(const struct window *w, const struct socket_row *s)
 {
 	char number[TEXT_COUNT_SIZE];
@@ -520,8 +521,8 @@ static void only_half_open(const struct window *w, const struct socket_row *s)
 			text_bound(number, s->half_open.highest, true, w->style->utf8));
 }
 
-/* "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0": one socket
- * needs no table. */
+/* Prints "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0",
+ * because one socket needs no table. */
 static void only_socket(const struct window *w, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
@@ -544,8 +545,8 @@ static void only_socket(const struct window *w, const struct endpoint *e)
 	fputs(s->ended ? " (ended)\n" : "\n", w->out);
 }
 
-/* What follows the address: ", netns blue, nginx.service: 2,000 connections/s, 16,138 since the
- * start" */
+/* Prints what follows the address: ", netns blue, nginx.service: 2,000 connections/s, 16,138 since
+ * the start" */
 static void heading_words(FILE *to, const struct window *w, const struct endpoint *e,
 			  const struct endpoint *all)
 {
@@ -584,7 +585,7 @@ static void port_heading(const struct window *w, const struct endpoint *e,
 	fputc('\n', w->out);
 }
 
-/* Of rows that are no bins of the design nothing is said. */
+/* Prints the fairness. If the rows are not the bins of the design, it prints nothing about them. */
 static void port_fairness(const struct window *w, const struct endpoint *e, enum text_by by)
 {
 	const enum design_bins bins = e->design.bins;
@@ -612,7 +613,8 @@ static void port_fairness(const struct window *w, const struct endpoint *e, enum
 
 static void port(const struct window *w, const struct endpoint *e)
 {
-	/* snapshot_find() gives a pointer to change it by; it is not changed here. */
+	/* snapshot_find() returns a pointer for changing the endpoint; this code does not change
+	 * it. */
 	const struct endpoint *all =
 		w->view.total ? snapshot_find((struct snapshot *)w->view.total, e) : NULL;
 	const enum text_by by = w->by == TEXT_BY_DEFAULT ? text_by_default(all ? all : e) : w->by;
@@ -632,13 +634,13 @@ static void port(const struct window *w, const struct endpoint *e)
 	if (!w->view.total)
 		text_load(w->out, e, w->style);
 	text_buffers(w->out, e);
-	/* Of every second only what is wrong. */
+	/* Each second shows only what is wrong. */
 	for (size_t i = 0; i < e->finding_count; i++)
 		if (!w->view.total || e->findings[i].level == FINDING_PROBLEM)
 			text_finding(w->out, &e->findings[i], 2, w->style);
 }
 
-/* A port to which nothing came may have a reason for that. */
+/* Is something wrong with the port? That may be the reason why nothing came to it. */
 static bool has_trouble(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->finding_count; i++)
@@ -656,7 +658,8 @@ static int compare_events(const void *a, const void *b)
 	return order ? order : COMPARE(x, y);
 }
 
-/* Ports with events or trouble in the snapshot's order; of too many the busiest. */
+/* Prints the ports with events or trouble in the snapshot's order; if there are too many, only the
+ * busiest. */
 static void ports(const struct window *w, const struct endpoint **busy, bool with_quiet)
 {
 	const struct snapshot *s = w->view.interval;
@@ -731,7 +734,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 			window->endpoint_count + window->quiet
 				? ""
 				: ": no process listens on what the filter asks for");
-	/* Idle rows are worth a look once, not every second. */
+	/* Idle rows are worth a look once, but not every second. */
 	if (busy && window->endpoint_count)
 		ports(&w, busy, few && (!nothing || !w.view.total));
 	text_passing(out, window);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Decodes one UTF-8 character and refuses everything that RFC 3629 does. */
 #include "utf8.h"
 
 size_t utf8_next(const char *bytes, size_t size, uint32_t *code)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800,
-					  0x10000 }; /* by length: below it the form is overlong */
+					  0x10000 }; /* by length: a lower one is overlong */
 	const unsigned char *b = (const unsigned char *)bytes;
 	size_t length;
 

@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /*
- * Length in bytes of the well-formed UTF-8 character (RFC 3629: no overlong forms, no surrogates)
- * that bytes[0..size) begins with, and its code point; 0 if there is none.
+ * Decodes the UTF-8 character that bytes[0..size) begins with, if it is well-formed (RFC 3629: no
+ * overlong forms, no surrogates). Returns its length in bytes and puts its code point into *code;
+ * 0: there is no such character.
  */
 size_t utf8_next(const char *bytes, size_t size, uint32_t *code);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Folds the threads of wide processes. Rows are sorted by process and thread, the busiest threads
+ * of each process are set apart, and the rest is grouped by name and put into words. */
 #include "wide.h"
 
 #include <errno.h>
@@ -11,10 +13,10 @@
 #include "memory.h"
 #include "text.h"
 
-#define THREADS_WIDE 64 /* of one process: more are folded */
-#define SINGLES 5       /* of these so many of the busiest are rows */
+#define THREADS_WIDE 64 /* a process with more threads is folded */
+#define SINGLES 5       /* this many of its busiest threads keep rows of their own */
 
-/* The bytes of a thread's name without the number at its end. */
+/* How many bytes a thread's name has without the number at its end. */
 static size_t name_length(const struct worker_row *w)
 {
 	size_t length = strnlen(w->comm, sizeof(w->comm));
@@ -46,7 +48,7 @@ static int by_thread(const void *a, const void *b)
 	return compare_threads(*(struct wide_row *const *)a, *(struct wide_row *const *)b);
 }
 
-/* A thread of one row or several. */
+/* A thread, with its row or rows. */
 struct wide_thread {
 	struct wide_row **rows;
 	size_t row_count;
@@ -71,7 +73,8 @@ static int by_name(const void *a, const void *b)
 	return order ? order : compare_threads(x->rows[0], y->rows[0]);
 }
 
-/* Of a process each after the other. Returns how many threads there are. */
+/* Collects the threads of sorted rows, so that those of a process follow each other. Returns how
+ * many threads there are. */
 static size_t threads_of(struct wide_thread *threads, struct wide_row **rows, size_t count)
 {
 	size_t made = 0;
@@ -86,7 +89,7 @@ static size_t threads_of(struct wide_thread *threads, struct wide_row **rows, si
 	return made;
 }
 
-/* Names may be alike but for a number. */
+/* Names the fold. The threads' names are alike except for a number. */
 static void fold_name(struct wide_fold *fold, const struct wide_thread *threads, size_t count)
 {
 	const struct worker_row *first = threads[0].rows[0]->worker;
@@ -100,7 +103,7 @@ static void fold_name(struct wide_fold *fold, const struct wide_thread *threads,
 		 numbered ? "*" : "");
 }
 
-/* Threads of one name. number: of the fold, from 1. */
+/* Makes a fold of threads with one name. number: of the fold, counted from 1. */
 static void fold_make(struct wide_fold *fold, const struct wide_thread *threads, size_t count,
 		      size_t number)
 {
@@ -129,7 +132,7 @@ static void fold_make(struct wide_fold *fold, const struct wide_thread *threads,
 	}
 }
 
-/* Threads of one process. Returns how many folds were made. */
+/* Folds the threads of one process. Returns how many folds were made. */
 static size_t fold_process(struct wide_fold *folds, size_t made, struct wide_thread *threads,
 			   size_t count)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Forks children that die with their parent, closes what they must not hold, and reaps them. */
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -8,8 +9,8 @@
 
 #include "child.h"
 
-/* Ctrl-C and timeout(1) signal the whole process group: the parent alone decides what that means.
- */
+/* Ctrl-C and timeout(1) signal the whole process group, but only the parent decides what that
+ * means. */
 static const int left_to_parent[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 pid_t child_fork(void)
@@ -23,7 +24,7 @@ pid_t child_fork(void)
 		return pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) /* it died before prctl() */
+	if (getppid() != parent) /* the parent died before prctl() */
 		_exit(1);
 	for (size_t i = 0; i < sizeof(left_to_parent) / sizeof(left_to_parent[0]); i++)
 		signal(left_to_parent[i], SIG_IGN);
@@ -60,5 +61,5 @@ bool child_reap(pid_t pid, int *status)
 	do
 		got = waitpid(pid, status ? status : &discarded, WNOHANG);
 	while (got < 0 && errno == EINTR);
-	return got != 0; /* -1: ECHILD, gone without a trace where SIGCHLD is ignored */
+	return got != 0; /* -1: ECHILD, the child left no trace because SIGCHLD is ignored */
 }

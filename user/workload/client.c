@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The client process of a workload. Each thread runs client_loop(): it starts requests when they
+ * are due, waits in epoll for replies, and gives up requests that time out. TCP and UDP differ in a
+ * struct protocol_client each.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -23,46 +28,47 @@
 
 #define TCP_TIMEOUT_NS (10 * NS_PER_S)
 #define UDP_TIMEOUT_NS (1 * NS_PER_S)
-#define INTERRUPTED_TIMEOUT_NS (1 * NS_PER_S) /* what is outstanding may still end */
-#define TICK_MS 100            /* how often timeouts and the interrupt flag are looked at */
-#define ERRORS_MAX 1000        /* in a row, without a success: the thread gives up */
-#define FAILING_TIMEOUTS_MAX 3 /* so does it after this many timeouts' time without a success */
+#define INTERRUPTED_TIMEOUT_NS (1 * NS_PER_S) /* outstanding requests may still end */
+#define TICK_MS 100     /* how often the timeouts and the interrupt flag are checked */
+#define ERRORS_MAX 1000 /* after so many errors in a row without a success the thread gives up */
+#define FAILING_TIMEOUTS_MAX 3 /* the same after this many timeouts' time without a success */
 #define EVENTS 64
-#define POLLED_SLOTS_MAX 8 /* with more there is mostly something to do */
+#define POLLED_SLOTS_MAX 8 /* with more slots there is mostly something to do */
 #define POLL_NS 50000
-#define TIMER UINT32_MAX /* epoll data of the timer; everything else is an index */
+#define TIMER UINT32_MAX /* the epoll data of the timer; all other data are indexes */
 #define NO_TICKET UINT64_MAX
 #define STOP_WITHIN_MS 2000
 
-/* One place for a request; it holds one after another. */
+/* A place for a request. It holds one request after another. */
 struct slot {
 	int fd; /* TCP: of this request; UDP: of its flow */
 	bool busy;
-	bool asked; /* TCP: the request is sent, the reply awaited */
+	bool asked; /* TCP: the request has been sent, and the reply is awaited */
 	int64_t deadline_ns;
 	uint64_t sequence; /* UDP: of this request's datagram */
 	struct flow *flow; /* UDP: of this request */
 };
 
-/* UDP: a connected socket, thus a client port. */
+/* UDP: a connected socket, which means a client port of its own. */
 struct flow {
 	int fd;
 	bool used;
-	struct slot *slot; /* whose datagram is outstanding; NULL: none is */
+	struct slot *slot; /* the slot whose datagram is outstanding; NULL: none is */
 };
 
 struct client;
 
-/* A request begins by start() and ends, in either function, by request_end(). */
+/* What differs between TCP and UDP. start() begins a request; poll() or give_up() may end it, in
+ * either case by request_end(). */
 struct protocol_client {
-	int (*prepare)(struct client *c); /* optional: 0 or a negative errno */
+	int (*prepare)(struct client *c); /* optional: returns 0 or a negative errno */
 	void (*start)(struct client *c, struct slot *slot);
 	void (*event)(struct client *c,
 		      uint32_t index); /* the epoll data that start() or prepare() registered */
 	void (*poll)(struct client *c,
-		     struct slot *slot); /* ends the request if its reply is there */
+		     struct slot *slot); /* ends the request if its reply has come */
 	void (*give_up)(struct client *c,
-			struct slot *slot); /* optional: frees what the request had */
+			struct slot *slot); /* optional: frees what the request used */
 };
 
 /* A client thread. */
@@ -79,7 +85,7 @@ struct client {
 	int epoll, timer;
 	struct slot *slots;
 	unsigned slot_count, busy_count;
-	struct slot **idle; /* a ring */
+	struct slot **idle; /* a ring of idle slots */
 	unsigned idle_head;
 	struct flow *flows;
 	unsigned flow_count;
@@ -87,14 +93,14 @@ struct client {
 	uint64_t next_request,
 		request_step; /* UDP: the requests of this thread; see ticket_next() */
 
-	int64_t now_ns; /* as of the last wake-up */
+	int64_t now_ns; /* the time of the last wake-up */
 	int64_t next_tick_ns;
-	uint64_t ticket;       /* number of the request to start next */
-	uint64_t timer_ticket; /* which the timer is set for */
+	uint64_t ticket;       /* the number of the next request to start */
+	uint64_t timer_ticket; /* the ticket that the timer is set for */
 	uint64_t sequence;
-	bool over;                /* no further requests */
+	bool over;                /* no further requests will start */
 	unsigned errors;          /* in a row */
-	int64_t failing_since_ns; /* 0: it is not */
+	int64_t failing_since_ns; /* 0: it is not failing */
 };
 
 /* ---- what both protocols do ---- */
@@ -107,7 +113,7 @@ static void note_error(struct client *c, int number)
 		atomic_store_explicit(&c->tally->error, number, memory_order_relaxed);
 }
 
-/* A server that is gone must not keep the clients for ever. */
+/* Counts failures: clients must not go on for ever after the server has gone. */
 static void note_failure(struct client *c, enum outcome outcome)
 {
 	tally_add(&c->tally->failed);
@@ -155,7 +161,8 @@ static void tcp_end(struct client *c, struct slot *slot, enum outcome outcome)
 	request_end(c, slot, outcome);
 }
 
-/* 0, -EAGAIN while the connection is not there yet, or another negative errno. */
+/* Sends the request. Returns 0, -EAGAIN while the connection is not there yet, or another negative
+ * errno. */
 static int tcp_ask(struct slot *slot)
 {
 	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
@@ -166,7 +173,7 @@ static int tcp_ask(struct slot *slot)
 	return 0;
 }
 
-/* close() resets: no TIME_WAIT piles up, and client ports do not run out. */
+/* close() resets the connection, so that no TIME_WAIT piles up and client ports do not run out. */
 static int tcp_open(const struct client *c)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -177,8 +184,8 @@ static int tcp_open(const struct client *c)
 	return fd;
 }
 
-/* On loopback the connection mostly exists when connect() returns, though it says EINPROGRESS: so
- * ask at once. */
+/* Starts a request. On loopback the connection mostly exists when connect() returns, even if
+ * connect() reports EINPROGRESS, so the request is sent at once. */
 static void tcp_start(struct client *c, struct slot *slot)
 {
 	int err;
@@ -205,8 +212,8 @@ static void tcp_event(struct client *c, uint32_t index)
 	char reply[256];
 	ssize_t length;
 
-	/* epoll reports a closed socket for as long as somebody else has its file: who lists the
-	 * open files of all processes has each for a moment. */
+	/* epoll reports a closed socket for as long as another process has its file. A tool that
+	 * lists the open files of all processes has each of them for a moment. */
 	if (!slot->busy)
 		return;
 	if (!slot->asked) {
@@ -222,7 +229,8 @@ static void tcp_event(struct client *c, uint32_t index)
 	}
 	length = recv(slot->fd, reply, sizeof(reply), 0);
 	if (length > 0)
-		tally_add(&c->tally->sent); /* made: only now it is known that a worker has it */
+		tally_add(&c->tally->sent); /* counted as made only now, because only a reply proves
+					       that a worker has it */
 	if (length < 0 && errno != EAGAIN)
 		note_error(c, errno);
 	if (length >= 0 || errno != EAGAIN)
@@ -278,8 +286,8 @@ static void udp_note_sent(struct client *c, struct flow *flow)
 	flow->used = true;
 }
 
-/* The flows take turns; one that still waits for a reply is passed over. There is an idle one: no
- * fewer flows than slots. */
+/* Returns the flow whose turn it is; a flow that still waits for a reply is passed over. An idle
+ * flow always exists, because there are at least as many flows as slots. */
 static struct flow *udp_next_flow(struct client *c)
 {
 	struct flow *flow;
@@ -314,7 +322,8 @@ static void udp_start(struct client *c, struct slot *slot)
 	udp_end(c, slot, FAILED);
 }
 
-/* A reply that comes after its request timed out has an old sequence number. */
+/* Takes replies. A reply that comes after its request timed out has an old sequence number and is
+ * ignored. */
 static void udp_event(struct client *c, uint32_t index)
 {
 	struct flow *flow = &c->flows[index];
@@ -323,7 +332,7 @@ static void udp_event(struct client *c, uint32_t index)
 	while (recv(flow->fd, &sequence, sizeof(sequence), 0) == sizeof(sequence))
 		if (flow->slot && sequence == flow->slot->sequence) {
 			udp_end(c, flow->slot, SUCCEEDED);
-			return; /* what else there may be, epoll reports again */
+			return; /* epoll reports the other replies again */
 		}
 }
 
@@ -348,9 +357,11 @@ static const struct protocol_client udp_client = {
 /* ---- the loop ---- */
 
 /*
- * TCP: all threads take from one counter, so no thread ends early. UDP: each has its share. Flows
- * belong to a thread, and those of the quicker one would carry more than the others' (of 1,000
- * flows, 755 were seen to take all 1,000 requests); `flows` is the number of equal ones.
+ * Takes the number of the next request. TCP: all threads take numbers from one counter, so no
+ * thread ends early. UDP: each thread has its share of the requests. A flow belongs to one thread,
+ * so with a common counter the flows of the quicker thread would carry more requests than the
+ * others (of 1,000 flows, 755 were seen to take all 1,000 requests); but `flows` promises equal
+ * ones.
  */
 static uint64_t ticket_next(struct client *c)
 {
@@ -362,7 +373,7 @@ static uint64_t ticket_next(struct client *c)
 	return ticket;
 }
 
-/* Takes the number of the next request; the total is exact. */
+/* Takes the number of the next request, if any is left; the total is exact. */
 static bool take_ticket(struct client *c)
 {
 	if (c->over)
@@ -381,7 +392,8 @@ static int64_t ticket_due_ns(const struct client *c)
 	return (int64_t)tally_read(&c->shared->go_ns) + (int64_t)after_ns;
 }
 
-/* epoll_wait() counts in milliseconds: too coarse for a rate. */
+/* Sets the timer for the next request. epoll_wait() counts in milliseconds, which is too coarse for
+ * a rate. */
 static void arm_timer(struct client *c)
 {
 	int64_t due_ns = ticket_due_ns(c);
@@ -413,7 +425,7 @@ static void start_due(struct client *c)
 	}
 }
 
-/* Timeouts and the interrupt, every TICK_MS. */
+/* Checks the timeouts and the interrupt, every TICK_MS. */
 static void tick(struct client *c)
 {
 	bool stopping = atomic_load_explicit(&c->shared->interrupt, memory_order_relaxed);
@@ -440,13 +452,13 @@ static void handle_event(struct client *c, uint32_t index)
 	if (index != TIMER)
 		c->protocol->event(c, index);
 	else if (read(c->timer, &expirations, sizeof(expirations)) < 0)
-		return; /* set anew meanwhile */
+		return; /* the timer was set anew meanwhile */
 }
 
 /*
- * Looks for the replies itself before it sleeps: on a virtual machine waking a processor that
- * sleeps costs more than the request. It yields, so that a worker on the same processor runs.
- * Returns true if a request ended.
+ * Polls for replies for a moment before the thread sleeps: on a virtual machine, waking a sleeping
+ * processor costs more than the request. The thread yields meanwhile, so that a worker on the same
+ * processor runs. Returns true if a request ended.
  */
 static bool poll_briefly(struct client *c)
 {
@@ -506,7 +518,7 @@ static int client_prepare(struct client *c)
 	return c->protocol->prepare ? c->protocol->prepare(c) : 0;
 }
 
-/* What it opened and allocated goes with its process. */
+/* The life of a client thread. What it opened and allocated goes away with its process. */
 static void *client_run(void *argument)
 {
 	struct client *c = argument;
@@ -545,7 +557,8 @@ static unsigned part_of(unsigned total, unsigned i, unsigned count)
 	return total / count + (i < total % count ? 1 : 0);
 }
 
-/* A queue of all that is outstanding, at the slowest worker, is no reason to give a request up. */
+/* When a request times out. A queue of all outstanding requests at the slowest worker is no reason
+ * to give one up, so that time is added. */
 static int64_t request_timeout_ns(const struct workload_options *o)
 {
 	int64_t work_ns = o->work_us * INT64_C(1000) * (o->slow_worker >= 0 ? 10 : 1);
@@ -577,10 +590,12 @@ static void client_init(struct client *c, unsigned i, unsigned count,
 		.timer_ticket = NO_TICKET,
 	};
 	if (!tcp && c->slot_count > c->flow_count)
-		c->slot_count = c->flow_count; /* a flow has one datagram outstanding */
+		c->slot_count = c->flow_count; /* a flow has at most one datagram outstanding */
 }
 
-/* Who listens on the wildcard address is reached on loopback. */
+/*
+ * Turns the wildcard address into the loopback address: a server on the wildcard is reached there.
+ */
 static void reach_wildcard(struct sockaddr_storage *server)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)server;
@@ -594,7 +609,7 @@ static void reach_wildcard(struct sockaddr_storage *server)
 
 /* ---- the process ---- */
 
-/* The whole life of the client process. */
+/* The whole life of the client process. It does not return. */
 static _Noreturn void clients_run(const struct workload_options *o,
 				  const struct sockaddr_storage *address, struct shared *shared)
 {
@@ -604,8 +619,8 @@ static _Noreturn void clients_run(const struct workload_options *o,
 	int err = 0;
 
 	prctl(PR_SET_NAME, "sockfair-client");
-	child_keep(-1, -1); /* no listener of the server's: the kernel would name this process as
-			       its holder too */
+	child_keep(-1, -1); /* closes the server's listeners: otherwise the kernel would name this
+			       process as a holder of them too */
 	reach_wildcard(&server);
 	while (started < count && !err) {
 		struct client *c = &clients[started];
@@ -637,7 +652,7 @@ int clients_start(struct clients *c, const struct workload_options *options,
 	if (pid == 0)
 		clients_run(options, server, shared);
 	c->pid = pid;
-	c->pidfd = pidfd_open(pid, 0); /* close-on-exec by itself */
+	c->pidfd = pidfd_open(pid, 0); /* close-on-exec without being asked */
 	if (c->pidfd < 0)
 		return refuse(why, -errno, "cannot watch the client process: %s", strerror(errno));
 	return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The clients of a workload: one process with a few threads, each of which keeps its share of
- * `concurrency` requests outstanding. Closed loop: a request starts when one has ended. Open loop
- * (`rate`): request n starts n / rate seconds after the first; where `concurrency` are outstanding
- * already it starts late, as soon as one of them has ended. UDP: a flow has at most one datagram
- * outstanding, so no more than `flows` are.
+ * `concurrency` requests outstanding. In a closed loop a request starts when another has ended. In
+ * an open loop (`rate`), request n starts n / rate seconds after the first; if `concurrency`
+ * requests are outstanding by then, it starts late, as soon as one of them has ended. UDP: a flow
+ * has at most one datagram outstanding, so at most `flows` requests are outstanding.
  */
 #ifndef SOCKFAIR_WORKLOAD_CLIENT_H
 #define SOCKFAIR_WORKLOAD_CLIENT_H
@@ -21,15 +21,15 @@ struct clients {
 	bool died; /* not of its own accord */
 };
 
-/* How many threads these options make: so many count in shared->ready. */
+/* How many threads these options make. shared->ready counts as many. */
 unsigned clients_thread_count(const struct workload_options *options);
 
-/* Forks the process, which then waits for shared->go. `server` has the port. 0 or a negative errno
- * with its line. */
+/* Forks the process, which then waits for shared->go. `server` has the port. Returns 0, or a
+ * negative errno with one line. */
 int clients_start(struct clients *c, const struct workload_options *options,
 		  const struct sockaddr_storage *server, struct shared *shared, struct why why);
 
-/* Whether they have finished, waiting up to timeout_ms; a signal ends the wait. */
+/* Have the clients finished? Waits up to timeout_ms; a signal ends the wait. */
 bool clients_wait(struct clients *c, int timeout_ms);
 
 void clients_stop(struct clients *c, struct shared *shared);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sends and receives one descriptor per message over a unix socket. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +11,7 @@ union descriptor_message {
 	char space[CMSG_SPACE(sizeof(int))];
 };
 
-/* The message has one byte, and room for one descriptor. */
+/* Builds a message of one byte with room for one descriptor. */
 static struct msghdr descriptor_header(struct iovec *byte, union descriptor_message *control)
 {
 	return (struct msghdr){
@@ -52,8 +53,8 @@ int descriptor_receive(int queue)
 	if (!c || c->cmsg_type != SCM_RIGHTS)
 		return message.msg_flags & MSG_CTRUNC
 			       ? -EMFILE
-			       : -ECONNRESET; /* the first: there was no room for the descriptor, it
-						 was dropped */
+			       : -ECONNRESET; /* -EMFILE: there was no room for the descriptor, and
+						 the kernel dropped it */
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What workers do: wait for a connection or datagram in the way of their mode, and serve it. */
+/* What workers do: each public function is the loop of a mode, which waits for a connection or
+ * datagram in the mode's way and serves it. */
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
@@ -13,8 +14,8 @@
 #include "mode.h"
 
 #define SILENT_CLIENT_MS                                                                           \
-	2000 /* how long a worker waits for the request of a connection that it has accepted */
-#define DRAIN_READS 64 /* how much of an unread request is thrown away before close() */
+	2000 /* how long a worker waits for the request on a connection that it has accepted */
+#define DRAIN_READS 64 /* how many reads of an unread request are thrown away before close() */
 #define URING_ENTRIES 8
 #define URING_COMPLETIONS 1024
 
@@ -31,8 +32,8 @@ static void burn(const struct worker *w)
 		;
 }
 
-/* A worker must not hang on a client that never sends. Nearly always the request is there already:
- * then no poll(). */
+/* Reads a request, but does not hang on a client that never sends. Nearly always the request is
+ * there already, so poll() is called only if it is not. */
 static ssize_t read_request(const struct worker *w, int fd, char *request, size_t size)
 {
 	int64_t until_ns = monotonic_ns() + SILENT_CLIENT_MS * INT64_C(1000000);
@@ -56,7 +57,8 @@ static bool ends_request(const char *request, ssize_t length)
 	return length >= 4 && !memcmp(request + length - 4, "\r\n\r\n", 4);
 }
 
-/* close() with unread bytes resets the connection, which can overtake the reply. */
+/* Reads what is left: close() with unread bytes resets the connection, and the reset can overtake
+ * the reply. */
 static void socket_drain(int fd, char *buffer, size_t size)
 {
 	shutdown(fd, SHUT_WR);
@@ -64,8 +66,8 @@ static void socket_drain(int fd, char *buffer, size_t size)
 		;
 }
 
-/* Reads one request, works, answers and closes: HTTP, so that curl, wrk and ab can be the clients.
- */
+/* Reads one request, works, answers and closes. It speaks HTTP, so that curl, wrk and ab can be the
+ * clients. */
 static void serve(struct worker *w, int fd)
 {
 	static const char reply[] =
@@ -85,7 +87,9 @@ static void serve(struct worker *w, int fd)
 	tally_add(&w->tally->finished);
 }
 
-/* After a failed accept or receive: out of descriptors or memory passes, but not at once. */
+/*
+ * Pauses after a failed accept or receive: a lack of descriptors or memory passes, but not at once.
+ */
 static void pause_unless_harmless(int error)
 {
 	if (error != EAGAIN && error != EINTR && error != ECONNABORTED)
@@ -94,7 +98,7 @@ static void pause_unless_harmless(int error)
 
 /* ---- accepting ---- */
 
-/* A connection, or -1. */
+/* Accepts a connection. Returns it, or -1. */
 static int worker_accept(struct worker *w)
 {
 	int fd = accept4(w->socket, NULL, NULL, SOCK_CLOEXEC);
@@ -152,7 +156,7 @@ void accept_by_common_epoll(struct worker *w)
 
 /* ---- handing on ---- */
 
-/* Blocks while the worker's queue is full. */
+/* Hands a connection to a worker. Blocks while the worker's queue is full. */
 static void hand_to(struct worker *w, int queue, int fd)
 {
 	int err;
@@ -230,7 +234,7 @@ static void refuse_uring(struct worker *w, int error)
 
 enum { URING_ACCEPT = 1, URING_CANCEL };
 
-/* 0 or a negative errno. */
+/* Submits the multishot accept request. Returns 0 or a negative errno. */
 static int uring_arm(struct io_uring *ring, int listener)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -244,7 +248,7 @@ static int uring_arm(struct io_uring *ring, int listener)
 	return submitted < 0 ? submitted : 0;
 }
 
-/* Kernels without multishot refuse the request as soon as they see it. */
+/* Has the kernel refused the request? Kernels without multishot do so as soon as they see it. */
 static int uring_refused(struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;
@@ -254,7 +258,8 @@ static int uring_refused(struct io_uring *ring)
 	return -EINVAL;
 }
 
-/* One completion: a connection, or the end of the multishot request, which is then made anew. */
+/* Takes one completion: a connection, or the end of the multishot request, which is then submitted
+ * again. */
 static int uring_take(struct worker *w, struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;
@@ -278,8 +283,8 @@ static int uring_take(struct worker *w, struct io_uring *ring)
 	return err;
 }
 
-/* Without this, connections that completed meanwhile would stay open in this process, and the
- * request hold the listener. */
+/* Cancels the request and closes its connections. Otherwise connections that completed meanwhile
+ * would stay open in this process, and the request would hold the listener. */
 static void uring_end(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -335,7 +340,7 @@ void accept_by_uring(struct worker *w)
 
 /* ---- UDP ---- */
 
-/* Echoes, so that the client's sequence number comes back. */
+/* Echoes each datagram, so that the client's sequence number comes back. */
 void receive_blocking(struct worker *w)
 {
 	char datagram[2048];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of modes, and what some of them prepare once their sockets listen. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 
 #include "mode.h"
 
-/* A queue of descriptors per worker: SCM_RIGHTS works for threads as well as for processes. */
+/* Makes a queue of descriptors for each worker: SCM_RIGHTS works for threads as well as for
+ * processes. */
 static int make_handoffs(struct server *s)
 {
 	unsigned workers = s->options->workers;
@@ -34,8 +36,8 @@ static int make_common_epoll(struct server *s)
 	return 0;
 }
 
-/* The program returns an index into the group, which is in the order of listen(): the CPU that
- * received the SYN, modulo. */
+/* Attaches a program that returns an index into the reuseport group: the CPU that received the SYN,
+ * modulo the number of sockets. The group is in the order of the listen() calls. */
 static int attach_by_cpu(struct server *s)
 {
 	struct sock_filter code[] = {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The server of a workload: binds its sockets, starts its workers as threads or processes,
+ * describes them to the observer, and stops them. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +67,7 @@ static int privileged_ports(void)
 	return sscanf(text, "%d", &start) == 1 ? start : 1024;
 }
 
-/* The one line for a failed bind() or listen(). Returns -error. */
+/* Writes the one line for a failed bind() or listen(). Returns -error. */
 static int refuse_bind(const struct server *s, int error)
 {
 	const struct sockaddr_storage *a = &s->address;
@@ -98,10 +100,8 @@ static int refuse_bind(const struct server *s, int error)
 	return refuse(s->why, -error, "cannot bind %s: %s", where, strerror(error));
 }
 
-/*
- * A bound socket, or a negative errno with its line. TCP has SO_REUSEADDR anyway: as in every
- * server, connections in TIME_WAIT are no obstacle to binding.
- */
+/* Returns a bound socket, or a negative errno with one line. TCP sockets always set SO_REUSEADDR,
+ * as every server does: connections in TIME_WAIT must not prevent binding. */
 static int socket_bind(struct server *s, int share)
 {
 	int type = (serves_tcp(s) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
@@ -123,8 +123,9 @@ static int socket_bind(struct server *s, int share)
 }
 
 /*
- * Binds the port once without sharing, to choose it if it is 0, and to see that nobody else has it:
- * the group would silently share with another's sockets of the same option.
+ * Binds the port once without sharing: to choose the port if it is 0, and to make sure that no
+ * other process has it. Otherwise the group would silently share it with another process's sockets
+ * that set the same option.
  */
 static int claim_port(struct server *s)
 {
@@ -133,8 +134,8 @@ static int claim_port(struct server *s)
 
 	if (fd < 0)
 		return fd;
-	if (serves_tcp(s) && listen(fd, 1)) /* only this finds out one that is bound with
-					   SO_REUSEADDR and does not listen */
+	if (serves_tcp(s) && listen(fd, 1)) /* only listen() finds a socket that is bound with
+					       SO_REUSEADDR and does not listen */
 		err = refuse_bind(s, errno);
 	else if (getsockname(fd, (struct sockaddr *)&s->address, &size))
 		err = refuse(s->why, -errno, "cannot read the bound address: %s", strerror(errno));
@@ -142,7 +143,8 @@ static int claim_port(struct server *s)
 	return err;
 }
 
-/* In the order of the workers: that of listen() is the order within a reuseport group. */
+/* Opens the sockets in the order of the workers: the order of listen() is the order within a
+ * reuseport group. */
 static int open_sockets(struct server *s)
 {
 	unsigned count = s->mode->share ? s->options->workers : 1;
@@ -199,7 +201,7 @@ bool worker_stopped(const struct worker *w)
 
 static void wake(int sig)
 {
-	(void)sig; /* it exists to interrupt a system call */
+	(void)sig; /* it only has to interrupt a system call */
 }
 
 static void worker_name(const struct worker *w, char name[16])
@@ -226,14 +228,14 @@ static void *worker_run(void *argument)
 	return NULL;
 }
 
-/* A worker process holds what it needs only, as in a server whose workers open their own sockets.
- */
+/* Closes the descriptors that a worker process does not need, as it is in a server whose workers
+ * open their own sockets. */
 static void worker_drop_descriptors(const struct worker *w)
 {
 	const struct server *s = w->server;
 
 	if (w->number < 0)
-		return; /* the acceptor: the listener, and the queues of all workers */
+		return; /* the acceptor needs the listener and the queues of all workers */
 	if (s->handoffs)
 		child_keep(s->handoffs[w->number][1], -1);
 	else
@@ -282,8 +284,8 @@ static void worker_init(struct worker *w, struct server *s, unsigned i)
 		w->work_ns *= 10;
 }
 
-/* Workers take no signal but the one that wakes them: all others are for the thread that called
- * workload_start(). */
+/* Starts the workers. They block every signal except the one that wakes them: all others are for
+ * the thread that called workload_start(). */
 int server_start_workers(struct server *s)
 {
 	const struct sigaction action = { .sa_handler = wake };
@@ -321,7 +323,7 @@ static bool worker_reap(struct worker *w)
 	if (w->server->options->processes) {
 		w->running = !child_reap(w->pid, NULL);
 		if (!w->running)
-			atomic_store(&w->tally->ended, true); /* killed: it could not say so */
+			atomic_store(&w->tally->ended, true); /* killed, so it could not say so */
 	} else if (atomic_load(&w->tally->ended)) {
 		pthread_join(w->thread, NULL);
 		w->running = false;
@@ -338,7 +340,8 @@ bool server_lost_worker(struct server *s)
 	return lost;
 }
 
-/* The state letter of /proc/PID/stat: it follows the last parenthesis. '?' if it can't be read. */
+/* Reads the state letter of /proc/PID/stat, which follows the last parenthesis. '?' if it can't be
+ * read. */
 static char proc_state(pid_t pid, pid_t tid)
 {
 	char path[64], text[256], *end;
@@ -356,7 +359,8 @@ static char proc_state(pid_t pid, pid_t tid)
 	return end && end[1] == ' ' ? end[2] : '?';
 }
 
-/* A worker says that it is ready right before its system call: this sees it sleep there. */
+/* Waits for the workers to sleep in their system call: a worker says that it is ready right before
+ * the call, so only the kernel knows. */
 void server_await_sleep(const struct server *s)
 {
 	int64_t until_ns = monotonic_ns() + SLEEP_WITHIN_MS * INT64_C(1000000);
@@ -370,11 +374,12 @@ void server_await_sleep(const struct server *s)
 	}
 }
 
-/* ---- what others want to know of it ---- */
+/* ---- what the observer wants to know about the server ---- */
 
 static int describe_socket(const struct server *s, unsigned i, struct socket_row *row)
 {
-	uint64_t cookie; /* asking makes the kernel generate it: it must exist before traffic */
+	uint64_t cookie; /* reading the cookie makes the kernel generate it: it must exist before
+			    traffic */
 	socklen_t size = sizeof(cookie);
 	struct stat st;
 
@@ -432,8 +437,8 @@ int server_describe(const struct server *s, struct endpoint *e)
 	return 0;
 }
 
-/* TCP: connections in the accept queue, which is what tcpi_unacked means for a listener. UDP: bytes
- * of the next datagram. */
+/* How much waits in the socket. TCP: connections in the accept queue, because that is what
+ * tcpi_unacked means for a listener. UDP: bytes of the next datagram. */
 static unsigned queue_length(const struct server *s, int fd)
 {
 	struct tcp_info info = { 0 };
@@ -463,10 +468,8 @@ static void worker_wake(const struct worker *w, bool kill_it)
 		syscall(SYS_tgkill, getpid(), atomic_load(&w->tally->tid), WAKE_SIGNAL);
 }
 
-/*
- * A worker may look at the stop flag right before it is set and block right after it was woken: so
- * wake again until all have ended.
- */
+/* Stops the workers. A worker may look at the stop flag right before it is set, and block right
+ * after it was woken. So all are woken again until they have ended. */
 static void stop_workers(struct server *s)
 {
 	int64_t kill_ns = monotonic_ns() + KILL_AFTER_MS * INT64_C(1000000);
@@ -497,7 +500,7 @@ static void close_descriptor(int fd)
 void server_stop(struct server *s)
 {
 	if (!s->shared)
-		return; /* never opened */
+		return; /* the server was never opened */
 	stop_workers(s);
 	if (s->wake_installed)
 		sigaction(WAKE_SIGNAL, &s->old_wake_action, NULL);

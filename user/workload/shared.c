@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The memory that server, clients and observer share, and small helpers: futex waits, the one line
+ * of a failure, hints for errnos. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -38,7 +40,7 @@ void shared_refuse(struct shared *shared, int error, const char *format, ...)
 		vsnprintf(shared->why, sizeof(shared->why), format, args);
 		va_end(args);
 		atomic_store(&shared->error,
-			     error); /* after the text: who sees the error may read it */
+			     error); /* after the text: whoever sees the error reads it */
 	}
 	word_add(&shared->ready);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the observing process, the workers and the clients share. It lives in one anonymous shared
- * mapping, so that it is the same for threads and for forked processes, and survives whoever writes
- * it. Every counter has exactly one writer.
+ * mapping, so that threads and forked processes see it alike and it outlives any process that
+ * writes to it. Every counter has exactly one writer.
  */
 #ifndef SOCKFAIR_WORKLOAD_SHARED_H
 #define SOCKFAIR_WORKLOAD_SHARED_H
@@ -23,14 +23,14 @@ struct worker_tally {
 	_Atomic int32_t tid;
 	_Atomic bool ended;
 	tally_t accepted; /* connections accepted, datagrams received */
-	tally_t finished; /* those that it is done with, answered or not */
+	tally_t finished; /* requests that the worker has finished, answered or not */
 	tally_t served;   /* requests answered */
 };
 
 struct client_tally {
 	_Alignas(CACHE_LINE) tally_t sent;
 	tally_t failed;
-	_Atomic int32_t error; /* the errno of the first that failed with one */
+	_Atomic int32_t error; /* the errno of the first request that failed with one */
 	tally_t flows;         /* UDP: client ports used at least once */
 	tally_t last_ns;       /* CLOCK_MONOTONIC of the last reply */
 };
@@ -50,15 +50,15 @@ struct shared {
 	_Atomic bool why_written;
 	char why[192];
 
-	_Alignas(CACHE_LINE) tally_t next_request; /* TCP: the one counter with many writers: who
-						      takes number n makes request n */
+	_Alignas(CACHE_LINE) tally_t next_request; /* TCP: the only counter with many writers: the
+						      thread that takes number n makes request n */
 	struct client_tally clients[CLIENT_THREADS_MAX];
 	struct worker_tally workers[];
 };
 
 static inline void tally_add(tally_t *tally)
 {
-	/* one writer: no need for a locked instruction */
+	/* there is only one writer, so no locked instruction is needed */
 	atomic_store_explicit(tally, atomic_load_explicit(tally, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 }
@@ -71,16 +71,17 @@ static inline uint64_t tally_read(const tally_t *tally)
 struct shared *shared_make(unsigned workers); /* NULL: no memory */
 void shared_free(struct shared *shared);
 
-/* A worker or client thread could not start. Counts as ready, so that nobody waits for it. */
+/* Reports that a worker or client thread could not start. It counts as ready, so that nobody waits
+ * for it. */
 __attribute__((format(printf, 3, 4))) void shared_refuse(struct shared *shared, int error,
 							 const char *format, ...);
 
 /* Sleeps while *word is `value`, at most timeout_ms (-1: for ever); may return early. Works between
  * processes. */
 void word_wait(_Atomic uint32_t *word, uint32_t value, int timeout_ms);
-void word_add(_Atomic uint32_t *word); /* adds 1 and wakes all who wait */
+void word_add(_Atomic uint32_t *word); /* adds 1 and wakes all waiting threads */
 
-/* Where a failure's one line goes. */
+/* Where the one line about a failure goes. */
 struct why {
 	char *text;
 	size_t size;
@@ -105,12 +106,12 @@ static inline int64_t monotonic_ns(void)
 
 void sleep_ms(int ms); /* shorter when a signal comes */
 
-/* Which limits may be behind a thread or process that could not be started, as " (ulimit -u, ...)";
- * "": it is no limit. */
+/* Names the limits that may be behind a thread or process that could not be started, as " (ulimit
+ * -u, ...)"; "": no limit is behind this errno. */
 const char *start_limits(int err);
 
-/* What may be behind an errno of loopback that can't be reached, as " (is ...?)"; "": nothing is
- * known. */
+/* Names what may be behind this errno if loopback can't be reached, as " (is ...?)"; "": no cause
+ * is known. */
 const char *unreachable_hint(int number);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs a workload from start to stop: forks the clients, starts the server, waits until everything
+ * is at rest, and adds up what each side counted. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,10 +13,10 @@
 #include "workload.h"
 
 #define READY_WITHIN_MS 30000
-#define LOOK_EVERY_MS 50 /* for those that died and will never report */
+#define LOOK_EVERY_MS 50 /* how often to look for processes that died and will never report */
 #define SETTLE_WITHIN_MS 5000
 #define SETTLE_POLL_MS 5
-#define CALM_NS 50000000 /* nothing moved for this long: at rest */
+#define CALM_NS 50000000 /* if nothing moved for this long, the workload is at rest */
 #define DESCRIPTORS_SPARE 64
 
 struct workload {
@@ -23,7 +25,7 @@ struct workload {
 	struct server server;
 	struct clients clients;
 	struct endpoint endpoint;
-	bool lost_worker; /* one ended on its own: its requests will never be answered */
+	bool lost_worker; /* a worker ended on its own: its requests will never be answered */
 };
 
 /* ---- start ---- */
@@ -47,7 +49,7 @@ static int check_options(const struct workload_options *o, struct why why)
 	return 0;
 }
 
-/* Descriptors that the process of the server, or that of the clients, needs. */
+/* How many descriptors the server's process, or the clients' process, needs: the larger number. */
 static rlim_t descriptors_needed(const struct workload_options *o)
 {
 	const struct mode_server *mode = o->mode->server;
@@ -59,7 +61,7 @@ static rlim_t descriptors_needed(const struct workload_options *o)
 	if (o->serve_only)
 		return server + DESCRIPTORS_SPARE;
 	if (o->mode->protocol == PROTOCOL_TCP)
-		server += o->concurrency; /* accepted ahead: in a ring, or handed on */
+		server += o->concurrency; /* connections accepted ahead: in a ring, or handed on */
 	return (server > clients ? server : clients) + DESCRIPTORS_SPARE;
 }
 
@@ -87,8 +89,8 @@ static int raise_descriptor_limit(const struct workload_options *o, struct why w
 	return 0;
 }
 
-/* Until all workers and client threads have said that they are ready, or one of them that it can't
- * be. */
+/* Waits until all workers and client threads have said that they are ready, or until one of them
+ * says that it can't start. */
 static int await_ready(struct workload *w, struct why why)
 {
 	struct shared *shared = w->shared;
@@ -99,7 +101,7 @@ static int await_ready(struct workload *w, struct why why)
 	while ((ready = atomic_load(&shared->ready)) < expected) {
 		if (atomic_load(&shared->error))
 			break;
-		if (!atomic_load(&shared->why_written) /* else the error is about to come */ &&
+		if (!atomic_load(&shared->why_written) /* otherwise the error is about to come */ &&
 		    (server_lost_worker(&w->server) ||
 		     (w->clients.pid && clients_wait(&w->clients, 0))))
 			return refuse(why, -ECHILD,
@@ -116,8 +118,8 @@ static int await_ready(struct workload *w, struct why why)
 	return 0;
 }
 
-/* The client process is forked first: workers as threads would make that a fork of a threaded
- * process. */
+/* Starts everything. The client process is forked first: with workers as threads, a later fork
+ * would copy a process with threads. */
 static int start(struct workload *w, struct why why)
 {
 	const struct workload_options *o = &w->options;
@@ -175,7 +177,7 @@ void workload_go(struct workload *w)
 	word_add(&w->shared->go);
 }
 
-/* What all threads have counted so far. */
+/* Adds up what all threads have counted so far. */
 static void add_up(const struct workload *w, struct workload_progress *p)
 {
 	*p = (struct workload_progress){ 0 };
@@ -216,7 +218,7 @@ bool workload_wait(struct workload *w, int timeout_ms)
 	if (!w->options.serve_only)
 		return clients_wait(&w->clients, timeout_ms);
 	if (!atomic_load(&w->shared->interrupt))
-		poll(NULL, 0, timeout_ms); /* nothing to wait for but the caller's signals */
+		poll(NULL, 0, timeout_ms); /* only the caller's signals can end the wait */
 	return atomic_load(&w->shared->interrupt);
 }
 
@@ -229,7 +231,9 @@ static uint64_t finished(const struct workload *w)
 	return sum;
 }
 
-/* Nothing waits in the kernel, is being handed on, or is being served. */
+/*
+ * Is everything at rest? Then nothing waits in the kernel, is being handed on, or is being served.
+ */
 static bool at_rest(const struct workload *w, const struct workload_progress *p)
 {
 	bool all_accepted = w->options.serve_only || w->options.mode->protocol == PROTOCOL_UDP ||
@@ -267,19 +271,20 @@ static void count_rows(struct workload *w)
 		e->sockets[s].accepted = 0;
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_tally *tally = &w->shared->workers[i];
-		size_t s = e->socket_count == 1 ? 0 : i; /* one for all, or one each */
+		size_t s = e->socket_count == 1 ? 0 : i; /* one for all workers, or one each */
 
 		e->workers[i].accepted = tally_read(&tally->accepted);
 		e->workers[i].served = tally_read(&tally->served);
 		e->workers[i].ended = atomic_load(&tally->ended);
 		e->sockets[s].accepted += e->workers[i].accepted;
 	}
-	e->flows = 0; /* now exactly: those that were used */
+	e->flows = 0; /* replaced by the exact number: the flows that were used */
 	for (unsigned i = 0; i < CLIENT_THREADS_MAX; i++)
 		e->flows += tally_read(&w->shared->clients[i].flows);
 }
 
-/* From go to the last reply; without clients of ours, or without a reply, until now. */
+/* How long the workload took: from go to the last reply. Without clients of ours, or without a
+ * reply, until now. */
 static double seconds(const struct workload *w)
 {
 	uint64_t last_ns = 0, go_ns = tally_read(&w->shared->go_ns);
@@ -294,7 +299,7 @@ static double seconds(const struct workload *w)
 	return ((last_ns ? last_ns : (uint64_t)monotonic_ns()) - go_ns) / 1e9;
 }
 
-/* The first errno that a client failed with; 0: none did. */
+/* The first errno with which a client failed; 0: none did. */
 static int first_error(const struct workload *w)
 {
 	int error = 0;

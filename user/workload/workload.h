@@ -29,20 +29,20 @@ struct workload_mode {
 	const struct mode_server *server;
 };
 
-/* The table of modes, ended by a row without a name. */
+/* The table of modes. A row without a name ends it. */
 extern const struct workload_mode workload_modes[];
 const struct workload_mode *workload_mode_find(const char *name);
 
 struct workload_options {
 	const struct workload_mode *mode;
 	unsigned workers;
-	bool processes;               /* workers are forked processes instead of threads */
-	uint64_t requests;            /* connections or datagrams; not used with serve_only */
-	unsigned concurrency;         /* outstanding at once, over all client threads */
-	double rate;                  /* open loop, requests per second; 0: closed loop */
-	unsigned work_us;             /* CPU time a worker spends per request */
-	int slow_worker;              /* this worker alone spends ten times work_us; -1: none */
-	unsigned flows;               /* UDP: distinct client ports */
+	bool processes;       /* workers are forked processes instead of threads */
+	uint64_t requests;    /* connections or datagrams; not used with serve_only */
+	unsigned concurrency; /* outstanding at once, over all client threads */
+	double rate;          /* open loop, requests per second; 0: closed loop */
+	unsigned work_us;     /* CPU time a worker spends per request */
+	int slow_worker; /* this worker, and no other, spends ten times work_us; -1: none does */
+	unsigned flows;  /* UDP: distinct client ports */
 	struct sockaddr_storage bind; /* address and port (0: the kernel picks one) */
 	bool serve_only;
 };
@@ -55,36 +55,35 @@ struct workload_progress {
 	bool clients_done;
 };
 
-/*
- * Returns 0, -EOPNOTSUPP if this kernel can't run the mode (why: the reason), or another negative
- * errno (why: one line: what, why, what to do). Nothing is left behind on failure.
- */
+/* Returns 0, -EOPNOTSUPP if this kernel can't run the mode (why: the reason), or another negative
+ * errno (why: one line: what, why, what to do). A failure leaves nothing behind. */
 int workload_start(struct workload **out, const struct workload_options *options, char *why,
 		   size_t why_size);
 
-/* What the server made: address, port, netns, its sockets (cookie, inode, uid, reuseport) and
- * workers (number, pid, tid, comm, cookie, can_accept, serves). */
+/* What the server made: address, port, netns, sockets (cookie, inode, uid, reuseport) and workers
+ * (number, pid, tid, comm, cookie, can_accept, serves). */
 const struct endpoint *workload_endpoint(const struct workload *w);
 
 void workload_go(struct workload *w);
 void workload_progress(const struct workload *w, struct workload_progress *p);
 
-/* Waits up to timeout_ms for the clients to finish. Returns true when they are done (or died: then
- * failed says so). */
+/* Waits up to timeout_ms for the clients to finish. Returns true when they are done. If they died
+ * it also returns true, and `failed` says so. */
 bool workload_wait(struct workload *w, int timeout_ms);
 
-/* Tells the clients to stop early; workload_wait() then soon returns true. */
+/* Tells the clients to stop early; after that workload_wait() soon returns true. */
 void workload_interrupt(struct workload *w);
 
-/* Waits until what arrived was served and nothing moves any more (at most 5 s). Returns false if it
- * still moves. */
+/* Waits until everything that arrived has been served and nothing changes any more (at most 5 s).
+ * Returns false if there is still movement. */
 bool workload_settle(struct workload *w);
 
-/* Fills the account, and `accepted`/`served` of workload_endpoint()'s workers and sockets from the
- * server's own counters. */
+/* Fills the account. Also fills `accepted` and `served` of workload_endpoint()'s workers and
+ * sockets from the server's own counters. */
 void workload_counts(struct workload *w, struct workload_account *account);
 
-/* Ends clients and workers (processes too), closes the sockets, frees. NULL is fine. */
+/* Ends the clients and workers (processes too), closes the sockets and frees the memory. NULL is
+ * fine. */
 void workload_stop(struct workload *w);
 
 #endif
