@@ -109,8 +109,8 @@ trap 'rm -rf "$folder"' EXIT
 trap 'kill $(descendants $$) 2>/dev/null; exit 130' INT TERM
 export SOCKFAIR_TEST_DOCUMENTS=$folder/documents SOCKFAIR_TEST_N=1000
 mkdir "$SOCKFAIR_TEST_DOCUMENTS"
-# Most of a suite's time it waits: for programs to be loaded, for a window, for a server.
-lanes=$(($(nproc) * 2))
+# Part of its time a suite waits: for a window, for a server.
+lanes=$(($(nproc) + 1))
 # In a network namespace of its own, where no other suite and no server of the machine has a port.
 own_network=(unshare --net sh -c 'ip link set lo up && exec "$@"' sh)
 export SOCKFAIR_TEST_MACHINE=/proc/$$/ns/net # where settings of the whole machine are

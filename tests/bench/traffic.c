@@ -2,11 +2,12 @@
 /*
  * A server and its clients on 127.0.0.1, for long-run.sh, as fast as they can:
  *
- *   traffic accept THREADS COUNT   THREADS block in accept() on one socket; every second connection
- * is reset by its client, the others the server closes traffic fork 0 COUNT           a forked
- * child for each connection traffic open THREADS COUNT     COUNT connections that stay open until
- * asked: then every second is closed, then all traffic udp SOCKETS COUNT      SOCKETS with
- * SO_REUSEPORT, a thread each, datagrams of 64 flows
+ *   traffic accept THREADS COUNT  THREADS block in accept() on one socket; every second connection
+ *                                 is reset by its client, the server closes the others
+ *   traffic fork 0 COUNT          a forked child for each connection
+ *   traffic open THREADS COUNT    COUNT connections that stay open until asked: then every second
+ *                                 is closed, then all
+ *   traffic udp SOCKETS COUNT     SOCKETS with SO_REUSEPORT, a thread each, datagrams of 64 flows
  *
  * Prints "port N" and waits for a line on stdin before it begins; then a line of NAME=COUNT, what
  * server and clients counted themselves, and waits for the next line, as often as there is

@@ -99,7 +99,8 @@ static int endpoints_find(const struct snapshot *s, uint16_t port, const struct 
 char *listing_explain(char *text, size_t size, const struct snapshot *s, const uint16_t *ports,
 		      size_t count)
 {
-	static void (*const say[])(FILE *, const struct endpoint *) = { print_kernels_own, say_bound };
+	static void (*const say[])(FILE *, const struct endpoint *) = { print_kernels_own,
+									say_bound };
 	FILE *memory = fmemopen(text, size, "w");
 	size_t said[SAY_END] = {}, all = 0;
 

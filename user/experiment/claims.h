@@ -3,7 +3,9 @@
  * Textbook claims as experiments on real sockets.
  *
  *   claims_open()   checks the rights and enters a private network namespace: whatever happens,
- * nothing of it is left claims_run()    the chosen claims in the order of the table claims_close()
+ *                   nothing of it is left
+ *   claims_run()    the chosen claims, in the order of the table
+ *   claims_close()  leaves it
  *
  * To add one: a row in claims.c, an experiment in the file of its subject, a verdict in
  * user/model/claim*.c.

@@ -7,12 +7,12 @@
 #include "text.h"
 
 /*
- * One call, local time:
+ * One call, in local time:
  *
  * 14:03:07.120 nginx (pid 7) bind tcp 0.0.0.0:80: EADDRINUSE
- *     httpd (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or take another
- * port or address 14:03:09.004 a.out (pid 9) bind tcp 0.0.0.0:20736: worked ! 81 without htons() is
- * 20736: ...
+ *     httpd (pid 5, uid 0) listens on 0.0.0.0:80 without SO_REUSEPORT; stop it, or ...
+ * 14:03:09.004 a.out (pid 9) bind tcp 0.0.0.0:20736: worked
+ *     ! 81 without htons() is 20736: ...
  */
 void text_bind_notice(FILE *out, const struct bind_notice *n, const struct text_style *style);
 

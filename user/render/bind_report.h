@@ -16,10 +16,9 @@ struct bind_report {
 
 /*
  * ✓ tcp 127.0.0.1:8081: bind() and listen() would work
- * ! tcp 0.0.0.0:81: bind() would fail for uid 1000: EACCES: ports below 1024
- * (net.ipv4.ip_unprivileged_port_start) need CAP_NET_BIND_SERVICE, which uid 1000 ... ! tcp
- * 127.0.0.1:8080: bind() would fail: EADDRINUSE: nginx (pid 7 and 2 others, uid 0) listens on
- * 0.0.0.0:8080 without SO_REUSEPORT; ... listening    0.0.0.0:8080      nginx 7 and 2 others, uid 0
+ * ! tcp 0.0.0.0:81: bind() would fail for uid 1000: EACCES: ports below 1024 need ...
+ * ! tcp 127.0.0.1:8080: bind() would fail: EADDRINUSE: nginx (pid 7 and 2 others) listens on ...
+ *     listening    0.0.0.0:8080      nginx 7 and 2 others, uid 0
  *     time-wait    127.0.0.1:8080    3 connections, 41.2 s left
  *     it would work with SO_REUSEADDR (--reuseaddr)
  */

@@ -84,19 +84,17 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
  * agreement. design: the line that describes the mode.
  *
  * shared-epoll-exclusive: each worker has its own epoll on the shared socket, EPOLLEXCLUSIVE
- *   tcp 127.0.0.1:39145, 8 workers (threads), 20,000 connections, 2 at once; kernel 6.18.44,
- * backend tracepoint
+ *   tcp 127.0.0.1:39145, 8 workers (threads), 20,000 connections, 2 at once; kernel 6.18.44, ...
  *
  *   worker      tid   socket   accepted wait p99   share
  *        0    23051       17     12,541    29 us   62.7%  ████████████████████████████████
  *        1    23052       17      6,077    31 us   30.4%  ███████████████▌
  *   ...
  *   socket    inode    arrived   highest wait p50      p99      max   share
- *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%
- * ████████████████████████████████
+ *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%  ████████████████
  *
- *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02 x the mean (1.03), 0 of 8 idle, p <
- * 0.001, Jain 0.271 waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
+ *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02x the mean (1.03), 0 of 8 idle, ...
+ *   waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
  *   ! one of the findings
  *   25,110 connections/s; kernel, server and clients agree on each worker; lost 0
  */

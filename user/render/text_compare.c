@@ -20,9 +20,8 @@
  * Where the sides do not fit beside each other each is a row, with the differences below it. And at
  * the end of `run A B C`, which has nothing in files yet (with --repeat without the column p):
  *
- *   mode                    workers          CV fair hash  busiest      idle       p  sockets wait
- * p99 per second  counts shared-accept           even          0.011     0.019    1.02x    0 of 8
- * 0.980  -             30 us     31,200* agree
+ *   mode            workers      CV fair hash  busiest      idle       p  ... per second  counts
+ *   shared-accept   even      0.011     0.019    1.02x    0 of 8   0.980  ...    31,200*  agree
  */
 #include "text.h"
 

@@ -10,16 +10,15 @@
  *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
  *   2 ended before: 31 accepted
  *   socket 17/301: queue 0/511, highest 40, drops 0
- *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, p
- * <0.001, Jain 0.800 waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms ! 2 workers (of 2
- * processes) on one socket, 17: which of them wakes decides who gets the work; with SO_REUSEPORT
- * each could have its own
+ *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, ...
+ *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms
+ *   ! 2 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets ...
  *
  * If there are several sockets, or the user asked for them, this follows:
  *
- *   socket/inode         /s   arrived since start       queue  drops wait p50 wait p99 wait max
- * share 17/301            2,000     2,000      16,138       3/511      0    27 us   1.2 ms   3.4 ms
- * 100.0%  #### 12 more ports without traffic
+ *   socket/inode         /s   arrived since start       queue  drops ... wait max   share
+ *   17/301            2,000     2,000      16,138       3/511      0 ...   3.4 ms  100.0%  ####
+ * 12 more ports without traffic
  */
 #include <inttypes.h>
 #include <math.h>
