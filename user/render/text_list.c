@@ -5,11 +5,13 @@
  *
  *      inode   cookie   uid         queue  drops    group waits  held by
  * tcp 0.0.0.0:80, 4 sockets
- *        301       17     0         0/511      0       17     1  nginx 1235 and 7 more, fd 6, in
- * ... 302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7 303 19 0
- * 0/511      0       17     1  nginx 1236 waits;  nginx 1235 ... 304       20     0         9/511
- * 0       17     0  none taken for 12 s  nginx 1237 ! no thread waits on socket 18 (inode 302), one
- * of 2 in its SO_REUSEPORT group: ... udp *:53 400       21   101      0/212992      0        - 1
+ *        301       17     0         0/511      0       17     1  nginx 1235 and 7 more, fd 6
+ *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
+ *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235
+ *        304       20     0         9/511      0       17     0  none taken for 12 s  nginx 1237
+ *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
+ * udp *:53
+ *        400       21   101      0/212992      0        -     1
  *     unbound 800 fd 3
  *     backup 900 fd 5 (one of 2)
  * tcp 0.0.0.0:80
