@@ -10,16 +10,11 @@
 
 #include <bpf/bpf.h>
 
-static int cookies_in_order(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
+#include "../model/array.h"
 
 bool cookies_have(const struct cookies *of, uint64_t cookie)
 {
-	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), cookies_in_order);
+	return of->count && bsearch(&cookie, of->rows, of->count, sizeof(cookie), array_by_u64);
 }
 
 /*
@@ -104,8 +99,8 @@ int observer_tell_asked(struct observer *o)
 		else
 			asked.rows[asked.count++] = unwanted.rows[i];
 	}
-	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), cookies_in_order);
-	qsort(asked.rows, asked.count, sizeof(*asked.rows), cookies_in_order);
+	qsort(unwanted.rows, unwanted.count, sizeof(*unwanted.rows), array_by_u64);
+	qsort(asked.rows, asked.count, sizeof(*asked.rows), array_by_u64);
 	asked_mark(o, &o->asked, asked, COUNT_ASKED);
 	asked_mark(o, &o->unwanted, unwanted, COUNT_UNASKED);
 	for (__u32 i = 0; i < o->sockets_max; i++)
@@ -131,11 +126,11 @@ int observer_decide(struct observer *o)
 	for (size_t i = 0, n = ledger_sockets(o->ledger, &sockets); i < n; i++)
 		if (sockets[i]->undecided && sockets[i]->row.ended)
 			of[open++].cookie = sockets[i]->row.cookie;
-	qsort(of, open, sizeof(*of), cookies_in_order);
+	qsort(of, open, sizeof(*of), array_by_u64);
 	for (size_t i = 0; i < count && open; i++) {
 		enum inventory_answer answer;
 
-		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), cookies_in_order);
+		found = bsearch(&workers[i]->row.cookie, of, open, sizeof(*of), array_by_u64);
 		if (!found)
 			continue;
 		answer = inventory_asks(o->inventory, workers[i]->row.pid, workers[i]->row.comm);

@@ -13,6 +13,7 @@
 #include "../model/judge.h"
 #include "../model/lifetimes.h"
 #include "../model/wait_sum.h"
+#include "../model/order.h"
 #include "text_parts.h"
 
 bool several_netns(const struct snapshot *s)
@@ -232,20 +233,13 @@ static size_t rows_merge(struct row *rows, size_t count)
 	return kept;
 }
 
-static int rows_by_cookie(const void *a, const void *b)
-{
-	const struct socket_row *const *x = a, *const *y = b;
-
-	return COMPARE((*x)->cookie, (*y)->cookie);
-}
-
 /* Finds the socket of each worker. Returns 0 or -ENOMEM. */
 static int rows_find_sockets(struct row *rows, size_t count, const struct endpoint *e)
 {
 	struct socket_row like = {};
 	struct array_index index;
 	int err = array_index_make(&index, e->sockets, e->socket_count, sizeof(*e->sockets),
-				   rows_by_cookie);
+				   socket_by_cookie);
 
 	for (size_t i = 0; !err && i < count; i++) {
 		like.cookie = rows[i].worker->cookie;

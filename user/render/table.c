@@ -15,7 +15,7 @@
 
 static int gap_of(const struct table *t, const struct column *c)
 {
-	return c == t->columns || c->gap == GAP_NONE ? 0 : c->gap ? c->gap : 1;
+	return c == t->columns ? 0 : c->gap ? c->gap : 1;
 }
 
 /* How much room the column takes with its gap; 0 if it is not shown, or has nothing in it. */

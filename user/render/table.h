@@ -46,7 +46,6 @@ struct cell {
 
 #define WIDTH_MEASURED 0 /* as wide as the widest cell or the title */
 #define WIDTH_REST -1    /* a bar: it gets the room that the other columns leave */
-#define GAP_NONE -1
 
 struct column {
 	const char *title;
