@@ -6,11 +6,14 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <bpf/libbpf.h>
 
 #include "loading.h"
+
+#define DETACH_THREADS 32
 
 bool backend_uses(const struct attachment *a, size_t hook)
 {
@@ -47,14 +50,36 @@ int backend_attach(struct attachment *a)
 	return probe_sees(&a->probe, a->backend) ? 0 : -EOPNOTSUPP;
 }
 
+static void *link_destroy(void *link)
+{
+	bpf_link__destroy(link);
+	return NULL;
+}
+
+/*
+ * Closing a classic tracepoint or a kprobe waits until no CPU runs its program any more
+ * (perf_trace_destroy(): tracepoint_synchronize_unregister()), 70 ms each on the kernel that this
+ * was measured on. Threads wait for all of them together.
+ */
 void backend_detach(struct attachment *a, bool entries_only)
 {
+	pthread_t threads[DETACH_THREADS];
+	size_t started = 0;
+
 	for (size_t i = 0; a->links && i < hook_count; i++) {
-		if (entries_only && !(hooks[i].flags & HOOK_ENTRY))
+		struct bpf_link *link = a->links[i];
+
+		if (!link || (entries_only && !(hooks[i].flags & HOOK_ENTRY)))
 			continue;
-		bpf_link__destroy(a->links[i]);
 		a->links[i] = NULL;
+		if (started < DETACH_THREADS &&
+		    !pthread_create(&threads[started], NULL, link_destroy, link))
+			started++;
+		else
+			bpf_link__destroy(link);
 	}
+	while (started)
+		pthread_join(threads[--started], NULL);
 	if (entries_only)
 		return;
 	free(a->links);
