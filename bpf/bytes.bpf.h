@@ -4,25 +4,17 @@
  * connection (struct tcp_sock) when it ends, and while it is open whenever user space asks, so no
  * program runs for each read or packet.
  *
- * `connections` holds the connections that were accepted in the window, with the thread that
- * serves them. `older` holds the connections that were open before: user space finds them, works
+ * connections.bpf.h has the connections that were accepted in the window. `older` holds the connections that were open before: user space finds them, works
  * out whose they are, and notes how much they had carried by then.
  */
 #ifndef SOCKFAIR_BYTES_BPF_H
 #define SOCKFAIR_BYTES_BPF_H
 
+#include "connections.bpf.h"
 #include "socket.bpf.h"
-#include "count.h"
 
 __u32 count_older; /* entries that user space has put into `older`; 0: the programs skip the lookup
 		    */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, COUNT_CONNECTIONS);
-	__type(key, __u64);
-	__type(value, struct count_connection);
-} connections SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -98,66 +90,6 @@ static __always_inline void older_closed(struct sock *sk, const bool closing)
 		__sync_fetch_and_add(&sum->received, now.received - was.before.received);
 	if (now.sent > was.before.sent)
 		__sync_fetch_and_add(&sum->sent, now.sent - was.before.sent);
-}
-
-/* ---- connections that are still open, for user space ---- */
-
-/* Returns false if the connection is not followed. */
-static __always_inline bool open_describe(struct count_open *record, __u64 key)
-{
-	struct count_connection *c = bpf_map_lookup_elem(&connections, &key);
-	struct count_older *o = c || !count_older ? NULL : bpf_map_lookup_elem(&older, &key);
-
-	record->sk = key;
-	if (c) {
-		record->accepted_ns = c->accepted_ns;
-		record->row = c->worker;
-		record->generation = c->generation;
-		record->served = c->served;
-	} else if (o) {
-		record->older = 1;
-		record->row = o->owner;
-		record->before = o->before;
-		record->expected = o->identity;
-	}
-	return c || o;
-}
-
-/*
- * Walks the descriptors that lead to connections, so that each connection exists while it is read.
- * A connection that several processes hold is written once for each.
- */
-SEC("?iter/task_file")
-int read_open(struct bpf_iter__task_file *ctx)
-{
-	struct count_open record = {};
-	struct file *file = ctx->file;
-	struct sock *sk, *view;
-
-	if (!ctx->task || !file)
-		return 0;
-	sk = socket_of_file(file);
-	if (!sk)
-		return 0;
-	view = TYPED(sk, struct sock);
-	record.state = READ(view, __sk_common.skc_state);
-	record.family = READ(view, __sk_common.skc_family);
-	if ((record.state != TCP_ESTABLISHED && record.state != TCP_CLOSE_WAIT) ||
-	    READ(view, sk_protocol) != IPPROTO_TCP ||
-	    (record.family != AF_INET && record.family != AF_INET6) ||
-	    !open_describe(&record, (__u64)sk))
-		return 0;
-	record.bytes = bytes_of(sk, false);
-	record.identity = identity_of(view);
-	record.peer_port = bpf_ntohs(READ(view, __sk_common.skc_dport));
-	if (record.family == AF_INET)
-		*(__be32 *)record.peer = READ(view, __sk_common.skc_daddr);
-	else if (bpf_core_field_exists(view->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			record.peer, 16,
-			__builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
-	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
-	return 0;
 }
 
 #endif

@@ -4,7 +4,7 @@
  * have a fixed width and padding is explicit.
  *
  * Kernel memory, including what the kernel adds to each entry of a hash: workers 1.3 MiB + 1.1 MiB
- * of index, histograms 0.5 MiB, whom the workers serve 0.8 MiB + 1.1 MiB of connections, sockets
+ * of index, histograms 0.5 MiB, whom the workers serve 0.8 MiB + 1.4 MiB of connections, sockets
  * 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children 0.5 MiB, sketches of flows 0.3
  * MiB. With the 0.7 MiB of the inventory (holders.h) the total stays below 8 MiB up to 16 CPUs;
  * each CPU above 16 takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
@@ -40,6 +40,12 @@
 #define COUNT_CONNECTIONS 8192
 #define COUNT_CONNECTIONS_GROWING 65536
 #define COUNT_CONNECTIONS_CPU 4096
+/*
+ * Most open connections are found in an array, at the place that the address of their struct sock
+ * gives, without the cost of a hash; a connection whose place is taken goes into the hash. Kernels
+ * before 6.1 may lack the atomic operations (5.12; arm64 5.18), so there all go into the hash.
+ */
+#define COUNT_PLACES 8192
 #define COUNT_OLDER 2048 /* connections that were open before the window */
 #define COUNT_OLDER_GROWING 8192
 #define COUNT_OWNERS 1024 /* owners of older connections; the first is the unknown owner */
@@ -97,6 +103,7 @@ struct count_config {
 				 yet known whether they are asked for */
 	__u8 by_socket;       /* asked_by_cookie says which sockets are asked for */
 	__u8 without_clients; /* leave out UDP sockets whose port the kernel picked */
+	__u8 places; /* open connections have places: COUNT_PLACES */
 	__u8 waits;           /* measure how long connections wait in accept queues */
 	__u8 serves;          /* follow connections from accept to first read and close */
 	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state also fires when a connection
@@ -105,6 +112,7 @@ struct count_config {
 				 read */
 	__u8 by_pid, by_comm; /* the processes that are asked for are in asked_pids, or by name in
 				 asked_comms; if neither is set, only user space can tell */
+	__u8 pad[3];
 	__u32 share_seed;     /* see shares.h */
 	__u32 pool_max[COUNT_POOLS]; /* rows */
 };
@@ -202,6 +210,25 @@ struct count_connection {
 	__u32 served;     /* a thread has read from the connection */
 };
 
+struct count_place {
+	__u64 key; /* 0: free; 1: it is being filled */
+	struct count_connection connection;
+};
+
+/*
+ * The place of a connection. Objects of a slab lie 64 bytes apart or more, and the lower half of
+ * an address tells them apart; of a pointer the verifier allows no more than to copy that half.
+ */
+static inline __attribute__((always_inline)) __u32 count_place_of(__u64 key)
+{
+	__u32 low = key;
+
+#ifdef __bpf__
+	asm volatile("%0 = %1" : "=w"(low) : "w"(low)); /* registers of 32 bits */
+#endif
+	return ((low >> 6) * 0x9e3779b1u) >> 19; /* the highest bits, COUNT_PLACES of them */
+}
+
 /*
  * A connection that was open before the window began. The key is again the address of its struct
  * sock.
@@ -236,6 +263,13 @@ struct count_open {
 
 #define COUNT_REUSEPORT 1
 #define COUNT_CONNECTED 2 /* UDP: the socket gets the datagrams of one peer only */
+#define COUNT_UNLINKED 4  /* user space is taking the row back: see socket_unlink() */
+
+/*
+ * The row of a socket is mostly found without a hash, where the last socket with the same lowest
+ * bits of its cookie was found.
+ */
+#define COUNT_HINTS 4096
 
 struct count_socket {
 	__u64 cookie;
@@ -305,7 +339,7 @@ struct count_child {
 #ifndef __bpf__
 #include <stddef.h>
 
-_Static_assert(sizeof(struct count_config) == 36, "layout");
+_Static_assert(sizeof(struct count_config) == 40, "layout");
 _Static_assert(sizeof(struct count_lost_key) == 8, "layout");
 _Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
@@ -315,6 +349,7 @@ _Static_assert(sizeof(struct count_wait) == 32, "layout");
 _Static_assert(sizeof(struct count_histogram) == 800, "layout");
 _Static_assert(sizeof(struct count_serve) == 80, "layout");
 _Static_assert(sizeof(struct count_connection) == 32, "layout");
+_Static_assert(sizeof(struct count_place) == 40 && COUNT_PLACES == 1 << (32 - 19), "layout");
 _Static_assert(sizeof(struct count_older) == 32, "layout");
 _Static_assert(sizeof(struct count_open) == 96, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");

@@ -128,6 +128,14 @@ struct {
 	__type(value, __u32);
 } socket_by_cookie SEC(".maps");
 
+/* Rows of `sockets`. A hint may be old or wrong: the row itself says whose it is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, COUNT_HINTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} hints SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, COUNT_SOCKETS_MAX);
@@ -460,23 +468,14 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 	return 0;
 }
 
-/*
- * Returns the index of the socket's row, which is made when the socket is first seen. If there is
- * no row the result is negative and `events` are counted as lost, by reason.
- */
-static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
+/* Makes a row. The cookie is not 0. For the rest see socket_row(). */
+static __noinline int socket_make(struct sock *untyped, __u64 cookie, __u64 events)
 {
+	struct sock *sk = TYPED(untyped, struct sock);
 	struct count_socket *row;
 	__u32 *known, index, uid, share;
 	bool undecided;
 
-	if (!cookie) {
-		lost_of(COUNT_LOST_COOKIE_UNKNOWN, events, sk);
-		return -1;
-	}
-	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
-	if (known)
-		return *known;
 	undecided = config.by_socket && asked(cookie) != COUNT_ASKED;
 	if (undecided && share_full()) {
 		lost_of(COUNT_LOST_UNDECIDED, events, sk);
@@ -503,6 +502,33 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		__sync_fetch_and_add(&count_undecided, 1);
 	if (row)
 		socket_describe(row, sk, cookie, undecided ? COUNT_UNDECIDED : 1, uid);
+	return index;
+}
+
+/*
+ * Returns the index of the socket's row, which is made when the socket is first seen. If there is
+ * no row the result is negative and `events` are counted as lost, by reason.
+ */
+static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64 events)
+{
+	const __u32 place = cookie & (COUNT_HINTS - 1);
+	__u32 *hint = bpf_map_lookup_elem(&hints, &place), *known, index;
+	struct count_socket *row;
+
+	if (!cookie) {
+		lost_of(COUNT_LOST_COOKIE_UNKNOWN, events, sk);
+		return -1;
+	}
+	if (!hint)
+		return -1;
+	index = *hint;
+	row = bpf_map_lookup_elem(&sockets, &index);
+	if (row && row->cookie == cookie && row->used && !(row->flags & COUNT_UNLINKED))
+		return index;
+	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
+	if (!known)
+		return socket_make(sk, cookie, events);
+	*hint = index = *known;
 	return index;
 }
 

@@ -127,24 +127,16 @@ static __always_inline struct count_serve *serve_of(__u32 worker, __u32 generati
 static __always_inline void connection_closed(__u64 child, struct sock *sk, const bool closing,
 					      const bool again)
 {
-	struct count_connection *found = bpf_map_lookup_elem(&connections, &child), c;
+	struct count_connection c;
 	struct count_bytes carried;
 	struct count_serve *serve;
-	long err;
+	long err = connection_take(child, &c);
 
-	if (!found) {
-		if (sk)
-			older_closed(sk, closing);
-		return;
-	}
-	c = *found;
-	err = bpf_map_delete_elem(&connections, &child);
 	if (err) {
-		/*
-		 * Either another program took the entry out first, or this CPU is just changing
-		 * that part of the map. In the second case the second program tries again.
-		 */
-		if (again && err != -ENOENT)
+		/* If this CPU is just changing the hash, a later program tries again. */
+		if (err == -ENOENT && sk)
+			older_closed(sk, closing);
+		else if (err != -ENOENT && again)
 			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
 	}
@@ -171,16 +163,19 @@ static __always_inline void connection_accepted(const struct counting_worker *w,
 				      .tid = w->row->tid };
 	struct count_serve *serve = bpf_map_lookup_elem(&serves, &w->index);
 	__u64 key = (__u64)child;
+	long err;
 
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
-	if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
+	err = connection_put(key, &c);
+	if (err == -EEXIST) {
 		connection_closed(key, NULL, false, true); /* an entry whose end was not seen */
-		if (bpf_map_update_elem(&connections, &key, &c, BPF_NOEXIST)) {
-			__sync_fetch_and_add(&w->row->unfollowed, 1);
-			lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
-			return;
-		}
+		err = connection_put(key, &c);
+	}
+	if (err) {
+		__sync_fetch_and_add(&w->row->unfollowed, 1);
+		lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
+		return;
 	}
 	__sync_fetch_and_add(&serve->opened, 1);
 	/* The connection was reset meanwhile, and no later event would report that. */
@@ -241,7 +236,7 @@ static __always_inline void connection_read(struct sock *sk)
 
 	if (!count_on || !port_wanted(view))
 		return;
-	c = bpf_map_lookup_elem(&connections, &key);
+	c = connection_find(key);
 	/*
 	 * A peek takes no data, nor does a splice that finds none, so neither makes the thread the
 	 * server. A read in softirq (sockmap) is not the work of a thread.
@@ -258,6 +253,71 @@ static __always_inline void connection_read(struct sock *sk)
 		__sync_fetch_and_add(&serve->served, 1);
 	else
 		connection_handed(view, c, serve);
+}
+
+/* ---- connections that are still open, for user space ---- */
+
+/* Returns false if the connection is not followed. */
+static __always_inline bool open_describe(struct count_open *record, __u64 key)
+{
+	struct count_connection *c = connection_find(key);
+	struct count_older *o = c || !count_older ? NULL : bpf_map_lookup_elem(&older, &key);
+
+	record->sk = key;
+	if (c) {
+		record->accepted_ns = c->accepted_ns;
+		record->row = c->worker;
+		record->generation = c->generation;
+		record->served = c->served;
+	} else if (o) {
+		record->older = 1;
+		record->row = o->owner;
+		record->before = o->before;
+		record->expected = o->identity;
+	}
+	return c || o;
+}
+
+/*
+ * Walks the descriptors that lead to connections, so that each connection exists while it is read.
+ * A connection that several processes hold is written once for each.
+ */
+SEC("?iter/task_file")
+int read_open(struct bpf_iter__task_file *ctx)
+{
+	struct count_open record = {};
+	struct file *file = ctx->file;
+	struct sock *sk, *view;
+
+	if (!ctx->task || !file)
+		return 0;
+	sk = socket_of_file(file);
+	if (!sk)
+		return 0;
+	view = TYPED(sk, struct sock);
+	record.state = READ(view, __sk_common.skc_state);
+	record.family = READ(view, __sk_common.skc_family);
+	if (READ(view, sk_protocol) != IPPROTO_TCP ||
+	    (record.family != AF_INET && record.family != AF_INET6) ||
+	    !open_describe(&record, (__u64)sk))
+		return 0;
+	if (record.state != TCP_ESTABLISHED && record.state != TCP_CLOSE_WAIT) {
+		/* The program for its end was skipped: see state_changed(). */
+		if (count_on && !is_open(record.state))
+			connection_closed((__u64)sk, sk, false, false);
+		return 0;
+	}
+	record.bytes = bytes_of(sk, false);
+	record.identity = identity_of(view);
+	record.peer_port = bpf_ntohs(READ(view, __sk_common.skc_dport));
+	if (record.family == AF_INET)
+		*(__be32 *)record.peer = READ(view, __sk_common.skc_daddr);
+	else if (bpf_core_field_exists(view->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
+		bpf_probe_read_kernel(
+			record.peer, 16,
+			__builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
 }
 
 /* ---- at accept() ---- */

@@ -443,11 +443,6 @@ static __always_inline void queued_reset(struct sock *sk, const bool again)
 	row->left_moved -= state->closing_moves;
 }
 
-static __always_inline bool is_open(int state)
-{
-	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_SYN_RECV;
-}
-
 /* A listener is closing: has the first of the two programs already counted this end? */
 static __always_inline bool told_before(struct sock *sk, const bool again)
 {
@@ -460,37 +455,51 @@ static __always_inline bool told_before(struct sock *sk, const bool again)
 }
 
 /*
- * inet_sock_set_state, which fires for all sockets. The kernel skips a program that is already
- * running on the same CPU. So when a connection ended in a softirq that had interrupted a thread
- * closing another connection, that end was not seen (2 of 20,000). Therefore two programs run for
- * each change. At least one of them is not the interrupted one, and the second finds what the
- * first has done.
+ * inet_sock_set_state, which fires for all sockets: most changes are none that matter here, and
+ * are told by the two states alone. The kernel skips a program that is already running on the same
+ * CPU. So when a peer's reset ends a connection in a softirq that has interrupted another change
+ * of a thread, that end is not seen (2 of 20,000). connection_destroyed() and read_open() find
+ * such a connection later. Where the program can also be preempted (7.x), a second program runs
+ * for each change instead, and finds what the first has done.
  */
 static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
 {
 	struct sock *view = TYPED(sk, struct sock);
 
-	if (before == TCP_LISTEN && after == TCP_SYN_RECV && config.marks_clones) {
-		struct stash *mine = stash();
+	if (before == TCP_LISTEN && after == TCP_SYN_RECV) {
+		struct stash *mine = config.marks_clones ? stash() : NULL;
 
 		if (mine)
 			mine->cloned = 1;
+		return;
 	}
-	if (is_open(after) || after == TCP_LISTEN || !count_on || !port_wanted(view))
+	/* If a change was not seen (see accept_done()), the next change makes up for it. */
+	if (is_open(after) || after == TCP_LISTEN || !count_on ||
+	    (before != TCP_LISTEN && !is_open(before) && !kernel.preempted_exits) ||
+	    !port_wanted(view))
 		return;
 	if (before == TCP_LISTEN) {
 		if (!told_before(sk, again))
 			listener_closed(sk, again);
 		return;
 	}
-	/* If a change was not seen (see accept_done()), the next change makes up for it. */
-	if (!is_open(before) && !kernel.preempted_exits)
-		return;
 	if (config.serves)
 		connection_closed((__u64)sk, sk, after != TCP_CLOSE, again);
 	if (is_open(before) && after == TCP_CLOSE && !READ(view, sk_socket) &&
 	    !READ(view, sk_err) && !told_before(sk, again))
 		queued_reset(sk, again);
+}
+
+/*
+ * tcp_destroy_sock, which runs with bottom halves off, so that no other run of it is skipped: a
+ * connection is gone. Mostly its end has been seen before.
+ */
+static __always_inline void connection_destroyed(struct sock *sk)
+{
+	struct sock *view = TYPED(sk, struct sock);
+
+	if (count_on && port_wanted(view))
+		connection_closed((__u64)sk, sk, false, true);
 }
 
 #endif

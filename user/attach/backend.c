@@ -17,8 +17,10 @@
 
 bool backend_uses(const struct attachment *a, size_t hook)
 {
+	const unsigned sees = hooks[hook].sees;
+
 	return hook_is_of(&hooks[hook], a->probe.set, a->backend) &&
-	       a->probe.results[hook].usable && !(hooks[hook].sees & a->without);
+	       a->probe.results[hook].usable && (!sees || (sees & ~a->without));
 }
 
 struct bpf_program *backend_program(const struct attachment *a, size_t hook)

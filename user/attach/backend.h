@@ -23,7 +23,8 @@ struct attachment {
 	struct probe probe;        /* filled before all else, by probe_kernel() without attaching */
 	enum backend backend;      /* the backend that is being tried, or was chosen */
 	struct bpf_object *object; /* the caller's, while it is loaded */
-	unsigned without;        /* purposes that are not asked for: their hooks are not attached */
+	unsigned without; /* purposes that are not asked for: hooks that have no other are not
+			     attached */
 	struct bpf_link **links; /* by hook; NULL: nothing is attached */
 };
 

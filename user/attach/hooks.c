@@ -37,6 +37,10 @@
 #define ENTRY HOOK_ENTRY
 
 /* clang-format off: a row is a line */
+/*
+ * What state_change sees is counted beside arrivals. A run of it that is skipped is found again:
+ * see ends_missed().
+ */
 const struct hook hooks[] = {
 	{ C, F, FENTRY, "inet_csk_accept", "f_accept_enter", ACCEPTED | URING, SPARE, 0 },
 	{ C, F, FENTRY, "security_sock_graft", "f_accept_graft", ACCEPTED | URING, 0, 0 },
@@ -53,9 +57,11 @@ const struct hook hooks[] = {
 	 */
 	{ C, F, KPROBE, "skb_consume_udp", "k_udp_receive", RECEIVED, 0, 0 },
 	{ C, F, FENTRY, "skb_consume_udp", "f_udp_receive", RECEIVED, 0, 0 },
-	{ C, F, TP_BTF, "inet_sock_set_state", "state_change", 0, OPTIONAL, 0 },
-	{ C, F, TP_BTF, "inet_sock_set_state", "state_change_2", 0, OPTIONAL, UNLESS_PREEMPTED },
-	{ C, F, TP, "sock/inet_sock_set_state", "state_change_7", 0, OPTIONAL, WHEN_PREEMPTED },
+	{ C, F, TP_BTF, "inet_sock_set_state", "state_change", ARRIVED, SPARE | OPTIONAL, 0 },
+	{ C, F, TP_BTF, "tcp_destroy_sock", "state_destroy", SERVED, SPARE | OPTIONAL,
+	  UNLESS_PREEMPTED },
+	{ C, F, TP, "sock/inet_sock_set_state", "state_change_7", ARRIVED, SPARE | OPTIONAL,
+	  WHEN_PREEMPTED },
 	{ C, F, TP, "tcp/tcp_rcv_space_adjust", "first_read_7", SERVED, 0, WHEN_PREEMPTED },
 	{ C, F, TP_BTF, "tcp_rcv_space_adjust", "first_read", SERVED, 0, UNLESS_PREEMPTED },
 	{ C, F, TP_BTF, "kfree_skb", "fk_late_drop", DROPPED, SPARE, WHEN_STAGED },
@@ -70,9 +76,11 @@ const struct hook hooks[] = {
 	{ C, K, KPROBE, "__udp_enqueue_schedule_skb", "k_udp_enter", QUEUED | DROPPED, 0, 0 },
 	{ C, K, KPROBE, "skb_consume_udp", "k_udp_receive", RECEIVED, 0, 0 },
 	{ C, K, TP_BTF, "kfree_skb", "fk_late_drop", DROPPED, SPARE, WHEN_STAGED },
-	{ C, K, TP_BTF, "inet_sock_set_state", "state_change", 0, OPTIONAL, 0 },
-	{ C, K, TP_BTF, "inet_sock_set_state", "state_change_2", 0, OPTIONAL, UNLESS_PREEMPTED },
-	{ C, K, TP, "sock/inet_sock_set_state", "state_change_7", 0, OPTIONAL, WHEN_PREEMPTED },
+	{ C, K, TP_BTF, "inet_sock_set_state", "state_change", ARRIVED, SPARE | OPTIONAL, 0 },
+	{ C, K, TP_BTF, "tcp_destroy_sock", "state_destroy", SERVED, SPARE | OPTIONAL,
+	  UNLESS_PREEMPTED },
+	{ C, K, TP, "sock/inet_sock_set_state", "state_change_7", ARRIVED, SPARE | OPTIONAL,
+	  WHEN_PREEMPTED },
 	{ C, K, TP, "tcp/tcp_rcv_space_adjust", "first_read_7", SERVED, 0, WHEN_PREEMPTED },
 	{ C, K, TP_BTF, "tcp_rcv_space_adjust", "first_read", SERVED, 0, UNLESS_PREEMPTED },
 
@@ -84,12 +92,15 @@ const struct hook hooks[] = {
 	{ C, T, TP, "syscalls/sys_exit_accept4", "t_accept4_again", ACCEPTED, REGS | SPARE,
 	  WHEN_AGAIN },
 	{ C, T, TP_BTF, "sk_data_ready", "t_arrived", ARRIVED | QUEUED, 0, 0 },
-	{ C, T, TP_BTF, "inet_sock_set_state", "state_change", 0, OPTIONAL, 0 },
-	{ C, T, TP_BTF, "inet_sock_set_state", "state_change_2", 0, OPTIONAL, UNLESS_PREEMPTED },
-	{ C, T, TP, "sock/inet_sock_set_state", "state_change_7", 0, OPTIONAL, WHEN_PREEMPTED },
+	{ C, T, TP_BTF, "inet_sock_set_state", "state_change", ARRIVED, SPARE | OPTIONAL, 0 },
+	{ C, T, TP_BTF, "tcp_destroy_sock", "state_destroy", SERVED, SPARE | OPTIONAL,
+	  UNLESS_PREEMPTED },
+	{ C, T, TP, "sock/inet_sock_set_state", "state_change_7", ARRIVED, SPARE | OPTIONAL,
+	  WHEN_PREEMPTED },
 	{ C, T, TP_BTF, "tcp_rcv_space_adjust", "first_read", SERVED, 0, UNLESS_PREEMPTED },
 	{ C, T, TP, "tcp/tcp_rcv_space_adjust", "first_read_7", SERVED, 0, WHEN_PREEMPTED },
-	{ C, T, TP, "sock/sock_recv_length", "t_udp_receive", RECEIVED, REGS, WHEN_RECV_LENGTH },
+	{ C, T, TP_BTF, "sock_recv_length", "t_udp_read", RECEIVED, REGS, WHEN_RECV_LENGTH },
+	{ C, T, TP, "sock/sock_recv_length", "t_udp_receive", RECEIVED, REGS, WHEN_PREEMPTED },
 	{ C, T, TP, "syscalls/sys_exit_recvfrom", "t_recvfrom", RECEIVED, REGS,
 	  UNLESS_RECV_LENGTH },
 	{ C, T, TP, "syscalls/sys_exit_recvmsg", "t_recvmsg", RECEIVED, REGS, UNLESS_RECV_LENGTH },
@@ -190,8 +201,10 @@ const char *hook_unneeded(const struct hook *h, const struct kernel_features *f)
 				 "not needed: the program before it can't be preempted" },
 		[UNLESS_PREEMPTED] = { !f->preempted_exits,
 				       "it can be preempted: the plain tracepoint stands in" },
-		[WHEN_RECV_LENGTH] = { f->recv_length,
-				       "this kernel has none (6.3): system calls stand in" },
+		[WHEN_RECV_LENGTH] = { f->recv_length && !f->preempted_exits,
+				       f->recv_length
+					       ? "it can be preempted: the plain tracepoint stands in"
+					       : "this kernel has none (6.3): system calls stand in" },
 		[UNLESS_RECV_LENGTH] = { !f->recv_length,
 					 "not needed: sock_recv_length sees all reads" },
 		[WHEN_SUBMIT_REQ] = { !f->uring_submit_old_name, "its older name is used" },

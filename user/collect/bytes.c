@@ -50,7 +50,8 @@ struct bytes_reader {
 	struct count_bpf *bpf;
 	const struct count_worker *workers;
 	const struct count_serve *serves;
-	struct count_bytes *ended; /* by owner */
+	struct count_bytes *ended;         /* by owner */
+	struct count_place *places; /* NULL: all connections are in the hash */
 	struct bpf_link *link;
 	struct array open;    /* struct count_open, by socket */
 	uint64_t *closed;     /* by row of the kernel: closed connections before the look */
@@ -62,6 +63,14 @@ struct bytes_reader {
 	uint64_t carried; /* by all connections, at the last look */
 	bool begun;       /* older connections were looked for, and not settled since */
 };
+
+static void *table_map(const struct bpf_map *map, size_t size)
+{
+	void *table =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return table == MAP_FAILED ? NULL : table;
+}
 
 int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
 	       const struct count_serve *serves)
@@ -77,11 +86,12 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 	b->owner_count = 1;
 	b->closed = calloc(COUNT_WORKERS_MAX, sizeof(*b->closed));
 	b->owners = calloc(COUNT_OWNERS, sizeof(*b->owners));
-	b->ended = mmap(NULL, COUNT_OWNERS * sizeof(*b->ended), PROT_READ | PROT_WRITE, MAP_SHARED,
-			bpf_map__fd(bpf->maps.older_ended), 0);
-	if (b->ended == MAP_FAILED)
-		b->ended = NULL;
-	err = b->closed && b->owners && b->ended ? 0 : -ENOMEM;
+	b->ended = table_map(bpf->maps.older_ended, COUNT_OWNERS * sizeof(*b->ended));
+	if (bpf->rodata->config.places)
+		b->places = table_map(bpf->maps.places, COUNT_PLACES * sizeof(*b->places));
+	err = b->closed && b->owners && b->ended && !b->places == !bpf->rodata->config.places
+		      ? 0
+		      : -ENOMEM;
 	if (!err)
 		err = iterator_attach(bpf->progs.read_open, &b->link);
 	if (err) {
@@ -99,6 +109,8 @@ void bytes_close(struct bytes_reader *b)
 	bpf_link__destroy(b->link);
 	if (b->ended)
 		munmap(b->ended, COUNT_OWNERS * sizeof(*b->ended));
+	if (b->places)
+		munmap(b->places, COUNT_PLACES * sizeof(*b->places));
 	free(b->open.rows);
 	free(b->closed);
 	free(b->owners);
@@ -106,19 +118,40 @@ void bytes_close(struct bytes_reader *b)
 	free(b);
 }
 
-void bytes_forget(struct bytes_reader *b)
+static void hash_clear(const struct bpf_map *map)
 {
-	const int fd = bpf_map__fd(b->bpf->maps.older);
+	const int fd = bpf_map__fd(map);
 	__u64 key;
 
-	b->bpf->bss->count_older = 0;
 	while (!bpf_map_get_next_key(fd, NULL, &key))
 		bpf_map_delete_elem(fd, &key);
+}
+
+void bytes_forget(struct bytes_reader *b)
+{
+	b->bpf->bss->count_older = 0;
+	hash_clear(b->bpf->maps.older);
+	b->bpf->bss->count_hashed = 0;
+	hash_clear(b->bpf->maps.connections);
+	if (b->places)
+		memset(b->places, 0, COUNT_PLACES * sizeof(*b->places));
 	b->owner_count = 1;
 	b->open.count = b->cut.count = 0;
 	b->begun = false;
 	memset(b->owners, 0, COUNT_OWNERS * sizeof(*b->owners));
 	memset(b->ended, 0, COUNT_OWNERS * sizeof(*b->ended));
+}
+
+/* Copies what the programs know of a connection; false: it was not accepted in the window. */
+static bool accepted_find(const struct bytes_reader *b, __u64 sk, struct count_connection *c)
+{
+	const struct count_place *place = b->places ? &b->places[count_place_of(sk)] : NULL;
+
+	if (place && __atomic_load_n(&place->key, __ATOMIC_ACQUIRE) == sk) {
+		*c = place->connection;
+		return true;
+	}
+	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &sk, c);
 }
 
 /* ---- connections from before the window ---- */
@@ -165,7 +198,7 @@ static int follow(struct bytes_reader *b, const struct inventory_connection *c)
 	struct count_older entry = { .before = { c->received, c->sent }, .identity = c->identity };
 	struct count_connection known;
 
-	if (!bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &c->node, &known))
+	if (accepted_find(b, c->node, &known))
 		return 0; /* it was accepted in the window */
 	entry.owner = c->mptcp ? 0 : owner_of(b, c);
 	if (entry.owner &&
@@ -245,8 +278,7 @@ static bool window_counts(const struct bytes_reader *b, const struct count_open 
 		return false;
 	if (b->closed[i] == w->work.finished)
 		return true;
-	return !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &known) &&
-	       known.accepted_ns == r->accepted_ns;
+	return accepted_find(b, r->sk, &known) && known.accepted_ns == r->accepted_ns;
 }
 
 static bool older_counts(struct bytes_reader *b, const struct count_open *r)
@@ -258,8 +290,7 @@ static bool older_counts(struct bytes_reader *b, const struct count_open *r)
 	if (!o->pid || r->identity != r->expected)
 		return false;
 	/* The tracepoint backend sees an accept only after the connection has its descriptor. */
-	if (b->begun &&
-	    !bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.connections), &r->sk, &accepted)) {
+	if (b->begun && accepted_find(b, r->sk, &accepted)) {
 		bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.older), &r->sk);
 		return false;
 	}

@@ -172,15 +172,6 @@ void observer_watch_port(struct observer *o, uint16_t port)
 			  __ATOMIC_SEQ_CST);
 }
 
-static void connections_forget(struct observer *o)
-{
-	const int fd = bpf_map__fd(o->bpf->maps.connections);
-	__u64 key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		bpf_map_delete_elem(fd, &key);
-}
-
 void observer_stop(struct observer *o)
 {
 	/* Open connections go on carrying bytes after the window ends, so they are read now. */
@@ -194,8 +185,6 @@ void observer_reset(struct observer *o)
 {
 	observer_stop(o);
 	observer_give_back_all(o);
-	if (o->serves)
-		connections_forget(o);
 	if (o->bytes)
 		bytes_forget(o->bytes);
 	o->bpf->bss->count_migrates = 0;

@@ -25,6 +25,7 @@ static void serves_leave_out(struct observer *o)
 {
 	bpf_map__set_max_entries(o->bpf->maps.serves, 1);
 	bpf_map__set_max_entries(o->bpf->maps.connections, 1);
+	bpf_map__set_max_entries(o->bpf->maps.places, 1);
 	bpf_map__set_max_entries(o->bpf->maps.older, 1);
 	bpf_map__set_max_entries(o->bpf->maps.older_ended, 1);
 }
@@ -124,6 +125,8 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 	bpf_map__set_max_entries(
 		o->bpf->maps.older,
 		least(growing ? COUNT_OLDER_GROWING : COUNT_OLDER, o->connections_max));
+	if (!o->bpf->rodata->config.places)
+		bpf_map__set_max_entries(o->bpf->maps.places, 1);
 	if (growing) {
 		map_grows(o->bpf->maps.connections);
 		map_grows(o->bpf->maps.older);
@@ -143,6 +146,7 @@ static void programs_configure(struct observer *o, const struct observer_options
 		.cpus = o->cpus,
 		.by_socket = o->by_process,
 		.without_clients = !options->by_port,
+		.places = f->map_growth && !options->no_serving && !options->connections_max,
 		.waits = !options->no_waits,
 		.serves = !options->no_serving,
 		.marks_clones =
@@ -275,10 +279,23 @@ void observer_unload(void *observer)
 	o->bpf = NULL;
 }
 
+/* The purposes of hooks that nobody asked for. */
+static unsigned purposes_without(const struct observer_options *options)
+{
+	unsigned without = options->no_serving ? SEES_TCP_SERVED : 0;
+
+	if (options->selection.protocol == IPPROTO_TCP)
+		without |= SEES_UDP_QUEUED | SEES_UDP_RECEIVED | SEES_UDP_DROPPED;
+	if (options->selection.protocol == IPPROTO_UDP)
+		without |= SEES_TCP_ACCEPTED | SEES_TCP_ARRIVED | SEES_TCP_SERVED |
+			   SEES_URING_ACCEPTED;
+	return without;
+}
+
 static int programs_load(struct observer *o)
 {
 	o->attachment.object = o->bpf->obj;
-	o->attachment.without = o->bpf->rodata->config.serves ? 0 : SEES_TCP_SERVED;
+	o->attachment.without = purposes_without(o->options);
 	backend_autoload(&o->attachment);
 	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
 	return count_bpf__load(o->bpf);

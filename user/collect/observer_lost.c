@@ -97,43 +97,41 @@ void observer_say_limits(const struct observer *o)
 		 max[COUNT_POOL_SOCKETS]);
 }
 
-static bool second_change_usable(const struct observer *o)
-{
-	return probe_usable(&o->attachment.probe, o->attachment.backend,
-			    o->attachment.probe.features.preempted_exits ? "state_change_7"
-									 : "state_change_2");
-}
-
-/* Skipped runs of the first and of the second program for state changes. */
+/* Skipped runs of the programs for state changes; those of the second one where there is one. */
 static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 {
-	const bool preempted = o->attachment.probe.features.preempted_exits;
+	struct bpf_program *const programs[] = { o->bpf->progs.state_change,
+						 o->bpf->progs.state_change_7 };
 
-	missed[0] = probe_usable(&o->attachment.probe, o->attachment.backend, "state_change")
-			    ? loading_runs_missed(o->bpf->progs.state_change)
-			    : 0;
-	missed[1] = preempted && second_change_usable(o)
-			    ? loading_runs_missed(o->bpf->progs.state_change_7)
-			    : 0;
+	for (int i = 0; i < 2; i++)
+		missed[i] = probe_usable(&o->attachment.probe, o->attachment.backend,
+					 bpf_program__name(programs[i]))
+				    ? loading_runs_missed(programs[i])
+				    : 0;
 }
 
 /*
- * An upper limit of the connections that ended unseen, because neither program ran. A softirq
- * finds at most one of the two programs running, so if they can't be preempted (before 7.x) no end
- * is missed. A connection whose end was missed still counts as open, so there can't be more of
- * them than open connections.
+ * An upper limit of the connections that ended unseen, because no program ran. Where the programs
+ * can't be preempted (before 7.x), the last look and the end of the socket find each end that was
+ * missed. A connection whose end was missed still counts as open, so there can't be more of them
+ * than open connections.
  */
 static uint64_t ends_missed(const struct observer *o)
 {
+	const bool preempted = o->attachment.probe.features.preempted_exits,
+		   found_later = probe_usable(&o->attachment.probe, o->attachment.backend,
+					      "state_destroy"),
+		   twice = probe_usable(&o->attachment.probe, o->attachment.backend,
+					"state_change_7");
 	uint64_t missed[2], both = 0, open = 0;
 
 	state_changes_missed(o, missed);
 	for (int i = 0; i < 2; i++)
 		missed[i] -= missed[i] > o->changes_before[i] ? o->changes_before[i] : missed[i];
-	if (!second_change_usable(o))
+	if (preempted)
+		both = twice && missed[1] < missed[0] ? missed[1] : missed[0];
+	else if (!found_later)
 		both = missed[0];
-	else if (o->attachment.probe.features.preempted_exits)
-		both = missed[0] < missed[1] ? missed[0] : missed[1];
 	both += o->bpf->bss->count_ends_busy;
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX && both; i++)
 		open += o->workers[i].used ? observer_open_of(o, i) : 0;

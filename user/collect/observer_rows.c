@@ -31,8 +31,10 @@ static void worker_unlink(struct observer *o, __u32 i)
 	__atomic_add_fetch(&row->generation, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Hints go on leading to the row, so the row itself must turn them away. */
 static void socket_unlink(struct observer *o, __u32 i)
 {
+	__atomic_or_fetch(&o->sockets[i].flags, COUNT_UNLINKED, __ATOMIC_SEQ_CST);
 	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &o->sockets[i].cookie);
 }
 
