@@ -4,8 +4,9 @@
  * connection (struct tcp_sock) when it ends, and while it is open whenever user space asks, so no
  * program runs for each read or packet.
  *
- * connections.bpf.h has the connections that were accepted in the window. `older` holds the connections that were open before: user space finds them, works
- * out whose they are, and notes how much they had carried by then.
+ * connections.bpf.h has the connections that were accepted in the window. `older` holds the
+ * connections that were open before: user space finds them, works out whose they are, and notes how
+ * much they had carried by then.
  */
 #ifndef SOCKFAIR_BYTES_BPF_H
 #define SOCKFAIR_BYTES_BPF_H

@@ -103,7 +103,7 @@ struct count_config {
 				 yet known whether they are asked for */
 	__u8 by_socket;       /* asked_by_cookie says which sockets are asked for */
 	__u8 without_clients; /* leave out UDP sockets whose port the kernel picked */
-	__u8 places; /* open connections have places: COUNT_PLACES */
+	__u8 places;          /* open connections have places: COUNT_PLACES */
 	__u8 waits;           /* measure how long connections wait in accept queues */
 	__u8 serves;          /* follow connections from accept to first read and close */
 	__u8 marks_clones; /* tracepoint backend: inet_sock_set_state also fires when a connection
@@ -113,7 +113,7 @@ struct count_config {
 	__u8 by_pid, by_comm; /* the processes that are asked for are in asked_pids, or by name in
 				 asked_comms; if neither is set, only user space can tell */
 	__u8 pad[3];
-	__u32 share_seed;     /* see shares.h */
+	__u32 share_seed;            /* see shares.h */
 	__u32 pool_max[COUNT_POOLS]; /* rows */
 };
 

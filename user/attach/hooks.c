@@ -202,9 +202,10 @@ const char *hook_unneeded(const struct hook *h, const struct kernel_features *f)
 		[UNLESS_PREEMPTED] = { !f->preempted_exits,
 				       "it can be preempted: the plain tracepoint stands in" },
 		[WHEN_RECV_LENGTH] = { f->recv_length && !f->preempted_exits,
-				       f->recv_length
-					       ? "it can be preempted: the plain tracepoint stands in"
-					       : "this kernel has none (6.3): system calls stand in" },
+				       f->recv_length ? "it can be preempted: the plain tracepoint "
+							"stands in"
+						      : "this kernel has none (6.3): system calls "
+							"stand in" },
 		[UNLESS_RECV_LENGTH] = { !f->recv_length,
 					 "not needed: sock_recv_length sees all reads" },
 		[WHEN_SUBMIT_REQ] = { !f->uring_submit_old_name, "its older name is used" },

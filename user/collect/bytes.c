@@ -50,7 +50,7 @@ struct bytes_reader {
 	struct count_bpf *bpf;
 	const struct count_worker *workers;
 	const struct count_serve *serves;
-	struct count_bytes *ended;         /* by owner */
+	struct count_bytes *ended;  /* by owner */
 	struct count_place *places; /* NULL: all connections are in the hash */
 	struct bpf_link *link;
 	struct array open;    /* struct count_open, by socket */
@@ -66,8 +66,7 @@ struct bytes_reader {
 
 static void *table_map(const struct bpf_map *map, size_t size)
 {
-	void *table =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return table == MAP_FAILED ? NULL : table;
 }

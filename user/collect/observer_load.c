@@ -292,13 +292,44 @@ static unsigned purposes_without(const struct observer_options *options)
 	return without;
 }
 
+/*
+ * Kernels before 5.12 refuse a program that has an atomic operation with a result, even where it
+ * is never reached (resolve_pseudo_ldimm64()). Without places none is reached: it becomes a jump
+ * to the next instruction.
+ */
+static int atomics_leave_out(struct bpf_program *program)
+{
+	const size_t count = bpf_program__insn_cnt(program);
+	struct bpf_insn *insns = calloc(count, sizeof(*insns));
+	int err = insns ? 0 : -ENOMEM;
+
+	if (!err)
+		memcpy(insns, bpf_program__insns(program), count * sizeof(*insns));
+	for (size_t i = 0; i < count && !err; i++)
+		if (BPF_CLASS(insns[i].code) == BPF_STX && BPF_MODE(insns[i].code) == BPF_ATOMIC &&
+		    (insns[i].imm & BPF_FETCH))
+			insns[i] = (struct bpf_insn){ .code = BPF_JMP | BPF_JA };
+	if (!err)
+		err = bpf_program__set_insns(program, insns, count);
+	free(insns);
+	return err;
+}
+
 static int programs_load(struct observer *o)
 {
+	struct bpf_program *program;
+	int err = 0;
+
 	o->attachment.object = o->bpf->obj;
 	o->attachment.without = purposes_without(o->options);
 	backend_autoload(&o->attachment);
 	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
-	return count_bpf__load(o->bpf);
+	bpf_object__for_each_program(program, o->bpf->obj)
+	{
+		if (!err && !o->bpf->rodata->config.places && bpf_program__autoload(program))
+			err = atomics_leave_out(program);
+	}
+	return err ? err : count_bpf__load(o->bpf);
 }
 
 int observer_load(void *observer)
