@@ -152,11 +152,20 @@ vmtest: setup
 	$(Q)$(MAKE) --no-print-directory sockfair
 	$(Q)$(SUDO) tests/vm/run.sh $(or $(KERNEL),$(if $(ALL),all))
 
+$(BUILD)/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux/vmlinux.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) -O2 -g -target bpf -Ivmlinux -I/usr/include/$(shell uname -m)-linux-gnu \
+		-Wno-unused-parameter -c $< -o $@
+$(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -O2 -o $@ $< -pthread
+
+# BENCH: options of cost.py
 bench:
 	$(Q)tests/setup.sh bench
-	$(Q)$(MAKE) --no-print-directory sockfair
-	$(Q)$(SUDO) tests/bench/accept-cost.sh
-	$(Q)$(SUDO) tests/bench/wait-cost.sh
+	$(Q)$(MAKE) --no-print-directory sockfair $(BUILD)/bench/traffic $(BUILD)/bench/empty.bpf.o
+	$(Q)$(SUDO) tests/bench/cost.py --json $(BUILD)/bench/cost.json $(BENCH)
+	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair

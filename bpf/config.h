@@ -25,20 +25,24 @@ struct kernel_config {
 };
 
 #define FILTER_NETNS_MAX 8
+#define FILTER_PORTS_MAX 4
 
 /* Which sockets to look at, by properties that the kernel can check at once; 0 means any. */
 struct filter_config {
 	__u32 netns[FILTER_NETNS_MAX]; /* inodes, up to the first 0 */
 	__u16 family;
-	__u16 protocol; /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
-	__u8 by_port; /* only ports whose bit is set in the table of ports that each set of programs
-			 has */
+	__u16 protocol;                /* IPPROTO_TCP (with MPTCP) or IPPROTO_UDP */
+	__u16 ports[FILTER_PORTS_MAX]; /* if there are so few, host order: comparing costs less than
+					  a table, whose cache lines are cold for ports that are
+					  seldom seen */
+	__u8 by_port; /* without these, only ports whose bit is set in the table of ports that each
+			 set of programs has */
 	__u8 pad[3];
 };
 
 #ifndef __bpf__
 _Static_assert(sizeof(struct kernel_config) == 8, "layout");
-_Static_assert(sizeof(struct filter_config) == 40, "layout");
+_Static_assert(sizeof(struct filter_config) == 48, "layout");
 #endif
 
 #endif

@@ -83,7 +83,7 @@ static __always_inline long connection_put(__u64 key, const struct count_connect
  * Takes a connection out, and leaves it in *c. Returns 0; -ENOENT: it is not there, or another
  * program took it out first; another error: this CPU is just changing that part of the hash.
  */
-static __always_inline long connection_take(__u64 key, struct count_connection *c)
+static __always_inline long connection_remove(__u64 key, struct count_connection *c)
 {
 	struct count_place *place = connection_place(key);
 	struct count_connection *hashed;

@@ -4,7 +4,7 @@
  * have a fixed width and padding is explicit.
  *
  * Kernel memory, including what the kernel adds to each entry of a hash: workers 1.3 MiB + 1.1 MiB
- * of index, histograms 0.5 MiB, whom the workers serve 0.8 MiB + 1.4 MiB of connections, sockets
+ * of index, histograms 0.5 MiB, whom the workers serve 0.8 MiB + 1.2 MiB of connections, sockets
  * 0.5 MiB + 0.3 MiB of index, arrivals 0.6 MiB at most, children 0.5 MiB, sketches of flows 0.3
  * MiB. With the 0.7 MiB of the inventory (holders.h) the total stays below 8 MiB up to 16 CPUs;
  * each CPU above 16 takes 40 KiB more (COUNT_SOCKETS_LEAST arrivals).
@@ -45,7 +45,7 @@
  * gives, without the cost of a hash; a connection whose place is taken goes into the hash. Kernels
  * before 6.1 may lack the atomic operations (5.12; arm64 5.18), so there all go into the hash.
  */
-#define COUNT_PLACES 8192
+#define COUNT_PLACES 4096
 #define COUNT_OLDER 2048 /* connections that were open before the window */
 #define COUNT_OLDER_GROWING 8192
 #define COUNT_OWNERS 1024 /* owners of older connections; the first is the unknown owner */
@@ -226,7 +226,7 @@ static inline __attribute__((always_inline)) __u32 count_place_of(__u64 key)
 #ifdef __bpf__
 	asm volatile("%0 = %1" : "=w"(low) : "w"(low)); /* registers of 32 bits */
 #endif
-	return ((low >> 6) * 0x9e3779b1u) >> 19; /* the highest bits, COUNT_PLACES of them */
+	return ((low >> 6) * 0x9e3779b1u) >> 20; /* the highest bits, COUNT_PLACES of them */
 }
 
 /*
@@ -349,7 +349,7 @@ _Static_assert(sizeof(struct count_wait) == 32, "layout");
 _Static_assert(sizeof(struct count_histogram) == 800, "layout");
 _Static_assert(sizeof(struct count_serve) == 80, "layout");
 _Static_assert(sizeof(struct count_connection) == 32, "layout");
-_Static_assert(sizeof(struct count_place) == 40 && COUNT_PLACES == 1 << (32 - 19), "layout");
+_Static_assert(sizeof(struct count_place) == 40 && COUNT_PLACES == 1 << (32 - 20), "layout");
 _Static_assert(sizeof(struct count_older) == 32, "layout");
 _Static_assert(sizeof(struct count_open) == 96, "layout");
 _Static_assert(sizeof(struct count_socket) == 56, "layout");

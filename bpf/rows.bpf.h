@@ -324,6 +324,9 @@ static __always_inline bool port_wanted(struct sock *sk)
 	if (!filter.by_port)
 		return true;
 	port = port_of(sk);
+	if (filter.ports[0])
+		return port && (port == filter.ports[0] || port == filter.ports[1] ||
+				port == filter.ports[2] || port == filter.ports[3]);
 	return (count_ports[(port >> 6) & 1023] >> (port & 63)) & 1;
 }
 
@@ -469,7 +472,7 @@ static __noinline int socket_describe(struct count_socket *row, struct sock *unt
 }
 
 /* Makes a row. The cookie is not 0. For the rest see socket_row(). */
-static __noinline int socket_make(struct sock *untyped, __u64 cookie, __u64 events)
+static __noinline int socket_row_make(struct sock *untyped, __u64 cookie, __u64 events)
 {
 	struct sock *sk = TYPED(untyped, struct sock);
 	struct count_socket *row;
@@ -527,7 +530,7 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
 		return index;
 	known = bpf_map_lookup_elem(&socket_by_cookie, &cookie);
 	if (!known)
-		return socket_make(sk, cookie, events);
+		return socket_row_make(sk, cookie, events);
 	*hint = index = *known;
 	return index;
 }

@@ -130,7 +130,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 	struct count_connection c;
 	struct count_bytes carried;
 	struct count_serve *serve;
-	long err = connection_take(child, &c);
+	long err = connection_remove(child, &c);
 
 	if (err) {
 		/* If this CPU is just changing the hash, a later program tries again. */

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the programs cost, in ns of the kernel's own statistics (kernel.bpf_stats_enabled).
+"""What the programs cost per event, by the kernel's own statistics (kernel.bpf_stats_enabled).
 
 cost.py [--rounds N] [--json FILE] [--only WORKLOAD]... [--backend B]
 
-Each round runs every workload once beside every variant of `watch`, beside bpftrace's simplest
-count of the same events, and beside nothing but empty programs on the same hooks (the floor). The
-table has the median of the rounds. The kernel's clock is read twice in each run of a program, and
-a part of that is in every figure, so compare figures of one table only.
+Each round runs every workload once beside each variant of `watch`, beside bpftrace's simplest count
+of the same events, and beside empty programs on the hooks of the tracepoint backend (the floor, which
+this version has where that backend runs). The table has medians of the rounds. The kernel reads a
+clock before and after each run of a program, and a part of that is in every figure, so only figures
+of one table can be compared.
 """
 import argparse
+import ctypes
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -20,12 +23,13 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILT = os.path.join(ROOT, ".build", "bench")  # make bench
 SOCKFAIR = os.path.join(ROOT, "sockfair")
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
-
-# The workload's name; what it counts; the clients' command; bpftrace's probe for the same events.
-TCP = "tracepoint:syscalls:sys_exit_accept"
-UDP = "tracepoint:syscalls:sys_exit_recvmmsg"
+SECONDS = 120  # the most that anything here may take
+VARIANTS = {"default": [], "--no-wait": ["--no-wait"], "--no-serve": ["--no-serve"],
+            "counts only": ["--no-wait", "--no-serve"]}
+OTHER_PORT = 9  # nobody has it: what a watch costs that asks for something else
 
 
 def programs():
@@ -36,11 +40,11 @@ def programs():
 
 
 class Traffic:
-    """traffic.c as a server with clients that begin when they are told to."""
+    """traffic.c: a server, and clients that begin when they are told to."""
 
-    def __init__(self, binary, kind, threads, count):
+    def __init__(self, _folder, kind, count):
         self.count = count
-        self.process = subprocess.Popen([binary, kind, str(threads), str(count)], text=True,
+        self.process = subprocess.Popen([os.path.join(BUILT, "traffic"), kind, "4", str(count)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline().split()[1])
 
@@ -51,42 +55,54 @@ class Traffic:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait()
+        self.process.wait(SECONDS)
 
 
 class Redis:
-    """redis-server, and pings over connections that are open before anything is attached."""
+    """Pings over 16 connections; a ping on loopback is two packets and two reads."""
 
-    def __init__(self, folder, count):
+    port = 6399
+
+    def __init__(self, folder, _kind, count):
         self.count = count
-        self.port = 6399
-        self.server = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--save", "", "--dir", folder,
-             "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
-        time.sleep(0.5)
+        self.server = subprocess.Popen(["redis-server", "--port", str(self.port), "--save", "", "--dir", folder,
+                                        "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+        end = time.time() + 10
+        while subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True, check=False).returncode:
+            if time.time() > end:
+                sys.exit("cost.py: redis-server did not start")
+            time.sleep(0.05)
 
     def run(self):
-        subprocess.run(["redis-benchmark", "-p", str(self.port), "-t", "ping_mbulk", "-c", "16",
-                        "-n", str(self.count), "-q"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(["redis-benchmark", "-p", str(self.port), "-t", "ping_mbulk", "-c", "16", "-n", str(self.count),
+                        "-q"], stdout=subprocess.DEVNULL, check=True, timeout=SECONDS)
 
     def end(self):
         self.server.terminate()
-        self.server.wait()
+        self.server.wait(SECONDS)
 
 
-class Beside:
-    """Programs that count beside the workload; they are attached when this returns."""
+# What runs, how many events, and bpftrace's probe that fires once for each.
+WORKLOADS = {
+    "TCP connection": (Traffic, "accept", 20000, "tracepoint:syscalls:sys_exit_accept"),
+    "UDP datagram": (Traffic, "udp", 400000, "tracepoint:sock:sock_recv_length"),
+    "redis ping": (Redis, None, 100000, None),
+}
+
+
+class Command:
+    """A command that counts beside the workload; its programs are attached once it says so."""
 
     def __init__(self, command, ready):
-        known = set(programs())
+        known, begun = set(programs()), time.monotonic()
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
                                         env={**os.environ, "BPFTRACE_STRLEN": "16"})
-        end = time.time() + 30
         while ready not in self.told():
-            if self.process.poll() is not None or time.time() > end:
+            if self.process.poll() is not None or time.monotonic() > begun + SECONDS:
                 sys.exit(f"cost.py: {command[0]} did not start: {self.told()}")
-            time.sleep(0.05)
+            time.sleep(0.01)
+        self.seconds = time.monotonic() - begun
         time.sleep(0.5)
         self.ids = set(programs()) - known
 
@@ -94,94 +110,139 @@ class Beside:
         self.log.seek(0)
         return self.log.read()
 
-    def read(self):
-        return {i: p for i, p in programs().items() if i in self.ids}
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        self.process.wait()
+        self.process.wait(SECONDS)
         self.log.close()
 
 
+class Empty:
+    """empty.bpf.c, loaded into this process by libbpf."""
+
+    def __init__(self):
+        known = set(programs())
+        lib = ctypes.CDLL("libbpf.so.1")
+        for name in "bpf_object__open_file", "bpf_object__next_program", "bpf_program__attach":
+            getattr(lib, name).restype = ctypes.c_void_p
+        self.lib, self.links = lib, []
+        self.object = ctypes.c_void_p(lib.bpf_object__open_file(os.path.join(BUILT, "empty.bpf.o").encode(), None))
+        if not self.object or lib.bpf_object__load(self.object):
+            sys.exit("cost.py: the empty programs can't be loaded on this kernel")
+        program = None
+        while program := lib.bpf_object__next_program(self.object, ctypes.c_void_p(program)):
+            self.links.append(ctypes.c_void_p(lib.bpf_program__attach(ctypes.c_void_p(program))))
+        self.ids = set(programs()) - known
+
+    def cpu_seconds(self):
+        return 0
+
+    def end(self):
+        for link in self.links:
+            self.lib.bpf_link__destroy(link)
+        self.lib.bpf_object__close(self.object)
+
+
 def measure(beside, load):
-    """Returns {program: (ns per event, runs per event)}."""
-    before = beside.read()
+    """{program: [ns, runs]}, both per event, and the CPU seconds of the command per million events."""
+    before, cpu = programs(), beside.cpu_seconds()
     load.run()
-    after = beside.read()
+    after, cpu = programs(), beside.cpu_seconds() - cpu
     cost = {}
-    for i, (name, ns, runs) in after.items():
-        was = before.get(i, (name, 0, 0))
-        if runs - was[2] > load.count / 100:
-            old = cost.get(name, (0, 0))
-            cost[name] = (old[0] + (ns - was[1]) / load.count, old[1] + (runs - was[2]) / load.count)
-    return cost
-
-
-VARIANTS = {"default": [], "--no-wait": ["--no-wait"], "--no-serve": ["--no-serve"],
-            "neither": ["--no-wait", "--no-serve"]}
+    for i in beside.ids & set(after):
+        name, ns, runs = after[i]
+        _, ns_before, runs_before = before.get(i, (name, 0, 0))
+        if runs - runs_before > load.count / 100:
+            cost[name] = [(ns - ns_before) / load.count, (runs - runs_before) / load.count]
+    return {"programs": cost, "cpu_s_per_million": cpu / load.count * 1e6}
 
 
 def watch(port, options, backend):
-    return Beside([SOCKFAIR, "watch", "-P", str(port), "-d", "600", "--plain", "--backend", backend] + options,
-                  "watching port")
+    return Command([SOCKFAIR, "watch", "-P", str(port), "-d", str(SECONDS), "--plain", "--backend", backend] + options,
+                   "watching port")
+
+
+def besides(load, probe, args):
+    """(what, function that starts it) for all that a workload runs beside, by turns."""
+    for name, options in VARIANTS.items():
+        yield name, lambda o=options: watch(load.port, o, args.backend)
+    yield "-P, another port", lambda: watch(OTHER_PORT, [], args.backend)
+    if probe:
+        yield "bpftrace's count", lambda: Command(["bpftrace", "-e", probe + " { @[tid] = count(); }"], "Attach")
+    if args.backend in ("auto", "tracepoint"):
+        yield "empty programs", Empty
+
+
+def total(cost):
+    return sum(ns for ns, _ in cost["programs"].values())
+
+
+def show(results):
+    for workload, variants in results.items():
+        print(f"{workload}: ns of all programs, median of {len(variants['default'])} (runs of each program)")
+        for name, rounds in variants.items():
+            ns = statistics.median(map(total, rounds))
+            runs = {p: statistics.median(r["programs"].get(p, [0, 0])[1] for r in rounds)
+                    for p in sorted({p for r in rounds for p in r["programs"]})}
+            each = {p: statistics.median(r["programs"].get(p, [0, 0])[0] for r in rounds) for p in runs}
+            print(f"  {name:18} {ns:7.0f}   " + ", ".join(f"{p} {each[p]:.0f} ({n:.1f})" for p, n in runs.items()))
+
+
+def tool(results):
+    """What the tool itself takes."""
+    beside = watch(OTHER_PORT, [], "auto")
+    with open(f"/proc/{beside.process.pid}/status", encoding="ascii") as f:
+        rss = int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
+    beside.end()
+    doctor = subprocess.run([SOCKFAIR, "doctor", "-v"], capture_output=True, text=True, check=False).stdout
+    cpu = statistics.median(r["cpu_s_per_million"] for r in results["TCP connection"]["default"])
+    found = {"start_to_attached_s": beside.seconds, "resident_kib": rss,
+             "kernel_mib": sum(float(n) for n in re.findall(r"([0-9.]+) MiB of kernel memory", doctor)),
+             "binary_kib": os.path.getsize(SOCKFAIR) / 1024, "cpu_s_per_million_connections": cpu}
+    print("the tool: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items()))
+    return found
 
 
 def main():
-    parse = argparse.ArgumentParser()
+    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("--rounds", type=int, default=5)
-    parse.add_argument("--json")
-    parse.add_argument("--only", action="append")
-    parse.add_argument("--backend", default="auto")
+    parse.add_argument("--json", metavar="FILE")
+    parse.add_argument("--only", action="append", choices=list(WORKLOADS))
+    parse.add_argument("--backend", default="auto", choices=["auto", "fentry", "kprobe", "tracepoint"])
     args = parse.parse_args()
-    with open(STATS) as f:
+    if not os.path.exists("/sys/kernel/tracing/events"):
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
+    with open(STATS, encoding="ascii") as f:
         stats = f.read()
-    with open(STATS, "w") as f:
-        f.write("1")
-    folder = tempfile.TemporaryDirectory()
-    binary = os.path.join(folder.name, "traffic")
-    subprocess.run(["cc", "-O2", "-o", binary, os.path.join(ROOT, "tests/bench/traffic.c"), "-pthread"], check=True)
-    loads = {
-        "tcp": lambda: Traffic(binary, "accept", 4, 20000),
-        "udp": lambda: Traffic(binary, "udp", 4, 400000),
-        "ping": lambda: Redis(folder.name, 100000),
-    }
     results = {}
-    try:
-        for _ in range(args.rounds):
-            for name, make in loads.items():
-                if args.only and name not in args.only:
-                    continue
-                runs = dict(VARIANTS)
-                if name == "ping":
-                    runs["-P 9"] = None
-                for variant, options in runs.items():
-                    load = make()
-                    beside = watch(9 if options is None else load.port, options or [], args.backend)
-                    cost = measure(beside, load)
-                    beside.end()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with open(STATS, "w", encoding="ascii") as f:
+                f.write("1")
+            for _ in range(args.rounds):
+                for name in args.only or WORKLOADS:
+                    make, kind, count, probe = WORKLOADS[name]
+                    load = make(folder, kind, count)
+                    turns = [n for n, _ in besides(load, probe, args)]
                     load.end()
-                    results.setdefault(name, {}).setdefault(variant, []).append(cost)
-                if name == "ping":
-                    continue
-                load = make()
-                beside = Beside(["bpftrace", "-e", (TCP if name == "tcp" else UDP) + " { @[tid] = count(); }"], "Attach")
-                cost = measure(beside, load)
-                beside.end()
-                load.end()
-                results[name].setdefault("bpftrace", []).append(cost)
-    finally:
-        with open(STATS, "w") as f:
-            f.write(stats)
-    for name, variants in results.items():
-        for variant, rounds in variants.items():
-            names = sorted({p for r in rounds for p in r})
-            total = statistics.median(sum(c[0] for c in r.values()) for r in rounds)
-            each = ", ".join(f"{p} {statistics.median(r.get(p, (0, 0))[0] for r in rounds):.0f}"
-                             f" ({statistics.median(r.get(p, (0, 0))[1] for r in rounds):.2f} runs)" for p in names)
-            print(f"{name:5} {variant:12} {total:7.0f} ns  {each}")
+                    for turn in turns:
+                        load = make(folder, kind, count)
+                        beside = dict(besides(load, probe, args))[turn]()
+                        results.setdefault(name, {}).setdefault(turn, []).append(measure(beside, load))
+                        beside.end()
+                        load.end()
+        finally:
+            with open(STATS, "w", encoding="ascii") as f:
+                f.write(stats)
+    show(results)
+    tools = tool(results) if "TCP connection" in results else {}
     if args.json:
-        with open(args.json, "w") as f:
-            json.dump(results, f, indent=1)
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump({"kernel": os.uname().release, "workloads": results, "tool": tools}, f, indent=1)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ holds_program() { # PID PATTERN
 # processes of another run of bats, and the programs that these hold.
 leftovers() {
     local pid left theirs=()
-    left=$(programs '[fkt]+_|state_change|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp')
+    left=$(programs '[fkt]+_|state_|first_read|list_sockets|list_threads|list_occupants|list_tcp|list_udp')
     for pid in $(ps -eo pid=,comm= | awk '$2 ~ /^(sockfair|worker-)/ { print $1 }'); do
         if grep -qzx "BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
             ps -o pid=,comm= -p "$pid" || :

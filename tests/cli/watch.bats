@@ -27,6 +27,26 @@ teardown() { watch_teardown; }
                      ([.workers[] | select(.accepted == 0)] | length >= 4) and (.fairness.sockets.idle >= 4)'
 }
 
+@test "--own-cost: what the programs took is what the kernel measured; it measures no longer" {
+    serve_mode shared-accept --port 8100 -w 2
+    before=$(sysctl -n kernel.bpf_stats_enabled)
+    watch_begin -P 8100 --json --own-cost
+    clients 'visit(8100, 200)'
+    read -r ns runs < <(bpftool prog show -j | jq -r '[.[] | select(.name | test("^([fkt]_|state_|first_read)"))] |
+        "\(map(.run_time_ns // 0) | add) \(map(.run_cnt // 0) | add)"')
+    watch_end
+    # An accept, its arrival and its end at least; others' programs may be among those that bpftool saw.
+    jq -e --argjson ns "$ns" --argjson runs "$runs" '.window.own_cost | .program_runs >= 400 and .programs_ns > 0 and .process_cpu_ns > 0
+        and (.programs_ns / .program_runs) < 100000 and .program_runs <= $runs * 3' "$out"
+    [ "$(sysctl -n kernel.bpf_stats_enabled)" = "$before" ]
+    run -0 "$sockfair" watch -P 8100 -d 0.1 --plain --own-cost
+    [[ $output == *"own cost: "*" % of a CPU for "*" runs of the programs ("* ]]
+    run -0 "$sockfair" watch -P 8100 -d 0.1 --plain
+    [[ $output != *"own cost"* ]]
+    run -1 setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$sockfair" watch -P 8100 -d 0.1 --own-cost
+    [[ $output == *CAP_SYS_ADMIN* ]]
+}
+
 @test "UDP: received = delivered = sent" {
     serve_mode udp-reuseport --port 8100 -w 3
     watch_begin -P 8100 --json

@@ -59,11 +59,17 @@ static void the_window_is_the_time_between(void **state)
 	(void)state;
 	moment_init(&before, 2.5, 0, 0);
 	moment_init(&now, 3.75, 0, 0);
+	before.snapshot.own_cost = (struct own_cost){ true, 10, 2000, 300 };
+	now.snapshot.own_cost = (struct own_cost){ true, 15, 2600, 1000 };
 	now.endpoint.port = 81; /* new: it stays even without rows */
 	d = difference(&now, &before);
 	assert_true(d.start_ms == 1767225602500);
 	assert_true(d.seconds == 1.25);
 	assert_false(d.final);
+	assert_true(d.own_cost.known);
+	assert_int_equal(d.own_cost.runs, 5);
+	assert_int_equal(d.own_cost.ns, 600);
+	assert_int_equal(d.own_cost.process_ns, 700);
 	assert_string_equal(d.backend, "fentry");
 	assert_int_equal(d.endpoint_count, 1);
 	snapshot_free(&d);

@@ -896,6 +896,17 @@ static void the_interval_is_as_it_was_asked_for(void **state)
 	}
 }
 
+static void own_cost_is_in_the_header(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(has(f, 24, 120, "own cost"));
+	f->total.own_cost.known = true;
+	f->interval.own_cost = (struct own_cost){ .ns = 30000000, .process_ns = 1000000 };
+	f->interval.seconds = 2;
+	assert_true(has(f, 24, 120, ", every 2 s, own cost 1.50 % + 0.05 % of a CPU"));
+}
+
 static void a_withheld_verdict_says_why(void **state)
 {
 	struct fixture *f = *state;
@@ -1226,6 +1237,7 @@ int main(void)
 		TEST(nothing_yet_says_what_it_waits_for),
 		TEST(what_is_lost_is_told),
 		TEST(the_interval_is_as_it_was_asked_for),
+		TEST(own_cost_is_in_the_header),
 		TEST(a_withheld_verdict_says_why),
 		TEST(what_is_judged_is_not_folded),
 		TEST(an_old_generation_is_marked_then_folded),

@@ -178,6 +178,25 @@ static void assert_has(const struct snapshot *window, const struct snapshot *tot
 	free(text);
 }
 
+static void own_cost_is_told_if_it_is_known(void **state)
+{
+	struct fixture f;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.total.own_cost = (struct own_cost){ .runs = 4000, .ns = 200000, .process_ns = 5000000 };
+	text = text_of(&f.total, NULL, TEXT_BY_DEFAULT, &pipe_style);
+	assert_null(strstr(text, "own cost"));
+	free(text);
+	f.total.seconds = 10;
+	f.total.own_cost.known = true;
+	f.total.own_cost.ns = 25000000; /* of 10 s */
+	assert_has(&f.total, NULL,
+		   "  own cost: 0.25 % of a CPU for 4,000 runs of the programs (6250 ns each), "
+		   "0.05 % for sockfair itself\n");
+}
+
 static void all_ended_are_shown(void **state)
 {
 	struct fixture f;
@@ -825,6 +844,7 @@ int main(void)
 		cmocka_unit_test(an_interval_at_80_columns),
 		cmocka_unit_test(by_socket),
 		cmocka_unit_test(the_whole_window),
+		cmocka_unit_test(own_cost_is_told_if_it_is_known),
 		cmocka_unit_test(all_ended_are_shown),
 		cmocka_unit_test(what_is_judged_is_shown),
 		cmocka_unit_test(an_old_generation_is_shown_as_such),

@@ -127,7 +127,7 @@ said
 tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS" >"$dir/tap" 2>&1
 said
 # The kernel frees programs some grace periods after their last user, which takes seconds on an emulated machine.
-left() { bpftool prog show 2>/dev/null | grep -E 'name ([fkt]+_|state_change|first_read)'; }
+left() { bpftool prog show 2>/dev/null | grep -E 'name ([fkt]+_|state_|first_read)'; }
 for _ in {1..60}; do left >"$dir/left" || break; sleep 0.5; done
 tests=$((tests + 1))
 if [ ! -s "$dir/left" ]; then

@@ -104,7 +104,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 
 	if (!o)
 		return loading_fail(-ENOMEM, why, why_size, "out of memory");
-	o->inner_map = o->outer_map = -1;
+	o->inner_map = o->outer_map = o->stats = -1;
 	o->options = options;
 	o->before = options->before && options->inventory && !options->no_serving;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
@@ -130,6 +130,8 @@ int observer_open(struct observer **out, const struct observer_options *options,
 		observer_watch_port(o, options->selection.ports[i]);
 	if (!err && options->inventory)
 		err = inventory_begin(o, why, why_size);
+	if (!err && options->own_cost)
+		err = observer_cost_open(o, why, why_size);
 	if (err) {
 		observer_close(o);
 		return err;
@@ -212,6 +214,7 @@ int observer_start(struct observer *o)
 	else
 		o->baseline_count = sockdiag_dump(&o->baseline);
 	observer_begin_lost(o);
+	observer_cost_begin(o);
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
@@ -230,6 +233,7 @@ void observer_close(struct observer *o)
 	if (!o)
 		return;
 	observer_unload(o);
+	observer_cost_close(o);
 	if (o->inner_map >= 0)
 		close(o->inner_map);
 	if (o->outer_map >= 0)
@@ -327,6 +331,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 	s->unseen_count = probe_unseen(&o->attachment.probe, o->attachment.backend, s->unseen,
 				       SNAPSHOT_UNSEEN_MAX);
 	s->start_ms = o->start_ms;
+	s->own_cost = observer_cost(o);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->seconds = now.tv_sec - o->started.tv_sec + (now.tv_nsec - o->started.tv_nsec) / 1e9;
 	s->unlisted = o->inventory ? inventory_unlisted(o->inventory) : 0;

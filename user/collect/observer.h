@@ -28,6 +28,7 @@ struct observer_options {
 	bool no_serving;   /* do not follow connections: nothing on who serves and what is open */
 	uint32_t rows_max; /* limit of rows of threads, and of sockets; 0: all there is room for */
 	uint32_t connections_max; /* limit of open connections that are followed; 0: likewise */
+	bool own_cost;            /* have the kernel measure what the programs take */
 };
 
 struct observer;

@@ -74,6 +74,8 @@ struct observer {
 	uint64_t missed_before[OBSERVER_MISSED_KINDS + 1], changes_before[2];
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
+	int stats;                   /* the kernel measures run times while it is open; -1: no */
+	struct own_cost cost_before; /* what it had measured when the window began */
 };
 
 /* ---- observer.c ---- */
@@ -93,6 +95,15 @@ int observer_await_readers(const struct observer *o);
  */
 int observer_load(void *observer);
 void observer_unload(void *observer);
+
+/* ---- observer_cost.c ---- */
+
+/* Returns 0, or negative errno with one line in `why`. */
+int observer_cost_open(struct observer *o, char *why, size_t size);
+void observer_cost_close(struct observer *o);
+void observer_cost_begin(struct observer *o);
+/* Since the window began. All 0: it was not asked for. */
+struct own_cost observer_cost(const struct observer *o);
 
 /* ---- observer_enter.c ---- */
 

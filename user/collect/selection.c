@@ -63,5 +63,7 @@ struct filter_config selection_filter(const struct selection *s, bool by_port)
 
 	for (size_t i = 0; i < s->netns_count; i++)
 		f.netns[i] = s->netns[i];
+	for (size_t i = 0; i < s->port_count && s->port_count <= FILTER_PORTS_MAX; i++)
+		f.ports[i] = s->ports[i];
 	return f;
 }

@@ -40,7 +40,7 @@ struct watch_options {
 	double interval, duration; /* seconds; 0: not given */
 	uint64_t count;            /* intervals; 0: no limit */
 	double threshold;
-	bool json, plain, fail_on_uneven, no_wait, no_serve;
+	bool json, plain, fail_on_uneven, no_wait, no_serve, own_cost;
 	const char *file;
 	size_t rows; /* of a document; 0: as many as the document's limit allows */
 	unsigned positional;
@@ -72,6 +72,7 @@ enum {
 	OPT_PLAIN,
 	OPT_NO_WAIT,
 	OPT_NO_SERVE,
+	OPT_OWN_COST,
 	OPT_ROWS
 };
 
@@ -105,6 +106,10 @@ static const struct argp_option options[] = {
 	  "Don't measure how long connections wait in accept queues", 0 },
 	{ "no-serve", OPT_NO_SERVE, NULL, 0,
 	  "Don't follow accepted connections: who reads first, what is open", 0 },
+	{ "own-cost", OPT_OWN_COST, NULL, 0,
+	  "Let the kernel measure what sockfair's own programs take, and say it; measuring costs, "
+	  "too",
+	  0 },
 	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
 	{},
 };
@@ -152,6 +157,7 @@ static error_t watch_parse(int key, char *arg, struct argp_state *state)
 	case OPT_BY: o->by = parse_by(state, arg); break;
 	case OPT_NO_WAIT: o->no_wait = true; break;
 	case OPT_NO_SERVE: o->no_serve = true; break;
+	case OPT_OWN_COST: o->own_cost = true; break;
 	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
 	case OPT_THRESHOLD:
 		o->threshold = option_real(state, "--threshold", arg, 0.001, 1000);
@@ -404,6 +410,7 @@ static int watch_begin(struct watch *w)
 		.before = true,
 		.no_waits = o->no_wait,
 		.no_serving = o->no_serve,
+		.own_cost = o->own_cost,
 		.rows_max = rows ? strtoul(rows, NULL, 10) : 0,
 		.connections_max = connections ? strtoul(connections, NULL, 10) : 0
 	};

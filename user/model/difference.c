@@ -343,6 +343,9 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 	out->start_ms = before->start_ms + (int64_t)(before->seconds * 1000 + 0.5);
 	out->seconds = now->seconds - before->seconds;
 	out->looked_seconds = now->looked_seconds - before->looked_seconds;
+	out->own_cost.runs = growth(now->own_cost.runs, before->own_cost.runs);
+	out->own_cost.ns = growth(now->own_cost.ns, before->own_cost.ns);
+	out->own_cost.process_ns = growth(now->own_cost.process_ns, before->own_cost.process_ns);
 	out->lost = NULL;
 	out->lost_count = 0;
 	out->handshakes = NULL;

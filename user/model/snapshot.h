@@ -402,6 +402,14 @@ struct workload_account {
 
 #define SNAPSHOT_UNSEEN_MAX 16
 
+/* What counting itself took in the window. */
+struct own_cost {
+	bool known;          /* it was asked for */
+	uint64_t runs, ns;   /* of all programs, by the kernel's statistics; they run for other
+				sockets too */
+	uint64_t process_ns; /* CPU time of this process */
+};
+
 struct snapshot {
 	char release[65];                        /* uname -r */
 	const char *backend;                     /* "fentry", "kprobe", "tracepoint" */
@@ -413,6 +421,7 @@ struct snapshot {
 	double looked_seconds; /* time from the look before the window to the last look, which CPU
 				  times cover; 0: not known */
 	bool final;
+	struct own_cost own_cost;
 	struct endpoint *endpoints;
 	size_t endpoint_count;
 	size_t aside_count; /* endpoints that follow the endpoint_count judged ones, set aside:

@@ -553,6 +553,13 @@ static void window(struct json_writer *w, const struct snapshot *s)
 	json_number_real(w, "seconds", s->seconds);
 	json_number_real(w, "looked_seconds", s->looked_seconds > 0 ? s->looked_seconds : NAN);
 	json_bool(w, "final", s->final);
+	if (s->own_cost.known) {
+		json_open(w, "own_cost", '{');
+		json_number(w, "program_runs", s->own_cost.runs);
+		json_number(w, "programs_ns", s->own_cost.ns);
+		json_number(w, "process_cpu_ns", s->own_cost.process_ns);
+		json_close(w, '}');
+	}
 	json_number(w, "quiet", s->quiet);
 	json_number(w, "unlisted", s->unlisted);
 	json_number(w, "clients", s->clients);

@@ -241,6 +241,11 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.10g s", v->total->release,
 		 v->total->backend ? v->total->backend : "no backend", length,
 		 two_digits(v->interval->seconds));
+	if (v->total->own_cost.known && v->interval->seconds > 0)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 ", own cost %.2f %% + %.2f %% of a CPU",
+			 v->interval->own_cost.ns / v->interval->seconds / 1e7,
+			 v->interval->own_cost.process_ns / v->interval->seconds / 1e7);
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_BOLD, "sockfair watch");
 	grid_put(g, row, 16, g->columns - 16, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 	if (state->frozen)

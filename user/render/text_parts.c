@@ -505,6 +505,22 @@ static bool concerns(const struct snapshot *s, const char *unseen)
 	return tcp || !(strstr(unseen, "TCP") || strstr(unseen, "accepts"));
 }
 
+/* Prints what counting took, if that was asked for. */
+void text_own_cost(FILE *out, const struct snapshot *s)
+{
+	const struct own_cost *cost = &s->own_cost;
+	char runs[TEXT_COUNT_SIZE];
+
+	if (!cost->known || !(s->seconds > 0))
+		return;
+	fprintf(out,
+		"  own cost: %.2f %% of a CPU for %s runs of the programs (%.0f ns each), "
+		"%.2f %% for sockfair itself\n",
+		cost->ns / s->seconds / 1e7, text_count(runs, cost->runs),
+		cost->runs ? (double)cost->ns / cost->runs : 0,
+		cost->process_ns / s->seconds / 1e7);
+}
+
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
 {
 	char *words = NULL;

@@ -116,6 +116,7 @@ void text_buffers(FILE *out, const struct endpoint *e);
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 /* "  this backend does not see: ..." */
+void text_own_cost(FILE *out, const struct snapshot *s);
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 #endif

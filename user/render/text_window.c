@@ -740,6 +740,7 @@ void text_window(FILE *out, const struct snapshot *window, const struct snapshot
 	if (!w.view.total)
 		text_clients(out, window);
 	text_lost(out, window, style);
+	text_own_cost(out, window);
 	if (!w.view.total)
 		text_unseen(out, window, style);
 	fputc('\n', out);
