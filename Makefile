@@ -6,7 +6,7 @@
 # make vmtest  the tests in virtual machines: other kernels; ALL=1: all that tests/vm/kernels knows;
 #              KERNEL=6.12: that one
 # make check   the quick tests: no real servers, of the commands those that change most
-# make lint    clang-format and shellcheck have nothing to say
+# make lint    clang-format, shellcheck and clang-tidy have nothing to say
 # make setup   installs what is missing (Debian 12 and newer; elsewhere prints the package names)
 # make install PREFIX=/usr/local
 # make fuzz    hands made-up files, options and machines to what reads them, for FUZZ_SECONDS=60
@@ -40,7 +40,7 @@ SOURCES := $(wildcard user/*.c user/*/*.c)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(SOURCES)) $(BUILD)/user/render/schema.o
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo test check lint setup vmtest install bench clean unit whole fuzzers fuzz
+.PHONY: all demo test check lint tidy setup vmtest install bench clean unit whole fuzzers fuzz
 .DELETE_ON_ERROR:
 all: sockfair
 
@@ -140,13 +140,29 @@ check:
 
 test: setup
 	$(Q)$(MAKE) --no-print-directory sockfair unit whole fuzzers
+	@# What clang-tidy has to say is told, and counted, by the suite "form": it asks about what has no stamp then.
+	$(Q)$(MAKE) --no-print-directory --keep-going tidy >/dev/null 2>&1 || :
 	$(Q)$(SUDO) tests/run.sh all
 
 FORMATTED := $(wildcard bpf/*.[ch] user/*.[ch] user/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
 SCRIPTS := .ci/run $(wildcard tests/*.sh tests/*/*.sh)
-lint:
+lint: tidy
 	$(call say,FORMAT,$(words $(FORMATTED)) files)clang-format --dry-run -Werror $(FORMATTED)
 	$(call say,SHELL,$(words $(SCRIPTS)) scripts)shellcheck --severity=warning $(SCRIPTS)
+
+# .clang-tidy says what is asked. A file that it had nothing to say about is not asked again before that, the file or a header of
+# it has changed. Of a function the analyzer follows so many states: of 30 places that its own 225000 told of, 26, in a quarter of the
+# time. (libbpf's headers are no system headers to it: it takes for granted that what those declare frees nothing.)
+TIDY_NODES := 30000
+TIDY_FLAGS = $(filter-out -M% $(CFLAGS),$(ALL_CFLAGS)) -Wno-unknown-warning-option -Wno-format-zero-length --no-system-header-prefix=bpf/ \
+	-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES)
+TIDIED := $(SOURCES:%.c=$(BUILD)/tidy/%.stamp)
+$(filter $(BUILD)/tidy/user/attach/% $(BUILD)/tidy/user/collect/%,$(TIDIED)): $(SKELETONS)
+$(BUILD)/tidy/%.stamp: %.c .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- $(TIDY_FLAGS) 2>$@.said || { cat $@.said >&2; exit 1; }
+	$(Q)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -MM -MP -MT $@ -MF $(@:.stamp=.d) $< && mv $@.said $@
+tidy: $(TIDIED)
 
 vmtest: setup
 	$(Q)$(MAKE) --no-print-directory sockfair

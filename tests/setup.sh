@@ -7,7 +7,7 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
        libcap-dev libncurses-dev)
 check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps
-       clang-format shellcheck)
+       clang-format clang-tidy shellcheck)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
          bind9 memcached mosquitto nsd openssh-server rsync tinyproxy)
 # Of these a machine may have one of another name, which they would take the place of: its clock has to be kept on.

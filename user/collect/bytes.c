@@ -270,8 +270,7 @@ static bool window_counts(const struct bytes_reader *b, const struct count_open 
 	const struct count_worker *of = &b->workers[i];
 	struct count_connection known;
 
-	if (!w || !of->used || of->generation != r->generation ||
-	    (r->identity & 0xffff) != of->port)
+	if (!of->used || of->generation != r->generation || (r->identity & 0xffff) != of->port)
 		return false;
 	if (!r->served && (!r->bytes.sent || b->serves[i].moved))
 		return false;
@@ -461,14 +460,19 @@ static void window_settle(struct bytes_reader *b, struct ledger *l)
 	for (size_t i = 0; i < b->open.count; i++) {
 		struct count_open *r = &open[i];
 		const struct count_worker *of =
-			r->older ? NULL : &b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
-		struct ledger_worker *w =
-			of ? ledger_find_worker(l, of->cookie, of->tid, of->start_ns) : NULL;
+			&b->workers[r->row < COUNT_WORKERS_MAX ? r->row : 0];
+		struct ledger_worker *w;
 
-		if (!(r->older ? older_counts(b, r) : window_counts(b, r, w)))
-			r->state = 0; /* in no sum */
-		else if (!r->older)
+		if (r->older) {
+			if (!older_counts(b, r))
+				r->state = 0; /* in no sum */
+			continue;
+		}
+		w = ledger_find_worker(l, of->cookie, of->tid, of->start_ns);
+		if (w && window_counts(b, r, w))
 			bytes_add(&w->open_carried, r->bytes.received, r->bytes.sent);
+		else
+			r->state = 0;
 	}
 }
 
@@ -531,6 +535,32 @@ static void connection_list(struct endpoint *e, const struct connection_row *row
 		e->connections[i] = *row;
 }
 
+/* A connection that is in a sum. Returns the cookie of its listener; 0: not known. */
+static uint64_t connection_row_fill(const struct bytes_reader *b, const struct count_open *r,
+				    struct connection_row *row)
+{
+	const struct count_worker *w;
+
+	*row = (struct connection_row){ .id = r->sk ^ r->identity ^ r->accepted_ns,
+					.family = r->family,
+					.peer_port = r->peer_port,
+					.bytes = { growth(r->bytes.received, r->before.received),
+						   growth(r->bytes.sent, r->before.sent) } };
+	memcpy(row->peer, r->peer, sizeof(row->peer));
+	if (r->older) {
+		const struct owner *o = &b->owners[r->row];
+
+		row->pid = o->pid;
+		row->tid = o->tid;
+		return o->listener;
+	}
+	w = &b->workers[r->row];
+	row->pid = (int32_t)w->pid;
+	row->tid = (int32_t)w->tid;
+	row->age_ns = b->looked_ns - r->accepted_ns;
+	return w->cookie;
+}
+
 void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s)
 {
 	const struct count_open *open = b->open.rows;
@@ -539,23 +569,11 @@ void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct
 	uint64_t last = 0;
 
 	for (size_t i = 0; i < b->open.count; i++) {
-		const struct count_open *r = &open[i];
-		const struct owner *o = r->older ? &b->owners[r->row] : NULL;
-		const struct count_worker *w = r->older ? NULL : &b->workers[r->row];
-		const uint64_t cookie = !r->state ? 0 : o ? o->listener : w->cookie;
-		struct connection_row row = { .id = r->sk ^ r->identity ^ r->accepted_ns,
-					      .pid = o ? o->pid : (int32_t)w->pid,
-					      .tid = o ? o->tid : (int32_t)w->tid,
-					      .family = r->family,
-					      .peer_port = r->peer_port,
-					      .age_ns = o ? 0 : b->looked_ns - r->accepted_ns,
-					      .bytes = {
-						      growth(r->bytes.received, r->before.received),
-						      growth(r->bytes.sent, r->before.sent) } };
+		struct connection_row row;
+		const uint64_t cookie = open[i].state ? connection_row_fill(b, &open[i], &row) : 0;
 
 		if (!cookie)
 			continue;
-		memcpy(row.peer, r->peer, sizeof(row.peer));
 		if (!e || cookie != last)
 			e = endpoint_of(l, s, cookie);
 		last = cookie;

@@ -26,15 +26,16 @@ static void worker_update(struct inventory *v, struct ledger *l, struct ledger_w
 			  const struct found *its, uint64_t started_ns)
 {
 	const struct thread *t = inventory_thread(v, w->row.tid);
+	/* A thread that only serves what others accept need not hold their socket. */
+	const bool released = w->row.can_accept && its &&
+			      wait_graph_descriptor(&v->graph, its->node, w->row.pid) < 0;
+	const bool same = t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns);
 	struct wait_way way;
 
 	w->row.waits = false;
-	/* A thread that only serves what others accept need not hold their socket. */
-	if (w->row.can_accept && its && wait_graph_descriptor(&v->graph, its->node, w->row.pid) < 0)
-		ledger_end_worker(l, w);
-	else if (t && (!w->row.start_ns || t->r.start_ns == w->row.start_ns))
+	if (same && !released)
 		inventory_worker_describe(v, w, t, started_ns);
-	else if (t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
+	else if (released || t || !process_thread_lives(w->row.pid, w->row.tid, w->row.start_ns))
 		ledger_end_worker(l, w);
 	if (its && !w->row.ended && w->row.can_accept && w->row.wait_kind == WAITS_NOT &&
 	    wait_graph_busy(&v->graph, its->node, w->row.pid, &way))

@@ -26,12 +26,13 @@
 
 /*
  * Finds the inode of what a path to a namespace leads to. Returns 0 or negative errno; -ENOENT if
- * the process is gone, or is a zombie.
+ * the process is gone, or is a zombie; *inode is 0 then.
  */
 static int link_inode(const char *path, uint32_t *inode)
 {
 	struct stat st;
 
+	*inode = 0;
 	if (stat(path, &st))
 		return errno == ESRCH ? -ENOENT : -errno;
 	*inode = st.st_ino;
@@ -40,16 +41,17 @@ static int link_inode(const char *path, uint32_t *inode)
 
 int namespace_of(const char *path, uint32_t *inode)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err = 0;
 	struct statfs fs;
 	struct stat st;
 
 	if (fd < 0)
 		return errno == ESRCH ? -ENOENT : -errno;
-	err = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : 0;
-	if (!err && (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET))
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		err = -errno;
+	else if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		err = -EINVAL;
-	if (!err)
+	else
 		*inode = st.st_ino;
 	close(fd);
 	return err;
@@ -71,12 +73,12 @@ static int open_if(const char *path, uint32_t inode)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ESRCH ? -ENOENT : -errno;
-	err = fstat(fd, &st) || fstatfs(fd, &fs) ? -errno : 0;
-	/* ip netns leaves an empty file behind if it is killed half-way. */
-	if (!err && (st.st_ino != inode || fs.f_type != NSFS_MAGIC))
-		err = -ENOENT;
-	if (!err)
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		err = -errno;
+	else if (st.st_ino == inode && fs.f_type == NSFS_MAGIC)
 		return fd;
+	else /* ip netns leaves an empty file behind if it is killed half-way */
+		err = -ENOENT;
 	close(fd);
 	return err;
 }
@@ -134,7 +136,8 @@ uint32_t namespace_own(void)
 {
 	uint32_t inode;
 
-	return link_inode(OWN, &inode) ? 0 : inode;
+	link_inode(OWN, &inode);
+	return inode;
 }
 
 struct opening {

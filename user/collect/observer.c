@@ -216,7 +216,7 @@ int observer_start(struct observer *o)
 	observer_begin_lost(o);
 	observer_cost_begin(o);
 	clock_gettime(CLOCK_REALTIME, &now);
-	o->start_ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+	o->start_ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	o->started_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
 	clock_gettime(CLOCK_MONOTONIC, &o->started);

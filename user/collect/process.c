@@ -64,7 +64,7 @@ void process_name(int pid, char *name, size_t size)
 /* ---- cgroups ---- */
 
 /* Version 1 has 14 controllers, with a line for each. */
-#define CGROUP_FILE (16 * PROCESS_CGROUP_SIZE)
+#define CGROUP_FILE ((size_t)16 * PROCESS_CGROUP_SIZE)
 
 static char *cgroup_file(int pid, char text[CGROUP_FILE])
 {

@@ -114,7 +114,7 @@ static int64_t wall_ms(uint64_t time_ns)
 
 	clock_gettime(CLOCK_MONOTONIC, &monotonic);
 	clock_gettime(CLOCK_REALTIME, &wall);
-	return ((wall.tv_sec - monotonic.tv_sec) * 1000000000ll + wall.tv_nsec - monotonic.tv_nsec +
+	return ((wall.tv_sec - monotonic.tv_sec) * 1000000000LL + wall.tv_nsec - monotonic.tv_nsec +
 		(int64_t)time_ns) /
 	       1000000;
 }
@@ -458,7 +458,7 @@ int command_binds(int argc, char **argv)
 		       "Sockets of the kernel itself are left out.",
 		.children = children,
 	};
-	struct binds_settings o = { .backend = BACKEND_AUTO };
+	static struct binds_settings o = { .backend = BACKEND_AUTO };
 	static struct watcher w;
 	int status;
 

@@ -93,7 +93,7 @@ int command_list(int argc, char **argv)
 	uname(&name);
 	snprintf(s.release, sizeof(s.release), "%s", name.release);
 	clock_gettime(CLOCK_REALTIME, &time);
-	s.start_ms = time.tv_sec * 1000ll + time.tv_nsec / 1000000;
+	s.start_ms = time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 	if (fill(&o.selection, &s, why, sizeof(why)))
 		status = complain("%s", why);
 	else if (o.json && json_snapshot_limited(out.file, &s, o.rows) == -ENOMEM)

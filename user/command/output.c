@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -51,13 +52,14 @@ static void style_decide(struct output *o)
 	/* SOCKFAIR_COLUMNS sets the width of text that does not go to a terminal. Sentences that
 	 * are not broken can be searched for. */
 	const char *columns = getenv("SOCKFAIR_COLUMNS");
+	const long wanted = columns ? strtol(columns, NULL, 10) : 0;
 	const bool terminal = isatty(o->to.fd);
 	struct winsize size;
 
 	o->style.colour = terminal && !(no_colour && *no_colour);
 	if (terminal && !ioctl(o->to.fd, TIOCGWINSZ, &size))
 		o->style.width = size.ws_col;
-	o->style.longest = columns && atoi(columns) > 0 ? atoi(columns) : TEXT_LONGEST;
+	o->style.longest = wanted <= 0 ? TEXT_LONGEST : wanted < INT_MAX ? (int)wanted : INT_MAX;
 	o->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 

@@ -135,9 +135,11 @@ int claims_open(struct claim_lab **out, const struct claims_options *options, ch
 {
 	struct claim_lab *lab = calloc(1, sizeof(*lab));
 	const int port_start = port_start_read();
-	int err = lab ? enter_namespace((struct why){ why, why_size })
-		      : refuse((struct why){ why, why_size }, -ENOMEM, "out of memory");
+	int err;
 
+	if (!lab)
+		return refuse((struct why){ why, why_size }, -ENOMEM, "out of memory");
+	err = enter_namespace((struct why){ why, why_size });
 	if (err) {
 		free(lab);
 		return err;

@@ -83,15 +83,17 @@ static int binding_measure(const struct claim_lab *lab, int type, struct claim_b
 			    .requests = REQUESTS,
 			    .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
+	unsigned bound;
 
 	*m = (struct claim_binding){ .udp = type == SOCK_DGRAM,
 				     .sockets = CLAIM_SOCKETS,
 				     .asked = REQUESTS };
-	err = bind_several(&b, fds, CLAIM_SOCKETS, &m->bound, why);
+	err = bind_several(&b, fds, CLAIM_SOCKETS, &bound, why);
+	m->bound = bound;
 	if (!err)
-		err = spread(&s, fds, m->bound, m->got, why);
+		err = spread(&s, fds, bound, m->got, why);
 	m->sent = s.sent;
-	close_all(fds, m->bound);
+	close_all(fds, bound);
 	if (!err)
 		err = second_binds(type, port + 1, false, false, &m->second_without, why);
 	if (!err)
@@ -135,16 +137,18 @@ static int datagrams_measure(const struct claim_lab *lab, int family, struct cla
 			    .requests = 4 * REQUESTS,
 			    .interrupted = lab->options.interrupted };
 	int fds[CLAIM_SOCKETS], err;
+	unsigned bound;
 
 	*m = (struct claim_datagrams){ .version = family == AF_INET6 ? 6 : 4, .asked = s.requests };
 	err = family_known(family, &m->known, why);
 	if (err || !m->known)
 		return err;
-	err = bind_several(&b, fds, CLAIM_SOCKETS, &m->bound, why);
+	err = bind_several(&b, fds, CLAIM_SOCKETS, &bound, why);
+	m->bound = bound;
 	if (!err)
-		err = spread(&s, fds, m->bound, m->got, why);
+		err = spread(&s, fds, bound, m->got, why);
 	m->sent = s.sent;
-	close_all(fds, m->bound);
+	close_all(fds, bound);
 	return err;
 }
 

@@ -70,8 +70,10 @@ static int load_run(struct claim_lab *lab, const struct lab_load *l, struct snap
 	const struct workload_options options = load_options(lab, l);
 	int err = -ENODATA;
 
-	if (*lab->no_trials)
-		return refuse(why, -EOPNOTSUPP, "%s", lab->no_trials);
+	if (*lab->no_trials) {
+		refuse(why, -EOPNOTSUPP, "%s", lab->no_trials);
+		return -EOPNOTSUPP;
+	}
 	for (int i = 0; i < TRIES && err == -ENODATA && !*lab->options.interrupted; i++) {
 		err = trial_run(&lab->trials, &options, s, why.text, why.size);
 		if (err) {

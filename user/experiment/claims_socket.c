@@ -47,13 +47,16 @@ static socklen_t loopback(struct sockaddr_storage *a, int family, uint16_t port_
 
 uint16_t bound_port(int fd)
 {
-	struct sockaddr_storage a = {};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} a = {};
 	socklen_t size = sizeof(a);
 
-	if (getsockname(fd, (struct sockaddr *)&a, &size))
+	if (getsockname(fd, &a.any, &size))
 		return 0;
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-					     : ((struct sockaddr_in *)&a)->sin_port);
+	return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
 }
 
 /* ---- binding ---- */

@@ -175,7 +175,7 @@ static int skipped(struct snapshot *s, const struct workload_options *options, c
 	uname(&name);
 	clock_gettime(CLOCK_REALTIME, &time);
 	snprintf(s->release, sizeof(s->release), "%s", name.release);
-	s->start_ms = time.tv_sec * 1000ll + time.tv_nsec / 1000000;
+	s->start_ms = time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 	s->final = true;
 	s->has_workload = true;
 	s->workload = (struct workload_account){ .mode = options->mode->name, .slow_worker = -1 };

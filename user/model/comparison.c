@@ -15,15 +15,15 @@ enum { TESTED = 1, JUDGED = 2, BY_SIZE = 4, SHOWN = 8 };
 /* name, label, METRIC_..., BETTER_..., flags, grain, chance: see struct metric */
 #define ROW(n, l, u, b, f, g, c)                                                                   \
 	{                                                                                          \
-		.name = n, .label = l, .unit = METRIC_##u, .better = BETTER_##b, .grain = g,       \
+		.name = (n), .label = (l), .unit = METRIC_##u, .better = BETTER_##b, .grain = (g), \
 		.tested = (f)&TESTED, .judged = (f)&JUDGED, .by_size = (f)&BY_SIZE,                \
-		.shown = (f)&SHOWN, .chance = c                                                    \
+		.shown = (f)&SHOWN, .chance = (c)                                                  \
 	}
 /* A figure that is only shown; a figure that is tested. */
 #define PLAIN(n, l, u, f) ROW(n, l, u, NEUTRAL, f, 0, NO_CHANCE)
 #define TEST(n, l, u, b, f, g) ROW(n, l, u, b, TESTED | SHOWN | (f), g, NO_CHANCE)
 
-#define OF(s, figure) METRIC_SHARES + SHARE_##s *SHARE_FIGURES + SHARE_##figure
+#define OF(s, figure) (METRIC_SHARES + SHARE_##s * SHARE_FIGURES + SHARE_##figure)
 #define CV_FLAGS (TESTED | JUDGED | SHOWN)
 #define SHARE(s, n)                                                                                \
 	[OF(s, BINS)] = PLAIN(n "_bins", n, COUNTS, 0),                                            \

@@ -532,8 +532,9 @@ static int marks_fill(struct judge *j, const struct comparison_subject *subject,
 			column = NULL;
 	for (int sign = 1; better && sign >= -1 && !err; sign -= 2) {
 		const size_t side = extreme(j->c, subject, metric, sign * better);
-		struct comparison_stat *stat =
-			side < j->c->side_count ? &subject->cells[side]->stats[metric] : NULL;
+		struct comparison_result *cell =
+			side < j->c->side_count ? subject->cells[side] : NULL;
+		struct comparison_stat *stat = cell ? &cell->stats[metric] : NULL;
 
 		if (!stat || !stands_out(j, subject, metric, side, column, &err))
 			continue;

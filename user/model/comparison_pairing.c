@@ -89,11 +89,12 @@ static int split_modes(struct comparison *c)
 {
 	struct comparison parts = {};
 	struct comparison_side *side = &c->sides[0];
+	const size_t count = side->result_count;
 	int err = 0;
 
-	for (size_t i = 0; i < side->result_count && !err; i++)
+	for (size_t i = 0; i < count && !err; i++)
 		err = comparison_side_add(&parts, side->results[i].key.mode);
-	for (size_t i = 0; i < side->result_count && !err; i++) {
+	for (size_t i = 0; i < count && !err; i++) {
 		struct comparison_side *part = &parts.sides[i];
 
 		part->results = calloc(1, sizeof(*part->results));
@@ -106,7 +107,7 @@ static int split_modes(struct comparison *c)
 		comparison_free(&parts);
 		return err;
 	}
-	for (size_t i = 0; i < side->result_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		parts.sides[i].results[0] = side->results[i];
 		parts.sides[i].result_count = 1;
 	}
@@ -166,7 +167,7 @@ static struct comparison_subject *subject_add(struct comparison *c, size_t *room
 		return NULL;
 	c->subjects = subjects;
 	subjects += c->subject_count;
-	*subjects = (struct comparison_subject){ .cells = calloc(c->side_count,
+	*subjects = (struct comparison_subject){ .cells = calloc(c->side_count + 1,
 								 sizeof(*subjects->cells)) };
 	if (!subjects->cells)
 		return NULL;
@@ -301,5 +302,5 @@ void comparison_free(struct comparison *c)
 		free(c->subjects[i].cells);
 	free(c->sides);
 	free(c->subjects);
-	*c = (struct comparison){};
+	memset(c, 0, sizeof(*c));
 }

@@ -186,7 +186,7 @@ static double power_at(double lambda, double dof, double critical)
 	double step = exp(a * log(x) - x - lgamma(a + 1));
 	double sum = 0;
 
-	for (double j = first; j <= last; j++) {
+	for (uint64_t j = (uint64_t)first; j <= last; j++) {
 		sum += weight * tail;
 		weight *= mean / (j + 1);
 		tail += step;
@@ -256,16 +256,18 @@ static double poisson_max(double mean, double bins)
  */
 static double normal_max(double mean, double bins)
 {
-	const double step = 1.0 / 64, sd = sqrt(mean);
+	const int steps = 64; /* to one; exact, being a power of two */
+	const double sd = sqrt(mean);
 	double sum = 0;
 
-	for (double z = -10; z <= 10; z += step) {
+	for (int i = -10 * steps; i <= 10 * steps; i++) {
+		const double z = (double)i / steps;
 		double density =
 			bins * gsl_ran_ugaussian_pdf(z) * pow(gsl_cdf_ugaussian_P(z), bins - 1);
 
 		sum += density * (mean + sd * z + (z * z - 1) / 6);
 	}
-	return sum * step;
+	return sum / steps;
 }
 
 /*

@@ -155,7 +155,7 @@ static bool group_split(struct finding *f, const struct facts *facts)
 	if (!reaches)
 		return false;
 	split = mark_splits(reaches, list_reaches(reaches, facts), pair);
-	if (split) {
+	if (pair[0] && pair[1]) {
 		say_difference(difference, sizeof(difference), pair[0], pair[1]);
 		finding_say(f,
 			    "port %u has %zu SO_REUSEPORT groups that overlap; they differ in %s: "

@@ -463,6 +463,8 @@ static bool socket_unwaited(struct finding *f, const struct facts *facts,
 	if (!group || group_told(facts->endpoint, group->id) || !is_unwaited(facts, s))
 		return false;
 	u = unwaited_of(facts, group);
+	if (!u.first)
+		return false;
 	f->cookie = u.first->cookie;
 	snprintf(which, sizeof(which), u.count > 1 ? " and %zu more" : "", u.count - 1);
 	if (u.drops)

@@ -280,7 +280,7 @@ int ledger_count_socket(struct ledger *l, struct ledger_socket *s, uint64_t arri
 			uint64_t dropped, const uint64_t *by_cpu, bool last)
 {
 	if (!s->by_cpu) {
-		s->by_cpu = calloc(2 * l->cpus, sizeof(*s->by_cpu));
+		s->by_cpu = calloc(2 * (size_t)l->cpus, sizeof(*s->by_cpu));
 		if (!s->by_cpu)
 			return -ENOMEM;
 		s->by_cpu_past = s->by_cpu + l->cpus;
@@ -984,8 +984,10 @@ static int fill_holders(const struct ledger *l, struct endpoint *e)
 		ledger_holders(l, e->sockets[i].cookie, &count);
 		total += count;
 	}
-	e->holders = total ? calloc(total, sizeof(*e->holders)) : NULL;
-	if (total && !e->holders)
+	if (!total)
+		return 0;
+	e->holders = calloc(total, sizeof(*e->holders));
+	if (!e->holders)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->socket_count; i++) {
 		rows = ledger_holders(l, e->sockets[i].cookie, &count);

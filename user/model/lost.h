@@ -19,7 +19,7 @@ enum lost_touches {
 	LOST_ANY = LOST_ARRIVED | LOST_TAKEN,
 };
 
-#define LOST_ANY_PROTOCOL -1
+#define LOST_ANY_PROTOCOL (-1)
 
 struct lost_events {
 	uint64_t count;       /* upper bound */

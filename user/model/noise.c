@@ -248,7 +248,7 @@ static int test_allocate(struct test *t)
 		       sizeof(*numbers));
 
 	t->numbers = numbers;
-	t->groups = calloc(groups, sizeof(*t->groups));
+	t->groups = calloc(groups + 1, sizeof(*t->groups));
 	t->rows = calloc(t->run_count + 1, sizeof(*t->rows));
 	t->order = calloc(t->hypotheses + 1, sizeof(*t->order));
 	t->as_large = calloc(t->hypotheses + 1, sizeof(*t->as_large));

@@ -391,7 +391,7 @@ static const struct column process_columns[] = {
 
 #define TAB(table, first)                                                                          \
 	{                                                                                          \
-		table, sizeof(table) / sizeof(table[0]), first                                     \
+		(table), sizeof(table) / sizeof((table)[0]), first                                 \
 	}
 static const struct {
 	const struct column *columns;
@@ -456,6 +456,7 @@ const struct column *tab_sort(const struct table *t, enum screen_tab tab, unsign
 			first = count;
 		sortable[count++] = c;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): each tab has columns that sort */
 	return sortable[(first + sort) % count];
 }
 

@@ -173,12 +173,12 @@ void grid_bar(struct grid *g, int row, int column, int width, enum attribute att
 void grid_paint(struct grid *g, int row, enum attribute attribute)
 {
 	for (int i = 0; row >= 0 && row < g->rows && i < g->columns; i++)
-		g->glyphs[row * g->columns + i].attribute = attribute;
+		g->glyphs[(size_t)row * g->columns + i].attribute = attribute;
 }
 
 int grid_run(const struct grid *g, int row, int column, char *buffer, enum attribute *attribute)
 {
-	const struct glyph *glyph = &g->glyphs[row * g->columns];
+	const struct glyph *glyph = &g->glyphs[(size_t)row * g->columns];
 	int end = column;
 
 	*buffer = 0;

@@ -320,15 +320,15 @@ void rows_share(struct row *rows, size_t count, bool recent, uint64_t beside, do
 char *count_text(char *out, int width, uint64_t n)
 {
 	static const char units[] = "kMGTPE";
-	double value = n;
-	int unit = -1;
+	double value = n / 1000.0;
+	size_t unit = 0;
 	char exact[TEXT_COUNT_SIZE];
 
 	if ((int)strlen(text_count(exact, n)) <= width || n < 1000)
 		return strcpy(out, exact);
 	if (sprintf(out, "%" PRIu64, n) <= width)
 		return out;
-	for (; value >= 999.5 && units[unit + 1]; unit++)
+	for (; value >= 999.5 && unit + 1 < sizeof(units) - 1; unit++)
 		value /= 1000;
 	sprintf(out,
 		value < 9.995   ? "%.2f%c"

@@ -494,7 +494,7 @@ static size_t cursor_settle(struct page *p)
 	long at = 0;
 
 	for (size_t i = 0; i < p->port_count; i++)
-		if (p->ports[i].endpoint == on)
+		if (on && p->ports[i].endpoint == on)
 			at = i;
 	at += p->state->move;
 	at = at < 0 ? 0 : at >= (long)p->port_count ? (long)p->port_count - 1 : at;

@@ -45,7 +45,7 @@ struct cell {
 #define WIDTH_WHOLE 1000000
 
 #define WIDTH_MEASURED 0 /* as wide as the widest cell or the title */
-#define WIDTH_REST -1    /* a bar: it gets the room that the other columns leave */
+#define WIDTH_REST (-1)  /* a bar: it gets the room that the other columns leave */
 
 struct column {
 	const char *title;
@@ -69,7 +69,7 @@ struct column {
 		     never goes */
 	int shown; /* set by table_fit(): the column's width, or HIDDEN */
 };
-#define HIDDEN -2
+#define HIDDEN (-2)
 
 struct table {
 	struct column *columns; /* a copy for this table alone: table_fit() writes to it */

@@ -588,16 +588,13 @@ static void port_heading(const struct window *w, const struct endpoint *e,
 static void port_fairness(const struct window *w, const struct endpoint *e, enum text_by by)
 {
 	const enum design_bins bins = e->design.bins;
+	const bool by_rows = bins != BINS_SOCKETS && bins != BINS_SERVING;
 
 	if (!endpoint_events(e) || (bins == BINS_NONE && e->design.code != DESIGN_UNKNOWN))
 		return;
-	if (bins == BINS_PROCESSES)
+	if (bins == BINS_PROCESSES || (by_rows && by == TEXT_BY_PROCESS))
 		text_fairness(w->out, "processes", &e->process_fairness, w->style);
-	else if (bins == BINS_SOCKETS || bins == BINS_SERVING)
-		;
-	else if (by == TEXT_BY_PROCESS)
-		text_fairness(w->out, "processes", &e->process_fairness, w->style);
-	else if (by == TEXT_BY_THREAD)
+	else if (by_rows && by == TEXT_BY_THREAD)
 		text_fairness(w->out, "threads", &e->worker_fairness, w->style);
 	if (e->other_fairness.bins > 1 && e->other_fairness.events && by != TEXT_BY_SOCKET)
 		text_fairness(w->out,

@@ -19,7 +19,7 @@
 #include "server.h"
 
 #define BACKLOG 4096 /* the kernel caps it at net.core.somaxconn */
-#define WORKER_STACK (256 * 1024)
+#define WORKER_STACK ((size_t)256 * 1024)
 #define WAKE_SIGNAL SIGUSR2
 #define WAKE_EVERY_MS 10
 #define KILL_AFTER_MS 2000
