@@ -311,6 +311,7 @@ int first_read_7(struct trace_event_raw_tcp_event_sk *event)
 
 /* ---- tracepoint: for kernels that refuse both other backends ---- */
 
+/* Each of the two is attached to accept() and to accept4(). */
 SEC("?tracepoint/syscalls/sys_exit_accept")
 int t_accept(struct syscall_exit_args *args)
 {
@@ -320,20 +321,6 @@ int t_accept(struct syscall_exit_args *args)
 
 SEC("?tracepoint/syscalls/sys_exit_accept")
 int t_accept_again(struct syscall_exit_args *args)
-{
-	accept_returned(args->ret, true);
-	return 0;
-}
-
-SEC("?tracepoint/syscalls/sys_exit_accept4")
-int t_accept4(struct syscall_exit_args *args)
-{
-	accept_returned(args->ret, false);
-	return 0;
-}
-
-SEC("?tracepoint/syscalls/sys_exit_accept4")
-int t_accept4_again(struct syscall_exit_args *args)
 {
 	accept_returned(args->ret, true);
 	return 0;

@@ -313,14 +313,16 @@ static __always_inline void accept_returned(long ret, const bool again)
 	task = bpf_get_current_task_btf();
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
+	listens = sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener);
+	if (listens && !port_wanted(listener))
+		return;
 	state = thread_state(false);
 	/*
 	 * Mostly this is the thread's last listener again: it has passed the filter and its row is
 	 * known.
 	 */
 	known = sk ? remembered_row(state, socket_cookie(listener, NULL)) : NULL;
-	listens = known ||
-		  (sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener));
+	listens |= known != NULL; /* it was, and another thread has closed it */
 	if (listens && !known && !wanted(listener))
 		return;
 	/*

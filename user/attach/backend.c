@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/libbpf.h>
 
@@ -35,6 +37,18 @@ void backend_autoload(const struct attachment *a)
 			bpf_program__set_autoload(backend_program(a, i), true);
 }
 
+/* A classic tracepoint's program can be attached to several, whatever its section says. */
+static struct bpf_link *hook_attach(const struct attachment *a, size_t hook)
+{
+	const char *target = hooks[hook].target, *name = strchr(target, '/');
+	char group[32];
+
+	if (hooks[hook].kind != HOOK_TRACEPOINT)
+		return bpf_program__attach(backend_program(a, hook));
+	snprintf(group, sizeof(group), "%.*s", (int)(name - target), target);
+	return bpf_program__attach_tracepoint(backend_program(a, hook), group, name + 1);
+}
+
 int backend_attach(struct attachment *a)
 {
 	a->links = calloc(hook_count, sizeof(*a->links));
@@ -43,7 +57,7 @@ int backend_attach(struct attachment *a)
 	for (size_t i = 0; i < hook_count; i++) {
 		if (!backend_uses(a, i))
 			continue;
-		a->links[i] = bpf_program__attach(backend_program(a, i));
+		a->links[i] = hook_attach(a, i);
 		if (!a->links[i] && loading_lacks(-errno))
 			return -errno;
 		if (!a->links[i])
@@ -88,9 +102,17 @@ void backend_detach(struct attachment *a, bool entries_only)
 	a->links = NULL;
 }
 
+bool backend_runs(const struct attachment *a, size_t hook)
+{
+	for (size_t i = 0; i < hook; i++)
+		if (backend_uses(a, i) && !strcmp(hooks[i].program, hooks[hook].program))
+			return false;
+	return backend_uses(a, hook);
+}
+
 uint64_t backend_skipped(const struct attachment *a, size_t hook)
 {
-	return backend_uses(a, hook) ? loading_runs_missed(backend_program(a, hook)) : 0;
+	return backend_runs(a, hook) ? loading_runs_missed(backend_program(a, hook)) : 0;
 }
 
 int backend_choose(struct attachment *a, enum backend asked, unsigned all,

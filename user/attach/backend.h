@@ -50,9 +50,12 @@ int backend_attach(struct attachment *a);
  */
 void backend_detach(struct attachment *a, bool entries_only);
 
+/* Is the hook used, and the first of those with its program? */
+bool backend_runs(const struct attachment *a, size_t hook);
+
 /*
  * How often the kernel skipped the hook's program since it was attached; 0 if the hook is not
- * used.
+ * used, or an earlier one has told of that program.
  */
 uint64_t backend_skipped(const struct attachment *a, size_t hook);
 

@@ -85,11 +85,11 @@ const struct hook hooks[] = {
 	{ C, K, TP_BTF, "tcp_rcv_space_adjust", "first_read", SERVED, 0, UNLESS_PREEMPTED },
 
 	{ C, T, TP, "syscalls/sys_exit_accept", "t_accept", ACCEPTED, REGS, 0 },
-	{ C, T, TP, "syscalls/sys_exit_accept4", "t_accept4", ACCEPTED, REGS, 0 },
+	{ C, T, TP, "syscalls/sys_exit_accept4", "t_accept", ACCEPTED, REGS, 0 },
 	/* after the others: see accept_done() */
 	{ C, T, TP, "syscalls/sys_exit_accept", "t_accept_again", ACCEPTED, REGS | SPARE,
 	  WHEN_AGAIN },
-	{ C, T, TP, "syscalls/sys_exit_accept4", "t_accept4_again", ACCEPTED, REGS | SPARE,
+	{ C, T, TP, "syscalls/sys_exit_accept4", "t_accept_again", ACCEPTED, REGS | SPARE,
 	  WHEN_AGAIN },
 	{ C, T, TP_BTF, "sk_data_ready", "t_arrived", ARRIVED | QUEUED, 0, 0 },
 	{ C, T, TP_BTF, "inet_sock_set_state", "state_change", ARRIVED, SPARE | OPTIONAL, 0 },

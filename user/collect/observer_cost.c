@@ -46,7 +46,7 @@ static struct own_cost cost_now(const struct observer *o)
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
-		if (!backend_uses(&o->attachment, i) ||
+		if (!backend_runs(&o->attachment, i) ||
 		    bpf_obj_get_info_by_fd(bpf_program__fd(backend_program(&o->attachment, i)),
 					   &info, &size))
 			continue;
