@@ -99,6 +99,7 @@ struct count_lost_key {
  */
 struct count_config {
 	__u32 cpus;           /* possible CPUs */
+	__u32 sockets;        /* rows of sockets */
 	__u32 undecided_max;  /* with by_socket: how many rows may go to sockets of which it is not
 				 yet known whether they are asked for */
 	__u8 by_socket;       /* asked_by_cookie says which sockets are asked for */
@@ -317,17 +318,18 @@ struct count_peer {
 /*
  * For a UDP socket with SO_REUSEPORT: how many datagrams each flow (client address and port) sent,
  * including dropped ones, added up in buckets by the flow's hash. Counts wrap around, so user
- * space reads them often. Every CPU adds to them, atomically.
+ * space reads them often. Every CPU adds to them, atomically; each sketch has cache lines of its
+ * own.
  */
 struct count_sketch {
-	__u32 buckets[COUNT_SKETCH_BUCKETS];
 	__u64 last;     /* tracepoint backend: the buffer that was counted last, see flow_told() */
 	__s64 ahead;    /* buffers that were counted before the hook ran for them */
 	__s64 votes;    /* for `peer`: see flow_vote() */
 	__u32 heaviest; /* number, from 1, of the bucket whose datagrams vote; 0: none yet */
 	__u32 since;    /* what that bucket held when its datagrams began to vote; wraps */
 	struct count_peer peer;
-	__u32 pad;
+	__u32 pad[3];
+	__u32 buckets[COUNT_SKETCH_BUCKETS];
 };
 
 /* A connection between its arrival and its accept. The index is a hash of its address. */
@@ -339,7 +341,7 @@ struct count_child {
 #ifndef __bpf__
 #include <stddef.h>
 
-_Static_assert(sizeof(struct count_config) == 40, "layout");
+_Static_assert(sizeof(struct count_config) == 44, "layout");
 _Static_assert(sizeof(struct count_lost_key) == 8, "layout");
 _Static_assert(COUNT_LOST_REASONS <= COUNT_LOST_ROOM, "room");
 _Static_assert(sizeof(struct count_worker_key) == 24, "layout");
@@ -356,7 +358,8 @@ _Static_assert(sizeof(struct count_socket) == 56, "layout");
 _Static_assert(sizeof(struct count_arrival) == 32, "layout");
 _Static_assert(sizeof(struct count_child) == 16, "layout");
 _Static_assert(sizeof(struct count_peer) == 20, "layout");
-_Static_assert(sizeof(struct count_sketch) == 568, "layout");
+_Static_assert(sizeof(struct count_sketch) == 576 && sizeof(struct count_sketch) % 64 == 0,
+	       "layout");
 #endif
 
 #endif

@@ -167,7 +167,10 @@ struct {
 	__type(value, __u32);
 } asked_comms SEC(".maps");
 
-/* Index: socket * config.cpus + cpu. */
+/*
+ * Index: cpu * config.sockets + socket. So the rows of a CPU lie together, and no two CPUs write
+ * to one cache line.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -552,7 +555,7 @@ static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 
 		lost_of(COUNT_LOST_SOCKETS_FULL, n, sk);
 		return NULL;
 	}
-	index = (__u32)socket * config.cpus + cpu;
+	index = cpu * config.sockets + socket;
 	return bpf_map_lookup_elem(&arrivals, &index);
 }
 

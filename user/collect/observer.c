@@ -255,12 +255,10 @@ bool observer_active(struct observer *o)
 {
 	uint64_t sum = 0, before = o->active;
 
-	for (size_t i = 0; i < o->sockets_max; i++) {
-		const struct count_arrival *a = o->arrivals + i * o->cpus;
-
+	for (size_t i = 0; i < o->sockets_max; i++)
 		for (unsigned cpu = 0; o->sockets[i].used && cpu < o->cpus; cpu++)
-			sum += a[cpu].arrived + a[cpu].dropped;
-	}
+			sum += observer_arrival(o, i, cpu)->arrived +
+			       observer_arrival(o, i, cpu)->dropped;
 	for (size_t i = 0; i < COUNT_WORKERS_MAX; i++)
 		sum += o->workers[i].events + o->workers[i].events_atomic;
 	/* This adds the work that comes over open connections. */

@@ -15,18 +15,21 @@ _Static_assert(COUNT_SKETCH_BUCKETS == FLOW_BUCKETS, "layout");
 /* Reads the fields in the order that arrivals_sum() needs. */
 static void arrivals_read(struct observer *o, const struct count_socket *from)
 {
-	const struct count_arrival *a = o->arrivals + (from - o->sockets) * o->cpus;
+	const size_t socket = from - o->sockets;
 	struct arrivals_cpu *to = o->by_cpu;
 
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++)
-		to[cpu].dropped_late = __atomic_load_n(&a[cpu].dropped_late, __ATOMIC_ACQUIRE);
+		to[cpu].dropped_late = __atomic_load_n(
+			&observer_arrival(o, socket, cpu)->dropped_late, __ATOMIC_ACQUIRE);
 	for (unsigned cpu = 0; cpu < o->cpus; cpu++) {
+		const struct count_arrival *a = observer_arrival(o, socket, cpu);
+
 		to[cpu].arrived = o->arrived_by_cpu[cpu] =
-			__atomic_load_n(&a[cpu].arrived, __ATOMIC_ACQUIRE);
-		to[cpu].dropped = a[cpu].dropped;
-		to[cpu].queue_highest = from->protocol == IPPROTO_TCP ? a[cpu].queue_highest : 0;
-		to[cpu].copies = from->protocol == IPPROTO_UDP ? a[cpu].copies : 0;
-		to[cpu].several = a[cpu].several;
+			__atomic_load_n(&a->arrived, __ATOMIC_ACQUIRE);
+		to[cpu].dropped = a->dropped;
+		to[cpu].queue_highest = from->protocol == IPPROTO_TCP ? a->queue_highest : 0;
+		to[cpu].copies = from->protocol == IPPROTO_UDP ? a->copies : 0;
+		to[cpu].several = a->several;
 	}
 }
 

@@ -35,9 +35,10 @@ static unsigned sockets_max(unsigned cpus)
 {
 	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
 
+	/* An even number: two rows fill a cache line. */
 	return share > COUNT_SOCKETS_MAX     ? COUNT_SOCKETS_MAX
 	       : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST
-					     : share;
+					     : share & ~1u;
 }
 
 static unsigned connections_max(unsigned cpus)
@@ -144,6 +145,7 @@ static void programs_configure(struct observer *o, const struct observer_options
 		selection_filter(&options->selection, options->by_port);
 	*c = (struct count_config){
 		.cpus = o->cpus,
+		.sockets = o->sockets_max,
 		.by_socket = o->by_process,
 		.without_clients = !options->by_port,
 		.places = f->map_growth && !options->no_serving && !options->connections_max,

@@ -78,6 +78,13 @@ struct observer {
 	struct own_cost cost_before; /* what it had measured when the window began */
 };
 
+/* The row of a socket on a CPU. */
+static inline struct count_arrival *observer_arrival(const struct observer *o, size_t socket,
+						     unsigned cpu)
+{
+	return &o->arrivals[(size_t)cpu * o->sockets_max + socket];
+}
+
 /* ---- observer.c ---- */
 
 /*

@@ -107,7 +107,8 @@ static void socket_free(struct observer *o, __u32 i)
 		     share_of_user(COUNT_POOL_SOCKETS, o->sockets[i].uid,
 				   o->bpf->rodata->config.share_seed));
 	memset(&o->sockets[i], 0, sizeof(o->sockets[i]));
-	memset(&o->arrivals[(size_t)i * o->cpus], 0, o->cpus * sizeof(*o->arrivals));
+	for (unsigned cpu = 0; cpu < o->cpus; cpu++)
+		*observer_arrival(o, i, cpu) = (struct count_arrival){};
 	bpf_map_update_elem(bpf_map__fd(o->bpf->maps.free_sockets), NULL, &i, BPF_ANY);
 }
 
