@@ -360,14 +360,16 @@ static __always_inline void accept_returned(long ret, const bool again)
 
 /*
  * Do the connections in the listener's queue move to another socket of its group when it closes?
- * Kernels can do that since 5.14: reuseport_migrate_sock().
+ * Kernels can do that since 5.14: reuseport_migrate_sock(). Debian's 5.10 has the setting, too, and
+ * nothing behind it; a group's closed sockets came with what moves.
  */
 static __always_inline bool migrates(struct sock *listener)
 {
 	struct net *net = READ(listener, __sk_common.skc_net.net);
 	struct sock_reuseport *group = READ(listener, sk_reuseport_cb);
 
-	if (!net || !group || !bpf_core_field_exists(net->ipv4.sysctl_tcp_migrate_req))
+	if (!net || !group || !bpf_core_field_exists(group->num_closed_socks) ||
+	    !bpf_core_field_exists(net->ipv4.sysctl_tcp_migrate_req))
 		return false;
 	return READ(net, ipv4.sysctl_tcp_migrate_req) || READ(group, prog);
 }

@@ -182,6 +182,7 @@ struct bpf_prog {
 
 struct sock_reuseport {
 	u16 num_socks;
+	u16 num_closed_socks; /* 5.14 */
 	struct bpf_prog *prog;
 	struct sock *socks[];
 };

@@ -335,7 +335,7 @@ signal.signal(signal.SIGUSR1, lambda *_: (thread(accepts, tcp(8336, reuseport=Tr
 
 # bats test_tags=slow
 @test "closed-with-queue: what was in it; silent when it is empty, and when it moves to another socket" {
-    [ -e /proc/sys/net/ipv4/tcp_migrate_req ] || skip "this kernel can't migrate (5.14)"
+    grep -q reuseport_migrate_sock /proc/kallsyms || skip "this kernel can't migrate (5.14)"
     serve "$loopback"'thread(accepts, tcp(8303, reuseport=True))' unshare -n
     inner=$server
     move_to "$inner"
