@@ -21,7 +21,9 @@ struct kernel_config {
 	__u8 has_task_pt_regs; /* bpf_task_pt_regs(): 5.15 */
 	__u8 has_drop_skb; /* tracepoint udp_fail_queue_rcv_skb has the buffer as an argument: 6.10
 			    */
-	__u8 preempted_exits; /* programs at the end of system calls can be preempted: 7.x */
+	__u8 preempted_exits;       /* programs at the end of system calls can be preempted: 7.x */
+	__u8 preempted_tracepoints; /* programs of BTF-typed tracepoints can, too: 7.0 */
+	__u8 pad[3];
 };
 
 #define FILTER_NETNS_MAX 8
@@ -41,7 +43,7 @@ struct filter_config {
 };
 
 #ifndef __bpf__
-_Static_assert(sizeof(struct kernel_config) == 8, "layout");
+_Static_assert(sizeof(struct kernel_config) == 12, "layout");
 _Static_assert(sizeof(struct filter_config) == 48, "layout");
 #endif
 

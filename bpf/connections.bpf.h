@@ -49,12 +49,26 @@ static __always_inline struct count_place *connection_place(__u64 key)
 	return config.places ? bpf_map_lookup_elem(&places, &index) : NULL;
 }
 
+/*
+ * Is that connection at the place? What it holds is read after the key, which on arm64 takes a
+ * barrier: an atomic operation with a result is one.
+ */
+static __always_inline bool place_has(struct count_place *place, __u64 key)
+{
+	if (place->key != key)
+		return false;
+#ifndef __TARGET_ARCH_x86
+	__sync_val_compare_and_swap(&place->key, 0, 0);
+#endif
+	return true;
+}
+
 /* NULL: it is not followed, or not yet. */
 static __always_inline struct count_connection *connection_find(__u64 key)
 {
 	struct count_place *place = connection_place(key);
 
-	if (place && place->key == key)
+	if (place && place_has(place, key))
 		return &place->connection;
 	return count_hashed ? bpf_map_lookup_elem(&connections, &key) : NULL;
 }
@@ -90,8 +104,11 @@ static __always_inline long connection_remove(__u64 key, struct count_connection
 	long err;
 
 	if (place && place->key == key) {
+		if (__sync_val_compare_and_swap(&place->key, key, 1) != key)
+			return -ENOENT;
 		*c = place->connection;
-		return __sync_val_compare_and_swap(&place->key, key, 0) == key ? 0 : -ENOENT;
+		__sync_lock_test_and_set(&place->key, 0);
+		return 0;
 	}
 	hashed = count_hashed ? bpf_map_lookup_elem(&connections, &key) : NULL;
 	if (!hashed)

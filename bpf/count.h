@@ -212,7 +212,7 @@ struct count_connection {
 };
 
 struct count_place {
-	__u64 key; /* 0: free; 1: it is being filled */
+	__u64 key; /* 0: free; 1: it is being filled or emptied */
 	struct count_connection connection;
 };
 

@@ -48,8 +48,10 @@ struct thread_state {
 	__u64 closing;    /* cookie of the listener that the thread closed last */
 	__u32 worker;     /* index of the thread's last row */
 	__u32 generation; /* generation of that row when it belonged to this thread */
-	__u64 told; /* the listener, or the connection in its queue, whose end the first of two
-		       programs has counted: see state_changed() */
+	__u64 told;   /* the listener, or the connection in its queue, whose end the first of two
+			 programs has counted: see state_changed() */
+	__u64 moving; /* the listener, if connections in its queue move: until it is gone, or the
+			 thread takes a connection */
 	__u16 closing_port;
 	__u8 closing_moves; /* the connections in its queue move to other sockets */
 	__u8 pad[5];

@@ -101,24 +101,32 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 		row->queue_highest = length;
 }
 
+/* Is the current thread closing a listener whose queue moves? */
+static __always_inline bool is_moving(void)
+{
+	struct thread_state *state = thread_state(false);
+
+	return state && state->moving;
+}
+
 /*
  * sk_data_ready() of a listener. A newer kernel with migration also calls it when a connection
  * moves to this listener from a closing listener of its group; that connection has been counted at
- * its first arrival. A connection that arrives now was made a moment ago on this CPU, by cloning
- * the listener.
+ * its first arrival. The thread that closes makes that call. A softirq may interrupt it between
+ * two connections and bring a new one, which was made a moment ago on this CPU, by cloning the
+ * listener. The mark of that is relied on nowhere else: the program that makes it is skipped
+ * where it interrupts itself, and there the thread is not between two connections.
  */
 static __always_inline void listener_called(struct sock *sk)
 {
 	struct stash *mine = stash();
 
-	/*
-	 * Until the first queue moves, no call needs to be told apart, so the mark (whose program
-	 * may have been skipped) is not relied on.
-	 */
 	if (config.marks_clones && mine) {
-		if (count_migrates && !mine->cloned)
-			return;
+		const bool cloned = mine->cloned;
+
 		mine->cloned = 0;
+		if (count_migrates && !cloned && is_moving())
+			return;
 	}
 	tcp_arrived(sk, true);
 }
@@ -341,6 +349,8 @@ static __always_inline void accept_returned(long ret, const bool again)
 		return;
 	}
 	child = TYPED(child, struct sock);
+	if (state)
+		state->moving = 0;
 	if (listens && child_fits(listener, child)) {
 		if (known && state) {
 			const struct counting_worker w = { .row = known, .index = state->worker };
@@ -413,6 +423,7 @@ static __always_inline void listener_closed(struct sock *sk, const bool again)
 	state->closing = cookie;
 	state->closing_port = port_of(view);
 	state->closing_moves = moves;
+	state->moving = moves ? (__u64)sk : 0;
 	/* For each connection that is reset, queued_reset() subtracts one again. */
 	row->left_moved += moves ? left : 0;
 }
@@ -479,7 +490,7 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 	}
 	/* If a change was not seen (see accept_done()), the next change makes up for it. */
 	if (is_open(after) || after == TCP_LISTEN || !count_on ||
-	    (before != TCP_LISTEN && !is_open(before) && !kernel.preempted_exits) ||
+	    (before != TCP_LISTEN && !is_open(before) && !kernel.preempted_tracepoints) ||
 	    !port_wanted(view))
 		return;
 	if (before == TCP_LISTEN) {
@@ -494,16 +505,29 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 		queued_reset(sk, again);
 }
 
+/* The listener is gone: nothing moves any more. */
+static __always_inline void moving_ends(struct sock *sk)
+{
+	struct thread_state *state = thread_state(false);
+
+	if (state && state->moving == (__u64)sk)
+		state->moving = 0;
+}
+
 /*
- * tcp_destroy_sock, which runs with bottom halves off, so that no other run of it is skipped: a
- * connection is gone. Mostly its end has been seen before.
+ * tcp_destroy_sock: a connection is gone. Mostly its end has been seen before. It runs with bottom
+ * halves off but for a connection whose peer resets it while the server's call works off what came
+ * meanwhile (release_sock()), so next to no run of it is skipped.
  */
 static __always_inline void connection_destroyed(struct sock *sk)
 {
 	struct sock *view = TYPED(sk, struct sock);
 
-	if (count_on && port_wanted(view))
-		connection_closed((__u64)sk, sk, false, true);
+	if (!count_on || !port_wanted(view))
+		return;
+	if (count_migrates)
+		moving_ends(sk);
+	connection_closed((__u64)sk, sk, false, true);
 }
 
 #endif

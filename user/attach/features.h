@@ -12,7 +12,7 @@ struct btf_param;
 
 struct kernel_features {
 	bool task_storage, rdonly_cast, socket_cookie, task_pt_regs, late_drop, drop_skb,
-		recv_length, preempted_exits;
+		recv_length, preempted_exits, preempted_tracepoints;
 	bool map_growth; /* tracing programs can use maps that allocate entries when needed:
 			    bpf_mem_alloc, 6.1 */
 	unsigned udp_gro_flag;

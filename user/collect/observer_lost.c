@@ -97,13 +97,14 @@ void observer_say_limits(const struct observer *o)
 		 max[COUNT_POOL_SOCKETS]);
 }
 
-/* Skipped runs of the programs for state changes; those of the second one where there is one. */
-static void state_changes_missed(const struct observer *o, uint64_t missed[2])
+/* Skipped runs of the programs that see ends: state_change, the last, and the second of 7.x. */
+static void state_changes_missed(const struct observer *o, uint64_t missed[OBSERVER_CHANGES])
 {
 	struct bpf_program *const programs[] = { o->bpf->progs.state_change,
+						 o->bpf->progs.state_destroy,
 						 o->bpf->progs.state_change_7 };
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < OBSERVER_CHANGES; i++)
 		missed[i] = probe_usable(&o->attachment.probe, o->attachment.backend,
 					 bpf_program__name(programs[i]))
 				    ? loading_runs_missed(programs[i])
@@ -111,27 +112,23 @@ static void state_changes_missed(const struct observer *o, uint64_t missed[2])
 }
 
 /*
- * An upper limit of the connections that ended unseen, because no program ran. Where the programs
- * can't be preempted (before 7.x), the last look and the end of the socket find each end that was
- * missed. A connection whose end was missed still counts as open, so there can't be more of them
+ * An upper limit of the connections that ended unseen: all programs that were to see it were
+ * skipped. A connection whose end was missed still counts as open, so there can't be more of them
  * than open connections.
  */
 static uint64_t ends_missed(const struct observer *o)
 {
-	const bool preempted = o->attachment.probe.features.preempted_exits,
-		   found_later = probe_usable(&o->attachment.probe, o->attachment.backend,
-					      "state_destroy"),
-		   twice = probe_usable(&o->attachment.probe, o->attachment.backend,
-					"state_change_7");
-	uint64_t missed[2], both = 0, open = 0;
+	static const char *const names[] = { "state_change", "state_destroy", "state_change_7" };
+	uint64_t missed[OBSERVER_CHANGES], both = UINT64_MAX, open = 0;
 
 	state_changes_missed(o, missed);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < OBSERVER_CHANGES; i++) {
 		missed[i] -= missed[i] > o->changes_before[i] ? o->changes_before[i] : missed[i];
-	if (preempted)
-		both = twice && missed[1] < missed[0] ? missed[1] : missed[0];
-	else if (!found_later)
-		both = missed[0];
+		if (probe_usable(&o->attachment.probe, o->attachment.backend, names[i]) &&
+		    missed[i] < both)
+			both = missed[i];
+	}
+	both = both == UINT64_MAX ? 0 : both;
 	both += o->bpf->bss->count_ends_busy;
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX && both; i++)
 		open += o->workers[i].used ? observer_open_of(o, i) : 0;

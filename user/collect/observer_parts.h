@@ -27,6 +27,7 @@
 #include "observer.h"
 #include "sockdiag.h"
 
+#define OBSERVER_CHANGES 3      /* programs that see the ends of connections */
 #define OBSERVER_MISSED_KINDS 5 /* kinds of counts that a skipped program run may lack */
 
 /* Cookies, ascending. */
@@ -71,7 +72,7 @@ struct observer {
 	int baseline_count;
 	uint64_t started_ns; /* CLOCK_BOOTTIME; 0: the window has not begun */
 	uint64_t read_ns;    /* the same clock, when the kernel's rows were last read */
-	uint64_t missed_before[OBSERVER_MISSED_KINDS + 1], changes_before[2];
+	uint64_t missed_before[OBSERVER_MISSED_KINDS + 1], changes_before[OBSERVER_CHANGES];
 	struct timespec started; /* CLOCK_MONOTONIC */
 	int64_t start_ms;
 	int stats;                   /* the kernel measures run times while it is open; -1: no */
