@@ -641,7 +641,7 @@ thread(holds, l)'
     serve 'l = tcp(0, backlog=4096)
 print("said", l.getsockname()[1])
 thread(accepts_by_short_threads, l)'
-    SOCKFAIR_ROWS=700 watch_begin -P "$said" --json
+    SOCKFAIR_ROWS=2000 watch_begin -P "$said" --json
     clients "visit_briefly($said, 5000)" &
     other=$!
     clients "visit_briefly($said, 5000)"
