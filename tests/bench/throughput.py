@@ -12,17 +12,16 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILT = os.path.join(ROOT, ".build", "bench")
+sys.dont_write_bytecode = True  # nothing is left beside
+from cost import BUILT, SECONDS, SOCKFAIR, Command  # noqa: E402
+
 PORT = 8187
-SECONDS = 120  # the most that anything here may take
 # Student's t for 95 %, two-sided, by degrees of freedom.
 T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 14: 2.14, 19: 2.09}
 
@@ -90,32 +89,9 @@ LOADS = {
 }
 
 
-class Watch:
-    def __init__(self, options):
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([os.path.join(ROOT, "sockfair"), "watch", "-d", "600", "--plain"] + options,
-                                        stdout=self.log, stderr=self.log)
-        end = time.monotonic() + SECONDS
-        while "watching" not in self.told():
-            if self.process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"throughput.py: watch did not start: {self.told()}")
-            time.sleep(0.02)
-        time.sleep(0.3)
-
-    def told(self):
-        self.log.seek(0)
-        return self.log.read()
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(SECONDS)
-        self.log.close()
-        time.sleep(0.3)
-
-
 def block(measure, options):
     first = measure()
-    watch = Watch(options)
+    watch = Command([SOCKFAIR, "watch", "-d", "600", "--plain"] + options, "watching")
     on = measure() + measure()
     watch.end()
     last = measure()

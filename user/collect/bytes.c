@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "../model/array.h"
 #include "clock.h"
 #include "count.h"
 #include "count.skel.h"
 #include "iterator.h"
+#include "map.h"
 #include "process.h"
 
 /*
@@ -64,13 +64,6 @@ struct bytes_reader {
 	bool begun;       /* older connections were looked for, and not settled since */
 };
 
-static void *table_map(const struct bpf_map *map, size_t size)
-{
-	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-
-	return table == MAP_FAILED ? NULL : table;
-}
-
 int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct count_worker *workers,
 	       const struct count_serve *serves)
 {
@@ -85,9 +78,9 @@ int bytes_open(struct bytes_reader **out, struct count_bpf *bpf, const struct co
 	b->owner_count = 1;
 	b->closed = calloc(COUNT_WORKERS_MAX, sizeof(*b->closed));
 	b->owners = calloc(COUNT_OWNERS, sizeof(*b->owners));
-	b->ended = table_map(bpf->maps.older_ended, COUNT_OWNERS * sizeof(*b->ended));
+	b->ended = map_array(bpf->maps.older_ended);
 	if (bpf->rodata->config.places)
-		b->places = table_map(bpf->maps.places, COUNT_PLACES * sizeof(*b->places));
+		b->places = map_array(bpf->maps.places);
 	err = b->closed && b->owners && b->ended && !b->places == !bpf->rodata->config.places
 		      ? 0
 		      : -ENOMEM;
@@ -106,10 +99,8 @@ void bytes_close(struct bytes_reader *b)
 	if (!b)
 		return;
 	bpf_link__destroy(b->link);
-	if (b->ended)
-		munmap(b->ended, COUNT_OWNERS * sizeof(*b->ended));
-	if (b->places)
-		munmap(b->places, COUNT_PLACES * sizeof(*b->places));
+	unmap_array(b->ended, b->bpf->maps.older_ended);
+	unmap_array(b->places, b->bpf->maps.places);
 	free(b->open.rows);
 	free(b->closed);
 	free(b->owners);
@@ -117,21 +108,12 @@ void bytes_close(struct bytes_reader *b)
 	free(b);
 }
 
-static void hash_clear(const struct bpf_map *map)
-{
-	const int fd = bpf_map__fd(map);
-	__u64 key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		bpf_map_delete_elem(fd, &key);
-}
-
 void bytes_forget(struct bytes_reader *b)
 {
 	b->bpf->bss->count_older = 0;
-	hash_clear(b->bpf->maps.older);
+	map_clear(b->bpf->maps.older);
 	b->bpf->bss->count_hashed = 0;
-	hash_clear(b->bpf->maps.connections);
+	map_clear(b->bpf->maps.connections);
 	if (b->places)
 		memset(b->places, 0, COUNT_PLACES * sizeof(*b->places));
 	b->owner_count = 1;

@@ -83,11 +83,3 @@ int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_lis
 								.touches = LOST_TAKEN,
 								.protocol = LOST_ANY_PROTOCOL });
 }
-
-void losses_forget(int map_fd)
-{
-	struct count_lost_key key;
-
-	while (!bpf_map_get_next_key(map_fd, NULL, &key))
-		bpf_map_delete_elem(map_fd, &key);
-}

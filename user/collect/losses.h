@@ -31,7 +31,4 @@ int losses_read(int map_fd, const struct losses_beside *beside, const unsigned *
  */
 int losses_of_orphans(const struct ledger *l, uint64_t orphaned, struct lost_list *where);
 
-/* Forgets the losses by port. */
-void losses_forget(int map_fd);
-
 #endif

@@ -16,7 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "../attach/loading.h"
-#include "losses.h"
+#include "map.h"
 #include "process.h"
 #include "settings.h"
 
@@ -193,7 +193,7 @@ void observer_reset(struct observer *o)
 	memset(o->bpf->bss->count_lost, 0, sizeof(o->bpf->bss->count_lost));
 	memset(o->bpf->bss->count_lost_crowded, 0, sizeof(o->bpf->bss->count_lost_crowded));
 	memset(o->bpf->bss->count_crowded_ports, 0, sizeof(o->bpf->bss->count_crowded_ports));
-	losses_forget(bpf_map__fd(o->bpf->maps.lost_by_port));
+	map_clear(o->bpf->maps.lost_by_port);
 	o->unattributed.count = o->undecided.count = o->unseen.count = o->unseen_past.count = 0;
 	o->bpf->bss->count_rescued = 0;
 	memset(o->bpf->bss->count_ports, 0, sizeof(o->bpf->bss->count_ports));

@@ -8,11 +8,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "map.h"
 
 /* Tables that are not asked for take no memory; the programs' references to them are dead code. */
 static void waits_leave_out(struct observer *o)
@@ -181,20 +182,6 @@ static void programs_configure(struct observer *o, const struct observer_options
 		bpf_map__set_max_entries(o->bpf->maps.children, 1);
 }
 
-static void *map_array(const struct bpf_map *map)
-{
-	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap_array(void *memory, const struct bpf_map *map)
-{
-	if (memory)
-		munmap(memory, (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map));
-}
-
 static int queue_fill(const struct bpf_map *queue, __u32 rows)
 {
 	for (__u32 i = 0; i < rows; i++)
@@ -296,8 +283,8 @@ static unsigned purposes_without(const struct observer_options *options)
 
 /*
  * Kernels before 5.12 refuse a program that has an atomic operation with a result, even where it
- * is never reached (resolve_pseudo_ldimm64()). Without places none is reached: it becomes a jump
- * to the next instruction.
+ * is never reached (resolve_pseudo_ldimm64()). Before 6.1 there are no places, so none is reached:
+ * it becomes a jump to the next instruction.
  */
 static int atomics_leave_out(struct bpf_program *program)
 {
@@ -328,7 +315,8 @@ static int programs_load(struct observer *o)
 	bpf_program__set_autoload(o->bpf->progs.read_open, o->bpf->rodata->config.serves);
 	bpf_object__for_each_program(program, o->bpf->obj)
 	{
-		if (!err && !o->bpf->rodata->config.places && bpf_program__autoload(program))
+		if (!err && !o->attachment.probe.features.map_growth &&
+		    bpf_program__autoload(program))
 			err = atomics_leave_out(program);
 	}
 	return err ? err : count_bpf__load(o->bpf);
