@@ -126,12 +126,36 @@ static void a_kept_list_is_bounded(void **state)
 	free(list.rows);
 }
 
+/* More connections were accepted than came. Each socket alone tells nothing: one moved. */
+static void accepted_connections_have_arrived(void **state)
+{
+	struct socket_row rows[] = { { .arrived = 100, .wait.count = 150 },
+				     { .arrived = 100, .wait.count = 40 } };
+	struct endpoint e = { .protocol = PROTOCOL_TCP, .sockets = rows, .socket_count = 2 };
+	struct snapshot s = { .endpoints = &e, .endpoint_count = 1 };
+
+	(void)state;
+	assert_int_equal(lost_arrivals_find(&s, 4), 0);
+	e.omitted = (struct omitted){ .arrived = 3, .wait.count = 20 };
+	assert_int_equal(lost_arrivals_find(&s, 4), 3);
+	assert_int_equal(e.lost.arrived, 3);
+	/* What is told already is not told again. */
+	assert_int_equal(lost_arrivals_find(&s, 4), 0);
+	e.lost.arrived = 2;
+	assert_int_equal(lost_arrivals_find(&s, 0), 5);
+	assert_int_equal(e.lost.arrived, 7);
+	e.lost.arrived = 0;
+	e.protocol = PROTOCOL_UDP;
+	assert_int_equal(lost_arrivals_find(&s, 4), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_ports_loss_is_no_others),
 		cmocka_unit_test(what_is_not_known_could_be_anybodys),
 		cmocka_unit_test(of_some_ports_is_known_which),
+		cmocka_unit_test(accepted_connections_have_arrived),
 		cmocka_unit_test(nothing_lost_takes_no_row),
 		cmocka_unit_test(a_kept_list_is_bounded),
 	};

@@ -242,7 +242,7 @@ int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t or
 	struct lost_list where = {};
 	int err;
 
-	s->lost = calloc(COUNT_LOST_REASONS + 5, sizeof(*s->lost));
+	s->lost = calloc(COUNT_LOST_REASONS + 6, sizeof(*s->lost));
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
@@ -258,6 +258,10 @@ int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t or
 		err = lost_by_programs(o, s, &where, orphaned);
 	if (!err)
 		lost_put_down(s, &where);
+	if (!err && o->sees & SEES_TCP_ARRIVED)
+		lost_say(s, "arrivals_missed",
+			 "at least, of accepted connections whose arrival was not seen",
+			 lost_arrivals_find(s, o->cpus), false, false);
 	free(where.rows);
 	return err;
 }

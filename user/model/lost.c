@@ -86,3 +86,35 @@ void lost_put_down(struct snapshot *s, const struct lost_list *list)
 		}
 	}
 }
+
+/*
+ * Over all sockets of the endpoint, because a connection may have moved from one to another of its
+ * group before it was accepted.
+ */
+static uint64_t arrivals_missed(const struct endpoint *e)
+{
+	uint64_t arrived = e->omitted.arrived, accepted = e->omitted.wait.count;
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		arrived += e->sockets[i].arrived;
+		accepted += e->sockets[i].wait.count;
+	}
+	return accepted > arrived ? accepted - arrived : 0;
+}
+
+uint64_t lost_arrivals_find(struct snapshot *s, unsigned cpus)
+{
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < s->endpoint_count; i++) {
+		struct endpoint *e = &s->endpoints[i];
+		const uint64_t told = e->lost.arrived + cpus,
+			       missed = e->protocol == PROTOCOL_TCP ? arrivals_missed(e) : 0;
+
+		if (missed <= told)
+			continue;
+		e->lost.arrived += missed - told;
+		found += missed - told;
+	}
+	return found;
+}
