@@ -147,6 +147,7 @@ if [ "$(id -u)" = 0 ]; then
             esac
         done
         beside "allocations that fail: each command" tests/short_of_memory.py
+        beside "fitted: programs are the same with all types and with few" tests/fitted.py
         beside "shares: one user's and one port's many rows" tests/shares.py
         beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 10 json_reader filters rules
     else
