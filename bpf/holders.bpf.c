@@ -537,13 +537,48 @@ static __always_inline bool is_admin(struct task_struct *task)
 }
 
 #define RLIMIT_NOFILE 7
-#define DESCRIPTOR_WORDS 64 /* words of the table that are looked at */
+enum descriptors { DESCRIPTORS_UNKNOWN, DESCRIPTORS_FREE, DESCRIPTORS_FULL };
+
+#define DESCRIPTOR_ROUNDS 4 /* each passes over up to 64 words that are full */
+
+/* A word of a table's bits, of the descriptor `fd`. Beyond `max` the table will grow. */
+static __always_inline __u64 descriptor_word(__u64 bits, __u64 max, __u64 fd)
+{
+	__u64 word = 0;
+
+	if (fd < max)
+		bpf_probe_read_kernel(&word, sizeof(word), (void *)bits + fd / 64 * 8);
+	return word;
+}
 
 /*
- * Is a descriptor free? The kernel searches from next_fd on, because all below are in use. The
- * kernel's own table is read, because /proc/PID/fd does not show the descriptors that threads in
- * accept() have reserved.
+ * Is a descriptor free? The kernel searches from next_fd on, because all below are in use; and it
+ * has a bit for each full word of descriptors. The kernel's own table is read, because
+ * /proc/PID/fd does not show the descriptors that threads in accept() have reserved.
+ *
+ * A function of its own that is not static, so the verifier follows it once, not anew for each way
+ * that leads to the call.
  */
+__noinline int descriptors_find(__u64 open, __u64 full, __u64 max, __u64 fd, __u64 limit)
+{
+	for (int i = 0; i < DESCRIPTOR_ROUNDS && fd < limit; i++) {
+		const __u64 base = fd & ~63ull;
+		__u64 word = descriptor_word(open, max, fd) | ((1ull << (fd & 63)) - 1);
+
+		if (limit - base < 64)
+			word |= ~0ull << (limit & 63);
+		if (~word)
+			return DESCRIPTORS_FREE;
+		fd = base + 64;
+		word = descriptor_word(full, max / 64, fd / 64) >> (fd / 64 & 63);
+		for (int full_words = 0; full_words < 64 && (word & 1); full_words++) {
+			word >>= 1;
+			fd += 64;
+		}
+	}
+	return fd >= limit ? DESCRIPTORS_FULL : DESCRIPTORS_UNKNOWN;
+}
+
 static __always_inline void descriptors_read(struct task_struct *task,
 					     struct holders_thread_record *r)
 {
@@ -551,27 +586,14 @@ static __always_inline void descriptors_read(struct task_struct *task,
 	struct files_struct *files = BPF_CORE_READ(task, files);
 	struct fdtable *fdt = BPF_CORE_READ(files, fdt);
 	unsigned long *open = BPF_CORE_READ(fdt, open_fds);
-	const __u32 max = BPF_CORE_READ(fdt, max_fds);
-	__u64 fd = BPF_CORE_READ(files, next_fd);
+	int found;
 
 	if (!files || !open) /* for example, the main thread has ended */
 		return;
-	for (int i = 0; i < DESCRIPTOR_WORDS && fd < limit; i++) {
-		__u64 word = 0, base = fd & ~63ull;
-
-		if (fd < max) /* beyond `max` the table will grow, so there all are free */
-			bpf_probe_read_kernel(&word, sizeof(word), (void *)open + base / 8);
-		word |= (1ull << (fd & 63)) - 1;
-		if (limit - base < 64)
-			word |= ~0ull << (limit & 63);
-		if (~word) {
-			r->descriptors = limit;
-			return;
-		}
-		fd = base + 64;
-	}
-	r->descriptors_full = fd >= limit;
-	r->descriptors = fd >= limit ? limit : 0;
+	found = descriptors_find((__u64)open, (__u64)BPF_CORE_READ(fdt, full_fds_bits),
+				 BPF_CORE_READ(fdt, max_fds), BPF_CORE_READ(files, next_fd), limit);
+	r->descriptors_full = found == DESCRIPTORS_FULL;
+	r->descriptors = found == DESCRIPTORS_UNKNOWN ? 0 : limit;
 }
 
 SEC("iter/task")

@@ -352,16 +352,19 @@ static __always_inline void accept_returned(long ret, const bool again)
 	if (state)
 		state->moving = 0;
 	if (listens && child_fits(listener, child)) {
-		if (known && state) {
-			const struct counting_worker w = { .row = known, .index = state->worker };
+		const __u64 cookie = socket_cookie(listener, NULL);
+		struct counting_worker w = { .row = known };
 
+		if (known && state) {
+			w.index = state->worker;
 			known->events++;
-			accept_measure(&w, known->cookie, listener, accepted_tcp(child),
-				       is_mptcp(child), now_ns);
+		} else if (worker_get(&w, listener, listener, cookie, 1, false)) {
+			events_add(&w, 1);
 		} else {
-			worker_accepted(listener, socket_cookie(listener, NULL),
-					accepted_tcp(child), is_mptcp(child), now_ns);
+			return;
 		}
+		/* In one place: the verifier follows it for each. */
+		accept_measure(&w, cookie, listener, accepted_tcp(child), is_mptcp(child), now_ns);
 	} else if (wanted(child) && is_tcp(child))
 		lost_of(COUNT_LOST_LISTENER_UNKNOWN, 1, child);
 }

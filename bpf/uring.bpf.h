@@ -125,7 +125,7 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 {
 	struct uring_key key = { .ring = (__u64)ring, .user_data = user_data };
 	struct io_kiocb *req = TYPED(request, struct io_kiocb);
-	struct uring_accept *known;
+	struct uring_accept *known, accept;
 
 	if (filter.protocol && filter.protocol != IPPROTO_TCP)
 		return;
@@ -134,15 +134,19 @@ static __always_inline void uring_completed(void *ring, void *request, __u64 use
 			return;
 		/* The request is over: its user_data may be used again for another operation. */
 		bpf_map_delete_elem(&uring_accepts, &key);
-		if (result >= 0 && count_on)
-			uring_accepted(READ(req, file), result, uring_direct(request));
-		else if (count_on && uring_drops(request, result))
-			uring_dropped(READ(req, file));
-		return;
+		accept.file = (__u64)READ(req, file);
+		accept.direct = uring_direct(request);
+		if (count_on && uring_drops(request, result))
+			uring_dropped((struct file *)accept.file);
+	} else {
+		known = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);
+		if (!known)
+			return;
+		accept = *known;
 	}
-	known = result < 0 || !count_on ? NULL : bpf_map_lookup_elem(&uring_accepts, &key);
-	if (known)
-		uring_accepted((struct file *)known->file, result, known->direct);
+	/* In one place: the verifier follows it for each. */
+	if (result >= 0 && count_on)
+		uring_accepted((struct file *)accept.file, result, accept.direct);
 }
 
 #endif

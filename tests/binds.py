@@ -1104,15 +1104,18 @@ def security_module():
 CASES = [each_call_once, raw_sockets, reasons, rights, came_later, its_own, outgoing, all_ports_taken, range_of_its_own, vrf, connect_finds_no_port, connect_without_an_address,
          suspicions, quiet, devices, filters, by_cgroup, of_one_unit, namespace_is_gone, full_ring, full_ring_of_some, too_many_at_once, by_seccomp, by_32_bits, by_a_cgroups_program, ten_thousand_a_second,
          io_uring, security_module]
+# These fill what the calls of the whole machine share, or measure how quick it is.
+ALONE = [all_ports_taken, full_ring, full_ring_of_some, too_many_at_once, ten_thousand_a_second]
 
 
 def main():
     global backend
     parser = cases.parser(__doc__)
     parser.add_argument("--backend")
+    parser.add_argument("--at-once", type=int, default=1, help="so many cases beside each other: mostly they wait")
     arguments = parser.parse_args()
     backend = arguments.backend
-    cases.run_all(CASES, arguments)
+    cases.run_all(CASES, arguments, at_once=arguments.at_once, alone=ALONE)
 
 
 main()

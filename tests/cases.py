@@ -51,11 +51,11 @@ def fork_case(case, arguments):
         os._exit(1)
 
 
-def run_all(cases, arguments, at_once=1):
-    """So many beside each other. Ends the program: with 1 if a case failed."""
+def run_all(cases, arguments, at_once=1, alone=()):
+    """So many beside each other, then one by one those that are alone. Ends the program: with 1 if a case failed."""
     under_way, failed = 0, False
-    for case in chosen(cases, arguments):
-        if under_way == at_once:
+    for case in sorted(chosen(cases, arguments), key=lambda case: case in alone):
+        while under_way >= (1 if case in alone else at_once):
             failed |= os.wait()[1] != 0
             under_way -= 1
         fork_case(case, arguments)

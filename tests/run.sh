@@ -64,10 +64,10 @@ beside() { # NAME COMMAND...
 }
 
 # One of several that run the suites: each takes the next that none has begun.
-lane() { # NUMBER, which keeps the ports of real servers apart: some look into all network namespaces
+lane() { # NUMBER [FIRST]: the number keeps the ports of real servers apart: some look into all network namespaces
     local number
     export SOCKFAIR_TEST_LANE=$1
-    for number in "${!names[@]}"; do
+    for ((number = ${2:-0}; number < ${#names[@]}; number++)); do
         mkdir "$folder/begun.$number" 2>/dev/null || continue
         eval "later $folder/suite.$number ${commands[number]}"
     done
@@ -91,6 +91,13 @@ together() {
     wait
     rm -rf "$folder"/{begun,suite}.*
     names=() commands=()
+}
+
+# Runs suites from number FIRST on while those wait that need the counts of the whole machine: they load no programs, and take
+# time only where nobody else wants it.
+aside() { # FIRST
+    chrt --idle --pid 0 "$BASHPID"
+    lane 0 "$1"
 }
 
 # FILE's tests in so many suites, as even as their number allows.
@@ -118,21 +125,6 @@ quick=,!slow
 [ "$1" = quick ] || { quick=''; SOCKFAIR_TEST_N=20000; }
 bats=("${own_network[@]}" bats --tap --filter-tags "!alone$quick")
 if [ "$(id -u)" = 0 ]; then
-    for file in $(grep -lE '^# bats test_tags=.*\balone\b' tests/cli/*.bats); do
-        [ "$(bats --count --filter-tags "alone$quick" "$file")" = 0 ] ||
-            suite "cli: ${file##*/}, alone" "${own_network[@]}" bats --tap --filter-tags "alone$quick" "$file"
-    done
-    # What is lost on the machine without a port that is known is lost for these, too.
-    cases=() binds=()
-    if [ "$1" = quick ]; then
-        cases=(every_end threads_with_an_epoll_each) binds=(each_call_once reasons suspicions full_ring)
-        suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
-    else
-        suite "waits: a server that measures itself" tests/waits.py
-    fi
-    suite "load: clients that count bytes, and the kernel's clocks" tests/load.py "${cases[@]}"
-    suite "datagrams: a server that counts itself" tests/datagrams.py
-    suite "binds: calls of every kind" tests/binds.py "${binds[@]}"
     if [ "$1" = all ]; then
         bats_beside tests/cli/watch.bats 4
         bats_beside tests/cli/findings.bats 3
@@ -147,8 +139,8 @@ if [ "$(id -u)" = 0 ]; then
             esac
         done
         beside "allocations that fail: each command" tests/short_of_memory.py
+        beside "fitted: programs are the same with all types and with few" tests/fitted.py
         beside "shares: one user's and one port's many rows" tests/shares.py
-        beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 10 json_reader filters rules
     else
         # Of the commands' own tests those of what changes most: `all` has the rest.
         bats_beside tests/cli/watch.bats 2
@@ -156,10 +148,34 @@ if [ "$(id -u)" = 0 ]; then
         for name in findings modes compare live doctor layers man wide; do bats_beside tests/cli/$name.bats 1; done
     fi
 fi
-[ "$1" = quick ] || beside "form" env -u MAKEFLAGS -u MAKELEVEL sh -c 'make --no-print-directory lint && echo "ok - make lint has nothing to say"'
+quiet=${#names[@]} # from here on no programs are loaded
+if [ "$1" = all ]; then
+    beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 10 json_reader filters rules
+    beside "form" env -u MAKEFLAGS -u MAKELEVEL sh -c 'make --no-print-directory lint && echo "ok - make lint has nothing to say"'
+fi
 for program in .build/tests/test_*; do
     beside "unit: ${program##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
 done
+if [ "$(id -u)" = 0 ]; then
+    for file in $(grep -lE '^# bats test_tags=.*\balone\b' tests/cli/*.bats); do
+        [ "$(bats --count --filter-tags "alone$quick" "$file")" = 0 ] ||
+            suite "cli: ${file##*/}, alone" "${own_network[@]}" bats --tap --filter-tags "alone$quick" "$file"
+    done
+    aside "$quiet" &
+    idle=$!
+    # What is lost on the machine without a port that is known is lost for these, too.
+    cases=() binds=()
+    if [ "$1" = quick ]; then
+        cases=(every_end threads_with_an_epoll_each) binds=(each_call_once reasons suspicions full_ring)
+        suite "waits: a server that measures itself" tests/waits.py a_sleeping_worker reset_in_queue who_serves
+    else
+        suite "waits: a server that measures itself" tests/waits.py
+    fi
+    suite "load: clients that count bytes, and the kernel's clocks" tests/load.py "${cases[@]}"
+    suite "datagrams: a server that counts itself" tests/datagrams.py
+    suite "binds: calls of every kind" tests/binds.py --at-once 3 "${binds[@]}"
+    for pid in $idle $(descendants "$idle"); do chrt --other --pid 0 "$pid" 2>/dev/null; done
+fi
 together
 if [ "$(id -u)" = 0 ]; then
     suite "documents" tests/check_schema.py --kept "$SOCKFAIR_TEST_DOCUMENTS"

@@ -367,6 +367,7 @@ struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
 	unsigned long *open_fds;
+	unsigned long *full_fds_bits;
 };
 
 struct files_struct {

@@ -233,6 +233,19 @@ print("said", free + 2)'
         (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"
     prlimit --pid "$server" --nofile="$((said + 1)):4096"
     list_holds 8338 'found == []'
+
+    # The kernel searches from the first on, and all after it, 140 words of its table, are in use.
+    serve 's = tcp(8339)
+ask(8339, 1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (9000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+first = os.dup(0)
+while os.dup(0) < 8999:
+    pass
+os.close(first)
+os.dup2(0, first)'
+    list_holds 8339 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "descriptors" and .evidence.descriptors == 9000'
+    prlimit --pid "$server" --nofile=9001:
+    list_holds 8339 'found == []'
 }
 
 # bats test_tags=slow

@@ -84,7 +84,10 @@ for backend; do
     esac
     # The rows are the same code with each backend; where tracepoint sees no arrivals it loses fewer.
     case $backend in
-        fentry) cases_of shares.py $backend '' ;;
+        fentry)
+            cases_of shares.py $backend ''
+            cases_of fitted.py $backend '' counting
+            ;;
         tracepoint) cases_of shares.py $backend '' one_users_sockets ;;
     esac
     # Who has a port is looked up alike with each.

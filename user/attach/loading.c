@@ -30,7 +30,7 @@
 
 /*
  * libbpf was not allowed to look through the types of modules, which it must do on a kernel that
- * lacks a type that the programs name. libbpf reports this in its log only.
+ * lacks a function that the programs name. libbpf reports this in its log only.
  */
 static bool types_refused;
 
@@ -149,18 +149,37 @@ void loading_no_iterators(int err, const char *what, char *why, size_t why_size)
 
 /* ---- before all else ---- */
 
-int loading_btf(struct btf **out, char *why, size_t why_size)
+static struct btf *kernel_btf;
+static unsigned kernel_btf_users;
+
+/* Returns 0 or negative errno. */
+static int kernel_btf_read(void)
+{
+	if (!kernel_btf)
+		kernel_btf = btf__load_vmlinux_btf();
+	/* libbpf looks in several places, and its error is that of the last place. */
+	if (!kernel_btf)
+		kernel_btf = btf__parse(BTF_PLACE, NULL);
+	return kernel_btf ? 0 : -errno;
+}
+
+void loading_btf_end(const struct btf *btf)
+{
+	if (!btf || --kernel_btf_users)
+		return;
+	btf__free(kernel_btf);
+	kernel_btf = NULL;
+}
+
+int loading_btf(const struct btf **out, char *why, size_t why_size)
 {
 	char reason[160];
-	int err;
+	int err = kernel_btf_read();
 
-	*out = btf__load_vmlinux_btf();
-	/* libbpf looks in several places, and its error is that of the last place. */
-	if (!*out)
-		*out = btf__parse(BTF_PLACE, NULL);
-	if (*out)
+	*out = kernel_btf;
+	kernel_btf_users += !err;
+	if (!err)
 		return 0;
-	err = -errno;
 	if (err == -ENOENT && access("/sys/kernel", F_OK))
 		return loading_fail(err, why, why_size,
 				    "cannot read the kernel's types (" BTF_PLACE
@@ -221,7 +240,7 @@ static bool has_procfs(void)
 
 int loading_prepare(char *why, size_t why_size)
 {
-	struct btf *btf = NULL;
+	const struct btf *btf = NULL;
 	char rights[64];
 	int err;
 
@@ -243,7 +262,7 @@ int loading_prepare(char *why, size_t why_size)
 	err = try_call(why, why_size);
 	if (!err && access(BTF_PLACE, R_OK))
 		err = loading_btf(&btf, why, why_size);
-	btf__free(btf);
+	loading_btf_end(btf);
 	if (err)
 		return err;
 	if (!in_first_pid_namespace())
@@ -254,14 +273,9 @@ int loading_prepare(char *why, size_t why_size)
 	return 0;
 }
 
-bool loading_has_socket_cookie(void)
+bool loading_has_socket_cookie(const struct btf *btf)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool has =
-		btf && btf__find_by_name_kind(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC) > 0;
-
-	btf__free(btf);
-	return has;
+	return btf__find_by_name_kind(btf, "bpf_get_socket_ptr_cookie", BTF_KIND_FUNC) > 0;
 }
 
 int64_t loading_enumerator(const struct btf *btf, const char *name)
@@ -294,15 +308,18 @@ uint64_t loading_runs_missed(const struct bpf_program *program)
  */
 static bool states_usage(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf ? btf__find_by_name_kind(btf, "bpf_map_ops", BTF_KIND_STRUCT) : -1;
+	char why[160];
+	const struct btf *btf;
+	int id = loading_btf(&btf, why, sizeof(why))
+			 ? -1
+			 : btf__find_by_name_kind(btf, "bpf_map_ops", BTF_KIND_STRUCT);
 	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
 	bool found = false;
 
 	for (int i = 0; t && i < btf_vlen(t); i++)
 		found |= !strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off),
 				 "map_mem_usage");
-	btf__free(btf);
+	loading_btf_end(btf);
 	return found;
 }
 

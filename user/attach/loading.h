@@ -22,8 +22,12 @@ int loading_fail(int err, char *why, size_t why_size, const char *format, ...)
  */
 int loading_prepare(char *why, size_t why_size);
 
-/* The kernel's own types; free them with btf__free(). Returns 0 or negative errno with `why`. */
-int loading_btf(struct btf **out, char *why, size_t why_size);
+/*
+ * The kernel's own types. They are read once for all who use them at the same time, so whoever
+ * calls several functions that do so holds them meanwhile. Returns 0 or negative errno with `why`.
+ */
+int loading_btf(const struct btf **out, char *why, size_t why_size);
+void loading_btf_end(const struct btf *btf); /* NULL: nothing */
 
 /*
  * What an error of loading or attaching means. If a limit of this process may be the cause, the
@@ -44,7 +48,7 @@ void loading_no_iterators(int err, const char *what, char *why, size_t why_size)
 bool loading_lacks(int err);
 
 /* Can tracing programs make a socket's cookie? (bpf_get_socket_cookie() for them: 5.12) */
-bool loading_has_socket_cookie(void);
+bool loading_has_socket_cookie(const struct btf *btf);
 
 /*
  * The value of an enumerator of any enum, named or not (CO-RE can't look into an enum without a

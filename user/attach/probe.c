@@ -295,7 +295,7 @@ int probe_refused(const struct probe *p, enum backend b, int err, char *why, siz
 
 int probe_kernel(struct probe *p, enum hook_set set, bool attach)
 {
-	struct btf *btf;
+	const struct btf *btf;
 	int err = 0;
 
 	*p = (struct probe){ .set = set };
@@ -318,7 +318,7 @@ int probe_kernel(struct probe *p, enum hook_set set, bool attach)
 					   "cannot load BPF programs: %s", p->results[i].why);
 	}
 	prefer_kprobe_reads(p);
-	btf__free(btf);
+	loading_btf_end(btf);
 	return err;
 }
 

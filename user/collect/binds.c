@@ -26,6 +26,7 @@
 #include "binds.skel.h"
 #include "../attach/backend.h"
 #include "../attach/loading.h"
+#include "../attach/types.h"
 #include "process.h"
 #include "device.h"
 
@@ -152,15 +153,22 @@ static int record_take(void *context, void *data, size_t size);
 static int backend_load(void *context)
 {
 	struct binds *b = context;
+	struct types_file types;
 	int err;
 
-	b->bpf = binds_bpf__open();
-	if (!b->bpf)
-		return -errno;
+	b->bpf = binds_bpf__open_opts(types_open(&types));
+	if (!b->bpf) {
+		err = -errno;
+		types_close(&types);
+		return err;
+	}
 	b->attachment.object = b->bpf->obj;
 	binds_configure(b, b->options, b->btf);
 	backend_autoload(&b->attachment);
-	err = binds_bpf__load(b->bpf);
+	err = types_write(&types, b->btf, b->bpf->obj);
+	if (!err)
+		err = binds_bpf__load(b->bpf);
+	types_close(&types);
 	if (!err) {
 		ports_fill(b, b->options);
 		b->cgroups_by_kernel = cgroups_fill(b);
@@ -175,7 +183,7 @@ static int backend_load(void *context)
 int binds_open(struct binds **out, const struct binds_options *options, char *why, size_t why_size)
 {
 	struct binds *b = calloc(1, sizeof(*b));
-	struct btf *btf = NULL;
+	const struct btf *btf = NULL;
 	int err;
 
 	if (!b)
@@ -201,7 +209,7 @@ int binds_open(struct binds **out, const struct binds_options *options, char *wh
 			     why, why_size);
 	b->sees = err ? 0 : probe_sees(&b->attachment.probe, b->attachment.backend);
 out:
-	btf__free(btf);
+	loading_btf_end(btf);
 	b->options = NULL;
 	b->btf = NULL;
 	if (err) {

@@ -12,38 +12,38 @@
 #include <bpf/libbpf.h>
 
 #include "../attach/loading.h"
+#include "../attach/types.h"
 #include "../model/queues.h"
 #include "holders.skel.h"
 #include "iterator.h"
 
-int inventory_open(struct inventory **out, const struct selection *selection, bool bound,
-		   bool connections, char *why, size_t why_size)
+/* Loads and attaches the programs. Returns 0, or negative errno with `why`. */
+static int inventory_load(struct inventory *v, const struct btf *btf, bool bound, bool connections,
+			  char *why, size_t why_size)
 {
-	struct inventory *v = calloc(1, sizeof(*v));
 	struct bpf_program *list_sockets;
+	struct types_file types;
 	int err;
 
-	if (!v)
-		return loading_fail(-ENOMEM, why, why_size, "out of memory");
-	v->selection = *selection;
-	err = loading_prepare(why, why_size);
-	if (err)
-		goto out;
-	v->bpf = holders_bpf__open();
+	v->bpf = holders_bpf__open_opts(types_open(&types));
 	if (!v->bpf) {
 		err = loading_fail(-errno, why, why_size,
 				   "cannot open the inventory's programs: %s", strerror(errno));
-		goto out;
+		types_close(&types);
+		return err;
 	}
-	v->bpf->rodata->with_bound = bound && selection->port_count;
-	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie();
+	v->bpf->rodata->with_bound = bound && v->selection.port_count;
+	v->bpf->rodata->has_socket_cookie = loading_has_socket_cookie(btf);
 	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, NULL) == 1)
 		list_sockets = v->bpf->progs.list_sockets;
 	else
 		list_sockets = v->bpf->progs.list_sockets_old;
 	bpf_program__set_autoload(list_sockets, true);
 	bpf_program__set_autoload(v->bpf->progs.list_connections, connections);
-	err = holders_bpf__load(v->bpf);
+	err = types_write(&types, btf, v->bpf->obj);
+	if (!err)
+		err = holders_bpf__load(v->bpf);
+	types_close(&types);
 	if (!err)
 		err = iterator_attach(list_sockets, &v->sockets_link);
 	if (!err)
@@ -52,7 +52,25 @@ int inventory_open(struct inventory **out, const struct selection *selection, bo
 		err = iterator_attach(v->bpf->progs.list_connections, &v->connections_link);
 	if (err)
 		loading_no_iterators(err, "cannot list the sockets of processes", why, why_size);
-out:
+	return err;
+}
+
+int inventory_open(struct inventory **out, const struct selection *selection, bool bound,
+		   bool connections, char *why, size_t why_size)
+{
+	struct inventory *v = calloc(1, sizeof(*v));
+	const struct btf *btf = NULL;
+	int err;
+
+	if (!v)
+		return loading_fail(-ENOMEM, why, why_size, "out of memory");
+	v->selection = *selection;
+	err = loading_prepare(why, why_size);
+	if (!err)
+		err = loading_btf(&btf, why, why_size);
+	if (!err)
+		err = inventory_load(v, btf, bound, connections, why, why_size);
+	loading_btf_end(btf);
 	if (err) {
 		inventory_close(v);
 		return err;

@@ -95,6 +95,26 @@ static int inventory_prepare(struct observer *o, const struct observer_options *
 		   : 0;
 }
 
+/* Makes all that counts, up to programs that are attached. */
+static int observer_ready(struct observer *o, char *why, size_t why_size)
+{
+	const struct observer_options *options = o->options;
+	int err = loading_prepare(why, why_size);
+
+	if (!err)
+		err = loading_btf(&o->btf, why, why_size);
+	if (!err)
+		err = kernel_ask(o, why, why_size);
+	if (!err && options->inventory)
+		err = inventory_prepare(o, options, why, why_size);
+	if (!err)
+		err = backend_choose(&o->attachment, options->backend, SEES_ALL, observer_load,
+				     observer_unload, o, why, why_size);
+	loading_btf_end(o->btf);
+	o->btf = NULL;
+	return err;
+}
+
 int observer_open(struct observer **out, const struct observer_options *options, char *why,
 		  size_t why_size)
 {
@@ -108,14 +128,7 @@ int observer_open(struct observer **out, const struct observer_options *options,
 	o->options = options;
 	o->before = options->before && options->inventory && !options->no_serving;
 	o->by_process = options->inventory && selection_by_process(&options->selection);
-	err = loading_prepare(why, why_size);
-	if (!err)
-		err = kernel_ask(o, why, why_size);
-	if (!err && options->inventory)
-		err = inventory_prepare(o, options, why, why_size);
-	if (!err)
-		err = backend_choose(&o->attachment, options->backend, SEES_ALL, observer_load,
-				     observer_unload, o, why, why_size);
+	err = observer_ready(o, why, why_size);
 	if (!err) {
 		err = grace_prepare(o);
 		if (err)

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../attach/types.h"
 #include "map.h"
 
 /* Tables that are not asked for take no memory; the programs' references to them are dead code. */
@@ -325,13 +326,18 @@ static int programs_load(struct observer *o)
 int observer_load(void *observer)
 {
 	struct observer *o = observer;
+	struct types_file types;
 	int err;
 
-	o->bpf = count_bpf__open();
-	if (!o->bpf)
-		return -errno;
-	programs_configure(o, o->options);
-	err = programs_load(o);
+	o->bpf = count_bpf__open_opts(types_open(&types));
+	err = o->bpf ? 0 : -errno;
+	if (!err)
+		programs_configure(o, o->options);
+	if (!err)
+		err = types_write(&types, o->btf, o->bpf->obj);
+	if (!err)
+		err = programs_load(o);
+	types_close(&types);
 	if (!err)
 		err = rows_prepare(o);
 	if (!err)

@@ -39,6 +39,7 @@ struct cookies {
 struct observer {
 	struct count_bpf *bpf;
 	const struct observer_options *options; /* only while the observer is being opened */
+	const struct btf *btf;                  /* the same */
 	struct attachment attachment;
 	unsigned sees; /* bits of enum hook_purpose, once attached */
 	unsigned cpus, sockets_max, connections_max, workers_max;

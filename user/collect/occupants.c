@@ -19,6 +19,7 @@
 #include "../model/array.h"
 #include "../bind/bind_occupant.h"
 #include "../attach/loading.h"
+#include "../attach/types.h"
 #include "iterator.h"
 #include "local_ports.h"
 #include "namespace.h"
@@ -67,18 +68,34 @@ struct occupants {
 
 /* ---- opening ---- */
 
+/* Returns 0 or negative errno. */
+static int occupants_load(struct occupants *o, const struct btf *btf)
+{
+	struct types_file types;
+	int err;
+
+	o->bpf = occupants_bpf__open_opts(types_open(&types));
+	err = o->bpf ? types_write(&types, btf, o->bpf->obj) : -errno;
+	if (!err)
+		err = occupants_bpf__load(o->bpf);
+	types_close(&types);
+	return err;
+}
+
 int occupants_open(struct occupants **out, char *why, size_t why_size)
 {
 	struct occupants *o = calloc(1, sizeof(*o));
+	const struct btf *btf = NULL;
 	int err;
 
 	if (!o)
 		return loading_fail(-ENOMEM, why, why_size, "out of memory");
 	err = loading_prepare(why, why_size);
+	if (!err)
+		err = loading_btf(&btf, why, why_size);
 	if (err)
 		goto out;
-	o->bpf = occupants_bpf__open_and_load();
-	err = o->bpf ? 0 : -errno;
+	err = occupants_load(o, btf);
 	if (!err)
 		err = iterator_attach(o->bpf->progs.list_occupants, &o->links[OCCUPANTS_HELD]);
 	if (!err)
@@ -88,6 +105,7 @@ int occupants_open(struct occupants **out, char *why, size_t why_size)
 	if (err)
 		loading_no_iterators(err, "cannot look who has a port", why, why_size);
 out:
+	loading_btf_end(btf);
 	if (err) {
 		occupants_close(o);
 		return err;
