@@ -178,6 +178,28 @@ static void assert_has(const struct snapshot *window, const struct snapshot *tot
 	free(text);
 }
 
+/* A design without bins says why there is no verdict, in an interval and in the end. */
+static void no_verdict_says_why(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (size_t i = 0; i < 2; i++) {
+		struct snapshot *s = i ? &f.total : &f.window;
+
+		s->endpoints[0].design =
+			(struct design){ .code = DESIGN_ALONE, .words = "1 process accepts all" };
+		s->final = i;
+		assert_has(s, &f.total, "  verdict  one worker: nothing to compare\n");
+		s->endpoints[0].design.code = DESIGN_CONNECTED;
+		assert_has(s, &f.total,
+			   "  verdict  each socket has a peer of its own: nothing to compare\n");
+		s->endpoints[0].design.code = DESIGN_UNKNOWN;
+		assert_has(s, &f.total, "  processes uneven: CV");
+	}
+}
+
 static void own_cost_is_told_if_it_is_known(void **state)
 {
 	struct fixture f;
@@ -843,6 +865,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interval_at_80_columns),
 		cmocka_unit_test(by_socket),
+		cmocka_unit_test(no_verdict_says_why),
 		cmocka_unit_test(the_whole_window),
 		cmocka_unit_test(own_cost_is_told_if_it_is_known),
 		cmocka_unit_test(all_ended_are_shown),

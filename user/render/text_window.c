@@ -584,14 +584,35 @@ static void port_heading(const struct window *w, const struct endpoint *e,
 	fputc('\n', w->out);
 }
 
+/* Says why no verdict is given on a design that has no bins; NULL: it is not known to have none. */
+static const char *no_verdict_words(enum design_code code)
+{
+	static const char *const words[] = {
+		[DESIGN_ALONE] = "one worker: nothing to compare",
+		[DESIGN_HAND_OVER] =
+			"one thread accepts, and serves beside the others: not compared",
+		[DESIGN_PER_CONNECTION] = "each worker has one connection: nothing to compare",
+		[DESIGN_TURNS] = "one process, whose threads do not compete: nothing to compare",
+		[DESIGN_MULTICAST] = "copies are not shared: nothing to compare",
+		[DESIGN_CONNECTED] = "each socket has a peer of its own: nothing to compare",
+	};
+
+	return words[code];
+}
+
 /* Prints the fairness. If the rows are not the bins of the design, it prints nothing about them. */
 static void port_fairness(const struct window *w, const struct endpoint *e, enum text_by by)
 {
 	const enum design_bins bins = e->design.bins;
 	const bool by_rows = bins != BINS_SOCKETS && bins != BINS_SERVING;
+	const char *none = bins == BINS_NONE ? no_verdict_words(e->design.code) : NULL;
 
-	if (!endpoint_events(e) || (bins == BINS_NONE && e->design.code != DESIGN_UNKNOWN))
+	if (!endpoint_events(e))
 		return;
+	if (none) {
+		fprintf(w->out, "  %-8s %s\n", "verdict", none);
+		return;
+	}
 	if (bins == BINS_PROCESSES || (by_rows && by == TEXT_BY_PROCESS))
 		text_fairness(w->out, "processes", &e->process_fairness, w->style);
 	else if (by_rows && by == TEXT_BY_THREAD)
