@@ -119,7 +119,7 @@ static void an_interval_at_80_columns(void **state)
 		"  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
 		"  nginx 1237 (12 inside)        0         0           7    0.0%\n"
 		"  1 ended before: 31 accepted\n"
-		"  socket 17/301: queue 3/511, drops 0\n"
+		"  socket 17 (inode 301): queue 3/511, drops 0\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
 		"\n");
@@ -161,7 +161,7 @@ static void the_whole_window(void **state)
 		    "  nginx 1236                  410     4,100   25.4%  ###########  (ended)\n"
 		    "  nginx 1237 (12 inside)      0.7         7    0.0%\n"
 		    "  1 ended: 31 accepted\n"
-		    "  socket 17/301: queue 3/511, drops 0\n"
+		    "  socket 17 (inode 301): queue 3/511, drops 0\n"
 		    "  processes uneven: CV 0.999 (fair hash 0.009), busiest 2.00x the mean "
 		    "(1.01), 0 of 2 idle, p <0.001, Jain 0.501\n"
 		    "  this backend does not see: accepts through io_uring\n"
@@ -229,7 +229,7 @@ static void all_ended_are_shown(void **state)
 		f.all_workers[i].ended = true;
 	assert_has(&f.total, NULL,
 		   "  nginx 1234                  3.1        31    0.2%  (ended: judged)\n");
-	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17/301");
+	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17 (inode 301)");
 }
 
 /* A reload shortly before the end: the verdict is about the workers that were there from the start,
@@ -424,7 +424,7 @@ static void quiet_ports_are_folded_unless_in_trouble(void **state)
 	assert_non_null(strstr(
 		text, "tcp 0.0.0.0:80, netns 4026531840, nginx.service: 2,000 connections/s"));
 	assert_non_null(strstr(text, "tcp 0.0.0.0:84, netns 4026531843: no connections\n  socket "
-				     "5/55: queue 129/128, drops 0\n  ! the accept"));
+				     "5 (inode 55): queue 129/128, drops 0\n  ! the accept"));
 	assert_non_null(strstr(text, "\n3 more ports without traffic\n"));
 	assert_null(strstr(text, ":81"));
 	free(text);
@@ -620,10 +620,10 @@ static void an_interval_with_waits_at_80_columns(void **state)
 		"  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
 		"  nginx 1237 (12 inside)        0         0           7    0.0%\n"
 		"  1 ended before: 31 accepted\n"
-		"  socket 17/301: queue 3/511, highest 40, full for 250 ms, drops 0\n"
+		"  socket 17 (inode 301): queue 3/511, highest 40, full for 250 ms, drops 0\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms\n"
 		"\n");
 }
 
@@ -641,7 +641,7 @@ static void by_socket_with_waits(void **state)
 		"  socket/inode         /s   arrived       queue wait p50 wait p99   share\n"
 		"  17/301            2,000     2,000       3/511    27 us   1.2 ms  100.0%  #####\n"
 		"  sockets  nothing to compare: only one\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"\n");
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &pipe_style,
@@ -653,7 +653,7 @@ static void by_socket_with_waits(void **state)
 		    "  17/301            2,000     2,000      16,138       3/511       40      0   "
 		    " 27 us   1.2 ms   1.2 ms  100.0%\n"
 		    "  sockets  nothing to compare: only one\n"
-		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms; highest queue 40 of "
+		    "  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms; highest queue 40 of "
 		    "511\n"
 		    "\n");
 }
@@ -676,7 +676,7 @@ static void a_process_waits_as_its_threads(void **state)
 		"  nginx 1235        2,000     2,000   1.2 ms  100.0%  ##########################\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"  this backend does not see: accepts through io_uring\n"
 		"\n");
@@ -690,7 +690,7 @@ static void a_process_waits_as_its_threads(void **state)
 		"  nginx 1235        2,000     2,000        -  100.0%  ##########################\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"  this backend does not see: accepts through io_uring\n"
 		"\n");

@@ -362,7 +362,7 @@ static void verdict_line(struct body *b, const char *what, const struct fairness
 }
 
 /*
- *   waits     p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
+ *   wait      p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
  */
 static void page_waits_line(struct body *b, const struct endpoint *e)
 {
@@ -385,7 +385,7 @@ static void page_waits_line(struct body *b, const struct endpoint *e)
 	if (highest)
 		sprintf(text + used, "; highest queue %" PRIu32, highest);
 	row = next_line(b);
-	grid_put(b->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "waits");
+	grid_put(b->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "wait");
 	grid_put(b->grid, row, 12, b->grid->columns - 12, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 

@@ -94,7 +94,7 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
  *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%  ████████████████
  *
  *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02x the mean (1.03), 0 of 8 idle, ...
- *   waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
+ *   wait     p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
  *   ! one of the findings
  *   25,110 connections/s; kernel, server and clients agree on each worker; lost 0
  */

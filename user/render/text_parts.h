@@ -57,7 +57,7 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
 /*
  * Prints, for TCP, those of these lines that have something to say:
  *
- *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms; highest queue 12 of 4096, full for 1.2 s
+ *   wait     p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms; highest queue 12 of 4096, full for 1.2 s
  *   handed   1,000 to another thread: mean 12 us, max 1.2 ms until it read
  *   3 accepted were queued before the window: not in the waits
  *

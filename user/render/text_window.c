@@ -9,9 +9,9 @@
  *   nginx 1235                  1,500     1,500      12,000   75.0%  ################
  *   nginx 1236 (12 inside)        500       500       4,100   25.0%  #####
  *   2 ended before: 31 accepted
- *   socket 17/301: queue 0/511, highest 40, drops 0
+ *   socket 17 (inode 301): queue 0/511, highest 40, drops 0
  *   processes uneven: CV 0.500 (fair hash 0.022), busiest 1.50x the mean (1.02), 0 of 2 idle, ...
- *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms
+ *   wait     p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms
  *   ! 2 workers (of 2 processes) on one socket, 17: which of them wakes decides who gets ...
  *
  * If there are several sockets, or the user asked for them, this follows:
@@ -520,15 +520,16 @@ static void only_half_open(const struct window *w, const struct socket_row *s)
 			text_bound(number, s->half_open.highest, true, w->style->utf8));
 }
 
-/* Prints "  socket 17/301: queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops 0",
- * because one socket needs no table. */
+/* Prints "  socket 17 (inode 301): queue 0/511, highest 40, half-open 9/511, full for 1.2 s, drops
+ * 0", because one socket needs no table. */
 static void only_socket(const struct window *w, const struct endpoint *e)
 {
 	const struct socket_row *s = &e->sockets[0];
 	char queue[TEXT_COUNT_SIZE], drops[TEXT_COUNT_SIZE], duration[TEXT_DURATION_SIZE];
 
 	text_queue(queue, s);
-	fprintf(w->out, "  socket %" PRIu64 "/%" PRIu32 ": queue %s", s->cookie, s->inode, queue);
+	fprintf(w->out, "  socket %" PRIu64 " (inode %" PRIu32 "): queue %s", s->cookie, s->inode,
+		queue);
 	if (s->highest_known && s->queue_highest)
 		fprintf(w->out, ", highest %" PRIu32, s->queue_highest);
 	if (s->half_open.highest)
