@@ -633,11 +633,11 @@ static void units_are_named_and_other_cgroups_shown(void **state)
 	strcpy(cgroup, "/lxc/\033[2J");
 	assert_string_equal(text_unit(buffer, cgroup, true), "container ?[2J (lxc)");
 	strcpy(cgroup, "/own/0123456789abcdef0123456789abcdef");
-	assert_string_equal(text_unit(buffer, cgroup, true), "/own/0123456789ab");
+	assert_string_equal(text_unit(buffer, cgroup, true), "cgroup /own/0123456789ab");
 	strcpy(cgroup, "/");
 	assert_string_equal(text_unit(buffer, cgroup, true), "");
 	memset(cgroup, 'x', sizeof(cgroup)); /* without a NUL */
-	assert_int_equal(strlen(text_unit(buffer, cgroup, true)), CGROUP_SIZE);
+	assert_int_equal(strlen(text_unit(buffer, cgroup, true)), strlen("cgroup ") + CGROUP_SIZE);
 }
 
 static void text_fits_its_width(void **state)

@@ -400,7 +400,7 @@ static void wide_pages_have_more_columns_and_longer_bars(void **state)
 	struct fixture *f = *state;
 
 	f->state.tab = TAB_WORKERS;
-	assert_true(has(f, 50, 200, "  inside thread          process         unit "));
+	assert_true(has(f, 50, 200, "  inside thread          process         unit or cgroup "));
 	assert_true(has(f, 50, 200,
 			"    700     700       7 nginx-0         nginx           nginx.service     "
 			"                   "));
@@ -411,7 +411,7 @@ static void wide_pages_have_more_columns_and_longer_bars(void **state)
 	strcpy(f->web_workers[0].cgroup, "/a/long/way/down/to/the/last/of/nginx");
 	assert_true(has(f, 50, 200, "nginx           …g/way/down/to/the/last/of/nginx "));
 	assert_true(has(f, 50, 200, "27.4% █████████████████████████████████████████████████████"));
-	assert_false(has(f, 50, 80, " unit "));
+	assert_false(has(f, 50, 80, " unit or "));
 	f->state.tab = TAB_SOCKETS;
 	assert_true(has(f, 50, 200, "nginx (700)"));
 	assert_false(has(f, 50, 80, "nginx (700)"));

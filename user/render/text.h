@@ -72,11 +72,12 @@ void text_right(FILE *out, int columns, const char *text);
 char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 
 /*
- * Writes where a process runs: its systemd unit or container as unit_say() words it, or else its
- * cgroup as from text_cgroup(); "" for the root cgroup, or if the cgroup is not known. buffer:
- * TEXT_UNIT_SIZE; returns it. cgroup: from the row of a holder or a worker.
+ * Writes where a process runs: its systemd unit or container as unit_say() words it, or else
+ * TEXT_UNIT_CGROUP and its cgroup as from text_cgroup(); "" for the root cgroup, or if the cgroup
+ * is not known. buffer: TEXT_UNIT_SIZE; returns it. cgroup: from the row of a holder or a worker.
  */
 #define TEXT_UNIT_SIZE UNIT_WORDS_SIZE
+#define TEXT_UNIT_CGROUP "cgroup "
 char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
 
 /*

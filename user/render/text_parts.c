@@ -152,8 +152,9 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 	*buffer = '\0';
 	if (unit_of_row(&unit, cgroup))
 		return text_name(buffer, unit_say(words, &unit), TEXT_UNIT_SIZE - 1, utf8);
-	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, whole ? whole : cgroup, utf8)
-					      : buffer;
+	if (*cgroup && strcmp(cgroup, "/"))
+		text_cgroup(stpcpy(buffer, TEXT_UNIT_CGROUP), whole ? whole : cgroup, utf8);
+	return buffer;
 }
 
 bool text_same_device(const struct endpoint *e)
