@@ -338,12 +338,18 @@ static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 	return interrupted ? TERMINAL_QUIT : event;
 }
 
+/* Returns the seconds of an interval; 0: the window has none. */
+static double interval_of(const struct watch_options *o, bool live)
+{
+	if (o->interval > 0)
+		return o->interval;
+	return live || (!o->duration && !o->json) ? 1 : 0;
+}
+
 static int watch_loop(struct watch *w)
 {
 	const struct watch_options *o = w->o;
-	const double interval = o->interval > 0                         ? o->interval
-				: w->live || (!o->duration && !o->json) ? 1
-									: 0;
+	const double interval = interval_of(o, w->live);
 	const double end = o->duration > 0 ? w->started + o->duration : 0;
 	double next = w->started;
 	bool last = false;
@@ -421,7 +427,8 @@ static int watch_begin(struct watch *w)
 	if (err)
 		return complain("%s", why);
 	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) &&
-	    terminal_open(&w->live, stdout, &end, w->filter, why, sizeof(why)))
+	    terminal_open(&w->live, stdout, &end, w->filter, interval_of(o, true), why,
+			  sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
 	w->started = w->scanned = now_seconds();

@@ -217,19 +217,6 @@ static void duration_text(char *out, double seconds)
 		sprintf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
-/* Rounds an interval to what the user asked for, since it lasts a moment longer or shorter: "1",
- * "0.25", "60". */
-static double two_digits(double seconds)
-{
-	const double step = seconds > 0 ? pow(10, floor(log10(seconds)) - 1) : 1;
-
-	if (!(seconds > 0))
-		return 0;
-	return seconds >= 10 ? round(seconds)
-	       : step < 1    ? round(seconds / step) / round(1 / step)
-			     : round(seconds);
-}
-
 /*
  * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:03, every 1 s      FROZEN
  */
@@ -239,8 +226,7 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 
 	duration_text(length, v->total->seconds);
 	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.10g s", v->total->release,
-		 v->total->backend ? v->total->backend : "no backend", length,
-		 two_digits(v->interval->seconds));
+		 v->total->backend ? v->total->backend : "no backend", length, state->every);
 	if (v->total->own_cost.known && v->interval->seconds > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			 ", own cost %.2f %% + %.2f %% of a CPU",

@@ -25,6 +25,7 @@ struct screen_state {
 	bool pointed;           /* `cursor` is set */
 	struct endpoint cursor; /* the endpoint under the cursor of the ports tab; identity only */
 	const char *filter;     /* what is watched, in words; NULL or "": everything */
+	double every;           /* seconds from picture to picture, as the user asked */
 	char notice[160];       /* one line for the user; "": none */
 	int move; /* lines to scroll, or endpoints to move the cursor; the next screen_compose()
 		     does it */
