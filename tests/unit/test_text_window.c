@@ -178,6 +178,40 @@ static void assert_has(const struct snapshot *window, const struct snapshot *tot
 	free(text);
 }
 
+/* What the backend may miss is said where it may be missing: here, once something came that nobody
+ * was seen to take. */
+static void unseen_is_said_where_it_matters(void **state)
+{
+	static const char said[] = "this backend does not see: accepts by 32-bit processes\n";
+	struct fixture f;
+	struct socket_row *s;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.total.final = true;
+	f.total.unseen[0] = "accepts by 32-bit processes";
+	f.total.unseen[1] = "how many datagrams were merged for a UDP_GRO socket";
+	f.total.unseen_count = 2;
+	s = f.total.endpoints[0].sockets;
+	s->queue_known = true;
+	s->queue_length = 3;
+	s->queued_before = 2;
+	s->arrived = s->accepted + 1;
+	text = text_of(&f.total, NULL, TEXT_BY_DEFAULT, &pipe_style);
+	assert_null(strstr(text, "does not see"));
+	free(text);
+	s->arrived++;
+	assert_has(&f.total, NULL, said);
+	s->dropped_closing = 1;
+	text = text_of(&f.total, NULL, TEXT_BY_DEFAULT, &pipe_style);
+	assert_null(strstr(text, "does not see"));
+	free(text);
+	f.total.unseen[1] = "arrivals of TCP connections";
+	assert_has(&f.total, NULL,
+		   "does not see: accepts by 32-bit processes; arrivals of TCP connections\n");
+}
+
 /* A design without bins says why there is no verdict, in an interval and in the end. */
 static void no_verdict_says_why(void **state)
 {
@@ -866,6 +900,7 @@ int main(void)
 		cmocka_unit_test(an_interval_at_80_columns),
 		cmocka_unit_test(by_socket),
 		cmocka_unit_test(no_verdict_says_why),
+		cmocka_unit_test(unseen_is_said_where_it_matters),
 		cmocka_unit_test(the_whole_window),
 		cmocka_unit_test(own_cost_is_told_if_it_is_known),
 		cmocka_unit_test(all_ended_are_shown),

@@ -490,22 +490,6 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 	text_cut(out, s);
 }
 
-/*
- * Does the remark concern this snapshot? A remark about one protocol names it, or says "accepts".
- */
-static bool concerns(const struct snapshot *s, const char *unseen)
-{
-	bool tcp = !s->endpoint_count, udp = tcp;
-
-	for (size_t i = 0; i < s->endpoint_count; i++) {
-		tcp |= s->endpoints[i].protocol == PROTOCOL_TCP;
-		udp |= s->endpoints[i].protocol == PROTOCOL_UDP;
-	}
-	if (strstr(unseen, "UDP"))
-		return udp;
-	return tcp || !(strstr(unseen, "TCP") || strstr(unseen, "accepts"));
-}
-
 /* Prints what counting took, if that was asked for. */
 void text_own_cost(FILE *out, const struct snapshot *s)
 {
@@ -520,23 +504,4 @@ void text_own_cost(FILE *out, const struct snapshot *s)
 		cost->ns / s->seconds / 1e7, text_count(runs, cost->runs),
 		cost->runs ? (double)cost->ns / cost->runs : 0,
 		cost->process_ns / s->seconds / 1e7);
-}
-
-void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
-{
-	char *words = NULL;
-	size_t size, said = 0;
-	FILE *memory = s->unseen_count ? words_open(&words, &size) : NULL;
-
-	if (!memory)
-		return;
-	for (size_t i = 0; i < s->unseen_count; i++)
-		if (concerns(s, s->unseen[i]))
-			fprintf(memory, "%s%s",
-				said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
-	if (words_close(memory, &words) && said) {
-		text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
-		fputc('\n', out);
-	}
-	free(words);
 }

@@ -115,8 +115,10 @@ void text_buffers(FILE *out, const struct endpoint *e);
 /* Prints "  not counted: at most 7 (calls whose return was not seen)", one line for each reason. */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style);
 
-/* "  this backend does not see: ..." */
+/* "  own cost: 0.12 % of a CPU ...", if that was measured */
 void text_own_cost(FILE *out, const struct snapshot *s);
+
+/* Prints "  this backend does not see: ..." with what may concern a count of this snapshot. */
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 #endif
