@@ -128,17 +128,17 @@ static enum text_by parse_by(const struct argp_state *state, const char *text)
 /* Parses the arguments [interval [count]], as vmstat has them. */
 static void positional(struct watch_options *o, const struct argp_state *state, const char *arg)
 {
-	if (o->positional == 0 && strtod(arg, NULL) > INTERVAL_MAX && strtod(arg, NULL) < 65536)
-		usage_error(
-			state,
-			"'%s' would be an interval of that many seconds; for the port use -P %s",
-			arg, arg);
 	if (o->positional == 0)
 		o->interval = option_real(state, "interval", arg, 0.05, 1e9);
 	else if (o->positional == 1)
 		o->count = option_count(state, "count", arg, 1, 1000000000);
 	else
 		usage_error(state, "takes [interval [count]], but got '%s' as well", arg);
+	if (o->positional == 0 && o->interval > INTERVAL_MAX && o->interval < 65536)
+		usage_error(
+			state,
+			"'%s' would be an interval of that many seconds; for the port use -P %s",
+			arg, arg);
 	o->positional++;
 }
 
