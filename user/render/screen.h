@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The full-screen view of `watch` as a page of cells, without terminal and clock. Its columns, keys
- * and tabs are tables in screen.c and columns.c. */
+ * and tabs are tables in screen_keys.c and columns.c. */
 #ifndef SOCKFAIR_SCREEN_H
 #define SOCKFAIR_SCREEN_H
 
