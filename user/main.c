@@ -21,37 +21,35 @@ static const struct {
 	const char *brief;
 } commands[] = {
 	{ "run", command_run, "run a server design on loopback and print who got the work" },
-	{ "watch", command_watch,
-	  "beside any server: who gets the connections and datagrams of each port, live" },
+	{ "watch", command_watch, "who gets the connections and datagrams of each port, live" },
 	{ "list", command_list,
 	  "which sockets share which ports, who holds them, what looks wrong" },
 	{ "compare", command_compare,
-	  "saved results side by side: before and after a change, and what is more than noise" },
+	  "saved results side by side, and what differs by more than noise" },
 	{ "claims", command_claims,
-	  "tests what textbooks claim about sharing a port on this very kernel" },
+	  "which claims of textbooks about sharing a port hold on this kernel" },
 	{ "binds", command_binds,
-	  "every bind() and listen() that fails or looks wrong, with the reason, live" },
+	  "each bind() and listen() that fails or looks wrong, and why, live" },
 	{ "bind-check", command_bind_check,
-	  "would a bind() to that address and port work now, and if not, who is in the way" },
+	  "would a bind() to an address and port work now; who is in the way" },
 	{ "doctor", command_doctor,
-	  "which hooks this kernel allows, what is lost with each, and a self-test" },
+	  "which hooks this kernel allows, what they do not see; self-test" },
 };
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 static void help(FILE *out)
 {
 	fputs("Usage: sockfair COMMAND [OPTION...]\n"
-	      "Shows how the Linux kernel shares one port's work over sockets and threads, and "
-	      "whether that is fair.\n\n",
+	      "Shows how the Linux kernel shares one port's work over sockets and threads,\n"
+	      "and whether that is fair.\n\n",
 	      out);
 	for (size_t i = 0; i < command_count; i++)
 		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].brief);
 	fputs("\n  sockfair COMMAND --help   the options of a command\n"
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
-	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with "
-	      "--fail-on), or a bind\n"
-	      "that would not work (bind-check).\n",
+	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with\n"
+	      "--fail-on), or a bind that would not work (bind-check).\n",
 	      out);
 }
 

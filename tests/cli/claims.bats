@@ -78,7 +78,7 @@ print(open(\"/proc/sys/net/ipv4/ip_unprivileged_port_start\").read(), end=\"\")"
 }
 
 @test "wrong calls: one line" {
-    refused 2 "no claim 'nosuch': none for all, or some of those that --help lists" claims nosuch
+    refused 2 "no claim 'nosuch'; name none for all, or some of those that --help lists" claims nosuch
     refused 2 "from 1000 to" claims -n 999
     refused 2 "no backend 'magic'" claims --backend magic
     refused 1 "cannot write /nonexistent/x" claims htons -o /nonexistent/x

@@ -65,6 +65,16 @@ teardown() { assert_clean; }
     assert_one_line "cannot write the output: File too large (ulimit -f)"
 }
 
+@test "--help of every command fits 80 columns, and its tables are indented" {
+    for c in "" run watch list compare claims binds bind-check doctor; do
+        "$sockfair" ${c:+"$c"} --help >"$BATS_TEST_TMPDIR/help"
+        run ! grep -nE '^.{81}|^ +$' "$BATS_TEST_TMPDIR/help"
+        # below the heading of a table of ours nothing begins at the margin
+        run sed -nE '/^(Modes|Claims)/,$ { /^(Modes|Claims|$)/d; /^[^ ]/p }' "$BATS_TEST_TMPDIR/help"
+        [ -z "$output" ] || { echo "$c: $output"; return 1; }
+    done
+}
+
 @test "--help and --version are no errors; --schema is the schema" {
     run --separate-stderr "$sockfair" --help
     [ "$status" = 0 ]

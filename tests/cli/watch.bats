@@ -543,7 +543,7 @@ thread(polls_for, s, select.POLLPRI)'
 }
 
 @test "wrong calls: status 2, one line" {
-    refused 2 "from 0.05 to 1e+09, not '0'" watch 0
+    refused 2 "from 0.05 to 1000000000, not '0'" watch 0
     refused 2 "not 'x'" watch -i x
     refused 2 "not '-1'" watch -d -1
     refused 2 "not 'nan'" watch -d nan

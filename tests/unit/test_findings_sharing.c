@@ -721,15 +721,15 @@ static void steered(void **state)
 	assert_finding(e, "steered",
 		       "SO_INCOMING_CPU is set on 1 of 2 sockets: the CPU that a packet comes in "
 		       "on picks the socket, not the hash alone;"
-		       " how even it is, follows the CPUs");
+		       " how even it is depends on the CPUs");
 	assert_int_equal(e->findings[0].level, FINDING_NOTE);
 	assert_int_equal(evidence(&e->findings[0], "by_cpu"), 1);
 	e->sockets[0].steered = e->sockets[1].steered = true;
 	fill(&f);
 	assert_finding(e, "steered",
 		       "a program (SO_ATTACH_REUSEPORT_*) picks among these 2 sockets, not the "
-		       "kernel's hash: how even it is, is that"
-		       " program's doing");
+		       "kernel's hash: that program decides how even"
+		       " it is");
 	assert_int_equal(evidence(&e->findings[0], "sockets"), 2);
 	assert_int_equal(evidence(&e->findings[0], "by_program"), 2);
 	e->sockets[1].ended = true;

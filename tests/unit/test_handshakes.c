@@ -507,7 +507,7 @@ static void what_is_exact_is_shown_as_it_is(void **state)
 	p.s->half_open.withheld_least = p.s->half_open.withheld_most = 5;
 	p.h.withheld_now.after = 5;
 	assert_shows(&p, SHOWN_LIST,
-		     "0/8      2        -     1  half-open 5/8  5 ACKs withheld by "
+		     "0/8      2        -       1  half-open 5/8  5 ACKs withheld by "
 		     "TCP_DEFER_ACCEPT  no process seen");
 	assert_shows(&p, SHOWN_WINDOW,
 		     "queue 0/8, half-open 5/8, drops 2 (5 ACKs withheld by TCP_DEFER_ACCEPT)\n");
@@ -537,7 +537,7 @@ static void bounds_are_shown_as_bounds(void **state)
 	p.s->drops = 9000;
 	p.s->half_open.withheld_most = 9000;
 	assert_shows(&p, SHOWN_LIST,
-		     "≤9,000        -     1  half-open 0/8  up to 9,000 ACKs withheld by "
+		     "≤9,000        -       1  half-open 0/8  up to 9,000 ACKs withheld by "
 		     "TCP_DEFER_ACCEPT");
 	p.s->half_open.withheld_least = 8000;
 	assert_shows(&p, SHOWN_WINDOW,

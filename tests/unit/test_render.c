@@ -366,7 +366,7 @@ static void even_counts_but_a_long_wait(void **state)
 		"           0 of 2 idle, p 0.893, Jain 1.000\n"
 		"  sockets  even: CV 0.003 (fair hash 0.022), busiest 1.00x the mean (1.02),\n"
 		"           0 of 2 idle, p 0.893, Jain 1.000\n"
-		"  waits    p50 303 us, p90 4.3 ms, p99 4.3 ms, max 9.8 ms;\n"
+		"  wait     p50 303 us, p90 4.3 ms, p99 4.3 ms, max 9.8 ms;\n"
 		"           highest queue 9 of 4096\n"
 		"  ! connections of socket 18 wait 4.2 ms, those of the others 27 us: its thread\n"
 		"    704 is slow\n"
@@ -412,7 +412,7 @@ static void waits_without_a_histogram(void **state)
 		   "      18      302        997    9/4096        -        -   9.8 ms   49.9%",
 		   true);
 	assert_has(&f.snapshot, &ascii,
-		   "  waits    mean 2.2 ms, max 9.8 ms (no room for percentiles); highest queue 9 "
+		   "  wait     mean 2.2 ms, max 9.8 ms (no room for percentiles); highest queue 9 "
 		   "of 4096\n",
 		   true);
 	f.sockets[1].wait.max_ns = f.sockets[1].wait.sum_ns = UINT64_MAX;
@@ -633,11 +633,11 @@ static void units_are_named_and_other_cgroups_shown(void **state)
 	strcpy(cgroup, "/lxc/\033[2J");
 	assert_string_equal(text_unit(buffer, cgroup, true), "container ?[2J (lxc)");
 	strcpy(cgroup, "/own/0123456789abcdef0123456789abcdef");
-	assert_string_equal(text_unit(buffer, cgroup, true), "/own/0123456789ab");
+	assert_string_equal(text_unit(buffer, cgroup, true), "cgroup /own/0123456789ab");
 	strcpy(cgroup, "/");
 	assert_string_equal(text_unit(buffer, cgroup, true), "");
 	memset(cgroup, 'x', sizeof(cgroup)); /* without a NUL */
-	assert_int_equal(strlen(text_unit(buffer, cgroup, true)), CGROUP_SIZE);
+	assert_int_equal(strlen(text_unit(buffer, cgroup, true)), strlen("cgroup ") + CGROUP_SIZE);
 }
 
 static void text_fits_its_width(void **state)

@@ -76,7 +76,7 @@ static void files_of_the_machine(void **state)
 	it->descriptor_looks = it->files_full = 2;
 	it->files = 5000;
 	assert_cause(&f, e, "files",
-		     "server 700 gets no further file, for the machine has as many open as "
+		     "server 700 can open no more files: the machine has as many open as "
 		     "fs.file-max (5000) allows: accept() fails with ENFILE; raise"
 		     " fs.file-max, or see who has so many open");
 	it->files_full = 1;

@@ -58,14 +58,13 @@ static const struct column all[] = {
 #define ALL (sizeof(all) / sizeof(*all))
 
 /* The table as text; the caller frees it. */
-static char *print(unsigned has, struct text_style style, bool painted)
+static char *print(unsigned has, struct text_style style)
 {
 	struct column columns[ALL];
 	struct table t = { .columns = columns,
 			   .count = ALL,
 			   .has = has,
 			   .style = &style,
-			   .painted = painted,
 			   .room = text_longest(&style),
 			   .indent = 2 };
 	char *text = NULL;
@@ -90,11 +89,11 @@ static void expect(char *text, const char *wanted)
 static void columns_that_need_what_is_not_there_are_not_shown(void **state)
 {
 	(void)state;
-	expect(print(0, (struct text_style){ .utf8 = true, .width = 50 }, false),
+	expect(print(0, (struct text_style){ .utf8 = true, .width = 50 }),
 	       "           count  again\n"
 	       "  nginx 1   1000   1000  ████████████████\n"
 	       "  näme         7      7  ████▊  (ended)\n");
-	expect(print(1, (struct text_style){ .utf8 = true, .width = 50 }, false),
+	expect(print(1, (struct text_style){ .utf8 = true, .width = 50 }),
 	       "           count  again  third\n"
 	       "  nginx 1   1000   1000   1000  █████████\n"
 	       "  näme         7      7      7  ██▊  (ended)\n");
@@ -103,31 +102,26 @@ static void columns_that_need_what_is_not_there_are_not_shown(void **state)
 static void where_the_room_does_not_suffice_the_highest_rank_goes_first(void **state)
 {
 	(void)state;
-	expect(print(1, (struct text_style){ .width = 32 }, false),
-	       "           count  third\n"
-	       "  nginx 1   1000   1000\n"
-	       "  näme         7      7  (ended)\n");
-	expect(print(1, (struct text_style){ .width = 31 }, false),
-	       "           count\n"
-	       "  nginx 1   1000  ####\n"
-	       "  näme         7  #  (ended)\n");
+	expect(print(1, (struct text_style){ .width = 32 }), "           count  third\n"
+							     "  nginx 1   1000   1000\n"
+							     "  näme         7      7  (ended)\n");
+	expect(print(1, (struct text_style){ .width = 31 }), "           count\n"
+							     "  nginx 1   1000  ####\n"
+							     "  näme         7  #  (ended)\n");
 	/* What has no rank stays. */
-	expect(print(1, (struct text_style){ .width = 8 }, false), "           count\n"
-								   "  nginx 1   1000\n"
-								   "  näme         7  (ended)\n");
+	expect(print(1, (struct text_style){ .width = 8 }), "           count\n"
+							    "  nginx 1   1000\n"
+							    "  näme         7  (ended)\n");
 }
 
-static void colours_are_asked_for(void **state)
+static void only_headings_have_colours(void **state)
 {
 	const struct text_style style = { .colour = true, .width = 31 };
 
 	(void)state;
-	expect(print(0, style, false), "  \033[1m         count\033[0m\n"
-				       "  nginx 1   1000  ####\n"
-				       "  näme         7  #  (ended)\n");
-	expect(print(0, style, true), "  \033[1m         count\033[0m\n"
-				      "  nginx 1 \033[31m  1000\033[0m  ####\n"
-				      "  näme    \033[31m     7\033[0m  #  (ended)\n");
+	expect(print(0, style), "  \033[1m         count\033[0m\n"
+				"  nginx 1   1000  ####\n"
+				"  näme         7  #  (ended)\n");
 }
 
 static void a_figure_is_never_cut_nor_joined_to_the_next(void **state)
@@ -248,7 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_that_need_what_is_not_there_are_not_shown),
 		cmocka_unit_test(where_the_room_does_not_suffice_the_highest_rank_goes_first),
-		cmocka_unit_test(colours_are_asked_for),
+		cmocka_unit_test(only_headings_have_colours),
 		cmocka_unit_test(a_figure_is_never_cut_nor_joined_to_the_next),
 		cmocka_unit_test(a_row_of_which_nothing_is_said_is_no_line),
 		cmocka_unit_test(a_page_of_some_width_has_its_columns),

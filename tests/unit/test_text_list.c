@@ -120,17 +120,17 @@ static void list_at_80_columns(void **state)
 	(void)state;
 	fixture_init(&f);
 	assert_text(&f, &narrow,
-		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
+		    "      inode   socket   uid         queue  drops    group waiting  held by\n"
 		    "tcp 0.0.0.0:80, 2 sockets\n"
-		    "        301       17     0         0/511      0       17     1\n"
+		    "        301       17     0         0/511      0       17       1\n"
 		    "    nginx 1235, 1236, 1237 and 5 more, fd 6, in nginx.service\n"
-		    "        302       18     0         3/511 12,345       17     0\n"
+		    "        302       18     0         3/511 12,345       17       0\n"
 		    "    nginx 1235 (12 inside) fd 7\n"
 		    "  ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT\n"
 		    "    group: its share goes nowhere (3 queued); held by nginx 1235: close it\n"
 		    "    there, or accept from it\n"
 		    "udp *:53\n"
-		    "        400       21   101      0/212992      0        -     2\n"
+		    "        400       21   101      0/212992      0        -       2\n"
 		    "    back?up 900 fd 5, 901 fd 9 (one of 2)\n"
 		    "    unbound 800 fd 3\n"
 		    "\n"
@@ -147,22 +147,23 @@ static void list_in_a_pipe(void **state)
 	fixture_init(&f);
 	f.endpoints[1].netns++;
 	strcpy(f.web[1].device, "eth0");
-	assert_text(&f, &pipe_style,
-		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
-		    "tcp 0.0.0.0:80, netns 4026531840, 2 sockets\n"
-		    "        301       17     0         0/511      0       17     1  nginx 1235, "
-		    "1236, 1237 and 5 more, fd 6, in nginx.service\n"
-		    "        302       18     0         3/511 12,345       17     0  %eth0  nginx "
-		    "1235 (12 inside) fd 7\n"
-		    "  ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT "
-		    "group: its share goes nowhere (3 queued); held by nginx 1235: close it there, "
-		    "or accept from it\n"
-		    "udp *:53, netns 4026531841\n"
-		    "        400       21   101      0/212992      0        -     2\n"
-		    "    back?up 900 fd 5, 901 fd 9 (one of 2)\n"
-		    "    unbound 800 fd 3\n"
-		    "\n"
-		    "2 ports, 3 sockets, 1 finding\n");
+	assert_text(
+		&f, &pipe_style,
+		"      inode   socket   uid         queue  drops    group waiting  held by\n"
+		"tcp 0.0.0.0:80, netns 4026531840, 2 sockets\n"
+		"        301       17     0         0/511      0       17       1  nginx 1235, "
+		"1236, 1237 and 5 more, fd 6, in nginx.service\n"
+		"        302       18     0         3/511 12,345       17       0  %eth0  nginx "
+		"1235 (12 inside) fd 7\n"
+		"  ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT "
+		"group: its share goes nowhere (3 queued); held by nginx 1235: close it there, "
+		"or accept from it\n"
+		"udp *:53, netns 4026531841\n"
+		"        400       21   101      0/212992      0        -       2\n"
+		"    back?up 900 fd 5, 901 fd 9 (one of 2)\n"
+		"    unbound 800 fd 3\n"
+		"\n"
+		"2 ports, 3 sockets, 1 finding\n");
 	done(&f);
 }
 
@@ -196,17 +197,17 @@ static void list_tells_what_is_special(void **state)
 	f.web[0].wait =
 		(struct wait){ .count = 1, .sum_ns = 12345, .max_ns = 12345, .histogram = 1 };
 	assert_text(&f, &pipe_style,
-		    "      inode   cookie   uid         queue  drops    group waits  held by\n"
+		    "      inode   socket   uid         queue  drops    group waiting  held by\n"
 		    "tcp 0.0.0.0:80, 2 sockets, a program picks the socket\n"
-		    "        301       17     0         0/511      0       17     1  nginx 1235, "
+		    "        301       17     0         0/511      0       17       1  nginx 1235, "
 		    "1236, 1237 and 5 more, fd 6, in nginx.service\n"
-		    "        302       18     0         3/511 12,345       17     0  for CPU 3  "
+		    "        302       18     0         3/511 12,345       17       0  for CPU 3  "
 		    "full for 250 ms  none taken for 12 s  nginx 1235 (12 inside) (stopped) fd 7\n"
-		    "  waits    p50 12 us, p90 12 us, p99 12 us, max 12 us\n"
+		    "  wait     p50 12 us, p90 12 us, p99 12 us, max 12 us\n"
 		    "  i worth knowing\n"
 		    "  ok nothing to fix\n"
 		    "udp *:53\n"
-		    "        400       21   101      0/212992      0        -     2\n"
+		    "        400       21   101      0/212992      0        -       2\n"
 		    "    back?up 900 fd 5, 901 fd 9 (one of 2)\n"
 		    "    unbound 800 fd 3\n"
 		    "\n"
@@ -233,21 +234,21 @@ static void list_without_inventory(void **state)
 	};
 	f.endpoints[0].omitted.sockets = 1234;
 	f.snapshot = (struct snapshot){ .endpoints = f.endpoints, .endpoint_count = 1 };
-	assert_text(
-		&f, &narrow,
-		"      inode   cookie   uid         queue  drops    group waits  held by\n"
-		"tcp 0.0.0.0:80\n"
-		"        301       17     0             -      -      yes     -  no process seen\n"
-		"  and 1,234 sockets beyond the limit\n"
-		"\n"
-		"1 port, 1,235 sockets, nothing looks wrong\n");
+	assert_text(&f, &narrow,
+		    "      inode   socket   uid         queue  drops    group waiting  held by\n"
+		    "tcp 0.0.0.0:80\n"
+		    "        301       17     0             -      -      yes       -  no process "
+		    "seen\n"
+		    "  and 1,234 sockets beyond the limit\n"
+		    "\n"
+		    "1 port, 1,235 sockets, nothing looks wrong\n");
 }
 
 /* Sockets that have a port and share nothing, after the others; clients are a number. */
 static void list_of_what_is_set_aside(void **state)
 {
 	static const char head[] =
-		"      inode   cookie   uid         queue  drops    group waits  held by\n";
+		"      inode   socket   uid         queue  drops    group waiting  held by\n";
 	struct socket_row bound[2] = {
 		{ .cookie = 25, .inode = 307, .uid = 33, .aside = ASIDE_BOUND },
 		{ .cookie = 26, .inode = 308, .aside = ASIDE_BOUND }
@@ -299,24 +300,25 @@ static void list_of_what_is_set_aside(void **state)
 	char expected[2048];
 
 	(void)state;
-	snprintf(
-		expected, sizeof(expected), "%s%s", head,
-		"tcp 0.0.0.0:2049\n"
-		"        600       40     0          0/64      0        -     -  the kernel's own\n"
-		"tcp 0.0.0.0:80, 2 sockets\n"
-		"        307       25    33               bound, does not listen\n"
-		"    haproxy 1300 fd 5\n"
-		"        308       26     0               bound, does not listen  no process seen\n"
-		"udp 0.0.0.0:4789\n"
-		"        500       30     0                     the kernel's own  no process\n"
-		"  the port of vxlan vx0, vx?1, geneve g0, g1 and 2 more: the kernel takes its\n"
-		"    datagrams before they are queued, and nothing is counted\n"
-		"udp 0.0.0.0:51820\n"
-		"        501       31     0                     the kernel's own  no process\n"
-		"  the kernel takes its datagrams before they are queued, and nothing is counted\n"
-		"\n"
-		"4 ports, 5 sockets, nothing looks wrong\n"
-		"1 port of clients (all UDP sockets connected) left out: -P PORT shows one\n");
+	snprintf(expected, sizeof(expected), "%s%s", head,
+		 "tcp 0.0.0.0:2049\n"
+		 "        600       40     0          0/64      0        -       -  the kernel's "
+		 "own\n"
+		 "tcp 0.0.0.0:80, 2 sockets\n"
+		 "        307       25    33                 bound, does not listen\n"
+		 "    haproxy 1300 fd 5\n"
+		 "        308       26     0                 bound, does not listen  no process "
+		 "seen\n"
+		 "udp 0.0.0.0:4789\n"
+		 "        500       30     0                       the kernel's own  no process\n"
+		 "  the port of vxlan vx0, vx?1, geneve g0, g1 and 2 more: the kernel takes its\n"
+		 "    datagrams before they are queued, and nothing is counted\n"
+		 "udp 0.0.0.0:51820\n"
+		 "        501       31     0                       the kernel's own  no process\n"
+		 "  the kernel takes its datagrams before they are queued, and nothing is counted\n"
+		 "\n"
+		 "4 ports, 5 sockets, nothing looks wrong\n"
+		 "1 port of clients (all UDP sockets connected) left out: -P PORT shows one\n");
 	assert_text(&f, &narrow, expected);
 	f.snapshot.endpoints = endpoints + 4;
 	f.snapshot.endpoint_count = 0;

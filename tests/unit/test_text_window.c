@@ -119,7 +119,7 @@ static void an_interval_at_80_columns(void **state)
 		"  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
 		"  nginx 1237 (12 inside)        0         0           7    0.0%\n"
 		"  1 ended before: 31 accepted\n"
-		"  socket 17/301: queue 3/511, drops 0\n"
+		"  socket 17 (inode 301): queue 3/511, drops 0\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
 		"\n");
@@ -161,7 +161,7 @@ static void the_whole_window(void **state)
 		    "  nginx 1236                  410     4,100   25.4%  ###########  (ended)\n"
 		    "  nginx 1237 (12 inside)      0.7         7    0.0%\n"
 		    "  1 ended: 31 accepted\n"
-		    "  socket 17/301: queue 3/511, drops 0\n"
+		    "  socket 17 (inode 301): queue 3/511, drops 0\n"
 		    "  processes uneven: CV 0.999 (fair hash 0.009), busiest 2.00x the mean "
 		    "(1.01), 0 of 2 idle, p <0.001, Jain 0.501\n"
 		    "  this backend does not see: accepts through io_uring\n"
@@ -176,6 +176,62 @@ static void assert_has(const struct snapshot *window, const struct snapshot *tot
 	if (!strstr(text, words))
 		fail_msg("\"%s\" is not in\n%s", words, text);
 	free(text);
+}
+
+/* What the backend may miss is said where it may be missing: here, once something came that nobody
+ * was seen to take. */
+static void unseen_is_said_where_it_matters(void **state)
+{
+	static const char said[] = "this backend does not see: accepts by 32-bit processes\n";
+	struct fixture f;
+	struct socket_row *s;
+	char *text;
+
+	(void)state;
+	fixture_init(&f);
+	f.total.final = true;
+	f.total.unseen[0] = "accepts by 32-bit processes";
+	f.total.unseen[1] = "how many datagrams were merged for a UDP_GRO socket";
+	f.total.unseen_count = 2;
+	s = f.total.endpoints[0].sockets;
+	s->queue_known = true;
+	s->queue_length = 3;
+	s->queued_before = 2;
+	s->arrived = s->accepted + 1;
+	text = text_of(&f.total, NULL, TEXT_BY_DEFAULT, &pipe_style);
+	assert_null(strstr(text, "does not see"));
+	free(text);
+	s->arrived++;
+	assert_has(&f.total, NULL, said);
+	s->dropped_closing = 1;
+	text = text_of(&f.total, NULL, TEXT_BY_DEFAULT, &pipe_style);
+	assert_null(strstr(text, "does not see"));
+	free(text);
+	f.total.unseen[1] = "arrivals of TCP connections";
+	assert_has(&f.total, NULL,
+		   "does not see: accepts by 32-bit processes; arrivals of TCP connections\n");
+}
+
+/* A design without bins says why there is no verdict, in an interval and in the end. */
+static void no_verdict_says_why(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (size_t i = 0; i < 2; i++) {
+		struct snapshot *s = i ? &f.total : &f.window;
+
+		s->endpoints[0].design =
+			(struct design){ .code = DESIGN_ALONE, .words = "1 process accepts all" };
+		s->final = i;
+		assert_has(s, &f.total, "  verdict  one worker: nothing to compare\n");
+		s->endpoints[0].design.code = DESIGN_CONNECTED;
+		assert_has(s, &f.total,
+			   "  verdict  each socket has a peer of its own: nothing to compare\n");
+		s->endpoints[0].design.code = DESIGN_UNKNOWN;
+		assert_has(s, &f.total, "  processes uneven: CV");
+	}
 }
 
 static void own_cost_is_told_if_it_is_known(void **state)
@@ -207,7 +263,7 @@ static void all_ended_are_shown(void **state)
 		f.all_workers[i].ended = true;
 	assert_has(&f.total, NULL,
 		   "  nginx 1234                  3.1        31    0.2%  (ended: judged)\n");
-	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17/301");
+	assert_has(&f.total, NULL, "  (ended: judged)\n  socket 17 (inode 301)");
 }
 
 /* A reload shortly before the end: the verdict is about the workers that were there from the start,
@@ -402,7 +458,7 @@ static void quiet_ports_are_folded_unless_in_trouble(void **state)
 	assert_non_null(strstr(
 		text, "tcp 0.0.0.0:80, netns 4026531840, nginx.service: 2,000 connections/s"));
 	assert_non_null(strstr(text, "tcp 0.0.0.0:84, netns 4026531843: no connections\n  socket "
-				     "5/55: queue 129/128, drops 0\n  ! the accept"));
+				     "5 (inode 55): queue 129/128, drops 0\n  ! the accept"));
 	assert_non_null(strstr(text, "\n3 more ports without traffic\n"));
 	assert_null(strstr(text, ":81"));
 	free(text);
@@ -598,10 +654,10 @@ static void an_interval_with_waits_at_80_columns(void **state)
 		"  nginx 1236                  500       500       4,100   25.0%  ##  (ended)\n"
 		"  nginx 1237 (12 inside)        0         0           7    0.0%\n"
 		"  1 ended before: 31 accepted\n"
-		"  socket 17/301: queue 3/511, highest 40, full for 250 ms, drops 0\n"
+		"  socket 17 (inode 301): queue 3/511, highest 40, full for 250 ms, drops 0\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms\n"
 		"\n");
 }
 
@@ -619,7 +675,7 @@ static void by_socket_with_waits(void **state)
 		"  socket/inode         /s   arrived       queue wait p50 wait p99   share\n"
 		"  17/301            2,000     2,000       3/511    27 us   1.2 ms  100.0%  #####\n"
 		"  sockets  nothing to compare: only one\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"\n");
 	assert_text(&f.window, &f.total, TEXT_BY_SOCKET, &pipe_style,
@@ -631,7 +687,7 @@ static void by_socket_with_waits(void **state)
 		    "  17/301            2,000     2,000      16,138       3/511       40      0   "
 		    " 27 us   1.2 ms   1.2 ms  100.0%\n"
 		    "  sockets  nothing to compare: only one\n"
-		    "  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms; highest queue 40 of "
+		    "  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms; highest queue 40 of "
 		    "511\n"
 		    "\n");
 }
@@ -654,7 +710,7 @@ static void a_process_waits_as_its_threads(void **state)
 		"  nginx 1235        2,000     2,000   1.2 ms  100.0%  ##########################\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"  this backend does not see: accepts through io_uring\n"
 		"\n");
@@ -668,7 +724,7 @@ static void a_process_waits_as_its_threads(void **state)
 		"  nginx 1235        2,000     2,000        -  100.0%  ##########################\n"
 		"  processes uneven: CV 1.000 (fair hash 0.026), busiest 2.00x the mean (1.02),\n"
 		"           1 of 2 idle, p <0.001, Jain 0.500\n"
-		"  waits    p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
+		"  wait     p50 27 us, p90 1.2 ms, p99 1.2 ms, max 1.2 ms;\n"
 		"           highest queue 40 of 511\n"
 		"  this backend does not see: accepts through io_uring\n"
 		"\n");
@@ -843,6 +899,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interval_at_80_columns),
 		cmocka_unit_test(by_socket),
+		cmocka_unit_test(no_verdict_says_why),
+		cmocka_unit_test(unseen_is_said_where_it_matters),
 		cmocka_unit_test(the_whole_window),
 		cmocka_unit_test(own_cost_is_told_if_it_is_known),
 		cmocka_unit_test(all_ended_are_shown),

@@ -39,10 +39,10 @@ static void add_claim(struct claims_request *q, const struct argp_state *state, 
 	const int i = claim_find(name);
 
 	if (i < 0)
-		usage_error(
-			state,
-			"there is no claim '%s': none for all, or some of those that --help lists",
-			name);
+		usage_error(state,
+			    "there is no claim '%s'; name none for all, or some of those that "
+			    "--help lists",
+			    name);
 	q->wanted[i] = true;
 	q->some = true;
 }
@@ -83,8 +83,10 @@ static char *claims_help(int key, const char *text, void *input)
 	if (!f)
 		return (char *)text;
 	fputs("Claims:\n", f);
-	for (const struct claim *c = claims; c->name; c++)
-		fprintf(f, "  %s\n      %s\n", c->name, c->sentence);
+	for (const struct claim *c = claims; c->name; c++) {
+		fprintf(f, "  %s\n      ", c->name);
+		help_words(f, c->sentence, 6);
+	}
 	fclose(f);
 	return table;
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../model/noise.h"
+#include "../render/table.h"
 #include "judged.h"
 
 double now_seconds(void)
@@ -107,6 +108,14 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 		exit(complain("cannot read the options: %s", strerror(err)));
 }
 
+void help_words(FILE *to, const char *words, int indent)
+{
+	static const struct text_style style = { .width = 78 };
+
+	text_wrapped(to, words, indent, indent, TEXT_BREAK_WORDS, &style);
+	fputc('\n', to);
+}
+
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text,
 		      uint64_t min, uint64_t max)
 {
@@ -130,8 +139,8 @@ double option_real(const struct argp_state *state, const char *option, const cha
 	errno = 0;
 	n = strtod(text, &end);
 	if (!*text || *end || errno || !(n >= min && n <= max))
-		usage_error(state, "%s takes a number from %g to %g, not '%s'", option, min, max,
-			    text);
+		usage_error(state, "%s takes a number from %.10g to %.10g, not '%s'", option, min,
+			    max, text);
 	return n;
 }
 

@@ -48,6 +48,10 @@ void usage_error(const struct argp_state *state, const char *format, ...)
  */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* Prints words into a table below the options of --help, which has reached column `indent`, and
+ * ends the line; further lines are indented. argp itself would begin them at the margin. */
+void help_words(FILE *to, const char *words, int indent);
+
 /* Parses a whole number or a fraction within [min, max]; anything else is a usage error that names
  * the option. */
 uint64_t option_count(const struct argp_state *state, const char *option, const char *text,

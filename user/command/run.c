@@ -58,7 +58,7 @@ static const struct argp_option options[] = {
 	{ "bind", OPT_BIND, "ADDR", 0, "Address to listen on, IPv4 or IPv6 (127.0.0.1)", 0 },
 	{ "port", OPT_PORT, "PORT", 0, "Port to listen on (the kernel picks one)", 0 },
 	{ "serve-only", OPT_SERVE_ONLY, NULL, 0,
-	  "No clients: bring your own load; Ctrl-C or -d ends", 0 },
+	  "No clients: bring your own load; it ends by Ctrl-C or -d", 0 },
 	{ "duration", 'd', "SECONDS", 0, "End --serve-only after that long", 0 },
 	{ NULL, 0, NULL, 0, "The clients:", 2 },
 	{ "connections", 'n', "N", 0, "Connections (20,000) or datagrams (200,000)", 0 },
@@ -103,7 +103,8 @@ static void add_mode(struct run_options *o, const struct argp_state *state, cons
 		return;
 	}
 	if (!mode)
-		usage_error(state, "there is no mode '%s': all or some of those that --help lists",
+		usage_error(state,
+			    "there is no mode '%s'; take all, or some of those that --help lists",
 			    name);
 	if (o->mode_count == room)
 		usage_error(state, "more than %zu modes in one run", room);
@@ -208,8 +209,10 @@ static char *modes_help(int key, const char *text, void *input)
 	if (!f)
 		return (char *)text;
 	fputs("Modes (server designs):\n", f);
-	for (const struct workload_mode *m = workload_modes; m->name; m++)
-		fprintf(f, "  %-24s %s\n", m->name, m->design);
+	for (const struct workload_mode *m = workload_modes; m->name; m++) {
+		fprintf(f, "  %-24s ", m->name);
+		help_words(f, m->design, 27);
+	}
 	fclose(f);
 	return modes;
 }

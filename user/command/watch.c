@@ -128,17 +128,17 @@ static enum text_by parse_by(const struct argp_state *state, const char *text)
 /* Parses the arguments [interval [count]], as vmstat has them. */
 static void positional(struct watch_options *o, const struct argp_state *state, const char *arg)
 {
-	if (o->positional == 0 && strtod(arg, NULL) > INTERVAL_MAX && strtod(arg, NULL) < 65536)
-		usage_error(
-			state,
-			"'%s' would be an interval of that many seconds; for the port use -P %s",
-			arg, arg);
 	if (o->positional == 0)
 		o->interval = option_real(state, "interval", arg, 0.05, 1e9);
 	else if (o->positional == 1)
 		o->count = option_count(state, "count", arg, 1, 1000000000);
 	else
 		usage_error(state, "takes [interval [count]], but got '%s' as well", arg);
+	if (o->positional == 0 && o->interval > INTERVAL_MAX && o->interval < 65536)
+		usage_error(
+			state,
+			"'%s' would be an interval of that many seconds; for the port use -P %s",
+			arg, arg);
 	o->positional++;
 }
 
@@ -338,12 +338,18 @@ static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 	return interrupted ? TERMINAL_QUIT : event;
 }
 
+/* Returns the seconds of an interval; 0: the window has none. */
+static double interval_of(const struct watch_options *o, bool live)
+{
+	if (o->interval > 0)
+		return o->interval;
+	return live || (!o->duration && !o->json) ? 1 : 0;
+}
+
 static int watch_loop(struct watch *w)
 {
 	const struct watch_options *o = w->o;
-	const double interval = o->interval > 0                         ? o->interval
-				: w->live || (!o->duration && !o->json) ? 1
-									: 0;
+	const double interval = interval_of(o, w->live);
 	const double end = o->duration > 0 ? w->started + o->duration : 0;
 	double next = w->started;
 	bool last = false;
@@ -421,7 +427,8 @@ static int watch_begin(struct watch *w)
 	if (err)
 		return complain("%s", why);
 	if (!o->json && !o->plain && !o->file && isatty(STDOUT_FILENO) &&
-	    terminal_open(&w->live, stdout, &end, w->filter, why, sizeof(why)))
+	    terminal_open(&w->live, stdout, &end, w->filter, interval_of(o, true), why,
+			  sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
 	w->started = w->scanned = now_seconds();

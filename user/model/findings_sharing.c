@@ -447,7 +447,7 @@ static void say_program(struct finding *f, const struct group *group)
 			 "an eBPF one, which alone knows what it can pick; where it picks none and "
 			 "does not refuse, the hash does");
 	else if (p->kind != PICKER_CLASSIC || !p->told)
-		snprintf(what, sizeof(what), "how even it is, is that program's doing%s",
+		snprintf(what, sizeof(what), "that program decides how even it is%s",
 			 p->kind == PICKER_CLASSIC ? "; an index beyond the group goes by the hash"
 						   : "");
 	else if (!p->sockets)
@@ -497,7 +497,7 @@ static bool steered(struct finding *f, const struct facts *facts)
 		finding_say(f,
 			    "SO_INCOMING_CPU is set on %zu of %zu sockets: the CPU that a packet "
 			    "comes in on picks the socket, not the"
-			    " hash alone; how even it is, follows the CPUs",
+			    " hash alone; how even it is depends on the CPUs",
 			    by_cpu, sockets);
 	finding_show(f, "sockets", sockets);
 	finding_show(f, "by_program", by_program);

@@ -164,7 +164,7 @@ static bool lacks_files(struct stall_cause *out, const struct stalled *w)
 	if (!it->files_full || it->files_full < it->descriptor_looks)
 		return false;
 	say(out,
-	    "gets no further file, for the machine has as many open as fs.file-max (%" PRIu64
+	    "can open no more files: the machine has as many open as fs.file-max (%" PRIu64
 	    ") allows: accept() fails with ENFILE",
 	    it->files);
 	advise(out, "raise fs.file-max, or see who has so many open");

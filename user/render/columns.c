@@ -107,10 +107,16 @@ static void cell_process(struct cell *cell)
 static void cell_unit(struct cell *cell)
 {
 	char unit[TEXT_UNIT_SIZE];
+	const char *path;
 
 	text_unit(unit, ((const struct row *)cell->row)->worker->cgroup, true);
-	snprintf(cell->text, CELL_SIZE, "%.*s", *unit == '/' ? CELL_SIZE - 1 : cell->width,
-		 *unit ? unit : "-");
+	path = strncmp(unit, TEXT_UNIT_CGROUP, strlen(TEXT_UNIT_CGROUP))
+		       ? NULL
+		       : unit + strlen(TEXT_UNIT_CGROUP);
+	if (path)
+		snprintf(cell->text, CELL_SIZE, "%s", path);
+	else
+		snprintf(cell->text, CELL_SIZE, "%.*s", cell->width, *unit ? unit : "-");
 }
 
 static void cell_waiting_threads(struct cell *cell)
@@ -343,7 +349,7 @@ static const struct column socket_columns[] = {
 	{ "wait p50", 8, R, LASTS(p50_ns), NEEDS(WAITS, 92) },
 	{ "wait p99", 8, R, LASTS(p99_ns), NEEDS(WAITS, 80) },
 	{ "wait max", 8, R, LASTS(max_ns), NEEDS(WAITS, 104) },
-	{ "waits", 5, R, cell_waits, .from = 76 },
+	{ "waiting", 7, R, cell_waits, .from = 78 },
 	{ "held by", 44, L, cell_holders, .from = 170 },
 	{ "share", 6, R, .write = cell_share },
 	BAR(socket_fairness),
@@ -355,7 +361,7 @@ static const struct column worker_columns[] = {
 	{ "inside", 7, R, cell_pid_inside, .from = 130 },
 	{ "thread", 15, L, cell_comm, .compare = by_comm, .rising = true, .from = 60 },
 	{ "process", 15, L, cell_process, .from = 140 },
-	{ "unit", 32, T, cell_unit, .from = 120 },
+	{ "unit or cgroup", 32, T, cell_unit, .from = 120 },
 	{ "socket", 7, R, cell_cookie, .compare = by_count, .field = ROW(id[2]), .rising = true,
 	  .from = 76 },
 	{ "queue", 9, R, cell_queue, .from = 170 },
@@ -376,9 +382,9 @@ static const struct column process_columns[] = {
 	{ "pid", 7, R, cell_pid, .compare = by_id, .rising = true },
 	{ "inside", 7, R, cell_pid_inside, .from = 100 },
 	{ "process", 15, L, cell_process, .from = 54 },
-	{ "unit", 40, T, cell_unit, .from = 120 },
+	{ "unit or cgroup", 40, T, cell_unit, .from = 120 },
 	{ "threads", 7, R, COUNTS(threads), .from = 60 },
-	{ "waits", 5, R, cell_waiting_threads, .field = ROW(waits), .from = 70 },
+	{ "waiting", 7, R, cell_waiting_threads, .field = ROW(waits), .from = 72 },
 	{ "taken/s", 9, R, RATES },
 	{ "total", 11, R, COUNTS(total) },
 	{ "served", 9, R, COUNTS(served), .known = ROW(serves), NEEDS(SERVED, 90) },

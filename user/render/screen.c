@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The full-screen view of `watch` as a page of cells. The first part handles keys, by a table; the
- * second composes the page: heading, the lines of the tab (which scroll), and the line of keys. */
-#include "screen.h"
+/* The full-screen view of `watch` as a page of cells: heading, the lines of the tab (which scroll),
+ * and the line of keys. The keys themselves are a table in screen_keys.c. */
+#include "screen_keys.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,124 +20,9 @@
 
 #define ROWS_MIN 8
 #define COLUMNS_MIN 40
-#define FAR 1000000 /* lines: beyond any list */
-
-/* ---- keys ---- */
 
 static const char *const tab_names[TAB_COUNT] = { "1 Ports", "2 Sockets", "3 Workers",
 						  "4 Processes" };
-
-enum act {
-	ACT_QUIT,
-	ACT_RESET,
-	ACT_HELP,
-	ACT_FREEZE,
-	ACT_RECENT,
-	ACT_SORT,
-	ACT_REVERSE,
-	ACT_TAB,  /* arg: which tab */
-	ACT_NEXT, /* arg: how many tabs further */
-	ACT_MOVE, /* arg: lines */
-	ACT_PAGE, /* arg: pages */
-	ACT_ENTER,
-	ACT_BACK
-};
-
-static enum screen_answer press_enter(struct screen_state *s)
-{
-	if (s->help || s->tab != TAB_PORTS || !s->pointed)
-		return SCREEN_IGNORED;
-	s->selected = true;
-	s->chosen = s->cursor;
-	s->tab = TAB_WORKERS;
-	memset(s->top, 0, sizeof(s->top));
-	return SCREEN_CHANGED;
-}
-
-static void press_back(struct screen_state *s)
-{
-	if (!s->help) {
-		s->selected = false;
-		s->tab = TAB_PORTS;
-		memset(s->top, 0, sizeof(s->top));
-	}
-	s->help = false;
-}
-
-static enum screen_answer act(struct screen_state *s, enum act what, int arg)
-{
-	switch (what) {
-	case ACT_QUIT: return SCREEN_QUIT;
-	case ACT_RESET: s->frozen = false; return SCREEN_RESET;
-	case ACT_HELP: s->help = !s->help; break;
-	case ACT_FREEZE: s->frozen = !s->frozen; break;
-	case ACT_RECENT: s->recent = !s->recent; break;
-	case ACT_SORT:
-		s->sort[s->tab]++;
-		s->reversed[s->tab] = false;
-		break;
-	case ACT_REVERSE: s->reversed[s->tab] = !s->reversed[s->tab]; break;
-	case ACT_NEXT: arg += s->tab + TAB_COUNT; /* fall through */
-	case ACT_TAB:
-		s->tab = arg % TAB_COUNT;
-		s->help = false;
-		break;
-	case ACT_MOVE: s->move += arg; break;
-	case ACT_PAGE: s->move += arg * (s->page > 2 ? s->page - 1 : 1); break;
-	case ACT_ENTER: return press_enter(s);
-	case ACT_BACK: press_back(s); break;
-	}
-	return SCREEN_CHANGED;
-}
-
-/* If several keys do the same, the first has the explanation. `brief` goes into the last line of
- * the page. */
-static const struct {
-	int key, arg;
-	enum act act;
-	const char *name, *brief, *what;
-} keys[] = {
-	{ 'q', 0, ACT_QUIT, "q, Ctrl-C", "q quit", "quit" },
-	{ 'h', 0, ACT_HELP, "h, ?", "h help", "this help, and back" },
-	{ '?', 0, ACT_HELP, NULL, NULL, NULL },
-	{ '1', TAB_PORTS, ACT_TAB, "1 2 3 4", "1-4 tabs",
-	  "ports, sockets, workers (threads), processes; also Tab, arrows" },
-	{ '2', TAB_SOCKETS, ACT_TAB, NULL, NULL, NULL },
-	{ '3', TAB_WORKERS, ACT_TAB, NULL, NULL, NULL },
-	{ '4', TAB_PROCESSES, ACT_TAB, NULL, NULL, NULL },
-	{ '\t', 1, ACT_NEXT, NULL, NULL, NULL },
-	{ SCREEN_RIGHT, 1, ACT_NEXT, NULL, NULL, NULL },
-	{ SCREEN_LEFT, -1, ACT_NEXT, NULL, NULL, NULL },
-	{ SCREEN_UP, -1, ACT_MOVE, "up, down", NULL,
-	  "move the cursor, or scroll; also PgUp, PgDn, Home, End, k, j" },
-	{ SCREEN_DOWN, 1, ACT_MOVE, NULL, NULL, NULL },
-	{ 'k', -1, ACT_MOVE, NULL, NULL, NULL },
-	{ 'j', 1, ACT_MOVE, NULL, NULL, NULL },
-	{ SCREEN_PAGE_UP, -1, ACT_PAGE, NULL, NULL, NULL },
-	{ SCREEN_PAGE_DOWN, 1, ACT_PAGE, NULL, NULL, NULL },
-	{ SCREEN_HOME, -FAR, ACT_MOVE, NULL, NULL, NULL },
-	{ SCREEN_END, FAR, ACT_MOVE, NULL, NULL, NULL },
-	{ SCREEN_ENTER, 0, ACT_ENTER, "Enter", "Enter open", "only the port under the cursor" },
-	{ SCREEN_BACK, 0, ACT_BACK, "Esc", "Esc all", "back to all ports; also Backspace" },
-	{ 's', 0, ACT_SORT, "s, S", "s sort", "sort by the next column; S: the other way round" },
-	{ 'S', 0, ACT_REVERSE, NULL, NULL, NULL },
-	{ 't', 0, ACT_RECENT, "t", "t interval",
-	  "shares and verdicts since the start, or of the last interval" },
-	{ 'f', 0, ACT_FREEZE, "f, space", "f freeze",
-	  "keep this picture, and go on; counting never stops" },
-	{ ' ', 0, ACT_FREEZE, NULL, NULL, NULL },
-	{ 'z', 0, ACT_RESET, "z, r", "z reset", "begin counting anew" },
-	{ 'r', 0, ACT_RESET, NULL, NULL, NULL },
-};
-#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
-
-enum screen_answer screen_press(struct screen_state *state, int key)
-{
-	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (keys[i].key == key)
-			return act(state, keys[i].act, keys[i].arg);
-	return SCREEN_IGNORED;
-}
 
 /* ---- the page ---- */
 
@@ -217,19 +102,6 @@ static void duration_text(char *out, double seconds)
 		sprintf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
-/* Rounds an interval to what the user asked for, since it lasts a moment longer or shorter: "1",
- * "0.25", "60". */
-static double two_digits(double seconds)
-{
-	const double step = seconds > 0 ? pow(10, floor(log10(seconds)) - 1) : 1;
-
-	if (!(seconds > 0))
-		return 0;
-	return seconds >= 10 ? round(seconds)
-	       : step < 1    ? round(seconds / step) / round(1 / step)
-			     : round(seconds);
-}
-
 /*
  * sockfair watch   kernel 6.1.0-50-cloud-amd64, fentry, for 1:02:03, every 1 s      FROZEN
  */
@@ -239,8 +111,7 @@ static void header(struct grid *g, int row, const struct view *v, const struct s
 
 	duration_text(length, v->total->seconds);
 	snprintf(text, sizeof(text), "kernel %.64s, %s, for %s, every %.10g s", v->total->release,
-		 v->total->backend ? v->total->backend : "no backend", length,
-		 two_digits(v->interval->seconds));
+		 v->total->backend ? v->total->backend : "no backend", length, state->every);
 	if (v->total->own_cost.known && v->interval->seconds > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			 ", own cost %.2f %% + %.2f %% of a CPU",
@@ -292,27 +163,6 @@ static void lost_line(struct grid *g, int row, const struct snapshot *total)
 	grid_put(g, row, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_RED, text);
 }
 
-static void footer(struct grid *g, int row, const struct screen_state *state)
-{
-	int column = 0;
-
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		const bool here = keys[i].key == SCREEN_ENTER
-					  ? state->tab == TAB_PORTS && !state->help
-				  : keys[i].key == SCREEN_BACK ? state->selected || state->help
-							       : true;
-		const char *brief = keys[i].key == SCREEN_BACK && state->help ? "Esc back"
-				    : keys[i].key == 't' && state->recent     ? "t since start"
-									      : keys[i].brief;
-
-		if (!brief || !here || column + grid_width(g, brief) > g->columns)
-			continue;
-		column += grid_put(g, row, column, g->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
-				   brief) +
-			  2;
-	}
-}
-
 /* ---- an endpoint's verdict and findings ---- */
 
 /* "nothing to compare: only one"; "none" */
@@ -362,7 +212,7 @@ static void verdict_line(struct body *b, const char *what, const struct fairness
 }
 
 /*
- *   waits     p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
+ *   wait      p50 27 us, p99 1.2 ms, max 3.4 ms; highest queue 12
  */
 static void page_waits_line(struct body *b, const struct endpoint *e)
 {
@@ -385,7 +235,7 @@ static void page_waits_line(struct body *b, const struct endpoint *e)
 	if (highest)
 		sprintf(text + used, "; highest queue %" PRIu32, highest);
 	row = next_line(b);
-	grid_put(b->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "waits");
+	grid_put(b->grid, row, 2, 10, ALIGN_LEFT, ATTRIBUTE_NORMAL, "wait");
 	grid_put(b->grid, row, 12, b->grid->columns - 12, ALIGN_LEFT, ATTRIBUTE_NORMAL, text);
 }
 
@@ -722,17 +572,16 @@ static int tab_rows(struct page *p)
 static void help(struct page *p)
 {
 	struct body *b = &p->body;
+	const char *name, *what;
 	char text[CELL_SIZE];
+	size_t next = 0;
 
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		int row;
+	while ((name = screen_key_explained(&next, &what))) {
+		const int row = next_line(b);
 
-		if (!keys[i].what)
-			continue;
-		row = next_line(b);
-		grid_put(b->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, keys[i].name);
+		grid_put(b->grid, row, 0, 10, ALIGN_LEFT, ATTRIBUTE_BOLD, name);
 		grid_put(b->grid, row, 11, b->grid->columns - 11, ALIGN_LEFT, ATTRIBUTE_NORMAL,
-			 keys[i].what);
+			 what);
 	}
 	next_line(b);
 	body_wrapped(b, 0, ATTRIBUTE_NORMAL,
@@ -833,7 +682,7 @@ int screen_compose(struct grid *g, const struct snapshot *interval, const struct
 		lost_line(g, row++, total);
 	tabs(g, row++, &p);
 	row++;
-	footer(g, last--, state);
+	screen_footer(g, last--, state);
 	if (*state->notice)
 		grid_put(g, last--, 0, g->columns, ALIGN_LEFT, ATTRIBUTE_YELLOW, state->notice);
 	p.body = (struct body){ .grid = g, .first = row, .height = last - row + 1 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The full-screen view of `watch` as a page of cells, without terminal and clock. Its columns, keys
- * and tabs are tables in screen.c and columns.c. */
+ * and tabs are tables in screen_keys.c and columns.c. */
 #ifndef SOCKFAIR_SCREEN_H
 #define SOCKFAIR_SCREEN_H
 
@@ -25,6 +25,7 @@ struct screen_state {
 	bool pointed;           /* `cursor` is set */
 	struct endpoint cursor; /* the endpoint under the cursor of the ports tab; identity only */
 	const char *filter;     /* what is watched, in words; NULL or "": everything */
+	double every;           /* seconds from picture to picture, as the user asked */
 	char notice[160];       /* one line for the user; "": none */
 	int move; /* lines to scroll, or endpoints to move the cursor; the next screen_compose()
 		     does it */

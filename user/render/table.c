@@ -144,15 +144,7 @@ static void put_cell(FILE *out, int *blanks, const struct cell *cell)
 	}
 	if (*cell->text || cell->column->align != ALIGN_FLOW)
 		*blanks += gap_of(cell->table, cell->column);
-	if (cell->attribute && cell->table->painted && style->colour) {
-		fprintf(out, "%*s%s", *blanks, "", text_colour(cell->attribute));
-		*blanks = 0;
-		put_text(out, blanks, cell->column, cell->text);
-		fprintf(out, "%*s%s", *blanks, "", TEXT_PLAIN);
-		*blanks = 0;
-	} else {
-		put_text(out, blanks, cell->column, cell->text);
-	}
+	put_text(out, blanks, cell->column, cell->text);
 }
 
 void table_heading(FILE *out, const struct table *t)

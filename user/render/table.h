@@ -39,7 +39,7 @@ struct cell {
 	int width; /* the text should fit into this. In text output a figure is never cut:
 		      WIDTH_WHOLE */
 	char text[CELL_SIZE];
-	enum attribute attribute; /* ATTRIBUTE_NORMAL when `write` is called */
+	enum attribute attribute; /* on a page; ATTRIBUTE_NORMAL when `write` is called */
 	double bar;               /* 0..1, instead of text */
 };
 #define WIDTH_WHOLE 1000000
@@ -77,7 +77,6 @@ struct table {
 	const void *of; /* what cells need beside their row */
 	unsigned has;
 	const struct text_style *style; /* NULL: the table is for a page */
-	bool painted;                   /* for text: cells have colours of their own */
 	int room, indent;
 	int bar_least; /* how much room is kept for a bar when columns are chosen */
 	int used;      /* set by table_fit(): how much of the room all columns but the bar take */

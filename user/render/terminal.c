@@ -264,7 +264,7 @@ static int terminal_take(struct terminal *t, FILE *out, char *why, size_t why_si
 }
 
 int terminal_open(struct terminal **out, FILE *to, const struct terminal_end *asked,
-		  const char *filter, char *why, size_t why_size)
+		  const char *filter, double every, char *why, size_t why_size)
 {
 	static bool at_exit;
 	struct terminal *t = calloc(1, sizeof(*t));
@@ -285,6 +285,7 @@ int terminal_open(struct terminal **out, FILE *to, const struct terminal_end *as
 		at_exit = !atexit(terminal_restore);
 	screen_prepare(t);
 	t->state.filter = filter;
+	t->state.every = every;
 	*out = t;
 	return 0;
 }

@@ -28,12 +28,13 @@ struct terminal_end {
 /*
  * Takes over the terminal that `to` writes to, until terminal_close() or the end of the program,
  * whatever ends it except SIGKILL. Keys come from stdin, or from the controlling terminal if stdin
- * is not a terminal. filter: what is watched, in words, or NULL; it has to outlive the view. While
+ * is not a terminal. filter: what is watched, in words, or NULL; it has to outlive the view. every:
+ * seconds from picture to picture. While
  * the view is open nothing else may write to the terminal, and SIGHUP asks for the end too; a
  * second signal ends the program. Returns 0, or a negative errno with one line in `why`.
  */
 int terminal_open(struct terminal **t, FILE *to, const struct terminal_end *asked,
-		  const char *filter, char *why, size_t why_size);
+		  const char *filter, double every, char *why, size_t why_size);
 
 /*
  * Shows two judged snapshots (see screen_compose()) and keeps copies of them: to draw again when a

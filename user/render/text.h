@@ -72,11 +72,12 @@ void text_right(FILE *out, int columns, const char *text);
 char *text_cgroup(char *buffer, const char *cgroup, bool utf8);
 
 /*
- * Writes where a process runs: its systemd unit or container as unit_say() words it, or else its
- * cgroup as from text_cgroup(); "" for the root cgroup, or if the cgroup is not known. buffer:
- * TEXT_UNIT_SIZE; returns it. cgroup: from the row of a holder or a worker.
+ * Writes where a process runs: its systemd unit or container as unit_say() words it, or else
+ * TEXT_UNIT_CGROUP and its cgroup as from text_cgroup(); "" for the root cgroup, or if the cgroup
+ * is not known. buffer: TEXT_UNIT_SIZE; returns it. cgroup: from the row of a holder or a worker.
  */
 #define TEXT_UNIT_SIZE UNIT_WORDS_SIZE
+#define TEXT_UNIT_CGROUP "cgroup "
 char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
 
 /*
@@ -94,7 +95,7 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8);
  *       17      301     20,000    2/4096    12 us    30 us   1.2 ms  100.0%  ████████████████
  *
  *   workers  uneven: CV 1.640 (fair hash 0.019), busiest 5.02x the mean (1.03), 0 of 8 idle, ...
- *   waits    p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
+ *   wait     p50 12 us, p90 24 us, p99 30 us, max 1.2 ms; highest queue 2 of 4096
  *   ! one of the findings
  *   25,110 connections/s; kernel, server and clients agree on each worker; lost 0
  */

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An inventory. The lowest cookie of a group's sockets names the group. waits: how many threads
- * wait on the socket now (9+: at least 9). Holders with the same name stand together.
+ * An inventory. The lowest cookie of a group's sockets names the group. waiting: how many
+ * threads wait on the socket now (9+: at least 9). Holders with the same name stand together.
  *
- *      inode   cookie   uid         queue  drops    group waits  held by
+ *      inode   socket   uid         queue  drops    group waiting  held by
  * tcp 0.0.0.0:80, 4 sockets
- *        301       17     0         0/511      0       17     1  nginx 1235 and 7 more, fd 6
- *        302       18     0         3/511      0       17     0  nginx 1235 (12 inside) fd 7
- *        303       19     0         0/511      0       17     1  nginx 1236 waits;  nginx 1235
- *        304       20     0         9/511      0       17     0  none taken for 12 s  nginx 1237
+ *        301       17     0         0/511      0       17       1  nginx 1235 and 7 more, fd 6
+ *        302       18     0         3/511      0       17       0  nginx 1235 (12 inside) fd 7
+ *        303       19     0         0/511      0       17       1  nginx 1236 waits;  nginx 1235
+ *        304       20     0         9/511      0       17       0  none taken for 12 s  nginx 1237
  *   ! no thread waits on socket 18 (inode 302), one of 2 in its SO_REUSEPORT group: ...
  * udp *:53
- *        400       21   101      0/212992      0        -     1
+ *        400       21   101      0/212992      0        -       1
  *     unbound 800 fd 3
  *     backup 900 fd 5 (one of 2)
  * tcp 0.0.0.0:80
- *        307       25    33               bound, does not listen  haproxy 1300 fd 5
+ *        307       25    33                 bound, does not listen  haproxy 1300 fd 5
  * udp 0.0.0.0:4789
- *        500       30     0                     the kernel's own  no process
+ *        500       30     0                       the kernel's own  no process
  *   the port of vxlan vx0, vx1: the kernel takes its datagrams before they are queued, ...
  *
  * 4 ports, 7 sockets, 1 finding, 2 notes
@@ -235,7 +235,7 @@ static void print_socket(FILE *out, const struct endpoint *e, const struct socke
 	if (s->waiting_known)
 		snprintf(waits, sizeof(waits), "%" PRIu32 "%s", s->waiting,
 			 s->waiting_cut ? "+" : "");
-	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %5s", s->inode,
+	column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %13s %6s %8s %7s", s->inode,
 			 s->cookie, s->uid, text_queue(queue, s), drops, text_group(group, s),
 			 waits);
 	column += print_special(out, s, device);
@@ -318,7 +318,7 @@ static void print_aside(FILE *out, const struct endpoint *e, bool with_netns,
 	print_head(out, e, with_netns, style);
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
-		int column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %36s", s->inode,
+		int column = fprintf(out, "  %9" PRIu32 " %8" PRIu64 " %5" PRIu32 " %38s", s->inode,
 				     s->cookie, s->uid,
 				     tunnel ? "the kernel's own" : "bound, does not listen");
 
@@ -398,8 +398,8 @@ void text_list(FILE *out, const struct snapshot *s, const struct text_style *sty
 		text_lost(out, s, style);
 		return;
 	}
-	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %5s  held by%s\n", text_paint(style, TEXT_BOLD),
-		"inode", "cookie", "uid", "queue", "drops", "group", "waits",
+	fprintf(out, "%s  %9s %8s %5s %13s %6s %8s %7s  held by%s\n", text_paint(style, TEXT_BOLD),
+		"inode", "socket", "uid", "queue", "drops", "group", "waiting",
 		text_paint(style, TEXT_PLAIN));
 	for (size_t i = 0; i < s->endpoint_count; i++)
 		print_port(out, &s->endpoints[i], several_netns, style);

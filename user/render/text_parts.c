@@ -152,8 +152,9 @@ char *text_unit(char *buffer, const char cgroup[CGROUP_SIZE], bool utf8)
 	*buffer = '\0';
 	if (unit_of_row(&unit, cgroup))
 		return text_name(buffer, unit_say(words, &unit), TEXT_UNIT_SIZE - 1, utf8);
-	return *cgroup && strcmp(cgroup, "/") ? text_cgroup(buffer, whole ? whole : cgroup, utf8)
-					      : buffer;
+	if (*cgroup && strcmp(cgroup, "/"))
+		text_cgroup(stpcpy(buffer, TEXT_UNIT_CGROUP), whole ? whole : cgroup, utf8);
+	return buffer;
 }
 
 bool text_same_device(const struct endpoint *e)
@@ -489,22 +490,6 @@ void text_lost(FILE *out, const struct snapshot *s, const struct text_style *sty
 	text_cut(out, s);
 }
 
-/*
- * Does the remark concern this snapshot? A remark about one protocol names it, or says "accepts".
- */
-static bool concerns(const struct snapshot *s, const char *unseen)
-{
-	bool tcp = !s->endpoint_count, udp = tcp;
-
-	for (size_t i = 0; i < s->endpoint_count; i++) {
-		tcp |= s->endpoints[i].protocol == PROTOCOL_TCP;
-		udp |= s->endpoints[i].protocol == PROTOCOL_UDP;
-	}
-	if (strstr(unseen, "UDP"))
-		return udp;
-	return tcp || !(strstr(unseen, "TCP") || strstr(unseen, "accepts"));
-}
-
 /* Prints what counting took, if that was asked for. */
 void text_own_cost(FILE *out, const struct snapshot *s)
 {
@@ -519,23 +504,4 @@ void text_own_cost(FILE *out, const struct snapshot *s)
 		cost->ns / s->seconds / 1e7, text_count(runs, cost->runs),
 		cost->runs ? (double)cost->ns / cost->runs : 0,
 		cost->process_ns / s->seconds / 1e7);
-}
-
-void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style)
-{
-	char *words = NULL;
-	size_t size, said = 0;
-	FILE *memory = s->unseen_count ? words_open(&words, &size) : NULL;
-
-	if (!memory)
-		return;
-	for (size_t i = 0; i < s->unseen_count; i++)
-		if (concerns(s, s->unseen[i]))
-			fprintf(memory, "%s%s",
-				said++ ? "; " : "  this backend does not see: ", s->unseen[i]);
-	if (words_close(memory, &words) && said) {
-		text_wrapped(out, words, 0, 4, TEXT_BREAK_WORDS, style);
-		fputc('\n', out);
-	}
-	free(words);
 }

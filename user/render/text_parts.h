@@ -57,7 +57,7 @@ void text_finding(FILE *out, const struct finding *f, int indent, const struct t
 /*
  * Prints, for TCP, those of these lines that have something to say:
  *
- *   waits    p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms; highest queue 12 of 4096, full for 1.2 s
+ *   wait     p50 27 us, p90 31 us, p99 1.2 ms, max 3.4 ms; highest queue 12 of 4096, full for 1.2 s
  *   handed   1,000 to another thread: mean 12 us, max 1.2 ms until it read
  *   3 accepted were queued before the window: not in the waits
  *
@@ -115,8 +115,10 @@ void text_buffers(FILE *out, const struct endpoint *e);
 /* Prints "  not counted: at most 7 (calls whose return was not seen)", one line for each reason. */
 void text_lost(FILE *out, const struct snapshot *s, const struct text_style *style);
 
-/* "  this backend does not see: ..." */
+/* "  own cost: 0.12 % of a CPU ...", if that was measured */
 void text_own_cost(FILE *out, const struct snapshot *s);
+
+/* Prints "  this backend does not see: ..." with what may concern a count of this snapshot. */
 void text_unseen(FILE *out, const struct snapshot *s, const struct text_style *style);
 
 #endif

@@ -95,7 +95,7 @@ static void waits_line(FILE *out, const struct endpoint *e, bool queue,
 	if (queue)
 		queue_words(memory, e);
 	if (words_close(memory, &words) && size) {
-		fprintf(out, "  %-8s ", sum.wait.count ? "waits" : "queue");
+		fprintf(out, "  %-8s ", sum.wait.count ? "wait" : "queue");
 		text_wrapped(out, words, INDENT, INDENT, TEXT_BREAK_CLAUSES, style);
 		fputc('\n', out);
 	}
