@@ -28,6 +28,7 @@ def row(inode): here.sockets[] | select(.inode == inode);
 # The last document has these properties.
 holds() { # FILTER...
     local filter
+    [ -s "$out" ] || return # of nothing jq says that all holds
     for filter; do
         tail -n 1 "$out" | jq -e "$words $filter" >/dev/null || { echo "not so: $filter"; tail -n 1 "$out"; return 1; }
     done
