@@ -249,6 +249,39 @@ os.dup2(0, first)'
     list_holds 8339 'found == []'
 }
 
+# Servers that take three connections and then no more.
+takes_three='
+def takes_three(s):
+    for i in range(3): keep.append(s.accept()[0])
+
+def spins(s):
+    takes_three(s)
+    os.setpriority(os.PRIO_PROCESS, 0, -20)  # what runs beside takes it no CPU
+    while True: pass
+'
+
+@test "stalled-socket: a thread that runs, or hangs in vfork(), takes none; silent where all is taken" {
+    serve "$takes_three"'
+def hangs(s):
+    takes_three(s)
+    libc = ctypes.PyDLL(None)
+    clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    if libc.syscall(clone, 0x4000 | signal.SIGCHLD, 0, 0, 0, 0) == 0:  # CLONE_VFORK: the parent waits for its end
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        s.close()
+        time.sleep(100)
+
+for port, does in (8344, spins), (8345, hangs), (8346, accepts):
+    s = tcp(port)
+    process(does, s)
+    s.close()'
+    watch_begin -P 8344-8346 -i 0.2 --json
+    serve 'for port in range(8344, 8347): ask(port, 6)'
+    eventually causes_are busy uninterruptible -
+    holds '[.endpoints[] | select(.port == 8344) | .findings[] | select(.cause == "busy") | .text | test("is busy .[0-9]+ % of a CPU., but takes none")] == [true]' \
+        '[.endpoints[] | select(.port == 8345) | .findings[] | select(.cause == "uninterruptible") | (.text | contains("hangs, uninterruptible")) and .evidence.uninterruptible == 1] == [true]'
+}
+
 # bats test_tags=slow
 @test "backlog-small: drops at a full queue, and what sets its limit; silent with a larger one" {
     serve 'thread(accepts_slowly, tcp(8301, backlog=2), 0.05)'
