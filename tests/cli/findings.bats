@@ -8,6 +8,7 @@ sockfair=$here
 setup() { watch_setup; }
 
 teardown() {
+    [ -z "${files:-}" ] || echo "$files" >/proc/sys/fs/file-max
     [ -z "$watch" ] || end "$watch"
     for pid in "${started[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
     [ -z "${cgroup:-}" ] || echo 0 >"$cgroup/cgroup.freeze" || :
@@ -280,6 +281,31 @@ for port, does in (8344, spins), (8345, hangs), (8346, accepts):
     eventually causes_are busy uninterruptible -
     holds '[.endpoints[] | select(.port == 8344) | .findings[] | select(.cause == "busy") | .text | test("is busy .[0-9]+ % of a CPU., but takes none")] == [true]' \
         '[.endpoints[] | select(.port == 8345) | .findings[] | select(.cause == "uninterruptible") | (.text | contains("hangs, uninterruptible")) and .evidence.uninterruptible == 1] == [true]'
+}
+
+# bats test_tags=alone
+@test "stalled-socket: the machine has as many files open as fs.file-max allows; not of a process that it does not apply to" {
+    serve 'def insists(s, uid):
+    os.setresuid(uid, uid, uid)
+    while True:
+        try:
+            keep.append(s.accept()[0])
+        except OSError as error:
+            if error.errno != errno.ENFILE: raise
+            time.sleep(0.05)
+
+for port, uid in (8349, 65534), (8350, 0):
+    s = tcp(port)
+    process(insists, s, uid)
+    s.close()'
+    watch_begin -P 8349,8350 -i 0.2 --json
+    files=$(cat /proc/sys/fs/file-max)
+    echo 1 >/proc/sys/fs/file-max # of those who are not root
+    serve 'for port in 8349, 8350: ask(port, 3)'
+    eventually causes_are files -
+    holds '[.endpoints[].findings[] | select(.cause == "files") | (.text | contains("has as many open as fs.file-max (1) allows: accept() fails with ENFILE")) and .evidence.files == 1] == [true]'
+    echo "$files" >/proc/sys/fs/file-max
+    eventually causes_are - -
 }
 
 # bats test_tags=slow
