@@ -8,6 +8,7 @@ sockfair=$here
 setup() { watch_setup; }
 
 teardown() {
+    [ -z "${files:-}" ] || echo "$files" >/proc/sys/fs/file-max
     [ -z "$watch" ] || end "$watch"
     for pid in "${started[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
     [ -z "${cgroup:-}" ] || echo 0 >"$cgroup/cgroup.freeze" || :
@@ -28,6 +29,7 @@ def row(inode): here.sockets[] | select(.inode == inode);
 # The last document has these properties.
 holds() { # FILTER...
     local filter
+    [ -s "$out" ] || return # of nothing jq says that all holds
     for filter; do
         tail -n 1 "$out" | jq -e "$words $filter" >/dev/null || { echo "not so: $filter"; tail -n 1 "$out"; return 1; }
     done
@@ -246,6 +248,64 @@ os.dup2(0, first)'
     list_holds 8339 'found == ["stalled-socket"]' 'finding("stalled-socket") | .cause == "descriptors" and .evidence.descriptors == 9000'
     prlimit --pid "$server" --nofile=9001:
     list_holds 8339 'found == []'
+}
+
+# Servers that take three connections and then no more.
+takes_three='
+def takes_three(s):
+    for i in range(3): keep.append(s.accept()[0])
+
+def spins(s):
+    takes_three(s)
+    os.setpriority(os.PRIO_PROCESS, 0, -20)  # what runs beside takes it no CPU
+    while True: pass
+'
+
+@test "stalled-socket: a thread that runs, or hangs in vfork(), takes none; silent where all is taken" {
+    serve "$takes_three"'
+def hangs(s):
+    takes_three(s)
+    libc = ctypes.PyDLL(None)
+    clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    if libc.syscall(clone, 0x4000 | signal.SIGCHLD, 0, 0, 0, 0) == 0:  # CLONE_VFORK: the parent waits for its end
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        s.close()
+        time.sleep(100)
+
+for port, does in (8344, spins), (8345, hangs), (8346, accepts):
+    s = tcp(port)
+    process(does, s)
+    s.close()'
+    watch_begin -P 8344-8346 -i 0.2 --json
+    serve 'for port in range(8344, 8347): ask(port, 6)'
+    eventually causes_are busy uninterruptible -
+    holds '[.endpoints[] | select(.port == 8344) | .findings[] | select(.cause == "busy") | .text | test("is busy .[0-9]+ % of a CPU., but takes none")] == [true]' \
+        '[.endpoints[] | select(.port == 8345) | .findings[] | select(.cause == "uninterruptible") | (.text | contains("hangs, uninterruptible")) and .evidence.uninterruptible == 1] == [true]'
+}
+
+# bats test_tags=alone
+@test "stalled-socket: the machine has as many files open as fs.file-max allows; not of a process that it does not apply to" {
+    serve 'def insists(s, uid):
+    os.setresuid(uid, uid, uid)
+    while True:
+        try:
+            keep.append(s.accept()[0])
+        except OSError as error:
+            if error.errno != errno.ENFILE: raise
+            time.sleep(0.05)
+
+for port, uid in (8349, 65534), (8350, 0):
+    s = tcp(port)
+    process(insists, s, uid)
+    s.close()'
+    watch_begin -P 8349,8350 -i 0.2 --json
+    files=$(cat /proc/sys/fs/file-max)
+    echo 1 >/proc/sys/fs/file-max # of those who are not root
+    serve 'for port in 8349, 8350: ask(port, 3)'
+    eventually causes_are files -
+    holds '[.endpoints[].findings[] | select(.cause == "files") | (.text | contains("has as many open as fs.file-max (1) allows: accept() fails with ENFILE")) and .evidence.files == 1] == [true]'
+    echo "$files" >/proc/sys/fs/file-max
+    eventually causes_are - -
 }
 
 # bats test_tags=slow

@@ -34,8 +34,27 @@
  */
 static bool types_refused;
 
+/*
+ * A map could not be made for want of a descriptor. libbpf tries again without the types of its
+ * key, and returns what that fails with.
+ */
+static bool map_refused;
+
+static bool says_no_descriptor(const char *format, va_list args)
+{
+	char line[256];
+
+	vsnprintf(line, sizeof(line), format, args);
+	return strstr(line, "(-24)"); /* EMFILE */
+}
+
 static int log_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
+	va_list copy;
+
+	va_copy(copy, args);
+	map_refused |= strstr(format, "Retrying without BTF") && says_no_descriptor(format, copy);
+	va_end(copy);
 	types_refused |=
 		strstr(format, "failed to iterate BTF objects") && !right_held(CAP_SYS_ADMIN);
 	if (getenv("SOCKFAIR_LIBBPF_LOG"))
@@ -69,6 +88,8 @@ static int true_error(int err)
 {
 	struct btf *btf = err == -ESRCH ? btf__parse(BTF_PLACE, NULL) : NULL;
 
+	if (err == -EINVAL && map_refused)
+		return -EMFILE;
 	if (err == -ESRCH && !btf)
 		return -errno;
 	btf__free(btf);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <bpf/btf.h>
@@ -29,10 +30,18 @@ struct types_kept {
 	bool *kept; /* by number of the type */
 };
 
+/* A limit of the size of files is one of files in memory, too. */
+static bool size_is_limited(void)
+{
+	struct rlimit size;
+
+	return !getrlimit(RLIMIT_FSIZE, &size) && size.rlim_cur != RLIM_INFINITY;
+}
+
 const struct bpf_object_open_opts *types_open(struct types_file *f)
 {
 	f->options = (struct bpf_object_open_opts){ .sz = sizeof(f->options) };
-	f->fd = memfd_create("sockfair types", MFD_CLOEXEC);
+	f->fd = size_is_limited() ? -1 : memfd_create("sockfair types", MFD_CLOEXEC);
 	snprintf(f->path, sizeof(f->path), "/proc/self/fd/%d", f->fd);
 	if (f->fd >= 0)
 		f->options.btf_custom_path = f->path;

@@ -52,14 +52,14 @@ static error_t list_parse(int key, char *arg, struct argp_state *state)
 
 static int fill(const struct selection *selection, struct snapshot *s, char *why, size_t size)
 {
-	int err = listing_fill(selection, s, why, size);
+	int err;
 
+	snprintf(why, size, "out of memory"); /* unless a step says more */
+	err = listing_fill(selection, s, why, size);
 	for (size_t i = 0; i < s->endpoint_count && !err; i++)
 		err = endpoint_judge(&s->endpoints[i], FAIRNESS_THRESHOLD);
 	if (!err)
 		err = findings_fill(s);
-	if (err == -ENOMEM)
-		snprintf(why, size, "out of memory");
 	return err;
 }
 
