@@ -179,7 +179,7 @@ $(BUILD)/bench/%: tests/bench/%.c
 # BENCH: options of cost.py
 bench:
 	$(Q)tests/setup.sh bench
-	$(Q)$(MAKE) --no-print-directory sockfair $(BUILD)/bench/traffic $(BUILD)/bench/empty.bpf.o
+	$(Q)$(MAKE) --no-print-directory sockfair $(BUILD)/bench/traffic $(BUILD)/bench/memcache $(BUILD)/bench/empty.bpf.o
 	$(Q)$(SUDO) tests/bench/cost.py --json $(BUILD)/bench/cost.json $(BENCH)
 	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
 

@@ -19,7 +19,8 @@ done
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
       "${servers[@]}" dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace)
 # shellcheck disable=SC2034
-bench=("${build[@]}" bpftrace jq)
+bench=("${build[@]}" jq python3 procps bpftrace bpfcc-tools libbpf-tools linux-perf strace nginx redis-server memcached unbound
+       dnsperf wrk apache2-utils)
 declare -n wanted=$1
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

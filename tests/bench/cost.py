@@ -15,6 +15,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -29,6 +30,7 @@ STATS = "/proc/sys/kernel/bpf_stats_enabled"
 SECONDS = 120  # the most that anything here may take
 VARIANTS = {"default": [], "--no-wait": ["--no-wait"], "--no-serve": ["--no-serve"],
             "counts only": ["--no-wait", "--no-serve"]}
+OWN_CONNECTIONS = 200000  # for the CPU seconds of the tool itself
 OTHER_PORT = 9  # nobody has it: what a watch costs that asks for something else
 
 
@@ -37,6 +39,11 @@ def programs():
     out = subprocess.run(["bpftool", "prog", "show", "-j"], capture_output=True, text=True, check=True)
     return {p["id"]: (p.get("name", p["type"]), p.get("run_time_ns", 0), p.get("run_cnt", 0))
             for p in json.loads(out.stdout)}
+
+
+def mount_tracefs():
+    if not os.path.exists("/sys/kernel/tracing/events"):
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
 
 
 class Traffic:
@@ -90,21 +97,35 @@ WORKLOADS = {
 }
 
 
+class NotStarted(Exception):
+    """Why a command does not run here, in its own words."""
+
+
 class Command:
     """A command that counts beside the workload; its programs are attached once it says so."""
 
     def __init__(self, command, ready):
         known, begun = set(programs()), time.monotonic()
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
-                                        env={**os.environ, "BPFTRACE_STRLEN": "16"})
+        try:
+            self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
+                                            env={**os.environ, "BPFTRACE_STRLEN": "16", "PYTHONUNBUFFERED": "1"})
+        except OSError as e:
+            raise NotStarted(f"{command[0]}: {e.strerror}") from e
         while ready not in self.told():
-            if self.process.poll() is not None or time.monotonic() > begun + SECONDS:
-                sys.exit(f"cost.py: {command[0]} did not start: {self.told()}")
+            self.check(begun + SECONDS)
             time.sleep(0.01)
         self.seconds = time.monotonic() - begun
         time.sleep(0.5)
+        self.check(begun + SECONDS)
         self.ids = set(programs()) - known
+
+    def check(self, deadline):
+        if self.process.poll() is None and time.monotonic() < deadline:
+            return
+        self.process.kill()
+        self.process.wait(SECONDS)
+        raise NotStarted(f"{' '.join(self.process.args)} did not start: {self.told().strip()}")
 
     def told(self):
         self.log.seek(0)
@@ -192,19 +213,57 @@ def show(results):
             print(f"  {name:18} {ns:7.0f}   " + ", ".join(f"{p} {each[p]:.0f} ({n:.1f})" for p, n in runs.items()))
 
 
-def tool(results):
+def map_bytes(pid):
+    """What the kernel counts for the maps of a process."""
+    found, folder = {}, f"/proc/{pid}/fdinfo"
+    for fd in os.listdir(folder):
+        with open(os.path.join(folder, fd), encoding="ascii") as f:
+            told = dict(line.split(":", 1) for line in f.read().splitlines() if ":" in line)
+        if "map_id" in told:
+            found[int(told["map_id"])] = int(told["memlock"])
+    return sum(found.values())
+
+
+def whole_life(port, during):
+    """User and system seconds of a watch, from its start to its end: exact, where /proc counts ticks."""
+    beside = watch(port, [], "auto")
+    begun = time.monotonic()
+    during()
+    seconds, before = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    beside.end()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, seconds
+
+
+def own_cpu(rounds):
+    """CPU seconds of the tool per million connections: a watch of them, less one as long that sees none."""
+    pairs = []
+    for _ in range(rounds):
+        load = Traffic(None, "accept", OWN_CONNECTIONS)
+        busy = whole_life(load.port, load.run)
+        load.end()
+        load = Traffic(None, "accept", OWN_CONNECTIONS)  # the same server, which nobody connects to
+        idle = whole_life(load.port, lambda s=busy[2]: time.sleep(s))
+        load.end()
+        pairs.append([(busy[i] - idle[i]) / OWN_CONNECTIONS * 1e6 for i in range(2)])
+    return pairs
+
+
+def tool(rounds):
     """What the tool itself takes."""
     beside = watch(OTHER_PORT, [], "auto")
     with open(f"/proc/{beside.process.pid}/status", encoding="ascii") as f:
         rss = int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
+    maps = map_bytes(beside.process.pid)
     beside.end()
-    doctor = subprocess.run([SOCKFAIR, "doctor", "-v"], capture_output=True, text=True, check=False).stdout
-    cpu = statistics.median(r["cpu_s_per_million"] for r in results["TCP connection"]["default"])
-    found = {"start_to_attached_s": beside.seconds, "resident_kib": rss,
-             "kernel_mib": sum(float(n) for n in re.findall(r"([0-9.]+) MiB of kernel memory", doctor)),
-             "binary_kib": os.path.getsize(SOCKFAIR) / 1024, "cpu_s_per_million_connections": cpu}
-    print("the tool: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items()))
-    return found
+    cpu = own_cpu(rounds)
+    found = {"start_to_attached_ms": beside.seconds * 1e3, "resident_kib": rss, "maps_kib": maps / 1024,
+             "binary_kib": os.path.getsize(SOCKFAIR) / 1024,
+             "user_s_per_million": statistics.median(p[0] for p in cpu),
+             "system_s_per_million": statistics.median(p[1] for p in cpu)}
+    print("the tool: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+    print("  user, system s per million, each round: " + " ".join(f"{p[0]:.3f},{p[1]:.3f}" for p in cpu))
+    return {**found, "cpu_rounds": cpu}
 
 
 def main():
@@ -214,8 +273,7 @@ def main():
     parse.add_argument("--only", action="append", choices=list(WORKLOADS))
     parse.add_argument("--backend", default="auto", choices=["auto", "fentry", "kprobe", "tracepoint"])
     args = parse.parse_args()
-    if not os.path.exists("/sys/kernel/tracing/events"):
-        subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
+    mount_tracefs()
     with open(STATS, encoding="ascii") as f:
         stats = f.read()
     results = {}
@@ -239,11 +297,15 @@ def main():
             with open(STATS, "w", encoding="ascii") as f:
                 f.write(stats)
     show(results)
-    tools = tool(results) if "TCP connection" in results else {}
+    tools = tool(args.rounds)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"kernel": os.uname().release, "workloads": results, "tool": tools}, f, indent=1)
+            json.dump({"kernel": os.uname().release, "load_average": os.getloadavg(), "workloads": results,
+                       "tool": tools}, f, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NotStarted as why:
+        sys.exit(f"cost.py: {why}")

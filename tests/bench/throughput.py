@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What servers lose while a `watch` of their port runs: requests a second, beside none.
+"""What servers lose while a `watch` of their port, or another tool, runs: requests a second, and p99.
 
-throughput.py [--blocks N] [--json FILE] [--only LOAD]... [WATCH OPTIONS...]
+throughput.py [--blocks N] [--json FILE] [--only LOAD]... [--beside TOOL]... [WATCH OPTIONS...]
 
 A block is off, on, on, off, so what drifts slowly cancels out. Its ratio is on/off; off/off is the
 block's last rate over its first, what the machine does by itself. Both are shown with their 95 %
-interval (Student's t). A result says something only if the interval of off/off contains 1.
+interval (Student's t). A result says something only if the interval of off/off contains 1. p99 is of
+the replies, on/off again, where the load's generator tells it (dnsperf and the flood do not). Other
+tools run beside short connections only; what can't run here is a row with the reason it gives.
 """
 import argparse
 import json
@@ -19,7 +21,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True  # nothing is left beside
-from cost import BUILT, SECONDS, SOCKFAIR, Command  # noqa: E402
+from cost import BUILT, SECONDS, SOCKFAIR, Command, NotStarted, mount_tracefs  # noqa: E402
 
 PORT = 8187
 # Student's t for 95 %, two-sided, by degrees of freedom.
@@ -55,19 +57,65 @@ def redis(folder):
     return ["redis-server", "--port", PORT, "--save", "", "--dir", folder, "--bind", "127.0.0.1"]
 
 
-def short():
-    return number(r"Requests per second:\s+([0-9.]+)", output("ab", "-q", "-c", 16, "-n", 20000, f"http://127.0.0.1:{PORT}/"))
+def memcached(_folder):
+    return ["memcached", "-l", "127.0.0.1", "-p", PORT, "-U", 0, "-t", 2, "-u", "root"]
 
 
-def kept():
-    return number(r"Requests/sec:\s+([0-9.]+)", output("wrk", "-t1", "-c16", "-d2", f"http://127.0.0.1:{PORT}/"))
+UNBOUND = """server:
+interface: 127.0.0.1
+port: {port}
+num-threads: 2
+so-reuseport: yes
+verbosity: 0
+do-daemonize: no
+use-syslog: no
+chroot: ""
+username: ""
+directory: "{folder}"
+pidfile: "{folder}/pid"
+local-zone: "example.test." static
+local-data: "a.example.test. A 127.0.0.1"
+"""
+
+
+def unbound(folder):
+    with open(f"{folder}/unbound.conf", "w", encoding="ascii") as f:
+        f.write(UNBOUND.format(folder=folder, port=PORT))
+    with open(f"{folder}/queries", "w", encoding="ascii") as f:
+        f.write("a.example.test A\n")
+    return ["unbound", "-c", f"{folder}/unbound.conf"]
+
+
+# Each measurement returns requests a second, and p99 in ms or None.
+def short(_folder):
+    told = output("ab", "-q", "-c", 16, "-n", 20000, "-e", "/dev/stdout", f"http://127.0.0.1:{PORT}/")
+    return number(r"Requests per second:\s+([0-9.]+)", told), number(r"(?m)^99,([0-9.]+)", told)
+
+
+def kept(_folder):
+    told = output("wrk", "-t1", "-c16", "-d2", "--latency", f"http://127.0.0.1:{PORT}/")
+    unit = re.search(r"99%\s+[0-9.]+(us|ms|s)", told)
+    p99 = number(r"99%\s+([0-9.]+)", told) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit.group(1)]
+    return number(r"Requests/sec:\s+([0-9.]+)", told), p99
 
 
 def ping(*options):
-    return number(r'"PING_MBULK","([0-9.]+)"', output("redis-benchmark", "-p", PORT, "-t", "ping_mbulk", "-c", 16, "--csv", *options))
+    told = output("redis-benchmark", "-p", PORT, "-t", "ping_mbulk", "-c", 16, "--csv", *options)
+    # "test","rps","avg_latency_ms","min_latency_ms","p50","p95","p99","max"
+    return number(r'"PING_MBULK","([0-9.]+)"', told), number(r'"PING_MBULK"(?:,"[0-9.]+"){5},"([0-9.]+)"', told)
 
 
-def flood():
+def gets(_folder):
+    told = output(os.path.join(BUILT, "memcache"), PORT, 16, 100000)
+    return number(r"rate=([0-9.]+)", told), number(r"p99_ms=([0-9.]+)", told)
+
+
+def dns(folder):
+    told = output("dnsperf", "-s", "127.0.0.1", "-p", PORT, "-d", f"{folder}/queries", "-c", 16, "-l", 2)
+    return number(r"Queries per second:\s+([0-9.]+)", told), None
+
+
+def flood(_folder):
     """Datagrams a second of traffic.c; it takes the port that it is given, so nothing runs before."""
     with subprocess.Popen([os.path.join(BUILT, "traffic"), "udp", "4", "1000000"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as process:
@@ -76,26 +124,58 @@ def flood():
         process.stdin.write("go\n")
         process.stdin.flush()
         sent = number(r"sent=(\d+)", process.stdout.readline())
-        return sent / (time.monotonic() - begun)
+        return sent / (time.monotonic() - begun), None
 
 
 # The server's command, one measurement, and the filter of the watch (the flood picks its port).
+SHORT = "nginx, a connection a request"
 LOADS = {
-    "nginx, a connection a request": (nginx, short, ["-P", str(PORT)]),
+    SHORT: (nginx, short, ["-P", str(PORT)]),
     "nginx, keep-alive": (nginx, kept, ["-P", str(PORT)]),
-    "redis ping": (redis, lambda: ping("-n", 100000), ["-P", str(PORT)]),
-    "redis ping, 16 pipelined": (redis, lambda: ping("-n", 1000000, "-P", 16), ["-P", str(PORT)]),
+    "redis ping": (redis, lambda _: ping("-n", 100000), ["-P", str(PORT)]),
+    "redis ping, 16 pipelined": (redis, lambda _: ping("-n", 1000000, "-P", 16), ["-P", str(PORT)]),
+    "memcached get": (memcached, gets, ["-P", str(PORT)]),
+    "DNS, unbound": (unbound, dns, ["-P", str(PORT)]),
     "UDP flood": (None, flood, ["--udp"]),
 }
 
+# Other tools that people watch connections with: the command (PIDS: the server's processes), and
+# what it says once it runs; "" is a tool that says nothing until its end.
+TOOLS = {
+    "bpftrace": (["bpftrace", "-e", "tracepoint:syscalls:sys_exit_accept4 { @[tid] = count(); }"], "Attach"),
+    "bcc tcpaccept": (["tcpaccept-bpfcc"], "PID"),
+    "libbpf-tools tcpconnect": (["stdbuf", "-oL", "tcpconnect"], "PID"),
+    "libbpf-tools tcptracer": (["stdbuf", "-oL", "tcptracer"], "PID"),
+    "perf trace -s": (["perf", "trace", "-s", "-p", "PIDS"], ""),
+    "strace -c -f": (["strace", "-c", "-f", "-p", "PIDS"], "attached"),
+}
 
-def block(measure, options):
+
+def processes(server):
+    """The server and its children, as -p of perf and strace takes them."""
+    children = output("pgrep", "-P", server.pid).split()
+    return ",".join([str(server.pid)] + children)
+
+
+def beside(tool, options, server):
+    if tool == "watch":
+        return Command([SOCKFAIR, "watch", "-d", "600", "--plain"] + options, "watching")
+    command, ready = TOOLS[tool]
+    return Command([processes(server) if word == "PIDS" else word for word in command], ready)
+
+
+def block(measure, start):
     first = measure()
-    watch = Command([SOCKFAIR, "watch", "-d", "600", "--plain"] + options, "watching")
-    on = measure() + measure()
-    watch.end()
-    last = measure()
-    return on / (first + last), last / first
+    tool = start()
+    runs = [first, measure(), measure()]
+    tool.end()
+    return runs + [measure()]
+
+
+def ratios(blocks, which):
+    """on/off and off/off of each block: which 0 is the rate, 1 the p99."""
+    of = [[run[which] for run in runs] for runs in blocks]
+    return [(b[1] + b[2]) / (b[0] + b[3]) for b in of], [b[3] / b[0] for b in of]
 
 
 def interval(values):
@@ -106,30 +186,67 @@ def interval(values):
     return mean, mean - half, mean + half
 
 
+def run(load, tool, options, count):
+    """The blocks of one row, or why there are none."""
+    server, measure, port = LOADS[load]
+    with tempfile.TemporaryDirectory() as folder:
+        process = None
+        try:
+            if server:
+                process = subprocess.Popen([str(c) for c in server(folder)], stdout=subprocess.DEVNULL)
+                time.sleep(1)
+            measure(folder)
+            blocks = [block(lambda: measure(folder), lambda: beside(tool, port + options, process))
+                      for _ in range(count)]
+        except FileNotFoundError as e:
+            return {"not_run": f"{e.filename}: {e.strerror}"}
+        except NotStarted as why:
+            return {"not_run": str(why)}
+        finally:
+            if process:
+                process.terminate()
+                process.wait(SECONDS)
+    row = {"blocks": blocks}
+    row["on_off"], row["off_off"] = map(interval, ratios(blocks, 0))
+    if blocks[0][0][1] is not None:
+        row["p99_on_off"], row["p99_off_off"] = map(interval, ratios(blocks, 1))
+    return row
+
+
+def show(name, row):
+    if "not_run" in row:
+        lines = row["not_run"].splitlines()
+        print(f"{name:40} not here: {lines[0]}" + (f" … {lines[-1]}" if len(lines) > 1 else ""), flush=True)
+        return
+    cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*row[c]) if c in row else "-"
+             for c in ("on_off", "off_off", "p99_on_off")]
+    print(f"{name:40} " + " ".join(c.rjust(22) for c in cells), flush=True)
+
+
 def main():
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("--blocks", type=int, default=20)
     parse.add_argument("--json", metavar="FILE")
     parse.add_argument("--only", action="append", choices=list(LOADS))
+    parse.add_argument("--beside", action="append", choices=["watch"] + list(TOOLS))
     args, options = parse.parse_known_args()
-    results = {}
-    print(f"{'requests a second, on / off':32} {'on/off':>22} {'off/off':>22}")
-    for name in args.only or LOADS:
-        server, measure, port = LOADS[name]
-        with tempfile.TemporaryDirectory() as folder:
-            process = server and subprocess.Popen([str(c) for c in server(folder)], stdout=subprocess.DEVNULL)
-            time.sleep(1)
-            measure()
-            blocks = [block(measure, port + options) for _ in range(args.blocks)]
-            if process:
-                process.terminate()
-                process.wait(SECONDS)
-        on, off = interval([b[0] for b in blocks]), interval([b[1] for b in blocks])
-        results[name] = {"blocks": blocks, "on_off": on, "off_off": off}
-        print(f"{name:32} " + " ".join("{:.3f} [{:.3f}, {:.3f}]".format(*i).rjust(22) for i in (on, off)), flush=True)
+    if args.blocks < 2:
+        parse.error("an interval takes two blocks or more")
+    mount_tracefs()
+    loads = args.only or list(LOADS)
+    rows = [(load, "watch") for load in loads] + [(SHORT, t) for t in TOOLS if SHORT in loads]
+    results = {"kernel": os.uname().release, "options": options, "load_average": os.getloadavg(), "rows": []}
+    print(f"load average before: {os.getloadavg()[0]:.1f}")
+    print(f"{'requests a second, on / off':40} {'on/off':>22} {'off/off':>22} {'p99 on/off':>22}")
+    for load, tool in rows:
+        if args.beside and tool not in args.beside:
+            continue
+        row = run(load, tool, options, args.blocks)
+        results["rows"].append({"load": load, "beside": tool, **row})
+        show(load if tool == "watch" else f"  beside {tool}", row)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"kernel": os.uname().release, "options": options, "loads": results}, f, indent=1)
+            json.dump(results, f, indent=1)
 
 
 if __name__ == "__main__":
