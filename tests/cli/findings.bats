@@ -261,6 +261,7 @@ def spins(s):
     while True: pass
 '
 
+# bats test_tags=alone
 @test "stalled-socket: a thread that runs, or hangs in vfork(), takes none; silent where all is taken" {
     serve "$takes_three"'
 def hangs(s):
