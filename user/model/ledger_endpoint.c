@@ -272,7 +272,7 @@ int ledger_fill_endpoint(const struct ledger *l, struct endpoint *e,
 		ledger_workers_of(l, sockets[i]->row.cookie, &of_socket);
 		workers += of_socket;
 	}
-	e->sockets = calloc(count, sizeof(*e->sockets));
+	e->sockets = calloc(count + 1, sizeof(*e->sockets));
 	e->workers = calloc(workers + 1, sizeof(*e->workers));
 	e->histograms = calloc(count_histograms(l, sockets, count) + 1, sizeof(*e->histograms));
 	if (!e->sockets || !e->workers || !e->histograms)
