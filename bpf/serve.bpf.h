@@ -310,12 +310,7 @@ int read_open(struct bpf_iter__task_file *ctx)
 	record.bytes = bytes_of(sk, false);
 	record.identity = identity_of(view);
 	record.peer_port = bpf_ntohs(READ(view, __sk_common.skc_dport));
-	if (record.family == AF_INET)
-		*(__be32 *)record.peer = READ(view, __sk_common.skc_daddr);
-	else if (bpf_core_field_exists(view->__sk_common.skc_v6_daddr)) /* CONFIG_IPV6 */
-		bpf_probe_read_kernel(
-			record.peer, 16,
-			__builtin_preserve_access_index(&view->__sk_common.skc_v6_daddr));
+	peer_address_read(record.peer, sk, record.family);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

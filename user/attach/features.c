@@ -7,9 +7,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -57,17 +55,6 @@ static bool first_parameter_is(const struct btf *btf, const char *tracepoint, co
 	return btf_is_struct(t) && !strcmp(btf__name_by_offset(btf, t->name_off), type);
 }
 
-/*
- * From 7.0 on tracepoints are guarded by SRCU instead of by preemption being off (include/linux/
- * tracepoint.h). Nothing in the kernel's types tells.
- */
-static unsigned release_major(void)
-{
-	struct utsname name;
-
-	return uname(&name) ? 0 : strtoul(name.release, NULL, 10);
-}
-
 void features_read(struct kernel_features *f, const struct btf *btf)
 {
 	/* A kprobe program gets the same helpers as the other tracing programs. */
@@ -83,7 +70,11 @@ void features_read(struct kernel_features *f, const struct btf *btf)
 	f->udp_gro_flag = (uint8_t)loading_enumerator(btf, "UDP_FLAGS_GRO_ENABLED"); /* 255: none */
 	f->map_growth = btf_has(btf, "bpf_mem_alloc", BTF_KIND_STRUCT);
 	f->preempted_exits = btf_has(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC);
-	f->preempted_tracepoints = f->preempted_exits || release_major() >= 7;
+	/*
+	 * From 7.0 on tracepoints are guarded by SRCU instead of by preemption being off
+	 * (include/linux/tracepoint.h). Nothing in the kernel's types tells.
+	 */
+	f->preempted_tracepoints = f->preempted_exits || loading_release() >= 7000;
 	f->recv_length = btf_tracepoint(btf, "sock_recv_length", NULL) >= 0;
 	f->uring_submit_old_name = btf_tracepoint(btf, "io_uring_submit_sqe", NULL) >= 0;
 	f->uring_request_typed = first_parameter_is(btf, "io_uring_task_add", "io_kiocb");

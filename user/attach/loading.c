@@ -63,6 +63,16 @@ static int log_nothing(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
+unsigned loading_release(void)
+{
+	struct utsname name;
+	unsigned major, minor;
+
+	return uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2
+		       ? 0
+		       : major * 1000 + minor;
+}
+
 static bool in_first_pid_namespace(void)
 {
 	struct stat st;
@@ -109,12 +119,9 @@ static unsigned long long limit_of(int resource)
  */
 static unsigned long long locked_memory(void)
 {
-	struct utsname name;
-	unsigned major, minor;
+	const unsigned release = loading_release();
 
-	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
-		return 0;
-	return major < 5 || (major == 5 && minor < 11) ? limit_of(RLIMIT_MEMLOCK) : 0;
+	return release && release < 5011 ? limit_of(RLIMIT_MEMLOCK) : 0;
 }
 
 bool loading_lacks(int err)

@@ -47,6 +47,12 @@ void loading_no_iterators(int err, const char *what, char *why, size_t why_size)
  */
 bool loading_lacks(int err);
 
+/*
+ * The kernel's release as 1000 * major + minor (5.11 is 5011); 0: not known. For what nothing in
+ * the kernel's types tells.
+ */
+unsigned loading_release(void);
+
 /* Can tracing programs make a socket's cookie? (bpf_get_socket_cookie() for them: 5.12) */
 bool loading_has_socket_cookie(const struct btf *btf);
 

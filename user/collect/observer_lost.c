@@ -97,18 +97,29 @@ void observer_say_limits(const struct observer *o)
 		 max[COUNT_POOL_SOCKETS]);
 }
 
-/* Skipped runs of the programs that see ends: state_change, the last, and the second of 7.x. */
+/* One of the programs that see ends: state_change, the last, and the second of 7.x. NULL: it is not
+ * used here. */
+static const struct bpf_program *state_program(const struct observer *o, int i)
+{
+	const struct bpf_program *const programs[OBSERVER_CHANGES] = {
+		o->bpf->progs.state_change, o->bpf->progs.state_destroy,
+		o->bpf->progs.state_change_7
+	};
+
+	return probe_usable(&o->attachment.probe, o->attachment.backend,
+			    bpf_program__name(programs[i]))
+		       ? programs[i]
+		       : NULL;
+}
+
+/* Skipped runs of these programs. */
 static void state_changes_missed(const struct observer *o, uint64_t missed[OBSERVER_CHANGES])
 {
-	struct bpf_program *const programs[] = { o->bpf->progs.state_change,
-						 o->bpf->progs.state_destroy,
-						 o->bpf->progs.state_change_7 };
+	for (int i = 0; i < OBSERVER_CHANGES; i++) {
+		const struct bpf_program *program = state_program(o, i);
 
-	for (int i = 0; i < OBSERVER_CHANGES; i++)
-		missed[i] = probe_usable(&o->attachment.probe, o->attachment.backend,
-					 bpf_program__name(programs[i]))
-				    ? loading_runs_missed(programs[i])
-				    : 0;
+		missed[i] = program ? loading_runs_missed(program) : 0;
+	}
 }
 
 /*
@@ -118,14 +129,12 @@ static void state_changes_missed(const struct observer *o, uint64_t missed[OBSER
  */
 static uint64_t ends_missed(const struct observer *o)
 {
-	static const char *const names[] = { "state_change", "state_destroy", "state_change_7" };
 	uint64_t missed[OBSERVER_CHANGES], both = UINT64_MAX, open = 0;
 
 	state_changes_missed(o, missed);
 	for (int i = 0; i < OBSERVER_CHANGES; i++) {
 		missed[i] -= missed[i] > o->changes_before[i] ? o->changes_before[i] : missed[i];
-		if (probe_usable(&o->attachment.probe, o->attachment.backend, names[i]) &&
-		    missed[i] < both)
+		if (state_program(o, i) && missed[i] < both)
 			both = missed[i];
 	}
 	both = both == UINT64_MAX ? 0 : both;
