@@ -232,9 +232,16 @@ int observer_start(struct observer *o)
 	o->start_ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	o->started_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
-	clock_gettime(CLOCK_MONOTONIC, &o->started);
-	o->bpf->bss->count_started_us = o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000;
+	/*
+	 * A connection that came at the time of the window's beginning or later has been counted as
+	 * it arrived (lost_arrivals_find() relies on that), so counting begins first.
+	 */
+	o->bpf->bss->count_started_us = UINT64_MAX;
 	__atomic_store_n(&o->bpf->bss->count_on, 1, __ATOMIC_SEQ_CST);
+	clock_gettime(CLOCK_MONOTONIC, &o->started);
+	__atomic_store_n(&o->bpf->bss->count_started_us,
+			 o->started.tv_sec * 1000000ull + o->started.tv_nsec / 1000 + 1,
+			 __ATOMIC_SEQ_CST);
 	/* Connections accepted from here on are followed, so none is missed between the two. */
 	if (!err && o->bytes && o->before)
 		err = bytes_begin(o->bytes, o->inventory);

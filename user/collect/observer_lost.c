@@ -267,7 +267,11 @@ int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t or
 		err = lost_by_programs(o, s, &where, orphaned);
 	if (!err)
 		lost_put_down(s, &where);
-	if (!err && o->sees & SEES_TCP_ARRIVED)
+	/*
+	 * With a filter by process sockets are asked for that were not before, and connections move
+	 * in from listeners that are not: their arrivals were not to be counted.
+	 */
+	if (!err && o->sees & SEES_TCP_ARRIVED && !o->by_process)
 		lost_say(s, "arrivals_missed",
 			 "at least, of accepted connections whose arrival was not seen",
 			 lost_arrivals_find(s, o->cpus), false, false);

@@ -108,7 +108,7 @@ uint64_t lost_arrivals_find(struct snapshot *s, unsigned cpus)
 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		struct endpoint *e = &s->endpoints[i];
-		const uint64_t told = e->lost.arrived + cpus,
+		const uint64_t told = e->lost.arrived + 2ull * cpus,
 			       missed = e->protocol == PROTOCOL_TCP ? arrivals_missed(e) : 0;
 
 		if (missed <= told)

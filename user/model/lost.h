@@ -55,9 +55,10 @@ void lost_put_down(struct snapshot *s, const struct lost_list *list);
 /*
  * Finds TCP connections whose arrival no program saw, and adds them to the `lost` of their endpoint
  * as far as that does not say so already. A connection whose time in the accept queue was measured
- * came in the window, so there can't be more of those than arrivals; only a connection that is just
- * being queued may be ahead of its arrival, one for each of the machine's `cpus`. Call it where
- * arrivals are seen, after lost_put_down(). Returns a lower bound of their number.
+ * came in the window, so there can't be more of those than arrivals. Only a connection that is just
+ * being queued may be ahead of its arrival, or have its time after its arrival at the beginning of
+ * the window: one of each for each of the machine's `cpus`. Call it where arrivals are seen, of all
+ * sockets of a port, after lost_put_down(). Returns a lower bound of their number.
  */
 uint64_t lost_arrivals_find(struct snapshot *s, unsigned cpus);
 
