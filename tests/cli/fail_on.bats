@@ -45,6 +45,15 @@ judged() { # STATUS TEXT
     grep -q "cannot judge any port that the filter asks for: nothing came" <<<"$output"
 }
 
+@test "watch: a port whose queue nobody empties is not one that nobody reaches" {
+    serve "s = tcp(0)
+print('said', s.getsockname()[1])
+ask(s.getsockname()[1], 2)"
+    run "$sockfair" watch -P "$said" -d 0.1 --fail-on uneven -o /dev/null
+    [ "$status" = 1 ]
+    grep -qx "sockfair: cannot judge tcp 127.0.0.1:$said: nothing was taken from it, though something waits in its queue: see what the result says of that" <<<"$output"
+}
+
 @test "watch: each port of -P must have been seen; by process only those with events count" {
     serve "a, b = tcp(0), tcp(0)
 print('said', a.getsockname()[1], b.getsockname()[1])

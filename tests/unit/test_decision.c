@@ -64,6 +64,9 @@ static void what_can_not_be_told(void **state)
 	d = decide(0, 0, NULL);
 	assert_int_equal(d.outcome, OUTCOME_UNTOLD);
 	assert_words(&d, "nothing came to it: is it the right port, and do clients reach it?");
+	d.stuck = true;
+	assert_words(&d, "nothing was taken from it, though something waits in its queue: see what "
+			 "the result says of that");
 	d = decide(1, 0, NULL);
 	assert_int_equal(d.outcome, OUTCOME_TOO_FEW);
 	assert_words(&d, "1 event is too few, 523 would do: let it run longer, or raise -n");

@@ -35,8 +35,8 @@ static void endpoint_name(char *name, size_t size, const struct endpoint *e)
 		 text_address(address, e));
 }
 
-/* Adds the endpoints of one port (0: of all ports) that had events, or may have had some. Returns
- * how many there were. */
+/* Adds the endpoints of one port (0: of all ports) that had events, or may have had some, and of a
+ * port that is asked for those whose queue nobody empties. Returns how many there were. */
 static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port)
 {
 	char name[128];
@@ -46,7 +46,8 @@ static size_t add_seen(struct judged *j, const struct snapshot *s, uint16_t port
 		const struct endpoint *e = &s->endpoints[i];
 		const struct decision d = endpoint_decide(e);
 
-		if ((port && e->port != port) || d.outcome == OUTCOME_UNTOLD)
+		if (port ? e->port != port || (d.outcome == OUTCOME_UNTOLD && !d.stuck)
+			 : d.outcome == OUTCOME_UNTOLD)
 			continue;
 		endpoint_name(name, sizeof(name), e);
 		judged_add(j, name, d, e->design.words);

@@ -32,9 +32,13 @@ struct decision decision_of(const struct fairness *f, uint64_t events, uint64_t 
 struct decision endpoint_decide(const struct endpoint *e)
 {
 	const struct fairness *f = endpoint_decisive(e);
+	struct decision d =
+		decision_of(f, endpoint_events(e),
+			    f == &e->socket_fairness ? e->lost.arrived : e->lost.accepted);
 
-	return decision_of(f, endpoint_events(e),
-			   f == &e->socket_fairness ? e->lost.arrived : e->lost.accepted);
+	for (size_t i = 0; i < e->socket_count; i++)
+		d.stuck |= e->sockets[i].queue_known && e->sockets[i].queue_length;
+	return d;
 }
 
 static const char *withheld_advice(char buffer[DECISION_WORDS], const struct decision *d)
@@ -80,6 +84,9 @@ const char *decision_words(char buffer[DECISION_WORDS], const struct decision *d
 	case OUTCOME_FLOWS_UNKNOWN:
 		return "the number of its flows is not known: try another --backend";
 	case OUTCOME_UNTOLD:
+		if (d->stuck)
+			return "nothing was taken from it, though something waits in its queue: "
+			       "see what the result says of that";
 		return "nothing came to it: is it the right port, and do clients reach it?";
 	default: return "";
 	}

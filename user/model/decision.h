@@ -24,6 +24,7 @@ struct decision {
 	uint64_t seen, needed; /* OUTCOME_TOO_FEW */
 	enum fairness_unit unit;
 	uint64_t lost; /* events that may be missing; 0: not known */
+	bool stuck;    /* OUTCOME_UNTOLD: nothing was taken, and connections or datagrams wait */
 };
 
 /* Decides by one fairness result of an endpoint that got `events` events. */
