@@ -332,6 +332,19 @@ struct count_sketch {
 	__u32 buckets[COUNT_SKETCH_BUCKETS];
 };
 
+/*
+ * How many sockets have room for a row on every CPU. An even number: two rows fill a cache line,
+ * so the rows of a CPU begin one.
+ */
+static inline __u32 count_sockets_max(__u32 cpus)
+{
+	const __u32 share = COUNT_ARRIVALS_MAX / cpus;
+
+	return share > COUNT_SOCKETS_MAX     ? COUNT_SOCKETS_MAX
+	       : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST
+					     : share & ~1u;
+}
+
 /* A connection between its arrival and its accept. The index is a hash of its address. */
 struct count_child {
 	__u64 child;  /* address of its struct sock */

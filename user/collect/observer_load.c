@@ -32,17 +32,6 @@ static void serves_leave_out(struct observer *o)
 	bpf_map__set_max_entries(o->bpf->maps.older_ended, 1);
 }
 
-/* How many sockets have room for a row on every CPU: see count.h. */
-static unsigned sockets_max(unsigned cpus)
-{
-	const unsigned share = COUNT_ARRIVALS_MAX / cpus;
-
-	/* An even number: two rows fill a cache line. */
-	return share > COUNT_SOCKETS_MAX     ? COUNT_SOCKETS_MAX
-	       : share < COUNT_SOCKETS_LEAST ? COUNT_SOCKETS_LEAST
-					     : share & ~1u;
-}
-
 static unsigned connections_max(unsigned cpus)
 {
 	unsigned max = COUNT_CONNECTIONS_GROWING;
@@ -141,7 +130,7 @@ static void programs_configure(struct observer *o, const struct observer_options
 	const struct kernel_features *f = &o->attachment.probe.features;
 	struct count_config *c = (struct count_config *)&o->bpf->rodata->config;
 
-	o->sockets_max = sockets_max(o->cpus);
+	o->sockets_max = count_sockets_max(o->cpus);
 	*(struct kernel_config *)&o->bpf->rodata->kernel = features_config(f);
 	*(struct filter_config *)&o->bpf->rodata->filter =
 		selection_filter(&options->selection, options->by_port);
