@@ -224,6 +224,13 @@ static void ports_without_traffic_are_one_line(void **state)
 	text = text_of(&c, &narrow);
 	assert_non_null(strstr(text, "\ntcp 0.0.0.0:22\n"));
 	free(text);
+	/* All of it, as a share: no 1e+02. */
+	c.sides[1].results[1].runs[0].figures[METRIC_DROP_SHARE] = 0.9991;
+	assert_int_equal(comparison_judge(&c), 0);
+	text = text_of(&c, &narrow);
+	assert_non_null(strstr(text, " 100%"));
+	assert_null(strstr(text, "e+02"));
+	free(text);
 	comparison_free(&c);
 }
 

@@ -50,6 +50,16 @@ static char *side_letter(char *buffer, size_t size, size_t side)
 	return buffer;
 }
 
+/* "0.25%", "12%", "100%"; with `sign` "+12%" */
+static void share_text(char *buffer, double share, bool sign)
+{
+	const double percent = share * 100;
+	const bool whole = fabs(percent) >= 99.5; /* %.2g would say 1e+02 */
+
+	snprintf(buffer, VALUE_SIZE,
+		 sign ? (whole ? "%+.0f%%" : "%+.2g%%") : (whole ? "%.0f%%" : "%.2g%%"), percent);
+}
+
 static void plain_value(char *buffer, enum metric_unit unit, double value)
 {
 	switch (unit) {
@@ -63,7 +73,7 @@ static void plain_value(char *buffer, enum metric_unit unit, double value)
 	case METRIC_SECOND:
 	case METRIC_NS: text_duration(buffer, unit == METRIC_NS ? value : value * 1e9); break;
 	case METRIC_RATIO: snprintf(buffer, VALUE_SIZE, "%.3f", value); break;
-	case METRIC_SHARE: snprintf(buffer, VALUE_SIZE, "%.2g%%", value * 100); break;
+	case METRIC_SHARE: share_text(buffer, value, false); break;
 	case METRIC_TIMES: snprintf(buffer, VALUE_SIZE, "%.2fx", value); break;
 	}
 }
@@ -109,7 +119,7 @@ static void plain_difference(char *buffer, enum metric_unit unit, const struct c
 		snprintf(buffer, VALUE_SIZE, unit == METRIC_RATIO ? "%+.3f" : "%+.2fx",
 			 s->difference);
 	else if (unit == METRIC_SHARE)
-		snprintf(buffer, VALUE_SIZE, "%+.2g%%", s->difference * 100);
+		share_text(buffer, s->difference, true);
 	else if (base <= 0 && unit == METRIC_COUNTS)
 		snprintf(buffer, VALUE_SIZE, "%+.4g", s->difference);
 	else if (base <= 0)
