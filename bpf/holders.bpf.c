@@ -539,9 +539,7 @@ static __always_inline bool is_admin(struct task_struct *task)
 #define RLIMIT_NOFILE 7
 enum descriptors { DESCRIPTORS_UNKNOWN, DESCRIPTORS_FREE, DESCRIPTORS_FULL };
 
-/* Each passes over up to 64 full words of 64, so that 28,000 descriptors are searched; each costs
- * the verifier more than the last. */
-#define DESCRIPTOR_ROUNDS 8
+#define DESCRIPTOR_ROUNDS 4 /* each passes over up to 64 words that are full */
 
 /* A word of a table's bits, of the descriptor `fd`. Beyond `max` the table will grow. */
 static __always_inline __u64 descriptor_word(__u64 bits, __u64 max, __u64 fd)
