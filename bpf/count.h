@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #include "shares.h"
+#include "steer.h"
 #include "wait_slots.h"
 
 #define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */

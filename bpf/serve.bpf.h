@@ -8,6 +8,7 @@
 
 #include "bytes.bpf.h"
 #include "rows.bpf.h"
+#include "steer.bpf.h"
 
 /* ---- how long an accepted connection waited ---- */
 
@@ -140,6 +141,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
 	}
+	steer_open(c.cookie, -1);
 	serve = serve_of(c.worker, c.generation);
 	if (!serve)
 		return;
@@ -178,6 +180,7 @@ static __always_inline void connection_accepted(const struct counting_worker *w,
 		return;
 	}
 	__sync_fetch_and_add(&serve->opened, 1);
+	steer_open(cookie, 1);
 	/* The connection was reset meanwhile, and no later event would report that. */
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		connection_closed(key, child, false, true);

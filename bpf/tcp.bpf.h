@@ -96,6 +96,7 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 	if (!row)
 		return;
 	row->arrived++;
+	steer_arrived(cookie);
 	length = READ(view, sk_ack_backlog);
 	if (length > row->queue_highest)
 		row->queue_highest = length;

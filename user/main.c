@@ -32,6 +32,7 @@ static const struct {
 	  "each bind() and listen() that fails or looks wrong, and why, live" },
 	{ "bind-check", command_bind_check,
 	  "would a bind() to an address and port work now; who is in the way" },
+	{ "steer", command_steer, "steers new connections of a server that runs to where waits are short" },
 	{ "doctor", command_doctor,
 	  "which hooks this kernel allows, what they do not see; self-test" },
 };

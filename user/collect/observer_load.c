@@ -125,6 +125,16 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 	}
 }
 
+static void steer_configure(struct observer *o, const struct steer_config *steer)
+{
+	if (steer)
+		*(struct steer_config *)&o->bpf->rodata->steer = *steer;
+	bpf_program__set_autoload(o->bpf->progs.steer_lookup, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_sockets, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_members, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_by_cookie, steer);
+}
+
 static void programs_configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->attachment.probe.features;
@@ -148,6 +158,7 @@ static void programs_configure(struct observer *o, const struct observer_options
 		.udp_queued_seen =
 			probe_sees(&o->attachment.probe, o->attachment.backend) & SEES_UDP_QUEUED,
 	};
+	steer_configure(o, options->steer);
 	shares_configure(o, options->rows_max, c);
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);

@@ -24,6 +24,7 @@ enum status {
 /* Each command gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
+int command_steer(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_claims(int argc, char **argv);
