@@ -167,6 +167,7 @@ static __always_inline void connection_accepted(const struct counting_worker *w,
 	__u64 key = (__u64)child;
 	long err;
 
+	steer_accepted(cookie);
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
 	err = connection_put(key, &c);

@@ -46,16 +46,28 @@ static __always_inline struct steer_member *steer_member_of(__u64 cookie)
 	return index ? bpf_map_lookup_elem(&steer_members, index) : NULL;
 }
 
-/* A connection came to the listener with that cookie. */
-static __always_inline void steer_arrived(__u64 cookie)
+/* A connection came to the listener with that cookie, in whose queue `length` wait now. */
+static __always_inline void steer_arrived(__u64 cookie, __u32 length)
+{
+	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
+
+	if (!m)
+		return;
+	__sync_fetch_and_add(&m->arrived, 1);
+	if (length <= 1)
+		m->waiting_ns = bpf_ktime_get_ns();
+}
+
+/* It accepted one. */
+static __always_inline void steer_accepted(__u64 cookie)
 {
 	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
 
 	if (m)
-		__sync_fetch_and_add(&m->arrived, 1);
+		m->accepted_ns = bpf_ktime_get_ns();
 }
 
-/* One more (1) or one less (-1) of its connections is open. */
+/* One more (1) or one less (-1) of those that it accepted is open. */
 static __always_inline void steer_open(__u64 cookie, const __s64 change)
 {
 	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
@@ -66,19 +78,28 @@ static __always_inline void steer_open(__u64 cookie, const __s64 change)
 
 #define STEER_NOBODY (~0ull)
 
+/* Has nothing been accepted for long although something waits? */
+static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64 now)
+{
+	const __u64 accepted = m->accepted_ns, since = m->waiting_ns;
+
+	return (__s64)(now - (accepted > since ? accepted : since)) > (__s64)STEER_STALLED_NS;
+}
+
 /*
  * Returns the member's load by the policy: the least is picked. STEER_NOBODY means that the member
  * can't be picked. A function of its own, which the verifier follows once, not once for each of
  * the members.
  */
-__noinline __u64 steer_load(__u32 index)
+__noinline __u64 steer_load(__u32 index, __u64 now)
 {
 	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
 	__u64 waiting = 0, half_open = 0, arrived, load;
 	struct bpf_sock *sk;
 	struct tcp_sock *tp;
+	__s64 open;
 
-	if (!m || m->out)
+	if (!m)
 		return STEER_NOBODY;
 	sk = bpf_map_lookup_elem(&steer_sockets, &index);
 	if (!sk)
@@ -89,29 +110,58 @@ __noinline __u64 steer_load(__u32 index)
 		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
 	}
 	bpf_sk_release(sk);
+	m->stalled = waiting && steer_is_stalled(m, now);
+	if (m->stalled)
+		return STEER_NOBODY;
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
 	arrived = m->arrived + half_open;
+	open = m->open + m->open_before;
 	switch (steer.policy) {
 	case STEER_EVEN: return arrived;
 	case STEER_LEAST_QUEUE: load = waiting + half_open; break;
 	case STEER_WEIGHTS: return m->weight ? ((arrived + 1) << 16) / m->weight : STEER_NOBODY;
-	default: load = waiting + half_open + (m->open > 0 ? m->open : 0);
+	default: load = waiting + half_open + (open > 0 ? open : 0);
 	}
 	return load << 40 | (arrived & ((1ull << 40) - 1));
 }
 
+/* The address that the packet came to. */
+struct steer_target {
+	__be32 v4;
+	__be32 v6[4];
+};
+
+/* Is that IPv4 address the one that an IPv6 socket is bound to (mapped)? */
+static __always_inline bool steer_is_mapped(const struct steer_target *to)
+{
+	return !steer.address[0] && !steer.address[1] && steer.address[2] == bpf_htonl(0xffff) &&
+	       to->v4 == steer.address[3];
+}
+
 static __always_inline bool steer_is_ours(struct bpf_sk_lookup *ctx)
 {
+	struct steer_target to;
+	__u32 family;
+
 	if (ctx->local_port != steer.port || ctx->protocol != IPPROTO_TCP)
 		return false;
+	/* The verifier refuses a pointer into the context that depends on a branch, which clang
+	 * makes of loads in several branches: so all are read here, one by one. */
+	family = *(volatile __u32 *)&ctx->family;
+	to.v4 = *(volatile __u32 *)&ctx->local_ip4;
+	to.v6[0] = *(volatile __u32 *)&ctx->local_ip6[0];
+	to.v6[1] = *(volatile __u32 *)&ctx->local_ip6[1];
+	to.v6[2] = *(volatile __u32 *)&ctx->local_ip6[2];
+	to.v6[3] = *(volatile __u32 *)&ctx->local_ip6[3];
+	if (family != steer.family)
+		return steer.family == AF_INET6 && !steer.v6only &&
+		       (steer.any || steer_is_mapped(&to));
 	if (steer.any)
-		return ctx->family == steer.family || (steer.family == AF_INET6 && !steer.v6only);
-	if (ctx->family != steer.family)
-		return false;
-	if (ctx->family == AF_INET)
-		return ctx->local_ip4 == steer.address[0];
-	return ctx->local_ip6[0] == steer.address[0] && ctx->local_ip6[1] == steer.address[1] &&
-	       ctx->local_ip6[2] == steer.address[2] && ctx->local_ip6[3] == steer.address[3];
+		return true;
+	if (family == AF_INET)
+		return to.v4 == steer.address[0];
+	return to.v6[0] == steer.address[0] && to.v6[1] == steer.address[1] &&
+	       to.v6[2] == steer.address[2] && to.v6[3] == steer.address[3];
 }
 
 /* The number of sockets of the group that the member belongs to; 0: of none. */
@@ -133,21 +183,23 @@ static __always_inline int steer_pass(enum steer_pass why)
 SEC("?sk_lookup")
 int steer_lookup(struct bpf_sk_lookup *ctx)
 {
-	__u64 least = STEER_NOBODY;
+	__u64 least = STEER_NOBODY, now;
 	struct steer_member *m;
 	struct bpf_sock *sk;
 	__u32 best = 0;
 
 	if (!steer_is_ours(ctx))
 		return SK_PASS;
-	if (bpf_ktime_get_ns() - steer_state.heartbeat_ns > STEER_DEADLINE_NS)
+	now = bpf_ktime_get_ns();
+	/* Signed: the heart may beat after the clock was read. */
+	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
 		return steer_pass(STEER_PASS_STALE);
 	for (__u32 i = 0; i < STEER_MEMBERS_MAX; i++) {
 		__u64 load;
 
 		if (i >= steer_state.members)
 			break;
-		load = steer_load(i);
+		load = steer_load(i, now);
 		if (load < least) {
 			least = load;
 			best = i;

@@ -20,19 +20,25 @@ enum steer_policy {
 struct steer_member {
 	__u64 cookie;
 	__u64 arrived; /* since it became a member, plus the mean of the others then */
-	__s64 open;    /* accepted connections of the window that are open; user space adds those
-			  from before it */
-	__u32 weight;  /* STEER_WEIGHTS; else 1 */
-	__u32 out; /* not 0: it gets nothing new, because connections wait and none is accepted */
-	__u64 chosen; /* how often it was picked: by each SYN, and by more with SYN cookies */
-	__u64 pad[3];
+	__s64 open;    /* accepted connections that are open, of those that came since the programs
+			  were attached */
+	__s64 open_before; /* the same of those from before that; written by user space */
+	__u64 accepted_ns; /* when it last accepted; CLOCK_MONOTONIC, as all times here */
+	__u64 waiting_ns;  /* when a connection last came into its empty queue */
+	__u64 chosen;      /* how often it was picked: by each SYN, and by more with SYN cookies */
+	__u32 weight;      /* STEER_WEIGHTS; else 1 */
+	__u32 stalled; /* it got nothing new when the program last looked: STEER_STALLED_NS */
 };
+
+/* A member in whose queue something waits, and that has not accepted for so long, gets nothing new
+ * until it accepts. */
+#define STEER_STALLED_NS 1000000000ull
 
 /* Why a look-up was left to the kernel's hash. */
 enum steer_pass {
 	STEER_PASS_STALE, /* the heartbeat is old: the tool is gone or hangs */
 	STEER_PASS_SIZE,  /* the group is not of the size that user space knows */
-	STEER_PASS_EMPTY, /* no member has a socket, or all are out */
+	STEER_PASS_EMPTY, /* no member has a socket, or all are stalled */
 	STEER_PASSES,
 };
 

@@ -96,8 +96,8 @@ static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 	if (!row)
 		return;
 	row->arrived++;
-	steer_arrived(cookie);
 	length = READ(view, sk_ack_backlog);
+	steer_arrived(cookie, length);
 	if (length > row->queue_highest)
 		row->queue_highest = length;
 }

@@ -15,6 +15,7 @@
 
 #include "../attach/types.h"
 #include "map.h"
+#include "observer_steer.h"
 
 /* Tables that are not asked for take no memory; the programs' references to them are dead code. */
 static void waits_leave_out(struct observer *o)
@@ -232,6 +233,9 @@ static int rows_prepare(struct observer *o)
 		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
 	if (!err)
 		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
+	if (!err)
+		err = map_wanted(&o->steer_members, o->bpf->maps.steer_members,
+				 o->bpf->rodata->steer.on);
 	if (!err && c->serves)
 		err = bytes_open(&o->bytes, o->bpf, o->workers, o->serves);
 	return err;
@@ -244,6 +248,7 @@ void observer_unload(void *observer)
 	backend_detach(&o->attachment, false);
 	if (!o->bpf)
 		return;
+	observer_steer_detach(o);
 	bytes_close(o->bytes);
 	o->bytes = NULL;
 	unmap_array(o->workers, o->bpf->maps.workers);
@@ -252,6 +257,7 @@ void observer_unload(void *observer)
 	unmap_array(o->sketches, o->bpf->maps.sketches);
 	unmap_array(o->histograms, o->bpf->maps.histograms);
 	unmap_array(o->serves, o->bpf->maps.serves);
+	unmap_array(o->steer_members, o->bpf->maps.steer_members);
 	free(o->entered_workers);
 	free(o->entered_sockets);
 	o->entered_workers = o->entered_sockets = NULL;
@@ -262,6 +268,7 @@ void observer_unload(void *observer)
 	o->sketches = NULL;
 	o->histograms = NULL;
 	o->serves = NULL;
+	o->steer_members = NULL;
 	o->workers = NULL;
 	o->sockets = NULL;
 	o->arrivals = NULL;

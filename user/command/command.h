@@ -19,6 +19,7 @@ enum status {
 	STATUS_USAGE = 2,
 	STATUS_UNEVEN = 3,     /* with --fail-on: the result is uneven, or worse than the first */
 	STATUS_WOULD_FAIL = 3, /* bind-check */
+	STATUS_LEFT = 4,       /* steer: something was not left as it was found */
 };
 
 /* Each command gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */

@@ -13,26 +13,24 @@
 enum steer_way {
 	STEER_BY_NOTHING, /* refused */
 	STEER_BY_LOOKUP,  /* a SO_REUSEPORT group: an SK_LOOKUP program picks the socket */
-	STEER_BY_EPOLL,   /* one socket in several epolls: entries go to the end of its wait queue */
+	STEER_BY_EPOLL, /* one socket in several epolls: entries go to the end of its wait queue */
 };
 
 /* What the user asks for. */
 struct steer_wish {
 	enum steer_policy policy;
-	uint32_t weights[STEER_MEMBERS_MAX]; /* STEER_WEIGHTS: of the sockets, lowest cookie first */
+	bool policy_given; /* else the way's own default may take its place */
+	uint32_t
+		weights[STEER_MEMBERS_MAX]; /* STEER_WEIGHTS: of the sockets, lowest cookie first */
 	size_t weight_count;
 	enum steer_way via; /* STEER_BY_NOTHING: whichever fits */
-	bool stateless;     /* UDP: the protocol keeps no state, so flows may move */
 };
 
 /* What a listing does not tell. */
 struct steer_facts {
-	bool lookup_known;    /* the kernel has SK_LOOKUP programs (5.9) */
-	unsigned lookup_others; /* such programs attached to the port's network namespace already */
-	bool arrivals_seen;   /* the backend sees when connections come */
-	bool opens_seen;      /* and which are open */
-	uint64_t mptcp;       /* cookie of a member that is an MPTCP socket; 0: none */
-	uint64_t uring;       /* of a member that an io_uring waits on; 0: none */
+	bool lookup_known;      /* the kernel has SK_LOOKUP programs (5.9) */
+	unsigned lookup_others; /* such programs attached to the port's network namespace */
+	uint64_t mptcp; /* cookie of a member that is an MPTCP socket; 0: none, or not asked */
 };
 
 #define STEER_WHY 512
@@ -41,18 +39,28 @@ struct steer_plan {
 	enum steer_way way;
 	enum steer_policy policy;
 	const char *code;    /* why it is refused; stable, "overlap"; NULL: it is not */
-	char why[STEER_WHY]; /* one line: what, why, what to do instead */
+	char why[STEER_WHY]; /* refused: one line that says what is in the way, and what to do
+				instead */
 	size_t members;      /* sockets of the group, or epolls */
 	uint64_t cookies[STEER_MEMBERS_MAX]; /* STEER_BY_LOOKUP: ascending */
 	uint32_t weights[STEER_MEMBERS_MAX];
 };
 
 /*
- * Plans for the endpoint. all: a listing of all sockets with the endpoint's port, also of those that
- * the user's filter leaves out, recognised by endpoint_recognise().
+ * Plans for the endpoint. all: a listing of all sockets with the endpoint's port in its network
+ * namespace, also of those that the user's filter leaves out.
  */
 void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const struct endpoint *e,
 		     const struct steer_facts *facts, const struct steer_wish *wish);
+
+/*
+ * Would the program that steers the endpoint pick its sockets also for connections that the kernel
+ * gives to another listener of `all`? Returns that listener; NULL: there is none.
+ */
+const struct endpoint *steer_overlap(const struct snapshot *all, const struct endpoint *e);
+
+/* Does the socket listen? */
+bool steer_is_listener(const struct socket_row *s);
 
 /* "lookup", "epoll", "least-queue"...: stable. The parsers return false for an unknown name. */
 const char *steer_way_name(enum steer_way way);

@@ -33,9 +33,10 @@ struct steer_way_steps {
 	 * do. */
 	int (*open)(void **self, const struct steer_task *task, char *why, size_t size);
 	int (*begin)(void *self, char *why, size_t size);
-	/* now: the port as it is now, from time to time; NULL: nobody looked. Returns 0; 1: it can't
-	 * go on, for the reason in `why`, and has to be released; or negative errno with `why`. */
-	int (*tick)(void *self, const struct endpoint *now, char *why, size_t size);
+	/* now: all sockets with the port, as they are now, from time to time; NULL: nobody looked.
+	 * Returns 0; 1: it can't go on, for the reason in `why`, and has to be released; or
+	 * negative errno with `why`. */
+	int (*tick)(void *self, const struct snapshot *now, char *why, size_t size);
 	/* Returns 0: the port is as it was found, and `note` names the members that left or joined
 	 * meanwhile, if any; 1: it is not, and `note` says what differs. */
 	int (*release)(void *self, char *note, size_t size);

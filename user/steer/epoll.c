@@ -1,0 +1,2 @@
+#include "way.h"
+const struct steer_way_steps steer_by_epoll = {};
