@@ -59,6 +59,20 @@ const struct comparison_stat *steer_stat(const struct steer_result *r, enum stee
 								     : NULL;
 }
 
+double steer_figure(const struct steer_result *r, enum steer_phase_name phase, size_t metric)
+{
+	const struct snapshot *s = &r->phases[phase];
+	const struct comparison_stat *stat = steer_stat(r, phase, metric);
+	struct comparison_run run;
+
+	if (!s->endpoint_count)
+		return NAN;
+	if (metric == METRIC_OPEN || metric == METRIC_OPEN_CV)
+		return stat ? stat->mean : NAN;
+	comparison_run_of(&run, s, &s->endpoints[0]);
+	return run.figures[metric];
+}
+
 /* ---- sentences ---- */
 
 static void __attribute__((format(printf, 5, 6)))
@@ -102,8 +116,8 @@ static void say_waits(const struct steer_result *r, struct steer_saying *rows, s
 			   noise_runs_needed());
 		return;
 	}
-	wait_words(was, before->mean);
-	wait_words(is, steered->mean);
+	wait_words(was, steer_figure(r, STEER_BEFORE, METRIC_WAIT_P99));
+	wait_words(is, steer_figure(r, STEER_STEERED, METRIC_WAIT_P99));
 	if (steered->told == TOLD_NOISE)
 		saying_add(rows, count, FINDING_NOTE, "waits",
 			   "the waits for accept differ by no more than noise (p99 %s before, %s "
@@ -127,18 +141,20 @@ static void say_spread(const struct steer_result *r, size_t metric, const char *
 {
 	const struct comparison_stat *before = steer_stat(r, STEER_BEFORE, metric),
 				     *steered = steer_stat(r, STEER_STEERED, metric);
+	double was, is;
 
 	if (!before || !steered || steered->told != TOLD_DIFFERENT)
 		return;
-	if (steered->mean < before->mean)
+	was = steer_figure(r, STEER_BEFORE, metric);
+	is = steer_figure(r, STEER_STEERED, metric);
+	if (is < was)
 		saying_add(rows, count, FINDING_GOOD, code,
-			   "%s were shared more evenly: CV %.3f instead of %.3f", what,
-			   steered->mean, before->mean);
+			   "%s were shared more evenly: CV %.3f instead of %.3f", what, is, was);
 	else
 		saying_add(rows, count, FINDING_NOTE, code,
 			   "%s were shared less evenly (CV %.3f instead of %.3f): the policy %s "
 			   "does not look at them",
-			   what, steered->mean, before->mean, steer_policy_name(r->plan.policy));
+			   what, is, was, steer_policy_name(r->plan.policy));
 }
 
 size_t steer_sayings(const struct steer_result *r, struct steer_saying sayings[STEER_SAYINGS_MAX])

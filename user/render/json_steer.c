@@ -19,7 +19,7 @@ static void members(struct json_writer *w, const struct steer_plan *plan)
 
 /* One figure of a phase: as a whole, and over its windows. */
 static void figure(struct json_writer *w, const struct steer_result *r, enum steer_phase_name phase,
-		   enum metric_id metric, double whole)
+		   enum metric_id metric)
 {
 	static const char *const told[] = {
 		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
@@ -27,7 +27,7 @@ static void figure(struct json_writer *w, const struct steer_result *r, enum ste
 	const struct comparison_stat *s = steer_stat(r, phase, metric);
 
 	json_open(w, metrics[metric].name, '{');
-	json_number_any(w, "whole", whole);
+	json_number_any(w, "whole", steer_figure(r, phase, metric));
 	json_number(w, "windows", s ? s->runs : 0);
 	json_number_real(w, "mean", s ? s->mean : NAN);
 	json_number_real(w, "sd", s ? s->sd : NAN);
@@ -42,11 +42,9 @@ static void figure(struct json_writer *w, const struct steer_result *r, enum ste
 static void phase(struct json_writer *w, const struct steer_result *r, enum steer_phase_name name)
 {
 	const struct snapshot *s = &r->phases[name];
-	struct comparison_run run;
 
 	if (!s->endpoint_count)
 		return;
-	comparison_run_of(&run, s, &s->endpoints[0]);
 	json_open(w, NULL, '{');
 	json_string(w, "name", steer_phase_names[name]);
 	json_number_real(w, "seconds", s->seconds);
@@ -55,7 +53,7 @@ static void phase(struct json_writer *w, const struct steer_result *r, enum stee
 	json_number(w, "lost", snapshot_lost(s));
 	json_open(w, "figures", '{');
 	for (size_t m = 0; m < METRIC_COUNT; m++)
-		figure(w, r, name, (enum metric_id)m, run.figures[m]);
+		figure(w, r, name, (enum metric_id)m);
 	json_close(w, '}');
 	json_close(w, '}');
 }

@@ -81,29 +81,13 @@ static void value_text(char *text, size_t size, enum metric_id metric, double va
 		snprintf(text, size, "%.1f", value);
 }
 
-/* How the phase was as a whole. Of what is open, there is no whole: the mean of its seconds. */
-static double phase_value(const struct steer_result *r, enum steer_phase_name phase,
-			  enum metric_id metric)
-{
-	const struct snapshot *s = &r->phases[phase];
-	const struct comparison_stat *stat = steer_stat(r, phase, metric);
-	struct comparison_run run;
-
-	if (!s->endpoint_count)
-		return NAN;
-	if (metric == METRIC_OPEN || metric == METRIC_OPEN_CV)
-		return stat ? stat->mean : NAN;
-	comparison_run_of(&run, s, &s->endpoints[0]);
-	return run.figures[metric];
-}
-
 static void print_row(FILE *out, const struct steer_result *r, size_t row)
 {
 	const enum metric_id metric = rows[row].metric;
 	bool known = false;
 
 	for (size_t p = 0; p < STEER_PHASES; p++)
-		known |= !isnan(phase_value(r, (enum steer_phase_name)p, metric));
+		known |= !isnan(steer_figure(r, (enum steer_phase_name)p, metric));
 	if (!known)
 		return;
 	fprintf(out, "  %-*s", LABEL - 2, rows[row].label);
@@ -114,7 +98,7 @@ static void print_row(FILE *out, const struct steer_result *r, size_t row)
 
 		if (!r->phases[p].endpoint_count)
 			continue;
-		value_text(text, sizeof(text), metric, phase_value(r, phase, metric));
+		value_text(text, sizeof(text), metric, steer_figure(r, phase, metric));
 		fprintf(out, "%*s %c", COLUMN - 2, text,
 			stat && stat->told == TOLD_DIFFERENT ? '*' : ' ');
 	}

@@ -235,6 +235,9 @@ static int lookup_begin(void *self, char *why, size_t size)
 	char reason[160];
 	int err;
 
+	/* What came before, by the hash, is not to be made up for. */
+	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
+		__atomic_store_n(&l->members[i].arrived, 0, __ATOMIC_RELAXED);
 	beat(l);
 	err = observer_steer_attach(l->task->observer, l->netns);
 	return err ? loading_fail(err, why, size, "the program that steers can't be attached: %s",
