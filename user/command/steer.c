@@ -153,10 +153,12 @@ static const struct endpoint *the_endpoint(const struct snapshot *s, const struc
 
 	for (size_t i = 0; i < s->endpoint_count; i++) {
 		if (found) {
-			complain("several addresses match (%s and %s): choose one by -P, -4, -6, "
-				 "-N or -p",
-				 text_address(first, found),
-				 text_address(second, &s->endpoints[i]));
+			complain("several ports match (%s and %s%s): choose one by -P, -4, -6, -N "
+				 "or -p",
+				 text_address(first, found), text_address(second, &s->endpoints[i]),
+				 found->netns == s->endpoints[i].netns
+					 ? ""
+					 : " in another network namespace");
 			return NULL;
 		}
 		found = &s->endpoints[i];
@@ -213,6 +215,8 @@ static int steer_port(const struct steer_options *o, const struct endpoint *e, s
 	char why[STEER_WHY], address[TEXT_ADDRESS_SIZE];
 	int err = list_port(&all, e, why, sizeof(why)), status = STATUS_OK;
 
+	if (!err && snapshot_find(&all, e))
+		r.endpoint = e = snapshot_find(&all, e);
 	if (!err)
 		err = steer_facts_find(&facts, e, why, sizeof(why));
 	if (!err)
@@ -250,8 +254,6 @@ static int steer_run(const struct steer_options *o, struct output *out)
 	if (listing_fill(&o->selection, &found, why, sizeof(why))) {
 		complain("%s", why);
 	} else {
-		for (size_t i = 0; i < found.endpoint_count; i++)
-			endpoint_judge(&found.endpoints[i], FAIRNESS_THRESHOLD);
 		e = the_endpoint(&found, &o->selection);
 		if (e)
 			status = steer_port(o, e, out);
