@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`sockfair steer` beside servers that count for themselves, each case in a network namespace of its own: what each policy gives to whom, who comes and
 goes meanwhile, how it ends, and what it refuses. TAP. steer.py [--backend NAME] [CASE...]"""
+import ctypes
 import json
 import mmap
 import os
+import platform
 import signal
 import socket
 import struct
@@ -13,9 +15,11 @@ import threading
 import time
 
 import cases
-from watching import SOCKFAIR, between, equal, netns
+from watching import SOCKFAIR, between, equal
 
 PORT = 8080
+PROG_QUERY, SK_LOOKUP = 16, 36  # linux/bpf.h
+BPF = {"x86_64": 321, "aarch64": 280}  # bpf()
 backend = None
 
 
@@ -128,9 +132,14 @@ def command(*options):
 
 
 def links():
-    """SK_LOOKUP programs attached to this namespace."""
-    shown = json.loads(subprocess.run(["bpftool", "-j", "link", "show"], stdout=subprocess.PIPE, check=True).stdout or "[]")
-    return [link for link in shown if link.get("netns_ino") == netns()]
+    """The numbers of the SK_LOOKUP programs attached to this namespace: bpf(BPF_PROG_QUERY)."""
+    ids = (ctypes.c_uint32 * 64)()
+    with open("/proc/self/ns/net") as namespace:
+        attributes = struct.pack("IIIIQI", namespace.fileno(), SK_LOOKUP, 0, 0, ctypes.addressof(ids), 64) + bytes(100)
+        held = ctypes.create_string_buffer(attributes, len(attributes))
+        if cases.libc.syscall(BPF[platform.machine()], PROG_QUERY, held, len(attributes)):
+            raise OSError(ctypes.get_errno(), "bpf(BPF_PROG_QUERY)")
+        return list(ids[:struct.unpack_from("I", held, 24)[0]])
 
 
 def wait_for(what, condition, seconds=60):

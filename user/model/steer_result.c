@@ -65,9 +65,7 @@ double steer_figure(const struct steer_result *r, enum steer_phase_name phase, s
 	const struct comparison_stat *stat = steer_stat(r, phase, metric);
 	struct comparison_run run;
 
-	if (!s->endpoint_count)
-		return NAN;
-	if (metric == METRIC_OPEN || metric == METRIC_OPEN_CV)
+	if (!s->endpoint_count || metric == METRIC_OPEN || metric == METRIC_OPEN_CV)
 		return stat ? stat->mean : NAN;
 	comparison_run_of(&run, s, &s->endpoints[0]);
 	return run.figures[metric];
