@@ -187,7 +187,8 @@ install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
 	install -d $(DESTDIR)$(PREFIX)/share/sockfair
 	install -m 644 user/render/*.schema.json $(DESTDIR)$(PREFIX)/share/sockfair
-	install -d $(DESTDIR)$(PREFIX)/share/man/man7
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 user/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 user/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 clean:

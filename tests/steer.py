@@ -142,7 +142,7 @@ def links():
         return list(ids[:struct.unpack_from("I", held, 24)[0]])
 
 
-def wait_for(what, condition, seconds=60):
+def wait_for(what, condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -167,7 +167,7 @@ class Steering:
     def result(self, how=signal.SIGINT):
         if how and self.child.poll() is None:
             self.child.send_signal(how)
-        out, err = self.child.communicate(timeout=60)
+        out, err = self.child.communicate(timeout=300)
         if self.child.returncode:
             raise AssertionError(f"steer ended with {self.child.returncode}: {err}")
         return json.loads(out)
@@ -175,10 +175,10 @@ class Steering:
 
 def refused(code, words, *options, status=1):
     """The plan says that code, and the line without --json these words."""
-    run = subprocess.run(command("--dry-run", "--json", *options), capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command("--dry-run", "--json", *options), capture_output=True, text=True, timeout=300)
     equal("status, " + run.stderr, run.returncode, status)
     equal("code", json.loads(run.stdout)["refused"], code)
-    line = subprocess.run(command("--dry-run", *options), capture_output=True, text=True, timeout=60)
+    line = subprocess.run(command("--dry-run", *options), capture_output=True, text=True, timeout=300)
     equal("status of the text", line.returncode, status)
     equal("lines", line.stderr.count("\n"), 1)
     if words not in line.stderr:
@@ -292,7 +292,7 @@ def before_and_after():
     server = Server([0.001] * 4)
     clients = Clients(2)
     run = subprocess.run(command("--before", "3", "--for", "3", "--after", "3", "--policy", "even", "--json", "--force"), capture_output=True, text=True,
-                         timeout=60, check=True)
+                         timeout=300, check=True)
     clients.end()
     server.end()
     result = json.loads(run.stdout)
@@ -437,12 +437,12 @@ def overlap():
         refused("overlap", "127.0.0.1:8080", "-p", str(server.pids[0]))
     v6 = lambda s: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # noqa: E731
     with listener("::", socket.AF_INET6, prepare=v6):
-        run = subprocess.run(command("--dry-run", "-4"), capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command("--dry-run", "-4"), capture_output=True, text=True, timeout=300)
         equal("beside IPv6 alone, " + run.stderr, run.returncode, 0)
     server.end()
     server = Server([0.001] * 2)
     with listener("0.0.0.0"):
-        run = subprocess.run(command("--dry-run", "-p", str(server.pids[0])), capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command("--dry-run", "-p", str(server.pids[0])), capture_output=True, text=True, timeout=300)
         equal("the specific one, " + run.stderr, run.returncode, 0)
     server.end()
 
@@ -451,7 +451,7 @@ def two_at_once():
     """a namespace with an SK_LOOKUP program is refused: two tools would undo each other"""
     server = Server([0.001] * 2)
     steering = Steering()
-    run = subprocess.run(command("--dry-run", "--json"), capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command("--dry-run", "--json"), capture_output=True, text=True, timeout=300)
     equal("code", json.loads(run.stdout)["refused"], "lookup")
     steering.result()
     server.end()
@@ -464,7 +464,7 @@ def mptcp():
     except OSError as error:
         return f"no MPTCP here: {error}"
     with first, listener(protocol=262):
-        run = subprocess.run(command("--dry-run", "--json"), capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command("--dry-run", "--json"), capture_output=True, text=True, timeout=300)
         equal("status, " + run.stderr, run.returncode, 1)
         equal("code", run.stdout and json.loads(run.stdout)["refused"], "mptcp")
     return None
@@ -473,7 +473,7 @@ def mptcp():
 def rights():
     """without CAP_SYS_PTRACE it says so"""
     server = Server([0.001] * 2)
-    run = subprocess.run(["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", *command("--dry-run")], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", *command("--dry-run")], capture_output=True, text=True, timeout=300)
     server.end()
     equal("status", run.returncode, 1)
     equal("lines", run.stderr.count("\n"), 1)
@@ -485,7 +485,7 @@ def nothing_to_gain():
     """what is even and does not wait is left alone, and --force steers it"""
     server = Server([0.0005] * 2)
     clients = Clients(1)
-    run = subprocess.run(command("--before", "6", "--for", "1", "--json"), capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command("--before", "6", "--for", "1", "--json"), capture_output=True, text=True, timeout=300)
     clients.end()
     server.end()
     result = json.loads(run.stdout)
