@@ -27,7 +27,7 @@ struct steer_member {
 	__u64 waiting_ns;  /* when a connection last came into its empty queue */
 	__u64 chosen;      /* how often it was picked: by each SYN, and by more with SYN cookies */
 	__u32 weight;      /* STEER_WEIGHTS; else 1 */
-	__u32 stalled; /* it got nothing new when the program last looked: STEER_STALLED_NS */
+	__u32 stalled;     /* it got nothing new when the program last looked: STEER_STALLED_NS */
 };
 
 /* A member in whose queue something waits, and that has not accepted for so long, gets nothing new

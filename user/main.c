@@ -32,7 +32,8 @@ static const struct {
 	  "each bind() and listen() that fails or looks wrong, and why, live" },
 	{ "bind-check", command_bind_check,
 	  "would a bind() to an address and port work now; who is in the way" },
-	{ "steer", command_steer, "steer a running server's new connections to where they wait least; undone at the end" },
+	{ "steer", command_steer,
+	  "steer a running server's new connections to where they wait least; undone at the end" },
 	{ "doctor", command_doctor,
 	  "which hooks this kernel allows, what they do not see; self-test" },
 };

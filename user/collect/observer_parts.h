@@ -56,7 +56,7 @@ struct observer {
 				     on another CPU */
 	struct steer_member *steer_members; /* NULL: nothing is steered */
 	struct bpf_link *steer_link;        /* NULL: nor now */
-	int inner_map, outer_map; /* for observer_await_readers(); -1: none */
+	int inner_map, outer_map;           /* for observer_await_readers(); -1: none */
 	struct ledger *ledger;
 	struct bytes_reader *bytes;     /* NULL: connections are not followed */
 	struct inventory *inventory;    /* NULL: no inventory is taken */

@@ -104,7 +104,7 @@ static void parse_policy(struct steer_wish *wish, const struct argp_state *state
 	char name[16] = "";
 
 	if (length < sizeof(name))
-		memcpy(name, text, length);
+		snprintf(name, length + 1, "%s", text);
 	if (!steer_policy_parse(name, &wish->policy) ||
 	    (wish->policy == STEER_WEIGHTS) != (weights != NULL))
 		usage_error(state,

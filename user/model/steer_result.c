@@ -88,7 +88,7 @@ saying_add(struct steer_saying *rows, size_t *count, enum finding_level level, c
 }
 
 /* "1.23 ms" */
-static const char *wait_words(char text[32], double ns)
+static const char *steer_wait_words(char text[32], double ns)
 {
 	const double us = ns / 1e3;
 
@@ -114,8 +114,8 @@ static void say_waits(const struct steer_result *r, struct steer_saying *rows, s
 			   noise_runs_needed());
 		return;
 	}
-	wait_words(was, steer_figure(r, STEER_BEFORE, METRIC_WAIT_P99));
-	wait_words(is, steer_figure(r, STEER_STEERED, METRIC_WAIT_P99));
+	steer_wait_words(was, steer_figure(r, STEER_BEFORE, METRIC_WAIT_P99));
+	steer_wait_words(is, steer_figure(r, STEER_STEERED, METRIC_WAIT_P99));
 	if (steered->told == TOLD_NOISE)
 		saying_add(rows, count, FINDING_NOTE, "waits",
 			   "the waits for accept differ by no more than noise (p99 %s before, %s "

@@ -5,7 +5,7 @@
 #include "json_writer.h"
 #include "steer_report.h"
 
-static void members(struct json_writer *w, const struct steer_plan *plan)
+static void steer_members_write(struct json_writer *w, const struct steer_plan *plan)
 {
 	json_open(w, "members", '[');
 	for (size_t i = 0; plan->way == STEER_BY_LOOKUP && i < plan->members; i++) {
@@ -18,8 +18,8 @@ static void members(struct json_writer *w, const struct steer_plan *plan)
 }
 
 /* One figure of a phase: as a whole, and over its windows. */
-static void figure(struct json_writer *w, const struct steer_result *r, enum steer_phase_name phase,
-		   enum metric_id metric)
+static void steer_figure_write(struct json_writer *w, const struct steer_result *r,
+			       enum steer_phase_name phase, enum metric_id metric)
 {
 	static const char *const told[] = {
 		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
@@ -39,7 +39,8 @@ static void figure(struct json_writer *w, const struct steer_result *r, enum ste
 	json_close(w, '}');
 }
 
-static void phase(struct json_writer *w, const struct steer_result *r, enum steer_phase_name name)
+static void steer_phase_write(struct json_writer *w, const struct steer_result *r,
+			      enum steer_phase_name name)
 {
 	const struct snapshot *s = &r->phases[name];
 
@@ -53,12 +54,12 @@ static void phase(struct json_writer *w, const struct steer_result *r, enum stee
 	json_number(w, "lost", snapshot_lost(s));
 	json_open(w, "figures", '{');
 	for (size_t m = 0; m < METRIC_COUNT; m++)
-		figure(w, r, name, (enum metric_id)m);
+		steer_figure_write(w, r, name, (enum metric_id)m);
 	json_close(w, '}');
 	json_close(w, '}');
 }
 
-static void sayings(struct json_writer *w, const struct steer_result *r)
+static void steer_sayings_write(struct json_writer *w, const struct steer_result *r)
 {
 	static const char *const levels[] = {
 		[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
@@ -90,12 +91,12 @@ int json_steer(FILE *out, const struct steer_result *r)
 	json_string(&w, "policy", steer_policy_name(r->plan.policy));
 	json_string(&w, "refused", r->plan.code);
 	json_string(&w, "refused_text", r->plan.code ? r->plan.why : NULL);
-	members(&w, &r->plan);
+	steer_members_write(&w, &r->plan);
 	json_open(&w, "phases", '[');
 	for (size_t p = 0; p < STEER_PHASES; p++)
-		phase(&w, r, (enum steer_phase_name)p);
+		steer_phase_write(&w, r, (enum steer_phase_name)p);
 	json_close(&w, ']');
-	sayings(&w, r);
+	steer_sayings_write(&w, r);
 	json_string(&w, "end", steer_end_name(r->end));
 	json_string(&w, "end_text", *r->why ? r->why : NULL);
 	json_number(&w, "look_ups_steered", r->steered);

@@ -14,7 +14,7 @@
 
 /* An MPTCP socket shows its protocol to its own descriptor only: what the kernel's tables hold is
  * the TCP socket of its first subflow. */
-static bool is_mptcp(int fd)
+static bool socket_is_mptcp(int fd)
 {
 	int protocol = 0;
 	socklen_t size = sizeof(protocol);
@@ -52,7 +52,7 @@ int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *
 		fd = take_socket(e, s->cookie, why, size);
 		if (fd < 0)
 			return fd;
-		if (is_mptcp(fd))
+		if (socket_is_mptcp(fd))
 			facts->mptcp = s->cookie;
 		close(fd);
 	}

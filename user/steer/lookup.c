@@ -30,14 +30,15 @@ struct lookup {
 	char left[160], joined[160]; /* cookies of members, for people */
 };
 
-static struct steer_state *state_of(const struct lookup *l)
+static struct steer_state *lookup_state(const struct lookup *l)
 {
 	return observer_steer_state(l->task->observer);
 }
 
 static void beat(const struct lookup *l)
 {
-	__atomic_store_n(&state_of(l)->heartbeat_ns, clock_ns(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
+	__atomic_store_n(&lookup_state(l)->heartbeat_ns, clock_ns(CLOCK_MONOTONIC),
+			 __ATOMIC_RELAXED);
 }
 
 /* The mean of the members' arrivals, but for the place `without`. */
@@ -69,7 +70,7 @@ static void lift(struct lookup *l, uint32_t place)
 
 /* ---- members ---- */
 
-static uint32_t place_of(const struct lookup *l, uint64_t cookie)
+static uint32_t member_place(const struct lookup *l, uint64_t cookie)
 {
 	uint32_t i = 0;
 
@@ -90,7 +91,7 @@ static uint32_t weight_of(const struct steer_plan *plan, uint64_t cookie)
 static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cookie, char *why,
 		      size_t size)
 {
-	const uint32_t place = place_of(l, 0);
+	const uint32_t place = member_place(l, 0);
 	int fd, err;
 
 	if (place == STEER_MEMBERS_MAX)
@@ -119,7 +120,7 @@ static void note_cookie(char *list, size_t size, uint64_t cookie)
 	snprintf(list + used, size - used, "%s%" PRIu64, used ? ", " : "", cookie);
 }
 
-static bool is_member(const struct endpoint *e, uint64_t cookie)
+static bool is_group_member(const struct endpoint *e, uint64_t cookie)
 {
 	for (size_t i = 0; e && i < e->socket_count; i++)
 		if (e->sockets[i].cookie == cookie)
@@ -136,7 +137,7 @@ static int members_follow(struct lookup *l, const struct endpoint *e, bool noted
 	int err = 0;
 
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		if (!l->members[i].cookie || is_member(e, l->members[i].cookie))
+		if (!l->members[i].cookie || is_group_member(e, l->members[i].cookie))
 			continue;
 		if (noted)
 			note_cookie(l->left, sizeof(l->left), l->members[i].cookie);
@@ -145,7 +146,7 @@ static int members_follow(struct lookup *l, const struct endpoint *e, bool noted
 	for (size_t i = 0; e && i < e->socket_count && !err; i++) {
 		const struct socket_row *s = &e->sockets[i];
 
-		if (!steer_is_listener(s) || place_of(l, s->cookie) < STEER_MEMBERS_MAX)
+		if (!steer_is_listener(s) || member_place(l, s->cookie) < STEER_MEMBERS_MAX)
 			continue;
 		err = member_add(l, e, s->cookie, why, size);
 		if (noted && !err)
@@ -155,8 +156,8 @@ static int members_follow(struct lookup *l, const struct endpoint *e, bool noted
 		count += l->members[i].cookie != 0;
 		highest = l->members[i].cookie ? i + 1 : highest;
 	}
-	__atomic_store_n(&state_of(l)->members, highest, __ATOMIC_RELAXED);
-	__atomic_store_n(&state_of(l)->group_size, count, __ATOMIC_RELAXED);
+	__atomic_store_n(&lookup_state(l)->members, highest, __ATOMIC_RELAXED);
+	__atomic_store_n(&lookup_state(l)->group_size, count, __ATOMIC_RELAXED);
 	return err;
 }
 
@@ -172,7 +173,7 @@ static uint32_t place_of_taker(const struct lookup *l, const struct endpoint *e,
 	for (size_t i = 0; i < e->worker_count; i++) {
 		const struct worker_row *w = &e->workers[i];
 		const uint32_t place = w->pid == pid && (!tid || w->tid == tid) && w->can_accept
-					       ? place_of(l, w->cookie)
+					       ? member_place(l, w->cookie)
 					       : STEER_MEMBERS_MAX;
 
 		if (place == STEER_MEMBERS_MAX || place == found)

@@ -50,7 +50,7 @@ static int fail(const struct running *g, int err, const char *what)
 /* ---- one window ---- */
 
 /* Leaves only the endpoint that is steered. */
-static void keep_endpoint(struct snapshot *s, const struct endpoint *like)
+static void window_keep(struct snapshot *s, const struct endpoint *like)
 {
 	struct endpoint *found = snapshot_find(s, like);
 	size_t kept = 0;
@@ -76,7 +76,7 @@ static int window_between(struct snapshot *window, const struct snapshot *now,
 
 	if (err)
 		return err;
-	keep_endpoint(window, like);
+	window_keep(window, like);
 	if (window->endpoint_count)
 		err = endpoint_judge(&window->endpoints[0], FAIRNESS_THRESHOLD);
 	return err ? err : findings_fill(window);
@@ -156,18 +156,18 @@ static int window_done(struct running *g)
 
 /* ---- a phase ---- */
 
-static double seconds_now(void)
+static double session_seconds(void)
 {
 	return (double)clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 /* Waits until `end`, and tells the way that the tool is alive. Returns as tick(). */
-static int wait_until(struct running *g, double end)
+static int session_wait(struct running *g, double end)
 {
 	double left;
 	int stop = 0;
 
-	while (!stop && !*g->s->interrupted && (left = end - seconds_now()) > 0) {
+	while (!stop && !*g->s->interrupted && (left = end - session_seconds()) > 0) {
 		poll(NULL, 0, (int)(fmin(left, STEER_TICK_SECONDS) * 1000) + 1);
 		stop = observer_relieve(g->observer);
 		if (stop < 0)
@@ -184,9 +184,9 @@ static int wait_until(struct running *g, double end)
 }
 
 /* Measures one phase. Returns 0, 1: the port is to be released, or negative errno. */
-static int phase(struct running *g, enum steer_phase_name name)
+static int phase_run(struct running *g, enum steer_phase_name name)
 {
-	const double started = seconds_now(), length = g->s->seconds[name];
+	const double started = session_seconds(), length = g->s->seconds[name];
 	struct snapshot first = {};
 	int stop = 0, err;
 
@@ -196,10 +196,10 @@ static int phase(struct running *g, enum steer_phase_name name)
 	if (!err)
 		err = snapshot_copy(&first, &g->total);
 	for (double done = 0; !err && !stop && done < length && !*g->s->interrupted;) {
-		stop = wait_until(g, started + fmin(done + WINDOW_SECONDS, length));
+		stop = session_wait(g, started + fmin(done + WINDOW_SECONDS, length));
 		if (!stop)
 			stop = window_done(g);
-		done = seconds_now() - started;
+		done = session_seconds() - started;
 		if (g->s->progress)
 			g->s->progress(name, fmin(done, length), length);
 	}
@@ -212,7 +212,7 @@ static int phase(struct running *g, enum steer_phase_name name)
 
 /* ---- the whole ---- */
 
-static int begin(struct running *g)
+static int session_begin(struct running *g)
 {
 	int err = g->way->begin(g->self, g->why, g->size);
 
@@ -220,7 +220,7 @@ static int begin(struct running *g)
 	return err;
 }
 
-static void release(struct running *g)
+static void session_release(struct running *g)
 {
 	if (!g->steering)
 		return;
@@ -253,23 +253,23 @@ static bool is_worth_it(struct running *g)
 
 static int phases(struct running *g)
 {
-	int stop = phase(g, STEER_BEFORE);
+	int stop = phase_run(g, STEER_BEFORE);
 
 	if (stop || *g->s->interrupted || !is_worth_it(g))
 		return stop;
-	stop = begin(g);
+	stop = session_begin(g);
 	if (stop)
 		return stop;
 	g->r->end = STEER_END_TIME;
-	stop = phase(g, STEER_STEERED);
+	stop = phase_run(g, STEER_STEERED);
 	if (!stop && *g->s->interrupted)
 		g->r->end = STEER_END_INTERRUPTED;
 	if (g->r->plan.way == STEER_BY_LOOKUP)
 		count_look_ups(g);
-	release(g);
+	session_release(g);
 	if (stop < 0 || *g->s->interrupted)
 		return stop;
-	return phase(g, STEER_AFTER);
+	return phase_run(g, STEER_AFTER);
 }
 
 static struct steer_config config_of(const struct steer_result *r)
@@ -305,7 +305,7 @@ static int policy_check(const struct running *g)
 
 /* Everybody on the port in its namespace, also those that a user's filter leaves out: they may be
  * in the way. */
-static int observe(struct running *g)
+static int session_observe(struct running *g)
 {
 	const struct endpoint *e = g->r->endpoint;
 	const struct steer_config config = config_of(g->r);
@@ -348,10 +348,10 @@ int steer_session_run(const struct steer_session *s, struct steer_result *r, cha
 
 	g.way = r->plan.way == STEER_BY_LOOKUP ? &steer_by_lookup : &steer_by_epoll;
 	r->as_found = true;
-	err = observe(&g);
+	err = session_observe(&g);
 	if (!err)
 		err = phases(&g);
-	release(&g);
+	session_release(&g);
 	g.way->close(g.self);
 	observer_close(g.observer);
 	snapshot_free(&g.total);
