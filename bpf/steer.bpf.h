@@ -86,8 +86,14 @@ static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64
 	return (__s64)(now - (accepted > since ? accepted : since)) > (__s64)STEER_STALLED_NS;
 }
 
+/* A load and the member's place, in one number: the least number is picked. */
+#define STEER_PLACE_BITS 6
+#define STEER_PLACE ((1 << STEER_PLACE_BITS) - 1)
+#define STEER_ARRIVED_BITS 34
+_Static_assert(STEER_MEMBERS_MAX == 1 << STEER_PLACE_BITS, "a place fits");
+
 /*
- * Returns the member's load by the policy: the least is picked. STEER_NOBODY means that the member
+ * Returns the member's load by the policy, with its place. STEER_NOBODY means that the member
  * can't be picked. A function of its own, which the verifier follows once, not once for each of
  * the members.
  */
@@ -114,15 +120,28 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 	if (m->stalled)
 		return STEER_NOBODY;
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
-	arrived = m->arrived + half_open;
+	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
 	open = m->open + m->open_before;
 	switch (steer.policy) {
-	case STEER_EVEN: return arrived;
-	case STEER_LEAST_QUEUE: load = waiting + half_open; break;
-	case STEER_WEIGHTS: return m->weight ? ((arrived + 1) << 16) / m->weight : STEER_NOBODY;
-	default: load = waiting + half_open + (open > 0 ? open : 0);
+	case STEER_EVEN: load = arrived; break;
+	case STEER_LEAST_QUEUE: load = (waiting + half_open) << STEER_ARRIVED_BITS | arrived; break;
+	case STEER_WEIGHTS:
+		if (!m->weight)
+			return STEER_NOBODY;
+		load = ((arrived + 1) << 16) / m->weight;
+		break;
+	default:
+		load = (waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
+		       arrived;
 	}
-	return load << 40 | (arrived & ((1ull << 40) - 1));
+	return load << STEER_PLACE_BITS | (index & STEER_PLACE);
+}
+
+/* A function too: what it returns is any number to the verifier, which would else follow each way
+ * through all members. (Before 6.4 it takes every number for precise once there are functions.) */
+__noinline __u64 steer_less(__u64 a, __u64 b)
+{
+	return a < b ? a : b;
 }
 
 /* The address that the packet came to. */
@@ -195,16 +214,11 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
 		return steer_pass(STEER_PASS_STALE);
 	for (__u32 i = 0; i < STEER_MEMBERS_MAX; i++) {
-		__u64 load;
-
 		if (i >= steer_state.members)
 			break;
-		load = steer_load(i, now);
-		if (load < least) {
-			least = load;
-			best = i;
-		}
+		least = steer_less(least, steer_load(i, now));
 	}
+	best = least & STEER_PLACE;
 	m = bpf_map_lookup_elem(&steer_members, &best);
 	sk = least == STEER_NOBODY ? NULL : bpf_map_lookup_elem(&steer_sockets, &best);
 	if (!sk || !m) {

@@ -142,7 +142,7 @@ def links():
         return list(ids[:struct.unpack_from("I", held, 24)[0]])
 
 
-def wait_for(what, condition, seconds=120):
+def wait_for(what, condition, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
