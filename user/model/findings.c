@@ -50,6 +50,13 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 	return err;
 }
 
+static int apply_to_endpoint(struct endpoint *e, const struct facts *facts, const struct rule *rule)
+{
+	struct finding f = { .code = rule->code, .level = rule->level };
+
+	return rule->of_endpoint(&f, facts) ? finding_add(e, &f) : 0;
+}
+
 static int apply_table(struct endpoint *e, const struct facts *facts,
 		       const struct rule_table *table, enum finding_level level)
 {
@@ -57,14 +64,10 @@ static int apply_table(struct endpoint *e, const struct facts *facts,
 
 	for (const struct rule *rule = table->rows; rule < table->rows + table->count && !err;
 	     rule++) {
-		struct finding f = { .code = rule->code, .level = rule->level };
-
 		if (rule->level != level)
 			continue;
-		if (rule->of_socket)
-			err = apply_to_sockets(e, facts, rule);
-		else if (rule->of_endpoint(&f, facts))
-			err = finding_add(e, &f);
+		err = rule->of_socket ? apply_to_sockets(e, facts, rule)
+				      : apply_to_endpoint(e, facts, rule);
 	}
 	return err;
 }

@@ -54,6 +54,7 @@ struct ledger_socket {
 	struct ledger_flows *flows;         /* NULL: none were seen */
 	size_t kept; /* workers of the socket that were `kept` at the last ledger_trim() */
 	uint64_t ended_at;
+	bool took; /* ledger_snapshot(): one of its workers has taken something */
 };
 
 /* What a row of the kernel has counted of a thread's TCP connections, besides the number accepted.
