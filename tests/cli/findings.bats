@@ -278,6 +278,16 @@ print("said", free + 2)'
     prlimit --pid "$server" --nofile="$((said + 1)):4096"
     list_holds 8338 'found == []'
 
+    # The parent keeps the sockets of its children, and each of these has inherited both.
+    serve 'sockets = [tcp(8347, reuseport=True), tcp(8347, reuseport=True)]
+print("said", *[process(accepts, s) for s in sockets])'
+    waiting 8347 1 2
+    kill -STOP "${said%% *}"
+    clients 'ask(8347, 40)'
+    list_holds 8347 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"stopped\" and .evidence.pid == ${said%% *} and .evidence.queued > 0"
+    kill -CONT "${said%% *}"
+    eventually list_holds 8347 'found == []'
+
     # The kernel searches from the first on, and all after it, 140 words of its table, are in use.
     serve 's = tcp(8339)
 ask(8339, 1)

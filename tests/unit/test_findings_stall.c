@@ -124,6 +124,52 @@ static void stalled_in_a_list_if_all_are_stopped(void **state)
 	assert_nothing(&f);
 }
 
+/* Processes that only keep the socket, or inherited it, need not be stopped as well. */
+static void stalled_in_a_list_though_others_hold_it(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_stalled(e, 17, 0);
+	struct hindrance *master;
+
+	(void)state;
+	s->full_known = false;
+	s->stalled_ns = 0;
+	master = add_look(add_holder(e, 17, 600, "nginx"), 'S', "sigsuspend");
+	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
+	e->holders[1].parent = 600;
+	fill(&f);
+	assert_finding(e, "stalled-socket",
+		       "3 connections queued on socket 17 (inode 1017): nginx 700 is stopped "
+		       "(SIGSTOP); continue it (kill -CONT 700), or restart it");
+	strcpy(master->place, "do_epoll_wait"); /* it may take something in a moment */
+	assert_nothing(&f);
+	strcpy(master->place, "sigsuspend");
+	master->threads = 2;
+	assert_nothing(&f);
+	master->threads = 1;
+	strcpy(master->place, "inet_csk_accept"); /* of another socket */
+	fill(&f);
+	assert_true(has(e, "stalled-socket"));
+	done(&f);
+	e->holders[0].watching = WATCHING_SLEEPS; /* of this one */
+	assert_nothing(&f);
+	e->holders[0].watching = WATCHING_NOT;
+	strcpy(master->place, "sigsuspend");
+	master->threads = 1;
+	add_look(add_holder(e, 17, 701, "nginx"), 'S', "do_epoll_wait");
+	e->holders[2].parent = 600;
+	assert_nothing(&f); /* they may share it */
+	e->holders[1].polls = true;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, ": nginx 700 is stopped (SIGSTOP) (1 more"));
+	e->holders[2].polls = true;
+	assert_nothing(&f);
+	e->holders[2].polls = false;
+	e->holders[2].watching = WATCHING_SLEEPS; /* in accept() */
+	assert_nothing(&f);
+}
+
 /* One socket, one cause: that its queue is full and that nobody waits on it follow. */
 static void stalled_socket_says_it_all(void **state)
 {
@@ -418,6 +464,7 @@ int main(void)
 		cmocka_unit_test(stalled_socket_has_room),
 		cmocka_unit_test(a_short_stall_is_none),
 		cmocka_unit_test(stalled_in_a_list_if_all_are_stopped),
+		cmocka_unit_test(stalled_in_a_list_though_others_hold_it),
 		cmocka_unit_test(stalled_socket_says_it_all),
 		cmocka_unit_test(was_stalled_names_who_was_stopped),
 		cmocka_unit_test(was_stalled_by_one_that_has_ended),

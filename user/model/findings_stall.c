@@ -10,10 +10,35 @@
 #include "stall_cause.h"
 #include "words.h"
 
-/* Are all processes that hold the socket unable to take anything? */
+/* ---- one look ---- */
+
+/* Do all threads of the process wait for children or signals, or in accept() of another socket?
+ * Then it keeps the socket for others, or inherited it with its own. */
+static bool only_keeps(const struct holder_row *h)
+{
+	static const char *const places[] = { "do_wait",          "sigsuspend",
+					      "do_sigtimedwait",  "__do_sys_pause",
+					      "__ia32_sys_pause", "__x64_sys_pause",
+					      "sys_pause",        "inet_csk_accept" };
+	const struct hindrance *it = &h->hindrance;
+
+	if (h->polls || h->watching == WATCHING_SLEEPS || !it->threads ||
+	    it->at_place < it->threads)
+		return false;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (!strcmp(it->place, places[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Are all processes that would have to take from the socket unable to take anything? If the socket
+ * is in an epoll of such a process, those that have it in none of theirs are not asked: they only
+ * inherited it. With nginx's `reuseport`, each worker holds the sockets of all.
+ */
 static bool all_unable(const struct facts *facts, const struct socket_row *s)
 {
-	size_t count, unable = 0;
+	size_t count, unable = 0, unable_by_epoll = 0, able = 0, able_by_epoll = 0;
 	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
 	struct stall_cause cause;
 
@@ -21,11 +46,15 @@ static bool all_unable(const struct facts *facts, const struct socket_row *s)
 		if (h[i].hindrance.looks && !h[i].hindrance.threads) /* a zombie */
 			continue;
 		stall_cause_find(&cause, facts, s, &h[i], false);
-		if (!cause.unable)
-			return false;
-		unable++;
+		if (cause.unable) {
+			unable++;
+			unable_by_epoll += h[i].polls;
+		} else if (!only_keeps(&h[i])) {
+			able++;
+			able_by_epoll += h[i].polls || h[i].watching == WATCHING_SLEEPS;
+		}
 	}
-	return unable;
+	return unable && (!able || (unable_by_epoll && !able_by_epoll));
 }
 
 bool socket_stalled(const struct facts *facts, const struct socket_row *s)
