@@ -10,9 +10,9 @@
 #define SOCKET_FINDINGS_MAX                                                                        \
 	8 /* per rule and endpoint; all further sockets of the same kind share one more finding */
 
-static const struct rule_table *const tables[] = { &queue_rules,  &handshake_rules, &binding_rules,
-						   &joined_rules, &sharing_rules,   &load_rules,
-						   &verdict_rules };
+static const struct rule_table *const tables[] = { &stall_rules,   &queue_rules,  &handshake_rules,
+						   &binding_rules, &joined_rules, &sharing_rules,
+						   &wait_rules,    &load_rules,   &verdict_rules };
 
 static int finding_add(struct endpoint *e, const struct finding *f)
 {
