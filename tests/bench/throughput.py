@@ -186,6 +186,18 @@ def interval(values):
     return mean, mean - half, mean + half
 
 
+def started(command, folder):
+    """A server; what it says is no part of the table, unless it is why it does not run."""
+    said = os.path.join(folder, "said")
+    with open(said, "w", encoding="utf-8") as f:
+        process = subprocess.Popen(command, stdout=f, stderr=f)
+    time.sleep(1)
+    if process.poll() is not None:
+        with open(said, encoding="utf-8", errors="replace") as f:
+            raise NotStarted(f"{command[0]} ended: {f.read().strip()}")
+    return process
+
+
 def run(load, tool, options, count):
     """The blocks of one row, or why there are none."""
     server, measure, port = LOADS[load]
@@ -193,8 +205,7 @@ def run(load, tool, options, count):
         process = None
         try:
             if server:
-                process = subprocess.Popen([str(c) for c in server(folder)], stdout=subprocess.DEVNULL)
-                time.sleep(1)
+                process = started([str(c) for c in server(folder)], folder)
             measure(folder)
             blocks = [block(lambda: measure(folder), lambda: beside(tool, port + options, process))
                       for _ in range(count)]

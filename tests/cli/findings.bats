@@ -22,6 +22,7 @@ words='
 def here: .endpoints | if length == 1 then .[0] else error("\(length) endpoints") end;
 def found: (here.findings | map(.code)) - ["cpu-uneven", "load-even"];
 def finding(code): here.findings | map(select(.code == code)) | if length == 1 then .[0] else error("\(length) of \(code)") end;
+def problems_of: .findings | map(select(.level == "problem") | .code);
 def problems: here.findings | map(select(.level == "problem") | .code);
 def row(inode): here.sockets[] | select(.inode == inode);
 '
@@ -104,6 +105,47 @@ print("said", os.fstat(s.fileno()).st_ino)'
     watch_begin -P 8300 --json
     clients 'visit(8300, 20)'
     result_holds 'problems == []'
+}
+
+# bats test_tags=slow
+@test "was-stalled: a worker that was stopped and goes on is told of the whole window, and so is what it let come; silent of others, of an idle one, a burst and a start" {
+    serve 's = tcp(8303, reuseport=True, backlog=7); thread(accepts, s)
+print("said", os.fstat(s.fileno()).st_ino)'
+    stopped=$server inode=$said
+    serve 'thread(accepts, tcp(8303, reuseport=True))'
+    waiting 8303 1 2
+    watch_begin -P 8303 --json
+    clients 'visit(8303, 300)'
+    kill -STOP "$stopped"
+    eventually stopped "$stopped"
+    serve 'for _ in range(100): thread(visit, 8303, 1)' # more than its queue holds
+    sleep 4
+    kill -CONT "$stopped"
+    eventually list_holds 8303 'here.sockets | all(.queue.length == 0)'
+    clients 'visit(8303, 300)'
+    result_holds 'problems == ["was-stalled"] and found == ["was-stalled"] and here.fairness.workers.verdict == "even"' \
+        "row($inode) as \$s | finding(\"was-stalled\") | .cause == \"stopped\" and .cookie == \$s.cookie and
+         .evidence.pid == $stopped and .evidence.seconds >= 1 and .evidence.seconds < 6 and .evidence.queued == 8 and .evidence.drops > 0 and
+         .evidence.seconds == \$s.queue.stall.seconds and \$s.queue.stall.over and \$s.queue.stalled_seconds == 0 and
+         .evidence.wait_max_ns == \$s.wait_ns.max and .evidence.wait_max_ns >= 3.9e9 and
+         (.text | test(\"^nothing was taken from socket [0-9]+ .inode $inode. for at least .* dropped, the longest wait .*: python3 $stopped was stopped .SIGSTOP.; look for what stopped it$\"))" \
+        "[here.sockets[] | select(.inode != $inode) | .queue.stall] == [null]"
+    end_started
+
+    serve 'def begins(s):
+    select.select([s], [], [])
+    time.sleep(2) # it has much to read before it can serve
+    accepts(s)
+thread(accepts, tcp(8304))
+signal.signal(signal.SIGUSR1, lambda *_: thread(begins, tcp(8305)))'
+    watch_begin -P 8304,8305 --json
+    clients 'ask(8304, 60)'
+    kill -USR1 "$server"
+    eventually list_holds 8305 'here.sockets | length == 1'
+    clients 'visit(8305, 3)'
+    sleep 1.5
+    clients 'ask(8304, 60)'
+    result_holds '[.endpoints[] | problems_of] == [[], []]' '[.endpoints[].sockets[] | .wait_ns.max > 1.5e9] == [false, true]'
 }
 
 # What keeps the holder of each of these ports from taking what is queued, as `watch` says it.
@@ -235,6 +277,16 @@ print("said", free + 2)'
         (.text | contains(\"has all $said of its descriptors in use (RLIMIT_NOFILE $said)\"))"
     prlimit --pid "$server" --nofile="$((said + 1)):4096"
     list_holds 8338 'found == []'
+
+    # The parent keeps the sockets of its children, and each of these has inherited both.
+    serve 'sockets = [tcp(8347, reuseport=True), tcp(8347, reuseport=True)]
+print("said", *[process(accepts, s) for s in sockets])'
+    waiting 8347 1 2
+    kill -STOP "${said%% *}"
+    clients 'ask(8347, 40)'
+    list_holds 8347 'found == ["stalled-socket"]' "finding(\"stalled-socket\") | .cause == \"stopped\" and .evidence.pid == ${said%% *} and .evidence.queued > 0"
+    kill -CONT "${said%% *}"
+    eventually list_holds 8347 'found == []'
 
     # The kernel searches from the first on, and all after it, 140 words of its table, are in use.
     serve 's = tcp(8339)

@@ -24,7 +24,7 @@ struct fixture {
 	struct endpoint endpoints[PORTS_MAX];
 	struct socket_row sockets[PORTS_MAX][ROWS_MAX];
 	struct worker_row workers[PORTS_MAX][ROWS_MAX];
-	struct holder_row holders[PORTS_MAX][ROWS_MAX];
+	struct holder_row holders[PORTS_MAX][ROWS_MAX], stallers[PORTS_MAX][ROWS_MAX];
 	struct wait_histogram histograms[PORTS_MAX][ROWS_MAX];
 	struct snapshot snapshot;
 };
@@ -43,6 +43,7 @@ static inline struct endpoint *add_port(struct fixture *f, enum protocol protoco
 				.sockets = f->sockets[i],
 				.workers = f->workers[i],
 				.holders = f->holders[i],
+				.stallers = f->stallers[i],
 				.histograms = f->histograms[i] };
 	e->family = strchr(address, ':') ? AF_INET6 : AF_INET;
 	assert_int_equal(inet_pton(e->family, address, e->address), 1);
@@ -92,6 +93,19 @@ static inline struct holder_row *add_holder(struct endpoint *e, uint64_t cookie,
 	return h;
 }
 
+/* The same, of a stall that is over. */
+static inline struct holder_row *add_staller(struct endpoint *e, uint64_t cookie, int pid,
+					     const char *process)
+{
+	struct holder_row *h = &e->stallers[e->staller_count++];
+
+	*h = (struct holder_row){
+		.cookie = cookie, .pid = pid, .pid_inside = pid, .fd = 3, .fds = 1
+	};
+	strcpy(h->process, process);
+	return h;
+}
+
 /* A process of one thread, which is in that state at the place in the kernel, was looked at. */
 static inline struct hindrance *add_look(struct holder_row *h, char state, const char *place)
 {
@@ -108,6 +122,19 @@ static inline struct hindrance *add_look(struct holder_row *h, char state, const
 				  .at_place = *place != 0 };
 	strcpy(it->place, place);
 	return it;
+}
+
+/* A socket in whose queue three connections have been for 4.2 s, and nobody takes them. */
+static inline struct socket_row *add_stalled(struct endpoint *e, uint64_t cookie, uint64_t group)
+{
+	struct socket_row *s = add_socket(e, cookie, group);
+
+	s->waiting = 0;
+	s->full_known = true;
+	s->queue_length = 3;
+	s->stalled_length = 2;
+	s->stalled_ns = 4200000000;
+	return s;
 }
 
 /* count connections waited us in the queue of the socket; the histogram is its own. */

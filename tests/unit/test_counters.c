@@ -29,7 +29,7 @@ static const struct others of_sockets[] = {
 	OTHERS(socket_row, sketch, copies_known, 9),
 	OTHERS(socket_row, member, member, 1),
 	OTHERS(socket_row, queue_known, full_known, 21),
-	OTHERS(socket_row, stalled_ns, wait, 112),
+	OTHERS(socket_row, stalled_ns, wait, 168),
 	OTHERS(socket_row, steered, waiting_most, 40),
 	OTHERS(socket_row, waiting_cut, left_out, 33),
 };

@@ -112,6 +112,39 @@ static void counts_are_growth(void **state)
 	snapshot_free(&d);
 }
 
+/* The longest stall keeps its length; its times are moved, also of sockets that are new. */
+static void stalls_are_moved(void **state)
+{
+	struct moment before = {
+		.sockets = { { .cookie = 1, .stall = { .ns = 900, .last_ns = 800000000, .count = 2, .drops = 5 } },
+			     { .cookie = 2, .stall = { .ns = 900, .last_ns = 700000000, .over = true, .over_ns = 800000000, .count = 1, .drops = 5 } } },
+	}, now = {
+		.sockets = { { .cookie = 1, .stall = { .ns = 1900, .last_ns = 1800000000, .over = true, .over_ns = 1900000000, .count = 3, .drops = 9 } },
+			     { .cookie = 2, .stall = { .ns = 900, .last_ns = 700000000, .over = true, .over_ns = 800000000, .count = 1, .drops = 5 } },
+			     { .cookie = 3, .stall = { .ns = 900, .last_ns = 1700000000, .count = 1 } } },
+	};
+	struct snapshot d;
+	const struct stall *s;
+
+	(void)state;
+	moment_init(&before, 1, 2, 0);
+	moment_init(&now, 2, 3, 0);
+	d = difference(&now, &before);
+	s = &d.endpoints[0].sockets[0].stall;
+	assert_int_equal(s->ns, 1900);
+	assert_int_equal(s->last_ns, 800000000);
+	assert_int_equal(s->over_ns, 900000000);
+	assert_int_equal(s->count, 2); /* the one that went on, and another */
+	assert_int_equal(s->drops, 4);
+	s = &d.endpoints[0].sockets[1].stall;
+	assert_true(s->over && s->over_ns == -200000000); /* before the interval */
+	assert_int_equal(s->count + s->drops, 0);
+	s = &d.endpoints[0].sockets[2].stall;
+	assert_int_equal(s->last_ns, 700000000);
+	assert_int_equal(s->count, 1);
+	snapshot_free(&d);
+}
+
 static void waits_and_queues_are_growth_too(void **state)
 {
 	struct wait_histogram earlier[2] = {}, later[2] = {};
@@ -459,6 +492,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_window_is_the_time_between),
 		cmocka_unit_test(counts_are_growth),
+		cmocka_unit_test(stalls_are_moved),
 		cmocka_unit_test(waits_and_queues_are_growth_too),
 		cmocka_unit_test(rows_appear_end_and_are_gone),
 		cmocka_unit_test(a_port_that_was_gone_is_left_out),

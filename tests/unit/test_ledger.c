@@ -436,6 +436,40 @@ static void undecided_sockets_are_in_no_snapshot(void **state)
 	ledger_free(l);
 }
 
+/* A socket keeps the holders of its longest stall beside those of now; both are copied. */
+static void holders_of_a_past_stall(void **state)
+{
+	struct ledger *l = ledger_new(8, CPUS);
+	struct ledger_socket *s = listener(l, 18, 80), *other = listener(l, 17, 80);
+	struct snapshot all, copy;
+	const struct holder_row *of;
+	size_t count;
+
+	(void)state;
+	for (struct ledger_socket *each = s;; each = other) {
+		each->staller_count = each == s ? 2 : 1;
+		each->stallers = calloc(each->staller_count, sizeof(*each->stallers));
+		for (size_t i = 0; i < each->staller_count; i++)
+			each->stallers[i] = (struct holder_row){ .cookie = each->row.cookie,
+								 .pid = 700 + (int32_t)i };
+		if (each == other)
+			break;
+	}
+	all = all_of(l);
+	assert_int_equal(snapshot_copy(&copy, &all), 0);
+	snapshot_free(&all);
+	assert_int_equal(copy.endpoints[0].staller_count, 3);
+	assert_int_equal(copy.endpoints[0].holder_count, 0);
+	of = endpoint_stallers(&copy.endpoints[0], 18, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(of[1].pid, 701);
+	of = endpoint_stallers(&copy.endpoints[0], 17, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(of->cookie, 17);
+	snapshot_free(&copy);
+	ledger_free(l);
+}
+
 static void holders_go_with_their_sockets(void **state)
 {
 	struct ledger *l = ledger_new(8, CPUS);
@@ -1369,6 +1403,7 @@ int main(void)
 		cmocka_unit_test(quiet_endpoints_are_counted_or_listed),
 		cmocka_unit_test(undecided_sockets_are_in_no_snapshot),
 		cmocka_unit_test(holders_go_with_their_sockets),
+		cmocka_unit_test(holders_of_a_past_stall),
 		cmocka_unit_test(ended_rows_stay_with_their_counts),
 		cmocka_unit_test(kept_rows_are_not_folded),
 		cmocka_unit_test(forgetting_takes_the_workers_too),

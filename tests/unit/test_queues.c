@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -149,6 +150,112 @@ static void only_what_was_read_is_looked_at(void **state)
 	ledger_free(l);
 }
 
+/* ---- stalls that are remembered ---- */
+
+/* A look at listener 1 at that second of the window, half a second after it by the other clock; a
+ * process of that pid holds the socket. */
+static void look(struct ledger *l, unsigned second, uint32_t length, uint64_t taken, uint32_t drops,
+		 int32_t pid)
+{
+	struct ledger_socket *s = listener(l, 1, length, START + second * SECOND);
+	struct holder_row *holder = calloc(1, sizeof(*holder));
+
+	assert_non_null(holder);
+	*holder = (struct holder_row){ .cookie = 1, .pid = pid };
+	ledger_clock(l, SECOND, SECOND + second * SECOND + SECOND / 2);
+	s->drops_now = drops;
+	accepted(l, 1, 10, taken, false);
+	ledger_hold(l, holder, 1);
+	queues_look(l);
+	assert_int_equal(queues_remember(l), 0);
+}
+
+/* Seconds, and those since the window began in halves. */
+#define assert_stall(s, seconds, last, ended, queued, times, dropped)                              \
+	do {                                                                                       \
+		assert_int_equal((s)->row.stall.ns, (seconds)*SECOND);                             \
+		assert_int_equal((s)->row.stall.last_ns, (last)*SECOND / 2);                       \
+		assert_int_equal((s)->row.stall.over, (ended) > 0);                                \
+		if ((ended) > 0)                                                                   \
+			assert_int_equal((s)->row.stall.over_ns, (ended)*SECOND / 2);              \
+		assert_int_equal((s)->row.stall.length, queued);                                   \
+		assert_int_equal((s)->row.stall.count, times);                                     \
+		assert_int_equal((s)->row.stall.drops, dropped);                                   \
+	} while (0)
+
+static void a_stall_that_is_over_is_remembered(void **state)
+{
+	struct ledger *l = ledger_new(10, 1);
+	struct ledger_socket *s = ledger_socket(l, 1, NULL);
+
+	(void)state;
+	look(l, 0, 0, 5, 100, 7);
+	look(l, 1, 2, 5, 103, 7);
+	assert_int_equal(s->row.stall.ns, 0); /* a queue is no stall */
+	look(l, 2, 3, 5, 110, 7);
+	assert_stall(s, 1, 5, 0, 3, 1, 10);
+	look(l, 4, 4, 5, 120, 8);
+	assert_stall(s, 3, 9, 0, 4, 1, 20);
+	assert_false(s->row.stall.fresh);
+	look(l, 6, 1, 9, 121, 9); /* what is dropped until the end is known belongs to it */
+	assert_stall(s, 3, 9, 13, 4, 1, 21);
+	look(l, 8, 0, 10, 130, 9);
+	assert_stall(s, 3, 9, 13, 4, 1, 21);
+	assert_int_equal(s->staller_count, 1);
+	assert_int_equal(s->stallers[0].pid, 8); /* as the last look of the stall found it */
+	ledger_free(l);
+}
+
+static void the_longest_stall_is_kept_and_all_are_counted(void **state)
+{
+	struct ledger *l = ledger_new(10, 1);
+	struct ledger_socket *s = ledger_socket(l, 1, NULL);
+
+	(void)state;
+	look(l, 0, 1, 0, 10, 7);
+	look(l, 3, 1, 0, 12, 7);
+	look(l, 4, 0, 1, 13, 8);
+	assert_stall(s, 3, 7, 9, 1, 1, 3);
+	assert_true(s->row.stall.fresh); /* nothing was taken before */
+	look(l, 5, 1, 1, 20, 8);
+	look(l, 7, 1, 1, 24, 8); /* a shorter one */
+	assert_stall(s, 3, 7, 9, 1, 2, 14);
+	look(l, 8, 0, 2, 25, 8);
+	assert_stall(s, 3, 7, 9, 1, 2, 15);
+	look(l, 9, 5, 2, 25, 9);
+	look(l, 13, 6, 2, 30, 9); /* a longer one, which goes on */
+	assert_stall(s, 4, 27, 0, 6, 3, 20);
+	assert_int_equal(s->stallers[0].pid, 9);
+	ledger_end_socket(l, s); /* until it is closed */
+	queues_look(l);
+	assert_stall(s, 4, 27, 27, 6, 3, 20);
+	ledger_free(l);
+}
+
+/* A moment without an accept, or one at each look: a busy worker, bursts, an idle one. */
+static void what_is_taken_in_time_is_no_stall(void **state)
+{
+	struct ledger *l = ledger_new(10, 1);
+	struct ledger_socket *s = ledger_socket(l, 1, NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		look(l, i, 4, i, 10 * i, 7);
+	for (unsigned i = 10; i < 20; i++)
+		look(l, i, i % 2 * 4, 10, 100, 7);
+	look(l, 60, 0, 10, 100, 7);
+	look(l, 120, 1, 10, 100, 7);
+	assert_int_equal(s->row.stall.ns, 0);
+	assert_int_equal(s->row.stall.count + s->row.stall.drops + s->staller_count, 0);
+	ledger_clock(l, 0, 0); /* before the window */
+	listener(l, 1, 1, START + 125 * SECOND);
+	queues_look(l);
+	assert_int_equal(queues_remember(l), 0);
+	assert_int_equal(s->row.stalled_ns, 5 * SECOND);
+	assert_int_equal(s->row.stall.ns, 0);
+	ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +266,9 @@ int main(void)
 		cmocka_unit_test(doubt_is_no_stall),
 		cmocka_unit_test(accepts_are_those_of_all_workers),
 		cmocka_unit_test(only_what_was_read_is_looked_at),
+		cmocka_unit_test(a_stall_that_is_over_is_remembered),
+		cmocka_unit_test(the_longest_stall_is_kept_and_all_are_counted),
+		cmocka_unit_test(what_is_taken_in_time_is_no_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -917,6 +917,14 @@ static void json_has_waits_and_queues(void **state)
 	fixture_slow_worker(&f);
 	f.sockets[1].full_ns = 1500000000;
 	f.sockets[1].stalled_ns = 250000000;
+	f.sockets[1].stall = (struct stall){ .ns = 3500000000,
+					     .last_ns = 3000000000,
+					     .over = true,
+					     .over_ns = 3250000000,
+					     .length = 19,
+					     .count = 2,
+					     .drops = 7 };
+	f.sockets[0].stall = (struct stall){ .ns = 3500000000, .last_ns = -1, .over = true };
 	f.sockets[1].steered = f.sockets[1].incoming_cpu_set = true;
 	f.sockets[1].queued_before = 2;
 	f.sockets[1].migrated = 3;
@@ -924,7 +932,10 @@ static void json_has_waits_and_queues(void **state)
 	doc = json_of(&f.snapshot, &text);
 	assert_json(at(doc, "sockets", 1), "queue",
 		    "{\"length\":0,\"limit\":4096,\"highest\":9,\"full_seconds\":1.5,\"stalled_"
-		    "seconds\":0.25}");
+		    "seconds\":0.25,\"stall\":{\"seconds\":3.5,\"began\":-0.5,\"over\":true,"
+		    "\"length\":19,\"count\":2,\"drops\":7}}");
+	/* It was over before the window began. */
+	assert_json(json_object_get(at(doc, "sockets", 0), "queue"), "stall", "null");
 	assert_json(at(doc, "sockets", 1), "wait_ns",
 		    "{\"count\":997,\"mean\":4312337,\"p50\":4336941,\"p90\":4336941,\"p99\":"
 		    "9701053,\"max\":9800000}");
@@ -961,7 +972,7 @@ static void json_of_waits_that_are_not_known(void **state)
 	assert_json(at(doc, "sockets", 0), "queued_before", "null");
 	assert_json(at(doc, "sockets", 0), "queue",
 		    "{\"length\":0,\"limit\":4096,\"highest\":null,\"full_seconds\":null,\"stalled_"
-		    "seconds\":0.0}");
+		    "seconds\":0.0,\"stall\":null}");
 	assert_json(
 		at(doc, "sockets", 1), "wait_ns",
 		"{\"count\":0,\"mean\":null,\"p50\":null,\"p90\":null,\"p99\":null,\"max\":null}");

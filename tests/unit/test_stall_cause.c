@@ -361,6 +361,156 @@ static void who_is_to_blame(void **state)
 		     " likewise); raise LimitNOFILE= or ulimit -n, or close what it leaves open");
 }
 
+/* ---- when it is over ---- */
+
+/* From that socket nothing was taken for 2 s; what hindered its one holder then. */
+static struct hindrance *add_past(struct fixture *f, struct endpoint **e, char state,
+				  const char *place)
+{
+	struct socket_row *s;
+
+	*e = add_port(f, PROTOCOL_TCP, "0.0.0.0", 80);
+	s = add_socket(*e, 17, 0);
+	s->waiting_most = 1;
+	s->stall = (struct stall){
+		.ns = 2000000000, .over = true, .over_ns = 1, .length = 1, .count = 1
+	};
+	return add_look(add_staller(*e, 17, 700, "server"), state, place);
+}
+
+#define assert_past(f, e, code, says) assert_past_at(f, e, code, says, __LINE__)
+static void assert_past_at(struct fixture *f, const struct endpoint *e, const char *code,
+			   const char *says, int line)
+{
+	static const char begins[] = " 1 connection queued: server 700 ";
+	const struct finding *found;
+	const char *text;
+
+	fill(f);
+	found = e->findings;
+	if (e->finding_count != 1 || strcmp(found->code, "was-stalled"))
+		fail_msg("line %d: %zu findings: %s", line, e->finding_count,
+			 e->finding_count ? found->text : "");
+	text = strstr(found->text, begins);
+	if (!text || strcmp(found->cause, code) || strcmp(text + strlen(begins), says))
+		fail_msg("line %d: %s: %s", line, found->cause, found->text);
+	done(f);
+}
+
+static void what_kept_it_from_running(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e;
+	struct hindrance *it = add_past(&f, &e, 'T', "");
+
+	(void)state;
+	assert_past(&f, e, "stopped", "was stopped (SIGSTOP); look for what stopped it");
+	it->stopped = 0;
+	it->traced = 1;
+	it->tracer = 77;
+	assert_past(&f, e, "traced", "was stopped by a debugger (pid 77)");
+	it->traced = 0;
+	it->frozen = true;
+	assert_past(&f, e, "frozen",
+		    "was frozen, as all of its cgroup; look for what froze that (docker pause, "
+		    "systemctl freeze)");
+	it->frozen = false;
+	it->descriptors_full = 1;
+	assert_past(&f, e, "descriptors",
+		    "had all 1024 of its descriptors in use (RLIMIT_NOFILE 1024): accept() failed "
+		    "with EMFILE; raise LimitNOFILE= or ulimit -n, or close what it leaves open");
+	it->descriptors_full = 0;
+	it->files_full = 1;
+	it->files = 5000;
+	assert_past(&f, e, "files",
+		    "could open no more files: the machine had as many open as fs.file-max (5000) "
+		    "allows: accept() failed with ENFILE; raise fs.file-max, or see who has so "
+		    "many open");
+	it->files_full = 0;
+	it->running = 1;
+	it->periods = it->throttled = 10;
+	assert_past(&f, e, "cpu-quota",
+		    "had used up the CPU quota of its cgroup: it was kept from running in 10 of 10 "
+		    "periods; raise that (CPUQuota=, cpu.max, docker --cpus)");
+	it->throttled = 0;
+	assert_past(&f, e, "running", "was running");
+	it->cpu_known = true;
+	it->cpu = 1;
+	assert_past(&f, e, "busy",
+		    "was busy (100 % of a CPU), but took none; see with what, if it happens again: "
+		    "perf top -p 700");
+}
+
+static void where_it_slept(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e;
+	struct hindrance *it = add_past(&f, &e, 'D', "some_driver");
+	struct holder_row *h = &e->stallers[0];
+
+	(void)state;
+	assert_past(&f, e, "uninterruptible", "hung, uninterruptible, in some_driver");
+	it->uninterruptible = 0;
+	assert_past(&f, e, "asleep", "slept in some_driver");
+	it->threads = 3;
+	it->others = 2;
+	it->takers = true;
+	assert_past(&f, e, "asleep",
+		    "had 1 of the 3 threads that take from it asleep in some_driver");
+	it->threads = 1;
+	assert_past(&f, e, "asleep", "had the thread that takes from it asleep in some_driver");
+	it->takers = false;
+	it->others = 0;
+	it->leader_gone = true;
+	assert_past(&f, e, "asleep",
+		    "lived on without its main thread: 1 of 1 others slept in some_driver");
+	it->leader_gone = false;
+	h->watching = WATCHING_SLEEPS;
+	assert_past(&f, e, "waits", "waited on it, and was not woken");
+	h->watching = WATCHING_OTHERS;
+	assert_past(&f, e, "epoll-without",
+		    "slept in epoll_wait(), and this socket was in none of its epolls; servers do "
+		    "that at their limit of connections (maxconn, worker_connections)");
+	h->watching = WATCHING_OTHERWISE;
+	assert_past(&f, e, "epoll-events",
+		    "slept in an epoll that had this socket without EPOLLIN; servers do that at "
+		    "their limit of connections (maxconn, worker_connections)");
+	h->watching = WATCHING_DISARMED;
+	assert_past(
+		&f, e, "epoll-oneshot",
+		"slept in an epoll that had reported this socket once (EPOLLONESHOT) and was "
+		"not told to do so again; arm it again (EPOLL_CTL_MOD) when that event is dealt "
+		"with");
+	h->watching = WATCHING_EDGE;
+	assert_past(&f, e, "epoll-edge",
+		    "slept in an epoll that reports each arrival once (EPOLLET): what it left in "
+		    "the queue then is not reported again; accept until EAGAIN at each event");
+	it->looks = 0;
+	assert_past(&f, e, "unknown", "held it");
+}
+
+/* What the threads have done since does not count. */
+static void a_thread_that_had_ended(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e;
+	struct hindrance *it = add_past(&f, &e, 'S', "futex_do_wait");
+	struct worker_row *w = add_worker(e, 17, 700, 703);
+
+	(void)state;
+	w->accepted = 9;
+	w->ended = true;
+	add_worker(e, 17, 700, 704); /* it took the other's place */
+	assert_past(&f, e, "thread-ended",
+		    "lived on, but its thread 703, which took from this socket, had ended; look "
+		    "for what ended that thread");
+	w->appeared = true; /* maybe after the stall */
+	assert_past(&f, e, "asleep", "slept in a lock or a queue (futex_do_wait)");
+	w->appeared = false;
+	it->takers = true; /* then it lived */
+	assert_past(&f, e, "asleep", "slept in a lock or a queue (futex_do_wait)");
+}
+
 static void what_is_not_known_is_not_said(void **state)
 {
 	struct fixture f = {};
@@ -391,6 +541,9 @@ int main(void)
 		cmocka_unit_test(it_does_something_else),
 		cmocka_unit_test(the_threads_that_take),
 		cmocka_unit_test(who_is_to_blame),
+		cmocka_unit_test(what_kept_it_from_running),
+		cmocka_unit_test(where_it_slept),
+		cmocka_unit_test(a_thread_that_had_ended),
 		cmocka_unit_test(what_is_not_known_is_not_said),
 	};
 

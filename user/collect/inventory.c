@@ -219,5 +219,6 @@ int inventory_fill(struct inventory *v, struct ledger *l, uint64_t started_ns)
 	if (err)
 		return err;
 	queues_look(l);
-	return inventory_hindrances_fill(v, l, started_ns);
+	err = inventory_hindrances_fill(v, l, started_ns);
+	return err ? err : queues_remember(l);
 }

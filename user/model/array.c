@@ -32,7 +32,12 @@ void *array_add(struct array *a, const void *row, size_t size)
 
 void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *))
 {
-	if (a->count)
+	const char *rows = a->rows;
+	size_t i = 1;
+
+	while (i < a->count && compare(rows + (i - 1) * size, rows + i * size) <= 0)
+		i++;
+	if (i < a->count)
 		qsort(a->rows, a->count, size, compare);
 }
 

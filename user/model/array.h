@@ -26,6 +26,7 @@ void *array_add(struct array *a, const void *row, size_t size);
  * address of the rows. NULL: no memory, and the rows stay where they were. */
 void *array_grow(void *rows, size_t count, size_t *room, size_t size);
 
+/* Of rows that are in order already each is compared once. */
 void array_sort(struct array *a, size_t size, int (*compare)(const void *, const void *));
 
 /* Compare rows that begin with a number of this type; a key may be the number alone. */

@@ -106,6 +106,10 @@ static int subtract_sockets(struct endpoint *e, const struct endpoint *before)
 			counters_subtract(&socket_counters, &row, was);
 			subtract_sketch(e, &row, before, was);
 			half_open_subtract(&row.half_open, &was->half_open);
+			/* A stall that began before and goes on is one of the interval, too. */
+			row.stall.count = growth(row.stall.count, was->stall.count) +
+					  (was->stall.ns && !was->stall.over);
+			row.stall.drops = growth(row.stall.drops, was->stall.drops);
 			/* queue_highest is the maximum of the whole window: it belongs to this
 			 * interval only if it grew. */
 			row.highest_known &= row.queue_highest > was->queue_highest;
@@ -332,6 +336,17 @@ static void limit_lives(struct endpoint *e, uint64_t interval_ns)
 	}
 }
 
+/* Times since the window began become times since the interval began. */
+static void move_stalls(struct endpoint *e, double before_seconds)
+{
+	const int64_t by = (int64_t)(before_seconds * 1e9);
+
+	for (size_t i = 0; i < e->socket_count; i++) {
+		e->sockets[i].stall.last_ns -= by;
+		e->sockets[i].stall.over_ns -= by;
+	}
+}
+
 int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 			const struct snapshot *before)
 {
@@ -369,6 +384,7 @@ int snapshot_difference(struct snapshot *out, const struct snapshot *now,
 			err = subtract_endpoint(e, was);
 		if (!(out->looked_seconds > 0))
 			forget_usage(e);
+		move_stalls(e, before->seconds);
 		limit_lives(e, out->seconds > 0 ? (uint64_t)(out->seconds * 1e9) : 0);
 		e->generations_given = was && e->generations.judged;
 		/* All rows of the endpoint had ended before the interval. */

@@ -15,16 +15,12 @@
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 
+#include "chance.h"
 #include "fairness.h"
 
-#define ALPHA 0.001     /* a test that runs every interval must rarely give a false alarm */
-#define POWER 0.9       /* probability of seeing an excess of the threshold, for `needed` */
-#ifndef REPLICATES      /* fuzzers set it, because they have time for only a few */
-#define REPLICATES 9999 /* of the simulation: p has steps of 1/10,000, finer than ALPHA */
-#endif
-#define SEED 20240229 /* any fixed number: the same counts always give the same verdict */
+#define ALPHA 0.001 /* a test that runs every interval must rarely give a false alarm */
+#define POWER 0.9   /* probability of seeing an excess of the threshold, for `needed` */
 #define NORMAL_MEAN                                                                                \
 	1000 /* mean per bin from which the normal expansion replaces the Poisson sum              \
 	      */
@@ -35,12 +31,6 @@ struct totals {
 	uint64_t max;
 	unsigned __int128 squares;
 	size_t idle;
-};
-
-/* What a fair hash would give. */
-struct chance {
-	double p_value;
-	double max_over_mean;
 };
 
 static const char *const verdict_names[] = {
@@ -195,13 +185,26 @@ static double power_at(double lambda, double dof, double critical)
 	return sum;
 }
 
-/* The noncentrality that the test at ALPHA sees with POWER. gsl_cdf_chisq_Qinv() would do but
- * diverges at some large dof. */
-static double noncentrality_needed(double dof)
+/*
+ * The noncentrality that the test at ALPHA sees with POWER. gsl_cdf_chisq_Qinv() would do but
+ * diverges at some large dof. It takes a fifth of a millisecond, and there are few numbers of bins,
+ * so it is kept.
+ */
+static double noncentrality_needed(size_t bins)
 {
-	double critical = bisect(central_lower, dof, 0, 1 - ALPHA);
+	static struct {
+		size_t bins;
+		double noncentrality;
+	} kept[256], *k;
+	const double dof = (double)bins - 1;
 
-	return bisect(power_at, dof, critical, POWER);
+	k = &kept[bins % (sizeof(kept) / sizeof(*kept))];
+	if (k->bins != bins) {
+		k->noncentrality =
+			bisect(power_at, dof, bisect(central_lower, dof, 0, 1 - ALPHA), POWER);
+		k->bins = bins;
+	}
+	return k->noncentrality;
 }
 
 /*
@@ -215,7 +218,7 @@ static uint64_t units_needed(size_t bins, double excess)
 
 	if (bins < 2 || !(excess > 0))
 		return 0;
-	units = ceil(noncentrality_needed((double)bins - 1) / (excess * excess));
+	units = ceil(noncentrality_needed(bins) / (excess * excess));
 	return units < 0x1p63 ? (uint64_t)units : UINT64_MAX;
 }
 
@@ -285,141 +288,6 @@ static double max_over_mean_expected(double n, double bins)
 	return (mean > NORMAL_MEAN ? normal_max(mean, bins) : poisson_max(mean, bins)) / mean;
 }
 
-/* Throws n balls into empty bins and empties them again. Returns the sum of squares and the largest
- * count. */
-static uint64_t throw_balls(gsl_rng *rng, uint32_t *counts, size_t bins, uint32_t *hits, uint64_t n,
-			    uint32_t *max)
-{
-	uint64_t squares = 0;
-
-	*max = 0;
-	for (uint64_t i = 0; i < n; i++) {
-		/* 32 random bits are scaled to the bins: this is uneven by at most bins/2^32, and
-		 * faster than a division. */
-		uint32_t bin = (uint64_t)gsl_rng_get(rng) * bins >> 32;
-		uint32_t count = counts[bin]++;
-
-		squares += 2 * (uint64_t)count + 1; /* (c + 1)^2 - c^2 */
-		if (count >= *max)
-			*max = count + 1;
-		hits[i] = bin;
-	}
-	for (uint64_t i = 0; i < n; i++)
-		counts[hits[i]] = 0;
-	return squares;
-}
-
-/*
- * Monte Carlo of the multinomial: p = (1 + replicates at least as spread) / (1 + replicates), which
- * never understates p (Davison and Hinkley, Bootstrap Methods, 4.2). Spread is compared as the sum
- * of squares, n^2 (cv^2 + 1) / k. Takes 9,999 n throws: a fraction of a second for 4,096 bins.
- * Returns 0 or -ENOMEM.
- */
-static int simulate(struct chance *c, uint64_t n, size_t bins, double cv2)
-{
-	/* Replicates with exactly the same spread count too, whatever the rounding of cv2. */
-	const double observed = (double)n * (double)n * (cv2 + 1) / (double)bins * (1 - 1e-9);
-	uint32_t *counts = calloc(bins, sizeof(*counts));
-	uint32_t *hits = calloc(n, sizeof(*hits));
-	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
-	uint64_t as_spread = 0, sum_of_max = 0;
-	int err = -ENOMEM;
-
-	if (!counts || !hits || !rng)
-		goto out;
-	gsl_rng_set(rng, SEED);
-	for (int i = 0; i < REPLICATES; i++) {
-		uint32_t max;
-
-		as_spread += (double)throw_balls(rng, counts, bins, hits, n, &max) >= observed;
-		sum_of_max += max;
-	}
-	c->p_value = (1.0 + (double)as_spread) / (1.0 + REPLICATES);
-	c->max_over_mean = (double)sum_of_max / REPLICATES * (double)bins / (double)n;
-	err = 0;
-out:
-	gsl_rng_free(rng);
-	free(hits);
-	free(counts);
-	return err;
-}
-
-/* State for placing flows of several weights. */
-struct placing {
-	gsl_rng *rng;
-	size_t bins;
-	double *shares; /* share of each bin */
-	/* For the small flows: the same probability for every bin. */
-	double *alike;
-	unsigned *hits;
-};
-
-#define THROWS_A_BIN                                                                               \
-	30 /* more small flows than that are quicker to draw as a multinomial (a binomial a bin)   \
-	      than to throw */
-
-/* Throws the load into the bins. Returns the sum of squares of their shares; *max the largest
- * share. */
-static double flows_place(const struct placing *p, const struct flow_load *load, unsigned small,
-			  double weight, double *max)
-{
-	const bool drawn = small > THROWS_A_BIN * p->bins;
-	double squares = 0;
-
-	memset(p->shares, 0, p->bins * sizeof(*p->shares));
-	for (size_t i = 0; i < load->large_count; i++)
-		p->shares[(uint64_t)gsl_rng_get(p->rng) * p->bins >> 32] += load->large[i];
-	if (drawn)
-		gsl_ran_multinomial(p->rng, p->bins, small, p->alike, p->hits);
-	for (unsigned i = 0; i < small && !drawn; i++)
-		p->shares[(uint64_t)gsl_rng_get(p->rng) * p->bins >> 32] += weight;
-	*max = 0;
-	for (size_t i = 0; i < p->bins; i++) {
-		if (drawn)
-			p->shares[i] += p->hits[i] * weight;
-		squares += p->shares[i] * p->shares[i];
-		*max = fmax(*max, p->shares[i]);
-	}
-	return squares;
-}
-
-/* As simulate(), for flows of several weights. Returns 0 or -ENOMEM. */
-static int simulate_load(struct chance *c, const struct flow_load *load, size_t bins, double cv2)
-{
-	const double observed = (cv2 + 1) / (double)bins * (1 - 1e-9);
-	const unsigned small = (unsigned)fmin(rint(load->small), 1e9);
-	struct placing p = { .rng = gsl_rng_alloc(gsl_rng_mt19937),
-			     .bins = bins,
-			     .shares = calloc(bins, sizeof(*p.shares)),
-			     .alike = calloc(bins, sizeof(*p.alike)),
-			     .hits = calloc(bins, sizeof(*p.hits)) };
-	double rest = 1, max, sum_of_max = 0;
-	uint64_t as_spread = 0;
-	int err = -ENOMEM;
-
-	if (!p.rng || !p.shares || !p.alike || !p.hits)
-		goto out;
-	for (size_t i = 0; i < load->large_count; i++)
-		rest -= load->large[i];
-	for (size_t i = 0; i < bins; i++)
-		p.alike[i] = 1;
-	gsl_rng_set(p.rng, SEED);
-	for (int i = 0; i < REPLICATES; i++) {
-		as_spread += flows_place(&p, load, small, small ? fmax(0, rest) / small : 0,
-					 &max) >= observed;
-		sum_of_max += max;
-	}
-	c->p_value = (1.0 + (double)as_spread) / (1.0 + REPLICATES);
-	c->max_over_mean = sum_of_max / REPLICATES * (double)bins;
-	err = 0;
-out:
-	gsl_rng_free(p.rng);
-	free(p.shares);
-	free(p.alike);
-	free(p.hits);
-	return err;
-}
-
 /* Compares with what a fair hash gives for n units, which have one weight or, if load is not NULL,
  * several. Returns 0 or -ENOMEM. */
 static int judge_chance(struct fairness *f, double n, const struct flow_load *load, double cv2)
@@ -430,8 +298,8 @@ static int judge_chance(struct fairness *f, double n, const struct flow_load *lo
 
 	f->simulated = is_sparse(f, n);
 	if (f->simulated) {
-		err = load && load->large_count ? simulate_load(&c, load, f->bins, cv2)
-						: simulate(&c, (uint64_t)n, f->bins, cv2);
+		err = load && load->large_count ? chance_of_flows(&c, load, f->bins, cv2)
+						: chance_of_units(&c, (uint64_t)n, f->bins, cv2);
 		if (err)
 			return err;
 	} else {

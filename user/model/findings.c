@@ -10,9 +10,9 @@
 #define SOCKET_FINDINGS_MAX                                                                        \
 	8 /* per rule and endpoint; all further sockets of the same kind share one more finding */
 
-static const struct rule_table *const tables[] = { &queue_rules,  &handshake_rules, &binding_rules,
-						   &joined_rules, &sharing_rules,   &load_rules,
-						   &verdict_rules };
+static const struct rule_table *const tables[] = { &stall_rules,   &queue_rules,  &handshake_rules,
+						   &binding_rules, &joined_rules, &sharing_rules,
+						   &wait_rules,    &load_rules,   &verdict_rules };
 
 static int finding_add(struct endpoint *e, const struct finding *f)
 {
@@ -50,6 +50,13 @@ static int apply_to_sockets(struct endpoint *e, const struct facts *facts, const
 	return err;
 }
 
+static int apply_to_endpoint(struct endpoint *e, const struct facts *facts, const struct rule *rule)
+{
+	struct finding f = { .code = rule->code, .level = rule->level };
+
+	return rule->of_endpoint(&f, facts) ? finding_add(e, &f) : 0;
+}
+
 static int apply_table(struct endpoint *e, const struct facts *facts,
 		       const struct rule_table *table, enum finding_level level)
 {
@@ -57,14 +64,10 @@ static int apply_table(struct endpoint *e, const struct facts *facts,
 
 	for (const struct rule *rule = table->rows; rule < table->rows + table->count && !err;
 	     rule++) {
-		struct finding f = { .code = rule->code, .level = rule->level };
-
 		if (rule->level != level)
 			continue;
-		if (rule->of_socket)
-			err = apply_to_sockets(e, facts, rule);
-		else if (rule->of_endpoint(&f, facts))
-			err = finding_add(e, &f);
+		err = rule->of_socket ? apply_to_sockets(e, facts, rule)
+				      : apply_to_endpoint(e, facts, rule);
 	}
 	return err;
 }

@@ -97,10 +97,9 @@ static bool takes_unevenly(const struct endpoint *e)
 /* Has another finding explained who takes the work? Then it also explains who does the work. */
 static bool is_explained(const struct endpoint *e)
 {
-	static const char *const causes[] = {
-		"few-clients",   "heavy-flows",    "udp-last-binder",
-		"udp-two-users", "stalled-socket", "socket-unwaited"
-	};
+	static const char *const causes[] = { "few-clients",    "heavy-flows",    "udp-last-binder",
+					      "udp-two-users",  "stalled-socket", "was-stalled",
+					      "socket-unwaited" };
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++)
 		if (finding_said(e, causes[i]))

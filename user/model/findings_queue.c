@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules about the queue of one socket: what waits in it, what did not fit, and which process lets
- * it wait. */
-#include <limits.h>
+/* Rules about the queue of one socket: what waits in it, and what did not fit. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,164 +19,6 @@
 #define DEAD_LEAST 5
 #define DEAD_SHARE 100 /* one in this many accepted connections */
 
-/* Are all processes that hold the socket unable to take anything? */
-static bool all_unable(const struct facts *facts, const struct socket_row *s)
-{
-	size_t count, unable = 0;
-	const struct holder_row *h = endpoint_holders(facts->endpoint, s->cookie, &count);
-	struct stall_cause cause;
-
-	for (size_t i = 0; i < count; i++) {
-		if (h[i].hindrance.looks && !h[i].hindrance.threads) /* a zombie */
-			continue;
-		stall_cause_find(&cause, facts, s, &h[i]);
-		if (!cause.unable)
-			return false;
-		unable++;
-	}
-	return unable;
-}
-
-/* If the socket was looked at only once, it is not known for how long nothing was taken. Then it is
- * stalled only if no holder is able to take anything. */
-static bool is_stalled(const struct facts *facts, const struct socket_row *s)
-{
-	if (facts->endpoint->protocol != PROTOCOL_TCP || s->ended || !s->queue_known ||
-	    !s->queue_length)
-		return false;
-	return s->stalled_ns >= STALLED_NS || (!s->full_known && all_unable(facts, s));
-}
-
-/* Processes that only keep the socket for their children. There are few of them; any beyond the
- * room here are taken for workers. */
-struct masters {
-	int32_t pids[8];
-	size_t count;
-};
-
-static bool is_master(const struct masters *masters, int32_t pid)
-{
-	for (size_t i = 0; i < masters->count; i++)
-		if (masters->pids[i] == pid)
-			return true;
-	return false;
-}
-
-static struct masters masters_find(const struct holder_row *rows, size_t count)
-{
-	struct masters found = {};
-
-	for (size_t i = 0; i < count && found.count < sizeof(found.pids) / sizeof(*found.pids); i++)
-		if (rows[i].parent && !is_master(&found, rows[i].parent))
-			found.pids[found.count++] = rows[i].parent;
-	return found;
-}
-
-/* The holder of the socket that is most to blame for the waiting queue. */
-struct culprit {
-	const struct holder_row *h; /* NULL: none is known */
-	struct stall_cause cause;
-	size_t likewise, others; /* further holders with the same cause; and further ones, with
-				    another cause, that may be to blame too */
-};
-
-/* Rank of a holder; the lowest is blamed first. If the processes that take from the socket are
- * known, they come before the others; masters come last. Among equals the most certain cause
- * decides. */
-static unsigned blame(const struct takers *takers, const struct masters *masters,
-		      const struct holder_row *h)
-{
-	return (takers && !takers_have(takers, h->pid) ? 2 : 0) + is_master(masters, h->pid);
-}
-
-static struct culprit culprit_find(const struct facts *facts, const struct socket_row *s)
-{
-	const struct takers *takers = takers_find(facts, s->cookie);
-	struct culprit found = {};
-	unsigned least = UINT_MAX;
-	size_t count;
-	const struct holder_row *rows = endpoint_holders(facts->endpoint, s->cookie, &count);
-	const struct masters masters = masters_find(rows, count);
-
-	for (size_t i = 0; i < count; i++) {
-		const unsigned rank = blame(takers, &masters, &rows[i]);
-		struct stall_cause cause;
-
-		if (rank > least)
-			continue;
-		stall_cause_find(&cause, facts, s, &rows[i]);
-		if (rank == least && cause.place >= found.cause.place) {
-			found.likewise += !strcmp(cause.code, found.cause.code);
-			found.others += strcmp(cause.code, found.cause.code) != 0;
-			continue;
-		}
-		found.others = rank == least ? found.others + 1 + found.likewise : 0;
-		found.likewise = 0;
-		found.h = &rows[i];
-		found.cause = cause;
-		least = rank;
-	}
-	return found;
-}
-
-/* "nginx 700 is stopped (SIGSTOP) (and 2 more likewise); continue it (kill -CONT 700), or restart
- * it" */
-#define CULPRIT_SIZE (PROCESS_SIZE + 300)
-static void say_culprit(char buffer[CULPRIT_SIZE], const struct culprit *c)
-{
-	char more[60] = "", who[PROCESS_SIZE];
-
-	if (!c->h) {
-		snprintf(buffer, CULPRIT_SIZE, "no process was seen to hold it");
-		return;
-	}
-	if (c->likewise)
-		snprintf(more, sizeof(more), " (%zu more likewise)", c->likewise);
-	else if (c->others)
-		snprintf(more, sizeof(more), " (%zu more hold%s it)", c->others,
-			 c->others == 1 ? "s" : "");
-	snprintf(buffer, CULPRIT_SIZE, "%s %s%s%s%s",
-		 say_process(who, c->h->process, c->h->pid, c->h->cgroup), c->cause.does, more,
-		 *c->cause.advice ? "; " : "", c->cause.advice);
-}
-
-static void show_cause(struct finding *f, const struct stall_cause *cause)
-{
-	f->cause = cause->code;
-	for (size_t i = 0; i < cause->evidence_count; i++)
-		finding_show(f, cause->evidence[i].name, cause->evidence[i].number);
-}
-
-static bool stalled_socket(struct finding *f, const struct facts *facts, const struct socket_row *s)
-{
-	const struct group *group = group_find(facts, s->group);
-	char duration[DURATION_SIZE], since[DURATION_SIZE + 40] = "", who[CULPRIT_SIZE];
-	const char *never = "";
-	struct culprit culprit;
-
-	if (!is_stalled(facts, s))
-		return false;
-	culprit = culprit_find(facts, s);
-	say_culprit(who, &culprit);
-	if (culprit.cause.told_little && !s->accepted && !s->waiting_most && s->waiting_known &&
-	    !takers_find(facts, s->cookie))
-		never = ", and no thread was seen to wait on this socket or take from it";
-	if (s->stalled_ns)
-		snprintf(since, sizeof(since), ", none taken for %s",
-			 say_duration(duration, s->stalled_ns));
-	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length,
-		    plural_s(s->queue_length), s->cookie, s->inode, since, who, never);
-	if (culprit.h)
-		finding_show(f, "pid", culprit.h->pid);
-	finding_show(f, "queued", s->queue_length);
-	finding_show(f, "queued_before", s->stalled_length);
-	finding_show(f, "stalled_seconds", s->stalled_ns / 1e9);
-	finding_show(f, "sockets", group ? group->sockets : 1);
-	if (culprit.h)
-		show_cause(f, &culprit.cause);
-	return true;
-}
-
 /*
  * A busy thread does not wait either. So a socket counts as unwaited only if no thread was seen
  * waiting on it or taking from it at any time of the window, or if the threads that did belong to
@@ -193,7 +33,7 @@ static bool is_unwaited(const struct facts *facts, const struct socket_row *s)
 	return s->reuseport && group && workers_whole(facts->endpoint) && s->waiting_known &&
 	       !s->waiting && (!s->accepted || s->generation == GENERATION_EARLIER) &&
 	       !takers_find(facts, s->cookie) && (!s->appeared || stuck) &&
-	       (group->waiting || stuck) && !is_stalled(facts, s);
+	       (group->waiting || stuck) && !socket_stalled(facts, s);
 }
 
 static bool is_near_limit(const struct socket_row *s)
@@ -228,14 +68,27 @@ static bool may_have_overflowed(const struct facts *facts, const struct socket_r
 	return h ? drops_most(s) && handshakes_counted(h).overflows : drops_least(s);
 }
 
+/* Did most of the drops come while nobody took anything? Then they are no sign that the queue is
+ * too short. */
+static bool stall_dropped(const struct socket_row *s)
+{
+	return s->stall.ns && s->stall.drops * 2 > drops_most(s);
+}
+
+/* Was it a stall that filled the queue, or nearly? */
+static bool stall_filled(const struct socket_row *s)
+{
+	return s->stall.ns && (uint64_t)s->stall.length * 4 >= (uint64_t)s->queue_limit * 3;
+}
+
 /* A listener counts other drops too, so the backlog is to blame only if the queue was full. If
  * nothing is taken from the queue, that is the cause instead. */
 static bool has_overflowed(const struct facts *facts, const struct socket_row *s)
 {
-	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known || is_stalled(facts, s) ||
-	    is_unwaited(facts, s))
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !s->queue_known ||
+	    socket_stalled(facts, s) || is_unwaited(facts, s))
 		return false;
-	return may_have_overflowed(facts, s) && was_full(facts->endpoint, s);
+	return may_have_overflowed(facts, s) && was_full(facts->endpoint, s) && !stall_dropped(s);
 }
 
 /* Which setting to raise. net.core.somaxconn is known only for our own network namespace. */
@@ -289,7 +142,7 @@ static bool backlog_small(struct finding *f, const struct facts *facts, const st
 /* Does another finding say more about this queue? */
 static bool queue_told(const struct facts *facts, const struct socket_row *s)
 {
-	return is_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s);
+	return socket_stalled(facts, s) || is_unwaited(facts, s) || has_overflowed(facts, s);
 }
 
 static bool is_near_now(const struct endpoint *e, const struct socket_row *s)
@@ -335,7 +188,7 @@ static bool took_no_more(const struct socket_row *s)
 static bool is_past_rule(const struct facts *facts, const struct socket_row *s)
 {
 	return facts->endpoint->protocol == PROTOCOL_TCP && s->queue_known && s->queue_limit &&
-	       !is_near_now(facts->endpoint, s) && !queue_told(facts, s);
+	       !is_near_now(facts->endpoint, s) && !queue_told(facts, s) && !stall_filled(s);
 }
 
 /* About the window; queue_near_limit() tells about the present length. */
@@ -443,7 +296,7 @@ static const char *say_which(char buffer[WHICH_SIZE], struct finding *f, const s
 	*buffer = 0;
 	if (count != 1)
 		return buffer;
-	stall_cause_find(&cause, facts, s, h);
+	stall_cause_find(&cause, facts, s, h, false);
 	f->cause = cause.code;
 	if (strcmp(cause.code, "unknown"))
 		snprintf(buffer, WHICH_SIZE, ", which %s", cause.does);
@@ -546,7 +399,6 @@ static bool accepted_dead(struct finding *f, const struct facts *facts, const st
 }
 
 static const struct rule rules[] = {
-	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
 	{ "backlog-small", FINDING_PROBLEM, .of_socket = backlog_small },
 	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_near_limit },
 	{ "queue-near-limit", FINDING_PROBLEM, .of_socket = queue_was_full },

@@ -80,8 +80,10 @@ struct rule_table {
  * Rules run by level, problems first, then in the order of these tables and of their rows. So a
  * rule can stay silent where an earlier rule has said enough (finding_said).
  */
-extern const struct rule_table queue_rules; /* findings_queue.c: what waits in a socket's queue, and
-					       which process lets it wait */
+extern const struct rule_table stall_rules; /* findings_stall.c: from which sockets nothing is or
+					       was taken, and which process lets that happen */
+extern const struct rule_table
+	queue_rules; /* findings_queue.c: what waits in a socket's queue, and what did not fit */
 extern const struct rule_table
 	handshake_rules; /* findings_handshakes.c: what waits to become a connection */
 extern const struct rule_table
@@ -89,6 +91,8 @@ extern const struct rule_table
 extern const struct rule_table
 	joined_rules; /* findings_joined.c: another process that began to take part a moment ago */
 extern const struct rule_table sharing_rules; /* findings_sharing.c: why work is shared as it is */
+extern const struct rule_table
+	wait_rules; /* findings_stall.c: long waits that nothing before explains */
 extern const struct rule_table load_rules; /* findings_load.c: CPU time and bytes, where counts of
 					      connections don't show the load */
 extern const struct rule_table verdict_rules; /* findings_verdict.c: what the verdicts mean */
@@ -108,6 +112,13 @@ bool takers_have(const struct takers *t, int32_t pid);
 /* The entries of `gone` for that process and that socket; *count tells how many. */
 const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid,
 					  size_t *count);
+
+/*
+ * TCP: is something queued, and has nobody taken anything for STALLED_NS? If the socket was looked
+ * at only once, it is not known for how long nothing was taken. Then it is stalled only if no
+ * holder is able to take anything.
+ */
+bool socket_stalled(const struct facts *facts, const struct socket_row *s);
 
 /* Does the endpoint already have this finding? */
 bool finding_said(const struct endpoint *e, const char *code);

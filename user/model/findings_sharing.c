@@ -166,6 +166,8 @@ typedef double measure(const struct socket_row *s, const struct facts *facts);
 static double mean_of(const struct socket_row *s, const struct facts *facts)
 {
 	(void)facts;
+	if (s->stall.ns) /* that is why they waited */
+		return NAN;
 	return s->wait_known && s->wait.count >= SLOW_LEAST ? wait_mean_ns(&s->wait) : NAN;
 }
 

@@ -11,6 +11,10 @@
  * between two accepts. */
 #define STALLED_NS 500000000ull
 
+/* A stall that is over is remembered from a second on: in a long window, single hiccups of half a
+ * second are bound to come (nginx's accept_mutex_delay is one), and are nothing to change. */
+#define STALL_LONG_NS 1000000000ull
+
 /*
  * What hinders a process. A process is examined at each look as long as one of its sockets is
  * stalled, or has a queue although nobody ever waited on it. The looks of one such period are

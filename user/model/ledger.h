@@ -43,6 +43,13 @@ struct ledger_socket {
 				 accepted; 0: that is not so */
 	uint32_t held_length; /* length of the queue at that time */
 	uint64_t accepted_now;
+	uint32_t looked_drops;       /* drops_now */
+	uint32_t held_drops;         /* drops_now at the look before held_ns */
+	bool held_fresh;             /* nothing had been accepted by then */
+	bool held_long;              /* row.stall counts this stall, which goes on */
+	uint64_t stall_drops_before; /* row.stall.drops without this stall's */
+	struct holder_row *stallers; /* of row.stall: see endpoint */
+	size_t staller_count;
 
 	/* kept by the ledger */
 	uint64_t arrived, dropped;           /* of the present row of the kernel */
@@ -54,6 +61,7 @@ struct ledger_socket {
 	struct ledger_flows *flows;         /* NULL: none were seen */
 	size_t kept; /* workers of the socket that were `kept` at the last ledger_trim() */
 	uint64_t ended_at;
+	bool took; /* ledger_snapshot(): one of its workers has taken something */
 };
 
 /* What a row of the kernel has counted of a thread's TCP connections, besides the number accepted.

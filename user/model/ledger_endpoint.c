@@ -235,6 +235,28 @@ static int fill_cpus(const struct ledger *l, struct endpoint *e,
 	return by_cpu && (e->cpus || !any) ? 0 : -ENOMEM;
 }
 
+/* The sockets of the endpoint are in the order of their cookies, as `sockets` are. */
+static int fill_stallers(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += sockets[i]->undecided ? 0 : sockets[i]->staller_count;
+	if (!total)
+		return 0;
+	e->stallers = calloc(total, sizeof(*e->stallers));
+	if (!e->stallers)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (sockets[i]->undecided || !sockets[i]->staller_count)
+			continue;
+		memcpy(e->stallers + e->staller_count, sockets[i]->stallers,
+		       sockets[i]->staller_count * sizeof(*e->stallers));
+		e->staller_count += sockets[i]->staller_count;
+	}
+	return 0;
+}
+
 /* Only the sockets of a reuseport group share flows, so other sockets have no sketch. */
 static int fill_flows(struct endpoint *e, struct ledger_socket *const *sockets, size_t count)
 {
@@ -282,6 +304,7 @@ int ledger_fill_endpoint(const struct ledger *l, struct endpoint *e,
 			endpoint_add_socket(l, e, sockets[i]);
 	err = fill_flows(e, sockets, count);
 	err = err ? err : fill_holders(l, e);
+	err = err ? err : fill_stallers(e, sockets, count);
 	err = err ? err : endpoint_add_siblings(e);
 	if (!err)
 		fill_serving(l, e);

@@ -144,6 +144,7 @@ void ledger_remove_socket(struct ledger *l, size_t i)
 	l->sockets.ended -= s->row.ended;
 	free(s->by_cpu); /* by_cpu_past is part of it */
 	free(s->flows);
+	free(s->stallers);
 	rows_remove(&l->sockets, i);
 }
 

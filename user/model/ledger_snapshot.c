@@ -10,13 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct omitted omitted_of(const struct ledger *l, const struct ledger_socket *s)
+static bool has_folded(const struct ledger *l, const struct ledger_socket *s)
 {
-	struct ledger_folded key = { .key = *s },
-			     *found = l->folded.list.count ? ledger_rows_find(&l->folded, &key)
-							   : NULL;
+	const struct ledger_folded key = { .key = *s }, *found = ledger_rows_find(&l->folded, &key);
 
-	return found ? found->omitted : (struct omitted){};
+	return found && (found->omitted.sockets || found->omitted.workers);
 }
 
 static bool decided(struct ledger_socket *const *sockets, size_t count)
@@ -35,21 +33,13 @@ static bool all_connected(struct ledger_socket *const *sockets, size_t count)
 	return true;
 }
 
+/* After events_tell(). */
 static bool has_events(const struct ledger *l, struct ledger_socket *const *sockets, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct ledger_socket *s = sockets[i];
-		struct ledger_worker *const *workers;
-		size_t n;
-
-		if (s->by_cpu)
+	for (size_t i = 0; i < count; i++)
+		if (sockets[i]->by_cpu || sockets[i]->took)
 			return true;
-		workers = ledger_workers_of(l, s->row.cookie, &n);
-		for (size_t w = 0; w < n; w++)
-			if (workers[w]->accepted || workers[w]->accepted_past)
-				return true;
-	}
-	return omitted_of(l, sockets[0]).sockets || omitted_of(l, sockets[0]).workers;
+	return l->folded.list.count && has_folded(l, sockets[0]);
 }
 
 static int compare_to_endpoint(const void *key, const void *element)
@@ -88,17 +78,27 @@ static void add_folded(const struct ledger *l, struct snapshot *s)
 	}
 }
 
-static uint64_t orphans(const struct ledger *l)
+/*
+ * Marks the sockets whose workers have events. Returns the events of workers whose socket has no
+ * row. Only workers with events are looked up, as there may be very many that are idle.
+ */
+static uint64_t events_tell(struct ledger *l)
 {
-	uint64_t events = l->orphaned;
+	uint64_t orphaned = l->orphaned;
 
+	for (size_t i = 0; i < l->sockets.list.count; i++)
+		ledger_socket_at(l, i)->took = false;
 	for (size_t i = 0; i < l->workers.list.count; i++) {
 		const struct ledger_worker *w = ledger_worker_at(l, i);
+		const uint64_t events = w->accepted + w->accepted_past;
+		struct ledger_socket *s = events ? ledger_find_socket(l, w->row.cookie) : NULL;
 
-		if (!ledger_find_socket(l, w->row.cookie))
-			events += w->accepted + w->accepted_past;
+		if (s)
+			s->took = true;
+		else
+			orphaned += events;
 	}
-	return events;
+	return orphaned;
 }
 
 static int fill_handshakes(const struct ledger *l, struct snapshot *s)
@@ -124,6 +124,7 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 	ledger_join_connected(l);
 	ledger_rows_sort(&l->sockets, ledger_order_sockets);
 	ledger_rows_sort(&l->workers, ledger_order_workers);
+	*orphaned = events_tell(l);
 	for (size_t i = 0; i < l->sockets.list.count; i++)
 		endpoints += !i || ledger_compare_endpoints(sockets[i - 1], sockets[i]);
 	s->endpoints = calloc(endpoints + l->folded.list.count + 1, sizeof(*s->endpoints));
@@ -146,6 +147,5 @@ int ledger_snapshot(struct ledger *l, struct snapshot *s, bool all, uint64_t *or
 	err = err ? err : fill_handshakes(l, s);
 	if (!err)
 		add_folded(l, s);
-	*orphaned = orphans(l);
 	return err;
 }

@@ -20,4 +20,11 @@ void queue_look(struct ledger_socket *s, uint64_t now_ns, uint32_t length, uint6
  * when the accepts of their workers have been entered. */
 void queues_look(struct ledger *l);
 
+/*
+ * Remembers the stalls that last for STALL_LONG_NS or longer (`stall` of the row), each with the
+ * socket's holders: what hinders them now is not to be found when the stall is over. To be called
+ * after queues_look(), when the holders are filled in. Returns 0 or -ENOMEM.
+ */
+int queues_remember(struct ledger *l);
+
 #endif

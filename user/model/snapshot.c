@@ -18,6 +18,7 @@ void endpoint_free(struct endpoint *e)
 	free(e->workers);
 	free(e->cpus);
 	free(e->holders);
+	free(e->stallers);
 	free(e->findings);
 	free(e->histograms);
 	free(e->sketches);
@@ -62,6 +63,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 	to->workers = NULL;
 	to->cpus = NULL;
 	to->holders = NULL;
+	to->stallers = NULL;
 	to->findings = NULL;
 	to->histograms = NULL;
 	to->sketches = NULL;
@@ -73,6 +75,7 @@ int endpoint_copy(struct endpoint *to, const struct endpoint *from)
 			      from->worker_count + from->connected_workers, sizeof(*from->workers));
 	err = err ? err : COPY(cpus, cpu_count);
 	err = err ? err : COPY(holders, holder_count);
+	err = err ? err : COPY(stallers, staller_count);
 	err = err ? err : COPY(findings, finding_count);
 	err = err ? err : COPY(histograms, histogram_count);
 	err = err ? err : COPY(sketches, sketch_count);
@@ -165,6 +168,14 @@ const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t coo
 
 	*count = holders_find(e->holders, e->holder_count, cookie, &first);
 	return e->holders + first;
+}
+
+const struct holder_row *endpoint_stallers(const struct endpoint *e, uint64_t cookie, size_t *count)
+{
+	size_t first;
+
+	*count = holders_find(e->stallers, e->staller_count, cookie, &first);
+	return e->stallers + first;
 }
 
 uint64_t endpoint_maybe_several(const struct endpoint *e)

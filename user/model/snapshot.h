@@ -37,6 +37,23 @@ enum aside {
 			  datagrams each, and no socket is known to be open still */
 };
 
+/*
+ * The stalls of a TCP listener in the window that lasted STALL_LONG_NS or longer: what is known of
+ * the longest, and how many there were. Looks find it, so it lasted longer, by less than two looks
+ * are apart. Times are since the window began; below 0: before it (of an interval).
+ */
+struct stall {
+	uint64_t ns;     /* from the first to the last look that found it; 0: there was none */
+	int64_t last_ns; /* when the last look found it */
+	bool over;       /* a later look found the queue taken from, or the socket closed */
+	int64_t over_ns; /* when */
+	bool fresh;      /* nothing had been accepted from the socket in the window before */
+	uint32_t length; /* the queue's length at the last look that found it */
+	uint64_t count;  /* how many stalls there were; this and `drops` cover all of them */
+	uint64_t drops;  /* growth of the kernel's drop counter from the look before to that after
+			  */
+};
+
 /* One socket that may share a port's work with others: a TCP listener or a bound UDP socket. */
 struct socket_row {
 	uint64_t cookie;  /* never reused by the kernel; 0: not known */
@@ -77,6 +94,7 @@ struct socket_row {
 	uint64_t stalled_ns; /* TCP: for how long every look has found connections in the queue
 				while none was accepted; 0: the queue is not stalled */
 	uint32_t stalled_length;    /* the queue's length when the stall began */
+	struct stall stall;         /* TCP: the longest stall of the window, that one or another */
 	struct half_open half_open; /* TCP: the listener's handshakes under way */
 	bool wait_known;            /* TCP: waits are measured */
 	struct wait wait; /* TCP: time in the accept queue, of connections that were both queued and
@@ -337,6 +355,9 @@ struct endpoint {
 	size_t cpu_count;
 	struct holder_row *holders; /* by cookie, then pid; none without an inventory */
 	size_t holder_count;
+	struct holder_row *stallers; /* the holders of sockets with a `stall`, as the last look
+					found them that found the stall; by cookie, then pid */
+	size_t staller_count;
 	size_t unsure_siblings; /* processes that may or may not be idle workers: siblings.h */
 	struct omitted omitted;
 	struct endpoint_lost lost;
@@ -469,6 +490,10 @@ size_t holders_find(const struct holder_row *rows, size_t count, uint64_t cookie
 /* The holders of a socket, as consecutive rows, and their number. If none is known, *count is 0 and
  * the pointer means nothing. */
 const struct holder_row *endpoint_holders(const struct endpoint *e, uint64_t cookie, size_t *count);
+
+/* The same of `stallers`. */
+const struct holder_row *endpoint_stallers(const struct endpoint *e, uint64_t cookie,
+					   size_t *count);
 
 /*
  * Adds what a server knows of itself to what the kernel counted: rows for sockets and workers that

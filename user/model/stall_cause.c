@@ -12,6 +12,7 @@ struct stalled {
 	const struct facts *facts;
 	const struct socket_row *s;
 	const struct holder_row *h;
+	bool over; /* the stall is over, and `h` is what the process was then */
 };
 
 static void evidence_show(struct stall_cause *out, const char *name, double number)
@@ -38,6 +39,12 @@ advise(struct stall_cause *out, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(out->advice, sizeof(out->advice), format, args);
 	va_end(args);
+}
+
+/* The word for now, or that for then. */
+static const char *tense(const struct stalled *w, const char *now, const char *then)
+{
+	return w->over ? then : now;
 }
 
 /* ---- where threads sleep ---- */
@@ -114,10 +121,12 @@ static bool is_traced(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->traced || it->traced + it->stopped < it->threads)
 		return false;
-	say(out, "is stopped by a debugger");
+	say(out, "%s stopped by a debugger", tense(w, "is", "was"));
 	if (it->tracer)
-		say(out, "is stopped by a debugger (pid %" PRId32 ")", it->tracer);
-	advise(out, "let that continue it");
+		say(out, "%s stopped by a debugger (pid %" PRId32 ")", tense(w, "is", "was"),
+		    it->tracer);
+	if (!w->over)
+		advise(out, "let that continue it");
 	return true;
 }
 
@@ -127,8 +136,11 @@ static bool is_stopped(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->stopped || it->stopped < it->threads)
 		return false;
-	say(out, "is stopped (SIGSTOP)");
-	advise(out, "continue it (kill -CONT %" PRId32 "), or restart it", w->h->pid);
+	say(out, "%s stopped (SIGSTOP)", tense(w, "is", "was"));
+	if (w->over)
+		advise(out, "look for what stopped it");
+	else
+		advise(out, "continue it (kill -CONT %" PRId32 "), or restart it", w->h->pid);
 	return true;
 }
 
@@ -136,8 +148,12 @@ static bool is_frozen(struct stall_cause *out, const struct stalled *w)
 {
 	if (!w->h->hindrance.frozen)
 		return false;
-	say(out, "is frozen, as all of its cgroup");
-	advise(out, "thaw it (cgroup.freeze or freezer.state; docker unpause, systemctl thaw)");
+	say(out, "%s frozen, as all of its cgroup", tense(w, "is", "was"));
+	if (w->over)
+		advise(out, "look for what froze that (docker pause, systemctl freeze)");
+	else
+		advise(out,
+		       "thaw it (cgroup.freeze or freezer.state; docker unpause, systemctl thaw)");
 	return true;
 }
 
@@ -149,9 +165,9 @@ static bool lacks_descriptors(struct stall_cause *out, const struct stalled *w)
 	if (!it->descriptors_full || it->descriptors_full < it->descriptor_looks)
 		return false;
 	say(out,
-	    "has all %" PRIu64 " of its descriptors in use (RLIMIT_NOFILE %" PRIu64
-	    "): accept() fails with EMFILE",
-	    it->descriptors, it->descriptors);
+	    "%s all %" PRIu64 " of its descriptors in use (RLIMIT_NOFILE %" PRIu64
+	    "): accept() %s with EMFILE",
+	    tense(w, "has", "had"), it->descriptors, it->descriptors, tense(w, "fails", "failed"));
 	advise(out, "raise LimitNOFILE= or ulimit -n, or close what it leaves open");
 	evidence_show(out, "descriptors", it->descriptors);
 	return true;
@@ -164,9 +180,10 @@ static bool lacks_files(struct stall_cause *out, const struct stalled *w)
 	if (!it->files_full || it->files_full < it->descriptor_looks)
 		return false;
 	say(out,
-	    "can open no more files: the machine has as many open as fs.file-max (%" PRIu64
-	    ") allows: accept() fails with ENFILE",
-	    it->files);
+	    "%s open no more files: the machine %s as many open as fs.file-max (%" PRIu64
+	    ") allows: accept() %s with ENFILE",
+	    tense(w, "can", "could"), tense(w, "has", "had"), it->files,
+	    tense(w, "fails", "failed"));
 	advise(out, "raise fs.file-max, or see who has so many open");
 	evidence_show(out, "files", it->files);
 	return true;
@@ -179,13 +196,28 @@ static bool lacks_quota(struct stall_cause *out, const struct stalled *w)
 	if (!it->running || it->throttled < 2 || it->throttled * 2 < it->periods)
 		return false;
 	say(out,
-	    "has used up the CPU quota of its cgroup: it was kept from running in %" PRIu64
+	    "%s used up the CPU quota of its cgroup: it was kept from running in %" PRIu64
 	    " of %" PRIu64 " periods",
-	    it->throttled, it->periods);
+	    tense(w, "has", "had"), it->throttled, it->periods);
 	advise(out, "raise that (CPUQuota=, cpu.max, docker --cpus)");
 	evidence_show(out, "periods", it->periods);
 	evidence_show(out, "throttled", it->throttled);
 	return true;
+}
+
+/* As last_taker(), of a stall that is over: what the threads did since must not count. */
+static const struct worker_row *last_taker_then(const struct stalled *w)
+{
+	const struct worker_row *last = NULL;
+	size_t count;
+	const struct worker_row *const *gone = gone_find(w->facts, w->s->cookie, w->h->pid, &count);
+
+	if (w->h->hindrance.takers) /* then one was alive */
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!gone[i]->appeared && (!last || gone[i]->accepted > last->accepted))
+			last = gone[i];
+	return last;
 }
 
 /* The ended thread of the process that took most from the socket, if no thread that took from it or
@@ -213,13 +245,13 @@ static const struct worker_row *last_taker(const struct stalled *w)
 
 static bool lost_its_taker(struct stall_cause *out, const struct stalled *w)
 {
-	const struct worker_row *last = last_taker(w);
+	const struct worker_row *last = w->over ? last_taker_then(w) : last_taker(w);
 
 	if (!last)
 		return false;
-	say(out, "lives on, but its thread %" PRId32 ", which took from this socket, has ended",
-	    last->tid);
-	advise(out, "restart it, and look for what ended that thread");
+	say(out, "%s on, but its thread %" PRId32 ", which took from this socket, %s ended",
+	    tense(w, "lives", "lived"), last->tid, tense(w, "has", "had"));
+	advise(out, "%slook for what ended that thread", tense(w, "restart it, and ", ""));
 	evidence_show(out, "thread", last->tid);
 	return true;
 }
@@ -233,12 +265,16 @@ static bool waits_for_a_service(struct stall_cause *out, const struct stalled *w
 
 	if (strcmp(w->h->process, "systemd") || w->s->accepted) /* Accept=yes, or it once ran */
 		return false;
-	h = endpoint_holders(w->facts->endpoint, w->s->cookie, &count);
+	h = w->over ? endpoint_stallers(w->facts->endpoint, w->s->cookie, &count)
+		    : endpoint_holders(w->facts->endpoint, w->s->cookie, &count);
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(h[i].process, "systemd"))
 			return false;
-	say(out, "keeps it for a service, which does not run: nobody else holds it");
-	advise(out, "see why that does not start: systemctl list-sockets, systemctl status");
+	say(out, "%s it for a service, which %s not run: nobody else %s it",
+	    tense(w, "keeps", "kept"), tense(w, "does", "did"), tense(w, "holds", "held"));
+	if (!w->over)
+		advise(out,
+		       "see why that does not start: systemctl list-sockets, systemctl status");
 	return true;
 }
 
@@ -253,11 +289,11 @@ static bool hangs(struct stall_cause *out, const struct stalled *w)
 	if (it->threads > 1)
 		snprintf(how_many, sizeof(how_many), " (%u of %u threads)", it->uninterruptible,
 			 it->threads);
-	say(out, "hangs, uninterruptible%s%s%s", *it->place ? ", in " : "",
+	say(out, "%s, uninterruptible%s%s%s", tense(w, "hangs", "hung"), *it->place ? ", in " : "",
 	    *it->place ? say_sleep_place(where, it) : "", how_many);
 	if (place && place->advice)
 		advise(out, "%s", place->advice);
-	else if (it->threads == 1)
+	else if (it->threads == 1 && !w->over)
 		advise(out, "/proc/%" PRId32 "/stack tells where", w->h->pid);
 	evidence_show(out, "threads", it->threads);
 	evidence_show(out, "uninterruptible", it->uninterruptible);
@@ -283,8 +319,8 @@ static bool does_not_watch(struct stall_cause *out, const struct stalled *w)
 	if (w->h->watching != WATCHING_OTHERS ||
 	    !(before || w->h->hindrance.threads + w->h->hindrance.others == 1))
 		return false;
-	say(out, "sleeps in epoll_wait(), and this socket is in none of its epolls%s",
-	    before ? " any more" : "");
+	say(out, "%s in epoll_wait(), and this socket %s in none of its epolls%s",
+	    tense(w, "sleeps", "slept"), tense(w, "is", "was"), before ? " any more" : "");
 	if (before || took_before(w))
 		advise(out, "%s", limit_of_connections);
 	else
@@ -296,7 +332,8 @@ static bool watches_otherwise(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_OTHERWISE)
 		return false;
-	say(out, "sleeps in an epoll that has this socket without EPOLLIN");
+	say(out, "%s in an epoll that %s this socket without EPOLLIN", tense(w, "sleeps", "slept"),
+	    tense(w, "has", "had"));
 	advise(out, "%s", limit_of_connections);
 	return true;
 }
@@ -305,8 +342,10 @@ static bool has_not_armed(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_DISARMED)
 		return false;
-	say(out, "sleeps in an epoll that has reported this socket once (EPOLLONESHOT) and was not "
-		 "told to do so again");
+	say(out,
+	    "%s in an epoll that %s reported this socket once (EPOLLONESHOT) and was not "
+	    "told to do so again",
+	    tense(w, "sleeps", "slept"), tense(w, "has", "had"));
 	advise(out, "arm it again (EPOLL_CTL_MOD) when that event is dealt with");
 	return true;
 }
@@ -315,8 +354,10 @@ static bool watches_edges(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_EDGE)
 		return false;
-	say(out, "sleeps in an epoll that reports each arrival once (EPOLLET): what it left in the "
-		 "queue then is not reported again");
+	say(out,
+	    "%s in an epoll that reports each arrival once (EPOLLET): what it left in the "
+	    "queue then is not reported again",
+	    tense(w, "sleeps", "slept"));
 	advise(out, "accept until EAGAIN at each event");
 	return true;
 }
@@ -327,24 +368,28 @@ static bool is_busy(struct stall_cause *out, const struct stalled *w)
 
 	if (!it->cpu_known || it->cpu < CPU_BUSY)
 		return false;
-	say(out, "is busy (%.0f %% of a CPU), but takes none", it->cpu * 100);
-	advise(out, "see with what: perf top -p %" PRId32, w->h->pid);
+	say(out, "%s busy (%.0f %% of a CPU), but %s none", tense(w, "is", "was"), it->cpu * 100,
+	    tense(w, "takes", "took"));
+	advise(out, "see with what%s: perf top -p %" PRId32, tense(w, "", ", if it happens again"),
+	       w->h->pid);
 	evidence_show(out, "cpu", it->cpu);
 	return true;
 }
 
 /* "has 12 of its 14 threads asleep"; if other threads don't take from the socket: "has the thread
  * that takes from it asleep" */
-static void say_threads(struct stall_cause *out, unsigned count, const struct hindrance *it,
+static void say_threads(struct stall_cause *out, unsigned count, const struct stalled *w,
 			const char *how, const char *where)
 {
+	const struct hindrance *it = &w->h->hindrance;
+	const char *has = tense(w, "has", "had");
 	const bool some = it->takers && it->others;
 
 	if (some && it->threads == 1)
-		say(out, "has the thread that takes from it %s%s", how, where);
+		say(out, "%s the thread that takes from it %s%s", has, how, where);
 	else
-		say(out, "has %u of %s %u threads %s%s%s", count, some ? "the" : "its", it->threads,
-		    some ? "that take from it " : "", how, where);
+		say(out, "%s %u of %s %u threads %s%s%s", has, count, some ? "the" : "its",
+		    it->threads, some ? "that take from it " : "", how, where);
 }
 
 static bool is_running(struct stall_cause *out, const struct stalled *w)
@@ -354,9 +399,9 @@ static bool is_running(struct stall_cause *out, const struct stalled *w)
 	if (!it->running || it->running * 2 < it->threads)
 		return false;
 	if (it->threads + it->others == 1)
-		say(out, "is running");
+		say(out, "%s running", tense(w, "is", "was"));
 	else
-		say_threads(out, it->running, it, "running", "");
+		say_threads(out, it->running, w, "running", "");
 	out->told_little = true;
 	return true;
 }
@@ -374,12 +419,13 @@ static bool sleeps(struct stall_cause *out, const struct stalled *w)
 	if (*it->place)
 		snprintf(where, sizeof(where), " in %s", say_sleep_place(place, it));
 	if (it->leader_gone && !it->takers)
-		say(out, "lives on without its main thread: %u of %u others sleep%s%s", asleep,
-		    it->threads, asleep == 1 ? "s" : "", where);
+		say(out, "%s on without its main thread: %u of %u others %s%s",
+		    tense(w, "lives", "lived"), asleep, it->threads,
+		    tense(w, asleep == 1 ? "sleeps" : "sleep", "slept"), where);
 	else if (it->threads + it->others == 1)
-		say(out, "sleeps%s", where);
+		say(out, "%s%s", tense(w, "sleeps", "slept"), where);
 	else
-		say_threads(out, asleep, it, "asleep", where);
+		say_threads(out, asleep, w, "asleep", where);
 	out->told_little = true;
 	evidence_show(out, "threads", it->threads);
 	evidence_show(out, "asleep", asleep);
@@ -392,7 +438,7 @@ static bool is_ready(struct stall_cause *out, const struct stalled *w)
 {
 	if (w->h->watching != WATCHING_SLEEPS)
 		return false;
-	say(out, "waits on it, and was not woken");
+	say(out, "%s on it, and was not woken", tense(w, "waits", "waited"));
 	return true;
 }
 
@@ -425,15 +471,17 @@ static const struct kind {
 };
 
 void stall_cause_find(struct stall_cause *out, const struct facts *facts,
-		      const struct socket_row *s, const struct holder_row *h)
+		      const struct socket_row *s, const struct holder_row *h, bool over)
 {
-	const struct stalled w = { facts, s, h };
+	const struct stalled w = { facts, s, h, over };
 	const unsigned count =
 		h->hindrance.looks && h->hindrance.threads ? sizeof(kinds) / sizeof(*kinds) : 0;
 
 	*out = (struct stall_cause){ .code = "unknown",
 				     .place = sizeof(kinds) / sizeof(*kinds),
 				     .does = "holds it" };
+	if (over)
+		say(out, "held it");
 	for (unsigned i = 0; i < count; i++) {
 		if (!kinds[i].find(out, &w))
 			continue;

@@ -24,8 +24,9 @@ struct stall_cause {
 	size_t evidence_count;
 };
 
-/* h: a holder of s. */
+/* h: a holder of s. over: the stall is over; the holder is one of the endpoint's `stallers`, and
+ * all is said in the past tense. */
 void stall_cause_find(struct stall_cause *out, const struct facts *facts,
-		      const struct socket_row *s, const struct holder_row *h);
+		      const struct socket_row *s, const struct holder_row *h, bool over);
 
 #endif

@@ -134,7 +134,24 @@ static void holders(struct json_writer *w, const struct endpoint *e, const struc
 	json_number(w, "holders_omitted", left_out);
 }
 
-static void queue(struct json_writer *w, const struct socket_row *s)
+/* The longest stall, if it was not over before the window began. */
+static void write_stall(struct json_writer *w, const struct stall *stall)
+{
+	if (!stall->ns || (stall->over && stall->over_ns <= 0)) {
+		json_nothing(w, "stall");
+		return;
+	}
+	json_open(w, "stall", '{');
+	json_number_real(w, "seconds", stall->ns / 1e9);
+	json_number_real(w, "began", (stall->last_ns - (double)stall->ns) / 1e9);
+	json_bool(w, "over", stall->over);
+	json_number(w, "length", stall->length);
+	json_number(w, "count", stall->count);
+	json_number(w, "drops", stall->drops);
+	json_close(w, '}');
+}
+
+static void queue(struct json_writer *w, const struct socket_row *s, bool udp)
 {
 	json_open(w, "queue", '{');
 	json_number_if(w, "length", s->queue_known, s->queue_length);
@@ -142,6 +159,8 @@ static void queue(struct json_writer *w, const struct socket_row *s)
 	json_number_if(w, "highest", s->highest_known, s->queue_highest);
 	json_number_real(w, "full_seconds", s->full_known ? s->full_ns / 1e9 : NAN);
 	json_number_real(w, "stalled_seconds", s->stalled_ns / 1e9);
+	if (!udp)
+		write_stall(w, &s->stall);
 	json_close(w, '}');
 }
 
@@ -167,7 +186,7 @@ static void write_socket_row(struct json_writer *w, const struct endpoint *e,
 		json_bool(w, "member", s->member);
 		json_number(w, "buffers_maybe_several", s->buffers_maybe_several);
 	}
-	queue(w, s);
+	queue(w, s, udp);
 	if (!udp)
 		json_half_open(w, s);
 	wait_ns(w, s->wait_known && !udp, &s->wait, e->histograms);

@@ -325,12 +325,13 @@ static void port_remember(struct endpoint *to, const struct endpoint *from)
 	to->workers = NULL;
 	to->cpus = NULL;
 	to->holders = NULL;
+	to->stallers = NULL;
 	to->findings = NULL;
 	to->histograms = NULL;
 	to->histogram_count = 0;
 	to->connected_count = to->connected_workers = 0;
-	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->finding_count =
-		0;
+	to->socket_count = to->worker_count = to->cpu_count = to->holder_count = to->staller_count =
+		to->finding_count = 0;
 }
 
 /* Moves the cursor as the user asked. Otherwise it stays on its port, wherever that is sorted to.
