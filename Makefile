@@ -182,6 +182,7 @@ bench:
 	$(Q)$(MAKE) --no-print-directory sockfair $(BUILD)/bench/traffic $(BUILD)/bench/memcache $(BUILD)/bench/empty.bpf.o
 	$(Q)$(SUDO) tests/bench/cost.py --json $(BUILD)/bench/cost.json $(BENCH)
 	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
+	$(Q)$(SUDO) tests/bench/steer.py --json $(BUILD)/bench/steer.json
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair

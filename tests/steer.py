@@ -162,7 +162,10 @@ class Steering:
             self.child.kill()
             raise
         if self.child.poll() is not None:
-            raise AssertionError("steer ended: " + self.child.communicate()[1])
+            said = self.child.communicate()[1]
+            if "does not see that on this kernel" in said:
+                raise cases.Skip(f"{backend} sees no arrivals here")
+            raise AssertionError("steer ended: " + said)
 
     def result(self, how=signal.SIGINT):
         if how and self.child.poll() is None:
