@@ -403,6 +403,30 @@ def families():
     equal("another port", result["look_ups_steered"] + sum(result["look_ups_left_to_the_hash"].values()), 0)
 
 
+def told():
+    """list and watch say that the port is steered, by whom; and when it ends, no more"""
+    server = Server([0.001] * 2)
+
+    def said(*what):
+        run = subprocess.run([SOCKFAIR, *what, "-P", str(PORT), "-N", "/proc/self/ns/net", "--json"], capture_output=True, text=True, timeout=300,
+                             check=True)
+        return [finding for finding in json.loads(run.stdout)["endpoints"][0]["findings"] if finding["code"] == "lookup-program"]
+
+    equal("before", said("list"), [])
+    steering = Steering()
+    for what in ("list",), ("watch", "-d", "0.5"):
+        found = said(*what)
+        equal("findings", len(found), 1)
+        equal("pid", found[0]["evidence"]["pid"], steering.child.pid)
+        equal("program", found[0]["evidence"]["program"], links()[0])
+        between("age in s", 0, time.time() - found[0]["evidence"]["since_ms"] / 1000, 300)
+        if f"of sockfair {steering.child.pid}" not in found[0]["text"]:
+            raise AssertionError(found[0]["text"])
+    steering.result()
+    equal("after", said("list"), [])
+    server.end()
+
+
 # ---- refusals ----
 
 def refusals():
@@ -497,7 +521,7 @@ def nothing_to_gain():
     equal("failed", clients.failed, 0)
 
 
-CASES = [even, least, weights, stalled, members, before_and_after, killed, hangs, signals, on_and_off, objection, families, refusals, overlap,
+CASES = [even, least, weights, stalled, members, before_and_after, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
          two_at_once, mptcp, rights, nothing_to_gain]
 
 if __name__ == "__main__":

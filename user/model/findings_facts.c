@@ -192,7 +192,7 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 		group = &facts->groups[facts->group_count - 1];
 		group->sockets++;
 		group->waiting += rows[i]->waiting;
-		group->steered |= rows[i]->steered || rows[i]->incoming_cpu_set;
+		group->steered |= rows[i]->steered || rows[i]->incoming_cpu_set || e->lookup.id;
 	}
 	return 0;
 }

@@ -473,6 +473,27 @@ static void say_program(struct finding *f, const struct group *group)
 		finding_show(f, "can_pick", p->sockets);
 }
 
+/* It is not known which ports the program cares about, so this is said of each. */
+static bool lookup_program(struct finding *f, const struct facts *facts)
+{
+	const struct lookup_program *p = &facts->endpoint->lookup;
+	char holder[64] = "";
+
+	if (!p->id)
+		return false;
+	if (p->pid)
+		snprintf(holder, sizeof(holder), " of %.15s %" PRId32, p->process, p->pid);
+	finding_say(f,
+		    "an SK_LOOKUP program%s (%.15s, bpftool prog show id %" PRIu32
+		    ") is asked first which socket something new goes to: where it picks, the "
+		    "sockets' shares are its choice, not the kernel's hash's",
+		    holder, *p->name ? p->name : "without a name", p->id);
+	finding_show(f, "program", p->id);
+	finding_show(f, "pid", p->pid);
+	finding_show(f, "since_ms", (double)p->since_ms);
+	return true;
+}
+
 static bool steered(struct finding *f, const struct facts *facts)
 {
 	size_t by_program = 0, by_cpu = 0, sockets = 0;
@@ -576,6 +597,7 @@ static const struct rule rules[] = {
 	{ "lone-reuseport", FINDING_NOTE, .of_socket = lone_reuseport },
 	{ "few-clients", FINDING_NOTE, .of_endpoint = few_clients },
 	{ "heavy-flows", FINDING_NOTE, .of_endpoint = heavy_flows },
+	{ "lookup-program", FINDING_NOTE, .of_endpoint = lookup_program },
 	{ "steered", FINDING_NOTE, .of_endpoint = steered },
 	{ "shared-socket", FINDING_NOTE, .of_endpoint = shared_socket },
 };

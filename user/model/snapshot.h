@@ -21,6 +21,7 @@
 #include "cgroup.h"
 #include "lifetimes.h"
 #include "load.h"
+#include "lookup_program.h"
 #include "picker.h"
 #include "wait.h"
 
@@ -325,10 +326,11 @@ struct cpu_row {
 
 struct endpoint {
 	enum protocol protocol;
-	int family;          /* AF_INET or AF_INET6 */
-	uint8_t address[16]; /* network order; 4 bytes used for AF_INET */
-	uint16_t port;       /* host order */
-	uint32_t netns;      /* inode of the network namespace */
+	int family;                   /* AF_INET or AF_INET6 */
+	uint8_t address[16];          /* network order; 4 bytes used for AF_INET */
+	uint16_t port;                /* host order */
+	uint32_t netns;               /* inode of the network namespace */
+	struct lookup_program lookup; /* of its network namespace */
 	uint64_t flows; /* UDP: number of flows (client address and port) that the clients used, all
 			   of about the same weight; 0: not known */
 	bool flows_estimated;  /* the weight of each flow is estimated from `sketches`; else `flows`
