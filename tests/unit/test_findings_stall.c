@@ -18,10 +18,12 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
 	add_worker(e, 17, 700, 700)->waits = false;
 	fill(&f);
-	assert_finding(e, "stalled-socket",
-		       "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: "
-		       "nginx 700 is stopped"
-		       " (SIGSTOP); continue it (kill -CONT 700), or restart it");
+	assert_finding(
+		e, "stalled-socket",
+		"3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: "
+		"nginx 700 is stopped"
+		" (SIGSTOP); continue it (kill -CONT 700), or restart it; for the time being "
+		"'sockfair steer -P 80' sends new connections to the others");
 	assert_string_equal(e->findings[0].cause, "stopped");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);

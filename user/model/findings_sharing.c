@@ -297,6 +297,7 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 		    say_duration(mean, slow.mean_ns), longest,
 		    t ? say_worker(who, t->busiest) : "its worker", slow.socket->cookie,
 		    slow.socket->inode, say_duration(others, slow.others_ns));
+	finding_offer_steer(f, facts);
 	finding_show(f, "wait_mean_ns", slow.mean_ns);
 	finding_show(f, "others_mean_ns", slow.others_ns);
 	if (!isnan(p99_ns))

@@ -206,6 +206,7 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 			 say_duration(duration, s->stalled_ns));
 	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length,
 		    plural_s(s->queue_length), s->cookie, s->inode, since, who, never);
+	finding_offer_steer(f, facts);
 	if (culprit.h)
 		finding_show(f, "pid", culprit.h->pid);
 	finding_show(f, "queued", s->queue_length);
