@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a watch costs beside 1 to 10,000 sockets, a thread each, of which few or all get work; and
-beside 100 to 10,000 open connections, whose bytes it reads in each interval (not with --no-serve).
+"""What a watch costs beside 1 to 10,000 sockets, of which few or all get work, and beside open connections.
 
 scale.py [--json FILE] [--rows N]... [--open N]... [--options "WATCH OPTIONS"]
 
-Ten sockets of SO_REUSEPORT share each address. What the programs take of an event (bpf_stats) must
-not depend on the number of rows, and what an interval of `watch -i 1` takes of the CPU in user space
-must follow the rows that have had work, not those that are there. User time is counted by the kernel
-in ticks of 10 ms, so a figure has steps of 1 to 2 ms. About eight minutes.
+Ten sockets of SO_REUSEPORT, a thread each, share an address. What the programs take of an event
+(bpf_stats) must not depend on the number of rows, and what an interval of `watch -i 1` takes of the
+CPU in user space must follow the rows that have had work, not those that are there. User time is
+counted by the kernel in ticks of 10 ms, so a figure has steps of 1 to 2 ms. The bytes of open
+connections are read in each interval, but not with --no-serve. About ten minutes.
 """
 import argparse
 import json
