@@ -181,6 +181,8 @@ bench:
 	$(Q)tests/setup.sh bench
 	$(Q)$(MAKE) --no-print-directory sockfair $(BUILD)/bench/traffic $(BUILD)/bench/memcache $(BUILD)/bench/empty.bpf.o
 	$(Q)$(SUDO) tests/bench/cost.py --json $(BUILD)/bench/cost.json $(BENCH)
+	$(Q)$(SUDO) tests/bench/scale.py --json $(BUILD)/bench/scale.json
+	$(Q)$(SUDO) tests/bench/fentry.py --json $(BUILD)/bench/fentry.json
 	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
 	$(Q)$(SUDO) tests/bench/steer.py --json $(BUILD)/bench/steer.json
 

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the programs cost per event, by the kernel's own statistics (kernel.bpf_stats_enabled).
 
-cost.py [--rounds N] [--json FILE] [--only WORKLOAD]... [--backend B]
+cost.py [--rounds N] [--json FILE] [--only WORKLOAD]... [--beside WHAT]... [--events N] [--backend B]
 
 Each round runs every workload once beside each variant of `watch`, beside bpftrace's simplest count
 of the same events, and beside empty programs on the hooks of the tracepoint backend (the floor, which
-this version has where that backend runs). The table has medians of the rounds. The kernel reads a
+this version has where that backend runs); --beside takes some of these alone, and leaves out what the
+tool itself takes. The table has medians of the rounds. The kernel reads a
 clock before and after each run of a program, and a part of that is in every figure, so only figures
 of one table can be compared.
 """
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -40,6 +42,28 @@ def programs():
             for p in json.loads(out.stdout)}
 
 
+def descriptors(pid):
+    """What the kernel tells of each descriptor of a process."""
+    folder = f"/proc/{pid}/fdinfo"
+    for fd in os.listdir(folder):
+        with open(os.path.join(folder, fd), encoding="ascii") as f:
+            yield dict(line.split(":", 1) for line in f.read().splitlines() if ":" in line)
+
+
+@contextlib.contextmanager
+def statistics_on():
+    """The kernel measures its programs meanwhile."""
+    with open(STATS, encoding="ascii") as f:
+        before = f.read()
+    try:
+        with open(STATS, "w", encoding="ascii") as f:
+            f.write("1")
+        yield
+    finally:
+        with open(STATS, "w", encoding="ascii") as f:
+            f.write(before)
+
+
 def mount_tracefs():
     if not os.path.exists("/sys/kernel/tracing/events"):
         subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
@@ -48,14 +72,14 @@ def mount_tracefs():
 class Traffic:
     """traffic.c: a server, and clients that begin when they are told to."""
 
-    def __init__(self, _folder, kind, count):
+    def __init__(self, _folder, kind, count, threads=4):
         self.count = count
-        self.process = subprocess.Popen([os.path.join(BUILT, "traffic"), kind, "4", str(count)], text=True,
+        self.process = subprocess.Popen([os.path.join(BUILT, "traffic"), kind, str(threads), str(count)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline().split()[1])
 
-    def run(self):
-        self.process.stdin.write("go\n")
+    def run(self, what="go"):
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
         self.process.stdout.readline()
 
@@ -72,7 +96,7 @@ class Redis:
     def __init__(self, folder, _kind, count):
         self.count = count
         self.server = subprocess.Popen(["redis-server", "--port", str(self.port), "--save", "", "--dir", folder,
-                                        "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+                                        "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.time() + 10
         while subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True, check=False).returncode:
             if time.time() > end:
@@ -88,12 +112,17 @@ class Redis:
         self.server.wait(SECONDS)
 
 
-# What runs, how many events, and bpftrace's probe that fires once for each.
+# What runs, how many events, and bpftrace's probe that fires once for each: with the backend fentry
+# one of the same kind.
 WORKLOADS = {
-    "TCP connection": (Traffic, "accept", 20000, "tracepoint:syscalls:sys_exit_accept"),
-    "UDP datagram": (Traffic, "udp", 400000, "tracepoint:sock:sock_recv_length"),
-    "redis ping": (Redis, None, 100000, None),
+    "TCP connection": (Traffic, "accept", 20000, {"tracepoint": "tracepoint:syscalls:sys_exit_accept",
+                                                  "fentry": "kretfunc:inet_csk_accept"}),
+    "UDP datagram": (Traffic, "udp", 400000, {"tracepoint": "tracepoint:sock:sock_recv_length"}),
+    "redis ping": (Redis, None, 100000, {}),
 }
+BPFTRACE = "bpftrace's count"
+# These run for each descriptor or thread, at intervals, not for events.
+ITERATORS = "list_sockets", "list_sockets_old", "list_threads", "list_connections", "read_open"
 
 
 class NotStarted(Exception):
@@ -104,7 +133,7 @@ class Command:
     """A command that counts beside the workload; its programs are attached once it says so."""
 
     def __init__(self, command, ready):
-        known, begun = set(programs()), time.monotonic()
+        begun = time.monotonic()
         self.log = tempfile.TemporaryFile("w+")
         try:
             self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
@@ -117,7 +146,7 @@ class Command:
         self.seconds = time.monotonic() - begun
         time.sleep(0.5)
         self.check(begun + SECONDS)
-        self.ids = set(programs()) - known
+        self.ids = {int(told["prog_id"]) for told in descriptors(self.process.pid) if "prog_id" in told}
 
     def check(self, deadline):
         if self.process.poll() is None and time.monotonic() < deadline:
@@ -176,7 +205,7 @@ def measure(beside, load):
     for i in beside.ids & set(after):
         name, ns, runs = after[i]
         _, ns_before, runs_before = before.get(i, (name, 0, 0))
-        if runs - runs_before > load.count / 100:
+        if runs - runs_before > load.count / 100 and name not in ITERATORS:
             cost[name] = [(ns - ns_before) / load.count, (runs - runs_before) / load.count]
     return {"programs": cost, "cpu_s_per_million": cpu / load.count * 1e6}
 
@@ -192,7 +221,7 @@ def besides(load, probe, args):
         yield name, lambda o=options: watch(load.port, o, args.backend)
     yield "-P, another port", lambda: watch(OTHER_PORT, [], args.backend)
     if probe:
-        yield "bpftrace's count", lambda: Command(["bpftrace", "-e", probe + " { @[tid] = count(); }"], "Attach")
+        yield BPFTRACE, lambda: Command(["bpftrace", "-e", probe + " { @[tid] = count(); }"], "Attach")
     if args.backend in ("auto", "tracepoint"):
         yield "empty programs", Empty
 
@@ -203,7 +232,7 @@ def total(cost):
 
 def show(results):
     for workload, variants in results.items():
-        print(f"{workload}: ns of all programs, median of {len(variants['default'])} (runs of each program)")
+        print(f"{workload}: ns of all programs, median of {len(next(iter(variants.values())))} (runs of each program)")
         for name, rounds in variants.items():
             ns = statistics.median(map(total, rounds))
             runs = {p: statistics.median(r["programs"].get(p, [0, 0])[1] for r in rounds)
@@ -214,13 +243,12 @@ def show(results):
 
 def map_bytes(pid):
     """What the kernel counts for the maps of a process."""
-    found, folder = {}, f"/proc/{pid}/fdinfo"
-    for fd in os.listdir(folder):
-        with open(os.path.join(folder, fd), encoding="ascii") as f:
-            told = dict(line.split(":", 1) for line in f.read().splitlines() if ":" in line)
-        if "map_id" in told:
-            found[int(told["map_id"])] = int(told["memlock"])
-    return sum(found.values())
+    return sum({told["map_id"]: int(told["memlock"]) for told in descriptors(pid) if "map_id" in told}.values())
+
+
+def resident_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
 
 
 def spent(pid):
@@ -261,8 +289,7 @@ def own_cpu(rounds):
 def tool(rounds):
     """What the tool itself takes."""
     beside = watch(OTHER_PORT, [], "auto")
-    with open(f"/proc/{beside.process.pid}/status", encoding="ascii") as f:
-        rss = int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
+    rss = resident_kib(beside.process.pid)
     maps = map_bytes(beside.process.pid)
     beside.end()
     cpu = own_cpu(rounds)
@@ -282,33 +309,28 @@ def main():
     parse.add_argument("--rounds", type=int, default=5)
     parse.add_argument("--json", metavar="FILE")
     parse.add_argument("--only", action="append", choices=list(WORKLOADS))
+    parse.add_argument("--beside", action="append", metavar="WHAT", help="as in the table")
+    parse.add_argument("--events", type=int, help="of each workload")
     parse.add_argument("--backend", default="auto", choices=["auto", "fentry", "kprobe", "tracepoint"])
     args = parse.parse_args()
     mount_tracefs()
-    with open(STATS, encoding="ascii") as f:
-        stats = f.read()
     results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with open(STATS, "w", encoding="ascii") as f:
-                f.write("1")
-            for _ in range(args.rounds):
-                for name in args.only or WORKLOADS:
-                    make, kind, count, probe = WORKLOADS[name]
+    with tempfile.TemporaryDirectory() as folder, statistics_on():
+        for _ in range(args.rounds):
+            for name in args.only or WORKLOADS:
+                make, kind, count, probes = WORKLOADS[name]
+                count, probe = args.events or count, probes.get(args.backend, probes.get("tracepoint"))
+                load = make(folder, kind, count)
+                turns = [n for n, _ in besides(load, probe, args) if n in (args.beside or [n])]
+                load.end()
+                for turn in turns:
                     load = make(folder, kind, count)
-                    turns = [n for n, _ in besides(load, probe, args)]
+                    beside = dict(besides(load, probe, args))[turn]()
+                    results.setdefault(name, {}).setdefault(turn, []).append(measure(beside, load))
+                    beside.end()
                     load.end()
-                    for turn in turns:
-                        load = make(folder, kind, count)
-                        beside = dict(besides(load, probe, args))[turn]()
-                        results.setdefault(name, {}).setdefault(turn, []).append(measure(beside, load))
-                        beside.end()
-                        load.end()
-        finally:
-            with open(STATS, "w", encoding="ascii") as f:
-                f.write(stats)
     show(results)
-    tools = tool(args.rounds)
+    tools = None if args.beside else tool(args.rounds)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump({"kernel": os.uname().release, "load_average": os.getloadavg(), "workloads": results,

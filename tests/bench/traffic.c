@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A server and its clients on 127.0.0.1, for long-run.sh, as fast as they can:
+ * A server and its clients on 127.0.0.1, for long-run.sh, cost.py and scale.py, as fast as they
+ * can:
  *
  *   traffic accept THREADS COUNT  THREADS block in accept() on one socket; every second connection
  *                                 is reset by its client, the server closes the others
@@ -8,6 +9,11 @@
  *   traffic open THREADS COUNT    COUNT connections that stay open until asked: then every second
  *                                 is closed, then all
  *   traffic udp SOCKETS COUNT     SOCKETS with SO_REUSEPORT, a thread each, datagrams of 64 flows
+ *   traffic apart SOCKETS EACH    SOCKETS that listen on one port, a thread each; EACH of them
+ *                                 share an address by SO_REUSEPORT. Every line of stdin is
+ *                                 "ACTIVE COUNT PAUSE": COUNT events, by turns on the first ACTIVE
+ *                                 addresses, and so many microseconds after each of a client
+ *   traffic apart-udp ...         the same with UDP
  *
  * Prints "port N" and waits for a line on stdin before it begins; then a line of NAME=COUNT, what
  * server and clients counted themselves, and waits for the next line, as often as there is
@@ -30,11 +36,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CLIENTS 4 /* threads */
-#define FLOWS 64  /* of all clients */
-#define BATCH 64  /* datagrams a system call */
+#define CLIENTS 4          /* threads */
+#define FLOWS 64           /* of all clients */
+#define BATCH 64           /* datagrams a system call */
+#define APART_THREADS 1000 /* threads of a process */
 
 static struct sockaddr_in address = { .sin_family = AF_INET };
+static char line[64]; /* the last one of stdin */
 static int listener, threads;
 static long count;
 static atomic_long made, accepted, served, sent, received;
@@ -61,17 +69,18 @@ static int bound(int type, bool reuseport)
 /* Waits for a line on stdin; false: it has ended. */
 static bool asked(void)
 {
-	char line[16];
-
 	fflush(stdout);
 	return fgets(line, sizeof(line), stdin);
 }
 
 static pthread_t begin(void *(*work)(void *), long number)
 {
+	pthread_attr_t small;
 	pthread_t thread;
 
-	errno = pthread_create(&thread, NULL, work, (void *)number);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	errno = pthread_create(&thread, &small, work, (void *)number);
 	if (errno)
 		die("thread");
 	return thread;
@@ -349,17 +358,158 @@ static void run_udp(void)
 		;
 }
 
+/* ---- sockets on addresses of their own ---- */
+
+static long active, each;
+static useconds_t pause_us;
+
+static struct sockaddr_in address_of(long i)
+{
+	struct sockaddr_in own = address;
+
+	own.sin_addr.s_addr = htonl((127 << 24 | 1 << 16) + i);
+	return own;
+}
+
+/* The kernel picks a port for the first, which is that of all. */
+static int bound_apart(int type, long i)
+{
+	const struct sockaddr_in own = address_of(i / each);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
+	socklen_t size = sizeof(address);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+	    bind(fd, (const struct sockaddr *)&own, sizeof(own)) ||
+	    (!i && getsockname(fd, (struct sockaddr *)&address, &size)))
+		die("bind");
+	if (type == SOCK_STREAM && listen(fd, 64))
+		die("listen");
+	return fd;
+}
+
+static void *acceptor_apart(void *i)
+{
+	for (;;) {
+		int fd = accept(sockets[(long)i], NULL, NULL);
+
+		if (fd < 0)
+			die("accept");
+		serve(fd);
+	}
+	return NULL;
+}
+
+static void *receiver_apart(void *i)
+{
+	char bytes[16];
+
+	while (recv(sockets[(long)i], bytes, sizeof(bytes), 0) >= 0)
+		;
+	die("recv");
+	return NULL;
+}
+
+static void *visitor_apart(void *number)
+{
+	for (long i = (long)number; i < count; i += CLIENTS) {
+		const struct sockaddr_in to = address_of(i % active);
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		char byte = 'r';
+
+		if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof(to)) ||
+		    write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+			die("visit");
+		reset(fd);
+		if (pause_us)
+			usleep(pause_us);
+	}
+	return NULL;
+}
+
+static void *sender_apart(void *number)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	for (long i = (long)number; i < count; i += CLIENTS) {
+		const struct sockaddr_in to = address_of(i % active);
+
+		if (sendto(fd, "datagram", 8, 0, (const struct sockaddr *)&to, sizeof(to)) != 8)
+			die("send");
+		if (pause_us)
+			usleep(pause_us);
+	}
+	close(fd);
+	return NULL;
+}
+
+/*
+ * The servers are processes of APART_THREADS threads: a thread that blocks in accept() has reserved
+ * a descriptor, and all of them in one process could be more than it may have.
+ */
+static void serve_apart(void *(*server)(void *))
+{
+	for (long first = 0; first < threads; first += APART_THREADS) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (long i = 0; i < threads; i++) {
+			if (i < first || i >= first + APART_THREADS)
+				close(sockets[i]);
+			else
+				begin(server, i);
+		}
+		for (;;)
+			pause();
+	}
+	for (long i = 0; i < threads; i++)
+		close(sockets[i]);
+}
+
+static void steps_apart(void *(*server)(void *), void *(*client)(void *))
+{
+	pthread_t clients[CLIENTS];
+
+	serve_apart(server);
+	while (asked()) {
+		if (sscanf(line, "%ld %ld %u", &active, &count, &pause_us) != 3 || active < 1 ||
+		    active > (threads + each - 1) / each)
+			die("a line that is no step");
+		for (long i = 0; i < CLIENTS; i++)
+			clients[i] = begin(client, i);
+		for (long i = 0; i < CLIENTS; i++)
+			pthread_join(clients[i], NULL);
+		printf("made=%ld\n", count);
+	}
+}
+
+static void run_apart(void)
+{
+	steps_apart(acceptor_apart, visitor_apart);
+}
+
+static void run_apart_udp(void)
+{
+	steps_apart(receiver_apart, sender_apart);
+}
+
 /* ---- main ---- */
 
 static const struct {
 	const char *name;
 	void (*run)(void);
-	bool udp;
+	int type;
+	enum { ONE, GROUP, APART } sockets;
 } kinds[] = {
-	{ "accept", run_accept, false },
-	{ "fork", run_fork, false },
-	{ "open", run_open, false },
-	{ "udp", run_udp, true },
+	{ "accept", run_accept, SOCK_STREAM, ONE },
+	{ "fork", run_fork, SOCK_STREAM, ONE },
+	{ "open", run_open, SOCK_STREAM, ONE },
+	{ "udp", run_udp, SOCK_DGRAM, GROUP },
+	{ "apart", run_apart, SOCK_STREAM, APART },
+	{ "apart-udp", run_apart_udp, SOCK_DGRAM, APART },
 };
 
 int main(int argc, char **argv)
@@ -376,10 +526,12 @@ int main(int argc, char **argv)
 	for (size_t i = 0; count > 0 && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(argv[1], kinds[i].name))
 			continue;
+		each = count;
 		sockets = calloc(threads + 1, sizeof(*sockets));
-		for (int s = 0; kinds[i].udp && s < threads; s++)
-			sockets[s] = bound(SOCK_DGRAM, true);
-		if (!kinds[i].udp) {
+		for (int s = 0; kinds[i].sockets != ONE && s < threads; s++)
+			sockets[s] = kinds[i].sockets == APART ? bound_apart(kinds[i].type, s)
+							       : bound(kinds[i].type, true);
+		if (kinds[i].sockets == ONE) {
 			listener = bound(SOCK_STREAM, false);
 			if (listen(listener, 4096))
 				die("listen");
@@ -388,6 +540,6 @@ int main(int argc, char **argv)
 		kinds[i].run();
 		return 0;
 	}
-	fprintf(stderr, "usage: traffic accept|fork|open|udp THREADS COUNT\n");
+	fprintf(stderr, "usage: traffic KIND THREADS COUNT\n");
 	return 2;
 }
