@@ -323,13 +323,12 @@ struct count_peer {
  * own.
  */
 struct count_sketch {
-	__u64 last;     /* tracepoint backend: the buffer that was counted last, see flow_told() */
-	__s64 ahead;    /* buffers that were counted before the hook ran for them */
 	__s64 votes;    /* for `peer`: see flow_vote() */
 	__u32 heaviest; /* number, from 1, of the bucket whose datagrams vote; 0: none yet */
 	__u32 since;    /* what that bucket held when its datagrams began to vote; wraps */
+	__u32 limit;    /* what another bucket must hold to be the heaviest: see flow_vote() */
 	struct count_peer peer;
-	__u32 pad[3];
+	__u32 pad[6];
 	__u32 buckets[COUNT_SKETCH_BUCKETS];
 };
 

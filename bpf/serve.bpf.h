@@ -228,9 +228,9 @@ static __always_inline void connection_handed(struct sock *view, struct count_co
 }
 
 /* The current thread reads from a connection and holds its lock. */
-static __always_inline void connection_read(struct sock *sk)
+static __always_inline void connection_read(struct sock *sk, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct sock *view = SOCK(sk, trusted);
 	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
 	struct count_connection *c;
 	struct count_worker *row;
