@@ -370,6 +370,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 		copies_tell(o, s);
 	if (!err && !o->inventory)
 		rows_describe(o, s);
+	if (!err && o->inventory)
+		process_tell_states(s);
 	if (err)
 		snapshot_free(s);
 	return err;
