@@ -543,7 +543,8 @@ static const struct socket_row *endpoint_socket(const struct endpoint *e, uint64
  */
 static bool shared_socket(struct finding *f, const struct facts *facts)
 {
-	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport" };
+	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport",
+					      "worker-stopped" };
 	const struct takers *most = NULL;
 	char advice[ADVICE_SIZE];
 	size_t shared = 0;

@@ -254,6 +254,8 @@ struct worker_row {
 	bool appeared; /* the thread began during the window, so it is no bin of the fairness test
 			*/
 	bool ended;    /* the thread is gone, or its process no longer holds the socket */
+	char state;    /* state of its process's first thread when the window ended, as a
+			  holder's; 0: not known */
 	enum generation generation; /* by endpoint_judge() */
 	uint64_t lived_ns;          /* for how much of the window the thread lived; 0: not known */
 	uint64_t quiet_ns; /* time since the thread last took anything, up to the end of the window
