@@ -79,7 +79,7 @@ demo:
 # Unit tests: the pure parts under sanitizers, without root. (With -g1 reports have lines, and it
 # compiles in two thirds of the time.)
 SANITIZE := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
-PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c) $(BUILD)/user/render/schema.o
+PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c user/steer/epoll_entries.c) $(BUILD)/user/render/schema.o
 $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
