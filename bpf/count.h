@@ -209,7 +209,9 @@ struct count_connection {
 			 the one that accepted it */
 	__u32 generation; /* of that row */
 	__u32 tid;        /* of the thread that accepted the connection */
-	__u32 served;     /* a thread has read from the connection */
+	__u16 served;     /* a thread has read from the connection */
+	__u16 steered;    /* steer_member.epoch of its listener when it was counted as open; 0: it
+			     was not */
 };
 
 struct count_place {

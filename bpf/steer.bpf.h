@@ -67,13 +67,31 @@ static __always_inline void steer_accepted(__u64 cookie)
 		m->accepted_ns = bpf_ktime_get_ns();
 }
 
-/* One more (1) or one less (-1) of those that it accepted is open. */
-static __always_inline void steer_open(__u64 cookie, const __s64 change)
+/* One that it accepted is open. Returns what steer_closed() needs; 0: it was not counted. */
+static __always_inline __u16 steer_opened(__u64 cookie)
 {
 	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
 
-	if (m)
-		__sync_fetch_and_add(&m->open, change);
+	if (!m)
+		return 0;
+	__sync_fetch_and_add(&m->open, 1);
+	return m->epoch;
+}
+
+/* It is closed. What was accepted before the socket became a member was not counted. */
+static __always_inline void steer_closed(__u64 cookie, __u16 epoch)
+{
+	struct steer_member *m = steer.on && epoch ? steer_member_of(cookie) : NULL;
+
+	if (m && m->epoch == epoch)
+		__sync_fetch_and_add(&m->open, -1);
+}
+
+/* A socket on the port begins to listen. */
+static __always_inline void steer_listens(const struct sock *sk)
+{
+	if (READ(sk, __sk_common.skc_num) == steer.port)
+		__sync_fetch_and_add(&steer_state.listens, 1);
 }
 
 #define STEER_NOBODY (~0ull)
@@ -103,6 +121,7 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 	__u64 waiting = 0, half_open = 0, arrived, load;
 	struct bpf_sock *sk;
 	struct tcp_sock *tp;
+	__u32 stalled;
 	__s64 open;
 
 	if (!m)
@@ -116,8 +135,10 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
 	}
 	bpf_sk_release(sk);
-	m->stalled = waiting && steer_is_stalled(m, now);
-	if (m->stalled)
+	stalled = waiting && steer_is_stalled(m, now);
+	if (m->stalled != stalled)
+		m->stalled = stalled;
+	if (stalled)
 		return STEER_NOBODY;
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
 	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
@@ -213,6 +234,8 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 	/* Signed: the heart may beat after the clock was read. */
 	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
 		return steer_pass(STEER_PASS_STALE);
+	if (steer_state.listens != steer_state.listens_known)
+		return steer_pass(STEER_PASS_SIZE);
 	for (__u32 i = 0; i < STEER_MEMBERS_MAX; i++) {
 		if (i >= steer_state.members)
 			break;

@@ -20,13 +20,14 @@ enum steer_policy {
 struct steer_member {
 	__u64 cookie;
 	__u64 arrived; /* since it became a member, plus the mean of the others then */
-	__s64 open;    /* accepted connections that are open, of those that came since the programs
-			  were attached */
-	__s64 open_before; /* the same of those from before that; written by user space */
+	__s64 open;    /* connections that it accepted since it is a member, and that are open */
+	__s64 open_before; /* of others: from before that, or before it was a member; by user space
+			    */
 	__u64 accepted_ns; /* when it last accepted; CLOCK_MONOTONIC, as all times here */
 	__u64 waiting_ns;  /* when a connection last came into its empty queue */
 	__u64 chosen;      /* how often it was picked: by each SYN, and by more with SYN cookies */
-	__u32 weight;      /* STEER_WEIGHTS; else 1 */
+	__u16 weight;      /* STEER_WEIGHTS; else 1 */
+	__u16 epoch;       /* another one each time that a place gets a socket, never 0 */
 	__u32 stalled;     /* it got nothing new when the program last looked: STEER_STALLED_NS */
 };
 
@@ -37,15 +38,20 @@ struct steer_member {
 /* Why a look-up was left to the kernel's hash. */
 enum steer_pass {
 	STEER_PASS_STALE, /* the heartbeat is old: the tool is gone or hangs */
-	STEER_PASS_SIZE,  /* the group is not of the size that user space knows */
+	STEER_PASS_SIZE,  /* the group is not of the size that user space knows, or another
+			     listener has come */
 	STEER_PASS_EMPTY, /* no member has a socket, or all are stalled */
 	STEER_PASSES,
 };
 
 struct steer_state {
-	__u64 heartbeat_ns; /* CLOCK_MONOTONIC; older than STEER_DEADLINE_NS: hash */
-	__u32 members;      /* places in use: 0 to members - 1 */
-	__u32 group_size;   /* sockets of the group as the kernel counts them */
+	__u64 heartbeat_ns;  /* CLOCK_MONOTONIC; older than STEER_DEADLINE_NS: hash */
+	__u32 members;       /* places in use: 0 to members - 1 */
+	__u32 listens;       /* how often a socket on the port began to listen */
+	__u32 listens_known; /* the same, of those that user space has looked at: any other may be a
+				more specific one, whose connections are not the group's */
+	__u32 pad;
+	__u32 group_size; /* sockets of the group as the kernel counts them */
 	__u64 passed[STEER_PASSES];
 	__u64 steered;
 };

@@ -484,6 +484,8 @@ static __always_inline void state_changed(struct sock *sk, int before, int after
 {
 	struct sock *view = SOCK(sk, trusted);
 
+	if (steer.on && after == TCP_LISTEN && wanted(view))
+		steer_listens(view);
 	if (before == TCP_LISTEN && after == TCP_SYN_RECV) {
 		struct stash *mine = config.marks_clones ? stash() : NULL;
 

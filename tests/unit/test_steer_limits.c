@@ -49,7 +49,6 @@ static void three_in_a_row(void **state)
 	assert_int_equal(check(&l, 30 * MS, 0, 0), STEER_LIMITS);
 	assert_int_equal(check(&l, NAN, 0, 0), STEER_LIMITS); /* nothing came */
 	assert_int_equal(check(&l, 30 * MS, 0, 0), STEER_LIMITS);
-	assert_int_equal(check(&l, 30 * MS, 0, 0), STEER_LIMITS);
 	assert_int_equal(check(&l, 30 * MS, 0, 0), STEER_LIMIT_WAIT);
 }
 

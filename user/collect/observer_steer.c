@@ -69,6 +69,16 @@ void observer_steer_detach(struct observer *o)
 	o->steer_link = NULL;
 }
 
+uint32_t observer_steer_program(const struct observer *o)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(o->bpf->progs.steer_lookup), &info, &size)
+		       ? 0
+		       : info.id;
+}
+
 size_t observer_steer_older(const struct observer *o, struct bytes_older *rows, size_t max)
 {
 	return o->bytes ? bytes_older_open(o->bytes, rows, max) : 0;

@@ -38,6 +38,9 @@ int observer_steer_attach(struct observer *o, int netns);
 /* The program picks no more. Harmless if it is not attached. */
 void observer_steer_detach(struct observer *o);
 
+/* The kernel's number of the program. */
+uint32_t observer_steer_program(const struct observer *o);
+
 /* Who has how many connections open from before the observer was started. Returns the number of
  * rows. */
 size_t observer_steer_older(const struct observer *o, struct bytes_older *rows, size_t max);

@@ -45,7 +45,7 @@ static const struct argp_option options[] = {
 	  "lookup (SO_REUSEPORT groups) or epoll (one socket in several epolls), where another "
 	  "way is to be refused",
 	  0 },
-	{ "hz", OPT_HZ, "N", 0, "--via epoll: moves of each entry per second (100)", 0 },
+	{ "hz", OPT_HZ, "N", 0, "--via epoll: moves per second, of all entries together (100)", 0 },
 	{ "force", OPT_FORCE, NULL, 0, "Steer also where there is nothing to gain", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0,
 	  "Say which sockets and which way, or what speaks against it; change nothing", 0 },

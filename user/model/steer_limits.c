@@ -59,6 +59,8 @@ enum steer_limit steer_limits_check(struct steer_limits *l, const struct steer_s
 	for (size_t i = 0; i < STEER_LIMITS; i++) {
 		const enum steer_limit limit = (enum steer_limit)i;
 
+		if (isnan(s->figures[i]))
+			continue; /* nothing came that could be good or bad */
 		if (s->figures[i] > steer_limit_of(l, limit))
 			l->of[i].bad++;
 		else

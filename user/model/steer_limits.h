@@ -3,6 +3,7 @@
  * Does steering make the port worse than it was? The seconds before it say how bad a second may be
  * by chance. A second is bad if a figure is above all that was seen then and above their mean by
  * three standard deviations; the tool lets go after STEER_BAD_SECONDS of them in a row.
+ * Seconds in which the figure is not known stand between them and change nothing.
  */
 #ifndef SOCKFAIR_STEER_LIMITS_H
 #define SOCKFAIR_STEER_LIMITS_H

@@ -94,10 +94,17 @@ static bool address_is_any(const struct endpoint *e)
 	return !memcmp(e->address, none, e->family == AF_INET ? 4 : 16);
 }
 
+bool steer_v6only(const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (steer_is_listener(&e->sockets[i]))
+			return e->sockets[i].v6only;
+	return e->socket_count && e->sockets[0].v6only;
+}
+
 static bool takes_v4_too(const struct endpoint *e)
 {
-	return e->family == AF_INET6 && address_is_any(e) && e->socket_count &&
-	       !e->sockets[0].v6only;
+	return e->family == AF_INET6 && address_is_any(e) && e->socket_count && !steer_v6only(e);
 }
 
 static bool has_device(const struct endpoint *e)
@@ -108,10 +115,11 @@ static bool has_device(const struct endpoint *e)
 	return false;
 }
 
+/* The kernel's own listeners count, too. */
 static bool has_listener(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (steer_is_listener(&e->sockets[i]))
+		if (!e->sockets[i].ended && e->sockets[i].aside != ASIDE_BOUND)
 			return true;
 	return false;
 }

@@ -59,8 +59,11 @@ void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const 
  */
 const struct endpoint *steer_overlap(const struct snapshot *all, const struct endpoint *e);
 
-/* Does the socket listen? */
+/* Does the socket listen, and belong to a process? */
 bool steer_is_listener(const struct socket_row *s);
+
+/* Do the endpoint's IPv6 listeners take no IPv4 traffic? */
+bool steer_v6only(const struct endpoint *e);
 
 /* "lookup", "epoll", "least-queue"...: stable. The parsers return false for an unknown name. */
 const char *steer_way_name(enum steer_way way);

@@ -59,14 +59,13 @@ const struct comparison_stat *steer_stat(const struct steer_result *r, enum stee
 								     : NULL;
 }
 
-double steer_figure(const struct steer_result *r, enum steer_phase_name phase, size_t metric)
+double steer_whole(const struct steer_result *r, enum steer_phase_name phase, size_t metric)
 {
 	const struct snapshot *s = &r->phases[phase];
-	const struct comparison_stat *stat = steer_stat(r, phase, metric);
 	struct comparison_run run;
 
-	if (!s->endpoint_count || metric == METRIC_OPEN || metric == METRIC_OPEN_CV)
-		return stat ? stat->mean : NAN;
+	if (!s->endpoint_count)
+		return NAN;
 	comparison_run_of(&run, s, &s->endpoints[0]);
 	return run.figures[metric];
 }
@@ -114,8 +113,8 @@ static void say_waits(const struct steer_result *r, struct steer_saying *rows, s
 			   noise_runs_needed());
 		return;
 	}
-	steer_wait_words(was, steer_figure(r, STEER_BEFORE, METRIC_WAIT_P99));
-	steer_wait_words(is, steer_figure(r, STEER_STEERED, METRIC_WAIT_P99));
+	steer_wait_words(was, before->mean);
+	steer_wait_words(is, steered->mean);
 	if (steered->told == TOLD_NOISE)
 		saying_add(rows, count, FINDING_NOTE, "waits",
 			   "the waits for accept differ by no more than noise (p99 %s before, %s "
@@ -129,7 +128,7 @@ static void say_waits(const struct steer_result *r, struct steer_saying *rows, s
 	else
 		saying_add(rows, count, FINDING_PROBLEM, "waits",
 			   "while steered, connections waited longer for accept: p99 %s instead of "
-			   "%s; this policy does not help this server",
+			   "%s",
 			   is, was);
 }
 
@@ -143,9 +142,9 @@ static void say_spread(const struct steer_result *r, size_t metric, const char *
 
 	if (!before || !steered || steered->told != TOLD_DIFFERENT)
 		return;
-	was = steer_figure(r, STEER_BEFORE, metric);
-	is = steer_figure(r, STEER_STEERED, metric);
-	if (is < was)
+	was = before->mean;
+	is = steered->mean;
+	if (steered->score < before->score)
 		saying_add(rows, count, FINDING_GOOD, code,
 			   "%s were shared more evenly: CV %.3f instead of %.3f", what, is, was);
 	else

@@ -55,9 +55,8 @@ size_t steer_sayings(const struct steer_result *r, struct steer_saying sayings[S
 const struct comparison_stat *steer_stat(const struct steer_result *r, enum steer_phase_name phase,
 					 size_t metric);
 
-/* A figure of the phase as a whole. What is open has no whole: the mean over the windows. NaN: not
- * known. */
-double steer_figure(const struct steer_result *r, enum steer_phase_name phase, size_t metric);
+/* A figure of the phase as a whole, as of its end. NaN: not known. */
+double steer_whole(const struct steer_result *r, enum steer_phase_name phase, size_t metric);
 
 void steer_result_free(struct steer_result *r);
 

@@ -27,7 +27,7 @@ static void steer_figure_write(struct json_writer *w, const struct steer_result 
 	const struct comparison_stat *s = steer_stat(r, phase, metric);
 
 	json_open(w, metrics[metric].name, '{');
-	json_number_any(w, "whole", steer_figure(r, phase, metric));
+	json_number_any(w, "whole", steer_whole(r, phase, metric));
 	json_number(w, "windows", s ? s->runs : 0);
 	json_number_real(w, "mean", s ? s->mean : NAN);
 	json_number_real(w, "sd", s ? s->sd : NAN);

@@ -32,6 +32,11 @@ void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_pla
 			plan->members, way_words(plan->way), steer_policy_name(plan->policy));
 	else
 		fprintf(out, ": workers that share one socket, steered %s\n", way_words(plan->way));
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].steered && plan->way == STEER_BY_LOOKUP) {
+			fputs("  the group's own program is not asked while it is steered\n", out);
+			break;
+		}
 	for (size_t i = 0; plan->way == STEER_BY_LOOKUP && i < plan->members; i++) {
 		size_t count;
 		const struct holder_row *h = endpoint_holders(e, plan->cookies[i], &count);
@@ -57,9 +62,9 @@ static const struct {
 	{ METRIC_RATE, "connections per second" },
 	{ METRIC_WAIT_P50, "wait for accept, p50" },
 	{ METRIC_WAIT_P99, "wait for accept, p99" },
-	{ METRIC_WAIT_MAX, "wait for accept, longest" },
-	{ METRIC_QUEUE_HIGHEST, "highest queue" },
-	{ METRIC_DROPS, "drops" },
+	{ METRIC_WAIT_MAX, "longest wait of all" },
+	{ METRIC_QUEUE_HIGHEST, "highest queue of all" },
+	{ METRIC_DROPS, "drops in all" },
 	{ METRIC_OPEN, "open connections" },
 	{ METRIC_OPEN_CV, "  their CV over the workers" },
 	{ METRIC_CV, "CV of new connections" },
@@ -81,13 +86,25 @@ static void value_text(char *text, size_t size, enum metric_id metric, double va
 		snprintf(text, size, "%.1f", value);
 }
 
+/* What is added up or is the longest of all: of the whole phase. Else the mean of its seconds,
+ * which the tests compare. */
+static double figure_of(const struct steer_result *r, enum steer_phase_name phase,
+			enum metric_id metric)
+{
+	const struct comparison_stat *stat = steer_stat(r, phase, metric);
+
+	if (metric == METRIC_WAIT_MAX || metric == METRIC_QUEUE_HIGHEST || metric == METRIC_DROPS)
+		return steer_whole(r, phase, metric);
+	return stat ? stat->mean : NAN;
+}
+
 static void print_row(FILE *out, const struct steer_result *r, size_t row)
 {
 	const enum metric_id metric = rows[row].metric;
 	bool known = false;
 
 	for (size_t p = 0; p < STEER_PHASES; p++)
-		known |= !isnan(steer_figure(r, (enum steer_phase_name)p, metric));
+		known |= !isnan(figure_of(r, (enum steer_phase_name)p, metric));
 	if (!known)
 		return;
 	fprintf(out, "  %-*s", LABEL - 2, rows[row].label);
@@ -98,7 +115,7 @@ static void print_row(FILE *out, const struct steer_result *r, size_t row)
 
 		if (!r->phases[p].endpoint_count)
 			continue;
-		value_text(text, sizeof(text), metric, steer_figure(r, phase, metric));
+		value_text(text, sizeof(text), metric, figure_of(r, phase, metric));
 		fprintf(out, "%*s %c", COLUMN - 2, text,
 			stat && stat->told == TOLD_DIFFERENT ? '*' : ' ');
 	}
@@ -143,7 +160,7 @@ static void print_table(FILE *out, const struct steer_result *r, const struct te
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) && any; i++)
 		print_row(out, r, i);
 	print_cost(out, r);
-	fprintf(out, "  %s* differs from before by more than noise, by its seconds%s\n",
+	fprintf(out, "  %smeans of the seconds; * differs from before by more than noise%s\n",
 		text_paint(style, TEXT_DIM), text_paint(style, TEXT_PLAIN));
 }
 
@@ -156,6 +173,21 @@ static void print_line(FILE *out, enum finding_level level, const struct text_st
 
 	fprintf(out, "  %s%s %s%s\n", text_paint(style, colours[level]),
 		text_mark(level, style->utf8), text, text_paint(style, TEXT_PLAIN));
+}
+
+/* Events that could not be counted may be those that the policy went by. */
+static void print_lost(FILE *out, const struct steer_result *r, const struct text_style *style)
+{
+	char line[160], count[TEXT_COUNT_SIZE];
+	uint64_t lost = 0;
+
+	for (size_t p = 0; p < STEER_PHASES; p++)
+		lost += snapshot_lost(&r->phases[p]);
+	if (!lost)
+		return;
+	snprintf(line, sizeof(line), "%s events could not be counted: sockfair watch says why",
+		 text_count(count, lost));
+	print_line(out, FINDING_NOTE, style, line);
 }
 
 static void print_end(FILE *out, const struct steer_result *r, const struct text_style *style)
@@ -197,5 +229,6 @@ void text_steer(FILE *out, const struct steer_result *r, const struct text_style
 	print_table(out, r, style);
 	for (size_t i = 0; i < count; i++)
 		print_line(out, sayings[i].level, style, sayings[i].text);
+	print_lost(out, r, style);
 	print_end(out, r, style);
 }

@@ -406,12 +406,13 @@ static void members_drop(struct by_epoll *b)
 }
 
 /* Much may have happened since it was opened. */
-static int by_epoll_begin(void *self, char *why, size_t size)
+static int by_epoll_begin(void *self, const struct snapshot *now, char *why, size_t size)
 {
 	struct by_epoll *b = self;
 	char text[256];
 	int err;
 
+	(void)now; /* its own look sees more */
 	members_drop(b);
 	err = members_compare(b, text, sizeof(text));
 	if (err > 0)

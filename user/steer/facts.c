@@ -2,26 +2,13 @@
 #include "facts.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../attach/loading.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
 #include "take.h"
-
-/* An MPTCP socket shows its protocol to its own descriptor only: what the kernel's tables hold is
- * the TCP socket of its first subflow. */
-static bool socket_is_mptcp(int fd)
-{
-	int protocol = 0;
-	socklen_t size = sizeof(protocol);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) &&
-	       protocol != IPPROTO_TCP;
-}
 
 int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *why, size_t size)
 {
@@ -52,7 +39,7 @@ int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *
 		fd = take_socket(e, s->cookie, why, size);
 		if (fd < 0)
 			return fd;
-		if (socket_is_mptcp(fd))
+		if (take_is_mptcp(fd))
 			facts->mptcp = s->cookie;
 		close(fd);
 	}

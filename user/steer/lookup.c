@@ -21,13 +21,21 @@
 
 #define OLDER_MAX 1024 /* threads that have connections from before */
 
+/* Cookies as people read them. */
+struct cookie_list {
+	char text[160];
+	size_t more; /* that found no room */
+};
+
 struct lookup {
 	const struct steer_task *task;
 	struct steer_member *members; /* of the program: STEER_MEMBERS_MAX; cookie 0: free */
 	struct steer_programs before; /* of the namespace, when it was opened */
 	int netns;                    /* descriptor */
+	uint16_t epoch;               /* of the member that was added last */
+	uint32_t listens;             /* steer_state.listens before the last look */
 	bool released;
-	char left[160], joined[160]; /* cookies of members, for people */
+	struct cookie_list left, joined; /* members that did so meanwhile */
 };
 
 static struct steer_state *lookup_state(const struct lookup *l)
@@ -41,31 +49,32 @@ static void beat(const struct lookup *l)
 			 __ATOMIC_RELAXED);
 }
 
-/* The mean of the members' arrivals, but for the place `without`. */
-static uint64_t mean_arrived(const struct lookup *l, uint32_t without)
+/* What a member of that weight has by now if it got its share: by the mean of the others, for each
+ * unit of weight, but for the place `without`. */
+static uint64_t fair_arrived(const struct lookup *l, uint32_t without, unsigned weight)
 {
-	uint64_t sum = 0, count = 0;
+	uint64_t sum = 0, weights = 0;
 
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
 		if (!l->members[i].cookie || i == without || l->members[i].stalled)
 			continue;
 		sum += __atomic_load_n(&l->members[i].arrived, __ATOMIC_RELAXED);
-		count++;
+		weights += l->members[i].weight;
 	}
-	return count ? sum / count : 0;
+	return weights ? sum * weight / weights : 0;
 }
 
 /*
- * Lifts a member that has counted fewer arrivals than the others to their mean: a policy that looks
- * at arrivals would else send all to it until it has caught up.
+ * Lifts a member that has counted fewer arrivals than its share: a policy that looks at arrivals
+ * would else send all to it until it has caught up.
  */
 static void lift(struct lookup *l, uint32_t place)
 {
-	const uint64_t mean = mean_arrived(l, place),
+	const uint64_t fair = fair_arrived(l, place, l->members[place].weight),
 		       own = __atomic_load_n(&l->members[place].arrived, __ATOMIC_RELAXED);
 
-	if (own < mean)
-		__atomic_fetch_add(&l->members[place].arrived, mean - own, __ATOMIC_RELAXED);
+	if (own < fair)
+		__atomic_fetch_add(&l->members[place].arrived, fair - own, __ATOMIC_RELAXED);
 }
 
 /* ---- members ---- */
@@ -91,7 +100,7 @@ static uint32_t weight_of(const struct steer_plan *plan, uint64_t cookie)
 static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cookie, char *why,
 		      size_t size)
 {
-	const uint32_t place = member_place(l, 0);
+	const uint32_t place = member_place(l, 0), weight = weight_of(l->task->plan, cookie);
 	int fd, err;
 
 	if (place == STEER_MEMBERS_MAX)
@@ -100,9 +109,20 @@ static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cooki
 	fd = take_socket(e, cookie, why, size);
 	if (fd < 0)
 		return fd;
-	l->members[place] = (struct steer_member){ .cookie = cookie,
-						   .weight = weight_of(l->task->plan, cookie),
-						   .arrived = mean_arrived(l, place) };
+	if (take_is_mptcp(fd)) {
+		close(fd);
+		return loading_fail(-EPROTONOSUPPORT, why, size,
+				    "an MPTCP socket joined, %" PRIu64
+				    ", which the program's map does not take",
+				    cookie);
+	}
+	l->epoch = l->epoch == UINT16_MAX ? 1 : l->epoch + 1;
+	l->members[place] = (struct steer_member){
+		.cookie = cookie,
+		.weight = weight,
+		.epoch = l->epoch,
+		.arrived = fair_arrived(l, place, weight),
+	};
 	err = observer_steer_put(l->task->observer, place, fd);
 	close(fd);
 	if (!err)
@@ -113,11 +133,30 @@ static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cooki
 			    err == -EBUSY ? "another tool's map has it" : strerror(-err));
 }
 
-static void note_cookie(char *list, size_t size, uint64_t cookie)
+static void note_cookie(struct cookie_list *list, uint64_t cookie)
 {
-	const size_t used = strlen(list);
+	const size_t used = strlen(list->text);
+	char text[32];
+	const int length = snprintf(text, sizeof(text), "%s%" PRIu64, used ? ", " : "", cookie);
 
-	snprintf(list + used, size - used, "%s%" PRIu64, used ? ", " : "", cookie);
+	if (list->more || used + (size_t)length >= sizeof(list->text))
+		list->more++;
+	else
+		memcpy(list->text + used, text, (size_t)length + 1);
+}
+
+/* Appends "; sockets that left meanwhile: 12, 17 and 3 more". */
+static void say_cookies(char *note, size_t size, const char *what, const struct cookie_list *list)
+{
+	const size_t used = strlen(note);
+	char more[32] = "";
+
+	if (!*list->text)
+		return;
+	if (list->more)
+		snprintf(more, sizeof(more), " and %zu more", list->more);
+	snprintf(note + used, size - used, "%ssockets that %s meanwhile: %s%s", used ? "; " : "",
+		 what, list->text, more);
 }
 
 static bool is_group_member(const struct endpoint *e, uint64_t cookie)
@@ -134,23 +173,26 @@ static int members_follow(struct lookup *l, const struct endpoint *e, bool noted
 			  size_t size)
 {
 	uint32_t count = 0, highest = 0;
+	char other[STEER_WHY]; /* the first reason counts */
 	int err = 0;
 
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
 		if (!l->members[i].cookie || is_group_member(e, l->members[i].cookie))
 			continue;
 		if (noted)
-			note_cookie(l->left, sizeof(l->left), l->members[i].cookie);
+			note_cookie(&l->left, l->members[i].cookie);
 		observer_steer_remove(l->task->observer, i);
 	}
-	for (size_t i = 0; e && i < e->socket_count && !err; i++) {
+	for (size_t i = 0; e && i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
+		int one;
 
 		if (!steer_is_listener(s) || member_place(l, s->cookie) < STEER_MEMBERS_MAX)
 			continue;
-		err = member_add(l, e, s->cookie, why, size);
-		if (noted && !err)
-			note_cookie(l->joined, sizeof(l->joined), s->cookie);
+		one = member_add(l, e, s->cookie, err ? other : why, err ? sizeof(other) : size);
+		err = err ? err : one;
+		if (noted && !one)
+			note_cookie(&l->joined, s->cookie);
 	}
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
 		count += l->members[i].cookie != 0;
@@ -185,22 +227,40 @@ static uint32_t place_of_taker(const struct lookup *l, const struct endpoint *e,
 	return found;
 }
 
-/* Connections that were open before the observer began count for the member whose taker has them.
+/*
+ * What is open and what the programs do not count for the member: connections from before the
+ * observer began, for the member whose taker has them, and those that its socket accepted before it
+ * was a member.
  */
 static void seed_open(struct lookup *l, const struct endpoint *e)
 {
 	int64_t open[STEER_MEMBERS_MAX] = {};
 	struct bytes_older rows[OLDER_MAX];
 	const size_t count = observer_steer_older(l->task->observer, rows, OLDER_MAX);
+	uint32_t place;
 
 	for (size_t i = 0; i < count; i++) {
-		const uint32_t place = place_of_taker(l, e, rows[i].pid, rows[i].tid);
-
+		place = place_of_taker(l, e, rows[i].pid, rows[i].tid);
 		if (place < STEER_MEMBERS_MAX)
 			open[place] += (int64_t)rows[i].open;
 	}
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
-		__atomic_store_n(&l->members[i].open_before, open[i], __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
+		const struct steer_member *m = &l->members[i];
+		int64_t all = 0;
+
+		for (size_t k = 0; m->cookie && k < e->worker_count; k++)
+			if (e->workers[k].cookie == m->cookie && e->workers[k].open_known)
+				all += (int64_t)e->workers[k].open;
+		all -= __atomic_load_n(&m->open, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->members[i].open_before, open[i] + (all > 0 ? all : 0),
+				 __ATOMIC_RELAXED);
+	}
+}
+
+/* Those who began to listen before the last look are known. */
+static void looked(const struct lookup *l)
+{
+	__atomic_store_n(&lookup_state(l)->listens_known, l->listens, __ATOMIC_RELAXED);
 }
 
 /* ---- the steps ---- */
@@ -230,15 +290,19 @@ static int lookup_open(void **self, const struct steer_task *task, char *why, si
 	return err;
 }
 
-static int lookup_begin(void *self, char *why, size_t size)
+static int lookup_begin(void *self, const struct snapshot *now, char *why, size_t size)
 {
 	struct lookup *l = self;
+	const struct endpoint *e = snapshot_find((struct snapshot *)now, l->task->endpoint);
 	char reason[160];
 	int err;
 
 	/* What came before, by the hash, is not to be made up for. */
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
 		__atomic_store_n(&l->members[i].arrived, 0, __ATOMIC_RELAXED);
+	if (e)
+		seed_open(l, e);
+	looked(l);
 	beat(l);
 	err = observer_steer_attach(l->task->observer, l->netns);
 	return err ? loading_fail(err, why, size, "the program that steers can't be attached: %s",
@@ -247,25 +311,44 @@ static int lookup_begin(void *self, char *why, size_t size)
 		   : 0;
 }
 
-/* What has come up since the plan was made that would have spoken against it. Returns 1 with `why`,
- * or 0. */
-static int lookup_object(const struct lookup *l, const struct snapshot *now, char *why, size_t size)
+/* Is our program there, and alone? Returns 0, or 1 with `why`. */
+static int program_check(const struct lookup *l, char *why, size_t size)
 {
-	const struct endpoint *other = steer_overlap(now, l->task->endpoint);
+	const uint32_t own = observer_steer_program(l->task->observer);
 	struct steer_programs programs;
-	int err = steer_programs_find(&programs, l->netns);
+	const int err = steer_programs_find(&programs, l->netns);
+	bool there = false;
 
-	if (err || programs.count > 1) {
+	for (unsigned i = 0; i < programs.count; i++)
+		there |= programs.ids[i] == own;
+	if (err)
+		snprintf(why, size, "which programs pick sockets can't be seen any more: %s",
+			 strerror(-err));
+	else if (!there)
+		snprintf(why, size, "somebody has detached the program that steers");
+	else if (programs.count > 1)
 		snprintf(why, size,
 			 "another SK_LOOKUP program was attached to its network namespace");
+	return err || !there || programs.count > 1;
+}
+
+/* What has come up since the plan was made that would have spoken against it. Returns 1 with `why`,
+ * or 0. */
+static int lookup_object(const struct lookup *l, const struct snapshot *now,
+			 const struct endpoint *e, char *why, size_t size)
+{
+	const struct steer_facts facts = { .lookup_known = true };
+	const struct steer_wish wish = { .policy = STEER_LEAST };
+	struct steer_plan plan;
+
+	if (program_check(l, why, size))
 		return 1;
-	}
-	if (other) {
-		snprintf(why, size,
-			 "another listener came whose connections the program would take, too");
-		return 1;
-	}
-	return 0;
+	steer_plan_make(&plan, now, e, &facts, &wish);
+	/* While a server starts anew it may have one socket, or none. */
+	if (!plan.code || plan.members < 2)
+		return 0;
+	snprintf(why, size, "%s", plan.why);
+	return 1;
 }
 
 /* A stalled member gets nothing, and must not get all of it when it goes on. */
@@ -279,32 +362,45 @@ static void stalled_lift(struct lookup *l)
 static int lookup_tick(void *self, const struct snapshot *now, char *why, size_t size)
 {
 	struct lookup *l = self;
-	const struct endpoint *e = NULL;
-	int stop = 0, err = 0;
+	const struct endpoint *e;
+	int err = 0;
 
 	beat(l);
 	stalled_lift(l);
-	if (!now)
+	if (!now) {
+		/* Whoever listens by now will be in the next look. */
+		l->listens = __atomic_load_n(&lookup_state(l)->listens, __ATOMIC_RELAXED);
 		return 0;
+	}
 	e = snapshot_find((struct snapshot *)now, l->task->endpoint);
-	stop = lookup_object(l, now, why, size);
-	if (stop)
-		return stop;
-	/* A worker may end between the look and the taking of its socket: the next tick sees that.
+	if (e && lookup_object(l, now, e, why, size))
+		return 1;
+	/* A worker may end between the look and the taking of its socket: the next look sees that.
 	 * Meanwhile the group's size is another one, and the kernel's hash picks. */
 	err = members_follow(l, e, true, why, size);
-	if (!err && e)
+	looked(l);
+	if (e)
 		seed_open(l, e);
-	if (err == -E2BIG)
+	if (err == -E2BIG || err == -EPROTONOSUPPORT)
 		return 1;
 	*why = 0;
 	return 0;
 }
 
+static bool has_program(const struct steer_programs *p, uint32_t id)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->ids[i] == id)
+			return true;
+	return false;
+}
+
 static int lookup_release(void *self, char *note, size_t size)
 {
 	struct lookup *l = self;
+	const uint32_t own = observer_steer_program(l->task->observer);
 	struct steer_programs after;
+	unsigned missing = 0;
 	int err;
 
 	l->released = true;
@@ -313,16 +409,18 @@ static int lookup_release(void *self, char *note, size_t size)
 		if (l->members[i].cookie)
 			observer_steer_remove(l->task->observer, i);
 	err = steer_programs_find(&after, l->netns);
-	if (err || after.count != l->before.count ||
-	    memcmp(after.ids, l->before.ids, after.count * sizeof(*after.ids))) {
-		snprintf(note, size,
-			 "%u SK_LOOKUP programs are attached to its network namespace, and %u were "
-			 "before",
-			 after.count, l->before.count);
+	for (unsigned i = 0; i < l->before.count; i++)
+		missing += !has_program(&after, l->before.ids[i]);
+	*note = 0;
+	if (err || has_program(&after, own) || missing) {
+		snprintf(note, size, "%s",
+			 err       ? "which programs pick sockets can't be seen any more"
+			 : missing ? "a program that was attached before is not any more"
+				   : "the program that steers is still attached");
 		return 1;
 	}
-	snprintf(note, size, "%s%s%s%s%s", *l->left ? "sockets that left meanwhile: " : "", l->left,
-		 *l->left && *l->joined ? "; " : "", *l->joined ? "that joined: " : "", l->joined);
+	say_cookies(note, size, "left", &l->left);
+	say_cookies(note, size, "joined", &l->joined);
 	return 0;
 }
 

@@ -120,7 +120,7 @@ static int window_check(struct running *g, const struct snapshot *window)
 	unit = bad == STEER_LIMIT_WAIT ? 1e6 : 1;
 	g->r->end = STEER_END_WORSE;
 	snprintf(g->r->why, sizeof(g->r->why), what[bad], second.figures[bad] / unit,
-		 steer_limit_of(&g->limits, bad) / unit);
+		 g->limits.of[bad].highest / unit);
 	return 1;
 }
 
@@ -135,9 +135,10 @@ static int window_done(struct running *g)
 	if (err)
 		return fail(g, err, "cannot read what was counted");
 	err = window_between(&window, &now, &g->total, g->r->endpoint);
-	if (!err && window.endpoint_count)
+	/* A rest of a phase is no second: its figures vary more. */
+	if (!err && window.endpoint_count && window.seconds >= WINDOW_SECONDS / 2)
 		err = window_compare(g, &window);
-	if (!err && window.endpoint_count)
+	if (!err && window.endpoint_count && window.seconds >= WINDOW_SECONDS / 2)
 		stop = window_check(g, &window);
 	if (!err && !stop && g->steering) {
 		stop = g->way->tick(g->self, &now, g->r->why, sizeof(g->r->why));
@@ -196,7 +197,9 @@ static int phase_run(struct running *g, enum steer_phase_name name)
 	if (!err)
 		err = snapshot_copy(&first, &g->total);
 	for (double done = 0; !err && !stop && done < length && !*g->s->interrupted;) {
-		stop = session_wait(g, started + fmin(done + WINDOW_SECONDS, length));
+		stop = session_wait(
+			g, started + fmin((floor(done / WINDOW_SECONDS) + 1) * WINDOW_SECONDS,
+					  length));
 		if (!stop)
 			stop = window_done(g);
 		done = session_seconds() - started;
@@ -214,7 +217,7 @@ static int phase_run(struct running *g, enum steer_phase_name name)
 
 static int session_begin(struct running *g)
 {
-	int err = g->way->begin(g->self, g->why, g->size);
+	int err = g->way->begin(g->self, &g->total, g->why, g->size);
 
 	g->steering = !err;
 	return err;
@@ -279,7 +282,7 @@ static struct steer_config config_of(const struct steer_result *r)
 				       .policy = r->plan.policy,
 				       .family = e->family,
 				       .port = e->port,
-				       .v6only = e->socket_count && e->sockets[0].v6only,
+				       .v6only = steer_v6only(e),
 				       .any = 1 };
 
 	memcpy(config.address, e->address, sizeof(config.address));

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -23,6 +24,15 @@ int take_descriptor(int32_t pid, int fd)
 		taken = -errno;
 	close(pidfd);
 	return taken;
+}
+
+bool take_is_mptcp(int fd)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) &&
+	       protocol != IPPROTO_TCP;
 }
 
 static bool is_socket(int fd, uint64_t cookie)

@@ -12,6 +12,10 @@
  */
 int take_descriptor(int32_t pid, int fd);
 
+/* Is it an MPTCP socket? The kernel's tables hold the TCP socket of its first subflow, so only its
+ * own descriptor shows that. */
+bool take_is_mptcp(int fd);
+
 /*
  * The same of the socket with that cookie, from the first process of the endpoint's holders that
  * gives it. Returns negative errno with `why`: one line that says what failed, why, and what to do.

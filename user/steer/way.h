@@ -25,14 +25,15 @@ struct steer_task {
 	struct observer *observer;       /* counts what the way decides by */
 	const struct endpoint *endpoint; /* the port, as it was listed */
 	const struct steer_plan *plan;
-	double hz; /* moves of each epoll entry per second (STEER_BY_EPOLL) */
+	double hz; /* moves per second, of all epoll entries together (STEER_BY_EPOLL) */
 };
 
 struct steer_way_steps {
 	/* Returns 0 or negative errno with `why`: one line that says what failed, why, and what to
 	 * do. */
 	int (*open)(void **self, const struct steer_task *task, char *why, size_t size);
-	int (*begin)(void *self, char *why, size_t size);
+	/* now: as in tick(), never NULL. */
+	int (*begin)(void *self, const struct snapshot *now, char *why, size_t size);
 	/* now: all sockets with the port, as they are now, from time to time; NULL: nobody looked.
 	 * Returns 0; 1: it can't go on, for the reason in `why`, and has to be released; or
 	 * negative errno with `why`. */
