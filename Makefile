@@ -79,7 +79,7 @@ demo:
 # Unit tests: the pure parts under sanitizers, without root. (With -g1 reports have lines, and it
 # compiles in two thirds of the time.)
 SANITIZE := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
-PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c) $(BUILD)/user/render/schema.o
+PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c user/steer/epoll_entries.c) $(BUILD)/user/render/schema.o
 $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
@@ -184,12 +184,14 @@ bench:
 	$(Q)$(SUDO) tests/bench/scale.py --json $(BUILD)/bench/scale.json
 	$(Q)$(SUDO) tests/bench/fentry.py --json $(BUILD)/bench/fentry.json
 	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
+	$(Q)$(SUDO) tests/bench/steer.py --json $(BUILD)/bench/steer.json
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
 	install -d $(DESTDIR)$(PREFIX)/share/sockfair
 	install -m 644 user/render/*.schema.json $(DESTDIR)$(PREFIX)/share/sockfair
-	install -d $(DESTDIR)$(PREFIX)/share/man/man7
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 user/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 user/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 clean:

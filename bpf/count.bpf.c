@@ -262,7 +262,7 @@ int BPF_PROG(state_change, struct sock *sk, int before, int after)
 {
 	if (after == TCP_LISTEN && kernel.has_socket_cookie)
 		asked_by_current(bpf_get_socket_cookie(sk));
-	state_changed(sk, before, after, false);
+	state_changed(sk, before, after, false, true);
 	return 0;
 }
 
@@ -280,7 +280,7 @@ int BPF_PROG(state_destroy, struct sock *sk)
 SEC("?tracepoint/sock/inet_sock_set_state")
 int state_change_7(struct trace_event_raw_inet_sock_set_state *event)
 {
-	state_changed((struct sock *)event->skaddr, event->oldstate, event->newstate, true);
+	state_changed((struct sock *)event->skaddr, event->oldstate, event->newstate, true, false);
 	return 0;
 }
 
@@ -294,7 +294,7 @@ int state_change_7(struct trace_event_raw_inet_sock_set_state *event)
 SEC("?tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(first_read, struct sock *sk)
 {
-	connection_read(sk);
+	connection_read(sk, true);
 	return 0;
 }
 
@@ -305,7 +305,7 @@ int BPF_PROG(first_read, struct sock *sk)
 SEC("?tracepoint/tcp/tcp_rcv_space_adjust")
 int first_read_7(struct trace_event_raw_tcp_event_sk *event)
 {
-	connection_read((struct sock *)event->skaddr);
+	connection_read((struct sock *)event->skaddr, false);
 	return 0;
 }
 
@@ -333,19 +333,17 @@ int t_accept_again(struct syscall_exit_args *args)
 SEC("?tp_btf/sk_data_ready")
 int BPF_PROG(t_arrived, struct sock *sk)
 {
-	struct sock *view = TYPED(sk, struct sock);
-
-	if (READ(view, sk_protocol) == IPPROTO_UDP) {
+	if (READ(sk, sk_protocol) == IPPROTO_UDP) {
 		udp_told(sk, NULL, 0);
 		return 0;
 	}
-	if (READ(view, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(view))
+	if (READ(sk, __sk_common.skc_state) != TCP_LISTEN || !is_tcp(sk))
 		return 0;
 	/*
 	 * The callback of an MPTCP listener runs for the first subflow, and then, unless the queue
 	 * is empty again, for the listener itself.
 	 */
-	if (READ(view, sk_protocol) != IPPROTO_MPTCP)
+	if (READ(sk, sk_protocol) != IPPROTO_MPTCP)
 		listener_called(sk);
 	return 0;
 }
@@ -357,7 +355,7 @@ int BPF_PROG(t_arrived, struct sock *sk)
 SEC("?tp_btf/sock_recv_length")
 int BPF_PROG(t_udp_read, struct sock *sk, int ret, int flags)
 {
-	socket_read(sk, ret, flags);
+	socket_read(sk, ret, flags, true);
 	return 0;
 }
 
@@ -369,7 +367,7 @@ int BPF_PROG(t_udp_read, struct sock *sk, int ret, int flags)
 SEC("?tracepoint/sock/sock_recv_length")
 int t_udp_receive(struct trace_event_raw_sock_msg_length *event)
 {
-	socket_read(event->sk, event->ret, event->flags);
+	socket_read(event->sk, event->ret, event->flags, false);
 	return 0;
 }
 

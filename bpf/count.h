@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #include "shares.h"
+#include "steer.h"
 #include "wait_slots.h"
 
 #define COUNT_WORKERS_MAX 10240 /* rows (socket, thread) */
@@ -208,7 +209,9 @@ struct count_connection {
 			 the one that accepted it */
 	__u32 generation; /* of that row */
 	__u32 tid;        /* of the thread that accepted the connection */
-	__u32 served;     /* a thread has read from the connection */
+	__u16 served;     /* a thread has read from the connection */
+	__u16 steered;    /* steer_member.epoch of its listener when it was counted as open; 0: it
+			     was not */
 };
 
 struct count_place {
@@ -322,13 +325,12 @@ struct count_peer {
  * own.
  */
 struct count_sketch {
-	__u64 last;     /* tracepoint backend: the buffer that was counted last, see flow_told() */
-	__s64 ahead;    /* buffers that were counted before the hook ran for them */
 	__s64 votes;    /* for `peer`: see flow_vote() */
 	__u32 heaviest; /* number, from 1, of the bucket whose datagrams vote; 0: none yet */
 	__u32 since;    /* what that bucket held when its datagrams began to vote; wraps */
+	__u32 limit;    /* what another bucket must hold to be the heaviest: see flow_vote() */
 	struct count_peer peer;
-	__u32 pad[3];
+	__u32 pad[6];
 	__u32 buckets[COUNT_SKETCH_BUCKETS];
 };
 

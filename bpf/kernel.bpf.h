@@ -44,6 +44,12 @@ extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 				: BPF_CORE_READ_BITFIELD_PROBED(ptr, field))
 
 /*
+ * Returns the socket, TYPED. A program's own argument (`trusted`: fentry, fexit or tp_btf) has its
+ * type already, and what it points to is loaded without a check of the address.
+ */
+#define SOCK(sk, trusted) ((trusted) ? (sk) : TYPED(sk, struct sock))
+
+/*
  * Reads the pointer that lies at an address. Typing the address as a structure that consists of
  * one pointer saves the helper call.
  */

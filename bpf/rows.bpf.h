@@ -24,7 +24,8 @@ const volatile struct count_config config;
 
 /* .bss, mapped by user space. Counting begins once every hook is attached. */
 __u32 count_on;
-__u64 count_ports[1024];           /* bit per port */
+__u32 count_unlinked;    /* goes up when user space takes back rows of sockets: see arrival_row() */
+__u64 count_ports[1024]; /* bit per port */
 __u64 count_lost[COUNT_LOST_ROOM]; /* events whose port is not known; lost_by_port has the others */
 __u64 count_lost_crowded[COUNT_LOST_ROOM]; /* events of ports that found no room in lost_by_port */
 __u8 count_crowded_ports[COUNT_PORTS]; /* not 0: the port is one of those. Every port has a byte,
@@ -54,7 +55,8 @@ struct thread_state {
 			 thread takes a connection */
 	__u16 closing_port;
 	__u8 closing_moves; /* the connections in its queue move to other sockets */
-	__u8 pad[5];
+	__u8 pad;
+	__u32 owner; /* of `worker`: see counting_worker */
 };
 
 struct {
@@ -207,6 +209,12 @@ struct {
  * hooks run on one CPU with bottom halves off, so one place per CPU is enough.
  */
 struct stash {
+	__u64 last_cookie;   /* the socket whose row was used last: see arrival_row() */
+	__u32 last_row;      /* index in `arrivals` */
+	__u32 last_sketch;   /* see count_socket */
+	__u32 last_unlinked; /* count_unlinked before the row was found */
+	__u32 told_depth;    /* see buffer_told() */
+	__u64 told_sk, told_skb;
 	__u64 queue_sk;   /* the listener whose inet_csk_complete_hashdance() is running */
 	__u64 request_sk; /* the listener whose inet_csk_reqsk_queue_add() is running */
 	__u64 udp_sk; /* the socket whose __udp_enqueue_schedule_skb() is running, if it passed the
@@ -544,8 +552,8 @@ static __always_inline int socket_row(struct sock *sk, __u64 cookie, const __u64
  * Returns the row of the socket on this CPU, for n events, and the index of the socket's row in
  * *row; NULL if there is none.
  */
-static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 cookie,
-							 const __u64 n, __u32 *row)
+static __always_inline struct count_arrival *arrival_find(struct sock *sk, __u64 cookie,
+							  const __u64 n, __u32 *row)
 {
 	int socket = socket_row(sk, cookie, n);
 	__u32 cpu = bpf_get_smp_processor_id(), index;
@@ -558,6 +566,43 @@ static __always_inline struct count_arrival *arrival_row(struct sock *sk, __u64 
 		return NULL;
 	}
 	index = cpu * config.sockets + socket;
+	return bpf_map_lookup_elem(&arrivals, &index);
+}
+
+/* Leaves the row in the stash; below 0: there is none. */
+static __noinline int arrival_remember(struct sock *untyped, __u64 cookie, __u64 n)
+{
+	const __u32 unlinked = *(volatile __u32 *)&count_unlinked;
+	struct sock *sk = TYPED(untyped, struct sock);
+	struct stash *mine = stash();
+	struct count_socket *row;
+	__u32 socket;
+
+	if (!mine || !arrival_find(sk, cookie, n, &socket))
+		return -1;
+	row = bpf_map_lookup_elem(&sockets, &socket);
+	if (!row)
+		return -1;
+	mine->last_cookie = row->used ? cookie : 0; /* else another CPU is just filling it in */
+	mine->last_row = bpf_get_smp_processor_id() * config.sockets + socket;
+	mine->last_sketch = row->sketch;
+	mine->last_unlinked = unlinked;
+	return 0;
+}
+
+/*
+ * The same, with bottom halves off. Events of a socket come in runs, so the row that was used last
+ * on this CPU is mostly the row, until user space takes back any socket's row.
+ */
+static __always_inline struct count_arrival *arrival_row(struct stash *mine, struct sock *sk,
+							 __u64 cookie, const __u64 n)
+{
+	__u32 index;
+
+	if ((!cookie || mine->last_cookie != cookie || mine->last_unlinked != count_unlinked) &&
+	    arrival_remember(sk, cookie, n) < 0)
+		return NULL;
+	index = mine->last_row;
 	return bpf_map_lookup_elem(&arrivals, &index);
 }
 
@@ -704,17 +749,18 @@ static __always_inline bool worker_get(struct counting_worker *w, struct sock *s
 		lost_of(COUNT_LOST_COOKIE_UNKNOWN, n, of);
 		return false;
 	}
+	state = thread_state(true);
+	w->row = remembered_row(state, cookie);
+	if (w->row) {
+		w->index = state->worker;
+		w->owner = state->owner;
+		return true;
+	}
 	if (READ(task, flags) & PF_IO_WORKER) {
 		char comm[16];
 
 		bpf_get_current_comm(comm, sizeof(comm));
 		w->owner = uring_owner(comm);
-	}
-	state = thread_state(true);
-	w->row = remembered_row(state, cookie);
-	if (w->row) {
-		w->index = state->worker;
-		return true;
 	}
 	room = config.by_socket ? worker_room(cookie) : 1;
 	if (!room)
@@ -735,6 +781,7 @@ static __always_inline bool worker_get(struct counting_worker *w, struct sock *s
 		state->worker = w->index;
 		state->generation = w->row->generation;
 		state->cookie = cookie;
+		state->owner = w->owner;
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 
 #include "bytes.bpf.h"
 #include "rows.bpf.h"
+#include "steer.bpf.h"
 
 /* ---- how long an accepted connection waited ---- */
 
@@ -140,6 +141,7 @@ static __always_inline void connection_closed(__u64 child, struct sock *sk, cons
 			__sync_fetch_and_add(&count_ends_busy, 1);
 		return;
 	}
+	steer_closed(c.cookie, c.steered);
 	serve = serve_of(c.worker, c.generation);
 	if (!serve)
 		return;
@@ -167,17 +169,20 @@ static __always_inline void connection_accepted(const struct counting_worker *w,
 
 	if (!serve || READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		return;
+	c.steered = steer_opened(cookie);
 	err = connection_put(key, &c);
 	if (err == -EEXIST) {
 		connection_closed(key, NULL, false, true); /* an entry whose end was not seen */
 		err = connection_put(key, &c);
 	}
 	if (err) {
+		steer_closed(cookie, c.steered);
 		__sync_fetch_and_add(&w->row->unfollowed, 1);
 		lost_of(COUNT_LOST_CONNECTIONS_FULL, 1, child);
 		return;
 	}
 	__sync_fetch_and_add(&serve->opened, 1);
+
 	/* The connection was reset meanwhile, and no later event would report that. */
 	if (READ(child, __sk_common.skc_state) == TCP_CLOSE)
 		connection_closed(key, child, false, true);
@@ -224,9 +229,9 @@ static __always_inline void connection_handed(struct sock *view, struct count_co
 }
 
 /* The current thread reads from a connection and holds its lock. */
-static __always_inline void connection_read(struct sock *sk)
+static __always_inline void connection_read(struct sock *sk, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct sock *view = SOCK(sk, trusted);
 	struct tcp_sock *tp = TYPED(sk, struct tcp_sock);
 	struct count_connection *c;
 	struct count_worker *row;
@@ -360,6 +365,7 @@ static __always_inline void worker_accepted(struct sock *sk, __u64 cookie, struc
 {
 	struct counting_worker w;
 
+	steer_accepted(cookie);
 	if (!worker_get(&w, sk, sk ? sk : child, cookie, 1, false))
 		return;
 	events_add(&w, 1);

@@ -60,7 +60,7 @@ static __always_inline bool tcp_wanted(struct sock *sk)
 /* `child` is about to enter the accept queue of `sk`. `trusted`: see socket_cookie(). */
 static __always_inline void child_remember(struct sock *sk, struct sock *child, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct sock *view = SOCK(sk, trusted), *owner;
 	struct count_child *slot;
 
 	if (!child || !tcp_wanted(view))
@@ -78,25 +78,22 @@ static __always_inline void child_remember(struct sock *sk, struct sock *child, 
 /* A connection entered the accept queue of `sk`. `trusted`: see socket_cookie(). */
 static __always_inline void tcp_arrived(struct sock *sk, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock), *owner;
+	struct sock *view = SOCK(sk, trusted), *owner;
+	struct stash *mine = stash();
 	struct count_arrival *row;
-	__u32 length, socket;
+	__u32 length;
 	__u64 cookie;
 
-	if (!tcp_wanted(view))
+	if (!tcp_wanted(view) || !mine)
 		return;
 	owner = mptcp_owner(view);
-	if (owner) {
-		cookie = socket_cookie(owner, NULL);
-		row = arrival_row(owner, cookie, 1, &socket);
-	} else {
-		cookie = socket_cookie(view, trusted ? sk : NULL);
-		row = arrival_row(view, cookie, 1, &socket);
-	}
+	cookie = owner ? socket_cookie(owner, NULL) : socket_cookie(view, trusted ? sk : NULL);
+	row = arrival_row(mine, owner ? owner : view, cookie, 1);
 	if (!row)
 		return;
 	row->arrived++;
 	length = READ(view, sk_ack_backlog);
+	steer_arrived(cookie, length);
 	if (length > row->queue_highest)
 		row->queue_highest = length;
 }
@@ -317,13 +314,15 @@ static __always_inline void accept_returned(long ret, const bool again)
 		return;
 	if ((ret < 0 && ret != -EFAULT) || (filter.protocol && filter.protocol != IPPROTO_TCP))
 		return;
-	now_ns = accept_time();
+	now_ns = filter.by_port ? 0 : accept_time();
 	task = bpf_get_current_task_btf();
 	sk = socket_of_descriptor(task, syscall_argument(task, 0));
 	listener = TYPED(sk, struct sock);
 	listens = sk && READ(listener, __sk_common.skc_state) == TCP_LISTEN && is_tcp(listener);
 	if (listens && !port_wanted(listener))
 		return;
+	if (filter.by_port)
+		now_ns = accept_time(); /* ports that are not asked for need no time */
 	state = thread_state(false);
 	/*
 	 * Mostly this is the thread's last listener again: it has passed the filter and its row is
@@ -480,10 +479,13 @@ static __always_inline bool told_before(struct sock *sk, const bool again)
  * such a connection later. Where the program can also be preempted (7.x), a second program runs
  * for each change instead, and finds what the first has done.
  */
-static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again)
+static __always_inline void state_changed(struct sock *sk, int before, int after, const bool again,
+					  const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct sock *view = SOCK(sk, trusted);
 
+	if (steer.on && after == TCP_LISTEN && wanted(view))
+		steer_listens(view);
 	if (before == TCP_LISTEN && after == TCP_SYN_RECV) {
 		struct stash *mine = config.marks_clones ? stash() : NULL;
 
@@ -524,9 +526,7 @@ static __always_inline void moving_ends(struct sock *sk)
  */
 static __always_inline void connection_destroyed(struct sock *sk)
 {
-	struct sock *view = TYPED(sk, struct sock);
-
-	if (!count_on || !port_wanted(view))
+	if (!count_on || !port_wanted(sk))
 		return;
 	if (count_migrates)
 		moving_ends(sk);

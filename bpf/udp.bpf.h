@@ -109,15 +109,19 @@ static __always_inline bool has_flows(struct sock *view)
 	return READ_BITFIELD(view, __sk_common.skc_reuseport);
 }
 
+/* `number` is that of count_socket. */
+static __always_inline struct count_sketch *sketch_numbered(__u32 number)
+{
+	const __u32 index = number - 1;
+
+	return number ? bpf_map_lookup_elem(&sketches, &index) : NULL;
+}
+
 static __always_inline struct count_sketch *sketch_of(__u32 socket)
 {
 	struct count_socket *row = bpf_map_lookup_elem(&sockets, &socket);
-	__u32 index;
 
-	if (!row || !row->sketch)
-		return NULL;
-	index = row->sketch - 1;
-	return bpf_map_lookup_elem(&sketches, &index);
+	return row ? sketch_numbered(row->sketch) : NULL;
 }
 
 static __always_inline bool same_peer(const struct count_peer *a, const struct count_peer *b)
@@ -143,23 +147,30 @@ static __always_inline void flow_elect(struct count_sketch *sketch, const struct
  * datagram of the elected peer adds a vote, a datagram of another peer takes one away, and when no
  * vote is left the other peer is elected. So of the bucket's datagrams since the vote began, at
  * least as many as there are votes came from the elected peer. Another bucket takes over only if
- * it holds an eighth more, so that two buckets of equal size do not take turns. Two CPUs that
- * elect at the same time may leave a mixture that is no peer's address; it loses its votes.
+ * it holds an eighth more, so that two buckets of equal size do not take turns; `limit` is what
+ * that was when it was last looked at, which is seldom, as other CPUs write to the heaviest
+ * bucket. Two CPUs that elect at the same time may leave a mixture that is no peer's address; it
+ * loses its votes.
  */
 static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, __u32 n,
-				      const struct count_peer *peer)
+				      const struct count_peer *peer, __u32 heaviest, __u32 limit)
 {
-	const __u32 heaviest = sketch->heaviest, count = sketch->buckets[flow];
+	const __u32 count = sketch->buckets[flow];
 
 	if (flow + 1 != heaviest) {
-		const __u32 most =
-			heaviest ? sketch->buckets[(heaviest - 1) & (COUNT_SKETCH_BUCKETS - 1)] : 0;
+		__u32 most;
 
+		if (count <= limit)
+			return;
+		most = heaviest ? sketch->buckets[(heaviest - 1) & (COUNT_SKETCH_BUCKETS - 1)] : 0;
+		sketch->limit = most + most / 8;
 		if (count <= most + most / 8)
 			return;
 		sketch->heaviest = flow + 1;
 		sketch->since = count - n;
 		flow_elect(sketch, peer, n);
+	} else if (count < n) {
+		sketch->limit = 0; /* it wrapped around */
 	} else if (same_peer(&sketch->peer, peer)) {
 		__sync_fetch_and_add(&sketch->votes, n);
 	} else if (sketch->votes > 0) {
@@ -173,73 +184,70 @@ static __always_inline void flow_vote(struct count_sketch *sketch, __u32 flow, _
 static __always_inline void flow_note(struct count_sketch *sketch, __u32 flow, __u32 n,
 				      const struct count_peer *peer)
 {
+	/* Before the addition: what is read after it waits for it. */
+	const __u32 heaviest = *(volatile __u32 *)&sketch->heaviest,
+		    limit = *(volatile __u32 *)&sketch->limit;
+
 	if (flow >= COUNT_SKETCH_BUCKETS)
 		return;
 	__sync_fetch_and_add(&sketch->buckets[flow], n);
-	flow_vote(sketch, flow, n, peer);
+	flow_vote(sketch, flow, n, peer, heaviest, limit);
 }
 
 /*
  * For the tracepoint backend: sk_data_ready() is called once for each buffer, and does not show
- * the buffer. From 6.18 on the buffers of a stage are queued together and then reported one by
- * one, and another CPU may have queued one more meanwhile. So each call counts all buffers that
- * were queued since the last counted one, and as many of the following calls find nothing to
- * count. Buffers that a reader has already taken are not seen: user space compares what was
- * counted here with what arrived. Two CPUs in this function at the same time may count one buffer
- * twice.
+ * the buffer. Returns the buffer that this call is about, or NULL if a reader has taken it already:
+ * user space compares how many flows' datagrams were counted with how many arrived.
+ *
+ * Mostly it is the newest in the queue. From 6.18 on the buffers of a stage are queued together
+ * and then reported one by one: then the newest is the one of the call before, and this call is
+ * about the one before that. A reader takes the whole queue. So if there is no such buffer, the
+ * call before was not about the same stage, and the newest buffer has the address of one that was
+ * read and freed. Where CPUs take turns on one socket, a call may be taken to be about another
+ * CPU's buffer, and that buffer counts twice in its place.
  */
 #define FLOW_STEPS 16
 
-static __always_inline void flow_told(struct count_sketch *sketch, struct sock *view)
+static __always_inline struct sk_buff *buffer_told(struct stash *mine, struct sock *sk)
 {
-	void *queue = (void *)view + bpf_core_field_offset(struct sock, sk_receive_queue);
-	struct sk_buff *newest = READ(view, sk_receive_queue.prev), *buffer = newest;
-	const __u64 last = sketch->last;
-	struct count_peer peer = {};
-	__s64 noted = 0;
+	void *queue = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
+	struct sk_buff *newest = READ(sk, sk_receive_queue.prev), *buffer = newest;
 
-	if ((void *)newest == queue || (__u64)newest == last) {
-		if (sketch->ahead > 0) {
-			__sync_fetch_and_add(&sketch->ahead, -1);
-			return;
-		}
-		if ((void *)newest == queue)
-			return;
-		/*
-		 * This buffer is not counted yet: it has the address of one that was read and
-		 * freed.
-		 */
-		flow_note(sketch, flow_of(view, newest, &peer), 1, &peer);
-		return;
+	if ((void *)newest == queue)
+		return NULL;
+	if (mine->told_skb != (__u64)newest || mine->told_sk != (__u64)sk) {
+		mine->told_sk = (__u64)sk;
+		mine->told_skb = (__u64)newest;
+		mine->told_depth = 0;
+		return newest;
 	}
-	for (int i = 0; i < FLOW_STEPS; i++) {
-		if ((void *)buffer == queue || (__u64)buffer == last)
-			break;
-		flow_note(sketch, flow_of(view, buffer, &peer), 1, &peer);
-		noted++;
+	mine->told_depth++;
+	for (__u32 i = 0; i < FLOW_STEPS; i++) {
+		if (i >= mine->told_depth)
+			return buffer;
 		buffer = TYPED(buffer, struct sk_buff);
 		buffer = READ(buffer, prev);
+		if ((void *)buffer == queue)
+			break;
 	}
-	sketch->last = (__u64)newest;
-	if (noted > 1)
-		__sync_fetch_and_add(&sketch->ahead, noted - 1);
+	mine->told_depth = 0;
+	return newest;
 }
 
 /*
  * A buffer with n datagrams was put into the receive queue, or was refused if `error` is not 0.
  * With `several` n is 1 only because the hook does not show the buffer. `copies` is how many of
- * the n are copies. sk has passed the filter. Returns the sketch of the socket's flows, or NULL.
+ * the n are copies. sk has passed the filter and is a SOCK. Returns whether there is a row; the
+ * stash then has it.
  */
-static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n, bool several,
-						       __u32 copies, int error, const bool trusted)
+static __always_inline bool udp_queued(struct stash *mine, struct sock *sk, __u32 n, bool several,
+				       __u32 copies, int error, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
-	struct count_arrival *row;
-	__u32 socket;
+	struct count_arrival *row =
+		arrival_row(mine, sk, socket_cookie(sk, trusted ? sk : NULL), n);
 
-	row = arrival_row(view, socket_cookie(view, trusted ? sk : NULL), n, &socket);
 	if (!row)
-		return NULL;
+		return false;
 	row->several += several;
 	if (error) {
 		row->dropped += n;
@@ -247,7 +255,7 @@ static __always_inline struct count_sketch *udp_queued(struct sock *sk, __u32 n,
 		row->copies += copies;
 		row->arrived += n;
 	}
-	return has_flows(view) ? sketch_of(socket) : NULL;
+	return true;
 }
 
 /*
@@ -276,33 +284,39 @@ static __always_inline void udp_left(struct stash *mine, struct sock *sk, int er
 	struct count_sketch *sketch;
 
 	mine->udp_sk = 0;
-	sketch = udp_queued(sk, mine->udp_datagrams, false, mine->udp_copies, error, trusted);
+	if (!udp_queued(mine, SOCK(sk, trusted), mine->udp_datagrams, false, mine->udp_copies,
+			error, trusted) ||
+	    mine->udp_flow >= COUNT_SKETCH_BUCKETS)
+		return;
+	sketch = sketch_numbered(mine->last_sketch);
 	if (sketch)
 		flow_note(sketch, mine->udp_flow, mine->udp_datagrams, &mine->udp_peer);
 }
 
 /*
- * For the tracepoint backend: like udp_queued(), with the buffer, which is NULL if the hook does
- * not show it.
+ * For the tracepoint backend: like udp_left(), with the buffer, which is NULL if the hook does not
+ * show it.
  */
 static __always_inline void udp_told(struct sock *sk, struct sk_buff *skb, int error)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct stash *mine = stash();
 	struct count_peer peer = {};
 	struct count_sketch *sketch;
 	__u32 n = 1;
 	bool merges;
 
-	if (!udp_wanted(view))
+	if (!udp_wanted(sk) || !mine)
 		return;
-	merges = udp_has_gro(view);
+	merges = udp_has_gro(sk);
 	if (merges && skb)
 		n = skb_datagrams(skb);
-	sketch = udp_queued(sk, n, merges && !skb, 0, error, true);
-	if (sketch && skb)
-		flow_note(sketch, flow_of(view, skb, &peer), n, &peer);
-	else if (sketch && !error)
-		flow_told(sketch, view);
+	if (!udp_queued(mine, sk, n, merges && !skb, 0, error, true) || !has_flows(sk))
+		return;
+	sketch = sketch_numbered(mine->last_sketch);
+	if (!skb && sketch && !error)
+		skb = buffer_told(mine, sk);
+	if (skb && sketch)
+		flow_note(sketch, flow_of(sk, skb, &peer), n, &peer);
 }
 
 /*
@@ -326,7 +340,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 		return;
 	}
 	n = udp_has_gro(view) ? skb_datagrams(skb) : 1;
-	row = arrival_row(view, socket_cookie(view, NULL), n, &socket);
+	row = arrival_find(view, socket_cookie(view, NULL), n, &socket);
 	if (!row)
 		return;
 	row->dropped += n;
@@ -341,7 +355,7 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 
 static __always_inline void udp_received(struct sock *sk, __u64 n, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct sock *view = SOCK(sk, trusted);
 
 	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
 }
@@ -357,7 +371,7 @@ static __always_inline void several_read(struct sock *view, __u64 n)
 
 	if (config.udp_queued_seen || !udp_has_gro(view))
 		return;
-	row = arrival_row(view, socket_cookie(view, NULL), 0, &socket);
+	row = arrival_find(view, socket_cookie(view, NULL), 0, &socket);
 	if (row)
 		row->several += n; /* no other program writes the row: see udp_queued_seen */
 }
@@ -388,16 +402,16 @@ static __always_inline bool read_ended(struct sock *sk, long ret)
 }
 
 /* sock:sock_recv_length: a read of any socket returned `ret`. */
-static __always_inline void socket_read(struct sock *sk, int ret, int flags)
+static __always_inline void socket_read(struct sock *sk, int ret, int flags, const bool trusted)
 {
-	struct sock *view = TYPED(sk, struct sock);
+	struct sock *view = SOCK(sk, trusted);
 
 	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !udp_wanted(view))
 		return;
 	if (read_ended(view, ret))
 		return;
 	several_read(view, 1);
-	udp_received(sk, 1, false);
+	udp_received(sk, 1, trusted);
 }
 
 /*

@@ -130,6 +130,8 @@ if [ "$(id -u)" = 0 ]; then
         bats_beside tests/cli/findings.bats 3
         for name in claims list; do bats_beside tests/cli/$name.bats 2; done
         beside "binds: beside the start of real servers" tests/starts.py
+        beside "steer: servers that count themselves" tests/steer.py
+        beside "steer: one socket in several epolls" tests/steer_epoll.py
         for file in tests/servers/*.bats; do bats_beside "$file" 1; done
         beside "bind-check: against what bind() really does" tests/bind_rules.py
         for file in tests/cli/*.bats; do

@@ -32,6 +32,8 @@ static const struct {
 	  "each bind() and listen() that fails or looks wrong, and why, live" },
 	{ "bind-check", command_bind_check,
 	  "would a bind() to an address and port work now; who is in the way" },
+	{ "steer", command_steer,
+	  "steer a running server's new connections to where they wait least; undone at the end" },
 	{ "doctor", command_doctor,
 	  "which hooks this kernel allows, what they do not see; self-test" },
 };
@@ -49,7 +51,8 @@ static void help(FILE *out)
 	      "  sockfair --version\n"
 	      "  sockfair --schema [NAME]  the JSON Schema of what --json prints\n\n"
 	      "Exit status: 0 fine, 1 could not do it, 2 wrong call, 3 uneven or worse (with\n"
-	      "--fail-on), or a bind that would not work (bind-check).\n",
+	      "--fail-on), or a bind that would not work (bind-check), 4 something was not\n"
+	      "left as it was found (steer).\n",
 	      out);
 }
 

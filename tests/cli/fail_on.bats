@@ -14,6 +14,11 @@ print('said', s.getsockname()[1])
 for i in range($1): thread(accepts, s)"
 }
 
+# So many threads wait on the port, one on each of its sockets.
+waits_on() { # PORT THREADS
+    "$sockfair" list --json -P "$1" | jq -e ".endpoints[0].sockets | map(.waiting) == [range($2) | 1]"
+}
+
 # The watch ended with that status, and the last line of what it said has TEXT.
 judged() { # STATUS TEXT
     watch_end "$1"
@@ -86,6 +91,28 @@ thread(polls_for, s, select.POLLPRI)'
     clients "visit($said, 700); visit($two, 7)"
     watch_end 3
     [ "$(grep -vc '^watching' "$out.says")" = 0 ]
+}
+
+@test "watch: a worker that is stopped and takes nothing of what is queued for it alone is uneven" {
+    serve 's = tcp(0, reuseport=True)
+port = s.getsockname()[1]
+s.close()
+workers = [process(lambda: accepts_dead(tcp(port, backlog=1000, reuseport=True))) for _ in range(3)]
+print("said", port, workers[1])'
+    read -r port stopped <<<"$said"
+    eventually waits_on "$port" 3
+    kill -STOP "$stopped"
+    watch_begin -P "$port" --json --fail-on uneven
+    serve "for _ in range(900):
+    c = socket.create_connection(('127.0.0.1', $port))
+    c.sendall(b'x')
+    c.settimeout(0.001) # it may be one that nobody takes
+    try: c.recv(9)
+    except OSError: pass
+    c.close()"
+    watch_end 3
+    jq -e --argjson stopped "$stopped" '.endpoints[0] | .fairness.workers.idle == 1 and
+        (.workers | map(select(.pid == $stopped) | .accepted) == [0])' "$out" || { cat "$out"; return 1; }
 }
 
 @test "no blindness: a lone reuseport, a group split by address, a stuck worker, each told of its own port" {

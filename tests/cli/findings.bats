@@ -148,6 +148,31 @@ signal.signal(signal.SIGUSR1, lambda *_: thread(begins, tcp(8305)))'
     result_holds '[.endpoints[] | problems_of] == [[], []]' '[.endpoints[].sockets[] | .wait_ns.max > 1.5e9] == [false, true]'
 }
 
+@test "worker-stopped: one of several on a socket that holds connections is told; silent before and once it goes on" {
+    serve 's = tcp(8306)
+def serves(e):
+    while True:
+        for fd, events in e.poll():
+            if fd == s.fileno():
+                try:
+                    keep.append(s.accept()[0])
+                except BlockingIOError:
+                    continue
+                keep[-1].sendall(STAYS)
+for i in range(2): process(lambda: serves(epoll_of(s)))'
+    watch_begin -P 8306 -i 0.5 --json
+    serve 'stay(8306, 60)'
+    eventually holds 'here.workers | map(.open) | add == 60 and min > 0' ||
+        skip "one worker took all"
+    stopped=$(tail -n 1 "$out" | jq '.endpoints[0].workers | max_by(.open) | .pid')
+    holds 'found | index("worker-stopped") == null'
+    kill -STOP "$stopped"
+    eventually holds "finding(\"worker-stopped\") | .cause == \"stopped\" and .evidence.pid == $stopped and .evidence.open > 0 and
+        (.text | test(\"^python3 $stopped is stopped .SIGSTOP.: it takes nothing, and [0-9]+ open connections? of it gets? no answer; continue it .kill -CONT $stopped.\"))"
+    kill -CONT "$stopped"
+    eventually holds 'found | index("worker-stopped") == null'
+}
+
 # What keeps the holder of each of these ports from taking what is queued, as `watch` says it.
 causes_are() { # CAUSE...  from port 8320 on
     holds "[.endpoints[] | {port, found: [.findings[] | select(.level == \"problem\") | .cause // .code]}] | sort_by(.port) | map(.found | join(\" \"))

@@ -16,8 +16,8 @@ nothing() { # COMMAND...
 }
 
 @test "the pages are well-formed: mandoc has nothing to say" {
-    ls user/man/sockfair-{findings,internals,method,textbook}.7
-    nothing mandoc -T lint -W warning user/man/*.7
+    ls user/man/sockfair-{findings,internals,method,textbook}.7 user/man/sockfair-steer.1
+    nothing mandoc -T lint -W warning user/man/*.[17]
     [ "$status" = 0 ]
 }
 
@@ -58,11 +58,17 @@ nothing() { # COMMAND...
     nothing missing
 }
 
+@test "sockfair-steer(1) has each reason why a port is refused" {
+    codes() { { sed -nE 's/^.*refuse\(plan, "([a-z-]+)".*/\1/p' user/model/steer_plan.c; sed -nE 's/^\t\[DESIGN_[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' user/model/steer_plan.c; } | sort -u; }
+    [ "$(codes | wc -l)" -ge 18 ]
+    diff <(codes) <(sed -n '/^\.Sh WHAT IS REFUSED/,/^\.Sh LIMITS/s/^\.It Sy //p' user/man/sockfair-steer.1 | sed 's/ , /\n/g' | sort)
+}
+
 @test "make install brings the program, its schemas and its pages" {
     env -u MAKEFLAGS -u MAKELEVEL make -o sockfair install DESTDIR="$BATS_TEST_TMPDIR" PREFIX=/usr
     [ -x "$BATS_TEST_TMPDIR/usr/bin/sockfair" ]
     diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*)
-    diff <(cd user/man && ls) <(cd "$BATS_TEST_TMPDIR/usr/share/man/man7" && ls)
+    diff <(cd user/man && ls) <(cd "$BATS_TEST_TMPDIR/usr/share/man" && ls man1 man7 | grep sockfair | sort)
 }
 
 @test "README.md is read to its end: at most 150 lines of at most 120 columns" {
@@ -76,7 +82,7 @@ nothing() { # COMMAND...
     unknown() { targets | grep -vxFf <(sed -nE 's/^([a-z]+):.*/\1/p' Makefile) || :; }
     nothing unknown
     paths() {
-        grep -ohE '(^|[^./A-Za-z])(tests|user|bpf|vmlinux)/[A-Za-z0-9_/.*-]*[A-Za-z0-9_/*]' README.md tests/README.md user/man/*.7 | sed 's/^[^a-z]//'
+        grep -ohE '(^|[^./A-Za-z])(tests|user|bpf|vmlinux)/[A-Za-z0-9_/.*-]*[A-Za-z0-9_/*]' README.md tests/README.md user/man/*.[17] | sed 's/^[^a-z]//'
         grep -oE '`((unit|cli|servers|vm|bench|fuzz)/[^` ]+|[a-z_]+\.py)`' tests/README.md | sed 's|`||g; s|^|tests/|'
     }
     [ "$(paths | wc -l)" -ge 80 ]

@@ -608,7 +608,8 @@ static void slow_worker(void **state)
 		       "socket 19 (inode 1019), but 500 us"
 		       " on the others of its group: whoever is picked, by a hash or a program, is "
 		       "not asked how busy it is; make that worker"
-		       " faster, or share one socket");
+		       " faster, or share one socket; for the time being "
+		       "'sockfair steer -P 80' sends new connections to the others");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 19);
 	assert_int_equal(evidence(&e->findings[0], "wait_mean_ns"), 4000000);

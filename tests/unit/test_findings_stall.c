@@ -18,10 +18,12 @@ static void stalled_socket_of_a_stopped_worker(void **state)
 	add_look(add_holder(e, 17, 700, "nginx"), 'T', "");
 	add_worker(e, 17, 700, 700)->waits = false;
 	fill(&f);
-	assert_finding(e, "stalled-socket",
-		       "3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: "
-		       "nginx 700 is stopped"
-		       " (SIGSTOP); continue it (kill -CONT 700), or restart it");
+	assert_finding(
+		e, "stalled-socket",
+		"3 connections queued on socket 17 (inode 1017), none taken for 4.2 s: "
+		"nginx 700 is stopped"
+		" (SIGSTOP); continue it (kill -CONT 700), or restart it; for the time being "
+		"'sockfair steer -P 80' sends new connections to the others");
 	assert_string_equal(e->findings[0].cause, "stopped");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(e->findings[0].cookie, 17);
@@ -396,6 +398,89 @@ static void a_past_stall_is_no_slow_worker(void **state)
 	done(&f);
 }
 
+/* ---- workers that are stopped ---- */
+
+static void a_stopped_worker_of_a_shared_socket(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct worker_row *w[3];
+
+	(void)state;
+	add_socket(e, 17, 0);
+	for (int i = 0; i < 3; i++) {
+		w[i] = add_worker(e, 17, 700 + i, 700 + i);
+		w[i]->accepted = 100;
+		w[i]->open_known = true;
+		strcpy(w[i]->process, "server");
+	}
+	f.snapshot.endpoints[0].worker_fairness.verdict = VERDICT_EVEN;
+	w[1]->state = 'T';
+	w[2]->state = 'S';
+	assert_nothing(&f); /* it does no harm yet */
+	w[1]->open = 1;
+	w[1]->state = 't'; /* who is traced is so for a moment, again and again */
+	assert_nothing(&f);
+	w[1]->state = 'T';
+	fill(&f);
+	assert_finding(
+		e, "worker-stopped",
+		"server 701 is stopped (SIGSTOP): it takes nothing, and 1 open connection of "
+		"it gets no answer; continue it (kill -CONT 701), or restart it");
+	assert_string_equal(e->findings[0].cause, "stopped");
+	assert_int_equal(evidence(&e->findings[0], "pid"), 701);
+	assert_int_equal(evidence(&e->findings[0], "open"), 1);
+	assert_int_equal(evidence(&e->findings[0], "taken"), 100);
+	w[0]->state = 'T';
+	w[0]->open = 5;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text,
+			       "server 700 is stopped (SIGSTOP) (1 more likewise): it takes "
+			       "nothing, and 5 open connections of it get no answer"));
+	assert_int_equal(evidence(&e->findings[0], "processes"), 2);
+	w[0]->open = 1;
+	w[1]->open = 5;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "server 701 is stopped (SIGSTOP) (1 more"));
+	w[0]->ended = true;
+	fill(&f);
+	assert_non_null(strstr(e->findings[0].text, "server 701 is stopped (SIGSTOP): it"));
+	done(&f);
+}
+
+/* It takes less than the others where that is uneven; or what waits in its queue tells it. */
+static void a_stopped_worker_that_takes_too_little(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+	struct socket_row *s = add_socket(e, 17, 0);
+	struct worker_row *w = add_worker(e, 17, 700, 700);
+
+	(void)state;
+	add_worker(e, 17, 701, 701)->accepted = 100;
+	w->state = 'T';
+	w->accepted = 49;
+	e->process_fairness =
+		(struct fairness){ .verdict = VERDICT_EVEN, .bins = 2, .events = 100 };
+	assert_nothing(&f);
+	e->process_fairness.verdict = VERDICT_UNEVEN;
+	fill(&f);
+	assert_true(has(e, "worker-stopped") && !has(e, "shared-socket"));
+	assert_non_null(
+		strstr(e->findings[0].text, " 700 is stopped (SIGSTOP): it takes nothing; "));
+	done(&f);
+	w->accepted = 50; /* its share */
+	assert_nothing(&f);
+	w->accepted = 0;
+	s->queue_length = 1;
+	s->full_known = true;
+	s->stalled_ns = STALLED_NS;
+	add_look(add_holder(e, 17, 700, "server"), 'T', "");
+	fill(&f);
+	assert_true(has(e, "stalled-socket") && !has(e, "worker-stopped"));
+	done(&f);
+}
+
 /* ---- long waits that no look explains ---- */
 
 static void long_waits_without_a_look(void **state)
@@ -472,6 +557,8 @@ int main(void)
 		cmocka_unit_test(a_start_is_no_stall),
 		cmocka_unit_test(a_past_stall_explains_what_it_did),
 		cmocka_unit_test(a_past_stall_is_no_slow_worker),
+		cmocka_unit_test(a_stopped_worker_of_a_shared_socket),
+		cmocka_unit_test(a_stopped_worker_that_takes_too_little),
 		cmocka_unit_test(long_waits_without_a_look),
 		cmocka_unit_test(long_waits_that_are_explained),
 	};

@@ -326,7 +326,8 @@ static void open_uneven(void **state)
 		       "accepting is not uneven, but what stays open is: of 1600 open connections "
 		       "accepted in this window the busiest"
 		       " of 8 threads has 4.5 times the mean (CV 1.32, a fair hash gives 0.0661); "
-		       "close idle ones sooner, or cap them per worker");
+		       "close idle ones sooner, or cap them per worker; for the time being "
+		       "'sockfair steer -P 80' sends new connections to the others");
 	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
 	assert_int_equal(evidence(&e->findings[0], "events"), 1600);
 	assert_true(evidence(&e->findings[0], "max_over_mean") == 4.5);

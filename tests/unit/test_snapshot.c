@@ -952,6 +952,22 @@ static void idle_siblings_are_workers(void **state)
 	assert_string_equal(e.workers[1].cgroup, "/n");
 	assert_true(e.workers[1].can_accept && !e.workers[1].waits && !e.workers[1].accepted);
 	assert_int_equal(e.unsure_siblings, 1); /* 15 */
+	/* What is queued on a socket that it alone holds is its work, also if it is stopped. */
+	e.worker_count = 1;
+	holders[6].cookie = 7;
+	holders[6].state = 'S';
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.unsure_siblings, 1);
+	e.worker_count = 1;
+	holders[6].state = 'T';
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.worker_count, 3);
+	assert_int_equal(e.workers[2].pid, 15);
+	assert_int_equal(e.unsure_siblings, 0);
+	e.worker_count = 1;
+	holders[6].cookie = 6; /* 12 holds it, too */
+	assert_int_equal(endpoint_add_siblings(&e), 0);
+	assert_int_equal(e.unsure_siblings, 1);
 	/* A thread that accepts beside others of its process says nothing of other processes. */
 	e.worker_count = 1;
 	e.workers[0].tid = 15;

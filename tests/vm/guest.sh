@@ -90,6 +90,11 @@ for backend; do
             ;;
         tracepoint) cases_of shares.py $backend '' one_users_sockets ;;
     esac
+    # What steers is one program; what it decides by comes from each backend.
+    case $backend in
+        fentry) cases_of steer.py $backend ', steer' even least stalled members killed hangs families mptcp ;;
+        tracepoint) cases_of steer.py $backend ', steer' least ;;
+    esac
     # Who has a port is looked up alike with each.
     cases=(each_call_once reasons)
     case $backend in

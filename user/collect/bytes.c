@@ -543,6 +543,30 @@ static uint64_t connection_row_fill(const struct bytes_reader *b, const struct c
 	return w->cookie;
 }
 
+size_t bytes_older_open(const struct bytes_reader *b, struct bytes_older *rows, size_t max)
+{
+	const struct count_open *open = b->open.rows;
+	size_t count = 0;
+
+	for (size_t i = 0; i < b->open.count; i++) {
+		const struct owner *o = open[i].state && open[i].older && open[i].row < COUNT_OWNERS
+						? &b->owners[open[i].row]
+						: NULL;
+		size_t k = 0;
+
+		if (!o)
+			continue;
+		while (k < count && (rows[k].pid != o->pid || rows[k].tid != o->tid))
+			k++;
+		if (k == count && count == max)
+			continue;
+		if (k == count)
+			rows[count++] = (struct bytes_older){ .pid = o->pid, .tid = o->tid };
+		rows[k].open++;
+	}
+	return count;
+}
+
 void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s)
 {
 	const struct count_open *open = b->open.rows;

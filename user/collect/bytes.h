@@ -43,6 +43,16 @@ int bytes_settle(struct bytes_reader *b, const struct inventory *v, struct ledge
  */
 void bytes_describe(const struct bytes_reader *b, const struct ledger *l, struct snapshot *s);
 
+/* How many connections from before the window a thread has open; tid 0: threads of the process, it
+ * is not known which. */
+struct bytes_older {
+	int32_t pid, tid;
+	uint64_t open;
+};
+
+/* Writes at most `max` of them, as of the last look. Returns how many. */
+size_t bytes_older_open(const struct bytes_reader *b, struct bytes_older *rows, size_t max);
+
 /* Bytes that all connections have carried, at the last look. */
 uint64_t bytes_carried(const struct bytes_reader *b);
 

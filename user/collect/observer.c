@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "../attach/loading.h"
+#include "lookups.h"
 #include "map.h"
 #include "process.h"
 #include "settings.h"
@@ -370,6 +371,10 @@ int observer_read(struct observer *o, struct snapshot *s, bool all)
 		copies_tell(o, s);
 	if (!err && !o->inventory)
 		rows_describe(o, s);
+	if (!err && o->inventory) {
+		process_tell_states(s);
+		lookups_fill(s);
+	}
 	if (err)
 		snapshot_free(s);
 	return err;

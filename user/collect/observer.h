@@ -15,6 +15,8 @@
 #include "../attach/probe.h"
 #include "selection.h"
 
+struct steer_config;
+
 struct observer_options {
 	enum backend backend; /* BACKEND_AUTO: the backend that sees most */
 	struct selection selection;
@@ -28,7 +30,9 @@ struct observer_options {
 	bool no_serving;   /* do not follow connections: nothing on who serves and what is open */
 	uint32_t rows_max; /* limit of rows of threads, and of sockets; 0: all there is room for */
 	uint32_t connections_max; /* limit of open connections that are followed; 0: likewise */
-	bool own_cost;            /* have the kernel measure what the programs take */
+	const struct steer_config
+		*steer; /* load the program that steers, too: steerer.h; NULL: no */
+	bool own_cost;  /* have the kernel measure what the programs take */
 };
 
 struct observer;

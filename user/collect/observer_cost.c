@@ -38,21 +38,26 @@ void observer_cost_close(struct observer *o)
 	o->stats = -1;
 }
 
+static void cost_add(struct own_cost *cost, const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return;
+	cost->runs += info.run_cnt;
+	cost->ns += info.run_time_ns;
+}
+
 static struct own_cost cost_now(const struct observer *o)
 {
 	struct own_cost cost = { .known = true, .process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) };
 
-	for (size_t i = 0; i < hook_count; i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-
-		if (!backend_runs(&o->attachment, i) ||
-		    bpf_obj_get_info_by_fd(bpf_program__fd(backend_program(&o->attachment, i)),
-					   &info, &size))
-			continue;
-		cost.runs += info.run_cnt;
-		cost.ns += info.run_time_ns;
-	}
+	for (size_t i = 0; i < hook_count; i++)
+		if (backend_runs(&o->attachment, i))
+			cost_add(&cost, backend_program(&o->attachment, i));
+	if (o->steer_members)
+		cost_add(&cost, o->bpf->progs.steer_lookup);
 	return cost;
 }
 

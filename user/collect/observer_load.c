@@ -15,6 +15,7 @@
 
 #include "../attach/types.h"
 #include "map.h"
+#include "observer_steer.h"
 
 /* Tables that are not asked for take no memory; the programs' references to them are dead code. */
 static void waits_leave_out(struct observer *o)
@@ -125,6 +126,16 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 	}
 }
 
+static void steer_configure(struct observer *o, const struct steer_config *steer)
+{
+	if (steer)
+		*(struct steer_config *)&o->bpf->rodata->steer = *steer;
+	bpf_program__set_autoload(o->bpf->progs.steer_lookup, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_sockets, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_members, steer);
+	bpf_map__set_autocreate(o->bpf->maps.steer_by_cookie, steer);
+}
+
 static void programs_configure(struct observer *o, const struct observer_options *options)
 {
 	const struct kernel_features *f = &o->attachment.probe.features;
@@ -148,6 +159,7 @@ static void programs_configure(struct observer *o, const struct observer_options
 		.udp_queued_seen =
 			probe_sees(&o->attachment.probe, o->attachment.backend) & SEES_UDP_QUEUED,
 	};
+	steer_configure(o, options->steer);
 	shares_configure(o, options->rows_max, c);
 	bpf_map__set_max_entries(o->bpf->maps.sockets, o->sockets_max);
 	bpf_map__set_max_entries(o->bpf->maps.socket_by_cookie, o->sockets_max);
@@ -221,6 +233,9 @@ static int rows_prepare(struct observer *o)
 		err = map_wanted(&o->histograms, o->bpf->maps.histograms, c->waits);
 	if (!err)
 		err = map_wanted(&o->serves, o->bpf->maps.serves, c->serves);
+	if (!err)
+		err = map_wanted(&o->steer_members, o->bpf->maps.steer_members,
+				 o->bpf->rodata->steer.on);
 	if (!err && c->serves)
 		err = bytes_open(&o->bytes, o->bpf, o->workers, o->serves);
 	return err;
@@ -233,6 +248,7 @@ void observer_unload(void *observer)
 	backend_detach(&o->attachment, false);
 	if (!o->bpf)
 		return;
+	observer_steer_detach(o);
 	bytes_close(o->bytes);
 	o->bytes = NULL;
 	unmap_array(o->workers, o->bpf->maps.workers);
@@ -241,6 +257,7 @@ void observer_unload(void *observer)
 	unmap_array(o->sketches, o->bpf->maps.sketches);
 	unmap_array(o->histograms, o->bpf->maps.histograms);
 	unmap_array(o->serves, o->bpf->maps.serves);
+	unmap_array(o->steer_members, o->bpf->maps.steer_members);
 	free(o->entered_workers);
 	free(o->entered_sockets);
 	o->entered_workers = o->entered_sockets = NULL;
@@ -251,6 +268,7 @@ void observer_unload(void *observer)
 	o->sketches = NULL;
 	o->histograms = NULL;
 	o->serves = NULL;
+	o->steer_members = NULL;
 	o->workers = NULL;
 	o->sockets = NULL;
 	o->arrivals = NULL;

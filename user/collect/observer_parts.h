@@ -8,6 +8,7 @@
  *   observer_rows.c   gives back rows of what has ended
  *   observer_asked.c  which sockets a selection of processes asks for
  *   observer_lost.c   what could not be counted, and why
+ *   observer_steer.c  the program that steers a port
  */
 #ifndef SOCKFAIR_OBSERVER_PARTS_H
 #define SOCKFAIR_OBSERVER_PARTS_H
@@ -53,7 +54,9 @@ struct observer {
 	struct arrivals_cpu *by_cpu; /* room for what the CPUs counted of one socket: `cpus` */
 	uint64_t *arrived_by_cpu; /* arrivals by CPU, without subtracting late drops, which happen
 				     on another CPU */
-	int inner_map, outer_map; /* for observer_await_readers(); -1: none */
+	struct steer_member *steer_members; /* NULL: nothing is steered */
+	struct bpf_link *steer_link;        /* NULL: nor now */
+	int inner_map, outer_map;           /* for observer_await_readers(); -1: none */
 	struct ledger *ledger;
 	struct bytes_reader *bytes;     /* NULL: connections are not followed */
 	struct inventory *inventory;    /* NULL: no inventory is taken */

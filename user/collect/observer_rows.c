@@ -38,6 +38,20 @@ static void socket_unlink(struct observer *o, __u32 i)
 	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.socket_by_cookie), &o->sockets[i].cookie);
 }
 
+/*
+ * Rows are unlinked: waits until no program uses them. A CPU may have remembered a socket's row
+ * just before it was unlinked, so these are forgotten once no program can find one any more.
+ */
+static int rows_await(struct observer *o, bool sockets)
+{
+	int err = observer_await_readers(o);
+
+	if (err || !sockets)
+		return err;
+	__atomic_add_fetch(&o->bpf->bss->count_unlinked, 1, __ATOMIC_SEQ_CST);
+	return observer_await_readers(o);
+}
+
 void observer_socket_decided(struct observer *o, __u32 i)
 {
 	if (o->sockets[i].used == COUNT_UNDECIDED)
@@ -201,7 +215,7 @@ static int ending_give_back(struct observer *o, const struct ending *e)
 	for (size_t i = 0; i < e->socket_count; i++)
 		socket_unlink(o, e->sockets[i]);
 	if (e->worker_count || e->socket_count)
-		err = observer_await_readers(o);
+		err = rows_await(o, e->socket_count);
 	for (size_t i = 0; i < e->worker_count && !err; i++) {
 		err = observer_enter_worker(o, &o->workers[e->workers[i]], true);
 		if (!err)
@@ -244,7 +258,7 @@ void observer_give_back_all(struct observer *o)
 	for (__u32 i = 0; i < o->sockets_max; i++)
 		if (o->sockets[i].used)
 			socket_unlink(o, i);
-	observer_await_readers(o);
+	rows_await(o, true);
 	for (__u32 i = 0; i < COUNT_WORKERS_MAX; i++)
 		if (o->workers[i].used)
 			worker_free(o, i);

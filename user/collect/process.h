@@ -52,6 +52,9 @@ char process_thread_state(int pid, int tid, char *doing, size_t size);
 /* What the process's first thread does: fills in state and doing of a row whose pid is set. */
 void process_describe_holder(struct holder_row *row);
 
+/* Fills in `state` of the workers of a snapshot. */
+void process_tell_states(struct snapshot *s);
+
 /* Fills in ended, cgroup, and start_ns if it is unknown, of a row whose pid and tid are set. */
 void process_describe_thread(struct worker_row *row);
 

@@ -19,11 +19,13 @@ enum status {
 	STATUS_USAGE = 2,
 	STATUS_UNEVEN = 3,     /* with --fail-on: the result is uneven, or worse than the first */
 	STATUS_WOULD_FAIL = 3, /* bind-check */
+	STATUS_LEFT = 4,       /* steer: something was not left as it was found */
 };
 
 /* Each command gets its own argv; argv[0] is "sockfair COMMAND". Returns an exit status. */
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
+int command_steer(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_claims(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "../collect/inventory.h"
+#include "../collect/lookups.h"
 #include "../collect/namespace.h"
 #include "../collect/settings.h"
 #include "../collect/tunnels.h"
@@ -32,6 +33,8 @@ int listing_fill(const struct selection *selection, struct snapshot *s, char *wh
 		err = snapshot_set_aside(s, selection->port_count);
 	if (!err)
 		err = tunnels_fill(s);
+	if (!err)
+		lookups_fill(s);
 	settings_fill(s);
 	namespaces_name();
 	inventory_close(inventory);

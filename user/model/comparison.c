@@ -53,6 +53,7 @@ const struct metric metrics[METRIC_COUNT] = {
 	[METRIC_DROPS] = PLAIN("drops", "drops", COUNTS, SHOWN),
 	[METRIC_DROP_SHARE] = TEST("drop_share", "  of all", SHARE, LOWER, 0, 0),
 	[METRIC_OPEN] = TEST("open", "open", COUNTS, NEUTRAL, 0, COUNT_GRAIN),
+	[METRIC_OPEN_CV] = TEST("open_cv", "open CV", RATIO, NEUTRAL, 0, 0),
 	[METRIC_CPU_CV] = TEST("cpu_cv", "CPU CV", RATIO, NEUTRAL, 0, 0),
 	[METRIC_BYTES_CV] = TEST("bytes_cv", "bytes CV", RATIO, NEUTRAL, 0, 0),
 	[METRIC_LOST] = PLAIN("lost", "not counted", COUNTS, SHOWN),
@@ -152,6 +153,8 @@ static void wait_figures(double *figures, const struct endpoint *e)
 /* A single worker has no spread. */
 static void load_figures(double *figures, const struct endpoint *e)
 {
+	if (e->open_known && e->open_fairness.bins > 1 && e->open_fairness.events)
+		figures[METRIC_OPEN_CV] = e->open_fairness.cv;
 	if (e->cpu.known && e->cpu.workers > 1)
 		figures[METRIC_CPU_CV] = e->cpu.cv;
 	if (e->carried.known && e->carried.workers > 1)

@@ -53,6 +53,7 @@ enum metric_id {
 	METRIC_DROP_SHARE, /* drops as a share of all that came; TCP: of arrivals in the accept
 			      queue plus drops */
 	METRIC_OPEN,       /* TCP: connections open at the end */
+	METRIC_OPEN_CV,    /* TCP: CV of open connections over the workers */
 	METRIC_CPU_CV,     /* CV of CPU time over the workers: load.h */
 	METRIC_BYTES_CV,   /* TCP: CV of bytes over the workers */
 	METRIC_LOST, /* events that the tool did not count, so the other figures are lower bounds */

@@ -12,6 +12,7 @@
 #include "judge.h"
 #include "lifetimes.h"
 #include "order.h"
+#include "steer_plan.h"
 
 /* --- what is said
  * ----------------------------------------------------------------------------------------------------
@@ -26,6 +27,26 @@ bool finding_say(struct finding *f, const char *format, ...)
 	length = vsnprintf(f->text, sizeof(f->text), format, args);
 	va_end(args);
 	return length >= 0 && (size_t)length < sizeof(f->text);
+}
+
+void finding_offer_steer(struct finding *f, const struct facts *facts)
+{
+	const struct endpoint *e = facts->endpoint;
+	const struct steer_facts optimistic = { .lookup_known = true };
+	const struct steer_wish wish = {};
+	const struct snapshot port = { .endpoints = (struct endpoint *)facts->port->endpoint,
+				       .endpoint_count = facts->port_count };
+	const size_t used = strlen(f->text);
+	struct steer_plan plan;
+
+	if (e->lookup.id || e->socket_count > STEER_MEMBERS_MAX)
+		return;
+	steer_plan_make(&plan, &port, e, &optimistic, &wish);
+	if (plan.way == STEER_BY_LOOKUP)
+		snprintf(f->text + used, sizeof(f->text) - used,
+			 "; for the time being 'sockfair steer -P %u' sends new connections to the "
+			 "others",
+			 e->port);
 }
 
 void finding_show(struct finding *f, const char *name, double number)
@@ -192,7 +213,7 @@ static int group_facts(struct facts *facts, const struct endpoint *e)
 		group = &facts->groups[facts->group_count - 1];
 		group->sockets++;
 		group->waiting += rows[i]->waiting;
-		group->steered |= rows[i]->steered || rows[i]->incoming_cpu_set;
+		group->steered |= rows[i]->steered || rows[i]->incoming_cpu_set || e->lookup.id;
 	}
 	return 0;
 }

@@ -99,7 +99,7 @@ static bool is_explained(const struct endpoint *e)
 {
 	static const char *const causes[] = { "few-clients",    "heavy-flows",    "udp-last-binder",
 					      "udp-two-users",  "stalled-socket", "was-stalled",
-					      "socket-unwaited" };
+					      "worker-stopped", "socket-unwaited" };
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++)
 		if (finding_said(e, causes[i]))

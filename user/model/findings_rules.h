@@ -143,6 +143,10 @@ const char *events_name(const struct endpoint *e, uint64_t count);
 /* Sets the text. Returns false if it was cut. */
 bool finding_say(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Appends that `sockfair steer` would send new connections elsewhere, if nothing that is known
+ * speaks against that. */
+void finding_offer_steer(struct finding *f, const struct facts *facts);
+
 /* Adds to the evidence. */
 void finding_show(struct finding *f, const char *name, double number);
 

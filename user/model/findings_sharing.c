@@ -297,6 +297,7 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 		    say_duration(mean, slow.mean_ns), longest,
 		    t ? say_worker(who, t->busiest) : "its worker", slow.socket->cookie,
 		    slow.socket->inode, say_duration(others, slow.others_ns));
+	finding_offer_steer(f, facts);
 	finding_show(f, "wait_mean_ns", slow.mean_ns);
 	finding_show(f, "others_mean_ns", slow.others_ns);
 	if (!isnan(p99_ns))
@@ -473,6 +474,27 @@ static void say_program(struct finding *f, const struct group *group)
 		finding_show(f, "can_pick", p->sockets);
 }
 
+/* It is not known which ports the program cares about, so this is said of each. */
+static bool lookup_program(struct finding *f, const struct facts *facts)
+{
+	const struct lookup_program *p = &facts->endpoint->lookup;
+	char holder[64] = "";
+
+	if (!p->id)
+		return false;
+	if (p->pid)
+		snprintf(holder, sizeof(holder), " of %.15s %" PRId32, p->process, p->pid);
+	finding_say(f,
+		    "an SK_LOOKUP program%s (%.15s, bpftool prog show id %" PRIu32
+		    ") is asked first which socket something new goes to: where it picks, the "
+		    "sockets' shares are its choice, not the kernel's hash's",
+		    holder, *p->name ? p->name : "without a name", p->id);
+	finding_show(f, "program", p->id);
+	finding_show(f, "pid", p->pid);
+	finding_show(f, "since_ms", (double)p->since_ms);
+	return true;
+}
+
 static bool steered(struct finding *f, const struct facts *facts)
 {
 	size_t by_program = 0, by_cpu = 0, sockets = 0;
@@ -521,7 +543,8 @@ static const struct socket_row *endpoint_socket(const struct endpoint *e, uint64
  */
 static bool shared_socket(struct finding *f, const struct facts *facts)
 {
-	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport" };
+	static const char *const better[] = { "wake-order", "thundering-herd", "lone-reuseport",
+					      "worker-stopped" };
 	const struct takers *most = NULL;
 	char advice[ADVICE_SIZE];
 	size_t shared = 0;
@@ -576,6 +599,7 @@ static const struct rule rules[] = {
 	{ "lone-reuseport", FINDING_NOTE, .of_socket = lone_reuseport },
 	{ "few-clients", FINDING_NOTE, .of_endpoint = few_clients },
 	{ "heavy-flows", FINDING_NOTE, .of_endpoint = heavy_flows },
+	{ "lookup-program", FINDING_NOTE, .of_endpoint = lookup_program },
 	{ "steered", FINDING_NOTE, .of_endpoint = steered },
 	{ "shared-socket", FINDING_NOTE, .of_endpoint = shared_socket },
 };

@@ -206,6 +206,7 @@ static bool stalled_socket(struct finding *f, const struct facts *facts, const s
 			 say_duration(duration, s->stalled_ns));
 	finding_say(f, "%" PRIu32 " connection%s queued on " SOCKET "%s: %s%s", s->queue_length,
 		    plural_s(s->queue_length), s->cookie, s->inode, since, who, never);
+	finding_offer_steer(f, facts);
 	if (culprit.h)
 		finding_show(f, "pid", culprit.h->pid);
 	finding_show(f, "queued", s->queue_length);
@@ -299,9 +300,116 @@ static bool was_stalled(struct finding *f, const struct facts *facts, const stru
 	return true;
 }
 
+/* ---- workers that are stopped ---- */
+
+/* A process that is stopped, and what that does to the port. */
+struct halted {
+	const struct worker_row *w; /* one of its rows; NULL: no process is */
+	uint64_t open, taken;       /* by all its rows on the port */
+	size_t others;              /* further such processes */
+};
+
+/* T alone: a process that a debugger merely follows is in state t again and again. */
+static bool is_halted(const struct worker_row *w)
+{
+	return !w->ended && w->state == 'T';
+}
+
+/* Has stalled_socket() named the process? */
+static bool is_told(const struct endpoint *e, int32_t pid)
+{
+	for (size_t i = 0; i < e->finding_count; i++)
+		for (size_t k = 0; k < e->findings[i].evidence_count; k++)
+			if (!strcmp(e->findings[i].code, "stalled-socket") &&
+			    !strcmp(e->findings[i].evidence[k].name, "pid") &&
+			    e->findings[i].evidence[k].number == pid)
+				return true;
+	return false;
+}
+
+static struct halted halted_sum(const struct endpoint *e, const struct worker_row *of)
+{
+	struct halted sum = { .w = of };
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		if (e->workers[i].pid != of->pid || e->workers[i].ended)
+			continue;
+		sum.open += e->workers[i].open_known ? e->workers[i].open : 0;
+		sum.taken += e->workers[i].accepted;
+	}
+	return sum;
+}
+
+/* The mean of what a process took; only where that is uneven. Else 0. */
+static double uneven_mean(const struct endpoint *e)
+{
+	const struct fairness *fair = &e->process_fairness;
+
+	return fair->verdict == VERDICT_UNEVEN && fair->bins ? (double)fair->events / fair->bins
+							     : 0;
+}
+
+/* Finds the stopped process with the most open connections, of those that matter: they hold open
+ * connections, or took less than the mean where the processes took unevenly. */
+static struct halted halted_find(const struct endpoint *e)
+{
+	const double mean = uneven_mean(e);
+	struct halted most = {};
+	int32_t seen = 0; /* rows are sorted by socket, then by process */
+
+	for (size_t i = 0; i < e->worker_count; i++) {
+		const struct worker_row *w = &e->workers[i];
+		struct halted one;
+
+		if (!is_halted(w) || w->pid == seen || (most.w && w->pid == most.w->pid))
+			continue;
+		seen = w->pid;
+		one = halted_sum(e, w);
+		if (is_told(e, w->pid) || (!one.open && (double)one.taken >= mean))
+			continue;
+		one.others = most.w ? most.others + 1 : 0;
+		if (most.w && most.open >= one.open)
+			most.others++;
+		else
+			most = one;
+	}
+	return most;
+}
+
+/*
+ * On a socket that several share, a stopped worker lets nothing wait in the queue: the others take
+ * what comes. But who is connected to it gets no answer, and its share is done by the others.
+ */
+static bool worker_stopped(struct finding *f, const struct facts *facts)
+{
+	const struct halted h = halted_find(facts->endpoint);
+	char who[PROCESS_SIZE], open[80] = "", more[40] = "";
+
+	if (!h.w)
+		return false;
+	if (h.open)
+		snprintf(open, sizeof(open),
+			 ", and %" PRIu64 " open connection%s of it get%s no answer", h.open,
+			 plural_s(h.open), h.open == 1 ? "s" : "");
+	if (h.others)
+		snprintf(more, sizeof(more), " (%zu more likewise)", h.others);
+	finding_say(
+		f,
+		"%s is stopped (SIGSTOP)%s: it takes nothing%s; continue it (kill -CONT %" PRId32
+		"), or restart it",
+		say_process(who, h.w->process, h.w->pid, h.w->cgroup), more, open, h.w->pid);
+	f->cause = "stopped";
+	finding_show(f, "pid", h.w->pid);
+	finding_show(f, "open", h.open);
+	finding_show(f, "taken", h.taken);
+	finding_show(f, "processes", h.others + 1);
+	return true;
+}
+
 static const struct rule rules[] = {
 	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
 	{ "was-stalled", FINDING_PROBLEM, .of_socket = was_stalled, .of_ended = true },
+	{ "worker-stopped", FINDING_PROBLEM, .of_endpoint = worker_stopped },
 };
 
 const struct rule_table stall_rules = { rules, sizeof(rules) / sizeof(*rules) };

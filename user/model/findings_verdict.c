@@ -90,6 +90,7 @@ static bool open_uneven(struct finding *f, const struct facts *facts)
 		    " threads has %.1f times the mean (CV %.3g, a fair hash gives %.3g); close "
 		    "idle ones sooner, or cap them per worker",
 		    fair->events, fair->bins, fair->max_over_mean, fair->cv, fair->cv_expected);
+	finding_offer_steer(f, facts);
 	show_spread(f, fair);
 	return true;
 }

@@ -95,6 +95,16 @@ static size_t find_siblings(const struct holder_row **siblings, const struct end
 	return found;
 }
 
+/* A process that blocks in accept() and is stopped neither waits nor watches. What is queued on a
+ * socket that it alone holds is its work all the same. */
+static bool is_stopped_alone(const struct endpoint *e, const struct holder_row *h)
+{
+	size_t count;
+
+	endpoint_holders(e, h->cookie, &count);
+	return h->state == 'T' && count == 1;
+}
+
 int endpoint_add_siblings(struct endpoint *e)
 {
 	const size_t workers = e->worker_count;
@@ -122,7 +132,7 @@ int endpoint_add_siblings(struct endpoint *e)
 	for (size_t i = 0; i < found; i++) {
 		if (i && siblings[i]->pid == siblings[i - 1]->pid)
 			continue;
-		if (siblings[i]->polls)
+		if (siblings[i]->polls || is_stopped_alone(e, siblings[i]))
 			rows[e->worker_count++] = worker_of_holder(siblings[i]);
 		else
 			e->unsure_siblings++;

@@ -11,6 +11,9 @@
  * epoll of its own, and has the same name and parent as a process whose first thread is a worker.
  * The master process has another parent.
  *
+ * A process that is stopped while something is queued on a socket that it alone holds needs no
+ * epoll for that: nobody else could take it. (Its state is known only where something is queued.)
+ *
  * A process that was never seen with an epoll that watches the socket may or may not be a worker;
  * unsure_siblings counts these. Returns 0 or -ENOMEM.
  */

@@ -21,6 +21,7 @@
 #include "cgroup.h"
 #include "lifetimes.h"
 #include "load.h"
+#include "lookup_program.h"
 #include "picker.h"
 #include "wait.h"
 
@@ -253,6 +254,8 @@ struct worker_row {
 	bool appeared; /* the thread began during the window, so it is no bin of the fairness test
 			*/
 	bool ended;    /* the thread is gone, or its process no longer holds the socket */
+	char state;    /* state of its process's first thread when the window ended, as a
+			  holder's; 0: not known */
 	enum generation generation; /* by endpoint_judge() */
 	uint64_t lived_ns;          /* for how much of the window the thread lived; 0: not known */
 	uint64_t quiet_ns; /* time since the thread last took anything, up to the end of the window
@@ -325,10 +328,11 @@ struct cpu_row {
 
 struct endpoint {
 	enum protocol protocol;
-	int family;          /* AF_INET or AF_INET6 */
-	uint8_t address[16]; /* network order; 4 bytes used for AF_INET */
-	uint16_t port;       /* host order */
-	uint32_t netns;      /* inode of the network namespace */
+	int family;                   /* AF_INET or AF_INET6 */
+	uint8_t address[16];          /* network order; 4 bytes used for AF_INET */
+	uint16_t port;                /* host order */
+	uint32_t netns;               /* inode of the network namespace */
+	struct lookup_program lookup; /* of its network namespace */
 	uint64_t flows; /* UDP: number of flows (client address and port) that the clients used, all
 			   of about the same weight; 0: not known */
 	bool flows_estimated;  /* the weight of each flow is estimated from `sketches`; else `flows`

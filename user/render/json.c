@@ -246,6 +246,7 @@ static void worker_row(struct json_writer *w, const struct endpoint *e,
 		    row->open_known && row->finished ? (double)row->finished_ns / row->finished
 						     : NAN);
 	json_worker_load(w, row, !udp);
+	json_text_if(w, "state", row->state, &row->state, 1);
 	json_bool(w, "appeared", row->appeared);
 	json_bool(w, "ended", row->ended);
 	if (row->generation)

@@ -53,12 +53,22 @@ static void read_design(struct reader *r, const json_t *endpoint, struct compari
 	run->bins = design_bins_parse(bins);
 }
 
+static void read_open_spread(struct reader *r, const json_t *fairness, double *figures)
+{
+	const json_t *open = field_object(r, fairness, "open", OPTIONAL);
+
+	if (open && field_count(r, open, "bins", REQUIRED) > 1 &&
+	    field_count(r, open, "events", REQUIRED) > 0)
+		figures[METRIC_OPEN_CV] = field_real(r, open, "cv", OPTIONAL);
+}
+
 static void read_fairness(struct reader *r, const json_t *endpoint, struct comparison_run *run)
 {
 	const json_t *fairness = field_object(r, endpoint, "fairness", REQUIRED);
 
 	for (enum share share = 0; share < SHARE_COUNT; share++)
 		read_share(r, fairness, share, run);
+	read_open_spread(r, fairness, run->figures);
 }
 
 static void read_wait(struct reader *r, const json_t *wait, double *figures)

@@ -12,5 +12,6 @@ json_schema_\name\()_end:
 	schema claims, "user/render/sockfair-claims-1.schema.json"
 	schema binds, "user/render/sockfair-binds-1.schema.json"
 	schema bind_check, "user/render/sockfair-bind-check-1.schema.json"
+	schema steer, "user/render/sockfair-steer-1.schema.json"
 	schema comparison, "user/render/sockfair-comparison-1.schema.json"
 	.section .note.GNU-stack, "", %progbits

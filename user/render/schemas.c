@@ -8,6 +8,7 @@ SCHEMA(comparison);
 SCHEMA(claims);
 SCHEMA(binds);
 SCHEMA(bind_check);
+SCHEMA(steer);
 
 const struct json_schema json_schemas[] = {
 	{ "result", json_schema_result, json_schema_result_end },
@@ -15,5 +16,6 @@ const struct json_schema json_schemas[] = {
 	{ "claims", json_schema_claims, json_schema_claims_end },
 	{ "binds", json_schema_binds, json_schema_binds_end },
 	{ "bind-check", json_schema_bind_check, json_schema_bind_check_end },
+	{ "steer", json_schema_steer, json_schema_steer_end },
 	{},
 };

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Steers the new connections of a SO_REUSEPORT group. The kernel asks an SK_LOOKUP program which
+ * socket a SYN belongs to before it looks for one itself (since 5.9). The group's sockets lie in a
+ * SOCKMAP, so the program needs neither a restart nor a change of the server. All of it is held by
+ * a link: when the tool ends, however it ends, the kernel's hash picks again, at once.
+ *
+ * The load of a member is what the programs count anyway (open connections, arrivals) and what the
+ * kernel keeps in the listener itself (waiting, half-open).
+ */
+#ifndef SOCKFAIR_STEER_BPF_H
+#define SOCKFAIR_STEER_BPF_H
+
+#include "rows.bpf.h"
+#include "steer.h"
+
+const volatile struct steer_config steer;
+struct steer_state steer_state; /* .bss */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, STEER_MEMBERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} steer_sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, STEER_MEMBERS_MAX);
+	__type(key, __u32);
+	__type(value, struct steer_member);
+} steer_members SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STEER_MEMBERS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} steer_by_cookie SEC(".maps");
+
+static __always_inline struct steer_member *steer_member_of(__u64 cookie)
+{
+	__u32 *index = bpf_map_lookup_elem(&steer_by_cookie, &cookie);
+
+	return index ? bpf_map_lookup_elem(&steer_members, index) : NULL;
+}
+
+/* A connection came to the listener with that cookie, in whose queue `length` wait now. */
+static __always_inline void steer_arrived(__u64 cookie, __u32 length)
+{
+	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
+
+	if (!m)
+		return;
+	__sync_fetch_and_add(&m->arrived, 1);
+	if (length <= 1)
+		m->waiting_ns = bpf_ktime_get_ns();
+}
+
+/* It accepted one. */
+static __always_inline void steer_accepted(__u64 cookie)
+{
+	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
+
+	if (m)
+		m->accepted_ns = bpf_ktime_get_ns();
+}
+
+/* One that it accepted is open. Returns what steer_closed() needs; 0: it was not counted. */
+static __always_inline __u16 steer_opened(__u64 cookie)
+{
+	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
+
+	if (!m)
+		return 0;
+	__sync_fetch_and_add(&m->open, 1);
+	return m->epoch;
+}
+
+/* It is closed. What was accepted before the socket became a member was not counted. */
+static __always_inline void steer_closed(__u64 cookie, __u16 epoch)
+{
+	struct steer_member *m = steer.on && epoch ? steer_member_of(cookie) : NULL;
+
+	if (m && m->epoch == epoch)
+		__sync_fetch_and_add(&m->open, -1);
+}
+
+/* A socket on the port begins to listen. */
+static __always_inline void steer_listens(const struct sock *sk)
+{
+	if (READ(sk, __sk_common.skc_num) == steer.port)
+		__sync_fetch_and_add(&steer_state.listens, 1);
+}
+
+#define STEER_NOBODY (~0ull)
+
+/* Has nothing been accepted for long although something waits? */
+static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64 now)
+{
+	const __u64 accepted = m->accepted_ns, since = m->waiting_ns;
+
+	return (__s64)(now - (accepted > since ? accepted : since)) > (__s64)STEER_STALLED_NS;
+}
+
+/* A load and the member's place, in one number: the least number is picked. */
+#define STEER_PLACE_BITS 6
+#define STEER_PLACE ((1 << STEER_PLACE_BITS) - 1)
+#define STEER_ARRIVED_BITS 34
+_Static_assert(STEER_MEMBERS_MAX == 1 << STEER_PLACE_BITS, "a place fits");
+
+/*
+ * Returns the member's load by the policy, with its place. STEER_NOBODY means that the member
+ * can't be picked. A function of its own, which the verifier follows once, not once for each of
+ * the members.
+ */
+__noinline __u64 steer_load(__u32 index, __u64 now)
+{
+	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
+	__u64 waiting = 0, half_open = 0, arrived, load;
+	struct bpf_sock *sk;
+	struct tcp_sock *tp;
+	__u32 stalled;
+	__s64 open;
+
+	if (!m)
+		return STEER_NOBODY;
+	sk = bpf_map_lookup_elem(&steer_sockets, &index);
+	if (!sk)
+		return STEER_NOBODY;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		waiting = ((struct sock *)tp)->sk_ack_backlog;
+		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
+	}
+	bpf_sk_release(sk);
+	stalled = waiting && steer_is_stalled(m, now);
+	if (m->stalled != stalled)
+		m->stalled = stalled;
+	if (stalled)
+		return STEER_NOBODY;
+	/* Connections whose handshake is under way have been picked, and have not arrived. */
+	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
+	open = m->open + m->open_before;
+	switch (steer.policy) {
+	case STEER_EVEN: load = arrived; break;
+	case STEER_LEAST_QUEUE: load = (waiting + half_open) << STEER_ARRIVED_BITS | arrived; break;
+	case STEER_WEIGHTS:
+		if (!m->weight)
+			return STEER_NOBODY;
+		load = ((arrived + 1) << 16) / m->weight;
+		break;
+	default:
+		load = (waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
+		       arrived;
+	}
+	return load << STEER_PLACE_BITS | (index & STEER_PLACE);
+}
+
+/* A function too: what it returns is any number to the verifier, which would else follow each way
+ * through all members. (Before 6.4 it takes every number for precise once there are functions.) */
+__noinline __u64 steer_less(__u64 a, __u64 b)
+{
+	return a < b ? a : b;
+}
+
+/* The address that the packet came to. */
+struct steer_target {
+	__be32 v4;
+	__be32 v6[4];
+};
+
+/* Is that IPv4 address the one that an IPv6 socket is bound to (mapped)? */
+static __always_inline bool steer_is_mapped(const struct steer_target *to)
+{
+	return !steer.address[0] && !steer.address[1] && steer.address[2] == bpf_htonl(0xffff) &&
+	       to->v4 == steer.address[3];
+}
+
+static __always_inline bool steer_is_ours(struct bpf_sk_lookup *ctx)
+{
+	struct steer_target to;
+	__u32 family;
+
+	if (ctx->local_port != steer.port || ctx->protocol != IPPROTO_TCP)
+		return false;
+	/* The verifier refuses a pointer into the context that depends on a branch, which clang
+	 * makes of loads in several branches: so all are read here, one by one. */
+	family = *(volatile __u32 *)&ctx->family;
+	to.v4 = *(volatile __u32 *)&ctx->local_ip4;
+	to.v6[0] = *(volatile __u32 *)&ctx->local_ip6[0];
+	to.v6[1] = *(volatile __u32 *)&ctx->local_ip6[1];
+	to.v6[2] = *(volatile __u32 *)&ctx->local_ip6[2];
+	to.v6[3] = *(volatile __u32 *)&ctx->local_ip6[3];
+	if (family != steer.family)
+		return steer.family == AF_INET6 && !steer.v6only &&
+		       (steer.any || steer_is_mapped(&to));
+	if (steer.any)
+		return true;
+	if (family == AF_INET)
+		return to.v4 == steer.address[0];
+	return to.v6[0] == steer.address[0] && to.v6[1] == steer.address[1] &&
+	       to.v6[2] == steer.address[2] && to.v6[3] == steer.address[3];
+}
+
+/* The number of sockets of the group that the member belongs to; 0: of none. */
+static __always_inline __u32 steer_group_size(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct sock_reuseport *group = tp ? ((struct sock *)tp)->sk_reuseport_cb : NULL;
+
+	return group ? group->num_socks : 0;
+}
+
+/* Left to the kernel's hash. */
+static __always_inline int steer_pass(enum steer_pass why)
+{
+	__sync_fetch_and_add(&steer_state.passed[why], 1);
+	return SK_PASS;
+}
+
+SEC("?sk_lookup")
+int steer_lookup(struct bpf_sk_lookup *ctx)
+{
+	__u64 least = STEER_NOBODY, now;
+	struct steer_member *m;
+	struct bpf_sock *sk;
+	__u32 best = 0;
+
+	if (!steer_is_ours(ctx))
+		return SK_PASS;
+	now = bpf_ktime_get_ns();
+	/* Signed: the heart may beat after the clock was read. */
+	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
+		return steer_pass(STEER_PASS_STALE);
+	if (steer_state.listens != steer_state.listens_known)
+		return steer_pass(STEER_PASS_SIZE);
+	for (__u32 i = 0; i < STEER_MEMBERS_MAX; i++) {
+		if (i >= steer_state.members)
+			break;
+		least = steer_less(least, steer_load(i, now));
+	}
+	best = least & STEER_PLACE;
+	m = bpf_map_lookup_elem(&steer_members, &best);
+	sk = least == STEER_NOBODY ? NULL : bpf_map_lookup_elem(&steer_sockets, &best);
+	if (!sk || !m) {
+		if (sk)
+			bpf_sk_release(sk);
+		return steer_pass(STEER_PASS_EMPTY);
+	}
+	if (steer_group_size(sk) != steer_state.group_size) {
+		bpf_sk_release(sk);
+		return steer_pass(STEER_PASS_SIZE);
+	}
+	/* Without the flag the group's hash would pick once more. */
+	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
+		__sync_fetch_and_add(&m->chosen, 1);
+		__sync_fetch_and_add(&steer_state.steered, 1);
+	}
+	bpf_sk_release(sk);
+	return SK_PASS;
+}
+
+#endif

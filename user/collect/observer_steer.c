@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The maps and the link of the program that steers. The link is held by a descriptor of ours alone,
+ * so the program ends with this process, however that ends. */
+#include "observer_steer.h"
+
+#include <errno.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "observer_parts.h"
+
+int steer_programs_find(struct steer_programs *p, int netns)
+{
+	uint32_t flags = 0;
+
+	p->count = STEER_PROGRAMS_MAX;
+	if (!bpf_prog_query(netns, BPF_SK_LOOKUP, 0, &flags, p->ids, &p->count))
+		return 0;
+	p->count = 0;
+	return -errno;
+}
+
+struct steer_member *observer_steer_members(const struct observer *o)
+{
+	return o->steer_members;
+}
+
+struct steer_state *observer_steer_state(const struct observer *o)
+{
+	return &o->bpf->bss->steer_state;
+}
+
+int observer_steer_put(const struct observer *o, uint32_t place, int fd)
+{
+	const __u64 cookie = o->steer_members[place].cookie, value = fd;
+	int err = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie, &place,
+				BPF_ANY))
+		return -errno;
+	if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.steer_sockets), &place, &value,
+				BPF_NOEXIST)) {
+		err = -errno;
+		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie);
+	}
+	return err;
+}
+
+void observer_steer_remove(const struct observer *o, uint32_t place)
+{
+	const __u64 cookie = o->steer_members[place].cookie;
+
+	/* The kernel has taken a socket out that was closed, so both may be gone already. */
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_sockets), &place);
+	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie);
+	o->steer_members[place].cookie = 0;
+}
+
+int observer_steer_attach(struct observer *o, int netns)
+{
+	o->steer_link = bpf_program__attach_netns(o->bpf->progs.steer_lookup, netns);
+	return o->steer_link ? 0 : -errno;
+}
+
+void observer_steer_detach(struct observer *o)
+{
+	bpf_link__destroy(o->steer_link);
+	o->steer_link = NULL;
+}
+
+uint32_t observer_steer_program(const struct observer *o)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(o->bpf->progs.steer_lookup), &info, &size)
+		       ? 0
+		       : info.id;
+}
+
+size_t observer_steer_older(const struct observer *o, struct bytes_older *rows, size_t max)
+{
+	return o->bytes ? bytes_older_open(o->bytes, rows, max) : 0;
+}

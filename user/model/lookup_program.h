@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An SK_LOOKUP program of a network namespace: the kernel asks it which socket a new connection or
+ * datagram goes to, before it looks for one itself (Linux 5.9). */
+#ifndef SOCKFAIR_LOOKUP_PROGRAM_H
+#define SOCKFAIR_LOOKUP_PROGRAM_H
+
+#include <stdint.h>
+
+struct lookup_program {
+	uint32_t id;     /* of the program, as bpftool prog shows it; 0: there is none, or it is not
+			    known */
+	unsigned others; /* further programs of the namespace */
+	char name[16];   /* of the program */
+	int64_t since_ms; /* when it was loaded, Unix time */
+	int32_t pid;      /* of a process that holds its link; 0: not found, as of a pinned one */
+	char process[16];
+};
+
+#endif
