@@ -380,7 +380,7 @@ static struct halted halted_find(const struct endpoint *e)
  * On a socket that several share, a stopped worker lets nothing wait in the queue: the others take
  * what comes. But who is connected to it gets no answer, and its share is done by the others.
  */
-static bool worker_stopped(struct finding *f, const struct facts *facts)
+static bool stopped_worker(struct finding *f, const struct facts *facts)
 {
 	const struct halted h = halted_find(facts->endpoint);
 	char who[PROCESS_SIZE], open[80] = "", more[40] = "";
@@ -409,7 +409,7 @@ static bool worker_stopped(struct finding *f, const struct facts *facts)
 static const struct rule rules[] = {
 	{ "stalled-socket", FINDING_PROBLEM, .of_socket = stalled_socket },
 	{ "was-stalled", FINDING_PROBLEM, .of_socket = was_stalled, .of_ended = true },
-	{ "worker-stopped", FINDING_PROBLEM, .of_endpoint = worker_stopped },
+	{ "worker-stopped", FINDING_PROBLEM, .of_endpoint = stopped_worker },
 };
 
 const struct rule_table stall_rules = { rules, sizeof(rules) / sizeof(*rules) };
