@@ -71,6 +71,7 @@ struct observer {
 		unseen_past; /* see arrivals.h: of present rows, of rows that were given back */
 	size_t relieve_at;   /* once this many rows of threads are in use, observer_relieve() looks
 				which threads are gone; 0: not known yet */
+	size_t look_at;      /* the same of rows of sockets: it takes a look then */
 	uint64_t active;     /* what observer_active() saw at its last call */
 	struct sockdiag_row *baseline; /* sock_diag's rows when the window began */
 	int baseline_count;

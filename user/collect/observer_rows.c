@@ -131,6 +131,11 @@ static size_t workers_used(const struct observer *o)
 	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_WORKERS], __ATOMIC_ACQUIRE);
 }
 
+static size_t sockets_used(const struct observer *o)
+{
+	return __atomic_load_n(&o->bpf->bss->count_used[COUNT_POOL_SOCKETS], __ATOMIC_ACQUIRE);
+}
+
 /*
  * Is there so little room for new rows of threads that rows of ended threads can't be kept? A user
  * who is alone gets three quarters: see shares.h.
@@ -300,6 +305,22 @@ static int gone_end(struct observer *o, const struct ending *e)
 	return 0;
 }
 
+/* Whether a socket is closed shows in a look alone. */
+static int sockets_relieve(struct observer *o)
+{
+	const size_t max = o->bpf->rodata->config.pool_max[COUNT_POOL_SOCKETS];
+	size_t used = sockets_used(o);
+	int err;
+
+	if (used < max / 2 || used < o->look_at)
+		return 0;
+	err = observer_scan(o);
+	/* Those that are left are open: the next look waits until some more rows are used. */
+	used = sockets_used(o);
+	o->look_at = used + (max < 16 ? 1 : max / 16);
+	return err;
+}
+
 int observer_relieve(struct observer *o)
 {
 	const size_t used = workers_used(o);
@@ -308,8 +329,11 @@ int observer_relieve(struct observer *o)
 
 	if (!o->relieve_at)
 		o->relieve_at = o->workers_max / 2;
-	if (!o->inventory || used < o->relieve_at)
+	if (!o->inventory)
 		return 0;
+	err = sockets_relieve(o);
+	if (err || used < o->relieve_at)
+		return err;
 	e.workers = calloc(COUNT_WORKERS_MAX, sizeof(*e.workers));
 	if (!e.workers)
 		return -ENOMEM;

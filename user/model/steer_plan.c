@@ -230,11 +230,6 @@ static bool plan_one_socket(struct steer_plan *plan, const struct endpoint *e,
 /* What one socket of a group may have that speaks against picking it. */
 static bool check_socket(struct steer_plan *plan, const struct socket_row *s, uint64_t group)
 {
-	if (!s->reuseport || s->group != group)
-		return refuse(plan, "groups",
-			      "socket %" PRIu64 " is not in the SO_REUSEPORT group of the others, "
-			      "so they do not take each other's connections",
-			      s->cookie);
 	if (*s->device)
 		return refuse(plan, "device",
 			      "socket %" PRIu64 " is bound to the device %s, which the program "
@@ -244,6 +239,12 @@ static bool check_socket(struct steer_plan *plan, const struct socket_row *s, ui
 		return refuse(plan, "incoming-cpu",
 			      "SO_INCOMING_CPU of socket %" PRIu64 " chooses by CPU already, and "
 			      "steering would undo that; take the option out first",
+			      s->cookie);
+	/* Asked last: sockets of other devices are in other groups. */
+	if (!s->reuseport || s->group != group)
+		return refuse(plan, "groups",
+			      "socket %" PRIu64 " is not in the SO_REUSEPORT group of the others, "
+			      "so they do not take each other's connections",
 			      s->cookie);
 	return true;
 }
