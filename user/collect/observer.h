@@ -75,9 +75,9 @@ int observer_scan(struct observer *o);
 
 /*
  * Gives back rows of threads that have ended, and of sockets that are closed, if rows run short, so
- * that only those alive at the same time need room. Without it, a thousand connections a second with
- * a thread each would use all rows up between two scans. It is cheap while rows are plenty, so it
- * can be called many times a second. Returns 0 or negative errno.
+ * that only those alive at the same time need room. Without it, a thousand connections a second
+ * with a thread each would use all rows up between two scans. It is cheap while rows are plenty, so
+ * it can be called many times a second. Returns 0 or negative errno.
  */
 int observer_relieve(struct observer *o);
 
