@@ -33,7 +33,7 @@ static const struct {
 	{ "bind-check", command_bind_check,
 	  "would a bind() to an address and port work now; who is in the way" },
 	{ "steer", command_steer,
-	  "steer a running server's new connections to where they wait least; undone at the end" },
+	  "steer a server that runs: new connections go where they wait least" },
 	{ "doctor", command_doctor,
 	  "which hooks this kernel allows, what they do not see; self-test" },
 };
