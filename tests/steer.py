@@ -19,6 +19,7 @@ from watching import SOCKFAIR, between, equal
 
 PORT = 8080
 PROG_QUERY, SK_LOOKUP = 16, 36  # linux/bpf.h
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 BPF = {"x86_64": 321, "aarch64": 280}  # bpf()
 backend = None
 
@@ -37,6 +38,7 @@ class Server:
         place, (read, write) = len(self.pids), os.pipe()
         pid = os.fork()
         if not pid:
+            cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also where the case fails
             self.listener = listener(self.address, self.family, self.port, self.prepare)
             os.write(write, b"x")
             signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
