@@ -17,9 +17,14 @@
 #include "json_unit.h"
 #include "json_writer.h"
 
-static const char *const level_names[] = {
-	[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
-};
+const char *json_level(enum finding_level level)
+{
+	static const char *const names[] = {
+		[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
+	};
+
+	return names[level];
+}
 
 static const char *const wait_kind_names[] = { [WAITS_NOT] = NULL,
 					       [WAITS_BLOCKED] = "blocked",
@@ -319,7 +324,7 @@ static void finding(struct json_writer *w, const struct finding *f)
 {
 	json_open(w, NULL, '{');
 	json_string(w, "code", f->code);
-	json_string(w, "level", level_names[f->level]);
+	json_string(w, "level", json_level(f->level));
 	if (f->cause)
 		json_string(w, "cause", f->cause);
 	json_name(w, "text", f->text);

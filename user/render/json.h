@@ -29,4 +29,11 @@ int json_snapshot_limited(FILE *out, struct snapshot *s, size_t rows);
  */
 int json_comparison(FILE *out, const struct comparison *c);
 
+/* What documents call the outcome of a metric's test against the first side; NULL: it is not
+ * tested. */
+const char *json_told(size_t metric, const struct comparison_stat *s);
+
+/* What documents call the level of a finding. */
+const char *json_level(enum finding_level level);
+
 #endif

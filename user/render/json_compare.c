@@ -64,12 +64,19 @@ static void result(struct json_writer *w, size_t side, const struct comparison_r
 	json_close(w, '}');
 }
 
+const char *json_told(size_t metric, const struct comparison_stat *s)
+{
+	static const char *const names[] = {
+		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
+	};
+
+	return metrics[metric].tested && s->comparable && !isnan(s->difference) ? names[s->told]
+										: NULL;
+}
+
 static void write_stat(struct json_writer *w, size_t side, size_t metric,
 		       const struct comparison_stat *s)
 {
-	static const char *const told[] = {
-		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
-	};
 	static const char *const marks[] = { [MARK_BEST] = "best", [MARK_WORST] = "worst" };
 
 	json_open(w, NULL, '{');
@@ -79,9 +86,7 @@ static void write_stat(struct json_writer *w, size_t side, size_t metric,
 	json_number_real(w, "sd", s->sd);
 	json_number_real(w, "difference", s->difference);
 	json_number_real(w, "p_value", s->p);
-	json_string(w, "told",
-		    metrics[metric].tested && s->comparable && !isnan(s->difference) ? told[s->told]
-										     : NULL);
+	json_string(w, "told", json_told(metric, s));
 	json_string(w, "mark", s->mark ? marks[s->mark] : NULL);
 	json_bool(w, "mark_tested", s->mark_tested);
 	json_close(w, '}');

@@ -2,6 +2,7 @@
 /* A steering as one document: the plan, the figures of each phase, and how the port was left. */
 #include <math.h>
 
+#include "json.h"
 #include "json_writer.h"
 #include "steer_report.h"
 
@@ -21,9 +22,6 @@ static void steer_members_write(struct json_writer *w, const struct steer_plan *
 static void steer_figure_write(struct json_writer *w, const struct steer_result *r,
 			       enum steer_phase_name phase, enum metric_id metric)
 {
-	static const char *const told[] = {
-		[TOLD_UNTESTED] = "untested", [TOLD_NOISE] = "noise", [TOLD_DIFFERENT] = "different"
-	};
 	const struct comparison_stat *s = steer_stat(r, phase, metric);
 
 	json_open(w, metrics[metric].name, '{');
@@ -32,10 +30,7 @@ static void steer_figure_write(struct json_writer *w, const struct steer_result 
 	json_number_real(w, "mean", s ? s->mean : NAN);
 	json_number_real(w, "sd", s ? s->sd : NAN);
 	json_number_real(w, "p_value", s ? s->p : NAN);
-	json_string(w, "told",
-		    s && metrics[metric].tested && s->comparable && !isnan(s->difference)
-			    ? told[s->told]
-			    : NULL);
+	json_string(w, "told", s ? json_told(metric, s) : NULL);
 	json_close(w, '}');
 }
 
@@ -61,9 +56,6 @@ static void steer_phase_write(struct json_writer *w, const struct steer_result *
 
 static void steer_sayings_write(struct json_writer *w, const struct steer_result *r)
 {
-	static const char *const levels[] = {
-		[FINDING_PROBLEM] = "problem", [FINDING_NOTE] = "note", [FINDING_GOOD] = "good"
-	};
 	struct steer_saying rows[STEER_SAYINGS_MAX];
 	const size_t count = steer_sayings(r, rows);
 
@@ -71,7 +63,7 @@ static void steer_sayings_write(struct json_writer *w, const struct steer_result
 	for (size_t i = 0; i < count; i++) {
 		json_open(w, NULL, '{');
 		json_string(w, "code", rows[i].code);
-		json_string(w, "level", levels[rows[i].level]);
+		json_string(w, "level", json_level(rows[i].level));
 		json_string(w, "text", rows[i].text);
 		json_close(w, '}');
 	}

@@ -311,16 +311,22 @@ static int lookup_begin(void *self, const struct snapshot *now, char *why, size_
 		   : 0;
 }
 
+static bool has_program(const struct steer_programs *p, uint32_t id)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->ids[i] == id)
+			return true;
+	return false;
+}
+
 /* Is our program there, and alone? Returns 0, or 1 with `why`. */
 static int program_check(const struct lookup *l, char *why, size_t size)
 {
 	const uint32_t own = observer_steer_program(l->task->observer);
 	struct steer_programs programs;
 	const int err = steer_programs_find(&programs, l->netns);
-	bool there = false;
+	const bool there = has_program(&programs, own);
 
-	for (unsigned i = 0; i < programs.count; i++)
-		there |= programs.ids[i] == own;
 	if (err)
 		snprintf(why, size, "which programs pick sockets can't be seen any more: %s",
 			 strerror(-err));
@@ -385,14 +391,6 @@ static int lookup_tick(void *self, const struct snapshot *now, char *why, size_t
 		return 1;
 	*why = 0;
 	return 0;
-}
-
-static bool has_program(const struct steer_programs *p, uint32_t id)
-{
-	for (unsigned i = 0; i < p->count; i++)
-		if (p->ids[i] == id)
-			return true;
-	return false;
 }
 
 static int lookup_release(void *self, char *note, size_t size)
