@@ -152,7 +152,10 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 		load = ((arrived + 1) << 16) / m->weight;
 		break;
 	default:
-		load = (waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
+		/* Twice what waits: it will be open, too, and nobody has taken it yet. So a worker
+		 * that has stopped gets one or two, where 10 clients wait for replies of 4 workers,
+		 * until it counts as stalled; 3, if all counted once. */
+		load = (2 * waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
 		       arrived;
 	}
 	return load << STEER_PLACE_BITS | (index & STEER_PLACE);

@@ -671,6 +671,78 @@ static void no_worker_is_slow(void **state)
 	done(&f);
 }
 
+/* 2 % of one socket's connections wait for pauses of its worker: 300 ms, 5 at once. */
+static void worker_pauses(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_group(&f);
+
+	(void)state;
+	add_waits(e, &e->sockets[2], 20, 300000);
+	for (int i = 0; i < 4; i++) {
+		e->sockets[i].highest_known = true;
+		e->sockets[i].queue_highest = 5;
+	}
+	fill(&f);
+	assert_finding(
+		e, "worker-pauses",
+		"20 connections waited 50 ms or longer (p99 300 ms) for thread 705 of envoy "
+		"700 on socket 19 (inode 1019), no more than 5 at once, so again and again; "
+		"p99 of the others of its group is 495 us: find what keeps that worker from "
+		"accepting at times (being stopped, a CPU limit, disk, a lock), or share one "
+		"socket; for the time being 'sockfair steer -P 80' sends new connections to "
+		"the others");
+	assert_int_equal(e->findings[0].level, FINDING_PROBLEM);
+	assert_int_equal(e->findings[0].cookie, 19);
+	assert_int_equal(evidence(&e->findings[0], "waited"), 20);
+	assert_int_equal(evidence(&e->findings[0], "highest"), 5);
+	assert_int_equal(evidence(&e->findings[0], "connections"), 1020);
+	assert_int_equal(evidence(&e->findings[0], "tid"), 705);
+	assert_false(has(e, "even"));
+	done(&f);
+}
+
+static void no_worker_pauses(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_group(&f);
+
+	(void)state;
+	add_waits(e, &e->sockets[2], 20, 300000);
+	e->sockets[2].highest_known = true;
+	e->sockets[2].queue_highest = 7; /* all may have waited for two pauses */
+	fill(&f);
+	assert_false(has(e, "worker-pauses"));
+	e->sockets[2].queue_highest = 6;
+	fill(&f);
+	assert_true(has(e, "worker-pauses"));
+	e->sockets[2].highest_known = false;
+	fill(&f);
+	assert_false(has(e, "worker-pauses"));
+	e->sockets[2].highest_known = true;
+	e->sockets[2].stall.ns = 1; /* that is why they waited */
+	fill(&f);
+	assert_false(has(e, "worker-pauses"));
+	e->sockets[2].stall.ns = 0;
+	for (int i = 0; i < 4; i++) /* all pause */
+		if (i != 2)
+			add_waits(e, &e->sockets[i], 20, 300000);
+	fill(&f);
+	assert_false(has(e, "worker-pauses"));
+	assert_non_null(strstr(e->findings[0].text,
+			       "; but 1 connection in 100 waited 300 ms or longer for accept()"));
+	done(&f);
+	f = (struct fixture){};
+	e = add_group(&f);
+	add_waits(e, &e->sockets[2], 9, 300000); /* fewer than one in a hundred */
+	e->sockets[2].highest_known = true;
+	e->sockets[2].queue_highest = 1;
+	fill(&f);
+	assert_string_equal(e->findings[0].code, "even");
+	assert_non_null(strstr(e->findings[0].text, ": nothing to fix"));
+	done(&f);
+}
+
 /* Twenty times as long, but 0.95 ms; and long, but few, or in too short a time. */
 static void short_or_few_waits_tell_nothing(void **state)
 {
@@ -796,6 +868,8 @@ int main(void)
 		cmocka_unit_test(slow_worker),
 		cmocka_unit_test(slow_worker_of_two),
 		cmocka_unit_test(no_worker_is_slow),
+		cmocka_unit_test(worker_pauses),
+		cmocka_unit_test(no_worker_pauses),
 		cmocka_unit_test(short_or_few_waits_tell_nothing),
 		cmocka_unit_test(steered),
 		cmocka_unit_test(long_texts_fit),

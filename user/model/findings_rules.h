@@ -113,6 +113,10 @@ bool takers_have(const struct takers *t, int32_t pid);
 const struct worker_row *const *gone_find(const struct facts *facts, uint64_t cookie, int32_t pid,
 					  size_t *count);
 
+/* Clients feel a wait for accept() of that length: it is as long as a round trip to another
+ * continent's edge, and far above what threads wait for a CPU on a busy machine. */
+#define WAIT_FELT_NS 50000000ull
+
 /*
  * TCP: is something queued, and has nobody taken anything for STALLED_NS? If the socket was looked
  * at only once, it is not known for how long nothing was taken. Then it is stalled only if no

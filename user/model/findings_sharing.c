@@ -47,6 +47,16 @@
 #define SLOW_LEAST 100
 #define SLOW_QUANTILE 0.9
 
+/*
+ * A worker that takes nothing for a while, again and again: its connections do not wait long as a
+ * rule, but a hundredth of them does, felt by
+ * clients. All that wait for the end of one pause are in the queue at
+ * once, so if three times as many waited long as were ever queued, it was no single pause.
+ */
+#define PAUSE_QUANTILE 0.99
+#define PAUSE_TIMES 10
+#define PAUSES 3
+
 /* Describes which thread the kernel wakes, if that follows from how the socket's threads wait.
  * Returns whether it does. */
 static bool say_wake_order(char *how, size_t size, const struct takers *t)
@@ -304,6 +314,69 @@ static bool slow_worker(struct finding *f, const struct facts *facts)
 		finding_show(f, "wait_p99_ns", p99_ns);
 	finding_show(f, "connections", slow.socket->wait.count);
 	finding_show(f, "sockets", sockets);
+	if (t)
+		finding_show(f, "tid", t->busiest->tid);
+	return true;
+}
+
+static double pauses_of(const struct socket_row *s, const struct facts *facts)
+{
+	return s->wait_known && s->wait.count >= SLOW_LEAST
+		       ? wait_quantile_ns(&s->wait, facts->endpoint->histograms, PAUSE_QUANTILE)
+		       : NAN;
+}
+
+/* What waited for a worker that pauses. */
+struct pauses {
+	const struct socket_row *socket;
+	double p99_ns, others_ns; /* its, and the median of the others */
+	uint64_t count;           /* connections that waited for WAIT_FELT_NS or longer */
+};
+
+/* Did connections of the socket wait for several pauses of its worker? Fills in `found`. */
+static bool find_pauses(struct pauses *found, const struct facts *facts, const struct socket_row *s)
+{
+	const struct group *group = group_find(facts, s->group);
+	double *values = group ? calloc(group->sockets + 1, sizeof(*values)) : NULL;
+
+	if (!values)
+		return false;
+	*found = (struct pauses){
+		.socket = s,
+		.p99_ns = pauses_of(s, facts),
+		.others_ns = median_of_others(group, s, pauses_of, facts, values),
+		.count = wait_count_from(&s->wait, facts->endpoint->histograms, WAIT_FELT_NS),
+	};
+	free(values);
+	return found->p99_ns >= WAIT_FELT_NS && found->p99_ns >= PAUSE_TIMES * found->others_ns &&
+	       s->highest_known && s->queue_highest &&
+	       found->count >= (uint64_t)PAUSES * s->queue_highest;
+}
+
+static bool worker_pauses(struct finding *f, const struct facts *facts, const struct socket_row *s)
+{
+	char who[WORKER_SIZE], p99[DURATION_SIZE], others[DURATION_SIZE];
+	const struct takers *t = takers_find(facts, s->cookie);
+	struct pauses pauses;
+
+	if (facts->endpoint->protocol != PROTOCOL_TCP || !sockets_whole(facts->endpoint) ||
+	    s->stall.ns || facts->endpoint->socket_fairness.verdict == VERDICT_UNEVEN ||
+	    finding_said(facts->endpoint, "slow-worker") || !find_pauses(&pauses, facts, s))
+		return false;
+	finding_say(f,
+		    "%" PRIu64 " connections waited 50 ms or longer (p99 %s) for %s on " SOCKET
+		    ", no more than %" PRIu32 " at once, so again and again; p99 of the others of "
+		    "its group is %s: find what keeps that worker from accepting at times "
+		    "(being stopped, a CPU limit, disk, a lock), or share one socket",
+		    pauses.count, say_duration(p99, pauses.p99_ns),
+		    t ? say_worker(who, t->busiest) : "its worker", s->cookie, s->inode,
+		    s->queue_highest, say_duration(others, pauses.others_ns));
+	finding_offer_steer(f, facts);
+	finding_show(f, "wait_p99_ns", pauses.p99_ns);
+	finding_show(f, "others_p99_ns", pauses.others_ns);
+	finding_show(f, "waited", pauses.count);
+	finding_show(f, "highest", s->queue_highest);
+	finding_show(f, "connections", s->wait.count);
 	if (t)
 		finding_show(f, "tid", t->busiest->tid);
 	return true;
@@ -595,6 +668,7 @@ static const struct rule rules[] = {
 	{ "wake-order", FINDING_PROBLEM, .of_socket = wake_order },
 	{ "thundering-herd", FINDING_PROBLEM, .of_socket = herd_felt },
 	{ "slow-worker", FINDING_PROBLEM, .of_endpoint = slow_worker },
+	{ "worker-pauses", FINDING_PROBLEM, .of_socket = worker_pauses },
 	{ "thundering-herd", FINDING_NOTE, .of_socket = herd_unfelt },
 	{ "lone-reuseport", FINDING_NOTE, .of_socket = lone_reuseport },
 	{ "few-clients", FINDING_NOTE, .of_endpoint = few_clients },

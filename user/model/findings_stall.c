@@ -419,8 +419,9 @@ const struct rule_table stall_rules = { rules, sizeof(rules) / sizeof(*rules) };
 /* Does a problem that is told of the socket make its connections wait? */
 static bool wait_is_explained(const struct endpoint *e, const struct socket_row *s)
 {
-	static const char *const causes[] = { "backlog-small", "queue-near-limit",
-					      "socket-unwaited", "accepted-dead", "slow-worker" };
+	static const char *const causes[] = { "backlog-small",   "queue-near-limit",
+					      "socket-unwaited", "accepted-dead",
+					      "slow-worker",     "worker-pauses" };
 
 	for (size_t i = 0; i < e->finding_count; i++)
 		for (size_t k = 0; k < sizeof(causes) / sizeof(*causes); k++)

@@ -7,6 +7,7 @@
 
 #include "findings_rules.h"
 #include "judge.h"
+#include "wait_sum.h"
 #include "words.h"
 
 #define ALPHA 0.001        /* the same as in the verdict: fairness.c */
@@ -200,21 +201,44 @@ static const char *say_other(char buffer[OTHER_SIZE], const struct endpoint *e)
 	return buffer;
 }
 
+/* "; but 1 connection in 100 waited 94 ms or longer for accept()", where clients feel that; else
+ * "". Counts do not tell it. */
+#define FELT_SIZE (DURATION_SIZE + 64)
+static const char *say_felt(char buffer[FELT_SIZE], const struct endpoint *e)
+{
+	struct wait_sum sum = {};
+	char p99[DURATION_SIZE];
+	double ns;
+
+	wait_sum_add_endpoint(&sum, e);
+	ns = wait_sum_quantile_ns(&sum, 0.99);
+	*buffer = '\0';
+	if (ns >= WAIT_FELT_NS)
+		snprintf(buffer, FELT_SIZE,
+			 "; but 1 connection in 100 waited %s or longer for accept()",
+			 say_duration(p99, ns));
+	return buffer;
+}
+
 static bool even(struct finding *f, const struct facts *facts)
 {
 	const struct endpoint *e = facts->endpoint;
 	const struct fairness *fair = fairness_counting(e);
 	const bool maybe_stuck = e->generations.judged == GENERATION_LATER && e->generations.holds;
 	const bool loaded = finding_said(e, "cpu-uneven") || finding_said(e, "bytes-uneven");
-	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE];
+	char bins[BINS_SIZE], evenness[EVENNESS_SIZE], other[OTHER_SIZE], felt[FELT_SIZE];
 
 	if (!fair || fair->verdict != VERDICT_EVEN || e->design.code == DESIGN_MULTICAST ||
 	    has_problem(e) || finding_said(e, "serving-uneven") || !served_whole(e) ||
 	    endpoint_decisive(e) == &e->other_fairness)
 		return false;
+	say_felt(felt, e);
 	finding_say(f, "%s share %" PRIu64 " %s %s%s%s", say_bins(bins, e, fair), fair->events,
 		    events_name(e, fair->events), say_evenness(evenness, fair),
-		    maybe_stuck || loaded ? "" : ": nothing to fix", say_other(other, e));
+		    *felt                   ? felt
+		    : maybe_stuck || loaded ? ""
+					    : ": nothing to fix",
+		    say_other(other, e));
 	finding_show(f, "bins", fair->bins);
 	finding_show(f, "events", fair->events);
 	finding_show(f, "cv", fair->cv);

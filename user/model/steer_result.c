@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "noise.h"
+#include "wait_sum.h"
 
 const char *const steer_phase_names[STEER_PHASES] = {
 	[STEER_BEFORE] = "before", [STEER_STEERED] = "steered", [STEER_AFTER] = "after"
@@ -25,9 +26,17 @@ const char *steer_end_name(enum steer_end end)
 	return names[end];
 }
 
+/* A wait at which sharing otherwise is worth a try, though nothing else speaks for it. */
+#define WAIT_WORTH_NS 10e6
+
 bool steer_can_gain(const struct endpoint *e)
 {
+	struct wait_sum waits = {};
 	bool good = false;
+
+	wait_sum_add_endpoint(&waits, e);
+	if (wait_sum_quantile_ns(&waits, 0.99) >= WAIT_WORTH_NS)
+		return true;
 
 	for (size_t i = 0; i < e->finding_count; i++) {
 		good |= e->findings[i].level == FINDING_GOOD;

@@ -50,6 +50,18 @@ double wait_quantile_ns(const struct wait *w, const struct wait_histogram *list,
 	return w->max_ns;
 }
 
+uint64_t wait_count_from(const struct wait *w, const struct wait_histogram *list, uint64_t ns)
+{
+	uint64_t count = 0;
+
+	if (!w->count || !w->histogram || !list)
+		return 0;
+	for (unsigned i = 0; i < WAIT_SLOTS; i++)
+		if (slot_low(i) * 1000 >= ns)
+			count += list[w->histogram - 1].slots[i];
+	return count;
+}
+
 void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *list)
 {
 	if (!from->count)

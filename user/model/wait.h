@@ -41,6 +41,9 @@ double wait_mean_ns(const struct wait *w);
  */
 double wait_quantile_ns(const struct wait *w, const struct wait_histogram *list, double q);
 
+/* How many connections certainly waited that long or longer; 0 if there is no histogram. */
+uint64_t wait_count_from(const struct wait *w, const struct wait_histogram *list, uint64_t ns);
+
 /* Adds one wait to another. Both histograms must be in `list`. If both waits have connections but
  * only one has a histogram, the sum has none (0). */
 void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *list);
