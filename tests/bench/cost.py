@@ -338,6 +338,10 @@ def main():
 
 
 if __name__ == "__main__":
+    # A shell that starts it in the background has it ignore SIGINT, and so would the watch. The
+    # kernel is not left measuring.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("cost.py: ended by SIGTERM"))
     try:
         main()
     except NotStarted as why:
