@@ -597,9 +597,39 @@ def nothing_to_gain():
     equal("failed", clients.failed, 0)
 
 
+def pauses():
+    """counts are even, but one worker is stopped again and again: that is told, and steering is not refused as useless"""
+    server = Server([0.0005] * 4)
+    ends = threading.Event()
+
+    def bursts():
+        while not ends.is_set():
+            server.stop(server.pids[0], signal.SIGSTOP)
+            time.sleep(0.3)
+            server.stop(server.pids[0], signal.SIGCONT)
+            time.sleep(0.3)
+
+    stopper = threading.Thread(target=bursts)
+    stopper.start()
+    clients = Clients(8)
+    watch = subprocess.run([SOCKFAIR, "watch", "-P", str(PORT), "-N", "/proc/self/ns/net", "-d", "5", "--json"] + (["--backend", backend] if backend else []),
+                           capture_output=True, text=True, check=True)
+    run = subprocess.run(command("--before", "5", "--for", "2", "--after", "0", "--json"), capture_output=True, text=True, timeout=300)
+    ends.set()
+    stopper.join()
+    clients.end()
+    server.end()
+    findings = {finding["code"]: finding for finding in json.loads(watch.stdout)["endpoints"][0]["findings"]}
+    told = findings.get("worker-pauses") or findings.get("slow-worker")
+    equal("told", bool(told) and told["evidence"].get("tid"), server.pids[0])
+    equal("even", "even" in findings, False)
+    equal("end", json.loads(run.stdout)["end"], "time")
+    equal("failed", clients.failed, 0)
+
+
 CASES = [even, least, weights, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
-         two_at_once, mptcp, rights, nothing_to_gain]
+         two_at_once, mptcp, rights, nothing_to_gain, pauses]
 
 if __name__ == "__main__":
     parser = cases.parser(__doc__)
