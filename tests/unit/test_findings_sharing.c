@@ -659,6 +659,17 @@ static void no_worker_is_slow(void **state)
 	add_waits(e, &e->sockets[2], 100, 100000); /* more than a tenth did */
 	fill(&f);
 	assert_true(has(e, "slow-worker"));
+	e->sockets[2].highest_known = e->sockets[2].queue_known = true;
+	e->sockets[2].queue_highest = 67; /* all 200 may have waited for two pauses */
+	fill(&f);
+	assert_false(has(e, "slow-worker"));
+	e->sockets[2].queue_length = 34; /* the queue is still long */
+	fill(&f);
+	assert_true(has(e, "slow-worker"));
+	e->sockets[2].queue_length = 0;
+	e->sockets[2].queue_highest = 66;
+	fill(&f);
+	assert_true(has(e, "slow-worker"));
 	e->socket_fairness.verdict =
 		VERDICT_UNEVEN; /* it gets more than its share: of course it waits longer */
 	fill(&f);

@@ -33,12 +33,13 @@
  * A worker is slow if its connections wait 2.5 times as long as those of the others, and a
  * millisecond longer. A single pause of a worker delays only a few connections. So there must be a
  * hundred connections, and the longest-waiting tenth, if known, must have waited 2.5 times as long
- * as the others' too. On a busy machine threads are paused again and again, some more than others.
- * With eight healthy workers, beside enough other threads to keep all CPUs busy twice over, one
- * socket's connections waited up to 0.55 ms longer than the others' in windows of seconds, and up
- * to 1.5 ms longer in a quarter of a second. An interval lasts at least a second. If the
- * connections of that worker also last 2.5 times as long after accept, 0.2 ms is enough, because a
- * thread that waits for a CPU before it accepts does not cause that.
+ * as the others' too; in a short window a pause is felt by more than a tenth, see few_pauses(). On
+ * a busy machine threads are paused again and again, some more than others. With eight healthy
+ * workers, beside enough other threads to keep all CPUs busy twice over, one socket's connections
+ * waited up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms longer in a
+ * quarter of a second. An interval lasts at least a second. If the connections of that worker also
+ * last 2.5 times as long after accept, 0.2 ms is enough, because a thread that waits for a CPU
+ * before it accepts does not cause that.
  */
 #define SLOW_TIMES 2.5
 #define SLOW_MORE_NS 1e6
@@ -235,6 +236,18 @@ static double one_stands_out(const struct group *group, const struct socket_row 
 	return isnan(its) || isnan(others) ? NAN : its >= SLOW_TIMES * others;
 }
 
+/*
+ * May the connections that waited that long all have waited for one or two pauses of the worker?
+ * See PAUSES. A queue that is still long is no pause's.
+ */
+static bool few_pauses(const struct socket_row *s, const struct facts *facts, double ns)
+{
+	return s->highest_known && s->wait.histogram &&
+	       wait_count_from(&s->wait, facts->endpoint->histograms, (uint64_t)ns) <
+		       (uint64_t)PAUSES * s->queue_highest &&
+	       s->queue_known && 2 * s->queue_length < s->queue_highest;
+}
+
 /* Finds the group's socket with the longest waits, and returns whether it is slow. */
 static bool find_slowest(struct slowest *slowest, const struct group *group,
 			 const struct facts *facts, double *values)
@@ -256,7 +269,8 @@ static bool find_slowest(struct slowest *slowest, const struct group *group,
 	more = one_stands_out(group, slowest->socket, lifetime_of, facts, values) == 1
 		       ? SLOW_MORE_NS_BUSY
 		       : SLOW_MORE_NS;
-	return slowest->mean_ns >= slowest->others_ns + more;
+	return slowest->mean_ns >= slowest->others_ns + more &&
+	       !few_pauses(slowest->socket, facts, slowest->others_ns * SLOW_TIMES);
 }
 
 /* Finds the slowest of the slow sockets of all groups. */
