@@ -25,7 +25,7 @@ static int tell_generations(struct snapshot *total, double threshold)
 }
 
 int window_take(struct snapshot *out, struct snapshot *total, const struct snapshot *before,
-		   double threshold)
+		double threshold)
 {
 	int err = tell_generations(total, threshold);
 

@@ -13,6 +13,6 @@ int window_judge(struct snapshot *s, double threshold);
  * whose rows it marks by their generation. Returns 0 or -ENOMEM; snapshot_free(out).
  */
 int window_take(struct snapshot *out, struct snapshot *total, const struct snapshot *before,
-		   double threshold);
+		double threshold);
 
 #endif
