@@ -232,7 +232,7 @@ static int page_collect(struct exporter *e, bool window_ends)
 	if (!err && window_ends)
 		err = window_turn(e, &total);
 	snapshot_free(&total);
-	e->state.values[EXPORT_COLLECT_SECONDS] = now_seconds() - begun;
+	e->state.values[EXPORT_COLLECT_SECONDS] = round((now_seconds() - begun) * 1e6) / 1e6;
 	return err ? err : export_limit(&e->state);
 }
 
@@ -244,8 +244,9 @@ static int pages_wait(struct exporter *e, double end)
 
 	while (!interrupted && !err && (left = end - now_seconds()) > 0) {
 		/* Waits only a short while: a signal may come just before the wait. */
-		poll(NULL, 0,
-		     (left < LOOKS_RELIEF_SECONDS ? left : LOOKS_RELIEF_SECONDS) * 1000 + 1);
+		const double part = e->looks.active ? LOOKS_RELIEF_SECONDS : LOOKS_IDLE_SECONDS;
+
+		poll(NULL, 0, (int)((left < part ? left : part) * 1000) + 1);
 		err = looks_keep(&e->looks, end);
 	}
 	return err;

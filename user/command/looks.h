@@ -12,6 +12,7 @@
 #include "../collect/observer.h"
 
 #define LOOKS_RELIEF_SECONDS 0.05 /* how often looks_keep() wants to be called */
+#define LOOKS_IDLE_SECONDS 0.25   /* and while nothing arrives, of a command that runs for weeks */
 
 struct looks {
 	struct observer *observer;

@@ -485,7 +485,7 @@ void export_window(struct export_state *x, const struct snapshot *window)
 {
 	x->values[EXPORT_WINDOW_END] =
 		round((double)window->start_ms + window->seconds * 1e3) / 1e3;
-	x->values[EXPORT_WINDOW_SECONDS] = window->seconds;
+	x->values[EXPORT_WINDOW_SECONDS] = round(window->seconds * 1e6) / 1e6;
 	for (size_t i = 0; i < x->ports.count; i++) {
 		struct export_port *p = export_port_at(x, i);
 

@@ -22,7 +22,7 @@
 #define EXPORT_KEEP_SECONDS 600
 /* Of ports whose sockets are all closed so many are kept; beyond that the first to close go first.
  */
-#define EXPORT_GONE_MAX 1024
+#define EXPORT_GONE_MAX 256
 
 enum export_workers { EXPORT_WORKERS_SLOT, EXPORT_WORKERS_PID, EXPORT_WORKERS_NONE };
 
