@@ -280,6 +280,10 @@ EOF
     refused 1 "cannot write $BATS_TEST_TMPDIR/: Is a directory" export --textfile "$BATS_TEST_TMPDIR/"
     refused 1 "no process" export --textfile "$page" -p 4194304
     [ -c /dev/null ]
+    echo old >"$page" # another's, or of a time before: what never began leaves it
+    run -1 setpriv --bounding-set=-bpf,-perfmon,-sys_admin --inh-caps=-bpf,-perfmon,-sys_admin "$everywhere" export --textfile "$page"
+    assert_one_line missing
+    [ "$(<"$page")" = old ]
 }
 
 @test "a page that can't be written is told once, and again once it could: the old one stays" {

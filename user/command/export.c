@@ -34,7 +34,8 @@ struct export_choices {
 	enum export_workers workers;
 	enum export_format format;
 	const char *textfile;
-	double interval, window, threshold; /* seconds; the last is a spread */
+	double interval, window, duration; /* seconds; the last: 0 if not given */
+	double threshold;
 	size_t series_max;
 	bool no_wait, no_serve, own_cost, list, list_man;
 };
@@ -69,6 +70,7 @@ static const struct argp_option options[] = {
 	{ "textfile", OPT_TEXTFILE, "FILE", 0,
 	  "Write FILE (NAME.prom) anew each time, for node_exporter's textfile collector", 0 },
 	{ "interval", 'i', "SECONDS", 0, "How often (15)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after that long (never)", 0 },
 	{ "format", OPT_FORMAT, "NAME", 0,
 	  "classic (the text format 0.0.4, which node_exporter reads) or openmetrics (classic)",
 	  0 },
@@ -126,6 +128,7 @@ static error_t export_parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
 	case 'i': o->interval = option_real(state, "--interval", arg, 0.1, 86400); break;
+	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
 	case OPT_TEXTFILE: o->textfile = arg; break;
 	case OPT_FORMAT: o->format = parse_format(state, arg); break;
 	case OPT_WORKERS: o->workers = parse_workers(state, arg); break;
@@ -266,12 +269,13 @@ static int export_loop(struct exporter *e)
 {
 	const struct export_choices *o = e->o;
 	const double begun = e->looks.scanned;
+	const double end = o->duration > 0 ? begun + o->duration : INFINITY;
 	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
 	int err, status = pages_publish(e);
 
 	while (!interrupted && !status) {
-		err = pages_wait(e, page < window ? page : window);
-		if (interrupted)
+		err = pages_wait(e, fmin(fmin(page, window), end));
+		if (interrupted || now_seconds() >= end)
 			break;
 		if (!err)
 			err = page_collect(e, now_seconds() >= window);
@@ -349,9 +353,22 @@ static int exporter_begin(struct exporter *e)
 	if (err)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
 	fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
-		backend_name(observer_backend(e->observer)), o->textfile);
+		backend_name(observer_backend(e->observer)), e->sink.name);
 	return STATUS_OK;
 }
+
+/* With e->sink, which ends with this. */
+static int exporter_run(struct exporter *e)
+{
+	int status = exporter_begin(e);
+
+	if (!status)
+		status = export_loop(e);
+	e->sink.end(e->sink.to);
+	return status;
+}
+
+/* ---- sinks ---- */
 
 static int textfile_publish(void *to, enum export_format format, const char *text, size_t length)
 {
@@ -367,23 +384,20 @@ static void textfile_end(void *to)
 static int export_to_textfile(struct exporter *e)
 {
 	struct textfile file;
-	int err = textfile_open(&file, e->o->textfile), status;
+	const int err = textfile_open(&file, e->o->textfile);
 
 	if (err)
 		return complain("cannot write %s: %s", e->o->textfile,
 				err == -EEXIST ? "it is no regular file" : file_error(-err));
 	e->sink =
-		(struct export_sink){ .to = &file,
+		(struct export_sink){ .name = e->o->textfile,
+				      .to = &file,
 				      .wants = { [EXPORT_CLASSIC] = e->o->format == EXPORT_CLASSIC,
 						 [EXPORT_OPENMETRICS] =
 							 e->o->format == EXPORT_OPENMETRICS },
 				      .publish = textfile_publish,
 				      .end = textfile_end };
-	status = exporter_begin(e);
-	if (!status)
-		status = export_loop(e);
-	e->sink.end(e->sink.to);
-	return status;
+	return exporter_run(e);
 }
 
 int command_export(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "../render/openmetrics.h"
 
 struct export_sink {
+	const char *name; /* for people */
 	void *to;
 	bool wants[EXPORT_FORMATS];
 

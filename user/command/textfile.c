@@ -60,7 +60,7 @@ int textfile_open(struct textfile *f, const char *path)
 	return fd;
 }
 
-int textfile_write(const struct textfile *f, const char *text, size_t length)
+int textfile_write(struct textfile *f, const char *text, size_t length)
 {
 	const int fd = hidden_open(f);
 	int err;
@@ -74,6 +74,8 @@ int textfile_write(const struct textfile *f, const char *text, size_t length)
 		err = -errno;
 	if (err)
 		unlinkat(f->folder, f->hidden, 0);
+	else
+		f->written = true;
 	return err;
 }
 
@@ -81,7 +83,8 @@ void textfile_close(struct textfile *f)
 {
 	if (f->folder < 0)
 		return;
-	unlinkat(f->folder, f->name, 0);
+	if (f->written)
+		unlinkat(f->folder, f->name, 0);
 	close(f->folder);
 	f->folder = -1;
 }

@@ -8,11 +8,13 @@
 #define SOCKFAIR_TEXTFILE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct textfile {
 	int folder; /* -1: none */
 	char name[NAME_MAX + 1], hidden[NAME_MAX + 1];
+	bool written; /* by us */
 };
 
 /*
@@ -22,9 +24,10 @@ struct textfile {
 int textfile_open(struct textfile *f, const char *path);
 
 /* Replaces the file. Returns 0 or a negative errno; then the old one is as it was. */
-int textfile_write(const struct textfile *f, const char *text, size_t length);
+int textfile_write(struct textfile *f, const char *text, size_t length);
 
-/* Removes the file: figures that nobody renews would pass for those of now. */
+/* Removes the file if we have written it: figures that nobody renews would pass for those of now.
+ */
 void textfile_close(struct textfile *f);
 
 #endif
