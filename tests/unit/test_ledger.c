@@ -931,6 +931,7 @@ static void waits_by_bound_stay(void **state)
 	struct ledger *l = ledger_new(MAX, CPUS);
 	struct snapshot s;
 	uint64_t sum = 0;
+	int more = 0;
 
 	(void)state;
 	ledger_measures(l, true, true);
@@ -945,14 +946,20 @@ static void waits_by_bound_stay(void **state)
 		work.wait.count += 3;
 		work.wait.sum_ns += 150000;
 		assert_int_equal(ledger_count_work(l, w, &work, slots, i % 3), 0);
-		if (i % 3) { /* it was given back; the next one found no histogram */
-			assert_int_equal(ledger_count_work(l, w, &none, NULL, i % 3 == 2), 0);
+		if (i % 3 == 1) /* it was given back; the next one found no histogram */
+			assert_int_equal(ledger_count_work(l, w, &none, NULL, false), 0);
+		if (i % 3 == 2) { /* the next one begins at 0 */
+			memset(slots, 0, sizeof(slots));
+			work = waited(slots, 1, 50);
+			assert_int_equal(ledger_count_work(l, w, &work, slots, true), 0);
+			sum += 50000;
+			more++;
 		}
 		ledger_end_worker(l, w);
 		assert_int_equal(ledger_trim(l), 0);
 		sum += 3 * 50000 + 2 * 2000000;
 		s = all_of(l);
-		assert_int_equal(s.endpoints[0].waits_by_bound.counts[0], 3 * (i + 1));
+		assert_int_equal(s.endpoints[0].waits_by_bound.counts[0], 3 * (i + 1) + more);
 		assert_int_equal(s.endpoints[0].waits_by_bound.counts[3], 2 * (i + 1));
 		assert_int_equal(s.endpoints[0].waits_by_bound.sum_ns, sum);
 		snapshot_free(&s);
