@@ -106,6 +106,7 @@ CASES = {
     "list, as JSON": (4, ["list", "-N", "HOLDER", "--json"], rows),
     "doctor": (3, ["doctor", "--hooks"], same),
     "run": (5, ["run", "reuseport", "-n", "20", "-w", "2", "--json"], agrees),
+    "export": (3, ["export", "-N", "HOLDER", "--textfile", "page.prom", "-d", "0.01"], same),
     "watch": (3, ["watch", "-N", "HOLDER", "-d", "0.01", "--json"], rows),
 }
 

@@ -34,6 +34,7 @@ static const struct {
 	  "would a bind() to an address and port work now; who is in the way" },
 	{ "steer", command_steer,
 	  "steer a server that runs: new connections go where they wait least" },
+	{ "export", command_export, "counts and verdicts as metrics for Prometheus" },
 	{ "doctor", command_doctor,
 	  "which hooks this kernel allows, what they do not see; self-test" },
 };

@@ -66,7 +66,7 @@ teardown() { assert_clean; }
 }
 
 @test "--help of every command fits 80 columns, and its tables are indented" {
-    for c in "" run watch list compare claims binds bind-check steer doctor; do
+    for c in "" run watch list compare claims binds bind-check steer export doctor; do
         "$sockfair" ${c:+"$c"} --help >"$BATS_TEST_TMPDIR/help"
         run ! grep -nE '^.{81}|^ +$' "$BATS_TEST_TMPDIR/help"
         # below the heading of a table of ours nothing begins at the margin

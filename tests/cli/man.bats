@@ -16,7 +16,7 @@ nothing() { # COMMAND...
 }
 
 @test "the pages are well-formed: mandoc has nothing to say" {
-    ls user/man/sockfair-{findings,internals,method,textbook}.7 user/man/sockfair-steer.1
+    ls user/man/sockfair-{findings,internals,method,textbook}.7 user/man/sockfair-{export,steer}.1
     nothing mandoc -T lint -W warning user/man/*.[17]
     [ "$status" = 0 ]
 }

@@ -54,7 +54,7 @@ sane_beside() { # CODE-OF-CLIENTS ARGUMENT...
     "${inside[@]}" "$sanitized" "$@" >out 2>says 3>&- &
     pid=$!
     started+=($pid)
-    eventually grep -q ^watching says
+    eventually grep -qE "^(watching|exporting) " says
     clients "$code" "${inside[@]}"
     kill -INT $pid
     wait $pid || status=$?
@@ -105,6 +105,14 @@ with contextlib.suppress(OSError): tcp(20480)'
     sane 1 compare runs broken
     "${inside[@]}" timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/press.py" '1234hhjks rpt4q' 'q quit' "$sanitized" watch 0.2
     no_report
+}
+
+@test "export: both formats, workers by slot and by pid, a limit that is too low" {
+    sane_beside "$traffic; time.sleep(2)" export --textfile page -i 0.3 --window 1
+    sane_beside "$traffic" export --textfile page -i 0.1 --window 1 --workers pid --format openmetrics --series-max 100
+    sane 0 export --textfile page -d 0.2 --no-wait --no-serve -P 8000-8004 --workers none
+    sane 0 export --list-metrics
+    sane 1 export --textfile /nonexistent/page
 }
 
 @test "claims, doctor, binds, bind-check, help, schemas, wrong calls" {

@@ -760,6 +760,53 @@ static void a_port_that_is_all_folded_stays(void **state)
 	ledger_free(l);
 }
 
+/* So many ports come and go that they can't be told apart for ever: the oldest become one, and no
+ * count is lost. A port that has rows keeps what was folded of it. */
+static void ports_that_are_long_gone_become_one(void **state)
+{
+	enum { MAX = 8, MADE = 500 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	uint32_t slots[WAIT_SLOTS] = {};
+	struct snapshot s;
+	uint64_t cookie = 1000, waits = 0;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 1, 80);
+	for (int i = 0; i < MADE; i++) {
+		const bool of_80 = i < 20;
+		struct ledger_socket *socket = listener(l, ++cookie, of_80 ? 80 : 100 + i);
+		struct ledger_worker *w = worker(l, cookie, 700, 5);
+		struct ledger_work work = { .wait = { .count = 1, .sum_ns = 50000 } };
+
+		memset(slots, 0, sizeof(slots));
+		slots[wait_slot(50)] = 1;
+		arrive(l, socket, 1, 1, 0, true);
+		ledger_count_worker(w, 2, true);
+		assert_int_equal(ledger_count_work(l, w, &work, slots, true), 0);
+		ledger_end_worker(l, w);
+		ledger_end_socket(l, socket);
+		assert_int_equal(ledger_trim(l), 0);
+		s = all_of(l);
+		assert_in_range(s.endpoint_count, 1, 1 + MAX + 17);
+		assert_int_equal(sums_of(&s).arrived, 2 * (i + 1));
+		assert_int_equal(sums_of(&s).accepted, 2 * (i + 1));
+		snapshot_free(&s);
+	}
+	s = all_of(l);
+	for (size_t i = 0; i < s.endpoint_count; i++) {
+		if (s.endpoints[i].port == 80)
+			assert_int_equal(s.endpoints[i].omitted.accepted, 40);
+		/* The youngest are still known. */
+		if (s.endpoints[i].port && s.endpoints[i].port != 80)
+			assert_in_range(s.endpoints[i].port, 100 + MADE - MAX - 17, 100 + MADE);
+		waits += s.endpoints[i].waits_by_bound.counts[0];
+	}
+	assert_int_equal(waits, MADE);
+	snapshot_free(&s);
+	ledger_free(l);
+}
+
 /* A thread that was taken for ended and is back (a reused row of the kernel) must not be folded as
  * if it had ended long ago. */
 static void revived_rows_are_not_folded(void **state)
@@ -874,6 +921,49 @@ static void a_sockets_waits_are_those_of_its_workers(void **state)
 	assert_true(wait_quantile_ns(&row->wait, s.endpoints[0].histograms, 0) > 940000);
 	assert_false(row->open_known);
 	snapshot_free(&s);
+	ledger_free(l);
+}
+
+/* Waits by bound outlive the kernel's rows, histograms that are dropped, and the ledger's rows. */
+static void waits_by_bound_stay(void **state)
+{
+	enum { MAX = 8, MADE = 40 };
+	struct ledger *l = ledger_new(MAX, CPUS);
+	struct snapshot s;
+	uint64_t sum = 0;
+	int more = 0;
+
+	(void)state;
+	ledger_measures(l, true, true);
+	listener(l, 17, 80);
+	for (int i = 0; i < MADE; i++) {
+		uint32_t slots[WAIT_SLOTS] = {};
+		struct ledger_worker *w = worker(l, 17, 700 + i % 2, 5 + i / 2);
+		struct ledger_work work = waited(slots, 3, 50), none = waited(NULL, 1, 50);
+
+		assert_int_equal(ledger_count_work(l, w, &work, slots, false), 0);
+		work = waited(slots, 2, 2000); /* the row goes on */
+		work.wait.count += 3;
+		work.wait.sum_ns += 150000;
+		assert_int_equal(ledger_count_work(l, w, &work, slots, i % 3), 0);
+		if (i % 3 == 1) /* it was given back; the next one found no histogram */
+			assert_int_equal(ledger_count_work(l, w, &none, NULL, false), 0);
+		if (i % 3 == 2) { /* the next one begins at 0 */
+			memset(slots, 0, sizeof(slots));
+			work = waited(slots, 1, 50);
+			assert_int_equal(ledger_count_work(l, w, &work, slots, true), 0);
+			sum += 50000;
+			more++;
+		}
+		ledger_end_worker(l, w);
+		assert_int_equal(ledger_trim(l), 0);
+		sum += 3 * 50000 + 2 * 2000000;
+		s = all_of(l);
+		assert_int_equal(s.endpoints[0].waits_by_bound.counts[0], 3 * (i + 1) + more);
+		assert_int_equal(s.endpoints[0].waits_by_bound.counts[3], 2 * (i + 1));
+		assert_int_equal(s.endpoints[0].waits_by_bound.sum_ns, sum);
+		snapshot_free(&s);
+	}
 	ledger_free(l);
 }
 
@@ -1411,6 +1501,8 @@ int main(void)
 		cmocka_unit_test(ended_workers_are_folded_oldest_first),
 		cmocka_unit_test(ended_sockets_are_folded_with_their_workers),
 		cmocka_unit_test(a_port_that_is_all_folded_stays),
+		cmocka_unit_test(ports_that_are_long_gone_become_one),
+		cmocka_unit_test(waits_by_bound_stay),
 		cmocka_unit_test(revived_rows_are_not_folded),
 		cmocka_unit_test(the_first_to_end_does_not_take_anothers_place),
 	};

@@ -146,6 +146,45 @@ static void an_interval_has_its_own_longest(void **state)
 	assert_int_equal(now.max_ns, 0);
 }
 
+/* A slot begins at each bound, so that what is below is exactly what is in the slots below; and it
+ * is the slot next to what it stands for. */
+static void bounds_are_where_slots_begin(void **state)
+{
+	static const uint32_t wanted[WAIT_BOUNDS] = { 100,    500,     1000,   5000,
+						      10000,  50000,   100000, 250000,
+						      500000, 1000000, 5000000 };
+
+	(void)state;
+	for (unsigned i = 0; i < WAIT_BOUNDS; i++) {
+		const uint32_t us = wait_bounds_us[i], other = 2 * wanted[i] - us;
+		uint32_t next = other;
+
+		assert_int_equal(wait_slot(us), wait_slot(us - 1) + 1);
+		assert_true(!i || us > wait_bounds_us[i - 1]);
+		/* Between it and what is as far on the other side no slot begins. */
+		for (next = us < other ? us + 1 : us - 1; next != other;
+		     next += us < other ? 1 : -1)
+			assert_int_equal(wait_slot(next), wait_slot(next - 1));
+	}
+}
+
+static void slots_are_added_up_by_bound(void **state)
+{
+	uint32_t slots[WAIT_SLOTS] = {}, counts[WAIT_BOUNDS + 1];
+
+	(void)state;
+	for (unsigned i = 0; i < WAIT_BOUNDS; i++) {
+		slots[wait_slot(wait_bounds_us[i] - 1)] += 2;
+		slots[wait_slot(wait_bounds_us[i])] += 100;
+	}
+	slots[WAIT_SLOTS - 1] = 1000;
+	wait_bounds_of(counts, slots);
+	assert_int_equal(counts[0], 2);
+	for (unsigned i = 1; i < WAIT_BOUNDS; i++)
+		assert_int_equal(counts[i], 102);
+	assert_int_equal(counts[WAIT_BOUNDS], 1100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +195,8 @@ int main(void)
 		cmocka_unit_test(no_quantile_is_above_the_longest),
 		cmocka_unit_test(sums_need_both_histograms),
 		cmocka_unit_test(an_interval_has_its_own_longest),
+		cmocka_unit_test(bounds_are_where_slots_begin),
+		cmocka_unit_test(slots_are_added_up_by_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh [BACKEND...]: what run.sh runs under each kernel, as root in the virtual machine. Every backend (of those named) is forced in turn: all modes,
 # some thousand connections in one, attached to blocked workers, waits and queues (tests/waits.py), bytes and CPU time (tests/load.py), datagrams (tests/datagrams.py), bind() and
-# listen() (tests/binds.py), overfull receive buffers. Then, once: the self-test, the textbook
+# listen() (tests/binds.py), what export offers, overfull receive buffers. Then, once: the self-test, the textbook
 # claims, and bind-check. An emulated machine makes some 400 to 1,000 connections a second: VM_REQUESTS=20000 gives every mode that many and takes half an hour a kernel.
 set -uo pipefail
 n=${VM_REQUESTS:-300}
@@ -35,6 +35,27 @@ counted() { # BACKEND LABEL SENT OPTION...
         [ $try = 2 ] || ! grep -q runs_missed "$dir/out" || { echo "# $label: runs were skipped, tried again"; continue; }
         break
     done
+    said
+}
+
+# What `export` offers of 200 connections is that: in all, by worker, and each with its wait.
+exported() { # BACKEND
+    local page=$dir/page.prom server export i
+    ./sockfair run reuseport --serve-only --port 8300 -w 2 >/dev/null 2>"$dir/serves" &
+    server=$!
+    ./sockfair export --textfile "$page" -i 0.5 -P 8300 --backend "$1" 2>"$dir/errors" &
+    export=$!
+    sum() { awk -v series="$1" 'index($0, series) == 1 { sum += $NF } END { print sum + 0 }' "$page" 2>/dev/null; }
+    for i in {1..600}; do [ "$(sum sockfair_workers)" != 2 ] || break; sleep 0.1; done
+    PYTHONPATH=tests/cli python3 -c 'from sockets import *; visit(8300, 200)' 2>>"$dir/errors"
+    for i in {1..300}; do [ "$(sum sockfair_connections_total)" != 200 ] || break; sleep 0.1; done
+    if [ "$(sum sockfair_connections_total) $(sum sockfair_worker_connections_total) $(sum sockfair_accept_wait_seconds_count)" = '200 200 200' ]; then
+        echo "ok - $1, export: 200 connections" >"$dir/tap"
+    else
+        { echo "not ok - $1, export: 200 connections"; cat "$dir/errors" "$page" | sed 's/^/# /'; } >"$dir/tap" 2>&1
+    fi
+    kill -INT "$export" "$server"
+    wait "$export" "$server"
     said
 }
 
@@ -82,6 +103,7 @@ for backend; do
             cases_of datagrams.py $backend '' single merged not_asked_for heavy by_ipv6 dropped left_out connected multicast
             ;;
     esac
+    exported $backend
     # The rows are the same code with each backend; where tracepoint sees no arrivals it loses fewer.
     case $backend in
         fentry)

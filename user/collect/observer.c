@@ -74,7 +74,8 @@ static int kernel_ask(struct observer *o, char *why, size_t size)
 				    "(/sys/devices/system/cpu/possible): %s",
 				    strerror(cpus ? -cpus : EINVAL));
 	o->cpus = cpus;
-	o->ledger = ledger_new(LEDGER_ENDED_MAX, cpus);
+	o->ledger =
+		ledger_new(o->options->ended_max ? o->options->ended_max : LEDGER_ENDED_MAX, cpus);
 	err = o->ledger ? probe_kernel(&o->attachment.probe, HOOKS_COUNT, false) : -ENOMEM;
 	return err ? loading_fail(err, why, size, "%s",
 				  o->ledger ? o->attachment.probe.error : "out of memory")

@@ -30,6 +30,8 @@ struct observer_options {
 	bool no_serving;   /* do not follow connections: nothing on who serves and what is open */
 	uint32_t rows_max; /* limit of rows of threads, and of sockets; 0: all there is room for */
 	uint32_t connections_max; /* limit of open connections that are followed; 0: likewise */
+	uint32_t ended_max; /* how many closed sockets, and how many ended threads, are listed one
+			       by one; 0: 8,192 */
 	const struct steer_config
 		*steer; /* load the program that steers, too: steerer.h; NULL: no */
 	bool own_cost;  /* have the kernel measure what the programs take */
@@ -95,6 +97,13 @@ void observer_reset(struct observer *o);
  * snapshot_free() on it.
  */
 int observer_read(struct observer *o, struct snapshot *s, bool all);
+
+/* From now on the longest accept queues are those of what comes. A longer one may come back once:
+ * an arrival at this very moment. */
+void observer_begin_highest(struct observer *o);
+
+/* The i-th of the reasons that a snapshot's `lost` may give; NULL: there are no more. */
+const char *observer_lost_reason(size_t i);
 
 /* o may be NULL. */
 void observer_close(struct observer *o);

@@ -87,6 +87,19 @@ static int socket_count(struct observer *o, const struct count_socket *from,
 	return ledger_count_flows(to, o->sketches[from->sketch - 1].buckets, &peer, last);
 }
 
+void observer_begin_highest(struct observer *o)
+{
+	struct ledger_socket *const *rows;
+	const size_t count = ledger_sockets(o->ledger, &rows);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i]->row.queue_highest = 0;
+	for (size_t i = 0; i < o->sockets_max; i++)
+		for (unsigned cpu = 0; o->sockets[i].used && cpu < o->cpus; cpu++)
+			if (o->sockets[i].protocol == IPPROTO_TCP)
+				observer_arrival(o, i, cpu)->queue_highest = 0;
+}
+
 /* Enters what the counting programs know of the socket; an inventory would know better. */
 static struct ledger_socket *entered_socket(struct observer *o, const struct count_socket *from)
 {

@@ -78,6 +78,25 @@ static const struct {
 						"be told",
 						LOST_TAKEN },
 };
+
+/* What user space finds out beside that. */
+enum { RUNS_MISSED, ENDS_MISSED, ENDS_UNATTRIBUTED, ARRIVALS_UNSEEN, ARRIVALS_MISSED };
+static const char *const found_reasons[] = {
+	[RUNS_MISSED] = "runs_missed",
+	[ENDS_MISSED] = "ends_missed",
+	[ENDS_UNATTRIBUTED] = "ends_unattributed",
+	[ARRIVALS_UNSEEN] = "arrivals_unseen",
+	[ARRIVALS_MISSED] = "arrivals_missed",
+};
+
+const char *observer_lost_reason(size_t i)
+{
+	if (i < COUNT_LOST_REASONS)
+		return lost_texts[i].reason;
+	i -= COUNT_LOST_REASONS;
+	return i < sizeof(found_reasons) / sizeof(*found_reasons) ? found_reasons[i] : NULL;
+}
+
 void observer_say_limits(const struct observer *o)
 {
 	const __u32 *max = o->bpf->rodata->config.pool_max;
@@ -207,7 +226,7 @@ static int lost_by_programs(const struct observer *o, struct snapshot *s, struct
 	if (!err)
 		err = losses_of_orphans(o->ledger, orphaned, where);
 	counts[COUNT_LOST_SOCKETS_FULL] += orphaned;
-	lost_say(s, "holder_unknown",
+	lost_say(s, lost_texts[COUNT_LOST_UNDECIDED].reason,
 		 "events of sockets that were gone before their process was known, or had no row "
 		 "until then, so the filter could not tell",
 		 lost_list_sum(&o->undecided) + counts[COUNT_LOST_UNDECIDED], false, true);
@@ -236,9 +255,10 @@ static int lost_by_skipping(const struct observer *o, struct snapshot *s, struct
 				    (struct lost_events){ .count = missed[k],
 							  .touches = missed_kinds[k].touches,
 							  .protocol = missed_kinds[k].protocol });
-	lost_say(s, "runs_missed", "events for which the program was running on that CPU already",
-		 missed[MISSED_ALL], false, true);
-	lost_say(s, "ends_missed",
+	lost_say(s, found_reasons[RUNS_MISSED],
+		 "events for which the program was running on that CPU already", missed[MISSED_ALL],
+		 false, true);
+	lost_say(s, found_reasons[ENDS_MISSED],
 		 "ends of open connections, for which the program was running on that CPU already",
 		 ends, true, true);
 	return err;
@@ -255,11 +275,12 @@ int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t or
 	if (!s->lost)
 		return -ENOMEM;
 	err = lost_by_skipping(o, s, &where);
-	lost_say(s, "ends_unattributed",
+	lost_say(s, found_reasons[ENDS_UNATTRIBUTED],
 		 "of who serves: connections that were open when, for want of room, the row of who "
 		 "had them was given back",
 		 lost_list_sum(&o->unattributed), true, false);
-	lost_say(s, "arrivals_unseen", "datagrams dropped after a delivery that was not seen",
+	lost_say(s, found_reasons[ARRIVALS_UNSEEN],
+		 "datagrams dropped after a delivery that was not seen",
 		 lost_list_sum(&o->unseen) + lost_list_sum(&o->unseen_past), false, false);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && !err; i++)
 		err = lost_list_join(&where, lists[i]);
@@ -272,7 +293,7 @@ int observer_fill_lost(const struct observer *o, struct snapshot *s, uint64_t or
 	 * in from listeners that are not: their arrivals were not to be counted.
 	 */
 	if (!err && o->sees & SEES_TCP_ARRIVED && !o->by_process)
-		lost_say(s, "arrivals_missed",
+		lost_say(s, found_reasons[ARRIVALS_MISSED],
 			 "at least, of accepted connections whose arrival was not seen",
 			 lost_arrivals_find(s, o->cpus), false, false);
 	free(where.rows);

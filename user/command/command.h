@@ -26,6 +26,7 @@ enum status {
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_steer(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_claims(int argc, char **argv);

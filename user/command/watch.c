@@ -16,17 +16,16 @@
 
 #include "../collect/observer.h"
 #include "../model/aside.h"
-#include "../model/findings.h"
-#include "../model/judge.h"
 #include "../render/json.h"
 #include "../render/terminal.h"
 #include "filter.h"
 #include "judged.h"
 #include "listing.h"
+#include "looks.h"
+#include "window.h"
 
 #define QUIET_MAX 256       /* up to so many, sockets without events are listed in each interval */
 #define SAMPLE_SECONDS 0.25 /* how often to look who waits, while work arrives */
-#define RELIEF_SECONDS 0.05 /* how often to check whether rows run short */
 #define INTERVAL_MAX 600    /* a larger first argument is taken for a port; -i takes any */
 #define SCAN_IDLE_SECONDS 5 /* how often to look at the inventory while nothing arrives */
 #define SCAN_SHARE                                                                                 \
@@ -57,10 +56,9 @@ struct watch {
 		base; /* what was counted up to the last reset; no endpoints: there was none */
 	struct snapshot before; /* the total at the end of the last interval */
 	bool has_base, has_before;
-	double started, scanned; /* CLOCK_MONOTONIC */
-	double scan_cost;        /* CPU seconds that the last look took */
-	bool active;             /* something was counted between the last two looks */
-	struct judged judged;    /* the decisions on the whole window */
+	double started; /* CLOCK_MONOTONIC */
+	struct looks looks;
+	struct judged judged; /* the decisions on the whole window */
 	char filter[512];
 };
 
@@ -172,15 +170,6 @@ static error_t watch_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static int window_judge(struct snapshot *s, double threshold)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < s->endpoint_count && !err; i++)
-		err = endpoint_judge(&s->endpoints[i], threshold);
-	return err ? err : findings_fill(s);
-}
-
 /* Reads all that was counted since the start, or since the last reset. */
 static int read_total(struct watch *w, struct snapshot *total, bool final)
 {
@@ -193,29 +182,6 @@ static int read_total(struct watch *w, struct snapshot *total, bool final)
 		snapshot_free(&all);
 	}
 	return err ? err : snapshot_set_aside(total, w->o->selection.port_count);
-}
-
-static double cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static int scan(struct watch *w, bool always)
-{
-	const double since = now_seconds() - w->scanned, before = cpu_seconds();
-	int err;
-
-	w->active = observer_active(w->observer);
-	if (!always && since < SCAN_IDLE_SECONDS &&
-	    (!w->active || since < w->scan_cost / SCAN_SHARE))
-		return 0;
-	err = observer_scan(w->observer);
-	w->scanned = now_seconds();
-	w->scan_cost = cpu_seconds() - before;
-	return err;
 }
 
 static int window_show(struct watch *w, struct snapshot *window, const struct snapshot *total)
@@ -234,33 +200,18 @@ static int window_show(struct watch *w, struct snapshot *window, const struct sn
 	return err;
 }
 
-/* Marks the generations. An interval alone does not tell which of its workers are of an earlier
- * generation, so its rows get the marks of the total's rows. */
-static int tell_generations(struct snapshot *total, double threshold)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < total->endpoint_count && !err; i++)
-		err = endpoint_tell_generations(&total->endpoints[i], threshold);
-	return err;
-}
-
 /* Ends an interval: shows what happened in it, beside everything since the start. */
 static int interval_end(struct watch *w)
 {
 	struct snapshot total = {}, interval = {};
-	int err = scan(w, false);
+	int err = looks_scan(&w->looks, false);
 
 	if (!err)
 		err = read_total(w, &total, false);
 	if (!err)
-		err = tell_generations(&total, w->o->threshold);
-	if (!err)
-		err = snapshot_difference(&interval, &total, &w->before);
+		err = window_take(&interval, &total, &w->before, w->o->threshold);
 	if (!err && !w->o->json) /* a document of an interval has nothing of the whole window */
 		err = window_judge(&total, w->o->threshold);
-	if (!err)
-		err = window_judge(&interval, w->o->threshold);
 	if (!err)
 		err = window_show(w, &interval, &total);
 	snapshot_free(&interval);
@@ -294,7 +245,7 @@ static int reset(struct watch *w)
 static int window_end(struct watch *w)
 {
 	struct snapshot total = {};
-	int err = scan(w, true);
+	int err = looks_scan(&w->looks, true);
 
 	if (!err)
 		err = read_total(w, &total, true);
@@ -310,17 +261,17 @@ static int window_end(struct watch *w)
 	return err;
 }
 
-/* Waits until this time of CLOCK_MONOTONIC and meanwhile samples who waits: a worker that never
- * sleeps at the end of an interval may sleep within it. Returns TERMINAL_QUIT when interrupted. */
+/* Waits until this time of CLOCK_MONOTONIC and meanwhile samples who waits. Returns TERMINAL_QUIT
+ * when interrupted. */
 static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 {
 	enum terminal_event event = TERMINAL_TIMEOUT;
-	double left, sampled = now_seconds();
+	double left;
 
 	while (!interrupted && !*err && event == TERMINAL_TIMEOUT &&
 	       (left = end - now_seconds()) > 0) {
 		/* Waits only a short while: a signal may come just before the wait. */
-		const double part = left < RELIEF_SECONDS ? left : RELIEF_SECONDS;
+		const double part = left < LOOKS_RELIEF_SECONDS ? left : LOOKS_RELIEF_SECONDS;
 
 		if (w->live)
 			event = terminal_wait(w->live, part);
@@ -328,12 +279,7 @@ static enum terminal_event watch_wait(struct watch *w, double end, int *err)
 			poll(NULL, 0, part * 1000 + 1);
 		if (event != TERMINAL_TIMEOUT)
 			break;
-		*err = observer_relieve(w->observer);
-		if (*err || end - now_seconds() <= 0 ||
-		    now_seconds() - sampled < (w->active ? SAMPLE_SECONDS : 1))
-			continue;
-		*err = scan(w, false);
-		sampled = now_seconds();
+		*err = looks_keep(&w->looks, end);
 	}
 	return interrupted ? TERMINAL_QUIT : event;
 }
@@ -431,7 +377,12 @@ static int watch_begin(struct watch *w)
 			  sizeof(why)))
 		fprintf(stderr, "sockfair: no full-screen view: %s\n", why);
 	err = observer_start(w->observer);
-	w->started = w->scanned = now_seconds();
+	w->looks = (struct looks){ .observer = w->observer,
+				   .busy_seconds = SAMPLE_SECONDS,
+				   .idle_seconds = SCAN_IDLE_SECONDS,
+				   .share = SCAN_SHARE };
+	looks_begin(&w->looks);
+	w->started = now_seconds();
 	if (!err)
 		err = read_total(w, &w->before, false);
 	if (err) {

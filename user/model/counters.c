@@ -120,3 +120,9 @@ void omitted_add_worker(struct omitted *o, const struct worker_row *w)
 	counters_add_up(&worker_counters, o, w);
 	wait_add(&o->wait, &w->wait, NULL);
 }
+
+void omitted_add(struct omitted *to, const struct omitted *from)
+{
+	counters_add(&omitted_counters, to, from);
+	wait_add(&to->wait, &from->wait, NULL);
+}

@@ -50,4 +50,7 @@ bool counters_differ(const struct counters *table, const void *now, const void *
 void omitted_add_socket(struct omitted *o, const struct socket_row *s);
 void omitted_add_worker(struct omitted *o, const struct worker_row *w);
 
+/* Adds what is omitted of another endpoint; both are sums of rows that have ended. */
+void omitted_add(struct omitted *to, const struct omitted *from);
+
 #endif

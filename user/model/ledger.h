@@ -78,6 +78,14 @@ struct ledger_work {
 	struct bytes carried; /* bytes of finished connections */
 };
 
+/* Waits of a thread by bound. They are kept where a histogram is not: for rows that were given
+ * back, and threads that ended. */
+struct ledger_bounds {
+	struct wait_bounds sum;
+	uint32_t last[WAIT_BOUNDS + 1]; /* of the kernel's present row, like the next one */
+	uint64_t last_sum_ns;
+};
+
 struct ledger_worker {
 	struct worker_row row;  /* counts are filled in by ledger_snapshot() */
 	enum protocol protocol; /* of its socket, from the thread's own kernel row: used with port
@@ -96,7 +104,8 @@ struct ledger_worker {
 				      the window */
 	struct bytes carried_most; /* bytes of all connections as shown last, so that bytes that one
 				      reading misses are not counted twice */
-	struct ledger_slots *slots; /* histogram of waits; NULL: none */
+	struct ledger_slots *slots;   /* histogram of waits; NULL: none */
+	struct ledger_bounds *bounds; /* waits that were in a histogram of the kernel; NULL: none */
 	bool kept;    /* the thread ended, but the kernel's row still counts the ends of its
 			 connections, so the row is not folded */
 	bool partial; /* some of the thread's waits were in no histogram, so the histogram does not
@@ -106,8 +115,10 @@ struct ledger_worker {
 
 struct ledger;
 
-/* ended_max: how many rows of closed sockets, and how many of ended threads, are kept; cpus: number
- * of possible CPUs. NULL: no memory. */
+/*
+ * ended_max: how many rows of closed sockets, and how many of ended threads, are kept; half as many
+ * ports of which only sums are left. cpus: number of possible CPUs. NULL: no memory.
+ */
 struct ledger *ledger_new(size_t ended_max, unsigned cpus);
 void ledger_free(struct ledger *l);
 /* Forgets all rows. */

@@ -172,9 +172,34 @@ void ledger_limit_histograms(struct ledger *l, struct ledger_worker *w)
 	histogram_drop(l, w);
 }
 
+/* A row of the kernel has a histogram of all its waits, or none. */
+static int bounds_count(struct ledger_worker *w, const struct wait *wait, const uint32_t *slots,
+			bool last)
+{
+	struct ledger_bounds *b = w->bounds;
+	uint32_t now[WAIT_BOUNDS + 1];
+
+	if (!slots)
+		return 0;
+	if (!b)
+		b = w->bounds = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	wait_bounds_of(now, slots);
+	for (unsigned i = 0; i <= WAIT_BOUNDS; i++) {
+		b->sum.counts[i] += (uint32_t)(now[i] - b->last[i]);
+		b->last[i] = last ? 0 : now[i];
+	}
+	b->sum.sum_ns += growth(wait->sum_ns, b->last_sum_ns);
+	b->last_sum_ns = last ? 0 : wait->sum_ns;
+	return 0;
+}
+
 int ledger_count_work(struct ledger *l, struct ledger_worker *w, const struct ledger_work *work,
 		      const uint32_t *slots, bool last)
 {
+	if (bounds_count(w, &work->wait, slots, last))
+		return -ENOMEM;
 	w->work = last ? (struct ledger_work){} : *work;
 	if (last)
 		work_add(&w->work_past, work);

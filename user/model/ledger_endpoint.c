@@ -143,8 +143,11 @@ static void endpoint_add_socket(const struct ledger *l, struct endpoint *e,
 	*row = ledger_counted(from);
 	row->wait_known = l->waits && e->protocol == PROTOCOL_TCP;
 	workers = ledger_workers_of(l, row->cookie, &count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		add_worker(l, e, row, workers[i], &complete);
+		if (workers[i]->bounds)
+			wait_bounds_add(&e->waits_by_bound, &workers[i]->bounds->sum);
+	}
 }
 
 /*

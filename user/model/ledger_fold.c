@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define FOLDED_MAX 4096 /* endpoints folded one by one; all others together, as port 0 */
+#define FOLDED_LEAST 16
 
-static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
+static struct ledger_folded *folded(struct ledger *l, const struct ledger_socket *s)
 {
 	struct ledger_folded key = { .key = { .protocol = s->protocol,
 					      .family = s->family,
@@ -24,14 +24,11 @@ static struct omitted *folded(struct ledger *l, const struct ledger_socket *s)
 
 	memcpy(key.key.address, s->address, sizeof(s->address));
 	found = ledger_rows_find(&l->folded, &key);
-	if (!found && l->folded.list.count >= FOLDED_MAX) {
-		key = (struct ledger_folded){ .key = { .protocol = s->protocol,
-						       .family = AF_INET } };
-		found = ledger_rows_find(&l->folded, &key);
-	}
 	if (!found)
 		found = ledger_rows_add(&l->folded, &key, sizeof(key));
-	return found ? &found->omitted : NULL;
+	if (found)
+		found->folded_at = ++l->ends;
+	return found;
 }
 
 /* Sort key of ended rows: the order in which they ended. Live rows (0) and kept rows come last. */
@@ -61,19 +58,21 @@ static int fold_workers(struct ledger *l, size_t count)
 	for (size_t i = count; i-- > 0;) {
 		const struct ledger_worker *w = ledger_worker_at(l, i);
 		struct ledger_socket *s = ledger_find_socket(l, w->row.cookie);
-		struct omitted *o = s && !s->undecided ? folded(l, s) : NULL;
+		struct ledger_folded *f = s && !s->undecided ? folded(l, s) : NULL;
 
-		if (s && !s->undecided && !o)
+		if (s && !s->undecided && !f)
 			return -ENOMEM;
 		if (!s)
 			l->orphaned += w->accepted + w->accepted_past;
-		if (o) {
+		if (f) {
 			const struct ledger_work work = ledger_work_of(w);
 			struct worker_row row = {};
 
 			ledger_add_counts(&row, w, &work);
 			wait_add(&row.wait, &work.wait, NULL);
-			omitted_add_worker(o, &row);
+			omitted_add_worker(&f->omitted, &row);
+			if (w->bounds)
+				wait_bounds_add(&f->bounds, &w->bounds->sum);
 		}
 		ledger_remove_worker(l, i);
 	}
@@ -84,13 +83,13 @@ static int fold_workers(struct ledger *l, size_t count)
 static int fold_socket(struct ledger *l, size_t i)
 {
 	struct ledger_socket *s = ledger_socket_at(l, i);
-	struct omitted *o = s->undecided ? NULL : folded(l, s);
+	struct ledger_folded *f = s->undecided ? NULL : folded(l, s);
 	const struct socket_row row = ledger_counted(s);
 
-	if (!s->undecided && !o)
+	if (!s->undecided && !f)
 		return -ENOMEM;
-	if (o)
-		omitted_add_socket(o, &row);
+	if (f)
+		omitted_add_socket(&f->omitted, &row);
 	ledger_remove_socket(l, i);
 	return 0;
 }
@@ -135,6 +134,65 @@ static void count_kept(struct ledger *l, size_t *sockets, size_t *workers)
 	}
 }
 
+/* ---- ports of which only sums are left ---- */
+
+static int compare_folded_at(const void *a, const void *b)
+{
+	const struct ledger_folded *x = *(void *const *)a, *y = *(void *const *)b;
+
+	return COMPARE(x->folded_at, y->folded_at);
+}
+
+/* Marks the oldest of those that have no rows, as many as have to go. Ports that have rows stay:
+ * their counts would seem to fall. */
+static void mark_gone(struct ledger *l, size_t max)
+{
+	const size_t count = l->folded.list.count;
+	size_t too_many = count - (max - max / 8);
+
+	ledger_rows_sort(&l->folded, compare_folded_at);
+	for (size_t i = 0; i < count; i++)
+		((struct ledger_folded *)ledger_row_at(&l->folded, i))->gone = true;
+	for (size_t i = 0; i < l->sockets.list.count; i++) {
+		const struct ledger_folded key = { .key = *ledger_socket_at(l, i) };
+		struct ledger_folded *f = ledger_rows_find(&l->folded, &key);
+
+		if (f)
+			f->gone = false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct ledger_folded *f = ledger_row_at(&l->folded, i);
+
+		f->gone &= f->key.port && too_many;
+		too_many -= f->gone;
+	}
+}
+
+/* Adds up all that are gone, by protocol, as port 0. */
+static int gather_gone(struct ledger *l)
+{
+	const size_t max =
+		l->ended_max / 2 > FOLDED_LEAST ? l->ended_max / 2 : (size_t)FOLDED_LEAST;
+
+	if (l->folded.list.count <= max)
+		return 0;
+	mark_gone(l, max);
+	for (size_t i = l->folded.list.count; i-- > 0;) {
+		const struct ledger_folded *f = ledger_row_at(&l->folded, i);
+		const struct ledger_socket all = { .protocol = f->key.protocol, .family = AF_INET };
+		struct ledger_folded *sum = f->gone ? folded(l, &all) : NULL;
+
+		if (f->gone && !sum)
+			return -ENOMEM;
+		if (!f->gone)
+			continue;
+		omitted_add(&sum->omitted, &f->omitted);
+		wait_bounds_add(&sum->bounds, &f->bounds);
+		ledger_remove_folded(l, i);
+	}
+	return 0;
+}
+
 int ledger_trim(struct ledger *l)
 {
 	/* Rows are folded an eighth at a time, so that sorting is rare. */
@@ -150,5 +208,5 @@ int ledger_trim(struct ledger *l)
 		err = fold_sockets(l, l->sockets.ended - sockets - l->ended_max + least);
 	if (!err && l->workers.ended - workers > l->ended_max)
 		err = fold_workers(l, l->workers.ended - workers - l->ended_max + least);
-	return err;
+	return err ? err : gather_gone(l);
 }

@@ -28,6 +28,9 @@ struct ledger_rows {
 struct ledger_folded {
 	struct ledger_socket key; /* only the fields that identify the endpoint */
 	struct omitted omitted;
+	struct wait_bounds bounds;
+	uint64_t folded_at; /* the order in which endpoints were folded into last */
+	bool gone;          /* ledger_trim(): it has no rows any more, and gives way to others */
 };
 
 struct ledger {
@@ -78,6 +81,7 @@ struct ledger_worker *ledger_worker_at(const struct ledger *l, size_t i);
 /* Remove row i, with what it owns; another row takes its place. */
 void ledger_remove_socket(struct ledger *l, size_t i);
 void ledger_remove_worker(struct ledger *l, size_t i);
+void ledger_remove_folded(struct ledger *l, size_t i);
 
 /* ---- ledger_count.c ---- */
 

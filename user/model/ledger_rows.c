@@ -155,7 +155,13 @@ void ledger_remove_worker(struct ledger *l, size_t i)
 	l->workers.ended -= w->row.ended;
 	l->ended_histograms -= w->row.ended && w->slots;
 	free(w->slots);
+	free(w->bounds);
 	rows_remove(&l->workers, i);
+}
+
+void ledger_remove_folded(struct ledger *l, size_t i)
+{
+	rows_remove(&l->folded, i);
 }
 
 struct ledger_socket *ledger_find_socket(const struct ledger *l, uint64_t cookie)

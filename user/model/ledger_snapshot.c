@@ -75,6 +75,7 @@ static void add_folded(const struct ledger *l, struct snapshot *s)
 			memcpy(e->address, f->key.address, sizeof(e->address));
 		}
 		e->omitted = f->omitted;
+		wait_bounds_add(&e->waits_by_bound, &f->bounds);
 	}
 }
 

@@ -367,7 +367,10 @@ struct endpoint {
 	struct endpoint_lost lost;
 	struct wait_histogram *histograms; /* those that waits of sockets and workers refer to */
 	size_t histogram_count;
-	struct flow_sketch *sketches; /* the sketches that sockets refer to */
+	struct wait_bounds waits_by_bound; /* TCP: of all rows, listed or not, since counting began,
+					      also in an interval; waits of rows for which there was
+					      no histogram in the kernel are missing */
+	struct flow_sketch *sketches;      /* the sketches that sockets refer to */
 	size_t sketch_count;
 	struct finding *findings; /* by findings_fill() */
 	size_t finding_count;

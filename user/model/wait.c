@@ -104,3 +104,25 @@ void wait_subtract(struct wait *now, const struct wait *before, struct wait_hist
 	if (!now->count)
 		now->max_ns = 0;
 }
+
+const uint32_t wait_bounds_us[WAIT_BOUNDS] = { 104,   512,    1024,   5120,   10240,  49152,
+					       98304, 245760, 491520, 983040, 5242880 };
+
+void wait_bounds_add(struct wait_bounds *to, const struct wait_bounds *from)
+{
+	for (unsigned i = 0; i <= WAIT_BOUNDS; i++)
+		to->counts[i] += from->counts[i];
+	to->sum_ns += from->sum_ns;
+}
+
+void wait_bounds_of(uint32_t counts[WAIT_BOUNDS + 1], const uint32_t *slots)
+{
+	unsigned slot = 0;
+
+	for (unsigned i = 0; i <= WAIT_BOUNDS; i++) {
+		const unsigned end = i < WAIT_BOUNDS ? wait_slot(wait_bounds_us[i]) : WAIT_SLOTS;
+
+		for (counts[i] = 0; slot < end; slot++)
+			counts[i] += slots[slot];
+	}
+}

@@ -26,6 +26,21 @@ struct wait {
 			       was no room, so no percentiles */
 };
 
+/*
+ * Upper bounds of cumulative histograms that other programs read. The slots can be added up exactly
+ * to a bound only where a slot begins, so these are the beginnings next to 100 us, 500 us, 1 ms, 5
+ * ms, 10 ms, 50 ms, 100 ms, 250 ms, 500 ms, 1 s and 5 s.
+ */
+#define WAIT_BOUNDS 11
+extern const uint32_t wait_bounds_us[WAIT_BOUNDS];
+
+/* Waits by these bounds. */
+struct wait_bounds {
+	uint64_t counts[WAIT_BOUNDS + 1]; /* below the bound, and not below the one before; the
+					     last: all that are longer */
+	uint64_t sum_ns;                  /* of all of them */
+};
+
 /* How much a count grew; 0 if it fell, which happens when the earlier value was read late. */
 static inline uint64_t growth(uint64_t now, uint64_t before)
 {
@@ -56,5 +71,10 @@ void wait_add(struct wait *to, const struct wait *from, struct wait_histogram *l
  */
 void wait_subtract(struct wait *now, const struct wait *before, struct wait_histogram *list,
 		   const struct wait_histogram *list_before);
+
+void wait_bounds_add(struct wait_bounds *to, const struct wait_bounds *from);
+
+/* Adds up WAIT_SLOTS counts by bound. They may wrap, and then the sums wrap, too. */
+void wait_bounds_of(uint32_t counts[WAIT_BOUNDS + 1], const uint32_t *slots);
 
 #endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command export: counts as `watch` does, and makes pages for Prometheus of it. One loop
+ * collects; pages are finished before anybody sees them (export_sink.h).
+ */
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../collect/namespace.h"
+#include "../collect/observer.h"
+#include "../attach/hooks.h"
+#include "../model/aside.h"
+#include "../render/openmetrics.h"
+#include "export_sink.h"
+#include "filter.h"
+#include "looks.h"
+#include "textfile.h"
+#include "window.h"
+
+#define LOOK_BUSY_SECONDS 1 /* how often to look who waits, while work arrives */
+#define LOOK_SHARE 0.005    /* the share of a core that looks may take then */
+#define ENDED_MAX 1024      /* closed sockets, and ended threads, that stay one by one */
+#define SERIES_MAX 20000
+
+struct export_choices {
+	struct selection selection;
+	enum backend backend;
+	enum export_workers workers;
+	enum export_format format;
+	const char *textfile;
+	double interval, window, duration; /* seconds; the last: 0 if not given */
+	double threshold;
+	size_t series_max;
+	bool no_wait, no_serve, own_cost, list, list_man;
+};
+
+struct exporter {
+	const struct export_choices *o;
+	struct observer *observer;
+	struct looks looks;
+	struct export_state state;
+	struct snapshot before; /* the total when the window began */
+	struct export_sink sink;
+	bool complained; /* the last page was not published, and the user has been told */
+	char filter[512];
+};
+
+enum {
+	OPT_TEXTFILE = 1000,
+	OPT_FORMAT,
+	OPT_WORKERS,
+	OPT_SERIES_MAX,
+	OPT_WINDOW,
+	OPT_THRESHOLD,
+	OPT_NO_WAIT,
+	OPT_NO_SERVE,
+	OPT_OWN_COST,
+	OPT_BACKEND,
+	OPT_LIST
+};
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "Where to:", 2 },
+	{ "textfile", OPT_TEXTFILE, "FILE", 0,
+	  "Write FILE (NAME.prom) anew each time, for node_exporter's textfile collector", 0 },
+	{ "interval", 'i', "SECONDS", 0, "How often (15)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after that long (never)", 0 },
+	{ "format", OPT_FORMAT, "NAME", 0,
+	  "classic (the text format 0.0.4, which node_exporter reads) or openmetrics (classic)",
+	  0 },
+	{ NULL, 0, NULL, 0, "What:", 3 },
+	{ "window", OPT_WINDOW, "SECONDS", 0,
+	  "Verdicts and findings are of the last finished window of that length (60)", 0 },
+	{ "threshold", OPT_THRESHOLD, "X", 0, "Spread beyond chance that counts as uneven (0.20)",
+	  0 },
+	{ "workers", OPT_WORKERS, "HOW", 0,
+	  "Series of workers by slot (the lowest number that is free at the thread's birth), by "
+	  "pid, or none (slot)",
+	  0 },
+	{ "series-max", OPT_SERIES_MAX, "N", 0,
+	  "Series of a page at most; what is left out is counted (20000)", 0 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0,
+	  "Don't measure how long connections wait in accept queues", 0 },
+	{ "no-serve", OPT_NO_SERVE, NULL, 0,
+	  "Don't follow accepted connections: bytes, what is open", 0 },
+	{ "own-cost", OPT_OWN_COST, NULL, 0,
+	  "Let the kernel measure what sockfair's own programs take; measuring costs, too", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0, "auto, fentry, kprobe or tracepoint (auto)", 0 },
+	{ "list-metrics", OPT_LIST, "man", OPTION_ARG_OPTIONAL,
+	  "List all metrics (name, type, unit, of what, labels, help), or as part of the man page",
+	  0 },
+	{},
+};
+
+/* ---- options ---- */
+
+static enum export_workers parse_workers(const struct argp_state *state, const char *text)
+{
+	static const char *const names[] = { [EXPORT_WORKERS_SLOT] = "slot",
+					     [EXPORT_WORKERS_PID] = "pid",
+					     [EXPORT_WORKERS_NONE] = "none" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(text, names[i]))
+			return (enum export_workers)i;
+	usage_error(state, "--workers takes slot, pid or none, not '%s'", text);
+}
+
+static enum export_format parse_format(const struct argp_state *state, const char *text)
+{
+	if (!strcmp(text, "classic"))
+		return EXPORT_CLASSIC;
+	if (!strcmp(text, "openmetrics"))
+		return EXPORT_OPENMETRICS;
+	usage_error(state, "--format takes classic or openmetrics, not '%s'", text);
+}
+
+static error_t export_parse(int key, char *arg, struct argp_state *state)
+{
+	struct export_choices *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &o->selection; break;
+	case 'i': o->interval = option_real(state, "--interval", arg, 0.1, 86400); break;
+	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
+	case OPT_TEXTFILE: o->textfile = arg; break;
+	case OPT_FORMAT: o->format = parse_format(state, arg); break;
+	case OPT_WORKERS: o->workers = parse_workers(state, arg); break;
+	case OPT_SERIES_MAX:
+		o->series_max = option_count(state, "--series-max", arg, 100, 10000000);
+		break;
+	case OPT_WINDOW: o->window = option_real(state, "--window", arg, 1, 86400); break;
+	case OPT_THRESHOLD:
+		o->threshold = option_real(state, "--threshold", arg, 0.001, 1000);
+		break;
+	case OPT_NO_WAIT: o->no_wait = true; break;
+	case OPT_NO_SERVE: o->no_serve = true; break;
+	case OPT_OWN_COST: o->own_cost = true; break;
+	case OPT_BACKEND: o->backend = option_backend(state, arg); break;
+	case OPT_LIST:
+		if (arg && strcmp(arg, "man"))
+			usage_error(state, "--list-metrics takes nothing or man, not '%s'", arg);
+		o->list = true;
+		o->list_man = arg;
+		break;
+	case ARGP_KEY_ARG:
+		usage_error(state, "unknown argument '%s'; for the port use -P %s", arg, arg);
+	case ARGP_KEY_END:
+		if (!o->textfile && !o->list)
+			usage_error(state, "name a file: --textfile FILE");
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* ---- pages ---- */
+
+static int page_publish(struct exporter *e, enum export_format format)
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+	int err = out ? openmetrics_write(out, &e->state, format) : -ENOMEM;
+
+	if (out && fclose(out) && !err)
+		err = -ENOMEM;
+	if (!err)
+		err = e->sink.publish(e->sink.to, format, text, length);
+	free(text);
+	return err;
+}
+
+/* A page that can't be published now may be later. Returns STATUS_OK, or STATUS_FAILED after
+ * complaining if it never will. */
+static int pages_publish(struct exporter *e)
+{
+	int err = 0;
+
+	if (e->sink.alive && !e->sink.alive(e->sink.to))
+		return complain("nobody takes the pages any more");
+	for (unsigned i = 0; i < EXPORT_FORMATS; i++)
+		if (e->sink.wants[i] && !err)
+			err = page_publish(e, (enum export_format)i);
+	if (err && !e->complained)
+		complain("cannot write a page: %s; trying again", file_error(-err));
+	e->complained = err;
+	return STATUS_OK;
+}
+
+/* ---- collecting ---- */
+
+/* The window ends with `total`, which then belongs to the next one. */
+static int window_turn(struct exporter *e, struct snapshot *total)
+{
+	struct snapshot window = {};
+	int err = window_take(&window, total, &e->before, e->o->threshold);
+
+	if (!err)
+		export_window(&e->state, &window);
+	snapshot_free(&window);
+	if (err)
+		return err;
+	snapshot_free(&e->before);
+	snapshot_bring_back(total);
+	e->before = *total;
+	*total = (struct snapshot){};
+	/* Queues are at their longest since the window began. */
+	observer_begin_highest(e->observer);
+	for (size_t i = 0; i < e->before.endpoint_count; i++)
+		for (size_t k = 0; k < e->before.endpoints[i].socket_count; k++)
+			e->before.endpoints[i].sockets[k].queue_highest = 0;
+	return 0;
+}
+
+/* Reads what was counted, and at the end of a window what it was like. */
+static int page_collect(struct exporter *e, bool window_ends)
+{
+	const double begun = now_seconds();
+	struct snapshot total = {};
+	int err = looks_scan(&e->looks, true);
+
+	if (!err)
+		err = observer_read(e->observer, &total, true);
+	if (!err)
+		err = snapshot_set_aside(&total, e->o->selection.port_count);
+	if (!err)
+		err = export_collect(&e->state, &total, begun);
+	if (!err && window_ends)
+		err = window_turn(e, &total);
+	snapshot_free(&total);
+	e->state.values[EXPORT_COLLECT_SECONDS] = round((now_seconds() - begun) * 1e6) / 1e6;
+	return err ? err : export_limit(&e->state);
+}
+
+/* Until this time of CLOCK_MONOTONIC, or until interrupted. */
+static int pages_wait(struct exporter *e, double end)
+{
+	double left;
+	int err = 0;
+
+	while (!interrupted && !err && (left = end - now_seconds()) > 0) {
+		/* Waits only a short while: a signal may come just before the wait. */
+		const double part = e->looks.active ? LOOKS_RELIEF_SECONDS : LOOKS_IDLE_SECONDS;
+
+		poll(NULL, 0, (int)((left < part ? left : part) * 1000) + 1);
+		err = looks_keep(&e->looks, end);
+	}
+	return err;
+}
+
+/* The first time after now that is a multiple of `step` after `begun`. */
+static double next_after(double begun, double step)
+{
+	double next = begun + step * (double)(uint64_t)((now_seconds() - begun) / step);
+
+	while (next <= now_seconds())
+		next += step;
+	return next;
+}
+
+static int export_loop(struct exporter *e)
+{
+	const struct export_choices *o = e->o;
+	const double begun = e->looks.scanned;
+	const double end = o->duration > 0 ? begun + o->duration : INFINITY;
+	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
+	int err, status = pages_publish(e);
+
+	while (!interrupted && !status) {
+		err = pages_wait(e, fmin(fmin(page, window), end));
+		if (interrupted || now_seconds() >= end)
+			break;
+		if (!err)
+			err = page_collect(e, now_seconds() >= window);
+		if (err)
+			return complain("cannot read what was counted: %s", strerror(-err));
+		status = pages_publish(e);
+		page = next_after(begun, o->interval);
+		if (now_seconds() >= window)
+			window = next_after(begun, o->window);
+	}
+	return status;
+}
+
+/* ---- from beginning to end ---- */
+
+static unsigned what_is_seen(const struct exporter *e)
+{
+	const unsigned sees = observer_sees(e->observer);
+
+	return (sees & SEES_TCP_ARRIVED ? EXPORT_SEES_ARRIVALS : 0) |
+	       (sees & SEES_TCP_SERVED && !e->o->no_serve ? EXPORT_SEES_SERVING : 0) |
+	       (sees & SEES_UDP_QUEUED ? EXPORT_SEES_DELIVERED : 0) |
+	       (e->o->no_wait ? 0 : EXPORT_SEES_WAITS);
+}
+
+static int state_begin(struct exporter *e)
+{
+	struct export_options of = { .workers = e->o->workers,
+				     .series_max = e->o->series_max,
+				     .sees = what_is_seen(e),
+				     .own_netns = namespace_own(),
+				     .ports_named = e->o->selection.port_count,
+				     .version = SOCKFAIR_VERSION };
+	const char *reason;
+	struct timespec now;
+	int err = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	of.start = round((double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6) / 1e3;
+	export_begin(&e->state, &of);
+	for (size_t i = 0; (reason = observer_lost_reason(i)) && !err; i++)
+		err = export_name_lost(&e->state, reason);
+	return err;
+}
+
+static int exporter_begin(struct exporter *e)
+{
+	const struct export_choices *o = e->o;
+	const struct observer_options wanted = { .backend = o->backend,
+						 .selection = o->selection,
+						 .by_port = o->selection.port_count,
+						 .inventory = true,
+						 .before = true,
+						 .no_waits = o->no_wait,
+						 .no_serving = o->no_serve,
+						 .own_cost = o->own_cost,
+						 .ended_max = ENDED_MAX };
+	char why[512];
+	int err;
+
+	if (observer_open(&e->observer, &wanted, why, sizeof(why)))
+		return complain("%s", why);
+	err = observer_start(e->observer);
+	e->looks = (struct looks){ .observer = e->observer,
+				   .busy_seconds = LOOK_BUSY_SECONDS,
+				   .idle_seconds = o->interval,
+				   .share = LOOK_SHARE };
+	looks_begin(&e->looks);
+	if (!err)
+		err = state_begin(e);
+	if (!err) /* the first window begins now */
+		err = observer_read(e->observer, &e->before, true);
+	if (!err)
+		err = page_collect(e, false);
+	if (err)
+		return complain("cannot read the sockets of this machine: %s", strerror(-err));
+	fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
+		backend_name(observer_backend(e->observer)), e->sink.name);
+	return STATUS_OK;
+}
+
+/* With e->sink, which ends with this. */
+static int exporter_run(struct exporter *e)
+{
+	int status = exporter_begin(e);
+
+	if (!status)
+		status = export_loop(e);
+	e->sink.end(e->sink.to);
+	return status;
+}
+
+/* ---- sinks ---- */
+
+static int textfile_publish(void *to, enum export_format format, const char *text, size_t length)
+{
+	(void)format; /* there is one */
+	return textfile_write(to, text, length);
+}
+
+static void textfile_end(void *to)
+{
+	textfile_close(to);
+}
+
+static int export_to_textfile(struct exporter *e)
+{
+	struct textfile file;
+	const int err = textfile_open(&file, e->o->textfile);
+
+	if (err)
+		return complain("cannot write %s: %s", e->o->textfile,
+				err == -EEXIST ? "it is no regular file" : file_error(-err));
+	e->sink =
+		(struct export_sink){ .name = e->o->textfile,
+				      .to = &file,
+				      .wants = { [EXPORT_CLASSIC] = e->o->format == EXPORT_CLASSIC,
+						 [EXPORT_OPENMETRICS] =
+							 e->o->format == EXPORT_OPENMETRICS },
+				      .publish = textfile_publish,
+				      .end = textfile_end };
+	return exporter_run(e);
+}
+
+int command_export(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, {} };
+	static const struct argp argp = {
+		.options = options,
+		.parser = export_parse,
+		.doc = "Counts as watch does, and offers it to Prometheus: who gets the "
+		       "connections and datagrams of each port, and whether that is fair.\v"
+		       "sockfair-export(1) explains all metrics.",
+		.children = children,
+	};
+	struct export_choices o = { .backend = BACKEND_AUTO,
+				    .interval = 15,
+				    .window = 60,
+				    .threshold = FAIRNESS_THRESHOLD,
+				    .series_max = SERIES_MAX };
+	struct exporter e = { .o = &o };
+	int status;
+
+	command_parse(&argp, argc, argv, &o);
+	if (o.list) {
+		openmetrics_list(stdout, o.list_man);
+		return STATUS_OK;
+	}
+	status = filter_check(&o.selection);
+	if (status)
+		return status;
+	filter_text(&o.selection, e.filter, sizeof(e.filter));
+	status = export_to_textfile(&e);
+	observer_close(e.observer);
+	snapshot_free(&e.before);
+	export_end(&e.state);
+	return status;
+}

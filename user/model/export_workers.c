@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Slots of workers. The rows of a snapshot, a thread on a socket each, are put beside those of the
+ * last one; what they grew by goes to the worker that the thread has been given. Threads that ended
+ * free their slots before new threads get theirs, so that a successor takes its predecessor's.
+ */
+#include "export_state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A thread's rows. */
+struct export_thread {
+	size_t first, count; /* in the new list, and in the list of the snapshot's rows */
+	bool alive, takes;
+	int worker;
+	uint64_t start_ns;
+	uint64_t cpu_before; /* at the last collection */
+};
+
+static int compare_thread_life(const struct worker_row *x, const struct worker_row *y)
+{
+	return x->tid != y->tid ? COMPARE(x->tid, y->tid) : COMPARE(x->start_ns, y->start_ns);
+}
+
+static int compare_life_rows(const void *a, const void *b)
+{
+	const struct worker_row *x = *(const struct worker_row *const *)a,
+				*y = *(const struct worker_row *const *)b;
+	const int order = compare_thread_life(x, y);
+
+	return order ? order : COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_life_to_row(const void *life, const void *row)
+{
+	const struct export_life *x = life;
+	const struct worker_row *y = row;
+
+	if (x->tid != y->tid)
+		return COMPARE(x->tid, y->tid);
+	if (x->start_ns != y->start_ns)
+		return COMPARE(x->start_ns, y->start_ns);
+	return COMPARE(x->cookie, y->cookie);
+}
+
+/* Does the thread work for the port? A tid below 0 stands for what a process had before. */
+static bool row_takes(const struct export_options *o, const struct worker_row *w)
+{
+	return (w->tid > 0 || o->workers == EXPORT_WORKERS_PID) &&
+	       (w->can_accept || w->serves || w->accepted || w->served || w->open ||
+		w->bytes.received || w->bytes.sent);
+}
+
+/* ---- slots ---- */
+
+/* Index of the process's worker, or of the lowest one that is free; the count if there is none. */
+static size_t slot_find(const struct export_options *o, const struct export_port *p,
+			const struct worker_row *w, double now)
+{
+	size_t lowest = p->workers.count;
+
+	for (size_t i = p->workers.count; i-- > 0;) {
+		const struct export_worker *worker = export_worker_at(p, i);
+		const bool pids = o->workers == EXPORT_WORKERS_PID;
+
+		if (pids && worker->used && worker->pid == w->pid)
+			return i;
+		/* A process's counts are its own, and stay until nobody asks for them any more. */
+		if (!worker->lives &&
+		    (!pids || !worker->used || now - worker->freed >= EXPORT_KEEP_SECONDS))
+			lowest = i;
+	}
+	return lowest;
+}
+
+static struct export_worker worker_fresh(int32_t pid)
+{
+	struct export_worker worker = { .used = true, .pid = pid };
+
+	for (unsigned k = 0; k < EXPORT_WORKER_VALUES; k++)
+		worker.values[k] = NAN;
+	return worker;
+}
+
+/* Gives the thread a worker. Returns its index, or -ENOMEM. */
+static int slot_take(const struct export_options *o, struct export_port *p,
+		     const struct worker_row *w, double now)
+{
+	const size_t slot = slot_find(o, p, w, now);
+	const struct export_worker fresh = worker_fresh(w->pid);
+	struct export_worker *worker;
+
+	if (slot == p->workers.count && !array_add(&p->workers, &fresh, sizeof(fresh)))
+		return -ENOMEM;
+	worker = export_worker_at(p, slot);
+	if (o->workers == EXPORT_WORKERS_PID && worker->pid != w->pid)
+		*worker = fresh;
+	worker->pid = w->pid;
+	worker->tid = w->tid;
+	worker->unit[0] = '\0';
+	return (int)slot;
+}
+
+/* ---- threads ---- */
+
+/* Where the row's counts had been at the last collection; all 0: it is new. */
+static struct export_life life_of(const struct export_port *p, const struct worker_row *w)
+{
+	const struct export_life *old = array_find(&p->lives, sizeof(*old), w, compare_life_to_row);
+	struct export_life life = { .worker = -1 };
+
+	if (old)
+		life = *old;
+	life.tid = w->tid;
+	life.start_ns = w->start_ns;
+	life.cookie = w->cookie;
+	return life;
+}
+
+/* The thread whose first row is rows[first]. */
+static struct export_thread thread_of(const struct export_options *o,
+				      const struct worker_row *const *rows, size_t count,
+				      const struct export_life *lives, size_t first)
+{
+	struct export_thread t = { .first = first,
+				   .worker = -1,
+				   .start_ns = rows[first]->start_ns };
+
+	while (first + t.count < count &&
+	       !compare_thread_life(rows[first], rows[first + t.count])) {
+		const struct export_life *life = &lives[first + t.count];
+		const struct worker_row *w = rows[first + t.count++];
+
+		t.alive |= !w->ended;
+		t.takes |= row_takes(o, w);
+		t.worker = life->worker >= 0 ? life->worker : t.worker;
+		t.cpu_before = life->cpu_ns > t.cpu_before ? life->cpu_ns : t.cpu_before;
+	}
+	return t;
+}
+
+static uint64_t most(uint64_t x, uint64_t y)
+{
+	return x > y ? x : y;
+}
+
+/* Adds what the thread's rows grew by to its worker. Each row has the thread's whole CPU time. */
+static void thread_count(struct export_port *p, const struct export_thread *t,
+			 const struct worker_row *const *rows, struct export_life *lives)
+{
+	const bool udp = p->protocol == PROTOCOL_UDP;
+	struct export_worker *worker = export_worker_at(p, t->worker);
+	uint64_t *counts = worker->counts, cpu_ns = t->cpu_before;
+
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		const struct worker_row *w = rows[i];
+		struct export_life *life = &lives[i];
+
+		counts[udp ? EXPORT_WORKER_DATAGRAMS : EXPORT_WORKER_CONNECTIONS] +=
+			growth(w->accepted, life->taken);
+		counts[EXPORT_WORKER_BYTES_RECEIVED] +=
+			growth(w->bytes.received, life->bytes.received);
+		counts[EXPORT_WORKER_BYTES_SENT] += growth(w->bytes.sent, life->bytes.sent);
+		life->taken = most(w->accepted, life->taken);
+		life->bytes.received = most(w->bytes.received, life->bytes.received);
+		life->bytes.sent = most(w->bytes.sent, life->bytes.sent);
+		life->worker = t->worker;
+		if (w->usage_known)
+			cpu_ns = most(cpu_ns, w->cpu_ns);
+	}
+	for (size_t i = t->first; i < t->first + t->count; i++)
+		lives[i].cpu_ns = cpu_ns;
+	counts[EXPORT_WORKER_CPU] += cpu_ns - t->cpu_before;
+	p->counters[EXPORT_CPU].total += cpu_ns - t->cpu_before;
+}
+
+/* What a thread that lives shows now. */
+static void thread_show(const struct export_options *o, struct export_worker *worker,
+			const struct worker_row *w)
+{
+	double *open = &worker->values[EXPORT_WORKER_OPEN];
+	struct unit unit;
+
+	if (w->open_known && o->sees & EXPORT_SEES_SERVING)
+		*open = (isnan(*open) ? 0 : *open) + (double)w->open;
+	if (w->state)
+		worker->values[EXPORT_WORKER_STOPPED] = w->state == 'T';
+	snprintf(worker->comm, sizeof(worker->comm), "%s",
+		 o->workers == EXPORT_WORKERS_PID && *w->process ? w->process : w->comm);
+	if (!*worker->unit && unit_of_row(&unit, w->cgroup))
+		snprintf(worker->unit, sizeof(worker->unit), "%s",
+			 *unit.name ? unit.name : unit.container);
+}
+
+/* A thread that lives has its slot. */
+static void thread_settle(const struct export_options *o, struct export_port *p,
+			  const struct export_thread *t, const struct worker_row *const *rows)
+{
+	struct export_worker *worker = export_worker_at(p, t->worker);
+
+	if (!t->alive)
+		return;
+	p->values[EXPORT_WORKERS] += rows[t->first]->tid > 0;
+	worker->lives++;
+	for (size_t i = t->first; i < t->first + t->count; i++)
+		if (!rows[i]->ended)
+			thread_show(o, worker, rows[i]);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	const struct export_thread *x = a, *y = b;
+
+	return x->start_ns != y->start_ns ? COMPARE(x->start_ns, y->start_ns)
+					  : COMPARE(x->first, y->first);
+}
+
+/* Threads without a worker yet, by age. */
+static int threads_admit(const struct export_options *o, struct export_port *p,
+			 struct export_thread *threads, size_t count,
+			 const struct worker_row *const *rows, struct export_life *lives,
+			 double now)
+{
+	qsort(threads, count, sizeof(*threads), compare_starts);
+	for (size_t i = 0; i < count; i++) {
+		struct export_thread *t = &threads[i];
+
+		t->worker = slot_take(o, p, rows[t->first], now);
+		if (t->worker < 0)
+			return -ENOMEM;
+		thread_count(p, t, rows, lives);
+		thread_settle(o, p, t, rows);
+		if (!t->alive) /* it came and went: the next one may have the slot at once */
+			export_worker_at(p, t->worker)->freed = now;
+	}
+	return 0;
+}
+
+/* What ended before the port had series is nobody's: it is not to be counted later. */
+static void thread_pass(const struct export_thread *t, const struct worker_row *const *rows,
+			struct export_life *lives)
+{
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		lives[i].taken = rows[i]->accepted;
+		lives[i].bytes = rows[i]->bytes;
+		lives[i].cpu_ns = rows[i]->cpu_ns;
+	}
+}
+
+static int threads_take(const struct export_options *o, struct export_port *p,
+			const struct worker_row *const *rows, size_t count,
+			struct export_life *lives, double now, bool first)
+{
+	struct export_thread *begun = calloc(count + 1, sizeof(*begun));
+	size_t begun_count = 0;
+	int err = begun ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < count && !err;) {
+		const struct export_thread t = thread_of(o, rows, count, lives, i);
+
+		i += t.count;
+		if (t.worker >= 0) {
+			thread_count(p, &t, rows, lives);
+			thread_settle(o, p, &t, rows);
+		} else if (first && !t.alive) {
+			thread_pass(&t, rows, lives);
+		} else if (t.takes) {
+			begun[begun_count++] = t;
+		}
+	}
+	/* Those that ended, and those that are in no row any more. */
+	for (size_t i = 0; i < p->workers.count; i++) {
+		struct export_worker *w = export_worker_at(p, i);
+
+		w->freed = w->lives || w->freed > 0 ? w->freed : now;
+	}
+	if (!err)
+		err = threads_admit(o, p, begun, begun_count, rows, lives, now);
+	free(begun);
+	return err;
+}
+
+/* ---- the port ---- */
+
+static void workers_prepare(struct export_port *p)
+{
+	for (size_t i = 0; i < p->workers.count; i++) {
+		struct export_worker *w = export_worker_at(p, i);
+
+		w->freed = w->lives ? 0 : w->freed;
+		w->lives = 0;
+		for (unsigned k = EXPORT_WORKER_COUNTERS; k < EXPORT_WORKER_VALUES; k++)
+			w->values[k] = NAN;
+	}
+	p->values[EXPORT_WORKERS] = 0;
+}
+
+static void workers_fill(const struct export_options *o, struct export_port *p)
+{
+	const bool udp = p->protocol == PROTOCOL_UDP, bytes = o->sees & EXPORT_SEES_SERVING;
+
+	for (size_t i = 0; i < p->workers.count; i++) {
+		struct export_worker *w = export_worker_at(p, i);
+
+		for (unsigned k = 0; k < EXPORT_WORKER_COUNTERS; k++)
+			w->values[k] = (double)w->counts[k] / (k == EXPORT_WORKER_CPU ? 1e9 : 1);
+		w->values[udp ? EXPORT_WORKER_CONNECTIONS : EXPORT_WORKER_DATAGRAMS] = NAN;
+		if (udp || !bytes)
+			w->values[EXPORT_WORKER_BYTES_RECEIVED] =
+				w->values[EXPORT_WORKER_BYTES_SENT] = NAN;
+	}
+}
+
+int export_take_workers(const struct export_options *options, struct export_port *p,
+			const struct endpoint *e, double now, bool first)
+{
+	const size_t count = e->worker_count;
+	const struct worker_row **rows = calloc(count + 1, sizeof(struct worker_row *));
+	struct export_life *lives = calloc(count + 1, sizeof(*lives));
+	int err = rows && lives ? 0 : -ENOMEM;
+
+	workers_prepare(p);
+	for (size_t i = 0; i < count && !err; i++)
+		rows[i] = &e->workers[i];
+	if (!err) {
+		qsort(rows, count, sizeof(*rows), compare_life_rows);
+		for (size_t i = 0; i < count; i++)
+			lives[i] = life_of(p, rows[i]);
+		err = threads_take(options, p, rows, count, lives, now, first);
+	}
+	free(rows);
+	if (err) {
+		free(lives);
+		return err;
+	}
+	free(p->lives.rows);
+	p->lives = (struct array){ .rows = lives, .count = count, .room = count + 1 };
+	workers_fill(options, p);
+	return 0;
+}
