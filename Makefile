@@ -32,7 +32,7 @@ say = $(if $(V),,@echo "  $(1)	$(2)";)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wno-format-truncation -Werror
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSOCKFAIR_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) -pthread -Ibpf -I$(BUILD) -MMD -MP
-LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -lncursesw -ltinfo -pthread
+LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -lseccomp -lmicrohttpd -lncursesw -ltinfo -pthread
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(BPF_OBJECTS:.bpf.o=.skel.h)
@@ -105,7 +105,11 @@ $(BUILD)/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $<
 
-unit: $(UNITS)
+# tests/front.py
+$(BUILD)/tests/publisher: $(BUILD)/tests/publisher.o $(filter-out $(BUILD)/user/main.o $(BUILD)/user/command/%,$(OBJECTS))
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: $(UNITS) $(BUILD)/tests/publisher
 # The whole program under sanitizers, and with allocations that fail.
 whole: $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
 
