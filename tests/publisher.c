@@ -12,8 +12,8 @@
  *   observe                begins to count, with an inventory: "observing BACKEND"
  *   confine [namespaces] [textfile] [removal]
  *                          gives up the collector's rights: "confined KEPT"
- *   count PORT             scans and reads: "counted ACCEPTED SOCKETS HELD" of that TCP port, in
- *                          all namespaces; HELD: how many holders are known
+ *   count PORT NETNS       scans and reads: "counted ACCEPTED SOCKETS HELD" of that port in that
+ *                          network namespace (inode); HELD: how many holders are known
  *   write FILE             writes a line to FILE.new and renames it
  *   alive                  "alive", or "dead WHY"
  *   end                    ends, and says "ended"
@@ -94,7 +94,7 @@ static void confine(const char *what)
 	say(err ? "failed" : "confined", why);
 }
 
-static void count(unsigned port)
+static void count(unsigned port, unsigned netns)
 {
 	unsigned long accepted = 0, sockets = 0, held = 0;
 	struct snapshot s;
@@ -109,7 +109,7 @@ static void count(unsigned port)
 	for (size_t i = 0; i < s.endpoint_count; i++) {
 		const struct endpoint *e = &s.endpoints[i];
 
-		if (e->port != port)
+		if (e->port != port || e->netns != netns)
 			continue;
 		sockets += e->socket_count;
 		held += e->holder_count;
@@ -155,7 +155,7 @@ static bool obey(char *line)
 	} else if (!strcmp(line, "confine")) {
 		confine(rest);
 	} else if (!strcmp(line, "count")) {
-		count(strtoul(rest, NULL, 10));
+		count(strtoul(rest, NULL, 10), more ? strtoul(more, NULL, 10) : 0);
 	} else if (!strcmp(line, "write")) {
 		write_file(rest);
 	} else if (!strcmp(line, "alive")) {

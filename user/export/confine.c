@@ -240,25 +240,28 @@ static bool bpf_takes_right(void)
 	       small_file_number("/proc/sys/kernel/unprivileged_bpf_disabled", 1);
 }
 
+#define CAPABILITIES_MOST 5
+
 /* Returns how many are kept; names them. */
-static int capabilities_needed(const struct export_needs *needs, cap_value_t kept[4], char *names,
-			       size_t size)
+static int capabilities_needed(const struct export_needs *needs,
+			       cap_value_t kept[CAPABILITIES_MOST], char *names, size_t size)
 {
 	const bool admin = needs->namespaces && right_held(CAP_SYS_ADMIN);
 	const struct {
 		cap_value_t capability;
 		const char *name;
 		bool needed;
-	} rows[] = {
+	} rows[CAPABILITIES_MOST] = {
 		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true },
 		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true },
+		{ CAP_KILL, "CAP_KILL", true },
 		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", admin },
 		{ CAP_BPF, "CAP_BPF", !admin && bpf_takes_right() },
 	};
 	int count = 0;
 
 	*names = '\0';
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+	for (size_t i = 0; i < CAPABILITIES_MOST; i++) {
 		if (!rows[i].needed || !right_held(rows[i].capability))
 			continue;
 		kept[count++] = rows[i].capability;
@@ -283,7 +286,7 @@ static bool is_one_thread(void)
 
 int export_confine_collector(const struct export_needs *needs, char *kept, size_t size)
 {
-	cap_value_t capabilities[4];
+	cap_value_t capabilities[CAPABILITIES_MOST];
 	const int count = capabilities_needed(needs, capabilities, kept, size);
 	int err = is_one_thread() ? 0 : -EBUSY;
 

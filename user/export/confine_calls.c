@@ -64,18 +64,18 @@ static const int both[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* No memory that can be run. */
+/* No memory that can be run. Of fcntl() not what has a descriptor send signals (F_SETOWN). */
 static const struct call_if both_if[] = {
-	{ SCMP_SYS(mmap), LACKS(2, PROT_EXEC) },
-	{ SCMP_SYS(mprotect), LACKS(2, PROT_EXEC) },
+	{ SCMP_SYS(mmap), LACKS(2, PROT_EXEC) }, { SCMP_SYS(mprotect), LACKS(2, PROT_EXEC) },
+	{ SCMP_SYS(fcntl), IS(1, F_GETFD) },     { SCMP_SYS(fcntl), IS(1, F_SETFD) },
+	{ SCMP_SYS(fcntl), IS(1, F_GETFL) },     { SCMP_SYS(fcntl), IS(1, F_SETFL) },
 };
 
 /* ---- the front ---- */
 
 static const int front[] = {
-	SCMP_SYS(accept4),    SCMP_SYS(shutdown),  SCMP_SYS(recvfrom),
-	SCMP_SYS(sendmsg),    SCMP_SYS(writev),    SCMP_SYS(setsockopt),
-	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(accept4), SCMP_SYS(shutdown), SCMP_SYS(recvfrom),   SCMP_SYS(sendmsg),
+	SCMP_SYS(writev),  SCMP_SYS(select),   SCMP_SYS(setsockopt), SCMP_SYS(pselect6),
 };
 
 static const struct call_if front_if[] = {
@@ -105,7 +105,6 @@ static const int collector[] = {
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	SCMP_SYS(getdents64),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(fadvise64),
 	/* netlink */
 	SCMP_SYS(recvfrom),
@@ -166,6 +165,7 @@ static const struct call_if collector_if[] = {
 	{ SCMP_SYS(clone), HAS(0, CLONE_THREAD) },
 	{ SCMP_SYS(tgkill), IS(2, 0) }, /* does the thread live? */
 	{ SCMP_SYS(prlimit64), IS(2, 0) },
+	{ SCMP_SYS(fcntl), IS(1, F_DUPFD_CLOEXEC) },
 	/* Of what is open already, and iterators that run once more. */
 	{ SCMP_SYS(bpf), IS(0, BPF_MAP_LOOKUP_ELEM) },
 	{ SCMP_SYS(bpf), IS(0, BPF_MAP_UPDATE_ELEM) },

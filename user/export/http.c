@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One thread and libmicrohttpd's epoll. Connections are accepted here and handed to the library,
- * so that a place can be made for a new one.
+ * One thread, and select(): there are few descriptors, and the library's epoll, edge-triggered,
+ * does not see the end of a connection that comes together with the last data. Connections are
+ * accepted here and handed to the library, so that a place can be made for a new one.
  */
 #include "http.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 #include "accept.h"
@@ -286,12 +288,12 @@ static bool http_open(struct http *h)
 		if (!h->sayings[says])
 			return false;
 	}
-	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_take, h,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_notice, h, MHD_OPTION_NOTIFY_COMPLETED,
-		request_done, h, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_take, h,
+				     MHD_OPTION_NOTIFY_CONNECTION, connection_notice, h,
+				     MHD_OPTION_NOTIFY_COMPLETED, request_done, h,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_BYTES,
+				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return h->daemon;
 }
 
@@ -310,36 +312,49 @@ struct http *http_new(const struct pages *pages, int listener, int lifeline)
 	return NULL;
 }
 
-/* How long poll() may wait: as long as it likes while there is no client. */
-static int patience(const struct http *h)
+/* How long select() may wait: as long as it likes while there is no client. */
+static struct timeval *patience(const struct http *h, struct timeval *wait)
 {
-	const int most = h->rests ? REST_MS : h->clients.count ? SWEEP_MS : -1;
+	unsigned long long ms = h->rests ? REST_MS : h->clients.count ? SWEEP_MS : ULLONG_MAX;
 	MHD_UNSIGNED_LONG_LONG asked;
 
-	if (MHD_get_timeout(h->daemon, &asked) == MHD_YES && (most < 0 || asked < (unsigned)most))
-		return (int)asked;
-	return most;
+	if (MHD_get_timeout(h->daemon, &asked) == MHD_YES && asked < ms)
+		ms = asked;
+	*wait = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	return ms == ULLONG_MAX ? NULL : wait;
+}
+
+_Static_assert(CLIENTS_DESCRIPTORS <= FD_SETSIZE, "select() has room for all descriptors");
+
+/* Returns whether to go on. */
+static bool serve_once(struct http *h)
+{
+	int highest = h->listener > h->lifeline ? h->listener : h->lifeline;
+	fd_set reads, writes, errors;
+	struct timeval wait;
+
+	FD_ZERO(&reads);
+	FD_ZERO(&writes);
+	FD_ZERO(&errors);
+	FD_SET(h->lifeline, &reads);
+	if (!h->rests)
+		FD_SET(h->listener, &reads);
+	if (MHD_get_fdset(h->daemon, &reads, &writes, &errors, &highest) != MHD_YES)
+		return false;
+	if (select(highest + 1, &reads, &writes, &errors, patience(h, &wait)) < 0)
+		return errno == EINTR;
+	if (FD_ISSET(h->lifeline, &reads))
+		return false;
+	h->rests = false;
+	if (FD_ISSET(h->listener, &reads))
+		connections_take(h);
+	MHD_run_from_select(h->daemon, &reads, &writes, &errors);
+	clients_sweep(&h->clients);
+	return true;
 }
 
 void http_serve(struct http *h)
 {
-	const int events = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-
-	for (;;) {
-		struct pollfd ready[] = {
-			{ .fd = h->lifeline, .events = POLLIN },
-			{ .fd = events, .events = POLLIN },
-			{ .fd = h->rests ? -1 : h->listener, .events = POLLIN },
-		};
-
-		if (poll(ready, 3, patience(h)) < 0 && errno != EINTR)
-			return;
-		if (ready[0].revents)
-			return;
-		h->rests = false;
-		if (ready[2].revents)
-			connections_take(h);
-		MHD_run(h->daemon);
-		clients_sweep(&h->clients);
-	}
+	while (serve_once(h))
+		;
 }
