@@ -32,7 +32,7 @@ say = $(if $(V),,@echo "  $(1)	$(2)";)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wno-format-truncation -Werror
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSOCKFAIR_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) -pthread -Ibpf -I$(BUILD) -MMD -MP
-LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -lncursesw -ltinfo -pthread
+LIBS := -lbpf -lelf -lz -ljansson -lgsl -lgslcblas -lm -luring -lcap -lseccomp -lmicrohttpd -lncursesw -ltinfo -pthread
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(BPF_OBJECTS:.bpf.o=.skel.h)
@@ -79,7 +79,7 @@ demo:
 # Unit tests: the pure parts under sanitizers, without root. (With -g1 reports have lines, and it
 # compiles in two thirds of the time.)
 SANITIZE := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
-PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c user/steer/epoll_entries.c) $(BUILD)/user/render/schema.o
+PURE := $(patsubst %.c,$(BUILD)/sanitized/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c) user/experiment/agreement.c user/steer/epoll_entries.c user/attach/memory_file.c user/export/accept.c user/export/pages.c) $(BUILD)/user/render/schema.o
 $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(ALL_CFLAGS) $(SANITIZE) -c $< -o $@
@@ -105,13 +105,17 @@ $(BUILD)/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(filter-out -M%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $<
 
-unit: $(UNITS)
+# tests/front.py
+$(BUILD)/tests/publisher: $(BUILD)/tests/publisher.o $(filter-out $(BUILD)/user/main.o $(BUILD)/user/command/%,$(OBJECTS))
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+unit: $(UNITS) $(BUILD)/tests/publisher
 # The whole program under sanitizers, and with allocations that fail.
 whole: $(BUILD)/sanitized/sockfair $(BUILD)/tests/short_of_memory.so
 
 # libFuzzer: what reads files and options that come from anywhere, and the rules over whatever a machine may show. Inputs that were new or crashed are kept
 # in tests/fuzz/seeds; FUZZ_SECONDS are those of all together.
-FUZZERS := json_reader filters rules
+FUZZERS := json_reader filters rules accept
 FUZZ_SECONDS ?= 60
 FUZZ := -O1 -g1 -DREPLICATES=99 -DEFFORT=1000000 -Wno-unknown-warning-option -Wno-format-zero-length -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all
 FUZZED := $(patsubst %.c,$(BUILD)/fuzzed/%.o,$(wildcard user/bind/*.c user/model/*.c user/render/*.c)) $(BUILD)/user/render/schema.o
@@ -122,6 +126,7 @@ $(BUILD)/fuzzed/%.o: %.c
 FUZZED_COMMAND := $(patsubst %,$(BUILD)/fuzzed/user/command/%.o,filter command judged)
 $(FUZZED_COMMAND): FUZZ_DEFINES := -Dexit=fuzz_exit
 $(BUILD)/fuzz/filters: $(FUZZED_COMMAND) $(BUILD)/fuzzed/user/collect/namespace.o
+$(BUILD)/fuzz/accept: $(BUILD)/fuzzed/user/export/accept.o
 $(BUILD)/fuzzed/pure.a: $(FUZZED)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(BUILD)/fuzzed/pure.a

@@ -143,6 +143,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "allocations that fail: each command" tests/short_of_memory.py
         beside "fitted: programs are the same with all types and with few" tests/fitted.py
         beside "shares: one user's and one port's many rows" tests/shares.py
+        beside "front: the exporter's two processes" tests/front.py
     else
         # Of the commands' own tests those of what changes most: `all` has the rest.
         bats_beside tests/cli/watch.bats 2
@@ -152,7 +153,7 @@ if [ "$(id -u)" = 0 ]; then
 fi
 quiet=${#names[@]} # from here on no programs are loaded
 if [ "$1" = all ]; then
-    beside "fuzz: made-up files, options and machines" tests/fuzz/run.sh 10 json_reader filters rules
+    beside "fuzz: made-up files, options, machines and requests" tests/fuzz/run.sh 13 json_reader filters rules accept
     beside "form" env -u MAKEFLAGS -u MAKELEVEL sh -c 'make --no-print-directory lint && echo "ok - make lint has nothing to say"'
 fi
 for program in .build/tests/test_*; do

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libjansson-dev libgsl-dev liburing-dev
-       libcap-dev libncurses-dev)
+       libcap-dev libncurses-dev libmicrohttpd-dev libseccomp-dev)
 check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps
        clang-format clang-tidy shellcheck)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The design's one direction: command -> experiment, steer -> collect, workload, render -> attach,
+# The design's one direction: command -> experiment, steer, export -> collect, workload, render -> attach,
 # bind -> model. Nothing points back.
 cd "$BATS_TEST_DIRNAME/../.."
 
@@ -25,11 +25,11 @@ none() { # PATTERN FILE...
 
 @test "only attach and collect know libbpf and the programs" {
     none '#include [<"]([.a-z/]*bpf/|.*skel\.h|[a-z_]*_record\.h|count\.h|holders\.h|shares\.h)' \
-        user/main.c user/{bind,command,experiment,model,render,workload}/*.[ch]
+        user/main.c user/{bind,command,experiment,export,model,render,workload}/*.[ch]
     none '#include [<"]([.a-z/]*bpf/|.*skel\.h|[a-z_]*_record\.h)' user/steer/*.[ch]
     for folder in user/*/; do
         case $folder in
-            user/attach/ | user/bind/ | user/collect/ | user/command/ | user/experiment/ | user/man/ | user/model/ | user/render/ | user/steer/ | user/workload/) ;;
+            user/attach/ | user/bind/ | user/collect/ | user/command/ | user/experiment/ | user/export/ | user/man/ | user/model/ | user/render/ | user/steer/ | user/workload/) ;;
             *) echo "what may $folder include?"; return 1 ;;
         esac
     done
@@ -59,8 +59,12 @@ none() { # PATTERN FILE...
     includes_only steer attach collect model
 }
 
+@test "exporting includes of ours how programs get into the kernel, what collects, and the model" {
+    includes_only export attach collect model
+}
+
 @test "below user/command nothing prints to stdout" {
-    none '\b(printf|puts|putchar)\(|\bstdout\b' user/{attach,bind,collect,experiment,model,render,steer,workload}/*.c
+    none '\b(printf|puts|putchar)\(|\bstdout\b' user/{attach,bind,collect,experiment,export,model,render,steer,workload}/*.c
 }
 
 @test "a function's name, and a structure's, means one thing in all of bpf/ and user/" {

@@ -16,12 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+
+#include "memory_file.h"
 
 struct types_kept {
 	const struct btf *kernel;
@@ -38,22 +39,10 @@ static bool size_is_limited(void)
 	return !getrlimit(RLIMIT_FSIZE, &size) && size.rlim_cur != RLIM_INFINITY;
 }
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8u /* include/uapi/linux/memfd.h, since 6.3 */
-#endif
-
-/* A file in memory; -1: none. A kernel may refuse one that could be executed (vm.memfd_noexec). */
-static int memory_file(void)
-{
-	const int fd = memfd_create("sockfair types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	return fd < 0 && errno == EINVAL ? memfd_create("sockfair types", MFD_CLOEXEC) : fd;
-}
-
 const struct bpf_object_open_opts *types_open(struct types_file *f)
 {
 	f->options = (struct bpf_object_open_opts){ .sz = sizeof(f->options) };
-	f->fd = size_is_limited() ? -1 : memory_file();
+	f->fd = size_is_limited() ? -1 : memory_file("sockfair types");
 	snprintf(f->path, sizeof(f->path), "/proc/self/fd/%d", f->fd);
 	/* libbpf opens it by its path, which a security module may forbid. */
 	if (f->fd >= 0 && access(f->path, R_OK)) {
