@@ -67,7 +67,8 @@ nothing() { # COMMAND...
 @test "make install brings the program, its schemas and its pages" {
     env -u MAKEFLAGS -u MAKELEVEL make -o sockfair install DESTDIR="$BATS_TEST_TMPDIR" PREFIX=/usr
     [ -x "$BATS_TEST_TMPDIR/usr/bin/sockfair" ]
-    diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*)
+    diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*.json)
+    diff <(cd user/dist && find . -type f -printf '%f\n' | sort) <(cd "$BATS_TEST_TMPDIR/usr" && find share/sockfair/*/ lib -type f -printf '%f\n' | sort)
     diff <(cd user/man && ls) <(cd "$BATS_TEST_TMPDIR/usr/share/man" && ls man1 man7 | grep sockfair | sort)
 }
 

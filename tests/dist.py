@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dist.py [--scrape FILE] [CASE...]: what is installed for a fleet (user/dist): Prometheus' rules, Grafana's board, systemd's units, examples of containers. TAP."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+import yaml
+
+import cases
+import scrapes
+from prometheus import BOARD, DIST, RULES, Prometheus
+from watching import SOCKFAIR, between, equal
+
+PORT = 8300
+# What Grafana puts in place of its own variables, for a Prometheus that scrapes each second.
+VARIABLES = {"$instance": ".*", "$port": ".*", "$__rate_interval": "10s"}
+SECURITY = 3.5  # systemd-analyze's score, 0 is best: what it counts against a program that loads BPF programs and looks at all processes
+scrape = None  # --scrape
+
+
+def run(*command, **options):
+    """What it prints; its words where it fails."""
+    made = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    if made.returncode:
+        raise AssertionError(f"{' '.join(command)}: {made.stdout}{made.stderr}")
+    return made.stdout
+
+
+def read(*place):
+    with open(os.path.join(DIST, *place)) as f:
+        return f.read()
+
+
+def page():
+    if not scrape:
+        return scrapes.Machine(4, 4).page()
+    with open(scrape) as f:
+        return f.read()
+
+
+def metrics(text):
+    return set(re.findall(r"^([a-z_]+)(?=[{ ])", text, re.M))
+
+
+def rules():
+    return [rule for group in yaml.safe_load(read("prometheus", "sockfair.rules.yml"))["groups"] for rule in group["rules"]]
+
+
+def panels():
+    with open(BOARD) as f:
+        return json.load(f)["panels"]
+
+
+def board_expressions():
+    """With Grafana's variables put in."""
+    with open(BOARD) as f:
+        board = json.load(f)
+    found = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+    found += [annotation["expr"] for annotation in board["annotations"]["list"] if "expr" in annotation]
+    found += [variable["definition"] for variable in board["templating"]["list"] if variable["type"] == "query"]
+    for name, value in VARIABLES.items():
+        found = [expression.replace(name, value) for expression in found]
+    # label_values() is Grafana's own.
+    return [re.sub(r"^label_values\((.*), \w+\)$", r"\1", expression) for expression in found]
+
+
+def names():
+    """Each metric that rules and board use is one that is exported, or recorded"""
+    exported, recorded = metrics(page()), {rule["record"] for rule in rules() if "record" in rule}
+    used = set()
+    for expression in [rule["expr"] for rule in rules()] + board_expressions():
+        expression = re.sub(r'"[^"]*"', "", expression)  # values of labels
+        used |= set(re.findall(r"\b(?:\w+:)*sockfair_\w+(?::\w+)*", expression))
+    between("names used", 30, len(used), 100)
+    equal("not exported, nor recorded", used - exported - recorded, set())
+
+
+def bounds():
+    """Each wait that an alert is about is a bound of the histogram, where a quantile is exact"""
+    asked = [re.search(r"p99_5m > ([0-9.]+)", rule["expr"]) for rule in rules() if "alert" in rule]
+    asked = {found.group(1) for found in asked if found}
+    equal("alerts about waits", len(asked), 1)
+    equal("no bounds", asked - set(re.findall(r'sockfair_accept_wait_seconds_bucket\{[^}]*le="([^"]+)"', page())), set())
+
+
+def alerts():
+    """Each alert fires for its cause, resolves, and not for what is near it (promtool test rules)"""
+    run("promtool", "check", "rules", RULES)
+    run("promtool", "test", "rules", "sockfair.rules.test.yml", cwd=os.path.join(DIST, "prometheus"))
+    tested = {test["alertname"] for group in yaml.safe_load(read("prometheus", "sockfair.rules.test.yml"))["tests"]
+              for test in group.get("alert_rule_test", ()) if test["exp_alerts"]}
+    equal("alerts without a test", {rule["alert"] for rule in rules() if "alert" in rule} - tested, set())
+
+
+def runbooks():
+    """Each alert has a severity, a summary and a command to run, with options that sockfair has"""
+    helped = {name: run(SOCKFAIR, name, "--help") for name in ("watch", "list", "steer", "doctor")}
+    for rule in rules():
+        if "alert" not in rule:
+            continue
+        equal(rule["alert"] + ": severity", rule["labels"]["severity"] in ("info", "warning", "critical"), True)
+        equal(rule["alert"] + ": annotations", set(rule["annotations"]), {"summary", "runbook"})
+        book = re.sub(r"\{\{.*?\}\}", "1", rule["annotations"]["runbook"])
+        for command, options in re.findall(r"sockfair (watch|list|steer|doctor)((?: 1?-{1,2}\S+| 1)*)", book):
+            for option in re.findall(r"(?<!\w)(--?[A-Za-z-]+)", options):
+                equal(f"{rule['alert']}: sockfair {command} knows {option}", bool(re.search(rf"(?<![\w-]){option}\b", helped[command])), True)
+
+
+def board():
+    """The board is as Grafana's classic model has it, and its panels do not overlap"""
+    with open(BOARD) as f:
+        made = json.load(f)
+    equal("version of the schema", made["schemaVersion"] in range(36, 43), True)
+    ids = [panel["id"] for panel in made["panels"]]
+    equal("numbers", len(ids), len(set(ids)))
+    taken = set()
+    for panel in made["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        equal(f"{panel['title']}: outside, or over another", [cell for cell in cells if cell in taken or cell[0] > 23], [])
+        taken |= cells
+        if panel["type"] == "row":
+            continue
+        equal(panel["title"] + ": kind", panel["type"] in ("heatmap", "stat", "state-timeline", "table", "timeseries"), True)
+        equal(panel["title"] + ": source", {str(part["datasource"]) for part in [panel] + panel["targets"]}, {str({"type": "prometheus", "uid": "${datasource}"})})
+        references = [target["refId"] for target in panel["targets"]]
+        equal(panel["title"] + ": references", len(references), len(set(references)))
+    given = {variable["name"] for variable in made["templating"]["list"]}
+    equal("variables", given, {"datasource", "instance", "port"})
+    asked = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(made)))
+    equal("variables that are not given", asked - given, set())
+
+
+def shown():
+    """Prometheus takes each expression of rules and board, and each shows something where there is something to show"""
+    expressions = board_expressions() + [rule["expr"] for rule in rules() if "record" in rule]
+    between("expressions", 40, len(expressions), 200)
+    server = scrapes.Server(PORT, [scrapes.Machine(8, 4) for _ in range(2)])
+    for machine in server.machines:  # one that leaves out, and has workers that are stopped
+        machine.series = [(before, kind, 1 if before.startswith(("sockfair_worker_stopped{", "sockfair_series_left_out")) else amount)
+                          for before, kind, amount in machine.series]
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as quick:
+        quick.write(read("prometheus", "sockfair.rules.yml").replace("[5m]", "[10s]").replace("[15m]", "[10s]").replace("for: 15m", "for: 1s"))
+        quick.flush()
+        prometheus = Prometheus({f"host{n}": f"http://127.0.0.1:{PORT}/{n}" for n in range(2)}, 1, quick.name)
+        try:
+            prometheus.wait("an alert", lambda: prometheus.firing("SockfairSeriesLeftOut"), 60)
+            for expression in expressions:
+                prometheus.wait("nothing of " + expression, lambda asked=expression: prometheus.query(asked), 20)
+        finally:
+            prometheus.end()
+
+
+def installed(folder):
+    """`make install` below the folder, with PREFIX=/usr."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    run("make", "-o", "sockfair", "install", f"DESTDIR={folder}", "PREFIX=/usr", cwd=os.path.join(DIST, "..", ".."), env=environment)
+    return os.path.join(folder, "usr/lib/systemd/system")
+
+
+def units():
+    """systemd takes the units as they are installed, and has little to say against them"""
+    with tempfile.TemporaryDirectory() as folder:
+        place = installed(folder)
+        files = [os.path.join(place, "sockfair-export" + kind) for kind in (".service", ".socket")]
+        text = open(files[0]).read()
+        equal("command", re.findall(r"^ExecStart=(\S+)", text, re.M), ["/usr/bin/sockfair"])
+        # Of the unit where its program is: else it would ask for this machine's.
+        for file in files:
+            text = open(file).read().replace("ExecStart=/usr", f"ExecStart={folder}/usr")
+            with open(file, "w") as f:
+                f.write(text)
+        said = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *files], capture_output=True, text=True, timeout=120)
+        # Of targets that this machine has not, systemd speaks too.
+        about = [line for line in (said.stdout + said.stderr).splitlines() if "sockfair" in line]
+        equal("verify", (said.returncode, about), (0, []))
+        judged = run("systemd-analyze", "security", "--offline=true", f"--threshold={round(SECURITY * 10)}", "--no-pager", files[0])
+        score = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", judged).group(1))
+        between("score", 0, score, SECURITY)
+
+
+def rights():
+    """Unit, container and DaemonSet give the same capabilities; what is named is mounted"""
+    unit = set(re.search(r"^CapabilityBoundingSet=(.*)", read("systemd", "sockfair-export.service"), re.M).group(1).split())
+    spec = yaml.safe_load(read("kubernetes", "daemonset.yaml"))["spec"]["template"]["spec"]
+    container, = spec["containers"]
+    context = container["securityContext"]["capabilities"]
+    equal("dropped", context["drop"], ["ALL"])
+    equal("DaemonSet", {"CAP_" + name for name in context["add"]}, unit)
+    recipe = read("container", "Dockerfile")
+    equal("container", {"CAP_" + name for name in re.findall(r"--cap-add (\w+)", recipe)} - {"CAP_ALL"}, unit)
+    equal("mounts", {mount["name"] for mount in container["volumeMounts"]}, {volume["name"] for volume in spec["volumes"]})
+    equal("host's pids", spec["hostPID"], True)
+
+
+def packages():
+    """The container's recipe installs the libraries that the program is linked with, and no other"""
+    wanted = set()
+    for place in re.findall(r"=> (/\S+)", run("ldd", SOCKFAIR)):
+        # /lib may be a link to /usr/lib, and dpkg knows them by either.
+        real = os.path.realpath(place)
+        owners = subprocess.run(["dpkg-query", "-S", real, real.removeprefix("/usr")], capture_output=True, text=True).stdout
+        wanted.add(owners.split(":")[0])
+    given = re.search(r"^FROM debian:12-slim\n.*?install -y --no-install-recommends \\\n(.*?) &&", read("container", "Dockerfile"), re.S | re.M).group(1)
+    # The base image has these.
+    equal("packages", set(given.replace("\\", "").split()), wanted - {"libc6", "zlib1g", "libtinfo6", "libzstd1", "libgcc-s1", "libstdc++6", ""})
+
+
+def main():
+    global scrape
+    parser = cases.parser(__doc__)
+    parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
+    arguments = parser.parse_args()
+    scrape = arguments.scrape
+    cases.run_all([names, bounds, alerts, runbooks, board, shown, units, rights, packages], arguments)
+
+
+if __name__ == "__main__":
+    main()
