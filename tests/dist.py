@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -186,14 +187,67 @@ def rights():
     """Unit, container and DaemonSet give the same capabilities; what is named is mounted"""
     unit = set(re.search(r"^CapabilityBoundingSet=(.*)", read("systemd", "sockfair-export.service"), re.M).group(1).split())
     spec = yaml.safe_load(read("kubernetes", "daemonset.yaml"))["spec"]["template"]["spec"]
-    container, = spec["containers"]
-    context = container["securityContext"]["capabilities"]
+    made, = spec["containers"]
+    context = made["securityContext"]["capabilities"]
     equal("dropped", context["drop"], ["ALL"])
     equal("DaemonSet", {"CAP_" + name for name in context["add"]}, unit)
     recipe = read("container", "Dockerfile")
     equal("container", {"CAP_" + name for name in re.findall(r"--cap-add (\w+)", recipe)} - {"CAP_ALL"}, unit)
-    equal("mounts", {mount["name"] for mount in container["volumeMounts"]}, {volume["name"] for volume in spec["volumes"]})
+    equal("mounts", {mount["name"] for mount in made["volumeMounts"]}, {volume["name"] for volume in spec["volumes"]})
     equal("host's pids", spec["hostPID"], True)
+
+
+# What a runtime makes of the recipes: a root of its own with the mounts that are named, and the capabilities that are named. $1: the root;
+# $2: of what is mounted, what is not; the rest: the command.
+CONTAINER = """
+root=$1 without=$2
+shift 2
+mount --make-rprivate / && mount --bind "$root" "$root" && mount -t proc proc "$root/proc" && mount -t sysfs -o ro sysfs "$root/sys" &&
+    mount --rbind -o ro /sys/fs/cgroup "$root/sys/fs/cgroup" && mount --rbind /dev "$root/dev" || exit 99
+[ "$without" = tracing ] || mount --bind -o ro /sys/kernel/tracing "$root/sys/kernel/tracing" || exit 99
+[ "$without" != btf ] || mount -t tmpfs none "$root/sys/kernel/btf" || exit 99
+exec chroot "$root" "$@"
+"""
+
+
+def root_made_by_hand(folder):
+    """A root with sockfair and setpriv, and what they are linked with."""
+    for name in ("dev", "proc", "sys", "tmp", "usr/bin"):
+        os.makedirs(os.path.join(folder, name))
+    for program in (SOCKFAIR, shutil.which("setpriv")):
+        shutil.copy(program, os.path.join(folder, "usr/bin"))
+        for library in re.findall(r"(/\S+\.so[.0-9]*)", run("ldd", program)):
+            os.makedirs(folder + os.path.dirname(library), exist_ok=True)
+            shutil.copy(library, folder + library)
+
+
+def container():
+    """In a root made by hand, with the capabilities and mounts of the recipes and no others, sockfair works; what is missing is named"""
+    spec = yaml.safe_load(read("kubernetes", "daemonset.yaml"))["spec"]["template"]["spec"]["containers"][0]
+    given = [name.lower() for name in spec["securityContext"]["capabilities"]["add"]]
+    with tempfile.TemporaryDirectory() as folder:
+        root_made_by_hand(folder)
+
+        def inside(*command, lacking=(), without="", namespaces=("--mount",)):
+            bound = ",".join(["-all"] + ["+" + name for name in given if name not in lacking])
+            return subprocess.run(["unshare", *namespaces, "sh", "-c", CONTAINER, "sh", folder, without, "setpriv", "--bounding-set", bound, "--inh-caps=-all",
+                                   "--no-new-privs", "/usr/bin/sockfair", *command], capture_output=True, text=True, timeout=120)
+
+        doctor = inside("doctor", "--hooks")
+        equal("doctor: " + doctor.stderr, doctor.returncode, 0)
+        equal("rights", re.findall(r"^rights +(.*)", doctor.stdout, re.M), ["enough"])
+        watch = inside("watch", "-d", "1", "-P", "9")
+        equal("watch: " + watch.stderr, watch.returncode, 0)
+        for words, options in {
+                "CAP_SYS_ADMIN missing: no look into other network namespaces": {"lacking": ["sys_admin"]},
+                "CAP_SYS_PTRACE missing: no look at other users' processes": {"lacking": ["sys_ptrace"]},
+                "CAP_BPF and CAP_PERFMON missing": {"lacking": ["sys_admin", "bpf", "perfmon"]},
+                "no tracepoints: tracefs is not mounted, and CAP_SYS_ADMIN is missing": {"lacking": ["sys_admin"], "without": "tracing"},
+                "/sys/kernel/btf/vmlinux": {"without": "btf"},
+                "docker: --pid=host": {"namespaces": ["--mount", "--pid", "--fork"]}}.items():
+            said = inside("doctor", "--hooks", **options)
+            if words not in re.sub(r"\s+", " ", said.stdout + said.stderr):
+                raise AssertionError(f"'{words}' is not in: {said.stdout}{said.stderr}")
 
 
 def packages():
@@ -215,7 +269,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, bounds, alerts, runbooks, board, shown, units, rights, packages], arguments)
+    cases.run_all([names, bounds, alerts, runbooks, board, shown, units, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":
