@@ -177,6 +177,7 @@ if [ "$(id -u)" = 0 ]; then
     suite "load: clients that count bytes, and the kernel's clocks" tests/load.py "${cases[@]}"
     suite "datagrams: a server that counts itself" tests/datagrams.py
     suite "binds: calls of every kind" tests/binds.py --at-once 3 "${binds[@]}"
+    [ "$1" = quick ] || suite "fleet: two machines and a Prometheus" tests/fleet.py
     for pid in $idle $(descendants "$idle"); do chrt --other --pid 0 "$pid" 2>/dev/null; done
 fi
 together
