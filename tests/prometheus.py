@@ -62,6 +62,11 @@ class Prometheus:
             return [({}, float(found["result"][1]))]
         return [(row["metric"], float(row["value"][1])) for row in found["result"]]
 
+    @staticmethod
+    def own(name):
+        """What it says of itself: a metric without labels."""
+        return next(float(line.split()[1]) for line in get("/metrics").splitlines() if line.startswith(name + " "))
+
     def wait(self, what, condition, seconds=120):
         """What the condition returns, once that is something."""
         end = time.monotonic() + seconds
@@ -81,6 +86,14 @@ class Prometheus:
         """Bytes, of which files are none."""
         with open(f"/proc/{self.child.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("RssAnon")) * 1024
+
+    def cpu(self):
+        """Of one core, since its start."""
+        with open(f"/proc/{self.child.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        with open("/proc/uptime") as f:
+            ticks = os.sysconf("SC_CLK_TCK")
+            return (int(fields[11]) + int(fields[12])) / ticks / (float(f.read().split()[0]) - int(fields[19]) / ticks)
 
     def end(self):
         if self.child.poll() is None:
