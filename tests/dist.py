@@ -12,7 +12,7 @@ import yaml
 
 import cases
 import scrapes
-from prometheus import BOARD, DIST, RULES, Prometheus
+from prometheus import BOARD, DIST, RULES, Prometheus, example
 from watching import SOCKFAIR, between, equal
 
 PORT = 8300
@@ -155,6 +155,54 @@ def shown():
             prometheus.end()
 
 
+def config():
+    """Prometheus takes the configuration of sockfair-fleet(7)"""
+    with tempfile.TemporaryDirectory() as folder:
+        text = example("WHAT IS SCRAPED").replace("/usr/local/share/sockfair/prometheus/sockfair.rules.yml", RULES)
+        text = certificates(folder, text, "/etc/prometheus/")
+        with open(os.path.join(folder, "prometheus.yml"), "w") as f:
+            f.write(text)
+        run("promtool", "check", "config", f.name)
+
+
+def certificates(folder, text, place):
+    """Makes an authority, and a certificate and key for each other name that the text has there. The text, with the folder in that place."""
+    def openssl(*command):
+        run("openssl", *command, cwd=folder)
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
+    openssl(*new, "-subj", "/CN=fleet", "-keyout", "fleet-ca.key", "-out", "fleet-ca.pem")
+    names = set(re.findall(rf"{place}([a-z]+)\.pem", text)) | {"prometheus"}
+    for name in names:
+        openssl(*new, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false", "-CA", "fleet-ca.pem",
+                "-CAkey", "fleet-ca.key", "-keyout", name + ".key", "-out", name + ".pem")
+    return text.replace(place, folder + "/")
+
+
+def proxy():
+    """nginx with the lines of sockfair-fleet(7) hands a page to who has a certificate, to nobody else, and hands on nothing but that"""
+    server = scrapes.Server(7435, [scrapes.Machine(1, 1)])
+    with tempfile.TemporaryDirectory() as folder:
+        text = certificates(folder, example("TLS"), "/etc/ssl/sockfair/")
+        paths = "".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(os.path.join(folder, "conf"), "w") as f:
+            f.write(f"daemon off; user root; pid {folder}/pid; events {{}} http {{ access_log off; {paths} {text} }}")
+        nginx = subprocess.Popen(["nginx", "-p", folder, "-e", "stderr", "-c", f.name], stderr=subprocess.PIPE, text=True)
+        try:
+            def asked(path, *options):
+                return subprocess.run(["curl", "-sS", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "-o", folder + "/page", "-w", "%{http_code}", "--cacert",
+                                       folder + "/fleet-ca.pem", *options, "https://127.0.0.1:7436" + path], capture_output=True, text=True, timeout=60).stdout
+            known = ("--cert", folder + "/prometheus.pem", "--key", folder + "/prometheus.key")
+            equal("with a certificate", asked("/metrics", *known), "200")
+            with open(folder + "/page") as f:
+                equal("page", "sockfair_build_info" in f.read(), True)
+            equal("without one", asked("/metrics"), "400")
+            equal("another path", asked("/0", *known), "404")
+        finally:
+            nginx.terminate()
+            nginx.communicate(timeout=30)
+    server.shutdown()
+
+
 def installed(folder):
     """`make install` below the folder, with PREFIX=/usr."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
@@ -269,7 +317,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, bounds, alerts, runbooks, board, shown, units, rights, container, packages], arguments)
+    cases.run_all([names, bounds, alerts, runbooks, board, shown, config, proxy, units, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 import cases
-from prometheus import RULES, Prometheus
+from prometheus import RULES, Prometheus, example
 from watching import SOCKFAIR, equal
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -23,16 +23,7 @@ HTTP, DNS, EXPORT = 8080, 5353, 7435
 WINDOW = 4  # seconds of --window
 # What takes minutes on a fleet takes seconds here. The thresholds stay.
 QUICK = {"[3m]": "[4s]", "[5m]": "[10s]", "[10m]": "[20s]", "[15m]": "[20s]", "for: 2m": "for: 2s", "for: 5m": "for: 5s", "for: 10m": "for: 5s", "for: 15m": "for: 20s"}
-# sockfair-fleet(7): which host, which port, which worker.
-WHO = """
-(
-    worker:sockfair_uneven:even_shares
-      and
-    topk by (job, instance, netns, proto, address, port, device) (1, abs(worker:sockfair_uneven:even_shares - 1))
-)
-* on (job, instance, netns, proto, address, port, device, slot) group_left (pid, tid, comm, unit)
-sockfair_worker_info
-"""
+WHO = example("Which host, which port, which worker")
 NGINX = """daemon off; user root; worker_processes 4; pid {folder}/pid; error_log {folder}/errors;
 events {{ worker_connections 1024; accept_mutex off; }}
 http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;

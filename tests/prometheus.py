@@ -2,6 +2,7 @@
 """A real Prometheus in this network namespace, for dist.py, fleet.py and bench/fleet.py."""
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,7 +14,14 @@ import urllib.request
 ADDRESS = "127.0.0.1:9390"
 DIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "user", "dist")
 RULES = os.path.join(DIST, "prometheus", "sockfair.rules.yml")
+PAGE = os.path.join(DIST, "..", "man", "sockfair-fleet.7")
 BOARD = os.path.join(DIST, "grafana", "sockfair.json")
+
+
+def example(heading):
+    """The first example below that heading of sockfair-fleet(7)."""
+    with open(PAGE) as f:
+        return re.search(rf"^\.S[hs] {re.escape(heading)}$.*?^\.Bd -literal.*?$\n(.*?)^\.Ed$", f.read(), re.S | re.M).group(1)
 
 
 def get(path, **query):

@@ -7,7 +7,7 @@ import threading
 import time
 
 BOUNDS = ["0.0001", "0.0005", "0.001", "0.005", "0.01", "0.05", "0.1", "0.25", "0.5", "1", "5", "+Inf"]
-VERDICTS = ["even", "uneven", "too-few", "withheld", "none"]
+VERDICTS = ["not-applicable", "uneven", "too-few", "flows-unknown", "even", "withheld"]
 
 # name: (type, labels beside those of the port (each as it is, or one set for each), what it grows by in a second, or its value)
 OF_PORT = {
@@ -15,7 +15,7 @@ OF_PORT = {
     "sockfair_connections_arrived_total": ("counter", [""], 500),
     "sockfair_datagrams_delivered_total": ("counter", [""], 500),
     "sockfair_datagrams_received_total": ("counter", [""], 499),
-    "sockfair_drops_total": ("counter", ['reason="queue-full"'], 1),
+    "sockfair_drops_total": ("counter", ['reason="no-room"', 'reason="kernel"', 'reason="closing"'], 1),
     "sockfair_bytes_total": ("counter", ['direction="received"', 'direction="sent"'], 70001),
     "sockfair_cpu_seconds_total": ("counter", [""], 0.71),
     "sockfair_queue_length": ("gauge", [""], 3),
@@ -46,7 +46,7 @@ OF_WORKER = {
 }
 OF_MACHINE = {
     "sockfair_lost_total": ("counter", ['reason="rows_full"'], 1),
-    "sockfair_own_cost_seconds_total": ("counter", [""], 0.003),
+    "sockfair_own_cost_seconds_total": ("counter", ['part="kernel"', 'part="process"'], 0.003),
     "sockfair_window_seconds": ("gauge", [""], 60),
     "sockfair_build_info": ("gauge", ['version="0.1.0",backend="fentry",kernel="6.1.0-50-cloud-amd64"'], 1),
     "sockfair_series": ("gauge", [""], 10000),
@@ -123,7 +123,7 @@ class Machine:
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """Serves /NUMBER of each machine on 127.0.0.1:port."""
+    """Serves /NUMBER of each machine on 127.0.0.1:port; /metrics is the first."""
     daemon_threads, request_queue_size = True, 128
 
     def __init__(self, port, machines):
@@ -136,7 +136,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        page = self.server.machines[int(self.path[1:])].page().encode()
+        page = self.server.machines[0 if self.path == "/metrics" else int(self.path[1:])].page().encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))

@@ -16,7 +16,7 @@ nothing() { # COMMAND...
 }
 
 @test "the pages are well-formed: mandoc has nothing to say" {
-    ls user/man/sockfair-{findings,internals,method,textbook}.7 user/man/sockfair-steer.1
+    ls user/man/sockfair-{findings,fleet,internals,method,textbook}.7 user/man/sockfair-steer.1
     nothing mandoc -T lint -W warning user/man/*.[17]
     [ "$status" = 0 ]
 }
@@ -62,6 +62,13 @@ nothing() { # COMMAND...
     codes() { { sed -nE 's/^.*refuse\(plan, "([a-z-]+)".*/\1/p' user/model/steer_plan.c; sed -nE 's/^\t\[DESIGN_[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' user/model/steer_plan.c; } | sort -u; }
     [ "$(codes | wc -l)" -ge 18 ]
     diff <(codes) <(sed -n '/^\.Sh WHAT IS REFUSED/,/^\.Sh LIMITS/s/^\.It Sy //p' user/man/sockfair-steer.1 | sed 's/ , /\n/g' | sort)
+}
+
+@test "sockfair-fleet(7) has each rule and each alert, in their order" {
+    rules() { sed -nE "s/^ +- $1: //p" user/dist/prometheus/sockfair.rules.yml; }
+    [ "$(rules alert | wc -l)" -ge 10 ]
+    diff <(rules record) <(sed -n '/^\.Sh RECORDING/,/^\.Sh ALERTS/s/^\.It Sy //p' user/man/sockfair-fleet.7)
+    diff <(rules alert) <(sed -n '/^\.Sh ALERTS/,/^\.Sh BOARD/s/^\.It Sy \(.*\) Pq .*/\1/p' user/man/sockfair-fleet.7)
 }
 
 @test "make install brings the program, its schemas and its pages" {
