@@ -139,6 +139,10 @@ def shown():
     """Prometheus takes each expression of rules and board, and each shows something where there is something to show"""
     expressions = board_expressions() + [rule["expr"] for rule in rules() if "record" in rule]
     between("expressions", 40, len(expressions), 200)
+    # And each selector by itself: of several that are joined by `or` one that finds nothing would not be missed.
+    every = board_expressions() + [rule["expr"] for rule in rules()]
+    selectors = sorted({found for expression in every for found in re.findall(r"\bsockfair_\w+\{[^}]*\}", expression)})
+    between("selectors", 30, len(selectors), 200)
     server = scrapes.Server(PORT, [scrapes.Machine(8, 4) for _ in range(2)])
     for machine in server.machines:  # one that leaves out, and has workers that are stopped
         machine.series = [(before, kind, 1 if before.startswith(("sockfair_worker_stopped{", "sockfair_series_left_out")) else amount)
@@ -149,7 +153,7 @@ def shown():
         prometheus = Prometheus({f"host{n}": f"http://127.0.0.1:{PORT}/{n}" for n in range(2)}, 1, quick.name)
         try:
             prometheus.wait("an alert", lambda: prometheus.firing("SockfairSeriesLeftOut"), 60)
-            for expression in expressions:
+            for expression in expressions + selectors:
                 prometheus.wait("nothing of " + expression, lambda asked=expression: prometheus.query(asked), 20)
         finally:
             prometheus.end()

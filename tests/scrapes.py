@@ -31,7 +31,7 @@ OF_PORT = {
     "sockfair_window_cv": ("gauge", [""], 0.4142),
     "sockfair_window_cv_expected": ("gauge", [""], 0.0458),
     "sockfair_window_p_value": ("gauge", [""], 0.0001),
-    "sockfair_window_finding": ("gauge", ['code="slow-worker",level="problem"', 'code="shared-socket",level="note"'], 1),
+    "sockfair_window_finding": ("gauge", ['code="stalled-socket",level="problem"', 'code="shared-socket",level="note"'], 1),
     "sockfair_window_design": ("gauge", ['design="socket-each"'], 1),
 }
 ONE_PROTOCOL = {"tcp": ("sockfair_datagrams",), "udp": ("sockfair_connections", "sockfair_half_open", "sockfair_open_connections", "sockfair_worker_connections",
