@@ -79,6 +79,17 @@ def names():
     equal("not exported, nor recorded", used - exported - recorded, set())
 
 
+def made_up():
+    """The pages that other tests make up have the metrics and types of the exporter's own table, and no others"""
+    listed = subprocess.run([SOCKFAIR, "export", "--list-metrics"], capture_output=True, text=True, timeout=60)
+    if listed.returncode:
+        raise cases.Skip("this sockfair has no command `export`")
+    # The text format has no type for what only has labels.
+    own = {(name, {"info": "gauge"}.get(kind, kind)) for name, kind in (line.split("\t")[:2] for line in listed.stdout.splitlines())}
+    made = set(re.findall(r"^# TYPE (\S+) (\S+)$", scrapes.Machine(4, 4).page(), re.M))
+    equal("missing, and too many", (own - made, made - own), (set(), set()))
+
+
 def bounds():
     """Each wait that an alert is about is a bound of the histogram, where a quantile is exact"""
     asked = [re.search(r"p99_5m > ([0-9.]+)", rule["expr"]) for rule in rules() if "alert" in rule]
@@ -321,7 +332,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, bounds, alerts, runbooks, board, shown, config, proxy, units, rights, container, packages], arguments)
+    cases.run_all([names, made_up, bounds, alerts, runbooks, board, shown, config, proxy, units, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":

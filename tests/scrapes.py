@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-BOUNDS = ["0.0001", "0.0005", "0.001", "0.005", "0.01", "0.05", "0.1", "0.25", "0.5", "1", "5", "+Inf"]
+BOUNDS = ["0.000104", "0.000512", "0.001024", "0.00512", "0.01024", "0.049152", "0.098304", "0.24576", "0.49152", "0.98304", "5.24288", "+Inf"]
 VERDICTS = ["not-applicable", "uneven", "too-few", "flows-unknown", "even", "withheld"]
 
 # name: (type, labels beside those of the port (each as it is, or one set for each), what it grows by in a second, or its value)
@@ -60,7 +60,7 @@ class Machine:
     """One host's page: so many ports with so many workers each. by: --workers of `sockfair export`."""
 
     def __init__(self, ports, workers, by="slot"):
-        self.begun = time.time()
+        self.begun, self.made, self.lock = time.time(), (None, 0), threading.Lock()
         self.series = []  # (what stands before the value, type, rate or value); the type None: a line as it is
         places = [self.place(i) for i in range(ports)]
         for name, row in OF_MACHINE.items():
@@ -109,7 +109,15 @@ class Machine:
                 self.series.append((f'sockfair_window_verdict{{{place},verdict="{verdict}"}}', "gauge", int(verdict == ("even", "uneven")[number % 2])))
 
     def page(self):
-        """In the classic text format. The values move with the clock, so no two scrapes are alike."""
+        """In the classic text format. The values move with the clock; who asks within a second gets the same, so that many hosts cost no more than one."""
+        with self.lock:
+            text, at = self.made
+            if not text or time.monotonic() > at + 1:
+                text, at = self.make(), time.monotonic()
+                self.made = text, at
+            return text
+
+    def make(self):
         since = time.time() - self.begun
         lines = [before if kind is None else f"{before} {amount * since:.6g}" if kind == "counter" else f"{before} {amount:.6g}"
                  for before, kind, amount in self.series]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a fleet costs its Prometheus: series, bytes of a scrape, memory.
 
-fleet.py [--json FILE] [--machines N]... [--scrapes N] [--interval SECONDS]
+fleet.py [--json FILE] [--machines N]... [--workers none|slot|pid]... [--scrapes N] [--interval SECONDS]
 
 Made-up pages (tests/scrapes.py) of 10, 30 and 100 machines with 20 ports of 64 workers each, served on
 loopback, are scraped by a real Prometheus, each in a network namespace of its own: with series of each
@@ -38,14 +38,14 @@ def available():
 
 def measure(machines, by, arguments):
     """One run: what Prometheus says of itself, after so many scrapes of all."""
-    pages = [Machine(PORTS, WORKERS, by) for _ in range(machines)]
-    found = {"machines": machines, "workers": by, "series_of_machine": pages[0].count(), "scrapes": arguments.scrapes, "interval": arguments.interval}
-    if machines * pages[0].count() * EACH_KB * 1024 > available():
+    host = Machine(PORTS, WORKERS, by)
+    found = {"machines": machines, "workers": by, "series_of_machine": host.count(), "scrapes": arguments.scrapes, "interval": arguments.interval}
+    if machines * host.count() * EACH_KB * 1024 > available():
         return {**found, "skipped": f"{available() >> 20} MiB of memory are free"}
-    server = Server(PORT, pages)
+    server = Server(PORT, [host] * machines)
     prometheus = Prometheus({f"host{n}": f"http://127.0.0.1:{PORT}/{n}" for n in range(machines)}, arguments.interval, RULES)
     try:
-        patience = arguments.interval * (arguments.scrapes + 4)
+        patience = 2 * arguments.interval * (arguments.scrapes + 4)  # the first of them are slow: all series are new
         prometheus.wait("scrapes", lambda: server.pages >= machines * arguments.scrapes, patience)
         time.sleep(2)  # the last of them are stored
         (_, up), = prometheus.query('sum(up{job="sockfair"})')
@@ -81,7 +81,7 @@ def apart(machines, by, arguments):
 
 def extrapolated(rows):
     """A line through the largest two."""
-    measured = [row for row in rows if "resident" in row][-2:]
+    measured = [row for row in rows if row.get("up") == row["machines"]][-2:]
     if len(measured) < 2:
         return None
     few, many = measured
@@ -92,25 +92,32 @@ def extrapolated(rows):
     return made
 
 
+def remark(row):
+    if row.get("extrapolated"):
+        return "  extrapolated"
+    return "" if row["up"] == row["machines"] else f"  {row['machines'] - row['up']:.0f} of them were not scraped in time"
+
+
 def say(row):
     if "skipped" in row:
         print(f"{row['machines']:>8} {row['workers']:>7}   skipped: {row['skipped']}")
         return
     print(f"{row['machines']:>8} {row['workers']:>7} {row['series']:>11,.0f} {row['bytes_of_scrape'] / 1e3:>9,.0f} kB {row['resident'] / 2**20:>9,.0f} MiB"
-          f" {row['resident'] / row['series']:>9,.0f} {row['cpu'] * 100:>7.1f} %{'  extrapolated' if row.get('extrapolated') else ''}", flush=True)
+          f" {row['resident'] / row['series']:>9,.0f} {row['cpu'] * 100:>7.1f} %{remark(row)}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json")
     parser.add_argument("--machines", type=int, action="append")
+    parser.add_argument("--workers", action="append", choices=["none", "slot", "pid"])
     parser.add_argument("--scrapes", type=int, default=5)
     parser.add_argument("--interval", type=int, default=15)
     arguments = parser.parse_args()
     rows = []
     print(f"{PORTS} ports of {WORKERS} workers each, {arguments.scrapes} scrapes, one each {arguments.interval} s")
     print(f"{'machines':>8} {'workers':>7} {'series':>11} {'a scrape':>12} {'resident':>13} {'B/series':>9} {'CPU':>9}")
-    for by in "none", "slot":
+    for by in arguments.workers or ["none", "slot"]:
         own = []
         for machines in arguments.machines or MACHINES:
             own.append(apart(machines, by, arguments))
