@@ -246,6 +246,49 @@ def units():
         between("score", 0, score, SECURITY)
 
 
+def setting(name):
+    """The words of all lines of the service that set it."""
+    return [word for line in re.findall(rf"^{name}=(.*)$", read("systemd", "sockfair-export.service"), re.M) for word in line.split()]
+
+
+def allowed(name):
+    """The system calls of a set of systemd's, or the one call."""
+    if not name.startswith("@"):
+        return {name}
+    words = [line.split()[0] for line in run("systemd-analyze", "syscall-filter", name).splitlines()[1:] if line.startswith(" ") and line.split()[0] != "#"]
+    return set().union(*map(allowed, words))
+
+
+# What the service takes away of /proc and /sys.
+SERVICE = """
+mount --make-rprivate / && mount --bind /dev/null /proc/kallsyms || exit 99
+for place in /sys /sys/kernel/tracing /sys/fs/bpf /sys/fs/cgroup /proc/sys; do
+    mount --rbind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99
+done
+exec "$@"
+"""
+
+
+def service():
+    """With the capabilities and the view of the service sockfair works, and asks the kernel for nothing that the service's filters refuse"""
+    bound = ",".join(["-all"] + ["+" + name.removeprefix("CAP_").lower() for name in setting("CapabilityBoundingSet")])
+    with tempfile.TemporaryDirectory() as folder:
+        exports = subprocess.run([SOCKFAIR, "export", "--help"], capture_output=True, timeout=60).returncode == 0
+        command = ["timeout", "-s", "INT", "10", SOCKFAIR, "export", "--window", "2", "--listen", "127.0.0.1:7435"] if exports else [SOCKFAIR, "watch", "-d", "3", "--json"]
+        made = subprocess.run(["unshare", "--mount", "sh", "-c", SERVICE, "sh", "strace", "-f", "-qq", "-o", folder + "/calls", "setpriv", "--bounding-set", bound,
+                               "--inh-caps=-all", "--no-new-privs", *command], capture_output=True, text=True, timeout=120)
+        equal("status, " + made.stderr, made.returncode in ((0, 124) if exports else (0,)), True)
+        with open(folder + "/calls") as f:
+            # What setpriv itself does comes before the last exec of a program that is found.
+            text = re.split(r"^\d+ +execve\(.*= 0$", f.read(), flags=re.M)[-1]
+    calls = set(re.findall(r"^\d+ +(?:<\.\.\. )?([a-z_0-9]+)(?:\(| resumed)", text, re.M))
+    between("different calls", 20, len(calls), 300)
+    equal("refused calls", calls - set().union(*map(allowed, setting("SystemCallFilter"))), set())
+    equal("refused families", set(re.findall(r"\bsocket\((AF_\w+)", text)) - set(setting("RestrictAddressFamilies")), set())
+    equal("namespaces", set(re.findall(r"\bsetns\(\d+, (\w+)", text)) - {"CLONE_NEWNET"}, set())
+    equal("memory that can be written and run", re.findall(r"^.*(?:PROT_WRITE\|PROT_EXEC|mprotect\(.*PROT_EXEC).*$", text, re.M), [])
+
+
 def rights():
     """Unit, container and DaemonSet give the same capabilities; what is named is mounted"""
     unit = set(re.search(r"^CapabilityBoundingSet=(.*)", read("systemd", "sockfair-export.service"), re.M).group(1).split())
@@ -332,7 +375,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, made_up, bounds, alerts, runbooks, board, shown, config, proxy, units, rights, container, packages], arguments)
+    cases.run_all([names, made_up, bounds, alerts, runbooks, board, shown, config, proxy, units, service, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":
