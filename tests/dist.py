@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """dist.py [--scrape FILE] [CASE...]: what is installed for a fleet (user/dist): Prometheus' rules, Grafana's board, systemd's units, examples of containers. TAP."""
+import glob
 import json
 import os
 import re
@@ -88,6 +89,18 @@ def made_up():
     own = {(name, {"info": "gauge"}.get(kind, kind)) for name, kind in (line.split("\t")[:2] for line in listed.stdout.splitlines())}
     made = set(re.findall(r"^# TYPE (\S+) (\S+)$", scrapes.Machine(4, 4).page(), re.M))
     equal("missing, and too many", (own - made, made - own), (set(), set()))
+
+
+def values():
+    """Each verdict, level and finding that rules and board ask for is one that sockfair has"""
+    def source(pattern, *files):
+        return set().union(*(re.findall(pattern, open(place).read(), re.M) for name in files for place in glob.glob(os.path.join(DIST, "..", name))))
+    known = {"verdict": source(r'\[VERDICT_\w+\] = "([a-z-]+)"', "model/fairness.c"), "code": source(r'^\t\{ "([a-z-]+)", FINDING_', "model/findings*.c"),
+             "level": {"problem", "note", "good"}, "reason": {"closing"}}
+    asked = set(re.findall(r'\b(verdict|code|level|reason)(?:=|!=|=~)"([^"]+)"', " ".join(board_expressions() + [rule["expr"] for rule in rules()])))
+    asked = {(label, word) for label, value in asked for word in value.split("|")}
+    between("values", 8, len(asked), 30)
+    equal("unknown", {(label, word) for label, word in asked if word not in known[label]}, set())
 
 
 def bounds():
@@ -375,7 +388,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, made_up, bounds, alerts, runbooks, board, shown, config, proxy, units, service, rights, container, packages], arguments)
+    cases.run_all([names, made_up, values, bounds, alerts, runbooks, board, shown, config, proxy, units, service, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":
