@@ -190,6 +190,7 @@ bench:
 	$(Q)$(SUDO) tests/bench/fentry.py --json $(BUILD)/bench/fentry.json
 	$(Q)$(SUDO) tests/bench/throughput.py --json $(BUILD)/bench/throughput.json
 	$(Q)$(SUDO) tests/bench/steer.py --json $(BUILD)/bench/steer.json
+	$(Q)$(SUDO) tests/bench/fleet.py --json $(BUILD)/bench/fleet.json
 
 install: sockfair
 	install -D -m 755 sockfair $(DESTDIR)$(PREFIX)/bin/sockfair
@@ -198,6 +199,14 @@ install: sockfair
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 user/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 user/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -d $(DESTDIR)$(PREFIX)/share/sockfair/prometheus $(DESTDIR)$(PREFIX)/share/sockfair/grafana $(DESTDIR)$(PREFIX)/share/sockfair/examples
+	install -m 644 user/dist/prometheus/* $(DESTDIR)$(PREFIX)/share/sockfair/prometheus
+	install -m 644 user/dist/grafana/* $(DESTDIR)$(PREFIX)/share/sockfair/grafana
+	install -m 644 user/dist/container/* user/dist/kubernetes/* user/dist/systemd/*.default $(DESTDIR)$(PREFIX)/share/sockfair/examples
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 user/dist/systemd/*.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' user/dist/systemd/sockfair-export.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/sockfair-export.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sockfair-export.service
 
 clean:
 	rm -rf $(BUILD) sockfair

@@ -132,6 +132,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "binds: beside the start of real servers" tests/starts.py
         beside "steer: servers that count themselves" tests/steer.py
         beside "steer: one socket in several epolls" tests/steer_epoll.py
+        beside "dist: what is installed for a fleet" tests/dist.py
         for file in tests/servers/*.bats; do bats_beside "$file" 1; done
         beside "bind-check: against what bind() really does" tests/bind_rules.py
         for file in tests/cli/*.bats; do
@@ -177,6 +178,7 @@ if [ "$(id -u)" = 0 ]; then
     suite "load: clients that count bytes, and the kernel's clocks" tests/load.py "${cases[@]}"
     suite "datagrams: a server that counts itself" tests/datagrams.py
     suite "binds: calls of every kind" tests/binds.py --at-once 3 "${binds[@]}"
+    [ "$1" = quick ] || suite "fleet: two machines and a Prometheus" tests/fleet.py
     for pid in $idle $(descendants "$idle"); do chrt --other --pid 0 "$pid" 2>/dev/null; done
 fi
 together

@@ -9,7 +9,7 @@ build=(gcc make clang llvm bpftool libc6-dev linux-libc-dev libbpf-dev libelf-de
 check=("${build[@]}" libcmocka-dev bats jq python3 python3-jsonschema curl tmux mandoc iproute2 procps
        clang-format clang-tidy shellcheck)
 servers=(nginx haproxy lighttpd unbound apache2 redis-server postgresql pdns-recursor coturn
-         bind9 memcached mosquitto nsd openssh-server rsync tinyproxy prometheus)
+         bind9 memcached mosquitto nsd openssh-server prometheus rsync tinyproxy)
 # Of these a machine may have one of another name, which they would take the place of: its clock has to be kept on.
 declare -A only_one=([chrony]=time-daemon [vsftpd]=ftp-server)
 for package in "${!only_one[@]}"; do
@@ -17,10 +17,11 @@ for package in "${!only_one[@]}"; do
 done
 # shellcheck disable=SC2034 # wanted is one of them, by name
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
-      "${servers[@]}" python3-prometheus-client dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace)
+      "${servers[@]}" python3-prometheus-client dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace
+      python3-yaml openssl)
 # shellcheck disable=SC2034
 bench=("${build[@]}" jq python3 procps bpftrace bpfcc-tools libbpf-tools linux-perf strace nginx redis-server memcached unbound
-       dnsperf wrk apache2-utils)
+       dnsperf wrk apache2-utils prometheus)
 declare -n wanted=$1
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

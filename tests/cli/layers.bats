@@ -29,7 +29,7 @@ none() { # PATTERN FILE...
     none '#include [<"]([.a-z/]*bpf/|.*skel\.h|[a-z_]*_record\.h)' user/steer/*.[ch]
     for folder in user/*/; do
         case $folder in
-            user/attach/ | user/bind/ | user/collect/ | user/command/ | user/experiment/ | user/export/ | user/man/ | user/model/ | user/render/ | user/steer/ | user/workload/) ;;
+            user/attach/ | user/bind/ | user/collect/ | user/command/ | user/dist/ | user/experiment/ | user/export/ | user/man/ | user/model/ | user/render/ | user/steer/ | user/workload/) ;;
             *) echo "what may $folder include?"; return 1 ;;
         esac
     done

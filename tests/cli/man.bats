@@ -16,7 +16,7 @@ nothing() { # COMMAND...
 }
 
 @test "the pages are well-formed: mandoc has nothing to say" {
-    ls user/man/sockfair-{findings,internals,method,textbook}.7 user/man/sockfair-{export,steer}.1
+    ls user/man/sockfair-{findings,fleet,internals,method,textbook}.7 user/man/sockfair-{export,steer}.1
     nothing mandoc -T lint -W warning user/man/*.[17]
     [ "$status" = 0 ]
 }
@@ -64,10 +64,18 @@ nothing() { # COMMAND...
     diff <(codes) <(sed -n '/^\.Sh WHAT IS REFUSED/,/^\.Sh LIMITS/s/^\.It Sy //p' user/man/sockfair-steer.1 | sed 's/ , /\n/g' | sort)
 }
 
+@test "sockfair-fleet(7) has each rule and each alert, in their order" {
+    rules() { sed -nE "s/^ +- $1: //p" user/dist/prometheus/sockfair.rules.yml; }
+    [ "$(rules alert | wc -l)" -ge 10 ]
+    diff <(rules record) <(sed -n '/^\.Sh RECORDING/,/^\.Sh ALERTS/s/^\.It Sy //p' user/man/sockfair-fleet.7)
+    diff <(rules alert) <(sed -n '/^\.Sh ALERTS/,/^\.Sh BOARD/s/^\.It Sy \(.*\) Pq .*/\1/p' user/man/sockfair-fleet.7)
+}
+
 @test "make install brings the program, its schemas and its pages" {
     env -u MAKEFLAGS -u MAKELEVEL make -o sockfair install DESTDIR="$BATS_TEST_TMPDIR" PREFIX=/usr
     [ -x "$BATS_TEST_TMPDIR/usr/bin/sockfair" ]
-    diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*)
+    diff <(cd user/render && ls ./*.schema.json) <(cd "$BATS_TEST_TMPDIR/usr/share/sockfair" && ls ./*.json)
+    diff <(cd user/dist && find . -type f -printf '%f\n' | sort) <(cd "$BATS_TEST_TMPDIR/usr" && find share/sockfair/*/ lib -type f -printf '%f\n' | sort)
     diff <(cd user/man && ls) <(cd "$BATS_TEST_TMPDIR/usr/share/man" && ls man1 man7 | grep sockfair | sort)
 }
 
