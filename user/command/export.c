@@ -15,12 +15,12 @@
 #include "../collect/namespace.h"
 #include "../collect/observer.h"
 #include "../attach/hooks.h"
+#include "../export/listen.h"
 #include "../model/aside.h"
 #include "../render/openmetrics.h"
 #include "export_sink.h"
 #include "filter.h"
 #include "looks.h"
-#include "textfile.h"
 #include "window.h"
 
 #define LOOK_BUSY_SECONDS 1 /* how often to look who waits, while work arrives */
@@ -33,7 +33,8 @@ struct export_choices {
 	enum backend backend;
 	enum export_workers workers;
 	enum export_format format;
-	const char *textfile;
+	const char *listen, *textfile;
+	bool format_given;
 	double interval, window, duration; /* seconds; the last: 0 if not given */
 	double threshold;
 	size_t series_max;
@@ -52,7 +53,8 @@ struct exporter {
 };
 
 enum {
-	OPT_TEXTFILE = 1000,
+	OPT_LISTEN = 1000,
+	OPT_TEXTFILE,
 	OPT_FORMAT,
 	OPT_WORKERS,
 	OPT_SERIES_MAX,
@@ -67,9 +69,14 @@ enum {
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Where to:", 2 },
+	{ "listen", OPT_LISTEN, "ADDRESS:PORT", 0,
+	  "Serve HTTP there: 127.0.0.1:7435, [::1]:7435, or unix:/path (" EXPORT_LISTEN_DEFAULT
+	  ", or the socket that systemd passes)",
+	  0 },
 	{ "textfile", OPT_TEXTFILE, "FILE", 0,
-	  "Write FILE (NAME.prom) anew each time, for node_exporter's textfile collector", 0 },
-	{ "interval", 'i', "SECONDS", 0, "How often (15)", 0 },
+	  "Instead write FILE (NAME.prom) anew each time, for node_exporter's textfile collector",
+	  0 },
+	{ "interval", 'i', "SECONDS", 0, "How often there is a new page (5; --textfile: 15)", 0 },
 	{ "duration", 'd', "SECONDS", 0, "End after that long (never)", 0 },
 	{ "format", OPT_FORMAT, "NAME", 0,
 	  "classic (the text format 0.0.4, which node_exporter reads) or openmetrics (classic)",
@@ -130,7 +137,11 @@ static error_t export_parse(int key, char *arg, struct argp_state *state)
 	case 'i': o->interval = option_real(state, "--interval", arg, 0.1, 86400); break;
 	case 'd': o->duration = option_real(state, "--duration", arg, 0.001, 1e9); break;
 	case OPT_TEXTFILE: o->textfile = arg; break;
-	case OPT_FORMAT: o->format = parse_format(state, arg); break;
+	case OPT_LISTEN: o->listen = arg; break;
+	case OPT_FORMAT:
+		o->format = parse_format(state, arg);
+		o->format_given = true;
+		break;
 	case OPT_WORKERS: o->workers = parse_workers(state, arg); break;
 	case OPT_SERIES_MAX:
 		o->series_max = option_count(state, "--series-max", arg, 100, 10000000);
@@ -152,8 +163,11 @@ static error_t export_parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		usage_error(state, "unknown argument '%s'; for the port use -P %s", arg, arg);
 	case ARGP_KEY_END:
-		if (!o->textfile && !o->list)
-			usage_error(state, "name a file: --textfile FILE");
+		if (o->textfile && o->listen)
+			usage_error(state, "--listen and --textfile: which of the two?");
+		if (o->format_given && !o->textfile)
+			usage_error(state,
+				    "--format is for --textfile; by HTTP the client chooses");
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -177,21 +191,26 @@ static int page_publish(struct exporter *e, enum export_format format)
 	return err;
 }
 
-/* A page that can't be published now may be later. Returns STATUS_OK, or STATUS_FAILED after
- * complaining if it never will. */
-static int pages_publish(struct exporter *e)
+/* Returns STATUS_OK, or STATUS_FAILED after complaining: nobody will ever take a page again. */
+static int sink_check(const struct exporter *e)
+{
+	char why[512];
+
+	return e->sink.alive && !e->sink.alive(e->sink.to, why, sizeof(why)) ? complain("%s", why)
+									     : STATUS_OK;
+}
+
+/* A page that can't be published now may be later. */
+static void pages_publish(struct exporter *e)
 {
 	int err = 0;
 
-	if (e->sink.alive && !e->sink.alive(e->sink.to))
-		return complain("nobody takes the pages any more");
 	for (unsigned i = 0; i < EXPORT_FORMATS; i++)
 		if (e->sink.wants[i] && !err)
 			err = page_publish(e, (enum export_format)i);
 	if (err && !e->complained)
 		complain("cannot write a page: %s; trying again", file_error(-err));
 	e->complained = err;
-	return STATUS_OK;
 }
 
 /* ---- collecting ---- */
@@ -239,20 +258,23 @@ static int page_collect(struct exporter *e, bool window_ends)
 	return err ? err : export_limit(&e->state);
 }
 
-/* Until this time of CLOCK_MONOTONIC, or until interrupted. */
+/* Until this time of CLOCK_MONOTONIC, or until interrupted. Returns a status. */
 static int pages_wait(struct exporter *e, double end)
 {
 	double left;
-	int err = 0;
+	int status = STATUS_OK;
 
-	while (!interrupted && !err && (left = end - now_seconds()) > 0) {
+	while (!interrupted && !status && (left = end - now_seconds()) > 0) {
 		/* Waits only a short while: a signal may come just before the wait. */
 		const double part = e->looks.active ? LOOKS_RELIEF_SECONDS : LOOKS_IDLE_SECONDS;
+		int err;
 
 		poll(NULL, 0, (int)((left < part ? left : part) * 1000) + 1);
 		err = looks_keep(&e->looks, end);
+		status = err ? complain("cannot read what was counted: %s", strerror(-err))
+			     : sink_check(e);
 	}
-	return err;
+	return status;
 }
 
 /* The first time after now that is a multiple of `step` after `begun`. */
@@ -271,17 +293,15 @@ static int export_loop(struct exporter *e)
 	const double begun = e->looks.scanned;
 	const double end = o->duration > 0 ? begun + o->duration : INFINITY;
 	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
-	int err, status = pages_publish(e);
+	int err, status;
 
-	while (!interrupted && !status) {
-		err = pages_wait(e, fmin(fmin(page, window), end));
-		if (interrupted || now_seconds() >= end)
-			break;
-		if (!err)
-			err = page_collect(e, now_seconds() >= window);
+	pages_publish(e);
+	while (!(status = pages_wait(e, fmin(fmin(page, window), end))) && !interrupted &&
+	       now_seconds() < end) {
+		err = page_collect(e, now_seconds() >= window);
 		if (err)
 			return complain("cannot read what was counted: %s", strerror(-err));
-		status = pages_publish(e);
+		pages_publish(e);
 		page = next_after(begun, o->interval);
 		if (now_seconds() >= window)
 			window = next_after(begun, o->window);
@@ -353,51 +373,35 @@ static int exporter_begin(struct exporter *e)
 	if (err)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
 	fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
-		backend_name(observer_backend(e->observer)), e->sink.name);
+		backend_name(observer_backend(e->observer)), e->sink.place);
 	return STATUS_OK;
 }
 
-/* With e->sink, which ends with this. */
-static int exporter_run(struct exporter *e)
+/* Nothing is opened any more but what looks at processes. */
+static int rights_give_up(const struct exporter *e)
 {
-	int status = exporter_begin(e);
+	struct export_needs needs = e->sink.needs;
+	char why[512];
 
+	needs.namespaces = true;
+	return export_confine_collector(&needs, why, sizeof(why)) ? complain("%s", why) : STATUS_OK;
+}
+
+static int export_run(struct exporter *e)
+{
+	const struct export_choices *o = e->o;
+	int status = o->textfile ? export_sink_file(&e->sink, o->textfile, o->format)
+				 : export_sink_http(&e->sink, o->listen);
+
+	if (status)
+		return status;
+	status = exporter_begin(e);
+	if (!status)
+		status = rights_give_up(e);
 	if (!status)
 		status = export_loop(e);
 	e->sink.end(e->sink.to);
 	return status;
-}
-
-/* ---- sinks ---- */
-
-static int textfile_publish(void *to, enum export_format format, const char *text, size_t length)
-{
-	(void)format; /* there is one */
-	return textfile_write(to, text, length);
-}
-
-static void textfile_end(void *to)
-{
-	textfile_close(to);
-}
-
-static int export_to_textfile(struct exporter *e)
-{
-	struct textfile file;
-	const int err = textfile_open(&file, e->o->textfile);
-
-	if (err)
-		return complain("cannot write %s: %s", e->o->textfile,
-				err == -EEXIST ? "it is no regular file" : file_error(-err));
-	e->sink =
-		(struct export_sink){ .name = e->o->textfile,
-				      .to = &file,
-				      .wants = { [EXPORT_CLASSIC] = e->o->format == EXPORT_CLASSIC,
-						 [EXPORT_OPENMETRICS] =
-							 e->o->format == EXPORT_OPENMETRICS },
-				      .publish = textfile_publish,
-				      .end = textfile_end };
-	return exporter_run(e);
 }
 
 int command_export(int argc, char **argv)
@@ -412,7 +416,6 @@ int command_export(int argc, char **argv)
 		.children = children,
 	};
 	struct export_choices o = { .backend = BACKEND_AUTO,
-				    .interval = 15,
 				    .window = 60,
 				    .threshold = FAIRNESS_THRESHOLD,
 				    .series_max = SERIES_MAX };
@@ -428,7 +431,9 @@ int command_export(int argc, char **argv)
 	if (status)
 		return status;
 	filter_text(&o.selection, e.filter, sizeof(e.filter));
-	status = export_to_textfile(&e);
+	if (!o.interval)
+		o.interval = o.textfile ? 15 : 5;
+	status = export_run(&e);
 	observer_close(e.observer);
 	snapshot_free(&e.before);
 	export_end(&e.state);

@@ -13,11 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum export_format {
-	EXPORT_CLASSIC,     /* the text format of Prometheus, version 0.0.4 */
-	EXPORT_OPENMETRICS, /* OpenMetrics 1.0 */
-	EXPORT_FORMATS
-};
+#include "../model/export_format.h"
 
 /*
  * Bytes of the longest page: at 200 bytes a line some 300,000 series. Prometheus would be the

@@ -8,9 +8,8 @@
 
 #include <stdio.h>
 
+#include "../model/export_format.h"
 #include "../model/export_state.h"
-
-enum export_format { EXPORT_CLASSIC, EXPORT_OPENMETRICS, EXPORT_FORMATS };
 
 /* Writes a page, after export_limit(). Errors stay in the stream. Returns 0 or -ENOMEM. */
 int openmetrics_write(FILE *out, const struct export_state *x, enum export_format format);
