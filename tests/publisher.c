@@ -181,6 +181,8 @@ int main(int argc, char **argv)
 	snprintf(text, sizeof(text), "%d %s %s", export_front_pid(front), export_front_place(front),
 		 why);
 	say("ready", text);
+	/* letters() asks the descriptor for the next line, not what stdio has read ahead. */
+	setvbuf(stdin, NULL, _IONBF, 0);
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (!obey(line))

@@ -155,9 +155,9 @@ all_say() { # TEXT COMMANDS PREFIX...
     run bash -c "ulimit -n 20 && '$sockfair' watch -d 0.1"
     [ "$status" = 1 ]
     assert_one_line "no more than 20 files may be open: raise the hard limit (ulimit -Hn)"
-    run bash -c "ulimit -v 20000 && '$sockfair' list"
+    run bash -c "ulimit -v 28672 && '$sockfair' list"
     [ "$status" = 1 ]
-    assert_one_line "out of memory: this process may have 19 MiB (ulimit -v)"
+    assert_one_line "out of memory: this process may have 28 MiB (ulimit -v)"
 }
 
 @test "-o that can't be written, disk full, stdout closed early" {
