@@ -372,7 +372,8 @@ def container():
 def packages():
     """The container's recipe installs the libraries that the program is linked with, and no other"""
     wanted = set()
-    for place in re.findall(r"=> (/\S+)", run("ldd", SOCKFAIR)):
+    direct = re.findall(r"NEEDED +(\S+)", run("objdump", "-p", SOCKFAIR))  # theirs come with them
+    for place in re.findall(rf"^\s*(?:{'|'.join(map(re.escape, direct))}) => (/\S+)", run("ldd", SOCKFAIR), re.M):
         # /lib may be a link to /usr/lib, and dpkg knows them by either.
         real = os.path.realpath(place)
         owners = subprocess.run(["dpkg-query", "-S", real, real.removeprefix("/usr")], capture_output=True, text=True).stdout
