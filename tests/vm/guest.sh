@@ -40,22 +40,22 @@ counted() { # BACKEND LABEL SENT OPTION...
 
 # What `export` offers of 200 connections is that: in all, by worker, and each with its wait.
 exported() { # BACKEND
-    local page=$dir/page.prom server export i
+    local page=$dir/page.prom server exporter
     ./sockfair run reuseport --serve-only --port 8300 -w 2 >/dev/null 2>"$dir/serves" &
     server=$!
     ./sockfair export --textfile "$page" -i 0.5 -P 8300 --backend "$1" 2>"$dir/errors" &
-    export=$!
+    exporter=$!
     sum() { awk -v series="$1" 'index($0, series) == 1 { sum += $NF } END { print sum + 0 }' "$page" 2>/dev/null; }
-    for i in {1..600}; do [ "$(sum sockfair_workers)" != 2 ] || break; sleep 0.1; done
+    for _ in {1..600}; do [ "$(sum sockfair_workers)" != 2 ] && kill -0 $exporter 2>/dev/null || break; sleep 0.1; done
     PYTHONPATH=tests/cli python3 -c 'from sockets import *; visit(8300, 200)' 2>>"$dir/errors"
-    for i in {1..300}; do [ "$(sum sockfair_connections_total)" != 200 ] || break; sleep 0.1; done
+    for _ in {1..300}; do [ "$(sum sockfair_connections_total)" != 200 ] && kill -0 $exporter 2>/dev/null || break; sleep 0.1; done
     if [ "$(sum sockfair_connections_total) $(sum sockfair_worker_connections_total) $(sum sockfair_accept_wait_seconds_count)" = '200 200 200' ]; then
         echo "ok - $1, export: 200 connections" >"$dir/tap"
     else
         { echo "not ok - $1, export: 200 connections"; cat "$dir/errors" "$page" | sed 's/^/# /'; } >"$dir/tap" 2>&1
     fi
-    kill -INT "$export" "$server"
-    wait "$export" "$server"
+    kill -INT "$exporter" "$server" 2>/dev/null
+    wait "$exporter" "$server"
     said
 }
 
