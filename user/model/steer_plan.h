@@ -24,6 +24,7 @@ struct steer_wish {
 		weights[STEER_MEMBERS_MAX]; /* STEER_WEIGHTS: of the sockets, lowest cookie first */
 	size_t weight_count;
 	enum steer_way via; /* STEER_BY_NOTHING: whichever fits */
+	bool stateless;     /* UDP: each datagram may go to any socket of the group */
 };
 
 /* What a listing does not tell. */
@@ -59,7 +60,7 @@ void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const 
  */
 const struct endpoint *steer_overlap(const struct snapshot *all, const struct endpoint *e);
 
-/* Does the socket listen, and belong to a process? */
+/* Does the socket listen, or take datagrams from anybody, and belong to a process? */
 bool steer_is_listener(const struct socket_row *s);
 
 /* Do the endpoint's IPv6 listeners take no IPv4 traffic? */

@@ -34,7 +34,7 @@ int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *
 		const struct socket_row *s = &e->sockets[i];
 		int fd;
 
-		if (e->protocol != PROTOCOL_TCP || !steer_is_listener(s))
+		if (!steer_is_listener(s))
 			continue;
 		fd = take_socket(e, s->cookie, why, size);
 		if (fd < 0)
