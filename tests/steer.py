@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`sockfair steer` beside servers that count for themselves, each case in a network namespace of its own: what each policy gives to whom, who comes and
 goes meanwhile, how it ends, and what it refuses. TAP. steer.py [--backend NAME] [CASE...]"""
+import collections
 import ctypes
+import fcntl
 import json
 import mmap
 import os
 import platform
+import select
 import signal
 import socket
 import struct
@@ -195,6 +198,10 @@ def links():
         return list(ids[:struct.unpack_from("I", held, 24)[0]])
 
 
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
 def wait_for(what, condition, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
@@ -296,6 +303,88 @@ def weights():
     equal("failed", clients.failed, 0)
     between("the heavy one", 495, max(shares), 505)
     between("the light ones", 95, sorted(shares)[0], 105)
+
+
+class Distant:
+    """Clients in a network namespace of their own, behind two TUN devices, 20 ms each way: they reach 10.8.0.1 here."""
+
+    def __init__(self):
+        self.near = self.device("10.8.0.1")
+        self.ready, self.says = os.pipe()
+        self.hears, self.tells = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                self.live()
+            finally:
+                os._exit(1)
+        os.read(self.ready, 1)
+
+    def device(self, address):
+        """A TUN device of this namespace, with that address, to the whole net."""
+        made = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(made, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+        ip("address", "add", address + "/24", "dev", "tun0")
+        ip("link", "set", "tun0", "up")
+        return made
+
+    def live(self):
+        cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        cases.libc.unshare(cases.NEWNET)
+        far = self.device("10.8.0.2")
+        threading.Thread(target=self.carry, args=(far,), daemon=True).start()
+        os.write(self.says, b"x")
+        number = struct.unpack("I", os.read(self.hears, 4))[0]
+        clients = [socket.socket() for _ in range(number)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("10.8.0.1", PORT))
+        signal.pause()
+
+    def carry(self, far):
+        """Each packet, 20 ms after it came: in order, as all take as long."""
+        way, late = {self.near: far, far: self.near}, collections.deque()
+        while True:
+            wait = max(0, late[0][0] - time.monotonic()) if late else None
+            for device in select.select(list(way), [], [], wait)[0]:
+                late.append((time.monotonic() + 0.02, way[device], os.read(device, 65536)))
+            while late and late[0][0] <= time.monotonic():
+                _, device, packet = late.popleft()
+                os.write(device, packet)
+
+    def burst(self, number):
+        """So many connections, all begun before the answer to the first one comes."""
+        os.write(self.tells, struct.pack("I", number))
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.near)
+
+
+def burst():
+    """least: of a burst of 100 within a round trip of 40 ms, one worker that is empty gets what makes all as full, not all 100"""
+    try:
+        distant = Distant()
+    except OSError as error:
+        return f"no TUN device here: {error}"
+    server = Keeping([0] * 7, "0.0.0.0")
+    steering = Steering()
+    held = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(140)]
+    wait_for("they are accepted", lambda: sum(server.served()) == len(held))
+    between("the fullest before", 20, max(server.served()), 21)
+    server.join(0)
+    time.sleep(2.5)  # two seconds and a beat, after which it is a member that was looked at
+    distant.burst(100)
+    wait_for("all are accepted", lambda: sum(server.served()) == len(held) + 100)
+    shares = server.served()
+    result = steering.result()
+    distant.end()
+    server.end()
+    between("left to the hash", 0, sum(result["look_ups_left_to_the_hash"].values()), 0)
+    print(f"# burst: of 100 the empty one got {shares[7]}")
+    between("what the empty one got", 25, shares[7], 35)  # 30: all have 30 then
+    return None
 
 
 def stalled():
@@ -886,7 +975,7 @@ def pauses():
     equal("failed", clients.failed, 0)
 
 
-CASES = [even, least, weights, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
+CASES = [even, least, weights, burst, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
          udp_slow, udp_fewer_drops, udp_stopped, udp_all_stopped, udp_members, udp_connected, udp_killed, udp_families, udp_refusals, udp_objection,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
          two_at_once, mptcp, rights, nothing_to_gain, pauses]
