@@ -908,6 +908,72 @@ def two_at_once():
     server.end()
 
 
+class Neighbour:
+    """A network namespace beside this one, by a veth pair: 10.7.0.1 here, 10.7.0.2 there."""
+
+    def __init__(self):
+        ready, says = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            cases.libc.unshare(cases.NEWNET)
+            os.write(says, b"x")
+            signal.pause()
+        os.read(ready, 1)
+        ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(self.pid))
+        ip("address", "add", "10.7.0.1/24", "dev", "near")
+        ip("link", "set", "near", "up")
+        self.run("ip", "address", "add", "10.7.0.2/24", "dev", "far")
+        self.run("ip", "link", "set", "far", "up")
+
+    def run(self, *words):
+        return subprocess.run(["nsenter", f"--net=/proc/{self.pid}/ns/net", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    def reaches(self, address):
+        """Does a connection from there come to a worker here?"""
+        return self.run("python3", "-c", f"""
+import socket
+try:
+    with socket.create_connection(("{address}", {PORT}), 5) as c:
+        c.send(b"a")
+        print(c.recv(1) == b"x")
+except OSError:
+    print(False)""") == "True"
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def vrf():
+    """a VRF device, whose connections the kernel keeps from the group: refused, and ends it when it comes; not where they are one"""
+    try:
+        ip("link", "add", "red", "type", "vrf", "table", "10")
+    except subprocess.CalledProcessError as error:
+        return "no VRF here: " + error.stderr.decode().strip()
+    ip("link", "set", "red", "up")
+    server = Server([0.001] * 2, "0.0.0.0")
+    neighbour = Neighbour()
+    ip("link", "set", "near", "master", "red")
+    equal("the kernel gives it the neighbour's connection", neighbour.reaches("10.7.0.1"), False)
+    refused("vrf", "VRF device red")
+    cases.sysctl("net.ipv4.tcp_l3mdev_accept", 1)
+    steering = Steering()
+    equal("reached where VRFs are no border", neighbour.reaches("10.7.0.1"), True)
+    equal("steered", steering.result()["look_ups_steered"], 1)
+    cases.sysctl("net.ipv4.tcp_l3mdev_accept", 0)
+    ip("link", "delete", "red")
+    steering = Steering()
+    ip("link", "add", "red", "type", "vrf", "table", "10")
+    result = steering.result(None)
+    equal("end", result["end"], "objection")
+    if "VRF device red" not in result["end_text"]:
+        raise AssertionError(result["end_text"])
+    neighbour.end()
+    server.end()
+    return None
+
+
 def mptcp():
     """MPTCP sockets are refused"""
     try:
@@ -978,7 +1044,7 @@ def pauses():
 CASES = [even, least, weights, burst, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
          udp_slow, udp_fewer_drops, udp_stopped, udp_all_stopped, udp_members, udp_connected, udp_killed, udp_families, udp_refusals, udp_objection,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
-         two_at_once, mptcp, rights, nothing_to_gain, pauses]
+         two_at_once, vrf, mptcp, rights, nothing_to_gain, pauses]
 
 if __name__ == "__main__":
     parser = cases.parser(__doc__)

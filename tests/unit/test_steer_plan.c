@@ -89,6 +89,10 @@ static void what_speaks_against_a_group(void **state)
 	assert_refused(e, "way");
 	wish.via = STEER_BY_LOOKUP;
 	assert_planned(e, STEER_BY_LOOKUP);
+	strcpy(facts.vrf, "red");
+	assert_refused(e, "vrf");
+	assert_non_null(strstr(plan.why, "VRF device red"));
+	assert_non_null(strstr(plan.why, "tcp_l3mdev_accept"));
 	assert_refused(group("0.0.0.0", 0), "none");
 }
 
@@ -112,6 +116,10 @@ static void datagrams(void **state)
 	e->sockets[0].steered = true;
 	assert_refused(e, "program");
 	e->sockets[0].steered = false;
+	strcpy(facts.vrf, "red");
+	assert_refused(e, "vrf");
+	assert_non_null(strstr(plan.why, "udp_l3mdev_accept"));
+	*facts.vrf = 0;
 	wish.policy_given = true;
 	wish.policy = STEER_EVEN;
 	assert_refused(e, "policy");

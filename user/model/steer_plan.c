@@ -280,7 +280,8 @@ static void address_text(char *text, size_t size, const struct endpoint *e)
 	snprintf(text, size, e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, e->port);
 }
 
-static bool check_kernel(struct steer_plan *plan, const struct steer_facts *facts)
+static bool check_facts(struct steer_plan *plan, const struct endpoint *e,
+			const struct steer_facts *facts)
 {
 	if (!facts->lookup_known)
 		return refuse(plan, "kernel",
@@ -289,6 +290,12 @@ static bool check_kernel(struct steer_plan *plan, const struct steer_facts *fact
 		return refuse(plan, "lookup",
 			      "another SK_LOOKUP program is attached to its network namespace and "
 			      "picks sockets already; bpftool net shows it");
+	if (*facts->vrf)
+		return refuse(plan, "vrf",
+			      "the kernel keeps the traffic of the VRF device %s from it "
+			      "(net.ipv4.%s_l3mdev_accept=0), and the program that steers would "
+			      "not",
+			      facts->vrf, e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	if (facts->mptcp)
 		return refuse(plan, "mptcp",
 			      "socket %" PRIu64 " is an MPTCP socket, which the kernel does not "
@@ -316,7 +323,7 @@ static bool plan_group(struct steer_plan *plan, const struct snapshot *all,
 			      "would take its connections, too; close that one, or steer it",
 			      address);
 	}
-	if (!check_kernel(plan, facts))
+	if (!check_facts(plan, e, facts))
 		return false;
 	plan->way = STEER_BY_LOOKUP;
 	return plan_weights(plan, wish);

@@ -31,6 +31,8 @@ struct steer_wish {
 struct steer_facts {
 	bool lookup_known;      /* the kernel has SK_LOOKUP programs (5.9) */
 	unsigned lookup_others; /* such programs attached to the port's network namespace */
+	char vrf[16]; /* a VRF device whose traffic the kernel keeps from sockets without a device:
+			 device_find_vrf(); "": none, or not asked */
 	uint64_t mptcp; /* cookie of a member that is an MPTCP socket; 0: none, or not asked */
 };
 

@@ -14,6 +14,7 @@
 
 #include "../attach/loading.h"
 #include "../collect/clock.h"
+#include "../collect/device.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
 #include "take.h"
@@ -376,12 +377,14 @@ static int program_check(const struct lookup *l, char *why, size_t size)
 static int lookup_object(const struct lookup *l, const struct snapshot *now,
 			 const struct endpoint *e, char *why, size_t size)
 {
-	const struct steer_facts facts = { .lookup_known = true };
+	struct steer_facts facts = { .lookup_known = true };
 	const struct steer_wish wish = { .policy = STEER_LEAST, .stateless = true };
 	struct steer_plan plan;
 
 	if (program_check(l, why, size))
 		return 1;
+	/* One that can't be looked for now is found in the next second. */
+	device_find_vrf(e->netns, e->protocol == PROTOCOL_UDP, facts.vrf);
 	steer_plan_make(&plan, now, e, &facts, &wish);
 	/* While a server starts anew it may have one socket, or none. */
 	if (!plan.code || plan.members < 2)
