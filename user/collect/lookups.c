@@ -74,9 +74,10 @@ static bool process_holds(const char *pid, uint32_t link)
 	return holds;
 }
 
-/* A process that holds the link; 0: none does. */
+/* A process that holds the link; 0: none does. This one holds it only while it looks. */
 static int32_t link_holder(uint32_t link)
 {
+	const int32_t self = getpid();
 	char pid[16];
 	const struct dirent *entry;
 	DIR *proc;
@@ -88,7 +89,8 @@ static int32_t link_holder(uint32_t link)
 	known.pid = 0;
 	proc = opendir("/proc");
 	while (proc && !known.pid && (entry = readdir(proc)))
-		if (isdigit(*entry->d_name) && process_holds(entry->d_name, link))
+		if (isdigit(*entry->d_name) && strtol(entry->d_name, NULL, 10) != self &&
+		    process_holds(entry->d_name, link))
 			known.pid = (int32_t)strtol(entry->d_name, NULL, 10);
 	if (proc)
 		closedir(proc);
