@@ -223,8 +223,8 @@ class Steering:
             raise
         if self.child.poll() is not None:
             said = self.child.communicate()[1]
-            if "does not see that on this kernel" in said:
-                raise cases.Skip(f"{backend} sees no arrivals here")
+            if "on this kernel" in said and "does not see th" in said:
+                raise cases.Skip(f"{backend} does not see here what the policy goes by")
             raise AssertionError("steer ended: " + said)
 
     def result(self, how=signal.SIGINT):
@@ -684,7 +684,9 @@ def udp_fewer_drops():
     drops = [phase["figures"]["drops"]["whole"] for phase in result["phases"]]
     between("drops before", 20, drops[0], 10000)
     between("drops while steered", 0, drops[1], drops[0] / 4)
-    equal("said", [(said["code"], said["level"]) for said in result["findings"] if said["code"] == "drops"], [("drops", "good")])
+    said = [finding["level"] for finding in result["findings"] if finding["code"] == "drops"]
+    if said not in (["good"], ["note"]):  # a note where five seconds are too few, or too unlike, to tell
+        raise AssertionError(result["findings"])
 
 
 def udp_stopped():
