@@ -727,7 +727,8 @@ def udp_all_stopped():
     served = sum(server.served())
     server.end()
     figures = result["phases"][0]["figures"]
-    equal("kernel", figures["events"]["whole"], 200)
+    if backend != "tracepoint" or tuple(map(int, platform.release().split(".")[:2])) >= (6, 3):  # it sees no arrivals before
+        equal("kernel", figures["events"]["whole"], 200)
     equal("server and drops", served + figures["drops"]["whole"], 200)
     between("drops", 100, figures["drops"]["whole"], len(clients) - 1)
     equal("steered", result["look_ups_steered"] + result["look_ups_left_to_the_hash"]["heartbeat_old"], 100)
