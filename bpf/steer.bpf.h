@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Steers the new connections of a SO_REUSEPORT group. The kernel asks an SK_LOOKUP program which
- * socket a SYN belongs to before it looks for one itself (since 5.9). The group's sockets lie in a
+ * Steers the new connections of a SO_REUSEPORT group, or the datagrams. The kernel asks an
+ * SK_LOOKUP program which socket a SYN or a datagram belongs to before it looks for one itself
+ * (since 5.9); datagrams for a connected socket it does not ask for. The group's sockets lie in a
  * SOCKMAP, so the program needs neither a restart nor a change of the server. All of it is held by
  * a link: when the tool ends, however it ends, the kernel's hash picks again, at once.
  *
  * The load of a member is what the programs count anyway (open connections, arrivals) and what the
- * kernel keeps in the listener itself (waiting, half-open).
+ * kernel keeps in the socket itself (waiting, half-open).
  */
 #ifndef SOCKFAIR_STEER_BPF_H
 #define SOCKFAIR_STEER_BPF_H
@@ -58,7 +59,7 @@ static __always_inline void steer_arrived(__u64 cookie, __u32 length)
 		m->waiting_ns = bpf_ktime_get_ns();
 }
 
-/* It accepted one. */
+/* It accepted one, or read one. */
 static __always_inline void steer_accepted(__u64 cookie)
 {
 	struct steer_member *m = steer.on ? steer_member_of(cookie) : NULL;
@@ -94,6 +95,45 @@ static __always_inline void steer_listens(const struct sock *sk)
 		__sync_fetch_and_add(&steer_state.listens, 1);
 }
 
+/* ---- the queue of a UDP socket ---- */
+
+/*
+ * The socket, to be read. No type that this kind of program may use leads into a UDP socket over
+ * IPv4 before bpf_rdonly_cast() (6.2). Nor may it add to the pointer; but what it has stored and
+ * loaded again is a plain number, which it may.
+ */
+static __always_inline struct sock *steer_view(struct bpf_sock *sk)
+{
+	struct stash *mine = stash();
+
+	if (kernel.has_rdonly_cast)
+		return TYPED(sk, struct sock);
+	if (!mine)
+		return NULL;
+	*(volatile __u64 *)&mine->steer_sk = (__u64)sk;
+	return (struct sock *)*(volatile __u64 *)&mine->steer_sk;
+}
+
+/* Buffers in the receive queue: those that no reader has taken over yet, and those that one has.
+ * Bytes would not do: a reader gives memory back late (forward_deficit). */
+static __always_inline __u32 steer_datagrams(struct bpf_sock *sk)
+{
+	struct sock *view = steer_view(sk);
+	struct udp_sock *up = TYPED(view, struct udp_sock);
+
+	return READ(view, sk_receive_queue.qlen) + READ(up, reader_queue.qlen);
+}
+
+/* Nothing waits in the member's queue. Written now and then only, as its readers write to the same
+ * cache line. */
+static __always_inline void steer_found_empty(struct steer_member *m, __u64 now)
+{
+	if ((__s64)(now - m->waiting_ns) > (__s64)STEER_STALLED_NS / 16)
+		m->waiting_ns = now;
+}
+
+/* ---- the choice ---- */
+
 #define STEER_NOBODY (~0ull)
 
 /* Has nothing been accepted for long although something waits? */
@@ -109,6 +149,16 @@ static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64
 #define STEER_PLACE ((1 << STEER_PLACE_BITS) - 1)
 #define STEER_ARRIVED_BITS 34
 _Static_assert(STEER_MEMBERS_MAX == 1 << STEER_PLACE_BITS, "a place fits");
+
+/* UDP: the shortest queue; of several the one that was picked least recently, so that one which
+ * was away has nothing to catch up with, as it would have by a count. */
+static __always_inline __u64 steer_queue_load(const struct steer_member *m, __u64 waiting)
+{
+	const __u64 most = (1ull << STEER_ARRIVED_BITS) - 1;
+	const __u64 ago = steer_state.steered - m->arrived;
+
+	return waiting << STEER_ARRIVED_BITS | (most - (ago < most ? ago : most));
+}
 
 /*
  * Returns the member's load by the policy, with its place. STEER_NOBODY means that the member
@@ -129,17 +179,23 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 	sk = bpf_map_lookup_elem(&steer_sockets, &index);
 	if (!sk)
 		return STEER_NOBODY;
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = steer.protocol == IPPROTO_TCP ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (steer.protocol == IPPROTO_UDP)
+		waiting = steer_datagrams(sk);
 	if (tp) {
 		waiting = ((struct sock *)tp)->sk_ack_backlog;
 		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
 	}
 	bpf_sk_release(sk);
+	if (steer.protocol == IPPROTO_UDP && !waiting)
+		steer_found_empty(m, now);
 	stalled = waiting && steer_is_stalled(m, now);
 	if (m->stalled != stalled)
 		m->stalled = stalled;
 	if (stalled)
 		return STEER_NOBODY;
+	if (steer.protocol == IPPROTO_UDP)
+		return steer_queue_load(m, waiting) << STEER_PLACE_BITS | (index & STEER_PLACE);
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
 	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
 	open = m->open + m->open_before;
@@ -186,7 +242,7 @@ static __always_inline bool steer_is_ours(struct bpf_sk_lookup *ctx)
 	struct steer_target to;
 	__u32 family;
 
-	if (ctx->local_port != steer.port || ctx->protocol != IPPROTO_TCP)
+	if (ctx->local_port != steer.port || ctx->protocol != steer.protocol)
 		return false;
 	/* The verifier refuses a pointer into the context that depends on a branch, which clang
 	 * makes of loads in several branches: so all are read here, one by one. */
@@ -210,9 +266,17 @@ static __always_inline bool steer_is_ours(struct bpf_sk_lookup *ctx)
 /* The number of sockets of the group that the member belongs to; 0: of none. */
 static __always_inline __u32 steer_group_size(struct bpf_sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct sock_reuseport *group = tp ? ((struct sock *)tp)->sk_reuseport_cb : NULL;
+	struct sock_reuseport *group;
+	struct tcp_sock *tp;
+	struct sock *view;
 
+	if (steer.protocol == IPPROTO_UDP) {
+		view = steer_view(sk);
+		group = READ(view, sk_reuseport_cb);
+		return group ? READ(group, num_socks) : 0;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	group = tp ? ((struct sock *)tp)->sk_reuseport_cb : NULL;
 	return group ? group->num_socks : 0;
 }
 
@@ -260,6 +324,8 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
 		__sync_fetch_and_add(&m->chosen, 1);
 		__sync_fetch_and_add(&steer_state.steered, 1);
+		if (steer.protocol == IPPROTO_UDP)
+			m->arrived = steer_state.steered;
 	}
 	bpf_sk_release(sk);
 	return SK_PASS;

@@ -4,6 +4,7 @@
 #define SOCKFAIR_UDP_BPF_H
 
 #include "rows.bpf.h"
+#include "steer.bpf.h"
 
 static __always_inline bool udp_wanted(struct sock *sk)
 {
@@ -356,8 +357,10 @@ static __always_inline void udp_dropped_late(struct sock *sk, struct sk_buff *sk
 static __always_inline void udp_received(struct sock *sk, __u64 n, const bool trusted)
 {
 	struct sock *view = SOCK(sk, trusted);
+	const __u64 cookie = socket_cookie(view, trusted ? sk : NULL);
 
-	worker_add(view, socket_cookie(view, trusted ? sk : NULL), n);
+	steer_accepted(cookie);
+	worker_add(view, cookie, n);
 }
 
 /*
@@ -436,7 +439,7 @@ static __always_inline void read_returned(const int flags_argument, long n, long
 	if (!udp_wanted(sk) || read_ended(sk, ret))
 		return;
 	several_read(sk, n);
-	worker_add(sk, socket_cookie(sk, NULL), n);
+	udp_received(sk, n, false);
 }
 
 #endif

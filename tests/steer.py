@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`sockfair steer` beside servers that count for themselves, each case in a network namespace of its own: what each policy gives to whom, who comes and
 goes meanwhile, how it ends, and what it refuses. TAP. steer.py [--backend NAME] [CASE...]"""
+import collections
 import ctypes
+import fcntl
 import json
 import mmap
 import os
 import platform
+import select
 import signal
 import socket
 import struct
@@ -39,7 +42,7 @@ class Server:
         pid = os.fork()
         if not pid:
             cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also where the case fails
-            self.listener = listener(self.address, self.family, self.port, self.prepare)
+            self.listener = self.open()
             os.write(write, b"x")
             signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
             while True:
@@ -50,9 +53,15 @@ class Server:
         self.pids.append(pid)
         return pid
 
+    def open(self):
+        return listener(self.address, self.family, self.port, self.prepare)
+
+    def count(self, place):
+        struct.pack_into("I", self.counts, 4 * place, struct.unpack_from("I", self.counts, 4 * place)[0] + 1)
+
     def serve(self, place, work):
         connection, _ = self.listener.accept()
-        struct.pack_into("I", self.counts, 4 * place, struct.unpack_from("I", self.counts, 4 * place)[0] + 1)
+        self.count(place)
         try:
             connection.recv(1)
             time.sleep(work)
@@ -85,6 +94,28 @@ def listener(address="127.0.0.1", family=socket.AF_INET, port=PORT, prepare=None
     made.bind((address, port))
     made.listen(1024)
     return made
+
+
+def receiver(address="127.0.0.1", family=socket.AF_INET, port=PORT, prepare=None):
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if prepare:
+        prepare(made)
+    made.bind((address, port))
+    return made
+
+
+class Answering(Server):
+    """The same with UDP: each datagram is a request."""
+
+    def open(self):
+        return receiver(self.address, self.family, self.port, self.prepare)
+
+    def serve(self, place, work):
+        _, sender = self.listener.recvfrom(100)
+        self.count(place)
+        time.sleep(work)
+        self.listener.sendto(b"x", sender)
 
 
 class Clients:
@@ -128,6 +159,29 @@ class Clients:
             thread.join()
 
 
+class Asking(Clients):
+    """Clients that send a datagram each and wait for the answer, each time from another port."""
+
+    def once(self):
+        with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(self.timeout)
+            client.connect((self.address, PORT))
+            try:
+                client.send(b"a")
+                return client.recv(1) == b"x"
+            except OSError:
+                return False
+
+
+def send(number, address="127.0.0.1"):
+    """So many datagrams, each from another port. The sockets: an answer to one that is closed is an ICMP error, for which the kernel looks for a
+    socket, too."""
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(number)]
+    for client in clients:
+        client.sendto(b"a", (address, PORT))
+    return clients
+
+
 def command(*options):
     chosen = ["--backend", backend] if backend else []
     return [SOCKFAIR, "steer", "-P", str(PORT), "-N", "/proc/self/ns/net", *chosen, *options]
@@ -142,6 +196,10 @@ def links():
         if cases.libc.syscall(BPF[platform.machine()], PROG_QUERY, held, len(attributes)):
             raise OSError(ctypes.get_errno(), "bpf(BPF_PROG_QUERY)")
         return list(ids[:struct.unpack_from("I", held, 24)[0]])
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 def wait_for(what, condition, seconds=240):
@@ -165,8 +223,8 @@ class Steering:
             raise
         if self.child.poll() is not None:
             said = self.child.communicate()[1]
-            if "does not see that on this kernel" in said:
-                raise cases.Skip(f"{backend} sees no arrivals here")
+            if "on this kernel" in said and "does not see th" in said:
+                raise cases.Skip(f"{backend} does not see here what the policy goes by")
             raise AssertionError("steer ended: " + said)
 
     def result(self, how=signal.SIGINT):
@@ -245,6 +303,88 @@ def weights():
     equal("failed", clients.failed, 0)
     between("the heavy one", 495, max(shares), 505)
     between("the light ones", 95, sorted(shares)[0], 105)
+
+
+class Distant:
+    """Clients in a network namespace of their own, behind two TUN devices, 20 ms each way: they reach 10.8.0.1 here."""
+
+    def __init__(self):
+        self.near = self.device("10.8.0.1")
+        self.ready, self.says = os.pipe()
+        self.hears, self.tells = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                self.live()
+            finally:
+                os._exit(1)
+        os.read(self.ready, 1)
+
+    def device(self, address):
+        """A TUN device of this namespace, with that address, to the whole net."""
+        made = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(made, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+        ip("address", "add", address + "/24", "dev", "tun0")
+        ip("link", "set", "tun0", "up")
+        return made
+
+    def live(self):
+        cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        cases.libc.unshare(cases.NEWNET)
+        far = self.device("10.8.0.2")
+        threading.Thread(target=self.carry, args=(far,), daemon=True).start()
+        os.write(self.says, b"x")
+        number = struct.unpack("I", os.read(self.hears, 4))[0]
+        clients = [socket.socket() for _ in range(number)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("10.8.0.1", PORT))
+        signal.pause()
+
+    def carry(self, far):
+        """Each packet, 20 ms after it came: in order, as all take as long."""
+        way, late = {self.near: far, far: self.near}, collections.deque()
+        while True:
+            wait = max(0, late[0][0] - time.monotonic()) if late else None
+            for device in select.select(list(way), [], [], wait)[0]:
+                late.append((time.monotonic() + 0.02, way[device], os.read(device, 65536)))
+            while late and late[0][0] <= time.monotonic():
+                _, device, packet = late.popleft()
+                os.write(device, packet)
+
+    def burst(self, number):
+        """So many connections, all begun before the answer to the first one comes."""
+        os.write(self.tells, struct.pack("I", number))
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.near)
+
+
+def burst():
+    """least: of a burst of 100 within a round trip of 40 ms, one worker that is empty gets what makes all as full, not all 100"""
+    try:
+        distant = Distant()
+    except OSError as error:
+        return f"no TUN device here: {error}"
+    server = Keeping([0] * 7, "0.0.0.0")
+    steering = Steering()
+    held = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(140)]
+    wait_for("they are accepted", lambda: sum(server.served()) == len(held))
+    between("the fullest before", 20, max(server.served()), 21)
+    server.join(0)
+    time.sleep(2.5)  # two seconds and a beat, after which it is a member that was looked at
+    distant.burst(100)
+    wait_for("all are accepted", lambda: sum(server.served()) == len(held) + 100)
+    shares = server.served()
+    result = steering.result()
+    distant.end()
+    server.end()
+    between("left to the hash", 0, sum(result["look_ups_left_to_the_hash"].values()), 0)
+    print(f"# burst: of 100 the empty one got {shares[7]}")
+    between("what the empty one got", 25, shares[7], 35)  # 30: all have 30 then
+    return None
 
 
 def stalled():
@@ -496,11 +636,226 @@ def told():
         equal("program", found[0]["evidence"]["program"], links()[0])
         # The clock of the day may be set meanwhile.
         between("age in s", -60, time.time() - found[0]["evidence"]["since_ms"] / 1000, 300)
-        if f"of sockfair {steering.child.pid}" not in found[0]["text"]:
+        if f"steered by sockfair (pid {steering.child.pid}) since " not in found[0]["text"]:
             raise AssertionError(found[0]["text"])
     steering.result()
     equal("after", said("list"), [])
     server.end()
+
+
+# ---- UDP ----
+
+def udp_slow():
+    """UDP: a slow worker gets little, and what it does not get is not dropped; clients = kernel = server"""
+    server = Answering([0.3] + [0.001] * 3)
+    steering = Steering("--stateless")
+    clients = Asking(4, total=400)
+    clients.join()
+    result = steering.result()
+    shares = server.served()
+    server.end()
+    figures = result["phases"][0]["figures"]
+    equal("failed", clients.failed, 0)
+    equal("served", sum(shares), 400)
+    equal("kernel", (figures["events"]["whole"], figures["drops"]["whole"]), (400, 0))
+    between("share of the slow worker", 0, shares[0], 60)  # the hash gives it 100
+    equal("policy", (result["protocol"], result["policy"]), ("udp", "least-queue"))
+    equal("look-ups", result["look_ups_steered"] + sum(result["look_ups_left_to_the_hash"].values()), 400)
+
+
+def udp_fewer_drops():
+    """UDP: where the hash fills the small buffer of a slow worker, steering drops less, and says so"""
+    server = Answering([0.1] + [0.0005] * 3, prepare=lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096))
+    ends = threading.Event()
+
+    def load():
+        while not ends.wait(0.005):
+            send(2)
+    sender = threading.Thread(target=load)
+    sender.start()
+    run = subprocess.run(command("--stateless", "--before", "5", "--for", "5", "--after", "2", "--json"), capture_output=True, text=True, timeout=300)
+    ends.set()
+    sender.join()
+    server.end()
+    if "does not see" in run.stderr:
+        raise cases.Skip(run.stderr.strip())
+    equal("status, " + run.stderr, run.returncode, 0)
+    result = json.loads(run.stdout)
+    drops = [phase["figures"]["drops"]["whole"] for phase in result["phases"]]
+    between("drops before", 20, drops[0], 10000)
+    between("drops while steered", 0, drops[1], drops[0] / 4)
+    said = [finding["level"] for finding in result["findings"] if finding["code"] == "drops"]
+    if said not in (["good"], ["note"]):  # a note where five seconds are too few, or too unlike, to tell
+        raise AssertionError(result["findings"])
+
+
+def udp_stopped():
+    """UDP: a worker that is stopped gets next to nothing, and its share again when it reads"""
+    server = Answering([0.001] * 4)
+    server.stop(server.pids[0], signal.SIGSTOP)
+    steering = Steering("--stateless")
+    clients = Asking(2, total=300, timeout=4)
+    clients.join()
+    between("clients that hang", 0, clients.failed, 2)
+    server.stop(server.pids[0], signal.SIGCONT)
+    wait_for("it reads again", lambda: server.served()[0] > 0)
+    time.sleep(0.5)  # two beats, in which the tool sees that it is back
+    before = server.served()
+    after = Asking(1, total=200)
+    after.join()
+    shares = [now - then for now, then in zip(server.served(), before)]
+    steering.result()
+    server.end()
+    equal("failed after it", after.failed, 0)
+    between("its share when it is back", 40, shares[0], 60)
+
+
+def udp_all_stopped():
+    """UDP: when all workers are stopped, the hash picks after a second; what finds no room is dropped, and all is counted"""
+    server = Answering([0] * 2, prepare=lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096))
+    for pid in server.pids:
+        server.stop(pid, signal.SIGSTOP)
+    steering = Steering("--stateless")
+    clients = send(100)
+    time.sleep(1.5)  # a stall is one of a second
+    clients += send(100)
+    for pid in server.pids:
+        server.stop(pid, signal.SIGCONT)
+    queued = lambda: subprocess.run(["ss", "-Hlun", f"sport = {PORT}"], capture_output=True, text=True, check=True).stdout.split()[1::6]  # noqa: E731
+    wait_for("all is read", lambda: not any(map(int, queued())))
+    result = steering.result()
+    served = sum(server.served())
+    server.end()
+    figures = result["phases"][0]["figures"]
+    if backend != "tracepoint" or tuple(map(int, platform.release().split(".")[:2])) >= (6, 3):  # it sees no arrivals before
+        equal("kernel", figures["events"]["whole"], 200)
+    equal("server and drops", served + figures["drops"]["whole"], 200)
+    between("drops", 100, figures["drops"]["whole"], len(clients) - 1)
+    equal("steered", result["look_ups_steered"] + result["look_ups_left_to_the_hash"]["heartbeat_old"], 100)
+    equal("left to the hash", result["look_ups_left_to_the_hash"]["no_member"], 100)
+
+
+def udp_members():
+    """UDP: sockets that join and leave are followed and named"""
+    server = Answering([0.001] * 2)
+    steering = Steering("--stateless")
+    clients = Asking(2)
+    server.join(0.001)
+    wait_for("the new one is used", lambda: server.served()[2] > 20)
+    clients.end()
+    equal("failed", clients.failed, 0)
+    server.stop(server.pids[0], signal.SIGUSR1)
+    time.sleep(1.5)  # a second and a beat, after which the tool knows
+    clients = Asking(1, total=100)
+    before = server.served()
+    clients.join()
+    shares = [now - then for now, then in zip(server.served(), before)]
+    result = steering.result()
+    server.end()
+    equal("failed after one left", clients.failed, 0)
+    equal("shares", shares[0], 0)
+    between("share of one that is left", 45, shares[1], 55)
+    if "left meanwhile" not in result["note"] or "joined meanwhile" not in result["note"]:
+        raise AssertionError(result["note"])
+    equal("as found", result["as_found"], True)
+
+
+def udp_connected():
+    """UDP: a connected socket beside the group keeps what its peer sends, and is no member"""
+    for address in "127.0.0.1", "0.0.0.0":  # of any address, connecting gives the socket one of its own
+        server = Answering([0.001] * 2, address)
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.bind(("127.0.0.1", 0))
+        beside = receiver(address)
+        beside.connect(peer.getsockname())
+        steering = Steering("--stateless")
+        for _ in range(50):
+            peer.sendto(b"a", ("127.0.0.1", PORT))
+            beside.recv(1)
+        clients = Asking(1, total=50)
+        clients.join()
+        result = steering.result()
+        equal("members", len(result["members"]), 2)
+        equal("failed", clients.failed, 0)
+        equal("served", sum(server.served()), 50)
+        equal("look-ups", (result["look_ups_steered"], result["look_ups_left_to_the_hash"]["group_size_unknown"]), (50, 0))
+        server.end()
+        beside.close()
+
+
+def udp_killed():
+    """UDP: kill -9 leaves nothing, and no datagram is lost"""
+    server = Answering([0.001] * 4)
+    clients = Asking(4)
+    for _ in range(5):
+        steering = Steering("--stateless")
+        equal("programs", len(links()), 1)
+        steering.child.kill()
+        steering.child.communicate()
+        wait_for("the program is gone", lambda: not links())
+    clients.end()
+    equal("failed", clients.failed, 0)
+    equal("served", sum(server.served()), clients.made)
+    server.end()
+
+
+def udp_families():
+    """UDP over IPv6, dual-stack, mapped addresses: all that comes to the group is steered; TCP is left alone"""
+    for address, target in ("::1", "::1"), ("::", "127.0.0.1"), ("::", "::1"), ("::ffff:127.0.0.1", "127.0.0.1"):
+        server = Answering([0.001] * 2, address, socket.AF_INET6)
+        steering = Steering("--stateless")
+        clients = Asking(1, target, total=40)
+        clients.join()
+        with listener(address, socket.AF_INET6):
+            socket.create_connection((target, PORT)).close()
+        result = steering.result()
+        shares = server.served()
+        server.end()
+        equal(f"{address} by {target}: failed", clients.failed, 0)
+        equal(f"{address} by {target}: steered", result["look_ups_steered"], 40)
+        equal(f"{address} by {target}: shares", shares, [20, 20])
+
+
+class Program(ctypes.Structure):
+    """struct sock_fprog"""
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+
+def udp_refusals():
+    """UDP: refused unless the user says --stateless, for QUIC and for a group with a program also then"""
+    with receiver(), receiver() as second:
+        refused("udp", "UDP flow", "-u")
+        refused("way", "--via lookup", "--stateless", "--via", "epoll")
+        for options, words in (("--stateless", "--policy", "least"), "least-queue alone"), (("-u", "--policy", "even"), "least-queue alone"), \
+                (("-t", "--stateless"), "leave out -t"):
+            run = subprocess.run(command("--dry-run", *options), capture_output=True, text=True)
+            equal("status", run.returncode, 2)
+            if words not in run.stderr:
+                raise AssertionError(run.stderr)
+        first = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF_RET: the first socket
+        second.setsockopt(socket.SOL_SOCKET, 51, bytes(Program(1, ctypes.addressof(first))))  # SO_ATTACH_REUSEPORT_CBPF
+        refused("program", "SO_ATTACH_REUSEPORT", "--stateless")
+    with receiver():
+        refused("single", "no other to share with", "--stateless")
+    for port in 443, 853, 8443:
+        with receiver(port=port), receiver(port=port):
+            refused("quic", "QUIC", "--stateless", "-P", str(port))
+    with receiver("0.0.0.0"), receiver("0.0.0.0"), receiver("127.0.0.1"):
+        run = subprocess.run(command("--dry-run", "--stateless"), capture_output=True, text=True)
+        equal("several", (run.returncode, "several ports match" in run.stderr), (1, True))
+
+
+def udp_objection():
+    """UDP: another socket that comes, more specific: released within a second"""
+    server = Answering([0.001] * 2, "0.0.0.0")
+    steering = Steering("--stateless")
+    with receiver("127.0.0.2"):
+        result = steering.result(None)
+    server.end()
+    equal("end", result["end"], "objection")
+    equal("programs", links(), [])
+    if "another listener" not in result["end_text"]:
+        raise AssertionError(result["end_text"])
 
 
 # ---- refusals ----
@@ -525,10 +880,6 @@ def refusals():
     refused("many", "65 sockets")
     for one in many:
         one.close()
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", PORT))
-    refused("udp", "UDP flow", "-u")
-    datagrams.close()
     run = subprocess.run(command(), capture_output=True, text=True)
     equal("nobody listens", (run.returncode, run.stderr.count("\n")), (1, 1))
 
@@ -558,6 +909,72 @@ def two_at_once():
     equal("code", json.loads(run.stdout)["refused"], "lookup")
     steering.result()
     server.end()
+
+
+class Neighbour:
+    """A network namespace beside this one, by a veth pair: 10.7.0.1 here, 10.7.0.2 there."""
+
+    def __init__(self):
+        ready, says = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            cases.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            cases.libc.unshare(cases.NEWNET)
+            os.write(says, b"x")
+            signal.pause()
+        os.read(ready, 1)
+        ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(self.pid))
+        ip("address", "add", "10.7.0.1/24", "dev", "near")
+        ip("link", "set", "near", "up")
+        self.run("ip", "address", "add", "10.7.0.2/24", "dev", "far")
+        self.run("ip", "link", "set", "far", "up")
+
+    def run(self, *words):
+        return subprocess.run(["nsenter", f"--net=/proc/{self.pid}/ns/net", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    def reaches(self, address):
+        """Does a connection from there come to a worker here?"""
+        return self.run("python3", "-c", f"""
+import socket
+try:
+    with socket.create_connection(("{address}", {PORT}), 5) as c:
+        c.send(b"a")
+        print(c.recv(1) == b"x")
+except OSError:
+    print(False)""") == "True"
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def vrf():
+    """a VRF device, whose connections the kernel keeps from the group: refused, and ends it when it comes; not where they are one"""
+    try:
+        ip("link", "add", "red", "type", "vrf", "table", "10")
+    except subprocess.CalledProcessError as error:
+        return "no VRF here: " + error.stderr.decode().strip()
+    ip("link", "set", "red", "up")
+    server = Server([0.001] * 2, "0.0.0.0")
+    neighbour = Neighbour()
+    ip("link", "set", "near", "master", "red")
+    equal("the kernel gives it the neighbour's connection", neighbour.reaches("10.7.0.1"), False)
+    refused("vrf", "VRF device red")
+    cases.sysctl("net.ipv4.tcp_l3mdev_accept", 1)
+    steering = Steering()
+    equal("reached where VRFs are no border", neighbour.reaches("10.7.0.1"), True)
+    equal("steered", steering.result()["look_ups_steered"], 1)
+    cases.sysctl("net.ipv4.tcp_l3mdev_accept", 0)
+    ip("link", "delete", "red")
+    steering = Steering()
+    ip("link", "add", "red", "type", "vrf", "table", "10")
+    result = steering.result(None)
+    equal("end", result["end"], "objection")
+    if "VRF device red" not in result["end_text"]:
+        raise AssertionError(result["end_text"])
+    neighbour.end()
+    server.end()
+    return None
 
 
 def mptcp():
@@ -627,9 +1044,10 @@ def pauses():
     equal("failed", clients.failed, 0)
 
 
-CASES = [even, least, weights, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
+CASES = [even, least, weights, burst, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
+         udp_slow, udp_fewer_drops, udp_stopped, udp_all_stopped, udp_members, udp_connected, udp_killed, udp_families, udp_refusals, udp_objection,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
-         two_at_once, mptcp, rights, nothing_to_gain, pauses]
+         two_at_once, vrf, mptcp, rights, nothing_to_gain, pauses]
 
 if __name__ == "__main__":
     parser = cases.parser(__doc__)

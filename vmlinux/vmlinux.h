@@ -98,6 +98,7 @@ struct sk_buff;
 
 struct sk_buff_head {
 	struct sk_buff *prev;
+	u32 qlen;
 };
 
 struct sock_common {
@@ -314,6 +315,7 @@ struct mptcp_sock {
 struct udp_sock {
 	unsigned long udp_flags;
 	int (*encap_rcv)(struct sock *sk, struct sk_buff *skb);
+	struct sk_buff_head reader_queue; /* what a reader has taken out of sk_receive_queue, and not yet read */
 	int forward_deficit; /* receive memory that is free already, but not yet given back */
 };
 

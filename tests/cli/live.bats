@@ -107,6 +107,23 @@ left_clean() { # STATUS
     t capture-pane -p -S -100 | grep -q '2,000 in all'
 }
 
+@test "a port that is steered says by whom and since when, until it ends" {
+    serve_mode reuseport --port 8120 -w 3
+    view 100 30 -P 8120 0.2
+    see '127.0.0.1:8120'
+    shows_not 'steered by'
+    "$everywhere" steer -P 8120 -N /proc/self/ns/net --before 0 --after 0 --force >"$term_out/steer" 2>&1 3>&- &
+    steering=$!
+    started+=($steering)
+    see "steered by sockfair \(pid $steering\) since [0-2][0-9]:[0-5][0-9]:[0-5][0-9] UTC"
+    key 3; see "steered by sockfair \(pid $steering\)"
+    "$sockfair" list -P 8120 | grep -q "steered by sockfair (pid $steering) since"
+    kill -TERM "$steering"
+    see_no 'steered by'
+    key q
+    left_clean 0
+}
+
 # bats test_tags=slow
 @test "resized to 20x5 and back: goes on" {
     serve_mode shared-accept --port 8120 -w 2

@@ -83,6 +83,26 @@ threads() { (cd "/proc/$server/task" && echo * | jq -R -c 'split(" ") | map(tonu
     advised ''
 }
 
+steered() { "$sockfair" list -u -P "$port" | grep -q "steered by sockfair (pid $pid)"; }
+
+@test "unbound, so-reuseport, steered: every query is answered, by the thread with the shortest queue; nothing is left" {
+    unbound_start yes
+    start steer.log "$sockfair" steer -P "$port" --stateless --before 0 --after 0 --for 10m --force --json -o "$dir/steer.json"
+    within 60 steered
+    ask "$n"
+    kill -TERM "$pid"
+    within 60 gone "$pid"
+    queries=$(own_queries)
+    same 'answered' "$answered" "$n"
+    same 'queries' "$queries" "$n"
+    jq -e ".phases[0].figures | .events.whole == $n and .drops.whole == 0" "$dir/steer.json"
+    jq -e ".look_ups_steered + (.look_ups_left_to_the_hash | add) == $n and .look_ups_steered > $n / 2" "$dir/steer.json"
+    jq -e '.end == "interrupted" and .as_found and (.members | length == 4)' "$dir/steer.json"
+    document=$dir/listed
+    "$sockfair" list -u -P "$port" --json >"$document"
+    jq -e '[.endpoints[].findings[].code] | index("lookup-program") == null' "$document"
+}
+
 @test "unbound, frozen under load: what found no room is dropped, as the kernel says, and not lost" {
     unbound_start no
     watch -P "$port" -u

@@ -823,6 +823,41 @@ static void steered(void **state)
 	assert_nothing(&f);
 }
 
+/* 11:42:07 UTC of some day */
+#define SINCE_MS ((int64_t)20000 * 86400000 + 42127000)
+
+static void lookup_programs(void **state)
+{
+	struct fixture f = {};
+	struct endpoint *e = add_port(&f, PROTOCOL_TCP, "0.0.0.0", 80);
+
+	(void)state;
+	add_socket(e, 17, 17);
+	e->lookup = (struct lookup_program){
+		.id = 9, .name = "pick", .pid = 7, .process = "tubular", .since_ms = SINCE_MS
+	};
+	fill(&f);
+	assert_finding(e, "lookup-program",
+		       "an SK_LOOKUP program of tubular 7 (pick, bpftool prog show id 9) is asked "
+		       "first which socket something new goes to: where it picks, the sockets' "
+		       "shares are its choice, not the kernel's hash's");
+	e->lookup.ours = true; /* and picks sockets of another port */
+	assert_nothing(&f);
+	e->lookup.steers = true;
+	strcpy(e->lookup.process, "sockfair");
+	fill(&f);
+	assert_finding(e, "lookup-program",
+		       "steered by sockfair (pid 7) since 11:42:07 UTC: its SK_LOOKUP program "
+		       "(bpftool prog show id 9) picks the socket, not the kernel's hash");
+	e->lookup.pid = 0; /* who holds it was not found */
+	*e->lookup.process = 0;
+	fill(&f);
+	assert_finding(e, "lookup-program",
+		       "steered by sockfair since 11:42:07 UTC: its SK_LOOKUP program (bpftool "
+		       "prog show id 9) picks the socket, not the kernel's hash");
+	done(&f);
+}
+
 /* The highest numbers and the longest names fit (fill() looks). */
 static void long_texts_fit(void **state)
 {
@@ -883,6 +918,7 @@ int main(void)
 		cmocka_unit_test(no_worker_pauses),
 		cmocka_unit_test(short_or_few_waits_tell_nothing),
 		cmocka_unit_test(steered),
+		cmocka_unit_test(lookup_programs),
 		cmocka_unit_test(long_texts_fit),
 	};
 

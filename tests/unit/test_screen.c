@@ -589,6 +589,24 @@ static void findings_have_levels(void **state)
 	assert_int_equal(attribute_at(f, 80, "ok socket 44"), ATTRIBUTE_GREEN);
 }
 
+static void a_steered_port_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	f->total.endpoints[0].lookup = (struct lookup_program){
+		.id = 9, .ours = true, .pid = 812, .process = "sockfair", .since_ms = 42127000
+	};
+	for (int tab = TAB_PORTS; tab < TAB_COUNT; tab++) {
+		f->state.tab = (enum screen_tab)tab;
+		assert_false(has(f, 24, 80, "steered"));
+	}
+	f->total.endpoints[0].lookup.steers = true;
+	for (int tab = TAB_PORTS; tab < TAB_COUNT; tab++) {
+		f->state.tab = (enum screen_tab)tab;
+		assert_true(has(f, 24, 80, "  steered by sockfair (pid 812) since 11:42:07 UTC"));
+	}
+}
+
 static void every_size_holds_with_waits(void **state)
 {
 	struct fixture *f = *state;
@@ -1221,6 +1239,7 @@ int main(void)
 		TEST(waits_on_wider_pages),
 		TEST(waits_sort_and_follow_the_interval),
 		TEST(findings_have_levels),
+		TEST(a_steered_port_says_so),
 		TEST(every_size_holds_with_waits),
 		TEST(small_terminals_are_told),
 		TEST(every_size_holds),

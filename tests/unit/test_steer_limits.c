@@ -101,6 +101,20 @@ static void a_second_is_read(void **state)
 	assert_true(s.figures[STEER_LIMIT_RESETS] == 2);
 }
 
+/* Of UDP what found no room counts, not what the kernel drops for other reasons as well. */
+static void a_second_of_datagrams(void **state)
+{
+	struct socket_row socket = { .queue_known = true, .drops = 6, .dropped = 4 };
+	const struct endpoint e = { .protocol = PROTOCOL_UDP,
+				    .sockets = &socket,
+				    .socket_count = 1 };
+	const struct steer_second s = steer_second_of(&e, 2);
+
+	(void)state;
+	assert_true(isnan(s.figures[STEER_LIMIT_WAIT]));
+	assert_true(s.figures[STEER_LIMIT_DROPS] == 2);
+}
+
 /* ---- sentences ---- */
 
 static void add_run(struct comparison *c, size_t side, double p99, double cv)
@@ -115,11 +129,43 @@ static void add_run(struct comparison *c, size_t side, double p99, double cv)
 	assert_int_equal(comparison_add(c, side, &key, "", &run, NULL), 0);
 }
 
+static const struct endpoint tcp = { .protocol = PROTOCOL_TCP }, udp = { .protocol = PROTOCOL_UDP };
+
+static void add_run_of_datagrams(struct comparison *c, size_t side, double share, double bytes)
+{
+	const struct comparison_key key = { .protocol = PROTOCOL_UDP, .port = 53 };
+	struct comparison_run run;
+
+	comparison_run_clear(&run);
+	run.figures[METRIC_EVENTS] = 1000;
+	run.figures[METRIC_DROP_SHARE] = share;
+	run.figures[METRIC_QUEUE_BYTES] = bytes;
+	assert_int_equal(comparison_add(c, side, &key, "", &run, NULL), 0);
+}
+
+/* Before `was`, while steered `is`, of all datagrams dropped; a queue of as many kB. */
+static void fill_datagrams(struct steer_result *r, double was, double is, size_t runs)
+{
+	const double shares[] = { was, is, was };
+
+	*r = (struct steer_result){ .endpoint = &udp, .end = STEER_END_TIME, .as_found = true };
+	for (size_t p = 0; p < STEER_PHASES; p++) {
+		assert_int_equal(comparison_side_add(&r->comparison, steer_phase_names[p]), 0);
+		for (size_t i = 0; i < runs; i++) {
+			const double share = shares[p] + 0.001 * (double)i;
+
+			add_run_of_datagrams(&r->comparison, p, share, 1e6 * share);
+		}
+	}
+	assert_int_equal(comparison_arrange(&r->comparison), 0);
+	assert_int_equal(comparison_judge(&r->comparison), 0);
+}
+
 static void fill(struct steer_result *r, double before, double steered, double after, size_t runs)
 {
 	const double p99[] = { before, steered, after };
 
-	*r = (struct steer_result){ .end = STEER_END_TIME, .as_found = true };
+	*r = (struct steer_result){ .endpoint = &tcp, .end = STEER_END_TIME, .as_found = true };
 	for (size_t p = 0; p < STEER_PHASES; p++) {
 		assert_int_equal(comparison_side_add(&r->comparison, steer_phase_names[p]), 0);
 		for (size_t i = 0; i < runs; i++)
@@ -175,6 +221,36 @@ static void what_is_said(void **state)
 	steer_result_free(&r);
 }
 
+static void what_is_said_of_datagrams(void **state)
+{
+	struct steer_saying rows[STEER_SAYINGS_MAX];
+	struct steer_result r;
+	size_t count;
+
+	(void)state;
+	fill_datagrams(&r, 0.2, 0.01, 8);
+	count = steer_sayings(&r, rows);
+	assert_null(find(rows, count, "waits"));
+	assert_int_equal(find(rows, count, "drops")->level, FINDING_GOOD);
+	assert_non_null(strstr(find(rows, count, "drops")->text, "fewer datagrams were dropped"));
+	assert_int_equal(find(rows, count, "queue")->level, FINDING_GOOD);
+	steer_result_free(&r);
+	fill_datagrams(&r, 0.01, 0.2, 8);
+	count = steer_sayings(&r, rows);
+	assert_int_equal(find(rows, count, "drops")->level, FINDING_PROBLEM);
+	assert_int_equal(find(rows, count, "queue")->level, FINDING_PROBLEM);
+	steer_result_free(&r);
+	fill_datagrams(&r, 0.1, 0.1, 8);
+	count = steer_sayings(&r, rows);
+	assert_non_null(strstr(find(rows, count, "drops")->text, "no more than noise"));
+	assert_int_equal(count, 1);
+	steer_result_free(&r);
+	fill_datagrams(&r, 0.1, 0.01, 3);
+	count = steer_sayings(&r, rows);
+	assert_non_null(strstr(find(rows, count, "drops")->text, "too few seconds"));
+	steer_result_free(&r);
+}
+
 static void whether_it_can_gain(void **state)
 {
 	struct finding findings[] = { { .level = FINDING_NOTE }, { .level = FINDING_GOOD } };
@@ -192,12 +268,37 @@ static void whether_it_can_gain(void **state)
 	assert_true(steer_can_gain(&e));
 }
 
+/* Even shares of datagrams are no good if some of them wait or find no room. */
+static void whether_datagrams_can_gain(void **state)
+{
+	struct finding good = { .level = FINDING_GOOD };
+	struct socket_row socket = {};
+	struct endpoint e = { .protocol = PROTOCOL_UDP,
+			      .sockets = &socket,
+			      .socket_count = 1,
+			      .findings = &good,
+			      .finding_count = 1 };
+
+	(void)state;
+	assert_false(steer_can_gain(&e));
+	socket.dropped = 1;
+	assert_true(steer_can_gain(&e));
+	socket = (struct socket_row){ .queue_length = 768 };
+	assert_true(steer_can_gain(&e));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(three_in_a_row),   cmocka_unit_test(noise_is_no_reason),
-		cmocka_unit_test(drops_and_resets), cmocka_unit_test(a_second_is_read),
-		cmocka_unit_test(what_is_said),     cmocka_unit_test(whether_it_can_gain),
+		cmocka_unit_test(three_in_a_row),
+		cmocka_unit_test(noise_is_no_reason),
+		cmocka_unit_test(drops_and_resets),
+		cmocka_unit_test(a_second_is_read),
+		cmocka_unit_test(what_is_said),
+		cmocka_unit_test(whether_it_can_gain),
+		cmocka_unit_test(a_second_of_datagrams),
+		cmocka_unit_test(what_is_said_of_datagrams),
+		cmocka_unit_test(whether_datagrams_can_gain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,9 +89,66 @@ static void what_speaks_against_a_group(void **state)
 	assert_refused(e, "way");
 	wish.via = STEER_BY_LOOKUP;
 	assert_planned(e, STEER_BY_LOOKUP);
+	strcpy(facts.vrf, "red");
+	assert_refused(e, "vrf");
+	assert_non_null(strstr(plan.why, "VRF device red"));
+	assert_non_null(strstr(plan.why, "tcp_l3mdev_accept"));
+	assert_refused(group("0.0.0.0", 0), "none");
+}
+
+static void datagrams(void **state)
+{
+	static const uint16_t quic[] = { 443, 853, 8443 };
+	struct endpoint *e = group("0.0.0.0", 3);
+
+	(void)state;
 	e->protocol = PROTOCOL_UDP;
 	assert_refused(e, "udp");
-	assert_refused(group("0.0.0.0", 0), "none");
+	wish.stateless = true;
+	assert_planned(e, STEER_BY_LOOKUP);
+	assert_int_equal(plan.policy, STEER_LEAST_QUEUE);
+	assert_int_equal(plan.members, 3);
+	e->sockets[1].connected = true; /* no member */
+	assert_planned(e, STEER_BY_LOOKUP);
+	assert_int_equal(plan.members, 2);
+	e->sockets[1].steered = true;
+	assert_planned(e, STEER_BY_LOOKUP);
+	e->sockets[0].steered = true;
+	assert_refused(e, "program");
+	e->sockets[0].steered = false;
+	strcpy(facts.vrf, "red");
+	assert_refused(e, "vrf");
+	assert_non_null(strstr(plan.why, "udp_l3mdev_accept"));
+	*facts.vrf = 0;
+	wish.policy_given = true;
+	wish.policy = STEER_EVEN;
+	assert_refused(e, "policy");
+	wish.policy = STEER_LEAST_QUEUE;
+	assert_planned(e, STEER_BY_LOOKUP);
+	for (size_t i = 0; i < sizeof(quic) / sizeof(*quic); i++) {
+		e->port = quic[i];
+		assert_refused(e, "quic");
+	}
+	e = group("0.0.0.0", 1);
+	e->protocol = PROTOCOL_UDP;
+	e->design.code = DESIGN_SHARED_EXCLUSIVE; /* epolls of datagrams are not moved */
+	wish.stateless = true;
+	assert_refused(e, "single");
+}
+
+/* A connected socket gets its peer's datagrams before any program is asked. */
+static void connected_ones_are_not_robbed(void **state)
+{
+	struct endpoint *e = group("0.0.0.0", 2),
+			*other = add_port(&f, PROTOCOL_UDP, "127.0.0.1", 80);
+
+	(void)state;
+	e->protocol = PROTOCOL_UDP;
+	wish.stateless = true;
+	add_socket(other, 50, 0)->connected = true;
+	assert_planned(e, STEER_BY_LOOKUP);
+	add_socket(other, 51, 0);
+	assert_refused(e, "overlap");
 }
 
 static void how_many(void **state)
@@ -226,10 +283,15 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups),     cmocka_unit_test(what_speaks_against_a_group),
-		cmocka_unit_test(how_many),   cmocka_unit_test(weights),
-		cmocka_unit_test(one_socket), cmocka_unit_test(other_listeners),
+		cmocka_unit_test(groups),
+		cmocka_unit_test(what_speaks_against_a_group),
+		cmocka_unit_test(how_many),
+		cmocka_unit_test(weights),
+		cmocka_unit_test(one_socket),
+		cmocka_unit_test(other_listeners),
 		cmocka_unit_test(names),
+		cmocka_unit_test(datagrams),
+		cmocka_unit_test(connected_ones_are_not_robbed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,3 +72,40 @@ int device_in(uint32_t netns, uint32_t index, char name[IF_NAMESIZE], uint32_t *
 		*vrf = 0;
 	return namespace_within(netns, ask, &a, &failed);
 }
+
+/* ---- any VRF device ---- */
+
+struct vrf_asking {
+	bool udp;
+	char *name;
+};
+
+static int vrf_name_take(void *to, const struct nlmsghdr *message)
+{
+	const struct rtattr *info = link_attribute(message, IFLA_LINKINFO),
+			    *name = link_attribute(message, IFLA_IFNAME);
+
+	if (name && is_vrf(rtattr_find_in(info, IFLA_INFO_KIND)))
+		rtattr_text(to, name);
+	return 0;
+}
+
+static int ask_for_vrf(void *to, uint32_t netns)
+{
+	const struct vrf_asking *a = to;
+	const char *accepts = a->udp ? "/proc/sys/net/ipv4/udp_l3mdev_accept"
+				     : "/proc/sys/net/ipv4/tcp_l3mdev_accept";
+
+	(void)netns;
+	return small_file_number(accepts, 0) ? 0 : links_each(0, vrf_name_take, a->name);
+}
+
+int device_find_vrf(uint32_t netns, bool udp, char name[IF_NAMESIZE])
+{
+	struct vrf_asking a = { udp, name };
+	int failed, err;
+
+	*name = 0;
+	err = namespace_within(netns, ask_for_vrf, &a, &failed);
+	return err ? err : failed;
+}

@@ -7,6 +7,7 @@
 #define SOCKFAIR_DEVICE_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -23,5 +24,12 @@ uint32_t device_vrf(uint32_t index);
  * namespace_within().
  */
 int device_in(uint32_t netns, uint32_t index, char name[IF_NAMESIZE], uint32_t *vrf);
+
+/*
+ * Finds a VRF device of the network namespace whose traffic sockets without a device do not get:
+ * net.ipv4.tcp_l3mdev_accept or, with `udp`, net.ipv4.udp_l3mdev_accept is 0, the default. "":
+ * there is none. Returns 0 or negative errno: the namespace can't be looked at.
+ */
+int device_find_vrf(uint32_t netns, bool udp, char name[IF_NAMESIZE]);
 
 #endif

@@ -3,6 +3,9 @@
  * A link of a network namespace tells its inode and its program. Who holds the link shows in the
  * descriptors of processes alone (/proc/PID/fdinfo), so it is looked for once for each link that is
  * found: machines without such a program pay for a walk over the links only.
+ *
+ * The program of sockfair steer tells more: a map has the sockets that it picks, and another one
+ * when it was attached (observer_steer.c).
  */
 #include "lookups.h"
 
@@ -18,6 +21,7 @@
 #include <bpf/bpf.h>
 
 #include "clock.h"
+#include "observer_steer.h"
 #include "process.h"
 
 #define LINKS_MAX 65536 /* the kernel's numbers go on; a walk ends */
@@ -70,9 +74,10 @@ static bool process_holds(const char *pid, uint32_t link)
 	return holds;
 }
 
-/* A process that holds the link; 0: none does. */
+/* A process that holds the link; 0: none does. This one holds it only while it looks. */
 static int32_t link_holder(uint32_t link)
 {
+	const int32_t self = getpid();
 	char pid[16];
 	const struct dirent *entry;
 	DIR *proc;
@@ -84,11 +89,18 @@ static int32_t link_holder(uint32_t link)
 	known.pid = 0;
 	proc = opendir("/proc");
 	while (proc && !known.pid && (entry = readdir(proc)))
-		if (isdigit(*entry->d_name) && process_holds(entry->d_name, link))
+		if (isdigit(*entry->d_name) && strtol(entry->d_name, NULL, 10) != self &&
+		    process_holds(entry->d_name, link))
 			known.pid = (int32_t)strtol(entry->d_name, NULL, 10);
 	if (proc)
 		closedir(proc);
 	return known.pid;
+}
+
+/* Unix time in ms of a time since boot in ns. */
+static int64_t unix_ms_of_boot(uint64_t boot_ns)
+{
+	return (int64_t)(clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - boot_ns)) / 1000000;
 }
 
 /* The program's name, and when it was loaded. */
@@ -102,16 +114,73 @@ static void program_describe(struct lookup_program *p)
 		return;
 	if (!bpf_obj_get_info_by_fd(fd, &info, &size)) {
 		snprintf(p->name, sizeof(p->name), "%s", info.name);
-		p->since_ms = (int64_t)(clock_ns(CLOCK_REALTIME) -
-					(clock_ns(CLOCK_BOOTTIME) - info.load_time)) /
-			      1000000;
+		p->since_ms = unix_ms_of_boot(info.load_time);
 	}
 	close(fd);
+}
+
+/* ---- what sockfair steer tells ---- */
+
+#define MAPS_MAX 64 /* of a program */
+
+/* The sockets that the program picks. */
+struct picked {
+	uint64_t cookies[STEER_MEMBERS_MAX];
+	size_t count;
+};
+
+/* Takes what the map has. Returns whether it is the map of sockets. */
+static bool map_take(int map, struct lookup_program *p, struct picked *picked)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info), key = 0;
+	uint64_t value;
+
+	if (bpf_obj_get_info_by_fd(map, &info, &size) || info.value_size != sizeof(value))
+		return false;
+	if (!strcmp(info.name, STEER_BEGAN_MAP) && !bpf_map_lookup_elem(map, &key, &value))
+		p->since_ms = unix_ms_of_boot(value);
+	if (info.type != BPF_MAP_TYPE_SOCKMAP || strcmp(info.name, STEER_SOCKETS_MAP))
+		return false;
+	for (; key < info.max_entries && picked->count < STEER_MEMBERS_MAX; key++)
+		if (!bpf_map_lookup_elem(map, &key, &value))
+			picked->cookies[picked->count++] = value;
+	return true;
+}
+
+/* Without the rights to look into its maps it stays a program like any other. */
+static void picked_find(struct lookup_program *p, struct picked *picked)
+{
+	__u32 ids[MAPS_MAX];
+	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)ids };
+	__u32 size = sizeof(info);
+	const int fd = bpf_prog_get_fd_by_id(p->id);
+	const bool told = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size);
+
+	for (size_t i = 0; told && i < info.nr_map_ids && i < MAPS_MAX; i++) {
+		const int map = bpf_map_get_fd_by_id(ids[i]);
+
+		p->ours |= map >= 0 && map_take(map, p, picked);
+		if (map >= 0)
+			close(map);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static bool picks_from(const struct picked *picked, const struct endpoint *e)
+{
+	for (size_t i = 0; i < e->socket_count; i++)
+		for (size_t k = 0; k < picked->count; k++)
+			if (e->sockets[i].cookie && e->sockets[i].cookie == picked->cookies[k])
+				return true;
+	return false;
 }
 
 static void namespace_fill(struct snapshot *s, uint32_t netns, uint32_t link, uint32_t program)
 {
 	struct lookup_program found = { .id = program };
+	struct picked picked = {};
 	bool described = false;
 
 	for (size_t i = 0; i < s->endpoint_count + s->aside_count; i++) {
@@ -119,7 +188,9 @@ static void namespace_fill(struct snapshot *s, uint32_t netns, uint32_t link, ui
 
 		if (e->netns != netns)
 			continue;
-		if (e->lookup.id) {
+		/* One of ours that picks no socket of it matters less than any other. */
+		found.others = e->lookup.id ? e->lookup.others + 1 : 0;
+		if (e->lookup.id && (e->lookup.steers || !e->lookup.ours)) {
 			e->lookup.others++;
 			continue;
 		}
@@ -128,9 +199,11 @@ static void namespace_fill(struct snapshot *s, uint32_t netns, uint32_t link, ui
 			found.pid = link_holder(link);
 			if (found.pid)
 				process_name(found.pid, found.process, sizeof(found.process));
+			picked_find(&found, &picked);
 			described = true;
 		}
 		e->lookup = found;
+		e->lookup.steers = found.ours && picks_from(&picked, e);
 	}
 }
 

@@ -4,10 +4,12 @@
 #include "observer_steer.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "observer_parts.h"
 
 int steer_programs_find(struct steer_programs *p, int netns)
@@ -57,8 +59,25 @@ void observer_steer_remove(const struct observer *o, uint32_t place)
 	o->steer_members[place].cookie = 0;
 }
 
+/* Leaves the time with the program, for those who list programs; one that can't be left is not
+ * told. A map that the program does not use can be bound to it since 5.10. */
+static void tell_began(const struct bpf_program *program)
+{
+	const __u32 key = 0;
+	const __u64 now = clock_ns(CLOCK_BOOTTIME);
+	const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, STEER_BEGAN_MAP, sizeof(key),
+				       sizeof(now), 1, NULL);
+
+	if (map < 0)
+		return;
+	if (!bpf_map_update_elem(map, &key, &now, BPF_ANY))
+		bpf_prog_bind_map(bpf_program__fd(program), map, NULL);
+	close(map);
+}
+
 int observer_steer_attach(struct observer *o, int netns)
 {
+	tell_began(o->bpf->progs.steer_lookup);
 	o->steer_link = bpf_program__attach_netns(o->bpf->progs.steer_lookup, netns);
 	return o->steer_link ? 0 : -errno;
 }

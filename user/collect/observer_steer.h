@@ -13,6 +13,10 @@
 
 #define STEER_PROGRAMS_MAX 64
 
+/* Names of two maps of the program, by which others know it: lookups.c. */
+#define STEER_SOCKETS_MAP "steer_sockets"
+#define STEER_BEGAN_MAP "steer_began" /* one entry: when it was attached, CLOCK_BOOTTIME, ns */
+
 /* The SK_LOOKUP programs of a network namespace, by the kernel's numbers, in the order in which
  * they are asked. */
 struct steer_programs {

@@ -30,6 +30,7 @@ enum {
 	OPT_AFTER,
 	OPT_DRY_RUN,
 	OPT_FORCE,
+	OPT_STATELESS,
 	OPT_HZ,
 	OPT_BACKEND
 };
@@ -46,6 +47,10 @@ static const struct argp_option options[] = {
 	  "way is to be refused",
 	  0 },
 	{ "hz", OPT_HZ, "N", 0, "--via epoll: moves per second, of all entries together (100)", 0 },
+	{ "stateless", OPT_STATELESS, NULL, 0,
+	  "UDP: each datagram may go to another socket, since the protocol knows nothing of those "
+	  "before, as DNS; to the least full one (--policy least-queue)",
+	  0 },
 	{ "force", OPT_FORCE, NULL, 0, "Steer also where there is nothing to gain", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0,
 	  "Say which sockets and which way, or what speaks against it; change nothing", 0 },
@@ -115,6 +120,20 @@ static void parse_policy(struct steer_wish *wish, const struct argp_state *state
 		parse_weights(wish, state, weights + 1);
 }
 
+/* What is said of UDP must be about UDP. */
+static void stateless_check(struct steer_options *o, const struct argp_state *state)
+{
+	if (o->wish.stateless && o->selection.protocol == IPPROTO_TCP)
+		usage_error(state, "--stateless is about UDP; leave out -t");
+	if (o->wish.stateless)
+		o->selection.protocol = IPPROTO_UDP;
+	if (o->selection.protocol == IPPROTO_UDP && o->wish.policy_given &&
+	    o->wish.policy != STEER_LEAST_QUEUE)
+		usage_error(state,
+			    "UDP takes --policy least-queue alone: a datagram leaves nothing open, "
+			    "and equal counts shorten no queue");
+}
+
 static error_t steer_parse(int key, char *arg, struct argp_state *state)
 {
 	struct steer_options *o = state->input;
@@ -129,6 +148,7 @@ static error_t steer_parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_HZ: o->session.hz = option_real(state, "--hz", arg, 1, 1000); break;
 	case OPT_FORCE: o->session.force = true; break;
+	case OPT_STATELESS: o->wish.stateless = true; break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_FOR: seconds[STEER_STEERED] = option_time(state, "--for", arg, 1); break;
 	case OPT_BEFORE: seconds[STEER_BEFORE] = option_time(state, "--before", arg, 0); break;
@@ -138,6 +158,7 @@ static error_t steer_parse(int key, char *arg, struct argp_state *state)
 	case OPT_BACKEND: o->session.backend = option_backend(state, arg); break;
 	case ARGP_KEY_ARG:
 		usage_error(state, "unknown argument '%s'; for the port use -P %s", arg, arg);
+	case ARGP_KEY_END: stateless_check(o, state); break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;

@@ -50,6 +50,7 @@ const struct metric metrics[METRIC_COUNT] = {
 	[METRIC_WAIT_MAX] = TEST("wait_max_ns", "wait max", NS, LOWER, BY_SIZE, 0),
 	[METRIC_QUEUE_HIGHEST] =
 		TEST("queue_highest", "highest queue", COUNTS, NEUTRAL, BY_SIZE, COUNT_GRAIN),
+	[METRIC_QUEUE_BYTES] = TEST("queue_bytes", "queue bytes", COUNTS, NEUTRAL, 0, COUNT_GRAIN),
 	[METRIC_DROPS] = PLAIN("drops", "drops", COUNTS, SHOWN),
 	[METRIC_DROP_SHARE] = TEST("drop_share", "  of all", SHARE, LOWER, 0, 0),
 	[METRIC_OPEN] = TEST("open", "open", COUNTS, NEUTRAL, 0, COUNT_GRAIN),
@@ -185,6 +186,10 @@ static void row_figures(double *figures, const struct endpoint *e)
 		if (!udp && s->highest_known && !(s->queue_highest <= *highest))
 			*highest = s->queue_highest;
 	}
+	for (size_t i = 0; udp && i < e->socket_count; i++)
+		if (e->sockets[i].queue_known && !e->sockets[i].ended)
+			figures[METRIC_QUEUE_BYTES] =
+				fmax(figures[METRIC_QUEUE_BYTES], e->sockets[i].queue_length);
 	if (bound) /* a bound is no figure: some drops may be withheld ACKs */
 		figures[METRIC_DROPS] = NAN;
 	for (size_t i = 0; i < e->worker_count; i++)

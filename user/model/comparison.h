@@ -49,6 +49,7 @@ enum metric_id {
 	METRIC_WAIT_P99,
 	METRIC_WAIT_MAX,
 	METRIC_QUEUE_HIGHEST, /* TCP: the greatest length of any accept queue of the endpoint */
+	METRIC_QUEUE_BYTES,   /* UDP: bytes in the fullest receive queue at the end */
 	METRIC_DROPS,      /* TCP: the kernel's drop counters. UDP: datagrams that found no room */
 	METRIC_DROP_SHARE, /* drops as a share of all that came; TCP: of arrivals in the accept
 			      queue plus drops */

@@ -561,21 +561,28 @@ static void say_program(struct finding *f, const struct group *group)
 		finding_show(f, "can_pick", p->sockets);
 }
 
-/* It is not known which ports the program cares about, so this is said of each. */
+/* It is not known which ports a program of others cares about, so this is said of each. */
 static bool lookup_program(struct finding *f, const struct facts *facts)
 {
 	const struct lookup_program *p = &facts->endpoint->lookup;
-	char holder[64] = "";
+	char holder[64] = "", words[STEERED_SIZE];
 
-	if (!p->id)
+	if (!p->id || (p->ours && !p->steers))
 		return false;
 	if (p->pid)
 		snprintf(holder, sizeof(holder), " of %.15s %" PRId32, p->process, p->pid);
-	finding_say(f,
-		    "an SK_LOOKUP program%s (%.15s, bpftool prog show id %" PRIu32
-		    ") is asked first which socket something new goes to: where it picks, the "
-		    "sockets' shares are its choice, not the kernel's hash's",
-		    holder, *p->name ? p->name : "without a name", p->id);
+	if (p->steers)
+		finding_say(f,
+			    "%s: its SK_LOOKUP program (bpftool prog show id %" PRIu32
+			    ") picks the socket, not the kernel's hash",
+			    say_steered(words, p), p->id);
+	else
+		finding_say(
+			f,
+			"an SK_LOOKUP program%s (%.15s, bpftool prog show id %" PRIu32
+			") is asked first which socket something new goes to: where it picks, the "
+			"sockets' shares are its choice, not the kernel's hash's",
+			holder, *p->name ? p->name : "without a name", p->id);
 	finding_show(f, "program", p->id);
 	finding_show(f, "pid", p->pid);
 	finding_show(f, "since_ms", (double)p->since_ms);

@@ -20,8 +20,12 @@ struct steer_second steer_second_of(const struct endpoint *e, double seconds)
 	if (sum.known && sum.wait.count)
 		s.figures[STEER_LIMIT_WAIT] = wait_sum_quantile_ns(&sum, 0.99);
 	for (size_t i = 0; i < e->socket_count && seconds > 0; i++) {
-		s.figures[STEER_LIMIT_DROPS] += (double)drops_least(&e->sockets[i]) / seconds;
-		s.figures[STEER_LIMIT_RESETS] += (double)e->sockets[i].dropped_closing / seconds;
+		const struct socket_row *row = &e->sockets[i];
+
+		s.figures[STEER_LIMIT_DROPS] +=
+			(double)(e->protocol == PROTOCOL_UDP ? row->dropped : drops_least(row)) /
+			seconds;
+		s.figures[STEER_LIMIT_RESETS] += (double)row->dropped_closing / seconds;
 	}
 	return s;
 }

@@ -12,7 +12,7 @@
 
 enum steer_limit {
 	STEER_LIMIT_WAIT,   /* 99th percentile of the time in the accept queue, ns */
-	STEER_LIMIT_DROPS,  /* connections that found no room, per second */
+	STEER_LIMIT_DROPS,  /* connections or datagrams that found no room, per second */
 	STEER_LIMIT_RESETS, /* connections that the close of a socket reset, per second */
 	STEER_LIMITS
 };

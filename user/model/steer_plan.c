@@ -71,7 +71,7 @@ refuse(struct steer_plan *plan, const char *code, const char *format, ...)
 
 bool steer_is_listener(const struct socket_row *s)
 {
-	return !s->ended && s->aside == ASIDE_NOT && !s->kernel && s->cookie;
+	return !s->ended && s->aside == ASIDE_NOT && !s->kernel && !s->connected && s->cookie;
 }
 
 /* ---- other listeners ---- */
@@ -115,11 +115,13 @@ static bool has_device(const struct endpoint *e)
 	return false;
 }
 
-/* The kernel's own listeners count, too. */
+/* The kernel's own listeners count, too. A connected UDP socket is found before any program is
+ * asked. */
 static bool has_listener(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (!e->sockets[i].ended && e->sockets[i].aside != ASIDE_BOUND)
+		if (!e->sockets[i].ended && e->sockets[i].aside != ASIDE_BOUND &&
+		    !e->sockets[i].connected)
 			return true;
 	return false;
 }
@@ -205,7 +207,7 @@ static bool plan_one_socket(struct steer_plan *plan, const struct endpoint *e,
 {
 	const enum design_code code = e->design.code;
 
-	if (wish->via == STEER_BY_LOOKUP)
+	if (wish->via == STEER_BY_LOOKUP || e->protocol == PROTOCOL_UDP)
 		return refuse(plan, "single",
 			      "its one socket has no other to share with; give each worker a "
 			      "SO_REUSEPORT socket of its own");
@@ -278,7 +280,8 @@ static void address_text(char *text, size_t size, const struct endpoint *e)
 	snprintf(text, size, e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, e->port);
 }
 
-static bool check_kernel(struct steer_plan *plan, const struct steer_facts *facts)
+static bool check_facts(struct steer_plan *plan, const struct endpoint *e,
+			const struct steer_facts *facts)
 {
 	if (!facts->lookup_known)
 		return refuse(plan, "kernel",
@@ -287,6 +290,12 @@ static bool check_kernel(struct steer_plan *plan, const struct steer_facts *fact
 		return refuse(plan, "lookup",
 			      "another SK_LOOKUP program is attached to its network namespace and "
 			      "picks sockets already; bpftool net shows it");
+	if (*facts->vrf)
+		return refuse(plan, "vrf",
+			      "the kernel keeps the traffic of the VRF device %s from it "
+			      "(net.ipv4.%s_l3mdev_accept=0), and the program that steers would "
+			      "not",
+			      facts->vrf, e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
 	if (facts->mptcp)
 		return refuse(plan, "mptcp",
 			      "socket %" PRIu64 " is an MPTCP socket, which the kernel does not "
@@ -314,10 +323,47 @@ static bool plan_group(struct steer_plan *plan, const struct snapshot *all,
 			      "would take its connections, too; close that one, or steer it",
 			      address);
 	}
-	if (!check_kernel(plan, facts))
+	if (!check_facts(plan, e, facts))
 		return false;
 	plan->way = STEER_BY_LOOKUP;
 	return plan_weights(plan, wish);
+}
+
+/* ---- UDP ---- */
+
+/* What QUIC is served on: HTTP/3 (443, and often 8443), DNS (853, RFC 9250). */
+static bool is_quic(uint16_t port)
+{
+	return port == 443 || port == 8443 || port == 853;
+}
+
+/* Nothing of a datagram is looked at, so what its protocol needs follows from its port, from what
+ * the server itself has asked for, and from what the user says. */
+static bool check_datagrams(struct steer_plan *plan, const struct endpoint *e,
+			    const struct steer_wish *wish)
+{
+	if (is_quic(e->port))
+		return refuse(plan, "quic",
+			      "QUIC has UDP port %u, and its connections would break, since each "
+			      "datagram would go to another socket",
+			      e->port);
+	if (!wish->stateless)
+		return refuse(plan, "udp",
+			      "each datagram of a UDP flow would go to another socket, from when "
+			      "steering begins until it ends; --stateless says that the protocol "
+			      "knows nothing of datagrams from before, as DNS");
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (steer_is_listener(&e->sockets[i]) && e->sockets[i].steered)
+			return refuse(plan, "program",
+				      "a program of its group (SO_ATTACH_REUSEPORT_*) picks the "
+				      "socket of each datagram, as for QUIC, whose connections "
+				      "must keep their worker; steering would not ask it");
+	if (wish->policy_given && wish->policy != STEER_LEAST_QUEUE)
+		return refuse(plan, "policy",
+			      "UDP is shared by --policy least-queue alone: a datagram leaves "
+			      "nothing open, and equal counts shorten no queue");
+	plan->policy = STEER_LEAST_QUEUE;
+	return true;
 }
 
 void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const struct endpoint *e,
@@ -326,12 +372,8 @@ void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const 
 	uint64_t group = 0;
 
 	*plan = (struct steer_plan){ .policy = wish->policy };
-	if (e->protocol != PROTOCOL_TCP) {
-		refuse(plan, "udp",
-		       "only TCP can be steered: a UDP flow would move to another socket when "
-		       "steering begins and when it ends");
+	if (e->protocol == PROTOCOL_UDP && !check_datagrams(plan, e, wish))
 		return;
-	}
 	for (size_t i = 0; i < e->socket_count; i++) {
 		if (!steer_is_listener(&e->sockets[i]))
 			continue;

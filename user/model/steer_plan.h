@@ -24,12 +24,15 @@ struct steer_wish {
 		weights[STEER_MEMBERS_MAX]; /* STEER_WEIGHTS: of the sockets, lowest cookie first */
 	size_t weight_count;
 	enum steer_way via; /* STEER_BY_NOTHING: whichever fits */
+	bool stateless;     /* UDP: each datagram may go to any socket of the group */
 };
 
 /* What a listing does not tell. */
 struct steer_facts {
 	bool lookup_known;      /* the kernel has SK_LOOKUP programs (5.9) */
 	unsigned lookup_others; /* such programs attached to the port's network namespace */
+	char vrf[16]; /* a VRF device whose traffic the kernel keeps from sockets without a device:
+			 device_find_vrf(); "": none, or not asked */
 	uint64_t mptcp; /* cookie of a member that is an MPTCP socket; 0: none, or not asked */
 };
 
@@ -59,7 +62,7 @@ void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const 
  */
 const struct endpoint *steer_overlap(const struct snapshot *all, const struct endpoint *e);
 
-/* Does the socket listen, and belong to a process? */
+/* Does the socket listen, or take datagrams from anybody, and belong to a process? */
 bool steer_is_listener(const struct socket_row *s);
 
 /* Do the endpoint's IPv6 listeners take no IPv4 traffic? */

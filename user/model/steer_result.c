@@ -37,6 +37,9 @@ bool steer_can_gain(const struct endpoint *e)
 	wait_sum_add_endpoint(&waits, e);
 	if (wait_sum_quantile_ns(&waits, 0.99) >= WAIT_WORTH_NS)
 		return true;
+	for (size_t i = 0; e->protocol == PROTOCOL_UDP && i < e->socket_count; i++)
+		if (e->sockets[i].dropped || e->sockets[i].queue_length)
+			return true;
 
 	for (size_t i = 0; i < e->finding_count; i++) {
 		good |= e->findings[i].level == FINDING_GOOD;
@@ -141,6 +144,42 @@ static void say_waits(const struct steer_result *r, struct steer_saying *rows, s
 			   is, was);
 }
 
+static void say_drops(const struct steer_result *r, struct steer_saying *rows, size_t *count)
+{
+	const struct comparison_stat *before = steer_stat(r, STEER_BEFORE, METRIC_DROP_SHARE),
+				     *steered = steer_stat(r, STEER_STEERED, METRIC_DROP_SHARE);
+	const bool fewer = before && steered && steered->score < before->score;
+
+	if (!before || !steered || steered->told == TOLD_UNTESTED)
+		saying_add(rows, count, FINDING_NOTE, "drops",
+			   "too few seconds with datagrams to tell whether the drops changed: %zu "
+			   "of each are needed",
+			   noise_runs_needed());
+	else if (steered->told == TOLD_NOISE)
+		saying_add(rows, count, FINDING_NOTE, "drops",
+			   "the drops differ by no more than noise (%.3g %% of all datagrams "
+			   "before, %.3g %% steered)",
+			   100 * before->mean, 100 * steered->mean);
+	else
+		saying_add(rows, count, fewer ? FINDING_GOOD : FINDING_PROBLEM, "drops",
+			   "while steered, %s datagrams were dropped: %.3g %% of all instead of "
+			   "%.3g %%",
+			   fewer ? "fewer" : "more", 100 * steered->mean, 100 * before->mean);
+}
+
+/* A queue that got shorter or longer by more than noise. */
+static void say_queue(const struct steer_result *r, struct steer_saying *rows, size_t *count)
+{
+	const struct comparison_stat *before = steer_stat(r, STEER_BEFORE, METRIC_QUEUE_BYTES),
+				     *steered = steer_stat(r, STEER_STEERED, METRIC_QUEUE_BYTES);
+	const bool shorter = before && steered && steered->mean < before->mean;
+
+	if (before && steered && steered->told == TOLD_DIFFERENT)
+		saying_add(rows, count, shorter ? FINDING_GOOD : FINDING_PROBLEM, "queue",
+			   "while steered, the fullest queue held %s: %.3g kB instead of %.3g kB",
+			   shorter ? "less" : "more", steered->mean / 1e3, before->mean / 1e3);
+}
+
 /* A CV that changed by more than noise. */
 static void say_spread(const struct steer_result *r, size_t metric, const char *code,
 		       const char *what, struct steer_saying *rows, size_t *count)
@@ -170,6 +209,12 @@ size_t steer_sayings(const struct steer_result *r, struct steer_saying sayings[S
 
 	if (r->end == STEER_END_NOT_BEGUN)
 		return 0;
+	if (r->endpoint->protocol == PROTOCOL_UDP) {
+		say_drops(r, sayings, &count);
+		say_queue(r, sayings, &count);
+		say_spread(r, METRIC_CV, "counts", "datagrams", sayings, &count);
+		return count;
+	}
 	say_waits(r, sayings, &count);
 	say_spread(r, METRIC_OPEN_CV, "open", "open connections", sayings, &count);
 	say_spread(r, METRIC_CV, "counts", "new connections", sayings, &count);

@@ -34,7 +34,8 @@ struct steer_result {
 };
 
 /* Is there anything to gain by steering a port of which this was seen: a problem, uneven open
- * connections, or waits whose 99th percentile is 10 ms or more? */
+ * connections, waits whose 99th percentile is 10 ms or more, or datagrams that wait or were
+ * dropped? */
 bool steer_can_gain(const struct endpoint *e);
 
 /* "time", "interrupted"...: stable */
@@ -44,7 +45,7 @@ extern const char *const steer_phase_names[STEER_PHASES];
 /* What the figures say, in one sentence each. */
 struct steer_saying {
 	enum finding_level level;
-	const char *code; /* stable: "waits", "open", "counts", "load" */
+	const char *code; /* stable: "waits", "drops", "queue", "open", "counts", "load" */
 	char text[256];
 };
 #define STEER_SAYINGS_MAX 4

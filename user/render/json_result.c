@@ -139,7 +139,7 @@ static void read_waits(struct reader *r, const json_t *endpoint, const struct so
 
 /* Sums over rows. */
 struct row_sums {
-	double came, taken, drops, open, highest;
+	double came, taken, drops, open, highest, fullest;
 	bool open_at_least; /* some worker has only a lower bound, so the sum is not a figure */
 	bool drops_bound; /* some socket has only bounds of its drops, so their sum is not a figure
 			   */
@@ -177,6 +177,8 @@ static void read_socket(struct reader *r, const json_t *socket, bool udp, struct
 	else
 		read_drops(r, socket, sums);
 	queue = field_object(r, socket, "queue", OPTIONAL);
+	if (udp && queue && !json_is_true(json_object_get(socket, "ended")))
+		sums->fullest = fmax(sums->fullest, field_count(r, queue, "length", OPTIONAL));
 	if (udp)
 		return;
 	if (queue) /* fmax() ignores NaN */
@@ -246,7 +248,7 @@ static void read_figures(struct reader *r, const json_t *endpoint, bool udp,
 			 struct comparison_run *run)
 {
 	struct row_sums sums = {
-		.came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN
+		.came = NAN, .taken = NAN, .drops = NAN, .open = NAN, .highest = NAN, .fullest = NAN
 	};
 	double *figures = run->figures;
 
@@ -261,6 +263,7 @@ static void read_figures(struct reader *r, const json_t *endpoint, bool udp,
 	figures[METRIC_DROPS] = sums.drops_bound ? NAN : sums.drops;
 	figures[METRIC_OPEN] = sums.open_at_least ? NAN : sums.open;
 	figures[METRIC_QUEUE_HIGHEST] = sums.highest;
+	figures[METRIC_QUEUE_BYTES] = sums.fullest;
 	read_design(r, endpoint, run);
 	read_fairness(r, endpoint, run);
 	read_spreads(r, endpoint, figures);

@@ -277,10 +277,11 @@ static void findings_mark(struct body *b, int row, int column, const struct endp
 
 /*
  * tcp 0.0.0.0:8080  1,234/s, 12,345 since start  ! 1 finding
+ *   steered by sockfair (pid 812) since 11:42:07 UTC
  */
 static void page_port_heading(struct body *b, const struct row *port, const struct page *p)
 {
-	char text[CELL_SIZE], rate[CELL_SIZE], count[TEXT_COUNT_SIZE];
+	char text[CELL_SIZE], rate[CELL_SIZE], count[TEXT_COUNT_SIZE], steered[STEERED_SIZE];
 	int row = next_line(b), column;
 
 	port_name(text, port->endpoint, &p->view);
@@ -296,6 +297,8 @@ static void page_port_heading(struct body *b, const struct row *port, const stru
 	else /* its findings are listed below */
 		grid_put(b->grid, row, column, b->grid->columns - column, ALIGN_LEFT, ATTRIBUTE_DIM,
 			 port->endpoint->design.words);
+	if (say_steered(steered, &port->endpoint->lookup))
+		body_text(b, 2, ATTRIBUTE_YELLOW, steered);
 }
 
 /* Puts what there is to say about the port under the cursor, below the list of ports. */

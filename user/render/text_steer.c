@@ -37,6 +37,10 @@ void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_pla
 			fputs("  the group's own program is not asked while it is steered\n", out);
 			break;
 		}
+	if (e->protocol == PROTOCOL_UDP)
+		fputs("  each datagram goes to the shortest queue: those of one client to several "
+		      "sockets\n",
+		      out);
 	for (size_t i = 0; plan->way == STEER_BY_LOOKUP && i < plan->members; i++) {
 		size_t count;
 		const struct holder_row *h = endpoint_holders(e, plan->cookies[i], &count);
@@ -54,11 +58,11 @@ void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_pla
 	}
 }
 
-/* The rows of the table. */
-static const struct {
+/* The rows of the table. For UDP there are no waits: the kernel does not stamp datagrams. */
+static const struct steer_table_row {
 	enum metric_id metric;
 	const char *label;
-} rows[] = {
+} tcp_rows[] = {
 	{ METRIC_RATE, "connections per second" },
 	{ METRIC_WAIT_P50, "wait for accept, p50" },
 	{ METRIC_WAIT_P99, "wait for accept, p99" },
@@ -68,6 +72,14 @@ static const struct {
 	{ METRIC_OPEN, "open connections" },
 	{ METRIC_OPEN_CV, "  their CV over the workers" },
 	{ METRIC_CV, "CV of new connections" },
+	{ METRIC_COUNT, NULL },
+}, udp_rows[] = {
+	{ METRIC_RATE, "datagrams per second" },
+	{ METRIC_DROPS, "drops in all" },
+	{ METRIC_DROP_SHARE, "  of all datagrams" },
+	{ METRIC_QUEUE_BYTES, "bytes in the fullest queue" },
+	{ METRIC_CV, "CV of datagrams" },
+	{ METRIC_COUNT, NULL },
 };
 
 static void value_text(char *text, size_t size, enum metric_id metric, double value)
@@ -80,6 +92,8 @@ static void value_text(char *text, size_t size, enum metric_id metric, double va
 		snprintf(text, size, "%s", text_duration(duration, value));
 	else if (metrics[metric].unit == METRIC_RATIO)
 		snprintf(text, size, "%.3f", value);
+	else if (metrics[metric].unit == METRIC_SHARE)
+		snprintf(text, size, value ? "%.3g %%" : "0 %%", 100 * value);
 	else if (value >= 100 || value == floor(value))
 		snprintf(text, size, "%s", text_count(count, (uint64_t)llround(value)));
 	else
@@ -98,16 +112,16 @@ static double figure_of(const struct steer_result *r, enum steer_phase_name phas
 	return stat ? stat->mean : NAN;
 }
 
-static void print_row(FILE *out, const struct steer_result *r, size_t row)
+static void print_row(FILE *out, const struct steer_result *r, const struct steer_table_row *row)
 {
-	const enum metric_id metric = rows[row].metric;
+	const enum metric_id metric = row->metric;
 	bool known = false;
 
 	for (size_t p = 0; p < STEER_PHASES; p++)
 		known |= !isnan(figure_of(r, (enum steer_phase_name)p, metric));
 	if (!known)
 		return;
-	fprintf(out, "  %-*s", LABEL - 2, rows[row].label);
+	fprintf(out, "  %-*s", LABEL - 2, row->label);
 	for (size_t p = 0; p < STEER_PHASES; p++) {
 		const enum steer_phase_name phase = (enum steer_phase_name)p;
 		const struct comparison_stat *stat = steer_stat(r, phase, metric);
@@ -122,10 +136,13 @@ static void print_row(FILE *out, const struct steer_result *r, size_t row)
 	fputc('\n', out);
 }
 
-/* What our own programs took for each connection: they see both ends of those on loopback. */
+/* What our own programs took for each connection or datagram: they see both ends of those on
+ * loopback. */
 static void print_cost(FILE *out, const struct steer_result *r)
 {
-	fprintf(out, "  %-*s", LABEL - 2, "our own cost per connection");
+	fprintf(out, "  %-*s", LABEL - 2,
+		r->endpoint->protocol == PROTOCOL_UDP ? "our own cost per datagram"
+						      : "our own cost per connection");
 	for (size_t p = 0; p < STEER_PHASES; p++) {
 		const struct snapshot *s = &r->phases[p];
 		char duration[TEXT_DURATION_SIZE];
@@ -144,6 +161,8 @@ static void print_cost(FILE *out, const struct steer_result *r)
 
 static void print_table(FILE *out, const struct steer_result *r, const struct text_style *style)
 {
+	const struct steer_table_row *row =
+		r->endpoint->protocol == PROTOCOL_UDP ? udp_rows : tcp_rows;
 	bool any = false;
 
 	fprintf(out, "%s%*s", text_paint(style, TEXT_BOLD), LABEL, "");
@@ -157,8 +176,8 @@ static void print_table(FILE *out, const struct steer_result *r, const struct te
 		if (r->phases[p].endpoint_count)
 			fprintf(out, "%*.1f  ", COLUMN - 2, r->phases[p].seconds);
 	fputc('\n', out);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) && any; i++)
-		print_row(out, r, i);
+	for (; any && row->label; row++)
+		print_row(out, r, row);
 	print_cost(out, r);
 	fprintf(out, "  %smeans of the seconds; * differs from before by more than noise%s\n",
 		text_paint(style, TEXT_DIM), text_paint(style, TEXT_PLAIN));

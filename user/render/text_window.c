@@ -162,8 +162,12 @@ static void port(const struct window *w, const struct endpoint *e)
 	const struct endpoint *all =
 		w->view.total ? snapshot_find((struct snapshot *)w->view.total, e) : NULL;
 	const enum text_by by = w->by == TEXT_BY_DEFAULT ? text_by_default(all ? all : e) : w->by;
+	char steered[STEERED_SIZE];
 
 	port_heading(w, e, all);
+	/* The whole window has a finding that says so. */
+	if (w->view.total && say_steered(steered, &e->lookup))
+		fprintf(w->out, "  %s\n", steered);
 	text_design(w->out, e, w->style);
 	window_table(w, e, all, by);
 	if (w->by == TEXT_BY_DEFAULT && e->socket_count == 1)

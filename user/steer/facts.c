@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../attach/loading.h"
+#include "../collect/device.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
 #include "take.h"
@@ -30,11 +31,17 @@ int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *
 			err == -EPERM ? "CAP_NET_ADMIN or CAP_BPF is missing" : strerror(-err));
 	facts->lookup_known = !err;
 	facts->lookup_others = programs.count;
+	err = device_find_vrf(e->netns, e->protocol == PROTOCOL_UDP, facts->vrf);
+	if (err)
+		return loading_fail(err, why, size,
+				    "the devices of the port's network namespace can't be looked "
+				    "at: %s",
+				    strerror(-err));
 	for (size_t i = 0; i < e->socket_count; i++) {
 		const struct socket_row *s = &e->sockets[i];
 		int fd;
 
-		if (e->protocol != PROTOCOL_TCP || !steer_is_listener(s))
+		if (!steer_is_listener(s))
 			continue;
 		fd = take_socket(e, s->cookie, why, size);
 		if (fd < 0)

@@ -14,6 +14,7 @@
 
 #include "../attach/loading.h"
 #include "../collect/clock.h"
+#include "../collect/device.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
 #include "take.h"
@@ -32,8 +33,11 @@ struct lookup {
 	struct steer_member *members; /* of the program: STEER_MEMBERS_MAX; cookie 0: free */
 	struct steer_programs before; /* of the namespace, when it was opened */
 	int netns;                    /* descriptor */
-	uint16_t epoch;               /* of the member that was added last */
-	uint32_t listens;             /* steer_state.listens before the last look */
+	uint32_t count;               /* of members */
+	uint32_t beside;  /* connected UDP sockets of the group: they stay in it, and get what their
+			     peer sends, whatever the program picks */
+	uint16_t epoch;   /* of the member that was added last */
+	uint32_t listens; /* steer_state.listens before the last look */
 	bool released;
 	struct cookie_list left, joined; /* members that did so meanwhile */
 };
@@ -122,6 +126,8 @@ static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cooki
 		.weight = weight,
 		.epoch = l->epoch,
 		.arrived = fair_arrived(l, place, weight),
+		/* UDP: what waits in it has waited since now, as far as is known. */
+		.waiting_ns = e->protocol == PROTOCOL_UDP ? clock_ns(CLOCK_MONOTONIC) : 0,
 	};
 	err = observer_steer_put(l->task->observer, place, fd);
 	close(fd);
@@ -167,12 +173,36 @@ static bool is_group_member(const struct endpoint *e, uint64_t cookie)
 	return false;
 }
 
+/* The connected sockets of the members' group. Connecting gives a socket an address of its own, so
+ * they are looked for at all addresses. */
+static uint32_t count_connected_beside(const struct snapshot *now, const struct endpoint *e)
+{
+	uint64_t group = 0;
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < e->socket_count && !group; i++)
+		group = steer_is_listener(&e->sockets[i]) ? e->sockets[i].group : 0;
+	for (size_t i = 0; group && i < now->endpoint_count + now->aside_count; i++) {
+		const struct endpoint *other = &now->endpoints[i];
+
+		for (size_t k = 0; k < other->socket_count + other->connected_count; k++)
+			count += other->sockets[k].connected && !other->sockets[k].ended &&
+				 other->sockets[k].group == group;
+	}
+	return count;
+}
+
+static void tell_group_size(struct lookup *l)
+{
+	__atomic_store_n(&lookup_state(l)->group_size, l->count + l->beside, __ATOMIC_RELAXED);
+}
+
 /* Members are the listening sockets of the endpoint, and no others. Returns 0, or negative errno
  * with `why`. */
 static int members_follow(struct lookup *l, const struct endpoint *e, bool noted, char *why,
 			  size_t size)
 {
-	uint32_t count = 0, highest = 0;
+	uint32_t highest = 0;
 	char other[STEER_WHY]; /* the first reason counts */
 	int err = 0;
 
@@ -194,12 +224,13 @@ static int members_follow(struct lookup *l, const struct endpoint *e, bool noted
 		if (noted && !one)
 			note_cookie(&l->joined, s->cookie);
 	}
+	l->count = 0;
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		count += l->members[i].cookie != 0;
+		l->count += l->members[i].cookie != 0;
 		highest = l->members[i].cookie ? i + 1 : highest;
 	}
 	__atomic_store_n(&lookup_state(l)->members, highest, __ATOMIC_RELAXED);
-	__atomic_store_n(&lookup_state(l)->group_size, count, __ATOMIC_RELAXED);
+	tell_group_size(l);
 	return err;
 }
 
@@ -300,8 +331,11 @@ static int lookup_begin(void *self, const struct snapshot *now, char *why, size_
 	/* What came before, by the hash, is not to be made up for. */
 	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
 		__atomic_store_n(&l->members[i].arrived, 0, __ATOMIC_RELAXED);
-	if (e)
+	if (e) {
 		seed_open(l, e);
+		l->beside = count_connected_beside(now, e);
+		tell_group_size(l);
+	}
 	looked(l);
 	beat(l);
 	err = observer_steer_attach(l->task->observer, l->netns);
@@ -343,12 +377,14 @@ static int program_check(const struct lookup *l, char *why, size_t size)
 static int lookup_object(const struct lookup *l, const struct snapshot *now,
 			 const struct endpoint *e, char *why, size_t size)
 {
-	const struct steer_facts facts = { .lookup_known = true };
-	const struct steer_wish wish = { .policy = STEER_LEAST };
+	struct steer_facts facts = { .lookup_known = true };
+	const struct steer_wish wish = { .policy = STEER_LEAST, .stateless = true };
 	struct steer_plan plan;
 
 	if (program_check(l, why, size))
 		return 1;
+	/* One that can't be looked for now is found in the next second. */
+	device_find_vrf(e->netns, e->protocol == PROTOCOL_UDP, facts.vrf);
 	steer_plan_make(&plan, now, e, &facts, &wish);
 	/* While a server starts anew it may have one socket, or none. */
 	if (!plan.code || plan.members < 2)
@@ -383,6 +419,7 @@ static int lookup_tick(void *self, const struct snapshot *now, char *why, size_t
 		return 1;
 	/* A worker may end between the look and the taking of its socket: the next look sees that.
 	 * Meanwhile the group's size is another one, and the kernel's hash picks. */
+	l->beside = e ? count_connected_beside(now, e) : 0;
 	err = members_follow(l, e, true, why, size);
 	looked(l);
 	if (e)

@@ -106,6 +106,8 @@ static int window_check(struct running *g, const struct snapshot *window)
 		[STEER_LIMIT_RESETS] = "%.3g connections a second are reset by closed sockets, and "
 				       "at most %.3g were before",
 	};
+	static const char datagrams[] = "%.3g datagrams a second are dropped, and at most %.3g "
+					"were before";
 	enum steer_limit bad;
 	double unit;
 
@@ -119,8 +121,9 @@ static int window_check(struct running *g, const struct snapshot *window)
 		return 0;
 	unit = bad == STEER_LIMIT_WAIT ? 1e6 : 1;
 	g->r->end = STEER_END_WORSE;
-	snprintf(g->r->why, sizeof(g->r->why), what[bad], second.figures[bad] / unit,
-		 g->limits.of[bad].highest / unit);
+	snprintf(g->r->why, sizeof(g->r->why),
+		 g->r->endpoint->protocol == PROTOCOL_UDP ? datagrams : what[bad],
+		 second.figures[bad] / unit, g->limits.of[bad].highest / unit);
 	return 1;
 }
 
@@ -249,8 +252,10 @@ static bool is_worth_it(struct running *g)
 	g->r->nothing_to_gain = true;
 	snprintf(
 		g->r->why, sizeof(g->r->why),
-		"there is nothing to gain: the workers share evenly, and no connection waits long; "
-		"--force steers all the same");
+		"there is nothing to gain: the workers share evenly, and no %s; --force steers all "
+		"the same",
+		g->r->endpoint->protocol == PROTOCOL_UDP ? "datagram waits or is dropped"
+							 : "connection waits long");
 	return false;
 }
 
@@ -275,6 +280,11 @@ static int phases(struct running *g)
 	return phase_run(g, STEER_AFTER);
 }
 
+static uint8_t protocol_number(const struct endpoint *e)
+{
+	return e->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+}
+
 static struct steer_config config_of(const struct steer_result *r)
 {
 	const struct endpoint *e = r->endpoint;
@@ -283,7 +293,8 @@ static struct steer_config config_of(const struct steer_result *r)
 				       .family = e->family,
 				       .port = e->port,
 				       .v6only = steer_v6only(e),
-				       .any = 1 };
+				       .any = 1,
+				       .protocol = protocol_number(e) };
 
 	memcpy(config.address, e->address, sizeof(config.address));
 	for (size_t i = 0; i < sizeof(e->address); i++)
@@ -296,6 +307,12 @@ static int policy_check(const struct running *g)
 {
 	const unsigned sees = observer_sees(g->observer);
 
+	if (g->r->endpoint->protocol == PROTOCOL_UDP && !(sees & SEES_UDP_RECEIVED))
+		return loading_fail(
+			-EOPNOTSUPP, g->why, g->size,
+			"whether a worker still reads is told by its reads of datagrams, and the "
+			"backend %s does not see those on this kernel",
+			backend_name(observer_backend(g->observer)));
 	if (g->r->plan.way != STEER_BY_LOOKUP || g->r->plan.policy == STEER_LEAST_QUEUE ||
 	    sees & SEES_TCP_ARRIVED)
 		return 0;
@@ -316,7 +333,7 @@ static int session_observe(struct running *g)
 		.backend = g->s->backend,
 		.selection = { .netns = { e->netns },
 			       .netns_count = 1,
-			       .protocol = IPPROTO_TCP,
+			       .protocol = protocol_number(e),
 			       .ports = { e->port },
 			       .port_count = 1 },
 		.by_port = true,

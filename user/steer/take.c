@@ -32,7 +32,7 @@ bool take_is_mptcp(int fd)
 	socklen_t size = sizeof(protocol);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) &&
-	       protocol != IPPROTO_TCP;
+	       protocol == IPPROTO_MPTCP;
 }
 
 static bool is_socket(int fd, uint64_t cookie)
