@@ -228,6 +228,7 @@ struct stash {
 			 listener_called() */
 	__u64 failed_skb; /* the buffer that was just refused with -ENOBUFS: its kfree_skb is not a
 			     late drop */
+	__u64 steered;    /* see steer_number_of() */
 };
 
 struct {

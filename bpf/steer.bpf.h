@@ -110,42 +110,33 @@ static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64
 #define STEER_ARRIVED_BITS 34
 _Static_assert(STEER_MEMBERS_MAX == 1 << STEER_PLACE_BITS, "a place fits");
 
+/* What the kernel keeps in a member's listener. */
+struct steer_queue {
+	__u64 waiting, half_open;
+};
+
 /*
  * Returns the member's load by the policy, with its place. STEER_NOBODY means that the member
- * can't be picked. A function of its own, which the verifier follows once, not once for each of
- * the members.
+ * can't be picked.
  */
-__noinline __u64 steer_load(__u32 index, __u64 now)
+static __always_inline __u64 steer_load_of(__u32 index, struct steer_member *m,
+					   const struct steer_queue *queue, __u64 now)
 {
-	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
-	__u64 waiting = 0, half_open = 0, arrived, load;
-	struct bpf_sock *sk;
-	struct tcp_sock *tp;
-	__u32 stalled;
+	const __u64 behind = queue->waiting + queue->half_open;
+	const __u32 stalled = queue->waiting && steer_is_stalled(m, now);
+	__u64 arrived, load;
 	__s64 open;
 
-	if (!m)
-		return STEER_NOBODY;
-	sk = bpf_map_lookup_elem(&steer_sockets, &index);
-	if (!sk)
-		return STEER_NOBODY;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (tp) {
-		waiting = ((struct sock *)tp)->sk_ack_backlog;
-		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
-	}
-	bpf_sk_release(sk);
-	stalled = waiting && steer_is_stalled(m, now);
 	if (m->stalled != stalled)
 		m->stalled = stalled;
 	if (stalled)
 		return STEER_NOBODY;
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
-	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
+	arrived = (m->arrived + queue->half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
 	open = m->open + m->open_before;
 	switch (steer.policy) {
 	case STEER_EVEN: load = arrived; break;
-	case STEER_LEAST_QUEUE: load = (waiting + half_open) << STEER_ARRIVED_BITS | arrived; break;
+	case STEER_LEAST_QUEUE: load = behind << STEER_ARRIVED_BITS | arrived; break;
 	case STEER_WEIGHTS:
 		if (!m->weight)
 			return STEER_NOBODY;
@@ -155,10 +146,34 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 		/* Twice what waits: it will be open, too, and nobody has taken it yet. So a worker
 		 * that has stopped gets one or two, where 10 clients wait for replies of 4 workers,
 		 * until it counts as stalled; 3, if all counted once. */
-		load = (2 * waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
+		load = (behind + queue->waiting + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
 		       arrived;
 	}
 	return load << STEER_PLACE_BITS | (index & STEER_PLACE);
+}
+
+/* steer_load_of() a socket of the SOCKMAP. A function of its own, which the verifier follows once,
+ * not once for each of the members. */
+__noinline __u64 steer_load(__u32 index, __u64 now)
+{
+	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
+	struct steer_queue queue = {};
+	struct bpf_sock *sk;
+	struct tcp_sock *tp;
+
+	if (!m)
+		return STEER_NOBODY;
+	sk = bpf_map_lookup_elem(&steer_sockets, &index);
+	if (!sk)
+		return STEER_NOBODY;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		queue.waiting = ((struct sock *)tp)->sk_ack_backlog;
+		queue.half_open =
+			((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
+	}
+	bpf_sk_release(sk);
+	return steer_load_of(index, m, &queue, now);
 }
 
 /* A function too: what it returns is any number to the verifier, which would else follow each way
@@ -223,6 +238,19 @@ static __always_inline int steer_pass(enum steer_pass why)
 	return SK_PASS;
 }
 
+/* Has the tool not shown for long that it is alive? */
+static __always_inline bool steer_is_stale(__u64 now)
+{
+	/* Signed: the heart may beat after the clock was read. */
+	return (__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS;
+}
+
+static __always_inline void steer_picked(struct steer_member *m)
+{
+	__sync_fetch_and_add(&m->chosen, 1);
+	__sync_fetch_and_add(&steer_state.steered, 1);
+}
+
 SEC("?sk_lookup")
 int steer_lookup(struct bpf_sk_lookup *ctx)
 {
@@ -234,8 +262,7 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 	if (!steer_is_ours(ctx))
 		return SK_PASS;
 	now = bpf_ktime_get_ns();
-	/* Signed: the heart may beat after the clock was read. */
-	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
+	if (steer_is_stale(now))
 		return steer_pass(STEER_PASS_STALE);
 	if (steer_state.listens != steer_state.listens_known)
 		return steer_pass(STEER_PASS_SIZE);
@@ -257,10 +284,8 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 		return steer_pass(STEER_PASS_SIZE);
 	}
 	/* Without the flag the group's hash would pick once more. */
-	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
-		__sync_fetch_and_add(&m->chosen, 1);
-		__sync_fetch_and_add(&steer_state.steered, 1);
-	}
+	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT))
+		steer_picked(m);
 	bpf_sk_release(sk);
 	return SK_PASS;
 }

@@ -64,10 +64,11 @@ struct steer_config {
 	__u32 policy;
 	__be32 address[4]; /* network order; all 0: any */
 	__u16 family;
-	__u16 port;  /* host order */
-	__u8 v6only; /* AF_INET6: IPv4 is not the group's */
-	__u8 any;    /* the group's sockets are bound to no address */
-	__u8 pad[2];
+	__u16 port;    /* host order */
+	__u8 v6only;   /* AF_INET6: IPv4 is not the group's */
+	__u8 any;      /* the group's sockets are bound to no address */
+	__u8 by_group; /* the program is the group's own: steer_reuseport.bpf.h */
+	__u8 pad;
 };
 
 #ifndef __bpf__

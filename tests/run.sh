@@ -132,6 +132,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "binds: beside the start of real servers" tests/starts.py
         beside "steer: servers that count themselves" tests/steer.py
         beside "steer: one socket in several epolls" tests/steer_epoll.py
+        beside "steer: by a program of the group itself" tests/steer_reuseport.py
         for file in tests/servers/*.bats; do bats_beside "$file" 1; done
         beside "bind-check: against what bind() really does" tests/bind_rules.py
         for file in tests/cli/*.bats; do

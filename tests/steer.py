@@ -159,7 +159,7 @@ class Steering:
         self.child = subprocess.Popen(command("--before", before, "--after", after, "--json", "--force", *options), stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
         try:
-            wait_for("steering", lambda: links() or self.child.poll() is not None)
+            wait_for("steering", lambda: self.begun() or self.child.poll() is not None)
         except AssertionError:
             self.child.kill()
             raise
@@ -168,6 +168,9 @@ class Steering:
             if "does not see that on this kernel" in said:
                 raise cases.Skip(f"{backend} sees no arrivals here")
             raise AssertionError("steer ended: " + said)
+
+    def begun(self):
+        return links()
 
     def result(self, how=signal.SIGINT):
         if how and self.child.poll() is None:
@@ -520,7 +523,7 @@ def refusals():
         refused("incoming-cpu", "SO_INCOMING_CPU")
     device = lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")  # noqa: E731
     with listener(prepare=device), listener(prepare=device):
-        refused("device", "bound to the device lo")
+        refused("device", "bound to the device lo", "--via", "lookup")
     many = [listener() for _ in range(65)]
     refused("many", "65 sockets")
     for one in many:
@@ -537,7 +540,7 @@ def overlap():
     """a more specific listener, which the program would rob, is in the way; one that it can't rob is not"""
     server = Server([0.001] * 2, "0.0.0.0")
     with listener("127.0.0.1"):
-        refused("overlap", "127.0.0.1:8080", "-p", str(server.pids[0]))
+        refused("overlap", "127.0.0.1:8080", "-p", str(server.pids[0]), "--via", "lookup")
     v6 = lambda s: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # noqa: E731
     with listener("::", socket.AF_INET6, prepare=v6):
         run = subprocess.run(command("--dry-run", "-4"), capture_output=True, text=True, timeout=300)

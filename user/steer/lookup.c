@@ -34,7 +34,7 @@ static int lookup_open(void **self, const struct steer_task *task, char *why, si
 	if (!l)
 		return loading_fail(-ENOMEM, why, size, "out of memory");
 	l->task = task;
-	members_open(&l->members, task);
+	members_prepare(&l->members, task);
 	l->netns = namespace_open(task->endpoint->netns);
 	err = l->netns < 0 ? l->netns : steer_programs_find(&l->before, l->netns);
 	if (err)

@@ -250,7 +250,7 @@ static void stalled_lift(struct members *m)
 
 /* ---- the steps ---- */
 
-void members_open(struct members *m, const struct steer_task *task)
+void members_prepare(struct members *m, const struct steer_task *task)
 {
 	*m = (struct members){ .task = task, .rows = observer_steer_members(task->observer) };
 }

@@ -24,7 +24,7 @@ struct members {
 	struct cookie_list left, joined; /* members that did so meanwhile */
 };
 
-void members_open(struct members *m, const struct steer_task *task);
+void members_prepare(struct members *m, const struct steer_task *task);
 
 /*
  * Members are the listening sockets of the endpoint, and no others. e: NULL: nobody listens.
