@@ -78,7 +78,9 @@ int32_t bpf_holder(enum bpf_held kind, uint32_t id)
 	known[kind].pid = 0;
 	proc = opendir("/proc");
 	while (proc && !known[kind].pid && (entry = readdir(proc)))
-		if (isdigit(*entry->d_name) && process_holds(entry->d_name, kind, id))
+		/* Who walks over all that there are has each for a moment: so it is asked twice. */
+		if (isdigit(*entry->d_name) && process_holds(entry->d_name, kind, id) &&
+		    process_holds(entry->d_name, kind, id))
 			known[kind].pid = (int32_t)strtol(entry->d_name, NULL, 10);
 	if (proc)
 		closedir(proc);

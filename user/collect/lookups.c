@@ -71,12 +71,15 @@ void lookups_fill(struct snapshot *s)
 		struct bpf_link_info info = {};
 		__u32 size = sizeof(info);
 		const int fd = bpf_link_get_fd_by_id(id);
+		bool known;
 
 		if (fd < 0)
 			continue; /* it ended meanwhile, or we have no right */
-		if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_LINK_TYPE_NETNS &&
+		known = !bpf_obj_get_info_by_fd(fd, &info, &size);
+		/* Before its holder is looked for: another sockfair would take us for it. */
+		close(fd);
+		if (known && info.type == BPF_LINK_TYPE_NETNS &&
 		    info.netns.attach_type == BPF_SK_LOOKUP && info.netns.netns_ino)
 			namespace_fill(s, info.netns.netns_ino, id, info.prog_id);
-		close(fd);
 	}
 }
