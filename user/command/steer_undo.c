@@ -4,17 +4,21 @@
 #include "steer_undo.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
+#include "../collect/observer_steer.h"
 #include "../render/text.h"
 #include "../steer/facts.h"
 #include "../steer/left.h"
 #include "command.h"
 #include "listing.h"
 
+/* Does a group have a program of ours? Sockets of others are not even taken. */
 static bool group_is_steered(const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (steer_is_listener(&e->sockets[i]) && e->sockets[i].steered)
+		if (steer_is_listener(&e->sockets[i]) && e->sockets[i].steered &&
+		    !strcmp(e->sockets[i].picker.name, STEER_GROUP_PROGRAM))
 			return true;
 	return false;
 }
@@ -35,7 +39,7 @@ static int undo_port(const struct endpoint *e, FILE *out, bool *removed)
 	if (err)
 		return complain("tcp %s: %s", address, why);
 	if (!facts.left)
-		return STATUS_OK; /* the server's own program */
+		return STATUS_OK; /* it has gone meanwhile */
 	*removed = true;
 	fprintf(out,
 		"tcp %s: took off the program that a killed sockfair steer had left in its "
