@@ -67,10 +67,11 @@ def first_only(one):
     one.setsockopt(socket.SOL_SOCKET, ATTACH_CBPF, struct.pack("HxxxxxxP", 1, ctypes.addressof(kept)))
 
 
-def picked(port=PORT):
-    """Does list say that a program picks the socket?"""
-    said = subprocess.run([SOCKFAIR, "list", "-P", str(port), "-N", "/proc/self/ns/net", "--json"], capture_output=True, text=True, timeout=300, check=True)
-    return any(finding["code"] == "steered" for e in json.loads(said.stdout)["endpoints"] for finding in e["findings"])
+def picked():
+    """Does list say that a program of sockfair's picks the socket?"""
+    said = subprocess.run([SOCKFAIR, "list", "-P", str(PORT), "-N", "/proc/self/ns/net", "--json"], capture_output=True, text=True, timeout=300, check=True)
+    return any(finding["code"] == "steered" and "(steer_reuseport, bpftool prog show id" in finding["text"]
+               for e in json.loads(said.stdout)["endpoints"] for finding in e["findings"])
 
 
 class Steering(steer.Steering):
@@ -216,6 +217,25 @@ def on_a_device():
     server.end()
 
 
+def families():
+    """a dual-stack group beside a listener for all of IPv4: each keeps what the kernel gives it"""
+    needs_the_kernel()
+    server, special = Server([0.001] * 2, "::", socket.AF_INET6), Server([0.001], "0.0.0.0")
+    steering = Steering(server, "--policy", "even")
+    clients, others = Clients(1, "::1", total=40), Clients(1, SPECIAL, total=30)
+    clients.join()
+    others.join()
+    result = steering.result()
+    equal("failed", (clients.failed, others.failed), (0, 0))
+    equal("way", result["way"], "reuseport")
+    asked(result, 40)
+    equal("served by the other", special.served(), [30])
+    equal("served", sum(server.served()), 40)
+    between("spread of the counts", 0, max(server.served()) - min(server.served()), 2 + hashed(result))
+    server.end()
+    special.end()
+
+
 # ---- who comes and goes ----
 
 def members():
@@ -282,6 +302,26 @@ def tool_killed():
     others.end()
     equal("failed", (clients.failed, others.failed), (0, 0))
     equal("served by the other", special.served(), [others.made])
+    server.end()
+    special.end()
+
+
+def on_and_off():
+    """steering begins and ends again and again under load: clients = server, nothing fails"""
+    needs_the_kernel()
+    server, special = port_with_two()
+    clients, others = Clients(3, GROUP), Clients(1, SPECIAL)
+    for policy in "least", "even", "least-queue", "least":
+        run = subprocess.run(command("--before", "0", "--for", "1", "--after", "0", "--json", "--force", "--policy", policy, "-p", str(server.pids[0])),
+                             capture_output=True, text=True, timeout=300)
+        equal("status, " + run.stderr, run.returncode, 0)
+        equal("way", json.loads(run.stdout)["way"], "reuseport")
+    clients.end()
+    others.end()
+    wait_for("all is served", lambda: sum(server.served()) >= clients.made, 10)
+    equal("failed", (clients.failed, others.failed), (0, 0))
+    equal("served", (sum(server.served()), special.served()), (clients.made, [others.made]))
+    equal("a program is left", had_program(server.pids[0]), False)
     server.end()
     special.end()
 
@@ -405,8 +445,8 @@ def refusals():
     server.end()
 
 
-CASES = [beside_another, least, weights_and_queues, with_cookies, on_a_device, members, restarted, tool_killed, guardian_killed, both_killed, hangs,
-         own_program, detached_by_others, refusals]
+CASES = [beside_another, least, weights_and_queues, with_cookies, on_a_device, families, members, restarted, on_and_off, tool_killed, guardian_killed,
+         both_killed, hangs, own_program, detached_by_others, refusals]
 
 if __name__ == "__main__":
     parser = cases.parser(__doc__)
