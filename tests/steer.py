@@ -216,6 +216,20 @@ def even():
     equal("look-ups", result["look_ups_steered"] + left, 1000)
 
 
+def slow_and_not_stalled():
+    """even: a slow worker in whose queue something always waits accepts, so it is not taken for one that has stopped"""
+    server = Server([0.1] + [0.001] * 3)
+    with_policy = Steering("--policy", "even")
+    before = server.served()
+    clients = Clients(4, total=100)
+    clients.join()
+    shares = [now - then for now, then in zip(server.served(), before)]
+    left = sum(with_policy.result()["look_ups_left_to_the_hash"].values())
+    server.end()
+    equal("failed", clients.failed, 0)
+    between("spread of the counts", 0, max(shares) - min(shares), 4 + left)
+
+
 def least():
     """least: a slow worker gets little, and nobody waits behind it"""
     server = Server([0.3] + [0.001] * 3)
@@ -630,7 +644,7 @@ def pauses():
     equal("failed", clients.failed, 0)
 
 
-CASES = [even, least, weights, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
+CASES = [even, slow_and_not_stalled, least, weights, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
          two_at_once, mptcp, rights, nothing_to_gain, pauses]
 
