@@ -5,6 +5,7 @@
  * needs; "?" in a section name means that a program is loaded only if the table names it.
  */
 #include "serve.bpf.h"
+#include "steer_reuseport.bpf.h"
 #include "tcp.bpf.h"
 #include "udp.bpf.h"
 #include "uring.bpf.h"

@@ -353,6 +353,9 @@ static __always_inline bool program_write(struct seq_file *seq, struct sock *que
 	program.sockets = BPF_CORE_READ(group, num_socks);
 	program.classic = !!classic;
 	program.length = classic ? BPF_CORE_READ(classic, len) : 0;
+	program.id = classic ? 0 : BPF_CORE_READ(prog, aux, id);
+	bpf_probe_read_kernel_str(program.name, sizeof(program.name),
+				  BPF_CORE_READ(prog, aux)->name);
 	filter = classic ? BPF_CORE_READ(classic, filter) : NULL;
 	for (__u32 i = 0; i < HOLDERS_INSTRUCTIONS && i < program.length; i++)
 		bpf_probe_read_kernel(&program.instructions[i], sizeof(program.instructions[i]),

@@ -117,6 +117,9 @@ struct holders_program_record {
 	__u32 classic; /* the program was attached as classic BPF */
 	__u32 length;  /* number of instructions; a program with more than HOLDERS_INSTRUCTIONS is
 			  not copied */
+	__u32 id;      /* the kernel's number of an eBPF program; 0: classic */
+	__u32 pad;
+	char name[16];                            /* of an eBPF program */
 	__u64 instructions[HOLDERS_INSTRUCTIONS]; /* struct sock_filter */
 };
 
@@ -172,7 +175,7 @@ _Static_assert(sizeof(struct holders_epoll_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_waiters_record) == 16, "layout");
 _Static_assert(sizeof(struct holders_holder_record) == 24, "layout");
 _Static_assert(sizeof(struct holders_socket_record) == 104, "layout");
-_Static_assert(sizeof(struct holders_program_record) == 536, "layout");
+_Static_assert(sizeof(struct holders_program_record) == 560, "layout");
 _Static_assert(sizeof(struct holders_connection_record) == 72, "layout");
 _Static_assert(sizeof(struct holders_thread_record) == 136, "layout");
 #endif

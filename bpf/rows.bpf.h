@@ -224,11 +224,11 @@ struct stash {
 	__u32 udp_flow;      /* see flow_of() */
 	__u32 udp_copies;    /* of those datagrams, the copies: see is_copy() */
 	struct count_peer udp_peer;
-	__u64 cloned;   /* a connection was made, and its listener has not been told of it yet: see
-			   listener_called() */
-	__u64 steer_sk; /* see steer_view() */
+	__u64 cloned; /* a connection was made, and its listener has not been told of it yet: see
+			 listener_called() */
 	__u64 failed_skb; /* the buffer that was just refused with -ENOBUFS: its kfree_skb is not a
 			     late drop */
+	__u64 steered;    /* see steer_number_of() */
 };
 
 struct {

@@ -95,12 +95,19 @@ static __always_inline void steer_listens(const struct sock *sk)
 		__sync_fetch_and_add(&steer_state.listens, 1);
 }
 
+/* A pointer as a number: the verifier allows no arithmetic on some, and passes none to a function
+ * that it follows once. What is read back from a map is a number. */
+static __always_inline __u64 steer_number_of(struct stash *mine, const void *pointer)
+{
+	*(const void *volatile *)&mine->steered = pointer;
+	return *(volatile __u64 *)&mine->steered;
+}
+
 /* ---- the queue of a UDP socket ---- */
 
 /*
  * The socket, to be read. No type that this kind of program may use leads into a UDP socket over
- * IPv4 before bpf_rdonly_cast() (6.2). Nor may it add to the pointer; but what it has stored and
- * loaded again is a plain number, which it may.
+ * IPv4 before bpf_rdonly_cast() (6.2). Nor may it add to the pointer, but to its number it may.
  */
 static __always_inline struct sock *steer_view(struct bpf_sock *sk)
 {
@@ -110,8 +117,7 @@ static __always_inline struct sock *steer_view(struct bpf_sock *sk)
 		return TYPED(sk, struct sock);
 	if (!mine)
 		return NULL;
-	*(volatile __u64 *)&mine->steer_sk = (__u64)sk;
-	return (struct sock *)*(volatile __u64 *)&mine->steer_sk;
+	return (struct sock *)steer_number_of(mine, sk);
 }
 
 /* Buffers in the receive queue: those that no reader has taken over yet, and those that one has.
@@ -160,48 +166,36 @@ static __always_inline __u64 steer_queue_load(const struct steer_member *m, __u6
 	return waiting << STEER_ARRIVED_BITS | (most - (ago < most ? ago : most));
 }
 
+/* What the kernel keeps in a member's listener. */
+struct steer_queue {
+	__u64 waiting, half_open;
+};
+
 /*
  * Returns the member's load by the policy, with its place. STEER_NOBODY means that the member
- * can't be picked. A function of its own, which the verifier follows once, not once for each of
- * the members.
+ * can't be picked.
  */
-__noinline __u64 steer_load(__u32 index, __u64 now)
+static __always_inline __u64 steer_load_of(__u32 index, struct steer_member *m,
+					   const struct steer_queue *queue, __u64 now)
 {
-	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
-	__u64 waiting = 0, half_open = 0, arrived, load;
-	struct bpf_sock *sk;
-	struct tcp_sock *tp;
-	__u32 stalled;
+	const __u64 behind = queue->waiting + queue->half_open;
+	const __u32 stalled = queue->waiting && steer_is_stalled(m, now);
+	__u64 arrived, load;
 	__s64 open;
 
-	if (!m)
-		return STEER_NOBODY;
-	sk = bpf_map_lookup_elem(&steer_sockets, &index);
-	if (!sk)
-		return STEER_NOBODY;
-	tp = steer.protocol == IPPROTO_TCP ? bpf_skc_to_tcp_sock(sk) : NULL;
-	if (steer.protocol == IPPROTO_UDP)
-		waiting = steer_datagrams(sk);
-	if (tp) {
-		waiting = ((struct sock *)tp)->sk_ack_backlog;
-		half_open = ((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
-	}
-	bpf_sk_release(sk);
-	if (steer.protocol == IPPROTO_UDP && !waiting)
-		steer_found_empty(m, now);
-	stalled = waiting && steer_is_stalled(m, now);
 	if (m->stalled != stalled)
 		m->stalled = stalled;
 	if (stalled)
 		return STEER_NOBODY;
 	if (steer.protocol == IPPROTO_UDP)
-		return steer_queue_load(m, waiting) << STEER_PLACE_BITS | (index & STEER_PLACE);
+		return steer_queue_load(m, queue->waiting) << STEER_PLACE_BITS |
+		       (index & STEER_PLACE);
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
-	arrived = (m->arrived + half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
+	arrived = (m->arrived + queue->half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
 	open = m->open + m->open_before;
 	switch (steer.policy) {
 	case STEER_EVEN: load = arrived; break;
-	case STEER_LEAST_QUEUE: load = (waiting + half_open) << STEER_ARRIVED_BITS | arrived; break;
+	case STEER_LEAST_QUEUE: load = behind << STEER_ARRIVED_BITS | arrived; break;
 	case STEER_WEIGHTS:
 		if (!m->weight)
 			return STEER_NOBODY;
@@ -211,10 +205,38 @@ __noinline __u64 steer_load(__u32 index, __u64 now)
 		/* Twice what waits: it will be open, too, and nobody has taken it yet. So a worker
 		 * that has stopped gets one or two, where 10 clients wait for replies of 4 workers,
 		 * until it counts as stalled; 3, if all counted once. */
-		load = (2 * waiting + half_open + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
+		load = (behind + queue->waiting + (open > 0 ? open : 0)) << STEER_ARRIVED_BITS |
 		       arrived;
 	}
 	return load << STEER_PLACE_BITS | (index & STEER_PLACE);
+}
+
+/* steer_load_of() a socket of the SOCKMAP. A function of its own, which the verifier follows once,
+ * not once for each of the members. */
+__noinline __u64 steer_load(__u32 index, __u64 now)
+{
+	struct steer_member *m = bpf_map_lookup_elem(&steer_members, &index);
+	struct steer_queue queue = {};
+	struct bpf_sock *sk;
+	struct tcp_sock *tp;
+
+	if (!m)
+		return STEER_NOBODY;
+	sk = bpf_map_lookup_elem(&steer_sockets, &index);
+	if (!sk)
+		return STEER_NOBODY;
+	tp = steer.protocol == IPPROTO_TCP ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (steer.protocol == IPPROTO_UDP)
+		queue.waiting = steer_datagrams(sk);
+	if (tp) {
+		queue.waiting = ((struct sock *)tp)->sk_ack_backlog;
+		queue.half_open =
+			((struct inet_connection_sock *)tp)->icsk_accept_queue.qlen.counter;
+	}
+	bpf_sk_release(sk);
+	if (steer.protocol == IPPROTO_UDP && !queue.waiting)
+		steer_found_empty(m, now);
+	return steer_load_of(index, m, &queue, now);
 }
 
 /* A function too: what it returns is any number to the verifier, which would else follow each way
@@ -287,6 +309,21 @@ static __always_inline int steer_pass(enum steer_pass why)
 	return SK_PASS;
 }
 
+/* Has the tool not shown for long that it is alive? */
+static __always_inline bool steer_is_stale(__u64 now)
+{
+	/* Signed: the heart may beat after the clock was read. */
+	return (__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS;
+}
+
+static __always_inline void steer_picked(struct steer_member *m)
+{
+	__sync_fetch_and_add(&m->chosen, 1);
+	__sync_fetch_and_add(&steer_state.steered, 1);
+	if (steer.protocol == IPPROTO_UDP)
+		m->arrived = steer_state.steered;
+}
+
 SEC("?sk_lookup")
 int steer_lookup(struct bpf_sk_lookup *ctx)
 {
@@ -298,8 +335,7 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 	if (!steer_is_ours(ctx))
 		return SK_PASS;
 	now = bpf_ktime_get_ns();
-	/* Signed: the heart may beat after the clock was read. */
-	if ((__s64)(now - steer_state.heartbeat_ns) > (__s64)STEER_DEADLINE_NS)
+	if (steer_is_stale(now))
 		return steer_pass(STEER_PASS_STALE);
 	if (steer_state.listens != steer_state.listens_known)
 		return steer_pass(STEER_PASS_SIZE);
@@ -321,12 +357,8 @@ int steer_lookup(struct bpf_sk_lookup *ctx)
 		return steer_pass(STEER_PASS_SIZE);
 	}
 	/* Without the flag the group's hash would pick once more. */
-	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
-		__sync_fetch_and_add(&m->chosen, 1);
-		__sync_fetch_and_add(&steer_state.steered, 1);
-		if (steer.protocol == IPPROTO_UDP)
-			m->arrived = steer_state.steered;
-	}
+	if (!bpf_sk_assign(ctx, sk, BPF_SK_LOOKUP_F_NO_REUSEPORT))
+		steer_picked(m);
 	bpf_sk_release(sk);
 	return SK_PASS;
 }

@@ -71,7 +71,7 @@ struct steer_config {
 	__u8 v6only;   /* AF_INET6: IPv4 is not the group's */
 	__u8 any;      /* the group's sockets are bound to no address */
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	__u8 pad;
+	__u8 by_group; /* the program is the group's own: steer_reuseport.bpf.h */
 };
 
 #ifndef __bpf__

@@ -354,6 +354,7 @@ static __always_inline void accept_returned(long ret, const bool again)
 		const __u64 cookie = socket_cookie(listener, NULL);
 		struct counting_worker w = { .row = known };
 
+		steer_accepted(cookie);
 		if (known && state) {
 			w.index = state->worker;
 			known->events++;

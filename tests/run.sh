@@ -133,6 +133,7 @@ if [ "$(id -u)" = 0 ]; then
         beside "steer: servers that count themselves" tests/steer.py
         beside "steer: one socket in several epolls" tests/steer_epoll.py
         beside "dist: what is installed for a fleet" tests/dist.py
+        beside "steer: by a program of the group itself" tests/steer_reuseport.py
         for file in tests/servers/*.bats; do bats_beside "$file" 1; done
         beside "bind-check: against what bind() really does" tests/bind_rules.py
         for file in tests/cli/*.bats; do

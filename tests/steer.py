@@ -217,7 +217,7 @@ class Steering:
         self.child = subprocess.Popen(command("--before", before, "--after", after, "--json", "--force", *options), stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
         try:
-            wait_for("steering", lambda: links() or self.child.poll() is not None)
+            wait_for("steering", lambda: self.begun() or self.child.poll() is not None)
         except AssertionError:
             self.child.kill()
             raise
@@ -226,6 +226,9 @@ class Steering:
             if "on this kernel" in said and "does not see th" in said:
                 raise cases.Skip(f"{backend} does not see here what the policy goes by")
             raise AssertionError("steer ended: " + said)
+
+    def begun(self):
+        return links()
 
     def result(self, how=signal.SIGINT):
         if how and self.child.poll() is None:
@@ -269,6 +272,20 @@ def even():
     equal("end", result["end"], "interrupted")
     equal("as found", result["as_found"], True)
     equal("look-ups", result["look_ups_steered"] + left, 1000)
+
+
+def slow_and_not_stalled():
+    """even: a slow worker in whose queue something always waits accepts, so it is not taken for one that has stopped"""
+    server = Server([0.1] + [0.001] * 3)
+    with_policy = Steering("--policy", "even")
+    before = server.served()
+    clients = Clients(4, total=100)
+    clients.join()
+    shares = [now - then for now, then in zip(server.served(), before)]
+    left = sum(with_policy.result()["look_ups_left_to_the_hash"].values())
+    server.end()
+    equal("failed", clients.failed, 0)
+    between("spread of the counts", 0, max(shares) - min(shares), 4 + left)
 
 
 def least():
@@ -875,7 +892,7 @@ def refusals():
         refused("incoming-cpu", "SO_INCOMING_CPU")
     device = lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")  # noqa: E731
     with listener(prepare=device), listener(prepare=device):
-        refused("device", "bound to the device lo")
+        refused("device", "bound to the device lo", "--via", "lookup")
     many = [listener() for _ in range(65)]
     refused("many", "65 sockets")
     for one in many:
@@ -888,7 +905,7 @@ def overlap():
     """a more specific listener, which the program would rob, is in the way; one that it can't rob is not"""
     server = Server([0.001] * 2, "0.0.0.0")
     with listener("127.0.0.1"):
-        refused("overlap", "127.0.0.1:8080", "-p", str(server.pids[0]))
+        refused("overlap", "127.0.0.1:8080", "-p", str(server.pids[0]), "--via", "lookup")
     v6 = lambda s: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # noqa: E731
     with listener("::", socket.AF_INET6, prepare=v6):
         run = subprocess.run(command("--dry-run", "-4"), capture_output=True, text=True, timeout=300)
@@ -1044,7 +1061,7 @@ def pauses():
     equal("failed", clients.failed, 0)
 
 
-CASES = [even, least, weights, burst, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
+CASES = [even, slow_and_not_stalled, least, weights, burst, stalled, members, before_and_after, from_before, open_of_one_that_joined, weight_of_one_that_joined,
          udp_slow, udp_fewer_drops, udp_stopped, udp_all_stopped, udp_members, udp_connected, udp_killed, udp_families, udp_refusals, udp_objection,
          forbidden_ones_join, killed, hangs, signals, on_and_off, objection, families, told, refusals, overlap,
          two_at_once, vrf, mptcp, rights, nothing_to_gain, pauses]

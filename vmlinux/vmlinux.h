@@ -177,7 +177,13 @@ struct sock_fprog_kern {
 	struct sock_filter *filter;
 };
 
+struct bpf_prog_aux {
+	u32 id;
+	char name[16];
+};
+
 struct bpf_prog {
+	struct bpf_prog_aux *aux;
 	struct sock_fprog_kern *orig_prog; /* NULL: not classic */
 };
 
@@ -214,6 +220,7 @@ struct sock {
 	int sk_rcvbuf;
 	u16 sk_type;
 	u16 sk_protocol;
+	void *sk_user_data;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
 	atomic_t sk_drops;

@@ -30,7 +30,7 @@ static const struct others of_sockets[] = {
 	OTHERS(socket_row, member, member, 1),
 	OTHERS(socket_row, queue_known, full_known, 21),
 	OTHERS(socket_row, stalled_ns, wait, 168),
-	OTHERS(socket_row, steered, waiting_most, 40),
+	OTHERS(socket_row, steered, waiting_most, 60),
 	OTHERS(socket_row, waiting_cut, left_out, 33),
 };
 static const struct others of_workers[] = {

@@ -151,6 +151,73 @@ static void connected_ones_are_not_robbed(void **state)
 	assert_refused(e, "overlap");
 }
 
+/* A program of the group itself, where an SK_LOOKUP program would rob others. */
+static void by_the_groups_own_program(void **state)
+{
+	struct endpoint *e = group("0.0.0.0", 2),
+			*other = add_port(&f, PROTOCOL_TCP, "127.0.0.1", 80);
+
+	(void)state;
+	add_socket(other, 50, 0);
+	assert_refused(e, "overlap"); /* the kernel can't */
+	assert_non_null(strstr(plan.why, "5.14"));
+	facts.reuseport_known = true;
+	assert_planned(e, STEER_BY_REUSEPORT);
+	assert_int_equal(plan.members, 2);
+	assert_int_equal(plan.cookies[1], 11);
+	assert_int_equal(plan.weights[1], 1);
+	wish.via = STEER_BY_LOOKUP;
+	assert_refused(e, "overlap");
+	assert_non_null(strstr(plan.why, "--via reuseport"));
+	wish.via = STEER_BY_NOTHING;
+	other->netns = 2; /* it is not in the way any more */
+	assert_planned(e, STEER_BY_LOOKUP);
+	strcpy(e->sockets[0].device, "eth0");
+	strcpy(e->sockets[1].device, "eth0");
+	assert_planned(e, STEER_BY_REUSEPORT);
+	wish.via = STEER_BY_LOOKUP;
+	assert_refused(e, "device");
+	wish.via = STEER_BY_REUSEPORT;
+	e->sockets[1].group = 11;
+	assert_refused(e, "groups");
+}
+
+static void what_speaks_against_the_groups_own_program(void **state)
+{
+	struct endpoint *e = group("0.0.0.0", 2);
+
+	(void)state;
+	wish.via = STEER_BY_REUSEPORT;
+	assert_refused(e, "kernel");
+	facts.reuseport_known = true;
+	assert_planned(e, STEER_BY_REUSEPORT);
+	facts.lookup_others = 1; /* the programs of others are no concern of this way */
+	assert_planned(e, STEER_BY_REUSEPORT);
+	facts.program = true;
+	assert_refused(e, "program");
+	wish.via = STEER_BY_LOOKUP;
+	facts.lookup_others = 0;
+	assert_planned(e, STEER_BY_LOOKUP); /* beside the group's program */
+	facts = (struct steer_facts){ .lookup_known = true, .reuseport_known = true, .steerer = 7 };
+	for (int way = STEER_BY_LOOKUP; way <= STEER_BY_REUSEPORT; way += 2) {
+		wish.via = (enum steer_way)way;
+		assert_refused(e, "steered");
+		assert_non_null(strstr(plan.why, "sockfair 7"));
+	}
+	facts.steerer = 0;
+	facts.left = 12; /* of one that was killed: no reason against it */
+	assert_planned(e, STEER_BY_REUSEPORT);
+	assert_int_equal(plan.left, 12);
+	facts.mptcp = 10;
+	assert_refused(e, "mptcp");
+	facts.mptcp = 0;
+	e->sockets[1].incoming_cpu_set = true;
+	assert_refused(e, "incoming-cpu");
+	e = group("0.0.0.0", 1);
+	wish.via = STEER_BY_REUSEPORT;
+	assert_refused(e, "single");
+}
+
 static void how_many(void **state)
 {
 	static struct socket_row many[STEER_MEMBERS_MAX + 1];
@@ -272,7 +339,7 @@ static void names(void **state)
 		assert_true(steer_policy_parse(steer_policy_name((enum steer_policy)i), &policy));
 		assert_int_equal(policy, i);
 	}
-	for (int i = STEER_BY_LOOKUP; i <= STEER_BY_EPOLL; i++) {
+	for (int i = STEER_BY_LOOKUP; i <= STEER_BY_REUSEPORT; i++) {
 		assert_true(steer_way_parse(steer_way_name((enum steer_way)i), &way));
 		assert_int_equal(way, i);
 	}
@@ -292,6 +359,8 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(datagrams),
 		cmocka_unit_test(connected_ones_are_not_robbed),
+		cmocka_unit_test(by_the_groups_own_program),
+		cmocka_unit_test(what_speaks_against_the_groups_own_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

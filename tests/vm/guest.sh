@@ -114,7 +114,10 @@ for backend; do
     esac
     # What steers is one program; what it decides by comes from each backend.
     case $backend in
-        fentry) cases_of steer.py $backend ', steer' even least members hangs mptcp udp_slow udp_all_stopped udp_connected vrf ;; # each loads it once, which takes long here
+        fentry) # each loads it once, which takes long here
+            cases_of steer.py $backend ', steer' even least members hangs mptcp udp_slow udp_all_stopped udp_connected vrf
+            cases_of steer_reuseport.py $backend ', steer' beside_another
+            ;;
         tracepoint) cases_of steer.py $backend ', steer' least udp_slow ;;
     esac
     # Who has a port is looked up alike with each.

@@ -32,8 +32,9 @@ int inventory_program_take(struct inventory *v, const struct holders_program_rec
 	_Static_assert(sizeof(struct picker_instruction) == sizeof(*r->instructions) &&
 			       PICKER_INSTRUCTIONS == HOLDERS_INSTRUCTIONS,
 		       "the same");
-	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF } };
+	struct program p = { .group = r->group, .picker = { .kind = PICKER_EBPF, .id = r->id } };
 
+	memcpy(p.picker.name, r->name, sizeof(p.picker.name));
 	if (r->classic)
 		p.picker = picker_tell((const void *)r->instructions, r->length,
 				       sysconf(_SC_NPROCESSORS_CONF), r->sockets);

@@ -1,101 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A link of a network namespace tells its inode and its program. Who holds the link shows in the
- * descriptors of processes alone (/proc/PID/fdinfo), so it is looked for once for each link that is
- * found: machines without such a program pay for a walk over the links only.
+ * A link of a network namespace tells its inode and its program. Who holds the link is looked for
+ * once for each link that is found: machines without such a program pay for a walk over the links
+ * only.
  *
  * The program of sockfair steer tells more: a map has the sockets that it picks, and another one
  * when it was attached (observer_steer.c).
  */
 #include "lookups.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "bpf_holder.h"
 #include "clock.h"
 #include "observer_steer.h"
 #include "process.h"
 
 #define LINKS_MAX 65536 /* the kernel's numbers go on; a walk ends */
-
-/* The link that was asked about last: it seldom changes between two intervals. */
-static struct {
-	uint32_t link;
-	int32_t pid;
-} known;
-
-/* Does the descriptor of the process hold the link? */
-static bool descriptor_holds(const char *pid, const char *fd, uint32_t link)
-{
-	char path[300], text[512];
-	const char *line;
-	ssize_t size;
-	int file;
-
-	snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, fd);
-	size = readlink(path, text, sizeof(text) - 1);
-	if (size < 0)
-		return false;
-	text[size] = 0;
-	if (!strstr(text, "bpf_link") && !strstr(text, "bpf-link"))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, fd);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	size = read(file, text, sizeof(text) - 1);
-	close(file);
-	text[size > 0 ? size : 0] = 0;
-	line = strstr(text, "link_id:");
-	return line && strtoul(line + strlen("link_id:"), NULL, 10) == link;
-}
-
-static bool process_holds(const char *pid, uint32_t link)
-{
-	char path[300];
-	const struct dirent *entry;
-	bool holds = false;
-	DIR *folder;
-
-	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
-	folder = opendir(path);
-	while (folder && !holds && (entry = readdir(folder)))
-		holds = isdigit(*entry->d_name) && descriptor_holds(pid, entry->d_name, link);
-	if (folder)
-		closedir(folder);
-	return holds;
-}
-
-/* A process that holds the link; 0: none does. This one holds it only while it looks. */
-static int32_t link_holder(uint32_t link)
-{
-	const int32_t self = getpid();
-	char pid[16];
-	const struct dirent *entry;
-	DIR *proc;
-
-	snprintf(pid, sizeof(pid), "%d", known.pid);
-	if (known.link == link && known.pid && process_holds(pid, link))
-		return known.pid;
-	known.link = link;
-	known.pid = 0;
-	proc = opendir("/proc");
-	while (proc && !known.pid && (entry = readdir(proc)))
-		if (isdigit(*entry->d_name) && strtol(entry->d_name, NULL, 10) != self &&
-		    process_holds(entry->d_name, link))
-			known.pid = (int32_t)strtol(entry->d_name, NULL, 10);
-	if (proc)
-		closedir(proc);
-	return known.pid;
-}
 
 /* Unix time in ms of a time since boot in ns. */
 static int64_t unix_ms_of_boot(uint64_t boot_ns)
@@ -196,7 +121,7 @@ static void namespace_fill(struct snapshot *s, uint32_t netns, uint32_t link, ui
 		}
 		if (!described) {
 			program_describe(&found);
-			found.pid = link_holder(link);
+			found.pid = bpf_holder(BPF_HELD_LINK, link);
 			if (found.pid)
 				process_name(found.pid, found.process, sizeof(found.process));
 			picked_find(&found, &picked);
@@ -217,12 +142,15 @@ void lookups_fill(struct snapshot *s)
 		struct bpf_link_info info = {};
 		__u32 size = sizeof(info);
 		const int fd = bpf_link_get_fd_by_id(id);
+		bool known;
 
 		if (fd < 0)
 			continue; /* it ended meanwhile, or we have no right */
-		if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_LINK_TYPE_NETNS &&
+		known = !bpf_obj_get_info_by_fd(fd, &info, &size);
+		/* Before its holder is looked for: another sockfair would take us for it. */
+		close(fd);
+		if (known && info.type == BPF_LINK_TYPE_NETNS &&
 		    info.netns.attach_type == BPF_SK_LOOKUP && info.netns.netns_ino)
 			namespace_fill(s, info.netns.netns_ino, id, info.prog_id);
-		close(fd);
 	}
 }

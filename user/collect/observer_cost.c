@@ -57,7 +57,7 @@ static struct own_cost cost_now(const struct observer *o)
 		if (backend_runs(&o->attachment, i))
 			cost_add(&cost, backend_program(&o->attachment, i));
 	if (o->steer_members)
-		cost_add(&cost, o->bpf->progs.steer_lookup);
+		cost_add(&cost, observer_steer_loaded(o));
 	return cost;
 }
 

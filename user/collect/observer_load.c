@@ -128,10 +128,14 @@ static void connections_configure(struct observer *o, unsigned max, bool growing
 
 static void steer_configure(struct observer *o, const struct steer_config *steer)
 {
+	const bool by_group = steer && steer->by_group, by_lookup = steer && !by_group;
+
 	if (steer)
 		*(struct steer_config *)&o->bpf->rodata->steer = *steer;
-	bpf_program__set_autoload(o->bpf->progs.steer_lookup, steer);
-	bpf_map__set_autocreate(o->bpf->maps.steer_sockets, steer);
+	bpf_program__set_autoload(o->bpf->progs.steer_lookup, by_lookup);
+	bpf_map__set_autocreate(o->bpf->maps.steer_sockets, by_lookup);
+	bpf_program__set_autoload(o->bpf->progs.steer_reuseport, by_group);
+	bpf_map__set_autocreate(o->bpf->maps.steer_array, by_group);
 	bpf_map__set_autocreate(o->bpf->maps.steer_members, steer);
 	bpf_map__set_autocreate(o->bpf->maps.steer_by_cookie, steer);
 }

@@ -164,6 +164,11 @@ int observer_tell_asked(struct observer *o);
  */
 int observer_decide(struct observer *o);
 
+/* ---- observer_steer.c ---- */
+
+/* That of the programs that steer which was loaded. */
+struct bpf_program *observer_steer_loaded(const struct observer *o);
+
 /* ---- observer_lost.c ---- */
 
 /* Fills in the texts that mention limits, once the maps are configured. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maps and the link of the program that steers. The link is held by a descriptor of ours alone,
- * so the program ends with this process, however that ends. */
+/*
+ * The maps of the program that steers, and what holds it: a link, whose only descriptor is ours, so
+ * that the program ends with this process, however that ends; or the group itself.
+ */
 #include "observer_steer.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -33,6 +36,19 @@ struct steer_state *observer_steer_state(const struct observer *o)
 	return &o->bpf->bss->steer_state;
 }
 
+/* The map of the sockets. */
+static int sockets_map(const struct observer *o)
+{
+	return bpf_map__fd(o->bpf->rodata->steer.by_group ? o->bpf->maps.steer_array
+							  : o->bpf->maps.steer_sockets);
+}
+
+struct bpf_program *observer_steer_loaded(const struct observer *o)
+{
+	return o->bpf->rodata->steer.by_group ? o->bpf->progs.steer_reuseport
+					      : o->bpf->progs.steer_lookup;
+}
+
 int observer_steer_put(const struct observer *o, uint32_t place, int fd)
 {
 	const __u64 cookie = o->steer_members[place].cookie, value = fd;
@@ -41,8 +57,7 @@ int observer_steer_put(const struct observer *o, uint32_t place, int fd)
 	if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie, &place,
 				BPF_ANY))
 		return -errno;
-	if (bpf_map_update_elem(bpf_map__fd(o->bpf->maps.steer_sockets), &place, &value,
-				BPF_NOEXIST)) {
+	if (bpf_map_update_elem(sockets_map(o), &place, &value, BPF_NOEXIST)) {
 		err = -errno;
 		bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie);
 	}
@@ -54,7 +69,7 @@ void observer_steer_remove(const struct observer *o, uint32_t place)
 	const __u64 cookie = o->steer_members[place].cookie;
 
 	/* The kernel has taken a socket out that was closed, so both may be gone already. */
-	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_sockets), &place);
+	bpf_map_delete_elem(sockets_map(o), &place);
 	bpf_map_delete_elem(bpf_map__fd(o->bpf->maps.steer_by_cookie), &cookie);
 	o->steer_members[place].cookie = 0;
 }
@@ -88,12 +103,21 @@ void observer_steer_detach(struct observer *o)
 	o->steer_link = NULL;
 }
 
+int observer_steer_attach_group(const struct observer *o, int fd)
+{
+	const int program = bpf_program__fd(observer_steer_loaded(o));
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program, sizeof(program))
+		       ? -errno
+		       : 0;
+}
+
 uint32_t observer_steer_program(const struct observer *o)
 {
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
 
-	return bpf_obj_get_info_by_fd(bpf_program__fd(o->bpf->progs.steer_lookup), &info, &size)
+	return bpf_obj_get_info_by_fd(bpf_program__fd(observer_steer_loaded(o)), &info, &size)
 		       ? 0
 		       : info.id;
 }

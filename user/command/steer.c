@@ -10,15 +10,17 @@
 #include "../model/judge.h"
 #include "../render/steer_report.h"
 #include "../steer/facts.h"
+#include "../steer/left.h"
 #include "../steer/session.h"
 #include "filter.h"
 #include "listing.h"
+#include "steer_undo.h"
 
 struct steer_options {
 	struct selection selection;
 	struct steer_wish wish;
 	struct steer_session session;
-	bool dry_run, json;
+	bool dry_run, undo, json;
 	const char *file;
 };
 
@@ -29,6 +31,7 @@ enum {
 	OPT_BEFORE,
 	OPT_AFTER,
 	OPT_DRY_RUN,
+	OPT_UNDO,
 	OPT_FORCE,
 	OPT_STATELESS,
 	OPT_HZ,
@@ -43,8 +46,8 @@ static const struct argp_option options[] = {
 	  "half-open (least-queue), or by weight (weights=4,1,1,1)",
 	  0 },
 	{ "via", OPT_VIA, "WAY", 0,
-	  "lookup (SO_REUSEPORT groups) or epoll (one socket in several epolls), where another "
-	  "way is to be refused",
+	  "lookup or reuseport (SO_REUSEPORT groups), or epoll (one socket in several epolls), "
+	  "where another way is to be refused",
 	  0 },
 	{ "hz", OPT_HZ, "N", 0, "--via epoll: moves per second, of all entries together (100)", 0 },
 	{ "stateless", OPT_STATELESS, NULL, 0,
@@ -54,6 +57,9 @@ static const struct argp_option options[] = {
 	{ "force", OPT_FORCE, NULL, 0, "Steer also where there is nothing to gain", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0,
 	  "Say which sockets and which way, or what speaks against it; change nothing", 0 },
+	{ "undo", OPT_UNDO, NULL, 0,
+	  "Take away what one that was killed has left behind, of all ports or those of the filter",
+	  0 },
 	{ NULL, 0, NULL, 0, "How long (seconds, or 90s, 10m, 1h):", 3 },
 	{ "for", OPT_FOR, "TIME", 0, "Steer for that long (60)", 0 },
 	{ "before", OPT_BEFORE, "TIME", 0, "Measure for that long before (10)", 0 },
@@ -144,21 +150,27 @@ static error_t steer_parse(int key, char *arg, struct argp_state *state)
 	case OPT_POLICY: parse_policy(&o->wish, state, arg); break;
 	case OPT_VIA:
 		if (!steer_way_parse(arg, &o->wish.via))
-			usage_error(state, "--via takes lookup or epoll, not '%s'", arg);
+			usage_error(state, "--via takes lookup, reuseport or epoll, not '%s'", arg);
 		break;
 	case OPT_HZ: o->session.hz = option_real(state, "--hz", arg, 1, 1000); break;
 	case OPT_FORCE: o->session.force = true; break;
 	case OPT_STATELESS: o->wish.stateless = true; break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
+	case OPT_UNDO: o->undo = true; break;
 	case OPT_FOR: seconds[STEER_STEERED] = option_time(state, "--for", arg, 1); break;
 	case OPT_BEFORE: seconds[STEER_BEFORE] = option_time(state, "--before", arg, 0); break;
 	case OPT_AFTER: seconds[STEER_AFTER] = option_time(state, "--after", arg, 0); break;
 	case 'j': o->json = true; break;
 	case 'o': o->file = arg; break;
 	case OPT_BACKEND: o->session.backend = option_backend(state, arg); break;
+	case ARGP_KEY_END:
+		if (o->undo && (o->json || o->dry_run))
+			usage_error(state, "--undo does not go with --%s",
+				    o->json ? "json" : "dry-run");
+		stateless_check(o, state);
+		break;
 	case ARGP_KEY_ARG:
 		usage_error(state, "unknown argument '%s'; for the port use -P %s", arg, arg);
-	case ARGP_KEY_END: stateless_check(o, state); break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
@@ -247,7 +259,9 @@ static int steer_port(const struct steer_options *o, const struct endpoint *e, s
 				  e->protocol == PROTOCOL_UDP ? "udp" : "tcp",
 				  text_address(address, e), r.plan.why);
 	} else if (!err) {
-		if (!r.plan.code && !o->dry_run)
+		if (!r.plan.code && !o->dry_run && facts.left)
+			err = steer_left_remove(e, facts.left, why, sizeof(why));
+		if (!err && !r.plan.code && !o->dry_run)
 			err = steer_session_run(&o->session, &r, why, sizeof(why));
 		if (!err)
 			status = steer_show(o, &r, out);
@@ -314,6 +328,6 @@ int command_steer(int argc, char **argv)
 	status = output_open(&out, o.file);
 	if (status)
 		return status;
-	status = steer_run(&o, &out);
+	status = o.undo ? steer_undo(&o.selection, &out) : steer_run(&o, &out);
 	return output_close(&out) ? STATUS_FAILED : status;
 }

@@ -530,12 +530,14 @@ static const char *say_got(char buffer[GOT_SIZE], const struct group *group)
 static void say_program(struct finding *f, const struct group *group)
 {
 	const struct picker *p = &group->rows[0]->picker;
-	char what[160], got[GOT_SIZE];
+	char what[256], got[GOT_SIZE];
 
 	if (p->kind == PICKER_EBPF)
 		snprintf(what, sizeof(what),
-			 "an eBPF one, which alone knows what it can pick; where it picks none and "
-			 "does not refuse, the hash does");
+			 "an eBPF one (%.15s, bpftool prog show id %" PRIu32
+			 "), which alone knows what it can pick; where it picks none and "
+			 "does not refuse, the hash does",
+			 *p->name ? p->name : "without a name", p->id);
 	else if (p->kind != PICKER_CLASSIC || !p->told)
 		snprintf(what, sizeof(what), "that program decides how even it is%s",
 			 p->kind == PICKER_CLASSIC ? "; an index beyond the group goes by the hash"

@@ -26,6 +26,8 @@ struct picker_instruction {
 
 struct picker {
 	enum picker_kind kind;
+	uint32_t id;      /* PICKER_EBPF: the kernel's number of the program */
+	char name[16];    /* the same */
 	bool told;        /* what the program can pick is known; the fields below are meaningful */
 	bool by_cpu;      /* the choice depends on the CPU on which a packet comes in */
 	uint32_t sockets; /* how many sockets of the group it can pick */

@@ -16,7 +16,10 @@
 #include "words.h"
 
 static const char *const ways[] = {
-	[STEER_BY_NOTHING] = "none", [STEER_BY_LOOKUP] = "lookup", [STEER_BY_EPOLL] = "epoll"
+	[STEER_BY_NOTHING] = "none",
+	[STEER_BY_LOOKUP] = "lookup",
+	[STEER_BY_EPOLL] = "epoll",
+	[STEER_BY_REUSEPORT] = "reuseport",
 };
 static const char *const policies[] = { [STEER_LEAST] = "least",
 					[STEER_EVEN] = "even",
@@ -207,7 +210,7 @@ static bool plan_one_socket(struct steer_plan *plan, const struct endpoint *e,
 {
 	const enum design_code code = e->design.code;
 
-	if (wish->via == STEER_BY_LOOKUP || e->protocol == PROTOCOL_UDP)
+	if (steer_by_program(wish->via) || e->protocol == PROTOCOL_UDP)
 		return refuse(plan, "single",
 			      "its one socket has no other to share with; give each worker a "
 			      "SO_REUSEPORT socket of its own");
@@ -229,10 +232,11 @@ static bool plan_one_socket(struct steer_plan *plan, const struct endpoint *e,
 
 /* ---- a SO_REUSEPORT group ---- */
 
-/* What one socket of a group may have that speaks against picking it. */
-static bool check_socket(struct steer_plan *plan, const struct socket_row *s, uint64_t group)
+/* What one socket of a group may have that speaks against picking it that way. */
+static bool check_socket(struct steer_plan *plan, const struct socket_row *s, uint64_t group,
+			 enum steer_way way)
 {
-	if (*s->device)
+	if (*s->device && way == STEER_BY_LOOKUP)
 		return refuse(plan, "device",
 			      "socket %" PRIu64 " is bound to the device %s, which the program "
 			      "that steers would not respect",
@@ -280,9 +284,36 @@ static void address_text(char *text, size_t size, const struct endpoint *e)
 	snprintf(text, size, e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, e->port);
 }
 
-static bool check_facts(struct steer_plan *plan, const struct endpoint *e,
-			const struct steer_facts *facts)
+/* A program of the group itself picks among those that the kernel has found: it robs nobody. */
+static bool check_reuseport(struct steer_plan *plan, const struct steer_facts *facts)
 {
+	if (!facts->reuseport_known)
+		return refuse(plan, "kernel",
+			      "this kernel's SK_REUSEPORT programs can't see the sockets of their "
+			      "group; Linux shows them since 5.14");
+	if (facts->program)
+		return refuse(plan, "program",
+			      "its group has a program already (SO_ATTACH_REUSEPORT_CBPF or "
+			      "_EBPF), and to attach another would remove that for good");
+	return true;
+}
+
+static bool check_lookup(struct steer_plan *plan, const struct endpoint *e,
+			 const struct endpoint *other, const struct steer_facts *facts)
+{
+	char address[64];
+
+	if (other) {
+		address_text(address, sizeof(address), other);
+		return refuse(plan, "overlap",
+			      "another listener has the port (%s), and the program that steers "
+			      "would take its connections, too; close that one, or steer it%s",
+			      address,
+			      e->protocol == PROTOCOL_UDP ? ""
+			      : facts->reuseport_known    ? ", or steer this one by --via reuseport"
+						       : " (from Linux 5.14 on it can be steered "
+							 "beside that one)");
+	}
 	if (!facts->lookup_known)
 		return refuse(plan, "kernel",
 			      "this kernel has no SK_LOOKUP programs; Linux has them since 5.9");
@@ -296,12 +327,35 @@ static bool check_facts(struct steer_plan *plan, const struct endpoint *e,
 			      "(net.ipv4.%s_l3mdev_accept=0), and the program that steers would "
 			      "not",
 			      facts->vrf, e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+	return true;
+}
+
+/* What speaks against a program of either kind. */
+static bool check_group(struct steer_plan *plan, const struct steer_facts *facts)
+{
+	if (facts->steerer)
+		return refuse(plan, "steered",
+			      "sockfair %" PRId32 " steers it already; end that one first",
+			      facts->steerer);
 	if (facts->mptcp)
 		return refuse(plan, "mptcp",
 			      "socket %" PRIu64 " is an MPTCP socket, which the kernel does not "
 			      "take into the map of the program",
 			      facts->mptcp);
+	plan->left = facts->left;
 	return true;
+}
+
+/* Where an SK_LOOKUP program would take what is not the group's, the group's own program does not.
+ */
+static enum steer_way way_of_group(const struct endpoint *e, const struct endpoint *other,
+				   const struct steer_facts *facts, const struct steer_wish *wish)
+{
+	if (wish->via)
+		return wish->via;
+	return e->protocol == PROTOCOL_TCP && (other || has_device(e)) && facts->reuseport_known
+		       ? STEER_BY_REUSEPORT
+		       : STEER_BY_LOOKUP;
 }
 
 static bool plan_group(struct steer_plan *plan, const struct snapshot *all,
@@ -309,23 +363,22 @@ static bool plan_group(struct steer_plan *plan, const struct snapshot *all,
 		       const struct steer_wish *wish)
 {
 	const struct endpoint *other = steer_overlap(all, e);
-	char address[64];
+	const enum steer_way way = way_of_group(e, other, facts, wish);
 
-	if (wish->via == STEER_BY_EPOLL)
-		return refuse(plan, "way", "a SO_REUSEPORT group is steered by --via lookup");
+	if (way == STEER_BY_REUSEPORT && e->protocol == PROTOCOL_UDP)
+		return refuse(plan, "way", "UDP is steered by --via lookup");
+	if (way == STEER_BY_EPOLL)
+		return refuse(plan, "way",
+			      "a SO_REUSEPORT group is steered by --via lookup or --via reuseport");
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (steer_is_listener(&e->sockets[i]) && !check_socket(plan, &e->sockets[i], group))
+		if (steer_is_listener(&e->sockets[i]) &&
+		    !check_socket(plan, &e->sockets[i], group, way))
 			return false;
-	if (other) {
-		address_text(address, sizeof(address), other);
-		return refuse(plan, "overlap",
-			      "another listener has the port (%s), and the program that steers "
-			      "would take its connections, too; close that one, or steer it",
-			      address);
-	}
-	if (!check_facts(plan, e, facts))
+	if (!(way == STEER_BY_LOOKUP ? check_lookup(plan, e, other, facts)
+				     : check_reuseport(plan, facts)) ||
+	    !check_group(plan, facts))
 		return false;
-	plan->way = STEER_BY_LOOKUP;
+	plan->way = way;
 	return plan_weights(plan, wish);
 }
 

@@ -14,6 +14,7 @@ enum steer_way {
 	STEER_BY_NOTHING, /* refused */
 	STEER_BY_LOOKUP,  /* a SO_REUSEPORT group: an SK_LOOKUP program picks the socket */
 	STEER_BY_EPOLL, /* one socket in several epolls: entries go to the end of its wait queue */
+	STEER_BY_REUSEPORT, /* a SO_REUSEPORT group: a program of the group itself picks */
 };
 
 /* What the user asks for. */
@@ -33,6 +34,10 @@ struct steer_facts {
 	unsigned lookup_others; /* such programs attached to the port's network namespace */
 	char vrf[16]; /* a VRF device whose traffic the kernel keeps from sockets without a device:
 			 device_find_vrf(); "": none, or not asked */
+	bool reuseport_known; /* a group's own program can see the group's sockets (5.14) */
+	bool program;         /* the group has a program that is not ours */
+	int32_t steerer;      /* a sockfair that steers it by the group's program; 0: none */
+	uint32_t left;        /* program that one which was killed left in the group; 0: none */
 	uint64_t mptcp; /* cookie of a member that is an MPTCP socket; 0: none, or not asked */
 };
 
@@ -45,9 +50,16 @@ struct steer_plan {
 	char why[STEER_WHY]; /* refused: one line that says what is in the way, and what to do
 				instead */
 	size_t members;      /* sockets of the group, or epolls */
-	uint64_t cookies[STEER_MEMBERS_MAX]; /* STEER_BY_LOOKUP: ascending */
+	uint64_t cookies[STEER_MEMBERS_MAX]; /* steer_by_program(): ascending */
 	uint32_t weights[STEER_MEMBERS_MAX];
+	uint32_t left; /* steer_facts.left, to be removed first */
 };
+
+/* Does a program pick the socket? */
+static inline bool steer_by_program(enum steer_way way)
+{
+	return way == STEER_BY_LOOKUP || way == STEER_BY_REUSEPORT;
+}
 
 /*
  * Plans for the endpoint. all: a listing of all sockets with the endpoint's port in its network

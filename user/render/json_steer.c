@@ -9,7 +9,7 @@
 static void steer_members_write(struct json_writer *w, const struct steer_plan *plan)
 {
 	json_open(w, "members", '[');
-	for (size_t i = 0; plan->way == STEER_BY_LOOKUP && i < plan->members; i++) {
+	for (size_t i = 0; steer_by_program(plan->way) && i < plan->members; i++) {
 		json_open(w, NULL, '{');
 		json_number(w, "cookie", plan->cookies[i]);
 		json_number(w, "weight", plan->weights[i]);

@@ -13,7 +13,9 @@
 
 static const char *way_words(enum steer_way way)
 {
-	return way == STEER_BY_EPOLL ? "by moving their epoll entries" : "by an SK_LOOKUP program";
+	if (way == STEER_BY_EPOLL)
+		return "by moving their epoll entries";
+	return way == STEER_BY_LOOKUP ? "by an SK_LOOKUP program" : "by an SK_REUSEPORT program";
 }
 
 void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_plan *plan,
@@ -27,13 +29,17 @@ void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_pla
 		fprintf(out, " can't be steered: %s\n", plan->why);
 		return;
 	}
-	if (plan->way == STEER_BY_LOOKUP)
+	if (steer_by_program(plan->way))
 		fprintf(out, ": a SO_REUSEPORT group of %zu sockets, steered %s, policy %s\n",
 			plan->members, way_words(plan->way), steer_policy_name(plan->policy));
 	else
 		fprintf(out, ": workers that share one socket, steered %s\n", way_words(plan->way));
+	if (plan->left)
+		fputs("  the program that a killed sockfair steer has left in the group is removed "
+		      "first\n",
+		      out);
 	for (size_t i = 0; i < e->socket_count; i++)
-		if (e->sockets[i].steered && plan->way == STEER_BY_LOOKUP) {
+		if (e->sockets[i].steered && plan->way == STEER_BY_LOOKUP && !plan->left) {
 			fputs("  the group's own program is not asked while it is steered\n", out);
 			break;
 		}
@@ -41,7 +47,7 @@ void text_steer_plan(FILE *out, const struct endpoint *e, const struct steer_pla
 		fputs("  each datagram goes to the shortest queue: those of one client to several "
 		      "sockets\n",
 		      out);
-	for (size_t i = 0; plan->way == STEER_BY_LOOKUP && i < plan->members; i++) {
+	for (size_t i = 0; steer_by_program(plan->way) && i < plan->members; i++) {
 		size_t count;
 		const struct holder_row *h = endpoint_holders(e, plan->cookies[i], &count);
 
@@ -224,7 +230,7 @@ static void print_end(FILE *out, const struct steer_result *r, const struct text
 		snprintf(line, sizeof(line), "released early: %s", r->why);
 		print_line(out, FINDING_PROBLEM, style, line);
 	}
-	if (r->plan.way == STEER_BY_LOOKUP) {
+	if (steer_by_program(r->plan.way)) {
 		snprintf(
 			line, sizeof(line),
 			"the program picked the socket of %s look-ups, and left %s to the kernel's "

@@ -2,17 +2,16 @@
 #include "guardian.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../collect/clock.h"
+#include "apart.h"
 
 #define LOOK_MS 100
 /* A mover that has an entry out for so many looks, or does not end for so many, hangs. */
@@ -29,23 +28,6 @@ struct guardian {
 };
 
 /* ---- in the guardian ---- */
-
-/* Neither a key that is pressed for the tool nor an end of its service ends this process; and it
- * holds nothing that the tool held. */
-static void part_from_tool(const char *name)
-{
-	sigset_t all;
-	int null;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
-	prctl(PR_SET_NAME, name);
-	close_range(0, ~0u, 0);
-	null = open("/dev/null", O_RDWR);
-	while (null >= 0 && null < 2)
-		null = dup(null);
-}
 
 static void mend(struct moving *m)
 {
@@ -90,7 +72,7 @@ static void guardian_run(struct moving *m, pid_t tool)
 	pid_t mover;
 	int watched;
 
-	part_from_tool("sockfair-guard");
+	apart_become("sockfair-guard", -1);
 	watched = pidfd_open(tool, 0);
 	if (getppid() != tool)
 		_exit(1);
@@ -126,13 +108,6 @@ struct guardian *guardian_new(struct moving **moving)
 	return g;
 }
 
-static bool process_ends_within(int pidfd, int ms)
-{
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-
-	return pidfd < 0 || poll(&end, 1, ms) > 0;
-}
-
 int guardian_begin(struct guardian *g)
 {
 	struct moving *m = g->moving;
@@ -149,7 +124,7 @@ int guardian_begin(struct guardian *g)
 		guardian_run(m, tool);
 	g->pidfd = pidfd_open(g->pid, 0);
 	while (!__atomic_load_n(&m->ready, __ATOMIC_SEQ_CST)) {
-		if (g->pidfd < 0 || waited++ > BEGIN_MS || process_ends_within(g->pidfd, 1)) {
+		if (g->pidfd < 0 || waited++ > BEGIN_MS || apart_ends_within(g->pidfd, 1)) {
 			guardian_end(g);
 			return -EAGAIN;
 		}
@@ -162,7 +137,7 @@ int guardian_begin(struct guardian *g)
 
 bool guardian_lives(const struct guardian *g)
 {
-	return !process_ends_within(g->pidfd, 0) && !process_ends_within(g->mover, 0);
+	return !apart_ends_within(g->pidfd, 0) && !apart_ends_within(g->mover, 0);
 }
 
 /* Does the guardian's last work in a child, whose descriptor table may be filled at will. */
@@ -176,7 +151,7 @@ static int mend_in_child(struct moving *m)
 	if (!child) {
 		int err = 0;
 
-		part_from_tool("sockfair-mend");
+		apart_become("sockfair-mend", -1);
 		close_range(3, ~0u, 0);
 		for (int waited = 0; waited < END_MS && (err = moving_mend(m)); waited += MEND_MS)
 			poll(NULL, 0, MEND_MS);
@@ -194,15 +169,15 @@ int guardian_end(struct guardian *g)
 	if (!g->pid)
 		return 0;
 	moving_stop(m);
-	if (!process_ends_within(g->pidfd, END_MS))
+	if (!apart_ends_within(g->pidfd, END_MS))
 		kill(g->pid, SIGKILL);
 	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	g->pid = 0;
 	/* Had the guardian been killed, the mover may live on for one move. */
-	if (g->mover >= 0 && !process_ends_within(g->mover, END_MS)) {
+	if (g->mover >= 0 && !apart_ends_within(g->mover, END_MS)) {
 		pidfd_send_signal(g->mover, SIGKILL, NULL, 0);
-		process_ends_within(g->mover, END_MS);
+		apart_ends_within(g->mover, END_MS);
 	}
 	if (g->pidfd >= 0)
 		close(g->pidfd);

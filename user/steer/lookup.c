@@ -6,295 +6,24 @@
  * group has a size that is not known here, and when all of its link's descriptors are closed.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../attach/loading.h"
-#include "../collect/clock.h"
 #include "../collect/device.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
-#include "take.h"
-#include "way.h"
-
-#define OLDER_MAX 1024 /* threads that have connections from before */
-
-/* Cookies as people read them. */
-struct cookie_list {
-	char text[160];
-	size_t more; /* that found no room */
-};
+#include "members.h"
 
 struct lookup {
 	const struct steer_task *task;
-	struct steer_member *members; /* of the program: STEER_MEMBERS_MAX; cookie 0: free */
+	struct members members;
 	struct steer_programs before; /* of the namespace, when it was opened */
 	int netns;                    /* descriptor */
-	uint32_t count;               /* of members */
-	uint32_t beside;  /* connected UDP sockets of the group: they stay in it, and get what their
-			     peer sends, whatever the program picks */
-	uint16_t epoch;   /* of the member that was added last */
-	uint32_t listens; /* steer_state.listens before the last look */
 	bool released;
-	struct cookie_list left, joined; /* members that did so meanwhile */
 };
-
-static struct steer_state *lookup_state(const struct lookup *l)
-{
-	return observer_steer_state(l->task->observer);
-}
-
-static void beat(const struct lookup *l)
-{
-	__atomic_store_n(&lookup_state(l)->heartbeat_ns, clock_ns(CLOCK_MONOTONIC),
-			 __ATOMIC_RELAXED);
-}
-
-/* What a member of that weight has by now if it got its share: by the mean of the others, for each
- * unit of weight, but for the place `without`. */
-static uint64_t fair_arrived(const struct lookup *l, uint32_t without, unsigned weight)
-{
-	uint64_t sum = 0, weights = 0;
-
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		if (!l->members[i].cookie || i == without || l->members[i].stalled)
-			continue;
-		sum += __atomic_load_n(&l->members[i].arrived, __ATOMIC_RELAXED);
-		weights += l->members[i].weight;
-	}
-	return weights ? sum * weight / weights : 0;
-}
-
-/*
- * Lifts a member that has counted fewer arrivals than its share: a policy that looks at arrivals
- * would else send all to it until it has caught up.
- */
-static void lift(struct lookup *l, uint32_t place)
-{
-	const uint64_t fair = fair_arrived(l, place, l->members[place].weight),
-		       own = __atomic_load_n(&l->members[place].arrived, __ATOMIC_RELAXED);
-
-	if (own < fair)
-		__atomic_fetch_add(&l->members[place].arrived, fair - own, __ATOMIC_RELAXED);
-}
-
-/* ---- members ---- */
-
-static uint32_t member_place(const struct lookup *l, uint64_t cookie)
-{
-	uint32_t i = 0;
-
-	while (i < STEER_MEMBERS_MAX && l->members[i].cookie != cookie)
-		i++;
-	return i;
-}
-
-static uint32_t weight_of(const struct steer_plan *plan, uint64_t cookie)
-{
-	for (size_t i = 0; i < plan->members; i++)
-		if (plan->cookies[i] == cookie)
-			return plan->weights[i];
-	return 1;
-}
-
-/* Returns 0 or negative errno with `why`. */
-static int member_add(struct lookup *l, const struct endpoint *e, uint64_t cookie, char *why,
-		      size_t size)
-{
-	const uint32_t place = member_place(l, 0), weight = weight_of(l->task->plan, cookie);
-	int fd, err;
-
-	if (place == STEER_MEMBERS_MAX)
-		return loading_fail(-E2BIG, why, size, "its group has more than %d sockets now",
-				    STEER_MEMBERS_MAX);
-	fd = take_socket(e, cookie, why, size);
-	if (fd < 0)
-		return fd;
-	if (take_is_mptcp(fd)) {
-		close(fd);
-		return loading_fail(-EPROTONOSUPPORT, why, size,
-				    "an MPTCP socket joined, %" PRIu64
-				    ", which the program's map does not take",
-				    cookie);
-	}
-	l->epoch = l->epoch == UINT16_MAX ? 1 : l->epoch + 1;
-	l->members[place] = (struct steer_member){
-		.cookie = cookie,
-		.weight = weight,
-		.epoch = l->epoch,
-		.arrived = fair_arrived(l, place, weight),
-		/* UDP: what waits in it has waited since now, as far as is known. */
-		.waiting_ns = e->protocol == PROTOCOL_UDP ? clock_ns(CLOCK_MONOTONIC) : 0,
-	};
-	err = observer_steer_put(l->task->observer, place, fd);
-	close(fd);
-	if (!err)
-		return 0;
-	l->members[place].cookie = 0;
-	return loading_fail(err, why, size,
-			    "socket %" PRIu64 " can't be put into the program's map: %s", cookie,
-			    err == -EBUSY ? "another tool's map has it" : strerror(-err));
-}
-
-static void note_cookie(struct cookie_list *list, uint64_t cookie)
-{
-	const size_t used = strlen(list->text);
-	char text[32];
-	const int length = snprintf(text, sizeof(text), "%s%" PRIu64, used ? ", " : "", cookie);
-
-	if (list->more || used + (size_t)length >= sizeof(list->text))
-		list->more++;
-	else
-		memcpy(list->text + used, text, (size_t)length + 1);
-}
-
-/* Appends "; sockets that left meanwhile: 12, 17 and 3 more". */
-static void say_cookies(char *note, size_t size, const char *what, const struct cookie_list *list)
-{
-	const size_t used = strlen(note);
-	char more[32] = "";
-
-	if (!*list->text)
-		return;
-	if (list->more)
-		snprintf(more, sizeof(more), " and %zu more", list->more);
-	snprintf(note + used, size - used, "%ssockets that %s meanwhile: %s%s", used ? "; " : "",
-		 what, list->text, more);
-}
-
-static bool is_group_member(const struct endpoint *e, uint64_t cookie)
-{
-	for (size_t i = 0; e && i < e->socket_count; i++)
-		if (e->sockets[i].cookie == cookie)
-			return steer_is_listener(&e->sockets[i]);
-	return false;
-}
-
-/* The connected sockets of the members' group. Connecting gives a socket an address of its own, so
- * they are looked for at all addresses. */
-static uint32_t count_connected_beside(const struct snapshot *now, const struct endpoint *e)
-{
-	uint64_t group = 0;
-	uint32_t count = 0;
-
-	for (size_t i = 0; i < e->socket_count && !group; i++)
-		group = steer_is_listener(&e->sockets[i]) ? e->sockets[i].group : 0;
-	for (size_t i = 0; group && i < now->endpoint_count + now->aside_count; i++) {
-		const struct endpoint *other = &now->endpoints[i];
-
-		for (size_t k = 0; k < other->socket_count + other->connected_count; k++)
-			count += other->sockets[k].connected && !other->sockets[k].ended &&
-				 other->sockets[k].group == group;
-	}
-	return count;
-}
-
-static void tell_group_size(struct lookup *l)
-{
-	__atomic_store_n(&lookup_state(l)->group_size, l->count + l->beside, __ATOMIC_RELAXED);
-}
-
-/* Members are the listening sockets of the endpoint, and no others. Returns 0, or negative errno
- * with `why`. */
-static int members_follow(struct lookup *l, const struct endpoint *e, bool noted, char *why,
-			  size_t size)
-{
-	uint32_t highest = 0;
-	char other[STEER_WHY]; /* the first reason counts */
-	int err = 0;
-
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		if (!l->members[i].cookie || is_group_member(e, l->members[i].cookie))
-			continue;
-		if (noted)
-			note_cookie(&l->left, l->members[i].cookie);
-		observer_steer_remove(l->task->observer, i);
-	}
-	for (size_t i = 0; e && i < e->socket_count; i++) {
-		const struct socket_row *s = &e->sockets[i];
-		int one;
-
-		if (!steer_is_listener(s) || member_place(l, s->cookie) < STEER_MEMBERS_MAX)
-			continue;
-		one = member_add(l, e, s->cookie, err ? other : why, err ? sizeof(other) : size);
-		err = err ? err : one;
-		if (noted && !one)
-			note_cookie(&l->joined, s->cookie);
-	}
-	l->count = 0;
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		l->count += l->members[i].cookie != 0;
-		highest = l->members[i].cookie ? i + 1 : highest;
-	}
-	__atomic_store_n(&lookup_state(l)->members, highest, __ATOMIC_RELAXED);
-	tell_group_size(l);
-	return err;
-}
-
-/* ---- connections from before ---- */
-
-/* The one member that the thread takes from; the process, with tid 0. STEER_MEMBERS_MAX: none, or
- * several. */
-static uint32_t place_of_taker(const struct lookup *l, const struct endpoint *e, int32_t pid,
-			       int32_t tid)
-{
-	uint32_t found = STEER_MEMBERS_MAX;
-
-	for (size_t i = 0; i < e->worker_count; i++) {
-		const struct worker_row *w = &e->workers[i];
-		const uint32_t place = w->pid == pid && (!tid || w->tid == tid) && w->can_accept
-					       ? member_place(l, w->cookie)
-					       : STEER_MEMBERS_MAX;
-
-		if (place == STEER_MEMBERS_MAX || place == found)
-			continue;
-		if (found != STEER_MEMBERS_MAX)
-			return STEER_MEMBERS_MAX;
-		found = place;
-	}
-	return found;
-}
-
-/*
- * What is open and what the programs do not count for the member: connections from before the
- * observer began, for the member whose taker has them, and those that its socket accepted before it
- * was a member.
- */
-static void seed_open(struct lookup *l, const struct endpoint *e)
-{
-	int64_t open[STEER_MEMBERS_MAX] = {};
-	struct bytes_older rows[OLDER_MAX];
-	const size_t count = observer_steer_older(l->task->observer, rows, OLDER_MAX);
-	uint32_t place;
-
-	for (size_t i = 0; i < count; i++) {
-		place = place_of_taker(l, e, rows[i].pid, rows[i].tid);
-		if (place < STEER_MEMBERS_MAX)
-			open[place] += (int64_t)rows[i].open;
-	}
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++) {
-		const struct steer_member *m = &l->members[i];
-		int64_t all = 0;
-
-		for (size_t k = 0; m->cookie && k < e->worker_count; k++)
-			if (e->workers[k].cookie == m->cookie && e->workers[k].open_known)
-				all += (int64_t)e->workers[k].open;
-		all -= __atomic_load_n(&m->open, __ATOMIC_RELAXED);
-		__atomic_store_n(&l->members[i].open_before, open[i] + (all > 0 ? all : 0),
-				 __ATOMIC_RELAXED);
-	}
-}
-
-/* Those who began to listen before the last look are known. */
-static void looked(const struct lookup *l)
-{
-	__atomic_store_n(&lookup_state(l)->listens_known, l->listens, __ATOMIC_RELAXED);
-}
-
-/* ---- the steps ---- */
 
 static void lookup_close(void *self);
 
@@ -306,14 +35,14 @@ static int lookup_open(void **self, const struct steer_task *task, char *why, si
 	if (!l)
 		return loading_fail(-ENOMEM, why, size, "out of memory");
 	l->task = task;
-	l->members = observer_steer_members(task->observer);
+	members_prepare(&l->members, task);
 	l->netns = namespace_open(task->endpoint->netns);
 	err = l->netns < 0 ? l->netns : steer_programs_find(&l->before, l->netns);
 	if (err)
 		loading_fail(err, why, size, "the port's network namespace can't be looked at: %s",
 			     strerror(-err));
 	else
-		err = members_follow(l, task->endpoint, false, why, size);
+		err = members_follow(&l->members, task->endpoint, false, why, size);
 	if (err)
 		lookup_close(l);
 	else
@@ -328,16 +57,8 @@ static int lookup_begin(void *self, const struct snapshot *now, char *why, size_
 	char reason[160];
 	int err;
 
-	/* What came before, by the hash, is not to be made up for. */
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
-		__atomic_store_n(&l->members[i].arrived, 0, __ATOMIC_RELAXED);
-	if (e) {
-		seed_open(l, e);
-		l->beside = count_connected_beside(now, e);
-		tell_group_size(l);
-	}
-	looked(l);
-	beat(l);
+	members_beside(&l->members, now, e);
+	members_begin(&l->members, e);
 	err = observer_steer_attach(l->task->observer, l->netns);
 	return err ? loading_fail(err, why, size, "the program that steers can't be attached: %s",
 				  err == -EPERM ? "CAP_NET_ADMIN is missing"
@@ -378,7 +99,9 @@ static int lookup_object(const struct lookup *l, const struct snapshot *now,
 			 const struct endpoint *e, char *why, size_t size)
 {
 	struct steer_facts facts = { .lookup_known = true };
-	const struct steer_wish wish = { .policy = STEER_LEAST, .stateless = true };
+	const struct steer_wish wish = { .policy = STEER_LEAST,
+					 .via = STEER_BY_LOOKUP,
+					 .stateless = true };
 	struct steer_plan plan;
 
 	if (program_check(l, why, size))
@@ -393,25 +116,15 @@ static int lookup_object(const struct lookup *l, const struct snapshot *now,
 	return 1;
 }
 
-/* A stalled member gets nothing, and must not get all of it when it goes on. */
-static void stalled_lift(struct lookup *l)
-{
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
-		if (l->members[i].cookie && l->members[i].stalled)
-			lift(l, i);
-}
-
 static int lookup_tick(void *self, const struct snapshot *now, char *why, size_t size)
 {
 	struct lookup *l = self;
 	const struct endpoint *e;
 	int err = 0;
 
-	beat(l);
-	stalled_lift(l);
+	members_tick(&l->members);
 	if (!now) {
-		/* Whoever listens by now will be in the next look. */
-		l->listens = __atomic_load_n(&lookup_state(l)->listens, __ATOMIC_RELAXED);
+		members_will_look(&l->members);
 		return 0;
 	}
 	e = snapshot_find((struct snapshot *)now, l->task->endpoint);
@@ -419,11 +132,11 @@ static int lookup_tick(void *self, const struct snapshot *now, char *why, size_t
 		return 1;
 	/* A worker may end between the look and the taking of its socket: the next look sees that.
 	 * Meanwhile the group's size is another one, and the kernel's hash picks. */
-	l->beside = e ? count_connected_beside(now, e) : 0;
-	err = members_follow(l, e, true, why, size);
-	looked(l);
+	members_beside(&l->members, now, e);
+	err = members_follow(&l->members, e, true, why, size);
+	members_looked(&l->members);
 	if (e)
-		seed_open(l, e);
+		members_seed(&l->members, e);
 	if (err == -E2BIG || err == -EPROTONOSUPPORT)
 		return 1;
 	*why = 0;
@@ -440,9 +153,7 @@ static int lookup_release(void *self, char *note, size_t size)
 
 	l->released = true;
 	observer_steer_detach(l->task->observer);
-	for (uint32_t i = 0; i < STEER_MEMBERS_MAX; i++)
-		if (l->members[i].cookie)
-			observer_steer_remove(l->task->observer, i);
+	members_end(&l->members);
 	err = steer_programs_find(&after, l->netns);
 	for (unsigned i = 0; i < l->before.count; i++)
 		missing += !has_program(&after, l->before.ids[i]);
@@ -454,8 +165,7 @@ static int lookup_release(void *self, char *note, size_t size)
 				   : "the program that steers is still attached");
 		return 1;
 	}
-	say_cookies(note, size, "left", &l->left);
-	say_cookies(note, size, "joined", &l->joined);
+	members_say(&l->members, note, size);
 	return 0;
 }
 

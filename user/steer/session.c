@@ -272,7 +272,7 @@ static int phases(struct running *g)
 	stop = phase_run(g, STEER_STEERED);
 	if (!stop && *g->s->interrupted)
 		g->r->end = STEER_END_INTERRUPTED;
-	if (g->r->plan.way == STEER_BY_LOOKUP)
+	if (steer_by_program(g->r->plan.way))
 		count_look_ups(g);
 	session_release(g);
 	if (stop < 0 || *g->s->interrupted)
@@ -294,7 +294,8 @@ static struct steer_config config_of(const struct steer_result *r)
 				       .port = e->port,
 				       .v6only = steer_v6only(e),
 				       .any = 1,
-				       .protocol = protocol_number(e) };
+				       .protocol = protocol_number(e),
+				       .by_group = r->plan.way == STEER_BY_REUSEPORT };
 
 	memcpy(config.address, e->address, sizeof(config.address));
 	for (size_t i = 0; i < sizeof(e->address); i++)
@@ -313,7 +314,7 @@ static int policy_check(const struct running *g)
 			"whether a worker still reads is told by its reads of datagrams, and the "
 			"backend %s does not see those on this kernel",
 			backend_name(observer_backend(g->observer)));
-	if (g->r->plan.way != STEER_BY_LOOKUP || g->r->plan.policy == STEER_LEAST_QUEUE ||
+	if (!steer_by_program(g->r->plan.way) || g->r->plan.policy == STEER_LEAST_QUEUE ||
 	    sees & SEES_TCP_ARRIVED)
 		return 0;
 	return loading_fail(
@@ -340,7 +341,7 @@ static int session_observe(struct running *g)
 		.inventory = true,
 		.before = true,
 		.own_cost = true,
-		.steer = g->r->plan.way == STEER_BY_LOOKUP ? &config : NULL,
+		.steer = steer_by_program(g->r->plan.way) ? &config : NULL,
 	};
 	int err = observer_open(&g->observer, &options, g->why, g->size);
 
@@ -361,12 +362,16 @@ static int session_observe(struct running *g)
 	return err ? fail(g, err, "cannot read the sockets of this machine") : 0;
 }
 
+static const struct steer_way_steps *const ways[] = { [STEER_BY_LOOKUP] = &steer_by_lookup,
+						      [STEER_BY_EPOLL] = &steer_by_epoll,
+						      [STEER_BY_REUSEPORT] = &steer_by_reuseport };
+
 int steer_session_run(const struct steer_session *s, struct steer_result *r, char *why, size_t size)
 {
 	struct running g = { .s = s, .r = r, .why = why, .size = size };
 	int err;
 
-	g.way = r->plan.way == STEER_BY_LOOKUP ? &steer_by_lookup : &steer_by_epoll;
+	g.way = ways[r->plan.way];
 	r->as_found = true;
 	err = session_observe(&g);
 	if (!err)

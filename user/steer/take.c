@@ -58,19 +58,24 @@ static const char *take_reason(int err)
 	}
 }
 
+int take_named(int32_t pid, int fd, uint64_t cookie)
+{
+	const int taken = take_descriptor(pid, fd);
+
+	if (taken < 0 || is_socket(taken, cookie))
+		return taken;
+	close(taken);
+	return -ESTALE;
+}
+
 int take_socket(const struct endpoint *e, uint64_t cookie, char *why, size_t size)
 {
 	size_t count;
 	const struct holder_row *holders = endpoint_holders(e, cookie, &count);
 	int fd = -ESRCH;
 
-	for (size_t i = 0; i < count && fd < 0; i++) {
-		fd = take_descriptor(holders[i].pid, holders[i].fd);
-		if (fd >= 0 && !is_socket(fd, cookie)) {
-			close(fd);
-			fd = -ESTALE;
-		}
-	}
+	for (size_t i = 0; i < count && fd < 0; i++)
+		fd = take_named(holders[i].pid, holders[i].fd, cookie);
 	if (fd < 0)
 		return loading_fail(fd, why, size,
 				    "socket %" PRIu64 " can't be taken from %s %d: %s", cookie,

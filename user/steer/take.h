@@ -12,6 +12,9 @@
  */
 int take_descriptor(int32_t pid, int fd);
 
+/* The same, if it is the socket with that cookie; else -ESTALE. */
+int take_named(int32_t pid, int fd, uint64_t cookie);
+
 /* Is it an MPTCP socket? The kernel's tables hold the TCP socket of its first subflow, so only its
  * own descriptor shows that. */
 bool take_is_mptcp(int fd);

@@ -44,7 +44,8 @@ struct steer_way_steps {
 	void (*close)(void *self); /* self may be NULL */
 };
 
-extern const struct steer_way_steps steer_by_lookup; /* lookup.c */
-extern const struct steer_way_steps steer_by_epoll;  /* epoll.c */
+extern const struct steer_way_steps steer_by_lookup;    /* lookup.c */
+extern const struct steer_way_steps steer_by_epoll;     /* epoll.c */
+extern const struct steer_way_steps steer_by_reuseport; /* reuseport.c */
 
 #endif
