@@ -176,7 +176,7 @@ static error_t export_parse(int key, char *arg, struct argp_state *state)
 
 /* ---- pages ---- */
 
-static int page_publish(struct exporter *e, enum export_format format)
+static int page_offer(struct exporter *e, enum export_format format)
 {
 	char *text = NULL;
 	size_t length = 0;
@@ -201,13 +201,13 @@ static int sink_check(const struct exporter *e)
 }
 
 /* A page that can't be published now may be later. */
-static void pages_publish(struct exporter *e)
+static void pages_offer(struct exporter *e)
 {
 	int err = 0;
 
 	for (unsigned i = 0; i < EXPORT_FORMATS; i++)
 		if (e->sink.wants[i] && !err)
-			err = page_publish(e, (enum export_format)i);
+			err = page_offer(e, (enum export_format)i);
 	if (err && !e->complained)
 		complain("cannot write a page: %s; trying again", file_error(-err));
 	e->complained = err;
@@ -295,13 +295,13 @@ static int export_loop(struct exporter *e)
 	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
 	int err, status;
 
-	pages_publish(e);
+	pages_offer(e);
 	while (!(status = pages_wait(e, fmin(fmin(page, window), end))) && !interrupted &&
 	       now_seconds() < end) {
 		err = page_collect(e, now_seconds() >= window);
 		if (err)
 			return complain("cannot read what was counted: %s", strerror(-err));
-		pages_publish(e);
+		pages_offer(e);
 		page = next_after(begun, o->interval);
 		if (now_seconds() >= window)
 			window = next_after(begun, o->window);
