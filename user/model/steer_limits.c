@@ -9,7 +9,6 @@
 #define DEVIATIONS 3
 /* A quantile may move to the next slot of the histogram without being longer. */
 #define WAIT_GRAIN (1 + 2 * WAIT_ERROR)
-#define WAIT_FELT_NS 1e6 /* shorter waits are no reason to let go */
 
 struct steer_second steer_second_of(const struct endpoint *e, double seconds)
 {
@@ -53,7 +52,7 @@ double steer_limit_of(const struct steer_limits *l, enum steer_limit limit)
 	if (n < STEER_LEARNED_MIN)
 		return INFINITY;
 	most = fmax(l->of[limit].highest, mean + DEVIATIONS * sqrt(fmax(variance, 0)));
-	return limit == STEER_LIMIT_WAIT ? fmax(most * WAIT_GRAIN, WAIT_FELT_NS) : most;
+	return limit == STEER_LIMIT_WAIT ? fmax(most * WAIT_GRAIN, STEER_WAIT_FLOOR_NS) : most;
 }
 
 enum steer_limit steer_limits_check(struct steer_limits *l, const struct steer_second *s)

@@ -10,6 +10,9 @@
 
 #include "snapshot.h"
 
+/* Shorter waits are no reason to let go, and no problem. */
+#define STEER_WAIT_FLOOR_NS 1e6
+
 enum steer_limit {
 	STEER_LIMIT_WAIT,   /* 99th percentile of the time in the accept queue, ns */
 	STEER_LIMIT_DROPS,  /* connections or datagrams that found no room, per second */
