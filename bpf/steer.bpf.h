@@ -156,12 +156,18 @@ static __always_inline bool steer_is_stalled(const struct steer_member *m, __u64
 #define STEER_ARRIVED_BITS 34
 _Static_assert(STEER_MEMBERS_MAX == 1 << STEER_PLACE_BITS, "a place fits");
 
-/* UDP: the shortest queue; of several the one that was picked least recently, so that one which
- * was away has nothing to catch up with, as it would have by a count. */
-static __always_inline __u64 steer_queue_load(const struct steer_member *m, __u64 waiting)
+/*
+ * UDP: the shortest queue; of several the one that has read least recently, so that one which was
+ * away has nothing to catch up with, as it would have by a count. When it was picked last would
+ * not do: GRO looks a datagram up before it is delivered where tunnels are in use
+ * (udp_encap_needed_key), and the two look-ups have to find the same socket.
+ */
+static __always_inline __u64 steer_queue_load(const struct steer_member *m, __u64 waiting,
+					      __u64 now)
 {
 	const __u64 most = (1ull << STEER_ARRIVED_BITS) - 1;
-	const __u64 ago = steer_state.steered - m->arrived;
+	const __s64 since = (__s64)(now - m->accepted_ns); /* it may read meanwhile */
+	const __u64 ago = since > 0 ? (__u64)since >> 10 : 0;
 
 	return waiting << STEER_ARRIVED_BITS | (most - (ago < most ? ago : most));
 }
@@ -188,7 +194,7 @@ static __always_inline __u64 steer_load_of(__u32 index, struct steer_member *m,
 	if (stalled)
 		return STEER_NOBODY;
 	if (steer.protocol == IPPROTO_UDP)
-		return steer_queue_load(m, queue->waiting) << STEER_PLACE_BITS |
+		return steer_queue_load(m, queue->waiting, now) << STEER_PLACE_BITS |
 		       (index & STEER_PLACE);
 	/* Connections whose handshake is under way have been picked, and have not arrived. */
 	arrived = (m->arrived + queue->half_open) & ((1ull << STEER_ARRIVED_BITS) - 1);
@@ -320,8 +326,6 @@ static __always_inline void steer_picked(struct steer_member *m)
 {
 	__sync_fetch_and_add(&m->chosen, 1);
 	__sync_fetch_and_add(&steer_state.steered, 1);
-	if (steer.protocol == IPPROTO_UDP)
-		m->arrived = steer_state.steered;
 }
 
 SEC("?sk_lookup")

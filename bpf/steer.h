@@ -19,8 +19,7 @@ enum steer_policy {
 /* A socket of the group, at its place in the SOCKMAP. */
 struct steer_member {
 	__u64 cookie;
-	__u64 arrived; /* since it became a member, plus the mean of the others then; UDP:
-			  steer_state.steered when it was picked last */
+	__u64 arrived; /* since it became a member, plus the mean of the others then */
 	__s64 open;    /* connections that it accepted since it is a member, and that are open */
 	__s64 open_before; /* of others: from before that, or before it was a member; by user space
 			    */

@@ -198,7 +198,7 @@ def with_cookies():
     shares = server.served()
     equal("failed", clients.failed, 0)
     equal("served", sum(shares), 400)
-    between("look-ups", 800, result["look_ups_steered"] + hashed(result), 900)
+    between("look-ups", 700, result["look_ups_steered"] + hashed(result), 900)  # not each SYN gets a cookie
     between("spread of the counts", 0, max(shares) - min(shares), 4 + hashed(result))
     server.end()
 

@@ -87,7 +87,7 @@ left_clean() { # STATUS
     serve_mode reuseport --port 8120 -w 3
     view 100 30 -P 8120 0.2
     inode=$(ss -Hltne 'sport = :8120' | grep -oE 'ino:[0-9]+' | cut -d: -f2 | head -1)
-    key 2; see "$inode"
+    key 2; see "${inode:0:7}" # the column may be narrower
     key 3; see worker-1
     key 4; see "sockfair +$server|$server +sockfair"; see_no worker-1
     key 1; see '127.0.0.1:8120'

@@ -239,7 +239,7 @@ calm_since() { # LINES
     within 600 gone "$client"
     within 60 at_rest tcp "$port"
     within 60 calm_since $((lines + 1))
-    watched shared slow-worker # it was, for a while
+    watched shared slow-worker was-stalled long-waits # it was, for a while: the first where it is not long enough for the others
     document 'here.findings | map(.code) | index("stalled-socket") == null' "here.workers | total(took) >= $n"
     adds_up "$(tail -n 1 "$document" | jq '[.endpoints[].workers[].accepted] | add')"
 }

@@ -92,6 +92,14 @@ static void what_speaks_against_a_group(void **state)
 	strcpy(facts.vrf, "red");
 	assert_refused(e, "vrf");
 	assert_non_null(strstr(plan.why, "VRF device red"));
+	wish.via = STEER_BY_NOTHING;
+	assert_refused(e, "vrf");
+	facts.reuseport_known = true;
+	assert_planned(e, STEER_BY_REUSEPORT);
+	wish.via = STEER_BY_LOOKUP;
+	assert_refused(e, "vrf");
+	assert_non_null(strstr(plan.why, "--via reuseport"));
+	facts.reuseport_known = false;
 	assert_non_null(strstr(plan.why, "tcp_l3mdev_accept"));
 	assert_refused(group("0.0.0.0", 0), "none");
 }

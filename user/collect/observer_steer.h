@@ -17,9 +17,6 @@
 #define STEER_SOCKETS_MAP "steer_sockets"
 #define STEER_BEGAN_MAP "steer_began" /* one entry: when it was attached, CLOCK_BOOTTIME, ns */
 
-/* The name of the program that a group has (steer_config.by_group), as the kernel shows it. */
-#define STEER_GROUP_PROGRAM "steer_reuseport"
-
 /* The SK_LOOKUP programs of a network namespace, by the kernel's numbers, in the order in which
  * they are asked. */
 struct steer_programs {

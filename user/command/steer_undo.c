@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../collect/observer_steer.h"
+#include "../model/steer_plan.h"
 #include "../render/text.h"
 #include "../steer/facts.h"
 #include "../steer/left.h"

@@ -41,6 +41,10 @@ void finding_offer_steer(struct finding *f, const struct facts *facts)
 
 	if (e->lookup.id || e->socket_count > STEER_MEMBERS_MAX)
 		return;
+	for (size_t i = 0; i < e->socket_count; i++)
+		if (e->sockets[i].steered &&
+		    !strcmp(e->sockets[i].picker.name, STEER_GROUP_PROGRAM))
+			return; /* it is steered */
 	steer_plan_make(&plan, &port, e, &optimistic, &wish);
 	if (plan.way == STEER_BY_LOOKUP)
 		snprintf(f->text + used, sizeof(f->text) - used,

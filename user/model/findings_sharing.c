@@ -33,7 +33,7 @@
  * A worker is slow if its connections wait 2.5 times as long as those of the others, and a
  * millisecond longer. A single pause of a worker delays only a few connections. So there must be a
  * hundred connections, and the longest-waiting tenth, if known, must have waited 2.5 times as long
- * as the others' too; in a short window a pause is felt by more than a tenth, see few_pauses(). On
+ * as the others' too. On
  * a busy machine threads are paused again and again, some more than others. With eight healthy
  * workers, beside enough other threads to keep all CPUs busy twice over, one socket's connections
  * waited up to 0.55 ms longer than the others' in windows of seconds, and up to 1.5 ms longer in a
@@ -49,10 +49,11 @@
 #define SLOW_QUANTILE 0.9
 
 /*
- * A worker that takes nothing for a while, again and again: its connections do not wait long as a
- * rule, but a hundredth of them does, felt by
- * clients. All that wait for the end of one pause are in the queue at
- * once, so if three times as many waited long as were ever queued, it was no single pause.
+ * A worker that does not accept at times: its connections do not wait long as a rule, but a
+ * hundredth of them does, felt by clients. Those that wait for the end of one pause are in the
+ * queue at once, so three times as many that waited long as were ever queued are seldom of a single
+ * pause, which is no reason to call a worker to account; unless the worker is so busy that its
+ * queue takes long to drain, when a pause is felt by many.
  */
 #define PAUSE_QUANTILE 0.99
 #define PAUSE_TIMES 10
@@ -236,18 +237,6 @@ static double one_stands_out(const struct group *group, const struct socket_row 
 	return isnan(its) || isnan(others) ? NAN : its >= SLOW_TIMES * others;
 }
 
-/*
- * May the connections that waited that long all have waited for one or two pauses of the worker?
- * See PAUSES. A queue that is still long is no pause's.
- */
-static bool few_pauses(const struct socket_row *s, const struct facts *facts, double ns)
-{
-	return s->highest_known && s->wait.histogram &&
-	       wait_count_from(&s->wait, facts->endpoint->histograms, (uint64_t)ns) <
-		       (uint64_t)PAUSES * s->queue_highest &&
-	       s->queue_known && 2 * s->queue_length < s->queue_highest;
-}
-
 /* Finds the group's socket with the longest waits, and returns whether it is slow. */
 static bool find_slowest(struct slowest *slowest, const struct group *group,
 			 const struct facts *facts, double *values)
@@ -269,8 +258,7 @@ static bool find_slowest(struct slowest *slowest, const struct group *group,
 	more = one_stands_out(group, slowest->socket, lifetime_of, facts, values) == 1
 		       ? SLOW_MORE_NS_BUSY
 		       : SLOW_MORE_NS;
-	return slowest->mean_ns >= slowest->others_ns + more &&
-	       !few_pauses(slowest->socket, facts, slowest->others_ns * SLOW_TIMES);
+	return slowest->mean_ns >= slowest->others_ns + more;
 }
 
 /* Finds the slowest of the slow sockets of all groups. */
@@ -352,9 +340,14 @@ static bool find_pauses(struct pauses *found, const struct facts *facts, const s
 {
 	const struct group *group = group_find(facts, s->group);
 	double *values = group ? calloc(group->sockets + 1, sizeof(*values)) : NULL;
+	bool moved = false; /* what waited in the queue of another socket */
 
-	if (!values)
+	for (size_t i = 0; group && i < group->sockets; i++)
+		moved |= group->rows[i]->migrated;
+	if (!values || moved) {
+		free(values);
 		return false;
+	}
 	*found = (struct pauses){
 		.socket = s,
 		.p99_ns = pauses_of(s, facts),
@@ -379,12 +372,12 @@ static bool worker_pauses(struct finding *f, const struct facts *facts, const st
 		return false;
 	finding_say(f,
 		    "%" PRIu64 " connections waited 50 ms or longer (p99 %s) for %s on " SOCKET
-		    ", no more than %" PRIu32 " at once, so again and again; p99 of the others of "
-		    "its group is %s: find what keeps that worker from accepting at times "
-		    "(being stopped, a CPU limit, disk, a lock), or share one socket",
+		    ", but p99 of the others of its group is %s: something keeps it from accepting "
+		    "at times (being stopped, a CPU limit, disk, a lock); find out what, or share "
+		    "one socket",
 		    pauses.count, say_duration(p99, pauses.p99_ns),
-		    t ? say_worker(who, t->busiest) : "its worker", s->cookie, s->inode,
-		    s->queue_highest, say_duration(others, pauses.others_ns));
+		    t && t->threads == 1 ? say_worker(who, t->busiest) : "its worker", s->cookie,
+		    s->inode, say_duration(others, pauses.others_ns));
 	finding_offer_steer(f, facts);
 	finding_show(f, "wait_p99_ns", pauses.p99_ns);
 	finding_show(f, "others_p99_ns", pauses.others_ns);

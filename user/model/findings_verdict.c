@@ -213,7 +213,7 @@ static const char *say_felt(char buffer[FELT_SIZE], const struct endpoint *e)
 	wait_sum_add_endpoint(&sum, e);
 	ns = wait_sum_quantile_ns(&sum, 0.99);
 	*buffer = '\0';
-	if (ns >= WAIT_FELT_NS)
+	if (sum.wait.count >= 100 && ns >= WAIT_FELT_NS)
 		snprintf(buffer, FELT_SIZE,
 			 "; but 1 connection in 100 waited %s or longer for accept()",
 			 say_duration(p99, ns));

@@ -325,8 +325,11 @@ static bool check_lookup(struct steer_plan *plan, const struct endpoint *e,
 		return refuse(plan, "vrf",
 			      "the kernel keeps the traffic of the VRF device %s from it "
 			      "(net.ipv4.%s_l3mdev_accept=0), and the program that steers would "
-			      "not",
-			      facts->vrf, e->protocol == PROTOCOL_UDP ? "udp" : "tcp");
+			      "not%s",
+			      facts->vrf, e->protocol == PROTOCOL_UDP ? "udp" : "tcp",
+			      e->protocol == PROTOCOL_TCP && facts->reuseport_known
+				      ? "; steer it by --via reuseport"
+				      : "");
 	return true;
 }
 
@@ -353,7 +356,8 @@ static enum steer_way way_of_group(const struct endpoint *e, const struct endpoi
 {
 	if (wish->via)
 		return wish->via;
-	return e->protocol == PROTOCOL_TCP && (other || has_device(e)) && facts->reuseport_known
+	return e->protocol == PROTOCOL_TCP && (other || has_device(e) || *facts->vrf) &&
+			       facts->reuseport_known
 		       ? STEER_BY_REUSEPORT
 		       : STEER_BY_LOOKUP;
 }
@@ -365,11 +369,11 @@ static bool plan_group(struct steer_plan *plan, const struct snapshot *all,
 	const struct endpoint *other = steer_overlap(all, e);
 	const enum steer_way way = way_of_group(e, other, facts, wish);
 
-	if (way == STEER_BY_REUSEPORT && e->protocol == PROTOCOL_UDP)
+	if (way != STEER_BY_LOOKUP && e->protocol == PROTOCOL_UDP)
 		return refuse(plan, "way", "UDP is steered by --via lookup");
 	if (way == STEER_BY_EPOLL)
-		return refuse(plan, "way",
-			      "a SO_REUSEPORT group is steered by --via lookup or --via reuseport");
+		return refuse(plan, "way", "a SO_REUSEPORT group is steered by --via lookup%s",
+			      facts->reuseport_known ? " or --via reuseport" : "");
 	for (size_t i = 0; i < e->socket_count; i++)
 		if (steer_is_listener(&e->sockets[i]) &&
 		    !check_socket(plan, &e->sockets[i], group, way))
@@ -424,7 +428,8 @@ void steer_plan_make(struct steer_plan *plan, const struct snapshot *all, const 
 {
 	uint64_t group = 0;
 
-	*plan = (struct steer_plan){ .policy = wish->policy };
+	*plan = (struct steer_plan){ .policy = wish->policy,
+				     .reuseport_known = facts->reuseport_known };
 	if (e->protocol == PROTOCOL_UDP && !check_datagrams(plan, e, wish))
 		return;
 	for (size_t i = 0; i < e->socket_count; i++) {

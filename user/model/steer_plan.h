@@ -10,6 +10,9 @@
 #include "snapshot.h"
 #include "steer.h"
 
+/* The name of the program that a group has (steer_config.by_group), as the kernel shows it. */
+#define STEER_GROUP_PROGRAM "steer_reuseport"
+
 enum steer_way {
 	STEER_BY_NOTHING, /* refused */
 	STEER_BY_LOOKUP,  /* a SO_REUSEPORT group: an SK_LOOKUP program picks the socket */
@@ -52,7 +55,8 @@ struct steer_plan {
 	size_t members;      /* sockets of the group, or epolls */
 	uint64_t cookies[STEER_MEMBERS_MAX]; /* steer_by_program(): ascending */
 	uint32_t weights[STEER_MEMBERS_MAX];
-	uint32_t left; /* steer_facts.left, to be removed first */
+	uint32_t left;        /* steer_facts.left, to be removed first */
+	bool reuseport_known; /* as in steer_facts */
 };
 
 /* Does a program pick the socket? */

@@ -52,7 +52,9 @@ static void detacher_run(struct detaching *shared, const struct group_looks *loo
 		const uint32_t turn = __atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST);
 		const int err = detach_program(&shared->rows[turn], looks, shared->program, &found);
 
-		/* The program ends with the last socket of its group. */
+		/* Mostly the group has ended, and the program with it. Or all its sockets were
+		 * replaced since the last look, a second ago: then --undo finds it, and until
+		 * then the hash picks (STEER_DEADLINE_NS). */
 		if (!err || err == -ESRCH)
 			break;
 		poll(NULL, 0, TRY_MS);

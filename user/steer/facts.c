@@ -11,6 +11,7 @@
 #include "../collect/group_look.h"
 #include "../collect/namespace.h"
 #include "../collect/observer_steer.h"
+#include "../model/steer_plan.h"
 #include "take.h"
 
 /* Returns 0 or negative errno with `why`. */
@@ -97,8 +98,10 @@ int steer_facts_find(struct steer_facts *facts, const struct endpoint *e, char *
 	struct group_looks *looks = NULL;
 	int err = lookup_facts(facts, e, why, size), known;
 
-	if (err || e->protocol != PROTOCOL_TCP)
+	if (err)
 		return err;
+	if (e->protocol != PROTOCOL_TCP)
+		return sockets_facts(facts, e, NULL, why, size);
 	known = group_programs_see(why, size);
 	if (known < 0)
 		return known;

@@ -98,7 +98,8 @@ static int program_check(const struct lookup *l, char *why, size_t size)
 static int lookup_object(const struct lookup *l, const struct snapshot *now,
 			 const struct endpoint *e, char *why, size_t size)
 {
-	struct steer_facts facts = { .lookup_known = true };
+	struct steer_facts facts = { .lookup_known = true,
+				     .reuseport_known = l->task->plan->reuseport_known };
 	const struct steer_wish wish = { .policy = STEER_LEAST,
 					 .via = STEER_BY_LOOKUP,
 					 .stateless = true };

@@ -100,8 +100,8 @@ static int member_add(struct members *m, const struct endpoint *e, uint64_t cook
 		.weight = weight,
 		.epoch = m->epoch,
 		.arrived = fair_arrived(m, place, weight),
-		/* UDP: what waits in it has waited since now, as far as is known. */
-		.waiting_ns = e->protocol == PROTOCOL_UDP ? clock_ns(CLOCK_MONOTONIC) : 0,
+		/* What waits in it has waited since now, as far as is known. */
+		.waiting_ns = clock_ns(CLOCK_MONOTONIC),
 	};
 	err = observer_steer_put(m->task->observer, place, fd);
 	close(fd);
