@@ -45,7 +45,7 @@ OF_WORKER = {
     "sockfair_worker_stopped": ("gauge", [""], 0),
 }
 OF_MACHINE = {
-    "sockfair_lost_total": ("counter", ['reason="rows_full"'], 1),
+    "sockfair_lost_total": ("counter", ['reason="workers_full"'], 1),
     "sockfair_own_cost_seconds_total": ("counter", ['part="kernel"', 'part="process"'], 0.003),
     "sockfair_window_seconds": ("gauge", [""], 60),
     "sockfair_build_info": ("gauge", ['version="0.1.0",backend="fentry",kernel="6.1.0-50-cloud-amd64"'], 1),
