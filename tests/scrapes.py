@@ -35,7 +35,7 @@ OF_PORT = {
 # name: labels beside those of the port, of those that are even (as VERDICTS goes by), and of those that are not
 OF_WINDOW = {
     "sockfair_window_finding": (['code="stalled-socket",level="problem"', 'code="shared-socket",level="note"'],
-                                ['code="stalled-socket",level="problem"', 'code="shared-socket",level="note"']),
+                                ['code="worker-stopped",level="problem"', 'code="shared-socket",level="note"']),
     "sockfair_window_design": (['design="hand-over"'], ['design="socket-each"']),
 }
 ONE_PROTOCOL = {"tcp": ("sockfair_datagrams",), "udp": ("sockfair_connections", "sockfair_half_open", "sockfair_open_connections", "sockfair_worker_connections",
