@@ -95,9 +95,10 @@ def values():
     """Each verdict, level and finding that rules and board ask for is one that sockfair has"""
     def source(pattern, *files):
         return set().union(*(re.findall(pattern, open(place).read(), re.M) for name in files for place in glob.glob(os.path.join(DIST, "..", name))))
+    drops = re.findall(r'"([a-z-]+)"', *source(r"drop_reasons\[\] = \{(.*)\}", "model/export_families.c"))
     known = {"verdict": source(r'\[VERDICT_\w+\] = "([a-z-]+)"', "model/fairness.c"), "design": source(r'\[DESIGN_\w+\] = "([a-z-]+)"', "model/design.c"),
              "code": source(r'^\t\{ "([a-z-]+)", FINDING_', "model/findings*.c"),
-             "level": {"problem", "note", "good"}, "reason": {"closing"} | set(lost_reasons())}
+             "level": {"problem", "note", "good"}, "reason": set(drops) | set(lost_reasons())}
     asked = set(re.findall(r'\b(verdict|design|code|level|reason)(?:=|!=|=~)"([^"]+)"', " ".join(board_expressions() + [rule["expr"] for rule in rules()])))
     asked = {(label, word) for label, value in asked for word in value.split("|")}
     between("values", 8, len(asked), 40)
