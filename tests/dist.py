@@ -95,12 +95,34 @@ def values():
     """Each verdict, level and finding that rules and board ask for is one that sockfair has"""
     def source(pattern, *files):
         return set().union(*(re.findall(pattern, open(place).read(), re.M) for name in files for place in glob.glob(os.path.join(DIST, "..", name))))
-    known = {"verdict": source(r'\[VERDICT_\w+\] = "([a-z-]+)"', "model/fairness.c"), "code": source(r'^\t\{ "([a-z-]+)", FINDING_', "model/findings*.c"),
-             "level": {"problem", "note", "good"}, "reason": {"closing"}}
-    asked = set(re.findall(r'\b(verdict|code|level|reason)(?:=|!=|=~)"([^"]+)"', " ".join(board_expressions() + [rule["expr"] for rule in rules()])))
+    drops = re.findall(r'"([a-z-]+)"', *source(r"drop_reasons\[\] = \{(.*)\}", "model/export_families.c"))
+    known = {"verdict": source(r'\[VERDICT_\w+\] = "([a-z-]+)"', "model/fairness.c"), "design": source(r'\[DESIGN_\w+\] = "([a-z-]+)"', "model/design.c"),
+             "code": source(r'^\t\{ "([a-z-]+)", FINDING_', "model/findings*.c"),
+             "level": {"problem", "note", "good"}, "reason": set(drops) | set(lost_reasons())}
+    asked = set(re.findall(r'\b(verdict|design|code|level|reason)(?:=|!=|=~)"([^"]+)"', " ".join(board_expressions() + [rule["expr"] for rule in rules()])))
     asked = {(label, word) for label, value in asked for word in value.split("|")}
-    between("values", 8, len(asked), 30)
+    between("values", 8, len(asked), 40)
     equal("unknown", {(label, word) for label, word in asked if word not in known[label]}, set())
+
+
+def lost_reasons():
+    """Of each reason of the exporter's own tables: whether arrivals or accepts are missing after it."""
+    with open(os.path.join(DIST, "..", "collect", "observer_lost.c")) as f:
+        source = f.read()
+    touched = re.findall(r'\[COUNT_LOST_\w+\] = \{ "(\w+)",.*?(LOST_\w+(?: \| LOST_\w+)*) \}', source, re.S)
+    found = {name: re.search(rf"found_reasons\[{name}\],.*?(true|false), (?:true|false)\);", source, re.S).group(1) == "false"  # counted beside them
+             for name in re.findall(r'^\t\[(\w+)\] = "\w+"', source, re.M)}
+    reasons = {reason: bool(re.search(r"LOST_(ARRIVED|ACCEPTED|TAKEN|ANY)\b", bits)) for reason, bits in touched}
+    return reasons | {reason: found[name] for name, reason in re.findall(r'^\t\[(\w+)\] = "(\w+)"', source, re.M)}
+
+
+def lost():
+    """What could not be counted is of the reasons after which arrivals or accepts are missing, and of no others"""
+    reasons = lost_reasons()
+    between("reasons", 15, len(reasons), 30)
+    asked = [set(found.split("|")) for rule in rules() for found in re.findall(r'sockfair_lost_total\{reason=~"([^"]+)"', rule["expr"])]
+    # What accept() dropped as it failed is a bound, and of connections that no worker got.
+    equal("reasons asked for", asked, [{reason for reason, missing in reasons.items() if missing} - {"taken_dropped"}])
 
 
 def bounds():
@@ -389,7 +411,7 @@ def main():
     parser.add_argument("--scrape", default=os.environ.get("SOCKFAIR_TEST_SCRAPE"), help="a page of a real exporter, in place of one that is made up")
     arguments = parser.parse_args()
     scrape = arguments.scrape
-    cases.run_all([names, made_up, values, bounds, alerts, runbooks, board, shown, config, proxy, units, service, rights, container, packages], arguments)
+    cases.run_all([names, made_up, values, lost, bounds, alerts, runbooks, board, shown, config, proxy, units, service, rights, container, packages], arguments)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,12 @@ OF_PORT = {
     "sockfair_window_cv": ("gauge", [""], 0.4142),
     "sockfair_window_cv_expected": ("gauge", [""], 0.0458),
     "sockfair_window_p_value": ("gauge", [""], 0.0001),
-    "sockfair_window_finding": ("gauge", ['code="stalled-socket",level="problem"', 'code="shared-socket",level="note"'], 1),
-    "sockfair_window_design": ("gauge", ['design="socket-each"'], 1),
+}
+# name: labels beside those of the port, of those that are even (as VERDICTS goes by), and of those that are not
+OF_WINDOW = {
+    "sockfair_window_finding": (['code="stalled-socket",level="problem"', 'code="shared-socket",level="note"'],
+                                ['code="worker-stopped",level="problem"', 'code="shared-socket",level="note"']),
+    "sockfair_window_design": (['design="hand-over"'], ['design="socket-each"']),
 }
 ONE_PROTOCOL = {"tcp": ("sockfair_datagrams",), "udp": ("sockfair_connections", "sockfair_half_open", "sockfair_open_connections", "sockfair_worker_connections",
                                                         "sockfair_worker_open")}
@@ -45,7 +49,7 @@ OF_WORKER = {
     "sockfair_worker_stopped": ("gauge", [""], 0),
 }
 OF_MACHINE = {
-    "sockfair_lost_total": ("counter", ['reason="rows_full"'], 1),
+    "sockfair_lost_total": ("counter", ['reason="workers_full"'], 1),
     "sockfair_own_cost_seconds_total": ("counter", ['part="kernel"', 'part="process"'], 0.003),
     "sockfair_window_seconds": ("gauge", [""], 60),
     "sockfair_build_info": ("gauge", ['version="0.1.0",backend="fentry",kernel="6.1.0-50-cloud-amd64"'], 1),
@@ -68,6 +72,7 @@ class Machine:
         for name, row in OF_PORT.items():
             self.family(name, row, places)
         self.waits([place for proto, place in places if proto == "tcp"])
+        self.windows(places)
         self.verdicts(places)
         if by != "none":
             for name, row in OF_WORKER.items():
@@ -101,6 +106,11 @@ class Machine:
                 self.series.append((f'sockfair_accept_wait_seconds_bucket{{{place},le="{bound}"}}', "counter", 500 * (number + 1) / len(BOUNDS)))
             self.series.append((f"sockfair_accept_wait_seconds_sum{{{place}}}", "counter", 17.3))
             self.series.append((f"sockfair_accept_wait_seconds_count{{{place}}}", "counter", 500))
+
+    def windows(self, places):
+        for name, sets in OF_WINDOW.items():
+            self.series.append((f"# TYPE {name} gauge", None, 0))
+            self.series += [(f"{name}{{{place},{labels}}}", "gauge", 1) for number, (_, place) in enumerate(places) for labels in sets[number % 2]]
 
     def verdicts(self, places):
         self.series.append(("# TYPE sockfair_window_verdict gauge", None, 0))
