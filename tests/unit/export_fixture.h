@@ -64,6 +64,7 @@ static inline int collected(struct export_state *x, double now, struct port_rows
 	struct endpoint endpoints[ROWS_MAX];
 	struct snapshot s = { .backend = "fentry",
 			      .release = "6.1.0",
+			      .seconds = now,
 			      .endpoints = endpoints,
 			      .endpoint_count = count };
 	int err;

@@ -400,6 +400,8 @@ static void a_successor_goes_on_from_the_slots_counter(void **state)
 	rows.workers[1].ended = true;
 	w = port_worker(&rows, 17, 705, 9);
 	w->accepted = 4;
+	w->appeared = true;
+	w->lived_ns = 10000000000;
 	w->cpu_ns = 250000000;
 	memcpy(w->comm, "new", 4);
 	collect_one(&x, 115, &rows);
@@ -580,6 +582,58 @@ static void by_pid_a_process_is_one_worker(void **state)
 	export_end(&x);
 }
 
+/* Of a thread that is known late only what it uses from then on counts, unless it began since the
+ * last collection. A thread that is no worker yet uses nothing for the port. */
+static void what_was_used_before_is_nobodys(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+	struct worker_row *known, *late, *old, *young;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17);
+	known = port_worker(&rows, 17, 700, 5);
+	late = port_worker(&rows, 17, 701, 6);
+	known->cpu_ns = 1000000000; /* before the first collection */
+	late->usage_known = false;
+	late->accepted = 1;
+	collect_one(&x, 100, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 1);
+
+	late->usage_known = true;
+	late->cpu_ns = 80000000000;
+	old = port_worker(&rows, 17, 702, 7);
+	old->appeared = true; /* since counting began, but not since the last collection */
+	old->lived_ns = 90000000000;
+	old->cpu_ns = 70000000000;
+	young = port_worker(&rows, 17, 703, 8);
+	young->appeared = true;
+	young->lived_ns = 10000000000;
+	young->cpu_ns = 2000000000;
+	port_worker(&rows, 17, 704, 9)->can_accept = false;
+	rows.workers[4].cpu_ns = 50000000000;
+	collect_one(&x, 115, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 3);
+	assert_true(worker_value(&x, 1, EXPORT_WORKER_CPU) == 0);
+	assert_true(worker_value(&x, 2, EXPORT_WORKER_CPU) == 0);
+	assert_true(worker_value(&x, 3, EXPORT_WORKER_CPU) == 2);
+
+	late->cpu_ns += 250000000;
+	old->cpu_ns += 500000000;
+	young->cpu_ns += 1000000000;
+	rows.workers[4].cpu_ns += 10000000000;
+	collect_one(&x, 130, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 4.75);
+	rows.workers[4].accepted = 1;
+	rows.workers[4].cpu_ns += 3000000000;
+	collect_one(&x, 145, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 7.75);
+	assert_true(worker_value(&x, 4, EXPORT_WORKER_CPU) == 3);
+	export_end(&x);
+}
+
 /* A row with a tid below 0 is a process's from before, and no worker; a thread that only has the
  * socket is none either. */
 static void who_takes_nothing_is_no_worker(void **state)
@@ -745,6 +799,7 @@ int main(void)
 		cmocka_unit_test(a_free_slot_is_shown_for_ten_minutes),
 		cmocka_unit_test(stopped_is_told),
 		cmocka_unit_test(by_pid_a_process_is_one_worker),
+		cmocka_unit_test(what_was_used_before_is_nobodys),
 		cmocka_unit_test(who_takes_nothing_is_no_worker),
 		cmocka_unit_test(the_limit_is_kept),
 		cmocka_unit_test(without_workers_there_are_none),

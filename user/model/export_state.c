@@ -254,7 +254,7 @@ static int port_take(struct export_state *x, struct export_port *p, const struct
 	p->seen += p->alive && p->seen < 2;
 	p->omitted_sockets = e->omitted.sockets;
 	no_values(p->values + EXPORT_PORT_COUNTERS, EXPORT_WINDOW_VALUES - EXPORT_PORT_COUNTERS);
-	err = export_take_workers(&x->options, p, e, x->now, first);
+	err = export_take_workers(x, p, e, first);
 	fill_counters(&x->options, p, e, anew);
 	fill_sockets(p, e);
 	fill_open(&x->options, p, e);
@@ -268,7 +268,7 @@ static int port_miss(struct export_state *x, struct export_port *p)
 
 	p->alive = false;
 	no_values(p->values + EXPORT_PORT_COUNTERS, EXPORT_WINDOW_VALUES - EXPORT_PORT_COUNTERS);
-	return export_take_workers(&x->options, p, &nothing, x->now, false);
+	return export_take_workers(x, p, &nothing, false);
 }
 
 /* ---- what is gone ---- */
@@ -406,6 +406,8 @@ int export_collect(struct export_state *x, const struct snapshot *total, double 
 	int err = 0;
 
 	x->now = now;
+	x->since = total->seconds - x->seconds;
+	x->seconds = total->seconds;
 	x->collections++;
 	x->backend = total->backend;
 	memcpy(x->kernel, total->release, sizeof(x->kernel));

@@ -61,7 +61,9 @@ struct export_life {
 	int32_t tid;
 	uint64_t start_ns, cookie;
 	int worker; /* index; -1: none */
-	uint64_t taken, cpu_ns;
+	uint64_t taken;
+	bool cpu_known;
+	uint64_t cpu_ns; /* 0 as long as it is not known */
 	struct bytes bytes;
 };
 
@@ -116,6 +118,8 @@ struct export_state {
 	uint64_t births;
 	uint64_t collections;
 	double now;        /* of the last one */
+	double seconds;    /* its snapshot's */
+	double since;      /* from the one before to the last one, in s */
 	struct array lost; /* struct export_lost, by reason as first named */
 	double values[EXPORT_OWN_VALUES];
 	size_t slots_shown; /* workers with a lower slot have series: export_limit() */
@@ -158,7 +162,7 @@ bool export_worker_shown(const struct export_state *x, const struct export_port 
 
 /* Takes the threads of a port, and fills its workers. first: the port has just been made, and what
  * had ended before is nobody's. Returns 0 or -ENOMEM. */
-int export_take_workers(const struct export_options *options, struct export_port *p,
-			const struct endpoint *e, double now, bool first);
+int export_take_workers(const struct export_state *x, struct export_port *p,
+			const struct endpoint *e, bool first);
 
 #endif

@@ -18,7 +18,8 @@ struct export_thread {
 	bool alive, takes;
 	int worker;
 	uint64_t start_ns;
-	uint64_t cpu_before; /* at the last collection */
+	bool cpu_known;
+	uint64_t cpu_before; /* at the last collection, if `cpu_known` */
 };
 
 static int compare_thread_life(const struct worker_row *x, const struct worker_row *y)
@@ -138,6 +139,7 @@ static struct export_thread thread_of(const struct export_options *o,
 		t.alive |= !w->ended;
 		t.takes |= row_takes(o, w);
 		t.worker = life->worker >= 0 ? life->worker : t.worker;
+		t.cpu_known |= life->cpu_known;
 		t.cpu_before = life->cpu_ns > t.cpu_before ? life->cpu_ns : t.cpu_before;
 	}
 	return t;
@@ -148,13 +150,48 @@ static uint64_t most(uint64_t x, uint64_t y)
 	return x > y ? x : y;
 }
 
-/* Adds what the thread's rows grew by to its worker. Each row has the thread's whole CPU time. */
-static void thread_count(struct export_port *p, const struct export_thread *t,
-			 const struct worker_row *const *rows, struct export_life *lives)
+/* Did the thread begin since the last collection? The first one counts all since counting began. */
+static bool row_is_new(const struct export_state *x, const struct worker_row *w)
+{
+	return x->collections == 1 ||
+	       (w->appeared && w->lived_ns && w->lived_ns <= (uint64_t)(x->since * 1e9));
+}
+
+/*
+ * What the thread's CPU time grew by, in ns; notes where it is now. Each row has the thread's whole
+ * CPU time since counting began. What a thread had used before it was known is nobody's: in one
+ * page it would be more than a thread can use between two.
+ */
+static uint64_t thread_cpu(const struct export_state *x, const struct export_thread *t,
+			   const struct worker_row *const *rows, struct export_life *lives)
+{
+	uint64_t cpu_ns = t->cpu_before, before = t->cpu_before;
+	bool known = t->cpu_known, begins = false;
+
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		if (!rows[i]->usage_known)
+			continue;
+		known = true;
+		begins |= row_is_new(x, rows[i]);
+		cpu_ns = most(cpu_ns, rows[i]->cpu_ns);
+	}
+	if (!t->cpu_known && !begins)
+		before = cpu_ns;
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		lives[i].cpu_known = known;
+		lives[i].cpu_ns = cpu_ns;
+	}
+	return cpu_ns - before;
+}
+
+/* Adds what the thread's rows grew by to its worker. */
+static void thread_count(const struct export_state *x, struct export_port *p,
+			 const struct export_thread *t, const struct worker_row *const *rows,
+			 struct export_life *lives)
 {
 	const bool udp = p->protocol == PROTOCOL_UDP;
-	struct export_worker *worker = export_worker_at(p, t->worker);
-	uint64_t *counts = worker->counts, cpu_ns = t->cpu_before;
+	const uint64_t cpu_ns = thread_cpu(x, t, rows, lives);
+	uint64_t *counts = export_worker_at(p, t->worker)->counts;
 
 	for (size_t i = t->first; i < t->first + t->count; i++) {
 		const struct worker_row *w = rows[i];
@@ -169,13 +206,9 @@ static void thread_count(struct export_port *p, const struct export_thread *t,
 		life->bytes.received = most(w->bytes.received, life->bytes.received);
 		life->bytes.sent = most(w->bytes.sent, life->bytes.sent);
 		life->worker = t->worker;
-		if (w->usage_known)
-			cpu_ns = most(cpu_ns, w->cpu_ns);
 	}
-	for (size_t i = t->first; i < t->first + t->count; i++)
-		lives[i].cpu_ns = cpu_ns;
-	counts[EXPORT_WORKER_CPU] += cpu_ns - t->cpu_before;
-	p->counters[EXPORT_CPU].total += cpu_ns - t->cpu_before;
+	counts[EXPORT_WORKER_CPU] += cpu_ns;
+	p->counters[EXPORT_CPU].total += cpu_ns;
 }
 
 /* What a thread that lives shows now. */
@@ -220,22 +253,21 @@ static int compare_starts(const void *a, const void *b)
 }
 
 /* Threads without a worker yet, by age. */
-static int threads_admit(const struct export_options *o, struct export_port *p,
+static int threads_admit(const struct export_state *x, struct export_port *p,
 			 struct export_thread *threads, size_t count,
-			 const struct worker_row *const *rows, struct export_life *lives,
-			 double now)
+			 const struct worker_row *const *rows, struct export_life *lives)
 {
 	qsort(threads, count, sizeof(*threads), compare_starts);
 	for (size_t i = 0; i < count; i++) {
 		struct export_thread *t = &threads[i];
 
-		t->worker = slot_take(o, p, rows[t->first], now);
+		t->worker = slot_take(&x->options, p, rows[t->first], x->now);
 		if (t->worker < 0)
 			return -ENOMEM;
-		thread_count(p, t, rows, lives);
-		thread_settle(o, p, t, rows);
+		thread_count(x, p, t, rows, lives);
+		thread_settle(&x->options, p, t, rows);
 		if (!t->alive) /* it came and went: the next one may have the slot at once */
-			export_worker_at(p, t->worker)->freed = now;
+			export_worker_at(p, t->worker)->freed = x->now;
 	}
 	return 0;
 }
@@ -247,39 +279,40 @@ static void thread_pass(const struct export_thread *t, const struct worker_row *
 	for (size_t i = t->first; i < t->first + t->count; i++) {
 		lives[i].taken = rows[i]->accepted;
 		lives[i].bytes = rows[i]->bytes;
-		lives[i].cpu_ns = rows[i]->cpu_ns;
 	}
 }
 
-static int threads_take(const struct export_options *o, struct export_port *p,
+static int threads_take(const struct export_state *x, struct export_port *p,
 			const struct worker_row *const *rows, size_t count,
-			struct export_life *lives, double now, bool first)
+			struct export_life *lives, bool first)
 {
 	struct export_thread *begun = calloc(count + 1, sizeof(*begun));
 	size_t begun_count = 0;
 	int err = begun ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < count && !err;) {
-		const struct export_thread t = thread_of(o, rows, count, lives, i);
+		const struct export_thread t = thread_of(&x->options, rows, count, lives, i);
 
 		i += t.count;
 		if (t.worker >= 0) {
-			thread_count(p, &t, rows, lives);
-			thread_settle(o, p, &t, rows);
-		} else if (first && !t.alive) {
-			thread_pass(&t, rows, lives);
-		} else if (t.takes) {
+			thread_count(x, p, &t, rows, lives);
+			thread_settle(&x->options, p, &t, rows);
+		} else if (t.takes && (t.alive || !first)) {
 			begun[begun_count++] = t;
+		} else { /* what it uses before it is a worker is not the port's */
+			thread_cpu(x, &t, rows, lives);
+			if (first && !t.alive)
+				thread_pass(&t, rows, lives);
 		}
 	}
 	/* Those that ended, and those that are in no row any more. */
 	for (size_t i = 0; i < p->workers.count; i++) {
 		struct export_worker *w = export_worker_at(p, i);
 
-		w->freed = w->lives || w->freed > 0 ? w->freed : now;
+		w->freed = w->lives || w->freed > 0 ? w->freed : x->now;
 	}
 	if (!err)
-		err = threads_admit(o, p, begun, begun_count, rows, lives, now);
+		err = threads_admit(x, p, begun, begun_count, rows, lives);
 	free(begun);
 	return err;
 }
@@ -315,8 +348,8 @@ static void workers_fill(const struct export_options *o, struct export_port *p)
 	}
 }
 
-int export_take_workers(const struct export_options *options, struct export_port *p,
-			const struct endpoint *e, double now, bool first)
+int export_take_workers(const struct export_state *x, struct export_port *p,
+			const struct endpoint *e, bool first)
 {
 	const size_t count = e->worker_count;
 	const struct worker_row **rows = calloc(count + 1, sizeof(struct worker_row *));
@@ -330,7 +363,7 @@ int export_take_workers(const struct export_options *options, struct export_port
 		qsort(rows, count, sizeof(*rows), compare_life_rows);
 		for (size_t i = 0; i < count; i++)
 			lives[i] = life_of(p, rows[i]);
-		err = threads_take(options, p, rows, count, lives, now, first);
+		err = threads_take(x, p, rows, count, lives, first);
 	}
 	free(rows);
 	if (err) {
@@ -339,6 +372,6 @@ int export_take_workers(const struct export_options *options, struct export_port
 	}
 	free(p->lives.rows);
 	p->lives = (struct array){ .rows = lives, .count = count, .room = count + 1 };
-	workers_fill(options, p);
+	workers_fill(&x->options, p);
 	return 0;
 }
