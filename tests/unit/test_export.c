@@ -582,6 +582,44 @@ static void by_pid_a_process_is_one_worker(void **state)
 	export_end(&x);
 }
 
+/* io_uring: until the thread's start is known its row has start 0; then that row joins its own. Of
+ * two threads that had the id one after the other, one gets the counts. */
+static void a_row_that_joins_another_is_not_counted_twice(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+	struct worker_row *w;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17);
+	w = port_worker(&rows, 17, 700, 0);
+	w->accepted = 10;
+	w->bytes.sent = 100;
+	collect_one(&x, 100, &rows);
+	w->start_ns = 5;
+	w->accepted = 12;
+	w->bytes.sent = 110;
+	port_worker(&rows, 17, 700, 9)->accepted = 3;
+	for (double now = 115; now < 150; now += 15) {
+		collect_one(&x, now, &rows);
+		assert_int_equal(export_port_at(&x, 0)->workers.count, 2);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_CONNECTIONS) == 12);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_BYTES_SENT) == 110);
+		assert_true(worker_value(&x, 1, EXPORT_WORKER_CONNECTIONS) == 3);
+	}
+	/* Beside a row with start 0 that stays. */
+	port_worker(&rows, 17, 701, 0)->accepted = 20;
+	collect_one(&x, 150, &rows);
+	port_worker(&rows, 17, 701, 7)->accepted = 4;
+	collect_one(&x, 165, &rows);
+	assert_int_equal(export_port_at(&x, 0)->workers.count, 4);
+	assert_true(worker_value(&x, 2, EXPORT_WORKER_CONNECTIONS) == 20);
+	assert_true(worker_value(&x, 3, EXPORT_WORKER_CONNECTIONS) == 4);
+	export_end(&x);
+}
+
 /* Of a thread that is known late only what it uses from then on counts, unless it began since the
  * last collection. A thread that is no worker yet uses nothing for the port. */
 static void what_was_used_before_is_nobodys(void **state)
@@ -799,6 +837,7 @@ int main(void)
 		cmocka_unit_test(a_free_slot_is_shown_for_ten_minutes),
 		cmocka_unit_test(stopped_is_told),
 		cmocka_unit_test(by_pid_a_process_is_one_worker),
+		cmocka_unit_test(a_row_that_joins_another_is_not_counted_twice),
 		cmocka_unit_test(what_was_used_before_is_nobodys),
 		cmocka_unit_test(who_takes_nothing_is_no_worker),
 		cmocka_unit_test(the_limit_is_kept),

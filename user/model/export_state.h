@@ -65,6 +65,7 @@ struct export_life {
 	bool cpu_known;
 	uint64_t cpu_ns; /* 0 as long as it is not known */
 	struct bytes bytes;
+	bool found; /* this collection has its row */
 };
 
 struct export_counter {

@@ -108,14 +108,29 @@ static int slot_take(const struct export_options *o, struct export_port *p,
 
 /* ---- threads ---- */
 
+/* The row's counts at the last collection; NULL: it is new. A row with start 0 joins the thread's
+ * own row once there is one: see ledger_snapshot(). It joins one only, that of the lowest start,
+ * which comes first. */
+static struct export_life *life_find(const struct export_port *p, const struct worker_row *w)
+{
+	const struct worker_row joined = { .tid = w->tid, .cookie = w->cookie };
+	struct export_life *life = array_find(&p->lives, sizeof(*life), w, compare_life_to_row);
+
+	if (!life)
+		life = array_find(&p->lives, sizeof(*life), &joined, compare_life_to_row);
+	return life && !life->found ? life : NULL;
+}
+
 /* Where the row's counts had been at the last collection; all 0: it is new. */
 static struct export_life life_of(const struct export_port *p, const struct worker_row *w)
 {
-	const struct export_life *old = array_find(&p->lives, sizeof(*old), w, compare_life_to_row);
+	struct export_life *old = life_find(p, w);
 	struct export_life life = { .worker = -1 };
 
-	if (old)
+	if (old) {
 		life = *old;
+		old->found = true;
+	}
 	life.tid = w->tid;
 	life.start_ns = w->start_ns;
 	life.cookie = w->cookie;
@@ -321,6 +336,10 @@ static int threads_take(const struct export_state *x, struct export_port *p,
 
 static void workers_prepare(struct export_port *p)
 {
+	struct export_life *lives = p->lives.rows;
+
+	for (size_t i = 0; i < p->lives.count; i++)
+		lives[i].found = false;
 	for (size_t i = 0; i < p->workers.count; i++) {
 		struct export_worker *w = export_worker_at(p, i);
 
