@@ -214,21 +214,63 @@ static void counters_never_go_back(void **state)
 	export_end(&x);
 }
 
-/* It was set aside (all of its sockets were connected), not forgotten. */
+/* It was set aside (all of its sockets were connected), not forgotten. Meanwhile it is in no list,
+ * or its folded sockets are. */
 static void what_comes_back_is_not_counted_twice(void **state)
+{
+	static struct port_rows rows, folded;
+	struct port_rows *ports = &rows, *sums = &folded;
+	struct export_state x;
+	struct worker_row *w;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_UDP, 53);
+	port_socket(&rows, 17)->arrived = 100;
+	w = port_worker(&rows, 17, 700, 5);
+	w->accepted = 90;
+	w->cpu_ns = 1000000000;
+	collect_one(&x, 100, &rows);
+	port_is(&folded, PROTOCOL_UDP, 53);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(collected_beside(&x, 115 + 30 * i, &sums, i % 2, &ports, 1), 0);
+		assert_true(value(&x, 0, EXPORT_WORKERS) == 0 ||
+			    isnan(value(&x, 0, EXPORT_WORKERS)));
+		assert_int_equal(export_worker_at(export_port_at(&x, 0), 0)->lives, 0);
+		rows.sockets[0].arrived++;
+		w->accepted++;
+		w->cpu_ns += 500000000;
+		collect_one(&x, 130 + 30 * i, &rows);
+		assert_true(value(&x, 0, EXPORT_DELIVERED) == 101 + i);
+		assert_int_equal(export_port_at(&x, 0)->workers.count, 1);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_DATAGRAMS) == 91 + i);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_CPU) == 1.5 + i * 0.5);
+		assert_true(value(&x, 0, EXPORT_CPU) == 1.5 + i * 0.5);
+	}
+	export_end(&x);
+}
+
+/* In no list, not even set aside: the ledger begins anew, with however much it counts at once. */
+static void what_was_forgotten_counts_from_the_beginning(void **state)
 {
 	struct port_rows rows;
 	struct export_state x;
 
 	(void)state;
 	begun(&x, EXPORT_WORKERS_SLOT, 1000);
-	port_is(&rows, PROTOCOL_UDP, 53);
-	port_socket(&rows, 17)->arrived = 100;
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17)->accepted = 10;
+	rows.e.waits_by_bound.counts[0] = 10;
 	collect_one(&x, 100, &rows);
 	assert_int_equal(collected(&x, 115, NULL, 0), 0);
-	rows.sockets[0].arrived = 104;
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 18)->accepted = 25;
+	port_worker(&rows, 18, 700, 5)->accepted = 25;
+	rows.e.waits_by_bound.counts[0] = 25;
 	collect_one(&x, 130, &rows);
-	assert_true(value(&x, 0, EXPORT_DELIVERED) == 104);
+	assert_true(value(&x, 0, EXPORT_CONNECTIONS) == 35);
+	assert_int_equal(export_port_at(&x, 0)->waits.counts[0], 35);
+	assert_true(worker_value(&x, 0, EXPORT_WORKER_CONNECTIONS) == 25);
 	export_end(&x);
 }
 
@@ -824,6 +866,7 @@ int main(void)
 		cmocka_unit_test(datagrams_have_counters_of_their_own),
 		cmocka_unit_test(counters_never_go_back),
 		cmocka_unit_test(what_comes_back_is_not_counted_twice),
+		cmocka_unit_test(what_was_forgotten_counts_from_the_beginning),
 		cmocka_unit_test(losses_are_named_from_the_beginning_and_never_fall),
 		cmocka_unit_test(a_gone_port_stays_for_ten_minutes),
 		cmocka_unit_test(ports_are_in_order_and_found_again),

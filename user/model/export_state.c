@@ -245,8 +245,8 @@ static void fill_open(const struct export_options *o, struct export_port *p,
 static int port_take(struct export_state *x, struct export_port *p, const struct endpoint *e,
 		     bool first)
 {
-	/* Once it is in no snapshot, or fewer of its sockets are omitted, it was forgotten. */
-	const bool anew = !p->listed || e->omitted.sockets < p->omitted_sockets;
+	/* Once fewer of its sockets are omitted, it may have been forgotten. */
+	const bool anew = e->omitted.sockets < p->omitted_sockets;
 	int err;
 
 	p->found = true;
@@ -261,12 +261,23 @@ static int port_take(struct export_state *x, struct export_port *p, const struct
 	return err;
 }
 
-/* Nothing is left of a port but what was exported of it. */
+/* The ledger counts from 0 again when the port comes back. */
+static void port_forget(struct export_port *p)
+{
+	for (unsigned i = 0; i < EXPORT_PORT_COUNTERS; i++)
+		p->counters[i].raw = 0;
+	p->waits_raw = (struct wait_bounds){};
+	p->omitted_sockets = 0;
+}
+
+/* Nothing is left of a port but what was exported of it, or it is set aside and may come back. */
 static int port_miss(struct export_state *x, struct export_port *p)
 {
 	const struct endpoint nothing = { .protocol = p->protocol };
 
 	p->alive = false;
+	if (!p->aside)
+		port_forget(p);
 	no_values(p->values + EXPORT_PORT_COUNTERS, EXPORT_WINDOW_VALUES - EXPORT_PORT_COUNTERS);
 	return export_take_workers(x, p, &nothing, false);
 }
@@ -401,6 +412,22 @@ static int endpoint_take(struct export_state *x, const struct endpoint *e)
 	return port_take(x, p, e, first);
 }
 
+/* Ports of which sockets are set aside; none is found yet. */
+static void aside_find(struct export_state *x, const struct snapshot *total)
+{
+	for (size_t i = 0; i < x->ports.count; i++)
+		export_port_at(x, i)->found = export_port_at(x, i)->aside = false;
+	for (size_t i = 0; i < total->aside_count; i++) {
+		const struct endpoint *e = &total->endpoints[total->endpoint_count + i];
+		struct export_port *p = port_find(x, e);
+
+		if (!p)
+			continue;
+		p->aside = true;
+		export_keep_workers(p, e);
+	}
+}
+
 int export_collect(struct export_state *x, const struct snapshot *total, double now)
 {
 	int err = 0;
@@ -411,12 +438,7 @@ int export_collect(struct export_state *x, const struct snapshot *total, double 
 	x->collections++;
 	x->backend = total->backend;
 	memcpy(x->kernel, total->release, sizeof(x->kernel));
-	for (size_t i = 0; i < x->ports.count; i++) {
-		struct export_port *p = export_port_at(x, i);
-
-		p->listed = p->found;
-		p->found = false;
-	}
+	aside_find(x, total);
 	for (size_t i = 0; i < total->endpoint_count && !err; i++)
 		err = endpoint_take(x, &total->endpoints[i]);
 	for (size_t i = 0; i < x->ports.count && !err; i++) {

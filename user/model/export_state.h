@@ -65,7 +65,8 @@ struct export_life {
 	bool cpu_known;
 	uint64_t cpu_ns; /* 0 as long as it is not known */
 	struct bytes bytes;
-	bool found; /* this collection has its row */
+	bool found; /* its row is in the last snapshot */
+	bool aside; /* its row is set aside there, and may come back */
 };
 
 struct export_counter {
@@ -85,7 +86,7 @@ struct export_port {
 	char device[16];                  /* of all sockets that it began with; "": none */
 	uint64_t born;                    /* ports in the order in which they were first seen */
 	unsigned seen;                    /* collections that found it alive, 2 at most */
-	bool found, listed;               /* in the last snapshot; in the one before */
+	bool found, aside;                /* in the last snapshot; set aside there */
 	bool alive;                       /* one of its sockets is open */
 	double gone;                      /* since when it is not alive; 0: it is */
 	bool shown;                       /* it has series: export_limit() */
@@ -134,8 +135,9 @@ void export_end(struct export_state *x);
 int export_name_lost(struct export_state *x, const char *reason);
 
 /*
- * Takes a snapshot of all that was counted since counting began, after snapshot_set_aside() and
- * before it is judged. now: seconds of a clock that never goes back. Returns 0 or -ENOMEM.
+ * Takes a snapshot of all that was counted since counting began, quiet ports too, after
+ * snapshot_set_aside() and before it is judged. A port that is in it nowhere, not even set aside,
+ * was forgotten by the ledger. now: seconds of a clock that never goes back. Returns 0 or -ENOMEM.
  */
 int export_collect(struct export_state *x, const struct snapshot *total, double now);
 
@@ -160,6 +162,10 @@ static inline struct export_worker *export_worker_at(const struct export_port *p
 bool export_worker_shown(const struct export_state *x, const struct export_port *p, size_t slot);
 
 /* ---- export_workers.c ---- */
+
+/* Remembers the threads of a port that are set aside, so that what they counted does not count
+ * again when they come back. To be called before export_take_workers(). */
+void export_keep_workers(struct export_port *p, const struct endpoint *aside);
 
 /* Takes the threads of a port, and fills its workers. first: the port has just been made, and what
  * had ended before is nobody's. Returns 0 or -ENOMEM. */

@@ -36,16 +36,25 @@ static int compare_life_rows(const void *a, const void *b)
 	return order ? order : COMPARE(x->cookie, y->cookie);
 }
 
-static int compare_life_to_row(const void *life, const void *row)
+static int compare_lives(const void *a, const void *b)
 {
-	const struct export_life *x = life;
-	const struct worker_row *y = row;
+	const struct export_life *x = a, *y = b;
 
 	if (x->tid != y->tid)
 		return COMPARE(x->tid, y->tid);
 	if (x->start_ns != y->start_ns)
 		return COMPARE(x->start_ns, y->start_ns);
 	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_life_to_row(const void *life, const void *row)
+{
+	const struct worker_row *w = row;
+	const struct export_life key = { .tid = w->tid,
+					 .start_ns = w->start_ns,
+					 .cookie = w->cookie };
+
+	return compare_lives(life, &key);
 }
 
 /* Does the thread work for the port? A tid below 0 stands for what a process had before. */
@@ -131,6 +140,7 @@ static struct export_life life_of(const struct export_port *p, const struct work
 		life = *old;
 		old->found = true;
 	}
+	life.aside = false;
 	life.tid = w->tid;
 	life.start_ns = w->start_ns;
 	life.cookie = w->cookie;
@@ -367,12 +377,41 @@ static void workers_fill(const struct export_options *o, struct export_port *p)
 	}
 }
 
+void export_keep_workers(struct export_port *p, const struct endpoint *aside)
+{
+	for (size_t i = 0; i < aside->worker_count; i++) {
+		struct export_life *life = array_find(&p->lives, sizeof(*life), &aside->workers[i],
+						      compare_life_to_row);
+
+		if (life)
+			life->aside = true;
+	}
+}
+
+/* Adds to `lives` those whose rows are set aside, and sorts them. Returns how many there are. */
+static size_t lives_carry(const struct export_port *p, struct export_life *lives, size_t count)
+{
+	const struct export_life *old = p->lives.rows;
+	const size_t listed = count;
+
+	for (size_t i = 0; i < p->lives.count; i++) {
+		if (!old[i].aside || old[i].found)
+			continue;
+		lives[count] = old[i];
+		lives[count++].aside = false;
+	}
+	if (count > listed)
+		qsort(lives, count, sizeof(*lives), compare_lives);
+	return count;
+}
+
 int export_take_workers(const struct export_state *x, struct export_port *p,
 			const struct endpoint *e, bool first)
 {
-	const size_t count = e->worker_count;
+	const size_t count = e->worker_count, room = count + p->lives.count + 1;
 	const struct worker_row **rows = calloc(count + 1, sizeof(struct worker_row *));
-	struct export_life *lives = calloc(count + 1, sizeof(*lives));
+	struct export_life *lives = calloc(room, sizeof(*lives));
+	size_t kept;
 	int err = rows && lives ? 0 : -ENOMEM;
 
 	workers_prepare(p);
@@ -389,8 +428,9 @@ int export_take_workers(const struct export_state *x, struct export_port *p,
 		free(lives);
 		return err;
 	}
+	kept = lives_carry(p, lives, count);
 	free(p->lives.rows);
-	p->lives = (struct array){ .rows = lives, .count = count, .room = count + 1 };
+	p->lives = (struct array){ .rows = lives, .count = kept, .room = room };
 	workers_fill(&x->options, p);
 	return 0;
 }
