@@ -327,6 +327,78 @@ static void a_gone_port_stays_for_ten_minutes(void **state)
 	export_end(&x);
 }
 
+/* A namespace gets a name, or the number of one that is gone becomes that of another. */
+static void a_renamed_namespace_makes_another_port(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_UDP, 53);
+	rows.e.netns = 4026532001u;
+	port_socket(&rows, 17)->arrived = 9;
+	collect_one(&x, 100, &rows);
+	assert_string_equal(export_port_at(&x, 0)->netns_name, "4026532001");
+	netns_name_add(4026532001u, "blue");
+	for (double now = 115; now < 150; now += 15) {
+		collect_one(&x, now, &rows);
+		assert_int_equal(x.ports.count, 1);
+		assert_string_equal(export_port_at(&x, 0)->netns_name, "blue");
+		assert_true(export_port_at(&x, 0)->shown);
+		assert_true(value(&x, 0, EXPORT_DELIVERED) == 9);
+	}
+	netns_names_forget();
+	netns_name_add(4026532001u, "green");
+	rows.sockets[0].arrived = 2; /* of the new one */
+	collect_one(&x, 160, &rows);
+	assert_int_equal(x.ports.count, 1);
+	assert_string_equal(export_port_at(&x, 0)->netns_name, "green");
+	assert_true(value(&x, 0, EXPORT_DELIVERED) == 2);
+	netns_names_forget();
+	export_end(&x);
+}
+
+/* A namespace is gone, and another has its name: two ports with the same labels, of which the one
+ * that is there has series. */
+static void labels_are_shown_once(void **state)
+{
+	static struct port_rows old, new;
+	struct port_rows *both[] = { &old, &new };
+	struct export_state x;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&old, PROTOCOL_TCP, 80);
+	port_is(&new, PROTOCOL_TCP, 80);
+	old.e.netns = 4026532002u;
+	new.e.netns = 4026532003u;
+	port_socket(&old, 17);
+	port_worker(&old, 17, 700, 5);
+	port_socket(&new, 18);
+	netns_name_add(4026532002u, "blue");
+	collect_one(&x, 100, &old);
+	assert_true(export_port_at(&x, 0)->shown);
+	netns_names_forget();
+	netns_name_add(4026532003u, "blue");
+	assert_int_equal(collected(&x, 115, both + 1, 1), 0);
+	assert_int_equal(x.ports.count, 2);
+	assert_false(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	assert_true(x.values[EXPORT_SERIES_LEFT_OUT] == 0);
+	new.sockets[0].ended = true;
+	assert_int_equal(collected(&x, 120, both + 1, 1), 0);
+	assert_false(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	new.sockets[0].ended = false;
+	netns_name_add(4026532003u, "a"); /* sorts first: another name for it */
+	assert_int_equal(collected(&x, 130, both + 1, 1), 0);
+	assert_true(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	netns_names_forget();
+	export_end(&x);
+}
+
 static void ports_are_in_order_and_found_again(void **state)
 {
 	static const uint16_t numbers[] = { 443, 80, 8080, 22, 9, 65535 };
@@ -869,6 +941,8 @@ int main(void)
 		cmocka_unit_test(what_was_forgotten_counts_from_the_beginning),
 		cmocka_unit_test(losses_are_named_from_the_beginning_and_never_fall),
 		cmocka_unit_test(a_gone_port_stays_for_ten_minutes),
+		cmocka_unit_test(a_renamed_namespace_makes_another_port),
+		cmocka_unit_test(labels_are_shown_once),
 		cmocka_unit_test(ports_are_in_order_and_found_again),
 		cmocka_unit_test(passing_clients_of_udp_have_no_series),
 		cmocka_unit_test(gone_ports_are_few),

@@ -80,6 +80,35 @@ static void port_free(struct export_port *p)
 	free(p);
 }
 
+/* What people call the namespace; "": it is the exporter's own. */
+static const char *netns_label(const struct export_state *x, char buffer[NETNS_NAME_SIZE],
+			       uint32_t netns)
+{
+	*buffer = '\0';
+	return netns == x->options.own_netns ? buffer : netns_say(buffer, netns);
+}
+
+/* Has the port's namespace got a name, or another one? Then the number may be that of another
+ * namespace, too. */
+static bool port_renamed(const struct export_state *x, const struct export_port *p)
+{
+	char name[NETNS_NAME_SIZE];
+
+	return strcmp(netns_label(x, name, p->netns), p->netns_name);
+}
+
+static void port_remove(struct export_state *x, struct export_port *p)
+{
+	struct export_port **rows = x->ports.rows;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < x->ports.count; i++)
+		if (rows[i] != p)
+			rows[kept++] = rows[i];
+	x->ports.count = kept;
+	port_free(p);
+}
+
 /* NULL: no memory. */
 static struct export_port *port_add(struct export_state *x, const struct endpoint *e)
 {
@@ -95,8 +124,7 @@ static struct export_port *port_add(struct export_state *x, const struct endpoin
 	memcpy(p->address, e->address, sizeof(p->address));
 	p->port = e->port;
 	p->netns = e->netns;
-	if (e->netns != x->options.own_netns)
-		netns_say(p->netns_name, e->netns);
+	netns_label(x, p->netns_name, e->netns);
 	snprintf(p->device, sizeof(p->device), "%s", device_of(e));
 	p->born = ++x->births;
 	no_values(p->values, EXPORT_PORT_VALUES);
@@ -396,19 +424,26 @@ static void take_cost(struct export_state *x, const struct own_cost *cost)
 }
 
 /* A port gets series while one of its sockets is open. Port 0 is the sum of many that the ledger
- * has forgotten. */
+ * has forgotten. Under another name the port is another, whose series begin. */
 static int endpoint_take(struct export_state *x, const struct endpoint *e)
 {
 	struct export_port *p = e->port ? port_find(x, e) : NULL;
-	const bool first = !p;
+	unsigned seen = x->collections == 1 ? 2 : 0; /* it was there before */
+	bool first;
 
+	if (p && port_renamed(x, p)) {
+		seen = p->seen;
+		port_remove(x, p);
+		p = NULL;
+	}
+	first = !p;
 	if (!p && (!e->port || !endpoint_alive(e)))
 		return 0;
 	if (!p)
 		p = port_add(x, e);
 	if (!p)
 		return -ENOMEM;
-	p->seen = x->collections == 1 ? 2 : p->seen; /* it was there before */
+	p->seen = first ? seen : p->seen;
 	return port_take(x, p, e, first);
 }
 

@@ -90,6 +90,7 @@ struct export_port {
 	bool alive;                       /* one of its sockets is open */
 	double gone;                      /* since when it is not alive; 0: it is */
 	bool shown;                       /* it has series: export_limit() */
+	bool twin;                        /* another one has the same labels: export_limit() */
 
 	struct export_counter counters[EXPORT_PORT_COUNTERS];
 	uint64_t omitted_sockets; /* in the last snapshot */
@@ -147,8 +148,9 @@ void export_window(struct export_state *x, const struct snapshot *window);
 /*
  * Decides what has series, so that there are no more than options.series_max, and counts them.
  * Ports come in the order in which they were first seen, those that are gone last, each with all
- * series of its own or with none. What is left is for workers: those of the lowest slots, of all
- * shown ports alike. Returns 0 or -ENOMEM.
+ * series of its own or with none. Of ports that have the same labels (a namespace was made again
+ * under the name of one that is gone) only the last has series. What is left is for workers: those
+ * of the lowest slots, of all shown ports alike. Returns 0 or -ENOMEM.
  */
 int export_limit(struct export_state *x);
 
