@@ -540,10 +540,9 @@ static void port_window(const struct export_options *o, struct export_port *p,
 	window_findings(p, e);
 }
 
-void export_window(struct export_state *x, const struct snapshot *window)
+void export_window(struct export_state *x, const struct snapshot *window, double end)
 {
-	x->values[EXPORT_WINDOW_END] =
-		round((double)window->start_ms + window->seconds * 1e3) / 1e3;
+	x->values[EXPORT_WINDOW_END] = end;
 	x->values[EXPORT_WINDOW_SECONDS] = round(window->seconds * 1e6) / 1e6;
 	for (size_t i = 0; i < x->ports.count; i++) {
 		struct export_port *p = export_port_at(x, i);

@@ -142,8 +142,8 @@ int export_name_lost(struct export_state *x, const char *reason);
  */
 int export_collect(struct export_state *x, const struct snapshot *total, double now);
 
-/* Takes a judged window, after the collection at its end. */
-void export_window(struct export_state *x, const struct snapshot *window);
+/* Takes a judged window, after the collection at its end. end: Unix time then. */
+void export_window(struct export_state *x, const struct snapshot *window, double end);
 
 /*
  * Decides what has series, so that there are no more than options.series_max, and counts them.
