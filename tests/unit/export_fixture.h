@@ -57,21 +57,32 @@ static inline struct worker_row *port_worker(struct port_rows *rows, uint64_t co
 	return w;
 }
 
-/* Collects some ports at a time. */
-static inline int collected(struct export_state *x, double now, struct port_rows *const *ports,
-			    size_t count)
+/* Collects some ports at a time, and others that are set aside. */
+static inline int collected_beside(struct export_state *x, double now,
+				   struct port_rows *const *ports, size_t count,
+				   struct port_rows *const *aside, size_t aside_count)
 {
-	struct endpoint endpoints[ROWS_MAX];
+	struct endpoint endpoints[2 * ROWS_MAX];
 	struct snapshot s = { .backend = "fentry",
 			      .release = "6.1.0",
+			      .seconds = now,
 			      .endpoints = endpoints,
-			      .endpoint_count = count };
+			      .endpoint_count = count,
+			      .aside_count = aside_count };
 	int err;
 
 	for (size_t i = 0; i < count; i++)
 		endpoints[i] = ports[i]->e;
+	for (size_t i = 0; i < aside_count; i++)
+		endpoints[count + i] = aside[i]->e;
 	err = export_collect(x, &s, now);
 	return err ? err : export_limit(x);
+}
+
+static inline int collected(struct export_state *x, double now, struct port_rows *const *ports,
+			    size_t count)
+{
+	return collected_beside(x, now, ports, count, NULL, 0);
 }
 
 static inline void begun(struct export_state *x, enum export_workers workers, size_t series_max)

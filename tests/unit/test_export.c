@@ -214,21 +214,63 @@ static void counters_never_go_back(void **state)
 	export_end(&x);
 }
 
-/* It was set aside (all of its sockets were connected), not forgotten. */
+/* It was set aside (all of its sockets were connected), not forgotten. Meanwhile it is in no list,
+ * or its folded sockets are. */
 static void what_comes_back_is_not_counted_twice(void **state)
+{
+	static struct port_rows rows, folded;
+	struct port_rows *ports = &rows, *sums = &folded;
+	struct export_state x;
+	struct worker_row *w;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_UDP, 53);
+	port_socket(&rows, 17)->arrived = 100;
+	w = port_worker(&rows, 17, 700, 5);
+	w->accepted = 90;
+	w->cpu_ns = 1000000000;
+	collect_one(&x, 100, &rows);
+	port_is(&folded, PROTOCOL_UDP, 53);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(collected_beside(&x, 115 + 30 * i, &sums, i % 2, &ports, 1), 0);
+		assert_true(value(&x, 0, EXPORT_WORKERS) == 0 ||
+			    isnan(value(&x, 0, EXPORT_WORKERS)));
+		assert_int_equal(export_worker_at(export_port_at(&x, 0), 0)->lives, 0);
+		rows.sockets[0].arrived++;
+		w->accepted++;
+		w->cpu_ns += 500000000;
+		collect_one(&x, 130 + 30 * i, &rows);
+		assert_true(value(&x, 0, EXPORT_DELIVERED) == 101 + i);
+		assert_int_equal(export_port_at(&x, 0)->workers.count, 1);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_DATAGRAMS) == 91 + i);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_CPU) == 1.5 + i * 0.5);
+		assert_true(value(&x, 0, EXPORT_CPU) == 1.5 + i * 0.5);
+	}
+	export_end(&x);
+}
+
+/* In no list, not even set aside: the ledger begins anew, with however much it counts at once. */
+static void what_was_forgotten_counts_from_the_beginning(void **state)
 {
 	struct port_rows rows;
 	struct export_state x;
 
 	(void)state;
 	begun(&x, EXPORT_WORKERS_SLOT, 1000);
-	port_is(&rows, PROTOCOL_UDP, 53);
-	port_socket(&rows, 17)->arrived = 100;
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17)->accepted = 10;
+	rows.e.waits_by_bound.counts[0] = 10;
 	collect_one(&x, 100, &rows);
 	assert_int_equal(collected(&x, 115, NULL, 0), 0);
-	rows.sockets[0].arrived = 104;
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 18)->accepted = 25;
+	port_worker(&rows, 18, 700, 5)->accepted = 25;
+	rows.e.waits_by_bound.counts[0] = 25;
 	collect_one(&x, 130, &rows);
-	assert_true(value(&x, 0, EXPORT_DELIVERED) == 104);
+	assert_true(value(&x, 0, EXPORT_CONNECTIONS) == 35);
+	assert_int_equal(export_port_at(&x, 0)->waits.counts[0], 35);
+	assert_true(worker_value(&x, 0, EXPORT_WORKER_CONNECTIONS) == 25);
 	export_end(&x);
 }
 
@@ -282,6 +324,78 @@ static void a_gone_port_stays_for_ten_minutes(void **state)
 	rows.sockets[0].ended = false; /* it is back itself */
 	collect_one(&x, 1000, &rows);
 	assert_int_equal(x.ports.count, 1);
+	export_end(&x);
+}
+
+/* A namespace gets a name, or the number of one that is gone becomes that of another. */
+static void a_renamed_namespace_makes_another_port(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_UDP, 53);
+	rows.e.netns = 4026532001u;
+	port_socket(&rows, 17)->arrived = 9;
+	collect_one(&x, 100, &rows);
+	assert_string_equal(export_port_at(&x, 0)->netns_name, "4026532001");
+	netns_name_add(4026532001u, "blue");
+	for (double now = 115; now < 150; now += 15) {
+		collect_one(&x, now, &rows);
+		assert_int_equal(x.ports.count, 1);
+		assert_string_equal(export_port_at(&x, 0)->netns_name, "blue");
+		assert_true(export_port_at(&x, 0)->shown);
+		assert_true(value(&x, 0, EXPORT_DELIVERED) == 9);
+	}
+	netns_names_forget();
+	netns_name_add(4026532001u, "green");
+	rows.sockets[0].arrived = 2; /* of the new one */
+	collect_one(&x, 160, &rows);
+	assert_int_equal(x.ports.count, 1);
+	assert_string_equal(export_port_at(&x, 0)->netns_name, "green");
+	assert_true(value(&x, 0, EXPORT_DELIVERED) == 2);
+	netns_names_forget();
+	export_end(&x);
+}
+
+/* A namespace is gone, and another has its name: two ports with the same labels, of which the one
+ * that is there has series. */
+static void labels_are_shown_once(void **state)
+{
+	static struct port_rows old, new;
+	struct port_rows *both[] = { &old, &new };
+	struct export_state x;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&old, PROTOCOL_TCP, 80);
+	port_is(&new, PROTOCOL_TCP, 80);
+	old.e.netns = 4026532002u;
+	new.e.netns = 4026532003u;
+	port_socket(&old, 17);
+	port_worker(&old, 17, 700, 5);
+	port_socket(&new, 18);
+	netns_name_add(4026532002u, "blue");
+	collect_one(&x, 100, &old);
+	assert_true(export_port_at(&x, 0)->shown);
+	netns_names_forget();
+	netns_name_add(4026532003u, "blue");
+	assert_int_equal(collected(&x, 115, both + 1, 1), 0);
+	assert_int_equal(x.ports.count, 2);
+	assert_false(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	assert_true(x.values[EXPORT_SERIES_LEFT_OUT] == 0);
+	new.sockets[0].ended = true;
+	assert_int_equal(collected(&x, 120, both + 1, 1), 0);
+	assert_false(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	new.sockets[0].ended = false;
+	netns_name_add(4026532003u, "a"); /* sorts first: another name for it */
+	assert_int_equal(collected(&x, 130, both + 1, 1), 0);
+	assert_true(export_port_at(&x, 0)->shown);
+	assert_true(export_port_at(&x, 1)->shown);
+	netns_names_forget();
 	export_end(&x);
 }
 
@@ -400,6 +514,8 @@ static void a_successor_goes_on_from_the_slots_counter(void **state)
 	rows.workers[1].ended = true;
 	w = port_worker(&rows, 17, 705, 9);
 	w->accepted = 4;
+	w->appeared = true;
+	w->lived_ns = 10000000000;
 	w->cpu_ns = 250000000;
 	memcpy(w->comm, "new", 4);
 	collect_one(&x, 115, &rows);
@@ -580,6 +696,96 @@ static void by_pid_a_process_is_one_worker(void **state)
 	export_end(&x);
 }
 
+/* io_uring: until the thread's start is known its row has start 0; then that row joins its own. Of
+ * two threads that had the id one after the other, one gets the counts. */
+static void a_row_that_joins_another_is_not_counted_twice(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+	struct worker_row *w;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17);
+	w = port_worker(&rows, 17, 700, 0);
+	w->accepted = 10;
+	w->bytes.sent = 100;
+	collect_one(&x, 100, &rows);
+	w->start_ns = 5;
+	w->accepted = 12;
+	w->bytes.sent = 110;
+	port_worker(&rows, 17, 700, 9)->accepted = 3;
+	for (double now = 115; now < 150; now += 15) {
+		collect_one(&x, now, &rows);
+		assert_int_equal(export_port_at(&x, 0)->workers.count, 2);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_CONNECTIONS) == 12);
+		assert_true(worker_value(&x, 0, EXPORT_WORKER_BYTES_SENT) == 110);
+		assert_true(worker_value(&x, 1, EXPORT_WORKER_CONNECTIONS) == 3);
+	}
+	/* Beside a row with start 0 that stays. */
+	port_worker(&rows, 17, 701, 0)->accepted = 20;
+	collect_one(&x, 150, &rows);
+	port_worker(&rows, 17, 701, 7)->accepted = 4;
+	collect_one(&x, 165, &rows);
+	assert_int_equal(export_port_at(&x, 0)->workers.count, 4);
+	assert_true(worker_value(&x, 2, EXPORT_WORKER_CONNECTIONS) == 20);
+	assert_true(worker_value(&x, 3, EXPORT_WORKER_CONNECTIONS) == 4);
+	export_end(&x);
+}
+
+/* Of a thread that is known late only what it uses from then on counts, unless it began since the
+ * last collection. A thread that is no worker yet uses nothing for the port. */
+static void what_was_used_before_is_nobodys(void **state)
+{
+	struct port_rows rows;
+	struct export_state x;
+	struct worker_row *known, *late, *old, *young;
+
+	(void)state;
+	begun(&x, EXPORT_WORKERS_SLOT, 1000);
+	port_is(&rows, PROTOCOL_TCP, 80);
+	port_socket(&rows, 17);
+	known = port_worker(&rows, 17, 700, 5);
+	late = port_worker(&rows, 17, 701, 6);
+	known->cpu_ns = 1000000000; /* before the first collection */
+	late->usage_known = false;
+	late->accepted = 1;
+	collect_one(&x, 100, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 1);
+
+	late->usage_known = true;
+	late->cpu_ns = 80000000000;
+	old = port_worker(&rows, 17, 702, 7);
+	old->appeared = true; /* since counting began, but not since the last collection */
+	old->lived_ns = 90000000000;
+	old->cpu_ns = 70000000000;
+	young = port_worker(&rows, 17, 703, 8);
+	young->appeared = true;
+	young->lived_ns = 10000000000;
+	young->cpu_ns = 2000000000;
+	port_worker(&rows, 17, 704, 9)->can_accept = false;
+	rows.workers[4].cpu_ns = 50000000000;
+	collect_one(&x, 115, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 3);
+	assert_true(worker_value(&x, 1, EXPORT_WORKER_CPU) == 0);
+	assert_true(worker_value(&x, 2, EXPORT_WORKER_CPU) == 0);
+	assert_true(worker_value(&x, 3, EXPORT_WORKER_CPU) == 2);
+
+	late->cpu_ns += 250000000;
+	old->cpu_ns += 500000000;
+	young->cpu_ns += 1000000000;
+	rows.workers[4].cpu_ns += 10000000000;
+	collect_one(&x, 130, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 4.75);
+	rows.workers[4].accepted = 1;
+	rows.workers[4].cpu_ns += 3000000000;
+	collect_one(&x, 145, &rows);
+	assert_true(value(&x, 0, EXPORT_CPU) == 7.75);
+	assert_true(worker_value(&x, 4, EXPORT_WORKER_CPU) == 3);
+	export_end(&x);
+}
+
 /* A row with a tid below 0 is a process's from before, and no worker; a thread that only has the
  * socket is none either. */
 static void who_takes_nothing_is_no_worker(void **state)
@@ -699,7 +905,8 @@ static void a_window_is_a_state_set(void **state)
 				    .seconds = 60.0001,
 				    .endpoints = &rows.e,
 				    .endpoint_count = 1 };
-	export_window(&x, &window);
+	/* The clock was set by a minute meanwhile. */
+	export_window(&x, &window, 1796039555.596);
 	for (unsigned i = 0; i <= VERDICT_WITHHELD; i++)
 		assert_true(value(&x, 0, EXPORT_WINDOW_VERDICT + i) == (i == VERDICT_UNEVEN));
 	assert_true(value(&x, 0, EXPORT_WINDOW_CV) == 0.5);
@@ -709,14 +916,14 @@ static void a_window_is_a_state_set(void **state)
 	assert_true(value(&x, 0, EXPORT_WINDOW_HIGHEST) == 4);
 	assert_string_equal(export_port_at(&x, 0)->design, "shared-epoll");
 	assert_int_equal(export_port_at(&x, 0)->finding_count, 2); /* one for each code */
-	assert_true(x.values[EXPORT_WINDOW_END] == 1796039495.596);
+	assert_true(x.values[EXPORT_WINDOW_END] == 1796039555.596);
 	/* Collections do not touch it, the next window replaces it. */
 	rows.e.findings = NULL;
 	collect_one(&x, 115, &rows);
 	assert_int_equal(export_port_at(&x, 0)->finding_count, 2);
 	assert_true(value(&x, 0, EXPORT_WINDOW_CV) == 0.5);
 	window.endpoint_count = 0;
-	export_window(&x, &window);
+	export_window(&x, &window, 1796039615.596);
 	assert_int_equal(export_port_at(&x, 0)->finding_count, 0);
 	assert_true(isnan(value(&x, 0, EXPORT_WINDOW_CV)));
 	export_end(&x);
@@ -732,8 +939,11 @@ int main(void)
 		cmocka_unit_test(datagrams_have_counters_of_their_own),
 		cmocka_unit_test(counters_never_go_back),
 		cmocka_unit_test(what_comes_back_is_not_counted_twice),
+		cmocka_unit_test(what_was_forgotten_counts_from_the_beginning),
 		cmocka_unit_test(losses_are_named_from_the_beginning_and_never_fall),
 		cmocka_unit_test(a_gone_port_stays_for_ten_minutes),
+		cmocka_unit_test(a_renamed_namespace_makes_another_port),
+		cmocka_unit_test(labels_are_shown_once),
 		cmocka_unit_test(ports_are_in_order_and_found_again),
 		cmocka_unit_test(passing_clients_of_udp_have_no_series),
 		cmocka_unit_test(gone_ports_are_few),
@@ -745,6 +955,8 @@ int main(void)
 		cmocka_unit_test(a_free_slot_is_shown_for_ten_minutes),
 		cmocka_unit_test(stopped_is_told),
 		cmocka_unit_test(by_pid_a_process_is_one_worker),
+		cmocka_unit_test(a_row_that_joins_another_is_not_counted_twice),
+		cmocka_unit_test(what_was_used_before_is_nobodys),
 		cmocka_unit_test(who_takes_nothing_is_no_worker),
 		cmocka_unit_test(the_limit_is_kept),
 		cmocka_unit_test(without_workers_there_are_none),

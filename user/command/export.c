@@ -215,6 +215,15 @@ static void pages_offer(struct exporter *e)
 
 /* ---- collecting ---- */
 
+/* Unix time, to the ms. The machine's clock may be set while we run, so each time is read anew. */
+static double unix_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return round((double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6) / 1e3;
+}
+
 /* The window ends with `total`, which then belongs to the next one. */
 static int window_turn(struct exporter *e, struct snapshot *total)
 {
@@ -222,7 +231,7 @@ static int window_turn(struct exporter *e, struct snapshot *total)
 	int err = window_take(&window, total, &e->before, e->o->threshold);
 
 	if (!err)
-		export_window(&e->state, &window);
+		export_window(&e->state, &window, unix_now());
 	snapshot_free(&window);
 	if (err)
 		return err;
@@ -328,13 +337,11 @@ static int state_begin(struct exporter *e)
 				     .sees = what_is_seen(e),
 				     .own_netns = namespace_own(),
 				     .ports_named = e->o->selection.port_count,
-				     .version = SOCKFAIR_VERSION };
+				     .version = SOCKFAIR_VERSION,
+				     .start = unix_now() };
 	const char *reason;
-	struct timespec now;
 	int err = 0;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	of.start = round((double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6) / 1e3;
 	export_begin(&e->state, &of);
 	for (size_t i = 0; (reason = observer_lost_reason(i)) && !err; i++)
 		err = export_name_lost(&e->state, reason);

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "order.h"
 
 static size_t count_values(const double *values, const struct export_family *f)
 {
@@ -66,12 +69,55 @@ static bool is_server(const struct export_state *x, const struct export_port *p)
 	return p->protocol == PROTOCOL_TCP || p->seen > 1 || x->options.ports_named;
 }
 
+/* May it have series, if there is room? */
+static bool may_show(const struct export_state *x, const struct export_port *p)
+{
+	return is_server(x, p) && !p->twin;
+}
+
 static int compare_ages(const void *a, const void *b)
 {
 	const struct export_port *x = *(struct export_port *const *)a,
 				 *y = *(struct export_port *const *)b;
 
 	return x->alive != y->alive ? COMPARE(y->alive, x->alive) : COMPARE(x->born, y->born);
+}
+
+/* As render/openmetrics.c makes labels. */
+static int compare_labels(const struct export_port *x, const struct export_port *y)
+{
+	int order = x->protocol != y->protocol ? COMPARE(x->protocol, y->protocol)
+		    : x->port != y->port       ? COMPARE(x->port, y->port)
+					       : COMPARE(x->family, y->family);
+
+	order = order ? order : memcmp(x->address, y->address, sizeof(x->address));
+	order = order ? order : strcmp(x->netns_name, y->netns_name);
+	return order ? order : strcmp(x->device, y->device);
+}
+
+/* The last one first: counters of one that is longer gone would seem to go back. */
+static int compare_twins(const void *a, const void *b)
+{
+	const struct export_port *x = *(struct export_port *const *)a,
+				 *y = *(struct export_port *const *)b;
+	const int order = compare_labels(x, y);
+
+	if (order)
+		return order;
+	return x->alive != y->alive ? COMPARE(y->alive, x->alive) : COMPARE(y->born, x->born);
+}
+
+/* Series with the same labels would make a page unreadable. ports: all, in any order. */
+static void twins_find(const struct export_state *x, struct export_port **ports)
+{
+	const struct export_port *one = NULL;
+
+	qsort(ports, x->ports.count, sizeof(*ports), compare_twins);
+	for (size_t i = 0; i < x->ports.count; i++) {
+		ports[i]->twin = is_server(x, ports[i]) && one && !compare_labels(one, ports[i]);
+		if (is_server(x, ports[i]))
+			one = ports[i];
+	}
 }
 
 /* Shows ports by age, those that are gone last, as long as there is room for all series of one.
@@ -82,11 +128,13 @@ static size_t ports_show(struct export_state *x, struct export_port **by_age, si
 
 	for (size_t i = 0; i < x->ports.count; i++)
 		by_age[i] = export_port_at(x, i);
+	twins_find(x, by_age);
 	qsort(by_age, x->ports.count, sizeof(*by_age), compare_ages);
 	for (size_t i = 0; i < x->ports.count; i++) {
 		const size_t series = port_series(by_age[i]);
 
-		if (!is_server(x, by_age[i]))
+		by_age[i]->shown = false;
+		if (!may_show(x, by_age[i]))
 			continue;
 		by_age[i]->shown = !out && series <= *left;
 		*left -= by_age[i]->shown ? series : 0;
@@ -117,7 +165,7 @@ static size_t slot_series(const struct export_state *x, size_t slot, bool shown)
 	for (size_t i = 0; i < x->ports.count; i++) {
 		const struct export_port *p = export_port_at(x, i);
 
-		if (p->shown == shown && is_server(x, p) && slot < p->workers.count &&
+		if (p->shown == shown && may_show(x, p) && slot < p->workers.count &&
 		    worker_has_series(x, p, slot))
 			count += worker_series(export_worker_at(p, slot));
 	}

@@ -80,6 +80,35 @@ static void port_free(struct export_port *p)
 	free(p);
 }
 
+/* What people call the namespace; "": it is the exporter's own. */
+static const char *netns_label(const struct export_state *x, char buffer[NETNS_NAME_SIZE],
+			       uint32_t netns)
+{
+	*buffer = '\0';
+	return netns == x->options.own_netns ? buffer : netns_say(buffer, netns);
+}
+
+/* Has the port's namespace got a name, or another one? Then the number may be that of another
+ * namespace, too. */
+static bool port_renamed(const struct export_state *x, const struct export_port *p)
+{
+	char name[NETNS_NAME_SIZE];
+
+	return strcmp(netns_label(x, name, p->netns), p->netns_name);
+}
+
+static void port_remove(struct export_state *x, struct export_port *p)
+{
+	struct export_port **rows = x->ports.rows;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < x->ports.count; i++)
+		if (rows[i] != p)
+			rows[kept++] = rows[i];
+	x->ports.count = kept;
+	port_free(p);
+}
+
 /* NULL: no memory. */
 static struct export_port *port_add(struct export_state *x, const struct endpoint *e)
 {
@@ -95,8 +124,7 @@ static struct export_port *port_add(struct export_state *x, const struct endpoin
 	memcpy(p->address, e->address, sizeof(p->address));
 	p->port = e->port;
 	p->netns = e->netns;
-	if (e->netns != x->options.own_netns)
-		netns_say(p->netns_name, e->netns);
+	netns_label(x, p->netns_name, e->netns);
 	snprintf(p->device, sizeof(p->device), "%s", device_of(e));
 	p->born = ++x->births;
 	no_values(p->values, EXPORT_PORT_VALUES);
@@ -245,8 +273,8 @@ static void fill_open(const struct export_options *o, struct export_port *p,
 static int port_take(struct export_state *x, struct export_port *p, const struct endpoint *e,
 		     bool first)
 {
-	/* Once it is in no snapshot, or fewer of its sockets are omitted, it was forgotten. */
-	const bool anew = !p->listed || e->omitted.sockets < p->omitted_sockets;
+	/* Once fewer of its sockets are omitted, it may have been forgotten. */
+	const bool anew = e->omitted.sockets < p->omitted_sockets;
 	int err;
 
 	p->found = true;
@@ -254,21 +282,32 @@ static int port_take(struct export_state *x, struct export_port *p, const struct
 	p->seen += p->alive && p->seen < 2;
 	p->omitted_sockets = e->omitted.sockets;
 	no_values(p->values + EXPORT_PORT_COUNTERS, EXPORT_WINDOW_VALUES - EXPORT_PORT_COUNTERS);
-	err = export_take_workers(&x->options, p, e, x->now, first);
+	err = export_take_workers(x, p, e, first);
 	fill_counters(&x->options, p, e, anew);
 	fill_sockets(p, e);
 	fill_open(&x->options, p, e);
 	return err;
 }
 
-/* Nothing is left of a port but what was exported of it. */
+/* The ledger counts from 0 again when the port comes back. */
+static void port_forget(struct export_port *p)
+{
+	for (unsigned i = 0; i < EXPORT_PORT_COUNTERS; i++)
+		p->counters[i].raw = 0;
+	p->waits_raw = (struct wait_bounds){};
+	p->omitted_sockets = 0;
+}
+
+/* Nothing is left of a port but what was exported of it, or it is set aside and may come back. */
 static int port_miss(struct export_state *x, struct export_port *p)
 {
 	const struct endpoint nothing = { .protocol = p->protocol };
 
 	p->alive = false;
+	if (!p->aside)
+		port_forget(p);
 	no_values(p->values + EXPORT_PORT_COUNTERS, EXPORT_WINDOW_VALUES - EXPORT_PORT_COUNTERS);
-	return export_take_workers(&x->options, p, &nothing, x->now, false);
+	return export_take_workers(x, p, &nothing, false);
 }
 
 /* ---- what is gone ---- */
@@ -385,20 +424,43 @@ static void take_cost(struct export_state *x, const struct own_cost *cost)
 }
 
 /* A port gets series while one of its sockets is open. Port 0 is the sum of many that the ledger
- * has forgotten. */
+ * has forgotten. Under another name the port is another, whose series begin. */
 static int endpoint_take(struct export_state *x, const struct endpoint *e)
 {
 	struct export_port *p = e->port ? port_find(x, e) : NULL;
-	const bool first = !p;
+	unsigned seen = x->collections == 1 ? 2 : 0; /* it was there before */
+	bool first;
 
+	if (p && port_renamed(x, p)) {
+		seen = p->seen;
+		port_remove(x, p);
+		p = NULL;
+	}
+	first = !p;
 	if (!p && (!e->port || !endpoint_alive(e)))
 		return 0;
 	if (!p)
 		p = port_add(x, e);
 	if (!p)
 		return -ENOMEM;
-	p->seen = x->collections == 1 ? 2 : p->seen; /* it was there before */
+	p->seen = first ? seen : p->seen;
 	return port_take(x, p, e, first);
+}
+
+/* Ports of which sockets are set aside; none is found yet. */
+static void aside_find(struct export_state *x, const struct snapshot *total)
+{
+	for (size_t i = 0; i < x->ports.count; i++)
+		export_port_at(x, i)->found = export_port_at(x, i)->aside = false;
+	for (size_t i = 0; i < total->aside_count; i++) {
+		const struct endpoint *e = &total->endpoints[total->endpoint_count + i];
+		struct export_port *p = port_find(x, e);
+
+		if (!p)
+			continue;
+		p->aside = true;
+		export_keep_workers(p, e);
+	}
 }
 
 int export_collect(struct export_state *x, const struct snapshot *total, double now)
@@ -406,15 +468,12 @@ int export_collect(struct export_state *x, const struct snapshot *total, double 
 	int err = 0;
 
 	x->now = now;
+	x->since = total->seconds - x->seconds;
+	x->seconds = total->seconds;
 	x->collections++;
 	x->backend = total->backend;
 	memcpy(x->kernel, total->release, sizeof(x->kernel));
-	for (size_t i = 0; i < x->ports.count; i++) {
-		struct export_port *p = export_port_at(x, i);
-
-		p->listed = p->found;
-		p->found = false;
-	}
+	aside_find(x, total);
 	for (size_t i = 0; i < total->endpoint_count && !err; i++)
 		err = endpoint_take(x, &total->endpoints[i]);
 	for (size_t i = 0; i < x->ports.count && !err; i++) {
@@ -481,10 +540,9 @@ static void port_window(const struct export_options *o, struct export_port *p,
 	window_findings(p, e);
 }
 
-void export_window(struct export_state *x, const struct snapshot *window)
+void export_window(struct export_state *x, const struct snapshot *window, double end)
 {
-	x->values[EXPORT_WINDOW_END] =
-		round((double)window->start_ms + window->seconds * 1e3) / 1e3;
+	x->values[EXPORT_WINDOW_END] = end;
 	x->values[EXPORT_WINDOW_SECONDS] = round(window->seconds * 1e6) / 1e6;
 	for (size_t i = 0; i < x->ports.count; i++) {
 		struct export_port *p = export_port_at(x, i);

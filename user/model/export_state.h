@@ -61,8 +61,12 @@ struct export_life {
 	int32_t tid;
 	uint64_t start_ns, cookie;
 	int worker; /* index; -1: none */
-	uint64_t taken, cpu_ns;
+	uint64_t taken;
+	bool cpu_known;
+	uint64_t cpu_ns; /* 0 as long as it is not known */
 	struct bytes bytes;
+	bool found; /* its row is in the last snapshot */
+	bool aside; /* its row is set aside there, and may come back */
 };
 
 struct export_counter {
@@ -82,10 +86,11 @@ struct export_port {
 	char device[16];                  /* of all sockets that it began with; "": none */
 	uint64_t born;                    /* ports in the order in which they were first seen */
 	unsigned seen;                    /* collections that found it alive, 2 at most */
-	bool found, listed;               /* in the last snapshot; in the one before */
+	bool found, aside;                /* in the last snapshot; set aside there */
 	bool alive;                       /* one of its sockets is open */
 	double gone;                      /* since when it is not alive; 0: it is */
 	bool shown;                       /* it has series: export_limit() */
+	bool twin;                        /* another one has the same labels: export_limit() */
 
 	struct export_counter counters[EXPORT_PORT_COUNTERS];
 	uint64_t omitted_sockets; /* in the last snapshot */
@@ -116,6 +121,8 @@ struct export_state {
 	uint64_t births;
 	uint64_t collections;
 	double now;        /* of the last one */
+	double seconds;    /* its snapshot's */
+	double since;      /* from the one before to the last one, in s */
 	struct array lost; /* struct export_lost, by reason as first named */
 	double values[EXPORT_OWN_VALUES];
 	size_t slots_shown; /* workers with a lower slot have series: export_limit() */
@@ -129,19 +136,21 @@ void export_end(struct export_state *x);
 int export_name_lost(struct export_state *x, const char *reason);
 
 /*
- * Takes a snapshot of all that was counted since counting began, after snapshot_set_aside() and
- * before it is judged. now: seconds of a clock that never goes back. Returns 0 or -ENOMEM.
+ * Takes a snapshot of all that was counted since counting began, quiet ports too, after
+ * snapshot_set_aside() and before it is judged. A port that is in it nowhere, not even set aside,
+ * was forgotten by the ledger. now: seconds of a clock that never goes back. Returns 0 or -ENOMEM.
  */
 int export_collect(struct export_state *x, const struct snapshot *total, double now);
 
-/* Takes a judged window, after the collection at its end. */
-void export_window(struct export_state *x, const struct snapshot *window);
+/* Takes a judged window, after the collection at its end. end: Unix time then. */
+void export_window(struct export_state *x, const struct snapshot *window, double end);
 
 /*
  * Decides what has series, so that there are no more than options.series_max, and counts them.
  * Ports come in the order in which they were first seen, those that are gone last, each with all
- * series of its own or with none. What is left is for workers: those of the lowest slots, of all
- * shown ports alike. Returns 0 or -ENOMEM.
+ * series of its own or with none. Of ports that have the same labels (a namespace was made again
+ * under the name of one that is gone) only the last has series. What is left is for workers: those
+ * of the lowest slots, of all shown ports alike. Returns 0 or -ENOMEM.
  */
 int export_limit(struct export_state *x);
 
@@ -156,9 +165,13 @@ bool export_worker_shown(const struct export_state *x, const struct export_port 
 
 /* ---- export_workers.c ---- */
 
+/* Remembers the threads of a port that are set aside, so that what they counted does not count
+ * again when they come back. To be called before export_take_workers(). */
+void export_keep_workers(struct export_port *p, const struct endpoint *aside);
+
 /* Takes the threads of a port, and fills its workers. first: the port has just been made, and what
  * had ended before is nobody's. Returns 0 or -ENOMEM. */
-int export_take_workers(const struct export_options *options, struct export_port *p,
-			const struct endpoint *e, double now, bool first);
+int export_take_workers(const struct export_state *x, struct export_port *p,
+			const struct endpoint *e, bool first);
 
 #endif

@@ -18,7 +18,8 @@ struct export_thread {
 	bool alive, takes;
 	int worker;
 	uint64_t start_ns;
-	uint64_t cpu_before; /* at the last collection */
+	bool cpu_known;
+	uint64_t cpu_before; /* at the last collection, if `cpu_known` */
 };
 
 static int compare_thread_life(const struct worker_row *x, const struct worker_row *y)
@@ -35,16 +36,25 @@ static int compare_life_rows(const void *a, const void *b)
 	return order ? order : COMPARE(x->cookie, y->cookie);
 }
 
-static int compare_life_to_row(const void *life, const void *row)
+static int compare_lives(const void *a, const void *b)
 {
-	const struct export_life *x = life;
-	const struct worker_row *y = row;
+	const struct export_life *x = a, *y = b;
 
 	if (x->tid != y->tid)
 		return COMPARE(x->tid, y->tid);
 	if (x->start_ns != y->start_ns)
 		return COMPARE(x->start_ns, y->start_ns);
 	return COMPARE(x->cookie, y->cookie);
+}
+
+static int compare_life_to_row(const void *life, const void *row)
+{
+	const struct worker_row *w = row;
+	const struct export_life key = { .tid = w->tid,
+					 .start_ns = w->start_ns,
+					 .cookie = w->cookie };
+
+	return compare_lives(life, &key);
 }
 
 /* Does the thread work for the port? A tid below 0 stands for what a process had before. */
@@ -107,14 +117,30 @@ static int slot_take(const struct export_options *o, struct export_port *p,
 
 /* ---- threads ---- */
 
+/* The row's counts at the last collection; NULL: it is new. A row with start 0 joins the thread's
+ * own row once there is one: see ledger_snapshot(). It joins one only, that of the lowest start,
+ * which comes first. */
+static struct export_life *life_find(const struct export_port *p, const struct worker_row *w)
+{
+	const struct worker_row joined = { .tid = w->tid, .cookie = w->cookie };
+	struct export_life *life = array_find(&p->lives, sizeof(*life), w, compare_life_to_row);
+
+	if (!life)
+		life = array_find(&p->lives, sizeof(*life), &joined, compare_life_to_row);
+	return life && !life->found ? life : NULL;
+}
+
 /* Where the row's counts had been at the last collection; all 0: it is new. */
 static struct export_life life_of(const struct export_port *p, const struct worker_row *w)
 {
-	const struct export_life *old = array_find(&p->lives, sizeof(*old), w, compare_life_to_row);
+	struct export_life *old = life_find(p, w);
 	struct export_life life = { .worker = -1 };
 
-	if (old)
+	if (old) {
 		life = *old;
+		old->found = true;
+	}
+	life.aside = false;
 	life.tid = w->tid;
 	life.start_ns = w->start_ns;
 	life.cookie = w->cookie;
@@ -138,6 +164,7 @@ static struct export_thread thread_of(const struct export_options *o,
 		t.alive |= !w->ended;
 		t.takes |= row_takes(o, w);
 		t.worker = life->worker >= 0 ? life->worker : t.worker;
+		t.cpu_known |= life->cpu_known;
 		t.cpu_before = life->cpu_ns > t.cpu_before ? life->cpu_ns : t.cpu_before;
 	}
 	return t;
@@ -148,13 +175,48 @@ static uint64_t most(uint64_t x, uint64_t y)
 	return x > y ? x : y;
 }
 
-/* Adds what the thread's rows grew by to its worker. Each row has the thread's whole CPU time. */
-static void thread_count(struct export_port *p, const struct export_thread *t,
-			 const struct worker_row *const *rows, struct export_life *lives)
+/* Did the thread begin since the last collection? The first one counts all since counting began. */
+static bool row_is_new(const struct export_state *x, const struct worker_row *w)
+{
+	return x->collections == 1 ||
+	       (w->appeared && w->lived_ns && w->lived_ns <= (uint64_t)(x->since * 1e9));
+}
+
+/*
+ * What the thread's CPU time grew by, in ns; notes where it is now. Each row has the thread's whole
+ * CPU time since counting began. What a thread had used before it was known is nobody's: in one
+ * page it would be more than a thread can use between two.
+ */
+static uint64_t thread_cpu(const struct export_state *x, const struct export_thread *t,
+			   const struct worker_row *const *rows, struct export_life *lives)
+{
+	uint64_t cpu_ns = t->cpu_before, before = t->cpu_before;
+	bool known = t->cpu_known, begins = false;
+
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		if (!rows[i]->usage_known)
+			continue;
+		known = true;
+		begins |= row_is_new(x, rows[i]);
+		cpu_ns = most(cpu_ns, rows[i]->cpu_ns);
+	}
+	if (!t->cpu_known && !begins)
+		before = cpu_ns;
+	for (size_t i = t->first; i < t->first + t->count; i++) {
+		lives[i].cpu_known = known;
+		lives[i].cpu_ns = cpu_ns;
+	}
+	return cpu_ns - before;
+}
+
+/* Adds what the thread's rows grew by to its worker. */
+static void thread_count(const struct export_state *x, struct export_port *p,
+			 const struct export_thread *t, const struct worker_row *const *rows,
+			 struct export_life *lives)
 {
 	const bool udp = p->protocol == PROTOCOL_UDP;
-	struct export_worker *worker = export_worker_at(p, t->worker);
-	uint64_t *counts = worker->counts, cpu_ns = t->cpu_before;
+	const uint64_t cpu_ns = thread_cpu(x, t, rows, lives);
+	uint64_t *counts = export_worker_at(p, t->worker)->counts;
 
 	for (size_t i = t->first; i < t->first + t->count; i++) {
 		const struct worker_row *w = rows[i];
@@ -169,13 +231,9 @@ static void thread_count(struct export_port *p, const struct export_thread *t,
 		life->bytes.received = most(w->bytes.received, life->bytes.received);
 		life->bytes.sent = most(w->bytes.sent, life->bytes.sent);
 		life->worker = t->worker;
-		if (w->usage_known)
-			cpu_ns = most(cpu_ns, w->cpu_ns);
 	}
-	for (size_t i = t->first; i < t->first + t->count; i++)
-		lives[i].cpu_ns = cpu_ns;
-	counts[EXPORT_WORKER_CPU] += cpu_ns - t->cpu_before;
-	p->counters[EXPORT_CPU].total += cpu_ns - t->cpu_before;
+	counts[EXPORT_WORKER_CPU] += cpu_ns;
+	p->counters[EXPORT_CPU].total += cpu_ns;
 }
 
 /* What a thread that lives shows now. */
@@ -220,22 +278,21 @@ static int compare_starts(const void *a, const void *b)
 }
 
 /* Threads without a worker yet, by age. */
-static int threads_admit(const struct export_options *o, struct export_port *p,
+static int threads_admit(const struct export_state *x, struct export_port *p,
 			 struct export_thread *threads, size_t count,
-			 const struct worker_row *const *rows, struct export_life *lives,
-			 double now)
+			 const struct worker_row *const *rows, struct export_life *lives)
 {
 	qsort(threads, count, sizeof(*threads), compare_starts);
 	for (size_t i = 0; i < count; i++) {
 		struct export_thread *t = &threads[i];
 
-		t->worker = slot_take(o, p, rows[t->first], now);
+		t->worker = slot_take(&x->options, p, rows[t->first], x->now);
 		if (t->worker < 0)
 			return -ENOMEM;
-		thread_count(p, t, rows, lives);
-		thread_settle(o, p, t, rows);
+		thread_count(x, p, t, rows, lives);
+		thread_settle(&x->options, p, t, rows);
 		if (!t->alive) /* it came and went: the next one may have the slot at once */
-			export_worker_at(p, t->worker)->freed = now;
+			export_worker_at(p, t->worker)->freed = x->now;
 	}
 	return 0;
 }
@@ -247,39 +304,40 @@ static void thread_pass(const struct export_thread *t, const struct worker_row *
 	for (size_t i = t->first; i < t->first + t->count; i++) {
 		lives[i].taken = rows[i]->accepted;
 		lives[i].bytes = rows[i]->bytes;
-		lives[i].cpu_ns = rows[i]->cpu_ns;
 	}
 }
 
-static int threads_take(const struct export_options *o, struct export_port *p,
+static int threads_take(const struct export_state *x, struct export_port *p,
 			const struct worker_row *const *rows, size_t count,
-			struct export_life *lives, double now, bool first)
+			struct export_life *lives, bool first)
 {
 	struct export_thread *begun = calloc(count + 1, sizeof(*begun));
 	size_t begun_count = 0;
 	int err = begun ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < count && !err;) {
-		const struct export_thread t = thread_of(o, rows, count, lives, i);
+		const struct export_thread t = thread_of(&x->options, rows, count, lives, i);
 
 		i += t.count;
 		if (t.worker >= 0) {
-			thread_count(p, &t, rows, lives);
-			thread_settle(o, p, &t, rows);
-		} else if (first && !t.alive) {
-			thread_pass(&t, rows, lives);
-		} else if (t.takes) {
+			thread_count(x, p, &t, rows, lives);
+			thread_settle(&x->options, p, &t, rows);
+		} else if (t.takes && (t.alive || !first)) {
 			begun[begun_count++] = t;
+		} else { /* what it uses before it is a worker is not the port's */
+			thread_cpu(x, &t, rows, lives);
+			if (first && !t.alive)
+				thread_pass(&t, rows, lives);
 		}
 	}
 	/* Those that ended, and those that are in no row any more. */
 	for (size_t i = 0; i < p->workers.count; i++) {
 		struct export_worker *w = export_worker_at(p, i);
 
-		w->freed = w->lives || w->freed > 0 ? w->freed : now;
+		w->freed = w->lives || w->freed > 0 ? w->freed : x->now;
 	}
 	if (!err)
-		err = threads_admit(o, p, begun, begun_count, rows, lives, now);
+		err = threads_admit(x, p, begun, begun_count, rows, lives);
 	free(begun);
 	return err;
 }
@@ -288,6 +346,10 @@ static int threads_take(const struct export_options *o, struct export_port *p,
 
 static void workers_prepare(struct export_port *p)
 {
+	struct export_life *lives = p->lives.rows;
+
+	for (size_t i = 0; i < p->lives.count; i++)
+		lives[i].found = false;
 	for (size_t i = 0; i < p->workers.count; i++) {
 		struct export_worker *w = export_worker_at(p, i);
 
@@ -315,12 +377,41 @@ static void workers_fill(const struct export_options *o, struct export_port *p)
 	}
 }
 
-int export_take_workers(const struct export_options *options, struct export_port *p,
-			const struct endpoint *e, double now, bool first)
+void export_keep_workers(struct export_port *p, const struct endpoint *aside)
 {
-	const size_t count = e->worker_count;
+	for (size_t i = 0; i < aside->worker_count; i++) {
+		struct export_life *life = array_find(&p->lives, sizeof(*life), &aside->workers[i],
+						      compare_life_to_row);
+
+		if (life)
+			life->aside = true;
+	}
+}
+
+/* Adds to `lives` those whose rows are set aside, and sorts them. Returns how many there are. */
+static size_t lives_carry(const struct export_port *p, struct export_life *lives, size_t count)
+{
+	const struct export_life *old = p->lives.rows;
+	const size_t listed = count;
+
+	for (size_t i = 0; i < p->lives.count; i++) {
+		if (!old[i].aside || old[i].found)
+			continue;
+		lives[count] = old[i];
+		lives[count++].aside = false;
+	}
+	if (count > listed)
+		qsort(lives, count, sizeof(*lives), compare_lives);
+	return count;
+}
+
+int export_take_workers(const struct export_state *x, struct export_port *p,
+			const struct endpoint *e, bool first)
+{
+	const size_t count = e->worker_count, room = count + p->lives.count + 1;
 	const struct worker_row **rows = calloc(count + 1, sizeof(struct worker_row *));
-	struct export_life *lives = calloc(count + 1, sizeof(*lives));
+	struct export_life *lives = calloc(room, sizeof(*lives));
+	size_t kept;
 	int err = rows && lives ? 0 : -ENOMEM;
 
 	workers_prepare(p);
@@ -330,15 +421,16 @@ int export_take_workers(const struct export_options *options, struct export_port
 		qsort(rows, count, sizeof(*rows), compare_life_rows);
 		for (size_t i = 0; i < count; i++)
 			lives[i] = life_of(p, rows[i]);
-		err = threads_take(options, p, rows, count, lives, now, first);
+		err = threads_take(x, p, rows, count, lives, first);
 	}
 	free(rows);
 	if (err) {
 		free(lives);
 		return err;
 	}
+	kept = lives_carry(p, lives, count);
 	free(p->lives.rows);
-	p->lives = (struct array){ .rows = lives, .count = count, .room = count + 1 };
-	workers_fill(options, p);
+	p->lives = (struct array){ .rows = lives, .count = kept, .room = room };
+	workers_fill(&x->options, p);
 	return 0;
 }
