@@ -265,6 +265,24 @@ EOF
     done
 }
 
+@test "a folder that another user owns has its first page by the time that exporting is said, and later ones, and no file in the end" {
+    mkdir -m 755 "$BATS_TEST_TMPDIR/theirs"
+    chown nobody "$BATS_TEST_TMPDIR/theirs"
+    page=$BATS_TEST_TMPDIR/theirs/metrics.prom
+    serve_mode shared-accept --port 8100 -w 2
+    mkfifo "$BATS_TEST_TMPDIR/says"
+    "$sockfair" export --textfile "$page" -i 0.2 -P 8100 2>"$BATS_TEST_TMPDIR/says" 3>&- &
+    export=$!
+    read -r said <"$BATS_TEST_TMPDIR/says" || :
+    [[ $said == exporting* ]] || { echo "$said"; return 1; }
+    [ -s "$page" ]
+    clients 'visit(8100, 5)'
+    eventually is 5 sockfair_connections_total "$of_8100"
+    end "$export" INT
+    export=
+    [ -z "$(ls -A "$BATS_TEST_TMPDIR/theirs")" ]
+}
+
 @test "what can't be: one line" {
     refused 2 "which of the two" export --textfile "$page" --listen 127.0.0.1:0
     refused 2 "by HTTP the client chooses" export --format classic

@@ -295,7 +295,6 @@ static int export_loop(struct exporter *e)
 	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
 	int err, status;
 
-	pages_offer(e);
 	while (!(status = pages_wait(e, fmin(fmin(page, window), end))) && !interrupted &&
 	       now_seconds() < end) {
 		err = page_collect(e, now_seconds() >= window);
@@ -372,8 +371,6 @@ static int exporter_begin(struct exporter *e)
 		err = page_collect(e, false);
 	if (err)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
-	fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
-		backend_name(observer_backend(e->observer)), e->sink.place);
 	return STATUS_OK;
 }
 
@@ -398,8 +395,13 @@ static int export_run(struct exporter *e)
 	status = exporter_begin(e);
 	if (!status)
 		status = rights_give_up(e);
-	if (!status)
+	if (!status) {
+		/* What takes a right that was given up is told first. */
+		pages_offer(e);
+		fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
+			backend_name(observer_backend(e->observer)), e->sink.place);
 		status = export_loop(e);
+	}
 	e->sink.end(e->sink.to);
 	return status;
 }
