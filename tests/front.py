@@ -559,6 +559,13 @@ def ends():
     until("the front ends", lambda: not lives(p.front))
     equal("dead", p.tell("alive", "dead"), "the process that serves HTTP was ended by signal 9 (Killed)")
     p.end()
+    # Of one who ignores what becomes of children; that is inherited.
+    p = Publisher(before=(sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"))
+    p.tell("confine", "confined")
+    os.kill(p.front, signal.SIGKILL)
+    until("the front ends", lambda: not lives(p.front))
+    equal("dead, of one who ignores it", p.tell("alive", "dead"), "the process that serves HTTP was ended by signal 9 (Killed)")
+    p.end()
     p = Publisher()  # one that hangs is left to the kernel
     p.tell("confine", "confined")
     os.kill(p.front, signal.SIGSTOP)
