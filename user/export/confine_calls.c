@@ -183,6 +183,8 @@ static const struct call_if with_namespaces[] = {
 	{ SCMP_SYS(bpf), IS(0, BPF_LINK_GET_NEXT_ID) },
 	{ SCMP_SYS(bpf), IS(0, BPF_LINK_GET_FD_BY_ID) },
 	{ SCMP_SYS(bpf), IS(0, BPF_PROG_GET_FD_BY_ID) },
+	/* That it only reads those maps can't be told by a filter: an id leads to any map. */
+	{ SCMP_SYS(bpf), IS(0, BPF_MAP_GET_FD_BY_ID) },
 };
 
 static const int with_textfile[] = {
