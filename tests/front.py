@@ -473,6 +473,8 @@ def forbidden():
                     equal(f"{name} in the {where}", call(CALLS[number], *arguments), -errno.EPERM)
         with Inside(p.pid) as call:  # what lets the C library take clone(), whose flags are looked at
             equal("clone3 in the collector", call(CALLS["clone3"], 0, 0), -errno.ENOSYS)
+            # By raise() a second SIGINT ends it. The last call: the next one would meet the signal.
+            equal("a signal to itself in the collector", call(CALLS["tgkill"], p.pid, p.pid, signal.SIGCONT), 0)
         with open(f"/proc/{p.front}/maps") as maps:
             address, rights = next(line.split()[:2] for line in maps if "sockfair pages" in line)
         equal("rights to the pages", rights, "r--s")
