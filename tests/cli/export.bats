@@ -246,6 +246,7 @@ EOF
     [ -s "$page" ]
     [ "$(ls -A "${page%/*}" | grep -c '^\.')" -le 1 ]
     echo half >"${page%/*}/.metrics.prom.sockfair"
+    umask 077 # node_exporter is another user, and has to read it
     export_begin -P 8100
     eventually test ! -e "${page%/*}/.metrics.prom.sockfair"
     chmod 755 "$BATS_TEST_TMPDIR"
