@@ -329,6 +329,29 @@ EOF
     umount "$BATS_TEST_TMPDIR/small"
 }
 
+@test "what can't be read for a moment is told once, and read by a later page, with the counters as they were; 10 times in a row end it" {
+    serve_mode shared-accept --port 8100 -w 2
+    export_begin -P 8100 -i 1
+    clients 'visit(8100, 5)'
+    eventually is 5 sockfair_connections_total "$of_8100"
+    begun=$(value sockfair_start_time_seconds)
+    prlimit --pid "$export" --nofile=3:
+    eventually grep -q 'cannot read what was counted: Too many open files; trying again' "$page.says"
+    clients 'visit(8100, 5)'
+    prlimit --pid "$export" --nofile=1024:
+    eventually is 10 sockfair_connections_total "$of_8100"
+    is "$begun" sockfair_start_time_seconds
+    [ "$(grep -c 'cannot' "$page.says")" = 1 ] || { cat "$page.says"; return 1; }
+    end "$export" INT
+    export_begin -P 8100 -i 0.1
+    prlimit --pid "$export" --nofile=3:
+    status=0
+    wait "$export" || status=$?
+    export=
+    [ "$status" = 1 ]
+    [ "$(tail -1 "$page.says")" = "sockfair: cannot read what was counted: Too many open files, 10 pages in a row" ] || { cat "$page.says"; return 1; }
+}
+
 @test "the man page has the table of metrics that the program has, and names each of its options" {
     diff <("$sockfair" export --list-metrics=man) <(sed -n '/^\.\\" Made by/,/^\.\\" End of/p' "$BATS_TEST_DIRNAME/../../user/man/sockfair-export.1" | sed '1d;$d')
     [ "$("$sockfair" export --list-metrics | wc -l)" = "$("$sockfair" export --list-metrics=man | grep -c '^\.It')" ]
