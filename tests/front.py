@@ -318,6 +318,26 @@ def slowloris():
     p.end()
 
 
+def idle_before():
+    """front: a client that was idle on its connection for most of the deadline has the whole of it to read its next answer"""
+    p = Publisher()
+    p.publish()
+    with connect() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.sendall(request())
+        equal("at once", read_answer(s).body, b"page\n")
+        p.begin("letters 8000000")  # more than the kernel holds for it
+        until("pages", lambda: get().body != b"page\n")
+        p.tell("alive", "letters")
+        p.answer("alive")
+        time.sleep(15)
+        s.sendall(request())
+        time.sleep(10)
+        answer = read_answer(s)
+        equal("after a while", len(answer.body), int(answer.headers["content-length"]))
+    p.end()
+
+
 def huge_headers():
     """front: lines, headers and numbers of headers without end are refused, and take no memory"""
     p = Publisher()
@@ -781,7 +801,7 @@ def activation():
     activate.communicate("end\n", timeout=SECONDS_MOST)
 
 
-CASES = [formats, whole_pages, many_requests, slowloris, huge_headers, thousand_connections, slow_readers_of_old_pages, forbidden, has_nothing, without_rights, landlocked, ends,
+CASES = [formats, whole_pages, many_requests, slowloris, idle_before, huge_headers, thousand_connections, slow_readers_of_old_pages, forbidden, has_nothing, without_rights, landlocked, ends,
          counts_on, counts_elsewhere, places, unix_socket, activation]
 
 if __name__ == "__main__":
