@@ -318,6 +318,26 @@ def slowloris():
     p.end()
 
 
+def idle_before():
+    """front: a client that was idle on its connection for most of the deadline has the whole of it to read its next answer"""
+    p = Publisher()
+    p.publish()
+    with connect() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.sendall(request())
+        equal("at once", read_answer(s).body, b"page\n")
+        p.begin("letters 8000000")  # more than the kernel holds for it
+        until("pages", lambda: get().body != b"page\n")
+        p.tell("alive", "letters")
+        p.answer("alive")
+        time.sleep(15)
+        s.sendall(request())
+        time.sleep(10)
+        answer = read_answer(s)
+        equal("after a while", len(answer.body), int(answer.headers["content-length"]))
+    p.end()
+
+
 def huge_headers():
     """front: lines, headers and numbers of headers without end are refused, and take no memory"""
     p = Publisher()
@@ -473,6 +493,8 @@ def forbidden():
                     equal(f"{name} in the {where}", call(CALLS[number], *arguments), -errno.EPERM)
         with Inside(p.pid) as call:  # what lets the C library take clone(), whose flags are looked at
             equal("clone3 in the collector", call(CALLS["clone3"], 0, 0), -errno.ENOSYS)
+            # By raise() a second SIGINT ends it. The last call: the next one would meet the signal.
+            equal("a signal to itself in the collector", call(CALLS["tgkill"], p.pid, p.pid, signal.SIGCONT), 0)
         with open(f"/proc/{p.front}/maps") as maps:
             address, rights = next(line.split()[:2] for line in maps if "sockfair pages" in line)
         equal("rights to the pages", rights, "r--s")
@@ -558,6 +580,13 @@ def ends():
     os.kill(p.front, signal.SIGKILL)
     until("the front ends", lambda: not lives(p.front))
     equal("dead", p.tell("alive", "dead"), "the process that serves HTTP was ended by signal 9 (Killed)")
+    p.end()
+    # Of one who ignores what becomes of children; that is inherited.
+    p = Publisher(before=(sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"))
+    p.tell("confine", "confined")
+    os.kill(p.front, signal.SIGKILL)
+    until("the front ends", lambda: not lives(p.front))
+    equal("dead, of one who ignores it", p.tell("alive", "dead"), "the process that serves HTTP was ended by signal 9 (Killed)")
     p.end()
     p = Publisher()  # one that hangs is left to the kernel
     p.tell("confine", "confined")
@@ -772,7 +801,7 @@ def activation():
     activate.communicate("end\n", timeout=SECONDS_MOST)
 
 
-CASES = [formats, whole_pages, many_requests, slowloris, huge_headers, thousand_connections, slow_readers_of_old_pages, forbidden, has_nothing, without_rights, landlocked, ends,
+CASES = [formats, whole_pages, many_requests, slowloris, idle_before, huge_headers, thousand_connections, slow_readers_of_old_pages, forbidden, has_nothing, without_rights, landlocked, ends,
          counts_on, counts_elsewhere, places, unix_socket, activation]
 
 if __name__ == "__main__":

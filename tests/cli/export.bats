@@ -246,6 +246,7 @@ EOF
     [ -s "$page" ]
     [ "$(ls -A "${page%/*}" | grep -c '^\.')" -le 1 ]
     echo half >"${page%/*}/.metrics.prom.sockfair"
+    umask 077 # node_exporter is another user, and has to read it
     export_begin -P 8100
     eventually test ! -e "${page%/*}/.metrics.prom.sockfair"
     chmod 755 "$BATS_TEST_TMPDIR"
@@ -263,6 +264,24 @@ EOF
     for i in {1..300}; do
         tail -1 "$page" | grep -q '^sockfair_start_time_seconds [0-9.]*$' || { tail -1 "$page"; return 1; }
     done
+}
+
+@test "a folder that another user owns has its first page by the time that exporting is said, and later ones, and no file in the end" {
+    mkdir -m 755 "$BATS_TEST_TMPDIR/theirs"
+    chown nobody "$BATS_TEST_TMPDIR/theirs"
+    page=$BATS_TEST_TMPDIR/theirs/metrics.prom
+    serve_mode shared-accept --port 8100 -w 2
+    mkfifo "$BATS_TEST_TMPDIR/says"
+    "$sockfair" export --textfile "$page" -i 0.2 -P 8100 2>"$BATS_TEST_TMPDIR/says" 3>&- &
+    export=$!
+    read -r said <"$BATS_TEST_TMPDIR/says" || :
+    [[ $said == exporting* ]] || { echo "$said"; return 1; }
+    [ -s "$page" ]
+    clients 'visit(8100, 5)'
+    eventually is 5 sockfair_connections_total "$of_8100"
+    end "$export" INT
+    export=
+    [ -z "$(ls -A "$BATS_TEST_TMPDIR/theirs")" ]
 }
 
 @test "what can't be: one line" {
@@ -308,6 +327,29 @@ EOF
     end "$export" INT
     export=
     umount "$BATS_TEST_TMPDIR/small"
+}
+
+@test "what can't be read for a moment is told once, and read by a later page, with the counters as they were; 10 times in a row end it" {
+    serve_mode shared-accept --port 8100 -w 2
+    export_begin -P 8100 -i 1
+    clients 'visit(8100, 5)'
+    eventually is 5 sockfair_connections_total "$of_8100"
+    begun=$(value sockfair_start_time_seconds)
+    prlimit --pid "$export" --nofile=3:
+    eventually grep -q 'cannot read what was counted: Too many open files; trying again' "$page.says"
+    clients 'visit(8100, 5)'
+    prlimit --pid "$export" --nofile=1024:
+    eventually is 10 sockfair_connections_total "$of_8100"
+    is "$begun" sockfair_start_time_seconds
+    [ "$(grep -c 'cannot' "$page.says")" = 1 ] || { cat "$page.says"; return 1; }
+    end "$export" INT
+    export_begin -P 8100 -i 0.1
+    prlimit --pid "$export" --nofile=3:
+    status=0
+    wait "$export" || status=$?
+    export=
+    [ "$status" = 1 ]
+    [ "$(tail -1 "$page.says")" = "sockfair: cannot read what was counted: Too many open files, 10 pages in a row" ] || { cat "$page.says"; return 1; }
 }
 
 @test "the man page has the table of metrics that the program has, and names each of its options" {

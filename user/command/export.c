@@ -27,6 +27,7 @@
 #define LOOK_SHARE 0.005    /* the share of a core that looks may take then */
 #define ENDED_MAX 1024      /* closed sockets, and ended threads, that stay one by one */
 #define SERIES_MAX 20000
+#define FAILURES_MAX 10 /* pages in a row that could not be made; then it ends */
 
 struct export_choices {
 	struct selection selection;
@@ -48,7 +49,9 @@ struct exporter {
 	struct export_state state;
 	struct snapshot before; /* the total when the window began */
 	struct export_sink sink;
-	bool complained; /* the last page was not published, and the user has been told */
+	bool complained;   /* the last page was not published, and the user has been told */
+	bool unread;       /* the same, because it could not be made */
+	unsigned failures; /* how many pages in a row could not */
 	char filter[512];
 };
 
@@ -267,6 +270,31 @@ static int page_collect(struct exporter *e, bool window_ends)
 	return err ? err : export_limit(&e->state);
 }
 
+static void unread_tell(struct exporter *e, int err)
+{
+	if (!e->unread)
+		complain("cannot read what was counted: %s; trying again", strerror(-err));
+	e->unread = true;
+}
+
+/*
+ * Takes how it went to make a page. Others may have taken the last descriptor or the last memory
+ * for a moment, and an end would begin all counters anew. Returns a status.
+ */
+static int page_check(struct exporter *e, int err)
+{
+	if (!err) {
+		e->unread = false;
+		e->failures = 0;
+	} else if (++e->failures == FAILURES_MAX) {
+		return complain("cannot read what was counted: %s, %u pages in a row",
+				strerror(-err), e->failures);
+	} else {
+		unread_tell(e, err);
+	}
+	return STATUS_OK;
+}
+
 /* Until this time of CLOCK_MONOTONIC, or until interrupted. Returns a status. */
 static int pages_wait(struct exporter *e, double end)
 {
@@ -280,8 +308,9 @@ static int pages_wait(struct exporter *e, double end)
 
 		poll(NULL, 0, (int)((left < part ? left : part) * 1000) + 1);
 		err = looks_keep(&e->looks, end);
-		status = err ? complain("cannot read what was counted: %s", strerror(-err))
-			     : sink_check(e);
+		if (err) /* the next page tries again, and counts how often it fails */
+			unread_tell(e, err);
+		status = sink_check(e);
 	}
 	return status;
 }
@@ -302,18 +331,21 @@ static int export_loop(struct exporter *e)
 	const double begun = e->looks.scanned;
 	const double end = o->duration > 0 ? begun + o->duration : INFINITY;
 	double page = next_after(begun, o->interval), window = next_after(begun, o->window);
-	int err, status;
+	int status;
 
-	pages_offer(e);
 	while (!(status = pages_wait(e, fmin(fmin(page, window), end))) && !interrupted &&
 	       now_seconds() < end) {
-		err = page_collect(e, now_seconds() >= window);
-		if (err)
-			return complain("cannot read what was counted: %s", strerror(-err));
-		pages_offer(e);
+		const bool window_ends = now_seconds() >= window;
+		const int err = page_collect(e, window_ends);
+
+		status = page_check(e, err);
+		if (status)
+			break;
+		if (!err)
+			pages_offer(e);
 		page = next_after(begun, o->interval);
-		if (now_seconds() >= window)
-			window = next_after(begun, o->window);
+		if (window_ends) /* with the next page, if it could not end */
+			window = err ? page : next_after(begun, o->window);
 	}
 	return status;
 }
@@ -379,8 +411,6 @@ static int exporter_begin(struct exporter *e)
 		err = page_collect(e, false);
 	if (err)
 		return complain("cannot read the sockets of this machine: %s", strerror(-err));
-	fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
-		backend_name(observer_backend(e->observer)), e->sink.place);
 	return STATUS_OK;
 }
 
@@ -405,8 +435,13 @@ static int export_run(struct exporter *e)
 	status = exporter_begin(e);
 	if (!status)
 		status = rights_give_up(e);
-	if (!status)
+	if (!status) {
+		/* What takes a right that was given up is told first. */
+		pages_offer(e);
+		fprintf(stderr, "exporting %s, backend %s, to %s; Ctrl-C ends\n", e->filter,
+			backend_name(observer_backend(e->observer)), e->sink.place);
 		status = export_loop(e);
+	}
 	e->sink.end(e->sink.to);
 	return status;
 }

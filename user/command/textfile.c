@@ -67,6 +67,8 @@ int textfile_write(struct textfile *f, const char *text, size_t length)
 
 	if (fd < 0)
 		return fd;
+	/* For the collector's user, whatever the umask; a file system without modes has its own. */
+	fchmod(fd, 0644);
 	err = write_whole(fd, text, length);
 	if (close(fd) && !err)
 		err = -errno;

@@ -30,6 +30,8 @@ void clients_leave(struct http_clients *c, struct http_client *who)
 
 void client_asks(struct http_client *who)
 {
+	if (!who->asked)
+		who->since_ns = clock_ns(CLOCK_MONOTONIC);
 	who->asked = true;
 }
 

@@ -18,15 +18,17 @@
 #define CLIENTS_DESCRIPTORS (CLIENTS_MAX + 32)
 
 /*
- * From the connection's beginning, or the end of the last answer, to the end of the next one,
- * everything within it: the time that a client takes for its request, and to read the answer. It
- * is twice what Prometheus waits by default (scrape_timeout, 10 s).
+ * From the connection's beginning, or the end of the last answer, to the end of the next request;
+ * and once more from there to the end of its answer, so that a client that asks on a connection
+ * that was idle has as long to read as any other. It is twice what Prometheus waits by default
+ * (scrape_timeout, 10 s).
  */
 #define CLIENTS_DEADLINE_NS 20000000000ull
 
 struct http_clients {
 	struct http_client {
-		uint64_t since_ns; /* CLOCK_MONOTONIC: since when an answer is awaited; 0: none */
+		uint64_t since_ns; /* CLOCK_MONOTONIC: of the request, or of the answer: its
+				      beginning; 0: none */
 		bool asked;        /* an answer is on its way */
 		bool cut;          /* its connection has been shut down, and will be closed */
 	} by_descriptor[CLIENTS_DESCRIPTORS];

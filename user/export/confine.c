@@ -240,7 +240,7 @@ static bool bpf_takes_right(void)
 	       small_file_number("/proc/sys/kernel/unprivileged_bpf_disabled", 1);
 }
 
-#define CAPABILITIES_MOST 5
+#define CAPABILITIES_MOST 6
 
 /* Returns how many are kept; names them. */
 static int capabilities_needed(const struct export_needs *needs,
@@ -255,6 +255,7 @@ static int capabilities_needed(const struct export_needs *needs,
 		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true },
 		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true },
 		{ CAP_KILL, "CAP_KILL", true },
+		{ CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", needs->textfile || needs->removal },
 		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", admin },
 		{ CAP_BPF, "CAP_BPF", !admin && bpf_takes_right() },
 	};

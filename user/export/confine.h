@@ -39,7 +39,8 @@ struct export_needs {
  *   CAP_KILL             the kernel's signal to the front when the collector ends: it is sent in
  * the collector's name (PR_SET_PDEATHSIG), to another user's process. The collector itself can't
  * send any CAP_SYS_ADMIN        with namespaces: setns(), and who else steers a port (bpf(2) by id)
- *   CAP_BPF              without the one before, and before Linux 5.19, where
+ *   CAP_DAC_OVERRIDE     with textfile or removal: the folder may be another user's
+ *   CAP_BPF              without CAP_SYS_ADMIN, and before Linux 5.19, where
  *                        kernel.unprivileged_bpf_disabled is not 0: bpf() as a whole takes it
  * there, and from 5.19 on not for what is open already (commit c8644cd0efe7)
  *

@@ -106,9 +106,12 @@ static void front_run(pid_t collector, const int from[HELD_END])
 
 /* ---- in the collector ---- */
 
+/* Without a status of it if somebody else has waited for it, or has the kernel do so. */
 static bool has_ended(struct export_front *f)
 {
-	if (f->pid && waitpid(f->pid, &f->status, WNOHANG) == f->pid)
+	const pid_t waited = f->pid ? waitpid(f->pid, &f->status, WNOHANG) : 0;
+
+	if (waited > 0 || (waited < 0 && errno == ECHILD))
 		f->pid = 0;
 	return !f->pid;
 }
@@ -147,6 +150,8 @@ static int front_fork(struct export_front *f, char *why, size_t size)
 	const pid_t self = getpid();
 	int lifeline[2] = { -1, -1 }, report[2] = { -1, -1 }, err = 0;
 
+	/* That it is ignored is inherited from whoever started us; the kernel tells no end then. */
+	signal(SIGCHLD, SIG_DFL);
 	if (pipe2(lifeline, O_CLOEXEC) || pipe2(report, O_CLOEXEC) || (f->pid = fork()) < 0) {
 		err = -errno;
 		f->pid = 0;
