@@ -36,7 +36,7 @@ static int compare_life_rows(const void *a, const void *b)
 	return order ? order : COMPARE(x->cookie, y->cookie);
 }
 
-static int compare_lives(const void *a, const void *b)
+static int compare_export_lives(const void *a, const void *b)
 {
 	const struct export_life *x = a, *y = b;
 
@@ -54,7 +54,7 @@ static int compare_life_to_row(const void *life, const void *row)
 					 .start_ns = w->start_ns,
 					 .cookie = w->cookie };
 
-	return compare_lives(life, &key);
+	return compare_export_lives(life, &key);
 }
 
 /* Does the thread work for the port? A tid below 0 stands for what a process had before. */
@@ -401,7 +401,7 @@ static size_t lives_carry(const struct export_port *p, struct export_life *lives
 		lives[count++].aside = false;
 	}
 	if (count > listed)
-		qsort(lives, count, sizeof(*lives), compare_lives);
+		qsort(lives, count, sizeof(*lives), compare_export_lives);
 	return count;
 }
 
