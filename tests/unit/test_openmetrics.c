@@ -58,7 +58,7 @@ static void fill(struct export_state *x, size_t series_max)
 	tcp.e.finding_count = 1;
 	tcp.e.worker_fairness = (struct fairness){ .events = 3, .cv = 0.125, .cv_expected = NAN };
 	window = (struct snapshot){ .endpoints = &tcp.e, .endpoint_count = 1, .seconds = 60 };
-	export_window(x, &window);
+	export_window(x, &window, 1796039555.596);
 	tcp.e.findings = NULL;
 	assert_int_equal(export_limit(x), 0);
 }
