@@ -3,7 +3,8 @@
  * An allocator for LD_PRELOAD of which call number SHORT_AT fails, that one alone. With
  * SHORT_COUNT=FILE the number of calls that there were is written to FILE at the end. Not counted,
  * so never failed, is what libraries want that crash without it: libbpf 1.1 (a null pointer in
- * bpf_object__load()) with libelf, and glibc's name service (an assertion in nss_database.c).
+ * bpf_object__load()) with libelf, libseccomp 2.5.4 (its filter then refuses futex()), and
+ * glibc's name service (an assertion in nss_database.c).
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,7 +36,8 @@ static int spare(struct dl_phdr_info *object, size_t size, void *context)
 {
 	(void)size;
 	(void)context;
-	if (!strstr(object->dlpi_name, "/libbpf.") && !strstr(object->dlpi_name, "/libelf."))
+	if (!strstr(object->dlpi_name, "/libbpf.") && !strstr(object->dlpi_name, "/libelf.") &&
+	    !strstr(object->dlpi_name, "/libseccomp."))
 		return 0;
 	for (int i = 0; i < object->dlpi_phnum && spared_count < sizeof(spared) / sizeof(*spared);
 	     i++) {
