@@ -323,7 +323,6 @@ def idle_before():
     p = Publisher()
     p.publish()
     with connect() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.sendall(request())
         equal("at once", read_answer(s).body, b"page\n")
         p.begin("letters 8000000")  # more than the kernel holds for it
