@@ -18,7 +18,7 @@ done
 # shellcheck disable=SC2034 # wanted is one of them, by name
 test=("${check[@]}" libclang-rt-dev qemu-system-x86 qemu-system-common busybox-static cpio xz-utils zstd gzip
       "${servers[@]}" python3-prometheus-client dnsmasq-base nodejs golang-go gunicorn wrk apache2-utils dnsperf strace
-      python3-yaml openssl)
+      python3-yaml openssl systemd)
 # shellcheck disable=SC2034
 bench=("${build[@]}" jq python3 procps bpftrace bpfcc-tools libbpf-tools linux-perf strace nginx redis-server memcached unbound
        dnsperf wrk apache2-utils prometheus)
